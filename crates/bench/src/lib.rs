@@ -1,0 +1,1 @@
+//! Side-by-side measurements of Mainstay and its peers on one machine.

@@ -1,0 +1,1 @@
+//! The way of a request: listeners, client transports, the one pipeline, drain.

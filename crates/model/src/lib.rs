@@ -1,0 +1,13 @@
+//! The words every other crate speaks: names, settings, refusals and states.
+//!
+//! No I/O, no wire formats, no clock. What a word means is said in `docs/lexicon.md`.
+
+pub mod name;
+pub mod redacted;
+pub mod refusal;
+pub mod settings;
+pub mod status;
+
+pub use name::{InstanceId, InvalidName, Name, Principal};
+pub use redacted::Redacted;
+pub use refusal::{Refusal, RefusalCode};

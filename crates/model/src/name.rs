@@ -1,0 +1,123 @@
+//! Identities, each a type of its own so that one can't be taken for another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a server or an endpoint; both share one namespace (`/mcp/{name}`).
+///
+/// 1 to 40 ASCII letters, digits, `-` and `_`, starting with a letter or digit: it stands in URLs,
+/// in metric labels and before tool names, which clients cut at 64 characters.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Arc<str>);
+
+/// Longest allowed [`Name`], in characters.
+pub const NAME_LENGTH_MAX: usize = 40;
+
+/// Why a text is no [`Name`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a name: 1 to {NAME_LENGTH_MAX} letters, digits, `-` and `_`, beginning with a letter or digit")]
+pub struct InvalidName(pub String);
+
+/// One running copy of a server, unique for the life of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InstanceId(pub u64);
+
+/// Who a call belongs to: the user of the key or token, or `anonymous`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Principal(Arc<str>);
+
+// === impl Name ===
+
+impl Name {
+    pub fn try_new(text: &str) -> Result<Self, InvalidName> {
+        let mut bytes = text.bytes();
+        let begins_well = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let goes_on_well = bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if begins_well && goes_on_well && text.len() <= NAME_LENGTH_MAX {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidName(text.to_owned()))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        Self::try_new(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+// === impl InstanceId ===
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "i{}", self.0)
+    }
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// Everybody, where there is no login.
+    pub fn anonymous() -> Self {
+        Self("anonymous".into())
+    }
+
+    pub fn new(user: &str) -> Self {
+        Self(user.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn names_are_safe_in_urls_labels_and_prefixes() {
+        for good in ["a", "9lives", "file-system_2", &"x".repeat(40)] {
+            assert!(Name::try_new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "a b", "a/b", "é", "a.b", &"x".repeat(41)] {
+            assert!(Name::try_new(bad).is_err(), "{bad}");
+        }
+    }
+}

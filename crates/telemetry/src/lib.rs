@@ -1,0 +1,1 @@
+//! Typed events, the catalogue of metric names, and logs.

@@ -1,0 +1,1 @@
+//! Demonstration servers that live inside the binary.
