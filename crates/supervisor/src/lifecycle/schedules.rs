@@ -1,0 +1,195 @@
+//! Random schedules: whatever happens in whatever order, some things always hold.
+
+use std::time::{Duration, Instant};
+
+use mainstay_model::status::InstanceState;
+use proptest::prelude::*;
+
+use super::{Effect, Event, Generation, Lifecycle, Limits, News};
+
+/// One step of a schedule: how long nothing happens, then what does.
+#[derive(Debug, Clone)]
+struct Step {
+    pause: Duration,
+    happening: Happening,
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    Start,
+    Stop,
+    Stopped,
+    Tick,
+    /// A tick exactly when the machine asked for one.
+    Due,
+    /// News of a life, so many before the present one.
+    Heard {
+        lives_ago: u64,
+        news: News,
+    },
+}
+
+/// The world around the machine, as its effects make it.
+struct World {
+    life: Lifecycle,
+    limits: Limits,
+    now: Instant,
+    alive: Option<Generation>,
+    gate_open: bool,
+    /// Restarts since the last start by hand.
+    restarts: Vec<Instant>,
+}
+
+impl World {
+    fn new(limits: Limits) -> Self {
+        let now = Instant::now();
+        let life = Lifecycle::new(limits, now);
+        Self { life, limits, now, alive: None, gate_open: false, restarts: Vec::new() }
+    }
+
+    fn take(&mut self, step: Step) {
+        self.now += step.pause;
+        let started = matches!(step.happening, Happening::Start);
+        let event = match step.happening {
+            Happening::Start => Event::Start,
+            Happening::Stop => Event::Stop,
+            Happening::Stopped => Event::Stopped,
+            Happening::Tick => Event::Tick,
+            Happening::Due => {
+                self.now = self.now.max(self.life.next_deadline().unwrap_or(self.now));
+                Event::Tick
+            }
+            Happening::Heard { lives_ago, news } => {
+                let generation = self.life.generation().0.saturating_sub(lives_ago);
+                Event::Heard(Generation(generation), news)
+            }
+        };
+        let before = self.life.state();
+        let mut effects = Vec::new();
+        let outcome = self.life.step(self.now, event, &mut effects);
+        if outcome.is_err() {
+            assert_eq!(self.life.state(), before, "a refused event changes nothing");
+            assert!(effects.is_empty(), "a refused event has no effect");
+        }
+        for effect in effects {
+            self.carry_out(effect, started);
+        }
+        self.check();
+    }
+
+    fn carry_out(&mut self, effect: Effect, started: bool) {
+        match effect {
+            Effect::Spawn(generation) => {
+                assert_eq!(self.alive, None, "spawned while another life was not ended");
+                self.alive = Some(generation);
+                if started {
+                    self.restarts.clear();
+                } else {
+                    self.restarts.push(self.now);
+                }
+            }
+            Effect::Handshake => assert!(self.alive.is_some()),
+            Effect::OpenGate => {
+                assert!(self.alive.is_some() && !self.gate_open);
+                self.gate_open = true;
+            }
+            Effect::ShutGate => {
+                assert!(self.gate_open, "shut a gate that was not open");
+                self.gate_open = false;
+            }
+            Effect::Kill => {
+                assert!(!self.gate_open, "killed while calls could come in");
+                self.alive = None;
+            }
+        }
+    }
+
+    fn check(&self) {
+        use InstanceState::{BackingOff, CrashLooping, Handshaking, Ready, Starting};
+        let state = self.life.state();
+        assert_eq!(self.gate_open, state == Ready, "the gate is open exactly while ready");
+        let lives = matches!(state, Starting | Handshaking | Ready);
+        assert_eq!(self.alive.is_some(), lives, "{state:?}");
+        if let Some(generation) = self.alive {
+            assert_eq!(generation, self.life.generation());
+        }
+        let waits = matches!(state, BackingOff | CrashLooping);
+        assert_eq!(self.life.retry_at().is_some(), waits, "{state:?}");
+        if waits || matches!(state, Starting | Handshaking) {
+            assert!(self.life.next_deadline().is_some(), "{state:?} would last for ever");
+        }
+        if let Some(last) = self.restarts.last() {
+            let within = |at: &&Instant| *last - **at < self.limits.crash_window;
+            let count = self.restarts.iter().filter(within).count();
+            assert!(count <= self.limits.restarts_max, "{count} restarts in one window");
+        }
+    }
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let reason = String::new;
+    let news = prop_oneof![
+        4 => Just(News::Spawned),
+        4 => Just(News::Ready),
+        4 => Just(News::Lost { reason: reason() }),
+        1 => Just(News::Unserveable { reason: reason() }),
+    ];
+    prop_oneof![
+        2 => Just(Happening::Start),
+        1 => Just(Happening::Stop),
+        1 => Just(Happening::Stopped),
+        2 => Just(Happening::Tick),
+        8 => Just(Happening::Due),
+        12 => (prop_oneof![6 => Just(0u64), 1 => 1..4u64], news)
+            .prop_map(|(lives_ago, news)| Happening::Heard { lives_ago, news }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pause = prop_oneof![6 => Just(0u64), 3 => 0..5_000u64, 1 => 0..400_000u64];
+    (pause, happening())
+        .prop_map(|(ms, happening)| Step { pause: Duration::from_millis(ms), happening })
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_rules_hold(
+        seed in any::<u64>(),
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let limits = Limits::new(Duration::from_secs(120), seed);
+        let mut world = World::new(limits);
+        world.take(Step { pause: Duration::ZERO, happening: Happening::Start });
+        for step in steps {
+            world.take(step);
+        }
+    }
+
+    /// Nobody but the clock and a server that dies as soon as it can: the worst case for a
+    /// machine that restarts things.
+    #[test]
+    fn a_server_that_always_dies_is_tried_rarely(
+        seed in any::<u64>(),
+        comes_up in prop::collection::vec(0..3usize, 60),
+    ) {
+        let limits = Limits::new(Duration::from_secs(120), seed);
+        let mut world = World::new(limits);
+        let begin = world.now;
+        let at_once = |happening| Step { pause: Duration::ZERO, happening };
+        world.take(at_once(Happening::Start));
+        for far in comes_up {
+            for news in [News::Spawned, News::Ready].into_iter().take(far) {
+                world.take(at_once(Happening::Heard { lives_ago: 0, news }));
+            }
+            let lost = News::Lost { reason: String::new() };
+            world.take(at_once(Happening::Heard { lives_ago: 0, news: lost }));
+            if world.life.state() != InstanceState::Starting {
+                world.take(at_once(Happening::Due));
+            }
+        }
+        let windows = (world.now - begin).as_secs() / limits.crash_window.as_secs();
+        let bound = windows + 1 + limits.restarts_max as u64;
+        prop_assert!(world.life.restarts() <= bound, "{} > {bound}", world.life.restarts());
+        prop_assert!(world.life.is_crash_looping());
+    }
+}

@@ -1,0 +1,386 @@
+//! The table of transitions as stories, one line a step: `event -> State effects`.
+//!
+//! Waits are without scatter, so they read as the contract writes them. `lost` and the other
+//! news come from the present life; `stale-lost` from the one before it.
+
+use std::time::{Duration, Instant};
+
+use mainstay_model::status::InstanceState;
+
+use super::{Effect, Event, Generation, Lifecycle, Limits, News};
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+struct Story {
+    life: Lifecycle,
+    now: Instant,
+}
+
+fn check(limits: Limits, story: &str) {
+    let now = Instant::now();
+    let mut told = Story { life: Lifecycle::new(limits, now), now };
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (event, expected) = line.split_once("->").expect("event -> outcome");
+        let outcome = told.take(event.trim());
+        let expected = expected.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(outcome, expected, "in the line `{line}` of{story}");
+    }
+}
+
+impl Story {
+    fn take(&mut self, words: &str) -> String {
+        let present = self.life.generation();
+        let before = Generation(present.0 - u64::from(words.starts_with("stale-")));
+        let reason = || "it died".to_owned();
+        let event = match words.trim_start_matches("stale-") {
+            "start" => Event::Start,
+            "spawned" => Event::Heard(before, News::Spawned),
+            "ready" => Event::Heard(before, News::Ready),
+            "lost" => Event::Heard(before, News::Lost { reason: reason() }),
+            "unserveable" => Event::Heard(before, News::Unserveable { reason: reason() }),
+            "stop" => Event::Stop,
+            "stopped" => Event::Stopped,
+            "tick" => Event::Tick,
+            wait => {
+                self.now += duration(wait.strip_prefix("wait ").expect("a known event"));
+                Event::Tick
+            }
+        };
+        let mut effects = Vec::new();
+        match self.life.step(self.now, event, &mut effects) {
+            Ok(()) => effects.iter().fold(format!("{:?}", self.life.state()), |line, effect| {
+                format!("{line} {}", word(effect))
+            }),
+            Err(_) => format!("illegal in {:?}", self.life.state()),
+        }
+    }
+}
+
+fn word(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Spawn(_) => "spawn",
+        Effect::Handshake => "handshake",
+        Effect::OpenGate => "open",
+        Effect::ShutGate => "shut",
+        Effect::Kill => "kill",
+    }
+}
+
+fn duration(text: &str) -> Duration {
+    let (number, unit) = text.split_at(text.find(char::is_alphabetic).expect("a unit"));
+    let number = number.parse().expect("a number");
+    match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        _ => panic!("{text}"),
+    }
+}
+
+#[test]
+fn a_life_from_start_to_stop() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        stop             -> Draining      shut kill
+        stopped          -> Stopped
+        start            -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn the_first_restart_of_one_that_served_is_at_once_and_later_ones_wait_longer() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        lost             -> Starting      shut kill spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        lost             -> BackingOff    shut kill
+        wait 999ms       -> BackingOff
+        wait 1ms         -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 1999ms      -> BackingOff
+        wait 1ms         -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn one_that_never_served_waits_before_its_first_restart() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        lost             -> BackingOff    kill
+        wait 1999ms      -> BackingOff
+        wait 1ms         -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn a_minute_of_health_makes_up_for_failures() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 59s         -> Ready
+        wait 1s          -> Ready
+        lost             -> Starting      shut kill spawn
+        lost             -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn health_counts_from_the_time_and_not_from_ticks() {
+    let (mut life, now) = ready(limits());
+    lose(&mut life, now);
+    assert_eq!(life.state(), InstanceState::Starting);
+    let now = serve(&mut life, now);
+    lose(&mut life, now + Duration::from_secs(60));
+    assert_eq!(life.state(), InstanceState::Starting);
+}
+
+#[test]
+fn a_start_has_one_deadline_for_all_its_parts() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        wait 119s        -> Starting
+        wait 1s          -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        wait 100s        -> Starting
+        spawned          -> Handshaking   handshake
+        wait 19s         -> Handshaking
+        wait 1s          -> BackingOff    kill
+        ",
+    );
+}
+
+#[test]
+fn more_than_five_restarts_in_five_minutes_is_a_crash_loop() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 2s          -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 4s          -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 8s          -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 16s         -> Starting      spawn
+        lost             -> CrashLooping  kill
+        wait 299s        -> CrashLooping
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        lost             -> CrashLooping  shut kill
+        wait 300s        -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 60s         -> Ready
+        lost             -> Starting      shut kill spawn
+        lost             -> BackingOff    kill
+        ",
+    );
+}
+
+#[test]
+fn one_that_serves_briefly_between_crashes_loops_all_the_same() {
+    let mut story = String::from("start -> Starting spawn\n");
+    let life = "spawned -> Handshaking handshake
+                ready -> Ready open\n";
+    story.push_str(life);
+    story.push_str("lost -> Starting shut kill spawn\n");
+    for wait in ["1s", "2s", "4s", "8s"] {
+        story.push_str(life);
+        story.push_str("lost -> BackingOff shut kill\n");
+        story.push_str(&format!("wait {wait} -> Starting spawn\n"));
+    }
+    story.push_str(life);
+    story.push_str("lost -> CrashLooping shut kill\n");
+    check(limits(), &story);
+}
+
+#[test]
+fn what_can_not_be_served_is_not_tried_again() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        unserveable      -> Failed        kill
+        wait 3600s       -> Failed
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        unserveable      -> Failed        kill
+        stop             -> Draining      kill
+        stopped          -> Stopped
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        unserveable      -> Failed        shut kill
+        ",
+    );
+}
+
+#[test]
+fn stop_works_from_anywhere_and_twice() {
+    check(
+        limits(),
+        "
+        stop             -> Stopped
+        start            -> Starting      spawn
+        stop             -> Draining      kill
+        stop             -> Draining
+        lost             -> Draining
+        tick             -> Draining
+        stopped          -> Stopped
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        stop             -> Draining      kill
+        stopped          -> Stopped
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        stop             -> Draining      kill
+        wait 10s         -> Draining
+        stopped          -> Stopped
+        ",
+    );
+}
+
+#[test]
+fn late_news_of_an_earlier_life_changes_nothing() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        lost             -> BackingOff
+        ready            -> BackingOff
+        wait 1s          -> Starting      spawn
+        stale-lost       -> Starting
+        stale-spawned    -> Starting
+        spawned          -> Handshaking   handshake
+        stale-ready      -> Handshaking
+        stale-unserveable -> Handshaking
+        ready            -> Ready         open
+        stale-lost       -> Ready
+        ",
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    check(
+        limits(),
+        "
+        stopped          -> illegal in Stopped
+        start            -> Starting      spawn
+        start            -> illegal in Starting
+        ready            -> illegal in Starting
+        stopped          -> illegal in Starting
+        spawned          -> Handshaking   handshake
+        spawned          -> illegal in Handshaking
+        ready            -> Ready         open
+        ready            -> illegal in Ready
+        start            -> illegal in Ready
+        stop             -> Draining      shut kill
+        start            -> illegal in Draining
+        ",
+    );
+}
+
+#[test]
+fn it_says_why_since_when_and_when_next() {
+    let begin = Instant::now();
+    let mut life = Lifecycle::new(limits(), begin);
+    let mut effects = Vec::new();
+    assert_eq!((life.next_deadline(), life.reason()), (None, None));
+
+    life.step(begin, Event::Start, &mut effects).unwrap();
+    assert_eq!(life.next_deadline(), Some(begin + limits().start));
+
+    let died = begin + Duration::from_secs(3);
+    let lost = Event::Heard(life.generation(), News::Lost { reason: "exited with 7".into() });
+    life.step(died, lost, &mut effects).unwrap();
+    let retry = Some(died + Duration::from_secs(1));
+    assert_eq!((life.since(), life.retry_at(), life.next_deadline()), (died, retry, retry));
+    assert_eq!((life.reason(), life.restarts()), (Some("exited with 7"), 0));
+
+    let again = died + Duration::from_secs(1);
+    life.step(again, Event::Tick, &mut effects).unwrap();
+    assert_eq!((life.reason(), life.restarts()), (Some("exited with 7"), 1));
+    serve(&mut life, again);
+    assert_eq!((life.reason(), life.retry_at()), (None, None));
+    assert_eq!(life.next_deadline(), Some(again + limits().health));
+    life.step(again + limits().health, Event::Tick, &mut effects).unwrap();
+    assert_eq!((life.next_deadline(), life.since()), (None, again));
+}
+
+#[test]
+fn a_late_start_says_how_long_it_was_given() {
+    let begin = Instant::now();
+    let mut life = Lifecycle::new(limits(), begin);
+    let mut effects = Vec::new();
+    life.step(begin, Event::Start, &mut effects).unwrap();
+    life.step(begin + limits().start, Event::Tick, &mut effects).unwrap();
+    assert_eq!(life.reason(), Some("did not start within 120s"));
+}
+
+#[test]
+fn waits_are_scattered_by_the_seed() {
+    let wait = |seed| {
+        let begin = Instant::now();
+        let mut life = Lifecycle::new(Limits::new(limits().start, seed), begin);
+        life.step(begin, Event::Start, &mut Vec::new()).unwrap();
+        lose(&mut life, begin);
+        life.retry_at().expect("it waits") - begin
+    };
+    assert_ne!(wait(1), wait(2));
+    assert_eq!(wait(1), wait(1));
+}
+
+/// An instance that serves, and the time.
+fn ready(limits: Limits) -> (Lifecycle, Instant) {
+    let now = Instant::now();
+    let mut life = Lifecycle::new(limits, now);
+    life.step(now, Event::Start, &mut Vec::new()).unwrap();
+    serve(&mut life, now);
+    (life, now)
+}
+
+fn serve(life: &mut Lifecycle, now: Instant) -> Instant {
+    for news in [News::Spawned, News::Ready] {
+        let heard = Event::Heard(life.generation(), news);
+        life.step(now, heard, &mut Vec::new()).unwrap();
+    }
+    now
+}
+
+fn lose(life: &mut Lifecycle, now: Instant) {
+    let lost = Event::Heard(life.generation(), News::Lost { reason: String::new() });
+    life.step(now, lost, &mut Vec::new()).unwrap();
+}
