@@ -1,1 +1,17 @@
 //! JSON-RPC and MCP on paper: bytes to envelopes and back, without loss and without I/O.
+//!
+//! The only crate that names a JSON-RPC or MCP field. A message is kept as the bytes it came in;
+//! what we need of it is a set of spans into them, and every change is a splice. So ids, key order,
+//! big numbers and members nobody here has heard of pass through untouched.
+
+pub mod build;
+pub mod edit;
+pub mod envelope;
+pub mod framing;
+pub mod id;
+pub mod params;
+
+pub use edit::Edit;
+pub use envelope::{Kind, Malformed, Message};
+pub use id::Id;
+pub use params::{Field, Params};

@@ -1,0 +1,284 @@
+//! JSON-RPC envelopes over raw bytes.
+//!
+//! One pass validates the whole message and remembers where its members stand. `params`, `result`
+//! and `error` are not looked into; [`crate::params`] does that for requests that need it.
+//! Messages follow JSON-RPC 2.0 as MCP narrows it: ids are strings or numbers, never null
+//! (except in an error answer to a request that could not be read); a member that appears twice is refused,
+//! since the two ends might not agree on which one counts.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Id;
+use crate::edit::{Edit, splice};
+
+/// One JSON-RPC message: its bytes and where in them the envelope's members stand.
+#[derive(Debug, Clone)]
+pub struct Message {
+    bytes: Bytes,
+    kind: Kind,
+    id: Option<Span>,
+    method: Option<Text>,
+    /// `params`, `result` or `error`.
+    body: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Request,
+    Notification,
+    /// An answer with a `result`.
+    Result,
+    /// An answer with an `error`.
+    Error,
+}
+
+/// Why bytes are no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not JSON at all: -32700.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but no JSON-RPC message: -32600. The id is there if it could be read.
+    #[error("not a JSON-RPC message: {reason}")]
+    NotAMessage { reason: String, id: Option<Id> },
+    /// An array of messages; only 2025-03-26 knows these.
+    #[error("a batch: send one message at a time")]
+    Batch,
+}
+
+/// A span of at most 4 GiB: messages are bounded far below that.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// A string's content: in place where it has no escapes, which is always in practice.
+#[derive(Debug, Clone)]
+enum Text {
+    InPlace(Span),
+    Unescaped(Box<str>),
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+// === impl Message ===
+
+impl Message {
+    /// Reads one message.
+    ///
+    /// Costs one pass over the bytes and no copy of them. Does not recurse, whatever the nesting.
+    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| Malformed::NotJson(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
+        if u32::try_from(text.len()).is_err() {
+            return Err(not_a_message("larger than 4 GiB", None));
+        }
+        // serde would read a struct from an array, member by member.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(why_no_object(text));
+        }
+        let wire: Wire<'_> = match serde_json::from_str(text) {
+            Ok(wire) => wire,
+            Err(error) if error.is_data() => return Err(not_a_message(&error.to_string(), None)),
+            Err(error) => return Err(Malformed::NotJson(error.to_string())),
+        };
+        let span = |raw: &RawValue| Span::of(text, raw.get());
+        let id = match wire.id.map(RawValue::get) {
+            None => None,
+            Some("null") => None,
+            Some(raw) if is_id(raw) => Some(Span::of(text, raw)),
+            Some(_) => return Err(not_a_message("`id` must be a string or a number", None)),
+        };
+        let null_id = wire.id.is_some() && id.is_none();
+        let refuse = |reason: &str| {
+            let id = id.map(|id| Id::from_raw(bytes.slice(id.range())));
+            Err(not_a_message(reason, id))
+        };
+        if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+            return refuse("`jsonrpc` must be \"2.0\"");
+        }
+        let (kind, body) = match (wire.method, wire.result, wire.error) {
+            (Some(_), None, None) if null_id => return refuse("`id` must not be null"),
+            (Some(_), None, None) if id.is_some() => (Kind::Request, wire.params),
+            (Some(_), None, None) => (Kind::Notification, wire.params),
+            (None, Some(result), None) if id.is_some() => (Kind::Result, Some(result)),
+            (None, Some(_), None) => return refuse("a result needs an `id`"),
+            (None, None, Some(error)) => (Kind::Error, Some(error)),
+            (None, None, None) => return refuse("`method`, `result` or `error` is missing"),
+            _ => return refuse("only one of `method`, `result` and `error` may be there"),
+        };
+        let method = match wire.method {
+            None => None,
+            Some(raw) => match Text::of(text, raw.get()) {
+                Some(method) => Some(method),
+                None => return refuse("`method` must be a string"),
+            },
+        };
+        let body = body.map(span);
+        Ok(Self { kind, id, method, body, bytes })
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// The id; none for notifications and for errors that answer nothing.
+    pub fn id(&self) -> Option<Id> {
+        self.id.map(|id| Id::from_raw(self.bytes.slice(id.range())))
+    }
+
+    /// The id, if it is one of our own (see [`Id::as_number`]).
+    pub fn id_number(&self) -> Option<u64> {
+        crate::id::number(&self.bytes[self.id?.range()])
+    }
+
+    pub fn id_span(&self) -> Option<Range<usize>> {
+        self.id.map(Span::range)
+    }
+
+    /// The method; empty for answers.
+    pub fn method(&self) -> &str {
+        match &self.method {
+            None => "",
+            Some(Text::InPlace(span)) => self.text(span.range()),
+            Some(Text::Unescaped(text)) => text,
+        }
+    }
+
+    /// `params`, `result` or `error`, as JSON text.
+    pub fn body(&self) -> Option<&str> {
+        self.body.map(|span| self.text(span.range()))
+    }
+
+    pub fn body_span(&self) -> Option<Range<usize>> {
+        self.body.map(Span::range)
+    }
+
+    /// `params`, `result` or `error`, sharing the message's memory.
+    pub fn body_bytes(&self) -> Option<Bytes> {
+        self.body.map(|span| self.bytes.slice(span.range()))
+    }
+
+    pub fn is_answer(&self) -> bool {
+        matches!(self.kind, Kind::Result | Kind::Error)
+    }
+
+    /// The message with another id. The message must have one.
+    pub fn with_id(&self, id: &[u8]) -> Bytes {
+        let span = self.id.map_or(0..0, Span::range);
+        splice(&self.bytes, &mut [Edit::new(span, id)])
+    }
+
+    /// The byte offset of a text inside this message, for edits of what was found in it.
+    pub fn span_of(&self, inner: &str) -> Range<usize> {
+        Span::of(self.text(0..self.bytes.len()), inner).range()
+    }
+
+    fn text(&self, range: Range<usize>) -> &str {
+        // Whole message was checked by `parse`; spans begin and end at ASCII characters.
+        std::str::from_utf8(&self.bytes[range]).unwrap_or_default()
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// Where `inner`, a part of `whole`, stands in it.
+    fn of(whole: &str, inner: &str) -> Self {
+        let start = inner.as_ptr() as usize - whole.as_ptr() as usize;
+        debug_assert!(start + inner.len() <= whole.len(), "not a part of the message");
+        Self { start: start as u32, end: (start + inner.len()) as u32 }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+// === impl Text ===
+
+impl Text {
+    fn of(whole: &str, raw: &str) -> Option<Self> {
+        let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(Self::InPlace(Span::of(whole, inner)));
+        }
+        serde_json::from_str::<String>(raw).ok().map(|text| Self::Unescaped(text.into()))
+    }
+}
+
+// === impl Malformed ===
+
+impl Malformed {
+    /// The JSON-RPC error code (JSON-RPC 2.0 §5.1).
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::NotJson(_) => -32700,
+            Self::NotAMessage { .. } | Self::Batch => -32600,
+        }
+    }
+
+    pub fn id(&self) -> Option<&Id> {
+        match self {
+            Self::NotAMessage { id, .. } => id.as_ref(),
+            Self::NotJson(_) | Self::Batch => None,
+        }
+    }
+}
+
+// === helpers ===
+
+/// A member that is there, even if it is `null`: serde's `Option` can't tell the two apart.
+pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+fn is_id(raw: &str) -> bool {
+    matches!(raw.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))
+}
+
+fn not_a_message(reason: &str, id: Option<Id>) -> Malformed {
+    Malformed::NotAMessage { reason: reason.to_owned(), id: id.as_ref().map(Id::detached) }
+}
+
+/// Tells JSON of the wrong shape from no JSON, off the fast path.
+fn why_no_object(text: &str) -> Malformed {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) if text.trim_ascii_start().starts_with('[') => Malformed::Batch,
+        Ok(_) => not_a_message("a message is an object", None),
+        Err(error) => Malformed::NotJson(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The few members of `params` and `_meta` that a gateway acts on, each with its place.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Message;
+use crate::envelope::present;
+
+/// What of a message's `params` is looked at; everything else stays bytes.
+#[derive(Debug, Default)]
+pub struct Params<'a> {
+    /// Of a tool or prompt.
+    pub name: Option<Field<'a>>,
+    /// Of a resource.
+    pub uri: Option<Field<'a>>,
+    pub arguments: Option<Field<'a>>,
+    pub cursor: Option<Field<'a>>,
+    /// Of `logging/setLevel` and `notifications/message`.
+    pub level: Option<Field<'a>>,
+    /// Of `notifications/cancelled`.
+    pub request_id: Option<Field<'a>>,
+    /// Of `notifications/progress`.
+    pub progress_token: Option<Field<'a>>,
+    /// Of `completion/complete`: what is completed.
+    pub reference: Option<Reference<'a>>,
+    /// Of `initialize`.
+    pub protocol_version: Option<Field<'a>>,
+    pub capabilities: Option<Field<'a>>,
+    pub client_info: Option<Field<'a>>,
+    pub meta: Meta<'a>,
+}
+
+/// What of `_meta` is looked at.
+#[derive(Debug, Default)]
+pub struct Meta<'a> {
+    pub progress_token: Option<Field<'a>>,
+    /// `io.modelcontextprotocol/protocolVersion`: there only from 2026-07-28 on.
+    pub protocol_version: Option<Field<'a>>,
+}
+
+/// `ref` of `completion/complete`: a prompt by name or a resource template by URI.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    pub name: Option<Field<'a>>,
+    pub uri: Option<Field<'a>>,
+}
+
+/// A value and where it stands in the message.
+#[derive(Debug, Clone)]
+pub struct Field<'a> {
+    /// The JSON text.
+    pub raw: &'a str,
+    pub span: Range<usize>,
+}
+
+/// `params` is there and is not an object, or a member is twice in it: -32602.
+#[derive(Debug, thiserror::Error)]
+pub enum BadParams {
+    #[error("`params` must be an object")]
+    NotAnObject,
+    #[error("`params` is not usable: {0}")]
+    Member(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize, Default)]
+struct Wire<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    cursor: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    level: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "requestId")]
+    request_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "ref")]
+    reference: Option<WireReference<'a>>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "protocolVersion")]
+    protocol_version: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "clientInfo")]
+    client_info: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<WireMeta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireReference<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    uri: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct WireMeta<'a> {
+    #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        rename = "io.modelcontextprotocol/protocolVersion"
+    )]
+    protocol_version: Option<&'a RawValue>,
+}
+
+impl Message {
+    /// Looks into `params`. Absent `params` are empty ones.
+    pub fn params(&self) -> Result<Params<'_>, BadParams> {
+        let Some(body) = self.body() else { return Ok(Params::default()) };
+        // serde would read a struct from an array, member by member.
+        if !body.starts_with('{') {
+            return Err(BadParams::NotAnObject);
+        }
+        let wire: Wire<'_> = serde_json::from_str(body)?;
+        let field = |raw| self.field(raw);
+        let meta = wire.meta.unwrap_or_default();
+        Ok(Params {
+            name: field(wire.name),
+            uri: field(wire.uri),
+            arguments: field(wire.arguments),
+            cursor: field(wire.cursor),
+            level: field(wire.level),
+            request_id: field(wire.request_id),
+            progress_token: field(wire.progress_token),
+            reference: wire
+                .reference
+                .map(|of| Reference { name: field(of.name), uri: field(of.uri) }),
+            protocol_version: field(wire.protocol_version),
+            capabilities: field(wire.capabilities),
+            client_info: field(wire.client_info),
+            meta: Meta {
+                progress_token: field(meta.progress_token),
+                protocol_version: field(meta.protocol_version),
+            },
+        })
+    }
+
+    fn field<'a>(&self, raw: Option<&'a RawValue>) -> Option<Field<'a>> {
+        raw.map(|raw| Field { raw: raw.get(), span: self.span_of(raw.get()) })
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The content of a string; none if the value is something else.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        let inner = self.raw.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inner));
+        }
+        serde_json::from_str(self.raw).ok().map(Cow::Owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use crate::Message;
+
+    #[test]
+    fn fields_are_found_with_their_places() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a\"b","arguments":{"name":"no"},"_meta":{"x":1,"progressToken":"t"}}}"#;
+        let message = Message::parse(Bytes::from_static(text.as_bytes())).unwrap();
+        let params = message.params().unwrap();
+        assert_eq!(params.name.as_ref().unwrap().text().unwrap(), "a\"b");
+        let token = params.meta.progress_token.unwrap();
+        assert_eq!(token.raw, "\"t\"");
+        assert_eq!(&text[token.span], "\"t\"");
+        assert_eq!(params.arguments.unwrap().raw, r#"{"name":"no"}"#);
+    }
+
+    #[test]
+    fn params_of_the_wrong_shape_are_an_error_and_not_a_panic() {
+        for params in ["[]", "7", r#"{"name":1,"name":2}"#, r#"{"_meta":7}"#] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{params}}}"#);
+            let message = Message::parse(Bytes::from(text)).unwrap();
+            assert!(message.params().is_err(), "{params}");
+        }
+    }
+}
