@@ -1,0 +1,263 @@
+//! Event streams, by "Server-sent events" of the WHATWG HTML standard, sections "Parsing an event
+//! stream" and "Interpreting an event stream".
+//!
+//! A stream is lines that end in LF, CR or CRLF. A line is `field: value` (one space after the colon
+//! is not part of the value), a comment when it begins with a colon, and the end of an event when it
+//! is empty. Several `data` lines are one text, joined by LF. An event that the stream's end cuts off
+//! is not delivered.
+//!
+//! One thing differs from a browser on purpose: an event without data is handed out too, because MCP
+//! uses it to give a client an id to resume from before there is anything to say.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::buffer::{ScanBuffer, pass_byte_order_mark};
+
+#[cfg(test)]
+mod tests;
+
+/// A comment: keeps a silent connection open through proxies and means nothing.
+pub const COMMENT: &[u8] = b":\n\n";
+
+/// One event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The event's name; `None` for `message`, which is also what an event without a name is.
+    pub event: Option<String>,
+    /// The id to resume after, if this event sets it. Empty: it unsets it.
+    pub id: Option<String>,
+    /// How long to wait before connecting again, if this event says so.
+    pub retry: Option<Duration>,
+    /// Empty when the event only carries an id or a delay. Not checked to be UTF-8.
+    pub data: Bytes,
+}
+
+/// Cuts a stream of bytes into events. Fed and emptied like [`super::lines::LineDecoder`].
+#[derive(Debug)]
+pub struct SseDecoder {
+    buffer: ScanBuffer,
+    max_event_bytes: usize,
+    /// The start of the stream has been looked at for a byte order mark.
+    started: bool,
+    /// The last line ended in CR; a LF right after it belongs to that line end.
+    after_carriage_return: bool,
+    pending: Pending,
+    skip: Skip,
+}
+
+/// An event was larger than allowed. It is skipped to its end; the events after it are not affected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("event is larger than {max_event_bytes} bytes")]
+pub struct EventTooLarge {
+    pub max_event_bytes: usize,
+}
+
+/// The event under way.
+#[derive(Debug, Default)]
+struct Pending {
+    event: Event,
+    /// Data of more than one line; copied, because the lines are not together in the stream.
+    joined: Option<BytesMut>,
+    has_data: bool,
+    /// Some field was there, so the blank line ends an event.
+    begun: bool,
+    /// What its lines add up to, for the limit.
+    bytes: usize,
+}
+
+/// Whether an event that was too large is being passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skip {
+    No,
+    AtLineStart,
+    InLine,
+}
+
+// === impl SseDecoder ===
+
+impl SseDecoder {
+    /// Events whose lines add up to more than `max_event_bytes` are refused.
+    pub fn new(max_event_bytes: usize) -> Self {
+        Self {
+            buffer: ScanBuffer::default(),
+            max_event_bytes,
+            started: false,
+            after_carriage_return: false,
+            pending: Pending::default(),
+            skip: Skip::No,
+        }
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.buffer.push(chunk);
+    }
+
+    /// The buffer to append to, with at least 8 KiB of room. Only append: what is in it is counted.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        self.buffer.room()
+    }
+
+    /// The next whole event. `None`: more bytes are needed; at the end of the stream, there is none.
+    ///
+    /// # Errors
+    /// Once for each event that is too large, as soon as that is known.
+    pub fn next_event(&mut self) -> Option<Result<Event, EventTooLarge>> {
+        self.started = self.started || pass_byte_order_mark(&mut self.buffer);
+        if !self.started {
+            return None;
+        }
+        while let Some(line) = self.next_line() {
+            if self.skip != Skip::No {
+                let event_ends = line.is_empty() && self.skip == Skip::AtLineStart;
+                self.skip = if event_ends { Skip::No } else { Skip::AtLineStart };
+            } else if line.is_empty() {
+                if let Some(event) = self.pending.take() {
+                    return Some(Ok(event));
+                }
+            } else if self.pending.bytes + line.len() > self.max_event_bytes {
+                return Some(Err(self.refuse(Skip::AtLineStart)));
+            } else {
+                self.pending.field(line);
+            }
+        }
+        self.refuse_overflow()
+    }
+
+    fn next_line(&mut self) -> Option<Bytes> {
+        if self.after_carriage_return && !self.buffer.is_empty() {
+            self.after_carriage_return = false;
+            if self.buffer.as_slice().starts_with(b"\n") {
+                self.buffer.skip(1);
+            }
+        }
+        let end = self.buffer.find(|bytes| memchr::memchr2(b'\n', b'\r', bytes))?;
+        self.after_carriage_return = self.buffer.as_slice()[end] == b'\r';
+        Some(self.buffer.take_line(end))
+    }
+
+    /// Drops an event that is too large already, though its end has not come.
+    fn refuse_overflow(&mut self) -> Option<Result<Event, EventTooLarge>> {
+        let held = self.buffer.len();
+        match self.skip {
+            Skip::No if self.pending.bytes + held > self.max_event_bytes => {
+                self.buffer.clear();
+                Some(Err(self.refuse(Skip::InLine)))
+            }
+            Skip::No => None,
+            Skip::AtLineStart | Skip::InLine => {
+                if held > 0 {
+                    self.skip = Skip::InLine;
+                    self.buffer.clear();
+                }
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, skip: Skip) -> EventTooLarge {
+        self.skip = skip;
+        self.pending = Pending::default();
+        EventTooLarge { max_event_bytes: self.max_event_bytes }
+    }
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Takes in one line that is not empty. Comments and unknown fields leave no trace.
+    fn field(&mut self, line: Bytes) {
+        let (name, value) = match memchr::memchr(b':', &line) {
+            Some(colon) if line.get(colon + 1) == Some(&b' ') => (colon, colon + 2),
+            Some(colon) => (colon, colon + 1),
+            None => (line.len(), line.len()),
+        };
+        let text = || String::from_utf8_lossy(&line[value..]).into_owned();
+        match &line[..name] {
+            b"data" => self.data(line.slice(value..)),
+            b"event" => self.event.event = Some(text()).filter(|name| !is_message(name)),
+            // An id with a NUL could not be sent back in a header.
+            b"id" if !line.contains(&0) => self.event.id = Some(text()),
+            b"retry" => match milliseconds(&line[value..]) {
+                Some(delay) => self.event.retry = Some(delay),
+                None => return,
+            },
+            _ => return,
+        }
+        self.begun = true;
+        self.bytes += line.len() + 1;
+    }
+
+    fn data(&mut self, value: Bytes) {
+        if !self.has_data {
+            self.has_data = true;
+            self.event.data = value;
+            return;
+        }
+        let first = &self.event.data;
+        let joined = self.joined.get_or_insert_with(|| BytesMut::from(&first[..]));
+        joined.put_u8(b'\n');
+        joined.extend_from_slice(&value);
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        let Self { mut event, joined, begun, .. } = std::mem::take(self);
+        if let Some(joined) = joined {
+            event.data = joined.freeze();
+        }
+        begun.then_some(event)
+    }
+}
+
+/// Appends one event. Line breaks in `data` become further `data` lines; in JSON, where they can only
+/// stand between tokens, nothing is lost by that. Line breaks in the name or the id are left out.
+pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mut impl BufMut) {
+    if let Some(event) = event {
+        put_field(b"event: ", event, out);
+    }
+    if let Some(id) = id {
+        put_field(b"id: ", id, out);
+    }
+    let mut rest = data;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        put_data(&rest[..at], out);
+        let width = if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = &rest[at + width..];
+    }
+    put_data(rest, out);
+    out.put_u8(b'\n');
+}
+
+/// Appends an event without data, that gives the client an id to resume from and, where wanted, how
+/// long to wait before it does. Clients from 2025-11-25 on know it; earlier ones may choke on it.
+pub fn encode_priming(id: &str, retry: Option<Duration>, out: &mut impl BufMut) {
+    if let Some(retry) = retry {
+        put_field(b"retry: ", &retry.as_millis().to_string(), out);
+    }
+    encode_event(None, Some(id), b"", out);
+}
+
+fn put_field(name: &[u8], value: &str, out: &mut impl BufMut) {
+    out.put_slice(name);
+    for piece in value.split(['\n', '\r', '\0']) {
+        out.put_slice(piece.as_bytes());
+    }
+    out.put_u8(b'\n');
+}
+
+fn put_data(line: &[u8], out: &mut impl BufMut) {
+    out.put_slice(b"data: ");
+    out.put_slice(line);
+    out.put_u8(b'\n');
+}
+
+fn is_message(name: &str) -> bool {
+    name.is_empty() || name == "message"
+}
+
+fn milliseconds(digits: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let all_digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    all_digits.then(|| text.parse().ok().map(Duration::from_millis))?
+}
