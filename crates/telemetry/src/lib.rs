@@ -1,1 +1,18 @@
-//! Typed events, the catalogue of metric names, and logs.
+//! Typed events, the catalogue of metric names, logs and correlation ids.
+//!
+//! The only crate that holds a metric's name. It knows nothing of sockets, sessions or processes:
+//! others tell it what happened, or hand it a callback that says what is so now.
+
+pub mod catalogue;
+pub mod correlation;
+pub mod events;
+pub mod labels;
+pub mod logs;
+pub mod metrics;
+
+mod throttle;
+
+pub use correlation::CorrelationId;
+pub use labels::{Breaker, Dropped, ErrorCode, Method, Outcome, Refused};
+pub use logs::{LogError, LogGuard, LogOptions};
+pub use metrics::{Metrics, Sample, ServerMetrics};

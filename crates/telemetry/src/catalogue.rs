@@ -1,0 +1,260 @@
+//! Every metric there is: name, kind, labels, unit and what it means.
+//!
+//! Flat on purpose. What watches the daemon (alert rules, dashboards, docs) is made from [`ALL`],
+//! so that none of it can name a metric that does not exist.
+
+/// What a value of a metric means over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from zero at the start of the daemon.
+    Counter,
+    /// What is so at the moment of the scrape.
+    Gauge,
+    /// Counts of observations at or below each bound.
+    Histogram,
+    /// Always 1; the labels are the information.
+    Info,
+}
+
+/// The unit of a metric, which is also the end of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    None,
+    Seconds,
+    Bytes,
+}
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// As a query writes it; histograms add `_bucket`, `_sum` and `_count`.
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub unit: Unit,
+    pub help: &'static str,
+}
+
+/// Upper bounds of the buckets of every histogram, in seconds; `+Inf` follows.
+pub const BOUNDS_SECONDS: [f64; 17] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    120.0, 300.0,
+];
+
+pub const REQUESTS: Entry = Entry {
+    name: "mcp_requests_total",
+    kind: Kind::Counter,
+    labels: &["server", "method", "outcome"],
+    unit: Unit::None,
+    help: "Requests answered, by how they ended",
+};
+
+pub const ERRORS: Entry = Entry {
+    name: "mcp_errors_total",
+    kind: Kind::Counter,
+    labels: &["server", "code"],
+    unit: Unit::None,
+    help: "Transport errors, missed deadlines and refusals; not a tool's own isError",
+};
+
+pub const REQUEST_DURATION: Entry = Entry {
+    name: "mcp_request_duration_seconds",
+    kind: Kind::Histogram,
+    labels: &["server", "method"],
+    unit: Unit::Seconds,
+    help: "Time from a request's arrival to its answer",
+};
+
+pub const ACTIVE_SESSIONS: Entry = Entry {
+    name: "mcp_active_sessions",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::None,
+    help: "Sessions that have neither ended nor expired",
+};
+
+pub const MEMORY_USAGE: Entry = Entry {
+    name: "mcp_memory_usage_bytes",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::Bytes,
+    help: "Resident memory of the daemon",
+};
+
+pub const MEMORY_LIMIT: Entry = Entry {
+    name: "mcp_memory_limit_bytes",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::Bytes,
+    help: "Memory limit of the control group, else the memory of the machine",
+};
+
+pub const BREAKER_STATE: Entry = Entry {
+    name: "mcp_circuit_breaker_state",
+    kind: Kind::Gauge,
+    labels: &["service"],
+    unit: Unit::None,
+    help: "0 closed, 1 half-open, 2 open",
+};
+
+pub const BREAKER_FAILURES: Entry = Entry {
+    name: "mcp_circuit_breaker_failures_total",
+    kind: Kind::Counter,
+    labels: &["service"],
+    unit: Unit::None,
+    help: "Failures a breaker has counted",
+};
+
+pub const TOOL_DURATION: Entry = Entry {
+    name: "mainstay_tool_duration_seconds",
+    kind: Kind::Histogram,
+    labels: &["server", "tool"],
+    unit: Unit::Seconds,
+    help: "Time of a tool's calls; past 200 tools of a server the rest share the name other",
+};
+
+pub const INSTANCE_STATE: Entry = Entry {
+    name: "mainstay_instance_state",
+    kind: Kind::Gauge,
+    labels: &["server", "state"],
+    unit: Unit::None,
+    help: "Instances in each state",
+};
+
+pub const INSTANCE_STARTS: Entry = Entry {
+    name: "mainstay_instance_starts_total",
+    kind: Kind::Counter,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Starts of instances, first ones and restarts",
+};
+
+pub const STRAY_LINES: Entry = Entry {
+    name: "mainstay_stray_lines_total",
+    kind: Kind::Counter,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Lines on a server's standard output that were no messages",
+};
+
+pub const LATE_ANSWERS: Entry = Entry {
+    name: "mainstay_late_answers_total",
+    kind: Kind::Counter,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Answers nobody waits for: too late, given twice, or to an unknown id",
+};
+
+pub const DROPPED_NOTIFICATIONS: Entry = Entry {
+    name: "mainstay_dropped_notifications_total",
+    kind: Kind::Counter,
+    labels: &["server", "reason"],
+    unit: Unit::None,
+    help: "Notifications of a server that reached no client, and why",
+};
+
+pub const CALLS_IN_FLIGHT: Entry = Entry {
+    name: "mainstay_calls_in_flight",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Requests sent to a server and not yet answered",
+};
+
+pub const CONNECTIONS_OPEN: Entry = Entry {
+    name: "mainstay_connections_open",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::None,
+    help: "Open connections of clients",
+};
+
+pub const REFUSED: Entry = Entry {
+    name: "mainstay_refused_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    unit: Unit::None,
+    help: "HTTP requests and connections turned away before a message was read",
+};
+
+pub const SESSIONS_EXPIRED: Entry = Entry {
+    name: "mainstay_sessions_expired_total",
+    kind: Kind::Counter,
+    labels: &[],
+    unit: Unit::None,
+    help: "Sessions that ended because nobody used them",
+};
+
+pub const LOG_LINES_DROPPED: Entry = Entry {
+    name: "mainstay_log_lines_dropped_total",
+    kind: Kind::Counter,
+    labels: &[],
+    unit: Unit::None,
+    help: "Log lines given up because standard error did not take them",
+};
+
+pub const BUILD: Entry = Entry {
+    name: "mainstay_build_info",
+    kind: Kind::Info,
+    labels: &["version"],
+    unit: Unit::None,
+    help: "The version that runs",
+};
+
+/// All of them, in the order of the scrape.
+pub const ALL: [&Entry; 20] = [
+    &REQUESTS,
+    &ERRORS,
+    &REQUEST_DURATION,
+    &ACTIVE_SESSIONS,
+    &MEMORY_USAGE,
+    &MEMORY_LIMIT,
+    &BREAKER_STATE,
+    &BREAKER_FAILURES,
+    &TOOL_DURATION,
+    &INSTANCE_STATE,
+    &INSTANCE_STARTS,
+    &STRAY_LINES,
+    &LATE_ANSWERS,
+    &DROPPED_NOTIFICATIONS,
+    &CALLS_IN_FLIGHT,
+    &CONNECTIONS_OPEN,
+    &REFUSED,
+    &SESSIONS_EXPIRED,
+    &LOG_LINES_DROPPED,
+    &BUILD,
+];
+
+// === impl Entry ===
+
+impl Entry {
+    /// The name of the family: OpenMetrics writes the suffixes of kind and unit itself.
+    pub(crate) fn stem(&self) -> &'static str {
+        let suffix = match (self.kind, self.unit) {
+            (Kind::Counter, _) => "_total",
+            (Kind::Info, _) => "_info",
+            (_, Unit::Seconds) => "_seconds",
+            (_, Unit::Bytes) => "_bytes",
+            (_, Unit::None) => "",
+        };
+        self.name.strip_suffix(suffix).unwrap_or(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, Kind, Unit};
+
+    #[test]
+    fn names_follow_the_rules() {
+        for entry in ALL {
+            let name = entry.name;
+            assert!(name.starts_with("mcp_") || name.starts_with("mainstay_"), "{name}");
+            assert_eq!(name.ends_with("_total"), entry.kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_seconds"), entry.unit == Unit::Seconds, "{name}");
+            assert_eq!(name.ends_with("_bytes"), entry.unit == Unit::Bytes, "{name}");
+            assert!(!entry.help.ends_with('.'), "{name}");
+            assert_eq!(ALL.iter().filter(|other| other.name == name).count(), 1, "{name}");
+        }
+    }
+}

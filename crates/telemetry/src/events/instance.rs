@@ -1,0 +1,197 @@
+//! Events in the life of an instance and on its link.
+
+use std::time::{Duration, Instant};
+
+use mainstay_model::{InstanceId, Name};
+use tracing::{debug, error, info, warn};
+
+use super::excerpt;
+use crate::labels::Dropped;
+use crate::metrics::{Metrics, ServerMetrics};
+
+/// A process was started, or a connection is being opened.
+#[derive(Debug)]
+pub struct InstanceStarted<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    /// None for a remote server.
+    pub pid: Option<u32>,
+}
+
+/// Handshake and first lists are done.
+#[derive(Debug)]
+pub struct InstanceReady<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub revision: &'a str,
+    pub tools: usize,
+    /// From the start to now.
+    pub took: Duration,
+}
+
+/// It ended, hung or failed its handshake; it is tried again.
+#[derive(Debug)]
+pub struct InstanceLost<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    /// In plain words, without secrets.
+    pub reason: &'a str,
+    /// The end of what it wrote to standard error.
+    pub last_output: Option<&'a str>,
+    /// When it is started again; none: at once.
+    pub retry_in: Option<Duration>,
+}
+
+/// It failed too often and is now tried rarely.
+#[derive(Debug)]
+pub struct CrashLoop<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub reason: &'a str,
+    pub last_output: Option<&'a str>,
+    /// Starts within the window that made it a crash loop.
+    pub starts: u32,
+    pub retry_in: Duration,
+}
+
+/// It can't be served and is not tried again until the configuration changes.
+#[derive(Debug)]
+pub struct InstanceFailed<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub reason: &'a str,
+    pub last_output: Option<&'a str>,
+}
+
+/// It was stopped because it is no longer needed.
+#[derive(Debug)]
+pub struct InstanceStopped<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub reason: &'a str,
+}
+
+/// A line on standard output was no message. Throttled by server.
+#[derive(Debug)]
+pub struct StrayLine<'a> {
+    pub instance: InstanceId,
+    pub line: &'a [u8],
+}
+
+/// An answer came that nobody waits for.
+#[derive(Debug)]
+pub struct LateAnswer {
+    pub instance: InstanceId,
+}
+
+/// A notification reached no client. Throttled by server.
+#[derive(Debug)]
+pub struct NotificationDropped<'a> {
+    pub method: &'a str,
+    pub reason: Dropped,
+}
+
+// === emit ===
+
+impl InstanceStarted<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.server(self.server).started();
+        let Self { server, instance, pid } = self;
+        info!(target: "mainstay", %server, %instance, pid, "instance started");
+    }
+}
+
+impl InstanceReady<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, revision, tools, took } = self;
+        let took_ms = millis(took);
+        info!(target: "mainstay", %server, %instance, revision, tools, took_ms, "instance ready");
+    }
+}
+
+impl InstanceLost<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason, last_output, retry_in } = self;
+        let retry_in_ms = millis(retry_in.unwrap_or_default());
+        let last_output = last_output.map(tail);
+        warn!(
+            target: "mainstay",
+            %server, %instance, reason, last_output, retry_in_ms, "instance lost"
+        );
+    }
+}
+
+impl CrashLoop<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason, last_output, starts, retry_in } = self;
+        let retry_in_ms = millis(retry_in);
+        let last_output = last_output.map(tail);
+        error!(
+            target: "mainstay",
+            %server, %instance, reason, last_output, starts, retry_in_ms, "instance is crash-looping"
+        );
+    }
+}
+
+impl InstanceFailed<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason, last_output } = self;
+        let last_output = last_output.map(tail);
+        error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed for good");
+    }
+}
+
+impl InstanceStopped<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason } = self;
+        info!(target: "mainstay", %server, %instance, reason, "instance stopped");
+    }
+}
+
+impl StrayLine<'_> {
+    /// Takes the server's own counters: a server that prints banners may print millions.
+    pub fn emit(self, server: &ServerMetrics) {
+        server.stray_line();
+        let Some(held_back) = server.stray_throttle.admit(Instant::now()) else { return };
+        let line = excerpt(self.line);
+        warn!(
+            target: "mainstay",
+            server = server.label(), instance = %self.instance, line, held_back,
+            "line on standard output is no message"
+        );
+    }
+}
+
+impl LateAnswer {
+    pub fn emit(self, server: &ServerMetrics) {
+        server.late_answer();
+        debug!(
+            target: "mainstay",
+            server = server.label(), instance = %self.instance, "answer nobody waits for"
+        );
+    }
+}
+
+impl NotificationDropped<'_> {
+    pub fn emit(self, server: &ServerMetrics) {
+        server.dropped(self.reason);
+        let Some(held_back) = server.dropped_throttle.admit(Instant::now()) else { return };
+        let method = excerpt(self.method.as_bytes());
+        debug!(
+            target: "mainstay",
+            server = server.label(), method, reason = self.reason.as_str(), held_back,
+            "notification dropped"
+        );
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The last of some output: where a program says why it dies.
+fn tail(output: &str) -> String {
+    let start = output.len().saturating_sub(super::EXCERPT_CHARS_MAX);
+    let start = (start..=output.len()).find(|at| output.is_char_boundary(*at));
+    excerpt(&output.as_bytes()[start.unwrap_or(0)..])
+}

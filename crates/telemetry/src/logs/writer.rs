@@ -1,0 +1,164 @@
+//! The thread that writes lines, and the bounded queue before it.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that may wait: seconds of the busiest log, and with lines of some hundred bytes a few
+/// megabytes at most.
+const QUEUE_LINES_MAX: usize = 8192;
+/// How long the end of the process waits for a standard error that takes nothing.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// Lines given up because the queue was full, in this process.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Keeps the log alive; dropping it writes what is queued, for at most a second.
+#[derive(Debug)]
+#[must_use = "lines that are queued when the process ends are lost without it"]
+pub struct LogGuard {
+    queue: SyncSender<Order>,
+}
+
+/// Where the subscriber gets its writers: each line is one order.
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    queue: SyncSender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Write(Vec<u8>),
+    /// Everything before it has been written when this is answered.
+    Flush(SyncSender<()>),
+}
+
+/// Lines given up so far.
+pub(crate) fn lines_dropped() -> u64 {
+    DROPPED.load(Relaxed)
+}
+
+/// Starts the thread. It ends when the subscriber and the guard are gone, or with the process.
+pub(super) fn spawn(out: Box<dyn Write + Send>) -> io::Result<(Lines, LogGuard)> {
+    let (queue, orders) = sync_channel(QUEUE_LINES_MAX);
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&orders, out))?;
+    Ok((Lines { queue: queue.clone() }, LogGuard { queue }))
+}
+
+fn write(orders: &Receiver<Order>, mut out: Box<dyn Write + Send>) {
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Write(line) => {
+                // There is nowhere to say that the log can't be written but in a number.
+                if out.write_all(&line).is_err() {
+                    DROPPED.fetch_add(1, Relaxed);
+                }
+            }
+            Order::Flush(done) => {
+                let _ = out.flush();
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+// === impl Lines ===
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Write for Lines {
+    /// The subscriber formats a whole line before it writes.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.queue.try_send(Order::Write(line.to_vec())).is_err() {
+            DROPPED.fetch_add(1, Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// === impl LogGuard ===
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let (done, written) = sync_channel(1);
+        // A full queue means that standard error is stuck: waiting would not help.
+        if self.queue.try_send(Order::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(FLUSH_MAX);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::sync::{Arc, Mutex};
+
+    use super::{QUEUE_LINES_MAX, lines_dropped, spawn};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes nothing until it is released.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_queued_is_written_before_the_guard_is_gone() {
+        let sink = Sink::default();
+        let (mut lines, guard) = spawn(Box::new(sink.clone())).unwrap();
+        for n in 0..100 {
+            writeln!(lines, "{n}").unwrap();
+        }
+        drop(guard);
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert!(text.ends_with("99\n"), "{text}");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_stuck_terminal() {
+        let (release, stuck) = sync_channel(0);
+        let (mut lines, guard) = spawn(Box::new(Stuck(stuck))).unwrap();
+        let before = lines_dropped();
+        for _ in 0..QUEUE_LINES_MAX + 10 {
+            lines.write_all(b"line\n").unwrap();
+        }
+        assert!(lines_dropped() > before);
+        drop(release);
+        drop(guard);
+    }
+}

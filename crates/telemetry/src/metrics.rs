@@ -1,0 +1,165 @@
+//! The numbers of one daemon and their scrape.
+//!
+//! Counters and histograms live here as plain atomics. Gauges are not kept: observers say what
+//! is so when somebody scrapes, so that no gauge can drift from the thing it shows.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use mainstay_model::Name;
+use parking_lot::RwLock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
+
+use crate::labels::Refused;
+use crate::throttle::Throttle;
+
+mod encode;
+mod histogram;
+mod sample;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use sample::Sample;
+pub use server::ServerMetrics;
+
+/// The value of the label `server` for what the gateway answers without any one server: the
+/// merged endpoint. No [`Name`] can be this.
+pub const GATEWAY_LABEL: &str = "*";
+
+/// Says what is so now; called at each scrape.
+pub type Observer = Box<dyn Fn(&mut Sample) + Send + Sync>;
+
+/// All metrics of a daemon. Cheap to clone; clones share the numbers.
+#[derive(Clone)]
+pub struct Metrics {
+    board: Arc<Board>,
+    registry: Arc<Registry>,
+}
+
+/// Where the numbers are.
+pub(crate) struct Board {
+    version: Box<str>,
+    gateway: Arc<ServerMetrics>,
+    /// In the order of configuration, which is the order of the scrape. Resolved once by those
+    /// who count, so a list is quick enough.
+    servers: RwLock<Vec<Arc<ServerMetrics>>>,
+    refused: [AtomicU64; Refused::COUNT],
+    refused_lines: [Throttle; Refused::COUNT],
+    sessions_expired: AtomicU64,
+    observers: RwLock<Vec<Observer>>,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Metrics with every series of `servers` at zero.
+    pub fn new<'a>(version: &str, servers: impl IntoIterator<Item = &'a Name>) -> Self {
+        let servers = servers.into_iter().map(|name| Arc::new(ServerMetrics::new(name.as_str())));
+        let board = Arc::new(Board {
+            version: version.into(),
+            gateway: Arc::new(ServerMetrics::new(GATEWAY_LABEL)),
+            servers: RwLock::new(servers.collect()),
+            refused: [const { AtomicU64::new(0) }; Refused::COUNT],
+            refused_lines: std::array::from_fn(|_| Throttle::default()),
+            sessions_expired: AtomicU64::new(0),
+            observers: RwLock::default(),
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(&board)));
+        Self { board, registry: Arc::new(registry) }
+    }
+
+    /// The counters of a server, to be resolved once and kept. A server that is new gets its
+    /// series here.
+    pub fn server(&self, name: &Name) -> Arc<ServerMetrics> {
+        let known = |list: &[Arc<ServerMetrics>]| {
+            list.iter().find(|server| server.label() == name.as_str()).cloned()
+        };
+        if let Some(server) = known(&self.board.servers.read()) {
+            return server;
+        }
+        let mut servers = self.board.servers.write();
+        known(&servers).unwrap_or_else(|| {
+            let server = Arc::new(ServerMetrics::new(name.as_str()));
+            servers.push(Arc::clone(&server));
+            server
+        })
+    }
+
+    /// The counters for what the gateway answers itself, under the server label
+    /// [`GATEWAY_LABEL`].
+    pub fn gateway(&self) -> Arc<ServerMetrics> {
+        Arc::clone(&self.board.gateway)
+    }
+
+    /// Adds a source of gauges. It is called at each scrape, must not block, and should hold what
+    /// it looks at weakly: it is never removed.
+    pub fn observe(&self, observer: Observer) {
+        self.board.observers.write().push(observer);
+    }
+
+    /// A request or connection was turned away before a message was read.
+    pub fn refused(&self, reason: Refused) {
+        self.board.refused[reason.index()].fetch_add(1, Relaxed);
+    }
+
+    /// So many sessions ended because nobody used them.
+    pub fn sessions_expired(&self, count: u64) {
+        self.board.sessions_expired.fetch_add(count, Relaxed);
+    }
+
+    /// The scrape: OpenMetrics text, for the media type [`CONTENT_TYPE`].
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(64 << 10);
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string does not fail");
+        text
+    }
+
+    pub(crate) fn refused_lines(&self, reason: Refused) -> &Throttle {
+        &self.board.refused_lines[reason.index()]
+    }
+}
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.board.fmt(f)
+    }
+}
+
+// === impl Board ===
+
+impl Board {
+    fn sample(&self, servers: &[Arc<ServerMetrics>]) -> Sample {
+        let mut sample = Sample::zero(servers.iter().map(|server| server.label()));
+        for observer in self.observers.read().iter() {
+            observer(&mut sample);
+        }
+        sample
+    }
+}
+
+impl Collector for Board {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
+        let servers = self.servers.read().clone();
+        let sample = self.sample(&servers);
+        encode::requests(&mut out, &servers, &self.gateway)?;
+        encode::gauges(&mut out, &sample)?;
+        encode::tools(&mut out, &servers)?;
+        encode::servers(&mut out, &servers, &sample)?;
+        encode::gateway(&mut out, self, &sample)
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("version", &self.version).finish_non_exhaustive()
+    }
+}

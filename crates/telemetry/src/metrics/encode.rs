@@ -1,0 +1,215 @@
+//! From numbers to OpenMetrics text, in the order of the catalogue.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry;
+
+use super::histogram::Histogram;
+use super::sample::STATES;
+use super::{Board, Sample, ServerMetrics};
+use crate::catalogue::{self, Entry, Kind, Unit};
+use crate::labels::{Dropped, ErrorCode, Method, Outcome, Refused};
+use crate::logs;
+
+static SECONDS: registry::Unit = registry::Unit::Seconds;
+static BYTES: registry::Unit = registry::Unit::Bytes;
+
+/// One family being written. Label values come in the order of the entry's labels.
+struct Family<'a> {
+    entry: &'static Entry,
+    encoder: MetricEncoder<'a>,
+}
+
+/// Reads one number of a server.
+type Count = fn(&ServerMetrics) -> u64;
+
+/// Names from the catalogue, values from the series.
+struct Labels<'a>(&'static [&'static str], &'a [&'a str]);
+
+pub(super) fn requests(
+    out: &mut DescriptorEncoder<'_>,
+    servers: &[Arc<ServerMetrics>],
+    gateway: &Arc<ServerMetrics>,
+) -> fmt::Result {
+    let everyone = || servers.iter().chain([gateway]);
+
+    let mut family = Family::begin(out, &catalogue::REQUESTS)?;
+    for server in everyone() {
+        for method in Method::ALL {
+            for outcome in Outcome::ALL {
+                let labels = [server.label(), method.as_str(), outcome.as_str()];
+                family.counter(&labels, server.requests(*method, *outcome))?;
+            }
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::ERRORS)?;
+    for server in everyone() {
+        for code in ErrorCode::ALL {
+            family.counter(&[server.label(), code.as_str()], server.errors(*code))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::REQUEST_DURATION)?;
+    for server in everyone() {
+        for method in Method::ALL {
+            family.histogram(&[server.label(), method.as_str()], server.duration(*method))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    Family::begin(out, &catalogue::ACTIVE_SESSIONS)?.gauge(&[], sample.active_sessions)?;
+    Family::begin(out, &catalogue::MEMORY_USAGE)?.gauge(&[], sample.memory_usage)?;
+    Family::begin(out, &catalogue::MEMORY_LIMIT)?.gauge(&[], sample.memory_limit)?;
+    let mut family = Family::begin(out, &catalogue::BREAKER_STATE)?;
+    for breaker in &sample.breakers {
+        family.gauge(&[&breaker.service], breaker.state.index() as u64)?;
+    }
+    let mut family = Family::begin(out, &catalogue::BREAKER_FAILURES)?;
+    for breaker in &sample.breakers {
+        family.counter(&[&breaker.service], breaker.failures)?;
+    }
+    Ok(())
+}
+
+pub(super) fn tools(
+    out: &mut DescriptorEncoder<'_>,
+    servers: &[Arc<ServerMetrics>],
+) -> fmt::Result {
+    let mut family = Family::begin(out, &catalogue::TOOL_DURATION)?;
+    for server in servers {
+        for (tool, histogram) in server.tools() {
+            family.histogram(&[server.label(), &tool], &histogram)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn servers(
+    out: &mut DescriptorEncoder<'_>,
+    servers: &[Arc<ServerMetrics>],
+    sample: &Sample,
+) -> fmt::Result {
+    let mut family = Family::begin(out, &catalogue::INSTANCE_STATE)?;
+    for server in &sample.servers {
+        for (state, count) in STATES.iter().zip(server.instances) {
+            family.gauge(&[&server.server, state.as_str()], count)?;
+        }
+    }
+    let counters: [(_, Count); 3] = [
+        (&catalogue::INSTANCE_STARTS, ServerMetrics::starts),
+        (&catalogue::STRAY_LINES, ServerMetrics::stray_lines),
+        (&catalogue::LATE_ANSWERS, ServerMetrics::late_answers),
+    ];
+    for (entry, count) in counters {
+        let mut family = Family::begin(out, entry)?;
+        for server in servers {
+            family.counter(&[server.label()], count(server))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::DROPPED_NOTIFICATIONS)?;
+    for server in servers {
+        for reason in Dropped::ALL {
+            family.counter(&[server.label(), reason.as_str()], server.dropped_count(*reason))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::CALLS_IN_FLIGHT)?;
+    for server in &sample.servers {
+        family.gauge(&[&server.server], server.calls_in_flight)?;
+    }
+    Ok(())
+}
+
+pub(super) fn gateway(
+    out: &mut DescriptorEncoder<'_>,
+    board: &Board,
+    sample: &Sample,
+) -> fmt::Result {
+    Family::begin(out, &catalogue::CONNECTIONS_OPEN)?.gauge(&[], sample.connections_open)?;
+    let mut family = Family::begin(out, &catalogue::REFUSED)?;
+    for reason in Refused::ALL {
+        let count = board.refused[reason.index()].load(Relaxed);
+        family.counter(&[reason.as_str()], count)?;
+    }
+    let expired = board.sessions_expired.load(Relaxed);
+    Family::begin(out, &catalogue::SESSIONS_EXPIRED)?.counter(&[], expired)?;
+    Family::begin(out, &catalogue::LOG_LINES_DROPPED)?.counter(&[], logs::lines_dropped())?;
+    Family::begin(out, &catalogue::BUILD)?.info(&[&board.version])
+}
+
+// === impl Family ===
+
+impl<'a> Family<'a> {
+    fn begin(
+        out: &'a mut DescriptorEncoder<'_>,
+        entry: &'static Entry,
+    ) -> Result<Self, fmt::Error> {
+        let unit = match entry.unit {
+            Unit::None => None,
+            Unit::Seconds => Some(&SECONDS),
+            Unit::Bytes => Some(&BYTES),
+        };
+        let kind = match entry.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
+            Kind::Info => MetricType::Info,
+        };
+        let encoder = out.encode_descriptor(entry.stem(), entry.help, unit, kind)?;
+        Ok(Self { entry, encoder })
+    }
+
+    fn counter(&mut self, values: &[&str], count: u64) -> fmt::Result {
+        debug_assert_eq!(self.entry.kind, Kind::Counter);
+        self.series(values, |series| series.encode_counter::<NoLabelSet, _, u64>(&count, None))
+    }
+
+    fn gauge(&mut self, values: &[&str], value: u64) -> fmt::Result {
+        debug_assert_eq!(self.entry.kind, Kind::Gauge);
+        self.series(values, |series| series.encode_gauge(&value))
+    }
+
+    fn histogram(&mut self, values: &[&str], histogram: &Histogram) -> fmt::Result {
+        debug_assert_eq!(self.entry.kind, Kind::Histogram);
+        let read = histogram.read();
+        self.series(values, |series| {
+            let (sum, count) = (read.sum_seconds, read.count);
+            series.encode_histogram::<NoLabelSet>(sum, count, &read.buckets, None)
+        })
+    }
+
+    fn info(&mut self, values: &[&str]) -> fmt::Result {
+        debug_assert_eq!(self.entry.kind, Kind::Info);
+        self.encoder.encode_info(&Labels(self.entry.labels, values))
+    }
+
+    fn series(
+        &mut self,
+        values: &[&str],
+        write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        debug_assert_eq!(values.len(), self.entry.labels.len(), "{}", self.entry.name);
+        if values.is_empty() {
+            return write(&mut self.encoder);
+        }
+        let labels = Labels(self.entry.labels, values);
+        write(&mut self.encoder.encode_family(&labels)?)
+    }
+}
+
+// === impl Labels ===
+
+impl EncodeLabelSet for Labels<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        for (name, value) in self.0.iter().zip(self.1) {
+            (*name, *value).encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}

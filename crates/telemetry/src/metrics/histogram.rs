@@ -1,0 +1,99 @@
+//! A histogram without a lock.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::catalogue::BOUNDS_SECONDS;
+
+/// The bounds and `+Inf`.
+pub(crate) const BUCKETS: usize = BOUNDS_SECONDS.len() + 1;
+
+/// The bounds in nanoseconds: comparing integers is quicker than dividing first.
+const BOUNDS_NANOS: [u64; BOUNDS_SECONDS.len()] = {
+    let mut nanos = [0; BOUNDS_SECONDS.len()];
+    let mut at = 0;
+    while at < nanos.len() {
+        nanos[at] = (BOUNDS_SECONDS[at] * 1e9) as u64;
+        at += 1;
+    }
+    nanos
+};
+
+/// Counts durations by bucket. Two relaxed additions an observation; a scrape in between may see
+/// one of them, which the next scrape sets right.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    /// Each observation in the one bucket it falls into, not cumulative.
+    buckets: [AtomicU64; BUCKETS],
+    /// Wraps after 584 years of accumulated time.
+    sum_nanos: AtomicU64,
+}
+
+/// What a histogram held at one moment.
+pub(crate) struct Reading {
+    /// Upper bound in seconds and count, not cumulative.
+    pub(crate) buckets: [(f64, u64); BUCKETS],
+    pub(crate) sum_seconds: f64,
+    /// Always the sum of the buckets, so that the text agrees with itself.
+    pub(crate) count: u64,
+}
+
+// === impl Histogram ===
+
+impl Histogram {
+    pub(crate) fn record(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        // Most calls are quick, so the first bounds are looked at first.
+        let bucket = BOUNDS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BUCKETS - 1);
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.sum_nanos.fetch_add(nanos, Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        let mut buckets = [(f64::INFINITY, 0); BUCKETS];
+        for (at, (bound, count)) in buckets.iter_mut().enumerate() {
+            *bound = BOUNDS_SECONDS.get(at).copied().unwrap_or(f64::INFINITY);
+            *count = self.buckets[at].load(Relaxed);
+        }
+        Reading {
+            buckets,
+            sum_seconds: self.sum_nanos.load(Relaxed) as f64 / 1e9,
+            count: buckets.iter().map(|(_, count)| count).sum(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{BUCKETS, Histogram};
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        for (micros, bucket) in [
+            (0, 0),
+            (1_000, 0),
+            (1_001, 1),
+            (2_500, 1),
+            (1_000_000, 9),
+            (300_000_000, 16),
+            (300_000_001, 17),
+        ] {
+            let histogram = Histogram::default();
+            histogram.record(Duration::from_micros(micros));
+            let reading = histogram.read();
+            assert_eq!(reading.buckets[bucket].1, 1, "{micros} µs");
+            assert_eq!(reading.count, 1);
+        }
+    }
+
+    #[test]
+    fn the_sum_is_in_seconds_and_the_longest_time_does_no_harm() {
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_millis(1500));
+        assert!((histogram.read().sum_seconds - 1.5).abs() < 1e-9);
+        histogram.record(Duration::MAX);
+        assert_eq!(histogram.read().buckets[BUCKETS - 1].1, 1);
+    }
+}

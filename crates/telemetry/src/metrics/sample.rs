@@ -1,0 +1,95 @@
+//! What is so at the moment of a scrape, as observers say it.
+
+use mainstay_model::status::InstanceState;
+
+use crate::labels::Breaker;
+
+/// Every state an instance can be in, in the order of the scrape.
+pub(crate) const STATES: [InstanceState; 8] = [
+    InstanceState::Stopped,
+    InstanceState::Starting,
+    InstanceState::Handshaking,
+    InstanceState::Ready,
+    InstanceState::BackingOff,
+    InstanceState::CrashLooping,
+    InstanceState::Draining,
+    InstanceState::Failed,
+];
+
+/// The gauges of one scrape. All start at zero; what several observers say is added up.
+#[derive(Debug, Default)]
+pub struct Sample {
+    pub(crate) active_sessions: u64,
+    pub(crate) connections_open: u64,
+    pub(crate) memory_usage: u64,
+    pub(crate) memory_limit: u64,
+    pub(crate) servers: Vec<ServerSample>,
+    pub(crate) breakers: Vec<BreakerSample>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ServerSample {
+    pub(crate) server: String,
+    pub(crate) calls_in_flight: u64,
+    pub(crate) instances: [u64; STATES.len()],
+}
+
+#[derive(Debug)]
+pub(crate) struct BreakerSample {
+    pub(crate) service: String,
+    pub(crate) state: Breaker,
+    pub(crate) failures: u64,
+}
+
+// === impl Sample ===
+
+impl Sample {
+    pub(crate) fn zero<'a>(servers: impl Iterator<Item = &'a str>) -> Self {
+        let servers = servers
+            .map(|server| ServerSample { server: server.to_owned(), ..ServerSample::default() })
+            .collect();
+        Self { servers, ..Self::default() }
+    }
+
+    /// Sessions that have neither ended nor expired.
+    pub fn active_sessions(&mut self, count: usize) {
+        self.active_sessions += count as u64;
+    }
+
+    /// Open connections of clients.
+    pub fn connections_open(&mut self, count: usize) {
+        self.connections_open += count as u64;
+    }
+
+    /// Resident memory and its limit, in bytes. The last to say it wins: there is one process.
+    pub fn memory(&mut self, usage_bytes: u64, limit_bytes: u64) {
+        self.memory_usage = usage_bytes;
+        self.memory_limit = limit_bytes;
+    }
+
+    /// Requests sent to a server and not yet answered.
+    pub fn calls_in_flight(&mut self, server: &str, count: usize) {
+        self.of(server).calls_in_flight += count as u64;
+    }
+
+    /// So many more instances of a server are in this state.
+    pub fn instances(&mut self, server: &str, state: InstanceState, count: usize) {
+        if let Some(at) = STATES.iter().position(|known| *known == state) {
+            self.of(server).instances[at] += count as u64;
+        }
+    }
+
+    /// A breaker, its state, and the failures it has counted since the daemon's start.
+    pub fn breaker(&mut self, service: &str, state: Breaker, failures: u64) {
+        self.breakers.push(BreakerSample { service: service.to_owned(), state, failures });
+    }
+
+    fn of(&mut self, server: &str) -> &mut ServerSample {
+        let at = self.servers.iter().position(|known| known.server == server);
+        let at = at.unwrap_or_else(|| {
+            self.servers.push(ServerSample { server: server.to_owned(), ..Default::default() });
+            self.servers.len() - 1
+        });
+        &mut self.servers[at]
+    }
+}
