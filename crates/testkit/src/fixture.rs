@@ -1,0 +1,224 @@
+//! The conformance fixture: a server that exposes exactly what the protocol's own suite asks
+//! for, under the names the suite uses.
+//!
+//! It speaks every revision and is built on the official SDK, so that what the gateway meets
+//! here was not written by the gateway's own authors.
+#![expect(
+    deprecated,
+    reason = "the revisions in use still have logging, sampling and subscriptions"
+)]
+
+mod answers;
+mod ask;
+mod content;
+mod input;
+mod live;
+mod prompts;
+mod resources;
+mod serve;
+mod shared;
+mod tools;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmcp::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SetLevelRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use serve::{serve_http, serve_stdio};
+pub use shared::Shared;
+
+/// One session of the fixture; for 2026-07-28, one request.
+pub struct Fixture {
+    shared: Arc<Shared>,
+    watched: Arc<Mutex<BTreeSet<String>>>,
+    level: Mutex<LoggingLevel>,
+    ended: CancellationToken,
+    _ends: DropGuard,
+}
+
+type Context = RequestContext<RoleServer>;
+
+// === impl Fixture ===
+
+impl Fixture {
+    /// A fresh session over what all sessions of the process share.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let ended = CancellationToken::new();
+        Self {
+            shared,
+            watched: Arc::default(),
+            level: Mutex::new(LoggingLevel::Debug),
+            _ends: ended.clone().drop_guard(),
+            ended,
+        }
+    }
+}
+
+impl ServerHandler for Fixture {
+    fn get_info(&self) -> ServerConfig {
+        wire(json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {
+                "tools": {"listChanged": true},
+                "prompts": {"listChanged": true},
+                "resources": {"listChanged": true, "subscribe": true},
+                "logging": {},
+                "completions": {},
+            },
+            "serverInfo": {
+                "name": "mainstay-fixture",
+                "title": "Conformance fixture",
+                "version": env!("CARGO_PKG_VERSION"),
+            },
+            "instructions": "Every tool, prompt and resource exists for one scenario of the suite.",
+        }))
+        .expect("the literal above is a valid initialize result")
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let (shared, watched) = (self.shared.clone(), self.watched.clone());
+        let ended = self.ended.clone();
+        tokio::spawn(async move {
+            ended.run_until_cancelled(shared.forward(&watched, &context.peer)).await;
+        });
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::all().iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: Context,
+    ) -> Result<CallToolResponse, ErrorData> {
+        tools::call(self, request, context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        prompts::list()
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: Context,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(request, &context)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: Context,
+    ) -> Result<CompleteResult, ErrorData> {
+        prompts::complete(&request)
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list()
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        resources::templates()
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: Context,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        resources::read(&self.shared, &request.uri)
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _: Context,
+    ) -> Result<(), ErrorData> {
+        self.watched.lock().insert(request.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: Context,
+    ) -> Result<(), ErrorData> {
+        self.watched.lock().remove(&request.uri);
+        Ok(())
+    }
+
+    async fn set_level(&self, request: SetLevelRequestParams, _: Context) -> Result<(), ErrorData> {
+        *self.level.lock() = request.level;
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.shared.listen(&context).await;
+        Ok(())
+    }
+}
+
+/// Whether this request follows 2026-07-28: no handshake, no requests from the server.
+fn is_modern(context: &Context) -> bool {
+    context.protocol_version().is_some_and(|version| !version.has_initialize())
+}
+
+/// A typed message from the JSON the suite's pages show.
+fn wire<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+    serde_json::from_value(value)
+        .map_err(|error| ErrorData::internal_error(format!("bad fixture data: {error}"), None))
+}
+
+/// A typed result: what [`wire`] does, marked as complete. The SDK takes the mark away again
+/// for clients of revisions that do not know it.
+fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+    value["resultType"] = json!("complete");
+    wire(value)
+}
+
+/// A tool result with one text block.
+fn text(text: impl Into<String>) -> Result<CallToolResponse, ErrorData> {
+    content::finished(json!({"content": [{"type": "text", "text": text.into()}]}))
+}
