@@ -119,7 +119,7 @@ impl SseDecoder {
             } else if self.pending.bytes + line.len() > self.max_event_bytes {
                 return Some(Err(self.refuse(Skip::AtLineStart)));
             } else {
-                self.pending.field(line);
+                self.pending.field(&line);
             }
         }
         self.refuse_overflow()
@@ -167,8 +167,8 @@ impl SseDecoder {
 
 impl Pending {
     /// Takes in one line that is not empty. Comments and unknown fields leave no trace.
-    fn field(&mut self, line: Bytes) {
-        let (name, value) = match memchr::memchr(b':', &line) {
+    fn field(&mut self, line: &Bytes) {
+        let (name, value) = match memchr::memchr(b':', line) {
             Some(colon) if line.get(colon + 1) == Some(&b' ') => (colon, colon + 2),
             Some(colon) => (colon, colon + 1),
             None => (line.len(), line.len()),

@@ -1,0 +1,200 @@
+//! What clients and servers say they can do, as far as a gateway acts on it.
+//!
+//! The JSON that said so is kept beside these wherever it has to be passed on; what is built here is
+//! for answers and handshakes of our own.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::revision::Rules;
+
+/// What a client can do for a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ClientCapabilities {
+    pub roots: bool,
+    pub roots_list_changed: bool,
+    pub sampling: bool,
+    /// `sampling.context`: what is around the conversation may be asked for.
+    pub sampling_context: bool,
+    pub sampling_tools: bool,
+    /// Questions as forms, which is also what an empty `elicitation` means.
+    pub elicitation: bool,
+    /// Questions by sending the user to a URL.
+    pub elicitation_url: bool,
+}
+
+/// What a server can do for clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ServerCapabilities {
+    pub tools: bool,
+    pub tools_list_changed: bool,
+    pub resources: bool,
+    pub resources_subscribe: bool,
+    pub resources_list_changed: bool,
+    pub prompts: bool,
+    pub prompts_list_changed: bool,
+    pub logging: bool,
+    pub completions: bool,
+}
+
+/// The members of an object; empty for what is no object.
+struct Members<'a>(BTreeMap<String, &'a RawValue>);
+
+// === impl ClientCapabilities ===
+
+impl ClientCapabilities {
+    /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
+    pub fn read(json: &str) -> Self {
+        let all = Members::of(json);
+        let (roots, sampling) = (all.inside("roots"), all.inside("sampling"));
+        let elicitation = all.inside("elicitation");
+        let has_url = elicitation.has("url");
+        Self {
+            roots: all.has("roots"),
+            roots_list_changed: roots.says("listChanged"),
+            sampling: all.has("sampling"),
+            sampling_context: sampling.has("context"),
+            sampling_tools: sampling.has("tools"),
+            elicitation: all.has("elicitation") && (elicitation.has("form") || !has_url),
+            elicitation_url: has_url,
+        }
+    }
+
+    /// Whether a server may put questions to this client. Such a client's calls can't be mixed with
+    /// others' where a question could not be told to belong to its call.
+    pub fn is_interactive(self) -> bool {
+        self.roots || self.sampling || self.elicitation || self.elicitation_url
+    }
+
+    /// Only what a revision knows.
+    #[must_use]
+    pub fn within(self, rules: &Rules) -> Self {
+        let knows = |name| rules.client_capabilities.contains(&name);
+        Self {
+            roots: self.roots && knows("roots"),
+            roots_list_changed: self.roots_list_changed && rules.server_requests,
+            sampling: self.sampling && knows("sampling"),
+            sampling_context: self.sampling_context && rules.sampling_tools,
+            sampling_tools: self.sampling_tools && rules.sampling_tools,
+            elicitation: self.elicitation && knows("elicitation"),
+            elicitation_url: self.elicitation_url && rules.url_elicitation,
+        }
+    }
+
+    /// The JSON that declares these and nothing else.
+    pub fn to_json(self) -> String {
+        let roots = object(&[self.roots_list_changed.then_some(r#""listChanged":true"#)]);
+        let sampling = object(&[
+            self.sampling_context.then_some(r#""context":{}"#),
+            self.sampling_tools.then_some(r#""tools":{}"#),
+        ]);
+        // An empty object means forms in every revision that knows elicitation.
+        let elicitation = object(&[
+            (self.elicitation && self.elicitation_url).then_some(r#""form":{}"#),
+            self.elicitation_url.then_some(r#""url":{}"#),
+        ]);
+        let elicits = self.elicitation || self.elicitation_url;
+        object(&[
+            self.roots.then(|| format!(r#""roots":{roots}"#)),
+            self.sampling.then(|| format!(r#""sampling":{sampling}"#)),
+            elicits.then(|| format!(r#""elicitation":{elicitation}"#)),
+        ])
+    }
+}
+
+// === impl ServerCapabilities ===
+
+impl ServerCapabilities {
+    /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
+    pub fn read(json: &str) -> Self {
+        let all = Members::of(json);
+        let resources = all.inside("resources");
+        Self {
+            tools: all.has("tools"),
+            tools_list_changed: all.inside("tools").says("listChanged"),
+            resources: all.has("resources"),
+            resources_subscribe: resources.says("subscribe"),
+            resources_list_changed: resources.says("listChanged"),
+            prompts: all.has("prompts"),
+            prompts_list_changed: all.inside("prompts").says("listChanged"),
+            logging: all.has("logging"),
+            completions: all.has("completions"),
+        }
+    }
+
+    /// What one of the two can do.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            tools: self.tools || other.tools,
+            tools_list_changed: self.tools_list_changed || other.tools_list_changed,
+            resources: self.resources || other.resources,
+            resources_subscribe: self.resources_subscribe || other.resources_subscribe,
+            resources_list_changed: self.resources_list_changed || other.resources_list_changed,
+            prompts: self.prompts || other.prompts,
+            prompts_list_changed: self.prompts_list_changed || other.prompts_list_changed,
+            logging: self.logging || other.logging,
+            completions: self.completions || other.completions,
+        }
+    }
+
+    /// The JSON that declares these and nothing else.
+    pub fn to_json(self) -> String {
+        let changes = |changes: bool| changes.then_some(r#""listChanged":true"#);
+        let tools = object(&[changes(self.tools_list_changed)]);
+        let prompts = object(&[changes(self.prompts_list_changed)]);
+        let resources = object(&[
+            self.resources_subscribe.then_some(r#""subscribe":true"#),
+            changes(self.resources_list_changed),
+        ]);
+        object(&[
+            self.tools.then(|| format!(r#""tools":{tools}"#)),
+            self.resources.then(|| format!(r#""resources":{resources}"#)),
+            self.prompts.then(|| format!(r#""prompts":{prompts}"#)),
+            self.logging.then(|| r#""logging":{}"#.to_owned()),
+            self.completions.then(|| r#""completions":{}"#.to_owned()),
+        ])
+    }
+}
+
+// === impl Members ===
+
+impl<'a> Members<'a> {
+    fn of(json: &'a str) -> Self {
+        Self(serde_json::from_str(json).unwrap_or_default())
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name).map(|value| value.get())
+    }
+
+    /// Declared: by an object as a rule, but some say `true`.
+    fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.starts_with('{') || value == "true")
+    }
+
+    fn says(&self, name: &str) -> bool {
+        self.get(name) == Some("true")
+    }
+
+    fn inside(&self, name: &str) -> Self {
+        Self::of(self.get(name).unwrap_or_default())
+    }
+}
+
+/// An object of the members that are there.
+fn object<const N: usize, T: AsRef<str>>(members: &[Option<T>; N]) -> String {
+    let mut json = String::from("{");
+    for member in members.iter().flatten() {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(member.as_ref());
+    }
+    json.push('}');
+    json
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! One page of a list, cut into its items without changing a byte of them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Method;
+use crate::envelope::present;
+use crate::initialize::field;
+use crate::params::Field;
+
+/// The four lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListKind {
+    Tools,
+    Resources,
+    ResourceTemplates,
+    Prompts,
+}
+
+/// A page. Spans count from the start of the text it was read from.
+#[derive(Debug)]
+pub struct ListPage<'a> {
+    pub items: Vec<ListItem<'a>>,
+    /// Where the next page begins; may be empty, which is not the same as absent.
+    pub next_cursor: Option<Cow<'a, str>>,
+    /// So many entries have no usable key and are left out of `items`.
+    pub malformed: usize,
+}
+
+/// One tool, resource, template or prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListItem<'a> {
+    /// The whole item, byte for byte.
+    pub raw: &'a str,
+    pub span: Range<usize>,
+    /// What it is called by: a name, a URI or a URI template.
+    pub key: Cow<'a, str>,
+    /// Where the key stands in the page, its quotes included.
+    pub key_span: Range<usize>,
+    pub hints: ToolHints,
+}
+
+/// What a tool's annotations promise. Only promises: an untrusted server may say anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolHints {
+    pub read_only: Option<bool>,
+    pub destructive: Option<bool>,
+    pub idempotent: Option<bool>,
+    pub open_world: Option<bool>,
+}
+
+/// Why a result is no page of a list.
+#[derive(Debug, thiserror::Error)]
+pub enum BadList {
+    #[error("the result is not an object with an array `{member}`")]
+    NoItems { member: &'static str },
+    #[error("`nextCursor` is no string")]
+    BadCursor,
+    #[error("the result can't be read: {0}")]
+    NotJson(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePage<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    resources: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    resource_templates: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    prompts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    next_cursor: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireItem<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    uri_template: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    annotations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireHints<'a> {
+    #[serde(borrow, default)]
+    read_only_hint: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    destructive_hint: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    idempotent_hint: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    open_world_hint: Option<&'a RawValue>,
+}
+
+// === impl ListKind ===
+
+impl ListKind {
+    pub const ALL: [Self; 4] =
+        [Self::Tools, Self::Resources, Self::ResourceTemplates, Self::Prompts];
+
+    /// The list a method asks for.
+    pub fn of(method: Method) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.method() == method)
+    }
+
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Tools => Method::ToolsList,
+            Self::Resources => Method::ResourcesList,
+            Self::ResourceTemplates => Method::ResourceTemplatesList,
+            Self::Prompts => Method::PromptsList,
+        }
+    }
+
+    /// The member of the result that holds the items.
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Resources => "resources",
+            Self::ResourceTemplates => "resourceTemplates",
+            Self::Prompts => "prompts",
+        }
+    }
+}
+
+// === impl ListPage ===
+
+impl<'a> ListPage<'a> {
+    /// Cuts the `result` of a list method.
+    ///
+    /// # Errors
+    /// When there are no items where they should be, or what they are in can't be read. An item that
+    /// can't be read is only counted: it doesn't take the others with it.
+    pub fn parse(result: &'a str, kind: ListKind) -> Result<Self, BadList> {
+        let no_items = || BadList::NoItems { member: kind.member() };
+        // serde would read a struct from an array, member by member.
+        if !result.trim_ascii_start().starts_with('{') {
+            return Err(no_items());
+        }
+        let page: WirePage<'a> = serde_json::from_str(result)?;
+        let array = page.of(kind).filter(|raw| raw.get().starts_with('[')).ok_or_else(no_items)?;
+        let entries: Vec<&'a RawValue> = serde_json::from_str(array.get())?;
+        let next_cursor = match field(result, page.next_cursor) {
+            None => None,
+            Some(cursor) => Some(cursor.text().ok_or(BadList::BadCursor)?),
+        };
+        let items: Vec<_> =
+            entries.iter().filter_map(|raw| ListItem::read(result, raw, kind)).collect();
+        let malformed = entries.len() - items.len();
+        Ok(Self { items, next_cursor, malformed })
+    }
+}
+
+// === impl ListItem ===
+
+impl<'a> ListItem<'a> {
+    fn read(page: &str, raw: &'a RawValue, kind: ListKind) -> Option<Self> {
+        let Field { raw, span } = field(page, Some(raw))?;
+        if !raw.starts_with('{') {
+            return None;
+        }
+        let wire: WireItem<'a> = serde_json::from_str(raw).ok()?;
+        let key = field(page, wire.key(kind))?;
+        let hints = match (kind, wire.annotations) {
+            (ListKind::Tools, Some(annotations)) => ToolHints::read(annotations.get()),
+            _ => ToolHints::default(),
+        };
+        Some(Self { raw, span, key: key.text()?, key_span: key.span, hints })
+    }
+
+    /// Where the key stands in [`raw`](Self::raw), its quotes included.
+    pub fn key_span_in_item(&self) -> Range<usize> {
+        self.key_span.start - self.span.start..self.key_span.end - self.span.start
+    }
+}
+
+// === impl ToolHints ===
+
+impl ToolHints {
+    /// Reads `annotations`; whatever has an unexpected shape promises nothing.
+    fn read(annotations: &str) -> Self {
+        if !annotations.starts_with('{') {
+            return Self::default();
+        }
+        let Ok(wire) = serde_json::from_str::<WireHints<'_>>(annotations) else {
+            return Self::default();
+        };
+        let flag = |raw: Option<&RawValue>| raw.and_then(|raw| raw.get().parse().ok());
+        Self {
+            read_only: flag(wire.read_only_hint),
+            destructive: flag(wire.destructive_hint),
+            idempotent: flag(wire.idempotent_hint),
+            open_world: flag(wire.open_world_hint),
+        }
+    }
+
+    /// Whether the same call may be made twice without doing its work twice, as far as promised.
+    pub fn may_repeat(self) -> bool {
+        self.read_only == Some(true) || self.idempotent == Some(true)
+    }
+}
+
+// === impl WirePage ===
+
+impl<'a> WirePage<'a> {
+    fn of(&self, kind: ListKind) -> Option<&'a RawValue> {
+        match kind {
+            ListKind::Tools => self.tools,
+            ListKind::Resources => self.resources,
+            ListKind::ResourceTemplates => self.resource_templates,
+            ListKind::Prompts => self.prompts,
+        }
+    }
+}
+
+// === impl WireItem ===
+
+impl<'a> WireItem<'a> {
+    fn key(&self, kind: ListKind) -> Option<&'a RawValue> {
+        match kind {
+            ListKind::Tools | ListKind::Prompts => self.name,
+            ListKind::Resources => self.uri,
+            ListKind::ResourceTemplates => self.uri_template,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
