@@ -1,0 +1,261 @@
+//! A conversation with a server through the gateway, as any MCP client leads it.
+//!
+//! `initialize`, `notifications/initialized`, requests, `DELETE`: streamable HTTP of 2025-11-25.
+//! Each request is a POST of its own; the answer is one JSON body or an event stream that carries
+//! notifications before it. We declare no capabilities, so a server may ask us for nothing but
+//! `ping`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use mainstay_protocol::envelope::Kind;
+use mainstay_protocol::framing::sse::SseDecoder;
+use mainstay_protocol::{Message, build};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{ANSWER_BYTES_MAX, Client, ClientError, Exchange};
+
+const REVISION: &str = "2025-11-25";
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// How long a session that is no longer needed may take to end: the command is done already, and
+/// a session nobody ends expires.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// One session with one endpoint.
+#[derive(Debug)]
+pub struct Conversation {
+    client: Client,
+    /// `/mcp` or `/mcp/NAME`.
+    path: String,
+    session: Option<HeaderValue>,
+    /// What was agreed on; none before the handshake.
+    revision: Option<HeaderValue>,
+    next_id: u64,
+}
+
+/// A notification that came before an answer.
+#[derive(Debug)]
+pub struct Notice<'a> {
+    pub method: &'a str,
+    /// Its `params`, as JSON text.
+    pub params: &'a str,
+}
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The gateway or the server said no.
+    #[error("{message}")]
+    Refused { code: i64, message: String, data: serde_json::Value },
+    #[error("the answer is no message")]
+    NotAMessage(#[source] mainstay_protocol::Malformed),
+    #[error("the answer stream ended without an answer")]
+    NoAnswer,
+}
+
+/// The `error` member.
+#[derive(Deserialize)]
+struct ErrorMember {
+    code: i64,
+    message: String,
+    #[serde(default)]
+    data: serde_json::Value,
+}
+
+type OnNotice<'a> = &'a mut (dyn FnMut(Notice<'_>) + Send);
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Shakes hands with an endpoint, `/mcp` or `/mcp/NAME`.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`] with 404 for an endpoint that does not exist; a refusal when the
+    /// server is not to be had.
+    pub async fn open(client: &Client, path: &str, version: &str) -> Result<Self, CallError> {
+        let mut conversation = Self {
+            client: client.clone(),
+            path: path.to_owned(),
+            session: None,
+            revision: None,
+            next_id: 1,
+        };
+        let params = json!({
+            "protocolVersion": REVISION,
+            "capabilities": {},
+            "clientInfo": { "name": "mainstay", "version": version },
+        });
+        let params = params.to_string();
+        let answer = conversation.request("initialize", Some(&params), &mut |_| {}).await?;
+        let answer: serde_json::Value =
+            serde_json::from_slice(&answer).map_err(ClientError::Unexpected)?;
+        let revision = answer["protocolVersion"].as_str().unwrap_or(REVISION);
+        conversation.revision = HeaderValue::from_str(revision).ok();
+        match conversation.notify("notifications/initialized").await {
+            Ok(()) => Ok(conversation),
+            Err(error) => {
+                conversation.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The result of a request, as JSON text. `params` must be JSON text too. What the server
+    /// says meanwhile goes to `on_notice`. The deadline is that of the client.
+    pub async fn request(
+        &mut self,
+        method: &str,
+        params: Option<&str>,
+        on_notice: OnNotice<'_>,
+    ) -> Result<Bytes, CallError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let deadline = self.client.deadline;
+        let answer = self.ask(build::request(id, method, params), id, on_notice);
+        timeout(deadline, answer).await.map_err(|_| ClientError::Deadline(deadline))?
+    }
+
+    /// Ends the session. That it can't be ended is no concern of the caller.
+    pub async fn close(self) {
+        if self.session.is_some() {
+            let request = self.headed(Method::DELETE, Bytes::new());
+            let _ = timeout(CLOSE, self.client.exchange(request)).await;
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        message: Bytes,
+        id: u64,
+        on_notice: OnNotice<'_>,
+    ) -> Result<Bytes, CallError> {
+        let request = self.headed(Method::POST, message);
+        let exchange = self.client.exchange(request).await?;
+        let head = &exchange.response;
+        if head.status() != StatusCode::OK {
+            return Err(refusal_by_status(exchange).await);
+        }
+        if let Some(session) = head.headers().get(SESSION) {
+            self.session = Some(session.clone());
+        }
+        let media = head.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
+        if media.is_some_and(|media| media.starts_with("text/event-stream")) {
+            let Exchange { response, _driver } = exchange;
+            return self.answer_of_stream(response.into_body(), id, on_notice).await;
+        }
+        let body = exchange.whole().await?.body;
+        result_of(&Message::parse(body).map_err(CallError::NotAMessage)?)
+    }
+
+    /// Reads an event stream up to the answer.
+    async fn answer_of_stream(
+        &self,
+        mut body: Incoming,
+        id: u64,
+        on_notice: OnNotice<'_>,
+    ) -> Result<Bytes, CallError> {
+        let mut decoder = SseDecoder::new(ANSWER_BYTES_MAX);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(ClientError::Http)?.into_data() else { continue };
+            decoder.push(&data);
+            while let Some(event) = decoder.next_event() {
+                let event = event.map_err(|_| ClientError::TooLarge)?;
+                // An event without data only says where to resume.
+                if event.data.is_empty() {
+                    continue;
+                }
+                let message = Message::parse(event.data).map_err(CallError::NotAMessage)?;
+                if message.is_answer() && message.id_number() == Some(id) {
+                    return result_of(&message);
+                }
+                match message.kind() {
+                    Kind::Request => self.reply(&message).await?,
+                    Kind::Notification => {
+                        let params = message.body().unwrap_or("{}");
+                        on_notice(Notice { method: message.method(), params });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(CallError::NoAnswer)
+    }
+
+    /// Answers what a server asks of its client.
+    async fn reply(&self, request: &Message) -> Result<(), CallError> {
+        let Some(id) = request.id() else { return Ok(()) };
+        let reply = match request.method() {
+            "ping" => build::result(&id, "{}"),
+            _ => build::failure(Some(&id), -32601, "this client has no such capability"),
+        };
+        self.post(reply).await
+    }
+
+    async fn notify(&self, method: &str) -> Result<(), CallError> {
+        let deadline = self.client.deadline;
+        let sent = self.post(build::notification(method, None));
+        timeout(deadline, sent).await.map_err(|_| ClientError::Deadline(deadline))?
+    }
+
+    /// Sends what has no answer.
+    async fn post(&self, message: Bytes) -> Result<(), CallError> {
+        let exchange = self.client.exchange(self.headed(Method::POST, message)).await?;
+        if exchange.response.status().is_success() {
+            return Ok(());
+        }
+        Err(refusal_by_status(exchange).await)
+    }
+
+    fn headed(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = super::request(method, &self.path, body);
+        let headers = request.headers_mut();
+        let accepted = HeaderValue::from_static("application/json, text/event-stream");
+        headers.insert(ACCEPT, accepted);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(session) = &self.session {
+            headers.insert(SESSION, session.clone());
+        }
+        if let Some(revision) = &self.revision {
+            headers.insert(PROTOCOL, revision.clone());
+        }
+        request
+    }
+}
+
+/// The result, or the error it is instead.
+fn result_of(message: &Message) -> Result<Bytes, CallError> {
+    match message.kind() {
+        Kind::Error => Err(refusal(message.body().unwrap_or_default())),
+        _ if message.is_answer() => Ok(message.body_bytes().unwrap_or_default()),
+        _ => Err(CallError::NoAnswer),
+    }
+}
+
+fn refusal(error: &str) -> CallError {
+    match serde_json::from_str::<ErrorMember>(error) {
+        Ok(ErrorMember { code, message, data }) => CallError::Refused { code, message, data },
+        Err(source) => ClientError::Unexpected(source).into(),
+    }
+}
+
+/// A status that is no success may still carry an error message that says more.
+async fn refusal_by_status(exchange: Exchange) -> CallError {
+    let answer = match exchange.whole().await {
+        Ok(answer) => answer,
+        Err(error) => return error.into(),
+    };
+    match Message::parse(answer.body.clone()) {
+        Ok(message) if message.kind() == Kind::Error => refusal(message.body().unwrap_or_default()),
+        _ => answer.into_error().into(),
+    }
+}
