@@ -5,13 +5,23 @@
 //! big numbers and members nobody here has heard of pass through untouched.
 
 pub mod build;
+pub mod capabilities;
+pub mod codes;
+pub mod depth;
 pub mod edit;
 pub mod envelope;
 pub mod framing;
+pub mod headers;
 pub mod id;
+pub mod initialize;
+pub mod list;
+pub mod methods;
 pub mod params;
+pub mod revision;
 
 pub use edit::Edit;
 pub use envelope::{Kind, Malformed, Message};
 pub use id::Id;
+pub use methods::{Method, Notification};
 pub use params::{Field, Params};
+pub use revision::{Generation, Revision};
