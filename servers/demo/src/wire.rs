@@ -1,0 +1,46 @@
+//! From JSON to the SDK's types, where JSON is what one would read in the specification.
+
+use rmcp::model::{ErrorData, ServerConfig};
+use rmcp::service::{RequestContext, RoleServer};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+pub(crate) type Context = RequestContext<RoleServer>;
+
+/// A typed message; the error can only come from a mistake in this crate.
+pub(crate) fn wire<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+    serde_json::from_value(value)
+        .map_err(|error| ErrorData::internal_error(format!("demonstration data: {error}"), None))
+}
+
+/// A typed result, marked as complete. The SDK takes the mark away again for clients of
+/// revisions that do not know it.
+pub(crate) fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+    value["resultType"] = json!("complete");
+    wire(value)
+}
+
+/// What a server says of itself.
+pub(crate) fn about(
+    name: &str,
+    title: &str,
+    instructions: &str,
+    capabilities: &Value,
+) -> ServerConfig {
+    wire(json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": capabilities,
+        "serverInfo": {
+            "name": name,
+            "title": title,
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "instructions": instructions,
+    }))
+    .expect("every caller passes a literal of the right shape")
+}
+
+/// Whether this request follows 2026-07-28: no handshake, no requests from the server.
+pub(crate) fn is_modern(context: &Context) -> bool {
+    context.protocol_version().is_some_and(|version| !version.has_initialize())
+}
