@@ -56,3 +56,9 @@ fn call(id: Option<u64>, method: &str, params: Option<&str>) -> Bytes {
     let params = params.map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
     format!(r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#, string(method)).into()
 }
+
+/// Tells the other side that the answer to its request `id` is no longer wanted.
+pub fn cancelled(id: u64, reason: &str) -> Bytes {
+    let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, string(reason));
+    notification("notifications/cancelled", Some(&params))
+}

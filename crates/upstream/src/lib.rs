@@ -1,1 +1,19 @@
 //! The only crate that starts a process or opens a connection to a server. Does not know who the client is.
+//!
+//! A [`Link`] is the connection to one instance, whatever the transport: requests go out under our
+//! own ids, and each answer comes back to the [`Exchange`] that asked for it, exactly once.
+
+mod calls;
+pub mod exchange;
+pub mod facts;
+pub mod handshake;
+pub mod link;
+pub mod listener;
+pub mod process;
+pub mod remote;
+pub mod stdio;
+mod tls;
+
+pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
+pub use link::{Link, LinkLimits};
+pub use listener::Listener;

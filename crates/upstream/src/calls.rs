@@ -1,0 +1,83 @@
+//! The calls in flight on one link, by our own ids.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::exchange::{Incoming, Lost, Owner, Slot};
+
+/// Our ids start at 1 and are never used twice on a link, whatever ids the clients use.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    next: AtomicU64,
+    table: Mutex<HashMap<u64, Arc<Slot>, foldhash::fast::RandomState>>,
+}
+
+/// More calls at once than this on one link are refused: each costs memory here and in the server.
+pub(crate) const CALLS_MAX: usize = 4096;
+
+/// Who a message of the server that names no call belongs to.
+#[derive(Debug)]
+pub(crate) enum Attribution {
+    /// All calls in flight have one owner; this is its latest.
+    One(Arc<Slot>),
+    /// No call is in flight.
+    Nobody,
+    /// Several owners: it must not be guessed.
+    Several,
+}
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicU64::new(1), table: Mutex::default() }
+    }
+
+    /// A new call, or none where there are too many.
+    pub(crate) fn insert(&self, owner: Owner) -> Option<Arc<Slot>> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let slot = Arc::new(Slot::new(id, owner));
+        let mut table = self.table.lock();
+        if table.len() >= CALLS_MAX {
+            return None;
+        }
+        table.insert(id, slot.clone());
+        Some(slot)
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Slot>> {
+        self.table.lock().get(&id).cloned()
+    }
+
+    pub(crate) fn remove(&self, id: u64) -> Option<Arc<Slot>> {
+        self.table.lock().remove(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.lock().len()
+    }
+
+    pub(crate) fn attribute(&self) -> Attribution {
+        let table = self.table.lock();
+        let mut calls = table.values().filter(|slot| slot.owner != Owner(0));
+        let Some(mut latest) = calls.next() else { return Attribution::Nobody };
+        for slot in calls {
+            if slot.owner != latest.owner {
+                return Attribution::Several;
+            }
+            if slot.id > latest.id {
+                latest = slot;
+            }
+        }
+        Attribution::One(latest.clone())
+    }
+
+    /// Ends every call: each owner hears of it exactly once.
+    pub(crate) fn lose_all(&self, lost: &Lost) {
+        let table = std::mem::take(&mut *self.table.lock());
+        for slot in table.into_values() {
+            slot.push(Incoming::Lost(lost.clone()));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a server said about itself when it became ready.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use mainstay_protocol::capabilities::ServerCapabilities;
+use mainstay_protocol::list::{ListKind, ToolHints};
+use mainstay_protocol::revision::Revision;
+
+/// A server's own words, byte for byte.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The `result` of `initialize`.
+    pub initialize: Bytes,
+    pub revision: Revision,
+    pub capabilities: ServerCapabilities,
+    pub lists: Lists,
+}
+
+/// The four lists, each whole, however many pages it came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lists {
+    by_kind: BTreeMap<u8, Vec<Item>>,
+}
+
+/// One tool, resource, template or prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The whole item, byte for byte.
+    pub raw: Bytes,
+    /// What it is called by: a name, a URI or a URI template.
+    pub key: Box<str>,
+    /// Where the key stands in `raw`, its quotes included.
+    pub key_span: Range<usize>,
+    pub hints: ToolHints,
+}
+
+// === impl Lists ===
+
+impl Lists {
+    pub fn of(&self, kind: ListKind) -> &[Item] {
+        self.by_kind.get(&(kind as u8)).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn set(&mut self, kind: ListKind, items: Vec<Item>) {
+        self.by_kind.insert(kind as u8, items);
+    }
+
+    pub fn tool(&self, name: &str) -> Option<&Item> {
+        self.of(ListKind::Tools).iter().find(|item| &*item.key == name)
+    }
+}

@@ -1,0 +1,213 @@
+//! The connection to one instance: requests out, answers back to whoever asked.
+//!
+//! Ids and progress tokens are ours: every request gets a number never used before on this link,
+//! so clients that reuse ids can't receive each other's answers. The dispatch of what a server
+//! sends is the same for every transport and stands here.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use mainstay_protocol::{Kind, Message, build};
+use mainstay_telemetry::Dropped;
+
+use crate::calls::{Attribution, Calls};
+use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
+use crate::listener::Listener;
+use crate::remote::Remote;
+use crate::stdio::Writer;
+
+/// Bounds of one link.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkLimits {
+    /// A message from the server, in bytes.
+    pub message_bytes_max: usize,
+    /// Bytes a server has not read yet; beyond it calls are refused.
+    pub unread_bytes_max: usize,
+}
+
+/// The connection to one instance.
+#[derive(Debug)]
+pub struct Link {
+    calls: Calls,
+    listener: Arc<dyn Listener>,
+    transport: Transport,
+    closed: OnceLock<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Stdio(Writer),
+    Remote(Remote),
+}
+
+// === impl Link ===
+
+impl Link {
+    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Transport) -> Self {
+        Self { calls: Calls::new(), listener, transport, closed: OnceLock::new() }
+    }
+
+    /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
+    pub fn call(self: &Arc<Self>, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
+        if let Some(reason) = self.closed.get() {
+            return Err(Lost::new(reason.clone(), Fate::Unsent, true));
+        }
+        let Some(slot) = self.calls.insert(owner) else {
+            return Err(Lost::new("too many calls in flight at this server", Fate::Refused, false));
+        };
+        let mut number = NumberText::default();
+        let id = number.write(slot.id);
+        let remote = match &self.transport {
+            Transport::Stdio(writer) => {
+                if let Err(lost) = writer.write(request, id) {
+                    self.calls.remove(slot.id);
+                    return Err(lost);
+                }
+                None
+            }
+            Transport::Remote(remote) => Some(Box::new(remote.exchange(request, id))),
+        };
+        // The link may have closed while the call went in: then nobody else would end it.
+        if let Some(reason) = self.closed.get() {
+            slot.push(Incoming::Lost(Lost::new(reason.clone(), Fate::Unknown, true)));
+        }
+        Ok(Exchange::new(self.clone(), slot, remote))
+    }
+
+    /// Sends a notification or an answer.
+    pub fn send(self: &Arc<Self>, message: Bytes) {
+        match &self.transport {
+            Transport::Stdio(writer) => writer.write_bytes(&message),
+            Transport::Remote(remote) => remote.send(self, message),
+        }
+    }
+
+    /// Calls in flight.
+    pub fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.get().is_some()
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(crate) fn cancel(self: &Arc<Self>, id: u64, reason: &str) {
+        self.send(build::cancelled(id, reason));
+    }
+
+    /// Ends the link: calls in flight are lost, the listener hears of it. Only the first time counts.
+    pub fn close(&self, reason: &str) {
+        if self.closed.set(reason.to_owned()).is_ok() {
+            if matches!(self.transport, Transport::Stdio(_)) {
+                self.calls.lose_all(&Lost::new(reason, Fate::Unknown, true));
+            }
+            self.listener.closed(reason);
+        }
+    }
+
+    pub(crate) fn listener(&self) -> &dyn Listener {
+        &*self.listener
+    }
+
+    /// One message of the server, from the stream that all calls share.
+    pub(crate) fn dispatch(self: &Arc<Self>, bytes: Bytes) {
+        let message = match Message::parse(bytes.clone()) {
+            Ok(message) => message,
+            Err(_) => return self.listener.stray(&bytes),
+        };
+        match message.kind() {
+            Kind::Result | Kind::Error => {
+                match message.id_number().and_then(|id| self.calls.remove(id)) {
+                    Some(slot) => drop(slot.push(Incoming::Answer(message))),
+                    None => self.listener.late_answer(),
+                }
+            }
+            Kind::Request => self.dispatch_question(message),
+            Kind::Notification => self.dispatch_notification(message),
+        }
+    }
+
+    /// A request of the server that is not known to belong to a call.
+    fn dispatch_question(self: &Arc<Self>, message: Message) {
+        if self.answer_ping(&message) {
+            return;
+        }
+        let taken = match self.calls.attribute() {
+            Attribution::One(slot) => slot.push(Incoming::Question(message.clone())),
+            Attribution::Nobody => self.listener.question(&message),
+            Attribution::Several => false,
+        };
+        if !taken {
+            self.listener.dropped(Dropped::NoOwner);
+            self.refuse(&message);
+        }
+    }
+
+    /// Whether the message was a ping; then it is answered.
+    pub(crate) fn answer_ping(self: &Arc<Self>, message: &Message) -> bool {
+        let ping = message.method() == "ping";
+        if let (true, Some(id)) = (ping, message.id()) {
+            self.send(build::result(&id, "{}"));
+        }
+        ping
+    }
+
+    /// Answers a question that nobody here can answer.
+    pub fn refuse(self: &Arc<Self>, question: &Message) {
+        if let Some(id) = question.id() {
+            let text = format!("no client can be asked for {:?} here", question.method());
+            self.send(build::failure(Some(&id), -32601, &text));
+        }
+    }
+
+    fn dispatch_notification(&self, message: Message) {
+        use mainstay_protocol::Scope;
+        match message.scope() {
+            Scope::Progress(token) => match token.and_then(|token| self.calls.get(token)) {
+                Some(slot) => self.push_notification(&slot, message),
+                None => self.listener.dropped(Dropped::Unasked),
+            },
+            Scope::Server => self.listener.notification(message),
+            Scope::Call => match self.calls.attribute() {
+                Attribution::One(slot) => self.push_notification(&slot, message),
+                Attribution::Nobody => self.listener.notification(message),
+                Attribution::Several => self.listener.dropped(Dropped::NoOwner),
+            },
+        }
+    }
+
+    pub(crate) fn push_notification(&self, slot: &Slot, message: Message) {
+        if !slot.push(Incoming::Notification(message)) {
+            self.listener.dropped(Dropped::SlowClient);
+        }
+    }
+}
+
+/// The decimal text of a number, without an allocation.
+#[derive(Debug, Default)]
+struct NumberText {
+    digits: [u8; 20],
+}
+
+impl NumberText {
+    fn write(&mut self, mut number: u64) -> &[u8] {
+        let mut at = self.digits.len();
+        loop {
+            at -= 1;
+            self.digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return &self.digits[at..];
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Servers over streamable HTTP: every request is an HTTP exchange of its own.
+//!
+//! A call drives its connection itself instead of leaving that to a task: no task switch, and what
+//! the server sends on the exchange is known to belong to the call.
+
+mod connection;
+mod exchange;
+mod standing;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use mainstay_protocol::edit::splice;
+use mainstay_telemetry::Dropped;
+use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use self::exchange::RemoteExchange;
+pub use self::target::{InvalidTarget, Target};
+use self::connection::Idle;
+use crate::exchange::Outgoing;
+use crate::link::{Link, LinkLimits, Transport};
+use crate::listener::Listener;
+
+/// The sending side of a link over streamable HTTP.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    target: Arc<Target>,
+    idle: Arc<Idle>,
+    negotiated: RwLock<Negotiated>,
+    limits: LinkLimits,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What the handshake settled; sent with every request after it.
+#[derive(Debug, Default, Clone)]
+struct Negotiated {
+    session: Option<HeaderValue>,
+    revision: Option<HeaderValue>,
+}
+
+/// How long a notification or an answer of ours may take to be delivered.
+const SEND_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the goodbye to a server may take.
+const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Opens a link to `target`. Nothing is sent before the first call.
+pub fn open(
+    target: Arc<Target>,
+    limits: LinkLimits,
+    listener: Arc<dyn Listener>,
+    stop: CancellationToken,
+) -> Arc<Link> {
+    let remote = Remote {
+        idle: Arc::new(Idle::new(target.clone())),
+        target,
+        negotiated: RwLock::default(),
+        limits,
+        stop,
+        tasks: TaskTracker::new(),
+    };
+    let idle = remote.idle.clone();
+    remote.tasks.spawn(Idle::prune(Arc::downgrade(&idle), remote.stop.clone()));
+    Arc::new(Link::new(listener, Transport::Remote(remote)))
+}
+
+// === impl Remote ===
+
+impl Remote {
+    pub(crate) fn exchange(&self, request: &Outgoing<'_>, id: &[u8]) -> RemoteExchange {
+        let body = splice(request.message.bytes(), &mut request.edits(id));
+        RemoteExchange::new(self, self.post(body), self.limits.message_bytes_max)
+    }
+
+    /// Delivers a notification or an answer in the background.
+    pub(crate) fn send(&self, link: &Arc<Link>, message: Bytes) {
+        let request = self.post(message);
+        let idle = self.idle.clone();
+        let link = Arc::downgrade(link);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let sent = tokio::time::timeout(SEND_DEADLINE, connection::send(&idle, request));
+            let sent = tokio::select! {
+                () = stop.cancelled() => return,
+                sent = sent => sent,
+            };
+            if let (Some(link), Ok(Err(_)) | Err(_)) = (link.upgrade(), sent) {
+                link.listener().dropped(Dropped::NotDelivered);
+            }
+        });
+    }
+
+    /// Keeps what the answer to `initialize` settled, and opens the standing stream for what the
+    /// server sends of its own accord.
+    pub(crate) fn settle(&self, link: &Arc<Link>, revision: &str) {
+        self.negotiated.write().revision = HeaderValue::from_str(revision).ok();
+        self.tasks.spawn(standing::run(Arc::downgrade(link), self.stop.clone()));
+    }
+
+    /// Ends the session at the server, then everything here.
+    pub(crate) async fn goodbye(&self) {
+        if self.negotiated.read().session.is_some() && !self.stop.is_cancelled() {
+            let request = self.request(Method::DELETE, Bytes::new());
+            let goodbye = connection::send(&self.idle, request);
+            let _ = tokio::time::timeout(GOODBYE_DEADLINE, goodbye).await;
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn post(&self, body: Bytes) -> Request<Full<Bytes>> {
+        self.request(Method::POST, body)
+    }
+
+    fn request(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() = self.target.path.clone();
+        // Our own headers come after the configured ones, so these can't override them.
+        let mut headers = self.target.headers.clone();
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::ACCEPT,
+                HeaderValue::from_static("application/json, text/event-stream"),
+            );
+        } else if method == Method::GET {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        *request.method_mut() = method;
+        let negotiated = self.negotiated.read();
+        if let Some(session) = &negotiated.session {
+            headers.insert("mcp-session-id", session.clone());
+        }
+        if let Some(revision) = &negotiated.revision {
+            headers.insert("mcp-protocol-version", revision.clone());
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// A session id that came with an answer, if there is none yet.
+    fn keep_session(&self, headers: &http::HeaderMap) {
+        if let Some(session) = headers.get("mcp-session-id") {
+            let mut negotiated = self.negotiated.write();
+            if negotiated.session.is_none() {
+                negotiated.session = Some(session.clone());
+            }
+        }
+    }
+
+    fn has_session(&self) -> bool {
+        self.negotiated.read().session.is_some()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.negotiated.read().revision.is_some()
+    }
+}

@@ -1,0 +1,280 @@
+//! HTTP/1.1 connections to one server, driven by whoever uses them.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as _;
+use http_body_util::{Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::target::Target;
+
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failed>> + Send>>;
+
+/// A connection and what drives it. Nothing moves unless [`poll_driver`](Self::poll_driver) is called.
+pub(super) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: Driver,
+    driven_to_end: bool,
+    idle_since: Instant,
+}
+
+/// Why a request got no response.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct Failed {
+    pub(super) reason: String,
+    /// Whether any of it may have reached the server.
+    pub(super) sent: bool,
+}
+
+/// Open connections that nobody uses at the moment.
+pub(super) struct Idle {
+    target: Arc<Target>,
+    connections: Mutex<Vec<Connection>>,
+}
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Most idle connections kept; a burst's surplus is closed.
+const IDLE_MAX: usize = 256;
+/// Shorter than what servers commonly allow, so that we close first.
+const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
+const PRUNE_EVERY: Duration = Duration::from_secs(5);
+/// How long the end of a stream may follow its answer before the connection is given up.
+const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
+/// An answer to a notification has no content worth reading.
+const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
+
+// === impl Connection ===
+
+impl Connection {
+    /// Moves bytes in both directions. To be called whenever the task that uses it is woken.
+    pub(super) fn poll_driver(&mut self, cx: &mut Context<'_>) {
+        if !self.driven_to_end && Pin::new(&mut self.driver).poll(cx).is_ready() {
+            self.driven_to_end = true;
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.driven_to_end
+    }
+
+    pub(super) fn send(&mut self, request: Request<Full<Bytes>>) -> ResponseFuture {
+        let response = self.sender.try_send_request(request);
+        Box::pin(async move {
+            response.await.map_err(|mut error| Failed {
+                sent: error.take_message().is_none(),
+                reason: format!("the connection to the server failed: {}", root_cause(error.error())),
+            })
+        })
+    }
+
+    /// Whether the server has kept the connection open and it can take a request.
+    fn is_usable(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_driver(&mut cx);
+        !self.driven_to_end && self.sender.is_ready()
+    }
+}
+
+// === impl Idle ===
+
+impl Idle {
+    pub(super) fn new(target: Arc<Target>) -> Self {
+        Self { target, connections: Mutex::default() }
+    }
+
+    /// The latest connection put back that is still open.
+    pub(super) fn take(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.connections.lock().pop()?;
+            if connection.is_usable() {
+                return Some(connection);
+            }
+        }
+    }
+
+    pub(super) fn put(&self, mut connection: Connection) {
+        if connection.is_usable() {
+            connection.idle_since = Instant::now();
+            let mut connections = self.connections.lock();
+            if connections.len() < IDLE_MAX {
+                connections.push(connection);
+            }
+        }
+    }
+
+    /// Puts a connection back once what is left of `body` has been read: a server sends the end of a
+    /// stream right after the answer, but not always in the same packet.
+    pub(super) fn put_after(
+        idle: &Arc<Self>,
+        tasks: &TaskTracker,
+        mut connection: Connection,
+        mut body: Incoming,
+    ) {
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_driven(&mut connection, &mut cx, |cx| Pin::new(&mut body).poll_frame(cx)) {
+            Poll::Ready(None) => idle.put(connection),
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Pending | Poll::Ready(Some(Ok(_))) => {
+                let idle = idle.clone();
+                tasks.spawn(async move {
+                    let rest = async {
+                        while let Some(Ok(_)) =
+                            driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await
+                        {}
+                    };
+                    if tokio::time::timeout(STREAM_END_DEADLINE, rest).await.is_ok() {
+                        idle.put(connection);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Closes what is no longer needed or was closed by the server.
+    pub(super) async fn prune(idle: Weak<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(PRUNE_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = tick.tick() => {}
+            }
+            let Some(idle) = idle.upgrade() else { return };
+            let mut connections = idle.connections.lock();
+            connections.retain_mut(|connection| {
+                connection.idle_since.elapsed() < IDLE_FOR_MAX && connection.is_usable()
+            });
+        }
+        if let Some(idle) = idle.upgrade() {
+            idle.connections.lock().clear();
+        }
+    }
+
+    /// Opens a new connection.
+    pub(super) async fn connect(self: Arc<Self>) -> Result<Connection, Failed> {
+        let unsent = |reason: String| Failed { reason, sent: false };
+        let target = &self.target;
+        let connecting = async {
+            let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
+            tcp.set_nodelay(true)?;
+            match &target.tls {
+                None => Ok(Either::Left(tcp)),
+                Some(tls) => {
+                    let connector = TlsConnector::from(tls.config.clone());
+                    connector.connect(tls.name.clone(), tcp).await.map(Either::Right)
+                }
+            }
+        };
+        let at = format!("{}:{}", target.host, target.port);
+        let stream: std::io::Result<Stream> = tokio::time::timeout(CONNECT_DEADLINE, connecting)
+            .await
+            .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
+        let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
+        Ok(Connection { sender, driver, driven_to_end: false, idle_since: Instant::now() })
+    }
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Idle({})", self.connections.lock().len())
+    }
+}
+
+// === helpers ===
+
+/// Sends a request and reads its response to the end; only the status is of interest.
+pub(super) async fn send(
+    idle: &Arc<Idle>,
+    request: Request<Full<Bytes>>,
+) -> Result<http::StatusCode, Failed> {
+    let (response, mut connection) = respond(idle, request).await?;
+    let status = response.status();
+    let mut body = Limited::new(response.into_body(), ACKNOWLEDGEMENT_BYTES_MAX);
+    loop {
+        let frame = driven(&mut connection, &mut body, |body, cx| {
+            Pin::new(body).poll_frame(cx)
+        })
+        .await;
+        match frame {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return Ok(status),
+            None => break,
+        }
+    }
+    idle.put(connection);
+    Ok(status)
+}
+
+/// Sends a request; the response's body is read with [`driven`].
+pub(super) async fn respond(
+    idle: &Arc<Idle>,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, Connection), Failed> {
+    let mut connection = match idle.take() {
+        Some(connection) => connection,
+        None => idle.clone().connect().await?,
+    };
+    let mut response = connection.send(request);
+    let response =
+        driven(&mut connection, &mut response, |response, cx| response.as_mut().poll(cx)).await?;
+    Ok((response, connection))
+}
+
+/// Polls `what` while driving `connection`.
+pub(super) async fn driven<W, T>(
+    connection: &mut Connection,
+    what: &mut W,
+    mut poll: impl FnMut(&mut W, &mut Context<'_>) -> Poll<T>,
+) -> T {
+    poll_fn(|cx| poll_driven(connection, cx, |cx| poll(what, cx))).await
+}
+
+/// Polls something that moves only when the connection does.
+///
+/// The driver alone registers our waker, with the socket; `poll` gets a waker that does nothing,
+/// since whatever it waits for happens inside the driver, on this very task. Otherwise
+/// each message from the driver would wake the task that is already running, for nothing.
+pub(super) fn poll_driven<T>(
+    connection: &mut Connection,
+    cx: &mut Context<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let mut quiet = Context::from_waker(Waker::noop());
+    // Reading a body asks the driver for more, so it has to be driven once again after that.
+    for _ in 0..2 {
+        connection.poll_driver(cx);
+        if let Poll::Ready(ready) = poll(&mut quiet) {
+            return Poll::Ready(ready);
+        }
+    }
+    Poll::Pending
+}
+
+/// The innermost cause says most: "connection refused" rather than "client error".
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,390 @@
+//! One call as one HTTP exchange, driven by whoever waits for its answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming as HttpBody;
+use mainstay_protocol::framing::sse::SseDecoder;
+use mainstay_protocol::{Kind, Message, Scope};
+use mainstay_telemetry::Dropped;
+use tokio::time::Sleep;
+
+use super::Remote;
+use super::connection::{Connection, Failed, Idle, ResponseFuture, poll_driven};
+use crate::exchange::{Fate, Incoming, Lost, Slot};
+use crate::link::{Link, Transport};
+
+/// A call under way at a remote server.
+pub(crate) struct RemoteExchange {
+    idle: Arc<Idle>,
+    state: State,
+    message_bytes_max: usize,
+    /// Where the stream can be taken up again after the server closed it (2025-11-25).
+    resume: Resume,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Connection, Failed>> + Send>>;
+
+enum State {
+    Ready(Request<Full<Bytes>>),
+    Connecting(Connecting, Request<Full<Bytes>>),
+    Sent(Connection, ResponseFuture),
+    Reading(Connection, HttpBody, Reader),
+    /// The server closed the stream and asked us to come back.
+    Pausing(Pin<Box<Sleep>>),
+    Done,
+}
+
+enum Reader {
+    Whole { status: StatusCode, collected: Collected },
+    Events(SseDecoder),
+}
+
+#[derive(Default)]
+struct Resume {
+    last_event_id: Option<String>,
+    retry: Option<Duration>,
+}
+
+/// A body, without a copy when it comes in one piece.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+enum Step {
+    Again,
+    Yield(Incoming),
+    Wait,
+}
+
+/// Before a stream that a server closed without a word about it is asked for again.
+const RETRY_DEFAULT: Duration = Duration::from_secs(1);
+/// A server must not be able to hold the call past its deadline by a long `retry`.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+// === impl RemoteExchange ===
+
+impl RemoteExchange {
+    pub(super) fn new(remote: &Remote, request: Request<Full<Bytes>>, message_bytes_max: usize) -> Self {
+        Self {
+            idle: remote.idle.clone(),
+            state: State::Ready(request),
+            message_bytes_max,
+            resume: Resume::default(),
+        }
+    }
+
+    pub(crate) fn poll_next(
+        &mut self,
+        link: &Arc<Link>,
+        slot: &Slot,
+        cx: &mut Context<'_>,
+    ) -> Poll<Incoming> {
+        let Transport::Remote(remote) = link.transport() else { return Poll::Pending };
+        loop {
+            match self.step(link, remote, slot, cx) {
+                Step::Again => {}
+                Step::Yield(incoming) => return Poll::Ready(incoming),
+                Step::Wait => return Poll::Pending,
+            }
+        }
+    }
+
+    fn step(&mut self, link: &Arc<Link>, remote: &Remote, slot: &Slot, cx: &mut Context<'_>) -> Step {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Ready(request) => {
+                self.state = match self.idle.take() {
+                    Some(mut connection) => {
+                        let response = connection.send(request);
+                        State::Sent(connection, response)
+                    }
+                    None => State::Connecting(Box::pin(self.idle.clone().connect()), request),
+                };
+                Step::Again
+            }
+            State::Connecting(mut connecting, request) => match connecting.as_mut().poll(cx) {
+                Poll::Ready(Ok(mut connection)) => {
+                    let response = connection.send(request);
+                    self.state = State::Sent(connection, response);
+                    Step::Again
+                }
+                Poll::Ready(Err(failed)) => {
+                    link.close(&failed.reason);
+                    lost(failed.reason, Fate::Unsent, true)
+                }
+                Poll::Pending => {
+                    self.state = State::Connecting(connecting, request);
+                    Step::Wait
+                }
+            },
+            State::Sent(mut connection, mut response) => {
+                match poll_driven(&mut connection, cx, |cx| response.as_mut().poll(cx)) {
+                    Poll::Ready(Ok(response)) => self.on_response(link, remote, connection, response),
+                    Poll::Ready(Err(failed)) => self.on_failure(failed),
+                    Poll::Pending => {
+                        self.state = State::Sent(connection, response);
+                        Step::Wait
+                    }
+                }
+            }
+            State::Reading(connection, body, reader) => {
+                self.read(link, remote, slot, (connection, body, reader), cx)
+            }
+            State::Pausing(mut sleep) => {
+                if sleep.as_mut().poll(cx).is_pending() {
+                    self.state = State::Pausing(sleep);
+                    return Step::Wait;
+                }
+                let mut request = remote.request(Method::GET, Bytes::new());
+                let last = self.resume.last_event_id.as_deref().unwrap_or_default();
+                if let Ok(last) = http::HeaderValue::from_str(last) {
+                    request.headers_mut().insert("last-event-id", last);
+                }
+                self.state = State::Ready(request);
+                Step::Again
+            }
+            State::Done => Step::Wait,
+        }
+    }
+
+    /// The connection broke before the response began.
+    fn on_failure(&mut self, failed: Failed) -> Step {
+        if self.resume.last_event_id.is_some() {
+            return self.pause();
+        }
+        let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
+        lost(failed.reason, fate, false)
+    }
+
+    fn on_response(
+        &mut self,
+        link: &Arc<Link>,
+        remote: &Remote,
+        connection: Connection,
+        response: Response<HttpBody>,
+    ) -> Step {
+        let status = response.status();
+        remote.keep_session(response.headers());
+        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
+        let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
+            Reader::Events(SseDecoder::new(self.message_bytes_max))
+        } else {
+            Reader::Whole { status, collected: Collected::default() }
+        };
+        // A stream that can't be resumed was cut for good.
+        if self.resume.last_event_id.is_some() && matches!(reader, Reader::Whole { .. }) {
+            let reason = format!("the server closed the stream and answered HTTP {status} when asked for its rest");
+            return lost(reason, Fate::Unknown, link.is_closed());
+        }
+        self.state = State::Reading(connection, response.into_body(), reader);
+        Step::Again
+    }
+
+    fn read(
+        &mut self,
+        link: &Arc<Link>,
+        remote: &Remote,
+        slot: &Slot,
+        (mut connection, mut body, mut reader): (Connection, HttpBody, Reader),
+        cx: &mut Context<'_>,
+    ) -> Step {
+        if let Reader::Events(decoder) = &mut reader {
+            while let Some(event) = decoder.next_event() {
+                let Ok(event) = event else {
+                    return lost("an event of the server is too large", Fate::Unknown, false);
+                };
+                self.resume.keep(event.id, event.retry);
+                if let Some(incoming) = take_event(link, slot, event.data) {
+                    if matches!(incoming, Incoming::Answer(_)) {
+                        Idle::put_after(&self.idle, &remote.tasks, connection, body);
+                    } else {
+                        self.state = State::Reading(connection, body, reader);
+                    }
+                    return Step::Yield(incoming);
+                }
+            }
+        }
+        match poll_driven(&mut connection, cx, |cx| Pin::new(&mut body).poll_frame(cx)) {
+            Poll::Pending => {
+                self.state = State::Reading(connection, body, reader);
+                Step::Wait
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else {
+                    self.state = State::Reading(connection, body, reader);
+                    return Step::Again;
+                };
+                match &mut reader {
+                    Reader::Events(decoder) => decoder.push(&data),
+                    Reader::Whole { collected, .. } => {
+                        if collected.len() + data.len() > self.message_bytes_max {
+                            return lost("the server's answer is too large", Fate::Unknown, false);
+                        }
+                        collected.push(data);
+                    }
+                }
+                self.state = State::Reading(connection, body, reader);
+                Step::Again
+            }
+            Poll::Ready(Some(Err(error))) => match reader {
+                Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+                _ => {
+                    let cause = super::connection::root_cause(&error);
+                    lost(format!("the answer broke off: {cause}"), Fate::Unknown, false)
+                }
+            },
+            Poll::Ready(None) => {
+                self.idle.put(connection);
+                match reader {
+                    Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+                    Reader::Events(_) => {
+                        lost("the server ended the stream without an answer", Fate::Unknown, false)
+                    }
+                    Reader::Whole { status, collected } => {
+                        judge(link, remote, slot, status, collected.into_bytes())
+                    }
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Step {
+        let pause = self.resume.retry.unwrap_or(RETRY_DEFAULT).min(RETRY_MAX);
+        self.state = State::Pausing(Box::pin(tokio::time::sleep(pause)));
+        Step::Again
+    }
+}
+
+impl std::fmt::Debug for RemoteExchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteExchange")
+    }
+}
+
+// === impl Resume ===
+
+impl Resume {
+    fn keep(&mut self, id: Option<String>, retry: Option<Duration>) {
+        if let Some(id) = id {
+            self.last_event_id = Some(id).filter(|id| !id.is_empty());
+        }
+        self.retry = retry.or(self.retry);
+    }
+}
+
+// === impl Collected ===
+
+impl Collected {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = data;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&data);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
+// === helpers ===
+
+fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
+    Step::Yield(Incoming::Lost(Lost::new(reason, fate, link_dead)))
+}
+
+/// One message from the exchange's own stream: it belongs to the call, whatever its id says.
+fn take_event(link: &Arc<Link>, slot: &Slot, data: Bytes) -> Option<Incoming> {
+    if data.is_empty() {
+        return None;
+    }
+    let message = match Message::parse(data.clone()) {
+        Ok(message) => message,
+        Err(_) => {
+            link.listener().stray(&data);
+            return None;
+        }
+    };
+    match message.kind() {
+        Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
+        Kind::Request if link.answer_ping(&message) => {}
+        Kind::Request => return Some(Incoming::Question(message)),
+        Kind::Notification => match message.scope() {
+            Scope::Server => link.listener().notification(message),
+            // A token of another call must not come out of this one.
+            Scope::Progress(Some(token)) if token == slot.id => {
+                return Some(Incoming::Notification(message));
+            }
+            Scope::Progress(_) => link.listener().dropped(Dropped::Unasked),
+            Scope::Call => return Some(Incoming::Notification(message)),
+        },
+    }
+    None
+}
+
+/// A response that is no stream.
+fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, body: Bytes) -> Step {
+    if let Ok(message) = Message::parse(body.clone()) {
+        if session_is_gone(remote, status, &message) {
+            return session_lost(link);
+        }
+        if message.is_answer() {
+            return Step::Yield(Incoming::Answer(message));
+        }
+    }
+    if status == StatusCode::NOT_FOUND && remote.has_session() && remote.is_settled() {
+        return session_lost(link);
+    }
+    let fate = match status.as_u16() {
+        // The server has not taken it, and would not take it a second time either.
+        400..=499 | 503 => Fate::Refused,
+        _ => Fate::Unknown,
+    };
+    let reason = match status.as_u16() {
+        401 | 403 => format!("the server refused our credentials (HTTP {status})"),
+        202 => "the server took the request and gave no answer".to_owned(),
+        200 => "the server's answer is no JSON-RPC message".to_owned(),
+        _ => format!("the server answered HTTP {status}"),
+    };
+    tracing::debug!(id = slot.id, %status, "unusable answer");
+    lost(reason, fate, false)
+}
+
+fn session_lost(link: &Arc<Link>) -> Step {
+    let reason = "the server no longer knows our session";
+    link.close(reason);
+    lost(reason, Fate::Unsent, true)
+}
+
+/// Whether an error answer says that our session is gone. The specification has 404 for it;
+/// servers in the field answer 400 with an error of their own.
+fn session_is_gone(remote: &Remote, status: StatusCode, message: &Message) -> bool {
+    if message.kind() != Kind::Error || !remote.has_session() || !remote.is_settled() {
+        return false;
+    }
+    let error = message.body().unwrap_or_default();
+    match status {
+        StatusCode::NOT_FOUND => true,
+        StatusCode::BAD_REQUEST => {
+            let error = error.to_ascii_lowercase();
+            error.contains("session") || error.contains("not initialized")
+        }
+        _ => false,
+    }
+}

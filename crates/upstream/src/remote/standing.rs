@@ -1,0 +1,106 @@
+//! The standing stream: what a remote server sends of its own accord, and the watch over whether
+//! it is still there.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body::Body as _;
+use mainstay_protocol::framing::sse::SseDecoder;
+use mainstay_protocol::{Message, build};
+use tokio_util::sync::CancellationToken;
+
+use super::Remote;
+use super::connection::{driven, respond};
+use crate::exchange::{Fate, Incoming, Outgoing, Owner};
+use crate::link::{Link, Transport};
+
+/// How the standing stream ended.
+enum Ended {
+    /// The server has none.
+    NotOffered,
+    Broken,
+}
+
+/// Without a standing stream, or when it breaks, the server is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_DEADLINE: Duration = Duration::from_secs(10);
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs until `stop` is cancelled or the link is gone.
+pub(super) async fn run(link: Weak<Link>, stop: CancellationToken) {
+    let watch = async {
+        let mut last_event_id = None;
+        let mut offered = true;
+        while let Some(link) = link.upgrade() {
+            if offered {
+                match listen(&link, &mut last_event_id).await {
+                    Ended::NotOffered => offered = false,
+                    Ended::Broken => {}
+                }
+            }
+            if !is_there(&link).await {
+                return;
+            }
+            drop(link);
+            tokio::time::sleep(if offered { RECONNECT_AFTER } else { PING_EVERY }).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watch => {}
+    }
+}
+
+/// Reads one stream to its end.
+async fn listen(link: &Arc<Link>, last_event_id: &mut Option<String>) -> Ended {
+    let Transport::Remote(remote) = link.transport() else { return Ended::NotOffered };
+    let mut request = remote.request(Method::GET, Bytes::new());
+    if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
+        request.headers_mut().insert("last-event-id", last);
+    }
+    let Ok((response, mut connection)) = respond(&remote.idle, request).await else {
+        return Ended::Broken;
+    };
+    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
+    if response.status() != StatusCode::OK || !kind.starts_with(b"text/event-stream") {
+        return Ended::NotOffered;
+    }
+    let mut body = response.into_body();
+    let mut decoder = SseDecoder::new(remote.limits.message_bytes_max);
+    loop {
+        let frame =
+            driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;
+        let Some(Ok(frame)) = frame else { return Ended::Broken };
+        if let Ok(data) = frame.into_data() {
+            decoder.push(&data);
+        }
+        while let Some(event) = decoder.next_event() {
+            let Ok(event) = event else { continue };
+            if let Some(id) = event.id {
+                *last_event_id = Some(id).filter(|id| !id.is_empty());
+            }
+            if !event.data.is_empty() {
+                link.dispatch(event.data);
+            }
+        }
+    }
+}
+
+/// Whether the server still answers us. If it does not, the link is closed.
+async fn is_there(link: &Arc<Link>) -> bool {
+    let Ok(ping) = Message::parse(build::request(0, "ping", None)) else { return true };
+    let Ok(mut exchange) = link.call(&Outgoing::plain(&ping), Owner(0)) else {
+        return !link.is_closed();
+    };
+    let reason = match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
+        Ok(Incoming::Lost(lost)) if lost.fate != Fate::Refused => lost.reason,
+        // Any answer is a sign of life, also that ping is not known.
+        Ok(_) => return true,
+        Err(_) => format!("no answer to a ping within {PING_DEADLINE:?}"),
+    };
+    link.close(&reason);
+    false
+}

@@ -1,0 +1,55 @@
+//! Reads a server's standard output and hands each message on.
+
+use std::sync::Weak;
+
+use mainstay_protocol::framing::lines::LineDecoder;
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStdout;
+use tokio_util::sync::CancellationToken;
+
+use crate::link::Link;
+
+/// Runs until the output ends or `stop` is cancelled; then the link is closed.
+pub(super) async fn run(
+    link: Weak<Link>,
+    mut stdout: ChildStdout,
+    message_bytes_max: usize,
+    stop: CancellationToken,
+) {
+    let mut decoder = LineDecoder::new(message_bytes_max);
+    let reason = loop {
+        let read = tokio::select! {
+            biased;
+            () = stop.cancelled() => break "stopped".to_owned(),
+            read = stdout.read_buf(decoder.buffer_mut()) => read,
+        };
+        let Some(link) = link.upgrade() else { return };
+        match read {
+            Ok(0) => {
+                while let Some(line) = decoder.finish() {
+                    hand_on(&link, line);
+                }
+                break "the server closed its output".to_owned();
+            }
+            Ok(_) => {
+                while let Some(line) = decoder.next_line() {
+                    hand_on(&link, line);
+                }
+            }
+            Err(error) => break format!("reading the server's output failed: {error}"),
+        }
+    };
+    if let Some(link) = link.upgrade() {
+        link.close(&reason);
+    }
+}
+
+fn hand_on(
+    link: &std::sync::Arc<Link>,
+    line: Result<bytes::Bytes, mainstay_protocol::framing::lines::TooLong>,
+) {
+    match line {
+        Ok(line) => link.dispatch(line),
+        Err(too_long) => link.listener().stray(too_long.to_string().as_bytes()),
+    }
+}

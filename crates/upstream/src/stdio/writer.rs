@@ -1,0 +1,177 @@
+//! Writes a server's standard input.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+
+use bytes::{Buf, BytesMut};
+use mainstay_protocol::edit::splice_into;
+use parking_lot::Mutex;
+use tokio::net::unix::pipe;
+use tokio::process::ChildStdin;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::exchange::{Fate, Lost, Outgoing};
+use crate::link::Link;
+
+/// The sending end of the pipe, shared by all calls.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    unread_bytes_max: usize,
+}
+
+/// Writes what the pipe would not take at once.
+pub(super) struct Leftover {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    full: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None once the pipe is closed.
+    pipe: Option<pipe::Sender>,
+    unsent: BytesMut,
+}
+
+/// A buffer that once held a big message is not kept.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+// === impl Writer ===
+
+impl Writer {
+    pub(super) fn new(stdin: ChildStdin, unread_bytes_max: usize) -> io::Result<(Self, Leftover)> {
+        let fd: OwnedFd = stdin.into_owned_fd()?;
+        let pipe = pipe::Sender::from_owned_fd(fd)?;
+        let state = State { pipe: Some(pipe), unsent: BytesMut::new() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), full: Notify::new() });
+        Ok((Self { shared: shared.clone(), unread_bytes_max }, Leftover { shared }))
+    }
+
+    /// Sends one request under our id.
+    pub(crate) fn write(&self, request: &Outgoing<'_>, id: &[u8]) -> Result<(), Lost> {
+        let mut state = self.shared.state.lock();
+        if state.unsent.len() > self.unread_bytes_max {
+            return Err(Lost::new("the server does not read its input", Fate::Refused, false));
+        }
+        let from = state.unsent.len();
+        splice_into(request.message.bytes(), &mut request.edits(id), &mut state.unsent);
+        self.end_line(&mut state, from).map_err(|reason| Lost::new(reason, Fate::Unsent, true))
+    }
+
+    /// Sends a notification or an answer. Dropped if the server does not read its input.
+    pub(crate) fn write_bytes(&self, message: &[u8]) {
+        let mut state = self.shared.state.lock();
+        if state.unsent.len() <= self.unread_bytes_max {
+            let from = state.unsent.len();
+            state.unsent.extend_from_slice(message);
+            // A closed pipe is heard of by the reader, which ends the link.
+            let _ = self.end_line(&mut state, from);
+        }
+    }
+
+    /// Closes the pipe, which asks the server to end.
+    pub(crate) fn close(&self) {
+        let mut state = self.shared.state.lock();
+        state.pipe = None;
+        state.unsent = BytesMut::new();
+        self.shared.full.notify_one();
+    }
+
+    /// Makes what stands from `from` on one line, and writes as much as the pipe takes.
+    fn end_line(&self, state: &mut State, from: usize) -> Result<(), String> {
+        // Line ends can stand in JSON only as white space.
+        let mut line = &mut state.unsent[from..];
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', line) {
+            line[at] = b' ';
+            line = &mut line[at + 1..];
+        }
+        state.unsent.extend_from_slice(b"\n");
+        // Something is left from before: the task is already waiting for room in the pipe.
+        if from > 0 {
+            return Ok(());
+        }
+        match state.flush() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.shared.full.notify_one();
+                Ok(())
+            }
+            Err(error) => Err(format!("the server closed its input: {error}")),
+        }
+    }
+}
+
+// === impl Leftover ===
+
+impl Leftover {
+    pub(super) async fn run(self, link: Weak<Link>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.shared.full.notified() => {}
+            }
+            if let Err(reason) = self.drain(&stop).await {
+                if let Some(link) = link.upgrade() {
+                    link.close(&reason);
+                }
+                return;
+            }
+        }
+    }
+
+    async fn drain(&self, stop: &CancellationToken) -> Result<(), String> {
+        loop {
+            // The pipe must not stay locked while we wait, so readiness is awaited on a duplicate.
+            let wait = {
+                let mut state = self.shared.state.lock();
+                match state.flush() {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => state.duplicate().map_err(|error| error.to_string())?,
+                    Err(error) => return Err(format!("the server closed its input: {error}")),
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                ready = wait.writable() => ready.map_err(|error| error.to_string())?,
+            }
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Writes what it can; whether all is written.
+    fn flush(&mut self) -> io::Result<bool> {
+        let Some(pipe) = &self.pipe else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        while !self.unsent.is_empty() {
+            match pipe.try_write(&self.unsent) {
+                Ok(written) => self.unsent.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.unsent.capacity() > KEPT_BYTES_MAX {
+            self.unsent = BytesMut::new();
+        } else {
+            self.unsent.clear();
+        }
+        Ok(true)
+    }
+
+    fn duplicate(&self) -> io::Result<pipe::Sender> {
+        use std::os::fd::AsFd;
+        let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        pipe::Sender::from_owned_fd(pipe.as_fd().try_clone_to_owned()?)
+    }
+}
