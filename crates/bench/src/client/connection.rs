@@ -1,0 +1,114 @@
+//! One HTTP/1.1 connection, one exchange at a time.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::response::{Body, Head, next_chunk};
+
+/// The largest answer taken; the largest ever asked for is 10 MB of text.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+const READ_BYTES: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// Bytes received and not yet used; the first `used` of them belong to the last answer.
+    buffer: Vec<u8>,
+    used: usize,
+    /// The last body where it had to be put together from chunks.
+    assembled: Vec<u8>,
+}
+
+/// One answer; its body is borrowed from the connection.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) session: Option<String>,
+    pub(crate) body: &'a [u8],
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), used: 0, assembled: Vec::new() })
+    }
+
+    /// Closes at once and leaves nothing waiting in the kernel: thousands of connections a second
+    /// would otherwise use up the ports.
+    pub(crate) fn abort(self) {
+        // Without it the close is merely the ordinary one.
+        let _ = self.stream.set_zero_linger();
+    }
+
+    /// Sends one request and reads its whole answer.
+    ///
+    /// # Errors
+    /// The connection's own, `InvalidData` for what is no HTTP answer or too large, and
+    /// `UnexpectedEof` when the other side closes early. The connection is of no use afterwards.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        self.stream.write_all(request).await?;
+        let head = loop {
+            if let Some(head) = Head::parse(&self.buffer)? {
+                break head;
+            }
+            self.fill().await?;
+        };
+        let begin = head.length;
+        let body = match head.body {
+            Body::Length(length) => {
+                if length > ANSWER_BYTES_MAX {
+                    return Err(too_large());
+                }
+                while self.buffer.len() < begin + length {
+                    self.fill().await?;
+                }
+                self.used = begin + length;
+                &self.buffer[begin..begin + length]
+            }
+            Body::Chunked => {
+                self.used = self.assemble(begin).await?;
+                &self.assembled
+            }
+        };
+        Ok(Answer { status: head.status, session: head.session, body })
+    }
+
+    /// Puts the chunks from `at` on together; gives the position after the last.
+    async fn assemble(&mut self, mut at: usize) -> io::Result<usize> {
+        self.assembled.clear();
+        loop {
+            let Some((data, end)) = next_chunk(&self.buffer, at)? else {
+                self.fill().await?;
+                continue;
+            };
+            if data.is_empty() {
+                return Ok(end);
+            }
+            if self.assembled.len() + data.len() > ANSWER_BYTES_MAX {
+                return Err(too_large());
+            }
+            self.assembled.extend_from_slice(&self.buffer[data]);
+            at = end;
+        }
+    }
+
+    async fn fill(&mut self) -> io::Result<()> {
+        self.buffer.reserve(READ_BYTES);
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer is too large")
+}

@@ -1,0 +1,105 @@
+//! The tiny MCP server over lines: one thread reads and answers, a second one keeps delays.
+//!
+//! Plain blocking calls are the shortest way between a pipe and an answer; what arrives in one
+//! read is answered with one write.
+
+mod delay;
+
+use std::io;
+use std::process::exit;
+use std::sync::Mutex;
+
+use anyhow::Result;
+use memchr::memchr_iter;
+use rustix::stdio;
+
+use crate::mcp::{Reply, answer};
+use delay::Delayed;
+
+/// A read takes as much as a full default pipe holds.
+const READ_BYTES: usize = 64 << 10;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Says nothing to this program, but a process list shows whose it is.
+    #[arg(long)]
+    mark: Option<String>,
+}
+
+/// Standard output; whole lines only, so the threads can't cut each other short.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    turn: Mutex<()>,
+}
+
+/// Serves until standard input ends.
+pub(crate) fn main() -> Result<()> {
+    let output = Output::default();
+    let delayed = Delayed::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| delayed.deliver(&output));
+        let outcome = serve(&output, &delayed);
+        delayed.close();
+        outcome
+    })?;
+    Ok(())
+}
+
+fn serve(output: &Output, delayed: &Delayed) -> io::Result<()> {
+    let mut input = Vec::with_capacity(2 * READ_BYTES);
+    let mut answers = Vec::new();
+    loop {
+        let known = input.len();
+        input.resize(known + READ_BYTES, 0);
+        let read =
+            rustix::io::retry_on_intr(|| rustix::io::read(stdio::stdin(), &mut input[known..]))?;
+        input.truncate(known + read);
+        if read == 0 {
+            return Ok(());
+        }
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', &input[known..]).map(|at| known + at) {
+            handle(&input[begin..end], &mut answers, delayed);
+            begin = end + 1;
+        }
+        input.drain(..begin);
+        if !answers.is_empty() {
+            output.write(&answers)?;
+            answers.clear();
+            answers.shrink_to(READ_BYTES);
+        }
+    }
+}
+
+fn handle(line: &[u8], answers: &mut Vec<u8>, delayed: &Delayed) {
+    if line.trim_ascii().is_empty() {
+        return;
+    }
+    match answer(line) {
+        Reply::Now(reply) | Reply::Welcome(reply) | Reply::Later(0, reply) => {
+            answers.extend_from_slice(&reply);
+            answers.push(b'\n');
+        }
+        Reply::Later(millis, mut reply) => {
+            reply.push(b'\n');
+            delayed.push(millis, reply);
+        }
+        Reply::Nothing | Reply::Never => {}
+        Reply::Crash => exit(70),
+    }
+}
+
+// === impl Output ===
+
+impl Output {
+    /// Writes all of `bytes`, waiting for the reader as long as it takes: a server that stops
+    /// reading because nobody reads from it is what a gateway must cope with.
+    fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        while !bytes.is_empty() {
+            let written = rustix::io::retry_on_intr(|| rustix::io::write(stdio::stdout(), bytes))?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+}

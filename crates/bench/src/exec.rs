@@ -1,0 +1,30 @@
+//! Ties a program to the life of whoever started it.
+//!
+//! A run that is killed outright can't clean up. The kernel can: it sends the death signal to the
+//! child, and the setting outlives `exec`.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use anyhow::{Error, anyhow};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Returns only when the program can't be run.
+pub(crate) fn main(args: &Args) -> Error {
+    let Some((program, rest)) = args.command.split_first() else {
+        return anyhow!("no program to run");
+    };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    let error = Command::new(program).args(rest).exec();
+    anyhow!("cannot run {}: {error}", program.display())
+}

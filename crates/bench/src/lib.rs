@@ -1,1 +1,0 @@
-//! Side-by-side measurements of Mainstay and its peers on one machine.

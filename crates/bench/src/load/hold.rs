@@ -1,0 +1,62 @@
+//! Idle sessions: opened, used once, left alone until standard input ends.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::crew;
+use crate::client::{Connection, Session, Target};
+
+/// Opening takes no longer; targets that start a process for each session are slow at it.
+const OPENING: Duration = Duration::from_secs(120);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// Sessions to open.
+    #[arg(long, default_value_t = 200)]
+    sessions: u32,
+    /// Keep each session's connection open too.
+    #[arg(long)]
+    keep_connections: bool,
+}
+
+/// The line printed once all sessions are open.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) held: u32,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    pub(crate) fn run(&self, target: &Target) -> Result<()> {
+        crew::on_thread(async |_| {
+            let opened = tokio::time::timeout(OPENING, self.open_all(target)).await;
+            let kept = opened.context("opening the sessions takes too long")??;
+            println!("{}", serde_json::to_string(&Held { held: self.sessions })?);
+            let mut nothing = Vec::new();
+            std::io::stdin().read_to_end(&mut nothing)?;
+            drop(kept);
+            Ok(())
+        })?
+    }
+
+    async fn open_all(&self, target: &Target) -> Result<Vec<Connection>> {
+        let mut kept = Vec::new();
+        for number in 0..self.sessions {
+            let mut connection =
+                Connection::open(target.address).await.context("cannot connect")?;
+            let session = Session::open(target, &mut connection).await?;
+            let mut call = session.prepare(number, false);
+            call.number(number, u64::from(self.sessions));
+            let outcome = call.send(&mut connection).await;
+            ensure!(outcome == Ok(()), "session {number} does not work: {outcome:?}");
+            if self.keep_connections {
+                kept.push(connection);
+            }
+        }
+        Ok(kept)
+    }
+}

@@ -1,0 +1,53 @@
+//! Side-by-side measurements of Mainstay and its peers on one machine: the tiny servers, the
+//! yardstick proxy, the load generator and the run that puts them together. No part of the
+//! product, and it knows the product only by its command line and its wire.
+
+mod bare_proxy;
+mod client;
+mod echo_http;
+mod echo_stdio;
+mod exec;
+mod histogram;
+mod load;
+mod mcp;
+mod procfs;
+mod run;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures Mainstay, its peers and a bare proxy side by side.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A tiny MCP server over streamable HTTP.
+    EchoHttp(echo_http::Args),
+    /// A tiny MCP server over standard input and output.
+    EchoStdio(echo_stdio::Args),
+    /// A reverse proxy of hyper and nothing else: the yardstick.
+    BareProxy(bare_proxy::Args),
+    /// Drives one target and prints what it saw as one line of JSON.
+    Load(load::Args),
+    /// Everything side by side: one run, one table.
+    Run(run::Args),
+    /// Becomes another program that ends with the process that started it.
+    #[command(hide = true)]
+    Exec(exec::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::EchoHttp(args) => echo_http::main(&args),
+        Command::EchoStdio(_) => echo_stdio::main(),
+        Command::BareProxy(args) => bare_proxy::main(&args),
+        Command::Load(args) => load::main(args),
+        Command::Run(args) => run::main(args),
+        Command::Exec(args) => Err(exec::main(&args)),
+    }
+}

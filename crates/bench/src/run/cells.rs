@@ -1,0 +1,196 @@
+//! The measured cells: what load on what server, in interleaved rounds.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Context;
+use super::process::tied;
+use super::results::Results;
+use super::setup::{Kind, Setup, Upstream};
+use crate::load::Report;
+
+/// Beyond its own length, what a load may take to open sessions and to end.
+const LOAD_MARGIN: Duration = Duration::from_secs(60);
+/// Half of what the slowest peer was seen to bear, so that queues stay short and latency is the
+/// target's own.
+const OPEN_RATE: u32 = 4_000;
+/// Answers to check for their caller.
+const ASTRAY_COUNT: u32 = 1_000_000;
+const ASTRAY_COUNT_QUICK: u32 = 20_000;
+/// Seconds for them all; the slowest peer needs a minute or two.
+const ASTRAY_LIMIT: u32 = 900;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) upstream: Upstream,
+    load: Load,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Load {
+    Closed { clients: u32 },
+    Open { clients: u32 },
+    Sessions { clients: u32 },
+    Astray,
+}
+
+pub(crate) const CELLS: [Cell; 10] = [
+    cell(
+        "http-1",
+        "HTTP server, 1 client, closed loop",
+        Upstream::Http,
+        Load::Closed { clients: 1 },
+    ),
+    cell(
+        "http-32",
+        "HTTP server, 32 clients, closed loop",
+        Upstream::Http,
+        Load::Closed { clients: 32 },
+    ),
+    cell(
+        "http-256",
+        "HTTP server, 256 clients, closed loop",
+        Upstream::Http,
+        Load::Closed { clients: 256 },
+    ),
+    cell(
+        "http-open",
+        "HTTP server, 4,000 calls/s arriving, 64 clients",
+        Upstream::Http,
+        Load::Open { clients: 64 },
+    ),
+    cell(
+        "http-sessions",
+        "HTTP server, new sessions, 32 at once",
+        Upstream::Http,
+        Load::Sessions { clients: 32 },
+    ),
+    cell(
+        "stdio-1",
+        "stdio server, 1 client, closed loop",
+        Upstream::Stdio,
+        Load::Closed { clients: 1 },
+    ),
+    cell(
+        "stdio-32",
+        "stdio server, 32 clients, closed loop",
+        Upstream::Stdio,
+        Load::Closed { clients: 32 },
+    ),
+    cell(
+        "stdio-256",
+        "stdio server, 256 clients, closed loop",
+        Upstream::Stdio,
+        Load::Closed { clients: 256 },
+    ),
+    cell(
+        "stdio-open",
+        "stdio server, 4,000 calls/s arriving, 64 clients",
+        Upstream::Stdio,
+        Load::Open { clients: 64 },
+    ),
+    cell(
+        "stdio-astray",
+        "stdio server, 256 clients, few ids, random delays",
+        Upstream::Stdio,
+        Load::Astray,
+    ),
+];
+
+const fn cell(name: &'static str, title: &'static str, upstream: Upstream, load: Load) -> Cell {
+    Cell { name, title, upstream, load }
+}
+
+/// Measures all wanted cells; what goes wrong becomes a note in its place.
+pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
+    for round in 0..context.rounds() {
+        for cell in CELLS.iter().filter(|cell| context.wants(cell.name)) {
+            // A million answers are repetition enough.
+            if matches!(cell.load, Load::Astray) && round > 0 {
+                continue;
+            }
+            for kind in context.kinds().into_iter().filter(|kind| kind.serves(cell.upstream)) {
+                eprintln!("round {}: {}: {}", round + 1, cell.name, kind.title());
+                let outcome = cell.measure(context, kind).await;
+                results.add(cell, kind, outcome);
+            }
+        }
+    }
+}
+
+// === impl Cell ===
+
+impl Cell {
+    async fn measure(&self, context: &Context, kind: Kind) -> Result<Report> {
+        let setup = Setup::start(context, kind, self.upstream).await?;
+        let report = self.drive(context, &setup).await;
+        setup.stop().await;
+        report
+    }
+
+    async fn drive(&self, context: &Context, setup: &Setup) -> Result<Report> {
+        let mut args = vec!["load".to_owned()];
+        args.extend(target_args(setup));
+        for (name, process) in [("proxy", &setup.proxy), ("server", &setup.server)] {
+            if let Some(process) = process {
+                args.extend(["--watch".to_owned(), format!("{name}={}", process.pid)]);
+            }
+        }
+        args.extend(self.load.args(context));
+        let bench = &context.programs.bench;
+        let limit = Duration::from_secs_f64(self.load.seconds(context)) + LOAD_MARGIN;
+        let output = tied(bench, bench, &args).stdin(Stdio::null()).output();
+        let output =
+            tokio::time::timeout(limit, output).await.context("the load does not end")??;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / "));
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}
+
+/// The arguments of `load` that say where.
+pub(crate) fn target_args(setup: &Setup) -> Vec<String> {
+    let target = &setup.target;
+    let words = [
+        "--address",
+        &target.address.to_string(),
+        "--path",
+        &target.path,
+        "--prefix",
+        &target.prefix,
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+// === impl Load ===
+
+impl Load {
+    fn args(self, context: &Context) -> Vec<String> {
+        let warm_up = if context.args.quick { 0.5 } else { 1.0 };
+        let size = |clients: u32| {
+            format!("--clients {clients} --seconds {} --warm-up {warm_up}", context.seconds())
+        };
+        let line = match self {
+            Self::Closed { clients } => format!("closed {}", size(clients)),
+            Self::Open { clients } => format!("open --rate {OPEN_RATE} {}", size(clients)),
+            Self::Sessions { clients } => format!("sessions {}", size(clients)),
+            Self::Astray => {
+                let count = if context.args.quick { ASTRAY_COUNT_QUICK } else { ASTRAY_COUNT };
+                format!("astray --clients 256 --count {count} --limit {ASTRAY_LIMIT}")
+            }
+        };
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    fn seconds(self, context: &Context) -> f64 {
+        match self {
+            Self::Astray => f64::from(ASTRAY_LIMIT),
+            _ => context.seconds(),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What Mainstay promises, and whether it was kept.
+
+use super::results::Results;
+use super::setup::Kind;
+use crate::load::Report;
+
+/// One figure of the main table.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) title: &'static str,
+    pub(crate) cell: &'static str,
+    pub(crate) figure: Figure,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    P50,
+    P99,
+    PerSecond,
+    /// CPU time of the proxy a call, its children left out.
+    Cpu,
+    Astray,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Anything,
+    /// At most so much.
+    AtMost(f64),
+    /// At most so much more than the bare proxy.
+    OverBare(f64),
+    /// At most so many times the bare proxy.
+    TimesBareAtMost(f64),
+    /// At least so many times the bare proxy.
+    TimesBare(f64),
+    /// At least so many times the best peer.
+    TimesBestPeer(f64),
+}
+
+pub(crate) const LINES: [Line; 14] = [
+    line("HTTP server, 1 client, p50", "http-1", Figure::P50, Wanted::OverBare(0.05)),
+    line("HTTP server, 32 clients, calls/s", "http-32", Figure::PerSecond, Wanted::TimesBare(0.75)),
+    line(
+        "HTTP server, 256 clients, calls/s",
+        "http-256",
+        Figure::PerSecond,
+        Wanted::TimesBare(0.75),
+    ),
+    line("CPU for a call, HTTP, 32 clients", "http-32", Figure::Cpu, Wanted::TimesBareAtMost(1.4)),
+    line("HTTP, 4,000 calls/s arriving, p50", "http-open", Figure::P50, Wanted::Anything),
+    line("HTTP, 4,000 calls/s arriving, p99", "http-open", Figure::P99, Wanted::Anything),
+    line("new sessions/s, HTTP", "http-sessions", Figure::PerSecond, Wanted::TimesBare(1.0)),
+    line("stdio server, 1 client, p50", "stdio-1", Figure::P50, Wanted::AtMost(0.12)),
+    line(
+        "stdio server, 32 clients, calls/s",
+        "stdio-32",
+        Figure::PerSecond,
+        Wanted::TimesBestPeer(1.5),
+    ),
+    line(
+        "stdio server, 256 clients, calls/s",
+        "stdio-256",
+        Figure::PerSecond,
+        Wanted::TimesBestPeer(1.5),
+    ),
+    line("CPU for a call, stdio, 32 clients", "stdio-32", Figure::Cpu, Wanted::Anything),
+    line("stdio, 4,000 calls/s arriving, p50", "stdio-open", Figure::P50, Wanted::Anything),
+    line("stdio, 4,000 calls/s arriving, p99", "stdio-open", Figure::P99, Wanted::Anything),
+    line("answers astray", "stdio-astray", Figure::Astray, Wanted::AtMost(0.0)),
+];
+
+/// The observations in the order of the table: name, title, what is wanted.
+pub(crate) const FACTS: [(&str, &str, &str); 12] = [
+    ("children", "children for 200 sessions on one stdio server", "1"),
+    ("killed-child", "the shared stdio child is killed", "same session in < 1 s"),
+    ("http-restart", "the HTTP server restarts", "same session in < 1 s"),
+    ("hung", "a tool hangs", "a clear error at 30 s"),
+    ("term", "TERM with a call in flight", "answered"),
+    ("large", "10 MB result through stdio", "≤ 0.1 s"),
+    ("large-memory", "memory left after three of them", "≤ 4 MiB"),
+    ("many-large", "8 calls of 64 KiB at once through stdio", "all"),
+    ("origin", "foreign `Origin`", "403"),
+    ("idle-memory", "memory of an idle session", "≤ 16 KiB"),
+    ("idle-memory-connected", "the same, its connection open", "≤ 16 KiB"),
+    ("help", "time of `--help`", "< 10 ms"),
+];
+
+const fn line(title: &'static str, cell: &'static str, figure: Figure, wanted: Wanted) -> Line {
+    Line { title, cell, figure, wanted }
+}
+
+// === impl Figure ===
+
+impl Figure {
+    /// Milliseconds, calls a second, microseconds or a count.
+    pub(crate) fn of(self, report: &Report) -> Option<f64> {
+        match self {
+            Self::P50 => Some(report.p50_us / 1000.0),
+            Self::P99 => Some(report.p99_us / 1000.0),
+            Self::PerSecond => Some(report.per_second),
+            Self::Cpu => report.cpu_per_call_us("proxy"),
+            Self::Astray => Some(report.astray as f64),
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    pub(crate) fn value(&self, results: &Results, kind: Kind) -> Option<f64> {
+        self.figure.of(results.median(self.cell, kind)?)
+    }
+
+    /// What is wanted, for people.
+    pub(crate) fn wanted(&self) -> String {
+        match self.wanted {
+            Wanted::Anything => String::new(),
+            Wanted::AtMost(limit) if self.figure == Figure::Astray => format!("{limit}"),
+            Wanted::AtMost(limit) => format!("≤ {limit} ms"),
+            Wanted::OverBare(over) => format!("≤ bare + {over} ms"),
+            Wanted::TimesBareAtMost(times) => format!("≤ {times} × bare"),
+            Wanted::TimesBare(times) => format!("≥ {times} × bare"),
+            Wanted::TimesBestPeer(times) => format!("≥ {times} × best peer"),
+        }
+    }
+
+    /// Whether Mainstay keeps it; none where it can't be said.
+    pub(crate) fn kept(&self, results: &Results) -> Option<bool> {
+        let ours = self.value(results, Kind::Mainstay)?;
+        // A figure bought with failed calls is none.
+        if results.median(self.cell, Kind::Mainstay)?.failures() > 0 {
+            return Some(false);
+        }
+        let bare = || self.value(results, Kind::Bare);
+        let peers = Kind::ALL.into_iter().filter(|kind| kind.is_peer());
+        match self.wanted {
+            Wanted::Anything => None,
+            Wanted::AtMost(limit) => Some(ours <= limit),
+            Wanted::OverBare(over) => Some(ours <= bare()? + over),
+            Wanted::TimesBareAtMost(times) => Some(ours <= bare()? * times),
+            Wanted::TimesBare(times) => Some(ours >= bare()? * times),
+            Wanted::TimesBestPeer(times) => {
+                let best =
+                    peers.filter_map(|kind| self.value(results, kind)).max_by(f64::total_cmp)?;
+                Some(ours >= best * times)
+            }
+        }
+    }
+}
