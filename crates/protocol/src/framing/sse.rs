@@ -21,6 +21,8 @@ mod tests;
 /// A comment: keeps a silent connection open through proxies and means nothing.
 pub const COMMENT: &[u8] = b":\n\n";
 
+const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
@@ -141,7 +143,7 @@ impl SseDecoder {
     fn refuse_overflow(&mut self) -> Option<Result<Event, EventTooLarge>> {
         let held = self.buffer.len();
         match self.skip {
-            Skip::No if self.pending.bytes + held > self.max_event_bytes => {
+            Skip::No if held > 0 && self.pending.bytes + held > self.max_event_bytes => {
                 self.buffer.clear();
                 Some(Err(self.refuse(Skip::InLine)))
             }
@@ -214,10 +216,11 @@ impl Pending {
 /// stand between tokens, nothing is lost by that. Line breaks in the name or the id are left out.
 pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mut impl BufMut) {
     if let Some(event) = event {
-        put_field(b"event: ", event, out);
+        put_field(b"event: ", event, &LINE_BREAKS, out);
     }
     if let Some(id) = id {
-        put_field(b"id: ", id, out);
+        // A NUL would make readers ignore the whole id.
+        put_field(b"id: ", id, &['\n', '\r', '\0'], out);
     }
     let mut rest = data;
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
@@ -233,14 +236,14 @@ pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mu
 /// long to wait before it does. Clients from 2025-11-25 on know it; earlier ones may choke on it.
 pub fn encode_priming(id: &str, retry: Option<Duration>, out: &mut impl BufMut) {
     if let Some(retry) = retry {
-        put_field(b"retry: ", &retry.as_millis().to_string(), out);
+        put_field(b"retry: ", &retry.as_millis().to_string(), &LINE_BREAKS, out);
     }
     encode_event(None, Some(id), b"", out);
 }
 
-fn put_field(name: &[u8], value: &str, out: &mut impl BufMut) {
+fn put_field(name: &[u8], value: &str, left_out: &[char], out: &mut impl BufMut) {
     out.put_slice(name);
-    for piece in value.split(['\n', '\r', '\0']) {
+    for piece in value.split(left_out) {
         out.put_slice(piece.as_bytes());
     }
     out.put_u8(b'\n');

@@ -120,6 +120,12 @@ fn an_event_that_is_too_large_is_reported_once_and_the_next_one_is_whole() {
 }
 
 #[test]
+fn an_event_may_be_exactly_as_large_as_allowed() {
+    let data = "x".repeat(MAX_BYTES - "data: ".len());
+    check(&format!("data: {data}\n\ndata: 1\n\n"), &[message(&data), message("1")]);
+}
+
+#[test]
 fn a_stream_of_comments_or_without_line_ends_is_not_held() {
     let mut decoder = SseDecoder::new(1 << 16);
     for _ in 0..1024 {
@@ -148,7 +154,7 @@ fn events_are_written_as_the_standard_has_them() {
         write(Some("message"), Some("1.2"), "{\r\n}\r1\n"),
         "event: message\nid: 1.2\ndata: {\ndata: }\ndata: 1\ndata: \n\n"
     );
-    assert_eq!(write(Some("a\nb"), Some("c\r\nd\0"), ""), "event: ab\nid: cd\ndata: \n\n");
+    assert_eq!(write(Some("a\nb\0"), Some("c\r\nd\0"), ""), "event: ab\0\nid: cd\ndata: \n\n");
 
     let mut priming = Vec::new();
     encode_priming("s.0", Some(Duration::from_secs(2)), &mut priming);

@@ -1,0 +1,73 @@
+//! Messages: what is read agrees with a full parser, what is written back is what came.
+
+use bytes::Bytes;
+use mainstay_protocol::depth::within_depth;
+use mainstay_protocol::{Message, Method, Notification};
+use serde_json::Value;
+
+pub fn check(data: &[u8]) {
+    let value: Option<Value> = serde_json::from_slice(data).ok();
+    if let Some(value) = &value {
+        check_depth(data, value);
+    } else {
+        within_depth(data, 8);
+    }
+    let Ok(message) = Message::parse(Bytes::copy_from_slice(data)) else { return };
+    assert_eq!(message.bytes(), data, "a message is the bytes it came in");
+    check_body(&message);
+    check_id(&message);
+    if let Some(value) = value {
+        check_against(&message, &value);
+    }
+}
+
+fn check_depth(data: &[u8], value: &Value) {
+    let depth = depth_of(value);
+    assert!(within_depth(data, depth), "no deeper than it is");
+    assert!(depth == 0 || !within_depth(data, depth - 1), "as deep as it is");
+}
+
+fn check_body(message: &Message) {
+    if let (Some(body), Some(span)) = (message.body(), message.body_span()) {
+        assert_eq!(body.as_bytes(), &message.bytes()[span]);
+    }
+    if let Ok(params) = message.params() {
+        for field in [params.name, params.uri, params.arguments, params.meta.progress_token] {
+            let Some(field) = field else { continue };
+            assert_eq!(field.raw.as_bytes(), &message.bytes()[field.span.clone()]);
+            field.text();
+        }
+    }
+    Method::parse(message.method());
+    Notification::parse(message.method());
+}
+
+/// Another id and back again is the same message.
+fn check_id(message: &Message) {
+    let Some(id) = message.id() else { return };
+    let ours = Message::parse(message.with_id(b"18446744073709551615")).expect("still a message");
+    assert_eq!(ours.id_number(), Some(u64::MAX));
+    assert_eq!(ours.method(), message.method());
+    assert_eq!(ours.body(), message.body());
+    assert_eq!(ours.with_id(id.as_bytes()), message.bytes());
+}
+
+fn check_against(message: &Message, value: &Value) {
+    assert_eq!(value["jsonrpc"], "2.0");
+    if let Some(method) = value["method"].as_str() {
+        assert_eq!(method, message.method());
+    }
+    if let Some(body) = message.body() {
+        let member = ["params", "result", "error"].into_iter().find_map(|name| value.get(name));
+        let body: Value = serde_json::from_str(body).expect("a part of JSON is JSON");
+        assert_eq!(Some(&body), member);
+    }
+}
+
+fn depth_of(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth_of).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth_of).max().unwrap_or(0),
+        _ => 0,
+    }
+}
