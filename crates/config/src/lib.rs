@@ -1,1 +1,40 @@
 //! From text to settings: the only reader of configuration files and of the environment.
+//!
+//! It starts nothing, watches nothing and keeps nothing: [`load`] is a function of its request.
+//! Every key is declared once, in [`keys`]; parsing, hints, the JSON Schema, the starter file and
+//! the reference page all come from that declaration.
+//!
+//! ```text
+//!  file ──▶ document ─┐
+//!  environment ───────┼─▶ layers ─▶ read ─▶ check ─▶ assemble ─▶ Settings
+//!  flags ─────────────┘      (one tree)  (typed)  (across keys)
+//! ```
+//! A problem found on the way is noted and the way goes on, so that one run reports them all.
+
+mod assemble;
+mod check;
+mod disk;
+mod document;
+mod expand;
+mod keys;
+mod layers;
+mod load;
+pub mod nearest;
+mod origin;
+mod problem;
+mod read;
+mod reference;
+mod schema;
+mod source;
+mod system;
+mod template;
+mod units;
+
+pub use disk::{Disk, NoDisk, RealDisk, SECRET_BYTES_MAX, SecretFile};
+pub use load::{ConfigFile, Flag, LoadRequest, Loaded, StateDir, load};
+pub use origin::{Origin, Origins, Resolved, ResolvedValue, resolved};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use reference::reference;
+pub use schema::schema;
+pub use system::{Request, from_system, state_dir};
+pub use template::template;

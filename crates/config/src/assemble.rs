@@ -1,0 +1,135 @@
+//! From typed values to settings. Everything has been checked, so what is missing here was noted
+//! before.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mainstay_model::Name;
+use mainstay_model::settings::{
+    EndpointSpec, GatewaySettings, Limits, Login, PoolSpec, Prefix, ProcessSpec, RemoteSpec,
+    RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
+};
+
+use crate::read::{Named, Root, Table};
+
+/// The settings; none where a problem has been noted.
+pub(crate) fn assemble(root: &Root, state_dir: PathBuf) -> Option<Settings> {
+    Some(Settings {
+        gateway: gateway(&root.gateway)?,
+        servers: root.servers.iter().map(server).collect::<Option<_>>()?,
+        endpoints: root.endpoints.iter().map(endpoint).collect::<Option<_>>()?,
+        state_dir,
+    })
+}
+
+fn gateway(table: &Table) -> Option<GatewaySettings> {
+    let listen = table.listen("listen")?;
+    Some(GatewaySettings {
+        listen,
+        http: table.bool("http")?,
+        sse: table.bool("sse")?,
+        // Port 0 is a new port each time, so two of them are two addresses.
+        sse_listen: table
+            .listen("sse_listen")
+            .filter(|address| *address != listen || address.port() == 0),
+        public_url: table.text("public_url").map(str::to_owned),
+        allowed_hosts: texts(table, "allowed_hosts"),
+        allowed_origins: texts(table, "allowed_origins"),
+        login: match table.word("login")? {
+            "none" => Login::None,
+            _ => return None,
+        },
+        limits: limits(table)?,
+    })
+}
+
+fn limits(table: &Table) -> Option<Limits> {
+    Some(Limits {
+        body_bytes_max: table.count("max_body")?,
+        message_bytes_max: table.count("max_message")?,
+        depth_max: table.count("max_depth")?,
+        sessions_max: table.count("max_sessions")?,
+        connections_max: table.count("max_connections")?,
+        session_idle: table.duration("session_idle")?,
+        receive: table.duration("receive_timeout")?,
+        call: table.duration("call_timeout")?,
+        call_max: table.duration("call_timeout_max")?,
+        list: table.duration("list_timeout")?,
+        drain: table.duration("drain_timeout")?,
+    })
+}
+
+fn server(server: &Named) -> Option<ServerSpec> {
+    let table = &server.table;
+    Some(ServerSpec {
+        name: server.valid.clone()?,
+        runtime: runtime(table)?,
+        sharing: match table.word("sharing")? {
+            "user" => Sharing::User,
+            "shared" => Sharing::Shared,
+            "session" => Sharing::Session,
+            "call" => Sharing::Call,
+            _ => return None,
+        },
+        required: table.bool("required")?,
+        revision: match table.word("revision")? {
+            "auto" => RevisionChoice::Auto,
+            "legacy" => RevisionChoice::Legacy,
+            "modern" => RevisionChoice::Modern,
+            _ => return None,
+        },
+        needs: texts(table, "needs"),
+        pool: match table.table("pool") {
+            Some(written) => pool(written)?,
+            None => PoolSpec::default(),
+        },
+        start_deadline: table.duration("start_timeout")?,
+    })
+}
+
+fn runtime(table: &Table) -> Option<Runtime> {
+    if let Some(url) = table.text("url") {
+        return Some(Runtime::Remote(RemoteSpec {
+            url: url.to_owned(),
+            headers: table.secrets("headers")?.clone(),
+        }));
+    }
+    let command = texts(table, "command");
+    let env: BTreeMap<_, _> = table.secrets("env")?.clone();
+    (!command.is_empty()).then(|| {
+        Runtime::Process(ProcessSpec {
+            command,
+            env,
+            cwd: table.path("cwd").map(ToOwned::to_owned),
+        })
+    })
+}
+
+fn pool(table: &Table) -> Option<PoolSpec> {
+    let instances_max = table.count("max")?;
+    Some(PoolSpec {
+        // A written `min` is never above; the default gives way to a small `max`.
+        instances_min: table.count("min")?.min(instances_max),
+        instances_max,
+        idle_timeout: table.duration("idle_timeout")?,
+    })
+}
+
+fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
+    let servers =
+        endpoint.table.list("servers").iter().map(|placed| Name::try_new(&placed.text).ok());
+    Some(EndpointSpec {
+        name: endpoint.valid.clone()?,
+        servers: servers.collect::<Option<_>>()?,
+        prefix: match endpoint.table.word("prefix")? {
+            "auto" => Prefix::Auto,
+            "always" => Prefix::Always,
+            "never" => Prefix::Never,
+            _ => return None,
+        },
+    })
+}
+
+fn texts(table: &Table, key: &str) -> Vec<String> {
+    table.list(key).iter().map(|placed| placed.text.clone()).collect()
+}

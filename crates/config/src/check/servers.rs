@@ -1,0 +1,97 @@
+//! `[servers.NAME]`.
+
+use std::path::{Path, PathBuf};
+
+use super::exactly_one;
+use crate::disk::Disk;
+use crate::problem::{Notes, quoted};
+use crate::read::{Named, Table};
+
+pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
+    // `image` is refused where it is read; that nothing else is written is no second mistake.
+    if !server.table.is_written("image") {
+        exactly_one(server, "server", &["command", "url"], notes);
+    }
+    keys_for_the_other(server, notes);
+    program(server, env_path, disk, notes);
+    folder(server, disk, notes);
+    if let Some(pool) = server.table.table("pool") {
+        pool_bounds(pool, &server.path, notes);
+    }
+}
+
+/// A key that would be passed over is an error: somebody counts on it.
+fn keys_for_the_other(server: &Named, notes: &mut Notes) {
+    let table = &server.table;
+    let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
+        (true, false) => &["headers"],
+        (false, true) => &["env", "cwd"],
+        _ => &[],
+    };
+    let (has, other) =
+        if table.is_written("url") { ("url", "command") } else { ("command", "url") };
+    for key in wrong.iter().filter(|key| table.is_written(key)) {
+        let message = format!("`{key}` means nothing for a server with `{has}`");
+        notes
+            .error(table.at(key), &format!("{}.{key}", server.path), message)
+            .help(format!("it goes with `{other}`"));
+    }
+}
+
+/// It may be installed later, so this only warns.
+fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
+    let Some(program) = server.table.list("command").first() else { return };
+    let own_path = server
+        .table
+        .secrets("env")
+        .and_then(|env| env.get("PATH"))
+        .map(|path| path.expose().as_str());
+    let key = format!("{}.command", server.path);
+    if program.text.contains('/') {
+        if !disk.is_program(Path::new(&program.text)) {
+            let message = format!("there is no program {}", quoted(&program.text));
+            notes
+                .warning(&program.at, &key, message)
+                .help("the server can't start until the file exists and may be run".to_owned());
+        }
+        return;
+    }
+    let folders = own_path.or(env_path).unwrap_or_default();
+    let mut candidates = folders
+        .split(':')
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| PathBuf::from(folder).join(&program.text));
+    if !candidates.any(|candidate| disk.is_program(&candidate)) {
+        notes
+            .warning(
+                &program.at,
+                &key,
+                format!("no program {} is on the PATH", quoted(&program.text)),
+            )
+            .help(
+                "the server can't start until it is installed; a path with `/` works without \
+         the PATH"
+                    .to_owned(),
+            );
+    }
+}
+
+fn folder(server: &Named, disk: &dyn Disk, notes: &mut Notes) {
+    let Some(cwd) = server.table.path("cwd") else { return };
+    if !disk.is_folder(cwd) {
+        let message = format!("there is no folder {}", cwd.display());
+        notes
+            .warning(server.table.at("cwd"), &format!("{}.cwd", server.path), message)
+            .help("the server can't start until it exists".to_owned());
+    }
+}
+
+fn pool_bounds(pool: &Table, path: &str, notes: &mut Notes) {
+    if let (Some(min), Some(max)) = (pool.count("min"), pool.count("max"))
+        && min > max
+        && pool.is_written("min")
+    {
+        let message = format!("`min` is {min}, more than `max`, which is {max}");
+        notes.error(pool.at("min"), &format!("{path}.pool.min"), message);
+    }
+}

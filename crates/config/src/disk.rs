@@ -1,0 +1,97 @@
+//! What checking a configuration has to ask the disk, behind a trait so that tests need none.
+
+use std::io;
+use std::path::Path;
+
+/// What checking a configuration asks of the disk.
+pub trait Disk {
+    /// A regular file that may be run.
+    fn is_program(&self, path: &Path) -> bool;
+
+    fn is_folder(&self, path: &Path) -> bool;
+
+    /// The text of a file that holds one secret, as it stands there.
+    ///
+    /// # Errors
+    /// When the file can't be read, is no regular file, is no UTF-8, or is larger than [`SECRET_BYTES_MAX`].
+    fn secret(&self, path: &Path) -> io::Result<SecretFile>;
+}
+
+/// A secret is a password, a token or a key; a certificate chain fits too. Anything larger is
+/// another file.
+pub const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// A file that holds one secret.
+pub struct SecretFile {
+    pub text: String,
+    /// Others than its owner may read it.
+    pub is_open_to_others: bool,
+}
+
+/// The disk of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+/// A disk where every program and folder exists, and no secret does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoDisk;
+
+// === impl RealDisk ===
+
+impl Disk for RealDisk {
+    fn is_program(&self, path: &Path) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn secret(&self, path: &Path) -> io::Result<SecretFile> {
+        use std::os::unix::fs::PermissionsExt;
+        // Asked before it is opened: opening a pipe that nobody writes to waits for ever.
+        let meta = path.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(SecretFile {
+            text: read_text(path, SECRET_BYTES_MAX)?,
+            is_open_to_others: meta.permissions().mode() & 0o044 != 0,
+        })
+    }
+}
+
+// === impl NoDisk ===
+
+impl Disk for NoDisk {
+    fn is_program(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn is_folder(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn secret(&self, _: &Path) -> io::Result<SecretFile> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// The text of a file of at most this many bytes.
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {bytes_max} bytes"),
+        ));
+    }
+    // The standard error would be silent about where; the text itself may be a secret.
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is no UTF-8 from byte {valid} on"))
+    })
+}

@@ -1,0 +1,161 @@
+//! The declaration of every key: the one list from which all else is made.
+//!
+//! To add a key, add a line to its section and read it in `assemble`. Nothing else needs a change.
+
+use std::time::Duration;
+
+mod gateway;
+mod others;
+mod servers;
+
+pub(crate) use gateway::GATEWAY;
+pub(crate) use others::{ENDPOINT, EXTERNAL, VOLUME};
+pub(crate) use servers::SERVER;
+
+/// A table of the file, and what may stand in it.
+pub(crate) struct Section {
+    /// As a reader of the file sees it: `gateway`, `servers.NAME`.
+    pub(crate) title: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) keys: &'static [Key],
+    /// Tables of this kind as they may look, for the starter file and the reference.
+    pub(crate) example: &'static str,
+}
+
+/// A section at the top of the file; a named one holds a table for each name.
+pub(crate) struct TopLevel {
+    pub(crate) name: &'static str,
+    pub(crate) named: bool,
+    pub(crate) section: &'static Section,
+}
+
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What holds when nobody writes the key, as TOML; none: the key is unset.
+    pub(crate) default: Option<&'static str>,
+    /// A value that somebody might write, as TOML.
+    pub(crate) example: &'static str,
+    pub(crate) doc: &'static str,
+}
+
+/// What a value may be.
+pub(crate) enum Kind {
+    Bool,
+    /// One word of a list.
+    Choice(&'static [Word]),
+    Count {
+        min: u64,
+        max: u64,
+    },
+    Size {
+        min: u64,
+        max: u64,
+    },
+    Duration {
+        min: Duration,
+        max: Duration,
+    },
+    /// An address to listen on; empty means unset.
+    Listen,
+    /// `host:port` of something to connect to.
+    HostPort,
+    /// An address with one of these schemes and no password in it; empty means unset.
+    Url(&'static [&'static str]),
+    /// An address with one of these schemes that may hold a password.
+    SecretUrl(&'static [&'static str]),
+    /// `~` counts from the home folder, a relative path from the folder of the file.
+    Path,
+    /// A program and its arguments.
+    Command,
+    List(Item),
+    /// A table of texts that are never shown.
+    Secrets(Map),
+    Table(&'static Section),
+    /// Known, but not possible in this version.
+    Refused {
+        why: &'static str,
+        instead: &'static str,
+    },
+}
+
+pub(crate) struct Word {
+    pub(crate) word: &'static str,
+    pub(crate) doc: &'static str,
+}
+
+/// What a list holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Item {
+    Host,
+    Origin,
+    Server,
+    Need,
+}
+
+/// What the keys of a table of secrets are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Map {
+    Variables,
+    Headers,
+}
+
+/// Everything that may stand at the top of the file, in the order in which it is explained.
+pub(crate) static TOP_LEVEL: [TopLevel; 5] = [
+    TopLevel { name: "gateway", named: false, section: &GATEWAY },
+    TopLevel { name: "servers", named: true, section: &SERVER },
+    TopLevel { name: "endpoints", named: true, section: &ENDPOINT },
+    TopLevel { name: "volumes", named: true, section: &VOLUME },
+    TopLevel { name: "externals", named: true, section: &EXTERNAL },
+];
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+// === impl Key ===
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
+        Self { name, kind, default: None, example, doc }
+    }
+
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+}
+
+// === impl Section ===
+
+impl Section {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub(crate) fn key_names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.keys.iter().map(|key| key.name)
+    }
+}
+
+// === impl TopLevel ===
+
+impl TopLevel {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        TOP_LEVEL.iter().find(|top| top.name == name)
+    }
+
+    /// What one of these is called in a sentence.
+    pub(crate) fn noun(&self) -> &'static str {
+        self.name.strip_suffix('s').unwrap_or(self.name)
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// A value of this kind is never shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self, Self::Secrets(_) | Self::SecretUrl(_))
+    }
+}

@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use super::{DAY, HOUR, Item, Key, Kind, Map, SECOND, Section, Word};
+
+pub(crate) static SERVER: Section = Section {
+    title: "servers.NAME",
+    doc: "An MCP server and how to run it. It is served at `/mcp/NAME`, and at `/mcp` together \
+          with the others. The order of the file decides who keeps a name when two servers publish the same one. \
+          Exactly one of `command` and `url` says what it is.",
+    keys: &KEYS,
+    example: EXAMPLE,
+};
+
+static KEYS: [Key; 12] = [
+    Key::new(
+        "command",
+        Kind::Command,
+        "['npx', '-y', '@modelcontextprotocol/server-everything']",
+        "A program that speaks MCP on stdio, and its arguments, each a string of its \
+         own: no shell reads them. A program with a `/` is a path.",
+    ),
+    Key::new(
+        "url",
+        Kind::Url(&["http", "https"]),
+        "'https://mcp.example.org/mcp'",
+        "A server that runs already, reached over streamable HTTP.",
+    ),
+    Key::new("image", IMAGE, "'example/server:1'", "A container image."),
+    Key::new(
+        "headers",
+        Kind::Secrets(Map::Headers),
+        "{ Authorization = 'Bearer ${TOKEN}' }",
+        "Headers sent to `url` with each request. Values are never shown.",
+    )
+    .or("{}"),
+    Key::new(
+        "env",
+        Kind::Secrets(Map::Variables),
+        "{ API_KEY = 'secret:env:API_KEY' }",
+        "Variables for `command`, added to its environment. Values are never shown.",
+    )
+    .or("{}"),
+    Key::new(
+        "cwd",
+        Kind::Path,
+        "'~/projects'",
+        "The folder that `command` runs in; unset: that of the daemon.",
+    ),
+    Key::new("sharing", Kind::Choice(&SHARING), "'shared'", "Who shares an instance.").or("'user'"),
+    Key::new("required", Kind::Bool, "true", "The daemon is not ready without this server.")
+        .or("false"),
+    Key::new(
+        "revision",
+        Kind::Choice(&REVISION),
+        "'legacy'",
+        "Which generation of the protocol to speak to it.",
+    )
+    .or("'auto'"),
+    Key::new(
+        "needs",
+        Kind::List(Item::Need),
+        "['server:database', 'volume:archive']",
+        "What must be healthy before it starts: `server:NAME`, `volume:NAME` or `external:NAME`.",
+    )
+    .or("[]"),
+    Key::new(
+        "start_timeout",
+        Kind::Duration { min: Duration::from_millis(100), max: HOUR },
+        "'30s'",
+        "Time for one start: process up, handshake done, lists read.",
+    )
+    .or("'2m'"),
+    Key::new("pool", Kind::Table(&POOL), "{ min = 2, max = 20 }", "Keep instances warm."),
+];
+
+const IMAGE: Kind = Kind::Refused {
+    why: "containers can't be run by this version",
+    instead: "use `command` to start a program, or `url` for a server that runs already",
+};
+
+static SHARING: [Word; 4] = [
+    Word { word: "user", doc: "all sessions of one user" },
+    Word { word: "shared", doc: "everybody" },
+    Word { word: "session", doc: "one session" },
+    Word { word: "call", doc: "one call" },
+];
+
+static REVISION: [Word; 3] = [
+    Word { word: "auto", doc: "find out" },
+    Word { word: "legacy", doc: "2025-11-25 and before" },
+    Word { word: "modern", doc: "2026-07-28" },
+];
+
+static POOL: Section = Section {
+    title: "servers.NAME.pool",
+    doc: "Only with this table is more than one instance for a sharing key kept warm.",
+    keys: &[
+        Key::new(
+            "min",
+            Kind::Count { min: 0, max: 10_000 },
+            "2",
+            "Instances kept warm; never more than `max`.",
+        )
+        .or("10"),
+        Key::new("max", Kind::Count { min: 1, max: 10_000 }, "20", "Most instances.").or("100"),
+        Key::new(
+            "idle_timeout",
+            Kind::Duration { min: SECOND, max: DAY.saturating_mul(30) },
+            "'5m'",
+            "An instance beyond `min` that nobody uses for this long is stopped.",
+        )
+        .or("'15m'"),
+    ],
+    example: "",
+};
+
+const EXAMPLE: &str = r#"[servers.everything]
+command = ["npx", "-y", "@modelcontextprotocol/server-everything"]
+
+[servers.files]
+command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv/files"]
+sharing = "shared"
+env = { LOG_LEVEL = "${LOG_LEVEL:-info}" }
+
+[servers.remote]
+url = "https://mcp.example.org/mcp"
+headers = { Authorization = "Bearer ${REMOTE_TOKEN:-none}" }
+"#;

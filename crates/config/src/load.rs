@@ -1,0 +1,198 @@
+//! The one function that makes settings of text.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mainstay_model::settings::Settings;
+
+use crate::assemble::assemble;
+use crate::check::check;
+use crate::disk::{Disk, NoDisk};
+use crate::document::{At, Node, SyntaxError, parse_file};
+use crate::layers::{lay_environment, lay_flags};
+use crate::origin::{Origin, Origins};
+use crate::problem::{Notes, Problem, Problems};
+use crate::read::Reader;
+use crate::source::Source;
+
+/// Everything that settings are made of. It may hold secrets, so it has no `Debug`.
+pub struct LoadRequest {
+    pub file: Option<ConfigFile>,
+    /// For `MAINSTAY__` variables, `${VAR}` and `secret:env:` references, and `PATH`.
+    pub env: BTreeMap<String, String>,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+    pub flags: Vec<Flag>,
+    pub state: StateDir,
+    /// Relative paths count from here: the folder of the file, in full.
+    pub base: PathBuf,
+    pub disk: Box<dyn Disk>,
+}
+
+/// A configuration file that has been read.
+pub struct ConfigFile {
+    /// As it is shown in problems.
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// A flag of the command line that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// As it was typed: `--listen`.
+    pub flag: String,
+    /// What it sets: `gateway.listen`.
+    pub key: String,
+    pub value: String,
+}
+
+/// The state folder, chosen before any file is read, and who chose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    pub path: PathBuf,
+    pub origin: Origin,
+}
+
+/// Settings that hold, and how they came to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub origins: Origins,
+    pub warnings: Vec<Problem>,
+    /// The file that was read; none: there is none, and defaults hold.
+    pub file: Option<PathBuf>,
+}
+
+/// Makes settings of a file, the environment and the flags, each stronger than the one before.
+///
+/// Having no file is no error: the settings are the defaults, without servers.
+///
+/// # Errors
+/// All problems at once, warnings among them. Where the text is no TOML, what can't be read is told together
+/// with what is wrong before it; the rest has to wait.
+pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
+    let (mut tree, syntax) = match &request.file {
+        Some(file) => parse_file(&file.text),
+        None => (Node::empty_table(), Vec::new()),
+    };
+    let mut source = request.file.as_ref().map(|file| Source::new(&file.path, &file.text, &tree));
+    if let (Some(first), Some(source)) =
+        (syntax.iter().map(|error| error.span.start).min(), &mut source)
+    {
+        return Err(broken(&request, &tree, &syntax, first, source));
+    }
+
+    let mut notes = Notes::default();
+    lay_environment(&mut tree, &request.env, &mut notes);
+    lay_flags(&mut tree, &request.flags, &mut notes);
+    let mut reader = request.reader(notes);
+    let root = reader.read(&tree);
+    let Reader { mut notes, written, .. } = reader;
+    check(&root, request.env.get("PATH").map(String::as_str), &*request.disk, &mut notes);
+
+    let settings = assemble(&root, request.state.path.clone());
+    let has_errors = notes.has_errors();
+    let problems = notes.finish(source.as_ref());
+    let Some(settings) = settings.filter(|_| !has_errors) else {
+        debug_assert!(has_errors, "what can't be assembled must have been noted");
+        return Err(Problems { problems });
+    };
+    let mut origins = Origins::new(written, source.as_ref());
+    // The default of `min` gives way to a small `max`.
+    for server in &settings.servers {
+        let key = format!("servers.{}.pool.min", server.name);
+        origins.replace(&key, server.pool.instances_min.into());
+    }
+    origins.push("state", request.state.path.to_string_lossy().into(), request.state.origin);
+    Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
+}
+
+/// The problems of a text that is no TOML: each broken line once, and what was read before the
+/// first of them. After it a key may have lost its table, and would be called wrong where it is
+/// right. After something that is never closed even the syntax of what follows can't be judged.
+fn broken(
+    request: &LoadRequest,
+    tree: &Node,
+    syntax: &[SyntaxError],
+    first: usize,
+    source: &mut Source<'_>,
+) -> Problems {
+    let mut reader = request.reader(Notes::default());
+    reader.read(tree);
+    let mut notes = reader.notes;
+    let first_line = source.line_number(first);
+    notes.keep_before(source.line_start(first_line));
+
+    let mut last_line = 0;
+    for error in syntax {
+        let line = source.mark_broken(error.span.start);
+        if line != last_line {
+            last_line = line;
+            notes
+                .error(
+                    &At::File(error.span.clone()),
+                    "",
+                    format!("this is no TOML: {}", error.message),
+                )
+                .help(syntax_help(error, source.line(line)));
+        }
+        if error.is_unclosed() {
+            break;
+        }
+    }
+    Problems { problems: notes.finish(Some(source)) }
+}
+
+/// What was probably meant, for the commonest slips.
+fn syntax_help(error: &SyntaxError, line: &str) -> Option<String> {
+    if error.is_comma_missing() {
+        return Some("a bracket may be missing further up".to_owned());
+    }
+    let (key, value) = line.split_once('=')?;
+    let is_word =
+        |text: &str| text.starts_with(|c: char| c.is_alphanumeric() || "./~$".contains(c));
+    let value = value.trim();
+    if !is_word(key.trim()) || !is_word(value) {
+        return None;
+    }
+    let word =
+        value.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+    let is_truth = ["true", "false", "yes", "no", "on", "off"].contains(&&*word);
+    Some(
+        if is_truth {
+            "write true or false"
+        } else {
+            "a text stands in quotes, as in key = \"text\""
+        }
+        .to_owned(),
+    )
+}
+
+// === impl LoadRequest ===
+
+impl LoadRequest {
+    /// A request for the defaults, on a disk where nothing is missing.
+    pub fn new(state: StateDir) -> Self {
+        Self {
+            file: None,
+            env: BTreeMap::new(),
+            home: None,
+            flags: Vec::new(),
+            state,
+            base: PathBuf::from("/"),
+            disk: Box::new(NoDisk),
+        }
+    }
+
+    fn reader(&self, notes: Notes) -> Reader<'_> {
+        let home: Option<&Path> = self.home.as_deref();
+        Reader {
+            env: &self.env,
+            home,
+            base: &self.base,
+            disk: &*self.disk,
+            notes,
+            written: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Where each value came from: a default, a line of the file, a variable or a flag.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::document::{At, Node, key_text, toml_text};
+use crate::load::Loaded;
+use crate::read::Typed;
+use crate::source::Source;
+use crate::units::format_duration;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum Origin {
+    Default,
+    /// A line of the file, counted from 1.
+    File {
+        file: PathBuf,
+        line: usize,
+    },
+    Environment {
+        variable: String,
+    },
+    Flag {
+        flag: String,
+    },
+}
+
+/// Every value that is in force, in the order of the declarations, secrets masked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Origins {
+    values: Vec<ResolvedValue>,
+}
+
+/// A value that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResolvedValue {
+    /// As in `servers.weather.command`.
+    pub key: String,
+    /// As somebody would write it; `***` for a secret.
+    pub value: serde_json::Value,
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// The values in force, for people (`Display`) and for programs (`Serialize`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Resolved<'a> {
+    values: &'a [ResolvedValue],
+}
+
+/// What `mainstay check --resolved` shows.
+pub fn resolved(loaded: &Loaded) -> Resolved<'_> {
+    Resolved { values: &loaded.origins.values }
+}
+
+/// A value as it was read, before lines are counted.
+pub(crate) struct Written {
+    key: String,
+    value: serde_json::Value,
+    at: At,
+}
+
+// === impl Written ===
+
+impl Written {
+    /// Notes that somebody, or the default, leaves a key empty.
+    pub(crate) fn add_empty(all: &mut Vec<Self>, path: &str, node: &Node) {
+        all.push(Self { key: path.to_owned(), value: "".into(), at: node.at.clone() });
+    }
+
+    /// Notes a value, or each entry of a table of secrets.
+    pub(crate) fn add(all: &mut Vec<Self>, path: &str, typed: &Typed, node: &Node) {
+        let value = match typed {
+            // The keys of the table are noted one by one.
+            Typed::Table(_) => return,
+            Typed::Secrets(secrets) if !secrets.is_empty() => {
+                let shown = node.entries().iter().map(|entry| Self {
+                    key: format!("{path}.{}", key_text(&entry.key)),
+                    value: "***".into(),
+                    at: entry.node.at.clone(),
+                });
+                all.extend(shown);
+                return;
+            }
+            // One of `env` and `headers` is always empty: the other kind of server's.
+            Typed::Secrets(_) if !node.at.is_written() => return,
+            Typed::Secrets(_) => serde_json::json!({}),
+            Typed::Secret => "***".into(),
+            Typed::Bool(truth) => (*truth).into(),
+            Typed::Word(word) => (*word).into(),
+            Typed::Duration(duration) => format_duration(*duration).into(),
+            Typed::Listen(address) => address.to_string().into(),
+            Typed::Text(text) => text.clone().into(),
+            Typed::Path(path) => path.to_string_lossy().into(),
+            Typed::List(items) => items.iter().map(|item| item.text.clone()).collect(),
+            Typed::Count(count) => match node.value {
+                crate::document::Value::Text(_) => crate::units::format_size(*count).into(),
+                _ => (*count).into(),
+            },
+        };
+        all.push(Self { key: path.to_owned(), value, at: node.at.clone() });
+    }
+}
+
+// === impl Origins ===
+
+impl Origins {
+    pub(crate) fn new(written: Vec<Written>, source: Option<&Source<'_>>) -> Self {
+        let values = written.into_iter().map(|one| ResolvedValue {
+            key: one.key,
+            value: one.value,
+            origin: Origin::new(&one.at, source),
+        });
+        Self { values: values.collect() }
+    }
+
+    pub(crate) fn push(&mut self, key: &str, value: serde_json::Value, origin: Origin) {
+        self.values.push(ResolvedValue { key: key.to_owned(), value, origin });
+    }
+
+    /// Corrects the value of a key, if it is there.
+    pub(crate) fn replace(&mut self, key: &str, value: serde_json::Value) {
+        if let Some(found) = self.values.iter_mut().find(|found| found.key == key) {
+            found.value = value;
+        }
+    }
+
+    /// Where the value of a key such as `gateway.listen` came from; none where it is unset.
+    pub fn of(&self, key: &str) -> Option<&Origin> {
+        self.values.iter().find(|value| value.key == key).map(|value| &value.origin)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ResolvedValue> {
+        self.values.iter()
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    fn new(at: &At, source: Option<&Source<'_>>) -> Self {
+        match (at, source) {
+            (At::File(span), Some(source)) => {
+                Self::File { file: source.path().to_owned(), line: source.line_number(span.start) }
+            }
+            (At::Variable(name), _) => Self::Environment { variable: name.clone() },
+            (At::Flag(name), _) => Self::Flag { flag: name.clone() },
+            _ => Self::Default,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { file, line } => write!(f, "{}:{line}", file.display()),
+            Self::Environment { variable } => write!(f, "env {variable}"),
+            Self::Flag { flag } => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+// === impl Resolved ===
+
+impl fmt::Display for Resolved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A long value pushes its own origin out, not everybody's.
+        const WIDTH_MAX: usize = 60;
+        let lines: Vec<_> = self
+            .values
+            .iter()
+            .map(|one| (format!("{} = {}", one.key, toml_text(&one.value)), &one.origin))
+            .collect();
+        let lengths = lines.iter().map(|(text, _)| text.chars().count());
+        let width = lengths.filter(|length| *length <= WIDTH_MAX).max().unwrap_or(0);
+        for (text, origin) in lines {
+            writeln!(f, "{text:width$}  # {origin}")?;
+        }
+        Ok(())
+    }
+}

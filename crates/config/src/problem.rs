@@ -1,0 +1,261 @@
+//! What is wrong with a configuration, where, and what would be right.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::document::At;
+use crate::source::Source;
+
+/// Everything found wrong, in the order of the file, then the environment, then the flags.
+/// It holds at least one error; warnings found on the way are among the problems too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Problems {
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong. Nothing in it is ever a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub severity: Severity,
+    #[serde(flatten)]
+    pub place: Place,
+    /// The key it is about, as in `servers.weather.command`; empty where it is about none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What is allowed, or what was probably meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The daemon does not start with it.
+    Error,
+    /// The daemon starts, but somebody should look.
+    Warning,
+}
+
+/// Where a problem is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "in", rename_all = "lowercase")]
+pub enum Place {
+    /// In the file, at a line and a column, both counted from 1, the column in characters.
+    Line {
+        file: PathBuf,
+        line: usize,
+        column: usize,
+        /// Characters that are wrong, on this line.
+        length: usize,
+        /// The line, secrets masked; absent where it could not be shown without risk.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        excerpt: Option<Excerpt>,
+    },
+    /// In the file as a whole.
+    File { file: PathBuf },
+    /// In a variable of the environment.
+    Environment { variable: String },
+    /// In a flag of the command line.
+    Flag { flag: String },
+    /// In what all sources together make.
+    Settings,
+}
+
+/// A line of the file as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Excerpt {
+    pub text: String,
+    /// Where in `text` the marked characters begin, from 0, in characters.
+    pub mark: usize,
+    pub mark_length: usize,
+}
+
+/// More than anybody reads; a file in which nothing is right stays readable and quick to report.
+const PROBLEMS_MAX: usize = 200;
+
+/// Problems while they are being found.
+#[derive(Default)]
+pub(crate) struct Notes {
+    drafts: Vec<Draft>,
+}
+
+pub(crate) struct Draft {
+    severity: Severity,
+    at: At,
+    key: String,
+    message: String,
+    help: Option<String>,
+}
+
+// === impl Notes ===
+
+impl Notes {
+    pub(crate) fn error(&mut self, at: &At, key: &str, message: impl Into<String>) -> &mut Draft {
+        self.note(Severity::Error, at, key, message.into())
+    }
+
+    pub(crate) fn warning(&mut self, at: &At, key: &str, message: impl Into<String>) -> &mut Draft {
+        self.note(Severity::Warning, at, key, message.into())
+    }
+
+    fn note(&mut self, severity: Severity, at: &At, key: &str, message: String) -> &mut Draft {
+        let index = self.drafts.len();
+        self.drafts.push(Draft {
+            severity,
+            at: at.clone(),
+            key: key.to_owned(),
+            message,
+            help: None,
+        });
+        &mut self.drafts[index]
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.severity == Severity::Error)
+    }
+
+    /// Keeps of what was found in the file only what stands before this byte.
+    pub(crate) fn keep_before(&mut self, end: usize) {
+        self.drafts.retain(|draft| matches!(&draft.at, At::File(span) if span.start < end));
+    }
+
+    /// The problems in their order, with their lines.
+    pub(crate) fn finish(mut self, source: Option<&Source<'_>>) -> Vec<Problem> {
+        self.drafts.sort_by(|a, b| a.at.rank().cmp(&b.at.rank()));
+        let place = |at: &At| match (at, source) {
+            (At::File(span), Some(source)) => source.place(span),
+            (At::WholeFile, Some(source)) => Place::File { file: source.path().to_owned() },
+            (At::Variable(name), _) => Place::Environment { variable: name.clone() },
+            (At::Flag(name), _) => Place::Flag { flag: name.clone() },
+            _ => Place::Settings,
+        };
+        let severity = if self.has_errors() { Severity::Error } else { Severity::Warning };
+        let left_out = self.drafts.len().saturating_sub(PROBLEMS_MAX);
+        let more = (left_out > 0).then(|| Problem {
+            severity,
+            place: Place::Settings,
+            key: String::new(),
+            message: format!("{left_out} more problems are not shown"),
+            help: None,
+        });
+        self.drafts
+            .into_iter()
+            .take(PROBLEMS_MAX)
+            .map(|draft| Problem {
+                severity: draft.severity,
+                place: place(&draft.at),
+                key: draft.key,
+                message: draft.message,
+                help: draft.help,
+            })
+            .chain(more)
+            .collect()
+    }
+}
+
+// === impl Draft ===
+
+impl Draft {
+    pub(crate) fn help(&mut self, help: impl Into<Option<String>>) -> &mut Self {
+        self.help = help.into();
+        self
+    }
+}
+
+// === impl Problems ===
+
+impl Problems {
+    /// A problem that came before any text could be read.
+    pub(crate) fn one(place: Place, message: String, help: Option<String>) -> Self {
+        Self {
+            problems: vec![Problem {
+                severity: Severity::Error,
+                place,
+                key: String::new(),
+                message,
+                help,
+            }],
+        }
+    }
+
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n\n" };
+            write!(f, "{gap}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+// === impl Problem ===
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{}: {severity}: {}", self.place, self.message)?;
+        let mut gutter = 0;
+        if let Place::Line { line, excerpt: Some(excerpt), .. } = &self.place {
+            let number = line.to_string();
+            gutter = number.len();
+            let (before, marks) = excerpt.marks();
+            write!(f, "\n  {number} | {}\n  {:gutter$} | {before}{marks}", excerpt.text, "")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  {:gutter$} = {help}", "")?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Place ===
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line, column, .. } => {
+                write!(f, "{}:{line}:{column}", file.display())
+            }
+            Self::File { file } => write!(f, "{}", file.display()),
+            Self::Environment { variable } => write!(f, "environment variable {variable}"),
+            Self::Flag { flag } => write!(f, "flag {flag}"),
+            Self::Settings => f.write_str("configuration"),
+        }
+    }
+}
+
+// === impl Excerpt ===
+
+impl Excerpt {
+    /// The blanks and the carets that belong under the text; tabs stay tabs, so that they line up.
+    pub fn marks(&self) -> (String, String) {
+        let before =
+            self.text.chars().take(self.mark).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        (before, "^".repeat(self.mark_length.max(1)))
+    }
+}
+
+/// What somebody wrote, quoted so that it can do nothing to a terminal, and not at any length.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("`{}`", shown.replace("\\\"", "\"").replace("\\'", "'"))
+}

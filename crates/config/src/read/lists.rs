@@ -1,0 +1,200 @@
+//! Values that hold others: lists, commands and tables of secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::addresses::is_host;
+use super::{Placed, Reader, Typed};
+use crate::document::{Entry, Node, Value, key_text, toml_text};
+use crate::keys::{Item, Map};
+use crate::problem::quoted;
+
+/// What Mainstay sets itself on a request; a configured one would break the conversation.
+const HEADERS_TAKEN: [&str; 9] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Reader<'_> {
+    /// The items that are right: what is asked of them later is asked although others are wrong.
+    pub(super) fn list(&mut self, item: Item, node: &Node, path: &str) -> Option<Typed> {
+        let placed: Vec<_> = self.placed(node, path)?.into_iter().flatten().collect();
+        let mut right = Vec::new();
+        let mut seen = BTreeSet::new();
+        for one in placed {
+            if !seen.insert(one.text.clone()) {
+                let message = format!("{} is in the list twice", quoted(&one.text));
+                self.notes.error(&one.at, path, message);
+            } else if let Err((message, help)) = check_item(item, &one.text) {
+                self.notes.error(&one.at, path, message).help(help);
+            } else {
+                right.push(one);
+            }
+        }
+        let is_empty = matches!(&node.value, Value::List(items) if items.is_empty());
+        (is_empty || !right.is_empty()).then_some(Typed::List(right))
+    }
+
+    pub(super) fn command(&mut self, node: &Node, path: &str) -> Option<Typed> {
+        if let Value::Text(text) = &node.value {
+            let words: serde_json::Value = text.split_whitespace().collect();
+            self.notes
+                .error(&node.at, path, "expected a list of strings, found one string")
+                .help(format!("no shell splits it; write {}", toml_text(&words)));
+            return None;
+        }
+        let mut words: Vec<_> = self.placed(node, path)?.into_iter().collect::<Option<_>>()?;
+        let Some(program) = words.first_mut() else {
+            self.notes.error(&node.at, path, "a command needs at least the name of a program");
+            return None;
+        };
+        if program.text.is_empty() {
+            self.notes.error(&program.at, path, "the name of the program is empty");
+            return None;
+        }
+        if program.text.contains('/') {
+            let at_program =
+                Node { at: program.at.clone(), value: Value::Text(program.text.clone()) };
+            let resolved = self.resolve_path(&program.text, &at_program, path)?;
+            program.text = resolved.to_string_lossy().into_owned();
+        }
+        let nul = words.iter().find(|word| word.text.contains('\0'));
+        if let Some(word) = nul {
+            self.notes.error(&word.at, path, "no argument can hold a NUL character");
+            return None;
+        }
+        for word in
+            words.iter().skip(1).filter(|word| word.text == "~" || word.text.starts_with("~/"))
+        {
+            self.notes
+                .warning(&word.at, path, "`~` stays as it is in an argument: there is no shell")
+                .help("write ${HOME} instead".to_owned());
+        }
+        Some(Typed::List(words))
+    }
+
+    /// The texts of a list, expanded; none where one is wrong.
+    fn placed(&mut self, node: &Node, path: &str) -> Option<Vec<Option<Placed>>> {
+        let Value::List(items) = &node.value else {
+            self.mismatch(node, path, "a list of strings");
+            return None;
+        };
+        let placed = items.iter().map(|item| {
+            let text = self.text(item, path, "a string")?;
+            Some(Placed { text, at: item.at.clone() })
+        });
+        Some(placed.collect())
+    }
+
+    pub(super) fn secrets(&mut self, map: Map, node: &Node, path: &str) -> Option<Typed> {
+        if !self.expect_table(node, path) {
+            return None;
+        }
+        let mut secrets = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut is_whole = true;
+        for entry in node.entries() {
+            let path = format!("{path}.{}", key_text(&entry.key));
+            let is_new = seen.insert(entry.key.to_ascii_lowercase());
+            let name_is_fit = self.secret_name_is_fit(map, entry, is_new, &path);
+            match self.secret(&entry.node, &path) {
+                Some(secret) if !is_value(map, secret.expose()) => {
+                    self.notes.error(
+                        &entry.node.at,
+                        &path,
+                        "the value holds characters that are not allowed there",
+                    );
+                    is_whole = false;
+                }
+                Some(secret) if name_is_fit => {
+                    secrets.insert(entry.key.clone(), secret);
+                }
+                _ => is_whole = false,
+            }
+        }
+        is_whole.then_some(Typed::Secrets(secrets))
+    }
+
+    fn secret_name_is_fit(&mut self, map: Map, entry: &Entry, is_new: bool, path: &str) -> bool {
+        let name = &entry.key;
+        let fault = match map {
+            Map::Variables if name.is_empty() || name.contains(['=', '\0']) => {
+                "is no name for a variable"
+            }
+            Map::Variables => return true,
+            Map::Headers if !is_header(name) => "is no name for a header",
+            Map::Headers if is_taken(name) => "is a header that Mainstay sets itself",
+            Map::Headers if !is_new => "is there twice: headers are without case",
+            Map::Headers => return true,
+        };
+        self.notes.error(&entry.key_at, path, format!("{} {fault}", quoted(name)));
+        false
+    }
+}
+
+/// What is wrong with an item in itself, and what would be right.
+fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
+    let (is_fit, what, help) = match item {
+        Item::Host => (
+            is_host_header(text),
+            "a host",
+            "write a name with or without a port, as in \"tools.example.org\"",
+        ),
+        Item::Origin => (
+            is_origin(text),
+            "an origin",
+            "write SCHEME://HOST with or without a port, as in \"https://app.example.org\"",
+        ),
+        // Whether it exists is asked when all servers are known.
+        Item::Server => (true, "", ""),
+        Item::Need => (
+            text.split_once(':').is_some_and(|(kind, name)| {
+                matches!(kind, "server" | "volume" | "external") && !name.is_empty()
+            }),
+            "something to need",
+            "write \"server:NAME\", \"volume:NAME\" or \"external:NAME\"",
+        ),
+    };
+    if is_fit { Ok(()) } else { Err((format!("{} is not {what}", quoted(text)), help.to_owned())) }
+}
+
+fn is_host_header(text: &str) -> bool {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => is_host(host) && port.parse::<u16>().is_ok(),
+        _ => is_host(text),
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        let mut letters = scheme.bytes();
+        letters.next().is_some_and(|b| b.is_ascii_lowercase())
+            && letters.all(|b| {
+                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.')
+            })
+            && is_host_header(host)
+    })
+}
+
+fn is_header(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_taken(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("mcp-") || HEADERS_TAKEN.contains(&&*name)
+}
+
+fn is_value(map: Map, value: &str) -> bool {
+    match map {
+        Map::Variables => !value.contains('\0'),
+        Map::Headers => value.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f)),
+    }
+}

@@ -1,0 +1,143 @@
+//! The reference page, `docs/configuration.md`.
+
+use crate::document::{declared_json, toml_text};
+use crate::keys::{Item, Key, Kind, Map, Section, TOP_LEVEL};
+use crate::units::{format_duration, format_size};
+
+const HEAD: &str = r#"# Configuration
+
+<!-- Generated from the declarations in crates/config/src/keys. `MAINSTAY_BLESS=1 cargo test -p mainstay-config` writes it anew. -->
+
+One file, `mainstay.toml`. `mainstay check` reports everything that is wrong with it at once, each with its line;
+`mainstay check --resolved` shows each value that is in force and where it came from; `mainstay init` writes a file to
+begin with; `mainstay schema` prints a JSON Schema for editors.
+
+## Where it is
+
+`--config FILE`, else `./mainstay.toml`, else `$XDG_CONFIG_HOME/mainstay/mainstay.toml` (`~/.config` where that is not
+set), else `/etc/mainstay/mainstay.toml`. Without any, the defaults hold and there are no servers.
+
+The state folder is `--state DIR`, else `MAINSTAY_STATE`, else `/var/lib/mainstay` for root and
+`$XDG_STATE_HOME/mainstay` (`~/.local/state/mainstay`) for everybody else.
+
+## What overrides what
+
+Defaults, then the file, then the environment, then flags: the last one that says something wins.
+
+A variable is `MAINSTAY__` and the path of a key in capitals, with two underscores between its parts:
+
+| variable | key |
+| --- | --- |
+| `MAINSTAY__GATEWAY__LISTEN=127.0.0.1:9000` | `gateway.listen` |
+| `MAINSTAY__SERVERS__WEATHER__REQUIRED=true` | `servers.weather.required` |
+| `MAINSTAY__SERVERS__WEATHER__COMMAND='["npx", "weather"]'` | `servers.weather.command` |
+| `MAINSTAY__SERVERS__WEATHER__ENV__API_KEY=…` | `servers.weather.env.API_KEY` |
+| `MAINSTAY__SERVERS__WEATHER__HEADERS__X_API_KEY=…` | `servers.weather.headers.X-API-KEY` |
+| `MAINSTAY__GATEWAY__ALLOWED_HOSTS=a.example,b.example` | `gateway.allowed_hosts` |
+
+The name of a server is found in any case, and with `_` for `-`; a name that the file lacks makes a new server. A name
+with two underscores in a row can only be set in the file. An unknown key or variable is an error that names the
+nearest known one.
+
+## How values are written
+
+| kind | form |
+| --- | --- |
+| duration | whole numbers with `ms`, `s`, `m`, `h`, `d`: `"500ms"`, `"30s"`, `"1h30m"` |
+| size | a whole number with `B`, `KB`, `MB`, `GB` (powers of 1000) or `KiB`, `MiB`, `GiB` (of 1024): `"4MiB"` |
+| path | `~` is the home folder; a relative path counts from the folder of the file |
+| variable | `${NAME}` in any text; `${NAME:-default}` where it may be missing or empty; `$$` for a dollar sign |
+| secret | `"secret:env:NAME"` or `"secret:file:PATH"` as a whole value, where the tables below say so; the newline at the end of the file is dropped |
+
+Secrets, and all values of `env` and `headers`, are never shown: not in problems, logs, states or `--resolved`.
+"#;
+
+/// The reference page in Markdown.
+pub fn reference() -> String {
+    let mut text = HEAD.to_owned();
+    for top in &TOP_LEVEL {
+        section(&mut text, top.section);
+    }
+    text
+}
+
+fn section(text: &mut String, section: &Section) {
+    text.push_str(&format!("\n## `[{}]`\n\n", section.title));
+    for line in wrap(section.doc, 118) {
+        text.push_str(&format!("{line}\n"));
+    }
+    text.push_str("\n| key | value | default | |\n| --- | --- | --- | --- |\n");
+    let inner: Vec<_> = section.keys.iter().filter_map(|key| row(text, key)).collect();
+    if !section.example.is_empty() {
+        text.push_str(&format!("\n```toml\n{}\n```\n", section.example.trim_end()));
+    }
+    for table in inner {
+        self::section(text, table);
+    }
+}
+
+/// A line for the key; the table that it holds, if it holds one, comes later.
+fn row(text: &mut String, key: &Key) -> Option<&'static Section> {
+    let default = key
+        .default
+        .map_or("–".to_owned(), |toml| format!("`{}`", toml_text(&declared_json(toml))));
+    let example = format!("`{}`", toml_text(&declared_json(key.example)));
+    let mut doc = match key.kind {
+        Kind::Refused { why, instead } => format!("{} Refused: {why}; {instead}.", key.doc),
+        _ => key.doc.to_owned(),
+    };
+    match key.kind {
+        Kind::Choice(words) => {
+            for word in words {
+                doc.push_str(&format!("<br>`\"{}\"`: {}", word.word, word.doc));
+            }
+        }
+        _ if example != default => doc.push_str(&format!("<br>Example: {example}")),
+        _ => {}
+    }
+    let cells = [format!("`{}`", key.name), kind_text(&key.kind), default, doc]
+        .map(|cell| cell.replace('|', "\\|"));
+    text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    if let Kind::Table(section) = key.kind { Some(section) } else { None }
+}
+
+fn kind_text(kind: &Kind) -> String {
+    match kind {
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Choice(_) => "one word".to_owned(),
+        Kind::Count { min, max } => format!("number, {min} to {max}"),
+        Kind::Size { min, max } => format!("size, {} to {}", format_size(*min), format_size(*max)),
+        Kind::Duration { min, max } => {
+            format!("duration, {} to {}", format_duration(*min), format_duration(*max))
+        }
+        Kind::Listen => "address".to_owned(),
+        Kind::HostPort => "host and port".to_owned(),
+        Kind::Url(schemes) => format!("URL, {}; no password in it", schemes.join(" or ")),
+        Kind::SecretUrl(schemes) => format!("URL, {}; `secret:` allowed", schemes.join(" or ")),
+        Kind::Path => "path".to_owned(),
+        Kind::Command => "list of strings, at least one".to_owned(),
+        Kind::List(Item::Host) => "list of hosts".to_owned(),
+        Kind::List(Item::Origin) => "list of origins".to_owned(),
+        Kind::List(Item::Server) => "list of servers".to_owned(),
+        Kind::List(Item::Need) => "list of needs".to_owned(),
+        Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),
+        Kind::Secrets(Map::Headers) => "table of headers; `secret:` allowed".to_owned(),
+        Kind::Table(_) => "table, below".to_owned(),
+        Kind::Refused { .. } => "–".to_owned(),
+    }
+}
+
+/// Lines of at most `width` characters, broken between words.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,101 @@
+//! The JSON Schema of the file, for editors and other tools.
+
+use serde_json::{Map, Value, json};
+
+use crate::document::declared_json;
+use crate::keys::{Item, Key, Kind, Section, TOP_LEVEL, Word};
+
+/// Text with a variable in it may be anything once expanded.
+const EXPANDED: &str = r"\$\{";
+
+/// The JSON Schema (draft 2020-12) of `mainstay.toml`. What it accepts may still be wrong across
+/// keys: `mainstay check` is the judge.
+pub fn schema() -> Value {
+    let properties: Map<_, _> = TOP_LEVEL
+        .iter()
+        .map(|top| {
+            let inner = table(top.section);
+            let schema = if top.named { named(top.section, &inner) } else { inner };
+            (top.name.to_owned(), schema)
+        })
+        .collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mainstay configuration",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+fn named(section: &Section, inner: &Value) -> Value {
+    json!({
+        "description": section.doc,
+        "type": "object",
+        "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$" },
+        "additionalProperties": inner,
+    })
+}
+
+fn table(section: &Section) -> Value {
+    // What this version refuses is left out, so that an editor refuses it too.
+    let usable = section.keys.iter().filter(|key| !matches!(key.kind, Kind::Refused { .. }));
+    let properties: Map<_, _> = usable.map(|key| (key.name.to_owned(), property(key))).collect();
+    json!({
+        "description": section.doc,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = value(&key.kind);
+    schema["description"] = key.doc.into();
+    schema["examples"] = json!([declared_json(key.example)]);
+    if let Some(default) = key.default {
+        schema["default"] = declared_json(default);
+    }
+    schema
+}
+
+fn value(kind: &Kind) -> Value {
+    match kind {
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Choice(words) => choice(words),
+        Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Size { .. } => text_like("[0-9]+([KMG]i?)?B"),
+        Kind::Duration { .. } => text_like("([0-9]+(ms|s|m|h|d))+"),
+        Kind::Listen | Kind::HostPort => text_like(r"(.*:[0-9]{1,5})?"),
+        Kind::Url(schemes) => text_like(&format!("(({})://.*)?", schemes.join("|"))),
+        Kind::SecretUrl(schemes) => text_like(&format!("({})://.*|secret:.*", schemes.join("|"))),
+        Kind::Path => json!({ "type": "string", "minLength": 1 }),
+        Kind::Command => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
+        Kind::List(item) => list(*item),
+        Kind::Secrets(_) => {
+            json!({ "type": "object", "additionalProperties": { "type": "string" } })
+        }
+        Kind::Table(section) => table(section),
+        Kind::Refused { why, .. } => json!({ "not": {}, "description": why }),
+    }
+}
+
+fn choice(words: &[Word]) -> Value {
+    let options = words.iter().map(|word| json!({ "const": word.word, "description": word.doc }));
+    let expanded = json!({ "type": "string", "pattern": EXPANDED });
+    json!({ "anyOf": options.chain([expanded]).collect::<Vec<_>>() })
+}
+
+fn list(item: Item) -> Value {
+    let items = match item {
+        Item::Need => text_like("(server|volume|external):.+"),
+        Item::Origin => text_like("[a-z][a-z0-9+.-]*://.+"),
+        Item::Host | Item::Server => json!({ "type": "string", "minLength": 1 }),
+    };
+    let least = usize::from(item == Item::Server);
+    json!({ "type": "array", "items": items, "minItems": least, "uniqueItems": true })
+}
+
+fn text_like(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": format!("^({pattern})$|{EXPANDED}") })
+}

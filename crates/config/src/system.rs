@@ -1,0 +1,161 @@
+//! Where the file and the state folder are, and the one place that asks the process for its
+//! environment.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{RealDisk, read_text};
+use crate::load::{ConfigFile, Flag, LoadRequest, Loaded, StateDir, load};
+use crate::origin::Origin;
+use crate::problem::{Place, Problems};
+
+/// A thousand servers take less; more is some other file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What the command line says about the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// Flags that set a key.
+    pub flags: Vec<Flag>,
+}
+
+/// Who asks, as far as places depend on it.
+pub(crate) struct Caller<'a> {
+    pub(crate) env: &'a BTreeMap<String, String>,
+    pub(crate) home: Option<&'a Path>,
+    pub(crate) is_root: bool,
+}
+
+/// Loads the configuration of this process: finds the file and the state folder, reads the
+/// environment.
+///
+/// Variables that are no UTF-8 count as not set.
+///
+/// # Errors
+/// As [`load`]; also when the file that was asked for is missing, when a file can't be read, and when there is
+/// no place for the state.
+pub fn from_system(request: Request) -> Result<Loaded, Problems> {
+    let (env, home) = surroundings();
+    let caller = Caller::new(&env, home.as_deref());
+
+    let file = match &request.config {
+        Some(path) => Some(read_config(path)?),
+        None => first_config(&caller.config_candidates())?,
+    };
+    let state = caller.state_dir(request.state.as_deref())?;
+    let base = file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new("."));
+    let base = absolute(base);
+    load(LoadRequest {
+        file,
+        home,
+        flags: request.flags,
+        state,
+        base,
+        disk: Box::new(RealDisk),
+        env,
+    })
+}
+
+/// The state folder of this process, for commands that reach a daemon and need no configuration:
+/// one that is wrong must not keep anybody from asking how the daemon is.
+///
+/// # Errors
+/// When there is no place for the state.
+pub fn state_dir(flag: Option<&Path>) -> Result<StateDir, Problems> {
+    let (env, home) = surroundings();
+    Caller::new(&env, home.as_deref()).state_dir(flag)
+}
+
+/// The environment of this process and the home folder of its user.
+fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
+    let env = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    (env, std::env::home_dir().filter(|home| home.is_absolute()))
+}
+
+fn first_config(candidates: &[PathBuf]) -> Result<Option<ConfigFile>, Problems> {
+    match candidates.iter().find(|path| path.exists()) {
+        Some(path) => read_config(path).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn read_config(path: &Path) -> Result<ConfigFile, Problems> {
+    match read_text(path, FILE_BYTES_MAX) {
+        Ok(text) => Ok(ConfigFile { path: path.to_owned(), text }),
+        Err(error) => {
+            let help = (error.kind() == io::ErrorKind::NotFound)
+                .then(|| "`mainstay init` writes one to begin with".to_owned());
+            let place = Place::File { file: path.to_owned() };
+            Err(Problems::one(place, format!("can't read the configuration: {error}"), help))
+        }
+    }
+}
+
+/// The path in full; as it is where there is no current folder any more.
+fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+// === impl Caller ===
+
+impl<'a> Caller<'a> {
+    fn new(env: &'a BTreeMap<String, String>, home: Option<&'a Path>) -> Self {
+        Self { env, home, is_root: rustix::process::geteuid().is_root() }
+    }
+
+    /// Where a configuration may be, best first.
+    pub(crate) fn config_candidates(&self) -> Vec<PathBuf> {
+        let user = self
+            .folder("XDG_CONFIG_HOME", ".config")
+            .map(|folder| folder.join("mainstay/mainstay.toml"));
+        let mut candidates = vec![PathBuf::from("mainstay.toml")];
+        candidates.extend(user);
+        candidates.push(PathBuf::from("/etc/mainstay/mainstay.toml"));
+        candidates
+    }
+
+    /// Where the state is kept.
+    pub(crate) fn state_dir(&self, flag: Option<&Path>) -> Result<StateDir, Problems> {
+        if let Some(path) = flag {
+            return Ok(StateDir {
+                path: absolute(path),
+                origin: Origin::Flag { flag: "--state".to_owned() },
+            });
+        }
+        if let Some(path) = self.env.get("MAINSTAY_STATE").filter(|path| !path.is_empty()) {
+            let origin = Origin::Environment { variable: "MAINSTAY_STATE".to_owned() };
+            return Ok(StateDir { path: absolute(Path::new(path)), origin });
+        }
+        let path = if self.is_root {
+            Some(PathBuf::from("/var/lib/mainstay"))
+        } else {
+            self.folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join("mainstay"))
+        };
+        path.map(|path| StateDir { path, origin: Origin::Default }).ok_or_else(|| {
+            let help = "name one with --state or MAINSTAY_STATE".to_owned();
+            Problems::one(
+                Place::Settings,
+                "there is no home folder to keep the state in".to_owned(),
+                Some(help),
+            )
+        })
+    }
+
+    /// A folder of the user; the variable counts only with a full path, as its specification has
+    /// it.
+    fn folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let named = self.env.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| self.home.map(|home| home.join(below_home)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The starter file: every key of the gateway with its default, and servers to begin with, all
+//! commented out.
+
+use crate::document::{declared_json, toml_text};
+use crate::keys::{Key, Kind, Section, TOP_LEVEL};
+use crate::reference::wrap;
+
+const WIDTH: usize = 96;
+
+const HEAD: &str = "\
+# Mainstay's configuration. `mainstay check` says what is wrong with it, and where.
+# Every value below is the default; take the # away to change one.
+# Durations: \"500ms\", \"30s\", \"1h30m\". Sizes: \"4MiB\". Variables: \"${NAME}\", \"${NAME:-default}\".
+# Secrets, in env and headers: \"secret:env:NAME\", \"secret:file:PATH\".
+";
+
+/// A starter `mainstay.toml`. It loads as it is, as the defaults.
+pub fn template() -> String {
+    let mut text = HEAD.to_owned();
+    for top in &TOP_LEVEL {
+        text.push('\n');
+        if top.named {
+            named(&mut text, top.section);
+        } else {
+            prose(&mut text, top.section.doc);
+            text.push_str(&format!("[{}]\n", top.section.title));
+            top.section.keys.iter().for_each(|key| setting(&mut text, key));
+        }
+    }
+    text
+}
+
+fn setting(text: &mut String, key: &Key) {
+    let Some(default) = key.default else { return };
+    text.push('\n');
+    prose(text, key.doc);
+    if let Kind::Choice(words) = key.kind {
+        for word in words {
+            prose(text, &format!("\"{}\": {}", word.word, word.doc));
+        }
+    }
+    text.push_str(&format!("#{} = {}\n", key.name, toml_text(&declared_json(default))));
+}
+
+fn named(text: &mut String, section: &Section) {
+    prose(text, &format!("[{}] {}", section.title, section.doc));
+    let keys: Vec<_> =
+        section.keys.iter().filter(|key| !matches!(key.kind, Kind::Refused { .. })).collect();
+    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+    prose(text, &format!("Keys: {}.", names.join(", ")));
+    for line in section.example.lines() {
+        text.push_str(if line.is_empty() { "" } else { "#" });
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+fn prose(text: &mut String, doc: &str) {
+    for line in wrap(doc, WIDTH) {
+        text.push_str(&format!("# {line}\n"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Defaults < file < environment < flags, and where each value came from.
+
+use mainstay_config::resolved;
+use mainstay_model::settings::{GatewaySettings, Runtime, ServerSpec};
+
+use crate::world::{file, no_file};
+
+#[test]
+fn without_anything_the_defaults_of_the_model_hold() {
+    let loaded = no_file().loaded();
+    assert_eq!(loaded.settings.gateway, GatewaySettings::default());
+    assert!(loaded.settings.servers.is_empty());
+    assert_eq!((loaded.file, loaded.warnings), (None, vec![]));
+}
+
+#[test]
+fn a_server_has_the_defaults_of_the_model() {
+    let loaded = file("[servers.a]\ncommand = ['npx']").loaded();
+    let server = &loaded.settings.servers[0];
+    assert_eq!(*server, ServerSpec::new(server.name.clone(), server.runtime.clone()));
+}
+
+#[test]
+fn a_pool_is_only_kept_where_it_is_written() {
+    for (text, expected) in [
+        ("", (0, 100)),
+        ("pool = {}", (10, 100)),
+        ("pool = { max = 4 }", (4, 4)),
+        ("pool = { min = 0, max = 4 }", (0, 4)),
+    ] {
+        let loaded = file(&format!("[servers.a]\ncommand = ['npx']\n{text}")).loaded();
+        let pool = &loaded.settings.servers[0].pool;
+        assert_eq!((pool.instances_min, pool.instances_max), expected, "{text}");
+    }
+}
+
+#[test]
+fn each_layer_is_stronger_than_the_one_before() {
+    let mut world = no_file();
+    let listen = |world: &crate::world::World| {
+        let loaded = world.loaded();
+        let origin = loaded.origins.of("gateway.listen").unwrap().to_string();
+        format!("{} from {origin}", loaded.settings.gateway.listen)
+    };
+    assert_eq!(listen(&world), "127.0.0.1:8000 from default");
+    world = file("\n[gateway]\nlisten = '127.0.0.1:1'");
+    assert_eq!(listen(&world), "127.0.0.1:1 from mainstay.toml:3");
+    world = world.env("MAINSTAY__GATEWAY__LISTEN", "127.0.0.1:2");
+    assert_eq!(listen(&world), "127.0.0.1:2 from env MAINSTAY__GATEWAY__LISTEN");
+    world = world.flag("--listen", "gateway.listen", "127.0.0.1:3");
+    assert_eq!(listen(&world), "127.0.0.1:3 from flag --listen");
+}
+
+#[test]
+fn variables_take_values_of_every_kind() {
+    let loaded = file("[servers.my-files]\ncommand = ['npx']\nrequired = true")
+        .env("MAINSTAY__GATEWAY__SSE", "false")
+        .env("MAINSTAY__GATEWAY__MAX_SESSIONS", "7")
+        .env("MAINSTAY__GATEWAY__MAX_BODY", "1MiB")
+        .env("MAINSTAY__GATEWAY__DRAIN_TIMEOUT", "5s")
+        .env("MAINSTAY__GATEWAY__ALLOWED_HOSTS", "a.example, b.example")
+        .env("MAINSTAY__GATEWAY__ALLOWED_ORIGINS", "['https://a.example']")
+        .env("MAINSTAY__SERVERS__MY_FILES__COMMAND", r#"["uvx", "files"]"#)
+        .env("MAINSTAY__SERVERS__MY_FILES__SHARING", "call")
+        .env("MAINSTAY__SERVERS__MY_FILES__ENV__Some__Name", "x")
+        .env("MAINSTAY__SERVERS__MY_FILES__POOL__MAX", "3")
+        .env("MAINSTAY__SERVERS__REMOTE__URL", "http://127.0.0.1/${P}")
+        .env("MAINSTAY__SERVERS__REMOTE__HEADERS__X_API_KEY", "secret:env:P")
+        .env("MAINSTAY__ENDPOINTS__WORK__SERVERS", "remote,my-files")
+        .env("P", "mcp")
+        .loaded();
+    let gateway = &loaded.settings.gateway;
+    assert_eq!(
+        (gateway.sse, gateway.limits.sessions_max, gateway.limits.body_bytes_max),
+        (false, 7, 1 << 20)
+    );
+    assert_eq!(gateway.limits.drain.as_secs(), 5);
+    assert_eq!(gateway.allowed_hosts, ["a.example", "b.example"]);
+    assert_eq!(gateway.allowed_origins, ["https://a.example"]);
+
+    let [files, remote] = &loaded.settings.servers[..] else { panic!("two servers") };
+    assert_eq!(
+        (files.name.as_str(), files.required, files.pool.instances_max),
+        ("my-files", true, 3)
+    );
+    let Runtime::Process(process) = &files.runtime else { panic!("a process") };
+    assert_eq!(process.command, ["uvx", "files"]);
+    assert_eq!(process.env["Some__Name"].expose(), "x");
+    let Runtime::Remote(spec) = &remote.runtime else { panic!("a remote server") };
+    assert_eq!((remote.name.as_str(), &*spec.url), ("remote", "http://127.0.0.1/mcp"));
+    assert_eq!(spec.headers["X-API-KEY"].expose(), "mcp");
+    assert_eq!(loaded.settings.endpoints[0].servers.len(), 2);
+}
+
+#[test]
+fn a_header_in_the_environment_replaces_the_one_in_the_file() {
+    let loaded =
+        file("[servers.a]\nurl = 'http://127.0.0.1/'\nheaders = { X-Key = 'old', Y = 'kept' }")
+            .env("MAINSTAY__SERVERS__A__HEADERS__X_KEY", "new")
+            .loaded();
+    let Runtime::Remote(spec) = &loaded.settings.servers[0].runtime else {
+        panic!("a remote server")
+    };
+    let headers: Vec<_> =
+        spec.headers.iter().map(|(key, value)| (&**key, &**value.expose())).collect();
+    assert_eq!(headers, [("X-Key", "new"), ("Y", "kept")]);
+}
+
+#[test]
+fn a_wrong_variable_is_named_with_what_was_meant() {
+    for (name, value, message, help) in [
+        (
+            "MAINSTAY__GATEWAY__LISEN",
+            "x",
+            "no setting",
+            "did you mean `MAINSTAY__GATEWAY__LISTEN`?",
+        ),
+        ("MAINSTAY__GATWAY__LISTEN", "x", "no setting", "did you mean `MAINSTAY__GATEWAY`?"),
+        ("MAINSTAY__gateway__listen", "x", "no setting", "did you mean `MAINSTAY__GATEWAY`?"),
+        ("MAINSTAY__", "x", "no setting", "GATEWAY, SERVERS"),
+        ("MAINSTAY__GATEWAY", "x", "no setting", "LISTEN, HTTP"),
+        (
+            "MAINSTAY__SERVERS",
+            "x",
+            "the name of a server is missing",
+            "MAINSTAY__SERVERS__NAME__KEY",
+        ),
+        ("MAINSTAY__SERVERS__A__ENV", "x", "is a table", "MAINSTAY__SERVERS__A__ENV__NAME"),
+        ("MAINSTAY__SERVERS__A__POOL", "x", "no setting", "MIN, MAX, IDLE_TIMEOUT"),
+        ("MAINSTAY__SERVERS__A__CWD__X", "x", "nothing inside", "`MAINSTAY__SERVERS__A__CWD`"),
+        ("MAINSTAY__SERVERS__A__CWDD", "x", "no setting", "`MAINSTAY__SERVERS__A__CWD`"),
+        ("MAINSTAY__GATEWAY__LISTEN", "x", "no address", "IP:PORT"),
+        ("MAINSTAY__GATEWAY__SSE", "yes", "expected true or false", ""),
+        ("MAINSTAY__GATEWAY__MAX_SESSIONS", "many", "expected a whole number", ""),
+        ("MAINSTAY__SERVERS__A__COMMAND", "npx x", "found one string", r#"["npx", "x"]"#),
+    ] {
+        let world = file("[servers.a]\ncommand = ['npx']").env(name, value);
+        world.fails_with(&format!("environment variable {name}: error: "));
+        world.fails_with(message);
+        world.fails_with(help);
+    }
+}
+
+#[test]
+fn one_underscore_too_few_is_warned_of() {
+    let loaded = no_file().env("MAINSTAY_GATEWAY_LISTEN", "x").env("MAINSTAY_STATE", "/x").loaded();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(
+        loaded.warnings[0].help.as_deref(),
+        Some("did you mean `MAINSTAY__GATEWAY__LISTEN`?")
+    );
+}
+
+#[test]
+fn a_wrong_flag_is_named() {
+    no_file()
+        .flag("--listen", "gateway.listen", "x")
+        .fails_with("flag --listen: error: `x` is no address");
+}
+
+#[test]
+fn resolved_values_are_json_too() {
+    let loaded = file("[gateway]\nsse = false")
+        .env("MAINSTAY__GATEWAY__MAX_SESSIONS", "7")
+        .flag("--listen", "gateway.listen", "127.0.0.1:3")
+        .loaded();
+    let values = serde_json::to_value(resolved(&loaded)).unwrap();
+    for expected in [
+        serde_json::json!({ "key": "gateway.listen", "value": "127.0.0.1:3", "from": "flag", "flag": "--listen" }),
+        serde_json::json!({ "key": "gateway.sse", "value": false, "from": "file", "file": "mainstay.toml", "line": 2 }),
+        serde_json::json!({ "key": "gateway.max_sessions", "value": 7, "from": "environment", "variable": "MAINSTAY__GATEWAY__MAX_SESSIONS" }),
+        serde_json::json!({ "key": "gateway.max_body", "value": "4MiB", "from": "default" }),
+        serde_json::json!({ "key": "gateway.sse_listen", "value": "", "from": "default" }),
+    ] {
+        assert!(values.as_array().unwrap().contains(&expected), "{expected} in {values:#}");
+    }
+}

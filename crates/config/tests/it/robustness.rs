@@ -1,0 +1,133 @@
+//! Whatever the text, it loads or its problems are told; nothing panics, and places are in the
+//! text.
+
+use mainstay_config::{Place, Problem};
+use proptest::prelude::*;
+
+use crate::world::file;
+
+/// Pieces of which files that are nearly right are made.
+const PIECES: [&str; 44] = [
+    "[gateway]\n",
+    "[servers.a]\n",
+    "[servers.b]\n",
+    "[servers.a.pool]\n",
+    "[servers.a.env]\n",
+    "[endpoints.a]\n",
+    "[endpoints.e]\n",
+    "[volumes.v]\n",
+    "[externals.x]\n",
+    "[[servers]]\n",
+    "[servers]\n",
+    "[",
+    "]",
+    "\n",
+    "=",
+    "\"",
+    "'''",
+    "listen = \"127.0.0.1:1\"\n",
+    "listen = 1\n",
+    "command = [\"npx\", \"${X}\"]\n",
+    "command = \"npx\"\n",
+    "url = \"http://h/\"\n",
+    "url = \"http://u:p@h/\"\n",
+    "image = \"x\"\n",
+    "needs = [\"server:a\", \"server:b\"]\n",
+    "needs = [\"server:b\"]\n",
+    "min = 5\n",
+    "max = 3\n",
+    "servers = [\"a\", \"b\", \"c\"]\n",
+    "env = { A = \"secret:file:/s\" }\n",
+    "headers = { A = \"ü\" }\n",
+    "a.b.c = 1\n",
+    "call_timeout = \"9h\"\n",
+    "max_body = \"4MiB\"\n",
+    "# ü\u{1F600}\t\r\n",
+    "{",
+    "}",
+    "\u{feff}",
+    "\r",
+    "\u{7f}",
+    "1979-05-27\n",
+    "x = 1e400\n",
+    "n = 99999999999999999999\n",
+    "\"\\u0000\" = 1\n",
+];
+
+fn check(text: &str) -> Result<(), TestCaseError> {
+    let problems = match file(text).load() {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => {
+            prop_assert!(problems.errors().next().is_some(), "an error without a problem");
+            problems.problems
+        }
+    };
+    problems.iter().try_for_each(|problem| check_place(problem, text))
+}
+
+fn check_place(problem: &Problem, text: &str) -> Result<(), TestCaseError> {
+    if let Place::Line { line, column, length, .. } = problem.place {
+        let lines: Vec<_> = text.split('\n').collect();
+        prop_assert!((1..=lines.len()).contains(&line), "line {line} of {}", lines.len());
+        let width = lines[line - 1].chars().count();
+        prop_assert!(
+            column >= 1 && column - 1 + length <= width + 1,
+            "column {column}+{length} of {width}"
+        );
+    }
+    // It can be shown in both ways.
+    let shown = problem.to_string();
+    prop_assert!(!shown.contains('\x1b'), "an escape sequence");
+    serde_json::to_string(problem).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text(text in any::<String>()) {
+        check(&text)?;
+    }
+
+    #[test]
+    fn text_that_is_nearly_right(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24)) {
+        check(&pieces.concat())?;
+    }
+
+    #[test]
+    fn any_variable(name in "(GATEWAY|SERVERS|ENDPOINTS|A|B|__|_|LISTEN|POOL|MIN|ENV|COMMAND|NEEDS|ü){0,6}", value in any::<String>()) {
+        let world = file("[servers.a]\ncommand = ['npx']").env(&format!("MAINSTAY__{name}"), &value);
+        if let Err(problems) = world.load() {
+            prop_assert!(!problems.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_reported_in_bounds() {
+    let text: String = (0..20_000).map(|index| format!("wrong{index} = 1\n")).collect();
+    let problems = file(&text).load().unwrap_err();
+    assert_eq!(problems.problems.len(), 201);
+    assert!(problems.to_string().ends_with("19800 more problems are not shown"));
+}
+
+#[test]
+fn a_long_chain_of_needs_is_no_trouble() {
+    let text: String = (0..5000)
+        .map(|index| {
+            format!(
+                "[servers.s{index}]\ncommand = ['npx']\nneeds = ['server:s{}']\n",
+                (index + 1) % 5000
+            )
+        })
+        .collect();
+    let problems = file(&text).load().unwrap_err();
+    assert_eq!(problems.problems.len(), 1, "one circle of all");
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let text = format!("x = {}", "[".repeat(100_000));
+    assert!(file(&text).load().is_err());
+}

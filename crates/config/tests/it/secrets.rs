@@ -1,0 +1,145 @@
+//! Secrets work, and are never shown.
+
+use mainstay_config::{Loaded, resolved};
+use mainstay_model::settings::Runtime;
+
+use crate::world::{World, file};
+
+/// In each world this stands where a secret may stand, rightly or wrongly.
+const SECRET: &str = "hunter2-hunter2";
+
+fn everything_shown(world: &World) -> String {
+    match world.load() {
+        Ok(loaded) => shown(&loaded),
+        Err(problems) => {
+            format!("{problems}{problems:?}{}", serde_json::to_string(&problems).unwrap())
+        }
+    }
+}
+
+fn shown(loaded: &Loaded) -> String {
+    let resolved = resolved(loaded);
+    let texts = [
+        format!("{loaded:?}{resolved}{resolved:?}"),
+        serde_json::to_string(&resolved).unwrap(),
+        serde_json::to_string(&loaded.settings).unwrap(),
+        serde_json::to_string(&loaded.warnings).unwrap(),
+        loaded.warnings.iter().map(ToString::to_string).collect(),
+    ];
+    texts.concat()
+}
+
+#[test]
+fn secrets_arrive_where_they_are_used() {
+    let loaded = file(
+        "[servers.a]
+        command = ['npx']
+        env = { LITERAL = 'l', ENV = 'secret:env:TOKEN', FILE = 'secret:file:/s', MIXED = 'x${TOKEN}$$', HOME = 'secret:file:~/s' }",
+    )
+    .env("TOKEN", "from-env")
+    .secret("/s", "from-file\r\n", false)
+    .secret("/home/user/s", "two\nlines\n\n", false)
+    .loaded();
+    let Runtime::Process(process) = &loaded.settings.servers[0].runtime else {
+        panic!("a process")
+    };
+    let env: Vec<_> = process.env.iter().map(|(key, value)| (&**key, &**value.expose())).collect();
+    assert_eq!(
+        env,
+        [
+            ("ENV", "from-env"),
+            ("FILE", "from-file"),
+            ("HOME", "two\nlines\n"),
+            ("LITERAL", "l"),
+            ("MIXED", "xfrom-env$"),
+        ]
+    );
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_warned_of() {
+    let loaded = file("[servers.a]\ncommand = ['npx']\nenv = { K = 'secret:file:/s' }")
+        .secret("/s", "k", true)
+        .loaded();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].to_string().contains("chmod 600 /s"), "{}", loaded.warnings[0]);
+}
+
+#[test]
+fn what_holds_a_secret_never_shows_it() {
+    let s = SECRET;
+    for text in [
+        // Right, with and without something wrong on the same line.
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = '{s}' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = '{s}', U = 3, V = '${{NO}}' }}"),
+        format!(
+            "[servers.a]\nurl = 'http://h/'\nheaders = {{ T = '{s}', 'b d' = '{s}', N = '{s}\\u007f' }}"
+        ),
+        format!("[servers.a]\nurl = 'http://h/'\nheaders = {{ T = \"{s}\\n\" }}"),
+        format!("[servers]\na = {{ comand = ['npx'], env = {{ T = '{s}' }} }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = ['T={s}']"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = 'T={s}'"),
+        format!("[servers.a]\ncommand = ['npx']\nenv.T = {{ x = '{s}' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = 'Bearer {s} secret:env:X' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = 'secret:{s}' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = '{s}${{' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nenv = {{ T = 'x${{{s} x}}' }}"),
+        format!("[servers.a]\ncommand = ['npx']\nheaders = {{ T = '{s}' }}"),
+        // Under a key that does not exist.
+        format!("[servers.a]\ncommand = ['npx']\nenvironment = {{ T = '{s}' }}"),
+        format!("[servers.a]\ncommand = ['npx']\ntoken = '{s}'"),
+        format!("token = '{s}'"),
+        format!("[tokens]\nmine = ['{s}']"),
+        // In an address.
+        format!("[servers.a]\nurl = 'https://user:{s}@example.org/'"),
+        format!("[gateway]\npublic_url = 'https://{s}@example.org/'"),
+        format!("[externals.a]\nredis = 'redis://:{s}@h'"),
+        format!("[externals.a]\npostgres = 'http://u:{s}@h'"),
+        // Where the text is no TOML.
+        format!("[servers.a.env]\nT = {s}"),
+        format!("[servers.a.env]\nT = '{s}"),
+        format!("[servers.a.env]\ncwd = {s}"),
+        format!("[servers.a]\nenv = {{ T = '{s}' "),
+        format!("[servers.a]\nenv = {{ T = '{s}' }} x"),
+        format!("[servers.a.env]\nT = '''\n{s}\\q==\n"),
+        format!("[servers.a.env]\nT = \"\"\"\n{s}\\q==\n\"\"\""),
+        format!("[servers.a.env]\nT {s}"),
+        format!("[servers.a.env]\nT = '{s}'\nT = '{s}'"),
+        format!("[servers.a]\nurl = 'https://u:{s}@h"),
+    ] {
+        let shown = everything_shown(&file(&text));
+        assert!(!shown.contains(SECRET), "{text}\nshows it:\n{shown}");
+    }
+}
+
+#[test]
+fn what_points_to_a_secret_never_shows_it() {
+    for text in [
+        "[servers.a]\ncommand = ['npx']\nenv = { T = 'secret:env:T', U = 'secret:file:/s', V = '${T}' }",
+        "[servers.a]\nurl = 'http://h/'\nheaders = { T = 'secret:env:T', U = 'secret:file:/s', V = 'Bearer ${T}' }",
+        "[externals.a]\nredis = 'secret:env:T'\n[externals.b]\npostgres = 'secret:file:/s'",
+        "[gateway]\nlisten = '${T}'\nmax_body = '${T}'\nsession_idle = '${T}'\nlogin = '${T}'\nsse_listen = 'secret:env:T'",
+        "[servers.a]\nurl = '${T}'\nsharing = '${T}'",
+    ] {
+        let shown = everything_shown(&file(text).env("T", SECRET).secret("/s", SECRET, true));
+        assert!(!shown.contains(SECRET), "{text}\nshows it:\n{shown}");
+    }
+}
+
+#[test]
+fn variables_that_hold_secrets_never_show_them() {
+    for name in [
+        "MAINSTAY__SERVERS__A__ENV__T",
+        "MAINSTAY__SERVERS__A__HEADERS__T",
+        "MAINSTAY__SERVERS__A__ENVV__T",
+        "MAINSTAY__SERVERS__A__ENV",
+        "MAINSTAY__TOKEN",
+        "MAINSTAY__EXTERNALS__A__REDIS",
+    ] {
+        let world = file("[servers.a]\ncommand = ['npx']").env(name, &format!("{SECRET}${{NO}}"));
+        assert!(!everything_shown(&world).contains(SECRET), "{name}");
+        let world = file("[servers.a]\ncommand = ['npx']").env(name, SECRET);
+        assert!(!everything_shown(&world).contains(SECRET), "{name}");
+    }
+}
