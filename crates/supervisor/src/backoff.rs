@@ -52,6 +52,13 @@ impl Backoff {
     }
 }
 
+impl Default for Backoff {
+    /// From one second to a minute.
+    fn default() -> Self {
+        Self { min: Duration::from_secs(1), max: Duration::from_secs(60) }
+    }
+}
+
 // === impl Jitter ===
 
 impl Jitter {

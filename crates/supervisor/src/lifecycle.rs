@@ -139,14 +139,9 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        const BACKOFF: Backoff =
-            match Backoff::try_new(Duration::from_secs(1), Duration::from_secs(60)) {
-                Ok(backoff) => backoff,
-                Err(_) => panic!("one second is less than sixty"),
-            };
         Self {
             start: Duration::from_secs(120),
-            backoff: BACKOFF,
+            backoff: Backoff::default(),
             jitter: Jitter::none(),
             health: Duration::from_secs(60),
             restarts_max: 5,

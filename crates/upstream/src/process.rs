@@ -1,0 +1,297 @@
+//! Processes of servers: started without a shell, watched, and ended with all that came of them,
+//! whatever ends the daemon.
+//!
+//! ```text
+//!   daemon ──┬── minder ── main process ── its children, and theirs   (one group, one mark)
+//!            ├── reaper ── orphans handed to us
+//!            └── guard     waits for the daemon's death, then sweeps by record and mark
+//! ```
+//!
+//! What holds everywhere in here: a process is known by number *and* start, never by its name;
+//! nothing is signalled whose identity was not compared a moment before; nobody reaps what
+//! somebody else waits for. Linux only, kernel 5.3 or later.
+
+mod ending;
+mod environment;
+mod exit;
+mod guard;
+mod lock;
+mod minder;
+mod procfs;
+mod reaper;
+mod records;
+mod registry;
+mod running;
+mod spawn;
+mod stderr;
+mod sweep;
+mod tree;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mainstay_model::settings::ProcessSpec;
+use mainstay_model::{InstanceId, Name};
+use parking_lot::Mutex;
+use rustix::process::{getpid, set_child_subreaper};
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::exit::Exit;
+pub use self::guard::{GuardCommand, guard_main};
+pub use self::lock::{LockError, StateLock};
+pub use self::records::MARK_VARIABLE;
+pub use self::running::{RunningProcess, StopGraces};
+pub use self::spawn::SpawnError;
+pub use self::stderr::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
+pub use self::sweep::Swept;
+
+use self::guard::Guard;
+use self::minder::{Death, Looker, Minder, Reader};
+use self::procfs::Identity;
+use self::records::{Folder, Mark, Record};
+use self::registry::Claim;
+use self::running::Progress;
+use self::tree::Tree;
+
+/// Starts processes and owns every task that has to do with them. One for each daemon.
+#[derive(Debug)]
+pub struct ProcessHost {
+    folder: Folder,
+    /// What every process inherits of the daemon's environment, as it was at the start.
+    base: Vec<(OsString, OsString)>,
+    swept: Vec<Swept>,
+    /// Processes ever started, for their marks.
+    lives: AtomicU64,
+    minders: TaskTracker,
+    /// Ends every process.
+    closing: CancellationToken,
+    /// Ends reaper and guard, which must outlast the processes.
+    closing_keepers: CancellationToken,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Why no process can be started at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("can not inherit the orphans of servers")]
+    Subreaper { source: io::Error },
+    #[error("can not sweep what an earlier daemon left")]
+    Sweep { source: io::Error },
+    #[error("can not keep records of processes in the state folder")]
+    Records { source: io::Error },
+    #[error("can not watch for the end of processes")]
+    Signals { source: io::Error },
+    #[error("can not start the guard")]
+    Guard { source: io::Error },
+}
+
+/// How long all processes together may take to end when the daemon stops: TERM's grace, KILL's
+/// patience, and something for a machine that is busy.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(12);
+
+// === impl ProcessHost ===
+
+impl ProcessHost {
+    /// Sweeps what an earlier daemon left, makes this process inherit orphans, starts the guard
+    /// and the reaper. Takes some seconds where there is something to sweep.
+    ///
+    /// Hold the [`StateLock`] of this folder. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// Says which of these could not be done. Nothing of it is left running then.
+    pub async fn open(
+        state_dir: &Path,
+        guard_command: GuardCommand,
+    ) -> Result<Arc<Self>, OpenError> {
+        set_child_subreaper(Some(getpid()))
+            .map_err(|error| OpenError::Subreaper { source: error.into() })?;
+        let deaths = signal(SignalKind::child()).map_err(|source| OpenError::Signals { source })?;
+        let dir = state_dir.to_owned();
+        let (folder, swept) = blocking(move || prepare(&dir)).await?;
+        let guard = match Guard::start(&guard_command, folder.mark()).await {
+            Ok(guard) => guard,
+            Err(source) => {
+                // Nothing was started that it could say anything about.
+                let _ = folder.delete();
+                return Err(OpenError::Guard { source });
+            }
+        };
+
+        let closing_keepers = CancellationToken::new();
+        let keepers = vec![
+            tokio::spawn(reaper::run(deaths, closing_keepers.clone())),
+            tokio::spawn(guard::keep(
+                guard,
+                guard_command,
+                folder.mark().clone(),
+                closing_keepers.clone(),
+            )),
+        ];
+        Ok(Arc::new(Self {
+            folder,
+            base: environment::base(std::env::vars_os()),
+            swept,
+            lives: AtomicU64::new(0),
+            minders: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            closing_keepers,
+            keepers: Mutex::new(keepers),
+        }))
+    }
+
+    /// What [`open`](Self::open) found running of an earlier daemon, for the log.
+    pub fn swept(&self) -> &[Swept] {
+        &self.swept
+    }
+
+    /// Starts a process. It gets the environment that `environment.rs` lists, then `spec.env`.
+    ///
+    /// Has no deadline of its own: loading a program from a mount that hangs takes as long as
+    /// that hangs, on a thread of its own. Dropping the future ends what was started by then.
+    ///
+    /// # Errors
+    /// Says which step failed, with a [hint](SpawnError::hint); nothing is left running.
+    pub async fn spawn(
+        &self,
+        spec: &ProcessSpec,
+        server: &Name,
+        instance: InstanceId,
+    ) -> Result<RunningProcess, SpawnError> {
+        // Keeps shutdown waiting until what is being started here is minded.
+        let _token = self.minders.token();
+        if self.closing.is_cancelled() {
+            return Err(SpawnError::Stopping);
+        }
+        let plan = Plan {
+            spec: spec.clone(),
+            base: self.base.clone(),
+            server: server.clone(),
+            instance,
+            mark: self.folder.mark().of(instance, self.lives.fetch_add(1, Ordering::Relaxed)),
+            folder: self.folder.clone(),
+            closing: self.closing.clone(),
+            minders: self.minders.clone(),
+        };
+        blocking(move || plan.carry_out()).await
+    }
+
+    /// Ends every process that still runs, then the reaper and the guard. Afterwards nothing of
+    /// this host is left, save what outlives SIGKILL. May be called again.
+    pub async fn shutdown(&self) {
+        self.closing.cancel();
+        self.minders.close();
+        if timeout(SHUTDOWN_MAX, self.minders.wait()).await.is_err() {
+            tracing::error!("some processes did not end in time; the guard goes on with them");
+        } else {
+            self.tidy().await;
+        }
+        self.closing_keepers.cancel();
+        let keepers = std::mem::take(&mut *self.keepers.lock());
+        for keeper in keepers {
+            // Each ends by itself within seconds; failure is a panic, which was logged.
+            let _ = keeper.await;
+        }
+    }
+
+    /// Ends strays, orphans of instances that ended long before, and removes the records.
+    async fn tidy(&self) {
+        let folder = self.folder.clone();
+        match blocking(move || sweep::sweep(&folder)).await {
+            Ok(strays) if strays.is_empty() => {}
+            Ok(strays) => tracing::info!(?strays, "ended processes that had left their servers"),
+            Err(error) => tracing::warn!(%error, "can not remove the records of processes"),
+        }
+    }
+}
+
+/// Sweeps after every dead daemon, then makes the folder of this one.
+fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
+    let mut swept = Vec::new();
+    let failed = |source| OpenError::Sweep { source };
+    for folder in Folder::all(state_dir).map_err(failed)? {
+        if !folder.is_in_use() {
+            swept.extend(sweep::sweep(&folder).map_err(failed)?);
+        }
+    }
+    let folder = Mark::random()
+        .and_then(|mark| Folder::create(state_dir, mark))
+        .map_err(|source| OpenError::Records { source })?;
+    Ok((folder, swept))
+}
+
+/// Runs what may block on a thread where that hurts nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Everything it takes to start one process, on a thread that may block.
+struct Plan {
+    spec: ProcessSpec,
+    base: Vec<(OsString, OsString)>,
+    server: Name,
+    instance: InstanceId,
+    mark: String,
+    folder: Folder,
+    closing: CancellationToken,
+    minders: TaskTracker,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn carry_out(self) -> Result<RunningProcess, SpawnError> {
+        let child = spawn::start(&self.spec, &self.base, &self.mark)?;
+        self.mind(child).map_err(|source| SpawnError::Watch { source })
+    }
+
+    /// On failure `child` is dropped, which kills it.
+    fn mind(self, mut child: Child) -> io::Result<RunningProcess> {
+        let missing = || io::Error::other("the process has no number");
+        let pid = child.id().ok_or_else(missing)?;
+        let main = i32::try_from(pid).map_err(io::Error::other)?;
+        let claim = Claim::new(main);
+        let identity = Identity::of(main)?.ok_or_else(missing)?;
+        let death = Death::of(main)?;
+        let record = Record { identity, server: self.server.clone(), instance: self.instance };
+        if let Err(error) = self.folder.add(&record) {
+            // Its mark finds it all the same; a full disk should not stop servers.
+            tracing::warn!(%error, server = %self.server, "can not record a process");
+        }
+
+        let stderr = StderrTail::default();
+        let from = child.stderr.take().ok_or_else(missing)?;
+        let read = stderr::read(from, stderr.clone(), self.server.clone(), self.instance);
+        let (orders, ordered) = oneshot::channel();
+        let (tell, progress) = watch::channel(Progress::default());
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let minder = Minder {
+            server: self.server,
+            instance: self.instance,
+            child,
+            claim,
+            death,
+            tree: Looker::new(main, Tree::new(main, self.mark)),
+            folder: self.folder,
+            reader: Reader(tokio::spawn(read)),
+            orders: ordered,
+            progress: tell,
+            closing: self.closing,
+        };
+        self.minders.spawn(minder.run());
+        let orders = Some(orders);
+        Ok(RunningProcess { pid, stdin, stdout, stderr, orders, progress })
+    }
+}

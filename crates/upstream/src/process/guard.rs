@@ -1,0 +1,150 @@
+//! What outlives the daemon: a process that waits for its death and then ends its processes.
+//!
+//! The daemon holds one end of a pipe and the guard reads the other. However the daemon dies,
+//! the kernel closes the pipe, and the guard sweeps what its records and its mark tell.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use mainstay_supervisor::backoff::Backoff;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::records::{Folder, Mark};
+use super::registry::Claim;
+use super::sweep::sweep;
+
+/// How to start the guard: a program that calls [`guard_main`] with the same state folder.
+#[derive(Debug, Clone)]
+pub struct GuardCommand {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+}
+
+/// A running guard. Closing its input is the signal it waits for.
+pub(super) struct Guard {
+    child: Child,
+    claim: Claim,
+    stdin: ChildStdin,
+}
+
+/// How long a guard with nothing to do may take to end.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A guard that ran this long did not die of itself; the next one is started at once.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// The whole life of the guard: waits for the end of its input, sweeps, ends.
+///
+/// Takes a session of its own and ignores HUP, INT and TERM, so that what ends the daemon does
+/// not end the guard before it. Needs no runtime, and nothing that a full disk could deny.
+pub fn guard_main(state_dir: &Path) -> ExitCode {
+    // Failure means that it leads a group already, which is as good against a terminal's signals.
+    let _ = rustix::process::setsid();
+    let ignored = Arc::new(AtomicBool::new(false));
+    for signal in [1, 2, 15] {
+        // A handler that only sets a flag nobody reads.
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&ignored)) {
+            say(&format!("can not ignore signal {signal}: {error}"));
+        }
+    }
+    let mut orders = String::new();
+    if let Err(error) = io::stdin().read_to_string(&mut orders) {
+        say(&format!("can not wait for the end of the daemon: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let Some(mark) = Mark::parse(orders.trim()) else {
+        say("was not told whose guard it is");
+        return ExitCode::FAILURE;
+    };
+    let folder = Folder::at(state_dir, mark);
+    if !folder.path().exists() {
+        // The daemon tidied up itself.
+        return ExitCode::SUCCESS;
+    }
+    match sweep(&folder) {
+        Ok(swept) => {
+            let left = swept.iter().filter(|one| !one.ended).count();
+            say(&format!("the daemon died; ended {} processes it left", swept.len() - left));
+            if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            say(&format!("can not remove the records of the dead daemon: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To where the daemon's errors went, which may be gone like the daemon.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "mainstay guard: {text}");
+}
+
+/// Keeps a guard running until told to stop, then lets it go.
+pub(super) async fn keep(
+    mut guard: Guard,
+    command: GuardCommand,
+    mark: Mark,
+    closing: CancellationToken,
+) {
+    let mut deaths = 0;
+    loop {
+        let begun = tokio::time::Instant::now();
+        tokio::select! {
+            () = closing.cancelled() => return guard.dismiss().await,
+            status = guard.child.wait() => {
+                let status = status.map_or_else(|error| error.to_string(), |s| s.to_string());
+                tracing::warn!(%status, "the guard died; starting another");
+            }
+        }
+        deaths = if begun.elapsed() >= HEALTHY { 0 } else { deaths + 1 };
+        guard = loop {
+            if deaths > 1 {
+                tokio::select! {
+                    () = closing.cancelled() => return,
+                    () = tokio::time::sleep(Backoff::default().wait(deaths - 2)) => {}
+                }
+            }
+            match Guard::start(&command, &mark).await {
+                Ok(guard) => break guard,
+                Err(error) => tracing::error!(%error, "can not start a guard"),
+            }
+            deaths += 1;
+        };
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(super) async fn start(command: &GuardCommand, mark: &Mark) -> io::Result<Self> {
+        let mut child = Command::new(&command.program)
+            .args(&command.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let missing = || io::Error::other("the guard has no input");
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or_else(missing)?;
+        let claim = Claim::new(pid);
+        let mut stdin = child.stdin.take().ok_or_else(missing)?;
+        stdin.write_all(format!("{}\n", mark.as_str()).as_bytes()).await?;
+        Ok(Self { child, claim, stdin })
+    }
+
+    /// Lets it find that there is nothing to do.
+    async fn dismiss(self) {
+        let Self { mut child, claim, stdin } = self;
+        drop(stdin);
+        if timeout(GOODBYE, child.wait()).await.is_err() {
+            tracing::warn!("the guard does not end; leaving it to its work");
+        }
+        drop(claim);
+    }
+}

@@ -1,0 +1,128 @@
+//! One daemon for each state folder.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// Held as long as this lives, and by the kernel's doing not a moment longer than the process.
+#[derive(Debug)]
+pub struct StateLock {
+    file: File,
+}
+
+/// Why the state folder is not ours.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("the state folder {} is in use by another daemon{}", state_dir.display(), named(*pid))]
+    Held { state_dir: PathBuf, pid: Option<u32> },
+    #[error("can not {step} {}", path.display())]
+    Io { step: &'static str, path: PathBuf, source: io::Error },
+}
+
+// === impl StateLock ===
+
+impl StateLock {
+    /// Makes the folder where there is none, readable by this user alone, and locks it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when a daemon runs with this folder; else what could not be done.
+    pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+        let failed = |step, path: &Path| {
+            let path = path.to_owned();
+            move |source| LockError::Io { step, path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(failed("make the state folder", state_dir))?;
+        let path = state_dir.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(LockError::Held {
+                    state_dir: state_dir.to_owned(),
+                    pid: read_pid(&mut file),
+                });
+            }
+            Err(error) => return Err(failed("lock", &path)(error.into())),
+        }
+        write_pid(&mut file).map_err(failed("write", &path))?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        // An empty file names nobody to whoever looks later. The lock itself ends with the file.
+        let _ = self.file.set_len(0);
+    }
+}
+
+// === impl LockError ===
+
+impl LockError {
+    /// The process that holds the folder, where it is known.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Held { pid, .. } => *pid,
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+fn named(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(", process {pid}"))
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    // A number is short; whatever else is in the file is not ours.
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LockError, StateLock};
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let outside = tempfile::tempdir().unwrap();
+        let state = outside.path().join("deep").join("state");
+        let first = StateLock::acquire(&state).unwrap();
+        let refused = StateLock::acquire(&state).unwrap_err();
+        let us = std::process::id();
+        assert_eq!(refused.pid(), Some(us));
+        assert!(refused.to_string().ends_with(&format!("process {us}")), "{refused}");
+        drop(first);
+        StateLock::acquire(&state).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_is_no_other_daemon() {
+        let outside = tempfile::tempdir().unwrap();
+        let file = outside.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = StateLock::acquire(&file.join("state")).unwrap_err();
+        assert!(matches!(refused, LockError::Io { .. }) && refused.pid().is_none());
+    }
+}

@@ -1,0 +1,236 @@
+//! The task that sees one process through to the end of its tree.
+//!
+//! The main process is left a zombie until all else is gone: while we have not reaped it, the
+//! kernel gives its number to nobody, so its group can be signalled without fear for others.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use mainstay_model::{InstanceId, Name};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
+use tokio::io::unix::AsyncFd;
+use tokio::process::Child;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::ending::{Ending, Next};
+use super::exit::Exit;
+use super::procfs::Identity;
+use super::records::Folder;
+use super::registry::Claim;
+use super::running::{Progress, StopGraces};
+use super::tree::Tree;
+
+/// How long a dead process's last words may take to arrive. They are in the pipe already; only
+/// a child that holds the pipe open makes this wait end by itself.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A look at `/proc` that takes longer hangs on a process the kernel has locked.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// Between looks at processes that outlived KILL.
+const STUCK_LOOKS_APART: Duration = Duration::from_secs(5);
+
+/// Everything about one process that its handle does not hold.
+pub(super) struct Minder {
+    pub(super) server: Name,
+    pub(super) instance: InstanceId,
+    pub(super) child: Child,
+    pub(super) claim: Claim,
+    pub(super) death: Death,
+    pub(super) tree: Looker,
+    pub(super) folder: Folder,
+    pub(super) reader: Reader,
+    pub(super) orders: oneshot::Receiver<StopGraces>,
+    pub(super) progress: watch::Sender<Progress>,
+    /// Ends every process of the host.
+    pub(super) closing: CancellationToken,
+}
+
+/// Notices the death of the main process without reaping it.
+pub(super) struct Death(AsyncFd<OwnedFd>);
+
+/// The task that reads standard error; ends with this.
+pub(super) struct Reader(pub(super) JoinHandle<()>);
+
+/// Looks at a tree without blocking the runtime; a look that hangs is taken up again later
+/// instead of starting another that would hang as well.
+pub(super) struct Looker {
+    main: i32,
+    idle: Option<Tree>,
+    busy: Option<JoinHandle<(Tree, io::Result<BTreeSet<Identity>>)>>,
+}
+
+// === impl Minder ===
+
+impl Minder {
+    pub(super) async fn run(mut self) {
+        let graces = tokio::select! {
+            _ = self.death.wait() => StopGraces::ABANDONED,
+            order = &mut self.orders => order.unwrap_or(StopGraces::ABANDONED),
+            () = self.closing.cancelled() => StopGraces::ABANDONED,
+        };
+        if let Ok(exit) = timeout(graces.stdin, self.death.wait()).await {
+            self.reader.drain().await;
+            self.tell(exit, false);
+        }
+        if self.end_tree(graces.term).await {
+            self.finish().await;
+        } else {
+            self.watch_stuck().await;
+        }
+    }
+
+    /// True when nothing is left but the main process as a zombie.
+    async fn end_tree(&mut self, grace: Duration) -> bool {
+        let mut ending = Ending::new(Instant::now(), grace);
+        loop {
+            let living = self.tree.look().await;
+            let pause = match ending.next(Instant::now(), living.as_ref()) {
+                Next::Gone => return true,
+                Next::GiveUp => return false,
+                Next::Ask(whom, pause) => {
+                    whom.into_iter().for_each(|identity| identity.signal(Signal::TERM));
+                    pause
+                }
+                Next::Kill(whom, pause) => {
+                    Tree::signal_group(self.tree.main, Signal::KILL);
+                    whom.into_iter().for_each(|identity| identity.signal(Signal::KILL));
+                    pause
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The tree is gone: no trace of it stays.
+    async fn finish(mut self) {
+        let exit = self.death.wait().await;
+        self.reader.drain().await;
+        self.folder.remove(self.tree.main);
+        let Self { mut child, claim, .. } = self;
+        claim.release(|| {
+            if let Err(error) = child.try_wait() {
+                tracing::warn!(%error, "can not reap a process");
+            }
+        });
+        self.progress.send_modify(|progress| {
+            *progress = Progress { exit: Some(progress.exit.unwrap_or(exit)), is_over: true };
+        });
+    }
+
+    /// Nobody waits any longer, but its record stays and it is looked after until it goes.
+    async fn watch_stuck(self) {
+        tracing::error!(
+            server = %self.server, instance = %self.instance, pid = self.tree.main,
+            "processes outlived SIGKILL; they wait for a device or a mount that hangs"
+        );
+        self.tell(Exit::Stuck, true);
+        let mut this = self;
+        loop {
+            tokio::select! {
+                () = this.closing.cancelled() => return,
+                () = tokio::time::sleep(STUCK_LOOKS_APART) => {}
+            }
+            let Some(living) = this.tree.look().await else { continue };
+            if living.is_empty() {
+                return this.finish().await;
+            }
+            living.into_iter().for_each(|identity| identity.signal(Signal::KILL));
+        }
+    }
+
+    fn tell(&self, exit: Exit, is_over: bool) {
+        self.progress.send_modify(|progress| {
+            *progress = Progress { exit: progress.exit.or(Some(exit)), is_over };
+        });
+    }
+}
+
+// === impl Death ===
+
+impl Death {
+    /// # Errors
+    /// When file descriptors have run out, or the kernel is older than 5.3.
+    #[expect(
+        deprecated,
+        reason = "an owned descriptor is what its replacement's contract asks for"
+    )]
+    pub(super) fn of(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        let pinned = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        Ok(Self(AsyncFd::with_interest(pinned, tokio::io::Interest::READABLE)?))
+    }
+
+    /// Cancel safe, and may be called again: the zombie stays.
+    async fn wait(&self) -> Exit {
+        loop {
+            let Ok(mut ready) = self.0.readable().await else { return Exit::Unknown };
+            match self.look() {
+                Some(exit) => return exit,
+                None => ready.clear_ready(),
+            }
+        }
+    }
+
+    /// None while it lives.
+    fn look(&self) -> Option<Exit> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::PidFd(self.0.get_ref().as_fd()), options) {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(
+                status
+                    .exit_status()
+                    .map(Exit::Code)
+                    .or_else(|| status.terminating_signal().map(Exit::Signal))
+                    .unwrap_or(Exit::Unknown),
+            ),
+            // Somebody else reaped it.
+            Err(_) => Some(Exit::Unknown),
+        }
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Gives what is still in the pipe a moment to be read.
+    async fn drain(&mut self) {
+        if !self.0.is_finished() {
+            let _ = timeout(LAST_WORDS, &mut self.0).await;
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+// === impl Looker ===
+
+impl Looker {
+    pub(super) fn new(main: i32, tree: Tree) -> Self {
+        Self { main, idle: Some(tree), busy: None }
+    }
+
+    /// Who lives; none when that could not be found out in time.
+    async fn look(&mut self) -> Option<BTreeSet<Identity>> {
+        if let Some(mut tree) = self.idle.take() {
+            self.busy = Some(tokio::task::spawn_blocking(move || {
+                let living = tree.living();
+                (tree, living)
+            }));
+        }
+        let busy = self.busy.as_mut()?;
+        let (tree, living) = timeout(LOOK_MAX, busy).await.ok()?.ok()?;
+        self.busy = None;
+        self.idle = Some(tree);
+        living.inspect_err(|error| tracing::warn!(%error, "can not look at /proc")).ok()
+    }
+}

@@ -1,0 +1,234 @@
+//! What is written down about processes, so that whoever comes after a dead daemon knows them.
+//!
+//! ```text
+//! STATE/processes/MARK/daemon       who wrote this: number and start of the daemon
+//! STATE/processes/MARK/PID.json     one for each main process that lives
+//! ```
+//!
+//! The folder exists before the first process does, so its mark, which every process carries in
+//! its environment, finds even one whose record was never written.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use mainstay_model::{InstanceId, Name};
+use serde::{Deserialize, Serialize};
+
+use super::procfs::{Identity, own_pid, place};
+
+/// The variable every process of a server carries: `MARK.INSTANCE.LIFE`.
+pub const MARK_VARIABLE: &str = "MAINSTAY_MARK";
+
+/// The random name of one life of a daemon: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark(String);
+
+/// Where one daemon keeps its records.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    mark: Mark,
+    path: PathBuf,
+}
+
+/// Who wrote a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Writer {
+    identity: Identity,
+    place: String,
+}
+
+/// One main process; its number is also that of its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) identity: Identity,
+    pub(super) server: Name,
+    pub(super) instance: InstanceId,
+}
+
+// === impl Mark ===
+
+impl Mark {
+    pub(super) fn random() -> io::Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// None when the text is no mark: it becomes a path, and may come from a stranger.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_mark = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_mark.then(|| Self(text.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The value of [`MARK_VARIABLE`] for one process and what comes of it. `life` is never the
+    /// same twice, so that what an earlier life of the instance left is not taken for this one's.
+    pub(super) fn of(&self, instance: InstanceId, life: u64) -> String {
+        format!("{}.{instance}.{life}", self.0)
+    }
+
+    /// Whether this is such a value of this daemon.
+    pub(super) fn is_in(&self, value: &[u8]) -> bool {
+        value.strip_prefix(self.0.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
+    }
+}
+
+// === impl Folder ===
+
+impl Folder {
+    /// Makes the folder of this daemon, readable by its user alone.
+    pub(super) fn create(state_dir: &Path, mark: Mark) -> io::Result<Self> {
+        let folder = Self::at(state_dir, mark);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder.path)?;
+        let identity = Identity::of(own_pid())?
+            .ok_or_else(|| io::Error::other("this process is not listed in /proc"))?;
+        folder.write("daemon", &Writer { identity, place: place() })?;
+        Ok(folder)
+    }
+
+    /// The folder of the daemon with this mark, whether or not there is one.
+    pub(super) fn at(state_dir: &Path, mark: Mark) -> Self {
+        let path = all_folders(state_dir).join(mark.as_str());
+        Self { mark, path }
+    }
+
+    /// The folders of all daemons that left one.
+    pub(super) fn all(state_dir: &Path) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(all_folders(state_dir)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            if let Some(mark) = entry?.file_name().to_str().and_then(Mark::parse) {
+                folders.push(Self::at(state_dir, mark));
+            }
+        }
+        Ok(folders)
+    }
+
+    pub(super) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the daemon that wrote it still runs.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.writer().is_some_and(|writer| writer.place == place() && writer.identity.exists())
+    }
+
+    /// Whether the numbers in it mean processes here, and not ones of an earlier boot or of
+    /// another container.
+    pub(super) fn is_of_this_place(&self) -> bool {
+        self.writer().is_some_and(|writer| writer.place == place())
+    }
+
+    pub(super) fn add(&self, record: &Record) -> io::Result<()> {
+        self.write(&file_name(record.identity.pid), record)
+    }
+
+    pub(super) fn remove(&self, pid: i32) {
+        if let Err(error) = fs::remove_file(self.path.join(file_name(pid))) {
+            tracing::warn!(%error, pid, "can not remove the record of a process");
+        }
+    }
+
+    /// What can be read; a record cut short by a full disk is as good as none.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
+        let files = entries.flatten().map(|entry| entry.path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+            .collect()
+    }
+
+    /// Removes it with all records. Somebody else may be at it too.
+    pub(super) fn delete(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> Option<Writer> {
+        serde_json::from_slice(&fs::read(self.path.join("daemon")).ok()?).ok()
+    }
+
+    /// Written aside and renamed, so that nobody reads half of it.
+    fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
+        let aside = self.path.join(format!("{name}.new"));
+        fs::write(&aside, serde_json::to_vec(value)?)?;
+        fs::rename(aside, self.path.join(name))
+    }
+}
+
+fn all_folders(state_dir: &Path) -> PathBuf {
+    state_dir.join("processes")
+}
+
+fn file_name(pid: i32) -> String {
+    format!("{pid}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_model::{InstanceId, Name};
+
+    use super::{Folder, Identity, Mark, Record, own_pid};
+
+    #[test]
+    fn a_mark_is_safe_as_a_path() {
+        let mark = Mark::random().unwrap();
+        assert_eq!(Mark::parse(mark.as_str()), Some(mark.clone()));
+        assert_ne!(mark, Mark::random().unwrap());
+        let other = Mark::random().unwrap();
+        assert!(mark.is_in(mark.of(InstanceId(7), 1).as_bytes()));
+        assert!(!mark.is_in(other.of(InstanceId(7), 1).as_bytes()));
+        for bad in ["", "..", "../../../../../../../../../../etc", &"g".repeat(32)] {
+            assert_eq!(Mark::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn records_are_found_again_and_leave_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::create(state.path(), Mark::random().unwrap()).unwrap();
+        assert!(folder.is_in_use() && folder.is_of_this_place());
+        let record = Record {
+            identity: Identity::of(own_pid()).unwrap().unwrap(),
+            server: Name::try_new("a").unwrap(),
+            instance: InstanceId(3),
+        };
+        folder.add(&record).unwrap();
+        std::fs::write(folder.path().join("9.json"), "{\"half").unwrap();
+
+        let found = Folder::all(state.path()).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].records(), std::slice::from_ref(&record));
+        folder.remove(record.identity.pid);
+        assert_eq!(found[0].records(), []);
+        folder.delete().unwrap();
+        folder.delete().unwrap();
+        assert!(Folder::all(state.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_of_another_boot_says_nothing_about_processes_here() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::create(state.path(), Mark::random().unwrap()).unwrap();
+        let daemon = folder.path().join("daemon");
+        let text = std::fs::read_to_string(&daemon).unwrap();
+        let place = super::place();
+        std::fs::write(&daemon, text.replace(&place, "another boot")).unwrap();
+        assert!(!folder.is_in_use() && !folder.is_of_this_place());
+    }
+}

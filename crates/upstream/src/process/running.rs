@@ -1,0 +1,110 @@
+//! The handle on one running process.
+
+use std::time::Duration;
+
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::sync::{oneshot, watch};
+
+use super::exit::Exit;
+use super::stderr::StderrTail;
+
+/// How long each of the polite ways to end a process may take before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopGraces {
+    /// After its input was closed, which a server over stdio should take as the end.
+    pub stdin: Duration,
+    /// After TERM.
+    pub term: Duration,
+}
+
+/// A process of a server, with everything that comes of it.
+///
+/// A task of the host minds it: when its main process ends, the rest of its tree is ended; when
+/// this handle is dropped, all of it is.
+#[derive(Debug)]
+pub struct RunningProcess {
+    pub(super) pid: u32,
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: StderrTail,
+    /// Dropping it asks for the end too. None once used.
+    pub(super) orders: Option<oneshot::Sender<StopGraces>>,
+    pub(super) progress: watch::Receiver<Progress>,
+}
+
+/// How far a process has come towards its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Its main process has ended.
+    pub(super) exit: Option<Exit>,
+    /// So has its tree, or it was given up.
+    pub(super) is_over: bool,
+}
+
+// === impl StopGraces ===
+
+impl StopGraces {
+    /// For one nobody talks to any more.
+    pub const ABANDONED: Self = Self { stdin: Duration::ZERO, term: Duration::from_secs(2) };
+}
+
+impl Default for StopGraces {
+    fn default() -> Self {
+        Self { stdin: Duration::from_secs(2), term: Duration::from_secs(3) }
+    }
+}
+
+// === impl RunningProcess ===
+
+impl RunningProcess {
+    /// The number of the main process, and of its group.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its input; none the second time.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.stdin.take()
+    }
+
+    /// Its output; none the second time.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.stdout.take()
+    }
+
+    /// What it last wrote to standard error; stays readable after its end.
+    pub fn stderr_tail(&self) -> StderrTail {
+        self.stderr.clone()
+    }
+
+    /// Waits for the main process to end. What it wrote to standard error last is in the tail
+    /// by then. The rest of its tree may still be ending; [`stop`](Self::stop) waits for that.
+    ///
+    /// Cancel safe. Has no deadline of its own: a server may run for months.
+    pub async fn wait(&self) -> Exit {
+        self.reach(|progress| progress.exit.is_some()).await
+    }
+
+    /// Ends the whole tree: input closed (drop what [`take_stdin`](Self::take_stdin) gave first),
+    /// then TERM, then KILL. Returns when nothing is left and the record is removed, at the
+    /// latest some seconds after both graces; then with [`Exit::Stuck`] if KILL did not help.
+    ///
+    /// Cancel safe: the tree is ended all the same. May be called again, and after the end.
+    pub async fn stop(&mut self, graces: StopGraces) -> Exit {
+        self.stdin = None;
+        if let Some(orders) = self.orders.take() {
+            // Failure means that it has ended already.
+            let _ = orders.send(graces);
+        }
+        self.reach(|progress| progress.is_over).await
+    }
+
+    async fn reach(&self, there: impl Fn(&Progress) -> bool) -> Exit {
+        let mut progress = self.progress.clone();
+        let last = match progress.wait_for(there).await {
+            Ok(reached) => *reached,
+            Err(_) => *self.progress.borrow(),
+        };
+        last.exit.unwrap_or(Exit::Unknown)
+    }
+}

@@ -1,0 +1,140 @@
+//! Ends what a dead daemon left running, by its records and its mark, never by a name.
+//!
+//! Synchronous: the guard runs it, which has no runtime, and a daemon at its start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use mainstay_model::Name;
+use rustix::process::Signal;
+
+use super::ending::{Ending, Next};
+use super::procfs::{Identity, Snapshot, environ_has, own_pid};
+use super::records::{Folder, MARK_VARIABLE, Mark, Record};
+
+/// Between TERM and KILL, for processes whose clients are gone anyway.
+pub(super) const SWEEP_GRACE: Duration = Duration::from_secs(2);
+
+/// A process that an earlier daemon left running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    pub pid: u32,
+    /// Whose it was; none when only its mark told that it was ours.
+    pub server: Option<Name>,
+    /// False: it outlived even KILL and will be looked for at the next start.
+    pub ended: bool,
+}
+
+/// What the dead daemon wrote, and whom we found by it.
+struct Leftovers {
+    /// Records whose process is still the one that was recorded.
+    records: Vec<Record>,
+    mark: Mark,
+    found: BTreeMap<Identity, Option<Name>>,
+}
+
+/// Ends all processes of the daemon that wrote this folder, and deletes the folder unless some
+/// outlived that. The daemon must be dead, or done with its processes.
+///
+/// # Errors
+/// When the folder can't be deleted. Processes have been ended all the same.
+pub(super) fn sweep(folder: &Folder) -> io::Result<Vec<Swept>> {
+    let mut leftovers = Leftovers::of(folder);
+    let left = leftovers.end(SWEEP_GRACE);
+    if left.is_empty() {
+        folder.delete()?;
+    }
+    let swept = leftovers.found.into_iter().map(|(identity, server)| Swept {
+        pid: identity.pid.unsigned_abs(),
+        server,
+        ended: !left.contains(&identity),
+    });
+    Ok(swept.collect())
+}
+
+// === impl Leftovers ===
+
+impl Leftovers {
+    fn of(folder: &Folder) -> Self {
+        let mut records = if folder.is_of_this_place() { folder.records() } else { Vec::new() };
+        records.retain(|record| {
+            // A number may have gone to somebody else since.
+            Identity::of(record.identity.pid)
+                .is_ok_and(|found| found.is_none_or(|found| found == record.identity))
+        });
+        Self { records, mark: folder.mark().clone(), found: BTreeMap::new() }
+    }
+
+    /// Who is left after all that could be done.
+    fn end(&mut self, grace: Duration) -> BTreeSet<Identity> {
+        let mut ending = Ending::new(Instant::now(), grace);
+        loop {
+            let living = self.living().ok();
+            let (signal, whom, pause) = match ending.next(Instant::now(), living.as_ref()) {
+                Next::Gone => return BTreeSet::new(),
+                Next::GiveUp => {
+                    return living.unwrap_or_else(|| self.found.keys().copied().collect());
+                }
+                Next::Ask(whom, pause) => (Signal::TERM, whom, pause),
+                Next::Kill(whom, pause) => (Signal::KILL, whom, pause),
+            };
+            whom.into_iter().for_each(|identity| identity.signal(signal));
+            thread::sleep(pause);
+        }
+    }
+
+    fn living(&mut self) -> io::Result<BTreeSet<Identity>> {
+        let all = Snapshot::take()?;
+        // A daemon started from within a server of the dead one carries its mark as well.
+        let ourselves = all.ancestry(own_pid());
+        let marked: BTreeSet<i32> = all
+            .iter()
+            .map(|stat| stat.identity.pid)
+            .filter(|pid| !ourselves.contains(pid))
+            .filter(|pid| environ_has(*pid, MARK_VARIABLE, |value| self.mark.is_in(value)))
+            .collect();
+        let groups = self.groups(&all, &marked);
+        let mut pids: BTreeSet<i32> = all
+            .iter()
+            .filter(|stat| {
+                groups.contains(&stat.group)
+                    || marked.contains(&stat.identity.pid)
+                    || self.found.contains_key(&stat.identity)
+            })
+            .map(|stat| stat.identity.pid)
+            .filter(|pid| !ourselves.contains(pid))
+            .collect();
+        all.add_descendants(&mut pids);
+        pids.retain(|pid| !ourselves.contains(pid));
+
+        let living = pids.iter().filter_map(|pid| all.get(*pid)).filter(|stat| !stat.is_zombie);
+        let mut identities = BTreeSet::new();
+        for stat in living {
+            let server = self.server_of(stat.group);
+            self.found.entry(stat.identity).or_insert(server);
+            identities.insert(stat.identity);
+        }
+        Ok(identities)
+    }
+
+    /// Recorded groups that are certainly still the recorded ones: the process that gave it its
+    /// number is there, or somebody in it carries the mark.
+    fn groups(&self, all: &Snapshot, marked: &BTreeSet<i32>) -> BTreeSet<i32> {
+        let has_marked = |group| {
+            let mut members = marked.iter().filter_map(|pid| all.get(*pid));
+            members.any(|stat| stat.group == group)
+        };
+        self.records
+            .iter()
+            .map(|record| record.identity)
+            .filter(|leader| all.contains(*leader) || has_marked(leader.pid))
+            .map(|leader| leader.pid)
+            .collect()
+    }
+
+    fn server_of(&self, group: i32) -> Option<Name> {
+        let record = self.records.iter().find(|record| record.identity.pid == group)?;
+        Some(record.server.clone())
+    }
+}
