@@ -201,7 +201,7 @@ fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
     let known = TOP_LEVEL.iter().filter_map(|top| top.section.key(key.trim())).next();
     let shows = !is_secret
         && known.is_some_and(|key| !key.kind.is_secret() && !matches!(key.kind, Kind::Url(_)));
-    Some(if shows { line.len() } else { key.len() + "= ".len() })
+    Some(if shows { line.len() } else { key.len() + "=".len() })
 }
 
 /// Cuts a long line to what stands around the mark.

@@ -79,23 +79,34 @@ fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
     (env, std::env::home_dir().filter(|home| home.is_absolute()))
 }
 
+/// The first of these files that is there. One that is there and can't be read is an error: to go on
+/// without it would be to run with settings that nobody chose.
 fn first_config(candidates: &[PathBuf]) -> Result<Option<ConfigFile>, Problems> {
-    match candidates.iter().find(|path| path.exists()) {
-        Some(path) => read_config(path).map(Some),
-        None => Ok(None),
+    for path in candidates {
+        match read_text(path, FILE_BYTES_MAX) {
+            Ok(text) => return Ok(Some(ConfigFile { path: path.clone(), text })),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(unreadable(path, &error)),
+        }
     }
+    Ok(None)
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, Problems> {
     match read_text(path, FILE_BYTES_MAX) {
         Ok(text) => Ok(ConfigFile { path: path.to_owned(), text }),
-        Err(error) => {
-            let help = (error.kind() == io::ErrorKind::NotFound)
-                .then(|| "`mainstay init` writes one to begin with".to_owned());
-            let place = Place::File { file: path.to_owned() };
-            Err(Problems::one(place, format!("can't read the configuration: {error}"), help))
-        }
+        Err(error) => Err(unreadable(path, &error)),
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problems {
+    let help = is_missing(error).then(|| "`mainstay init` writes one to begin with".to_owned());
+    let place = Place::File { file: path.to_owned() };
+    Problems::one(place, format!("can't read the configuration: {error}"), help)
 }
 
 /// The path in full; as it is where there is no current folder any more.

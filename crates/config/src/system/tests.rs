@@ -70,6 +70,22 @@ fn a_missing_file_is_an_error_only_when_it_was_named() {
 }
 
 #[test]
+fn a_file_that_is_there_is_never_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("second"), "# second").unwrap();
+    std::fs::write(path("third"), "# third").unwrap();
+    let first =
+        |names: [&str; 3]| first_config(&names.map(path)).map(|file| file.map(|file| file.text));
+
+    assert_eq!(first(["none", "second", "third"]), Ok(Some("# second".to_owned())));
+    assert_eq!(first(["none", "second/below", "also-none"]), Ok(None));
+    // A folder in place of a file stands for whatever can't be read, even by root.
+    std::fs::create_dir(path("folder")).unwrap();
+    assert!(first(["none", "folder", "third"]).is_err());
+}
+
+#[test]
 fn a_file_of_another_kind_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, reason) in [
