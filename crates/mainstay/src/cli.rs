@@ -1,0 +1,186 @@
+//! The command line: what may be typed. Nothing here runs anything.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use mainstay_config::{Flag, Request};
+use mainstay_telemetry::LogOptions;
+use mainstay_telemetry::logs::Level;
+
+mod examples;
+#[cfg(test)]
+mod tests;
+
+/// One daemon between many MCP clients and many MCP servers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mainstay",
+    version,
+    arg_required_else_help = true,
+    after_help = examples::MAIN,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Shared {
+    /// The configuration [default: ./mainstay.toml, else that of the user, else of the system]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The state folder, which is also the daemon's address [default: MAINSTAY_STATE, else that of
+    /// the user or the system]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say only what is wrong or was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon in the foreground until a signal
+    #[command(after_help = examples::UP)]
+    Up(UpArgs),
+    /// Run a daemon with demonstration servers that are in this program
+    #[command(after_help = examples::DEMO)]
+    Demo(DemoArgs),
+    /// Say everything that is wrong with the configuration, and where
+    #[command(after_help = examples::CHECK)]
+    Check(CheckArgs),
+    /// Show what the daemon runs and how it is
+    #[command(after_help = examples::STATUS)]
+    Status(StatusArgs),
+    /// List the tools of the servers
+    #[command(after_help = examples::TOOLS)]
+    Tools(ToolsArgs),
+    /// Call a tool
+    #[command(after_help = examples::CALL)]
+    Call(CallArgs),
+    /// Write a configuration to begin with
+    #[command(after_help = examples::INIT)]
+    Init(InitArgs),
+    /// Print the JSON Schema of the configuration
+    #[command(after_help = examples::SCHEMA)]
+    Schema,
+    /// Print completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Outlives a killed daemon to end what it started.
+    #[command(name = "__guard", hide = true)]
+    Guard { state_dir: PathBuf },
+    /// Is one of the demonstration servers.
+    #[command(name = "__demo", hide = true)]
+    DemoServer { kind: String },
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Where clients connect, in place of `gateway.listen`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DemoArgs {
+    /// Where clients connect [default: 127.0.0.1:8000, or the next free port]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Show each value in force and where it came from
+    #[arg(long)]
+    pub(crate) resolved: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only this server
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ToolsArgs {
+    /// Only this server or group [default: every server]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The server or group
+    pub(crate) server: String,
+    /// One of its tools, as `mainstay tools` lists them
+    pub(crate) tool: String,
+    /// An argument; the tool's schema says of which type it is
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) pairs: Vec<String>,
+    /// All arguments as a JSON object; - reads it from standard input
+    #[arg(long, value_name = "JSON", conflicts_with = "pairs", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+    /// Save images, audio and files of the result in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The file to write [default: that of --config, else ./mainstay.toml]
+    pub(crate) file: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// What these flags ask of the configuration.
+    pub(crate) fn request(&self, listen: Option<&str>) -> Request {
+        let listen = listen.map(|value| Flag {
+            flag: "--listen".to_owned(),
+            key: "gateway.listen".to_owned(),
+            value: value.to_owned(),
+        });
+        Request {
+            config: self.config.clone(),
+            state: self.state.clone(),
+            flags: listen.into_iter().collect(),
+        }
+    }
+
+    /// What these flags ask of the log; `filter` is what `MAINSTAY_LOG` says.
+    pub(crate) fn log_options(&self, filter: Option<String>, colour: bool) -> LogOptions {
+        let level = match self.verbose {
+            0 => Level::Info,
+            1 => Level::Debug,
+            _ => Level::Trace,
+        };
+        LogOptions { level, quiet: self.quiet, filter, colour, ..LogOptions::default() }
+    }
+}

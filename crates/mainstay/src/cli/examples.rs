@@ -1,0 +1,66 @@
+//! What each command's help ends with: a few lines to copy.
+
+pub(super) const MAIN: &str = "\
+Examples:
+  mainstay demo                      see it work; needs nothing but this program
+  mainstay init && mainstay check    write a configuration, see whether it holds
+  mainstay up                        run the daemon
+  mainstay status                    from another terminal: how it is
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable";
+
+pub(super) const UP: &str = "\
+Examples:
+  mainstay up
+  mainstay up --config ~/servers.toml --listen 127.0.0.1:9000
+
+TERM and INT let calls in flight finish (30 s) and stop.";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  mainstay demo
+  mainstay demo --listen 127.0.0.1:9000";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  mainstay check
+  mainstay check --config ~/servers.toml
+  mainstay check --resolved          each value in force, and where it came from
+  mainstay check --json | jq '.problems[].message'";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  mainstay status
+  mainstay status weather
+  mainstay status --json | jq -r '.servers[] | select(.state != \"ready\") | .name'";
+
+pub(super) const TOOLS: &str = "\
+Examples:
+  mainstay tools
+  mainstay tools weather
+  mainstay tools --json | jq -r '.servers[].tools[].name'";
+
+pub(super) const CALL: &str = "\
+Examples:
+  mainstay call time now
+  mainstay call weather forecast city=Oslo days=3
+  mainstay call files search --args '{\"pattern\": \"*.rs\", \"limit\": 20}'
+  mainstay call files search --args - < arguments.json
+  mainstay call camera shot --out ./pictures
+
+A list takes the same key several times (tag=a tag=b) or a JSON array.";
+
+pub(super) const INIT: &str = "\
+Examples:
+  mainstay init
+  mainstay init ~/.config/mainstay/mainstay.toml";
+
+pub(super) const SCHEMA: &str = "\
+Examples:
+  mainstay schema > mainstay.schema.json";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  mainstay completions bash > ~/.local/share/bash-completion/completions/mainstay
+  mainstay completions zsh > ~/.zfunc/_mainstay
+  mainstay completions fish > ~/.config/fish/completions/mainstay.fish";

@@ -1,0 +1,111 @@
+use clap::{CommandFactory, Parser};
+
+use super::{Cli, Command};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+/// What a line means, in brief.
+fn meaning(line: &str) -> String {
+    match parse(line) {
+        Ok(Cli { shared, command }) => {
+            let shared = format!(
+                "config={:?} state={:?} json={} v={} q={}",
+                shared.config, shared.state, shared.json, shared.verbose, shared.quiet
+            );
+            format!("{command:?} {shared}")
+        }
+        Err(error) => format!("{:?} exit {}", error.kind(), error.exit_code()),
+    }
+}
+
+const PLAIN: &str = "config=None state=None json=false v=0 q=false";
+
+#[test]
+fn the_declaration_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_reads_as_declared() {
+    for (line, expected) in [
+        ("mainstay up", "Up(UpArgs { listen: None })"),
+        ("mainstay up --listen [::1]:9", "Up(UpArgs { listen: Some(\"[::1]:9\") })"),
+        ("mainstay demo", "Demo(DemoArgs { listen: None })"),
+        ("mainstay check --resolved", "Check(CheckArgs { resolved: true })"),
+        ("mainstay status", "Status(StatusArgs { server: None })"),
+        ("mainstay tools time", "Tools(ToolsArgs { server: Some(\"time\") })"),
+        (
+            "mainstay call time now zone=UTC n=-1",
+            "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [\"zone=UTC\", \"n=-1\"], \
+             args: None, out: None })",
+        ),
+        (
+            "mainstay call time now --args {} --out d",
+            "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [], args: Some(\"{}\"), \
+             out: Some(\"d\") })",
+        ),
+        ("mainstay init", "Init(InitArgs { file: None, force: false })"),
+        ("mainstay init a.toml --force", "Init(InitArgs { file: Some(\"a.toml\"), force: true })"),
+        ("mainstay schema", "Schema"),
+        ("mainstay completions fish", "Completions(CompletionsArgs { shell: Fish })"),
+        ("mainstay __guard /s", "Guard { state_dir: \"/s\" }"),
+        ("mainstay __demo time", "DemoServer { kind: \"time\" }"),
+    ] {
+        assert_eq!(meaning(line), format!("{expected} {PLAIN}"), "{line}");
+    }
+}
+
+#[test]
+fn shared_flags_stand_before_or_after_the_command() {
+    let expected = "Schema config=Some(\"c\") state=Some(\"s\") json=true v=2 q=false".to_owned();
+    assert_eq!(meaning("mainstay --config c --state s --json -vv schema"), expected);
+    assert_eq!(meaning("mainstay schema --json -v --state s -v --config c"), expected);
+}
+
+#[test]
+fn wrong_usage_is_two_and_help_is_none() {
+    for (line, expected) in [
+        ("mainstay", "DisplayHelpOnMissingArgumentOrSubcommand exit 2"),
+        ("mainstay stauts", "InvalidSubcommand exit 2"),
+        ("mainstay up extra", "UnknownArgument exit 2"),
+        ("mainstay -v -q status", "ArgumentConflict exit 2"),
+        ("mainstay call time", "MissingRequiredArgument exit 2"),
+        ("mainstay call time now a=1 --args {}", "ArgumentConflict exit 2"),
+        ("mainstay completions tcsh", "InvalidValue exit 2"),
+        ("mainstay --help", "DisplayHelp exit 0"),
+        ("mainstay call --help", "DisplayHelp exit 0"),
+        ("mainstay --version", "DisplayVersion exit 0"),
+    ] {
+        assert_eq!(meaning(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn each_command_shows_examples_and_hidden_ones_stay_hidden() {
+    let mut command = Cli::command();
+    let help = command.render_long_help().to_string();
+    assert!(!help.contains("__"), "{help}");
+    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
+        let name = sub.get_name().to_owned();
+        let help = sub.render_long_help().to_string();
+        if name != "help" {
+            assert!(help.contains(&format!("  mainstay {name}")), "{help}");
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+}
+
+#[test]
+fn listen_becomes_a_flag_of_the_configuration() {
+    let cli = parse("mainstay up --state s --listen 127.0.0.1:1").unwrap();
+    let Command::Up(args) = &cli.command else { panic!("{cli:?}") };
+    let request = cli.shared.request(args.listen.as_deref());
+    assert_eq!(request.state.as_deref(), Some(std::path::Path::new("s")));
+    assert_eq!(
+        (request.flags[0].flag.as_str(), request.flags[0].key.as_str()),
+        ("--listen", "gateway.listen")
+    );
+    assert!(cli.shared.request(None).flags.is_empty());
+}

@@ -1,0 +1,36 @@
+//! The commands, one file each.
+
+use crate::cli::{Cli, Command};
+use crate::compose;
+use crate::output::Output;
+
+mod call;
+mod check;
+mod completions;
+mod daemon;
+pub(crate) mod exit;
+mod init;
+mod schema;
+mod status;
+mod tools;
+
+pub(crate) use exit::{Exit, Failure};
+
+/// Runs what was typed. Prints its failure, if it fails.
+pub(crate) fn run(cli: &Cli) -> Exit {
+    let (shared, out) = (&cli.shared, Output::new(&cli.shared));
+    let result = match &cli.command {
+        Command::Up(args) => compose::up(shared, args),
+        Command::Demo(args) => compose::demo(shared, args),
+        Command::Check(args) => check::run(shared, args, &out),
+        Command::Status(args) => status::run(shared, args, &out),
+        Command::Tools(args) => tools::run(shared, args, &out),
+        Command::Call(args) => call::run(shared, args, &out),
+        Command::Init(args) => init::run(shared, args, &out),
+        Command::Schema => schema::run(&out),
+        Command::Completions(args) => completions::run(args, &out),
+        Command::Guard { state_dir } => compose::guard(state_dir),
+        Command::DemoServer { kind } => compose::demo_server(kind),
+    };
+    result.unwrap_or_else(|failure| failure.print(&out))
+}

@@ -1,0 +1,131 @@
+//! `mainstay call`: one tool call, the way any client makes it.
+
+use std::io::Read;
+
+use mainstay_admin::Conversation;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use self::progress::Progress;
+use super::daemon::{self, Tool};
+use super::{Exit, Failure};
+use crate::cli::{CallArgs, Shared};
+use crate::output::Output;
+
+mod arguments;
+mod contents;
+pub(super) mod parameters;
+mod progress;
+
+/// The most that is read from standard input, in bytes: what the gateway takes by default.
+const INPUT_BYTES_MAX: u64 = 4 << 20;
+
+/// What `tools/call` takes. The arguments stay as they were typed: long numbers, too.
+#[derive(Serialize)]
+struct Params<'a> {
+    name: &'a str,
+    arguments: &'a RawValue,
+    #[serde(rename = "_meta")]
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+struct Meta {
+    #[serde(rename = "progressToken")]
+    progress_token: u64,
+}
+
+pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit, Failure> {
+    // What is wrong with the arguments alone is said before anybody is asked.
+    let given = args.args.as_deref().map(json_object).transpose()?;
+    let client = daemon::client(shared)?;
+    let result = daemon::block_on(async {
+        let mut conversation = daemon::converse(&client, &args.server).await?;
+        let result = call(&mut conversation, args, given, out).await;
+        conversation.close().await;
+        result
+    })?;
+    contents::show(&result, args, out)
+}
+
+/// The result of the call, as JSON text.
+async fn call(
+    conversation: &mut Conversation,
+    args: &CallArgs,
+    given: Option<Box<RawValue>>,
+    out: &Output,
+) -> Result<bytes::Bytes, Failure> {
+    let tools = daemon::list_tools(conversation).await?;
+    let tool = find(&tools, args)?;
+    let arguments = match given {
+        Some(given) => given,
+        None => arguments::build(&tool.schema, &args.pairs)
+            .map_err(|wrong| misfit(&wrong, args, tool))?,
+    };
+    let params =
+        Params { name: &tool.name, arguments: &arguments, meta: Meta { progress_token: 1 } };
+    let params = serde_json::to_string(&params)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let mut progress = Progress::new(out);
+    let result = conversation
+        .request("tools/call", Some(&params), &mut |notice| progress.note(&notice))
+        .await;
+    progress.clear();
+    Ok(result?)
+}
+
+fn find<'a>(tools: &'a [Tool], args: &CallArgs) -> Result<&'a Tool, Failure> {
+    tools.iter().find(|tool| tool.name == args.tool).ok_or_else(|| {
+        let message = format!("{} has no tool {:?}", args.server, args.tool);
+        let names: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
+        daemon::with_nearest(Failure::new(Exit::Failed, message), &args.tool, &names)
+    })
+}
+
+fn misfit(wrong: &[String], args: &CallArgs, tool: &Tool) -> Failure {
+    let failure = Failure::new(Exit::Usage, wrong.join("\n"));
+    let takes = parameters::summary(&tool.schema);
+    failure.hint(match takes.as_str() {
+        "" => format!("{} takes no arguments", tool.name),
+        takes => format!("mainstay call {} {} {takes}", args.server, tool.name),
+    })
+}
+
+/// What `--args` says, `-` being standard input.
+fn json_object(text: &str) -> Result<Box<RawValue>, Failure> {
+    let mut input = String::new();
+    let text = if text == "-" {
+        let read = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_string(&mut input);
+        read.map_err(|error| {
+            Failure::new(Exit::Usage, format!("standard input can't be read: {error}"))
+        })?;
+        if input.len() as u64 > INPUT_BYTES_MAX {
+            return Err(Failure::new(Exit::Usage, "the arguments are larger than 4 MiB"));
+        }
+        input.as_str()
+    } else {
+        text
+    };
+    let wrong = |what: String| {
+        Failure::new(Exit::Usage, format!("--args {what}"))
+            .hint(r#"it is a JSON object, as in --args '{"city": "Oslo"}'"#)
+    };
+    let value: Box<RawValue> =
+        serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+    if value.get().starts_with('{') { Ok(value) } else { Err(wrong("is no object".to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, json_object};
+
+    #[test]
+    fn args_are_an_object_byte_for_byte() {
+        for good in ["{}", r#" {"n": 12345678901234567890123, "a":1.0} "#] {
+            assert_eq!(json_object(good).unwrap().get(), good.trim());
+        }
+        for bad in ["", "[]", "1", "{", "{}{}"] {
+            assert_eq!(json_object(bad).unwrap_err().exit, Exit::Usage, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From `key=value` to the JSON a tool wants: the tool's schema says of which type a value is.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::parameters::{Kind, Schema};
+
+#[cfg(test)]
+mod tests;
+
+/// What was given for one key, in the order of typing.
+struct Given<'a> {
+    key: &'a str,
+    values: Vec<&'a str>,
+}
+
+/// The arguments as a JSON object, or everything that is wrong with them.
+pub(super) fn build(schema: &Value, pairs: &[String]) -> Result<Box<RawValue>, Vec<String>> {
+    let schema = Schema::root(schema);
+    let mut wrong = Vec::new();
+    let given = gather(pairs, &mut wrong);
+    let mut members = Vec::new();
+    for one in &given {
+        match value_of(schema, one) {
+            Ok(value) => members.push(format!("{}:{value}", Value::from(one.key))),
+            Err(why) => wrong.push(why),
+        }
+    }
+    let missing = schema.required().filter(|name| given.iter().all(|one| one.key != *name));
+    wrong.extend(missing.map(|name| format!("{name} is missing")));
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let object = format!("{{{}}}", members.join(","));
+    RawValue::from_string(object).map_err(|error| vec![error.to_string()])
+}
+
+fn gather<'a>(pairs: &'a [String], wrong: &mut Vec<String>) -> Vec<Given<'a>> {
+    let mut given: Vec<Given<'_>> = Vec::new();
+    for pair in pairs {
+        let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            wrong.push(format!("{pair:?} is not of the form key=value"));
+            continue;
+        };
+        match given.iter_mut().find(|one| one.key == key) {
+            Some(one) => one.values.push(value),
+            None => given.push(Given { key, values: vec![value] }),
+        }
+    }
+    given
+}
+
+/// The JSON text of one argument.
+fn value_of(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
+    let key = given.key;
+    let Some(property) = schema.property(key) else {
+        return unnamed(schema, given);
+    };
+    let kinds = property.kinds();
+    match given.values.as_slice() {
+        [one] => {
+            let list = kinds.contains(&Kind::Array) && !kinds.contains(&Kind::String);
+            if list && parsed(one, &[Kind::Array]).is_none() {
+                return item(property, key, one).map(|item| format!("[{item}]"));
+            }
+            typed(property, key, one)
+        }
+        several if kinds.contains(&Kind::Array) => {
+            let items: Result<Vec<_>, _> =
+                several.iter().map(|one| item(property, key, one)).collect();
+            Ok(format!("[{}]", items?.join(",")))
+        }
+        _ => Err(format!("{key} is given more than once, and is no list")),
+    }
+}
+
+/// A key the schema does not name: refused where the schema is closed, else read as it looks.
+fn unnamed(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
+    let key = given.key;
+    if schema.is_closed() {
+        let near = mainstay_config::nearest::nearest(key, schema.names());
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        return Err(format!("there is no argument {key}{near}"));
+    }
+    match given.values.as_slice() {
+        [one] => Ok(parsed(one, &[]).unwrap_or_else(|| Value::from(*one).to_string())),
+        _ => Err(format!("{key} is given more than once")),
+    }
+}
+
+fn item(list: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
+    typed(list.items(), key, text)
+}
+
+/// One value of the type its schema wants.
+fn typed(schema: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
+    let kinds = schema.kinds();
+    let string = || Value::from(text).to_string();
+    let json = if kinds.is_empty() {
+        parsed(text, &[]).unwrap_or_else(string)
+    } else if kinds.iter().all(|kind| *kind == Kind::String) {
+        string()
+    } else if let Some(json) = parsed(text, &kinds) {
+        json
+    } else if kinds.contains(&Kind::String) {
+        string()
+    } else {
+        return Err(format!("{key} wants {}, not {text:?}", schema.wanted()));
+    };
+    match schema.choices() {
+        Some(choices) if !is_among(&json, choices) => {
+            let choices: Vec<_> = choices.iter().map(plain).collect();
+            Err(format!("{key} is one of {}, not {text:?}", choices.join(", ")))
+        }
+        _ => Ok(json),
+    }
+}
+
+/// The text itself, if it is JSON of one of these types; no types: of any.
+fn parsed(text: &str, kinds: &[Kind]) -> Option<String> {
+    // Read as raw text, because numbers may be longer than any number type.
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    let kind = match serde_json::from_str(text) {
+        Ok(value) => Kind::of(&value),
+        Err(_) => Kind::Number,
+    };
+    (kinds.is_empty() || kind.fits(kinds)).then(|| raw.get().to_owned())
+}
+
+fn is_among(json: &str, choices: &[Value]) -> bool {
+    serde_json::from_str::<Value>(json).is_ok_and(|value| choices.contains(&value))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,76 @@
+//! `mainstay check`: everything that is wrong with the configuration, and where.
+
+use mainstay_config::{Loaded, Problem, Problems, Severity, from_system, resolved};
+use serde_json::json;
+
+use super::{Exit, Failure};
+use crate::cli::{CheckArgs, Shared};
+use crate::output::{Look, Output, format};
+
+pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failure> {
+    match from_system(shared.request(None)) {
+        Ok(loaded) => {
+            holds(&loaded, args, out);
+            Ok(Exit::Done)
+        }
+        Err(problems) => {
+            does_not_hold(&problems, out);
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
+    if out.json {
+        let file = &loaded.file;
+        let mut answer = json!({ "ok": true, "file": file, "problems": loaded.warnings });
+        if args.resolved {
+            answer["resolved"] = json!(resolved(loaded));
+        }
+        out.value(&answer);
+        return;
+    }
+    list(&loaded.warnings, out);
+    if args.resolved {
+        out.line(resolved(loaded).to_string().trim_end());
+        return;
+    }
+    let settings = &loaded.settings;
+    let file = match &loaded.file {
+        Some(file) => file.display().to_string(),
+        None => "no configuration file, so the defaults".to_owned(),
+    };
+    let servers = format::count(settings.servers.len(), "server");
+    let groups = format::count(settings.endpoints.len(), "group");
+    let verdict = out.paint(Look::Good, "ok");
+    out.line(format!("{file}: {verdict}: {servers}, {groups}{}", tally(&loaded.warnings)));
+    match (&loaded.file, settings.servers.is_empty()) {
+        (None, _) => out.next(&["mainstay init", "mainstay demo"]),
+        (Some(_), true) => out.next(&["add a [servers.NAME] table", "mainstay demo"]),
+        (Some(_), false) => out.next(&["mainstay up", "mainstay check --resolved"]),
+    }
+}
+
+fn does_not_hold(problems: &Problems, out: &Output) {
+    if out.json {
+        out.value(&json!({ "ok": false, "problems": problems }));
+        return;
+    }
+    list(&problems.problems, out);
+    out.line(tally(&problems.problems).trim_start_matches(", "));
+}
+
+fn list(problems: &[Problem], out: &Output) {
+    for problem in problems {
+        out.line(problem.to_string());
+        out.line("");
+    }
+}
+
+/// `, 2 errors, 1 warning`; nothing where there is nothing.
+fn tally(problems: &[Problem]) -> String {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let parts = [(errors, "error"), (problems.len() - errors, "warning")];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    parts.map(|(count, noun)| format!(", {}", format::count(count, noun))).collect()
+}

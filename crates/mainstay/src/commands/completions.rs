@@ -1,0 +1,47 @@
+//! `mainstay completions`: what a shell needs to complete a command line.
+
+use clap::{Command, CommandFactory};
+use clap_complete::{Shell as Kind, generate};
+
+use super::{Exit, Failure};
+use crate::cli::{Cli, CompletionsArgs, Shell};
+use crate::output::Output;
+
+pub(super) fn run(args: &CompletionsArgs, out: &Output) -> Result<Exit, Failure> {
+    out.line(script(args.shell).trim_end());
+    Ok(Exit::Done)
+}
+
+fn script(shell: Shell) -> String {
+    let kind = match shell {
+        Shell::Bash => Kind::Bash,
+        Shell::Zsh => Kind::Zsh,
+        Shell::Fish => Kind::Fish,
+    };
+    let mut script = Vec::new();
+    generate(kind, &mut visible(), "mainstay", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// The command line without what is only for the program itself: completions would show it.
+fn visible() -> Command {
+    let whole = Cli::command();
+    let commands = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    Command::new("mainstay").args(whole.get_arguments().cloned()).subcommands(commands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shell, script};
+
+    #[test]
+    fn every_shell_learns_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = script(shell);
+            assert!(!script.contains("__guard"), "{shell:?}");
+            for word in ["up", "demo", "check", "status", "tools", "call", "init", "schema"] {
+                assert!(script.contains(word), "{shell:?} {word}");
+            }
+        }
+    }
+}

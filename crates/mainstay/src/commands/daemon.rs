@@ -1,0 +1,139 @@
+//! The way from a command to the daemon of its state folder.
+
+use std::future::Future;
+use std::time::Duration;
+
+use mainstay_admin::client::CallError;
+use mainstay_admin::{Client, ClientError, Conversation};
+use mainstay_model::status::DaemonStatus;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{Exit, Failure};
+use crate::cli::Shared;
+
+/// A daemon answers questions about itself from memory.
+const QUESTION: Duration = Duration::from_secs(10);
+/// The gateway ends a call after 300 s at the latest; what is longer is a lost connection.
+const CALL: Duration = Duration::from_secs(310);
+/// Pages of one list: with the shortest pages in use more tools than any server has.
+const PAGES_MAX: usize = 100;
+
+/// A tool as its server lists it.
+#[derive(Debug, Clone)]
+pub(super) struct Tool {
+    /// Byte for byte.
+    pub(super) raw: Box<RawValue>,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) schema: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct ToolPage {
+    tools: Vec<Box<RawValue>>,
+    #[serde(rename = "nextCursor")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ToolFields {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default, rename = "inputSchema")]
+    schema: serde_json::Value,
+}
+
+/// Runs a command's future to its end, on this thread.
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::of(Exit::Failed, &error))?.block_on(future)
+}
+
+/// A client for the daemon of the state folder.
+pub(super) fn client(shared: &Shared) -> Result<Client, Failure> {
+    let state = mainstay_config::state_dir(shared.state.as_deref())?;
+    Ok(Client::new(&state.path, QUESTION))
+}
+
+pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
+    Ok(client.get_json("/api/status").await?)
+}
+
+/// A conversation with a server or group. A name that is wrong is answered with the nearest.
+pub(super) async fn converse(client: &Client, name: &str) -> Result<Conversation, Failure> {
+    // Such a name could not stand in an address, and no server has it.
+    if mainstay_model::Name::try_new(name).is_err() {
+        return Err(no_such_server(client, name).await);
+    }
+    let client = client.with_deadline(CALL);
+    let version = env!("CARGO_PKG_VERSION");
+    match Conversation::open(&client, &format!("/mcp/{name}"), version).await {
+        Ok(conversation) => Ok(conversation),
+        Err(CallError::Client(ClientError::Status { status, .. })) if status.as_u16() == 404 => {
+            Err(no_such_server(&client, name).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn no_such_server(client: &Client, name: &str) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("there is no server or group {name:?}"));
+    let Ok(status) = status(client).await else { return failure };
+    let servers = status.servers.iter().map(|server| server.name.as_str().to_owned());
+    let groups = status
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.path.strip_prefix("/mcp/").map(str::to_owned));
+    let mut names: Vec<_> = servers.chain(groups).collect();
+    names.sort();
+    names.dedup();
+    with_nearest(failure, name, &names)
+}
+
+/// Adds what was probably meant, or all there is.
+pub(super) fn with_nearest(failure: Failure, word: &str, names: &[String]) -> Failure {
+    /// More names than these are no help.
+    const SHOWN_MAX: usize = 30;
+    let details = json!({ "names": names });
+    let failure = failure.details(details);
+    let known = names.iter().map(String::as_str);
+    match mainstay_config::nearest::nearest(word, known) {
+        Some(near) => failure.hint(format!("did you mean {near:?}?")),
+        None if names.is_empty() => failure.hint("there are none"),
+        None if names.len() > SHOWN_MAX => {
+            let first = names[..SHOWN_MAX].join(", ");
+            failure.hint(format!("there are {first} and {} more", names.len() - SHOWN_MAX))
+        }
+        None => failure.hint(format!("there are {}", names.join(", "))),
+    }
+}
+
+/// All tools of a conversation's endpoint, page by page.
+pub(super) async fn list_tools(conversation: &mut Conversation) -> Result<Vec<Tool>, Failure> {
+    let mut tools = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES_MAX {
+        let params = cursor.map(|cursor: String| json!({ "cursor": cursor }).to_string());
+        let page = conversation.request("tools/list", params.as_deref(), &mut |_| {}).await?;
+        let page: ToolPage = read(&page)?;
+        for raw in page.tools {
+            let ToolFields { name, description, schema } = read(raw.get().as_bytes())?;
+            tools.push(Tool { raw, name, description, schema });
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(tools)
+}
+
+/// Reads what a server answered.
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Failure> {
+    serde_json::from_slice(json).map_err(|error| {
+        Failure::new(Exit::Failed, format!("the server's answer is not as it should be: {error}"))
+    })
+}

@@ -1,0 +1,164 @@
+//! How a command ends.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use mainstay_admin::ClientError;
+use mainstay_admin::client::CallError;
+use mainstay_config::Problems;
+use serde_json::json;
+
+use crate::output::{Look, Output, format};
+
+/// The exit codes, which scripts rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    NoDaemon = 3,
+}
+
+/// Why a command did not do what was asked, for the one who asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+    /// What to do about it.
+    hints: Vec<String>,
+    /// What a program may want beside the message.
+    details: Option<serde_json::Value>,
+}
+
+// === impl Exit ===
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hints: Vec::new(), details: None }
+    }
+
+    /// An error with everything that caused it.
+    pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |&error| error.source());
+        Self::new(exit, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn details(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(details).filter(|details| !details.is_null());
+        self
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Tells it: people on standard error, programs on standard output.
+    pub(crate) fn print(&self, out: &Output) -> Exit {
+        if out.json {
+            let mut error = json!({ "message": self.message, "hints": self.hints });
+            if let Some(details) = &self.details {
+                error["details"] = details.clone();
+            }
+            out.value(&json!({ "error": error }));
+            return self.exit;
+        }
+        let label = out.paint(Look::Bad, "error");
+        out.note(format!("{label}: {}", format::harmless(&self.message)));
+        for hint in &self.hints {
+            out.note(format!("  hint: {}", format::harmless(hint)));
+        }
+        self.exit
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match &error {
+            ClientError::NoDaemon { .. } => {
+                // Why the socket can't be opened is said by there being no daemon.
+                Self::new(Exit::NoDaemon, error.to_string())
+                    .hint("start one with `mainstay up`, or try `mainstay demo`")
+                    .hint("a daemon with another state folder is reached with --state DIR")
+            }
+            ClientError::NotAllowed { .. } => Self::of(Exit::NoDaemon, &error)
+                .hint("run the command as the user the daemon runs as"),
+            ClientError::Connect { .. } => Self::of(Exit::NoDaemon, &error),
+            _ => Self::of(Exit::Failed, &error),
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Client(error) => error.into(),
+            CallError::Refused { code, message, data } => {
+                let hint = data["hint"].as_str().map(str::to_owned);
+                let failure =
+                    Self::new(Exit::Failed, message).details(json!({ "code": code, "data": data }));
+                hint.into_iter().fold(failure, Self::hint)
+            }
+            other => Self::of(Exit::Failed, &other),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let details = json!({ "problems": problems });
+        let message = format!("the configuration does not hold\n{problems}");
+        Self::new(Exit::Usage, message).details(details)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::of(Exit::Failed, error.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use mainstay_admin::ClientError;
+    use mainstay_admin::client::CallError;
+
+    use super::{Exit, Failure};
+
+    #[test]
+    fn no_daemon_is_three_and_says_how_to_start_one() {
+        let failure = Failure::from(CallError::Client(ClientError::NoDaemon {
+            socket: "/state/control.sock".into(),
+            source: io::ErrorKind::NotFound.into(),
+        }));
+        assert_eq!(failure.exit, Exit::NoDaemon);
+        assert_eq!(failure.message(), "no daemon is running for /state");
+        assert!(failure.hints[0].contains("mainstay up"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code_and_its_hint() {
+        let failure = Failure::from(CallError::Refused {
+            code: 1004,
+            message: "it is down".to_owned(),
+            data: serde_json::json!({ "code": "SERVER_UNAVAILABLE", "hint": "see status" }),
+        });
+        assert_eq!((failure.exit, failure.hints), (Exit::Failed, vec!["see status".to_owned()]));
+        assert_eq!(failure.details.unwrap()["data"]["code"], "SERVER_UNAVAILABLE");
+    }
+}

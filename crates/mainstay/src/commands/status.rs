@@ -1,0 +1,153 @@
+//! `mainstay status`: what the daemon runs and how it is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mainstay_model::status::{DaemonStatus, Health, InstanceState, ServerStatus};
+
+use super::daemon;
+use super::{Exit, Failure};
+use crate::cli::{Shared, StatusArgs};
+use crate::output::{Look, Output, format, table};
+
+#[cfg(test)]
+mod tests;
+
+pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Exit, Failure> {
+    let client = daemon::client(shared)?;
+    let status = daemon::block_on(daemon::status(&client))?;
+    let Some(name) = &args.server else {
+        if out.json {
+            out.value(&status);
+        } else {
+            out.line(whole(&status, Timestamp::now(), out));
+            out.next(&["mainstay tools", "mainstay call SERVER TOOL"]);
+        }
+        return Ok(Exit::Done);
+    };
+    let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) else {
+        let failure = Failure::new(Exit::Failed, format!("there is no server {name:?}"));
+        let names: Vec<_> = status.servers.iter().map(|server| server.name.to_string()).collect();
+        return Err(daemon::with_nearest(failure, name, &names));
+    };
+    if out.json {
+        out.value(server);
+    } else {
+        out.line(one(server, Timestamp::now()));
+    }
+    Ok(Exit::Done)
+}
+
+/// The page for people.
+fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
+    let look = match status.status {
+        Health::Ok => Look::Good,
+        Health::Loading | Health::Degraded | Health::Draining => Look::Doubtful,
+        Health::Error => Look::Bad,
+    };
+    let up = format::duration(Duration::from_millis(status.uptime_ms));
+    let word = out.paint(look, status.status.as_str());
+    let mut lines = vec![
+        format!("mainstay {}: {word}, up {up}, process {}", status.version, status.pid),
+        format!("listens on {}", status.listen.join(", ")),
+        format!("state in {}", status.state_dir),
+        String::new(),
+    ];
+    if status.servers.is_empty() {
+        lines.push("no servers are configured".to_owned());
+    } else {
+        lines.push(server_table(&status.servers, now));
+        lines.extend(status.servers.iter().filter_map(trouble));
+    }
+    let groups = status.endpoints.iter().filter(|endpoint| endpoint.path != "/mcp");
+    for endpoint in groups.filter(|endpoint| endpoint.servers.len() > 1) {
+        let servers: Vec<_> = endpoint.servers.iter().map(ToString::to_string).collect();
+        lines.push(format!("{} is {}", endpoint.path, servers.join(", ")));
+    }
+    for (name, state) in &status.circuit_breakers {
+        lines.push(format!("breaker {name} is {state}"));
+    }
+    let (sessions, memory) = (&status.sessions, &status.memory_usage);
+    lines.push(String::new());
+    lines.push(format!(
+        "{} of {}, {} in flight, memory {} of {}",
+        format::count(sessions.active, "session"),
+        sessions.max,
+        format::count(sessions.calls, "call"),
+        format::bytes(memory.resident_bytes),
+        format::bytes(memory.limit_bytes),
+    ));
+    lines.join("\n")
+}
+
+fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
+    let rows = servers.iter().map(|server| {
+        [
+            server.name.to_string(),
+            server.state.as_str().to_owned(),
+            format::ago(&server.since, now),
+            server.revision.clone().unwrap_or_else(|| "-".to_owned()),
+            server.tools.to_string(),
+            server.restarts.to_string(),
+            server.calls.to_string(),
+            if server.required { "required".to_owned() } else { String::new() },
+        ]
+    });
+    let header = ["SERVER", "STATE", "FOR", "REVISION", "TOOLS", "RESTARTS", "CALLS", ""];
+    table(header, rows.collect())
+}
+
+/// Why a server is not ready, and when it is tried again.
+fn trouble(server: &ServerStatus) -> Option<String> {
+    let reason = server.reason.as_deref().filter(|_| server.state != InstanceState::Ready)?;
+    let mut text = format!("\n{} is {}: ", server.name, server.state.as_str());
+    // The last output of a process may have many lines; they stay together under its name.
+    text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));
+    if let Some(millis) = server.retry_in_ms {
+        let wait = format::duration(Duration::from_millis(millis));
+        text.push_str(&format!("\n    tried again in {wait}"));
+    }
+    Some(text)
+}
+
+/// One server, with its instances.
+fn one(server: &ServerStatus, now: Timestamp) -> String {
+    let facts = [
+        ("server", server.name.to_string()),
+        ("state", format!("{} for {}", server.state.as_str(), format::ago(&server.since, now))),
+        ("runs", format!("{} {}", server.kind, format::harmless(&server.target))),
+        ("required", if server.required { "yes" } else { "no" }.to_owned()),
+        ("revision", server.revision.clone().unwrap_or_else(|| "not known yet".to_owned())),
+        (
+            "offers",
+            [
+                format::count(server.tools, "tool"),
+                format::count(server.resources, "resource"),
+                format::count(server.prompts, "prompt"),
+            ]
+            .join(", "),
+        ),
+        ("restarts", server.restarts.to_string()),
+        ("calls", format!("{} in flight", server.calls)),
+        ("stray lines", server.stray_lines.to_string()),
+    ];
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut lines: Vec<_> =
+        facts.iter().map(|(name, fact)| format!("{name:width$}  {fact}")).collect();
+    lines.extend(trouble(server));
+    if !server.instances.is_empty() {
+        let rows = server.instances.iter().map(|instance| {
+            [
+                instance.id.to_string(),
+                instance.state.as_str().to_owned(),
+                instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+                format::duration(Duration::from_millis(instance.uptime_ms)),
+                instance.restarts.to_string(),
+                instance.calls.to_string(),
+            ]
+        });
+        let header = ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS"];
+        lines.push(format!("\n{}", table(header, rows.collect())));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,78 @@
+use mainstay_model::status::DaemonStatus;
+use serde_json::{Value, json};
+
+use super::{one, whole};
+use crate::cli::Shared;
+use crate::output::Output;
+
+fn server(name: &str, state: &str, more: &Value) -> Value {
+    let mut server = json!({
+        "name": name, "kind": "process", "target": "time-server --zone UTC", "required": false,
+        "state": state, "since": "2026-01-01T00:00:00Z", "tools": 2, "resources": 0, "prompts": 1,
+        "restarts": 0, "calls": 1, "stray_lines": 0, "instances": [],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        server[key] = value.clone();
+    }
+    server
+}
+
+fn status() -> DaemonStatus {
+    let ready = json!({ "revision": "2025-11-25", "required": true, "instances": [
+        { "id": 4, "state": "ready", "pid": 77, "calls": 1, "restarts": 0, "uptime_ms": 90_000 },
+    ]});
+    let looping = json!({
+        "reason": "exited with 1\nno such database\u{1b}[2J", "retry_in_ms": 252_000, "restarts": 6,
+    });
+    serde_json::from_value(json!({
+        "status": "degraded", "circuit_breakers": { "store": "OPEN" }, "version": "1.2.3",
+        "pid": 7, "uptime_ms": 3_700_000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
+        "sessions": { "active": 3, "max": 10_000, "calls": 1 },
+        "connection_pool":
+            { "idle": 0, "active": 1, "total": 1, "maxPoolSize": 100, "minPoolSize": 0 },
+        "memory_usage": { "resident_bytes": 20 << 20, "limit_bytes": 8_u64 << 30 },
+        "volumes": {}, "dependencies": {},
+        "servers": [server("time", "ready", &ready), server("files", "crash-looping", &looping)],
+        "endpoints": [
+            { "path": "/mcp", "servers": ["time", "files"] },
+            { "path": "/mcp/time", "servers": ["time"] },
+            { "path": "/mcp/both", "servers": ["time", "files"] },
+        ],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn the_page_says_what_runs_and_why_not() {
+    let out = Output::new(&Shared::default());
+    let page = whole(&status(), "2026-01-01T00:02:00Z".parse().unwrap(), &out);
+    let expected = "\
+mainstay 1.2.3: degraded, up 1 h 1 min, process 7
+listens on 127.0.0.1:8000
+state in /state
+
+SERVER  STATE          FOR    REVISION    TOOLS  RESTARTS  CALLS
+time    ready          2 min  2025-11-25  2      0         1      required
+files   crash-looping  2 min  -           2      6         1
+
+files is crash-looping: exited with 1
+    no such database\\u{1b}[2J
+    tried again in 4 min 12 s
+/mcp/both is time, files
+breaker store is OPEN
+
+3 sessions of 10000, 1 call in flight, memory 20.0 MiB of 8.0 GiB";
+    // On a terminal the word would be coloured.
+    assert_eq!(page.replace("\u{1b}[33m", "").replace("\u{1b}[0m", ""), expected);
+}
+
+#[test]
+fn one_server_shows_its_instances() {
+    let status = status();
+    let now = "2026-01-01T00:02:00Z".parse().unwrap();
+    let page = one(&status.servers[0], now);
+    assert!(page.contains("state        ready for 2 min\n"), "{page}");
+    assert!(page.contains("runs         process time-server --zone UTC\n"), "{page}");
+    assert!(page.ends_with("i4        ready  77       1 min 30 s  0         1"), "{page}");
+    assert!(one(&status.servers[1], now).contains("no such database"));
+}

@@ -1,0 +1,119 @@
+//! `mainstay tools`: the tools of the servers, as any client sees them.
+
+use mainstay_admin::Client;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::call::parameters;
+use super::daemon::{self, Tool};
+use super::{Exit, Failure};
+use crate::cli::{Shared, ToolsArgs};
+use crate::output::{Look, Output, format, table};
+
+/// Characters of a description in the list.
+const DESCRIPTION_CHARS: usize = 60;
+
+/// The tools of one server, or why there are none.
+struct Listed {
+    name: String,
+    tools: Result<Vec<Tool>, Failure>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    servers: Vec<ServerAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct ServerAnswer<'a> {
+    name: &'a str,
+    tools: Vec<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exit, Failure> {
+    let client = daemon::client(shared)?;
+    let listed = daemon::block_on(async {
+        match &args.server {
+            Some(name) => {
+                let tools = tools_of(&client, name).await?;
+                Ok(vec![Listed { name: name.clone(), tools: Ok(tools) }])
+            }
+            None => everything(&client).await,
+        }
+    })?;
+    if out.json {
+        out.value(&answer(&listed));
+    } else {
+        print(&listed, out);
+    }
+    let failed = !listed.is_empty() && listed.iter().all(|server| server.tools.is_err());
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// One server that can't be asked does not hide the others.
+async fn everything(client: &Client) -> Result<Vec<Listed>, Failure> {
+    let status = daemon::status(client).await?;
+    let mut listed = Vec::new();
+    for server in status.servers {
+        let name = server.name.to_string();
+        let tools = tools_of(client, &name).await;
+        listed.push(Listed { name, tools });
+    }
+    Ok(listed)
+}
+
+async fn tools_of(client: &Client, name: &str) -> Result<Vec<Tool>, Failure> {
+    let mut conversation = daemon::converse(client, name).await?;
+    let tools = daemon::list_tools(&mut conversation).await;
+    conversation.close().await;
+    tools
+}
+
+fn answer(listed: &[Listed]) -> Answer<'_> {
+    let servers = listed.iter().map(|server| ServerAnswer {
+        name: &server.name,
+        tools: server.tools.iter().flatten().map(|tool| &*tool.raw).collect(),
+        error: server.tools.as_ref().err().map(Failure::message),
+    });
+    Answer { servers: servers.collect() }
+}
+
+fn print(listed: &[Listed], out: &Output) {
+    if listed.is_empty() {
+        out.line("no servers are configured");
+    }
+    for (at, server) in listed.iter().enumerate() {
+        if at > 0 {
+            out.line("");
+        }
+        let name = out.paint(Look::Strong, &server.name);
+        match &server.tools {
+            Ok(tools) if tools.is_empty() => out.line(format!("{name}: no tools")),
+            Ok(tools) => {
+                out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
+                out.line(tool_table(tools));
+            }
+            Err(failure) => out.line(format!("{name}: {}", format::harmless(failure.message()))),
+        }
+    }
+    let first = listed.iter().find_map(|server| {
+        let tool = server.tools.as_ref().ok()?.first()?;
+        Some(format!("mainstay call {} {}", server.name, format::harmless(&tool.name)))
+    });
+    if let Some(first) = first {
+        out.next(&[&first]);
+    }
+}
+
+fn tool_table(tools: &[Tool]) -> String {
+    let rows = tools.iter().map(|tool| {
+        [
+            format!("  {}", format::harmless(&tool.name)),
+            format::harmless(&parameters::summary(&tool.schema)),
+            format::headline(&tool.description, DESCRIPTION_CHARS),
+        ]
+    });
+    table(["  TOOL", "ARGUMENTS", "DESCRIPTION"], rows.collect())
+}

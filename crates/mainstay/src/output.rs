@@ -1,0 +1,135 @@
+//! What commands print: text for people on a terminal, text for people in a pipe, JSON for
+//! programs.
+//!
+//! Answers go to standard output, everything about the way to them to standard error. A reader
+//! that stops reading (`| head`) is no error.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::cli::Shared;
+
+pub(crate) mod format;
+
+/// How this run of the program prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+    quiet: bool,
+    pub(crate) verbose: bool,
+    /// Standard output is a terminal: foreign text must not drive it.
+    terminal: bool,
+    /// Progress may be shown on standard error.
+    pub(crate) progress: bool,
+    colour: bool,
+}
+
+/// How a piece of text looks where colours are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    Good,
+    Doubtful,
+    Bad,
+    Faint,
+    Strong,
+}
+
+// === impl Output ===
+
+impl Output {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        Self {
+            json: shared.json,
+            quiet: shared.quiet,
+            verbose: shared.verbose > 0,
+            terminal: stdout,
+            progress: stderr && !shared.json && !shared.quiet,
+            colour: stdout && colours_wanted(),
+        }
+    }
+
+    /// A line of the answer.
+    #[expect(clippy::unused_self, reason = "all printing goes through one value")]
+    pub(crate) fn line(&self, text: impl AsRef<str>) {
+        let mut out = io::stdout().lock();
+        // Whoever reads has gone: there is nobody to tell.
+        let _ = writeln!(out, "{}", text.as_ref());
+    }
+
+    /// Text of a server, which ends with one line break. Where it would reach a terminal, it can
+    /// not drive it.
+    pub(crate) fn foreign(&self, text: &str) {
+        if self.terminal {
+            self.line(format::harmless(text).trim_end_matches('\n'));
+        } else {
+            self.line(text.trim_end_matches('\n'));
+        }
+    }
+
+    /// The answer for a program.
+    pub(crate) fn value(&self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.line(text),
+            Err(error) => self.note(format!("error: the answer can't be written as JSON: {error}")),
+        }
+    }
+
+    /// Something about the way, on standard error.
+    #[expect(clippy::unused_self, reason = "all printing goes through one value")]
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    }
+
+    /// What to do next, for people who did not ask for quiet.
+    pub(crate) fn next(&self, commands: &[&str]) {
+        if !self.json && !self.quiet && self.terminal {
+            self.line("");
+            self.line(self.paint(Look::Faint, &format!("next: {}", commands.join("  ·  "))));
+        }
+    }
+
+    pub(crate) fn paint(&self, look: Look, text: &str) -> String {
+        let code = match look {
+            Look::Good => "32",
+            Look::Doubtful => "33",
+            Look::Bad => "31",
+            Look::Faint => "2",
+            Look::Strong => "1",
+        };
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// <https://no-color.org>: any value but an empty one says no.
+pub(crate) fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A table without lines, columns two blanks apart, nothing cut.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.to_vec());
+    for row in rows {
+        table.add_row(row.to_vec());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn a_table_is_plain_columns() {
+        let rows = vec![["a".to_owned(), "1".to_owned()], ["longer".to_owned(), String::new()]];
+        assert_eq!(table(["NAME", "N"], rows), "NAME    N\na       1\nlonger");
+    }
+}

@@ -1,0 +1,132 @@
+//! Numbers and text as people read them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// `3 s`, `4 min 12 s`, `2 h 5 min`, `3 d 1 h`: two units at most.
+pub(crate) fn duration(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let seconds = duration.as_secs();
+    if seconds == 0 {
+        return format!("{} ms", duration.as_millis());
+    }
+    let first = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
+    let mut rest = seconds;
+    let parts = UNITS.iter().skip(first).take(2).filter_map(|(unit, name)| {
+        let count = rest / unit;
+        rest %= unit;
+        (count > 0).then(|| format!("{count} {name}"))
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// How long ago an RFC 3339 time was; the text itself where it is none.
+pub(crate) fn ago(since: &str, now: Timestamp) -> String {
+    let Ok(since_time) = since.parse::<Timestamp>() else { return since.to_owned() };
+    let elapsed = now.duration_since(since_time);
+    // Clocks that are set back must not make an error of a status.
+    duration(Duration::try_from(elapsed).unwrap_or_default())
+}
+
+/// `17 B`, `4.0 KiB`, `1.5 GiB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `1 tool`, `2 tools`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Text that can't drive a terminal: control characters but line breaks and tabs are shown.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            _ if c.is_control() => out.extend(c.escape_default()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The first line, cut to so many characters.
+pub(crate) fn headline(text: &str, chars_max: usize) -> String {
+    let mut lines = text.trim().lines();
+    let line = harmless(lines.next().unwrap_or_default().trim_end());
+    let more = lines.next().is_some();
+    if line.chars().count() <= chars_max && !more {
+        return line;
+    }
+    let kept: String = line.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ago, bytes, count, duration, harmless, headline};
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        for (millis, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1 s"),
+            (61_000, "1 min 1 s"),
+            (120_000, "2 min"),
+            (3_600_000 + 59_000, "1 h"),
+            (3 * 86_400_000 + 3_600_000, "3 d 1 h"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_by_its_age() {
+        let now = "2026-01-01T00:01:30Z".parse().unwrap();
+        assert_eq!(ago("2026-01-01T00:00:00Z", now), "1 min 30 s");
+        assert_eq!(ago("2026-01-01T01:00:00+01:00", now), "1 min 30 s");
+        assert_eq!(ago("2027-01-01T00:00:00Z", now), "0 ms");
+        assert_eq!(ago("some time", now), "some time");
+    }
+
+    #[test]
+    fn sizes_and_counts() {
+        for (number, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (4096, "4.0 KiB"),
+            (3 << 29, "1.5 GiB"),
+            (1 << 52, "4096.0 TiB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+        assert_eq!(
+            (count(1, "tool"), count(0, "tool")),
+            ("1 tool".to_owned(), "0 tools".to_owned())
+        );
+    }
+
+    #[test]
+    fn foreign_text_is_harmless_and_short() {
+        assert_eq!(harmless("a\tb\n\u{1b}[31mred\r"), "a\tb\n\\u{1b}[31mred\\r");
+        assert_eq!(headline("\n one line ", 20), "one line");
+        assert_eq!(headline("first\nsecond", 20), "first…");
+        assert_eq!(headline("much too long", 8), "much to…");
+        assert_eq!(headline("", 8), "");
+    }
+}
