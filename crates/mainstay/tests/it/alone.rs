@@ -1,0 +1,79 @@
+//! Without a daemon.
+
+use std::fs;
+
+use crate::mainstay;
+
+#[test]
+fn help_and_version_are_there_and_wrong_usage_is_two() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    mainstay(home, &["--help"]).exits(0).says("Examples:").says("Exit codes:");
+    mainstay(home, &["--version"]).exits(0).says("mainstay ");
+    mainstay(home, &["stauts"]).exits(2).complains("'status'");
+    mainstay(home, &[]).exits(2).complains("Usage:");
+}
+
+#[test]
+fn no_daemon_is_three_in_words_and_in_json() {
+    let home = tempfile::tempdir().unwrap();
+    for command in [&["status"][..], &["tools"], &["call", "time", "now"]] {
+        let ran = mainstay(home.path(), command)
+            .exits(3)
+            .complains("no daemon is running for")
+            .complains("mainstay up");
+        assert_eq!(ran.out, "");
+        let json = mainstay(home.path(), &[command, &["--json"]].concat()).exits(3).json();
+        let message = json["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with("no daemon is running for"), "{message}");
+    }
+}
+
+#[test]
+fn init_writes_what_check_accepts() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    mainstay(home, &["init"]).exits(0).says("wrote mainstay.toml");
+    mainstay(home, &["check"]).exits(0).says("mainstay.toml: ok");
+    fs::write(home.join("mainstay.toml"), "mine").unwrap();
+    mainstay(home, &["init"]).exits(1).complains("is there already").complains("--force");
+    assert_eq!(fs::read_to_string(home.join("mainstay.toml")).unwrap(), "mine");
+    mainstay(home, &["init", "--force"]).exits(0);
+    mainstay(home, &["check", "--resolved"]).exits(0).says("gateway.listen = ").says("# default");
+}
+
+#[test]
+fn check_tells_every_problem_with_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "[gateway]\nlisen = \"x\"\n\n[servers.a]\ncommand = \"one\"\n";
+    fs::write(home.path().join("mainstay.toml"), text).unwrap();
+    mainstay(home.path(), &["check"])
+        .exits(2)
+        .says("mainstay.toml:2:1: error:")
+        .says("did you mean `listen`?")
+        .says("mainstay.toml:5:11: error:")
+        .says("          ^^^")
+        .says("2 errors");
+    let json = mainstay(home.path(), &["check", "--json"]).exits(2).json();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["problems"][1]["line"], 5);
+    mainstay(home.path(), &["check", "--config", "none.toml"]).exits(2).says("none.toml");
+}
+
+#[test]
+fn a_broken_configuration_keeps_nobody_from_asking_for_the_status() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("mainstay.toml"), "[[[").unwrap();
+    mainstay(home.path(), &["status"]).exits(3).complains("no daemon is running");
+}
+
+#[test]
+fn schema_and_completions_print_themselves() {
+    let home = tempfile::tempdir().unwrap();
+    let schema = mainstay(home.path(), &["schema"]).exits(0).json();
+    assert!(schema["properties"]["servers"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        mainstay(home.path(), &["completions", shell]).exits(0).says("mainstay");
+    }
+    mainstay(home.path(), &["completions", "tcsh"]).exits(2);
+}

@@ -1,0 +1,57 @@
+//! The program as people and scripts run it: arguments in, output and exit code out.
+
+mod alone;
+mod reached;
+mod scripted;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What a run of the program left behind.
+struct Ran {
+    line: String,
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Runs the program in a folder that is its home, too, with nothing else of the environment.
+fn mainstay(home: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.args(arguments).current_dir(home).env_clear().env("HOME", home);
+    command.env("MAINSTAY_STATE", home.join("state"));
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    Ran {
+        line: arguments.join(" "),
+        code: status.code(),
+        out: String::from_utf8(stdout).expect("text"),
+        err: String::from_utf8(stderr).expect("text"),
+    }
+}
+
+// === impl Ran ===
+
+impl Ran {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}\n{}", self.line, self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "{} does not say {text:?}:\n{}", self.line, self.out);
+        self
+    }
+
+    #[track_caller]
+    fn complains(self, text: &str) -> Self {
+        assert!(self.err.contains(text), "{} misses {text:?}:\n{}", self.line, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}:\n{}", self.line, self.out))
+    }
+}

@@ -1,0 +1,89 @@
+//! A daemon that answers by a script over the command socket: what the commands do with an
+//! answer, whatever a real daemon would have to go through to give it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// Status and JSON body for `METHOD PATH` and the request's body.
+pub(crate) type Script = fn(&str, &str) -> (u16, String);
+
+pub(crate) struct Daemon {
+    home: tempfile::TempDir,
+    heard: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    pub(crate) fn start(script: Script) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let listener = UnixListener::bind(state.join("control.sock")).unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&heard);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if exchange(stream.unwrap(), script, &log).is_none() {
+                    break;
+                }
+            }
+        });
+        Self { home, heard, thread: Some(thread) }
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The bodies that came, one for each request.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Daemon {
+    /// A connection that asks for nothing ends the thread.
+    fn drop(&mut self) {
+        let connected = UnixStream::connect(self.home.path().join("state/control.sock"));
+        drop(connected);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One request and its answer; none where the other side asks for nothing.
+fn exchange(stream: UnixStream, script: Script, heard: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok().filter(|count| *count > 0)?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).ok()?;
+    let target = first.rsplit_once(' ').map_or("", |(target, _)| target);
+    let (status, answer) = script(target, &body);
+    heard.lock().unwrap().push(format!("{target} {body}"));
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nmcp-session-id: s\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        answer.len()
+    );
+    // The program may have gone, as at the end of a session.
+    let _ = reader.get_mut().write_all(format!("{head}{answer}").as_bytes());
+    Some(())
+}
