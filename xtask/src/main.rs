@@ -9,10 +9,12 @@ mod floors;
 mod fuzz;
 mod requirements;
 mod sources;
+mod suites;
 
 const HELP: &str = "\
 cargo xtask requirements            docs/requirements.md is complete and the tests it names exist
 cargo xtask deps                    crates depend downwards only; pure crates stay pure
+cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, conformance; all unless named
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 
@@ -36,6 +38,7 @@ fn run(arguments: &[String]) -> anyhow::Result<String> {
     match (task.as_str(), rest) {
         ("requirements", []) => requirements::check(&root),
         ("deps", []) => floors::check(&root),
+        ("test", rest) => suites::run(&root, rest),
         ("fuzz", rest) => fuzz::run(&root, rest),
         ("help" | "--help" | "-h", _) => Ok(HELP.to_owned()),
         _ => bail!("no such task\n{HELP}"),

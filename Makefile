@@ -1,0 +1,32 @@
+# One-liners; what has an `if` in it is in xtask. `make help` lists them.
+
+CACHE ?= $(or $(MAINSTAY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mainstay)
+DENY := $(CACHE)/tools/bin/cargo-deny
+DENY_VERSION := 0.20.2
+SECONDS ?= 30
+
+.PHONY: help demo test lint bench conformance fuzz
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+demo: ## start Mainstay with its demonstration servers
+	cargo run --release --package mainstay-mainstay -- demo
+
+test: ## everything that has to hold, with the minutes it took
+	cargo xtask test
+
+lint: $(DENY) ## format, lists, dependencies and lints
+	cargo xtask test format lists dependencies lints
+
+bench: ## measure Mainstay and its peers side by side, in one table
+	cargo run --release --package mainstay-bench -- run
+
+conformance: ## the protocol's own suite through the gateway
+	cargo xtask test conformance
+
+fuzz: ## fuzz what reads bytes from outside, each target for SECONDS (30)
+	cargo xtask fuzz $(SECONDS)
+
+$(DENY):
+	env -u CARGO_TARGET_DIR cargo install --locked --quiet --root $(CACHE)/tools cargo-deny@$(DENY_VERSION)

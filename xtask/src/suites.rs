@@ -1,0 +1,126 @@
+//! Everything that has to hold before a change goes in, suite by suite, with the minutes each took.
+//!
+//! A suite that fails does not keep the next ones from running: one run shows all that is wrong.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{floors, requirements};
+
+mod watched;
+
+#[cfg(test)]
+mod tests;
+
+type Run = fn(&Path) -> anyhow::Result<Vec<String>>;
+
+/// In the order they run: what is quick and often wrong comes first.
+const SUITES: [(&str, Run); 6] = [
+    ("format", format),
+    ("lists", lists),
+    ("dependencies", dependencies),
+    ("lints", lints),
+    ("tests", tests),
+    ("conformance", conformance),
+];
+
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    /// The lines with which its runners ended, or why it failed.
+    said: anyhow::Result<Vec<String>>,
+}
+
+/// Runs the named suites, or all of them.
+pub(crate) fn run(root: &Path, named: &[String]) -> anyhow::Result<String> {
+    let known = SUITES.map(|(name, _)| name);
+    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("no suite `{unknown}`; there are: {}", known.join(", "));
+    }
+    let mut outcomes = Vec::new();
+    for (name, suite) in SUITES {
+        if !named.is_empty() && !named.iter().any(|chosen| chosen == name) {
+            continue;
+        }
+        println!("== {name}");
+        let began = Instant::now();
+        let said = suite(root);
+        if let Err(error) = &said {
+            eprintln!("{error:#}");
+        }
+        outcomes.push(Outcome { name, took: began.elapsed(), said });
+    }
+    let table = table(&outcomes);
+    ensure!(outcomes.iter().all(|outcome| outcome.said.is_ok()), "a suite failed\n{table}");
+    Ok(table)
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let mut lines = vec!["== minutes".to_owned()];
+    for Outcome { name, took, said } in outcomes {
+        let word = if said.is_ok() { "ok" } else { "FAILED" };
+        lines.push(format!("{name:<14}{:>6.1}  {word}", took.as_secs_f64() / 60.0));
+        for line in said.as_deref().unwrap_or_default() {
+            lines.push(format!("{:22}{line}", ""));
+        }
+    }
+    lines.join("\n")
+}
+
+fn format(root: &Path) -> anyhow::Result<Vec<String>> {
+    watched::run(root, cargo(), &["fmt", "--all", "--check"])
+}
+
+fn lints(root: &Path) -> anyhow::Result<Vec<String>> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    watched::run(root, cargo(), &arguments)
+}
+
+fn lists(root: &Path) -> anyhow::Result<Vec<String>> {
+    Ok(vec![requirements::check(root)?, floors::check(root)?])
+}
+
+/// Licences, duplicates and sources; `make lint` installs what this needs.
+fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
+    let cached = cache()?.join("tools/bin/cargo-deny");
+    let program = if cached.is_file() { cached } else { PathBuf::from("cargo-deny") };
+    if !answers(&program, &["--version"]) {
+        return Ok(vec!["not checked: cargo-deny is not here, `make lint` installs it".to_owned()]);
+    }
+    watched::run(root, &program, &["check", "licenses", "bans", "sources"])
+}
+
+fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
+    if answers(cargo(), &["nextest", "--version"]) {
+        watched::run(root, cargo(), &["nextest", "run", "--workspace", "--no-fail-fast"])
+    } else {
+        watched::run(root, cargo(), &["test", "--workspace", "--no-fail-fast"])
+    }
+}
+
+/// The protocol's own suite through the gateway, with the programs that the tests are built with.
+fn conformance(root: &Path) -> anyhow::Result<Vec<String>> {
+    let build = ["build", "--package", "mainstay-mainstay", "--package", "mainstay-testkit"];
+    watched::run(root, cargo(), &build)?;
+    watched::run(root, &root.join("conformance/gateway.sh"), &[])
+}
+
+fn cargo() -> &'static Path {
+    Path::new(env!("CARGO"))
+}
+
+/// Where tools and peers are kept between runs, outside the checkout.
+fn cache() -> anyhow::Result<PathBuf> {
+    let from = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    from("MAINSTAY_CACHE")
+        .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("mainstay")))
+        .or_else(|| from("HOME").map(|home| home.join(".cache/mainstay")))
+        .context("neither HOME nor XDG_CACHE_HOME is set")
+}
+
+fn answers(program: &Path, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}

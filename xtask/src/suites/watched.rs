@@ -1,0 +1,68 @@
+//! A command whose output is shown as it comes, while the lines it ends with are kept.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, ensure};
+
+/// Enough for every test binary of the workspace to say its line.
+const CLOSING_LINES_MAX: usize = 60;
+
+/// Runs a command in a folder and gives back what its runners said in closing.
+pub(super) fn run(
+    folder: &Path,
+    program: &Path,
+    arguments: &[&str],
+) -> anyhow::Result<Vec<String>> {
+    let shown = format!("{} {}", program.display(), arguments.join(" "));
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("can't start {shown}"))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let closing = thread::scope(|scope| {
+        let errors = scope.spawn(|| pass_on(err, std::io::stderr()));
+        let mut closing = pass_on(out, std::io::stdout());
+        closing.extend(errors.join().unwrap_or_default());
+        closing
+    });
+    let status = child.wait().with_context(|| format!("lost {shown}"))?;
+    ensure!(status.success(), "{shown}: {status}{}", listed(&closing));
+    Ok(closing)
+}
+
+/// Copies line by line, to the end.
+fn pass_on(from: Option<impl Read>, mut to: impl Write) -> Vec<String> {
+    let mut closing = Vec::new();
+    let lines = from.into_iter().flat_map(|from| BufReader::new(from).split(b'\n'));
+    for line in lines.map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        // Nobody may be reading any more; the command goes on all the same.
+        let _ = writeln!(to, "{line}");
+        if closing.len() < CLOSING_LINES_MAX && is_closing(&line) {
+            closing.push(line.trim().to_owned());
+        }
+    }
+    closing
+}
+
+/// The lines with which test runners and the conformance suite sum up.
+pub(super) fn is_closing(line: &str) -> bool {
+    let line = line.trim();
+    let tally = || {
+        let mut words = line.split_whitespace();
+        let number = |word: Option<&str>| word.is_some_and(|word| word.parse::<u32>().is_ok());
+        number(words.next()) && words.next() == Some("passed,")
+    };
+    line.starts_with("Summary [") || line.starts_with("test result:") || tally()
+}
+
+fn listed(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}
