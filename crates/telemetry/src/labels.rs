@@ -106,6 +106,10 @@ label! {
         Unasked = "unasked",
         /// The server sends more than it may.
         Flood = "flood",
+        /// It names no call and calls of several clients are in flight: it must not be guessed.
+        NoOwner = "no_owner",
+        /// The server did not take what we sent it.
+        NotDelivered = "not_delivered",
     }
 }
 
