@@ -35,7 +35,7 @@ enum Mode {
     Closed(closed::Plan),
     /// Calls arrive at a fixed rate, whether earlier ones are answered or not.
     Open(open::Plan),
-    /// Sessions are opened and ended, each over a connection of its own.
+    /// Sessions are opened and ended, one after the other.
     Sessions(sessions::Plan),
     /// Clients share ids and each answer carries its caller's mark.
     Astray(astray::Plan),

@@ -39,13 +39,6 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), used: 0, assembled: Vec::new() })
     }
 
-    /// Closes at once and leaves nothing waiting in the kernel: thousands of connections a second
-    /// would otherwise use up the ports.
-    pub(crate) fn abort(self) {
-        // Without it the close is merely the ordinary one.
-        let _ = self.stream.set_zero_linger();
-    }
-
     /// Sends one request and reads its whole answer.
     ///
     /// # Errors

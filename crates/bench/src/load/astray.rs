@@ -1,13 +1,13 @@
 //! Do answers find their callers? Many clients use the same few ids over one shared server that
 //! answers out of order; each call carries a mark that its answer must bring back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 
 use super::Watched;
-use super::crew::{self, Member, PAUSE, Size, Team};
+use super::crew::{self, Member, Size, Team};
 use super::report::Report;
 use crate::client::{Failure, Target};
 
@@ -15,6 +15,9 @@ use crate::client::{Failure, Target};
 const IDS: u64 = 4;
 /// Delays in milliseconds are drawn from 0 up to and without this.
 const DELAYS: u64 = 5;
+
+/// After a refusal: a target that is down for a moment should not use up all calls.
+const REFUSED: Duration = Duration::from_millis(50);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
@@ -75,7 +78,7 @@ async fn call_at_random(
         count(outcome, begun);
         match outcome {
             Ok(()) | Err(Failure::Astray) => {}
-            Err(Failure::Refused) => tokio::time::sleep(PAUSE).await,
+            Err(Failure::Refused) => tokio::time::sleep(REFUSED).await,
             Err(Failure::Broken) => crew::reconnect(&mut connection, target).await,
         }
     }

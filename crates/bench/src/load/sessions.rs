@@ -1,4 +1,7 @@
-//! New sessions: connect, shake hands, say goodbye, again.
+//! New sessions: shake hands, say goodbye, again.
+//!
+//! Over kept-alive connections: what the kernel takes to open one is the same for every target and
+//! several times as much as a session, which is what this is about.
 
 use std::time::Instant;
 
@@ -6,7 +9,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use super::Watched;
-use super::crew::{self, PAUSE, Size, Team};
+use super::crew::{self, Member, Size, Team};
 use super::report::Report;
 use crate::client::{Connection, Failure, Session, Target};
 
@@ -23,12 +26,12 @@ impl Plan {
         crew::run(&self.size, target, watch, async |team: Team| {
             let Team { members, window, tally, .. } = team;
             let mut clients = JoinSet::new();
-            for _ in members {
+            for Member { mut connection, .. } in members {
                 let (tally, target) = (tally.clone(), target.clone());
                 clients.spawn_local(async move {
                     loop {
                         let begun = Instant::now();
-                        let outcome = one_life(&target).await;
+                        let outcome = one_life(&target, &mut connection).await;
                         let now = Instant::now();
                         if window.contains(now) {
                             tally.borrow_mut().count(outcome, now - begun);
@@ -37,7 +40,7 @@ impl Plan {
                             return;
                         }
                         if outcome.is_err() {
-                            tokio::time::sleep(PAUSE).await;
+                            crew::reconnect(&mut connection, &target).await;
                         }
                     }
                 });
@@ -48,10 +51,8 @@ impl Plan {
 }
 
 /// The session is ended too: otherwise a target meets its cap on sessions instead of its limits.
-async fn one_life(target: &Target) -> Result<(), Failure> {
-    let mut connection = Connection::open(target.address).await.map_err(|_| Failure::Broken)?;
-    let session = Session::open(target, &mut connection).await.map_err(|_| Failure::Refused)?;
-    let status = session.close(&mut connection).await.map_err(|_| Failure::Broken)?;
-    connection.abort();
+async fn one_life(target: &Target, connection: &mut Connection) -> Result<(), Failure> {
+    let session = Session::open(target, connection).await.map_err(|_| Failure::Refused)?;
+    let status = session.close(connection).await.map_err(|_| Failure::Broken)?;
     if status < 300 { Ok(()) } else { Err(Failure::Refused) }
 }

@@ -140,6 +140,11 @@ impl Seen {
         Self { name, text: text.into(), value, good: Some(good) }
     }
 
+    /// Worth knowing, without a promise.
+    fn noted(name: &'static str, text: impl Into<String>, value: f64) -> Self {
+        Self { name, text: text.into(), value: Some(value), good: None }
+    }
+
     fn failed(name: &'static str, why: &str) -> Self {
         eprintln!("  {why}");
         Self::new(name, format!("failed: {why}"), None, false)

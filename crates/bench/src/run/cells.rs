@@ -1,15 +1,18 @@
 //! The measured cells: what load on what server, in interleaved rounds.
 
+use std::convert::Infallible;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
 
 use super::Context;
-use super::process::tied;
+use super::process::{signal, tied};
 use super::results::Results;
 use super::setup::{Kind, Setup, Upstream};
 use crate::load::Report;
+use crate::procfs;
 
 /// Beyond its own length, what a load may take to open sessions and to end.
 const LOAD_MARGIN: Duration = Duration::from_secs(60);
@@ -19,8 +22,13 @@ const OPEN_RATE: u32 = 4_000;
 /// Answers to check for their caller.
 const ASTRAY_COUNT: u32 = 1_000_000;
 const ASTRAY_COUNT_QUICK: u32 = 20_000;
+const KILLS_COUNT: u32 = 100_000;
+/// Times between kills: few enough not to be taken for a crash loop.
+const KILLS: [Duration; 3] =
+    [Duration::from_millis(500), Duration::from_millis(1500), Duration::from_millis(2500)];
 /// Seconds for them all; the slowest peer needs a minute or two.
 const ASTRAY_LIMIT: u32 = 900;
+const KILLS_LIMIT: u32 = 60;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell {
@@ -32,13 +40,21 @@ pub(crate) struct Cell {
 
 #[derive(Debug, Clone, Copy)]
 enum Load {
-    Closed { clients: u32 },
-    Open { clients: u32 },
-    Sessions { clients: u32 },
+    Closed {
+        clients: u32,
+    },
+    Open {
+        clients: u32,
+    },
+    Sessions {
+        clients: u32,
+    },
     Astray,
+    /// The same while the server behind is killed; answers may be missing, never wrong.
+    AstrayKills,
 }
 
-pub(crate) const CELLS: [Cell; 10] = [
+pub(crate) const CELLS: [Cell; 11] = [
     cell(
         "http-1",
         "HTTP server, 1 client, closed loop",
@@ -99,6 +115,12 @@ pub(crate) const CELLS: [Cell; 10] = [
         Upstream::Stdio,
         Load::Astray,
     ),
+    cell(
+        "stdio-astray-kills",
+        "the same, the server killed three times",
+        Upstream::Stdio,
+        Load::AstrayKills,
+    ),
 ];
 
 const fn cell(name: &'static str, title: &'static str, upstream: Upstream, load: Load) -> Cell {
@@ -110,7 +132,7 @@ pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
     for round in 0..context.rounds() {
         for cell in CELLS.iter().filter(|cell| context.wants(cell.name)) {
             // A million answers are repetition enough.
-            if matches!(cell.load, Load::Astray) && round > 0 {
+            if matches!(cell.load, Load::Astray | Load::AstrayKills) && round > 0 {
                 continue;
             }
             for kind in context.kinds().into_iter().filter(|kind| kind.serves(cell.upstream)) {
@@ -143,13 +165,34 @@ impl Cell {
         args.extend(self.load.args(context));
         let bench = &context.programs.bench;
         let limit = Duration::from_secs_f64(self.load.seconds(context)) + LOAD_MARGIN;
-        let output = tied(bench, bench, &args).stdin(Stdio::null()).output();
-        let output =
-            tokio::time::timeout(limit, output).await.context("the load does not end")??;
+        let mut load = tied(bench, bench, &args);
+        let output = tokio::select! {
+            output = tokio::time::timeout(limit, load.stdin(Stdio::null()).output()) => output,
+            never = self.disturb(context, setup) => match never {},
+        };
+        let output = output.context("the load does not end")??;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / "));
         }
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// What happens to the server meanwhile; never ends.
+    async fn disturb(&self, context: &Context, setup: &Setup) -> Infallible {
+        if matches!(self.load, Load::AstrayKills) {
+            kill_now_and_then(context, setup).await;
+        }
+        std::future::pending().await
+    }
+}
+
+async fn kill_now_and_then(context: &Context, setup: &Setup) {
+    for pause in KILLS {
+        tokio::time::sleep(pause).await;
+        for pid in procfs::running(&context.programs.bench, &["echo-stdio", &setup.mark]) {
+            // It may have ended by itself.
+            let _ = signal(pid, Signal::KILL);
+        }
     }
 }
 
@@ -183,6 +226,9 @@ impl Load {
                 let count = if context.args.quick { ASTRAY_COUNT_QUICK } else { ASTRAY_COUNT };
                 format!("astray --clients 256 --count {count} --limit {ASTRAY_LIMIT}")
             }
+            Self::AstrayKills => {
+                format!("astray --clients 256 --count {KILLS_COUNT} --limit {KILLS_LIMIT}")
+            }
         };
         line.split(' ').map(str::to_owned).collect()
     }
@@ -190,6 +236,7 @@ impl Load {
     fn seconds(self, context: &Context) -> f64 {
         match self {
             Self::Astray => f64::from(ASTRAY_LIMIT),
+            Self::AstrayKills => f64::from(KILLS_LIMIT),
             _ => context.seconds(),
         }
     }

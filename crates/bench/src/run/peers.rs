@@ -92,6 +92,8 @@ async fn peer() -> Result<PathBuf> {
     let status = tokio::time::timeout(INSTALLING, command.status())
         .await
         .context("installing takes too long")?;
+    // Gigabytes that nobody needs once the program is there.
+    let _ = std::fs::remove_dir_all(root.join("target"));
     if !status.context("cannot run cargo")?.success() || !path.is_file() {
         bail!("{PEER} {PEER_VERSION} can't be installed");
     }

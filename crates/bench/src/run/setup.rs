@@ -50,6 +50,13 @@ pub(crate) struct Setup {
     folder: TempDir,
 }
 
+/// How to start a target and where it will be; no arguments, nothing to start.
+#[derive(Debug)]
+struct Front {
+    target: Target,
+    args: Vec<String>,
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -80,7 +87,6 @@ impl Setup {
     /// Starts `kind` in front of a fresh server and waits until a call is answered.
     pub(crate) async fn start(context: &Context, kind: Kind, upstream: Upstream) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let bench = &context.programs.bench;
         let server = match upstream {
             Upstream::Http => Some(start_server(context, folder.path(), "127.0.0.1:0").await?),
             Upstream::Stdio => None,
@@ -92,55 +98,17 @@ impl Setup {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let mut target = Target {
-            address: ([127, 0, 0, 1], 0).into(),
-            path: "/mcp".to_owned(),
-            prefix: String::new(),
-        };
-        let program = context.programs.path(kind)?;
-        let log = folder.path().join("proxy.log");
-        let proxy = match (kind, behind) {
-            (Kind::Direct, Some(address)) => {
-                target.address = address;
-                None
+        let bench = &context.programs.bench;
+        let Front { mut target, args } = Front::new(kind, behind, folder.path(), bench, &mark)?;
+        let mut proxy = None;
+        if !args.is_empty() {
+            let log = folder.path().join("proxy.log");
+            let mut process = Process::start(bench, context.programs.path(kind)?, &args, log)?;
+            if kind == Kind::Bare {
+                target.address = process.listening().await?;
             }
-            (Kind::Bare, Some(address)) => {
-                let mut proxy = Process::start(
-                    bench,
-                    program,
-                    &["bare-proxy", "--upstream", &address.to_string()],
-                    log,
-                )?;
-                target.address = proxy.listening().await?;
-                Some(proxy)
-            }
-            (Kind::Direct | Kind::Bare, None) => bail!("it can't serve a server that speaks lines"),
-            (Kind::Mainstay, _) => {
-                target.address = free_address()?;
-                target.path = "/mcp/echo".to_owned();
-                let file = folder.path().join("mainstay.toml");
-                fs::write(&file, mainstay_config(behind, bench, &mark))?;
-                let state = folder.path().join("state");
-                let args: [&str; 7] = [
-                    "up",
-                    "--config",
-                    &file.to_string_lossy(),
-                    "--listen",
-                    &target.address.to_string(),
-                    "--state",
-                    &state.to_string_lossy(),
-                ];
-                Some(Process::start(bench, program, &args, log)?)
-            }
-            (Kind::McpProxy, _) => {
-                target.address = free_address()?;
-                target.path = "/".to_owned();
-                target.prefix = "echo/".to_owned();
-                let file = folder.path().join("proxy.toml");
-                fs::write(&file, mcp_proxy_config(behind, target.address, bench, &mark))?;
-                Some(Process::start(bench, program, &["--config", &file.to_string_lossy()], log)?)
-            }
-        };
+            proxy = Some(process);
+        }
         let mut setup =
             Self { target, proxy, server: server.map(|(process, _)| process), mark, folder };
         setup.ready(kind).await.with_context(|| format!("{} does not get ready", kind.title()))?;
@@ -208,6 +176,47 @@ impl Setup {
         }
         session.close(&mut connection).await?;
         Ok(())
+    }
+}
+
+// === impl Front ===
+
+impl Front {
+    /// Writes what `kind` needs into `folder`.
+    fn new(
+        kind: Kind,
+        behind: Option<SocketAddr>,
+        folder: &Path,
+        bench: &Path,
+        mark: &str,
+    ) -> Result<Self> {
+        let file = folder.join("settings.toml");
+        let path = file.to_string_lossy();
+        Ok(match (kind, behind) {
+            (Kind::Direct, Some(address)) => Self::at(address, "/mcp", "", &[]),
+            (Kind::Bare, Some(address)) => {
+                Self::at(address, "/mcp", "", &["bare-proxy", "--upstream", &address.to_string()])
+            }
+            (Kind::Direct | Kind::Bare, None) => bail!("it can't serve a server that speaks lines"),
+            (Kind::Mainstay, _) => {
+                let address = free_address()?;
+                fs::write(&file, mainstay_config(behind, bench, mark))?;
+                let state = folder.join("state");
+                let (listen, state) = (address.to_string(), state.to_string_lossy());
+                let args = ["up", "--config", &path, "--listen", &listen, "--state", &state];
+                Self::at(address, "/mcp/echo", "", &args)
+            }
+            (Kind::McpProxy, _) => {
+                let address = free_address()?;
+                fs::write(&file, mcp_proxy_config(behind, address, bench, mark))?;
+                Self::at(address, "/", "echo/", &["--config", &path])
+            }
+        })
+    }
+
+    fn at(address: SocketAddr, path: &str, prefix: &str, args: &[&str]) -> Self {
+        let target = Target { address, path: path.to_owned(), prefix: prefix.to_owned() };
+        Self { target, args: args.iter().map(|arg| (*arg).to_owned()).collect() }
     }
 }
 
