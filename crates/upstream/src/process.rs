@@ -214,6 +214,14 @@ impl ProcessHost {
     }
 }
 
+impl Drop for ProcessHost {
+    /// Without [`shutdown`](Self::shutdown) nobody waits, but everything ends all the same.
+    fn drop(&mut self) {
+        self.closing.cancel();
+        self.closing_keepers.cancel();
+    }
+}
+
 /// Sweeps after every dead daemon, then makes the folder of this one.
 fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
     let mut swept = Vec::new();

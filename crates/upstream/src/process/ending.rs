@@ -48,6 +48,12 @@ impl Ending {
         Self { kill_at, give_up_at, asked: BTreeSet::new(), pause: PAUSE_MIN }
     }
 
+    /// Shortens the grace to this much from now, if it is longer.
+    pub(super) fn hurry(&mut self, now: Instant, grace: Duration) {
+        self.kill_at = self.kill_at.min(now + grace);
+        self.give_up_at = self.kill_at + KILL_PATIENCE;
+    }
+
     /// `living` is who is left now; none when that could not be found out, which must not be
     /// taken for nobody.
     pub(super) fn next(&mut self, now: Instant, living: Option<&BTreeSet<Identity>>) -> Next {
@@ -118,6 +124,18 @@ mod tests {
         let now = Instant::now();
         let next = Ending::new(now, Duration::ZERO).next(now, Some(&living(&[1])));
         assert_eq!(told(next), ("kill", vec![1]));
+    }
+
+    #[test]
+    fn hurry_shortens_the_grace_and_never_lengthens_it() {
+        let now = Instant::now();
+        let mut ending = Ending::new(now, Duration::from_secs(60));
+        ending.hurry(now, Duration::from_secs(2));
+        ending.hurry(now, Duration::from_secs(30));
+        let mut step = |after| told(ending.next(now + after, Some(&living(&[1])))).0;
+        assert_eq!(step(Duration::from_secs(1)), "ask");
+        assert_eq!(step(Duration::from_secs(2)), "kill");
+        assert_eq!(step(Duration::from_secs(2) + KILL_PATIENCE), "give up");
     }
 
     #[test]

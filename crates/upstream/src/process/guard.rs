@@ -64,12 +64,9 @@ pub fn guard_main(state_dir: &Path) -> ExitCode {
         say("was not told whose guard it is");
         return ExitCode::FAILURE;
     };
-    let folder = Folder::at(state_dir, mark);
-    if !folder.path().exists() {
-        // The daemon tidied up itself.
-        return ExitCode::SUCCESS;
-    }
-    match sweep(&folder) {
+    // Also where the folder is gone: the daemon may have tidied up, or somebody removed it.
+    match sweep(&Folder::at(state_dir, mark)) {
+        Ok(swept) if swept.is_empty() => ExitCode::SUCCESS,
         Ok(swept) => {
             let left = swept.iter().filter(|one| !one.ended).count();
             say(&format!("the daemon died; ended {} processes it left", swept.len() - left));

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::ending::{Ending, Next};
+use super::ending::{Ending, KILL_PATIENCE, Next};
 use super::exit::Exit;
 use super::procfs::Identity;
 use super::records::Folder;
@@ -74,7 +74,13 @@ impl Minder {
             order = &mut self.orders => order.unwrap_or(StopGraces::ABANDONED),
             () = self.closing.cancelled() => StopGraces::ABANDONED,
         };
-        if let Ok(exit) = timeout(graces.stdin, self.death.wait()).await {
+        let exit = tokio::select! {
+            biased;
+            exit = self.death.wait() => Some(exit),
+            () = self.closing.cancelled() => None,
+            () = tokio::time::sleep(graces.stdin) => None,
+        };
+        if let Some(exit) = exit {
             self.reader.drain().await;
             self.tell(exit, false);
         }
@@ -88,6 +94,7 @@ impl Minder {
     /// True when nothing is left but the main process as a zombie.
     async fn end_tree(&mut self, grace: Duration) -> bool {
         let mut ending = Ending::new(Instant::now(), grace);
+        let mut hurried = false;
         loop {
             let living = self.tree.look().await;
             let pause = match ending.next(Instant::now(), living.as_ref()) {
@@ -103,13 +110,21 @@ impl Minder {
                     pause
                 }
             };
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled(), if !hurried => {
+                    hurried = true;
+                    ending.hurry(Instant::now(), StopGraces::ABANDONED.term);
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 
     /// The tree is gone: no trace of it stays.
     async fn finish(mut self) {
-        let exit = self.death.wait().await;
+        // It is a zombie already, so this takes no time; the bound is for what we do not foresee.
+        let exit = timeout(KILL_PATIENCE, self.death.wait()).await.unwrap_or(Exit::Unknown);
         self.reader.drain().await;
         self.folder.remove(self.tree.main);
         let Self { mut child, claim, .. } = self;

@@ -21,7 +21,7 @@ pub(super) struct Stat {
     pub(super) identity: Identity,
     pub(super) parent: i32,
     pub(super) group: i32,
-    /// Ended, and only waits for its parent to ask how.
+    /// Ended with all its threads, and only waits for its parent to ask how.
     pub(super) is_zombie: bool,
 }
 
@@ -57,20 +57,20 @@ pub(super) fn environ_has(pid: i32, name: &str, is_such: impl Fn(&[u8]) -> bool)
     })
 }
 
-/// None when there is no such process.
+/// None when there is no such process, or it is another user's that we may not look at.
 ///
 /// # Errors
 /// When the kernel would not say, most likely for want of file descriptors.
 pub(super) fn stat(pid: i32) -> io::Result<Option<Stat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => Ok(parse(&text)),
-        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) if is_none_of_ours(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+fn is_none_of_ours(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
@@ -86,7 +86,11 @@ fn parse(text: &[u8]) -> Option<Stat> {
         identity: Identity { pid, start: fields.get(19)?.parse().ok()? },
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
-        is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        // A process whose first thread has ended shows as a zombie while others still run.
+        is_zombie: match *fields.first()? {
+            "Z" => fields.get(17)?.parse::<u32>().ok()? <= 1,
+            state => state == "X",
+        },
     })
 }
 
@@ -191,6 +195,8 @@ mod tests {
             is_zombie: true,
         };
         assert_eq!(parse(line), Some(expected));
+        let threaded = b"42 (a) Z 7 8 9 0 -1 4194304 1 0 0 0 1 2 3 4 20 0 2 0 100001 3133440 412";
+        assert_eq!(parse(threaded), Some(Stat { is_zombie: false, ..expected }));
         for broken in [&b""[..], b"42", b"42 (a", b"42 (a) S 1", b"x (a) S 1 2 3", b")("] {
             assert_eq!(parse(broken), None);
         }

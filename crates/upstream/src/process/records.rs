@@ -116,10 +116,6 @@ impl Folder {
         &self.mark
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Whether the daemon that wrote it still runs.
     pub(super) fn is_in_use(&self) -> bool {
         self.writer().is_some_and(|writer| writer.place == place() && writer.identity.exists())
@@ -209,7 +205,7 @@ mod tests {
             instance: InstanceId(3),
         };
         folder.add(&record).unwrap();
-        std::fs::write(folder.path().join("9.json"), "{\"half").unwrap();
+        std::fs::write(folder.path.join("9.json"), "{\"half").unwrap();
 
         let found = Folder::all(state.path()).unwrap();
         assert_eq!(found.len(), 1);
@@ -225,7 +221,7 @@ mod tests {
     fn a_folder_of_another_boot_says_nothing_about_processes_here() {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::create(state.path(), Mark::random().unwrap()).unwrap();
-        let daemon = folder.path().join("daemon");
+        let daemon = folder.path.join("daemon");
         let text = std::fs::read_to_string(&daemon).unwrap();
         let place = super::place();
         std::fs::write(&daemon, text.replace(&place, "another boot")).unwrap();

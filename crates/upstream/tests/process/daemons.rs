@@ -73,6 +73,15 @@ fn when_the_daemon_is_killed_its_guard_ends_everything() {
 }
 
 #[test]
+fn the_guard_needs_no_state_folder() {
+    let state = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start(state.path());
+    state.close().unwrap();
+    daemon.kill();
+    eventually("the guard ended the servers", || !daemon.has_left());
+}
+
+#[test]
 fn a_guard_can_not_be_asked_to_end() {
     let state = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(state.path());

@@ -1,5 +1,7 @@
 //! Real processes: whatever servers do and whatever ends the daemon, nothing is left behind.
 //!
+//! Run by nextest, each test is a process of its own, so it can count its children and descriptors.
+//!
 //! Daemons that must be killed, and guards, are this very test program started anew with the
 //! name of one of the tests in `roles`.
 

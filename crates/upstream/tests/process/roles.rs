@@ -41,7 +41,7 @@ fn daemon() {
 
 /// Prints its own number, that of a child in its group, and that of a grandchild in a session of
 /// its own whose parent has ended. All ignore TERM.
-pub const SPREADS: &str = r#"
+pub(crate) const SPREADS: &str = r#"
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(os.getpid(), flush=True)

@@ -114,6 +114,41 @@ async fn a_child_that_cleans_its_environment_is_found_by_its_parents() {
 }
 
 #[tokio::test]
+async fn one_whose_first_thread_has_ended_still_lives() {
+    let world = World::open().await;
+    let script = r#"
+import ctypes, os, platform, signal, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=lambda: time.sleep(600)).start()
+print(os.getpid(), flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+"#;
+    let mut process = world.spawn(&python(script)).await;
+    let pid = numbers(&mut process, 1).await[0];
+    until("its first thread ended", || state_of(pid) == Some('Z')).await;
+    assert!(timeout(Duration::from_millis(100), process.wait()).await.is_err());
+    assert_eq!(process.stop(HASTY).await, Exit::Signal(9));
+    assert_eq!(state_of(pid), None);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_long_graces() {
+    let world = World::open().await;
+    let mut process = world.spawn(&python(SPREADS)).await;
+    let pids = numbers(&mut process, 3).await;
+    let stopping = tokio::spawn(async move {
+        let forever = StopGraces { stdin: 10 * CAP, term: 10 * CAP };
+        process.stop(forever).await
+    });
+    tokio::task::yield_now().await;
+    timeout(CAP, world.host.shutdown()).await.expect("in time");
+    assert!(!pids.iter().any(|pid| is_alive(*pid)));
+    assert_eq!(stopping.await.unwrap(), Exit::Signal(9));
+    world.close().await;
+}
+
+#[tokio::test]
 async fn dropping_the_handle_ends_the_tree() {
     let world = World::open().await;
     let mut process = world.spawn(&python(SPREADS)).await;
@@ -259,6 +294,6 @@ async fn a_hundred_quick_ones_leave_nothing() {
     }
     assert_eq!(records(world.state.path()), 0);
     assert_eq!(children().len(), 1, "only the guard");
-    assert_eq!(descriptors(), before);
+    until("descriptors of tasks that are ending are closed", || descriptors() <= before).await;
     world.close().await;
 }

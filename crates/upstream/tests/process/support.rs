@@ -13,19 +13,19 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// How the state folder reaches a role.
-pub const STATE_VARIABLE: &str = "MAINSTAY_TEST_STATE";
+pub(crate) const STATE_VARIABLE: &str = "MAINSTAY_TEST_STATE";
 
 /// Longest wait for something that must come true; generous, for machines that are busy.
-pub const CAP: Duration = Duration::from_secs(30);
+pub(crate) const CAP: Duration = Duration::from_secs(30);
 
 /// A host with a state folder of its own.
-pub struct World {
-    pub state: TempDir,
-    pub host: Arc<ProcessHost>,
+pub(crate) struct World {
+    pub(crate) state: TempDir,
+    pub(crate) host: Arc<ProcessHost>,
 }
 
 /// This program, playing one of the roles.
-pub fn role(name: &str, state: &Path) -> Command {
+pub(crate) fn role(name: &str, state: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command
         .args(["--exact", &format!("roles::{name}"), "--ignored", "--nocapture"])
@@ -36,7 +36,7 @@ pub fn role(name: &str, state: &Path) -> Command {
 }
 
 /// The guard as a role; the state folder goes along as an argument of `env`.
-pub fn guard_command(state: &Path) -> GuardCommand {
+pub(crate) fn guard_command(state: &Path) -> GuardCommand {
     let role = role("guard", state);
     let mut args = vec![format!("{STATE_VARIABLE}={}", state.display()).into()];
     args.push(role.get_program().to_owned());
@@ -44,53 +44,53 @@ pub fn guard_command(state: &Path) -> GuardCommand {
     GuardCommand { program: "/usr/bin/env".into(), args }
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::try_new(text).expect("a good name")
 }
 
-pub fn command(words: &[&str]) -> ProcessSpec {
+pub(crate) fn command(words: &[&str]) -> ProcessSpec {
     let command = words.iter().map(|word| (*word).to_owned()).collect();
     ProcessSpec { command, env: BTreeMap::new(), cwd: None }
 }
 
-pub fn sh(script: &str) -> ProcessSpec {
+pub(crate) fn sh(script: &str) -> ProcessSpec {
     command(&["sh", "-c", script])
 }
 
-pub fn python(script: &str) -> ProcessSpec {
+pub(crate) fn python(script: &str) -> ProcessSpec {
     command(&["python3", "-c", script])
 }
 
-pub fn with_env(mut spec: ProcessSpec, variable: &str, value: &str) -> ProcessSpec {
+pub(crate) fn with_env(mut spec: ProcessSpec, variable: &str, value: &str) -> ProcessSpec {
     spec.env.insert(variable.to_owned(), Redacted::new(value.to_owned()));
     spec
 }
 
 impl World {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let state = tempfile::tempdir().expect("a folder");
         let host = open(state.path()).await;
         Self { state, host }
     }
 
-    pub async fn spawn(&self, spec: &ProcessSpec) -> RunningProcess {
+    pub(crate) async fn spawn(&self, spec: &ProcessSpec) -> RunningProcess {
         self.host.spawn(spec, &name("test"), InstanceId(1)).await.expect("it starts")
     }
 
     /// Ends the host and checks that it leaves nothing.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.host.shutdown().await;
         assert_eq!(records(self.state.path()), 0);
         until("no child is left", || children().is_empty()).await;
     }
 }
 
-pub async fn open(state: &Path) -> Arc<ProcessHost> {
+pub(crate) async fn open(state: &Path) -> Arc<ProcessHost> {
     ProcessHost::open(state, guard_command(state)).await.expect("it opens")
 }
 
 /// The first `count` lines of output as numbers.
-pub async fn numbers(process: &mut RunningProcess, count: usize) -> Vec<i32> {
+pub(crate) async fn numbers(process: &mut RunningProcess, count: usize) -> Vec<i32> {
     let mut lines = BufReader::new(process.take_stdout().expect("not taken")).lines();
     let mut numbers = Vec::new();
     while numbers.len() < count {
@@ -102,7 +102,7 @@ pub async fn numbers(process: &mut RunningProcess, count: usize) -> Vec<i32> {
 }
 
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < CAP, "not within {CAP:?}: {what}");
@@ -111,7 +111,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// As [`eventually`], letting the host work meanwhile.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < CAP, "not within {CAP:?}: {what}");
@@ -120,16 +120,16 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// The letter of the process's state; none when there is no such process.
-pub fn state_of(pid: i32) -> Option<char> {
+pub(crate) fn state_of(pid: i32) -> Option<char> {
     stat(pid).and_then(|fields| fields.first()?.chars().next())
 }
 
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     state_of(pid).is_some_and(|state| state != 'Z' && state != 'X')
 }
 
 /// Children of this process, zombies included.
-pub fn children() -> BTreeSet<i32> {
+pub(crate) fn children() -> BTreeSet<i32> {
     let us = std::process::id().to_string();
     let all = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -137,24 +137,24 @@ pub fn children() -> BTreeSet<i32> {
 }
 
 /// Fields of `/proc/PID/stat` from the state on.
-pub fn stat(pid: i32) -> Option<Vec<String>> {
+pub(crate) fn stat(pid: i32) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &text[text.rfind(')')? + 1..];
     Some(rest.split_ascii_whitespace().map(ToOwned::to_owned).collect())
 }
 
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc/self/fd").count()
 }
 
 /// Records of processes, of whatever daemon.
-pub fn records(state: &Path) -> usize {
+pub(crate) fn records(state: &Path) -> usize {
     let Ok(folders) = std::fs::read_dir(state.join("processes")) else { return 0 };
     let files = folders.flatten().filter_map(|folder| std::fs::read_dir(folder.path()).ok());
     files.flatten().flatten().filter(|file| file.path().extension().is_some()).count()
 }
 
-pub fn kill(pid: i32) {
+pub(crate) fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).expect("a number");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
 }
