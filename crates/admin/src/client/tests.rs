@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
@@ -43,7 +44,7 @@ impl Daemon {
     }
 
     fn heard(&self) -> Vec<(String, String)> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().clone()
     }
 }
 
@@ -68,7 +69,7 @@ async fn serve(listener: UnixListener, script: Script, heard: Heard) {
                     header("mcp-session-id"),
                     header("mcp-protocol-version")
                 );
-                heard.lock().unwrap().push((line, body.clone()));
+                heard.lock().push((line, body.clone()));
                 Ok::<_, Infallible>(script(head.uri.path(), &body))
             }
         });

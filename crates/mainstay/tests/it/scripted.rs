@@ -4,8 +4,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
 
 /// Status and JSON body for `METHOD PATH` and the request's body.
 pub(crate) type Script = fn(&str, &str) -> (u16, String);
@@ -40,7 +42,7 @@ impl Daemon {
 
     /// The bodies that came, one for each request.
     pub(crate) fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().clone()
     }
 }
 
@@ -77,7 +79,7 @@ fn exchange(stream: UnixStream, script: Script, heard: &Mutex<Vec<String>>) -> O
     let body = String::from_utf8(body).ok()?;
     let target = first.rsplit_once(' ').map_or("", |(target, _)| target);
     let (status, answer) = script(target, &body);
-    heard.lock().unwrap().push(format!("{target} {body}"));
+    heard.lock().push(format!("{target} {body}"));
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nmcp-session-id: s\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n",

@@ -104,8 +104,10 @@ impl Drop for LogGuard {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, sync_channel};
-    use std::sync::{Arc, Mutex};
+
+    use parking_lot::Mutex;
 
     use super::{QUEUE_LINES_MAX, lines_dropped, spawn};
 
@@ -114,7 +116,7 @@ mod tests {
 
     impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -145,7 +147,7 @@ mod tests {
             writeln!(lines, "{n}").unwrap();
         }
         drop(guard);
-        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(sink.0.lock().clone()).unwrap();
         assert!(text.ends_with("99\n"), "{text}");
     }
 
