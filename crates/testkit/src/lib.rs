@@ -1,3 +1,14 @@
 //! Scripted servers and clients for tests, with seeded faults. Never in a release build.
+//!
+//! `Daemon` runs the real program, `Client` talks to it without an SDK, `fixture` and
+//! `misbehave` are servers to put behind it: one that does everything right, one that does
+//! what it is told to do wrong.
 
+pub mod client;
+pub mod daemon;
 pub mod fixture;
+pub mod misbehave;
+pub mod process;
+
+pub use client::Client;
+pub use daemon::Daemon;

@@ -1,0 +1,342 @@
+//! The real program under test: started with a configuration of its own in a folder of its
+//! own, watched, and gone with all its children when the test is over.
+
+mod log;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::process::{Process, wait_gone};
+use log::Log;
+
+/// In the environment of the daemon and of what inherits it: finds what is left behind.
+const MARK: &str = "MAINSTAY_TESTKIT_RUN";
+
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+/// What to start, and how.
+pub struct Builder {
+    binary: PathBuf,
+    config: String,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    ready_within: Duration,
+    gone_within: Duration,
+    folder: Option<PathBuf>,
+}
+
+/// A running daemon. Dropping it kills it; children that outlive it fail the test.
+pub struct Daemon {
+    child: Child,
+    binary: PathBuf,
+    base: String,
+    log: Log,
+    mark: String,
+    folder: PathBuf,
+    gone_within: Duration,
+    /// Everybody ever seen below the daemon, by identity.
+    family: Vec<Process>,
+    _kept: Option<TempDir>,
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// Configuration text, added to what is there.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config.push_str(toml);
+        self.config.push('\n');
+        self
+    }
+
+    /// A server run as a command.
+    #[must_use]
+    pub fn command_server<S: AsRef<str>>(self, name: &str, command: &[S]) -> Self {
+        // A JSON array of strings is a TOML array of strings.
+        let words: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
+        let command = serde_json::Value::from(words);
+        self.config(&format!("[servers.{name}]\ncommand = {command}"))
+    }
+
+    /// A server reached over HTTP.
+    #[must_use]
+    pub fn url_server(self, name: &str, url: &str) -> Self {
+        self.config(&format!("[servers.{name}]\nurl = \"{url}\""))
+    }
+
+    /// One more argument for `up`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// One more variable of the daemon's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Works in this folder, which stays: a second daemon there is the first one restarted.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// How long the daemon may take to say where it serves; 30 s otherwise.
+    #[must_use]
+    pub fn ready_within(mut self, within: Duration) -> Self {
+        self.ready_within = within;
+        self
+    }
+
+    /// How long children may take to follow a daemon that is gone; 15 s otherwise.
+    #[must_use]
+    pub fn gone_within(mut self, within: Duration) -> Self {
+        self.gone_within = within;
+        self
+    }
+
+    /// Starts the daemon and waits until it says where it serves.
+    ///
+    /// # Errors
+    /// When it ends or says nothing in time; the message holds its log.
+    pub async fn start(self) -> anyhow::Result<Daemon> {
+        let (folder, kept) = match self.folder {
+            Some(folder) => (folder, None),
+            None => {
+                let kept = tempfile::Builder::new().prefix("mainstay-test-").tempdir()?;
+                (kept.path().to_owned(), Some(kept))
+            }
+        };
+        std::fs::File::create(folder.join("mainstay.toml"))?.write_all(self.config.as_bytes())?;
+        let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+        let mut child = Command::new(&self.binary)
+            .arg("up")
+            .arg("--config")
+            .arg(folder.join("mainstay.toml"))
+            .arg("--state")
+            .arg(folder.join("state"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(&self.arguments)
+            .env(MARK, &mark)
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {}", self.binary.display()))?;
+        let log = Log::follow(child.stdout.take(), child.stderr.take());
+        let mut daemon = Daemon {
+            child,
+            binary: self.binary,
+            base: String::new(),
+            log,
+            mark,
+            folder,
+            gone_within: self.gone_within,
+            family: Vec::new(),
+            _kept: kept,
+        };
+        daemon.base = daemon.address(self.ready_within).await?;
+        Ok(daemon)
+    }
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// A daemon of this program, with `[gateway]` left at its defaults and no servers.
+    #[must_use]
+    pub fn builder(binary: impl Into<PathBuf>) -> Builder {
+        Builder {
+            binary: binary.into(),
+            config: String::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            ready_within: Duration::from_secs(30),
+            gone_within: Duration::from_secs(15),
+            folder: None,
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of one server's or group's endpoint.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> String {
+        format!("{}/mcp/{name}", self.base)
+    }
+
+    /// A client with a session at one endpoint.
+    ///
+    /// # Errors
+    /// When the daemon refuses it.
+    pub async fn client(&self, name: &str) -> anyhow::Result<Client> {
+        Client::connect(&self.endpoint(name)).await
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("process numbers fit")
+    }
+
+    /// Where the configuration and the state are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// Everything the daemon has printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Waits until the log holds a text.
+    ///
+    /// # Errors
+    /// When it does not in time; the message holds the log.
+    pub async fn wait_for_log(&self, text: &str, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        while !self.log.text().contains(text) {
+            if Instant::now() >= deadline {
+                bail!("'{text}' never came up in the log:\n{}", self.log.text());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// What runs below the daemon now.
+    pub fn children(&mut self) -> Vec<Process> {
+        let now = Process::below(self.pid());
+        self.family.extend(
+            now.iter().filter(|one| !self.family.contains(one)).cloned().collect::<Vec<_>>(),
+        );
+        now
+    }
+
+    /// Sends a signal to the daemon alone.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.children();
+        let pid = Pid::from_raw(self.pid()).context("no process number")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Asks the daemon to stop, as a service manager does.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn term(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Kills the daemon without a chance to clean up.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Waits for the daemon to end.
+    ///
+    /// # Errors
+    /// When it does not in time; the message holds its log.
+    pub async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            self.children();
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("the daemon goes on:\n{}", self.log.text());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Runs a command of the same program against this daemon.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run<S: AsRef<str>>(&self, arguments: &[S]) -> anyhow::Result<Output> {
+        let output = Command::new(&self.binary)
+            .args(arguments.iter().map(AsRef::as_ref))
+            .arg("--config")
+            .arg(self.folder.join("mainstay.toml"))
+            .arg("--state")
+            .arg(self.state())
+            .stdin(Stdio::null())
+            .output()?;
+        Ok(output)
+    }
+
+    /// Processes that should be gone and are not, a while after the daemon ended.
+    fn left_behind(&self) -> Vec<Process> {
+        let mut family = self.family.clone();
+        family.extend(Process::with_variable(MARK, &self.mark));
+        wait_gone(&family, self.gone_within)
+    }
+
+    async fn address(&mut self, within: Duration) -> anyhow::Result<String> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(address) = self.log.address() {
+                return Ok(address);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                // What it said last may still be on its way through the pipe.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                bail!("the daemon ended ({status}) before it served:\n{}", self.log.text());
+            }
+            if Instant::now() >= deadline {
+                bail!("the daemon does not say where it serves:\n{}", self.log.text());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.children();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let left = self.left_behind();
+        for one in &left {
+            one.signal(Signal::KILL);
+        }
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("left behind by the daemon: {left:#?}\n{}", self.log.text());
+        }
+        if std::thread::panicking() {
+            eprintln!("--- log of the daemon\n{}", self.log.text());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The faults that hold for a whole run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// One fault: its name, the form of its value, what it does.
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    pub(super) value: &'static str,
+    pub(super) help: &'static str,
+}
+
+/// The faults chosen for a run.
+#[derive(Debug, Clone, Default)]
+pub struct Flags(BTreeMap<String, String>);
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { name, value, help }
+}
+
+pub(super) const ALL: &[Flag] = &[
+    // Start and handshake.
+    flag("slow-start", "=MS", "does nothing at first"),
+    flag("slow-handshake", "=MS", "answers initialize late"),
+    flag("hang-in-handshake", "", "never answers initialize"),
+    flag("die-in-handshake", "", "exits with code 7 on initialize"),
+    flag("die-on-discover", "", "exits with code 8 on server/discover"),
+    flag("silent-discover", "", "never answers server/discover"),
+    flag("discover-code", "=CODE", "answers server/discover with this error (-32601)"),
+    flag("modern-only", "", "speaks 2026-07-28 and refuses initialize with -32022"),
+    flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
+    flag("name", "=TEXT", "the name it gives itself"),
+    // What stands around the messages.
+    flag("banner", "", "prints lines that are no messages before the first one"),
+    flag("noise", "", "prints a log line on stdout before each message"),
+    flag("bom", "", "begins its output with a byte order mark"),
+    flag("crlf", "", "ends lines with CR LF"),
+    flag("pretty", "", "indents the JSON of HTTP bodies"),
+    flag("stderr", "=LINES", "writes this many lines to stderr at the start"),
+    // Reading and ending.
+    flag("deaf", "", "never reads its input"),
+    flag("deaf-after", "=N", "reads N messages and then no more"),
+    flag("exit-after", "=N", "exits with code 9 after N messages"),
+    flag("ignore-eof", "", "goes on when its input is closed"),
+    flag("ignore-term", "", "goes on after SIGTERM"),
+    flag("grandchild", "", "starts a process of its own that idles"),
+    // After the handshake.
+    flag("ping", "", "pings the client right after the handshake"),
+    flag("flood", "=N", "sends N log notifications after the handshake"),
+    flag("storm", "=N", "sends N tools/list_changed after the handshake"),
+    // Lists.
+    flag("tools", "=N", "offers N more tools that echo"),
+    flag("pages", "=N", "serves lists in pages of N"),
+    flag("endless", "", "serves lists whose cursor never ends"),
+    flag("wrong-lists", "", "answers tools/list with a string where a list belongs"),
+    flag("slow-lists", "=MS", "answers lists late"),
+    flag("no-capabilities", "", "declares nothing and refuses every list"),
+    // Every call.
+    flag("delay", "=MS", "answers each call after a random time up to this"),
+    flag("seed", "=N", "where the random times begin (1)"),
+    flag("twice", "", "answers every call twice"),
+    flag("unknown-ids", "", "sends an answer nobody asked for before each answer"),
+    // HTTP.
+    flag("sse", "", "answers every request as a stream"),
+    flag("json", "", "answers every request as one body"),
+    flag("odd-sse", "", "cuts streams at odd places, with CR LF, comments and empty data"),
+    flag("lose-session-after", "=N", "forgets a session after N of its POSTs, initialize included"),
+    flag("lost", "=HOW", "says so with: 404 (default), 400-session, 400-init, 400-text, 404-code"),
+    flag("no-sessions", "", "gives out no session id"),
+    flag("html", "=STATUS", "answers tools/call with an error page"),
+    flag("no-get", "", "answers GET with 405"),
+    flag("get-404", "", "answers GET with 404"),
+    flag("no-delete", "", "answers DELETE with 405"),
+];
+
+// === impl Flags ===
+
+impl Flags {
+    /// Reads `--name` and `--name=value`.
+    ///
+    /// # Errors
+    /// For a name that does not exist.
+    pub fn parse<S: AsRef<str>>(arguments: &[S]) -> anyhow::Result<Self> {
+        let mut chosen = BTreeMap::new();
+        for argument in arguments {
+            let argument = argument.as_ref();
+            let Some(text) = argument.strip_prefix("--") else {
+                bail!("not a flag: {argument} (see --help)");
+            };
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            let known = ALL.iter().find(|flag| flag.name == name);
+            let flag = known.with_context(|| format!("unknown flag: --{name} (see --help)"))?;
+            if flag.value.is_empty() != value.is_empty() {
+                bail!("--{name} is written --{name}{}", flag.value);
+            }
+            if matches!(flag.value, "=N" | "=MS" | "=LINES") && value.parse::<u64>().is_err() {
+                bail!("--{name} wants a number, not {value}");
+            }
+            chosen.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Self(chosen))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        debug_assert!(ALL.iter().any(|flag| flag.name == name), "no flag is called {name}");
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.has(name).then(|| self.0[name].as_str())
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<usize> {
+        self.text(name)?.parse().ok()
+    }
+
+    pub(super) async fn pause(&self, name: &str) {
+        if let Some(ms) = self.number(name) {
+            tokio::time::sleep(Duration::from_millis(ms as u64)).await;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The server over streamable HTTP.
+
+mod exchange;
+mod sessions;
+mod stream;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming as Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::flags::Flags;
+use super::server::Server;
+use sessions::Sessions;
+
+pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
+
+/// One HTTP server: what it does, and the sessions it knows.
+pub(super) struct Site {
+    server: Arc<Server>,
+    sessions: Sessions,
+}
+
+/// Serves until `shutdown`, which cuts what is open. Inside a test's own process, keep to
+/// faults that do not exit.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    flags: Flags,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    flags.pause("slow-start").await;
+    let site = Arc::new(Site { server: Server::new(flags), sessions: Sessions::default() });
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted?,
+        };
+        stream.set_nodelay(true)?;
+        let site = site.clone();
+        connections.spawn(async move {
+            let answer = service_fn(move |request| {
+                let site = site.clone();
+                async move { Ok::<_, Infallible>(site.answer(request).await) }
+            });
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+// === impl Site ===
+
+impl Site {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Reply {
+        match (request.method(), request.uri().path()) {
+            (_, "/control/stats") => {
+                let mut stats = self.server.stats();
+                stats["sessions"] = self.sessions.len().into();
+                plain(StatusCode::OK, "application/json", stats.to_string())
+            }
+            (_, "/control/forget") => {
+                self.sessions.forget_all();
+                plain(StatusCode::OK, "text/plain", String::new())
+            }
+            (&Method::POST, _) => exchange::post(&self, request).await,
+            (&Method::GET, _) => self.get(&request),
+            (&Method::DELETE, _) => self.delete(&request),
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new()),
+        }
+    }
+
+    fn get(&self, request: &Request<Body>) -> Reply {
+        let flags = &self.server.flags;
+        self.server.count("GET");
+        if flags.has("no-get") {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
+        }
+        if flags.has("get-404") {
+            return plain(StatusCode::NOT_FOUND, "text/plain", "no such page".to_owned());
+        }
+        match self.sessions.side_stream(session_of(request)) {
+            Some(messages) => stream::events(messages, flags.has("odd-sse")),
+            None => sessions::lost(flags),
+        }
+    }
+
+    fn delete(&self, request: &Request<Body>) -> Reply {
+        self.server.count("DELETE");
+        if self.server.flags.has("no-delete") {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
+        }
+        if self.sessions.forget(session_of(request)) {
+            plain(StatusCode::OK, "text/plain", String::new())
+        } else {
+            sessions::lost(&self.server.flags)
+        }
+    }
+}
+
+fn session_of<B>(request: &Request<B>) -> &str {
+    let header = request.headers().get("mcp-session-id");
+    header.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn plain(status: StatusCode, kind: &'static str, text: String) -> Reply {
+    let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
+    response
+}

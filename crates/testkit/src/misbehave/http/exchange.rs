@@ -1,0 +1,86 @@
+//! One POST and its answer.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming as Body;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{Reply, Site, plain, session_of, sessions, stream};
+use crate::misbehave::message::{Incoming, Outlet};
+use crate::misbehave::server::Ways;
+
+pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
+    let session = session_of(&request).to_owned();
+    let Ok(body) = request.into_body().collect().await else {
+        return plain(StatusCode::BAD_REQUEST, "text/plain", "the body broke off".to_owned());
+    };
+    let Ok(incoming) = serde_json::from_slice::<Incoming>(&body.to_bytes()) else {
+        site.server.count("bodies that are no messages");
+        let page =
+            "<!DOCTYPE html><html><body><pre>SyntaxError: Unexpected token</pre></body></html>";
+        return plain(StatusCode::BAD_REQUEST, "text/html", page.to_owned());
+    };
+    let method = incoming.method.clone().unwrap_or_default();
+    let opens = method == "initialize" || method == "server/discover";
+    let flags = &site.server.flags;
+    let forget_after = flags.number("lose-session-after");
+    let (opened, side) = match site.sessions.visit(&session, forget_after) {
+        Some(side) => (None, side),
+        None if opens && !flags.has("no-sessions") && method == "initialize" => {
+            let id = site.sessions.open();
+            let side = site.sessions.visit(&id, None);
+            (Some(id), side.unwrap_or_else(nowhere))
+        }
+        None if opens || flags.has("no-sessions") || flags.has("modern-only") => (None, nowhere()),
+        None => return sessions::lost(flags),
+    };
+    if let (Some(status), "tools/call") = (flags.text("html"), &*method) {
+        return error_page(status);
+    }
+    let asked = incoming.id.is_some() && incoming.method.is_some();
+    let (exchange, messages) = Outlet::new();
+    let ways = Ways { exchange, side };
+    let work = site.server.clone().handle(incoming, ways);
+    if !asked {
+        // Not awaited: what it leads to may need further messages.
+        tokio::spawn(work);
+        return plain(StatusCode::ACCEPTED, "text/plain", String::new());
+    }
+    tokio::spawn(work);
+    let streams = flags.has("sse") || (method == "tools/call" && !flags.has("json"));
+    let mut reply = if streams {
+        stream::events(messages, flags.has("odd-sse"))
+    } else {
+        one_body(messages, flags.has("pretty")).await
+    };
+    if let Some(value) = opened.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        reply.headers_mut().insert("mcp-session-id", value);
+    }
+    reply
+}
+
+/// The first message as the whole body.
+async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> Reply {
+    let Some(message) = messages.recv().await else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
+    };
+    let indented = serde_json::from_str::<Value>(&message)
+        .ok()
+        .and_then(|value| serde_json::to_string_pretty(&value).ok());
+    let body = if pretty { indented.unwrap_or(message) } else { message };
+    plain(StatusCode::OK, "application/json", body)
+}
+
+fn error_page(status: &str) -> Reply {
+    let status = status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
+    let page = format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
+    plain(status, "text/html", page)
+}
+
+/// An outlet whose other end is gone.
+fn nowhere() -> Outlet {
+    Outlet::new().0
+}

@@ -1,0 +1,100 @@
+//! Answers as event streams, in the plain form and in every odd one that is still allowed.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tokio::sync::mpsc;
+
+use super::Reply;
+
+/// A body made of the frames that arrive on a channel.
+struct Frames(mpsc::Receiver<Bytes>);
+
+/// A stream with an event for each message, until there are no more.
+pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> Reply {
+    let (sender, frames) = mpsc::channel(64);
+    tokio::spawn(pump(messages, sender, odd));
+    let mut response = Response::new(Frames(frames).boxed());
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("text/event-stream"));
+    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    response
+}
+
+async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>, odd: bool) {
+    let mut number = 0_u64;
+    if odd && send_in_bits(&frames, odd_opening()).await.is_err() {
+        return;
+    }
+    loop {
+        let message = tokio::select! {
+            message = messages.recv() => message,
+            // Nobody reads any more: whatever is still to come has nowhere to go.
+            () = frames.closed() => return,
+        };
+        let Some(message) = message else { return };
+        number += 1;
+        let sent = if odd {
+            send_in_bits(&frames, odd_event(number, &message)).await
+        } else {
+            let event = format!("event: message\ndata: {message}\n\n");
+            frames.send(event.into()).await.map_err(|_| ())
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// What may come before the first event: a mark, comments, an event without data.
+fn odd_opening() -> String {
+    "\u{feff}: hello\r\n:\r\n\r\nretry: 3000\r\nid: 0\r\ndata:\r\n\r\n".to_owned()
+}
+
+/// The same event as a plain one, written unlike it.
+fn odd_event(number: u64, message: &str) -> String {
+    match number % 3 {
+        0 => format!(": keep-alive\r\n\r\ndata:{message}\r\nunknown: field\r\n\r\n"),
+        1 => format!(
+            "id: {number}\r\nevent: message\r\ndata: {message}\r\n\r\nid: {number}/1\r\n\r\n"
+        ),
+        _ => format!("data: {message}\revent: message\rdata\r\r: done\n\n"),
+    }
+}
+
+/// Sends a text in pieces that end anywhere: inside a character, between CR and LF.
+async fn send_in_bits(frames: &mpsc::Sender<Bytes>, text: String) -> Result<(), ()> {
+    let text = Bytes::from(text);
+    // Short texts byte by byte; long ones in so few pieces that a test still ends.
+    let most = (text.len() / 200).max(1);
+    let mut start = 0;
+    for size in (1..=most.min(7)).cycle().map(|step| step * most.div_ceil(7)) {
+        if start >= text.len() {
+            return Ok(());
+        }
+        let end = (start + size).min(text.len());
+        frames.send(text.slice(start..end)).await.map_err(|_| ())?;
+        tokio::task::yield_now().await;
+        start = end;
+    }
+    Ok(())
+}
+
+// === impl Frames ===
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|frame| frame.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

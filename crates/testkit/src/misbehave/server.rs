@@ -1,0 +1,150 @@
+//! What the line and the HTTP side share: state, counters, and who handles which method.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::flags::Flags;
+use super::message::{self, Incoming, Outlet};
+use super::{handshake, lists, tools};
+
+/// How long a question to the client may stay open.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+pub(super) struct Server {
+    pub(super) flags: Flags,
+    /// How often each thing happened; what `stats` shows.
+    counters: Mutex<BTreeMap<String, u64>>,
+    /// Tools added by `change`.
+    pub(super) added: AtomicU64,
+    questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
+    next_question: AtomicU64,
+    running: Mutex<HashMap<String, CancellationToken>>,
+    dice: AtomicU64,
+}
+
+/// The two ways out of a request: its own exchange, and the session's side stream.
+#[derive(Clone)]
+pub(super) struct Ways {
+    pub(super) exchange: Outlet,
+    pub(super) side: Outlet,
+}
+
+// === impl Server ===
+
+impl Server {
+    pub(super) fn new(flags: Flags) -> Arc<Self> {
+        let seed = flags.number("seed").unwrap_or(1) as u64;
+        Arc::new(Self {
+            flags,
+            counters: Mutex::default(),
+            added: AtomicU64::new(0),
+            questions: Mutex::default(),
+            next_question: AtomicU64::new(0),
+            running: Mutex::default(),
+            dice: AtomicU64::new(seed),
+        })
+    }
+
+    /// Handles one message to its end, which for some never comes.
+    pub(super) async fn handle(self: Arc<Self>, incoming: Incoming, ways: Ways) {
+        match (incoming.method.clone(), incoming.id.clone()) {
+            (Some(method), Some(id)) => self.request(&method, &id, &incoming, ways).await,
+            (Some(method), None) => self.notification(&method, &incoming, &ways.side).await,
+            (None, Some(id)) => self.answered(&id, incoming),
+            (None, None) => self.count("messages without method and id"),
+        }
+    }
+
+    pub(super) fn count(&self, what: &str) {
+        *self.counters.lock().entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn stats(&self) -> Value {
+        json!({"pid": std::process::id(), "counts": *self.counters.lock()})
+    }
+
+    /// Asks the client; none when it does not answer in time or answers with an error.
+    pub(super) async fn ask(&self, out: &Outlet, method: &str, params: &Value) -> Option<Value> {
+        let id = self.next_question.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.questions.lock().insert(id, sender);
+        let question =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
+        out.send(question).await;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, receiver).await;
+        self.questions.lock().remove(&id);
+        answer.ok()?.ok().and_then(|answer| answer.result.or(answer.error))
+    }
+
+    /// The next random number below `below`; the same seed gives the same numbers.
+    pub(super) fn roll(&self, below: u64) -> u64 {
+        let state = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below.max(1)
+    }
+
+    async fn request(
+        self: &Arc<Self>,
+        method: &str,
+        id: &RawValue,
+        message: &Incoming,
+        ways: Ways,
+    ) {
+        self.count(method);
+        let out = &ways.exchange;
+        match method {
+            "initialize" => handshake::initialize(self, id, &message.params(), out).await,
+            "server/discover" => handshake::discover(self, id, out).await,
+            "tools/call" => self.call(id, message, ways).await,
+            "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+                out.send(message::answer(id, "{}")).await;
+            }
+            _ => lists::answer(self, method, id, &message.params(), out).await,
+        }
+    }
+
+    async fn call(self: &Arc<Self>, id: &RawValue, message: &Incoming, ways: Ways) {
+        let cancelled = CancellationToken::new();
+        self.running.lock().insert(id.get().to_owned(), cancelled.clone());
+        if let Some(most) = self.flags.number("delay") {
+            tokio::time::sleep(Duration::from_millis(self.roll(most as u64 + 1))).await;
+        }
+        tools::call(self, id, message, ways, cancelled).await;
+        self.running.lock().remove(id.get());
+    }
+
+    async fn notification(&self, method: &str, message: &Incoming, side: &Outlet) {
+        self.count(method);
+        match method {
+            "notifications/cancelled" => {
+                let id = message.params()["requestId"].to_string();
+                if let Some(running) = self.running.lock().get(&id) {
+                    self.count("cancelled calls");
+                    running.cancel();
+                }
+            }
+            "notifications/initialized" => handshake::initialized(self, side).await,
+            _ => {}
+        }
+    }
+
+    fn answered(&self, id: &RawValue, answer: Incoming) {
+        let asked = id.get().parse().ok().and_then(|id: u64| self.questions.lock().remove(&id));
+        match asked {
+            Some(waiting) => {
+                self.count("answers");
+                let _ = waiting.send(answer);
+            }
+            None => self.count("answers to nothing"),
+        }
+    }
+}

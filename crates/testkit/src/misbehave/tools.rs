@@ -1,0 +1,165 @@
+//! The tools: most are faults one can call by name.
+
+mod answers;
+mod asking;
+mod faults;
+mod signals;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{self, Incoming};
+use super::server::{Server, Ways};
+
+/// A tool: its name, what it does, and the doing.
+pub(super) struct Tool {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    run: fn(Call) -> Running,
+}
+
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One call of a tool.
+pub(super) struct Call {
+    server: Arc<Server>,
+    ways: Ways,
+    id: Box<RawValue>,
+    arguments: Value,
+    /// The parameters exactly as they came.
+    raw: String,
+    token: Option<Value>,
+    cancelled: CancellationToken,
+}
+
+macro_rules! tool {
+    ($name:literal, $help:literal, $run:path) => {
+        Tool { name: $name, help: $help, run: |call| Box::pin($run(call)) }
+    };
+}
+
+pub(super) const ALL: &[Tool] = &[
+    tool!("echo", "Answers with its arguments, as text and as structure", answers::echo),
+    tool!("echo_raw", "Answers with the text of its parameters, byte for byte", answers::echo_raw),
+    tool!(
+        "lossless",
+        "Answers with numbers, keys and spaces that typed parsers change",
+        answers::lossless
+    ),
+    tool!("contents", "Answers with every kind of content", answers::contents),
+    tool!("stats", "Says what this server has seen so far, and its process id", answers::stats),
+    tool!("huge", "Answers with one text of {bytes} (10 MB)", answers::huge),
+    tool!("blocks", "Answers with {count} (100) texts of 64 KiB", answers::blocks),
+    tool!("deep", "Answers with {depth} (200) lists inside one another", answers::deep),
+    tool!("fail", "Reports an error of the tool", answers::fail),
+    tool!("refuse", "Answers with the JSON-RPC error {code}, {message}", answers::refuse),
+    tool!("slow", "Echoes after {ms} (100)", answers::slow),
+    tool!("hang", "Never answers", faults::hang),
+    tool!(
+        "hang_until_cancelled",
+        "Answers only once it is cancelled, which is too late",
+        faults::hang_until_cancelled
+    ),
+    tool!("crash", "Exits with {code} (1) without an answer", faults::crash),
+    tool!("crash_after_answer", "Answers, then exits", faults::crash_after_answer),
+    tool!("twice", "Answers twice", faults::twice),
+    tool!("unknown_id", "Answers something nobody asked, then echoes", faults::unknown_id),
+    tool!("wrong_id_type", "Answers with the id as a string, then echoes", faults::wrong_id_type),
+    tool!("wrong_type", "Answers with a number where a result belongs", faults::wrong_type),
+    tool!("no_result", "Answers with neither result nor error", faults::no_result),
+    tool!("garbage", "Sends things that are no messages, then echoes", faults::garbage),
+    tool!("flood", "Sends {count} (1000) log notifications, then echoes", signals::flood),
+    tool!(
+        "progress",
+        "Reports {steps} (3) of progress {ms} (10) apart, then echoes",
+        signals::progress
+    ),
+    tool!(
+        "progress_unknown",
+        "Reports progress for a token nobody gave, then echoes",
+        signals::progress_unknown
+    ),
+    tool!("progress_late", "Echoes, then reports progress", signals::progress_late),
+    tool!(
+        "progress_backwards",
+        "Reports progress that decreases, then echoes",
+        signals::progress_backwards
+    ),
+    tool!("change", "Adds a tool and says that the list changed", signals::change),
+    tool!("touch", "Says that the resource {uri} was updated", signals::touch),
+    tool!("ask_user", "Asks the user (elicitation) and echoes the answer", asking::user),
+    tool!("ask_model", "Asks the client's model (sampling) and echoes the answer", asking::model),
+    tool!("ask_roots", "Asks for the client's roots and echoes the answer", asking::roots),
+    tool!("ask_ping", "Pings the client and echoes the answer", asking::ping),
+    tool!("ask_unknown", "Asks something no client knows and echoes the answer", asking::unknown),
+    tool!(
+        "ask_twice_at_once",
+        "Asks two things at the same time and echoes both answers",
+        asking::twice
+    ),
+];
+
+/// Runs the tool that is asked for; unknown names are errors as servers report them.
+pub(super) async fn call(
+    server: &Arc<Server>,
+    id: &RawValue,
+    message: &Incoming,
+    ways: Ways,
+    cancelled: CancellationToken,
+) {
+    let params = message.params();
+    let name = params["name"].as_str().unwrap_or_default();
+    let echoes = name.starts_with("extra_") || name.starts_with("added_");
+    let known = ALL.iter().find(|tool| tool.name == if echoes { "echo" } else { name });
+    let Some(tool) = known else {
+        let refusal = message::error(id, -32602, &format!("Unknown tool: {name}"), &Value::Null);
+        return ways.exchange.send(refusal).await;
+    };
+    server.count(&format!("tool {name}"));
+    let token = params["_meta"].get("progressToken").cloned();
+    let call = Call {
+        server: server.clone(),
+        ways,
+        id: id.to_owned(),
+        arguments: params["arguments"].clone(),
+        raw: message.params.as_deref().map_or("", RawValue::get).to_owned(),
+        token,
+        cancelled,
+    };
+    (tool.run)(call).await;
+}
+
+// === impl Call ===
+
+impl Call {
+    /// Answers with the arguments: an answer that goes astray shows whose it was.
+    async fn echo(&self) {
+        let text = self.arguments.to_string();
+        let result = json!({
+            "content": [{"type": "text", "text": text}],
+            "structuredContent": {"echo": self.arguments},
+        });
+        self.answer(&result.to_string()).await;
+    }
+
+    /// Answers with JSON text, in the way the flags want answers.
+    async fn answer(&self, result: &str) {
+        let out = &self.ways.exchange;
+        if self.server.flags.has("unknown-ids") {
+            out.send(format!(r#"{{"jsonrpc":"2.0","id":987654321,"result":{result}}}"#)).await;
+        }
+        let message = message::answer(&self.id, result);
+        if self.server.flags.has("twice") {
+            out.send(message.clone()).await;
+        }
+        out.send(message).await;
+    }
+
+    fn number(&self, name: &str, otherwise: u64) -> u64 {
+        self.arguments[name].as_u64().unwrap_or(otherwise)
+    }
+}

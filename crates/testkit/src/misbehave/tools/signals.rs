@@ -1,0 +1,62 @@
+//! Tools that send notifications, wanted or not.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Call;
+
+pub(super) async fn flood(call: Call) {
+    for number in 0..call.number("count", 1_000) {
+        let line = json!({"level": "info", "logger": "flood", "data": number});
+        call.ways.exchange.notify("notifications/message", &line).await;
+    }
+    call.echo().await;
+}
+
+pub(super) async fn progress(call: Call) {
+    let steps = call.number("steps", 3);
+    for step in 1..=steps {
+        report(&call, call.token.as_ref(), step, steps).await;
+        tokio::time::sleep(Duration::from_millis(call.number("ms", 10))).await;
+    }
+    call.echo().await;
+}
+
+pub(super) async fn progress_unknown(call: Call) {
+    report(&call, Some(&json!("nobody's token")), 1, 2).await;
+    report(&call, Some(&json!(-1)), 2, 2).await;
+    call.echo().await;
+}
+
+pub(super) async fn progress_late(call: Call) {
+    call.echo().await;
+    report(&call, call.token.as_ref(), 1, 1).await;
+}
+
+pub(super) async fn progress_backwards(call: Call) {
+    for step in [5, 3, 1] {
+        report(&call, call.token.as_ref(), step, 5).await;
+    }
+    call.echo().await;
+}
+
+pub(super) async fn change(call: Call) {
+    call.server.added.fetch_add(1, Ordering::Relaxed);
+    call.ways.side.notify("notifications/tools/list_changed", &json!({})).await;
+    call.echo().await;
+}
+
+pub(super) async fn touch(call: Call) {
+    let uri = call.arguments["uri"].as_str().unwrap_or("mis://one");
+    call.ways.side.notify("notifications/resources/updated", &json!({"uri": uri})).await;
+    call.echo().await;
+}
+
+async fn report(call: &Call, token: Option<&Value>, done: u64, total: u64) {
+    if let Some(token) = token {
+        let step = json!({"progressToken": token, "progress": done, "total": total});
+        call.ways.exchange.notify("notifications/progress", &step).await;
+    }
+}
