@@ -123,9 +123,10 @@ fn broken(
     let first_line = source.line_number(first);
     notes.keep_before(source.line_start(first_line));
 
+    source.mark_broken();
     let mut last_line = 0;
     for error in syntax {
-        let line = source.mark_broken(error.span.start);
+        let line = source.line_number(error.span.start);
         if line != last_line {
             last_line = line;
             notes

@@ -121,7 +121,7 @@ impl Notes {
 
     /// Keeps of what was found in the file only what stands before this byte.
     pub(crate) fn keep_before(&mut self, end: usize) {
-        self.drafts.retain(|draft| matches!(&draft.at, At::File(span) if span.start < end));
+        self.drafts.retain(|draft| matches!(&draft.at, At::File(span) if span.end <= end));
     }
 
     /// The problems in their order, with their lines.
@@ -250,11 +250,13 @@ impl Excerpt {
     }
 }
 
-/// What somebody wrote, quoted so that it can do nothing to a terminal, and not at any length.
+/// What somebody wrote, quoted so that it can do nothing to a terminal; of a long text the beginning
+/// and of several lines the first, since a quote that was forgotten swallows what follows.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
-    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
+    let first = text.split(['\n', '\r']).next().unwrap_or_default();
+    let mut shown: String = first.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if first.len() < text.len() || first.chars().nth(SHOWN_MAX).is_some() {
         shown.push('…');
     }
     format!("`{}`", shown.replace("\\\"", "\"").replace("\\'", "'"))

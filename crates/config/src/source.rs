@@ -3,9 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::document::{Node, Value};
-use crate::keys::{Key, Kind, Section, TOP_LEVEL, TopLevel};
+use crate::document::Node;
 use crate::problem::{Excerpt, Place};
+
+mod hidden;
+
+use hidden::{comments, masks, shown_of_broken};
 
 /// Longer lines are cut, so that a problem stays readable.
 const SHOWN_MAX: usize = 140;
@@ -18,37 +21,44 @@ pub(crate) struct Source<'a> {
     lines: Vec<usize>,
     /// What is never shown, in bytes, sorted, without overlap.
     masks: Vec<Range<usize>>,
-    /// Where the text is no TOML: its lines are shown only as far as they are surely no secret.
-    broken: Vec<Range<usize>>,
+    /// Where comments begin, in bytes, sorted. People put old passwords into them.
+    comments: Vec<usize>,
+    /// The text is no TOML, so that masks may be missing: lines are shown only as far as they are
+    /// surely no secret.
+    is_broken: bool,
+}
+
+/// A line while it is being masked; all numbers are characters of `text`.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    length: usize,
+    /// Where the last character, or the mask that took its place, begins.
+    start: usize,
+    is_masked: bool,
+    mark: Option<usize>,
+    mark_end: usize,
 }
 
 // === impl Source ===
 
 impl<'a> Source<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str, root: &Node) -> Self {
-        let mut masks = Vec::new();
-        for entry in root.entries() {
-            match TopLevel::find(&entry.key) {
-                None => mask_all(&entry.node, &mut masks),
-                Some(top) if !top.named => mask_section(&entry.node, top.section, &mut masks),
-                Some(top) => {
-                    for named in entry.node.entries() {
-                        mask_section(&named.node, top.section, &mut masks);
-                    }
-                }
-            }
+        let newlines = text.match_indices('\n').map(|(index, _)| index + 1);
+        let lines = std::iter::once(0).chain(newlines).collect();
+        Self {
+            path,
+            text,
+            lines,
+            masks: masks(root),
+            comments: comments(text, root),
+            is_broken: false,
         }
-        masks.sort_by_key(|mask| mask.start);
-        let after =
-            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index + 1);
-        let lines = std::iter::once(0).chain(after).collect();
-        Self { path, text, lines, masks, broken: Vec::new() }
     }
 
-    /// From here on the line of this byte counts as broken. Gives its number.
-    pub(crate) fn mark_broken(&mut self, byte: usize) -> usize {
-        self.broken.push(self.line_around(byte));
-        self.line_number(byte)
+    /// From here on no line is trusted to be what the tree says.
+    pub(crate) fn mark_broken(&mut self) {
+        self.is_broken = true;
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -104,104 +114,62 @@ impl<'a> Source<'a> {
         header.is_some_and(|header| header.contains("env") || header.contains("headers"))
     }
 
+    /// The end of the line without its comment.
+    fn shown_end(&self, line: &Range<usize>) -> usize {
+        let next = self.comments.partition_point(|comment| *comment < line.start);
+        let end = self.comments.get(next).map_or(line.end, |comment| line.end.min(*comment));
+        line.start + self.text[line.start..end].trim_end().len()
+    }
+
     fn is_masked(&self, byte: usize) -> bool {
         let begun = self.masks.partition_point(|mask| mask.start <= byte);
         self.masks[..begun].last().is_some_and(|mask| mask.contains(&byte))
     }
 
     fn excerpt(&self, line: &Range<usize>, span: &Range<usize>) -> Option<Excerpt> {
-        let shown_end = if self.broken.contains(line) {
-            shown_of_broken(&self.text[line.clone()], self.is_below_secret_header(line.start))?
+        let line = line.start..self.shown_end(line);
+        let hidden = if self.is_broken {
+            let is_secret = self.is_below_secret_header(line.start);
+            line.start + shown_of_broken(&self.text[line.clone()], is_secret)?
         } else {
-            usize::MAX
+            line.end
         };
-        let hidden = line.start.saturating_add(shown_end);
-        let mut text = String::new();
-        let (mut mark, mut mark_end) = (None, 0);
-        let mut count = 0;
-        let mut masked = false;
+        let mut shown = Shown::default();
         for (offset, char) in self.text[line.clone()].char_indices() {
             let byte = line.start + offset;
-            if byte == span.start {
-                mark = Some(count);
-            }
-            let hide = byte >= hidden || self.is_masked(byte);
-            if !hide {
-                text.push(if char.is_control() && char != '\t' {
-                    char::REPLACEMENT_CHARACTER
-                } else {
-                    char
-                });
-                count += 1;
-            } else if !masked {
-                text.push_str(MASK);
-                count += MASK.len();
-            }
+            shown.push(char, byte >= hidden || self.is_masked(byte));
             // A mark inside of what is masked begins where the mask does.
-            if hide && byte == span.start {
-                mark = Some(count - MASK.len());
+            if byte == span.start {
+                shown.mark = Some(shown.start);
             }
-            masked = hide;
             if span.contains(&byte) {
-                mark_end = count;
+                shown.mark_end = shown.length;
             }
         }
-        let mark = mark.unwrap_or(count);
-        Some(cut(Excerpt { text, mark, mark_length: mark_end.saturating_sub(mark) }))
+        let mark = shown.mark.unwrap_or(shown.length);
+        let mark_length = shown.mark_end.saturating_sub(mark);
+        Some(cut(Excerpt { text: shown.text, mark, mark_length }))
     }
 }
 
-fn mask_section(node: &Node, section: &Section, masks: &mut Vec<Range<usize>>) {
-    for entry in node.entries() {
-        match section.key(&entry.key) {
-            None => mask_all(&entry.node, masks),
-            Some(key) => mask_value(&entry.node, key, masks),
+// === impl Shown ===
+
+impl Shown {
+    fn push(&mut self, char: char, is_masked: bool) {
+        if is_masked && self.is_masked {
+            return;
+        }
+        self.start = self.length;
+        self.is_masked = is_masked;
+        if is_masked {
+            self.text.push_str(MASK);
+            self.length += MASK.len();
+        } else {
+            let is_safe = !char.is_control() || char == '\t';
+            self.text.push(if is_safe { char } else { char::REPLACEMENT_CHARACTER });
+            self.length += 1;
         }
     }
-}
-
-fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
-    match (&key.kind, &node.value) {
-        (Kind::Table(section), _) => mask_section(node, section, masks),
-        (kind, _) if kind.is_secret() => mask_all(node, masks),
-        // It may hold a password, which is an error, but no reason to show it.
-        (Kind::Url(_), Value::Text(text)) if text.contains('@') => mask_all(node, masks),
-        _ => {}
-    }
-}
-
-/// What is unknown may be a secret under a mistyped key.
-fn mask_all(node: &Node, masks: &mut Vec<Range<usize>>) {
-    match &node.value {
-        Value::Table(entries) => entries.iter().for_each(|entry| mask_all(&entry.node, masks)),
-        Value::List(items) => items.iter().for_each(|item| mask_all(item, masks)),
-        _ => {
-            if let crate::document::At::File(span) = &node.at {
-                masks.push(span.clone());
-            }
-        }
-    }
-}
-
-/// How much of a line that is no TOML may be shown, in bytes: all of a header or of a key that
-/// holds no secret; else the key alone; nothing of what may be the inside of a longer text.
-fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
-    if line.trim_start().starts_with('[') && !line.contains('=') {
-        return Some(line.len());
-    }
-    let (key, value) = line.split_once('=')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t');
-    if value.trim().is_empty()
-        || value.starts_with('=')
-        || key.len() > 60
-        || !key.chars().all(plain)
-    {
-        return None;
-    }
-    let known = TOP_LEVEL.iter().filter_map(|top| top.section.key(key.trim())).next();
-    let shows = !is_secret
-        && known.is_some_and(|key| !key.kind.is_secret() && !matches!(key.kind, Kind::Url(_)));
-    Some(if shows { line.len() } else { key.len() + "=".len() })
 }
 
 /// Cuts a long line to what stands around the mark.

@@ -43,7 +43,9 @@ impl Reader<'_> {
 
     pub(super) fn command(&mut self, node: &Node, path: &str) -> Option<Typed> {
         if let Value::Text(text) = &node.value {
-            let words: serde_json::Value = text.split_whitespace().collect();
+            // More than a line is no command, but a quote that was forgotten further up.
+            let line = if text.contains('\n') { "program argument" } else { text };
+            let words: serde_json::Value = line.split_whitespace().collect();
             self.notes
                 .error(&node.at, path, "expected a list of strings, found one string")
                 .help(format!("no shell splits it; write {}", toml_text(&words)));

@@ -2,6 +2,7 @@
 
 use mainstay_config::{Loaded, resolved};
 use mainstay_model::settings::Runtime;
+use proptest::prelude::*;
 
 use crate::world::{World, file};
 
@@ -141,5 +142,51 @@ fn variables_that_hold_secrets_never_show_them() {
         assert!(!everything_shown(&world).contains(SECRET), "{name}");
         let world = file("[servers.a]\ncommand = ['npx']").env(name, SECRET);
         assert!(!everything_shown(&world).contains(SECRET), "{name}");
+    }
+}
+
+/// A right file; each line of it holds the secret or stands near it.
+const RIGHT: &str = r#"[servers.a]
+command = ["npx", "server"]
+env = { TOKEN = "hunter2-hunter2", LEVEL = "info" }
+sharing = "user"
+
+[servers.b]
+url = "https://h.example/mcp"
+required = true
+headers = { Authorization = "Bearer hunter2-hunter2", X-Other = '''hunter2-hunter2''' }
+
+[servers.c]
+command = ["npx"]
+[servers.c.env]
+TOKEN = "hunter2-hunter2"
+LONG = """
+hunter2-hunter2
+"""
+[externals.d]
+redis = "redis://:hunter2-hunter2@h.example"
+"#;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Slips of the hand, anywhere but in the secret itself.
+    #[test]
+    fn slips_near_a_secret_do_not_show_it(
+        slips in prop::collection::vec((any::<prop::sample::Index>(), 0..3_usize, r#"[\[\]{}="'\n,. #a$\\]{0,2}"#), 1..4)
+    ) {
+        let mut text = RIGHT.to_owned();
+        for (place, removed, added) in slips {
+            let at = place.index(text.len());
+            let range = at..(at + removed).min(text.len());
+            let mut next = text.clone();
+            next.replace_range(range, &added);
+            // A slip inside of the secret makes another one, which this could not find.
+            if next.matches(SECRET).count() == RIGHT.matches(SECRET).count() {
+                text = next;
+            }
+        }
+        let shown = everything_shown(&file(&text));
+        prop_assert!(!shown.contains(SECRET), "{text}\nshows it:\n{shown}");
     }
 }

@@ -1,0 +1,123 @@
+//! What of a file is never shown: secrets, comments, and whatever may be one of them.
+
+use std::ops::Range;
+
+use crate::document::{At, Node, Value};
+use crate::keys::{Key, Kind, Section, TOP_LEVEL, TopLevel};
+
+/// Where values stand that are never shown, in bytes, sorted, without overlap.
+pub(super) fn masks(root: &Node) -> Vec<Range<usize>> {
+    let mut masks = Vec::new();
+    for entry in root.entries() {
+        match TopLevel::find(&entry.key) {
+            Some(top) if !top.named => mask_section(&entry.node, top.section, &mut masks),
+            Some(top) if matches!(entry.node.value, Value::Table(_)) => {
+                for named in entry.node.entries() {
+                    mask_section(&named.node, top.section, &mut masks);
+                }
+            }
+            _ => mask_all(&entry.node, &mut masks),
+        }
+    }
+    masks.sort_by_key(|mask| mask.start);
+    masks
+}
+
+fn mask_section(node: &Node, section: &Section, masks: &mut Vec<Range<usize>>) {
+    if !matches!(node.value, Value::Table(_)) {
+        mask_all(node, masks);
+    }
+    for entry in node.entries() {
+        match section.key(&entry.key) {
+            None => mask_all(&entry.node, masks),
+            Some(key) => mask_value(&entry.node, key, masks),
+        }
+    }
+}
+
+fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
+    match (&key.kind, &node.value) {
+        (Kind::Table(section), _) => mask_section(node, section, masks),
+        (kind, _) if kind.is_secret() => mask_all(node, masks),
+        // Tables are for secrets, even under a key that has none.
+        (_, Value::Table(_)) => mask_all(node, masks),
+        // It may hold a password, which is an error, but no reason to show it.
+        (Kind::Url(_), Value::Text(text)) if text.contains('@') => mask_all(node, masks),
+        _ => {}
+    }
+}
+
+/// Where comments begin: at each `#` that stands in no text and no key, and begins no earlier comment.
+pub(super) fn comments(text: &str, root: &Node) -> Vec<usize> {
+    let mut words = Vec::new();
+    collect_words(root, &mut words);
+    words.sort_by_key(|word| word.start);
+    let mut comments = Vec::new();
+    let mut end = 0;
+    for (byte, _) in text.match_indices('#') {
+        let begun = words.partition_point(|word| word.start <= byte);
+        let is_in_word = words[..begun].last().is_some_and(|word| word.contains(&byte));
+        if byte >= end && !is_in_word {
+            comments.push(byte);
+            end = text[byte..].find('\n').map_or(text.len(), |newline| byte + newline);
+        }
+    }
+    comments
+}
+
+/// Where texts and keys stand.
+fn collect_words(node: &Node, words: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Table(entries) => {
+            for entry in entries {
+                if let At::File(span) = &entry.key_at {
+                    words.push(span.clone());
+                }
+                collect_words(&entry.node, words);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| collect_words(item, words)),
+        _ => {
+            if let At::File(span) = &node.at {
+                words.push(span.clone());
+            }
+        }
+    }
+}
+
+/// What is unknown may be a secret under a mistyped key.
+fn mask_all(node: &Node, masks: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Table(entries) => entries.iter().for_each(|entry| mask_all(&entry.node, masks)),
+        Value::List(items) => items.iter().for_each(|item| mask_all(item, masks)),
+        _ => {
+            if let At::File(span) = &node.at {
+                masks.push(span.clone());
+            }
+        }
+    }
+}
+
+/// How much of a line that is no TOML may be shown, in bytes: all of a header or of a key that
+/// holds no secret; else the key alone; nothing of what may be the inside of a longer text.
+pub(super) fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
+    let header = line.trim();
+    let is_header_char = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+    if header.starts_with('[') && header.chars().all(is_header_char) {
+        return Some(line.len());
+    }
+    let (key, value) = line.split_once('=')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t');
+    if value.trim().is_empty()
+        || value.starts_with('=')
+        || key.len() > 60
+        || !key.chars().all(plain)
+    {
+        return None;
+    }
+    let known = TOP_LEVEL.iter().filter_map(|top| top.section.key(key.trim())).next();
+    let may_show = |key: &Key| !key.kind.is_secret() && !matches!(key.kind, Kind::Url(_));
+    // A second `=` is another key, or a table: whose value this is can't be known.
+    let shows = !is_secret && !value.contains('=') && known.is_some_and(may_show);
+    Some(if shows { line.len() } else { key.len() + "=".len() })
+}
