@@ -75,15 +75,21 @@ fn fuzz(folder: &Path, program: &Path, name: &str, seconds: u32) -> anyhow::Resu
         std::fs::create_dir_all(folder.join(own(kind)))?;
     }
     println!("fuzz: {name}");
-    let status = Command::new(program)
+    let output = Command::new(program)
         .current_dir(folder)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .args(["-timeout=10", "-rss_limit_mb=1024", "-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix=artifacts/{name}/"))
         .args([own("corpus"), own("seeds")])
-        .status()
+        .output()
         .with_context(|| format!("can't start {}", program.display()))?;
-    ensure!(status.success(), "{name}: something was found, see fuzz/artifacts/{name}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{said}\n{name}: something was found, see fuzz/artifacts/{name}"
+    );
+    let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    println!("fuzz: {name}: {} runs", runs.unwrap_or("uncounted").trim());
     Ok(())
 }
