@@ -55,9 +55,13 @@ command = ["$fixture", "stdio"]
 url = "$upstream"
 EOF
 "$mainstay" up --config "$work/mainstay.toml" --listen 127.0.0.1:0 --state "$work/state" \
-    >"$work/mainstay.log" 2>&1 &
+    >"$work/mainstay.out" 2>"$work/mainstay.log" &
 started+=($!)
-gateway="$(address_in "$work/mainstay.log" $!)"
+# Its log may name other addresses; on its output the first one is its own.
+gateway="$(address_in "$work/mainstay.out" $!)" || {
+    cat "$work/mainstay.log" >&2
+    exit 1
+}
 
 code=0
 for revision in "$@"; do

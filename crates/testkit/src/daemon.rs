@@ -332,6 +332,7 @@ impl Drop for Daemon {
         for one in &left {
             one.signal(Signal::KILL);
         }
+        let _ = wait_gone(&left, Duration::from_secs(5));
         if !left.is_empty() && !std::thread::panicking() {
             panic!("left behind by the daemon: {left:#?}\n{}", self.log.text());
         }

@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod fixture;
 pub mod misbehave;
 pub mod process;
+pub mod programs;
 
 pub use client::Client;
 pub use daemon::Daemon;
