@@ -47,7 +47,8 @@ fn each_list_has_its_member_and_its_key() {
 
 #[test]
 fn one_bad_item_does_not_take_the_others_with_it() {
-    let result = r#"{"tools":[7,null,{},[],["a"],{"name":7},{"name":"a","name":"b"},{"name":"c"}]}"#;
+    let result =
+        r#"{"tools":[7,null,{},[],["a"],{"name":7},{"name":"a","name":"b"},{"name":"c"}]}"#;
     let page = ListPage::parse(result, ListKind::Tools).unwrap();
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].key, "c");
@@ -56,7 +57,8 @@ fn one_bad_item_does_not_take_the_others_with_it() {
 
 #[test]
 fn what_is_no_page_is_refused() {
-    for result in ["[]", "null", "{}", r#"{"tools":{}}"#, r#"{"tools":null}"#, r#"{"prompts":[]}"#] {
+    for result in ["[]", "null", "{}", r#"{"tools":{}}"#, r#"{"tools":null}"#, r#"{"prompts":[]}"#]
+    {
         let refused = ListPage::parse(result, ListKind::Tools);
         assert!(matches!(refused, Err(BadList::NoItems { member: "tools" })), "{result}");
     }
