@@ -6,3 +6,4 @@ mod fixture;
 mod misbehave;
 mod process;
 mod running;
+mod stubborn;

@@ -62,10 +62,17 @@ pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
     reply
 }
 
-/// The first message as the whole body.
+/// The first message that is no notification or question as the whole body: there is no
+/// place for any other.
 async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> Reply {
-    let Some(message) = messages.recv().await else {
-        return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
+    let message = loop {
+        let Some(message) = messages.recv().await else {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
+        };
+        let envelope = serde_json::from_str::<Incoming>(&message);
+        if !envelope.is_ok_and(|envelope| envelope.method.is_some()) {
+            break message;
+        }
     };
     let indented = serde_json::from_str::<Value>(&message)
         .ok()
