@@ -1,1 +1,27 @@
 //! The way of a request: listeners, client transports, the one pipeline, drain.
+//!
+//! Read it in this order: [`listener`] accepts, [`edge`] tells what came in, `gate` who may,
+//! [`pipeline`] what a message asks for, [`endpoint`] which server it is for, [`call`] takes it
+//! there and brings the answer back. How an instance is started is not known here.
+
+mod answer;
+mod body;
+pub mod call;
+pub mod edge;
+pub mod endpoint;
+mod gate;
+mod gateway;
+mod handshake;
+mod hub;
+pub mod listener;
+mod lists;
+mod memory;
+pub mod pipeline;
+mod route;
+pub mod session;
+mod sessions;
+mod stream;
+
+pub use body::Body;
+pub use edge::Peer;
+pub use gateway::{Aside, Clock, Gateway, Parts};

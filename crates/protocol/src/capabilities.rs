@@ -123,6 +123,19 @@ impl ServerCapabilities {
         }
     }
 
+    /// Whether its list of this kind need not be asked for again until it says so: it tells of
+    /// changes, or has no such list.
+    pub fn tells_of(self, kind: crate::list::ListKind) -> bool {
+        use crate::list::ListKind;
+        match kind {
+            ListKind::Tools => self.tools_list_changed || !self.tools,
+            ListKind::Prompts => self.prompts_list_changed || !self.prompts,
+            ListKind::Resources | ListKind::ResourceTemplates => {
+                self.resources_list_changed || !self.resources
+            }
+        }
+    }
+
     /// What one of the two can do.
     #[must_use]
     pub fn union(self, other: Self) -> Self {

@@ -146,7 +146,10 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<Vec<Item>, Handsha
 }
 
 /// Sends a request of ours and waits: the result, or the error as the server wrote it.
-async fn ask(
+///
+/// # Errors
+/// When the server is gone or can't be asked.
+pub async fn ask(
     link: &Arc<Link>,
     method: &str,
     params: Option<&str>,

@@ -114,6 +114,20 @@ impl Link {
         }
     }
 
+    /// Closes the server's input, which asks a process to end; nothing for a remote server.
+    pub fn hang_up(&self) {
+        if let Transport::Stdio(writer) = &self.transport {
+            writer.close();
+        }
+    }
+
+    /// Says goodbye to a remote server and ends what runs for the link; nothing for a process.
+    pub async fn goodbye(&self) {
+        if let Transport::Remote(remote) = &self.transport {
+            remote.goodbye().await;
+        }
+    }
+
     pub(crate) fn listener(&self) -> &dyn Listener {
         &*self.listener
     }
@@ -143,7 +157,7 @@ impl Link {
         }
         let taken = match self.calls.attribute() {
             Attribution::One(slot) => slot.push(Incoming::Question(message.clone())),
-            Attribution::Nobody => self.listener.question(&message),
+            Attribution::Nobody => self.listener.question(self, &message),
             Attribution::Several => false,
         };
         if !taken {

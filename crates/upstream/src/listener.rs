@@ -1,7 +1,11 @@
 //! What a link tells of its own accord.
 
+use std::sync::Arc;
+
 use mainstay_protocol::Message;
 use mainstay_telemetry::Dropped;
+
+use crate::link::Link;
 
 /// Hears what belongs to no single call. Called from the link's reader: must not block.
 pub trait Listener: Send + Sync + std::fmt::Debug {
@@ -14,7 +18,7 @@ pub trait Listener: Send + Sync + std::fmt::Debug {
     fn dropped(&self, reason: Dropped);
 
     /// A request of the server while no call is in flight. False: nobody can answer it, refuse it.
-    fn question(&self, message: &Message) -> bool;
+    fn question(&self, link: &Arc<Link>, message: &Message) -> bool;
 
     /// Bytes that are no message: a banner, a log line.
     fn stray(&self, line: &[u8]);

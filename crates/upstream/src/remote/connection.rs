@@ -71,10 +71,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.driven_to_end
-    }
-
     pub(super) fn send(&mut self, request: Request<Full<Bytes>>) -> ResponseFuture {
         let response = self.sender.try_send_request(request);
         Box::pin(async move {

@@ -12,7 +12,6 @@ use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_protocol::{Message, build};
 use tokio_util::sync::CancellationToken;
 
-use super::Remote;
 use super::connection::{driven, respond};
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
 use crate::link::{Link, Transport};

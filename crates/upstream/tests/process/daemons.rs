@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -136,8 +137,8 @@ async fn a_number_that_went_to_somebody_else_is_not_touched() {
     kill(daemon.guard);
     daemon.kill();
 
-    // The record of the server now names a stranger's number with the server's start.
-    let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
+    // The record of the server now names a stranger's number, and group, with the server's start.
+    let mut stranger = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
     let folders = std::fs::read_dir(state.path().join("processes")).unwrap();
     let folder = folders.flatten().next().expect("the dead daemon's").path();
     let record = folder.join(format!("{}.json", daemon.servers[0]));

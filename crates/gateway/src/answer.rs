@@ -1,0 +1,62 @@
+//! HTTP responses, made in one place.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Response, StatusCode, header};
+use mainstay_protocol::framing::sse;
+use mainstay_protocol::{Id, build};
+
+use crate::body::Body;
+use crate::stream::EventStream;
+
+pub(crate) type HttpAnswer = Response<Body>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A JSON body.
+pub(crate) fn json(status: StatusCode, body: Bytes) -> HttpAnswer {
+    let mut response = Response::new(Body::Whole(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// A message as the answer to a POST.
+pub(crate) fn message(body: Bytes) -> HttpAnswer {
+    json(StatusCode::OK, body)
+}
+
+/// A JSON-RPC error of ours with an HTTP status, for what is wrong with the request as such.
+pub(crate) fn failure(status: StatusCode, id: Option<&Id>, code: i32, text: &str) -> HttpAnswer {
+    json(status, build::failure(id, code, text))
+}
+
+/// Taken, and nothing to say.
+pub(crate) fn accepted() -> HttpAnswer {
+    empty(StatusCode::ACCEPTED)
+}
+
+pub(crate) fn empty(status: StatusCode) -> HttpAnswer {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A stream of events.
+pub(crate) fn events(stream: Arc<EventStream>) -> HttpAnswer {
+    let mut response = Response::new(Body::events(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx would otherwise collect the events before it hands them on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// A message as an event.
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.len() + 32);
+    sse::encode_event(Some("message"), None, message, &mut out);
+    out.freeze()
+}

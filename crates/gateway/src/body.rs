@@ -1,0 +1,87 @@
+//! Response bodies: whole, or a stream of events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+use mainstay_protocol::framing::sse;
+use tokio::time::{Instant, Sleep};
+
+use crate::stream::EventStream;
+
+/// The body of a response.
+#[derive(Debug)]
+pub enum Body {
+    Whole(Full<Bytes>),
+    Events(Events),
+}
+
+/// A stream of events, with a comment now and then so that nobody on the way takes it for dead.
+#[derive(Debug)]
+pub struct Events {
+    stream: Arc<EventStream>,
+    keep_alive: Pin<Box<Sleep>>,
+}
+
+/// The longest silence on a stream. Intermediaries cut connections that are silent for 60 seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+impl Body {
+    pub(crate) fn events(stream: Arc<EventStream>) -> Self {
+        Self::Events(Events { stream, keep_alive: Box::pin(tokio::time::sleep(KEEP_ALIVE)) })
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::Whole(Full::default())
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Self::Events(events) => events.poll(cx).map(|event| Some(Ok(Frame::data(event?)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(whole) if whole.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Events {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Poll::Ready(event) = self.stream.poll_next(cx) {
+            self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
+            return Poll::Ready(event);
+        }
+        if self.keep_alive.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
+        Poll::Ready(Some(Bytes::from_static(sse::COMMENT)))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.stream.reader_left();
+    }
+}

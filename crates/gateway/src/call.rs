@@ -1,0 +1,436 @@
+//! One call: to a server and back, within its deadline, answered exactly once.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_model::settings::{Runtime, Sharing};
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool, Want};
+use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
+use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
+use mainstay_upstream::{Exchange, Fate, handshake, Incoming, Lost, Outgoing, Owner};
+use tokio::time::{Instant, Sleep};
+
+use crate::gateway::Gateway;
+use crate::route::Route;
+use crate::session::{Control, LogLevel, Session};
+
+/// A call under way. It outlives the client's connection: a legacy client that went away has not
+/// cancelled (2025-11-25 basic/transports, sending messages).
+pub(crate) struct Call {
+    gateway: Arc<Gateway>,
+    session: Arc<Session>,
+    message: Message,
+    id: Id,
+    route: Route,
+    token: Option<(std::ops::Range<usize>, Bytes)>,
+    method: Method,
+    request_id: CorrelationId,
+    control: Arc<Control>,
+    begun: Instant,
+    deadline: Instant,
+    timer: Pin<Box<Sleep>>,
+    exchange: Option<(Exchange, Option<Lease>)>,
+    tries: u32,
+    questions: Vec<u64>,
+    finished: bool,
+}
+
+/// What comes out of a call, in order; `Answer` and `Cancelled` come once and last.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// A notification or a question for the client.
+    Event { message: Bytes, may_be_lost: bool },
+    Answer(Bytes),
+    /// The client took it back: it gets no answer.
+    Cancelled,
+}
+
+enum Woken {
+    Incoming(Incoming),
+    Cancelled,
+    Deadline,
+}
+
+enum NotSent {
+    Refused(Refusal),
+    Cancelled,
+}
+
+/// How often a request that never reached the server is sent again.
+const TRIES_MAX: u32 = 3;
+
+impl Call {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        session: Arc<Session>,
+        (message, id): (Message, Id),
+        route: Route,
+        token: Option<(std::ops::Range<usize>, Bytes)>,
+        request_id: CorrelationId,
+    ) -> Self {
+        let begun = Instant::now();
+        let deadline = begun + gateway.settings.limits.call;
+        gateway.calls.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        Self {
+            control: session.begin(&id),
+            method: Method::of(message.method()),
+            timer: Box::pin(tokio::time::sleep_until(deadline)),
+            gateway,
+            session,
+            message,
+            id,
+            route,
+            token,
+            request_id,
+            begun,
+            deadline,
+            exchange: None,
+            tries: 0,
+            questions: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// What comes next. May be dropped and called again without losing anything.
+    pub(crate) async fn next(&mut self) -> Progress {
+        loop {
+            if self.exchange.is_none() {
+                match self.send().await {
+                    Ok(()) => {}
+                    Err(NotSent::Refused(refusal)) => return self.refuse(refusal),
+                    Err(NotSent::Cancelled) => {
+                        self.done(Outcome::Cancelled);
+                        return Progress::Cancelled;
+                    }
+                }
+            }
+            match self.wait().await {
+                Woken::Incoming(incoming) => {
+                    if let Some(progress) = self.on_incoming(incoming) {
+                        return progress;
+                    }
+                }
+                Woken::Cancelled => {
+                    self.end_exchange("the client cancelled");
+                    self.done(Outcome::Cancelled);
+                    return Progress::Cancelled;
+                }
+                Woken::Deadline => {
+                    self.end_exchange("the deadline of the call has passed");
+                    return self.too_late();
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), NotSent> {
+        self.tries += 1;
+        let want = want(&self.session, &self.route.pool);
+        let (instance, live, lease) = match shared_base(&want, &self.route.pool) {
+            Some((instance, live)) => (instance, live, None),
+            None => {
+                // A client that takes the call back while it waits for an instance must not hold its place.
+                let deadline = self.deadline.into_std();
+                let control = self.control.clone();
+                let lease = tokio::select! {
+                    lease = self.route.pool.lease(&want, deadline) => lease.map_err(NotSent::Refused)?,
+                    () = cancelled(&control) => return Err(NotSent::Cancelled),
+                };
+                (lease.instance.clone(), lease.live.clone(), Some(lease))
+            }
+        };
+        if lease.as_ref().is_some_and(Lease::is_exclusive) {
+            let level = self.session.log_level();
+            set_log_level(level, &instance, &live, self.deadline).await;
+        }
+        let edits = self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
+        let token = self.token.as_ref().map(|(span, _)| span.clone());
+        let outgoing = Outgoing { message: &self.message, token, edits };
+        match live.link.call(&outgoing, self.session.owner) {
+            Ok(exchange) => {
+                self.exchange = Some((exchange, lease));
+                Ok(())
+            }
+            Err(lost) => match self.on_lost(&lost) {
+                None => Box::pin(self.send()).await,
+                Some(refusal) => Err(NotSent::Refused(refusal)),
+            },
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        poll_fn(|cx| {
+            if let Some((exchange, _)) = &mut self.exchange
+                && let Poll::Ready(incoming) = exchange.poll_next(cx)
+            {
+                return Poll::Ready(Woken::Incoming(incoming));
+            }
+            if self.control.poll_cancelled(cx) {
+                return Poll::Ready(Woken::Cancelled);
+            }
+            while self.timer.as_mut().poll(cx).is_ready() {
+                if Instant::now() >= self.deadline {
+                    return Poll::Ready(Woken::Deadline);
+                }
+                // Progress has moved the deadline meanwhile.
+                self.timer.as_mut().reset(self.deadline);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
+        match incoming {
+            Incoming::Answer(answer) => Some(self.answer(&answer)),
+            Incoming::Notification(notification) => self.notify(&notification),
+            Incoming::Question(question) => self.ask(&question),
+            Incoming::Lost(lost) => {
+                self.exchange = None;
+                self.on_lost(&lost).map(|refusal| self.refuse(refusal))
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: &Message) -> Progress {
+        let outcome = match answer.kind() {
+            Kind::Error => Outcome::Error,
+            _ if self.method == Method::ToolsCall && answer.is_tool_error() => Outcome::ToolError,
+            _ => Outcome::Ok,
+        };
+        let bytes = match (&self.route.renamed, answer.id_span()) {
+            // Errors to requests that could not be read have no id of ours.
+            (_, None) => build::error(Some(&self.id), answer.body().unwrap_or("null")),
+            (None, Some(_)) => answer.with_id(self.id.as_bytes()),
+            (Some((own, published)), Some(_)) => {
+                answer.with_id_and_uris(self.id.as_bytes(), own, published)
+            }
+        };
+        self.exchange = None;
+        self.done(outcome);
+        Progress::Answer(bytes)
+    }
+
+    fn notify(&mut self, notification: &Message) -> Option<Progress> {
+        let message = match notification.scope() {
+            Scope::Progress(_) => {
+                let limits = &self.gateway.settings.limits;
+                let latest = self.begun + limits.call_max;
+                self.deadline = latest.min(Instant::now() + limits.call).max(self.deadline);
+                let (_, token) = self.token.as_ref()?;
+                let span = notification.params().ok()?.progress_token?.span;
+                mainstay_protocol::edit::splice(notification.bytes(), &mut [Edit::new(span, token)])
+            }
+            Scope::Call | Scope::Server => {
+                if notification.method() == "notifications/message" {
+                    let params = notification.params().ok();
+                    let level = params.and_then(|params| LogLevel::parse(params.level?.raw));
+                    if !self.session.wants_log(level) {
+                        return None;
+                    }
+                }
+                notification.bytes().clone()
+            }
+        };
+        Some(Progress::Event { message, may_be_lost: true })
+    }
+
+    fn ask(&mut self, question: &Message) -> Option<Progress> {
+        let link = self.exchange.as_ref()?.0.link().clone();
+        if !self.session.can_be_asked(question.method()) {
+            link.refuse(question);
+            return None;
+        }
+        let (number, message) = self.session.ask(&link, question)?;
+        self.questions.push(number);
+        // People answer slowly: their time is not the server's.
+        let limits = &self.gateway.settings.limits;
+        self.deadline = self.deadline.max(Instant::now() + limits.call_max);
+        Some(Progress::Event { message, may_be_lost: false })
+    }
+
+    /// None: try again. Otherwise what to tell the client.
+    fn on_lost(&mut self, lost: &Lost) -> Option<Refusal> {
+        let may_retry = match lost.fate {
+            Fate::Unsent => self.tries < TRIES_MAX,
+            Fate::Unknown => self.route.may_repeat && self.tries < 2,
+            Fate::Refused => false,
+        };
+        if may_retry {
+            return None;
+        }
+        let name = &self.route.pool.spec.name;
+        let metrics = &self.route.pool.server_metrics;
+        metrics.failed(ErrorCode::Transport);
+        Some(match lost.fate {
+            Fate::Unknown => Refusal::new(
+                RefusalCode::OutcomeUnknown,
+                format!("the call was sent to {name}, but its answer is lost: {}", lost.reason),
+            )
+            .server(name)
+            .hint("it may have been carried out; look before you call again"),
+            Fate::Unsent | Fate::Refused => Refusal::new(
+                RefusalCode::ServerUnavailable,
+                format!("server {name} did not take the call: {}", lost.reason),
+            )
+            .server(name)
+            .retry_after(Duration::from_secs(1)),
+        })
+    }
+
+    fn too_late(&mut self) -> Progress {
+        let name = self.route.pool.spec.name.clone();
+        let took = self.begun.elapsed();
+        let refusal = Refusal::new(
+            RefusalCode::DeadlineExceeded,
+            format!("no answer from {name} within {:.0?}; the call was cancelled", took),
+        )
+        .server(&name)
+        .limit(format!("call_timeout: {:?}", self.gateway.settings.limits.call))
+        .hint("a tool that reports progress gets more time, up to call_timeout_max");
+        self.refuse_as(refusal, Outcome::Timeout)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Progress {
+        let outcome = match refusal.code {
+            RefusalCode::OutcomeUnknown => Outcome::Lost,
+            _ => Outcome::Refused,
+        };
+        self.refuse_as(refusal, outcome)
+    }
+
+    fn refuse_as(&mut self, mut refusal: Refusal, outcome: Outcome) -> Progress {
+        self.exchange = None;
+        self.route.pool.server_metrics.failed(refusal.code.into());
+        refusal.data.request_id = Some(self.request_id.to_string());
+        tracing::info!(
+            target: "mainstay",
+            request_id = %self.request_id, server = %self.route.pool.spec.name,
+            method = self.method.as_str(), code = refusal.code.name(), reason = %refusal.message,
+            "call refused"
+        );
+        self.done(outcome);
+        Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
+    }
+
+    fn end_exchange(&mut self, reason: &str) {
+        if let Some((exchange, lease)) = self.exchange.take() {
+            exchange.cancel(reason);
+            drop(lease);
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.session.forget(&self.questions);
+        self.session.finish(&self.control);
+        let took = self.begun.elapsed();
+        let metrics = &self.route.pool.server_metrics;
+        metrics.finished(self.method, outcome, took);
+        if let Some(tool) = &self.route.tool {
+            metrics.tool(tool, took);
+        }
+        self.gateway.calls.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+    }
+
+    /// A notification had to be left out because the client reads too slowly.
+    pub(crate) fn dropped(&self) {
+        let reason = Dropped::SlowClient;
+        events::NotificationDropped { method: "", reason }.emit(&self.route.pool.server_metrics);
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Ends by itself at the latest by the deadline; what it says is lost.
+    pub(crate) async fn finish_unheard(mut self) {
+        while let Progress::Event { .. } = self.next().await {}
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.done(Outcome::Cancelled);
+    }
+}
+
+/// An instance lent to one session logs as that session wants it.
+async fn set_log_level(
+    level: Option<LogLevel>,
+    instance: &Instance,
+    live: &Live,
+    deadline: Instant,
+) {
+    if let Some(level) = level
+        && live.facts.load().capabilities.logging
+        && instance.set_log_level(&level.to_json())
+    {
+        let params = format!(r#"{{"level":{}}}"#, level.to_json());
+        let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
+        let _ = tokio::time::timeout_at(deadline, ask).await;
+    }
+}
+
+/// The sharing key of what only one session may use.
+pub(crate) fn own_sharing(owner: Owner) -> String {
+    format!("session:{}", owner.0)
+}
+
+/// The instance a session's calls to a server go to.
+///
+/// Clients that can be asked something get an instance that knows it. A remote server gets a session
+/// of their own with it, so that every question is theirs; a process, which has one conversation
+/// for all, is lent to one call at a time.
+pub(crate) fn want(session: &Session, pool: &Pool) -> Want {
+    let is_process = matches!(pool.spec.runtime, Runtime::Process(_));
+    let interactive = session.capabilities.is_interactive();
+    let own = || own_sharing(session.owner).into();
+    let sharing = match pool.spec.sharing {
+        Sharing::Session => own(),
+        _ if interactive && !is_process => own(),
+        Sharing::User if session.principal.as_str() != "anonymous" => {
+            format!("user:{}", session.principal.as_str()).into()
+        }
+        Sharing::User | Sharing::Shared | Sharing::Call => "".into(),
+    };
+    let capabilities = if interactive { session.capabilities_json.clone() } else { "{}".into() };
+    Want {
+        key: LeaseKey { sharing, capabilities },
+        owner: session.owner,
+        exclusive: interactive && is_process,
+        single_use: pool.spec.sharing == Sharing::Call,
+    }
+}
+
+/// The ready instances that only this session uses now.
+pub(crate) fn own_instances(session: &Session) -> Vec<Arc<Live>> {
+    let sharing = own_sharing(session.owner);
+    let pools = session.endpoint.servers.iter();
+    pools
+        .flat_map(|pool| pool.instances())
+        .filter(|instance| *instance.key.sharing == *sharing || instance.held_by() == session.owner)
+        .filter_map(|instance| instance.live())
+        .collect()
+}
+
+/// What most calls want, without looking it up: the instance that everybody shares.
+fn shared_base(want: &Want, pool: &Pool) -> Option<(Arc<Instance>, Arc<Live>)> {
+    if want.exclusive || want.single_use || want.key != LeaseKey::base() {
+        return None;
+    }
+    let base = pool.base()?;
+    let live = base.live().filter(|live| !live.link.is_closed())?;
+    Some((base.clone(), live))
+}
+
+async fn cancelled(control: &Control) {
+    poll_fn(|cx| if control.poll_cancelled(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+}

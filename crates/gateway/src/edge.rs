@@ -1,0 +1,442 @@
+//! What came in: an HTTP request, told apart by address, method, headers and body.
+//!
+//! The order of checks is that of the transports' rules: who may knock, which address, which
+//! method, how large, what kind of message, which session.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::{Kind, Malformed, Message, Revision, build, codes, depth};
+use mainstay_telemetry::events::RefusedRequest;
+use mainstay_telemetry::{CorrelationId, Refused, correlation};
+
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::gate::Foreign;
+use crate::gateway::Gateway;
+use crate::handshake::{self, NoSession};
+use crate::pipeline::{self, Takes};
+use crate::session::Session;
+
+const SESSION: &str = "mcp-session-id";
+const REVISION: &str = "mcp-protocol-version";
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub address: Option<std::net::SocketAddr>,
+    /// The command socket: file permissions have decided already.
+    pub operator: bool,
+}
+
+/// Why a body was not taken.
+enum NoBody {
+    TooLarge,
+    Slow,
+    Broken,
+}
+
+/// Answers one HTTP request.
+pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
+    let (parts, body) = request.into_parts();
+    let request_id = CorrelationId::of_header(
+        parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes),
+    );
+    let mut answer = judge(gateway, &parts, body, peer, &request_id).await;
+    allow_origin(&parts.headers, &mut answer);
+    answer
+}
+
+async fn judge(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: Incoming,
+    peer: Peer,
+    request_id: &CorrelationId,
+) -> HttpAnswer {
+    let refused = |reason, detail: &str| {
+        let request_id = Some(request_id);
+        RefusedRequest { reason, peer: peer.address, request_id, detail }.emit(&gateway.metrics);
+    };
+    if !peer.operator
+        && let Err(foreign) = gateway.gate.check(&parts.headers)
+    {
+        return turn_away(foreign, &parts.headers, &refused);
+    }
+    let path = parts.uri.path();
+    let Some(name) = mcp_path(path) else {
+        if let Some(answer) = gateway.answer_aside(parts, peer) {
+            return answer;
+        }
+        refused(Refused::Path, path);
+        return not_found(gateway, path);
+    };
+    let Some(endpoint) = gateway.endpoint(name) else {
+        refused(Refused::Path, path);
+        return not_found(gateway, path);
+    };
+    match parts.method {
+        Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
+        Method::GET => get(gateway, endpoint, parts, &refused),
+        Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
+        Method::OPTIONS => preflight(),
+        _ => {
+            refused(Refused::HttpMethod, parts.method.as_str());
+            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+            let allow = HeaderValue::from_static("POST, GET, DELETE, OPTIONS");
+            answer.headers_mut().insert(header::ALLOW, allow);
+            answer
+        }
+    }
+}
+
+type Note<'a> = dyn Fn(Refused, &str) + Sync + 'a;
+
+async fn post(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    body: Incoming,
+    request_id: &CorrelationId,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    if !is_json(&parts.headers) {
+        refused(Refused::MediaType, text(&parts.headers, "content-type"));
+        let say = "Content-Type must be application/json";
+        return answer::failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, codes::INVALID_REQUEST, say);
+    }
+    let body = match read(gateway, parts, body).await {
+        Ok(body) => body,
+        Err(problem) => return no_body(gateway, &problem, refused),
+    };
+    let depth_max = gateway.settings.limits.depth_max;
+    if !depth::within_depth(&body, depth_max) {
+        refused(Refused::Depth, "");
+        let refusal = Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
+            .limit(format!("depth: {depth_max}"));
+        return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
+    }
+    let message = match Message::parse(body) {
+        Ok(message) => message,
+        Err(problem) => return malformed(&problem, refused),
+    };
+    let takes = Takes { events: takes_events(&parts.headers) };
+    if message.kind() == Kind::Request && message.method() == "initialize" {
+        return initialize(gateway, endpoint, parts, &message, request_id).await;
+    }
+    let session = match find(gateway, endpoint, &parts.headers, refused) {
+        Ok(session) => session,
+        Err((status, code, say)) => {
+            return answer::failure(status, message.id().as_ref(), code, &say);
+        }
+    };
+    pipeline::answer(gateway, &session, message, takes, request_id.clone()).await
+}
+
+async fn initialize(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    message: &Message,
+    request_id: &CorrelationId,
+) -> HttpAnswer {
+    let begun = std::time::Instant::now();
+    let id = message.id();
+    if gateway.is_draining() {
+        let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
+            .retry_after(gateway.settings.limits.drain);
+        refusal.data.request_id = Some(request_id.to_string());
+        return answer::message(pipeline::refuse(id.as_ref(), &refusal));
+    }
+    let principal = Gateway::principal(&parts.headers);
+    let opened = handshake::open(gateway, endpoint, principal, message).await;
+    let metrics = gateway.metrics.gateway();
+    let label = mainstay_telemetry::Method::Initialize;
+    let (outcome, answer) = match (opened, id) {
+        (Ok((session, result)), Some(id)) => {
+            let result = std::str::from_utf8(&result).unwrap_or("{}");
+            let mut answer = answer::message(build::result(&id, result));
+            if let Ok(token) = HeaderValue::from_str(session.token.as_str()) {
+                answer.headers_mut().insert(SESSION, token);
+            }
+            (mainstay_telemetry::Outcome::Ok, answer)
+        }
+        (Err(NoSession::Invalid(say)), id) => {
+            let body = build::failure(id.as_ref(), codes::INVALID_PARAMS, &say);
+            (mainstay_telemetry::Outcome::Error, answer::message(body))
+        }
+        (Err(NoSession::Refused(mut refusal)), id) => {
+            refusal.data.request_id = Some(request_id.to_string());
+            metrics.failed(refusal.code.into());
+            (mainstay_telemetry::Outcome::Refused, answer::message(pipeline::refuse(id.as_ref(), &refusal)))
+        }
+        (Ok(_), None) => (mainstay_telemetry::Outcome::Error, answer::accepted()),
+    };
+    metrics.finished(label, outcome, begun.elapsed());
+    answer
+}
+
+/// Opens a stream for what servers say of their own accord.
+fn get(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    if !takes_events(&parts.headers) {
+        refused(Refused::MediaType, text(&parts.headers, "accept"));
+        let say = "a GET here opens a stream: Accept must have text/event-stream";
+        return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
+    }
+    match find(gateway, endpoint, &parts.headers, refused) {
+        Ok(session) => {
+            session.touch();
+            answer::events(session.stand())
+        }
+        Err((status, code, say)) => answer::failure(status, None, code, &say),
+    }
+}
+
+fn delete(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    headers: &HeaderMap,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    match find(gateway, endpoint, headers, refused) {
+        Ok(session) => {
+            gateway.end_session(&session);
+            answer::empty(StatusCode::OK)
+        }
+        Err((status, code, say)) => answer::failure(status, None, code, &say),
+    }
+}
+
+/// The session a request names, if it is this caller's and at this address.
+fn find(
+    gateway: &Gateway,
+    endpoint: &Arc<Endpoint>,
+    headers: &HeaderMap,
+    refused: &Note<'_>,
+) -> Result<Arc<Session>, (StatusCode, i32, String)> {
+    if let Some(revision) = headers.get(REVISION) {
+        let known = revision.to_str().ok().and_then(Revision::parse);
+        if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
+            refused(Refused::Revision, text(headers, REVISION));
+            let say = format!(
+                "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
+                Revision::LATEST_LEGACY
+            );
+            return Err((StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
+        }
+    }
+    let Some(token) = headers.get(SESSION) else {
+        refused(Refused::UnknownSession, "none");
+        let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
+        return Err((StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say.to_owned()));
+    };
+    let session = token.to_str().ok().and_then(|token| gateway.sessions.find(token));
+    let principal = Gateway::principal(headers);
+    match session {
+        Some(session) if session.principal == principal && Arc::ptr_eq(&session.endpoint, endpoint) => {
+            Ok(session)
+        }
+        found => {
+            let reason = if found.is_some() { Refused::ForeignSession } else { Refused::UnknownSession };
+            // The same answer for both: a stranger learns nothing.
+            refused(reason, "");
+            let say = "Session not found: it has ended, expired, or belongs to another address; send initialize";
+            Err((StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
+        }
+    }
+}
+
+/// What the SDKs answer for an unknown session; clients know it.
+const SESSION_NOT_FOUND: i32 = -32001;
+
+/// Reads a body whole, bounded in bytes and time.
+async fn read(gateway: &Gateway, parts: &Parts, body: Incoming) -> Result<Bytes, NoBody> {
+    let limits = &gateway.settings.limits;
+    let announced = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.body_bytes_max) {
+        return Err(NoBody::TooLarge);
+    }
+    tokio::time::timeout(limits.receive, collect(body, limits.body_bytes_max))
+        .await
+        .map_err(|_| NoBody::Slow)?
+}
+
+/// Without a copy when the body comes in one piece, as nearly all do.
+async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > max {
+            return Err(NoBody::TooLarge);
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn no_body(gateway: &Gateway, problem: &NoBody, refused: &Note<'_>) -> HttpAnswer {
+    let limits = &gateway.settings.limits;
+    let (status, reason, say, limit) = match problem {
+        NoBody::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::BodySize,
+            "the request body is too large",
+            format!("max_body: {} bytes", limits.body_bytes_max),
+        ),
+        NoBody::Slow => (
+            StatusCode::REQUEST_TIMEOUT,
+            Refused::Slow,
+            "the request body did not arrive in time",
+            format!("receive_timeout: {:?}", limits.receive),
+        ),
+        NoBody::Broken => (
+            StatusCode::BAD_REQUEST,
+            Refused::Malformed,
+            "the request body broke off",
+            String::new(),
+        ),
+    };
+    refused(reason, &limit);
+    let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
+    if !limit.is_empty() {
+        refusal = refusal.limit(limit);
+    }
+    let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
+    // The rest of the body is not read, so nothing after it can be.
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn malformed(problem: &Malformed, refused: &Note<'_>) -> HttpAnswer {
+    refused(Refused::Malformed, &problem.to_string());
+    answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
+}
+
+fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_>) -> HttpAnswer {
+    let (status, reason, name, setting) = match foreign {
+        Foreign::Host => {
+            (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
+        }
+        Foreign::Origin => (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins"),
+    };
+    let value = text(headers, name);
+    refused(reason, value);
+    let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
+    answer::failure(status, None, codes::INVALID_REQUEST, &say)
+}
+
+/// The name in `/mcp/{name}`; none in `/mcp`.
+#[expect(clippy::option_option, reason = "no MCP address, the whole gateway, one endpoint")]
+fn mcp_path(path: &str) -> Option<Option<&str>> {
+    let rest = path.strip_prefix("/mcp")?;
+    match rest.strip_prefix('/') {
+        None if rest.is_empty() => Some(None),
+        None => None,
+        Some("") => Some(None),
+        Some(name) => Some(Some(name.strip_suffix('/').unwrap_or(name))),
+    }
+}
+
+fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
+    let paths: Vec<_> = gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
+    let body = format!(
+        r#"{{"error":{},"endpoints":[{}]}}"#,
+        build::string(&format!("nothing is at {path}")),
+        paths.join(",")
+    );
+    answer::json(StatusCode::NOT_FOUND, body.into())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    })
+}
+
+/// Whether the client can take a stream. One that doesn't say takes anything.
+fn takes_events(headers: &HeaderMap) -> bool {
+    let mut accepts = headers.get_all(header::ACCEPT).iter().peekable();
+    accepts.peek().is_none()
+        || accepts.any(|value| {
+            value.to_str().is_ok_and(|value| {
+                value.contains("text/event-stream") || value.contains("*/*") || value.contains("text/*")
+            })
+        })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn preflight() -> HttpAnswer {
+    let mut answer = answer::empty(StatusCode::NO_CONTENT);
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, DELETE, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, x-request-id",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Lets a page of an allowed origin read the answer. Only what passed the gate comes here with one.
+fn allow_origin(request: &HeaderMap, answer: &mut HttpAnswer) {
+    let status = answer.status();
+    if let Some(origin) = request.get(header::ORIGIN)
+        && status != StatusCode::FORBIDDEN
+        && status != StatusCode::MISDIRECTED_REQUEST
+    {
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        let expose = HeaderValue::from_static("mcp-session-id, mcp-protocol-version");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mcp_path;
+
+    #[test]
+    fn addresses_are_told_apart() {
+        for (path, expected) in [
+            ("/mcp", Some(None)),
+            ("/mcp/", Some(None)),
+            ("/mcp/files", Some(Some("files"))),
+            ("/mcp/files/", Some(Some("files"))),
+            ("/mcpx", None),
+            ("/", None),
+            ("/health", None),
+        ] {
+            assert_eq!(mcp_path(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What all requests share, and the daemon's outer life: serving, draining, stopped.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use mainstay_model::settings::{EndpointSpec, GatewaySettings, Prefix};
+use mainstay_model::{Name, Principal};
+use mainstay_pool::Pool;
+use mainstay_protocol::Message;
+use mainstay_protocol::build::string;
+use mainstay_protocol::edit::{Edit, splice};
+use mainstay_session::SealKey;
+use mainstay_telemetry::Metrics;
+use mainstay_telemetry::events::SessionExpired;
+use mainstay_upstream::Owner;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::answer::HttpAnswer;
+use crate::edge::Peer;
+use crate::endpoint::Endpoint;
+use crate::gate::Gate;
+use crate::memory::NameStore;
+use crate::session::Session;
+use crate::sessions::Sessions;
+
+/// Answers requests that are not MCP: health, metrics, the API. None: it does not know the path.
+pub type Aside =
+    Box<dyn Fn(&http::request::Parts, Peer) -> Option<http::Response<Full<Bytes>>> + Send + Sync>;
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub settings: GatewaySettings,
+    pub pools: Vec<Arc<Pool>>,
+    pub groups: Vec<EndpointSpec>,
+    pub metrics: Arc<Metrics>,
+    pub key: SealKey,
+    pub state_dir: PathBuf,
+}
+
+/// The gateway: one for a daemon.
+pub struct Gateway {
+    pub(crate) settings: GatewaySettings,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) key: SealKey,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: TaskTracker,
+    /// Calls that are being answered.
+    pub(crate) calls: AtomicUsize,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) aside: std::sync::OnceLock<Aside>,
+    /// No new connections and sessions from here on.
+    pub(crate) draining: CancellationToken,
+    /// Whatever is still under way ends now.
+    pub(crate) stopping: CancellationToken,
+    stopped_sessions: AtomicBool,
+    all: Arc<Endpoint>,
+    named: HashMap<String, Arc<Endpoint>>,
+    owners: AtomicU64,
+}
+
+/// Turns monotonic times into dates.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+    started_at: SystemTime,
+}
+
+/// How often idle sessions are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+
+// === impl Gateway ===
+
+impl Gateway {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let names = Arc::new(NameStore::open(&parts.state_dir));
+        let find = |name: &Name| parts.pools.iter().find(|pool| pool.spec.name == *name).cloned();
+        let mut named = HashMap::new();
+        for pool in &parts.pools {
+            let endpoint = Endpoint::single(pool.clone(), names.clone());
+            named.insert(endpoint.name.clone(), Arc::new(endpoint));
+        }
+        for group in &parts.groups {
+            let servers = group.servers.iter().filter_map(find).collect();
+            let endpoint =
+                Endpoint::merged(group.name.to_string(), servers, group.prefix, names.clone());
+            named.insert(endpoint.name.clone(), Arc::new(endpoint));
+        }
+        let all = Endpoint::merged(String::new(), parts.pools, Prefix::Auto, names);
+        let gateway = Arc::new(Self {
+            gate: Gate::new(&parts.settings),
+            sessions: Sessions::new(parts.settings.limits.sessions_max),
+            settings: parts.settings,
+            metrics: parts.metrics,
+            key: parts.key,
+            clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
+            tasks: TaskTracker::new(),
+            calls: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            aside: std::sync::OnceLock::new(),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            stopped_sessions: AtomicBool::new(false),
+            all: Arc::new(all),
+            named,
+            owners: AtomicU64::new(1),
+        });
+        gateway.tasks.spawn(expire(Arc::downgrade(&gateway), gateway.stopping.clone()));
+        gateway
+    }
+
+    /// What answers requests that are not MCP. The first call counts.
+    pub fn set_aside(&self, aside: Aside) {
+        let _ = self.aside.set(aside);
+    }
+
+    /// Starts every server. Nothing waits for them.
+    pub fn start(self: &Arc<Self>) {
+        let hub: Arc<dyn mainstay_pool::Hub> = self.clone();
+        for pool in self.pools() {
+            pool.start(Arc::downgrade(&hub));
+        }
+    }
+
+    /// Takes no new work, lets calls in flight finish for at most `limits.drain`, then ends
+    /// everything. The calls that were cut off.
+    pub async fn drain(&self) -> usize {
+        self.draining.cancel();
+        let until = tokio::time::Instant::now() + self.settings.limits.drain;
+        while self.calls.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let left = self.calls.load(Ordering::Acquire);
+        self.stopped_sessions.store(true, Ordering::Release);
+        for session in self.sessions.all() {
+            self.end_session(&session);
+        }
+        self.stopping.cancel();
+        self.tasks.close();
+        // Connections end by themselves once their streams have; what hangs is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.tasks.wait()).await;
+        let pools: Vec<_> = self.pools().cloned().collect();
+        let mut stopping = tokio::task::JoinSet::new();
+        for pool in pools {
+            stopping.spawn(async move { pool.stop().await });
+        }
+        while stopping.join_next().await.is_some() {}
+        left
+    }
+
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.all.servers.iter()
+    }
+
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        std::iter::once(&self.all).chain(self.named.values())
+    }
+
+    pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<&Arc<Endpoint>> {
+        match name {
+            None => Some(&self.all),
+            Some(name) => self.named.get(name),
+        }
+    }
+
+    pub fn sessions_active(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub fn sessions_max(&self) -> usize {
+        self.sessions.max()
+    }
+
+    pub fn calls_in_flight(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub fn connections_open(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn next_owner(&self) -> Owner {
+        Owner(self.owners.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Without login everybody is the same principal.
+    pub(crate) fn principal(_: &http::HeaderMap) -> Principal {
+        Principal::anonymous()
+    }
+
+    /// Ends a session and what servers hold for it; whether it was there.
+    pub(crate) fn end_session(&self, session: &Arc<Session>) -> bool {
+        let was_there = self.sessions.remove(session);
+        for (server, uri) in session.end() {
+            if let Some(base) = session.endpoint.servers[server].base()
+                && base.unsubscribe(&uri, session.owner)
+                && let Some(live) = base.live()
+            {
+                let params = format!(r#"{{"uri":{uri}}}"#);
+                self.tasks.spawn(async move {
+                    let ask = mainstay_upstream::handshake::ask(
+                        &live.link,
+                        "resources/unsubscribe",
+                        Some(&params),
+                    );
+                    let _ = tokio::time::timeout(Duration::from_secs(10), ask).await;
+                });
+            }
+        }
+        for pool in &session.endpoint.servers {
+            pool.release(&crate::call::own_sharing(session.owner));
+        }
+        was_there
+    }
+
+    /// A notification that a resource changed, under the URI that the session knows it by.
+    pub(crate) fn published_update(&self, session: &Session, server: &Name, message: &Message) -> Bytes {
+        let unchanged = message.bytes().clone();
+        let Some(uri) = message.params().ok().and_then(|params| params.uri) else { return unchanged };
+        let Some(position) = session.endpoint.position(server) else { return unchanged };
+        let own = uri.text().unwrap_or_default();
+        match session.endpoint.published_uri(position, &own) {
+            Some(published) => {
+                splice(message.bytes(), &mut [Edit::new(uri.span, string(&published).as_bytes())])
+            }
+            None => unchanged,
+        }
+    }
+
+    pub(crate) fn answer_aside(&self, parts: &http::request::Parts, peer: Peer) -> Option<HttpAnswer> {
+        let answer = self.aside.get()?(parts, peer)?;
+        Some(answer.map(crate::body::Body::Whole))
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("sessions", &self.sessions.len()).finish_non_exhaustive()
+    }
+}
+
+/// Ends sessions that nobody uses any more.
+async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let Some(gateway) = gateway.upgrade() else { return };
+        let idle_max = gateway.settings.limits.session_idle;
+        let expired = gateway.sessions.expired(Instant::now(), idle_max);
+        let count = expired.iter().filter(|session| gateway.end_session(session)).count() as u64;
+        if count > 0 {
+            SessionExpired { count, idle_max }.emit(&gateway.metrics);
+        }
+    }
+}
+
+// === impl Clock ===
+
+impl Clock {
+    pub fn unix_seconds(self) -> u64 {
+        let now = self.started_at + self.started.elapsed();
+        now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    pub fn date(self, at: Instant) -> SystemTime {
+        match at.checked_duration_since(self.started) {
+            Some(after) => self.started_at + after,
+            None => self.started_at,
+        }
+    }
+
+    pub fn uptime(self) -> Duration {
+        self.started.elapsed()
+    }
+}

@@ -1,0 +1,125 @@
+//! `initialize`: settled here, from what the servers said when they became ready.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::{Principal, Refusal, RefusalCode};
+use mainstay_pool::{LeaseKey, Want};
+use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
+use mainstay_protocol::edit::{Edit, splice};
+use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
+use mainstay_protocol::{Message, Revision};
+use mainstay_session::Claims;
+use mainstay_upstream::Owner;
+
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::session::Session;
+
+/// Why there is no session.
+pub(crate) enum NoSession {
+    /// The request is wrong: a JSON-RPC error.
+    Invalid(String),
+    Refused(Refusal),
+}
+
+/// Opens a session; the result to answer with.
+pub(crate) async fn open(
+    gateway: &Gateway,
+    endpoint: &Arc<Endpoint>,
+    principal: Principal,
+    message: &Message,
+) -> Result<(Arc<Session>, Bytes), NoSession> {
+    let params = InitializeParams::parse(message.body().unwrap_or("null"))
+        .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
+    let revision = params.revision();
+    let capabilities = params.client_capabilities().within(revision.rules());
+    let result = if endpoint.single {
+        single(gateway, endpoint, revision).await.map_err(NoSession::Refused)?
+    } else {
+        merged(gateway, endpoint, revision).await
+    };
+    let session = new_session(gateway, endpoint, principal, revision, capabilities)
+        .map_err(NoSession::Refused)?;
+    Ok((session, result))
+}
+
+fn new_session(
+    gateway: &Gateway,
+    endpoint: &Arc<Endpoint>,
+    principal: Principal,
+    revision: Revision,
+    capabilities: ClientCapabilities,
+) -> Result<Arc<Session>, Refusal> {
+    let internal = || Refusal::new(RefusalCode::Internal, "no session id could be made");
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(|_| internal())?;
+    let claims = Claims {
+        principal: principal.as_str().to_owned(),
+        revision: revision.as_str().to_owned(),
+        capabilities: capabilities.to_json(),
+        endpoint: endpoint.name.clone(),
+        opened_at: gateway.clock.unix_seconds(),
+    };
+    let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
+    let owner = gateway.next_owner();
+    let session =
+        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    let session = Arc::new(session);
+    gateway.sessions.insert(session.clone())?;
+    Ok(session)
+}
+
+/// One server: its own words, with the revision that was settled on here.
+async fn single(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Result<Bytes, Refusal> {
+    let pool = &endpoint.servers[0];
+    let facts = match pool.facts() {
+        Some(facts) => facts,
+        None => {
+            let want = Want {
+                key: LeaseKey::base(),
+                owner: Owner(0),
+                exclusive: false,
+                single_use: false,
+            };
+            let deadline = Instant::now() + gateway.settings.limits.call;
+            pool.lease(&want, deadline).await?.live.facts.load_full()
+        }
+    };
+    let text = String::from_utf8_lossy(&facts.initialize);
+    let Ok(said) = InitializeResult::parse(&text) else {
+        return Err(Refusal::new(RefusalCode::Internal, "the server's handshake can't be read"));
+    };
+    let version = format!("\"{revision}\"");
+    let mut edits = [Edit::new(said.protocol_version.span, version.as_bytes())];
+    Ok(splice(&facts.initialize, &mut edits))
+}
+
+/// Several servers: what any of them can do. Lists can always change, because a server can come late.
+async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Bytes {
+    endpoint.settle(Instant::now() + gateway.settings.limits.list).await;
+    let late = ServerCapabilities {
+        tools: true,
+        tools_list_changed: true,
+        resources: true,
+        resources_list_changed: true,
+        prompts: true,
+        prompts_list_changed: true,
+        ..ServerCapabilities::default()
+    };
+    let mut capabilities = late;
+    let mut instructions = String::new();
+    for pool in &endpoint.servers {
+        let Some(facts) = pool.facts() else { continue };
+        capabilities = capabilities.union(facts.capabilities);
+        let text = String::from_utf8_lossy(&facts.initialize);
+        let said = InitializeResult::parse(&text).ok().and_then(|said| said.instructions);
+        if let Some(said) = said.and_then(|said| said.text().map(|text| text.into_owned())) {
+            instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));
+        }
+    }
+    let instructions = Some(instructions.trim_end()).filter(|text| !text.is_empty());
+    let version = env!("CARGO_PKG_VERSION");
+    initialize_result(revision, &capabilities.to_json(), "mainstay", version, instructions).into()
+}

@@ -1,0 +1,74 @@
+//! What servers say of their own accord, to the sessions it concerns and to no other.
+
+use std::sync::Arc;
+
+use mainstay_model::Name;
+use mainstay_pool::{Hub, Instance};
+use mainstay_protocol::Message;
+use mainstay_protocol::list::ListKind;
+use mainstay_telemetry::{Dropped, events};
+use mainstay_upstream::{Link, Owner};
+
+use crate::gateway::Gateway;
+use crate::session::LogLevel;
+
+impl Hub for Gateway {
+    fn lists_changed(&self, server: &Name, kinds: &[ListKind]) {
+        let concerned: Vec<_> = self
+            .endpoints()
+            .filter(|endpoint| endpoint.position(server).is_some())
+            .cloned()
+            .collect();
+        for endpoint in &concerned {
+            endpoint.publish(kinds);
+        }
+        for session in self.sessions.all() {
+            if concerned.iter().any(|endpoint| Arc::ptr_eq(endpoint, &session.endpoint)) {
+                session.lists_changed(kinds);
+            }
+        }
+    }
+
+    fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message) {
+        for session in owners.iter().filter_map(|owner| self.sessions.of(*owner)) {
+            let published = self.published_update(&session, server, message);
+            session.resource_updated(&published);
+        }
+    }
+
+    fn background(&self, server: &Name, _: &Arc<Instance>, message: &Message) {
+        let level = message
+            .params()
+            .ok()
+            .and_then(|params| params.level)
+            .and_then(|level| LogLevel::parse(level.raw));
+        let is_log = message.method() == "notifications/message";
+        for session in self.sessions.all() {
+            // Only to those who asked: a server's background talk has no owner.
+            let asked = session.log_level().is_some() && session.wants_log(level);
+            if (asked || !is_log)
+                && session.endpoint.position(server).is_some()
+                && !session.say(message.bytes())
+            {
+                let metrics = self.metrics.server(server);
+                let reason = Dropped::NoListener;
+                events::NotificationDropped { method: message.method(), reason }.emit(&metrics);
+            }
+        }
+    }
+
+    fn question(&self, owner: Owner, link: &Arc<Link>, message: &Message) -> bool {
+        let Some(session) = self.sessions.of(owner) else { return false };
+        if !session.can_be_asked(message.method()) {
+            return false;
+        }
+        match session.ask(link, message) {
+            Some((number, bytes)) if !session.say(&bytes) => {
+                session.forget(&[number]);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+}

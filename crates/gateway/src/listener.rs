@@ -1,0 +1,144 @@
+//! Accepts connections and serves HTTP/1.1 on them.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use mainstay_telemetry::Refused;
+use mainstay_telemetry::events::RefusedRequest;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::edge::{self, Peer};
+use crate::gateway::Gateway;
+
+/// After running out of files or memory: time for some to be given back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+const OVERLOADED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Serves a TCP address until the gateway drains.
+pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            () = gateway.draining.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let _ = stream.set_nodelay(true);
+                take(&gateway, stream, Peer { address: Some(address), operator: false });
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+/// Serves the command socket until the gateway drains. Who may open it is decided by the file.
+pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
+    loop {
+        let accepted = tokio::select! {
+            () = gateway.stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => take(&gateway, stream, Peer { address: None, operator: true }),
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+/// Binds the command socket, readable and writable by its owner only. One that an earlier daemon
+/// left is replaced: the caller holds the lock of the state folder.
+///
+/// # Errors
+/// When the socket can't be made.
+pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn take<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let open = gateway.connections.fetch_add(1, Ordering::AcqRel);
+    let counted = Counted(gateway.clone());
+    if open >= gateway.settings.limits.connections_max && !peer.operator {
+        let reason = Refused::ConnectionLimit;
+        RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
+            .emit(&gateway.metrics);
+        gateway.tasks.spawn(turn_away(stream, counted));
+    } else {
+        gateway.tasks.spawn(serve(stream, peer, counted));
+    }
+}
+
+/// Says at once that there is no room, before anything is read.
+async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Counted) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), async {
+        stream.write_all(OVERLOADED).await?;
+        stream.shutdown().await
+    })
+    .await;
+    drop(counted);
+}
+
+async fn serve<S>(stream: S, peer: Peer, counted: Counted)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let gateway = &counted.0;
+    let service = service_fn(|request| async move {
+        Ok::<_, Infallible>(edge::answer(gateway, request, peer).await)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(gateway.settings.limits.receive)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    // What is wrong with a connection concerns only whoever is at its other end.
+    tokio::select! {
+        result = connection.as_mut() => {
+            if let Err(error) = result {
+                tracing::debug!(%error, "connection ended");
+            }
+            return;
+        }
+        () = gateway.draining.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = gateway.stopping.cancelled() => {
+            // The last bytes of an answer may still be on their way out.
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection).await;
+        }
+    }
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "can't accept a connection");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// One open connection, for as long as it lives.
+struct Counted(Arc<Gateway>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}

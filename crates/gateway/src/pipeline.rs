@@ -1,0 +1,314 @@
+//! What a message in a session asks for, and who does it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use mainstay_model::Refusal;
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Id, Kind, Message, Method, Notification, build, codes};
+use mainstay_telemetry::{CorrelationId, Outcome};
+use mainstay_upstream::handshake;
+
+use crate::answer::{self, HttpAnswer};
+use crate::call::{Call, Progress};
+use crate::gateway::Gateway;
+use crate::route::{self, Route};
+use crate::session::{LogLevel, Session};
+use crate::stream::EventStream;
+use crate::lists;
+
+/// A call that has said nothing for this long is answered as a stream, so that nobody on the way
+/// takes its connection for dead.
+const STREAM_AFTER: Duration = Duration::from_secs(10);
+
+/// What a client's transport can take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takes {
+    /// A stream of events as the answer to a POST.
+    pub(crate) events: bool,
+}
+
+/// Answers one message of a session.
+pub(crate) async fn answer(
+    gateway: &Arc<Gateway>,
+    session: &Arc<Session>,
+    message: Message,
+    takes: Takes,
+    request_id: CorrelationId,
+) -> HttpAnswer {
+    session.touch();
+    match message.kind() {
+        Kind::Result | Kind::Error => {
+            session.answered(&message);
+            answer::accepted()
+        }
+        Kind::Notification => {
+            notified(session, &message);
+            answer::accepted()
+        }
+        Kind::Request => match message.id() {
+            Some(id) => request(gateway, session, (message, id), takes, request_id).await,
+            None => answer::accepted(),
+        },
+    }
+}
+
+async fn request(
+    gateway: &Arc<Gateway>,
+    session: &Arc<Session>,
+    (message, id): (Message, Id),
+    takes: Takes,
+    request_id: CorrelationId,
+) -> HttpAnswer {
+    let method = Method::parse(message.method());
+    let begun = Instant::now();
+    let endpoint = &session.endpoint;
+    let local = match method {
+        Some(Method::Ping) => Some(Ok("{}".to_owned())),
+        Some(Method::Initialize) => {
+            Some(Err((codes::INVALID_REQUEST, "this session is initialized already".to_owned())))
+        }
+        Some(Method::LoggingSetLevel) => Some(set_level(gateway, session, &message).await),
+        Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
+            let deadline = begun + gateway.settings.limits.list;
+            let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
+            let page = lists::page(endpoint, kind, &message, deadline).await;
+            Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
+        }
+        _ => None,
+    };
+    if let Some(result) = local {
+        let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
+        let label = mainstay_telemetry::Method::of(message.method());
+        gateway.metrics.gateway().finished(label, outcome, begun.elapsed());
+        return match result {
+            Ok(result) => answer::message(build::result(&id, &result)),
+            Err((code, text)) => answer::message(build::failure(Some(&id), code, &text)),
+        };
+    }
+    let params = match message.params() {
+        Ok(params) => params,
+        Err(error) => {
+            return answer::message(build::failure(Some(&id), codes::INVALID_PARAMS, &error.to_string()));
+        }
+    };
+    let route = match route::find(endpoint, method, &params) {
+        Ok(route) => route,
+        Err(error) => return answer::message(build::failure(Some(&id), error.code, &error.message)),
+    };
+    let token = route::token(&message, &params);
+    drop(params);
+    match method {
+        Some(Method::ResourcesSubscribe) => {
+            subscribe(session, &route, &message, &id, true).await
+        }
+        Some(Method::ResourcesUnsubscribe) => {
+            subscribe(session, &route, &message, &id, false).await
+        }
+        _ => {
+            let call =
+                Call::new(gateway.clone(), session.clone(), (message, id), route, token, request_id);
+            carry_out(gateway, call, takes).await
+        }
+    }
+}
+
+/// Waits for the first thing a call brings: an answer becomes a plain response, anything else a stream.
+async fn carry_out(gateway: &Arc<Gateway>, call: Call, takes: Takes) -> HttpAnswer {
+    let mut held = Held { gateway: gateway.clone(), call: Some(Box::new(call)) };
+    let first = loop {
+        let Some(call) = held.call.as_mut() else { return answer::accepted() };
+        if !takes.events {
+            match call.next().await {
+                // Nothing can carry it.
+                Progress::Event { .. } => continue,
+                last => break Some(last),
+            }
+        }
+        break tokio::time::timeout(STREAM_AFTER, call.next()).await.ok();
+    };
+    match first {
+        Some(Progress::Answer(bytes)) => answer::message(bytes),
+        Some(Progress::Cancelled) => {
+            // A request that was taken back gets no answer: an empty stream says so.
+            let stream = Arc::new(EventStream::default());
+            stream.end();
+            answer::events(stream)
+        }
+        event => {
+            let stream = Arc::new(EventStream::default());
+            if let (Some(Progress::Event { message, .. }), true) = (event, stream.is_open()) {
+                stream.push(answer::event(&message));
+            }
+            if let Some(call) = held.call.take() {
+                gateway.tasks.spawn(pump(*call, stream.clone()));
+            }
+            answer::events(stream)
+        }
+    }
+}
+
+/// Brings what a call says to its stream.
+async fn pump(mut call: Call, stream: Arc<EventStream>) {
+    loop {
+        match call.next().await {
+            Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
+            Progress::Event { message, may_be_lost: true } => {
+                if !stream.offer(answer::event(&message)) {
+                    call.dropped();
+                }
+            }
+            Progress::Answer(message) => {
+                stream.push(answer::event(&message));
+                break;
+            }
+            Progress::Cancelled => break,
+        }
+    }
+    stream.end();
+}
+
+/// Keeps a call alive when its client's connection is cut while nothing has been answered yet.
+struct Held {
+    gateway: Arc<Gateway>,
+    call: Option<Box<Call>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take()
+            && !call.is_finished()
+        {
+            self.gateway.tasks.spawn(call.finish_unheard());
+        }
+    }
+}
+
+fn notified(session: &Arc<Session>, message: &Message) {
+    match Notification::parse(message.method()) {
+        Some(Notification::Cancelled) => {
+            if let Ok(params) = message.params()
+                && let Some(id) = params.request_id
+            {
+                session.cancel(id.raw.as_bytes());
+            }
+        }
+        // The gateway has shaken hands with the servers itself.
+        Some(Notification::Initialized) => {}
+        Some(Notification::RootsListChanged) => {
+            for live in crate::call::own_instances(session) {
+                live.link.send(message.bytes().clone());
+            }
+        }
+        // Progress on a question, or something new: to whoever is waiting for this client.
+        _ => {
+            for link in session.asking() {
+                link.send(message.bytes().clone());
+            }
+        }
+    }
+}
+
+type Local = Result<String, (i32, String)>;
+
+async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> Local {
+    let invalid = |text: String| (codes::INVALID_PARAMS, text);
+    let params = message.params().map_err(|error| invalid(error.to_string()))?;
+    let field = params.level.ok_or_else(|| invalid("`level` is missing".to_owned()))?;
+    let level = LogLevel::parse(field.raw).ok_or_else(|| {
+        invalid(format!(
+            "{} is no level; allowed: debug, info, notice, warning, error, critical, alert, emergency",
+            field.raw
+        ))
+    })?;
+    let able: Vec<_> = session
+        .endpoint
+        .servers
+        .iter()
+        .filter(|pool| pool.facts().is_some_and(|facts| facts.capabilities.logging))
+        .collect();
+    if able.is_empty() {
+        return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
+    }
+    session.set_log_level(level);
+    for pool in able {
+        let Some(base) = pool.base() else { continue };
+        // A server that is shared logs as the most talkative of its clients wants; the others'
+        // share is left out here.
+        let now = base.log_level().and_then(|now| LogLevel::parse(&now));
+        if now.is_none_or(|now| level < now)
+            && base.set_log_level(field.raw)
+            && let Some(live) = base.live()
+        {
+            let params = format!(r#"{{"level":{}}}"#, field.raw);
+            let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
+            let answer = tokio::time::timeout(gateway.settings.limits.call, ask).await;
+            if let Ok(Ok(Err(error))) = answer {
+                tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
+            }
+        }
+    }
+    Ok("{}".to_owned())
+}
+
+/// Subscriptions are held by the instance that all share; the server hears of the first and the last.
+async fn subscribe(
+    session: &Session,
+    route: &Route,
+    message: &Message,
+    id: &Id,
+    on: bool,
+) -> HttpAnswer {
+    let Some(uri) = own_uri(route, message) else {
+        return answer::failure(StatusCode::OK, Some(id), codes::INVALID_PARAMS, "`uri` is missing");
+    };
+    let Some(base) = route.pool.base() else { return answer::accepted() };
+    let method = if on { Method::ResourcesSubscribe } else { Method::ResourcesUnsubscribe };
+    let tell_server = if on {
+        base.subscribe(&uri, session.owner)
+    } else {
+        session.unsubscribed(route.server, &uri);
+        base.unsubscribe(&uri, session.owner)
+    };
+    if on {
+        session.subscribed(route.server, &uri);
+    }
+    if !tell_server {
+        return answer::message(build::result(id, "{}"));
+    }
+    let Some(live) = base.live() else {
+        // It is asked for as soon as the server is back.
+        return answer::message(build::result(id, "{}"));
+    };
+    let params = format!(r#"{{"uri":{uri}}}"#);
+    let ask = handshake::ask(&live.link, method.as_str(), Some(&params));
+    match tokio::time::timeout(Duration::from_secs(30), ask).await {
+        Ok(Ok(Ok(result))) => {
+            answer::message(build::result(id, std::str::from_utf8(&result).unwrap_or("{}")))
+        }
+        Ok(Ok(Err(error))) => {
+            if on {
+                session.unsubscribed(route.server, &uri);
+                base.unsubscribe(&uri, session.owner);
+            }
+            answer::message(build::error(Some(id), &error))
+        }
+        Ok(Err(_)) | Err(_) => answer::message(build::result(id, "{}")),
+    }
+}
+
+/// The JSON text of the URI as the server knows it.
+fn own_uri(route: &Route, message: &Message) -> Option<String> {
+    let uri = message.params().ok()?.uri?;
+    match route.edits.first() {
+        Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
+        None => Some(uri.raw.to_owned()),
+    }
+}
+
+/// A refusal as the answer to a request that belongs to no server.
+pub(crate) fn refuse(id: Option<&Id>, refusal: &Refusal) -> Bytes {
+    build::error(id, &refusal.to_json())
+}

@@ -1,0 +1,195 @@
+//! From a message to the server it is for, and what has to change in it on the way.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_pool::Pool;
+use mainstay_protocol::build::string;
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::params::{Field, Params};
+use mainstay_protocol::{Message, Method};
+
+use crate::endpoint::Endpoint;
+
+/// Where a message goes.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) server: usize,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) edits: Vec<(Range<usize>, Bytes)>,
+    /// The server's own name of the tool that is called.
+    pub(crate) tool: Option<Box<str>>,
+    /// Whether it may be sent again when its answer was lost.
+    pub(crate) may_repeat: bool,
+    /// A URI that the client knows under another name: own, published.
+    pub(crate) renamed: Option<(Box<str>, Box<str>)>,
+}
+
+/// Why a message has no server: a JSON-RPC error.
+#[derive(Debug)]
+pub(crate) struct NoRoute {
+    pub(crate) code: i32,
+    pub(crate) message: String,
+}
+
+/// Finds the server of a request with known parameters.
+pub(crate) fn find(
+    endpoint: &Endpoint,
+    method: Option<Method>,
+    params: &Params<'_>,
+) -> Result<Route, NoRoute> {
+    if endpoint.single {
+        return single(endpoint, method, params);
+    }
+    match method {
+        Some(Method::ToolsCall) => named(endpoint, ListKind::Tools, params.name.as_ref(), "tool"),
+        Some(Method::PromptsGet) => {
+            named(endpoint, ListKind::Prompts, params.name.as_ref(), "prompt")
+        }
+        Some(Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe) => {
+            resource(endpoint, params.uri.as_ref())
+        }
+        Some(Method::CompletionComplete) => match &params.reference {
+            Some(of) if of.name.is_some() => {
+                named(endpoint, ListKind::Prompts, of.name.as_ref(), "prompt")
+            }
+            Some(of) => template(endpoint, of.uri.as_ref()),
+            None => Err(invalid("`ref` is missing")),
+        },
+        _ => Err(NoRoute {
+            code: -32601,
+            message: "this method can't be told to belong to one of several servers; \
+                      use the address of the server itself: /mcp/{server}"
+                .to_owned(),
+        }),
+    }
+}
+
+/// One server: nothing is renamed, and a method nobody here knows is the server's to refuse.
+fn single(
+    endpoint: &Endpoint,
+    method: Option<Method>,
+    params: &Params<'_>,
+) -> Result<Route, NoRoute> {
+    let pool = endpoint.servers[0].clone();
+    let tool = match method {
+        Some(Method::ToolsCall) => params.name.as_ref().and_then(Field::text),
+        _ => None,
+    };
+    let may_repeat = match (&tool, method) {
+        (Some(tool), _) => pool
+            .facts()
+            .is_some_and(|facts| facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())),
+        (None, Some(method)) => is_read(method),
+        (None, None) => false,
+    };
+    let tool = tool.map(|tool| tool.as_ref().into());
+    Ok(Route { server: 0, pool, edits: Vec::new(), tool, may_repeat, renamed: None })
+}
+
+fn named(
+    endpoint: &Endpoint,
+    kind: ListKind,
+    name: Option<&Field<'_>>,
+    word: &str,
+) -> Result<Route, NoRoute> {
+    let field = name.ok_or_else(|| invalid("`name` is missing"))?;
+    let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
+    let catalogue = endpoint.catalogue();
+    let Some(entry) = catalogue.find(kind, &name) else {
+        return Err(unknown(endpoint, word, &name));
+    };
+    let mut edits = Vec::new();
+    if *entry.own != *name {
+        edits.push((field.span.clone(), string(&entry.own).into()));
+    }
+    let is_tool = kind == ListKind::Tools;
+    Ok(Route {
+        server: entry.server,
+        pool: endpoint.servers[entry.server].clone(),
+        edits,
+        tool: is_tool.then(|| entry.own.clone()),
+        may_repeat: entry.may_repeat || !is_tool,
+        renamed: None,
+    })
+}
+
+fn resource(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+    let field = uri.ok_or_else(|| invalid("`uri` is missing"))?;
+    let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
+    let catalogue = endpoint.catalogue();
+    let (server, own) = match catalogue.find_resource(&uri) {
+        Some(found) => found,
+        // Servers may have resources that they don't list; with one server there is no doubt.
+        None => match &only_with_resources(endpoint)[..] {
+            [only] => (*only, uri.to_string()),
+            _ => {
+                let mut error = unknown(endpoint, "resource", &uri);
+                error.code = -32002;
+                return Err(error);
+            }
+        },
+    };
+    let mut edits = Vec::new();
+    let mut renamed = None;
+    if own != *uri {
+        edits.push((field.span.clone(), string(&own).into()));
+        renamed = Some((own.into(), uri.as_ref().into()));
+    }
+    let pool = endpoint.servers[server].clone();
+    Ok(Route { server, pool, edits, tool: None, may_repeat: true, renamed })
+}
+
+fn template(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+    let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
+    let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
+    let catalogue = endpoint.catalogue();
+    let Some(entry) = catalogue.find(ListKind::ResourceTemplates, &uri) else {
+        return Err(unknown(endpoint, "resource template", &uri));
+    };
+    let mut edits = Vec::new();
+    if *entry.own != *uri {
+        edits.push((field.span.clone(), string(&entry.own).into()));
+    }
+    let pool = endpoint.servers[entry.server].clone();
+    Ok(Route { server: entry.server, pool, edits, tool: None, may_repeat: true, renamed: None })
+}
+
+fn only_with_resources(endpoint: &Endpoint) -> Vec<usize> {
+    let has = |pool: &Arc<Pool>| pool.facts().is_some_and(|facts| facts.capabilities.resources);
+    endpoint.servers.iter().enumerate().filter(|(_, pool)| has(pool)).map(|(at, _)| at).collect()
+}
+
+/// A request that changes nothing at the server.
+fn is_read(method: Method) -> bool {
+    ListKind::of(method).is_some()
+        || matches!(
+            method,
+            Method::ResourcesRead | Method::PromptsGet | Method::CompletionComplete | Method::Ping
+        )
+}
+
+fn unknown(endpoint: &Endpoint, word: &str, name: &str) -> NoRoute {
+    let missing: Vec<_> = endpoint
+        .missing()
+        .into_iter()
+        .map(|(server, state)| format!("{server} ({})", state.as_str()))
+        .collect();
+    let away = if missing.is_empty() {
+        String::new()
+    } else {
+        format!("; not in the lists now: {}", missing.join(", "))
+    };
+    NoRoute { code: -32602, message: format!("unknown {word} {name:?}{away}") }
+}
+
+fn invalid(message: &str) -> NoRoute {
+    NoRoute { code: -32602, message: message.to_owned() }
+}
+
+/// The progress token of a request: its place, and its text as the client wrote it.
+pub(crate) fn token(message: &Message, params: &Params<'_>) -> Option<(Range<usize>, Bytes)> {
+    let token = params.meta.progress_token.as_ref()?;
+    Some((token.span.clone(), message.bytes().slice(token.span.clone())))
+}

@@ -1,0 +1,64 @@
+//! Puts the parts together: about ten calls from settings to a daemon that serves.
+
+mod daemon;
+mod demo;
+mod secrets;
+mod status;
+
+use std::path::Path;
+
+use mainstay_telemetry::{LogGuard, logs};
+
+pub(crate) use self::demo::{demo, demo_server};
+use self::daemon::Daemon;
+use crate::cli::{Shared, UpArgs};
+use crate::commands::{Exit, Failure};
+use crate::output;
+
+/// Runs the configured daemon until a signal.
+pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
+    let loaded = mainstay_config::from_system(shared.request(args.listen.as_deref()))?;
+    let _logs = start_logs(shared)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
+    }
+    if loaded.settings.servers.is_empty() {
+        let from = loaded.file.as_ref().map_or("no configuration file was found".to_owned(), |file| {
+            format!("{} has no [servers.NAME]", file.display())
+        });
+        return Err(Failure::new(Exit::Usage, format!("there is no server to run: {from}"))
+            .hint("`mainstay init` writes a file to begin with")
+            .hint("`mainstay demo` needs no configuration"));
+    }
+    block_on(async {
+        let daemon = Daemon::start(loaded.settings).await?;
+        if !shared.quiet {
+            daemon.announce();
+        }
+        daemon.run_to_end().await;
+        Ok(Exit::Done)
+    })
+}
+
+/// Waits for the daemon's end and then for that of all it started.
+pub(crate) fn guard(state_dir: &Path) -> Result<Exit, Failure> {
+    let code = mainstay_upstream::process::guard_main(state_dir);
+    Ok(if code == std::process::ExitCode::SUCCESS { Exit::Done } else { Exit::Failed })
+}
+
+fn start_logs(shared: &Shared) -> Result<LogGuard, Failure> {
+    let filter = std::env::var("MAINSTAY_LOG").ok();
+    logs::init(&shared.log_options(filter, output::colours_wanted()))
+        .map_err(|error| Failure::of(Exit::Usage, &error))
+}
+
+fn block_on<T>(run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let result = runtime.block_on(run);
+    // A look-up of a name that hangs must not keep the daemon from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}

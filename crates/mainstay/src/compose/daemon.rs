@@ -1,0 +1,193 @@
+//! One daemon: what it is made of, how it starts and ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_gateway::{Gateway, listener};
+use mainstay_model::settings::Settings;
+use mainstay_pool::Pool;
+use mainstay_telemetry::Metrics;
+use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
+use mainstay_upstream::process::{GuardCommand, ProcessHost, StateLock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::secrets;
+use super::status::Status;
+use crate::commands::{Exit, Failure};
+
+/// A daemon that serves.
+pub(super) struct Daemon {
+    gateway: Arc<Gateway>,
+    metrics: Arc<Metrics>,
+    host: Arc<ProcessHost>,
+    listen: SocketAddr,
+    listeners: Vec<JoinHandle<()>>,
+    signals: Signals,
+    drain: std::time::Duration,
+    started: Instant,
+    _lock: StateLock,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Reload and log signals must not end a daemon that has nothing to do for them.
+    harmless: [Signal; 3],
+}
+
+impl Daemon {
+    /// Opens the state folder and the addresses and starts every server. Returns as soon as it
+    /// serves; servers become ready after that.
+    pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        raise_file_limit();
+        let state_dir = settings.state_dir.clone();
+        let lock = StateLock::acquire(&state_dir).map_err(|error| {
+            Failure::of(Exit::Failed, &error)
+                .hint("one daemon runs for each state folder; --state DIR names another")
+        })?;
+        let tcp = bind(settings.gateway.listen).await?;
+        let listen = tcp.local_addr().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let socket = state_dir.join(mainstay_admin::SOCKET);
+        let unix = listener::bind_unix(&socket).map_err(|error| {
+            Failure::new(Exit::Failed, format!("can't make the command socket {}: {error}", socket.display()))
+                .hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
+        })?;
+        let metrics =
+            Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), settings.servers.iter().map(|s| &s.name)));
+        let host = open_host(&state_dir, &metrics).await?;
+        let parts = mainstay_pool::Parts {
+            host: host.clone(),
+            metrics: metrics.clone(),
+            message_bytes_max: settings.gateway.limits.message_bytes_max,
+            instance_ids: Arc::default(),
+        };
+        let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
+        let drain = settings.gateway.limits.drain;
+        let gateway = Gateway::new(mainstay_gateway::Parts {
+            settings: settings.gateway,
+            pools,
+            groups: settings.endpoints,
+            metrics: metrics.clone(),
+            key: secrets::session_key(&state_dir)?,
+            state_dir: state_dir.clone(),
+        });
+        let status = Status::new(&gateway, metrics.clone(), listen, &state_dir);
+        status.observe();
+        status.answer_requests(secrets::token(&state_dir)?);
+        gateway.start();
+        let listeners = vec![
+            tokio::spawn(listener::serve_tcp(gateway.clone(), tcp)),
+            tokio::spawn(listener::serve_unix(gateway.clone(), unix)),
+        ];
+        Serving { listen: &[listen], servers: gateway.pools().count() }.emit(&metrics);
+        Ok(Self { gateway, metrics, host, listen, listeners, signals, drain, started, _lock: lock })
+    }
+
+    /// Tells people where to connect.
+    pub(super) fn announce(&self) {
+        let url = format!("http://{}", self.listen);
+        println!("mainstay is serving at {url}");
+        for endpoint in self.gateway.endpoints() {
+            let servers: Vec<_> =
+                endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
+            println!("  {url}{:<24} {}", endpoint.path(), servers.join(", "));
+        }
+    }
+
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Serves until a signal, then drains and stops. A second signal ends it at once.
+    pub(super) async fn run_to_end(mut self) {
+        self.signals.wanted().await;
+        let begun = Instant::now();
+        let calls = self.gateway.calls_in_flight();
+        DrainStarted { calls, deadline: self.drain }.emit(&self.metrics);
+        tokio::select! {
+            calls_left = self.gateway.drain() => {
+                DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
+            }
+            () = self.signals.wanted() => {
+                tracing::warn!(target: "mainstay", "second signal: stopping at once");
+            }
+        }
+        for listener in self.listeners {
+            listener.abort();
+        }
+        self.host.shutdown().await;
+        Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
+    }
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            harmless: [
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ],
+        })
+    }
+
+    /// Waits until the daemon is to end.
+    async fn wanted(&mut self) {
+        let [hangup, user1, user2] = &mut self.harmless;
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = hangup.recv() => {
+                    tracing::warn!(target: "mainstay", "HUP: this version reads its configuration only at start");
+                }
+                // Logs go to standard error: there is no file to open anew.
+                _ = user1.recv() => {}
+                _ = user2.recv() => {
+                    tracing::warn!(target: "mainstay", "USR2: this version can't be upgraded in place");
+                }
+            }
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let failure = Failure::new(Exit::Failed, format!("can't listen on {address}: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failure
+                .hint(format!("another program has it: `ss -ltnp 'sport = :{}'` shows which", address.port()))
+                .hint("--listen 127.0.0.1:0 takes any free port"),
+            _ => failure,
+        }
+    })
+}
+
+async fn open_host(state_dir: &std::path::Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let args = vec!["__guard".into(), state_dir.as_os_str().to_owned()];
+    let host = ProcessHost::open(state_dir, GuardCommand { program, args })
+        .await
+        .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    if !host.swept().is_empty() {
+        Swept { processes: host.swept().len(), records: 0 }.emit(metrics);
+    }
+    Ok(host)
+}
+
+/// Every session can hold a connection, and each counts against a limit that is often left at 1024.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
+    }
+}

@@ -1,0 +1,135 @@
+//! A daemon with demonstration servers that are in this program.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use mainstay_demo::StdioDemo;
+use mainstay_model::Name;
+use mainstay_model::settings::{
+    GatewaySettings, ProcessSpec, RemoteSpec, Runtime, ServerSpec, Settings,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::daemon::Daemon;
+use super::{block_on, start_logs};
+use crate::cli::{DemoArgs, Shared};
+use crate::commands::{Exit, Failure};
+
+/// How many ports after the usual one are tried.
+const PORTS_TRIED: u16 = 50;
+
+/// Runs the demonstration until a signal.
+pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
+    let wanted = match &args.listen {
+        None => None,
+        Some(text) => Some(text.parse::<SocketAddr>().map_err(|_| {
+            Failure::new(Exit::Usage, format!("--listen {text:?} is not an address like 127.0.0.1:8000"))
+        })?),
+    };
+    let state = mainstay_config::state_dir(shared.state.as_deref())?;
+    // The log would bury what there is to try.
+    let mut log = shared.clone();
+    log.quiet = log.quiet || log.verbose == 0;
+    let _logs = start_logs(&log)?;
+    block_on(async {
+        let stop = CancellationToken::new();
+        let usual = GatewaySettings::default().listen;
+        let listen = match wanted {
+            Some(listen) => listen,
+            None => free_port(usual).await?,
+        };
+        let (servers, weather) = servers(&stop).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let settings = Settings {
+            gateway: GatewaySettings { listen, ..GatewaySettings::default() },
+            servers,
+            endpoints: Vec::new(),
+            state_dir: state.path,
+        };
+        let daemon = Daemon::start(settings).await?;
+        if wanted.is_none() && daemon.listen() != usual {
+            println!("port {} is taken; using {} instead", usual.port(), daemon.listen().port());
+        }
+        daemon.announce();
+        say_what_to_try(&daemon, shared);
+        daemon.run_to_end().await;
+        stop.cancel();
+        let _ = weather.await;
+        Ok(Exit::Done)
+    })
+}
+
+/// Is one of the demonstration servers, on standard input and output.
+pub(crate) fn demo_server(kind: &str) -> Result<Exit, Failure> {
+    let kind: StdioDemo = kind.parse().map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let result = runtime.block_on(mainstay_demo::run_stdio(kind));
+    // Reading standard input can't be called off.
+    runtime.shutdown_background();
+    result?;
+    Ok(Exit::Done)
+}
+
+/// Two that are processes, and one that is reached over HTTP.
+async fn servers(
+    stop: &CancellationToken,
+) -> std::io::Result<(Vec<ServerSpec>, tokio::task::JoinHandle<()>)> {
+    let program = std::env::current_exe()?.display().to_string();
+    let mut servers = Vec::new();
+    for demo in StdioDemo::ALL {
+        let command = vec![program.clone(), "__demo".to_owned(), demo.name().to_owned()];
+        let process = ProcessSpec { command, env: BTreeMap::new(), cwd: None };
+        servers.extend(spec(demo.name(), Runtime::Process(process)));
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}/mcp", listener.local_addr()?);
+    servers.extend(spec("weather", Runtime::Remote(RemoteSpec { url, headers: BTreeMap::new() })));
+    let stop = stop.clone();
+    let weather = tokio::spawn(async move {
+        if let Err(error) = mainstay_demo::serve_http(listener, stop).await {
+            tracing::error!(%error, "the weather demonstration ended");
+        }
+    });
+    Ok((servers, weather))
+}
+
+fn spec(name: &str, runtime: Runtime) -> Option<ServerSpec> {
+    let mut spec = ServerSpec::new(Name::try_new(name).ok()?, runtime);
+    spec.required = true;
+    Some(spec)
+}
+
+/// The usual port, or the next that nobody has.
+async fn free_port(usual: SocketAddr) -> Result<SocketAddr, Failure> {
+    for port in usual.port()..usual.port() + PORTS_TRIED {
+        let address = SocketAddr::new(usual.ip(), port);
+        if TcpListener::bind(address).await.is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(Failure::new(
+        Exit::Failed,
+        format!("ports {} to {} are all taken", usual.port(), usual.port() + PORTS_TRIED - 1),
+    )
+    .hint("--listen 127.0.0.1:0 takes any free port"))
+}
+
+fn say_what_to_try(daemon: &Daemon, shared: &Shared) {
+    let url = format!("http://{}", daemon.listen());
+    let state = shared
+        .state
+        .as_ref()
+        .map(|dir| format!(" --state {}", dir.display()))
+        .unwrap_or_default();
+    println!();
+    println!("Point a client at {url}/mcp, or try, in another terminal:");
+    println!("  mainstay status{state}");
+    println!("  mainstay tools{state}");
+    println!("  mainstay call clock convert_time_zone{state} --help");
+    println!("  mainstay call notes add_note{state} title=hello text='from the command line'");
+    println!("  curl {url}/health/detailed");
+    println!("Ctrl-C stops it, with everything it started.");
+}

@@ -1,0 +1,146 @@
+//! What is so right now, read from the gateway and its pools when somebody asks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use mainstay_admin::{Access, Source, health, memory};
+use mainstay_gateway::{Clock, Gateway};
+use mainstay_model::Redacted;
+use mainstay_model::status::{
+    DaemonStatus, EndpointStatus, Health, InstanceState, PoolStatus, ServerStatus, SessionsStatus,
+};
+use mainstay_telemetry::Metrics;
+
+/// Looks at one daemon.
+#[derive(Clone)]
+pub(super) struct Status {
+    gateway: Weak<Gateway>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    listen: SocketAddr,
+    state_dir: PathBuf,
+}
+
+impl Status {
+    pub(super) fn new(
+        gateway: &Arc<Gateway>,
+        metrics: Arc<Metrics>,
+        listen: SocketAddr,
+        state_dir: &Path,
+    ) -> Self {
+        let clock = gateway.clock();
+        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, state_dir: state_dir.into() }
+    }
+
+    /// Health, metrics and the API answer from here on.
+    pub(super) fn answer_requests(&self, token: Redacted<String>) {
+        let Some(gateway) = self.gateway.upgrade() else { return };
+        let status = self.clone();
+        gateway.set_aside(Box::new(move |parts, peer| {
+            let from = match (peer.operator, peer.address) {
+                (false, Some(address)) => mainstay_admin::Peer::Address(address.ip()),
+                _ => mainstay_admin::Peer::Socket,
+            };
+            let access = Access::of(from, &parts.headers, Some(&token));
+            mainstay_admin::answer(&status, parts, access)
+        }));
+    }
+
+    /// Gauges mirror the gateway and the pools at each scrape.
+    pub(super) fn observe(&self) {
+        let status = self.clone();
+        self.metrics.observe(Box::new(move |sample| {
+            let Some(gateway) = status.gateway.upgrade() else { return };
+            sample.active_sessions(gateway.sessions_active());
+            sample.connections_open(gateway.connections_open());
+            let memory = memory::now();
+            sample.memory(memory.resident_bytes, memory.limit_bytes);
+            for pool in gateway.pools() {
+                let name = pool.spec.name.as_str();
+                sample.calls_in_flight(name, pool.in_flight());
+                let mut states: BTreeMap<&str, (InstanceState, usize)> = BTreeMap::new();
+                for instance in pool.instances() {
+                    let state = instance.state();
+                    states.entry(state.as_str()).or_insert((state, 0)).1 += 1;
+                }
+                for (state, count) in states.into_values() {
+                    sample.instances(name, state, count);
+                }
+            }
+        }));
+    }
+
+    fn servers(&self, gateway: &Gateway) -> Vec<ServerStatus> {
+        let clock = |at| jiff_date(self.clock, at);
+        let now = Instant::now();
+        gateway.pools().map(|pool| pool.status(now, &clock)).collect()
+    }
+}
+
+impl Source for Status {
+    fn status(&self) -> DaemonStatus {
+        let gateway = self.gateway.upgrade();
+        let servers = gateway.as_ref().map(|gateway| self.servers(gateway)).unwrap_or_default();
+        let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
+        let pools = gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
+        let endpoints = gateway.iter().flat_map(|gateway| gateway.endpoints());
+        DaemonStatus {
+            status: health::of(&servers, draining),
+            circuit_breakers: BTreeMap::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: self.clock.uptime().as_millis() as u64,
+            listen: vec![format!("http://{}", self.listen)],
+            state_dir: self.state_dir.display().to_string(),
+            sessions: gateway.as_ref().map_or_else(SessionsStatus::default, |gateway| SessionsStatus {
+                active: gateway.sessions_active(),
+                max: gateway.sessions_max(),
+                calls: gateway.calls_in_flight(),
+            }),
+            connection_pool: pools.fold(PoolStatus::default(), sum),
+            memory_usage: memory::now(),
+            volumes: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+            endpoints: endpoints
+                .map(|endpoint| EndpointStatus {
+                    path: endpoint.path(),
+                    servers: endpoint.servers.iter().map(|pool| pool.spec.name.clone()).collect(),
+                })
+                .collect(),
+            servers,
+        }
+    }
+
+    fn health(&self) -> Health {
+        let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
+        health::of(&self.servers(&gateway), gateway.is_draining())
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.encode()
+    }
+
+    fn pool(&self, server: &str) -> Option<PoolStatus> {
+        let gateway = self.gateway.upgrade()?;
+        gateway.pools().find(|pool| pool.spec.name.as_str() == server).map(|pool| pool.pool_status())
+    }
+}
+
+fn sum(all: PoolStatus, one: PoolStatus) -> PoolStatus {
+    PoolStatus {
+        idle: all.idle + one.idle,
+        active: all.active + one.active,
+        total: all.total + one.total,
+        max_pool_size: all.max_pool_size + one.max_pool_size,
+        min_pool_size: all.min_pool_size + one.min_pool_size,
+    }
+}
+
+fn jiff_date(clock: Clock, at: Instant) -> String {
+    jiff::Timestamp::try_from(clock.date(at))
+        .map(|date| format!("{date:.3}"))
+        .unwrap_or_default()
+}

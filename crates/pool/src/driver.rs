@@ -1,0 +1,171 @@
+//! Carries out what the lifecycle of one instance decides.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_supervisor::lifecycle::{Effect, Event, News};
+use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
+use mainstay_model::status::InstanceState;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::instance::{Instance, Live};
+use crate::life::{Life, LifeNews, Report, roots_changed};
+use crate::pool::Pool;
+
+/// News of a life that the driver has not read yet; a life sends at most three.
+const NEWS_MAX: usize = 4;
+
+pub(crate) struct Driver {
+    pool: Arc<Pool>,
+    instance: Arc<Instance>,
+    news: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    life: Option<(CancellationToken, JoinHandle<()>)>,
+    ready: Option<Arc<Live>>,
+}
+
+impl Driver {
+    pub(crate) fn new(pool: Arc<Pool>, instance: Arc<Instance>) -> Self {
+        Self { pool, instance, news: mpsc::channel(NEWS_MAX), life: None, ready: None }
+    }
+
+    /// Runs until the instance is stopped and nothing of it is left.
+    pub(crate) async fn run(mut self) {
+        self.take(Event::Start).await;
+        loop {
+            let deadline = self.instance.lifecycle.lock().next_deadline();
+            let tick = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                () = self.instance.stop.cancelled() => Event::Stop,
+                report = self.news.1.recv() => match report {
+                    Some((generation, LifeNews::Plain(news))) => Event::Heard(generation, news),
+                    Some((generation, LifeNews::Ready(live))) => {
+                        self.ready = Some(live);
+                        Event::Heard(generation, News::Ready)
+                    }
+                    None => return,
+                },
+                () = tick => Event::Tick,
+            };
+            let stopping = event == Event::Stop;
+            self.take(event).await;
+            if stopping {
+                self.take(Event::Stopped).await;
+                let reason = "no longer needed";
+                let (server, instance) = (&self.pool.spec.name, self.instance.id);
+                InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
+                return;
+            }
+        }
+    }
+
+    async fn take(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        let before = self.instance.state();
+        {
+            let mut lifecycle = self.instance.lifecycle.lock();
+            if let Err(error) = lifecycle.step(Instant::now(), event.clone(), &mut effects) {
+                tracing::debug!(instance = %self.instance.id, %error, "event ignored");
+            }
+        }
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            self.perform(effect).await;
+        }
+        self.log(before, &event);
+        self.instance.note_change();
+        self.pool.note_change();
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn(generation) => {
+                let stop = CancellationToken::new();
+                let life = Life {
+                    pool: self.pool.clone(),
+                    instance: self.instance.clone(),
+                    generation,
+                    stop: stop.clone(),
+                    news: self.news.0.clone(),
+                    begun: Instant::now(),
+                };
+                self.life = Some((stop, tokio::spawn(life.run())));
+            }
+            // The life shakes hands by itself once it is up.
+            Effect::Handshake => {}
+            Effect::OpenGate => {
+                if let Some(live) = self.ready.take() {
+                    self.instance.live.store(Some(live.clone()));
+                    let facts = live.facts.load_full();
+                    self.pool.remember(&self.instance, &facts, &[]);
+                }
+            }
+            Effect::ShutGate => {
+                self.instance.live.store(None);
+                *self.instance.lost_at.lock() = Some(Instant::now());
+            }
+            Effect::Kill => {
+                if let Some((stop, life)) = self.life.take() {
+                    stop.cancel();
+                    // News it still sends must not fill the channel while we wait for its end.
+                    let mut life = life;
+                    loop {
+                        tokio::select! {
+                            _ = &mut life => break,
+                            _ = self.news.1.recv() => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says what changed, once, with the reason.
+    fn log(&self, before: InstanceState, event: &Event) {
+        let (Event::Heard(_, News::Lost { .. } | News::Unserveable { .. }) | Event::Tick) = event
+        else {
+            return;
+        };
+        let lifecycle = self.instance.lifecycle.lock();
+        let state = lifecycle.state();
+        let Some(reason) = lifecycle.reason().filter(|_| state != before || lifecycle.restarts() > 0) else {
+            return;
+        };
+        let (server, instance) = (&self.pool.spec.name, self.instance.id);
+        let process = self.instance.process.lock();
+        let last_output = process.last_output.as_deref();
+        let retry_in = lifecycle.retry_at().map(|at| at.saturating_duration_since(Instant::now()));
+        match state {
+            InstanceState::Failed => {
+                InstanceFailed { server, instance, reason, last_output }.emit(&self.pool.metrics);
+            }
+            InstanceState::CrashLooping => CrashLoop {
+                server,
+                instance,
+                reason,
+                last_output,
+                starts: lifecycle.restarts() as u32,
+                retry_in: retry_in.unwrap_or_default(),
+            }
+            .emit(&self.pool.metrics),
+            InstanceState::BackingOff | InstanceState::Starting if *event != Event::Tick => {
+                InstanceLost { server, instance, reason, last_output, retry_in }
+                    .emit(&self.pool.metrics);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells a server that another session's roots count from now on.
+pub(crate) fn announce_roots(live: &Live) {
+    live.link.send(roots_changed());
+}

@@ -1,0 +1,27 @@
+//! What pools tell the gateway.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use mainstay_model::Name;
+use mainstay_protocol::Message;
+use mainstay_protocol::list::ListKind;
+use mainstay_upstream::{Link, Owner};
+
+use crate::instance::Instance;
+
+/// Hears what instances say outside of calls. Called from readers: must not block.
+pub trait Hub: Send + Sync + Debug {
+    /// A server's lists are there for the first time, or are others than before.
+    fn lists_changed(&self, server: &Name, kinds: &[ListKind]);
+
+    /// A resource changed that these sessions subscribed to on the instance.
+    fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message);
+
+    /// Another notification that belongs to no call.
+    fn background(&self, server: &Name, instance: &Arc<Instance>, message: &Message);
+
+    /// A request of the server outside of calls, to the one session that holds the instance.
+    /// False: it can't be asked.
+    fn question(&self, owner: Owner, link: &Arc<Link>, message: &Message) -> bool;
+}

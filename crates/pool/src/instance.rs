@@ -1,0 +1,200 @@
+//! One running copy of a server, over all its lives.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use mainstay_model::InstanceId;
+use mainstay_model::status::{InstanceState, InstanceStatus};
+use mainstay_supervisor::lifecycle::Lifecycle;
+use mainstay_upstream::facts::Facts;
+use mainstay_upstream::{Link, Owner};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::key::LeaseKey;
+
+/// An instance: it keeps its place and what clients asked of it when its process is replaced.
+#[derive(Debug)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub key: LeaseKey,
+    pub(crate) live: ArcSwapOption<Live>,
+    pub(crate) lifecycle: Mutex<Lifecycle>,
+    /// Counts changes of state; waiters look again at each.
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) stop: CancellationToken,
+    /// Lent exclusively.
+    pub(crate) held: AtomicBool,
+    /// The session that holds it or held it last; 0: none.
+    pub(crate) holder: AtomicU64,
+    /// The server has asked for roots outside of calls: they are the holder's.
+    pub(crate) asks_roots: AtomicBool,
+    pub(crate) process: Mutex<ProcessFacts>,
+    /// When it was last ready.
+    pub(crate) lost_at: Mutex<Option<Instant>>,
+    pub(crate) standing: Mutex<Standing>,
+    born: Instant,
+    used_ms: AtomicU64,
+}
+
+/// One life of an instance, from ready to lost.
+#[derive(Debug)]
+pub struct Live {
+    pub link: Arc<Link>,
+    pub facts: ArcSwap<Facts>,
+    pub since: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ProcessFacts {
+    pub(crate) pid: Option<u32>,
+    /// The end of what the last life wrote to standard error.
+    pub(crate) last_output: Option<String>,
+}
+
+/// What clients asked for that outlives a life: it is asked for again in the next.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// By the JSON text of the URI.
+    pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<Owner>>,
+    /// The JSON text of the level that was set last.
+    pub(crate) log_level: Option<Box<str>>,
+}
+
+// === impl Instance ===
+
+impl Instance {
+    pub(crate) fn new(id: InstanceId, key: LeaseKey, lifecycle: Lifecycle) -> Self {
+        Self {
+            id,
+            key,
+            live: ArcSwapOption::empty(),
+            lifecycle: Mutex::new(lifecycle),
+            changed: watch::Sender::new(0),
+            stop: CancellationToken::new(),
+            held: AtomicBool::new(false),
+            holder: AtomicU64::new(0),
+            asks_roots: AtomicBool::new(false),
+            process: Mutex::default(),
+            lost_at: Mutex::default(),
+            standing: Mutex::default(),
+            born: Instant::now(),
+            used_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// The present life, while it is ready.
+    pub fn live(&self) -> Option<Arc<Live>> {
+        self.live.load_full()
+    }
+
+    /// The session that holds it now, or held it last and may find it again; 0: none.
+    pub fn held_by(&self) -> Owner {
+        Owner(self.holder.load(Ordering::Acquire))
+    }
+
+    /// The present life, unless its link is known to be dead and only the driver has not heard yet.
+    pub(crate) fn usable(&self) -> Option<Arc<Live>> {
+        self.live().filter(|live| !live.link.is_closed())
+    }
+
+    /// How long it has not been ready. Very long if it never was.
+    pub(crate) fn lost_for(&self, now: Instant) -> Duration {
+        let lost = *self.lost_at.lock();
+        lost.map_or(Duration::MAX, |lost| now.saturating_duration_since(lost))
+    }
+
+    pub fn state(&self) -> InstanceState {
+        self.lifecycle.lock().state()
+    }
+
+    pub fn status(&self, now: Instant) -> InstanceStatus {
+        let lifecycle = self.lifecycle.lock();
+        let ready = lifecycle.state() == InstanceState::Ready;
+        let up = if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
+        InstanceStatus {
+            id: self.id,
+            state: lifecycle.state(),
+            pid: self.process.lock().pid,
+            calls: self.live().map_or(0, |live| live.link.in_flight()),
+            restarts: lifecycle.restarts(),
+            uptime_ms: up.as_millis() as u64,
+        }
+    }
+
+    /// Sessions that subscribed to this URI, or to one that it lies under.
+    pub(crate) fn subscribers(&self, uri: &str) -> Vec<Owner> {
+        let standing = self.standing.lock();
+        let wanted = uri.trim_matches('"');
+        let mut owners = HashSet::new();
+        for (subscribed, by) in &standing.subscriptions {
+            if wanted.starts_with(subscribed.trim_matches('"')) {
+                owners.extend(by.iter().copied());
+            }
+        }
+        owners.into_iter().collect()
+    }
+
+    /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
+    pub fn subscribe(&self, uri: &str, owner: Owner) -> bool {
+        let mut standing = self.standing.lock();
+        let owners = standing.subscriptions.entry(uri.into()).or_default();
+        let first = owners.is_empty();
+        owners.insert(owner);
+        first
+    }
+
+    /// Forgets a subscription; whether it was the last to this URI.
+    pub fn unsubscribe(&self, uri: &str, owner: Owner) -> bool {
+        let mut standing = self.standing.lock();
+        let Some(owners) = standing.subscriptions.get_mut(uri) else { return false };
+        let was_there = owners.remove(&owner);
+        let last = owners.is_empty();
+        if last {
+            standing.subscriptions.remove(uri);
+        }
+        was_there && last
+    }
+
+    /// Forgets all of a session's subscriptions; the URIs nobody else subscribed to.
+    pub fn unsubscribe_all(&self, owner: Owner) -> Vec<Box<str>> {
+        let mut last = Vec::new();
+        self.standing.lock().subscriptions.retain(|uri, owners| {
+            if owners.remove(&owner) && owners.is_empty() {
+                last.push(uri.clone());
+            }
+            !owners.is_empty()
+        });
+        last
+    }
+
+    /// Notes the level a server is told to log at; whether it is another than before.
+    pub fn set_log_level(&self, level: &str) -> bool {
+        let mut standing = self.standing.lock();
+        let other = standing.log_level.as_deref() != Some(level);
+        standing.log_level = Some(level.into());
+        other
+    }
+
+    pub fn log_level(&self) -> Option<Box<str>> {
+        self.standing.lock().log_level.clone()
+    }
+
+    pub(crate) fn touch(&self, now: Instant) {
+        let used = now.saturating_duration_since(self.born).as_millis() as u64;
+        self.used_ms.store(used, Ordering::Relaxed);
+    }
+
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        let used = self.born + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
+        now.saturating_duration_since(used)
+    }
+
+    pub(crate) fn note_change(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+}

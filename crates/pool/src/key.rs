@@ -1,0 +1,19 @@
+//! Which instance a lease may be on.
+
+use std::sync::Arc;
+
+/// Two calls may meet in one instance only if their keys are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeaseKey {
+    /// Who shares it: opaque here. Empty: the instance that also supplies the lists.
+    pub sharing: Arc<str>,
+    /// JSON of what the clients can do for the server; `{}` where they can be asked nothing.
+    pub capabilities: Arc<str>,
+}
+
+impl LeaseKey {
+    /// The instance that supplies the lists and that clients without interactive capabilities share.
+    pub fn base() -> Self {
+        Self { sharing: "".into(), capabilities: "{}".into() }
+    }
+}

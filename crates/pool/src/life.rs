@@ -1,0 +1,318 @@
+//! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Message, build};
+use mainstay_supervisor::lifecycle::{Generation, News};
+use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
+use mainstay_telemetry::{Dropped, events};
+use mainstay_upstream::handshake::{self, HandshakeError};
+use mainstay_upstream::process::StopGraces;
+use mainstay_upstream::remote::Target;
+use mainstay_upstream::{Link, Listener, LinkLimits, remote, stdio};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::instance::{Instance, Live};
+use crate::pool::Pool;
+
+/// What a life reports, with the generation it belongs to.
+pub(crate) type Report = (Generation, LifeNews);
+
+#[derive(Debug)]
+pub(crate) enum LifeNews {
+    Plain(News),
+    /// Ready, with what calls need.
+    Ready(Arc<Live>),
+}
+
+/// How long a process may take to end: its input is closed, then TERM, then KILL.
+const GRACES: StopGraces =
+    StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
+/// Many changes at once are one change.
+const SETTLE: Duration = Duration::from_millis(50);
+const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
+/// A process that closed its output usually ends right after; its exit code says more.
+const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
+
+pub(crate) struct Life {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) generation: Generation,
+    pub(crate) stop: CancellationToken,
+    pub(crate) news: mpsc::Sender<Report>,
+    pub(crate) begun: Instant,
+}
+
+impl Life {
+    /// Runs from start to end; whatever was started is gone when it returns.
+    pub(crate) async fn run(self) {
+        let pool = self.pool.clone();
+        let lost = match &pool.spec.runtime {
+            Runtime::Process(spec) => self.process(spec).await,
+            Runtime::Remote(spec) => self.remote(spec).await,
+        };
+        self.tell(LifeNews::Plain(lost)).await;
+    }
+
+    async fn process(&self, spec: &ProcessSpec) -> News {
+        let lost = |reason: String| News::Lost { reason };
+        let host = &self.pool.host;
+        let mut process = match host.spawn(spec, &self.pool.spec.name, self.instance.id).await {
+            Ok(process) => process,
+            Err(error) => return lost(error.to_string()),
+        };
+        {
+            let mut facts = self.instance.process.lock();
+            facts.pid = Some(process.pid());
+            facts.last_output = None;
+        }
+        self.started(Some(process.pid()));
+        self.tell(LifeNews::Plain(News::Spawned)).await;
+        let stderr = process.stderr_tail();
+        let link_stop = CancellationToken::new();
+        let listener = Arc::new(LifeListener::new(self));
+        let opened = match (process.take_stdin(), process.take_stdout()) {
+            (Some(stdin), Some(stdout)) => {
+                stdio::open(stdin, stdout, self.limits(), listener.clone(), link_stop.clone())
+                    .map_err(|error| format!("its pipes can't be used: {error}"))
+            }
+            _ => Err("its pipes are taken".to_owned()),
+        };
+        let news = match opened {
+            Err(reason) => lost(reason),
+            Ok(link) => {
+                let served = tokio::select! {
+                    news = self.serve(&link, &listener) => news,
+                    exit = process.wait() => lost(format!("it {exit}")),
+                };
+                // The exit says more than the closed pipe, which is often heard of first.
+                let served = match tokio::time::timeout(EXIT_AFTER_OUTPUT, process.wait()).await {
+                    Ok(exit) if listener.closed.is_cancelled() => lost(format!("it {exit}")),
+                    _ => served,
+                };
+                let reason = match &served {
+                    News::Lost { reason } | News::Unserveable { reason } => reason.clone(),
+                    News::Spawned | News::Ready => "stopped".to_owned(),
+                };
+                link.close(&reason);
+                link.hang_up();
+                served
+            }
+        };
+        process.stop(GRACES).await;
+        link_stop.cancel();
+        let mut facts = self.instance.process.lock();
+        facts.pid = None;
+        let lines = stderr.lines();
+        let last = lines.len().saturating_sub(5);
+        facts.last_output = Some(lines[last..].join("\n")).filter(|text| !text.trim().is_empty());
+        news
+    }
+
+    async fn remote(&self, spec: &RemoteSpec) -> News {
+        let target = match Target::new(spec) {
+            Ok(target) => Arc::new(target),
+            Err(error) => return News::Unserveable { reason: error.to_string() },
+        };
+        self.started(None);
+        self.tell(LifeNews::Plain(News::Spawned)).await;
+        let listener = Arc::new(LifeListener::new(self));
+        let link = remote::open(target, self.limits(), listener.clone(), CancellationToken::new());
+        let news = self.serve(&link, &listener).await;
+        link.close("stopped");
+        link.goodbye().await;
+        news
+    }
+
+    /// Shakes hands, reports ready, and goes on until the link closes or `stop`.
+    async fn serve(&self, link: &Arc<Link>, listener: &LifeListener) -> News {
+        let news = tokio::select! {
+            news = self.make_ready(link) => news,
+            () = self.stop.cancelled() => return News::Lost { reason: "stopped".to_owned() },
+        };
+        let live = match news {
+            Ok(live) => live,
+            Err(news) => return news,
+        };
+        self.tell(LifeNews::Ready(live.clone())).await;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return News::Lost { reason: "stopped".to_owned() },
+                () = listener.closed.cancelled() => {
+                    return News::Lost { reason: listener.reason.lock().clone() };
+                }
+                () = listener.dirty.notified() => self.refresh(link, &live, listener).await,
+            }
+        }
+    }
+
+    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
+        let choice = self.pool.spec.revision;
+        let facts = handshake::shake(link, choice, &self.instance.key.capabilities)
+            .await
+            .map_err(|error| match error {
+                HandshakeError::Unserveable(reason) => News::Unserveable { reason },
+                HandshakeError::Lost(reason) | HandshakeError::Protocol(reason) => {
+                    News::Lost { reason }
+                }
+            })?;
+        self.replay(link).await;
+        InstanceReady {
+            server: &self.pool.spec.name,
+            instance: self.instance.id,
+            revision: facts.revision.as_str(),
+            tools: facts.lists.of(ListKind::Tools).len(),
+            took: self.begun.elapsed(),
+        }
+        .emit(&self.pool.metrics);
+        let since = Instant::now();
+        Ok(Arc::new(Live { link: link.clone(), facts: ArcSwap::from_pointee(facts), since }))
+    }
+
+    /// Asks the new life for what clients had asked the old one for.
+    async fn replay(&self, link: &Arc<Link>) {
+        let (uris, level) = {
+            let standing = self.instance.standing.lock();
+            let uris: Vec<_> = standing.subscriptions.keys().cloned().collect();
+            (uris, standing.log_level.clone())
+        };
+        if let Some(level) = level {
+            let params = format!(r#"{{"level":{level}}}"#);
+            let _ = handshake::ask(link, "logging/setLevel", Some(&params)).await;
+        }
+        for uri in uris {
+            let params = format!(r#"{{"uri":{uri}}}"#);
+            let _ = handshake::ask(link, "resources/subscribe", Some(&params)).await;
+        }
+    }
+
+    /// Fetches the lists that the server says have changed.
+    async fn refresh(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
+        tokio::time::sleep(SETTLE).await;
+        let kinds = std::mem::take(&mut *listener.changed.lock());
+        for kind in kinds {
+            let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
+            let Ok(Ok(items)) = fetched else { continue };
+            let mut facts = (**live.facts.load()).clone();
+            facts.lists.set(kind, items);
+            live.facts.store(Arc::new(facts));
+            self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
+        }
+    }
+
+    fn started(&self, pid: Option<u32>) {
+        InstanceStarted { server: &self.pool.spec.name, instance: self.instance.id, pid }
+            .emit(&self.pool.metrics);
+    }
+
+    fn limits(&self) -> LinkLimits {
+        LinkLimits {
+            message_bytes_max: self.pool.message_bytes_max,
+            unread_bytes_max: 8 << 20,
+        }
+    }
+
+    async fn tell(&self, news: LifeNews) {
+        // The driver is gone only when the daemon is going.
+        let _ = self.news.send((self.generation, news)).await;
+    }
+}
+
+/// Hears the link of one life.
+#[derive(Debug)]
+struct LifeListener {
+    pool: Arc<Pool>,
+    instance: Arc<Instance>,
+    closed: CancellationToken,
+    reason: Mutex<String>,
+    dirty: Notify,
+    changed: Mutex<Vec<ListKind>>,
+}
+
+impl LifeListener {
+    fn new(life: &Life) -> Self {
+        Self {
+            pool: life.pool.clone(),
+            instance: life.instance.clone(),
+            closed: CancellationToken::new(),
+            reason: Mutex::default(),
+            dirty: Notify::new(),
+            changed: Mutex::default(),
+        }
+    }
+
+    fn mark(&self, kinds: &[ListKind]) {
+        let mut changed = self.changed.lock();
+        for kind in kinds {
+            if !changed.contains(kind) {
+                changed.push(*kind);
+            }
+        }
+        self.dirty.notify_one();
+    }
+}
+
+impl Listener for LifeListener {
+    fn notification(&self, message: Message) {
+        use mainstay_protocol::Notification as N;
+        match N::parse(message.method()) {
+            Some(N::ToolsListChanged) => self.mark(&[ListKind::Tools]),
+            Some(N::PromptsListChanged) => self.mark(&[ListKind::Prompts]),
+            Some(N::ResourcesListChanged) => {
+                self.mark(&[ListKind::Resources, ListKind::ResourceTemplates]);
+            }
+            Some(N::ResourcesUpdated) => {
+                let uri = message.params().ok().and_then(|params| params.uri.map(|uri| uri.raw.to_owned()));
+                let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
+                if let (Some(hub), false) = (self.pool.hub(), owners.is_empty()) {
+                    hub.resource_updated(&self.pool.spec.name, &owners, &message);
+                }
+            }
+            _ => {
+                if let Some(hub) = self.pool.hub() {
+                    hub.background(&self.pool.spec.name, &self.instance, &message);
+                }
+            }
+        }
+    }
+
+    fn dropped(&self, reason: Dropped) {
+        events::NotificationDropped { method: "", reason }.emit(&self.pool.server_metrics);
+    }
+
+    fn question(&self, link: &Arc<Link>, message: &Message) -> bool {
+        use std::sync::atomic::Ordering;
+        let holder = self.instance.holder.load(Ordering::Acquire);
+        if message.method() == "roots/list" {
+            self.instance.asks_roots.store(true, Ordering::Release);
+        }
+        let owner = mainstay_upstream::Owner(holder);
+        holder != 0
+            && self.pool.hub().is_some_and(|hub| hub.question(owner, link, message))
+    }
+
+    fn stray(&self, line: &[u8]) {
+        events::StrayLine { instance: self.instance.id, line }.emit(&self.pool.server_metrics);
+        self.pool.stray_lines.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn late_answer(&self) {
+        events::LateAnswer { instance: self.instance.id }.emit(&self.pool.server_metrics);
+    }
+
+    fn closed(&self, reason: &str) {
+        reason.clone_into(&mut self.reason.lock());
+        self.closed.cancel();
+    }
+}
+
+/// A notification for a server, as bytes.
+pub(crate) fn roots_changed() -> bytes::Bytes {
+    build::notification("notifications/roots/list_changed", None)
+}

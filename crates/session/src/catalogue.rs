@@ -1,0 +1,207 @@
+//! What a merged endpoint has: the items of its servers under published names, and the way back
+//! from a name to the server.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use mainstay_model::Name;
+use mainstay_model::settings::Prefix;
+use mainstay_protocol::build::string;
+use mainstay_protocol::edit::{Edit, splice};
+use mainstay_protocol::list::ListKind;
+
+use crate::names::Names;
+use crate::template;
+
+/// One item of a server, as the server lists it.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    pub raw: &'a Bytes,
+    /// A name, a URI or a URI template.
+    pub key: &'a str,
+    /// Where the key stands in `raw`, its quotes included.
+    pub key_span: std::ops::Range<usize>,
+    pub may_repeat: bool,
+}
+
+/// Everything one endpoint publishes.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    kinds: HashMap<u8, Listing>,
+}
+
+/// One of the four lists, in the order of the servers.
+#[derive(Debug, Clone, Default)]
+struct Listing {
+    items: Vec<Bytes>,
+    by_name: HashMap<Box<str>, Entry>,
+    /// In the order of the list: templates are tried one after the other.
+    names: Vec<Box<str>>,
+}
+
+/// The way back from a published name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Position of the server in the endpoint.
+    pub server: usize,
+    /// The server's own name for it.
+    pub own: Box<str>,
+    /// Whether the server promises that a call may be repeated.
+    pub may_repeat: bool,
+}
+
+/// Published names by kind; what is stored so that names outlive the daemon.
+pub type Memory = [Names; 4];
+
+// === impl Catalogue ===
+
+impl Catalogue {
+    /// Replaces one list by what the servers have. Servers that are away are not among `servers`,
+    /// but keep their names in `memory`.
+    pub fn publish<'a>(
+        &mut self,
+        kind: ListKind,
+        servers: impl IntoIterator<Item = (usize, &'a Name, Vec<Source<'a>>)>,
+        prefix: Prefix,
+        memory: &mut Memory,
+    ) {
+        let mut listing = Listing::default();
+        let names = &mut memory[kind as usize];
+        for (server, server_name, sources) in servers {
+            for source in sources {
+                let name = published(names, kind, server_name, source.key, prefix);
+                // A server that lists one name twice, or a group that never prefixes: the first counts.
+                if listing.by_name.contains_key(name.as_str()) {
+                    continue;
+                }
+                let raw = if name == source.key {
+                    source.raw.clone()
+                } else {
+                    let quoted = string(&name);
+                    splice(source.raw, &mut [Edit::new(source.key_span, quoted.as_bytes())])
+                };
+                listing.items.push(raw);
+                let entry =
+                    Entry { server, own: source.key.into(), may_repeat: source.may_repeat };
+                listing.names.push(name.as_str().into());
+                listing.by_name.insert(name.into(), entry);
+            }
+        }
+        self.kinds.insert(kind as u8, listing);
+    }
+
+    /// The items, byte for byte but for names that had to change.
+    pub fn items(&self, kind: ListKind) -> &[Bytes] {
+        self.kinds.get(&(kind as u8)).map_or(&[], |listing| &listing.items)
+    }
+
+    pub fn find(&self, kind: ListKind, name: &str) -> Option<&Entry> {
+        self.kinds.get(&(kind as u8))?.by_name.get(name)
+    }
+
+    /// The server of a resource: by its URI, else by a template that could have made it.
+    /// The URI to ask the server for comes with it.
+    pub fn find_resource(&self, uri: &str) -> Option<(usize, String)> {
+        if let Some(entry) = self.find(ListKind::Resources, uri) {
+            return Some((entry.server, entry.own.to_string()));
+        }
+        let templates = self.kinds.get(&(ListKind::ResourceTemplates as u8))?;
+        for name in &templates.names {
+            if !template::matches(name, uri) {
+                continue;
+            }
+            let entry = &templates.by_name[name];
+            // A published template differs from the server's own only by what stands before it.
+            let own = match name.strip_suffix(&*entry.own) {
+                Some(before) => uri.strip_prefix(before).unwrap_or(uri),
+                None => uri,
+            };
+            return Some((entry.server, own.to_owned()));
+        }
+        None
+    }
+
+    /// Names of a list, to suggest one.
+    pub fn names(&self, kind: ListKind) -> impl Iterator<Item = &str> {
+        self.kinds.get(&(kind as u8)).into_iter().flat_map(|listing| listing.names.iter().map(|name| &**name))
+    }
+}
+
+/// Tools and prompts get the server's name before theirs; a URI stays a URI, so it is put under one
+/// of ours.
+fn published(names: &mut Names, kind: ListKind, server: &Name, own: &str, prefix: Prefix) -> String {
+    match kind {
+        ListKind::Tools | ListKind::Prompts => names.publish(server, own, prefix),
+        ListKind::Resources | ListKind::ResourceTemplates => {
+            names.publish_uri(server, own, prefix)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mainstay_model::Name;
+    use mainstay_model::settings::Prefix;
+    use mainstay_protocol::list::{ListKind, ListPage};
+
+    use super::{Catalogue, Memory, Source};
+
+    fn publish(kind: ListKind, lists: &[(&str, &str)]) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        let mut memory = Memory::default();
+        let parsed: Vec<_> = lists
+            .iter()
+            .map(|(name, list)| (Name::try_new(name).unwrap(), ListPage::parse(list, kind).unwrap()))
+            .collect();
+        let raws: Vec<Vec<Bytes>> = parsed
+            .iter()
+            .map(|(_, page)| page.items.iter().map(|item| item.raw.to_owned().into()).collect())
+            .collect();
+        let sources = parsed.iter().zip(&raws).enumerate().map(|(at, ((name, page), raws))| {
+            let sources = page
+                .items
+                .iter()
+                .zip(raws)
+                .map(|(item, raw)| Source {
+                    raw,
+                    key: &item.key,
+                    key_span: item.key_span_in_item(),
+                    may_repeat: false,
+                })
+                .collect();
+            (at, name, sources)
+        });
+        catalogue.publish(kind, sources, Prefix::Auto, &mut memory);
+        catalogue
+    }
+
+    #[test]
+    fn only_the_name_changes_and_only_where_it_collides() {
+        let catalogue = publish(
+            ListKind::Tools,
+            &[
+                ("a", r#"{"tools":[{"z":1.0,"name":"echo","x":{"name":"echo"}}]}"#),
+                ("b", r#"{"tools":[{ "name" : "echo", "y":12345678901234567890 },{"name":"sum"}]}"#),
+            ],
+        );
+        let items: Vec<_> = catalogue.items(ListKind::Tools).to_vec();
+        assert_eq!(items[0], r#"{"z":1.0,"name":"echo","x":{"name":"echo"}}"#);
+        assert_eq!(items[1], r#"{ "name" : "b_echo", "y":12345678901234567890 }"#);
+        assert_eq!(items[2], r#"{"name":"sum"}"#);
+        let back = catalogue.find(ListKind::Tools, "b_echo").unwrap();
+        assert_eq!((back.server, &*back.own), (1, "echo"));
+    }
+
+    #[test]
+    fn resources_are_found_by_uri_and_by_template() {
+        let list = r#"{"resourceTemplates":[{"name":"t","uriTemplate":"x://{id}/data"}]}"#;
+        let catalogue = publish(ListKind::ResourceTemplates, &[("a", list), ("b", list)]);
+        assert_eq!(catalogue.find_resource("x://7/data"), Some((0, "x://7/data".into())));
+        assert_eq!(
+            catalogue.find_resource("mainstay://b/x://7/data"),
+            Some((1, "x://7/data".into()))
+        );
+        assert_eq!(catalogue.find_resource("y://7"), None);
+    }
+}
