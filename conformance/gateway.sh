@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the suite through the gateway, in front of the fixture over stdio and over HTTP:
+# Runs the suite through the gateway, in front of the fixture over stdio and over HTTP, then
+# lets real clients walk through real servers, directly and through the gateway:
 #   conformance/gateway.sh [REVISION…]     default: 2025-11-25
 # The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others.
 set -euo pipefail
@@ -15,6 +16,8 @@ for program in "$mainstay" "$fixture"; do
     fi
 done
 "$here/setup.sh" >/dev/null
+# shellcheck source=peers.sh
+source "$here/peers.sh"
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/mainstay-gateway.XXXXXX")"
 started=()
@@ -53,7 +56,10 @@ command = ["$fixture", "stdio"]
 
 [servers.http]
 url = "$upstream"
+
 EOF
+export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2
+"$PEERS_NODE" "$here/peers/compare.mjs" "$work" --config >>"$work/mainstay.toml"
 "$mainstay" up --config "$work/mainstay.toml" --listen 127.0.0.1:0 --state "$work/state" \
     >"$work/mainstay.out" 2>"$work/mainstay.log" &
 started+=($!)
@@ -70,6 +76,8 @@ for revision in "$@"; do
         "$here/run.sh" "$gateway/mcp/$server" "$revision" || code=1
     done
 done
+echo "== real clients and servers, directly and through the gateway"
+"$PEERS_NODE" "$here/peers/compare.mjs" "$work" "$gateway" || code=1
 if [ "$code" -ne 0 ]; then
     echo "== the gateway's log ends:"
     tail -n 40 "$work/mainstay.log"
