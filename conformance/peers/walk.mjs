@@ -58,7 +58,8 @@ async function step(step) {
       ? { onprogress: ({ progress: done, total }) => progress.push([done, total]) }
       : {};
     const params = { name: step.call, arguments: step.arguments };
-    return { result: await client.callTool(params, undefined, options), progress };
+    const result = await client.callTool(params, undefined, options);
+    return { result, progress: progress.slice(0, step.progress ?? 0) };
   }
   if (step.read) return client.readResource({ uri: step.read });
   if (step.prompt) return client.getPrompt({ name: step.prompt, arguments: step.arguments });

@@ -65,7 +65,7 @@ async def do(client, step):
 
         wanted = note if step.get("progress") else None
         result = await client.call_tool(step["call"], step["arguments"], progress_callback=wanted)
-        return {"result": plain(result), "progress": progress}
+        return {"result": plain(result), "progress": progress[: step.get("progress", 0)]}
     if "read" in step:
         return plain(await client.read_resource(step["read"]))
     if "prompt" in step:
