@@ -12,6 +12,7 @@ mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Measured seconds a cell.
     #[arg(long)]
     seconds: Option<f64>,
+    /// Wait so many seconds at most for a calm machine before each cell.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    calm: f64,
     /// Only rows whose name contains one of these parts, separated by `|`.
     #[arg(long, value_name = "PARTS")]
     only: Option<String>,
@@ -105,6 +109,14 @@ impl Context {
 
     fn seconds(&self) -> f64 {
         self.args.seconds.unwrap_or(if self.args.quick { 2.0 } else { 5.0 }).clamp(0.2, 60.0)
+    }
+
+    fn calm(&self) -> Duration {
+        Duration::from_secs_f64(if self.args.quick {
+            0.0
+        } else {
+            self.args.calm.clamp(0.0, 600.0)
+        })
     }
 
     /// Whether the row called `name` is wanted.

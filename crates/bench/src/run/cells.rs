@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::Context;
+use super::hardware;
 use super::process::{signal, tied};
 use super::results::Results;
 use super::setup::{Kind, Setup, Upstream};
@@ -137,6 +138,7 @@ pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
             }
             for kind in context.kinds().into_iter().filter(|kind| kind.serves(cell.upstream)) {
                 eprintln!("round {}: {}: {}", round + 1, cell.name, kind.title());
+                hardware::calm(context.calm()).await;
                 let outcome = cell.measure(context, kind).await;
                 results.add(cell, kind, outcome);
             }

@@ -2,8 +2,16 @@
 
 use std::fmt;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::procfs;
+
+/// A machine with fewer busy cores than this is calm.
+const CALM_CORES: f64 = 0.2;
+/// Twenty ticks of the kernel's clock: the least over which a fifth of a core can be told.
+const CALM_LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Hardware {
@@ -52,6 +60,20 @@ impl fmt::Display for Hardware {
             f,
             "{cores} cores, {cpu}, {memory_mib} MiB of memory, Linux {kernel}; load average before the run {load_before:.2}"
         )
+    }
+}
+
+/// Waits until the machine does little else, at most `limit`: a cell measured beside a compiler
+/// says more about the compiler.
+pub(crate) async fn calm(limit: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        let before = procfs::machine_cpu_time();
+        tokio::time::sleep(CALM_LOOK).await;
+        let busy = procfs::machine_cpu_time().saturating_sub(before);
+        if busy.as_secs_f64() < CALM_CORES * CALM_LOOK.as_secs_f64() {
+            return;
+        }
     }
 }
 

@@ -81,7 +81,8 @@ fn astray_text(results: &Results, entry: &Line, kind: Kind, value: f64) -> Strin
     let report = results.median(entry.cell, kind);
     let (done, lost) =
         report.map_or((0, 0), |report| (report.done, report.failures() - report.astray));
-    let lost = if lost > 0 { format!(", {lost} failed") } else { String::new() };
+    let lost =
+        if lost > 0 { format!(", {} failed", thousands(lost as f64)) } else { String::new() };
     format!("{value:.0} of {}{lost}", thousands(done as f64))
 }
 
