@@ -33,7 +33,7 @@ trap stop EXIT
 address_in() {
     local log="$1" pid="$2" found
     for _ in $(seq 300); do
-        found="$(grep -ohE 'http://[0-9a-zA-Z.:\[\]-]+:[0-9]+' "$log" | head -n 1 || true)"
+        found="$(grep -ohE 'http://[][0-9a-zA-Z.:-]+:[0-9]+' "$log" | head -n 1 || true)"
         if [ -n "$found" ]; then
             echo "$found"
             return

@@ -2,8 +2,8 @@
 # Runs the required set of a revision against a server that is already listening:
 #   conformance/run.sh URL REVISION        e.g. http://127.0.0.1:8000/mcp/fixture 2025-11-25
 # URL must name localhost, 127.0.0.1 or [::1]. The last line is "N passed, M failed"; the exit
-# code is 0 only when the whole required set passed. Results stay outside the checkout, at
-# RESULTS if that is set.
+# code is 0 only when the whole required set passed. Results stay outside the checkout: at
+# RESULTS if that is set, else in a temporary folder that is kept only after a failure.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=peers.sh
@@ -29,3 +29,4 @@ mkdir -p "$results"
 "$PEERS_NODE" "$suite/dist/index.js" server --url "$url" --requirements "$revision" \
     -o "$results" >"$results/suite.log" 2>&1 && suite_said=0 || suite_said=$?
 "$PEERS_NODE" "$here/tally.mjs" "$results" "$required" "$suite_said"
+[ -n "${RESULTS:-}" ] || rm -rf "$results"
