@@ -86,7 +86,11 @@ impl Results {
             self.cells.len() - 1
         });
         match outcome {
-            Ok(report) => self.cells[at].rounds.push(report),
+            Ok(report) => {
+                let Report { per_second, p50_us, foreign_cores, .. } = &report;
+                eprintln!("  {per_second:.0}/s, p50 {p50_us:.0} µs, noise {foreign_cores:.2}");
+                self.cells[at].rounds.push(report);
+            }
             Err(error) => {
                 eprintln!("  {error:#}");
                 self.cells[at].problems.push(format!("{error:#}"));
