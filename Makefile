@@ -20,6 +20,7 @@ lint: $(DENY) ## format, lists, dependencies and lints
 	cargo xtask test format lists dependencies lints
 
 bench: ## measure Mainstay and its peers side by side, in one table
+	cargo build --release --package mainstay-mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 
 conformance: ## the protocol's own suite through the gateway

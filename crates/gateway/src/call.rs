@@ -12,7 +12,7 @@ use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool, Want};
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
-use mainstay_upstream::{Exchange, Fate, handshake, Incoming, Lost, Outgoing, Owner};
+use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, handshake};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Gateway;
@@ -44,7 +44,10 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// A notification or a question for the client.
-    Event { message: Bytes, may_be_lost: bool },
+    Event {
+        message: Bytes,
+        may_be_lost: bool,
+    },
     Answer(Bytes),
     /// The client took it back: it gets no answer.
     Cancelled,
@@ -148,7 +151,8 @@ impl Call {
             let level = self.session.log_level();
             set_log_level(level, &instance, &live, self.deadline).await;
         }
-        let edits = self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
+        let edits =
+            self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
         let outgoing = Outgoing { message: &self.message, token, edits };
         match live.link.call(&outgoing, self.session.owner) {

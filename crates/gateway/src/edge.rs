@@ -44,9 +44,8 @@ enum NoBody {
 /// Answers one HTTP request.
 pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
-    let request_id = CorrelationId::of_header(
-        parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes),
-    );
+    let request_id =
+        CorrelationId::of_header(parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes));
     let mut answer = judge(gateway, &parts, body, peer, &request_id).await;
     allow_origin(&parts.headers, &mut answer);
     answer
@@ -108,7 +107,12 @@ async fn post(
     if !is_json(&parts.headers) {
         refused(Refused::MediaType, text(&parts.headers, "content-type"));
         let say = "Content-Type must be application/json";
-        return answer::failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, codes::INVALID_REQUEST, say);
+        return answer::failure(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            None,
+            codes::INVALID_REQUEST,
+            say,
+        );
     }
     let body = match read(gateway, parts, body).await {
         Ok(body) => body,
@@ -173,7 +177,10 @@ async fn initialize(
         (Err(NoSession::Refused(mut refusal)), id) => {
             refusal.data.request_id = Some(request_id.to_string());
             metrics.failed(refusal.code.into());
-            (mainstay_telemetry::Outcome::Refused, answer::message(pipeline::refuse(id.as_ref(), &refusal)))
+            (
+                mainstay_telemetry::Outcome::Refused,
+                answer::message(pipeline::refuse(id.as_ref(), &refusal)),
+            )
         }
         (Ok(_), None) => (mainstay_telemetry::Outcome::Error, answer::accepted()),
     };
@@ -243,11 +250,14 @@ fn find(
     let session = token.to_str().ok().and_then(|token| gateway.sessions.find(token));
     let principal = Gateway::principal(headers);
     match session {
-        Some(session) if session.principal == principal && Arc::ptr_eq(&session.endpoint, endpoint) => {
+        Some(session)
+            if session.principal == principal && Arc::ptr_eq(&session.endpoint, endpoint) =>
+        {
             Ok(session)
         }
         found => {
-            let reason = if found.is_some() { Refused::ForeignSession } else { Refused::UnknownSession };
+            let reason =
+                if found.is_some() { Refused::ForeignSession } else { Refused::UnknownSession };
             // The same answer for both: a stranger learns nothing.
             refused(reason, "");
             let say = "Session not found: it has ended, expired, or belongs to another address; send initialize";
@@ -338,7 +348,9 @@ fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_>) -> HttpA
         Foreign::Host => {
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
         }
-        Foreign::Origin => (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins"),
+        Foreign::Origin => {
+            (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
+        }
     };
     let value = text(headers, name);
     refused(reason, value);
@@ -359,7 +371,8 @@ fn mcp_path(path: &str) -> Option<Option<&str>> {
 }
 
 fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
-    let paths: Vec<_> = gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
+    let paths: Vec<_> =
+        gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
     let body = format!(
         r#"{{"error":{},"endpoints":[{}]}}"#,
         build::string(&format!("nothing is at {path}")),
@@ -381,7 +394,9 @@ fn takes_events(headers: &HeaderMap) -> bool {
     accepts.peek().is_none()
         || accepts.any(|value| {
             value.to_str().is_ok_and(|value| {
-                value.contains("text/event-stream") || value.contains("*/*") || value.contains("text/*")
+                value.contains("text/event-stream")
+                    || value.contains("*/*")
+                    || value.contains("text/*")
             })
         })
 }

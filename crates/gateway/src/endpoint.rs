@@ -41,7 +41,8 @@ impl Endpoint {
         prefix: Prefix,
         names: Arc<NameStore>,
     ) -> Self {
-        let configured = |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
+        let configured =
+            |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
         let memory = Mutex::new(names.load(&name, configured));
         let catalogue = ArcSwap::default();
         Self { name, servers, single: false, prefix, catalogue, memory, names }

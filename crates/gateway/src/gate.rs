@@ -24,8 +24,11 @@ pub(crate) enum Foreign {
 impl Gate {
     pub(crate) fn new(settings: &GatewaySettings) -> Self {
         let mut hosts: Vec<_> = settings.allowed_hosts.iter().map(|host| lower(host)).collect();
-        let mut origins: Vec<_> =
-            settings.allowed_origins.iter().map(|origin| lower(origin.trim_end_matches('/'))).collect();
+        let mut origins: Vec<_> = settings
+            .allowed_origins
+            .iter()
+            .map(|origin| lower(origin.trim_end_matches('/')))
+            .collect();
         let ip = settings.listen.ip();
         if !ip.is_unspecified() {
             hosts.push(match ip {
@@ -74,7 +77,8 @@ impl Gate {
             return true;
         }
         origin.parse::<Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(is_loopback)
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(is_loopback)
         })
     }
 }

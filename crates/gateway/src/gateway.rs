@@ -230,9 +230,11 @@ impl Gateway {
     }
 
     /// A notification that a resource changed, under the URI that the session knows it by.
-    pub(crate) fn published_update(&self, session: &Session, server: &Name, message: &Message) -> Bytes {
+    pub(crate) fn published_update(session: &Session, server: &Name, message: &Message) -> Bytes {
         let unchanged = message.bytes().clone();
-        let Some(uri) = message.params().ok().and_then(|params| params.uri) else { return unchanged };
+        let Some(uri) = message.params().ok().and_then(|params| params.uri) else {
+            return unchanged;
+        };
         let Some(position) = session.endpoint.position(server) else { return unchanged };
         let own = uri.text().unwrap_or_default();
         match session.endpoint.published_uri(position, &own) {
@@ -243,7 +245,11 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn answer_aside(&self, parts: &http::request::Parts, peer: Peer) -> Option<HttpAnswer> {
+    pub(crate) fn answer_aside(
+        &self,
+        parts: &http::request::Parts,
+        peer: Peer,
+    ) -> Option<HttpAnswer> {
         let answer = self.aside.get()?(parts, peer)?;
         Some(answer.map(crate::body::Body::Whole))
     }

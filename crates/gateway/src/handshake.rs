@@ -64,15 +64,18 @@ fn new_session(
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
     let owner = gateway.next_owner();
-    let session =
-        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    let session = Session::new(owner, token, principal, capabilities, endpoint.clone());
     let session = Arc::new(session);
     gateway.sessions.insert(session.clone())?;
     Ok(session)
 }
 
 /// One server: its own words, with the revision that was settled on here.
-async fn single(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Result<Bytes, Refusal> {
+async fn single(
+    gateway: &Gateway,
+    endpoint: &Endpoint,
+    revision: Revision,
+) -> Result<Bytes, Refusal> {
     let pool = &endpoint.servers[0];
     let facts = match pool.facts() {
         Some(facts) => facts,
@@ -115,7 +118,7 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> B
         capabilities = capabilities.union(facts.capabilities);
         let text = String::from_utf8_lossy(&facts.initialize);
         let said = InitializeResult::parse(&text).ok().and_then(|said| said.instructions);
-        if let Some(said) = said.and_then(|said| said.text().map(|text| text.into_owned())) {
+        if let Some(said) = said.and_then(|said| said.text().map(std::borrow::Cow::into_owned)) {
             instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));
         }
     }

@@ -31,7 +31,7 @@ impl Hub for Gateway {
 
     fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message) {
         for session in owners.iter().filter_map(|owner| self.sessions.of(*owner)) {
-            let published = self.published_update(&session, server, message);
+            let published = Self::published_update(&session, server, message);
             session.resource_updated(&published);
         }
     }

@@ -14,10 +14,10 @@ use mainstay_upstream::handshake;
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
 use crate::gateway::Gateway;
+use crate::lists;
 use crate::route::{self, Route};
 use crate::session::{LogLevel, Session};
 use crate::stream::EventStream;
-use crate::lists;
 
 /// A call that has said nothing for this long is answered as a stream, so that nobody on the way
 /// takes its connection for dead.
@@ -91,25 +91,34 @@ async fn request(
     let params = match message.params() {
         Ok(params) => params,
         Err(error) => {
-            return answer::message(build::failure(Some(&id), codes::INVALID_PARAMS, &error.to_string()));
+            return answer::message(build::failure(
+                Some(&id),
+                codes::INVALID_PARAMS,
+                &error.to_string(),
+            ));
         }
     };
     let route = match route::find(endpoint, method, &params) {
         Ok(route) => route,
-        Err(error) => return answer::message(build::failure(Some(&id), error.code, &error.message)),
+        Err(error) => {
+            return answer::message(build::failure(Some(&id), error.code, &error.message));
+        }
     };
     let token = route::token(&message, &params);
-    drop(params);
     match method {
-        Some(Method::ResourcesSubscribe) => {
-            subscribe(session, &route, &message, &id, true).await
-        }
+        Some(Method::ResourcesSubscribe) => subscribe(session, &route, &message, &id, true).await,
         Some(Method::ResourcesUnsubscribe) => {
             subscribe(session, &route, &message, &id, false).await
         }
         _ => {
-            let call =
-                Call::new(gateway.clone(), session.clone(), (message, id), route, token, request_id);
+            let call = Call::new(
+                gateway.clone(),
+                session.clone(),
+                (message, id),
+                route,
+                token,
+                request_id,
+            );
             carry_out(gateway, call, takes).await
         }
     }
@@ -262,7 +271,12 @@ async fn subscribe(
     on: bool,
 ) -> HttpAnswer {
     let Some(uri) = own_uri(route, message) else {
-        return answer::failure(StatusCode::OK, Some(id), codes::INVALID_PARAMS, "`uri` is missing");
+        return answer::failure(
+            StatusCode::OK,
+            Some(id),
+            codes::INVALID_PARAMS,
+            "`uri` is missing",
+        );
     };
     let Some(base) = route.pool.base() else { return answer::accepted() };
     let method = if on { Method::ResourcesSubscribe } else { Method::ResourcesUnsubscribe };

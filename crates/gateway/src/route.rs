@@ -78,9 +78,9 @@ fn single(
         _ => None,
     };
     let may_repeat = match (&tool, method) {
-        (Some(tool), _) => pool
-            .facts()
-            .is_some_and(|facts| facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())),
+        (Some(tool), _) => pool.facts().is_some_and(|facts| {
+            facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())
+        }),
         (None, Some(method)) => is_read(method),
         (None, None) => false,
     };

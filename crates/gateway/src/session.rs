@@ -10,7 +10,7 @@ use futures_util::task::AtomicWaker;
 use mainstay_model::Principal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Message, Revision, build};
+use mainstay_protocol::{Id, Message, build};
 use mainstay_session::Token;
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
@@ -26,7 +26,6 @@ pub struct Session {
     pub(crate) owner: Owner,
     pub(crate) token: Token,
     pub(crate) principal: Principal,
-    pub(crate) revision: Revision,
     pub(crate) capabilities: ClientCapabilities,
     /// The JSON that declares them to servers.
     pub(crate) capabilities_json: Arc<str>,
@@ -97,7 +96,6 @@ impl Session {
         owner: Owner,
         token: Token,
         principal: Principal,
-        revision: Revision,
         capabilities: ClientCapabilities,
         endpoint: Arc<Endpoint>,
     ) -> Self {
@@ -105,7 +103,6 @@ impl Session {
             owner,
             token,
             principal,
-            revision,
             capabilities,
             capabilities_json: capabilities.to_json().into(),
             endpoint,
@@ -154,10 +151,6 @@ impl Session {
         }
     }
 
-    pub(crate) fn calls(&self) -> usize {
-        self.state.lock().calls.len()
-    }
-
     /// Takes a server's question under an id of ours; the message to send to the client.
     pub(crate) fn ask(&self, link: &Arc<Link>, question: &Message) -> Option<(u64, Bytes)> {
         let id = question.id()?;
@@ -173,7 +166,9 @@ impl Session {
     pub(crate) fn can_be_asked(&self, method: &str) -> bool {
         match method {
             "sampling/createMessage" => self.capabilities.sampling,
-            "elicitation/create" => self.capabilities.elicitation || self.capabilities.elicitation_url,
+            "elicitation/create" => {
+                self.capabilities.elicitation || self.capabilities.elicitation_url
+            }
             "roots/list" => self.capabilities.roots,
             _ => true,
         }

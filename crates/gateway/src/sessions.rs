@@ -34,7 +34,9 @@ impl Sessions {
             )
             .limit(format!("max_sessions: {}", self.max))
             .retry_after(Duration::from_secs(30))
-            .hint("end sessions that are no longer needed (DELETE), or raise gateway.max_sessions"));
+            .hint(
+                "end sessions that are no longer needed (DELETE), or raise gateway.max_sessions",
+            ));
         }
         self.by_owner.write().insert(session.owner.0, session.clone());
         by_token.insert(session.token.as_str().into(), session);

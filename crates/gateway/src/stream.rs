@@ -29,8 +29,8 @@ impl EventStream {
     /// Adds an event that may be lost; whether it was taken.
     pub(crate) fn offer(&self, event: Bytes) -> bool {
         let mut inner = self.inner.lock();
-        let full = inner.bytes + event.len() > UNREAD_BYTES_MAX
-            || inner.queue.len() >= UNREAD_EVENTS_MAX;
+        let full =
+            inner.bytes + event.len() > UNREAD_BYTES_MAX || inner.queue.len() >= UNREAD_EVENTS_MAX;
         if inner.ended || inner.reader_gone || (full && !inner.queue.is_empty()) {
             return false;
         }

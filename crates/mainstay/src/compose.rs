@@ -9,8 +9,8 @@ use std::path::Path;
 
 use mainstay_telemetry::{LogGuard, logs};
 
-pub(crate) use self::demo::{demo, demo_server};
 use self::daemon::Daemon;
+pub(crate) use self::demo::{demo, demo_server};
 use crate::cli::{Shared, UpArgs};
 use crate::commands::{Exit, Failure};
 use crate::output;
@@ -23,9 +23,10 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
     }
     if loaded.settings.servers.is_empty() {
-        let from = loaded.file.as_ref().map_or("no configuration file was found".to_owned(), |file| {
-            format!("{} has no [servers.NAME]", file.display())
-        });
+        let from =
+            loaded.file.as_ref().map_or("no configuration file was found".to_owned(), |file| {
+                format!("{} has no [servers.NAME]", file.display())
+            });
         return Err(Failure::new(Exit::Usage, format!("there is no server to run: {from}"))
             .hint("`mainstay init` writes a file to begin with")
             .hint("`mainstay demo` needs no configuration"));

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mainstay_model::status::InstanceState;
 use mainstay_supervisor::lifecycle::{Effect, Event, News};
 use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
-use mainstay_model::status::InstanceState;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -136,7 +136,9 @@ impl Driver {
         };
         let lifecycle = self.instance.lifecycle.lock();
         let state = lifecycle.state();
-        let Some(reason) = lifecycle.reason().filter(|_| state != before || lifecycle.restarts() > 0) else {
+        let Some(reason) =
+            lifecycle.reason().filter(|_| state != before || lifecycle.restarts() > 0)
+        else {
             return;
         };
         let (server, instance) = (&self.pool.spec.name, self.instance.id);

@@ -115,7 +115,8 @@ impl Instance {
     pub fn status(&self, now: Instant) -> InstanceStatus {
         let lifecycle = self.lifecycle.lock();
         let ready = lifecycle.state() == InstanceState::Ready;
-        let up = if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
+        let up =
+            if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
         InstanceStatus {
             id: self.id,
             state: lifecycle.state(),

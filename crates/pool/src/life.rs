@@ -13,7 +13,7 @@ use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::process::StopGraces;
 use mainstay_upstream::remote::Target;
-use mainstay_upstream::{Link, Listener, LinkLimits, remote, stdio};
+use mainstay_upstream::{Link, LinkLimits, Listener, remote, stdio};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -63,9 +63,21 @@ impl Life {
     async fn process(&self, spec: &ProcessSpec) -> News {
         let lost = |reason: String| News::Lost { reason };
         let host = &self.pool.host;
-        let mut process = match host.spawn(spec, &self.pool.spec.name, self.instance.id).await {
+        let spawned = tokio::select! {
+            spawned = host.spawn(spec, &self.pool.spec.name, self.instance.id) => spawned,
+            () = self.stop.cancelled() => return lost("stopped".to_owned()),
+        };
+        let mut process = match spawned {
             Ok(process) => process,
-            Err(error) => return lost(error.to_string()),
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let reason = format!("{error}{hint}");
+                return if error.is_permanent() {
+                    News::Unserveable { reason }
+                } else {
+                    lost(reason)
+                };
+            }
         };
         {
             let mut facts = self.instance.process.lock();
@@ -154,14 +166,14 @@ impl Life {
 
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
         let choice = self.pool.spec.revision;
-        let facts = handshake::shake(link, choice, &self.instance.key.capabilities)
-            .await
-            .map_err(|error| match error {
+        let facts = handshake::shake(link, choice, &self.instance.key.capabilities).await.map_err(
+            |error| match error {
                 HandshakeError::Unserveable(reason) => News::Unserveable { reason },
                 HandshakeError::Lost(reason) | HandshakeError::Protocol(reason) => {
                     News::Lost { reason }
                 }
-            })?;
+            },
+        )?;
         self.replay(link).await;
         InstanceReady {
             server: &self.pool.spec.name,
@@ -212,10 +224,7 @@ impl Life {
     }
 
     fn limits(&self) -> LinkLimits {
-        LinkLimits {
-            message_bytes_max: self.pool.message_bytes_max,
-            unread_bytes_max: 8 << 20,
-        }
+        LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
     }
 
     async fn tell(&self, news: LifeNews) {
@@ -268,7 +277,10 @@ impl Listener for LifeListener {
                 self.mark(&[ListKind::Resources, ListKind::ResourceTemplates]);
             }
             Some(N::ResourcesUpdated) => {
-                let uri = message.params().ok().and_then(|params| params.uri.map(|uri| uri.raw.to_owned()));
+                let uri = message
+                    .params()
+                    .ok()
+                    .and_then(|params| params.uri.map(|uri| uri.raw.to_owned()));
                 let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
                 if let (Some(hub), false) = (self.pool.hub(), owners.is_empty()) {
                     hub.resource_updated(&self.pool.spec.name, &owners, &message);
@@ -293,8 +305,7 @@ impl Listener for LifeListener {
             self.instance.asks_roots.store(true, Ordering::Release);
         }
         let owner = mainstay_upstream::Owner(holder);
-        holder != 0
-            && self.pool.hub().is_some_and(|hub| hub.question(owner, link, message))
+        holder != 0 && self.pool.hub().is_some_and(|hub| hub.question(owner, link, message))
     }
 
     fn stray(&self, line: &[u8]) {

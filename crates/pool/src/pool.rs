@@ -185,14 +185,18 @@ impl Pool {
                 let max = self.spec.pool.instances_max;
                 return Err(Refusal::new(
                     RefusalCode::QueueTimeout,
-                    format!("all {max} instances of {} were busy until the deadline", self.spec.name),
+                    format!(
+                        "all {max} instances of {} were busy until the deadline",
+                        self.spec.name
+                    ),
                 )
                 .server(&self.spec.name)
                 .limit(format!("pool.max: {max}"))
                 .hint("raise pool.max of this server, or call less at once"));
             }
         };
-        let hold = Hold { pool: self.clone(), instance: instance.clone(), single_use: want.single_use };
+        let hold =
+            Hold { pool: self.clone(), instance: instance.clone(), single_use: want.single_use };
         let before = instance.holder.swap(want.owner.0, Ordering::AcqRel);
         let live = self.wait_ready(&instance, deadline).await?;
         if before != want.owner.0 && before != 0 && instance.asks_roots.load(Ordering::Acquire) {
@@ -214,7 +218,8 @@ impl Pool {
         if !want.single_use
             && let Some(all) = instances.by_key.get(&want.key)
         {
-            let had = |instance: &&Arc<Instance>| instance.holder.load(Ordering::Acquire) == want.owner.0;
+            let had =
+                |instance: &&Arc<Instance>| instance.holder.load(Ordering::Acquire) == want.owner.0;
             let free = all.iter().filter(had).find(take).or_else(|| all.iter().find(take));
             if let Some(instance) = free {
                 return Ok(Some(instance.clone()));
@@ -239,7 +244,11 @@ impl Pool {
         self.released.notify_waiters();
     }
 
-    async fn wait_ready(&self, instance: &Instance, deadline: Instant) -> Result<Arc<Live>, Refusal> {
+    async fn wait_ready(
+        &self,
+        instance: &Instance,
+        deadline: Instant,
+    ) -> Result<Arc<Live>, Refusal> {
         if let Some(live) = instance.usable() {
             return Ok(live);
         }
@@ -271,10 +280,10 @@ impl Pool {
         let retry_at = lifecycle.retry_at();
         drop(lifecycle);
         match state {
-            InstanceState::Ready | InstanceState::Starting | InstanceState::Handshaking
-            | InstanceState::Stopped => {
-                Ok(deadline.min(loading_until))
-            }
+            InstanceState::Ready
+            | InstanceState::Starting
+            | InstanceState::Handshaking
+            | InstanceState::Stopped => Ok(deadline.min(loading_until)),
             // It was there a moment ago and may be back in the next.
             InstanceState::BackingOff
                 if retry_at.is_some_and(|at| {
@@ -310,7 +319,9 @@ impl Pool {
             )
             .server(name)
             .retry_after(Duration::from_secs(5))
-            .hint(format!("a start may take up to {most:?}; `mainstay status` shows how far it is"));
+            .hint(format!(
+                "a start may take up to {most:?}; `mainstay status` shows how far it is"
+            ));
         }
         let refusal = self.unavailable(&format!("it is {}{because}", state.as_str()));
         match retry_at {
@@ -447,7 +458,8 @@ impl Pool {
     /// Fetches a list anew from a server that does not tell when it changes. What can't be fetched
     /// stays as it was.
     pub async fn freshen(&self, kind: ListKind) {
-        let Some((base, live)) = self.base.get().and_then(|base| Some((base, base.usable()?))) else {
+        let Some((base, live)) = self.base.get().and_then(|base| Some((base, base.usable()?)))
+        else {
             return;
         };
         let facts = live.facts.load_full();
@@ -543,15 +555,13 @@ impl Pool {
             let lifecycle = base.lifecycle.lock();
             status.state = lifecycle.state();
             status.since = clock(lifecycle.since());
-            status.retry_in_ms = lifecycle
-                .retry_at()
-                .map(|at| at.saturating_duration_since(now).as_millis() as u64);
-            status.reason = lifecycle.reason().map(|reason| {
-                match &base.process.lock().last_output {
+            status.retry_in_ms =
+                lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);
+            status.reason =
+                lifecycle.reason().map(|reason| match &base.process.lock().last_output {
                     Some(output) => format!("{reason}\n{output}"),
                     None => reason.to_owned(),
-                }
-            });
+                });
         }
         status
     }

@@ -87,8 +87,9 @@ impl Message {
     ///
     /// Costs one pass over the bytes and no copy of them. Does not recurse, whatever the nesting.
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|error| Malformed::NotJson(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            Malformed::NotJson(format!("invalid UTF-8 at byte {}", error.valid_up_to()))
+        })?;
         if u32::try_from(text.len()).is_err() {
             return Err(not_a_message("larger than 4 GiB", None));
         }
@@ -111,7 +112,7 @@ impl Message {
         let null_id = wire.id.is_some() && id.is_none();
         let refuse = |reason: &str| {
             let id = id.map(|id| Id::from_raw(bytes.slice(id.range())));
-            Err(not_a_message(reason, id))
+            Err(not_a_message(reason, id.as_ref()))
         };
         if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
             return refuse("`jsonrpc` must be \"2.0\"");
@@ -134,7 +135,7 @@ impl Message {
             },
         };
         let body = body.map(span);
-        Ok(Self { kind, id, method, body, bytes })
+        Ok(Self { bytes, kind, id, method, body })
     }
 
     pub fn kind(&self) -> Kind {
@@ -198,7 +199,9 @@ impl Message {
 
     /// The byte offset of a text inside this message, for edits of what was found in it.
     pub fn span_of(&self, inner: &str) -> Range<usize> {
-        Span::of(self.text(0..self.bytes.len()), inner).range()
+        let start = inner.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        debug_assert!(start + inner.len() <= self.bytes.len(), "not a part of the message");
+        start..start + inner.len()
     }
 
     fn text(&self, range: Range<usize>) -> &str {
@@ -267,8 +270,8 @@ fn is_id(raw: &str) -> bool {
     matches!(raw.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))
 }
 
-fn not_a_message(reason: &str, id: Option<Id>) -> Malformed {
-    Malformed::NotAMessage { reason: reason.to_owned(), id: id.as_ref().map(Id::detached) }
+fn not_a_message(reason: &str, id: Option<&Id>) -> Malformed {
+    Malformed::NotAMessage { reason: reason.to_owned(), id: id.map(Id::detached) }
 }
 
 /// Tells JSON of the wrong shape from no JSON, off the fast path.

@@ -48,9 +48,8 @@ pub fn number(raw: &[u8]) -> Option<u64> {
     if !plain {
         return None;
     }
-    raw.iter().try_fold(0u64, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
+    raw.iter()
+        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
 }
 
 impl fmt::Debug for Id {

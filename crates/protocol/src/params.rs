@@ -59,8 +59,8 @@ pub struct Field<'a> {
 /// `params` is there and is not an object, or a member is twice in it: -32602.
 #[derive(Debug, thiserror::Error)]
 pub enum BadParams {
-    #[error("`params` must be an object")]
-    NotAnObject,
+    #[error("`{0}` must be an object")]
+    NotAnObject(&'static str),
     #[error("`params` is not usable: {0}")]
     Member(#[from] serde_json::Error),
 }
@@ -81,16 +81,16 @@ struct Wire<'a> {
     request_id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
     progress_token: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "ref")]
-    reference: Option<WireReference<'a>>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "ref")]
+    reference: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "protocolVersion")]
     protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     capabilities: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "clientInfo")]
     client_info: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<WireMeta<'a>>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "_meta")]
+    meta: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -118,13 +118,16 @@ impl Message {
     /// Looks into `params`. Absent `params` are empty ones.
     pub fn params(&self) -> Result<Params<'_>, BadParams> {
         let Some(body) = self.body() else { return Ok(Params::default()) };
-        // serde would read a struct from an array, member by member.
-        if !body.starts_with('{') {
-            return Err(BadParams::NotAnObject);
-        }
-        let wire: Wire<'_> = serde_json::from_str(body)?;
+        let wire: Wire<'_> = object(body, "params")?;
         let field = |raw| self.field(raw);
-        let meta = wire.meta.unwrap_or_default();
+        let meta: WireMeta<'_> = match wire.meta {
+            Some(meta) => object(meta.get(), "_meta")?,
+            None => WireMeta::default(),
+        };
+        let reference: Option<WireReference<'_>> = match wire.reference {
+            Some(reference) => Some(object(reference.get(), "ref")?),
+            None => None,
+        };
         Ok(Params {
             name: field(wire.name),
             uri: field(wire.uri),
@@ -133,9 +136,7 @@ impl Message {
             level: field(wire.level),
             request_id: field(wire.request_id),
             progress_token: field(wire.progress_token),
-            reference: wire
-                .reference
-                .map(|of| Reference { name: field(of.name), uri: field(of.uri) }),
+            reference: reference.map(|of| Reference { name: field(of.name), uri: field(of.uri) }),
             protocol_version: field(wire.protocol_version),
             capabilities: field(wire.capabilities),
             client_info: field(wire.client_info),
@@ -149,6 +150,14 @@ impl Message {
     fn field<'a>(&self, raw: Option<&'a RawValue>) -> Option<Field<'a>> {
         raw.map(|raw| Field { raw: raw.get(), span: self.span_of(raw.get()) })
     }
+}
+
+/// Reads an object: serde would also read a struct from an array, member by member.
+fn object<'a, T: Deserialize<'a>>(json: &'a str, name: &'static str) -> Result<T, BadParams> {
+    if !json.starts_with('{') {
+        return Err(BadParams::NotAnObject(name));
+    }
+    Ok(serde_json::from_str(json)?)
 }
 
 impl<'a> Field<'a> {
@@ -182,7 +191,9 @@ mod tests {
 
     #[test]
     fn params_of_the_wrong_shape_are_an_error_and_not_a_panic() {
-        for params in ["[]", "7", r#"{"name":1,"name":2}"#, r#"{"_meta":7}"#] {
+        for params in
+            ["[]", "7", r#"{"name":1,"name":2}"#, r#"{"_meta":7}"#, r#"{"_meta":["token"]}"#]
+        {
             let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{params}}}"#);
             let message = Message::parse(Bytes::from(text)).unwrap();
             assert!(message.params().is_err(), "{params}");

@@ -51,7 +51,9 @@ impl Message {
         let body = self.body().unwrap_or_default();
         let result = serde_json::from_str::<ReadResult<'_>>(body);
         for content in result.map(|result| result.contents).unwrap_or_default() {
-            let Ok(Content { uri: Some(uri) }) = serde_json::from_str(content.get()) else { continue };
+            let Ok(Content { uri: Some(uri) }) = serde_json::from_str(content.get()) else {
+                continue;
+            };
             if serde_json::from_str::<String>(uri.get()).is_ok_and(|uri| uri == own) {
                 edits.push(Edit::new(self.span_of(uri.get()), published.as_bytes()));
             }

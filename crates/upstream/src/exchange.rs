@@ -109,7 +109,11 @@ impl<'a> Outgoing<'a> {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(crate) fn new(link: Arc<Link>, slot: Arc<Slot>, remote: Option<Box<RemoteExchange>>) -> Self {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        slot: Arc<Slot>,
+        remote: Option<Box<RemoteExchange>>,
+    ) -> Self {
         Self { link, slot, remote, finished: false }
     }
 

@@ -65,8 +65,9 @@ pub async fn shake(
         Err(error) => return Err(refused(link, choice, &error).await),
     };
     let text = String::from_utf8_lossy(&initialize);
-    let result = InitializeResult::parse(&text)
-        .map_err(|error| HandshakeError::Protocol(format!("its answer to initialize is {error}")))?;
+    let result = InitializeResult::parse(&text).map_err(|error| {
+        HandshakeError::Protocol(format!("its answer to initialize is {error}"))
+    })?;
     let Some(revision) = result.revision() else {
         let said = result.protocol_version.text().unwrap_or_default();
         return Err(HandshakeError::Unserveable(format!(
@@ -113,7 +114,8 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<Vec<Item>, Handsha
     let mut cursor: Option<String> = None;
     let mut seen = HashSet::new();
     for _ in 0..PAGES_MAX {
-        let params = cursor.as_ref().map(|cursor| format!(r#"{{"cursor":{}}}"#, build::string(cursor)));
+        let params =
+            cursor.as_ref().map(|cursor| format!(r#"{{"cursor":{}}}"#, build::string(cursor)));
         let method = kind.method().as_str();
         let page = match ask(link, method, params.as_deref()).await? {
             Ok(page) => page,
@@ -157,9 +159,8 @@ pub async fn ask(
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
     let request = Message::parse(build::request(0, method, params)).map_err(internal)?;
     let lost = |reason: String| HandshakeError::Lost(format!("{method}: {reason}"));
-    let mut exchange = link
-        .call(&Outgoing::plain(&request), OURSELVES)
-        .map_err(|error| lost(error.reason))?;
+    let mut exchange =
+        link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(error.reason))?;
     loop {
         match exchange.next().await {
             Incoming::Answer(answer) if answer.kind() == Kind::Result => {
@@ -200,8 +201,8 @@ async fn discover_only(link: &Arc<Link>) -> HandshakeError {
             "it speaks only {versions}; this version of Mainstay serves revisions up to {}",
             Revision::LATEST_LEGACY
         )),
-        discover::Verdict::Legacy => {
-            HandshakeError::Protocol("it does not answer server/discover, so it is not modern".into())
-        }
+        discover::Verdict::Legacy => HandshakeError::Protocol(
+            "it does not answer server/discover, so it is not modern".into(),
+        ),
     }
 }

@@ -133,10 +133,9 @@ impl Link {
     }
 
     /// One message of the server, from the stream that all calls share.
-    pub(crate) fn dispatch(self: &Arc<Self>, bytes: Bytes) {
-        let message = match Message::parse(bytes.clone()) {
-            Ok(message) => message,
-            Err(_) => return self.listener.stray(&bytes),
+    pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
+        let Ok(message) = Message::parse(bytes.clone()) else {
+            return self.listener.stray(bytes);
         };
         match message.kind() {
             Kind::Result | Kind::Error => {
@@ -145,24 +144,24 @@ impl Link {
                     None => self.listener.late_answer(),
                 }
             }
-            Kind::Request => self.dispatch_question(message),
+            Kind::Request => self.dispatch_question(&message),
             Kind::Notification => self.dispatch_notification(message),
         }
     }
 
     /// A request of the server that is not known to belong to a call.
-    fn dispatch_question(self: &Arc<Self>, message: Message) {
-        if self.answer_ping(&message) {
+    fn dispatch_question(self: &Arc<Self>, message: &Message) {
+        if self.answer_ping(message) {
             return;
         }
         let taken = match self.calls.attribute() {
             Attribution::One(slot) => slot.push(Incoming::Question(message.clone())),
-            Attribution::Nobody => self.listener.question(self, &message),
+            Attribution::Nobody => self.listener.question(self, message),
             Attribution::Several => false,
         };
         if !taken {
             self.listener.dropped(Dropped::NoOwner);
-            self.refuse(&message);
+            self.refuse(message);
         }
     }
 

@@ -20,9 +20,9 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::connection::Idle;
 pub(crate) use self::exchange::RemoteExchange;
 pub use self::target::{InvalidTarget, Target};
-use self::connection::Idle;
 use crate::exchange::Outgoing;
 use crate::link::{Link, LinkLimits, Transport};
 use crate::listener::Listener;

@@ -55,11 +55,16 @@ impl Daemon {
         let listen = tcp.local_addr().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let socket = state_dir.join(mainstay_admin::SOCKET);
         let unix = listener::bind_unix(&socket).map_err(|error| {
-            Failure::new(Exit::Failed, format!("can't make the command socket {}: {error}", socket.display()))
-                .hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
+            Failure::new(
+                Exit::Failed,
+                format!("can't make the command socket {}: {error}", socket.display()),
+            )
+            .hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
         })?;
-        let metrics =
-            Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), settings.servers.iter().map(|s| &s.name)));
+        let metrics = Arc::new(Metrics::new(
+            env!("CARGO_PKG_VERSION"),
+            settings.servers.iter().map(|s| &s.name),
+        ));
         let host = open_host(&state_dir, &metrics).await?;
         let parts = mainstay_pool::Parts {
             host: host.clone(),
@@ -164,14 +169,20 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         let failure = Failure::new(Exit::Failed, format!("can't listen on {address}: {error}"));
         match error.kind() {
             std::io::ErrorKind::AddrInUse => failure
-                .hint(format!("another program has it: `ss -ltnp 'sport = :{}'` shows which", address.port()))
+                .hint(format!(
+                    "another program has it: `ss -ltnp 'sport = :{}'` shows which",
+                    address.port()
+                ))
                 .hint("--listen 127.0.0.1:0 takes any free port"),
             _ => failure,
         }
     })
 }
 
-async fn open_host(state_dir: &std::path::Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {
+async fn open_host(
+    state_dir: &std::path::Path,
+    metrics: &Metrics,
+) -> Result<Arc<ProcessHost>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let args = vec!["__guard".into(), state_dir.as_os_str().to_owned()];
     let host = ProcessHost::open(state_dir, GuardCommand { program, args })

@@ -24,7 +24,10 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
     let wanted = match &args.listen {
         None => None,
         Some(text) => Some(text.parse::<SocketAddr>().map_err(|_| {
-            Failure::new(Exit::Usage, format!("--listen {text:?} is not an address like 127.0.0.1:8000"))
+            Failure::new(
+                Exit::Usage,
+                format!("--listen {text:?} is not an address like 127.0.0.1:8000"),
+            )
         })?),
     };
     let state = mainstay_config::state_dir(shared.state.as_deref())?;
@@ -39,7 +42,8 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             Some(listen) => listen,
             None => free_port(usual).await?,
         };
-        let (servers, weather) = servers(&stop).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let (servers, weather) =
+            servers(&stop).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let settings = Settings {
             gateway: GatewaySettings { listen, ..GatewaySettings::default() },
             servers,
@@ -119,11 +123,8 @@ async fn free_port(usual: SocketAddr) -> Result<SocketAddr, Failure> {
 
 fn say_what_to_try(daemon: &Daemon, shared: &Shared) {
     let url = format!("http://{}", daemon.listen());
-    let state = shared
-        .state
-        .as_ref()
-        .map(|dir| format!(" --state {}", dir.display()))
-        .unwrap_or_default();
+    let state =
+        shared.state.as_ref().map(|dir| format!(" --state {}", dir.display())).unwrap_or_default();
     println!();
     println!("Point a client at {url}/mcp, or try, in another terminal:");
     println!("  mainstay status{state}");

@@ -25,13 +25,18 @@ fn bytes(state_dir: &Path, name: &str) -> anyhow::Result<[u8; SealKey::BYTES]> {
     let path = state_dir.join(name);
     match std::fs::read(&path) {
         Ok(bytes) => bytes.try_into().map_err(|_| {
-            anyhow::anyhow!("{} is damaged; remove it, and clients begin new sessions", path.display())
+            anyhow::anyhow!(
+                "{} is damaged; remove it, and clients begin new sessions",
+                path.display()
+            )
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut fresh = [0; SealKey::BYTES];
             getrandom::fill(&mut fresh).context("the system has no randomness")?;
-            let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
-            let mut file = options.open(&path).with_context(|| format!("can't make {}", path.display()))?;
+            let options =
+                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
+            let mut file =
+                options.open(&path).with_context(|| format!("can't make {}", path.display()))?;
             file.write_all(&fresh).with_context(|| format!("can't write {}", path.display()))?;
             Ok(fresh)
         }

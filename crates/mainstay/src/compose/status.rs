@@ -32,7 +32,13 @@ impl Status {
         state_dir: &Path,
     ) -> Self {
         let clock = gateway.clock();
-        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, state_dir: state_dir.into() }
+        Self {
+            gateway: Arc::downgrade(gateway),
+            metrics,
+            clock,
+            listen,
+            state_dir: state_dir.into(),
+        }
     }
 
     /// Health, metrics and the API answer from here on.
@@ -85,7 +91,8 @@ impl Source for Status {
         let gateway = self.gateway.upgrade();
         let servers = gateway.as_ref().map(|gateway| self.servers(gateway)).unwrap_or_default();
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
-        let pools = gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
+        let pools =
+            gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
         let endpoints = gateway.iter().flat_map(|gateway| gateway.endpoints());
         DaemonStatus {
             status: health::of(&servers, draining),
@@ -95,12 +102,14 @@ impl Source for Status {
             uptime_ms: self.clock.uptime().as_millis() as u64,
             listen: vec![format!("http://{}", self.listen)],
             state_dir: self.state_dir.display().to_string(),
-            sessions: gateway.as_ref().map_or_else(SessionsStatus::default, |gateway| SessionsStatus {
-                active: gateway.sessions_active(),
-                max: gateway.sessions_max(),
-                calls: gateway.calls_in_flight(),
+            sessions: gateway.as_ref().map_or_else(SessionsStatus::default, |gateway| {
+                SessionsStatus {
+                    active: gateway.sessions_active(),
+                    max: gateway.sessions_max(),
+                    calls: gateway.calls_in_flight(),
+                }
             }),
-            connection_pool: pools.fold(PoolStatus::default(), sum),
+            connection_pool: pools.fold(PoolStatus::default(), |all, one| sum(&all, &one)),
             memory_usage: memory::now(),
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
@@ -125,11 +134,14 @@ impl Source for Status {
 
     fn pool(&self, server: &str) -> Option<PoolStatus> {
         let gateway = self.gateway.upgrade()?;
-        gateway.pools().find(|pool| pool.spec.name.as_str() == server).map(|pool| pool.pool_status())
+        gateway
+            .pools()
+            .find(|pool| pool.spec.name.as_str() == server)
+            .map(|pool| pool.pool_status())
     }
 }
 
-fn sum(all: PoolStatus, one: PoolStatus) -> PoolStatus {
+fn sum(all: &PoolStatus, one: &PoolStatus) -> PoolStatus {
     PoolStatus {
         idle: all.idle + one.idle,
         active: all.active + one.active,
@@ -140,7 +152,5 @@ fn sum(all: PoolStatus, one: PoolStatus) -> PoolStatus {
 }
 
 fn jiff_date(clock: Clock, at: Instant) -> String {
-    jiff::Timestamp::try_from(clock.date(at))
-        .map(|date| format!("{date:.3}"))
-        .unwrap_or_default()
+    jiff::Timestamp::try_from(clock.date(at)).map(|date| format!("{date:.3}")).unwrap_or_default()
 }

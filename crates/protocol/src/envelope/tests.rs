@@ -54,9 +54,10 @@ fn the_id_of_a_malformed_message_is_recovered_where_it_can_be() {
 
 #[test]
 fn members_are_found_with_escapes_and_unknown_neighbours() {
-    let message =
-        parse(r#"{"x":{"id":9},"params":{"a":[1,2]},"method":"tools\/call","id":1.0,"jsonrpc":"2.0"}"#)
-            .unwrap();
+    let message = parse(
+        r#"{"x":{"id":9},"params":{"a":[1,2]},"method":"tools\/call","id":1.0,"jsonrpc":"2.0"}"#,
+    )
+    .unwrap();
     assert_eq!(message.method(), "tools/call");
     assert_eq!(message.id().unwrap().as_bytes(), b"1.0");
     assert_eq!(message.body(), Some(r#"{"a":[1,2]}"#));

@@ -25,7 +25,8 @@ use super::target::Target;
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
-pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failed>> + Send>>;
+pub(super) type ResponseFuture =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failed>> + Send>>;
 
 /// A connection and what drives it. Nothing moves unless [`poll_driver`](Self::poll_driver) is called.
 pub(super) struct Connection {
@@ -47,7 +48,8 @@ pub(super) struct Failed {
 /// Open connections that nobody uses at the moment.
 pub(super) struct Idle {
     target: Arc<Target>,
-    connections: Mutex<Vec<Connection>>,
+    #[expect(clippy::vec_box, reason = "connections stay where they are and only change hands")]
+    connections: Mutex<Vec<Box<Connection>>>,
 }
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -76,7 +78,10 @@ impl Connection {
         Box::pin(async move {
             response.await.map_err(|mut error| Failed {
                 sent: error.take_message().is_none(),
-                reason: format!("the connection to the server failed: {}", root_cause(error.error())),
+                reason: format!(
+                    "the connection to the server failed: {}",
+                    root_cause(error.error())
+                ),
             })
         })
     }
@@ -97,7 +102,7 @@ impl Idle {
     }
 
     /// The latest connection put back that is still open.
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.connections.lock().pop()?;
             if connection.is_usable() {
@@ -106,7 +111,7 @@ impl Idle {
         }
     }
 
-    pub(super) fn put(&self, mut connection: Connection) {
+    pub(super) fn put(&self, mut connection: Box<Connection>) {
         if connection.is_usable() {
             connection.idle_since = Instant::now();
             let mut connections = self.connections.lock();
@@ -121,7 +126,7 @@ impl Idle {
     pub(super) fn put_after(
         idle: &Arc<Self>,
         tasks: &TaskTracker,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         mut body: Incoming,
     ) {
         let mut cx = Context::from_waker(Waker::noop());
@@ -132,8 +137,10 @@ impl Idle {
                 let idle = idle.clone();
                 tasks.spawn(async move {
                     let rest = async {
-                        while let Some(Ok(_)) =
-                            driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await
+                        while let Some(Ok(_)) = driven(&mut connection, &mut body, |body, cx| {
+                            Pin::new(body).poll_frame(cx)
+                        })
+                        .await
                         {}
                     };
                     if tokio::time::timeout(STREAM_END_DEADLINE, rest).await.is_ok() {
@@ -164,7 +171,7 @@ impl Idle {
     }
 
     /// Opens a new connection.
-    pub(super) async fn connect(self: Arc<Self>) -> Result<Connection, Failed> {
+    pub(super) async fn connect(self: Arc<Self>) -> Result<Box<Connection>, Failed> {
         let unsent = |reason: String| Failed { reason, sent: false };
         let target = &self.target;
         let connecting = async {
@@ -186,7 +193,13 @@ impl Idle {
         let (sender, driver) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
-        Ok(Connection { sender, driver, driven_to_end: false, idle_since: Instant::now() })
+        // Boxed for good: it is large, and moved at every step of a call.
+        Ok(Box::new(Connection {
+            sender,
+            driver,
+            driven_to_end: false,
+            idle_since: Instant::now(),
+        }))
     }
 }
 
@@ -207,10 +220,8 @@ pub(super) async fn send(
     let status = response.status();
     let mut body = Limited::new(response.into_body(), ACKNOWLEDGEMENT_BYTES_MAX);
     loop {
-        let frame = driven(&mut connection, &mut body, |body, cx| {
-            Pin::new(body).poll_frame(cx)
-        })
-        .await;
+        let frame =
+            driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;
         match frame {
             Some(Ok(_)) => {}
             Some(Err(_)) => return Ok(status),
@@ -225,7 +236,7 @@ pub(super) async fn send(
 pub(super) async fn respond(
     idle: &Arc<Idle>,
     request: Request<Full<Bytes>>,
-) -> Result<(Response<Incoming>, Connection), Failed> {
+) -> Result<(Response<Incoming>, Box<Connection>), Failed> {
     let mut connection = match idle.take() {
         Some(connection) => connection,
         None => idle.clone().connect().await?,

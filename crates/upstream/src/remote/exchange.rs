@@ -29,13 +29,13 @@ pub(crate) struct RemoteExchange {
     resume: Resume,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Connection, Failed>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Connection>, Failed>> + Send>>;
 
 enum State {
     Ready(Request<Full<Bytes>>),
     Connecting(Connecting, Request<Full<Bytes>>),
-    Sent(Connection, ResponseFuture),
-    Reading(Connection, HttpBody, Reader),
+    Sent(Box<Connection>, ResponseFuture),
+    Reading(Box<Connection>, HttpBody, Reader),
     /// The server closed the stream and asked us to come back.
     Pausing(Pin<Box<Sleep>>),
     Done,
@@ -73,7 +73,11 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 // === impl RemoteExchange ===
 
 impl RemoteExchange {
-    pub(super) fn new(remote: &Remote, request: Request<Full<Bytes>>, message_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        remote: &Remote,
+        request: Request<Full<Bytes>>,
+        message_bytes_max: usize,
+    ) -> Self {
         Self {
             idle: remote.idle.clone(),
             state: State::Ready(request),
@@ -98,7 +102,13 @@ impl RemoteExchange {
         }
     }
 
-    fn step(&mut self, link: &Arc<Link>, remote: &Remote, slot: &Slot, cx: &mut Context<'_>) -> Step {
+    fn step(
+        &mut self,
+        link: &Arc<Link>,
+        remote: &Remote,
+        slot: &Slot,
+        cx: &mut Context<'_>,
+    ) -> Step {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(request) => {
                 self.state = match self.idle.take() {
@@ -127,7 +137,9 @@ impl RemoteExchange {
             },
             State::Sent(mut connection, mut response) => {
                 match poll_driven(&mut connection, cx, |cx| response.as_mut().poll(cx)) {
-                    Poll::Ready(Ok(response)) => self.on_response(link, remote, connection, response),
+                    Poll::Ready(Ok(response)) => {
+                        self.on_response(link, remote, connection, response)
+                    }
                     Poll::Ready(Err(failed)) => self.on_failure(failed),
                     Poll::Pending => {
                         self.state = State::Sent(connection, response);
@@ -168,12 +180,13 @@ impl RemoteExchange {
         &mut self,
         link: &Arc<Link>,
         remote: &Remote,
-        connection: Connection,
+        connection: Box<Connection>,
         response: Response<HttpBody>,
     ) -> Step {
         let status = response.status();
         remote.keep_session(response.headers());
-        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
+        let kind =
+            response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
         let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
             Reader::Events(SseDecoder::new(self.message_bytes_max))
         } else {
@@ -181,7 +194,9 @@ impl RemoteExchange {
         };
         // A stream that can't be resumed was cut for good.
         if self.resume.last_event_id.is_some() && matches!(reader, Reader::Whole { .. }) {
-            let reason = format!("the server closed the stream and answered HTTP {status} when asked for its rest");
+            let reason = format!(
+                "the server closed the stream and answered HTTP {status} when asked for its rest"
+            );
             return lost(reason, Fate::Unknown, link.is_closed());
         }
         self.state = State::Reading(connection, response.into_body(), reader);
@@ -193,7 +208,7 @@ impl RemoteExchange {
         link: &Arc<Link>,
         remote: &Remote,
         slot: &Slot,
-        (mut connection, mut body, mut reader): (Connection, HttpBody, Reader),
+        (mut connection, mut body, mut reader): (Box<Connection>, HttpBody, Reader),
         cx: &mut Context<'_>,
     ) -> Step {
         if let Reader::Events(decoder) = &mut reader {
@@ -202,7 +217,7 @@ impl RemoteExchange {
                     return lost("an event of the server is too large", Fate::Unknown, false);
                 };
                 self.resume.keep(event.id, event.retry);
-                if let Some(incoming) = take_event(link, slot, event.data) {
+                if let Some(incoming) = take_event(link, slot, &event.data) {
                     if matches!(incoming, Incoming::Answer(_)) {
                         Idle::put_after(&self.idle, &remote.tasks, connection, body);
                     } else {
@@ -249,7 +264,7 @@ impl RemoteExchange {
                         lost("the server ended the stream without an answer", Fate::Unknown, false)
                     }
                     Reader::Whole { status, collected } => {
-                        judge(link, remote, slot, status, collected.into_bytes())
+                        judge(link, remote, slot, status, &collected.into_bytes())
                     }
                 }
             }
@@ -310,16 +325,13 @@ fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
 }
 
 /// One message from the exchange's own stream: it belongs to the call, whatever its id says.
-fn take_event(link: &Arc<Link>, slot: &Slot, data: Bytes) -> Option<Incoming> {
+fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     if data.is_empty() {
         return None;
     }
-    let message = match Message::parse(data.clone()) {
-        Ok(message) => message,
-        Err(_) => {
-            link.listener().stray(&data);
-            return None;
-        }
+    let Ok(message) = Message::parse(data.clone()) else {
+        link.listener().stray(data);
+        return None;
     };
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
@@ -339,7 +351,7 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: Bytes) -> Option<Incoming> {
 }
 
 /// A response that is no stream.
-fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, body: Bytes) -> Step {
+fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, body: &Bytes) -> Step {
     if let Ok(message) = Message::parse(body.clone()) {
         if session_is_gone(remote, status, &message) {
             return session_lost(link);

@@ -82,7 +82,7 @@ async fn listen(link: &Arc<Link>, last_event_id: &mut Option<String>) -> Ended {
                 *last_event_id = Some(id).filter(|id| !id.is_empty());
             }
             if !event.data.is_empty() {
-                link.dispatch(event.data);
+                link.dispatch(&event.data);
             }
         }
     }

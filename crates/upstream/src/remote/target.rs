@@ -57,9 +57,8 @@ impl Target {
         let bare_host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let path = path
-            .parse()
-            .map_err(|source| InvalidTarget::Url { url: spec.url.clone(), source })?;
+        let path =
+            path.parse().map_err(|source| InvalidTarget::Url { url: spec.url.clone(), source })?;
         let mut headers = HeaderMap::with_capacity(8);
         for (name, value) in &spec.headers {
             let invalid = || InvalidTarget::Header(name.clone());

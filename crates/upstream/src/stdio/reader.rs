@@ -49,7 +49,7 @@ fn hand_on(
     line: Result<bytes::Bytes, mainstay_protocol::framing::lines::TooLong>,
 ) {
     match line {
-        Ok(line) => link.dispatch(line),
+        Ok(line) => link.dispatch(&line),
         Err(too_long) => link.listener().stray(too_long.to_string().as_bytes()),
     }
 }
