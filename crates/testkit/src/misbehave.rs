@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use flags::Flags;
@@ -34,7 +35,7 @@ pub async fn main(arguments: &[String]) -> anyhow::Result<()> {
         match arguments.split_first().map(|(mode, rest)| (mode.as_str(), rest)) {
             Some(("stdio", rest)) => stdio::serve(Flags::parse(rest)?).await,
             Some(("http", rest)) => http_alone(rest).await,
-            Some(("idle", _)) => std::future::pending().await,
+            Some(("idle", rest)) => idle(rest).await,
             Some(("--help" | "help", _)) => Ok(writeln!(std::io::stdout(), "{}", help())?),
             _ => bail!("usage: mainstay-misbehave stdio | http [--listen ADDR] [--FLAG[=VALUE]…]"),
         }
@@ -60,6 +61,18 @@ pub fn help() -> String {
         "\nOver HTTP: GET /control/stats says what was seen, POST /control/forget ends all sessions.",
     );
     text
+}
+
+/// Does nothing; as `idle runaway` nowhere near its parent, and deaf to SIGTERM.
+async fn idle(arguments: &[String]) -> anyhow::Result<()> {
+    let _terms = match arguments {
+        [how] if how == "runaway" => {
+            rustix::process::setsid()?;
+            Some(signal(SignalKind::terminate())?)
+        }
+        _ => None,
+    };
+    std::future::pending().await
 }
 
 async fn http_alone(arguments: &[String]) -> anyhow::Result<()> {

@@ -46,6 +46,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("ignore-eof", "", "goes on when its input is closed"),
     flag("ignore-term", "", "goes on after SIGTERM"),
     flag("grandchild", "", "starts a process of its own that idles"),
+    flag("runaway", "", "starts one that leaves for a session of its own and ignores SIGTERM"),
     // After the handshake.
     flag("ping", "", "pings the client right after the handshake"),
     flag("flood", "=N", "sends N log notifications after the handshake"),
@@ -56,6 +57,12 @@ pub(super) const ALL: &[Flag] = &[
     flag("endless", "", "serves lists whose cursor never ends"),
     flag("wrong-lists", "", "answers tools/list with a string where a list belongs"),
     flag("slow-lists", "=MS", "answers lists late"),
+    flag(
+        "tools-from",
+        "=FILE",
+        "answers tools/list with the text of a file; each of its tools echoes",
+    ),
+    flag("untold", "", "never says that a list changed"),
     flag("no-capabilities", "", "declares nothing and refuses every list"),
     // Every call.
     flag("delay", "=MS", "answers each call after a random time up to this"),

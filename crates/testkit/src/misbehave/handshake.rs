@@ -73,10 +73,11 @@ fn capabilities(server: &Server) -> Value {
     if server.flags.has("no-capabilities") {
         return json!({});
     }
+    let told = !server.flags.has("untold");
     json!({
-        "tools": {"listChanged": true},
-        "resources": {"listChanged": true, "subscribe": true},
-        "prompts": {"listChanged": true},
+        "tools": {"listChanged": told},
+        "resources": {"listChanged": told, "subscribe": true},
+        "prompts": {"listChanged": told},
         "logging": {},
         "completions": {},
     })

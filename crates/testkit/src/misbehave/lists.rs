@@ -20,6 +20,10 @@ pub(super) async fn answer(
     let refused = server.flags.has("no-capabilities");
     let result = match method {
         _ if refused => None,
+        "tools/list" if server.flags.has("tools-from") => {
+            let text = std::fs::read_to_string(server.flags.text("tools-from").unwrap_or_default());
+            return out.send(message::answer(id, text.unwrap_or_default().trim())).await;
+        }
         "tools/list" if server.flags.has("wrong-lists") => Some(json!({"tools": "none"})),
         "tools/list" => Some(page(server, "tools", tools(server), params)),
         "resources/list" => Some(page(server, "resources", resources(), params)),
@@ -58,7 +62,13 @@ fn page(server: &Server, key: &str, items: Vec<Value>, params: &Value) -> Value 
 
 fn tools(server: &Server) -> Vec<Value> {
     let tool = |name: &str, help: &str| json!({"name": name, "description": help, "inputSchema": {"type": "object"}});
-    let own = tools::ALL.iter().map(|own| tool(own.name, own.help));
+    let own = tools::ALL.iter().map(|own| {
+        let mut own_tool = tool(own.name, own.help);
+        if tools::READS.contains(&own.name) {
+            own_tool["annotations"] = json!({"readOnlyHint": true});
+        }
+        own_tool
+    });
     let extra = (0..server.flags.number("tools").unwrap_or(0))
         .map(|number| tool(&format!("extra_{number:05}"), "Echoes"));
     let added = (0..server.added.load(Ordering::Relaxed))

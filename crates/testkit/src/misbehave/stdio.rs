@@ -60,10 +60,13 @@ async fn prepare(flags: &Flags) -> anyhow::Result<()> {
         let mut terms = signal(SignalKind::terminate())?;
         tokio::spawn(async move { while terms.recv().await.is_some() {} });
     }
-    if flags.has("grandchild") {
+    for (flag, arguments) in [("grandchild", &["idle"][..]), ("runaway", &["idle", "runaway"])] {
+        if !flags.has(flag) {
+            continue;
+        }
         // Not waited for on purpose: it is there to be left behind.
         std::process::Command::new(std::env::current_exe()?)
-            .arg("idle")
+            .args(arguments)
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
             .spawn()?;

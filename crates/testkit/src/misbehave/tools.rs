@@ -103,6 +103,9 @@ pub(super) const ALL: &[Tool] = &[
     ),
 ];
 
+/// Tools that say of themselves that they change nothing.
+pub(super) const READS: &[&str] = &["echo", "slow", "stats"];
+
 /// Runs the tool that is asked for; unknown names are errors as servers report them.
 pub(super) async fn call(
     server: &Arc<Server>,
@@ -113,7 +116,8 @@ pub(super) async fn call(
 ) {
     let params = message.params();
     let name = params["name"].as_str().unwrap_or_default();
-    let echoes = name.starts_with("extra_") || name.starts_with("added_");
+    let echoes =
+        name.starts_with("extra_") || name.starts_with("added_") || server.flags.has("tools-from");
     let known = ALL.iter().find(|tool| tool.name == if echoes { "echo" } else { name });
     let Some(tool) = known else {
         let refusal = message::error(id, -32602, &format!("Unknown tool: {name}"), &Value::Null);

@@ -44,7 +44,9 @@ pub(super) async fn progress_backwards(call: Call) {
 
 pub(super) async fn change(call: Call) {
     call.server.added.fetch_add(1, Ordering::Relaxed);
-    call.ways.side.notify("notifications/tools/list_changed", &json!({})).await;
+    if !call.server.flags.has("untold") {
+        call.ways.side.notify("notifications/tools/list_changed", &json!({})).await;
+    }
     call.echo().await;
 }
 
