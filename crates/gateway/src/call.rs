@@ -7,17 +7,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mainstay_model::settings::{Runtime, Sharing};
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool, Want};
+use mainstay_pool::{Instance, Lease, Live};
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
-use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, handshake};
+use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, handshake};
 use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Gateway;
 use crate::route::Route;
 use crate::session::{Control, LogLevel, Session};
+use crate::want;
 
 /// A call under way. It outlives the client's connection: a legacy client that went away has not
 /// cancelled (2025-11-25 basic/transports, sending messages).
@@ -133,8 +133,8 @@ impl Call {
 
     async fn send(&mut self) -> Result<(), NotSent> {
         self.tries += 1;
-        let want = want(&self.session, &self.route.pool);
-        let (instance, live, lease) = match shared_base(&want, &self.route.pool) {
+        let want = want::of(&self.session, &self.route.pool);
+        let (instance, live, lease) = match want::shared_base(&want, &self.route.pool) {
             Some((instance, live)) => (instance, live, None),
             None => {
                 // A client that takes the call back while it waits for an instance must not hold its place.
@@ -381,58 +381,6 @@ async fn set_log_level(
         let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
         let _ = tokio::time::timeout_at(deadline, ask).await;
     }
-}
-
-/// The sharing key of what only one session may use.
-pub(crate) fn own_sharing(owner: Owner) -> String {
-    format!("session:{}", owner.0)
-}
-
-/// The instance a session's calls to a server go to.
-///
-/// Clients that can be asked something get an instance that knows it. A remote server gets a session
-/// of their own with it, so that every question is theirs; a process, which has one conversation
-/// for all, is lent to one call at a time.
-pub(crate) fn want(session: &Session, pool: &Pool) -> Want {
-    let is_process = matches!(pool.spec.runtime, Runtime::Process(_));
-    let interactive = session.capabilities.is_interactive();
-    let own = || own_sharing(session.owner).into();
-    let sharing = match pool.spec.sharing {
-        Sharing::Session => own(),
-        _ if interactive && !is_process => own(),
-        Sharing::User if session.principal.as_str() != "anonymous" => {
-            format!("user:{}", session.principal.as_str()).into()
-        }
-        Sharing::User | Sharing::Shared | Sharing::Call => "".into(),
-    };
-    let capabilities = if interactive { session.capabilities_json.clone() } else { "{}".into() };
-    Want {
-        key: LeaseKey { sharing, capabilities },
-        owner: session.owner,
-        exclusive: interactive && is_process,
-        single_use: pool.spec.sharing == Sharing::Call,
-    }
-}
-
-/// The ready instances that only this session uses now.
-pub(crate) fn own_instances(session: &Session) -> Vec<Arc<Live>> {
-    let sharing = own_sharing(session.owner);
-    let pools = session.endpoint.servers.iter();
-    pools
-        .flat_map(|pool| pool.instances())
-        .filter(|instance| *instance.key.sharing == *sharing || instance.held_by() == session.owner)
-        .filter_map(|instance| instance.live())
-        .collect()
-}
-
-/// What most calls want, without looking it up: the instance that everybody shares.
-fn shared_base(want: &Want, pool: &Pool) -> Option<(Arc<Instance>, Arc<Live>)> {
-    if want.exclusive || want.single_use || want.key != LeaseKey::base() {
-        return None;
-    }
-    let base = pool.base()?;
-    let live = base.live().filter(|live| !live.link.is_closed())?;
-    Some((base.clone(), live))
 }
 
 async fn cancelled(control: &Control) {

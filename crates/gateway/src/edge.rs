@@ -3,21 +3,21 @@
 //! The order of checks is that of the transports' rules: who may knock, which address, which
 //! method, how large, what kind of message, which session.
 
+mod body;
+mod refuse;
+
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::{Kind, Malformed, Message, Revision, build, codes, depth};
+use mainstay_protocol::{Kind, Message, Revision, build, codes, depth};
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Refused, correlation};
 
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
-use crate::gate::Foreign;
 use crate::gateway::Gateway;
 use crate::handshake::{self, NoSession};
 use crate::pipeline::{self, Takes};
@@ -34,20 +34,13 @@ pub struct Peer {
     pub operator: bool,
 }
 
-/// Why a body was not taken.
-enum NoBody {
-    TooLarge,
-    Slow,
-    Broken,
-}
-
 /// Answers one HTTP request.
 pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
     let request_id =
         CorrelationId::of_header(parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes));
     let mut answer = judge(gateway, &parts, body, peer, &request_id).await;
-    allow_origin(&parts.headers, &mut answer);
+    refuse::allow_origin(&parts.headers, &mut answer);
     answer
 }
 
@@ -65,7 +58,7 @@ async fn judge(
     if !peer.operator
         && let Err(foreign) = gateway.gate.check(&parts.headers)
     {
-        return turn_away(foreign, &parts.headers, &refused);
+        return refuse::turn_away(foreign, &parts.headers, &refused);
     }
     let path = parts.uri.path();
     let Some(name) = mcp_path(path) else {
@@ -73,17 +66,17 @@ async fn judge(
             return answer;
         }
         refused(Refused::Path, path);
-        return not_found(gateway, path);
+        return refuse::not_found(gateway, path);
     };
     let Some(endpoint) = gateway.endpoint(name) else {
         refused(Refused::Path, path);
-        return not_found(gateway, path);
+        return refuse::not_found(gateway, path);
     };
     match parts.method {
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
         Method::GET => get(gateway, endpoint, parts, &refused),
         Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
-        Method::OPTIONS => preflight(),
+        Method::OPTIONS => refuse::preflight(),
         _ => {
             refused(Refused::HttpMethod, parts.method.as_str());
             let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -114,9 +107,9 @@ async fn post(
             say,
         );
     }
-    let body = match read(gateway, parts, body).await {
+    let body = match body::read(gateway, parts, body).await {
         Ok(body) => body,
-        Err(problem) => return no_body(gateway, &problem, refused),
+        Err(problem) => return body::no_body(gateway, &problem, refused),
     };
     let depth_max = gateway.settings.limits.depth_max;
     if !depth::within_depth(&body, depth_max) {
@@ -127,7 +120,7 @@ async fn post(
     }
     let message = match Message::parse(body) {
         Ok(message) => message,
-        Err(problem) => return malformed(&problem, refused),
+        Err(problem) => return refuse::malformed(&problem, refused),
     };
     let takes = Takes { events: takes_events(&parts.headers) };
     if message.kind() == Kind::Request && message.method() == "initialize" {
@@ -269,95 +262,6 @@ fn find(
 /// What the SDKs answer for an unknown session; clients know it.
 const SESSION_NOT_FOUND: i32 = -32001;
 
-/// Reads a body whole, bounded in bytes and time.
-async fn read(gateway: &Gateway, parts: &Parts, body: Incoming) -> Result<Bytes, NoBody> {
-    let limits = &gateway.settings.limits;
-    let announced = parts
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.body_bytes_max) {
-        return Err(NoBody::TooLarge);
-    }
-    tokio::time::timeout(limits.receive, collect(body, limits.body_bytes_max))
-        .await
-        .map_err(|_| NoBody::Slow)?
-}
-
-/// Without a copy when the body comes in one piece, as nearly all do.
-async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > max {
-            return Err(NoBody::TooLarge);
-        }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
-        }
-    }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
-}
-
-fn no_body(gateway: &Gateway, problem: &NoBody, refused: &Note<'_>) -> HttpAnswer {
-    let limits = &gateway.settings.limits;
-    let (status, reason, say, limit) = match problem {
-        NoBody::TooLarge => (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Refused::BodySize,
-            "the request body is too large",
-            format!("max_body: {} bytes", limits.body_bytes_max),
-        ),
-        NoBody::Slow => (
-            StatusCode::REQUEST_TIMEOUT,
-            Refused::Slow,
-            "the request body did not arrive in time",
-            format!("receive_timeout: {:?}", limits.receive),
-        ),
-        NoBody::Broken => (
-            StatusCode::BAD_REQUEST,
-            Refused::Malformed,
-            "the request body broke off",
-            String::new(),
-        ),
-    };
-    refused(reason, &limit);
-    let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
-    if !limit.is_empty() {
-        refusal = refusal.limit(limit);
-    }
-    let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
-    // The rest of the body is not read, so nothing after it can be.
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-fn malformed(problem: &Malformed, refused: &Note<'_>) -> HttpAnswer {
-    refused(Refused::Malformed, &problem.to_string());
-    answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
-}
-
-fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_>) -> HttpAnswer {
-    let (status, reason, name, setting) = match foreign {
-        Foreign::Host => {
-            (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
-        }
-        Foreign::Origin => {
-            (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
-        }
-    };
-    let value = text(headers, name);
-    refused(reason, value);
-    let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
-    answer::failure(status, None, codes::INVALID_REQUEST, &say)
-}
-
 /// The name in `/mcp/{name}`; none in `/mcp`.
 #[expect(clippy::option_option, reason = "no MCP address, the whole gateway, one endpoint")]
 fn mcp_path(path: &str) -> Option<Option<&str>> {
@@ -368,17 +272,6 @@ fn mcp_path(path: &str) -> Option<Option<&str>> {
         Some("") => Some(None),
         Some(name) => Some(Some(name.strip_suffix('/').unwrap_or(name))),
     }
-}
-
-fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
-    let paths: Vec<_> =
-        gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
-    let body = format!(
-        r#"{{"error":{},"endpoints":[{}]}}"#,
-        build::string(&format!("nothing is at {path}")),
-        paths.join(",")
-    );
-    answer::json(StatusCode::NOT_FOUND, body.into())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -403,37 +296,6 @@ fn takes_events(headers: &HeaderMap) -> bool {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-fn preflight() -> HttpAnswer {
-    let mut answer = answer::empty(StatusCode::NO_CONTENT);
-    let headers = answer.headers_mut();
-    for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, DELETE, OPTIONS"),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, x-request-id",
-        ),
-        (header::ACCESS_CONTROL_MAX_AGE, "600"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    answer
-}
-
-/// Lets a page of an allowed origin read the answer. Only what passed the gate comes here with one.
-fn allow_origin(request: &HeaderMap, answer: &mut HttpAnswer) {
-    let status = answer.status();
-    if let Some(origin) = request.get(header::ORIGIN)
-        && status != StatusCode::FORBIDDEN
-        && status != StatusCode::MISDIRECTED_REQUEST
-    {
-        let headers = answer.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::VARY, HeaderValue::from_static("origin"));
-        let expose = HeaderValue::from_static("mcp-session-id, mcp-protocol-version");
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose);
-    }
 }
 
 #[cfg(test)]

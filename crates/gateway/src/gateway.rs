@@ -224,7 +224,7 @@ impl Gateway {
             }
         }
         for pool in &session.endpoint.servers {
-            pool.release(&crate::call::own_sharing(session.owner));
+            pool.release(&crate::want::own_sharing(session.owner));
         }
         was_there
     }

@@ -21,6 +21,7 @@ mod route;
 pub mod session;
 mod sessions;
 mod stream;
+mod want;
 
 pub use body::Body;
 pub use edge::Peer;

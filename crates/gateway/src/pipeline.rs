@@ -207,7 +207,7 @@ fn notified(session: &Arc<Session>, message: &Message) {
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            for live in crate::call::own_instances(session) {
+            for live in crate::want::own_instances(session) {
                 live.link.send(message.bytes().clone());
             }
         }

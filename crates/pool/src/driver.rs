@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, Live};
-use crate::life::{Life, LifeNews, Report, roots_changed};
+use crate::life::{Life, LifeNews, Report};
 use crate::pool::Pool;
 
 /// News of a life that the driver has not read yet; a life sends at most three.
@@ -165,9 +165,4 @@ impl Driver {
             _ => {}
         }
     }
-}
-
-/// Tells a server that another session's roots count from now on.
-pub(crate) fn announce_roots(live: &Live) {
-    live.link.send(roots_changed());
 }

@@ -8,8 +8,11 @@ pub mod hub;
 pub mod instance;
 pub mod key;
 pub mod lease;
+mod lend;
 mod life;
+mod patience;
 pub mod pool;
+mod report;
 
 pub use hub::Hub;
 pub use instance::{Instance, Live};

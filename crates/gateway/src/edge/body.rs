@@ -1,0 +1,94 @@
+//! Request bodies: whole, bounded in bytes and time.
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::build;
+use mainstay_telemetry::Refused;
+
+use super::Note;
+use crate::answer::{self, HttpAnswer};
+use crate::gateway::Gateway;
+
+/// Why a body was not taken.
+pub(super) enum NoBody {
+    TooLarge,
+    Slow,
+    Broken,
+}
+
+/// Reads a body whole, bounded in bytes and time.
+pub(super) async fn read(
+    gateway: &Gateway,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Bytes, NoBody> {
+    let limits = &gateway.settings.limits;
+    let announced = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.body_bytes_max) {
+        return Err(NoBody::TooLarge);
+    }
+    tokio::time::timeout(limits.receive, collect(body, limits.body_bytes_max))
+        .await
+        .map_err(|_| NoBody::Slow)?
+}
+
+/// Without a copy when the body comes in one piece, as nearly all do.
+async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > max {
+            return Err(NoBody::TooLarge);
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+pub(super) fn no_body(gateway: &Gateway, problem: &NoBody, refused: &Note<'_>) -> HttpAnswer {
+    let limits = &gateway.settings.limits;
+    let (status, reason, say, limit) = match problem {
+        NoBody::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::BodySize,
+            "the request body is too large",
+            format!("max_body: {} bytes", limits.body_bytes_max),
+        ),
+        NoBody::Slow => (
+            StatusCode::REQUEST_TIMEOUT,
+            Refused::Slow,
+            "the request body did not arrive in time",
+            format!("receive_timeout: {:?}", limits.receive),
+        ),
+        NoBody::Broken => (
+            StatusCode::BAD_REQUEST,
+            Refused::Malformed,
+            "the request body broke off",
+            String::new(),
+        ),
+    };
+    refused(reason, &limit);
+    let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
+    if !limit.is_empty() {
+        refusal = refusal.limit(limit);
+    }
+    let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
+    // The rest of the body is not read, so nothing after it can be.
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}

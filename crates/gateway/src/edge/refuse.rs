@@ -1,0 +1,72 @@
+//! What is said to a request that is turned away, and to pages of other origins.
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use mainstay_protocol::{Malformed, build, codes};
+use mainstay_telemetry::Refused;
+
+use super::{Note, text};
+use crate::answer::{self, HttpAnswer};
+use crate::gate::Foreign;
+use crate::gateway::Gateway;
+
+pub(super) fn malformed(problem: &Malformed, refused: &Note<'_>) -> HttpAnswer {
+    refused(Refused::Malformed, &problem.to_string());
+    answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
+}
+
+pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_>) -> HttpAnswer {
+    let (status, reason, name, setting) = match foreign {
+        Foreign::Host => {
+            (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
+        }
+        Foreign::Origin => {
+            (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
+        }
+    };
+    let value = text(headers, name);
+    refused(reason, value);
+    let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
+    answer::failure(status, None, codes::INVALID_REQUEST, &say)
+}
+
+pub(super) fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
+    let paths: Vec<_> =
+        gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
+    let body = format!(
+        r#"{{"error":{},"endpoints":[{}]}}"#,
+        build::string(&format!("nothing is at {path}")),
+        paths.join(",")
+    );
+    answer::json(StatusCode::NOT_FOUND, body.into())
+}
+
+pub(super) fn preflight() -> HttpAnswer {
+    let mut answer = answer::empty(StatusCode::NO_CONTENT);
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, DELETE, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, x-request-id",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Lets a page of an allowed origin read the answer. Only what passed the gate comes here with one.
+pub(super) fn allow_origin(request: &HeaderMap, answer: &mut HttpAnswer) {
+    let status = answer.status();
+    if let Some(origin) = request.get(header::ORIGIN)
+        && status != StatusCode::FORBIDDEN
+        && status != StatusCode::MISDIRECTED_REQUEST
+    {
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        let expose = HeaderValue::from_static("mcp-session-id, mcp-protocol-version");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose);
+    }
+}

@@ -1,0 +1,88 @@
+//! What is so now, read from the instances themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use mainstay_model::settings::Runtime;
+use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
+use mainstay_protocol::list::ListKind;
+
+use crate::instance::Instance;
+use crate::pool::Pool;
+
+impl Pool {
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        self.instances.lock().by_key.values().flatten().cloned().collect()
+    }
+
+    /// Calls in flight over all instances.
+    pub fn in_flight(&self) -> usize {
+        self.instances()
+            .iter()
+            .filter_map(|instance| instance.live())
+            .map(|live| live.link.in_flight())
+            .sum()
+    }
+
+    pub fn pool_status(&self) -> PoolStatus {
+        let instances = self.instances();
+        let busy = |instance: &&Arc<Instance>| {
+            instance.held.load(Ordering::Relaxed)
+                || instance.live().is_some_and(|live| live.link.in_flight() > 0)
+        };
+        let active = instances.iter().filter(busy).count();
+        PoolStatus {
+            active,
+            idle: instances.len() - active,
+            total: instances.len(),
+            max_pool_size: self.spec.pool.instances_max,
+            min_pool_size: self.spec.pool.instances_min,
+        }
+    }
+
+    /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
+    pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
+        let facts = self.facts();
+        let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
+        let instances: Vec<_> =
+            self.instances().iter().map(|instance| instance.status(now)).collect();
+        let restarts = instances.iter().map(|instance| instance.restarts).sum::<u64>()
+            + self.past_restarts.load(Ordering::Relaxed);
+        let (kind, target) = match &self.spec.runtime {
+            Runtime::Process(spec) => ("process", spec.command.join(" ")),
+            Runtime::Remote(spec) => ("remote", spec.url.clone()),
+        };
+        let mut status = ServerStatus {
+            name: self.spec.name.clone(),
+            kind: kind.to_owned(),
+            target,
+            required: self.spec.required,
+            state: InstanceState::Stopped,
+            reason: None,
+            since: clock(now),
+            retry_in_ms: None,
+            revision: facts.as_ref().map(|facts| facts.revision.to_string()),
+            tools: count(ListKind::Tools),
+            resources: count(ListKind::Resources),
+            prompts: count(ListKind::Prompts),
+            restarts,
+            calls: instances.iter().map(|instance| instance.calls).sum(),
+            stray_lines: self.stray_lines.load(Ordering::Relaxed),
+            instances,
+        };
+        if let Some(base) = self.base.get() {
+            let lifecycle = base.lifecycle.lock();
+            status.state = lifecycle.state();
+            status.since = clock(lifecycle.since());
+            status.retry_in_ms =
+                lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);
+            status.reason =
+                lifecycle.reason().map(|reason| match &base.process.lock().last_output {
+                    Some(output) => format!("{reason}\n{output}"),
+                    None => reason.to_owned(),
+                });
+        }
+        status
+    }
+}
