@@ -10,7 +10,7 @@ use self::progress::Progress;
 use super::daemon::{self, Tool};
 use super::{Exit, Failure};
 use crate::cli::{CallArgs, Shared};
-use crate::output::Output;
+use crate::output::{Output, format};
 
 mod arguments;
 mod contents;
@@ -62,6 +62,9 @@ async fn call(
         None => arguments::build(&tool.schema, &args.pairs)
             .map_err(|wrong| misfit(&wrong, args, tool))?,
     };
+    for doubt in arguments::doubts(&tool.schema, &args.pairs) {
+        out.note(format!("note: {}", format::harmless(&doubt)));
+    }
     let params =
         Params { name: &tool.name, arguments: &arguments, meta: Meta { progress_token: 1 } };
     let params = serde_json::to_string(&params)

@@ -97,6 +97,9 @@ impl From<ClientError> for Failure {
             ClientError::NotAllowed { .. } => Self::of(Exit::NoDaemon, &error)
                 .hint("run the command as the user the daemon runs as"),
             ClientError::Connect { .. } => Self::of(Exit::NoDaemon, &error),
+            ClientError::Http(_) => {
+                Self::of(Exit::Failed, &error).hint("it may be stopping just now; its log says")
+            }
             _ => Self::of(Exit::Failed, &error),
         }
     }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::secrets;
-use super::status::Status;
+use super::status::{self, Status};
 use crate::commands::{Exit, Failure};
 
 /// A daemon that serves.
@@ -82,9 +82,9 @@ impl Daemon {
             key: secrets::session_key(&state_dir)?,
             state_dir: state_dir.clone(),
         });
-        let status = Status::new(&gateway, metrics.clone(), listen, &state_dir);
-        status.observe();
-        status.answer_requests(secrets::token(&state_dir)?);
+        let answers = Status::new(&gateway, metrics.clone(), listen, &state_dir);
+        answers.observe();
+        answers.answer_requests(secrets::token(&state_dir)?);
         gateway.start();
         let listeners = vec![
             tokio::spawn(listener::serve_tcp(gateway.clone(), tcp)),
@@ -98,7 +98,7 @@ impl Daemon {
     pub(super) fn announce(&self) {
         let url = format!("http://{}", self.listen);
         println!("mainstay is serving at {url}");
-        for endpoint in self.gateway.endpoints() {
+        for endpoint in status::endpoints(&self.gateway) {
             let servers: Vec<_> =
                 endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
             println!("  {url}{:<24} {}", endpoint.path(), servers.join(", "));

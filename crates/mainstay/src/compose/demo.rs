@@ -129,7 +129,7 @@ fn say_what_to_try(daemon: &Daemon, shared: &Shared) {
     println!("Point a client at {url}/mcp, or try, in another terminal:");
     println!("  mainstay status{state}");
     println!("  mainstay tools{state}");
-    println!("  mainstay call clock convert_time_zone{state} --help");
+    println!("  mainstay call weather forecast{state} city=Oslo days=3");
     println!("  mainstay call notes add_note{state} title=hello text='from the command line'");
     println!("  curl {url}/health/detailed");
     println!("Ctrl-C stops it, with everything it started.");

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use mainstay_admin::{Access, Source, health, memory};
+use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::{Clock, Gateway};
 use mainstay_model::Redacted;
 use mainstay_model::status::{
@@ -93,7 +94,7 @@ impl Source for Status {
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools =
             gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
-        let endpoints = gateway.iter().flat_map(|gateway| gateway.endpoints());
+        let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
             status: health::of(&servers, draining),
             circuit_breakers: BTreeMap::new(),
@@ -114,6 +115,7 @@ impl Source for Status {
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             endpoints: endpoints
+                .iter()
                 .map(|endpoint| EndpointStatus {
                     path: endpoint.path(),
                     servers: endpoint.servers.iter().map(|pool| pool.spec.name.clone()).collect(),
@@ -139,6 +141,20 @@ impl Source for Status {
             .find(|pool| pool.spec.name.as_str() == server)
             .map(|pool| pool.pool_status())
     }
+}
+
+/// All addresses as people look for them: of everything, of each server in the order of the file,
+/// of groups.
+pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
+    let mut endpoints: Vec<_> = gateway.endpoints().cloned().collect();
+    let place = |endpoint: &Endpoint| {
+        let mut servers = gateway.pools().map(|pool| pool.spec.name.as_str());
+        servers.position(|server| server == endpoint.name).unwrap_or(usize::MAX)
+    };
+    endpoints.sort_by_cached_key(|endpoint| {
+        (!endpoint.name.is_empty(), place(endpoint), endpoint.name.clone())
+    });
+    endpoints
 }
 
 fn sum(all: &PoolStatus, one: &PoolStatus) -> PoolStatus {

@@ -74,13 +74,30 @@ fn value_of(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
     }
 }
 
+/// What to say about keys that the tool may not look at: its schema does not name them, and does
+/// not forbid them either.
+pub(super) fn doubts(schema: &Value, pairs: &[String]) -> Vec<String> {
+    let schema = Schema::root(schema);
+    if schema.is_closed() || schema.names().next().is_none() {
+        return Vec::new();
+    }
+    gather(pairs, &mut Vec::new())
+        .iter()
+        .filter(|given| schema.property(given.key).is_none())
+        .map(|given| format!("its schema names no argument {}{}", given.key, near(schema, given)))
+        .collect()
+}
+
+fn near(schema: Schema<'_>, given: &Given<'_>) -> String {
+    let near = mainstay_config::nearest::nearest(given.key, schema.names());
+    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+}
+
 /// A key the schema does not name: refused where the schema is closed, else read as it looks.
 fn unnamed(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
     let key = given.key;
     if schema.is_closed() {
-        let near = mainstay_config::nearest::nearest(key, schema.names());
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        return Err(format!("there is no argument {key}{near}"));
+        return Err(format!("there is no argument {key}{}", near(schema, given)));
     }
     match given.values.as_slice() {
         [one] => Ok(parsed(one, &[]).unwrap_or_else(|| Value::from(*one).to_string())),

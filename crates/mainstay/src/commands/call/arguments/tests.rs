@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::build;
+use super::{build, doubts};
 use crate::commands::call::parameters::summary;
 
 fn schema() -> Value {
@@ -115,4 +115,24 @@ fn a_summary_shows_what_to_type() {
     assert_eq!(summary(&schema), "city=string [days=integer]");
     assert_eq!(summary(&json!({})), "");
     assert_eq!(summary(&json!({ "required": ["x"] })), "x");
+}
+
+#[test]
+fn a_key_that_may_go_unread_is_doubted() {
+    let open = json!({ "properties": { "time_zone": { "type": "string" } } });
+    let closed = json!({ "properties": { "a": {} }, "additionalProperties": false });
+    for (schema, pairs, expected) in [
+        (&open, ["time_zone=UTC"], &[][..]),
+        (
+            &open,
+            ["time_zon=UTC"],
+            &["its schema names no argument time_zon; did you mean time_zone?"],
+        ),
+        (&open, ["q=UTC"], &["its schema names no argument q"]),
+        (&json!({}), ["q=UTC"], &[]),
+        // Refused already.
+        (&closed, ["q=UTC"], &[]),
+    ] {
+        assert_eq!(doubts(schema, &pairs.map(str::to_owned)), expected, "{pairs:?}");
+    }
 }
