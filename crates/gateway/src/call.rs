@@ -37,6 +37,8 @@ pub(crate) struct Call {
     exchange: Option<(Exchange, Option<Lease>)>,
     tries: u32,
     questions: Vec<u64>,
+    /// Nothing can carry a question to the client.
+    unheard: bool,
     finished: bool,
 }
 
@@ -95,6 +97,7 @@ impl Call {
             exchange: None,
             tries: 0,
             questions: Vec::new(),
+            unheard: false,
             finished: false,
         }
     }
@@ -246,7 +249,7 @@ impl Call {
 
     fn ask(&mut self, question: &Message) -> Option<Progress> {
         let link = self.exchange.as_ref()?.0.link().clone();
-        if !self.session.can_be_asked(question.method()) {
+        if self.unheard || !self.session.can_be_asked(question.method()) {
             link.refuse(question);
             return None;
         }
@@ -350,12 +353,19 @@ impl Call {
         events::NotificationDropped { method: "", reason }.emit(&self.route.pool.server_metrics);
     }
 
+    /// From here on the client can only be answered: whoever wants to ask it hears that at once
+    /// instead of waiting for nobody.
+    pub(crate) fn set_unheard(&mut self) {
+        self.unheard = true;
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
     }
 
     /// Ends by itself at the latest by the deadline; what it says is lost.
     pub(crate) async fn finish_unheard(mut self) {
+        self.set_unheard();
         while let Progress::Event { .. } = self.next().await {}
     }
 }

@@ -125,7 +125,10 @@ async fn request(
 }
 
 /// Waits for the first thing a call brings: an answer becomes a plain response, anything else a stream.
-async fn carry_out(gateway: &Arc<Gateway>, call: Call, takes: Takes) -> HttpAnswer {
+async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> HttpAnswer {
+    if !takes.events {
+        call.set_unheard();
+    }
     let mut held = Held { gateway: gateway.clone(), call: Some(Box::new(call)) };
     let first = loop {
         let Some(call) = held.call.as_mut() else { return answer::accepted() };
@@ -162,6 +165,9 @@ async fn carry_out(gateway: &Arc<Gateway>, call: Call, takes: Takes) -> HttpAnsw
 /// Brings what a call says to its stream.
 async fn pump(mut call: Call, stream: Arc<EventStream>) {
     loop {
+        if !stream.is_open() {
+            call.set_unheard();
+        }
         match call.next().await {
             Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
             Progress::Event { message, may_be_lost: true } => {
