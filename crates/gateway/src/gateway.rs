@@ -74,7 +74,7 @@ pub struct Clock {
     started_at: SystemTime,
 }
 
-/// How often idle sessions are looked for.
+/// How often idle sessions are looked for, unless they may be idle for less.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Gateway ===
@@ -263,14 +263,16 @@ impl std::fmt::Debug for Gateway {
 
 /// Ends sessions that nobody uses any more.
 async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(EXPIRE_EVERY);
+    let Some(idle_max) = gateway.upgrade().map(|it| it.settings.limits.session_idle) else {
+        return;
+    };
+    let mut tick = tokio::time::interval(EXPIRE_EVERY.min(idle_max));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
         let Some(gateway) = gateway.upgrade() else { return };
-        let idle_max = gateway.settings.limits.session_idle;
         let expired = gateway.sessions.expired(Instant::now(), idle_max);
         let count = expired.iter().filter(|session| gateway.end_session(session)).count() as u64;
         if count > 0 {
