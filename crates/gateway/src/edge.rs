@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Message, Revision, build, codes, depth};
 use mainstay_telemetry::events::RefusedRequest;
@@ -37,9 +37,14 @@ pub struct Peer {
 /// Answers one HTTP request.
 pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
+    let mut body = Some(body);
     let request_id =
         CorrelationId::of_header(parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes));
-    let mut answer = judge(gateway, &parts, body, peer, &request_id).await;
+    let mut answer = judge(gateway, &parts, &mut body, peer, &request_id).await;
+    if body.is_some_and(|body| !body.is_end_stream()) {
+        // Nobody read it, so nothing after it on this connection can be read either.
+        body::close(&mut answer);
+    }
     refuse::allow_origin(&parts.headers, &mut answer);
     answer
 }
@@ -47,7 +52,7 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
 async fn judge(
     gateway: &Arc<Gateway>,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Option<Incoming>,
     peer: Peer,
     request_id: &CorrelationId,
 ) -> HttpAnswer {
@@ -93,7 +98,7 @@ async fn post(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Option<Incoming>,
     request_id: &CorrelationId,
     refused: &Note<'_>,
 ) -> HttpAnswer {
@@ -107,15 +112,17 @@ async fn post(
             say,
         );
     }
-    let body = match body::read(gateway, parts, body).await {
+    let body = match body::read(gateway, parts, body.take()).await {
         Ok(body) => body,
-        Err(problem) => return body::no_body(gateway, &problem, refused),
+        Err(problem) => return body::no_body(gateway, &problem, request_id, refused),
     };
     let depth_max = gateway.settings.limits.depth_max;
     if !depth::within_depth(&body, depth_max) {
         refused(Refused::Depth, "");
-        let refusal = Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
-            .limit(format!("depth: {depth_max}"));
+        let mut refusal =
+            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
+                .limit(format!("max_depth: {depth_max}"));
+        refusal.data.request_id = Some(request_id.to_string());
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
     }
     let message = match Message::parse(body) {

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::build;
-use mainstay_telemetry::Refused;
+use mainstay_telemetry::{CorrelationId, Refused};
 
 use super::Note;
 use crate::answer::{self, HttpAnswer};
@@ -24,8 +24,9 @@ pub(super) enum NoBody {
 pub(super) async fn read(
     gateway: &Gateway,
     parts: &Parts,
-    body: Incoming,
+    body: Option<Incoming>,
 ) -> Result<Bytes, NoBody> {
+    let body = body.ok_or(NoBody::Broken)?;
     let limits = &gateway.settings.limits;
     let announced = parts
         .headers
@@ -60,7 +61,12 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-pub(super) fn no_body(gateway: &Gateway, problem: &NoBody, refused: &Note<'_>) -> HttpAnswer {
+pub(super) fn no_body(
+    gateway: &Gateway,
+    problem: &NoBody,
+    request_id: &CorrelationId,
+    refused: &Note<'_>,
+) -> HttpAnswer {
     let limits = &gateway.settings.limits;
     let (status, reason, say, limit) = match problem {
         NoBody::TooLarge => (
@@ -84,11 +90,17 @@ pub(super) fn no_body(gateway: &Gateway, problem: &NoBody, refused: &Note<'_>) -
     };
     refused(reason, &limit);
     let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
+    refusal.data.request_id = Some(request_id.to_string());
     if !limit.is_empty() {
         refusal = refusal.limit(limit);
     }
     let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
     // The rest of the body is not read, so nothing after it can be.
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    close(&mut answer);
     answer
+}
+
+/// Says that the connection carries nothing more.
+pub(super) fn close(answer: &mut HttpAnswer) {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
