@@ -3,6 +3,7 @@
 //! The order of checks is that of the transports' rules: who may knock, which address, which
 //! method, how large, what kind of message, which session.
 
+mod batch;
 mod body;
 mod refuse;
 
@@ -124,6 +125,9 @@ async fn post(
                 .limit(format!("max_depth: {depth_max}"));
         refusal.data.request_id = Some(request_id.to_string());
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
+    }
+    if body.trim_ascii_start().starts_with(b"[") {
+        return batch::answer(gateway, endpoint, parts, &body, request_id, refused).await;
     }
     let message = match Message::parse(body) {
         Ok(message) => message,

@@ -64,7 +64,7 @@ fn new_session(
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
     let owner = gateway.next_owner();
-    let session = Session::new(owner, token, principal, capabilities, endpoint.clone());
+    let session = Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
     let session = Arc::new(session);
     gateway.sessions.insert(session.clone())?;
     Ok(session)

@@ -10,7 +10,7 @@ use futures_util::task::AtomicWaker;
 use mainstay_model::Principal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Message, build};
+use mainstay_protocol::{Id, Message, Revision, build};
 use mainstay_session::Token;
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
@@ -26,6 +26,7 @@ pub struct Session {
     pub(crate) owner: Owner,
     pub(crate) token: Token,
     pub(crate) principal: Principal,
+    pub(crate) revision: Revision,
     pub(crate) capabilities: ClientCapabilities,
     /// The JSON that declares them to servers.
     pub(crate) capabilities_json: Arc<str>,
@@ -96,6 +97,7 @@ impl Session {
         owner: Owner,
         token: Token,
         principal: Principal,
+        revision: Revision,
         capabilities: ClientCapabilities,
         endpoint: Arc<Endpoint>,
     ) -> Self {
@@ -103,6 +105,7 @@ impl Session {
             owner,
             token,
             principal,
+            revision,
             capabilities,
             capabilities_json: capabilities.to_json().into(),
             endpoint,

@@ -256,6 +256,16 @@ impl Malformed {
     }
 }
 
+/// The messages of a batch, each still to be read. An array without any is no batch.
+pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
+    let messages: Vec<&RawValue> =
+        serde_json::from_slice(bytes).map_err(|error| Malformed::NotJson(error.to_string()))?;
+    if messages.is_empty() {
+        return Err(not_a_message("an empty batch", None));
+    }
+    Ok(messages.iter().map(|message| bytes.slice_ref(message.get().as_bytes())).collect())
+}
+
 // === helpers ===
 
 /// A member that is there, even if it is `null`: serde's `Option` can't tell the two apart.

@@ -47,6 +47,16 @@ fn what_is_wrong_is_said_with_the_right_code() {
 }
 
 #[test]
+fn a_batch_is_taken_apart_and_its_messages_stay_as_they_are() {
+    let batch = |text: &'static str| super::batch(&Bytes::from_static(text.as_bytes()));
+    let messages = batch(r#" [ {"id": 1.0 } ,[], 7,"x" ] "#).unwrap();
+    assert_eq!(messages, [r#"{"id": 1.0 }"#, "[]", "7", "\"x\""]);
+    for (text, code) in [("[]", -32600), ("[1,]", -32700), ("[1] 2", -32700), ("{}", -32700)] {
+        assert_eq!(batch(text).unwrap_err().code(), code, "{text}");
+    }
+}
+
+#[test]
 fn the_id_of_a_malformed_message_is_recovered_where_it_can_be() {
     let error = parse(r#"{"jsonrpc":"1.0","id":"x7","method":"ping"}"#).unwrap_err();
     assert_eq!(error.id().unwrap().as_bytes(), b"\"x7\"");

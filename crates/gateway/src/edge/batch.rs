@@ -1,0 +1,91 @@
+//! Several messages in one body, which only 2025-03-26 knows: each is answered as if it had come
+//! alone, and the answers go back together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::StatusCode;
+use http::request::Parts;
+use http_body_util::BodyExt;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
+use mainstay_telemetry::{CorrelationId, Refused};
+
+use super::{Note, find, refuse};
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::pipeline::{self, Takes};
+use crate::session::Session;
+
+/// Messages of one batch: each may be a call, and all of them run at once.
+const MESSAGES_MAX: usize = 100;
+
+pub(super) async fn answer(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    body: &Bytes,
+    request_id: &CorrelationId,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    let messages = match envelope::batch(body) {
+        Ok(messages) => messages,
+        Err(problem) => return refuse::malformed(&problem, refused),
+    };
+    let session = match find(gateway, endpoint, &parts.headers, refused) {
+        Ok(session) => session,
+        Err((status, code, say)) => return answer::failure(status, None, code, &say),
+    };
+    if !session.revision.rules().batches {
+        return refuse::malformed(&Malformed::Batch, refused);
+    }
+    if messages.len() > MESSAGES_MAX {
+        refused(Refused::BodySize, "batch");
+        let mut refusal =
+            Refusal::new(RefusalCode::LimitExceeded, "the batch has too many messages")
+                .limit(format!("messages: {MESSAGES_MAX}"));
+        refusal.data.request_id = Some(request_id.to_string());
+        return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
+    }
+    let each = messages.into_iter().map(|bytes| one(gateway, &session, bytes, request_id));
+    let mut out = Vec::from(*b"[");
+    for answer in join_all(each).await.into_iter().filter(|answer| !answer.is_empty()) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&answer);
+    }
+    if out.len() == 1 {
+        return answer::accepted();
+    }
+    out.push(b']');
+    answer::message(out.into())
+}
+
+/// The answer to one message; empty where there is none.
+async fn one(
+    gateway: &Arc<Gateway>,
+    session: &Arc<Session>,
+    bytes: Bytes,
+    request_id: &CorrelationId,
+) -> Bytes {
+    let message = match Message::parse(bytes) {
+        Ok(message) => message,
+        Err(problem) => {
+            return build::failure(problem.id(), problem.code(), &problem.to_string());
+        }
+    };
+    if message.kind() == Kind::Request && message.method() == "initialize" {
+        let say = "initialize must come alone";
+        return build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
+    }
+    // One body for all answers has no place for anything else.
+    let takes = Takes { events: false };
+    let answer = pipeline::answer(gateway, session, message, takes, request_id.clone()).await;
+    match answer.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(never) => match never {},
+    }
+}
