@@ -25,8 +25,20 @@ pub struct Endpoint {
     pub single: bool,
     prefix: Prefix,
     catalogue: ArcSwap<Catalogue>,
-    memory: Mutex<Memory>,
+    given: Mutex<Given>,
     names: Arc<NameStore>,
+}
+
+/// The names an endpoint gives out.
+#[derive(Debug)]
+struct Given {
+    /// Clients have seen these: they stay.
+    seen: Memory,
+    /// Those of the present catalogue. Which of two servers comes up first must not decide about
+    /// names, so what nobody has seen is given out anew, in the order of the file.
+    now: Memory,
+    /// By kind: `seen` lacks something of `now`.
+    unseen: [bool; 4],
 }
 
 impl Endpoint {
@@ -43,9 +55,10 @@ impl Endpoint {
     ) -> Self {
         let configured =
             |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
-        let memory = Mutex::new(names.load(&name, configured));
+        let seen = names.load(&name, configured);
+        let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
         let catalogue = ArcSwap::default();
-        Self { name, servers, single: false, prefix, catalogue, memory, names }
+        Self { name, servers, single: false, prefix, catalogue, given, names }
     }
 
     pub fn path(&self) -> String {
@@ -66,7 +79,7 @@ impl Endpoint {
         if self.single {
             return;
         }
-        let mut memory = self.memory.lock();
+        let mut given = self.given.lock();
         let mut catalogue = (**self.catalogue.load()).clone();
         let facts: Vec<_> = self
             .servers
@@ -90,19 +103,31 @@ impl Endpoint {
                     .collect();
                 (*at, *name, sources)
             });
-            catalogue.publish(*kind, servers, self.prefix, &mut memory);
+            let at = *kind as usize;
+            given.now[at] = given.seen[at].clone();
+            catalogue.publish(*kind, servers, self.prefix, &mut given.now);
+            given.unseen[at] = true;
         }
-        self.names.save(&self.name, &memory);
         self.catalogue.store(Arc::new(catalogue));
+    }
+
+    /// The catalogue for a client that is about to see this list of it: its names stay from now on.
+    pub(crate) fn show(&self, kind: ListKind) -> Arc<Catalogue> {
+        let mut given = self.given.lock();
+        let at = kind as usize;
+        if std::mem::take(&mut given.unseen[at]) {
+            given.seen[at] = given.now[at].clone();
+            self.names.save(&self.name, &given.seen);
+        }
+        self.catalogue()
     }
 
     /// Waits until every server has said what it has, or is known not to, or `deadline`.
     pub(crate) async fn settle(&self, deadline: Instant) {
+        let said = |pool: &Pool| pool.facts().is_some() || !is_on_its_way(pool);
         for pool in &self.servers {
-            while pool.facts().is_none() && is_on_its_way(pool) {
-                if tokio::time::timeout_at(deadline.into(), pool.changed()).await.is_err() {
-                    return;
-                }
+            if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
+                return;
             }
         }
     }
@@ -122,8 +147,8 @@ impl Endpoint {
 
     /// Under which URI a server's resource is known here, if under another than its own.
     pub(crate) fn published_uri(&self, server: usize, own: &str) -> Option<String> {
-        let memory = self.memory.lock();
-        let names = &memory[ListKind::Resources as usize];
+        let given = self.given.lock();
+        let names = &given.now[ListKind::Resources as usize];
         let published = names.find(&self.servers[server].spec.name, own)?;
         (published != own).then(|| published.to_owned())
     }
@@ -147,5 +172,7 @@ fn is_given_up(pool: &Pool) -> bool {
 }
 
 fn is_on_its_way(pool: &Pool) -> bool {
-    matches!(state(pool), InstanceState::Starting | InstanceState::Handshaking)
+    use InstanceState::{Handshaking, Starting, Stopped};
+    // Stopped: before its first start.
+    matches!(state(pool), Stopped | Starting | Handshaking)
 }

@@ -32,7 +32,7 @@ pub(crate) async fn page(
     };
     endpoint.settle(deadline).await;
     endpoint.freshen(kind, deadline).await;
-    let catalogue = endpoint.catalogue();
+    let catalogue = endpoint.show(kind);
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));
     let page = items.get(from..to).unwrap_or_default();

@@ -272,11 +272,14 @@ impl Pool {
         self.released.notify_waiters();
     }
 
-    /// Waits until the instance with the lists is in another state than now.
-    pub async fn changed(&self) {
-        if let Some(base) = self.base.get() {
-            let mut changed = base.changed.subscribe();
-            let _ = changed.changed().await;
+    /// Waits for changes of the instance with the lists until there is `enough`.
+    pub async fn reaches(&self, enough: impl Fn(&Self) -> bool) {
+        let Some(base) = self.base.get() else { return };
+        let mut changed = base.changed.subscribe();
+        while !enough(self) {
+            if changed.changed().await.is_err() {
+                return;
+            }
         }
     }
 }
