@@ -70,6 +70,9 @@ const RETRY_DEFAULT: Duration = Duration::from_secs(1);
 /// A server must not be able to hold the call past its deadline by a long `retry`.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// A longer text is a page, which may say anything.
+const WORDS_BYTES_MAX: usize = 256;
+
 // === impl RemoteExchange ===
 
 impl RemoteExchange {
@@ -360,7 +363,15 @@ fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, bod
             return Step::Yield(Incoming::Answer(message));
         }
     }
-    if status == StatusCode::NOT_FOUND && remote.has_session() && remote.is_settled() {
+    // Some servers say so in a few plain words.
+    let gone = match status {
+        StatusCode::NOT_FOUND => true,
+        StatusCode::BAD_REQUEST if body.len() <= WORDS_BYTES_MAX => {
+            body.to_ascii_lowercase().windows(7).any(|word| word == b"session")
+        }
+        _ => false,
+    };
+    if gone && remote.has_session() && remote.is_settled() {
         return session_lost(link);
     }
     let fate = match status.as_u16() {
