@@ -36,6 +36,8 @@ pub(crate) struct Call {
     timer: Pin<Box<Sleep>>,
     exchange: Option<(Exchange, Option<Lease>)>,
     tries: u32,
+    /// It was sent again after its answer was lost.
+    repeated: bool,
     questions: Vec<u64>,
     /// Nothing can carry a question to the client.
     unheard: bool,
@@ -96,6 +98,7 @@ impl Call {
             deadline,
             exchange: None,
             tries: 0,
+            repeated: false,
             questions: Vec::new(),
             unheard: false,
             finished: false,
@@ -265,7 +268,9 @@ impl Call {
     fn on_lost(&mut self, lost: &Lost) -> Option<Refusal> {
         let may_retry = match lost.fate {
             Fate::Unsent => self.tries < TRIES_MAX,
-            Fate::Unknown => self.route.may_repeat && self.tries < 2,
+            Fate::Unknown => {
+                self.route.may_repeat && !std::mem::replace(&mut self.repeated, true)
+            }
             Fate::Refused => false,
         };
         if may_retry {

@@ -1,6 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
+use mainstay_upstream::relay::Relay;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -110,9 +112,11 @@ where
         .header_read_timeout(gateway.settings.limits.receive)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    // Reading a request's body rouses the connection that brings it, which is this very task.
+    let relay = Arc::new(Relay::default());
     // What is wrong with a connection concerns only whoever is at its other end.
     tokio::select! {
-        result = connection.as_mut() => {
+        result = poll_fn(|cx| relay.poll(cx, |cx| connection.as_mut().poll(cx))) => {
             if let Err(error) = result {
                 tracing::debug!(%error, "connection ended");
             }

@@ -10,6 +10,7 @@ pub mod handshake;
 pub mod link;
 pub mod listener;
 pub mod process;
+pub mod relay;
 pub mod remote;
 pub mod stdio;
 mod tls;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mainstay_protocol::{Kind, Message, build};
@@ -33,6 +34,8 @@ pub struct Link {
     listener: Arc<dyn Listener>,
     transport: Transport,
     closed: OnceLock<String>,
+    /// A request could not be sent: the link is about to close, and only answers still come.
+    failing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,13 @@ pub(crate) enum Transport {
 
 impl Link {
     pub(crate) fn new(listener: Arc<dyn Listener>, transport: Transport) -> Self {
-        Self { calls: Calls::new(), listener, transport, closed: OnceLock::new() }
+        Self {
+            calls: Calls::new(),
+            listener,
+            transport,
+            closed: OnceLock::new(),
+            failing: AtomicBool::new(false),
+        }
     }
 
     /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
@@ -62,6 +71,9 @@ impl Link {
             Transport::Stdio(writer) => {
                 if let Err(lost) = writer.write(request, id) {
                     self.calls.remove(slot.id);
+                    if lost.link_dead {
+                        self.failing.store(true, Ordering::Release);
+                    }
                     return Err(lost);
                 }
                 None
@@ -88,8 +100,9 @@ impl Link {
         self.calls.len()
     }
 
+    /// Whether it takes no more requests.
     pub fn is_closed(&self) -> bool {
-        self.closed.get().is_some()
+        self.failing.load(Ordering::Acquire) || self.closed.get().is_some()
     }
 
     pub(crate) fn calls(&self) -> &Calls {

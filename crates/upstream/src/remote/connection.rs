@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::target::Target;
+use crate::relay::Relay;
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
@@ -32,6 +33,7 @@ pub(super) type ResponseFuture =
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Driver,
+    relay: Arc<Relay>,
     driven_to_end: bool,
     idle_since: Instant,
 }
@@ -197,6 +199,7 @@ impl Idle {
         Ok(Box::new(Connection {
             sender,
             driver,
+            relay: Arc::default(),
             driven_to_end: false,
             idle_since: Instant::now(),
         }))
@@ -258,23 +261,19 @@ pub(super) async fn driven<W, T>(
 
 /// Polls something that moves only when the connection does.
 ///
-/// The driver alone registers our waker, with the socket; `poll` gets a waker that does nothing,
-/// since whatever it waits for happens inside the driver, on this very task. Otherwise
-/// each message from the driver would wake the task that is already running, for nothing.
+/// Whatever `poll` waits for happens inside the driver, on this very task, so it gets a waker that
+/// does nothing. The driver gets the [`Relay`], which passes on only what comes from outside.
 pub(super) fn poll_driven<T>(
     connection: &mut Connection,
     cx: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
+    let relay = connection.relay.clone();
     let mut quiet = Context::from_waker(Waker::noop());
-    // Reading a body asks the driver for more, so it has to be driven once again after that.
-    for _ in 0..2 {
+    relay.poll(cx, |cx| {
         connection.poll_driver(cx);
-        if let Poll::Ready(ready) = poll(&mut quiet) {
-            return Poll::Ready(ready);
-        }
-    }
-    Poll::Pending
+        poll(&mut quiet)
+    })
 }
 
 /// The innermost cause says most: "connection refused" rather than "client error".

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mainstay_protocol::edit::splice_into;
@@ -40,6 +41,9 @@ struct State {
     unsent: BytesMut,
 }
 
+/// A server whose input is closed is of no more use, but what it has answered is still read. One
+/// that has ended closes its output as well, which the reader hears of long before this.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// A buffer that once held a big message is not kept.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
@@ -103,7 +107,13 @@ impl Writer {
                 self.shared.full.notify_one();
                 Ok(())
             }
-            Err(error) => Err(format!("the server closed its input: {error}")),
+            Err(error) => {
+                // What can't be written must not be taken for a queue that others may join.
+                state.pipe = None;
+                state.unsent = BytesMut::new();
+                self.shared.full.notify_one();
+                Err(format!("the server closed its input: {error}"))
+            }
         }
     }
 }
@@ -118,6 +128,10 @@ impl Leftover {
                 () = self.shared.full.notified() => {}
             }
             if let Err(reason) = self.drain(&stop).await {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(LAST_ANSWERS) => {}
+                }
                 if let Some(link) = link.upgrade() {
                     link.close(&reason);
                 }

@@ -1,0 +1,124 @@
+//! Keeps a task that drives its own connection from waking itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// The waker for a connection and all that is polled with it.
+///
+/// While a task drives a connection, each part of it that makes another one ready would wake the
+/// task that is running: the scheduler would put it at the end of the queue and rouse another
+/// thread for it, at the price of several system calls a request. So what is woken inside is only
+/// noted, and polled again at once; what is woken from outside wakes the task.
+#[derive(Debug, Default)]
+pub struct Relay {
+    task: AtomicWaker,
+    inside: AtomicBool,
+    again: AtomicBool,
+}
+
+/// How often in one go before other tasks get their turn.
+const ROUNDS_MAX: usize = 16;
+
+impl Relay {
+    /// Polls with a waker of this relay until it is ready or waits for something outside.
+    pub fn poll<T>(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let waker = Waker::from(self.clone());
+        let mut inner = Context::from_waker(&waker);
+        self.task.register(cx.waker());
+        for _ in 0..ROUNDS_MAX {
+            self.enter();
+            let ready = poll(&mut inner);
+            if !self.leave() || ready.is_ready() {
+                return ready;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn enter(&self) {
+        self.inside.store(true, SeqCst);
+    }
+
+    /// Whether something was woken since [`enter`](Self::enter).
+    fn leave(&self) -> bool {
+        self.inside.store(false, SeqCst);
+        self.again.swap(false, SeqCst)
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.inside.load(SeqCst) {
+            self.again.store(true, SeqCst);
+            // The task may have left before it could see that; then it has to be woken after all.
+            if self.inside.load(SeqCst) || !self.again.swap(false, SeqCst) {
+                return;
+            }
+        }
+        self.task.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use super::Relay;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn inside_it_is_noted_and_outside_passed_on() {
+        let count = Arc::new(Count::default());
+        let relay = Arc::new(Relay::default());
+        let waker = Waker::from(relay.clone());
+        relay.task.register(&Waker::from(count.clone()));
+        relay.enter();
+        waker.wake_by_ref();
+        assert!(relay.leave());
+        relay.enter();
+        assert!(!relay.leave());
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        waker.wake_by_ref();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn no_wake_is_lost_between_threads() {
+        for _ in 0..2000 {
+            let count = Arc::new(Count::default());
+            let relay = Arc::new(Relay::default());
+            relay.task.register(&Waker::from(count.clone()));
+            relay.enter();
+            let other = std::thread::spawn({
+                let waker = Waker::from(relay.clone());
+                move || waker.wake()
+            });
+            let again = relay.leave();
+            other.join().unwrap();
+            let late = relay.leave();
+            assert!(again || late || count.0.load(Ordering::Relaxed) == 1);
+        }
+    }
+}
