@@ -42,11 +42,11 @@ Examples:
 
 pub(super) const CALL: &str = "\
 Examples:
-  mainstay call time now
+  mainstay call clock now
   mainstay call weather forecast city=Oslo days=3
   mainstay call files search --args '{\"pattern\": \"*.rs\", \"limit\": 20}'
   mainstay call files search --args - < arguments.json
-  mainstay call camera shot --out ./pictures
+  mainstay call weather weather_chart city=Oslo --out pictures
 
 A list takes the same key several times (tag=a tag=b) or a JSON array.";
 
