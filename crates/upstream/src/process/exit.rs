@@ -48,13 +48,13 @@ fn explain(signal: i32) -> Option<&'static str> {
         6 => "crashed with signal 6 (ABRT: it gave itself up)",
         7 => "crashed with signal 7 (BUS: memory that is not there)",
         8 => "crashed with signal 8 (FPE: a division by zero)",
-        9 => "killed by signal 9 (KILL: by somebody, or because memory ran out)",
+        9 => "was killed by signal 9 (KILL: by somebody, or because memory ran out)",
         11 => "crashed with signal 11 (SEGV: memory that is not its own)",
         13 => "ended by signal 13 (PIPE: nobody reads its output)",
         15 => "ended by signal 15 (TERM: asked to end)",
-        24 => "killed by signal 24 (XCPU: its limit of processor time)",
-        25 => "killed by signal 25 (XFSZ: its limit of file size)",
-        31 => "killed by signal 31 (SYS: a forbidden system call)",
+        24 => "was killed by signal 24 (XCPU: its limit of processor time)",
+        25 => "was killed by signal 25 (XFSZ: its limit of file size)",
+        31 => "was killed by signal 31 (SYS: a forbidden system call)",
         _ => return None,
     })
 }

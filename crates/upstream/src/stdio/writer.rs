@@ -9,7 +9,6 @@ use bytes::{Buf, BytesMut};
 use mainstay_protocol::edit::splice_into;
 use parking_lot::Mutex;
 use tokio::net::unix::pipe;
-use tokio::process::ChildStdin;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -50,9 +49,8 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 // === impl Writer ===
 
 impl Writer {
-    pub(super) fn new(stdin: ChildStdin, unread_bytes_max: usize) -> io::Result<(Self, Leftover)> {
-        let fd: OwnedFd = stdin.into_owned_fd()?;
-        let pipe = pipe::Sender::from_owned_fd(fd)?;
+    pub(super) fn new(input: OwnedFd, unread_bytes_max: usize) -> io::Result<(Self, Leftover)> {
+        let pipe = pipe::Sender::from_owned_fd(input)?;
         let state = State { pipe: Some(pipe), unsent: BytesMut::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), full: Notify::new() });
         Ok((Self { shared: shared.clone(), unread_bytes_max }, Leftover { shared }))

@@ -57,7 +57,7 @@ async fn how_it_ended_is_told_in_plain_words() {
         ("exit 7", "exited with code 7"),
         ("no-such-command", "exited with code 127 (a command was not found)"),
         ("kill -SEGV $$", "crashed with signal 11 (SEGV: memory that is not its own)"),
-        ("kill -KILL $$", "killed by signal 9 (KILL: by somebody, or because memory ran out)"),
+        ("kill -KILL $$", "was killed by signal 9 (KILL: by somebody, or because memory ran out)"),
     ] {
         let process = world.spawn(&sh(script)).await;
         assert_eq!(exit_of(&process).await.to_string(), words, "{script}");
