@@ -1,0 +1,153 @@
+//! What comes in from clients, against the real program: whatever it is, it gets a clear answer
+//! and disturbs nobody else.
+
+mod addresses;
+mod bodies;
+mod cancels;
+mod connections;
+mod ids;
+mod lists;
+mod logging;
+mod numbers;
+mod origins;
+mod questions;
+mod results;
+mod revisions;
+mod sessions;
+mod sizes;
+mod streams;
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::client::Reply;
+use mainstay_testkit::misbehave::{Flags, serve_http};
+use mainstay_testkit::{Client, Daemon, programs};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon with the same server as a process (`near`) and over HTTP (`far`), and a client of each
+/// that must not notice what a test does beside it.
+struct Scene {
+    daemon: Daemon,
+    witnesses: Vec<Client>,
+    _site: DropGuard,
+}
+
+// === impl Scene ===
+
+impl Scene {
+    async fn start() -> Self {
+        Self::with("", &[]).await
+    }
+
+    /// With lines for `[gateway]` and flags for both servers.
+    async fn with(gateway: &str, flags: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(serve_http(listener, Flags::parse(flags).unwrap(), stop.clone()));
+        let program = programs::misbehave().unwrap();
+        let command = [&[program.to_str().unwrap(), "stdio"], flags].concat();
+        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+            .config(&format!("[gateway]\n{gateway}"))
+            .command_server("near", &command)
+            .url_server("far", &site)
+            .start()
+            .await
+            .unwrap();
+        let mut witnesses = Vec::new();
+        for name in ["near", "far"] {
+            witnesses.push(daemon.client(name).await.unwrap());
+        }
+        Self { daemon, witnesses, _site: stop.drop_guard() }
+    }
+
+    async fn client(&self, name: &str) -> Client {
+        self.daemon.client(name).await.unwrap()
+    }
+
+    /// A client of a revision that can be asked these things.
+    async fn able(&self, name: &str, revision: &str, capabilities: Value) -> Client {
+        let mut client = self.stranger(name);
+        client.initialize(revision, &capabilities).await.unwrap();
+        client
+    }
+
+    /// A client without a session.
+    fn stranger(&self, name: &str) -> Client {
+        Client::new(&self.daemon.endpoint(name)).unwrap()
+    }
+
+    /// Sessions that were open all the time still get their own answers, from both servers.
+    #[track_caller]
+    fn undisturbed(&self) -> impl Future<Output = ()> {
+        let at = std::panic::Location::caller();
+        async move {
+            for witness in &self.witnesses {
+                let mine = json!({"witness": witness.session()});
+                let answer = witness.call("echo", mine.clone()).await;
+                let answer = answer.unwrap_or_else(|error| panic!("{at}: disturbed: {error:#}"));
+                assert_eq!(answer["structuredContent"]["echo"], mine, "{at}");
+            }
+        }
+    }
+
+    /// How often a server says that something happened to it.
+    async fn count(&self, name: &str, what: &str) -> u64 {
+        let witness = &self.witnesses[usize::from(name == "far")];
+        let stats = witness.call("stats", json!({})).await.unwrap();
+        stats["structuredContent"]["counts"][what].as_u64().unwrap_or(0)
+    }
+
+    /// Waits until a server has seen something this often.
+    async fn seen(&self, name: &str, what: &str, times: u64) {
+        until(what, async || self.count(name, what).await >= times).await;
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.stranger("near").plain("GET", path).await.unwrap()
+    }
+
+    /// The value of one series at `/metrics`, named as it stands there.
+    async fn metric(&self, series: &str) -> u64 {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+    }
+
+    /// Calls that servers have not answered yet.
+    async fn in_flight(&self) -> u64 {
+        let of = async |server| {
+            self.metric(&format!("mainstay_calls_in_flight{{server=\"{server}\"}}")).await
+        };
+        of("near").await + of("far").await
+    }
+
+    async fn refused(&self, reason: &str) -> u64 {
+        self.metric(&format!("mainstay_refused_total{{reason=\"{reason}\"}}")).await
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The text of a call of a tool.
+fn call(id: &str, tool: &str, arguments: &Value) -> String {
+    let params = json!({"name": tool, "arguments": arguments});
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#)
+}
+
+/// The whole of an answer: status and JSON.
+async fn whole(mut reply: Reply) -> (u16, Value) {
+    (reply.status, reply.json().await.unwrap())
+}

@@ -1,0 +1,167 @@
+//! Questions of servers to clients: to the one whose call it is, if it said it can be asked.
+
+use mainstay_testkit::Client;
+use mainstay_testkit::client::Exchange;
+use serde_json::{Value, json};
+
+use super::Scene;
+
+/// Each tool that asks, what the client has to have declared, and what is asked.
+const ASKING: [(&str, &str, &str); 3] = [
+    ("ask_user", "elicitation", "elicitation/create"),
+    ("ask_model", "sampling", "sampling/createMessage"),
+    ("ask_roots", "roots", "roots/list"),
+];
+
+async fn asking(client: &Client, tool: &str) -> Exchange {
+    let params = json!({"name": tool, "arguments": {"of": client.session()}});
+    client.send("tools/call", params).await.unwrap()
+}
+
+async fn next(exchange: &mut Exchange) -> Value {
+    exchange.next().await.unwrap().expect("the exchange goes on")
+}
+
+/// What the server heard, from the answer of a tool that asked.
+#[track_caller]
+fn heard(client: &Client, answer: &Value) -> Value {
+    let structure = &answer["result"]["structuredContent"];
+    assert_eq!(structure["echo"]["of"], json!(client.session()), "{answer}");
+    structure["answer"].clone()
+}
+
+#[tokio::test]
+async fn a_question_comes_in_its_call_and_the_answer_goes_back() {
+    let scene = Scene::start().await;
+    for name in ["near", "far", ""] {
+        for revision in ["2025-06-18", "2025-11-25"] {
+            for (tool, capability, method) in ASKING {
+                let client = scene.able(name, revision, json!({capability: {}})).await;
+                let mut exchange = asking(&client, tool).await;
+                let question = next(&mut exchange).await;
+                assert_eq!(question["method"], method, "{name}");
+                let said = json!({"said": client.session(), "n": [1, {"a": null}]});
+                client.respond(&question["id"], said.clone()).await.unwrap();
+                assert_eq!(heard(&client, &next(&mut exchange).await), said, "{name} {tool}");
+                // Once answered, it is answered.
+                client.respond(&question["id"], json!({"late": true})).await.unwrap();
+                client.delete().await.unwrap();
+            }
+        }
+    }
+    assert_eq!(scene.count("far", "answers to nothing").await, 0);
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_client_that_did_not_say_so_is_never_asked() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        for (tool, capability, _) in ASKING {
+            let others: serde_json::Map<_, _> = ASKING
+                .iter()
+                .filter(|(_, other, _)| *other != capability)
+                .map(|(_, other, _)| ((*other).to_owned(), json!({})))
+                .collect();
+            for capabilities in [json!({}), Value::Object(others)] {
+                let client = scene.able(name, "2025-11-25", capabilities).await;
+                let _open = client.listen(None).await.unwrap();
+                let (before, answer) = asking(&client, tool).await.all().await.unwrap();
+                assert!(before.is_empty(), "{name} {tool}: {before:?}");
+                assert_eq!(heard(&client, &answer)["code"], -32601, "{name} {tool}: {answer}");
+            }
+        }
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn two_clients_are_asked_at_once_and_neither_hears_the_other() {
+    let scene = Scene::start().await;
+    for name in ["near", "far", ""] {
+        for (tool, capability, _) in ASKING {
+            let one = scene.able(name, "2025-11-25", json!({capability: {}})).await;
+            let two = scene.able(name, "2025-11-25", json!({capability: {}})).await;
+            let bystander = scene.client(name).await;
+            let _open = bystander.listen(None).await.unwrap();
+            let (mut first, mut second) = (asking(&one, tool).await, asking(&two, tool).await);
+            let (of_one, of_two) = (next(&mut first).await, next(&mut second).await);
+            // While people think, others are served, and so is the server.
+            bystander.call("echo", json!({})).await.unwrap();
+            scene.undisturbed().await;
+            // Strangers cannot answer for them, whatever id they try.
+            for id in [&of_one["id"], &of_two["id"], &json!(0), &json!("1")] {
+                bystander.respond(id, json!({"said": "stranger"})).await.unwrap();
+            }
+            two.respond(&of_two["id"], json!({"said": "two"})).await.unwrap();
+            assert_eq!(heard(&two, &next(&mut second).await)["said"], "two", "{name} {tool}");
+            one.respond(&of_one["id"], json!({"said": "one"})).await.unwrap();
+            assert_eq!(heard(&one, &next(&mut first).await)["said"], "one", "{name} {tool}");
+        }
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn one_call_may_ask_twice_at_once() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"roots": {"listChanged": true}})).await;
+        let mut exchange = asking(&client, "ask_twice_at_once").await;
+        let (first, second) = (next(&mut exchange).await, next(&mut exchange).await);
+        assert_ne!(first["id"], second["id"]);
+        client.respond(&second["id"], json!({"roots": ["second"]})).await.unwrap();
+        client.respond(&first["id"], json!({"roots": ["first"]})).await.unwrap();
+        let answer = next(&mut exchange).await;
+        let answers = &answer["result"]["structuredContent"]["answer"];
+        assert_eq!(*answers, json!([{"roots": ["first"]}, {"roots": ["second"]}]), "{name}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_client_reaches_the_server() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"sampling": {}})).await;
+        let mut exchange = asking(&client, "ask_model").await;
+        let question = next(&mut exchange).await;
+        let error = json!({"code": -1, "message": "the user said no", "data": {"x": 1}});
+        let body = json!({"jsonrpc": "2.0", "id": question["id"], "error": error});
+        assert_eq!(client.post(body.to_string(), &[]).await.unwrap().status, 202);
+        assert_eq!(heard(&client, &next(&mut exchange).await), error, "{name}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_here() {
+    let scene = Scene::with("", &["--ping"]).await;
+    for name in ["near", "far"] {
+        let client = scene.client(name).await;
+        let (before, answer) = asking(&client, "ask_ping").await.all().await.unwrap();
+        assert!(before.is_empty(), "{name}: {before:?}");
+        assert_eq!(heard(&client, &answer), json!({}), "{name}");
+        scene.seen(name, "pongs", 1).await;
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_question_ends_with_its_call() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        let mut exchange = asking(&client, "ask_user").await;
+        let question = next(&mut exchange).await;
+        client.notify("notifications/cancelled", json!({"requestId": exchange.id})).await.unwrap();
+        assert_eq!(exchange.next().await.unwrap(), None, "{name}");
+        // Too late, and taken in silence.
+        client.respond(&question["id"], json!({"said": "late"})).await.unwrap();
+        let mut again = asking(&client, "ask_user").await;
+        let question = next(&mut again).await;
+        client.respond(&question["id"], json!({"said": "now"})).await.unwrap();
+        assert_eq!(heard(&client, &next(&mut again).await)["said"], "now", "{name}");
+    }
+    scene.undisturbed().await;
+}

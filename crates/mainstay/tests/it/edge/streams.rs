@@ -1,0 +1,182 @@
+//! What servers say of their own accord: on the GET stream, to those it concerns, in bounds.
+
+use mainstay_testkit::client::Reply;
+use serde_json::{Value, json};
+
+use super::{Scene, call, until};
+
+async fn next(stream: &mut Reply) -> Value {
+    stream.message().await.unwrap().expect("the stream goes on")
+}
+
+#[tokio::test]
+async fn a_changed_list_is_told_to_every_session_that_sees_it() {
+    let scene = Scene::start().await;
+    for (server, other) in [("near", "far"), ("far", "near")] {
+        let (one, all) = (scene.client(server).await, scene.client("").await);
+        let unconcerned = scene.client(other).await;
+        let mut streams = [one.listen(None).await.unwrap(), all.listen(None).await.unwrap()];
+        let mut silent = unconcerned.listen(None).await.unwrap();
+        let before = one.request("tools/list", json!({})).await.unwrap();
+        one.call("change", json!({})).await.unwrap();
+        for stream in &mut streams {
+            assert_eq!(
+                next(stream).await["method"],
+                "notifications/tools/list_changed",
+                "{server}"
+            );
+        }
+        let after = one.request("tools/list", json!({})).await.unwrap();
+        let count = |page: &Value| page["tools"].as_array().unwrap().len();
+        assert_eq!(count(&after), count(&before) + 1, "{server}");
+        one.call("added_0", json!({"new": true})).await.unwrap();
+        // The first thing the others' stream says is about their own server.
+        unconcerned.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
+        unconcerned.call("touch", json!({"uri": "mis://one"})).await.unwrap();
+        assert_eq!(
+            next(&mut silent).await["method"],
+            "notifications/resources/updated",
+            "{server}"
+        );
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn what_was_missed_is_said_when_the_stream_opens() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.client(name).await;
+        for uri in ["mis://one", "mis://two"] {
+            client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
+        }
+        for _ in 0..3 {
+            client.call("change", json!({})).await.unwrap();
+            client.call("touch", json!({"uri": "mis://one"})).await.unwrap();
+        }
+        client.call("touch", json!({"uri": "mis://two"})).await.unwrap();
+        until("the new tools are there", async || {
+            let tools = client.request("tools/list", json!({})).await.unwrap();
+            tools["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "added_2")
+        })
+        .await;
+        let mut stream = client.listen(None).await.unwrap();
+        let mut said = Vec::new();
+        for _ in 0..3 {
+            let message = next(&mut stream).await;
+            said.push((message["method"].clone(), message["params"]["uri"].clone()));
+        }
+        said.sort_by_key(|(method, uri)| format!("{method}{uri}"));
+        // Each once, however often it happened.
+        assert_eq!(
+            said,
+            [
+                (json!("notifications/resources/updated"), json!("mis://one")),
+                (json!("notifications/resources/updated"), json!("mis://two")),
+                (json!("notifications/tools/list_changed"), Value::Null),
+            ],
+            "{name}"
+        );
+        // And only once: the next stream begins with what is new.
+        drop(stream);
+        let mut stream = client.listen(None).await.unwrap();
+        client.call("touch", json!({"uri": "mis://two"})).await.unwrap();
+        assert_eq!(next(&mut stream).await["params"]["uri"], "mis://two", "{name}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn updates_go_to_subscribers_and_the_server_hears_of_the_first_and_the_last() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let (one, two) = (scene.client(name).await, scene.client(name).await);
+        let mut streams = [one.listen(None).await.unwrap(), two.listen(None).await.unwrap()];
+        let uri = |uri: &str| json!({"uri": uri});
+        for client in [&one, &two, &one] {
+            client.request("resources/subscribe", uri("mis://one")).await.unwrap();
+        }
+        two.request("resources/subscribe", uri("mis://three")).await.unwrap();
+        assert_eq!(scene.count(name, "resources/subscribe").await, 2, "{name}");
+        // Somebody else touches: who asked is who is told.
+        let touch = async |what: &str| {
+            scene.client(name).await.call("touch", uri(what)).await.unwrap();
+        };
+        touch("mis://three").await;
+        touch("mis://one").await;
+        assert_eq!(next(&mut streams[0]).await["params"]["uri"], "mis://one", "{name}");
+        assert_eq!(next(&mut streams[1]).await["params"]["uri"], "mis://three", "{name}");
+        assert_eq!(next(&mut streams[1]).await["params"]["uri"], "mis://one", "{name}");
+
+        one.request("resources/unsubscribe", uri("mis://one")).await.unwrap();
+        one.request("resources/unsubscribe", uri("mis://one")).await.unwrap();
+        assert_eq!(scene.count(name, "resources/unsubscribe").await, 0, "{name}");
+        one.request("resources/subscribe", uri("mis://two")).await.unwrap();
+        touch("mis://one").await;
+        touch("mis://two").await;
+        assert_eq!(next(&mut streams[0]).await["params"]["uri"], "mis://two", "{name}");
+        assert_eq!(next(&mut streams[1]).await["params"]["uri"], "mis://one", "{name}");
+
+        // The end of a session is the end of what it subscribed to.
+        two.delete().await.unwrap();
+        scene.seen(name, "resources/unsubscribe", 2).await;
+        one.call("echo", json!({})).await.unwrap();
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn each_message_comes_on_one_stream_only() {
+    let scene = Scene::start().await;
+    let client = scene.client("near").await;
+    let mut streams = Vec::new();
+    for _ in 0..12 {
+        streams.push(client.listen(None).await.unwrap());
+    }
+    client.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
+    client.call("touch", json!({"uri": "mis://one"})).await.unwrap();
+    client.delete().await.unwrap();
+    let mut heard = 0;
+    for stream in &mut streams {
+        while let Some(message) = stream.message().await.unwrap() {
+            assert_eq!(message["method"], "notifications/resources/updated");
+            heard += 1;
+        }
+    }
+    assert_eq!(heard, 1, "past the most streams the oldest gave way, and one got the message");
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
+    const MESSAGES: usize = 40_000;
+    let scene = Scene::start().await;
+    let before = scene.metric("mcp_memory_usage_bytes").await;
+    let mut unread = Vec::new();
+    for name in ["near", "far"] {
+        // More than all buffers on the way take.
+        let body = call("1", "flood", &json!({"count": MESSAGES}));
+        unread.push((name, scene.client(name).await.post(body, &[]).await.unwrap()));
+    }
+    scene.undisturbed().await;
+    until("nothing is in flight", async || scene.in_flight().await == 0).await;
+    let after = scene.metric("mcp_memory_usage_bytes").await;
+    assert!(after < before + (32 << 20), "{before} bytes became {after}");
+    for (name, mut reply) in unread {
+        let (mut last, mut count) = (Value::Null, 0);
+        while let Some(message) = reply.message().await.unwrap() {
+            (last, count) = (message, count + 1);
+        }
+        // Whatever was left out, the answer was not.
+        assert_eq!(last["result"]["structuredContent"]["echo"]["count"], MESSAGES, "{name}");
+        let dropped = async |reason: &str| {
+            let labels = format!("server=\"{name}\",reason=\"{reason}\"");
+            scene.metric(&format!("mainstay_dropped_notifications_total{{{labels}}}")).await
+        };
+        // A pipe's messages name no call: while a witness calls, too, they are nobody's.
+        let dropped = (dropped("slow_client").await, dropped("no_owner").await);
+        assert!(dropped.0 > 0 && count < MESSAGES, "{name}: {count} came, dropped {dropped:?}");
+        assert_eq!(count - 1 + (dropped.0 + dropped.1) as usize, MESSAGES, "{name}: {dropped:?}");
+    }
+    scene.undisturbed().await;
+}
