@@ -11,7 +11,7 @@ use mainstay_supervisor::lifecycle::{Generation, News};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
-use mainstay_upstream::process::StopGraces;
+use mainstay_upstream::process::{RunningProcess, StopGraces};
 use mainstay_upstream::remote::Target;
 use mainstay_upstream::{Link, LinkLimits, Listener, remote, stdio};
 use parking_lot::Mutex;
@@ -89,24 +89,21 @@ impl Life {
         let stderr = process.stderr_tail();
         let link_stop = CancellationToken::new();
         let listener = Arc::new(LifeListener::new(self));
-        let opened = match (process.take_stdin(), process.take_stdout()) {
-            (Some(stdin), Some(stdout)) => {
-                stdio::open(stdin, stdout, self.limits(), listener.clone(), link_stop.clone())
-                    .map_err(|error| format!("its pipes can't be used: {error}"))
-            }
-            _ => Err("its pipes are taken".to_owned()),
-        };
+        let opened = self.open_pipes(&mut process, &listener, &link_stop);
         let news = match opened {
-            Err(reason) => lost(reason),
+            Err(error) => lost(format!("its pipes can't be used: {error}")),
             Ok(link) => {
                 let served = tokio::select! {
                     news = self.serve(&link, &listener) => news,
                     exit = process.wait() => lost(format!("it {exit}")),
                 };
                 // The exit says more than the closed pipe, which is often heard of first.
-                let served = match tokio::time::timeout(EXIT_AFTER_OUTPUT, process.wait()).await {
-                    Ok(exit) if listener.closed.is_cancelled() => lost(format!("it {exit}")),
-                    _ => served,
+                let served = if listener.closed.is_cancelled()
+                    && let Ok(exit) = tokio::time::timeout(EXIT_AFTER_OUTPUT, process.wait()).await
+                {
+                    lost(format!("it {exit}"))
+                } else {
+                    served
                 };
                 let reason = match &served {
                     News::Lost { reason } | News::Unserveable { reason } => reason.clone(),
@@ -125,6 +122,18 @@ impl Life {
         let last = lines.len().saturating_sub(5);
         facts.last_output = Some(lines[last..].join("\n")).filter(|text| !text.trim().is_empty());
         news
+    }
+
+    fn open_pipes(
+        &self,
+        process: &mut RunningProcess,
+        listener: &Arc<LifeListener>,
+        stop: &CancellationToken,
+    ) -> std::io::Result<Arc<Link>> {
+        let taken = || std::io::Error::other("they are taken");
+        let input = process.take_stdin().ok_or_else(taken)?.into_owned_fd()?;
+        let output = process.take_stdout().ok_or_else(taken)?.into_owned_fd()?;
+        stdio::open(input, output, self.limits(), listener.clone(), stop.clone())
     }
 
     async fn remote(&self, spec: &RemoteSpec) -> News {

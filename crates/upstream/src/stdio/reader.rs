@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use mainstay_protocol::framing::lines::LineDecoder;
 use tokio::io::AsyncReadExt;
-use tokio::process::ChildStdout;
+use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::Link;
@@ -12,7 +12,7 @@ use crate::link::Link;
 /// Runs until the output ends or `stop` is cancelled; then the link is closed.
 pub(super) async fn run(
     link: Weak<Link>,
-    mut stdout: ChildStdout,
+    mut output: pipe::Receiver,
     message_bytes_max: usize,
     stop: CancellationToken,
 ) {
@@ -21,7 +21,7 @@ pub(super) async fn run(
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => break "stopped".to_owned(),
-            read = stdout.read_buf(decoder.buffer_mut()) => read,
+            read = output.read_buf(decoder.buffer_mut()) => read,
         };
         let Some(link) = link.upgrade() else { return };
         match read {
