@@ -4,6 +4,7 @@ mod alone;
 mod edge;
 mod reached;
 mod scripted;
+mod servers;
 
 use std::path::Path;
 use std::process::{Command, Output};

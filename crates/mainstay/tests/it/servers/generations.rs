@@ -1,0 +1,75 @@
+//! Which generation a server speaks is found out without harm, and said where it can't be served.
+
+use serde_json::json;
+
+use super::{Site, ask, assert_echo, daemon, in_state, misbehave};
+
+#[tokio::test]
+async fn a_server_of_the_next_generation_is_recognised_and_left_alone() {
+    let site = Site::start(&["--modern-only"]);
+    let daemon = daemon()
+        .command_server("pipe", &misbehave(&["--modern-only"]))
+        .url_server("site", &site.url())
+        .command_server("told", &misbehave(&["--modern-only"]))
+        .config("revision = \"modern\"")
+        .command_server("good", &misbehave(&[]))
+        .start()
+        .await
+        .unwrap();
+    for name in ["pipe", "site", "told"] {
+        let failed = in_state(&daemon, name, "failed").await;
+        let reason = failed["reason"].as_str().unwrap();
+        assert!(reason.contains("2026-07-28") && reason.contains("2025-11-25"), "{reason}");
+        assert_eq!(failed["restarts"], 0, "{failed}");
+        assert!(failed["retry_in_ms"].is_null(), "{failed}");
+        // No session without a server that could say what it is; and the reason comes along.
+        let refused = daemon.client(name).await.err().unwrap().to_string();
+        assert!(refused.contains("SERVER_UNAVAILABLE"), "{refused}");
+        assert!(refused.contains("2026-07-28"), "{refused}");
+    }
+    in_state(&daemon, "good", "ready").await;
+    let good = daemon.client("good").await.unwrap();
+    assert_echo(&ask(&good, "echo", json!({"ok": 1})).await, &json!({"ok": 1}));
+}
+
+#[tokio::test]
+async fn a_server_that_a_probe_would_kill_is_never_probed() {
+    let daemon = daemon()
+        .command_server("auto", &misbehave(&["--die-on-discover"]))
+        .command_server("legacy", &misbehave(&["--die-on-discover"]))
+        .config("revision = \"legacy\"")
+        .start()
+        .await
+        .unwrap();
+    for name in ["auto", "legacy"] {
+        let ready = in_state(&daemon, name, "ready").await;
+        assert_eq!((&ready["restarts"], &ready["revision"]), (&json!(0), &json!("2025-11-25")));
+        let client = daemon.client(name).await.unwrap();
+        assert!(super::counts(&client, "stats").await["server/discover"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn every_revision_before_is_served_and_one_nobody_published_is_not() {
+    let revisions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+    let mut builder = daemon();
+    for revision in revisions {
+        let flag = format!("--revision={revision}");
+        builder = builder.command_server(&format!("r{revision}"), &misbehave(&[&flag]));
+    }
+    let daemon = builder
+        .command_server("odd", &misbehave(&["--revision=1999-01-01"]))
+        .start()
+        .await
+        .unwrap();
+    for revision in revisions {
+        let name = format!("r{revision}");
+        assert_eq!(in_state(&daemon, &name, "ready").await["revision"], revision);
+        // What was settled with the server is no concern of the client.
+        let client = daemon.client(&name).await.unwrap();
+        assert_eq!(client.server["protocolVersion"], "2025-11-25");
+        assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+    }
+    let odd = in_state(&daemon, "odd", "failed").await;
+    assert!(odd["reason"].as_str().unwrap().contains("1999-01-01"), "{odd}");
+}

@@ -1,0 +1,208 @@
+//! Who shares a process with whom, and how many there are.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mainstay_testkit::process::Process;
+use mainstay_testkit::{Client, Daemon};
+use serde_json::{Value, json};
+
+use super::{ask, assert_echo, daemon, eventually, get, in_state, misbehave, server};
+
+/// The process that answers a client.
+async fn pid(client: &Client) -> u64 {
+    let stats = client.call("stats", json!({})).await.unwrap();
+    stats["structuredContent"]["pid"].as_u64().unwrap()
+}
+
+/// A client that can be asked for the user's input.
+async fn interactive(daemon: &Daemon, name: &str) -> Client {
+    let mut client = Client::new(&daemon.endpoint(name)).unwrap();
+    client.initialize("2025-11-25", &json!({"elicitation": {}})).await.unwrap();
+    client
+}
+
+fn servers(daemon: &mut Daemon) -> Vec<Process> {
+    let children = daemon.children();
+    children.into_iter().filter(|child| child.command.contains("misbehave stdio")).collect()
+}
+
+async fn has_instances(daemon: &Daemon, name: &str, count: usize) {
+    eventually(&format!("{count} instances"), async || {
+        let now = server(daemon, name).await;
+        (now["instances"].as_array().unwrap().len() == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_hundred_sessions_share_one_process() {
+    let mut daemon = daemon().command_server("s", &misbehave(&[])).start().await.unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let mut sessions = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let url = daemon.endpoint("s");
+        sessions.spawn(async move {
+            let client = Client::connect(&url).await.unwrap();
+            let sent = json!({"number": number});
+            assert_echo(&ask(&client, "echo", sent.clone()).await, &sent);
+            client
+        });
+    }
+    let clients = sessions.join_all().await;
+    let ids: BTreeSet<_> = clients.iter().map(|client| client.session().unwrap()).collect();
+    assert_eq!(ids.len(), 200);
+    assert_eq!(servers(&mut daemon).len(), 1);
+    assert_eq!(server(&daemon, "s").await["instances"].as_array().unwrap().len(), 1);
+    assert_eq!(super::metric(&daemon, "mcp_active_sessions", &[]).await, 200.0);
+}
+
+#[tokio::test]
+async fn clients_that_can_be_asked_lease_processes_of_which_there_are_so_many() {
+    let mut daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("[servers.s.pool]\nmin = 0\nmax = 2\nidle_timeout = \"1s\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let plain = daemon.client("s").await.unwrap();
+    let shared = pid(&plain).await;
+    let one = interactive(&daemon, "s").await;
+    let first = pid(&one).await;
+    assert_ne!(first, shared);
+    assert_eq!(pid(&one).await, first, "a client finds the process it had before");
+    assert_eq!(pid(&interactive(&daemon, "s").await).await, first, "a free one is used again");
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let client = interactive(&daemon, "s").await;
+        calls.spawn(async move {
+            let sent = json!({"ms": 100, "number": number});
+            assert_echo(&ask(&client, "slow", sent.clone()).await, &sent);
+            pid(&client).await
+        });
+    }
+    let used: BTreeSet<_> = calls.join_all().await.into_iter().collect();
+    assert!(used.len() <= 2 && !used.contains(&shared), "{used:?}, not {shared}");
+    assert!(servers(&mut daemon).len() <= 3);
+    let (_, pool) = get(daemon.base(), "/stats/pool?server=s").await;
+    let pool: Value = serde_json::from_str(&pool).unwrap();
+    assert_eq!((&pool["maxPoolSize"], &pool["minPoolSize"]), (&json!(2), &json!(0)));
+    // Unused for a second, they end; the one with the lists stays.
+    has_instances(&daemon, "s", 1).await;
+    assert_eq!(pid(&plain).await, shared);
+    eventually("the end of the processes", async || {
+        Process::find(i32::try_from(first).unwrap()).is_none().then_some(())
+    })
+    .await;
+    assert_eq!(servers(&mut daemon).len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_goes_to_the_client_whose_call_it_belongs_to() {
+    let daemon = daemon().command_server("s", &misbehave(&[])).start().await.unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..6 {
+        let client = interactive(&daemon, "s").await;
+        calls.spawn(async move {
+            let arguments = json!({"number": number});
+            let params = json!({"name": "ask_user", "arguments": arguments});
+            let mut exchange = client.send_as(json!(0), "tools/call", params).await.unwrap();
+            let question = exchange.next().await.unwrap().unwrap();
+            assert_eq!(question["method"], "elicitation/create");
+            let content = json!({"name": format!("user {number}")});
+            let given = json!({"action": "accept", "content": content});
+            client.respond(&question["id"], given.clone()).await.unwrap();
+            let answer = exchange.answer().await.unwrap();
+            let result = &answer["result"]["structuredContent"];
+            assert_eq!((&result["answer"], &result["echo"]), (&given, &arguments), "{answer}");
+        });
+    }
+    calls.join_all().await;
+    // Who can't be asked is not: the server hears so and goes on.
+    let plain = daemon.client("s").await.unwrap();
+    let answer = ask(&plain, "ask_user", json!({})).await;
+    assert_eq!(answer["result"]["structuredContent"]["answer"]["code"], -32601, "{answer}");
+}
+
+#[tokio::test]
+async fn a_session_of_its_own_ends_with_its_session() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("sharing = \"session\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let (one, other) = (daemon.client("s").await.unwrap(), daemon.client("s").await.unwrap());
+    let pids = [pid(&one).await, pid(&other).await];
+    assert_ne!(pids[0], pids[1]);
+    assert_eq!([pid(&one).await, pid(&other).await], pids);
+    has_instances(&daemon, "s", 3).await;
+    assert_eq!(one.delete().await.unwrap().status, 200);
+    has_instances(&daemon, "s", 2).await;
+    eventually("the end of its process", async || {
+        Process::find(i32::try_from(pids[0]).unwrap()).is_none().then_some(())
+    })
+    .await;
+    assert_eq!(pid(&other).await, pids[1]);
+}
+
+#[tokio::test]
+async fn a_call_of_its_own_leaves_nothing_behind() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("sharing = \"call\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let client = daemon.client("s").await.unwrap();
+    let mut pids = BTreeSet::new();
+    for _ in 0..3 {
+        pids.insert(pid(&client).await);
+    }
+    let calls = (0..3).map(|_| {
+        let client = client.clone();
+        async move { pid(&client).await }
+    });
+    pids.extend(calls.collect::<tokio::task::JoinSet<_>>().join_all().await);
+    assert_eq!(pids.len(), 6, "each call has a process of its own");
+    has_instances(&daemon, "s", 1).await;
+    eventually("the end of all six", async || {
+        let gone = |pid: &u64| Process::find(i32::try_from(*pid).unwrap()).is_none();
+        pids.iter().all(gone).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_pool_refuses_by_name_once_the_deadline_is_there() {
+    let daemon = daemon()
+        .config("[gateway]\ncall_timeout = \"1s\"")
+        .command_server("s", &misbehave(&[]))
+        .config("[servers.s.pool]\nmin = 0\nmax = 1")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let holder = interactive(&daemon, "s").await;
+    let waiter = interactive(&daemon, "s").await;
+    pid(&holder).await;
+    let held = tokio::spawn(async move { ask(&holder, "hang", json!({})).await });
+    eventually("the pool to be busy", async || {
+        (server(&daemon, "s").await["calls"] == 1).then_some(())
+    })
+    .await;
+    // Shorter by what the holder has waited already, so one of the two comes first.
+    let answer =
+        tokio::time::timeout(Duration::from_secs(10), ask(&waiter, "echo", json!({"n": 1})));
+    let answer = answer.await.unwrap();
+    if answer["error"].is_object() {
+        super::assert_refused(&answer, 1002, "QUEUE_TIMEOUT");
+        assert_eq!(answer["error"]["data"]["limit"], "pool.max: 1");
+    }
+    super::assert_refused(&held.await.unwrap(), 1006, "DEADLINE_EXCEEDED");
+    assert_echo(&ask(&waiter, "echo", json!({"n": 2})).await, &json!({"n": 2}));
+}

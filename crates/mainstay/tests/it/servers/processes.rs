@@ -1,0 +1,123 @@
+//! However the daemon ends, what it started ends too.
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::Daemon;
+use mainstay_testkit::daemon::Builder;
+use mainstay_testkit::process::{Process, wait_gone};
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{ask, assert_echo, daemon, eventually, in_state, misbehave};
+
+/// Servers that end only when they are killed, with children that have left their group.
+fn stubborn() -> Builder {
+    let flags = ["--ignore-eof", "--ignore-term", "--runaway", "--grandchild"];
+    daemon().command_server("stubborn", &misbehave(&flags)).command_server("meek", &misbehave(&[]))
+}
+
+/// The servers and what they started; not the guard.
+async fn family(daemon: &mut Daemon) -> Vec<Process> {
+    in_state(daemon, "stubborn", "ready").await;
+    in_state(daemon, "meek", "ready").await;
+    let mut family = daemon.children();
+    let deadline = Instant::now() + super::PATIENCE;
+    while !family.iter().any(|one| one.command.ends_with("idle runaway")) {
+        assert!(Instant::now() < deadline, "{family:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        family = daemon.children();
+    }
+    family.retain(|one| one.command.contains("misbehave"));
+    assert_eq!(family.len(), 4, "two servers, two grandchildren: {family:#?}");
+    family
+}
+
+fn guard(daemon: &mut Daemon) -> Process {
+    let mut guards = daemon.children().into_iter().filter(|one| one.command.contains("__guard"));
+    guards.next().expect("a guard")
+}
+
+#[tokio::test]
+async fn a_daemon_told_to_stop_answers_what_it_has_and_leaves_nothing() {
+    let mut daemon = stubborn().start().await.unwrap();
+    let family = family(&mut daemon).await;
+    let client = daemon.client("meek").await.unwrap();
+    let late = client.clone();
+    let call = tokio::spawn(async move { ask(&client, "slow", json!({"ms": 1000})).await });
+    eventually("the call", async || {
+        (super::server(&daemon, "meek").await["calls"] == 1).then_some(())
+    })
+    .await;
+    daemon.term().unwrap();
+    assert_echo(&call.await.unwrap(), &json!({"ms": 1000}));
+    assert!(daemon.wait(Duration::from_secs(20)).await.unwrap().success());
+    let left = wait_gone(&family, Duration::ZERO);
+    assert!(left.is_empty(), "still there when the daemon had ended: {left:#?}");
+    assert!(late.call("echo", json!({})).await.is_err());
+}
+
+#[tokio::test]
+async fn a_killed_daemon_leaves_nothing() {
+    let mut daemon = stubborn().start().await.unwrap();
+    let family = family(&mut daemon).await;
+    daemon.kill().unwrap();
+    let left = wait_gone(&family, Duration::from_secs(15));
+    assert!(left.is_empty(), "{left:#?}");
+    daemon.wait(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_and_a_killed_guard_leave_is_swept_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = stubborn().folder(folder.path()).start().await.unwrap();
+    let family = family(&mut first).await;
+    let guard = guard(&mut first);
+    // Stopped first, so that it has no moment in which it is alone.
+    guard.signal(Signal::STOP);
+    first.kill().unwrap();
+    guard.signal(Signal::KILL);
+    first.wait(Duration::from_secs(5)).await.unwrap();
+    let stubborn: Vec<_> = family.iter().filter(|one| one.lives()).cloned().collect();
+    assert!(!stubborn.is_empty(), "nothing was left behind: there is nothing to show");
+    // Somebody else's, of the same name.
+    let mut other = std::process::Command::new(mainstay_testkit::programs::misbehave().unwrap())
+        .arg("idle")
+        .spawn()
+        .unwrap();
+    let second = daemon()
+        .folder(folder.path())
+        .command_server("meek", &misbehave(&[]))
+        .start()
+        .await
+        .unwrap();
+    let left = wait_gone(&stubborn, Duration::ZERO);
+    assert!(left.is_empty(), "swept before it serves: {left:#?}");
+    assert!(other.try_wait().unwrap().is_none(), "only what the first had started is swept");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let client = second.client("meek").await.unwrap();
+    assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_its_children_with_it() {
+    let mut daemon = daemon()
+        .command_server("s", &misbehave(&["--grandchild", "--runaway"]))
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let family = eventually("the grandchildren", async || {
+        let now = Process::below(daemon.pid());
+        let idle: Vec<_> = now.into_iter().filter(|one| one.command.contains(" idle")).collect();
+        (idle.len() == 2 && idle.iter().any(|one| one.command.ends_with("runaway"))).then_some(idle)
+    })
+    .await;
+    let client = daemon.client("s").await.unwrap();
+    super::kill(&super::process(&daemon, "s").await);
+    assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+    let left = wait_gone(&family, Duration::from_secs(10));
+    assert!(left.is_empty(), "{left:#?}");
+    daemon.children();
+}
