@@ -268,9 +268,7 @@ impl Call {
     fn on_lost(&mut self, lost: &Lost) -> Option<Refusal> {
         let may_retry = match lost.fate {
             Fate::Unsent => self.tries < TRIES_MAX,
-            Fate::Unknown => {
-                self.route.may_repeat && !std::mem::replace(&mut self.repeated, true)
-            }
+            Fate::Unknown => self.route.may_repeat && !std::mem::replace(&mut self.repeated, true),
             Fate::Refused => false,
         };
         if may_retry {
