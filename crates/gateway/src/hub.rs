@@ -11,6 +11,7 @@ use mainstay_upstream::{Link, Owner};
 
 use crate::gateway::Gateway;
 use crate::session::LogLevel;
+use crate::want;
 
 impl Hub for Gateway {
     fn lists_changed(&self, server: &Name, kinds: &[ListKind]) {
@@ -36,7 +37,7 @@ impl Hub for Gateway {
         }
     }
 
-    fn background(&self, server: &Name, _: &Arc<Instance>, message: &Message) {
+    fn background(&self, server: &Name, instance: &Arc<Instance>, message: &Message) {
         let level = message
             .params()
             .ok()
@@ -44,10 +45,11 @@ impl Hub for Gateway {
             .and_then(|level| LogLevel::parse(level.raw));
         let is_log = message.method() == "notifications/message";
         for session in self.sessions.all() {
+            let Some(at) = session.endpoint.position(server) else { continue };
             // Only to those who asked: a server's background talk has no owner.
             let asked = session.log_level().is_some() && session.wants_log(level);
             if (asked || !is_log)
-                && session.endpoint.position(server).is_some()
+                && want::is_served_by(&session, &session.endpoint.servers[at], instance)
                 && !session.say(message.bytes())
             {
                 let metrics = self.metrics.server(server);

@@ -39,6 +39,13 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
     }
 }
 
+/// Whether this instance is the one the session's calls go to: what it says besides is for nobody
+/// else.
+pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
+    let holder = instance.held_by();
+    (holder == Owner(0) || holder == session.owner) && of(session, pool).key == instance.key
+}
+
 /// The ready instances that only this session uses now.
 pub(crate) fn own_instances(session: &Session) -> Vec<Arc<Live>> {
     let sharing = own_sharing(session.owner);

@@ -103,3 +103,30 @@ async fn logs_of_a_call_go_to_its_client_or_to_nobody() {
     }
     scene.undisturbed().await;
 }
+
+#[tokio::test]
+async fn what_an_instance_of_one_session_says_is_for_that_session() {
+    let scene = Scene::with("", &["--flood=3"]).await;
+    for name in ["near", "far"] {
+        // It is asked nothing, so it shares; the other can be asked, so it gets an instance.
+        let shares = scene.client(name).await;
+        let own = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        for client in [&shares, &own] {
+            client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+        }
+        let mut heard = shares.listen(None).await.unwrap();
+        let mut stream = own.listen(None).await.unwrap();
+        let params = json!({"name": "echo", "arguments": {}});
+        let (before, _) = own.send("tools/call", params).await.unwrap().all().await.unwrap();
+        for _ in before.len()..3 {
+            let message = stream.message().await.unwrap().unwrap();
+            assert!(message["params"]["data"].as_str().unwrap().starts_with("flood"), "{message}");
+        }
+        // The first thing the other hears is what it waits for.
+        shares.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
+        shares.call("touch", json!({"uri": "mis://one"})).await.unwrap();
+        let first = heard.message().await.unwrap().unwrap();
+        assert_eq!(first["method"], "notifications/resources/updated", "{name}: {first}");
+    }
+    scene.undisturbed().await;
+}
