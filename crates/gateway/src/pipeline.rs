@@ -281,7 +281,7 @@ async fn subscribe(
             StatusCode::OK,
             Some(id),
             codes::INVALID_PARAMS,
-            "`uri` is missing",
+            "`uri` must be a string",
         );
     };
     let Some(base) = route.pool.base() else { return answer::accepted() };
@@ -319,12 +319,13 @@ async fn subscribe(
     }
 }
 
-/// The JSON text of the URI as the server knows it.
+/// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers
+/// repeat a URI in their own spelling.
 fn own_uri(route: &Route, message: &Message) -> Option<String> {
     let uri = message.params().ok()?.uri?;
     match route.edits.first() {
         Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
-        None => Some(uri.raw.to_owned()),
+        None => Some(build::string(&uri.text()?)),
     }
 }
 

@@ -127,13 +127,14 @@ impl Instance {
         }
     }
 
-    /// Sessions that subscribed to this URI, or to one that it lies under.
+    /// Sessions that subscribed to this URI, or to one that it lies under. `uri` is JSON text, with
+    /// no more escapes than it needs.
     pub(crate) fn subscribers(&self, uri: &str) -> Vec<Owner> {
         let standing = self.standing.lock();
         let wanted = uri.trim_matches('"');
         let mut owners = HashSet::new();
         for (subscribed, by) in &standing.subscriptions {
-            if wanted.starts_with(subscribed.trim_matches('"')) {
+            if lies_under(wanted, subscribed.trim_matches('"')) {
                 owners.extend(by.iter().copied());
             }
         }
@@ -198,4 +199,11 @@ impl Instance {
     pub(crate) fn note_change(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
+}
+
+/// Whether a URI is this one or a part of it.
+fn lies_under(uri: &str, whole: &str) -> bool {
+    let marks = ['/', '?', '#'];
+    uri.strip_prefix(whole)
+        .is_some_and(|rest| rest.is_empty() || whole.ends_with(marks) || rest.starts_with(marks))
 }

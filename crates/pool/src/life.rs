@@ -289,7 +289,7 @@ impl Listener for LifeListener {
                 let uri = message
                     .params()
                     .ok()
-                    .and_then(|params| params.uri.map(|uri| uri.raw.to_owned()));
+                    .and_then(|params| params.uri?.text().map(|uri| build::string(&uri)));
                 let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
                 if let (Some(hub), false) = (self.pool.hub(), owners.is_empty()) {
                     hub.resource_updated(&self.pool.spec.name, &owners, &message);

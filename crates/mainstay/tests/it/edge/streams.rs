@@ -126,6 +126,33 @@ async fn updates_go_to_subscribers_and_the_server_hears_of_the_first_and_the_las
 }
 
 #[tokio::test]
+async fn a_uri_is_the_same_however_it_is_written_and_no_other() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.client(name).await;
+        let mut stream = client.listen(None).await.unwrap();
+        for uri in [r"mis:\/\/one", r"mis:\u002f/t\u00e9"] {
+            let params = format!(r#"{{"uri":"{uri}"}}"#);
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{params}}}"#
+            );
+            let answer = client.post(body, &[]).await.unwrap().message().await.unwrap();
+            assert_eq!(answer.unwrap()["result"], json!({}), "{uri}");
+        }
+        let mut sent = client.send("resources/subscribe", json!({"uri": 7})).await.unwrap();
+        assert_eq!(sent.answer().await.unwrap()["error"]["code"], -32602, "{name}");
+        // What lies below counts; what only begins alike does not.
+        for uri in ["mis://onerous", "mis://one/part", "mis://t", "mis://t\u{e9}"] {
+            client.call("touch", json!({"uri": uri})).await.unwrap();
+        }
+        for uri in ["mis://one/part", "mis://t\u{e9}"] {
+            assert_eq!(next(&mut stream).await["params"]["uri"], uri, "{name}");
+        }
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
 async fn each_message_comes_on_one_stream_only() {
     let scene = Scene::start().await;
     let client = scene.client("near").await;
