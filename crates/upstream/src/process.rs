@@ -37,7 +37,7 @@ use std::time::Duration;
 use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
-use rustix::process::{getpid, set_child_subreaper};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper};
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -69,6 +69,9 @@ pub struct ProcessHost {
     folder: Folder,
     /// What every process inherits of the daemon's environment, as it was at the start.
     base: Vec<(OsString, OsString)>,
+    /// The limit on open files that processes get: the one in force when the host was opened, whatever
+    /// the daemon takes for itself afterwards.
+    files: Rlimit,
     swept: Vec<Swept>,
     /// Processes ever started, for their marks.
     lives: AtomicU64,
@@ -140,6 +143,7 @@ impl ProcessHost {
         Ok(Arc::new(Self {
             folder,
             base: environment::base(std::env::vars_os()),
+            files: getrlimit(Resource::Nofile),
             swept,
             lives: AtomicU64::new(0),
             minders: TaskTracker::new(),
@@ -175,6 +179,7 @@ impl ProcessHost {
         let plan = Plan {
             spec: spec.clone(),
             base: self.base.clone(),
+            files: self.files,
             server: server.clone(),
             instance,
             mark: self.folder.mark().of(instance, self.lives.fetch_add(1, Ordering::Relaxed)),
@@ -249,6 +254,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 struct Plan {
     spec: ProcessSpec,
     base: Vec<(OsString, OsString)>,
+    files: Rlimit,
     server: Name,
     instance: InstanceId,
     mark: String,
@@ -262,6 +268,7 @@ struct Plan {
 impl Plan {
     fn carry_out(self) -> Result<RunningProcess, SpawnError> {
         let child = spawn::start(&self.spec, &self.base, &self.mark)?;
+        spawn::limit_files(&child, &self.files);
         self.mind(child).map_err(|source| SpawnError::Watch { source })
     }
 

@@ -45,7 +45,6 @@ impl Daemon {
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
-        raise_file_limit();
         let state_dir = settings.state_dir.clone();
         let lock = StateLock::acquire(&state_dir).map_err(|error| {
             Failure::of(Exit::Failed, &error)
@@ -66,6 +65,8 @@ impl Daemon {
             settings.servers.iter().map(|s| &s.name),
         ));
         let host = open_host(&state_dir, &metrics).await?;
+        // After that: servers keep the limit this daemon was started with.
+        raise_file_limit();
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),

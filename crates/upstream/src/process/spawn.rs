@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use mainstay_model::settings::ProcessSpec;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::process::{Child, Command};
 
 use super::records::MARK_VARIABLE;
@@ -64,6 +65,16 @@ pub(super) fn start(
         command.current_dir(cwd);
     }
     command.spawn().map_err(|source| explain(path, source))
+}
+
+/// Gives a process its limit on open files. One that has ended already needs none.
+pub(super) fn limit_files(child: &Child, limit: &Rlimit) {
+    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    if let Some(pid) = pid
+        && let Err(error) = prlimit(Some(pid), Resource::Nofile, *limit)
+    {
+        tracing::debug!(%error, "the process keeps the daemon's limit on open files");
+    }
 }
 
 fn check_cwd(cwd: &Path) -> Result<(), SpawnError> {

@@ -106,6 +106,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < CAP, "not within {CAP:?}: {what}");
+        #[expect(clippy::disallowed_methods, reason = "synchronous test code that polls")]
         std::thread::sleep(Duration::from_millis(10));
     }
 }
