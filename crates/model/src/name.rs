@@ -18,7 +18,9 @@ pub const NAME_LENGTH_MAX: usize = 40;
 
 /// Why a text is no [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a name: 1 to {NAME_LENGTH_MAX} letters, digits, `-` and `_`, beginning with a letter or digit")]
+#[error(
+    "{0:?} is not a name: 1 to {NAME_LENGTH_MAX} letters, digits, `-` and `_`, beginning with a letter or digit"
+)]
 pub struct InvalidName(pub String);
 
 /// One running copy of a server, unique for the life of a daemon.

@@ -149,9 +149,8 @@ impl Refusal {
             message: &self.message,
             data: Data { code: self.code, rest: &self.data },
         };
-        serde_json::to_string(&wire).unwrap_or_else(|_| {
-            format!(r#"{{"code":{},"message":"refused"}}"#, self.code.number())
-        })
+        serde_json::to_string(&wire)
+            .unwrap_or_else(|_| format!(r#"{{"code":{},"message":"refused"}}"#, self.code.number()))
     }
 }
 

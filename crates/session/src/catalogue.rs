@@ -81,8 +81,7 @@ impl Catalogue {
                     splice(source.raw, &mut [Edit::new(source.key_span, quoted.as_bytes())])
                 };
                 listing.items.push(raw);
-                let entry =
-                    Entry { server, own: source.key.into(), may_repeat: source.may_repeat };
+                let entry = Entry { server, own: source.key.into(), may_repeat: source.may_repeat };
                 listing.names.push(name.as_str().into());
                 listing.by_name.insert(name.into(), entry);
             }
@@ -123,18 +122,25 @@ impl Catalogue {
 
     /// Names of a list, to suggest one.
     pub fn names(&self, kind: ListKind) -> impl Iterator<Item = &str> {
-        self.kinds.get(&(kind as u8)).into_iter().flat_map(|listing| listing.names.iter().map(|name| &**name))
+        self.kinds
+            .get(&(kind as u8))
+            .into_iter()
+            .flat_map(|listing| listing.names.iter().map(|name| &**name))
     }
 }
 
 /// Tools and prompts get the server's name before theirs; a URI stays a URI, so it is put under one
 /// of ours.
-fn published(names: &mut Names, kind: ListKind, server: &Name, own: &str, prefix: Prefix) -> String {
+fn published(
+    names: &mut Names,
+    kind: ListKind,
+    server: &Name,
+    own: &str,
+    prefix: Prefix,
+) -> String {
     match kind {
         ListKind::Tools | ListKind::Prompts => names.publish(server, own, prefix),
-        ListKind::Resources | ListKind::ResourceTemplates => {
-            names.publish_uri(server, own, prefix)
-        }
+        ListKind::Resources | ListKind::ResourceTemplates => names.publish_uri(server, own, prefix),
     }
 }
 
@@ -152,7 +158,9 @@ mod tests {
         let mut memory = Memory::default();
         let parsed: Vec<_> = lists
             .iter()
-            .map(|(name, list)| (Name::try_new(name).unwrap(), ListPage::parse(list, kind).unwrap()))
+            .map(|(name, list)| {
+                (Name::try_new(name).unwrap(), ListPage::parse(list, kind).unwrap())
+            })
             .collect();
         let raws: Vec<Vec<Bytes>> = parsed
             .iter()
@@ -182,7 +190,10 @@ mod tests {
             ListKind::Tools,
             &[
                 ("a", r#"{"tools":[{"z":1.0,"name":"echo","x":{"name":"echo"}}]}"#),
-                ("b", r#"{"tools":[{ "name" : "echo", "y":12345678901234567890 },{"name":"sum"}]}"#),
+                (
+                    "b",
+                    r#"{"tools":[{ "name" : "echo", "y":12345678901234567890 },{"name":"sum"}]}"#,
+                ),
             ],
         );
         let items: Vec<_> = catalogue.items(ListKind::Tools).to_vec();
