@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use crate::gateway::Gateway;
 use crate::route::Route;
 use crate::session::{Control, LogLevel, Session};
+use crate::stream::EventStream;
 use crate::want;
 
 /// A call under way. It outlives the client's connection: a legacy client that went away has not
@@ -41,6 +42,8 @@ pub(crate) struct Call {
     questions: Vec<u64>,
     /// Nothing can carry a question to the client.
     unheard: bool,
+    /// What carries them, once there is a stream.
+    stream: Option<Arc<EventStream>>,
     finished: bool,
 }
 
@@ -101,6 +104,7 @@ impl Call {
             repeated: false,
             questions: Vec::new(),
             unheard: false,
+            stream: None,
             finished: false,
         }
     }
@@ -252,7 +256,8 @@ impl Call {
 
     fn ask(&mut self, question: &Message) -> Option<Progress> {
         let link = self.exchange.as_ref()?.0.link().clone();
-        if self.unheard || !self.session.can_be_asked(question.method()) {
+        let gone = self.stream.as_ref().is_some_and(|stream| !stream.is_open());
+        if self.unheard || gone || !self.session.can_be_asked(question.method()) {
             link.refuse(question);
             return None;
         }
@@ -360,6 +365,11 @@ impl Call {
     /// instead of waiting for nobody.
     pub(crate) fn set_unheard(&mut self) {
         self.unheard = true;
+    }
+
+    /// The client is asked on this stream, as long as it reads it.
+    pub(crate) fn set_stream(&mut self, stream: Arc<EventStream>) {
+        self.stream = Some(stream);
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -164,10 +164,8 @@ async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> Http
 
 /// Brings what a call says to its stream.
 async fn pump(mut call: Call, stream: Arc<EventStream>) {
+    call.set_stream(stream.clone());
     loop {
-        if !stream.is_open() {
-            call.set_unheard();
-        }
         match call.next().await {
             Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
             Progress::Event { message, may_be_lost: true } => {

@@ -4,7 +4,7 @@ use mainstay_testkit::Client;
 use mainstay_testkit::client::Exchange;
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::{Scene, call, until};
 
 /// Each tool that asks, what the client has to have declared, and what is asked.
 const ASKING: [(&str, &str, &str); 3] = [
@@ -162,6 +162,29 @@ async fn a_question_ends_with_its_call() {
         let question = next(&mut again).await;
         client.respond(&question["id"], json!({"said": "now"})).await.unwrap();
         assert_eq!(heard(&client, &next(&mut again).await)["said"], "now", "{name}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_client_that_went_away_keeps_no_question_waiting() {
+    // The tools take their time before they ask; how long is the same in each run.
+    let scene = Scene::with("", &["--delay=400", "--seed=2"]).await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        let mut connection = client.raw().await.unwrap();
+        let body = call("1", "ask_user", &json!({}));
+        let length = body.len().to_string();
+        let own = [("content-type", "application/json"), ("content-length", length.as_str())];
+        connection.send((client.head("POST", &own, &[]) + &body).as_bytes()).await.unwrap();
+        until("it is under way", async || scene.in_flight().await == 1).await;
+        drop(connection);
+        until("nothing waits", async || scene.in_flight().await == 0).await;
+        // Whoever comes back is asked as ever.
+        let mut exchange = asking(&client, "ask_user").await;
+        let question = next(&mut exchange).await;
+        client.respond(&question["id"], json!({"said": "here"})).await.unwrap();
+        assert_eq!(heard(&client, &next(&mut exchange).await)["said"], "here", "{name}");
     }
     scene.undisturbed().await;
 }
