@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Id, build};
 
-use crate::body::Body;
+use crate::body::{Body, Owner};
 use crate::stream::EventStream;
 
 pub(crate) type HttpAnswer = Response<Body>;
@@ -45,7 +45,16 @@ pub(crate) fn empty(status: StatusCode) -> HttpAnswer {
 
 /// A stream of events.
 pub(crate) fn events(stream: Arc<EventStream>) -> HttpAnswer {
-    let mut response = Response::new(Body::events(stream));
+    stream_of(Body::events(stream))
+}
+
+/// A stream of events that drops `owner` when it ends or its reader goes away.
+pub(crate) fn events_until(stream: Arc<EventStream>, owner: Owner) -> HttpAnswer {
+    stream_of(Body::events_until(stream, owner))
+}
+
+fn stream_of(body: Body) -> HttpAnswer {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -1,5 +1,6 @@
 //! Response bodies: whole, or a stream of events.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,14 +26,27 @@ pub enum Body {
 pub struct Events {
     stream: Arc<EventStream>,
     keep_alive: Pin<Box<Sleep>>,
+    _owner: Option<Owner>,
 }
+
+/// Something that ends with a stream.
+pub(crate) type Owner = Box<dyn Any + Send + Sync>;
 
 /// The longest silence on a stream. Intermediaries cut connections that are silent for 60 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Body {
     pub(crate) fn events(stream: Arc<EventStream>) -> Self {
-        Self::Events(Events { stream, keep_alive: Box::pin(tokio::time::sleep(KEEP_ALIVE)) })
+        Self::stream(stream, None)
+    }
+
+    pub(crate) fn events_until(stream: Arc<EventStream>, owner: Owner) -> Self {
+        Self::stream(stream, Some(owner))
+    }
+
+    fn stream(stream: Arc<EventStream>, owner: Option<Owner>) -> Self {
+        let keep_alive = Box::pin(tokio::time::sleep(KEEP_ALIVE));
+        Self::Events(Events { stream, keep_alive, _owner: owner })
     }
 
     pub(crate) fn empty() -> Self {

@@ -6,16 +6,18 @@
 mod batch;
 mod body;
 mod refuse;
+pub(crate) mod sse;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Message, Revision, build, codes, depth};
 use mainstay_telemetry::events::RefusedRequest;
-use mainstay_telemetry::{CorrelationId, Refused, correlation};
+use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
 
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
@@ -33,6 +35,28 @@ pub struct Peer {
     pub address: Option<std::net::SocketAddr>,
     /// The command socket: file permissions have decided already.
     pub operator: bool,
+    pub serves: Serves,
+}
+
+/// Which of the two remote transports an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serves {
+    /// Streamable HTTP, `/mcp`.
+    pub http: bool,
+    /// HTTP+SSE of 2024-11-05, `/sse`.
+    pub sse: bool,
+}
+
+/// An address, told apart.
+#[derive(Debug, PartialEq, Eq)]
+enum Address<'a> {
+    /// `/mcp` and `/mcp/{name}`.
+    Mcp(Option<&'a str>),
+    /// `/sse` and `/sse/{name}`.
+    Sse(Option<&'a str>),
+    /// Where a client of HTTP+SSE posts to.
+    Messages,
+    Other,
 }
 
 /// Answers one HTTP request.
@@ -67,29 +91,33 @@ async fn judge(
         return refuse::turn_away(foreign, &parts.headers, &refused);
     }
     let path = parts.uri.path();
-    let Some(name) = mcp_path(path) else {
-        if let Some(answer) = gateway.answer_aside(parts, peer) {
-            return answer;
+    let address = Address::of(path, peer.serves);
+    let name = match address {
+        Address::Mcp(name) | Address::Sse(name) => name,
+        Address::Messages => {
+            return sse::messages(gateway, parts, body, request_id, &refused).await;
         }
-        refused(Refused::Path, path);
-        return refuse::not_found(gateway, path);
+        Address::Other => {
+            if let Some(answer) = gateway.answer_aside(parts, peer) {
+                return answer;
+            }
+            refused(Refused::Path, path);
+            return refuse::not_found(gateway, path);
+        }
     };
     let Some(endpoint) = gateway.endpoint(name) else {
         refused(Refused::Path, path);
         return refuse::not_found(gateway, path);
     };
+    if matches!(address, Address::Sse(_)) {
+        return sse::answer(gateway, endpoint, parts, &refused);
+    }
     match parts.method {
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
         Method::GET => get(gateway, endpoint, parts, &refused),
         Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
         Method::OPTIONS => refuse::preflight(),
-        _ => {
-            refused(Refused::HttpMethod, parts.method.as_str());
-            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
-            let allow = HeaderValue::from_static("POST, GET, DELETE, OPTIONS");
-            answer.headers_mut().insert(header::ALLOW, allow);
-            answer
-        }
+        _ => refuse::method(parts.method.as_str(), "POST, GET, DELETE, OPTIONS", &refused),
     }
 }
 
@@ -103,29 +131,10 @@ async fn post(
     request_id: &CorrelationId,
     refused: &Note<'_>,
 ) -> HttpAnswer {
-    if !is_json(&parts.headers) {
-        refused(Refused::MediaType, text(&parts.headers, "content-type"));
-        let say = "Content-Type must be application/json";
-        return answer::failure(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            None,
-            codes::INVALID_REQUEST,
-            say,
-        );
-    }
-    let body = match body::read(gateway, parts, body.take()).await {
+    let body = match read_json(gateway, parts, body, request_id, refused).await {
         Ok(body) => body,
-        Err(problem) => return body::no_body(gateway, &problem, request_id, refused),
+        Err(answer) => return answer,
     };
-    let depth_max = gateway.settings.limits.depth_max;
-    if !depth::within_depth(&body, depth_max) {
-        refused(Refused::Depth, "");
-        let mut refusal =
-            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
-                .limit(format!("max_depth: {depth_max}"));
-        refusal.data.request_id = Some(request_id.to_string());
-        return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
-    }
     if body.trim_ascii_start().starts_with(b"[") {
         return batch::answer(gateway, endpoint, parts, &body, request_id, refused).await;
     }
@@ -146,6 +155,40 @@ async fn post(
     pipeline::answer(gateway, &session, message, takes, request_id.clone()).await
 }
 
+/// A body that can be a message: of the right type, whole, within its bounds.
+async fn read_json(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Option<Incoming>,
+    request_id: &CorrelationId,
+    refused: &Note<'_>,
+) -> Result<Bytes, HttpAnswer> {
+    if !is_json(&parts.headers) {
+        refused(Refused::MediaType, text(&parts.headers, "content-type"));
+        let say = "Content-Type must be application/json";
+        return Err(answer::failure(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            None,
+            codes::INVALID_REQUEST,
+            say,
+        ));
+    }
+    let body = match body::read(gateway, parts, body.take()).await {
+        Ok(body) => body,
+        Err(problem) => return Err(body::no_body(gateway, &problem, request_id, refused)),
+    };
+    let depth_max = gateway.settings.limits.depth_max;
+    if !depth::within_depth(&body, depth_max) {
+        refused(Refused::Depth, "");
+        let mut refusal =
+            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
+                .limit(format!("max_depth: {depth_max}"));
+        refusal.data.request_id = Some(request_id.to_string());
+        return Err(answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json())));
+    }
+    Ok(body)
+}
+
 async fn initialize(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
@@ -153,43 +196,50 @@ async fn initialize(
     message: &Message,
     request_id: &CorrelationId,
 ) -> HttpAnswer {
+    let (session, bytes) = open_session(gateway, endpoint, parts, message, request_id).await;
+    let mut answer = answer::message(bytes);
+    let token = session.and_then(|session| HeaderValue::from_str(session.token.as_str()).ok());
+    if let Some(token) = token {
+        answer.headers_mut().insert(SESSION, token);
+    }
+    answer
+}
+
+/// Carries out `initialize`: the session, if there is one now, and the message to answer with.
+async fn open_session(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    message: &Message,
+    request_id: &CorrelationId,
+) -> (Option<Arc<Session>>, Bytes) {
     let begun = std::time::Instant::now();
     let id = message.id();
-    if gateway.is_draining() {
-        let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
-            .retry_after(gateway.settings.limits.drain);
-        refusal.data.request_id = Some(request_id.to_string());
-        return answer::message(pipeline::refuse(id.as_ref(), &refusal));
-    }
-    let principal = Gateway::principal(&parts.headers);
-    let opened = handshake::open(gateway, endpoint, principal, message).await;
+    let opened = if gateway.is_draining() {
+        let refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping");
+        Err(NoSession::Refused(refusal.retry_after(gateway.settings.limits.drain)))
+    } else {
+        let principal = Gateway::principal(&parts.headers);
+        handshake::open(gateway, endpoint, principal, message).await
+    };
     let metrics = gateway.metrics.gateway();
-    let label = mainstay_telemetry::Method::Initialize;
-    let (outcome, answer) = match (opened, id) {
-        (Ok((session, result)), Some(id)) => {
+    let (outcome, session, bytes) = match opened {
+        Ok((session, result)) => {
             let result = std::str::from_utf8(&result).unwrap_or("{}");
-            let mut answer = answer::message(build::result(&id, result));
-            if let Ok(token) = HeaderValue::from_str(session.token.as_str()) {
-                answer.headers_mut().insert(SESSION, token);
-            }
-            (mainstay_telemetry::Outcome::Ok, answer)
+            let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
+            (Outcome::Ok, Some(session), bytes)
         }
-        (Err(NoSession::Invalid(say)), id) => {
-            let body = build::failure(id.as_ref(), codes::INVALID_PARAMS, &say);
-            (mainstay_telemetry::Outcome::Error, answer::message(body))
+        Err(NoSession::Invalid(say)) => {
+            (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
         }
-        (Err(NoSession::Refused(mut refusal)), id) => {
+        Err(NoSession::Refused(mut refusal)) => {
             refusal.data.request_id = Some(request_id.to_string());
             metrics.failed(refusal.code.into());
-            (
-                mainstay_telemetry::Outcome::Refused,
-                answer::message(pipeline::refuse(id.as_ref(), &refusal)),
-            )
+            (Outcome::Refused, None, pipeline::refuse(id.as_ref(), &refusal))
         }
-        (Ok(_), None) => (mainstay_telemetry::Outcome::Error, answer::accepted()),
     };
-    metrics.finished(label, outcome, begun.elapsed());
-    answer
+    metrics.finished(mainstay_telemetry::Method::Initialize, outcome, begun.elapsed());
+    (session, bytes)
 }
 
 /// Opens a stream for what servers say of their own accord.
@@ -273,10 +323,25 @@ fn find(
 /// What the SDKs answer for an unknown session; clients know it.
 const SESSION_NOT_FOUND: i32 = -32001;
 
-/// The name in `/mcp/{name}`; none in `/mcp`.
-#[expect(clippy::option_option, reason = "no MCP address, the whole gateway, one endpoint")]
-fn mcp_path(path: &str) -> Option<Option<&str>> {
-    let rest = path.strip_prefix("/mcp")?;
+impl<'a> Address<'a> {
+    fn of(path: &'a str, serves: Serves) -> Self {
+        if serves.http
+            && let Some(name) = below(path, "/mcp")
+        {
+            return Self::Mcp(name);
+        }
+        match below(path, "/sse") {
+            Some(name) if serves.sse => Self::Sse(name),
+            None if serves.sse && path == sse::MESSAGES => Self::Messages,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The name in `{root}/{name}`; none in `{root}`.
+#[expect(clippy::option_option, reason = "another address, the whole gateway, one endpoint")]
+fn below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
+    let rest = path.strip_prefix(root)?;
     match rest.strip_prefix('/') {
         None if rest.is_empty() => Some(None),
         None => None,
@@ -311,20 +376,28 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::mcp_path;
+    use super::{Address, Serves};
 
     #[test]
     fn addresses_are_told_apart() {
+        let both = Serves { http: true, sse: true };
         for (path, expected) in [
-            ("/mcp", Some(None)),
-            ("/mcp/", Some(None)),
-            ("/mcp/files", Some(Some("files"))),
-            ("/mcp/files/", Some(Some("files"))),
-            ("/mcpx", None),
-            ("/", None),
-            ("/health", None),
+            ("/mcp", Address::Mcp(None)),
+            ("/mcp/", Address::Mcp(None)),
+            ("/mcp/files", Address::Mcp(Some("files"))),
+            ("/mcp/files/", Address::Mcp(Some("files"))),
+            ("/sse", Address::Sse(None)),
+            ("/sse/files", Address::Sse(Some("files"))),
+            ("/messages", Address::Messages),
+            ("/mcpx", Address::Other),
+            ("/", Address::Other),
+            ("/health", Address::Other),
         ] {
-            assert_eq!(mcp_path(path), expected, "{path}");
+            assert_eq!(Address::of(path, both), expected, "{path}");
         }
+        let (http, sse) = (Serves { http: true, sse: false }, Serves { http: false, sse: true });
+        assert_eq!(Address::of("/sse", http), Address::Other);
+        assert_eq!(Address::of("/messages", http), Address::Other);
+        assert_eq!(Address::of("/mcp", sse), Address::Other);
     }
 }

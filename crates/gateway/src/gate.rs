@@ -29,12 +29,14 @@ impl Gate {
             .iter()
             .map(|origin| lower(origin.trim_end_matches('/')))
             .collect();
-        let ip = settings.listen.ip();
-        if !ip.is_unspecified() {
-            hosts.push(match ip {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            });
+        let listening = [Some(settings.listen), settings.sse_listen];
+        for ip in listening.into_iter().flatten().map(|address| address.ip()) {
+            if !ip.is_unspecified() {
+                hosts.push(match ip {
+                    std::net::IpAddr::V4(ip) => ip.to_string(),
+                    std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+                });
+            }
         }
         if let Some(uri) = settings.public_url.as_ref().and_then(|url| url.parse::<Uri>().ok())
             && let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())

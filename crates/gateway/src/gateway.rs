@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::HttpAnswer;
 use crate::edge::Peer;
+use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
 use crate::gate::Gate;
 use crate::memory::NameStore;
@@ -48,6 +49,7 @@ pub struct Parts {
 pub struct Gateway {
     pub(crate) settings: GatewaySettings,
     pub(crate) sessions: Sessions,
+    pub(crate) conversations: Conversations,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
     pub(crate) gate: Gate,
@@ -98,6 +100,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             gate: Gate::new(&parts.settings),
             sessions: Sessions::new(parts.settings.limits.sessions_max),
+            conversations: Conversations::default(),
             settings: parts.settings,
             metrics: parts.metrics,
             key: parts.key,
@@ -143,6 +146,7 @@ impl Gateway {
         for session in self.sessions.all() {
             self.end_session(&session);
         }
+        self.conversations.end_all();
         self.stopping.cancel();
         self.tasks.close();
         // Connections end by themselves once their streams have; what hangs is not waited for.

@@ -24,5 +24,5 @@ mod stream;
 mod want;
 
 pub use body::Body;
-pub use edge::Peer;
+pub use edge::{Peer, Serves};
 pub use gateway::{Aside, Clock, Gateway, Parts};

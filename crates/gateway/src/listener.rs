@@ -17,7 +17,7 @@ use mainstay_upstream::relay::Relay;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::edge::{self, Peer};
+use crate::edge::{self, Peer, Serves};
 use crate::gateway::Gateway;
 
 /// After running out of files or memory: time for some to be given back.
@@ -27,7 +27,7 @@ const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Serves a TCP address until the gateway drains.
-pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener) {
+pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
     loop {
         let accepted = tokio::select! {
             () = gateway.draining.cancelled() => return,
@@ -36,7 +36,7 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener) {
         match accepted {
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
-                take(&gateway, stream, Peer { address: Some(address), operator: false });
+                take(&gateway, stream, Peer { address: Some(address), operator: false, serves });
             }
             Err(error) => pause(&error).await,
         }
@@ -51,7 +51,11 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => take(&gateway, stream, Peer { address: None, operator: true }),
+            Ok((stream, _)) => take(
+                &gateway,
+                stream,
+                Peer { address: None, operator: true, serves: Serves { http: true, sse: true } },
+            ),
             Err(error) => pause(&error).await,
         }
     }

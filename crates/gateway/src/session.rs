@@ -259,6 +259,11 @@ impl Session {
         stream
     }
 
+    /// Takes a stream that is there already for what comes of its own accord.
+    pub(crate) fn stand_on(&self, stream: Arc<EventStream>) {
+        self.state.lock().standing.push(stream);
+    }
+
     /// Says something outside of calls, on one stream only; whether there was one.
     pub(crate) fn say(&self, message: &[u8]) -> bool {
         let mut state = self.state.lock();

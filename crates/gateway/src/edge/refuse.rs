@@ -40,6 +40,14 @@ pub(super) fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
     answer::json(StatusCode::NOT_FOUND, body.into())
 }
 
+/// Another HTTP method than the address has.
+pub(super) fn method(method: &str, allowed: &'static str, refused: &Note<'_>) -> HttpAnswer {
+    refused(Refused::HttpMethod, method);
+    let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
 pub(super) fn preflight() -> HttpAnswer {
     let mut answer = answer::empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();

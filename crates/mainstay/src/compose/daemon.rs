@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mainstay_gateway::{Gateway, listener};
+use mainstay_gateway::{Gateway, Serves, listener};
 use mainstay_model::settings::Settings;
 use mainstay_pool::Pool;
 use mainstay_telemetry::Metrics;
@@ -52,6 +52,15 @@ impl Daemon {
         })?;
         let tcp = bind(settings.gateway.listen).await?;
         let listen = tcp.local_addr().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
+        let sse = match own_sse {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let serves = Serves {
+            http: settings.gateway.http,
+            sse: settings.gateway.sse && own_sse.is_none(),
+        };
         let socket = state_dir.join(mainstay_admin::SOCKET);
         let unix = listener::bind_unix(&socket).map_err(|error| {
             Failure::new(
@@ -87,10 +96,14 @@ impl Daemon {
         answers.observe();
         answers.answer_requests(secrets::token(&state_dir)?);
         gateway.start();
-        let listeners = vec![
-            tokio::spawn(listener::serve_tcp(gateway.clone(), tcp)),
+        let mut listeners = vec![
+            tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
             tokio::spawn(listener::serve_unix(gateway.clone(), unix)),
         ];
+        if let Some(tcp) = sse {
+            let serves = Serves { http: false, sse: true };
+            listeners.push(tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)));
+        }
         Serving { listen: &[listen], servers: gateway.pools().count() }.emit(&metrics);
         Ok(Self { gateway, metrics, host, listen, listeners, signals, drain, started, _lock: lock })
     }

@@ -1,0 +1,265 @@
+//! HTTP+SSE of 2024-11-05: a GET opens the one stream on which everything comes, and its first event
+//! says where to POST to.
+//!
+//! The stream is the session: when it is cut, the session ends, since this transport has no way to
+//! take it up again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::BytesMut;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use mainstay_model::{Principal, Refusal, RefusalCode};
+use mainstay_protocol::framing::sse;
+use mainstay_protocol::{Kind, Message, build, codes};
+use mainstay_telemetry::{CorrelationId, Refused};
+use parking_lot::Mutex;
+
+use super::{Note, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
+use crate::answer::{self, HttpAnswer};
+use crate::body::Body;
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::pipeline::{self, Takes};
+use crate::session::Session;
+use crate::stream::EventStream;
+
+/// Where messages are posted to.
+pub(super) const MESSAGES: &str = "/messages";
+
+/// Open streams of this transport, by what stands in the address they announced.
+#[derive(Debug, Default)]
+pub(crate) struct Conversations {
+    open: Mutex<HashMap<String, Arc<Conversation>>>,
+}
+
+#[derive(Debug)]
+struct Conversation {
+    endpoint: Arc<Endpoint>,
+    principal: Principal,
+    stream: Arc<EventStream>,
+    /// There from `initialize` on.
+    session: OnceLock<Arc<Session>>,
+}
+
+/// Ends a conversation when its stream's body is dropped.
+struct Ending {
+    gateway: Weak<Gateway>,
+    id: String,
+}
+
+/// A request for the address that opens a stream.
+pub(super) fn answer(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    match parts.method {
+        Method::GET => {}
+        Method::OPTIONS => return refuse::preflight(),
+        // A client of a later revision tries a POST first; 405 tells it to come with a GET.
+        _ => return refuse::method(parts.method.as_str(), "GET, OPTIONS", refused),
+    }
+    if !takes_events(&parts.headers) {
+        refused(Refused::MediaType, text(&parts.headers, "accept"));
+        let say = "a GET here opens a stream: Accept must have text/event-stream";
+        return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
+    }
+    match open(gateway, endpoint, parts) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            refused(Refused::SessionLimit, "");
+            answer::json(StatusCode::SERVICE_UNAVAILABLE, pipeline::refuse(None, &refusal))
+        }
+    }
+}
+
+fn open(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+) -> Result<HttpAnswer, Refusal> {
+    if gateway.is_draining() {
+        return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
+    }
+    let mut random = [0; 24];
+    getrandom::fill(&mut random)
+        .map_err(|_| Refusal::new(RefusalCode::Internal, "no session id could be made"))?;
+    let id = URL_SAFE_NO_PAD.encode(random);
+    let stream = Arc::new(EventStream::default());
+    let mut first = BytesMut::new();
+    let address = format!("{}?sessionId={id}", address(gateway));
+    sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
+    stream.push(first.freeze());
+    let conversation = Conversation {
+        endpoint: endpoint.clone(),
+        principal: Gateway::principal(&parts.headers),
+        stream: stream.clone(),
+        session: OnceLock::new(),
+    };
+    gateway.conversations.insert(&id, conversation, gateway.sessions_max())?;
+    let ending = Ending { gateway: Arc::downgrade(gateway), id };
+    Ok(answer::events_until(stream, Box::new(ending)))
+}
+
+/// The path clients post to: under that of the public address, where a proxy is in front.
+fn address(gateway: &Gateway) -> String {
+    let public = gateway.settings.public_url.as_ref().and_then(|url| url.parse::<http::Uri>().ok());
+    let path = public.as_ref().map_or("", http::Uri::path).trim_end_matches('/');
+    format!("{}{MESSAGES}", path.strip_suffix("/mcp").unwrap_or(path))
+}
+
+/// A message of a client: taken at once, answered on its stream.
+pub(super) async fn messages(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Option<Incoming>,
+    request_id: &CorrelationId,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    match parts.method {
+        Method::POST => {}
+        Method::OPTIONS => return refuse::preflight(),
+        _ => return refuse::method(parts.method.as_str(), "POST, OPTIONS", refused),
+    }
+    let id = parts
+        .uri
+        .query()
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")));
+    let principal = Gateway::principal(&parts.headers);
+    let conversation = id
+        .and_then(|id| gateway.conversations.find(id))
+        .filter(|conversation| conversation.principal == principal);
+    let Some(conversation) = conversation else {
+        refused(Refused::UnknownSession, "");
+        let say = "Session not found: its stream has ended; open a new one with GET";
+        return answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say);
+    };
+    let body = match read_json(gateway, parts, body, request_id, refused).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let message = match Message::parse(body) {
+        Ok(message) => message,
+        Err(problem) => return refuse::malformed(&problem, refused),
+    };
+    let starts = message.kind() == Kind::Request && message.method() == "initialize";
+    match conversation.session.get() {
+        None if starts => {
+            initialize(gateway, &conversation, parts, &message, request_id).await;
+        }
+        None => {
+            let say = "send initialize first";
+            let id = message.id();
+            return answer::failure(
+                StatusCode::BAD_REQUEST,
+                id.as_ref(),
+                codes::INVALID_REQUEST,
+                say,
+            );
+        }
+        Some(session) => {
+            let (gateway, session) = (gateway.clone(), session.clone());
+            let (stream, request_id) = (conversation.stream.clone(), request_id.clone());
+            gateway.tasks.clone().spawn(async move {
+                let takes = Takes { events: true };
+                let answer = pipeline::answer(&gateway, &session, message, takes, request_id).await;
+                forward(answer.into_body(), &stream).await;
+            });
+        }
+    }
+    answer::accepted()
+}
+
+async fn initialize(
+    gateway: &Arc<Gateway>,
+    conversation: &Conversation,
+    parts: &Parts,
+    message: &Message,
+    request_id: &CorrelationId,
+) {
+    let (session, answer) =
+        super::open_session(gateway, &conversation.endpoint, parts, message, request_id).await;
+    if let Some(session) = session {
+        session.stand_on(conversation.stream.clone());
+        if let Err(second) = conversation.session.set(session) {
+            gateway.end_session(&second);
+            let say = "this session is initialized already";
+            let failure = build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
+            return conversation.stream.push(answer::event(&failure));
+        }
+    }
+    conversation.stream.push(answer::event(&answer));
+}
+
+/// Puts an answer on the stream: a message as an event, events as they are.
+async fn forward(body: Body, stream: &EventStream) {
+    match body {
+        Body::Whole(whole) => {
+            let message = whole.collect().await.map(http_body_util::Collected::to_bytes);
+            if let Ok(message) = message
+                && !message.is_empty()
+            {
+                stream.push(answer::event(&message));
+            }
+        }
+        Body::Events(_) => {
+            let mut body = body;
+            while let Some(Ok(frame)) = body.frame().await {
+                if let Ok(event) = frame.into_data() {
+                    stream.push(event);
+                }
+            }
+        }
+    }
+}
+
+// === impl Conversations ===
+
+impl Conversations {
+    fn insert(&self, id: &str, conversation: Conversation, max: usize) -> Result<(), Refusal> {
+        let mut open = self.open.lock();
+        if open.len() >= max {
+            return Err(Refusal::new(
+                RefusalCode::SessionLimit,
+                format!("there are {max} sessions, and no more are allowed"),
+            )
+            .limit(format!("max_sessions: {max}")));
+        }
+        open.insert(id.to_owned(), Arc::new(conversation));
+        Ok(())
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Conversation>> {
+        self.open.lock().get(id).cloned()
+    }
+
+    fn remove(&self, id: &str) -> Option<Arc<Conversation>> {
+        self.open.lock().remove(id)
+    }
+
+    /// Ends every stream.
+    pub(crate) fn end_all(&self) {
+        for conversation in self.open.lock().values() {
+            conversation.stream.end();
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let Some(gateway) = self.gateway.upgrade() else { return };
+        let conversation = gateway.conversations.remove(&self.id);
+        if let Some(session) =
+            conversation.and_then(|conversation| conversation.session.get().cloned())
+        {
+            gateway.end_session(&session);
+        }
+    }
+}
