@@ -71,6 +71,12 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         body::close(&mut answer);
     }
     refuse::allow_origin(&parts.headers, &mut answer);
+    // Whoever names a request finds the name again; nobody else pays for it.
+    if let Some(name) = parts.headers.get(correlation::HEADER)
+        && CorrelationId::try_client(name.as_bytes()).is_some()
+    {
+        answer.headers_mut().insert(correlation::HEADER, name.clone());
+    }
     answer
 }
 

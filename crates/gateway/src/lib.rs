@@ -16,6 +16,7 @@ mod hub;
 pub mod listener;
 mod lists;
 mod memory;
+mod patience;
 pub mod pipeline;
 mod route;
 pub mod session;

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::edge::{self, Peer, Serves};
 use crate::gateway::Gateway;
+use crate::patience::Patient;
 
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -111,10 +112,11 @@ where
     let service = service_fn(|request| async move {
         Ok::<_, Infallible>(edge::answer(gateway, request, peer).await)
     });
+    let receive = gateway.settings.limits.receive;
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(gateway.settings.limits.receive)
-        .serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(receive)
+        .serve_connection(TokioIo::new(Patient::new(stream, receive)), service);
     tokio::pin!(connection);
     // Reading a request's body rouses the connection that brings it, which is this very task.
     let relay = Arc::new(Relay::default());
