@@ -78,7 +78,8 @@ pub async fn shake(
     if let Transport::Remote(remote) = link.transport() {
         remote.settle(link, revision.as_str());
     }
-    link.send(build::notification("notifications/initialized", None));
+    // Servers may refuse all before it, or decide only then what they list.
+    link.send_first(build::notification("notifications/initialized", None)).await;
     let lists = lists(link, capabilities).await?;
     Ok(Facts { initialize, revision, capabilities, lists })
 }

@@ -82,7 +82,9 @@ impl Link {
         };
         // The link may have closed while the call went in: then nobody else would end it.
         if let Some(reason) = self.closed.get() {
-            slot.push(Incoming::Lost(Lost::new(reason.clone(), Fate::Unknown, true)));
+            // Only a pipe has it by now; nothing is sent to a remote server before the first poll.
+            let fate = if remote.is_some() { Fate::Unsent } else { Fate::Unknown };
+            slot.push(Incoming::Lost(Lost::new(reason.clone(), fate, true)));
         }
         Ok(Exchange::new(self.clone(), slot, remote))
     }
@@ -92,6 +94,15 @@ impl Link {
         match &self.transport {
             Transport::Stdio(writer) => writer.write_bytes(&message),
             Transport::Remote(remote) => remote.send(self, message),
+        }
+    }
+
+    /// As [`Self::send`], but nothing that is sent afterwards can overtake it: requests to a remote
+    /// server take connections of their own.
+    pub(crate) async fn send_first(self: &Arc<Self>, message: Bytes) {
+        match &self.transport {
+            Transport::Stdio(writer) => writer.write_bytes(&message),
+            Transport::Remote(remote) => remote.delivery(self, message).await,
         }
     }
 

@@ -80,11 +80,21 @@ impl Remote {
 
     /// Delivers a notification or an answer in the background.
     pub(crate) fn send(&self, link: &Arc<Link>, message: Bytes) {
+        self.tasks.spawn(self.delivery(link, message));
+    }
+
+    /// Delivers a notification or an answer; over when the server has acknowledged it, or after
+    /// [`SEND_DEADLINE`].
+    pub(crate) fn delivery(
+        &self,
+        link: &Arc<Link>,
+        message: Bytes,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let request = self.post(message);
         let idle = self.idle.clone();
         let link = Arc::downgrade(link);
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        async move {
             let sent = tokio::time::timeout(SEND_DEADLINE, connection::send(&idle, request));
             let sent = tokio::select! {
                 () = stop.cancelled() => return,
@@ -93,7 +103,7 @@ impl Remote {
             if let (Some(link), Ok(Err(_)) | Err(_)) = (link.upgrade(), sent) {
                 link.listener().dropped(Dropped::NotDelivered);
             }
-        });
+        }
     }
 
     /// Keeps what the answer to `initialize` settled, and opens the standing stream for what the
