@@ -1,5 +1,7 @@
-// Walks through a server with the TypeScript SDK and prints all it said as JSON.
-// Standard input as for walk.py, and "interactive": true for a client that answers questions.
+// Walks through servers with the TypeScript SDK and prints what each said as a line of JSON.
+// Standard input: a list of walks, each with "id", {"url": …} or {"command": […], "env": {…}},
+// "steps" as in plans.mjs, "revision" for a client of an older one, and "interactive": true for a
+// client that answers questions.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
@@ -10,12 +12,32 @@ const { StdioClientTransport } = sdk("client/stdio.js");
 const { StreamableHTTPClientTransport } = sdk("client/streamableHttp.js");
 const types = sdk("types.js");
 
-const target = JSON.parse(readFileSync(0, "utf8"));
-const capabilities = target.interactive ? { elicitation: {}, sampling: {}, roots: {} } : {};
-const client = new Client({ name: "walk", version: "1" }, { capabilities });
-const asked = [];
 
-if (target.interactive) {
+// The client asks for its newest revision; an older client would have asked for `revision`.
+function older(transport, revision) {
+  const send = transport.send.bind(transport);
+  transport.send = (message, options) => {
+    if (message.method !== "initialize") return send(message, options);
+    const params = { ...message.params, protocolVersion: revision };
+    return send({ ...message, params }, options);
+  };
+}
+
+function transportOf({ url, command, env, revision }, said) {
+  const [program, ...args] = command ?? [];
+  const transport = url
+    ? new StreamableHTTPClientTransport(new URL(url))
+    : new StdioClientTransport({ command: program, args, env: { ...process.env, ...env }, stderr: "ignore" });
+  if (revision) older(transport, revision);
+  const agreed = transport.setProtocolVersion?.bind(transport);
+  transport.setProtocolVersion = (revision) => {
+    said.revision = revision;
+    agreed?.(revision);
+  };
+  return transport;
+}
+
+function answering(client, asked) {
   client.setRequestHandler(types.ElicitRequestSchema, (request) => {
     asked.push({ method: request.method, message: request.params.message });
     return { action: "decline" };
@@ -26,14 +48,6 @@ if (target.interactive) {
   });
   client.setRequestHandler(types.ListRootsRequestSchema, () => ({ roots: [] }));
 }
-
-const [program, ...args] = target.command ?? [];
-const env = { ...process.env, ...target.env };
-await client.connect(
-  target.url
-    ? new StreamableHTTPClientTransport(new URL(target.url))
-    : new StdioClientTransport({ command: program, args, env, stderr: "ignore" }),
-);
 
 const tried = (work) => work.catch((error) => ({ error: error.message }));
 
@@ -51,7 +65,7 @@ async function wholeList(list, field) {
   return found;
 }
 
-async function step(step) {
+async function take(client, step) {
   if (step.call) {
     const progress = [];
     const options = step.progress
@@ -67,14 +81,26 @@ async function step(step) {
   return client.complete({ ref, argument: { name: step.argument, value: step.value } });
 }
 
-const said = {
-  tools: await listed(wholeList((params) => client.listTools(params), "tools")),
-  resources: await listed(wholeList((params) => client.listResources(params), "resources")),
-  prompts: await listed(wholeList((params) => client.listPrompts(params), "prompts")),
-  steps: [],
-};
-for (const next of target.steps) said.steps.push(await tried(step(next)));
-said.asked = asked;
-await client.close();
-console.log(JSON.stringify(said));
+async function walk(target) {
+  const capabilities = target.interactive ? { elicitation: {}, sampling: {}, roots: {} } : {};
+  const client = new Client({ name: "walk", version: "1" }, { capabilities });
+  const said = { steps: [] };
+  const asked = [];
+  if (target.interactive) answering(client, asked);
+  await client.connect(transportOf(target, said));
+  said.tools = await listed(wholeList((params) => client.listTools(params), "tools"));
+  said.resources = await listed(wholeList((params) => client.listResources(params), "resources"));
+  said.prompts = await listed(wholeList((params) => client.listPrompts(params), "prompts"));
+  for (const step of target.steps) {
+    const heard = await tried(take(client, step));
+    said.steps.push({ ...heard, asked: asked.splice(0) });
+  }
+  await client.close();
+  return said;
+}
+
+for (const target of JSON.parse(readFileSync(0, "utf8"))) {
+  const heard = await walk(target).then((said) => ({ said }), (error) => ({ failed: String(error) }));
+  console.log(JSON.stringify({ id: target.id, ...heard }));
+}
 process.exit(0);

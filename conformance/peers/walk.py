@@ -1,11 +1,12 @@
-"""Walks through a server with the Python SDK, 1.x or 2.x, and prints all it said as JSON.
+"""Walks through servers with the Python SDK, 1.x or 2.x, and prints what each said as a line of JSON.
 
-Standard input: {"url": …} or {"command": […], "env": {…}}, and "steps" as in plans.mjs.
+Standard input as for walk.mjs, without "interactive".
 """
 
 import asyncio
 import json
 import sys
+import traceback
 from contextlib import asynccontextmanager
 
 import mcp
@@ -18,6 +19,15 @@ except ImportError:
     Client = None
     from mcp import types
 
+# Where the SDK keeps the revision that a client asks for.
+if Client is not None:
+    import mcp.client.session as asks
+
+    NEWEST = "LATEST_HANDSHAKE_VERSION"
+else:
+    asks, NEWEST = types, "LATEST_PROTOCOL_VERSION"
+OWN = getattr(asks, NEWEST)
+
 
 @asynccontextmanager
 async def connected(target):
@@ -28,15 +38,14 @@ async def connected(target):
         server = StdioServerParameters(command=program, args=arguments, env=target["env"])
     if Client is not None:
         async with Client(server, mode="legacy") as client:
-            yield client
+            yield client, client.protocol_version
         return
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamablehttp_client
 
     transport = streamablehttp_client(server) if isinstance(server, str) else stdio_client(server)
     async with transport as streams, mcp.ClientSession(streams[0], streams[1]) as session:
-        await session.initialize()
-        yield session
+        yield session, (await session.initialize()).protocolVersion
 
 
 def plain(model):
@@ -74,10 +83,11 @@ async def do(client, step):
     return plain(await client.complete(ref, {"name": step["argument"], "value": step["value"]}))
 
 
-async def main():
-    target = json.load(sys.stdin)
-    async with connected(target) as client:
+async def walk(target):
+    setattr(asks, NEWEST, target.get("revision", OWN))
+    async with connected(target) as (client, revision):
         said = {
+            "revision": revision,
             "tools": await whole_list(client, "list_tools", "tools"),
             "resources": await whole_list(client, "list_resources", "resources"),
             "prompts": await whole_list(client, "list_prompts", "prompts"),
@@ -88,7 +98,16 @@ async def main():
                 said["steps"].append(await do(client, step))
             except Exception as error:
                 said["steps"].append({"error": str(error)})
-    print(json.dumps(said))
+    return said
 
 
-asyncio.run(main())
+def main():
+    for target in json.load(sys.stdin):
+        try:
+            heard = {"said": asyncio.run(walk(target))}
+        except Exception:
+            heard = {"failed": traceback.format_exc()[-2000:]}
+        print(json.dumps({"id": target["id"], **heard}), flush=True)
+
+
+main()
