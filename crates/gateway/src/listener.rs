@@ -109,8 +109,9 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let gateway = &counted.0;
-    let service = service_fn(|request| async move {
-        Ok::<_, Infallible>(edge::answer(gateway, request, peer).await)
+    // hyper keeps room for the service's future while the connection idles: boxed, that is a pointer.
+    let service = service_fn(|request| {
+        Box::pin(async move { Ok::<_, Infallible>(edge::answer(gateway, request, peer).await) })
     });
     let receive = gateway.settings.limits.receive;
     let connection = http1::Builder::new()
