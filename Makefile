@@ -5,7 +5,7 @@ DENY := $(CACHE)/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 SECONDS ?= 30
 
-.PHONY: help demo test lint bench conformance fuzz
+.PHONY: help demo test tools lint bench conformance fuzz
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -16,7 +16,9 @@ demo: ## start Mainstay with its demonstration servers
 test: ## everything that has to hold, with the minutes it took
 	cargo xtask test
 
-lint: $(DENY) ## format, lists, dependencies and lints
+tools: $(DENY) ## what the checks of dependencies need, into the cache folder
+
+lint: tools ## format, lists, dependencies and lints
 	cargo xtask test format lists dependencies lints
 
 bench: ## measure Mainstay and its peers side by side, in one table
