@@ -86,7 +86,11 @@ tallied() {
     local name="$1" said code=0 line
     shift
     said="$work/said"
-    "$@" >"$said" 2>&1 || code=$?
+    # In the background, so that a signal to this script is heard at once.
+    "$@" >"$said" 2>&1 &
+    started+=($!)
+    wait $! || code=$?
+    unset 'started[-1]'
     line="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$said" | tail -n 1 || true)"
     grep -vE '^(same: .*|[0-9]+ passed, [0-9]+ failed)$' "$said" || true
     if [ -z "$line" ]; then
