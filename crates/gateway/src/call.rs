@@ -39,6 +39,8 @@ pub(crate) struct Call {
     tries: u32,
     /// It was sent again after its answer was lost.
     repeated: bool,
+    /// A repetition waits for this.
+    repeat_at: Option<Instant>,
     questions: Vec<u64>,
     /// Nothing can carry a question to the client.
     unheard: bool,
@@ -71,6 +73,8 @@ enum NotSent {
     Cancelled,
 }
 
+/// A server that is ending can still take connections for a moment, and would lose the call again.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 /// How often a request that never reached the server is sent again.
 const TRIES_MAX: u32 = 3;
 
@@ -102,6 +106,7 @@ impl Call {
             exchange: None,
             tries: 0,
             repeated: false,
+            repeat_at: None,
             questions: Vec::new(),
             unheard: false,
             stream: None,
@@ -142,6 +147,9 @@ impl Call {
     }
 
     async fn send(&mut self) -> Result<(), NotSent> {
+        if let Some(at) = self.repeat_at {
+            tokio::time::sleep_until(at).await;
+        }
         self.tries += 1;
         let want = want::of(&self.session, &self.route.pool);
         let (instance, live, lease) = match want::shared_base(&want, &self.route.pool) {
@@ -277,6 +285,9 @@ impl Call {
             Fate::Refused => false,
         };
         if may_retry {
+            if lost.fate == Fate::Unknown {
+                self.repeat_at = Some(Instant::now() + REPEAT_AFTER);
+            }
             return None;
         }
         let name = &self.route.pool.spec.name;

@@ -123,6 +123,11 @@ impl Idle {
         }
     }
 
+    /// Closes them all.
+    pub(super) fn clear(&self) {
+        self.connections.lock().clear();
+    }
+
     /// Puts a connection back once what is left of `body` has been read: a server sends the end of a
     /// stream right after the answer, but not always in the same packet.
     pub(super) fn put_after(

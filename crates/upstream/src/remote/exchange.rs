@@ -176,7 +176,14 @@ impl RemoteExchange {
             return self.pause();
         }
         let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
-        lost(failed.reason, fate, false)
+        self.broke_off(failed.reason, fate)
+    }
+
+    /// A server that cut one connection has often cut them all: what is sent next must not be
+    /// lost on another that only seems to be open.
+    fn broke_off(&self, reason: String, fate: Fate) -> Step {
+        self.idle.clear();
+        lost(reason, fate, false)
     }
 
     fn on_response(
@@ -256,7 +263,7 @@ impl RemoteExchange {
                 Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                 _ => {
                     let cause = super::connection::root_cause(&error);
-                    lost(format!("the answer broke off: {cause}"), Fate::Unknown, false)
+                    self.broke_off(format!("the answer broke off: {cause}"), Fate::Unknown)
                 }
             },
             Poll::Ready(None) => {
