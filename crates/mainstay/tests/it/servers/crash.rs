@@ -1,5 +1,8 @@
 //! A shared process dies: its sessions go on, and no call is answered twice or never.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -75,14 +78,15 @@ async fn nobody_notices_a_restart_while_calling_what_may_be_repeated() {
     in_state(&daemon, "s", "ready").await;
     let mut callers = tokio::task::JoinSet::new();
     let stop = tokio_util::sync::CancellationToken::new();
-    for caller in 0..8 {
+    let made: Arc<[AtomicU64; 8]> = Arc::default();
+    for caller in 0..made.len() {
         let (client, stop) = (daemon.client("s").await.unwrap(), stop.clone());
+        let made = made.clone();
         callers.spawn(async move {
-            let mut calls = 0;
             while !stop.is_cancelled() {
-                let sent = json!({"caller": caller, "call": calls});
+                let sent = json!({"caller": caller, "call": made[caller].load(Relaxed)});
                 assert_echo(&ask(&client, "echo", sent.clone()).await, &sent);
-                calls += 1;
+                made[caller].fetch_add(1, Relaxed);
             }
         });
     }
@@ -91,6 +95,13 @@ async fn nobody_notices_a_restart_while_calling_what_may_be_repeated() {
         eventually("the restart", async || {
             let now = server(&daemon, "s").await;
             (now["restarts"] == kills && now["state"] == "ready").then_some(())
+        })
+        .await;
+        // A call is repeated once: each gets its answer before the next kill.
+        let before = made.each_ref().map(|made| made.load(Relaxed));
+        eventually("an answer for each", async || {
+            let all = made.iter().zip(before).all(|(made, before)| made.load(Relaxed) > before);
+            all.then_some(())
         })
         .await;
     }

@@ -81,8 +81,12 @@ async fn updates_of_colliding_resources_come_under_the_name_subscribed_to() {
     // The first server has one of the same name, to which nobody subscribed.
     client.call("touch", json!({"uri": "mis://two"})).await.unwrap();
     client.call("two_touch", json!({"uri": "mis://two"})).await.unwrap();
-    let message = stream.message().await.unwrap().unwrap();
-    assert_eq!(message["method"], "notifications/resources/updated");
+    let message = loop {
+        let message = stream.message().await.unwrap().unwrap();
+        if message["method"] == "notifications/resources/updated" {
+            break message;
+        }
+    };
     assert_eq!(message["params"]["uri"], uri);
     client.request("resources/unsubscribe", json!({"uri": uri})).await.unwrap();
     assert_eq!(site.counts().await["resources/unsubscribe"], 1);
