@@ -17,6 +17,7 @@ pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes:
     }
     groups::check(root, notes);
     graph::check(root, notes);
+    servers::without_effect(&root.servers, notes);
     not_acted_on(&root.volumes, notes);
     not_acted_on(&root.externals, notes);
     for volume in &root.volumes {

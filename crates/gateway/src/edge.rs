@@ -222,8 +222,7 @@ async fn open_session(
     let begun = std::time::Instant::now();
     let id = message.id();
     let opened = if gateway.is_draining() {
-        let refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping");
-        Err(NoSession::Refused(refusal.retry_after(gateway.settings.limits.drain)))
+        Err(NoSession::Refused(pipeline::stopping(gateway, request_id)))
     } else {
         let principal = Gateway::principal(&parts.headers);
         handshake::open(gateway, endpoint, principal, message).await

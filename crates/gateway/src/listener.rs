@@ -24,14 +24,17 @@ use crate::patience::Patient;
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection may take to end when the gateway stops.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// Serves a TCP address until the gateway drains.
+/// Serves a TCP address until the gateway stops: while it drains, it says so.
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
     loop {
         let accepted = tokio::select! {
-            () = gateway.draining.cancelled() => return,
+            () = gateway.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -44,7 +47,7 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
     }
 }
 
-/// Serves the command socket until the gateway drains. Who may open it is decided by the file.
+/// Serves the command socket until the gateway stops. Who may open it is decided by the file.
 pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
     loop {
         let accepted = tokio::select! {
@@ -129,15 +132,10 @@ where
             }
             return;
         }
-        () = gateway.draining.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = gateway.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = gateway.stopping.cancelled() => {
-            // The last bytes of an answer may still be on their way out.
-            let _ = tokio::time::timeout(Duration::from_secs(1), connection).await;
-        }
-    }
+    // The last bytes of an answer may still be on their way out.
+    let _ = tokio::time::timeout(LAST_BYTES, connection).await;
 }
 
 async fn pause(error: &io::Error) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use mainstay_model::Refusal;
+use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, Kind, Message, Method, Notification, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
@@ -65,6 +65,9 @@ async fn request(
     let method = Method::parse(message.method());
     let begun = Instant::now();
     let endpoint = &session.endpoint;
+    if gateway.is_draining() && method != Some(Method::Ping) {
+        return answer::message(refuse(Some(&id), &stopping(gateway, &request_id)));
+    }
     let local = match method {
         Some(Method::Ping) => Some(Ok("{}".to_owned())),
         Some(Method::Initialize) => {
@@ -325,6 +328,15 @@ fn own_uri(route: &Route, message: &Message) -> Option<String> {
         Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
         None => Some(build::string(&uri.text()?)),
     }
+}
+
+/// Why nothing new is begun while calls in flight finish.
+pub(crate) fn stopping(gateway: &Gateway, request_id: &CorrelationId) -> Refusal {
+    let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
+        .retry_after(gateway.settings.limits.drain)
+        .hint("calls that were in flight are being finished; try again once it is back");
+    refusal.data.request_id = Some(request_id.to_string());
+    refusal
 }
 
 /// A refusal as the answer to a request that belongs to no server.

@@ -95,3 +95,23 @@ fn pool_bounds(pool: &Table, path: &str, notes: &mut Notes) {
         notes.error(pool.at("min"), &format!("{path}.pool.min"), message);
     }
 }
+
+/// What is read and yet does less than it says is said once, never passed over.
+pub(super) fn without_effect(servers: &[Named], notes: &mut Notes) {
+    let needs = servers.iter().find(|server| server.table.is_written("needs"));
+    if let Some(server) = needs {
+        let message = "`needs` is checked, but this version does not act on it";
+        let path = format!("{}.needs", server.path);
+        notes
+            .warning(server.table.at("needs"), &path, message)
+            .help("servers start at once, without waiting for each other".to_owned());
+    }
+    let pools = servers.iter().filter_map(|server| Some((server, server.table.table("pool")?)));
+    if let Some((server, pool)) = pools.into_iter().find(|(_, pool)| pool.is_written("min")) {
+        let message = "`min` only keeps idle instances; this version starts none ahead of demand";
+        let path = format!("{}.pool.min", server.path);
+        notes
+            .warning(pool.at("min"), &path, message)
+            .help("instances start with the first calls that need them".to_owned());
+    }
+}

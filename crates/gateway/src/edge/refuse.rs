@@ -30,8 +30,9 @@ pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_
 }
 
 pub(super) fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
-    let paths: Vec<_> =
+    let mut paths: Vec<_> =
         gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
+    paths.sort();
     let body = format!(
         r#"{{"error":{},"endpoints":[{}]}}"#,
         build::string(&format!("nothing is at {path}")),
