@@ -123,7 +123,7 @@ fn a_long_chain_of_needs_is_no_trouble() {
         })
         .collect();
     let problems = file(&text).load().unwrap_err();
-    assert_eq!(problems.problems.len(), 1, "one circle of all");
+    assert_eq!(problems.errors().count(), 1, "one circle of all");
 }
 
 #[test]
