@@ -11,7 +11,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 demo: ## start Mainstay with its demonstration servers
-	cargo run --release --package mainstay-mainstay -- demo
+	cargo run --release --package mainstay -- demo
 
 test: ## everything that has to hold, with the minutes it took
 	cargo xtask test
@@ -22,7 +22,7 @@ lint: tools ## format, lists, dependencies and lints
 	cargo xtask test format lists dependencies lints
 
 bench: ## measure Mainstay and its peers side by side, in one table
-	cargo build --release --package mainstay-mainstay --package mainstay-bench
+	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 
 conformance: ## the protocol's own suite through the gateway

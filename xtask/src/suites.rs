@@ -103,7 +103,7 @@ fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
 
 /// The protocol's own suite through the gateway, with the programs that the tests are built with.
 fn conformance(root: &Path) -> anyhow::Result<Vec<String>> {
-    let build = ["build", "--package", "mainstay-mainstay", "--package", "mainstay-testkit"];
+    let build = ["build", "--package", "mainstay", "--package", "mainstay-testkit"];
     watched::run(root, cargo(), &build)?;
     watched::run(root, &root.join("conformance/gateway.sh"), &[])
 }
