@@ -4,6 +4,9 @@
 //! harmless: some end themselves, and servers of both generations then refuse `initialize` for good.
 //! Only a server that refuses `initialize` is asked whether it is modern.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
