@@ -50,6 +50,7 @@ struct Conversion {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Converted {
     from: Moment,
     to: Moment,
@@ -58,6 +59,7 @@ struct Converted {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Countdown {
     /// How many seconds, 1 to 240
     #[schemars(range(min = 1, max = 240))]

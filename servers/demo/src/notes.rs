@@ -62,12 +62,14 @@ struct Search {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Which {
     /// The number of the note
     id: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Listing {
     /// How many notes follow
     count: usize,
@@ -75,6 +77,7 @@ struct Listing {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Removed {
     /// The note that is gone
     removed: Note,

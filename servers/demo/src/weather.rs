@@ -35,6 +35,7 @@ pub(crate) struct Weather {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 struct Period {
     /// Name of a city, real or made up
     city: String,

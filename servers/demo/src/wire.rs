@@ -2,6 +2,8 @@
 
 use rmcp::model::{ErrorData, ServerConfig};
 use rmcp::service::{RequestContext, RoleServer};
+use schemars::Schema;
+use schemars::transform::transform_subschemas;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -43,4 +45,38 @@ pub(crate) fn about(
 /// Whether this request follows 2026-07-28: no handshake, no requests from the server.
 pub(crate) fn is_modern(context: &Context) -> bool {
     context.protocol_version().is_some_and(|version| !version.has_initialize())
+}
+
+/// Takes the width of numbers out of a schema: it is a format that only Rust knows, and clients
+/// that check schemas warn of it.
+pub(crate) fn plain_numbers(schema: &mut Schema) {
+    let is_width = |format: &Value| {
+        format.as_str().is_some_and(|it| it.trim_start_matches('u').starts_with("int"))
+    };
+    if schema.get("format").is_some_and(is_width) {
+        schema.remove("format");
+    }
+    transform_subschemas(&mut plain_numbers, schema);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn numbers_have_no_width_and_other_formats_stay() {
+        let schema = json!({"properties": {
+            "a": {"type": "integer", "format": "uint32", "minimum": 0},
+            "b": {"items": {"type": "integer", "format": "int64"}},
+            "c": {"type": "string", "format": "date"},
+        }});
+        let mut schema = schema.try_into().unwrap();
+        super::plain_numbers(&mut schema);
+        let plain = json!({"properties": {
+            "a": {"type": "integer", "minimum": 0},
+            "b": {"items": {"type": "integer"}},
+            "c": {"type": "string", "format": "date"},
+        }});
+        assert_eq!(schema.to_value(), plain);
+    }
 }

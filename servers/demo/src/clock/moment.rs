@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 pub(super) struct Moment {
     /// Local time with its offset, RFC 3339
     pub(super) time: String,

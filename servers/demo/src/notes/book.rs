@@ -11,6 +11,7 @@ const NOTES_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 pub(super) struct Note {
     /// The number to name it by
     pub(super) id: u64,

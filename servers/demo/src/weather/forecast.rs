@@ -16,6 +16,7 @@ pub(super) struct Forecast {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(transform = crate::wire::plain_numbers)]
 pub(super) struct Day {
     /// Calendar day, UTC
     pub(super) date: String,
