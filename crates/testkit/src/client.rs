@@ -4,6 +4,7 @@
 mod connection;
 mod events;
 mod reply;
+mod sse;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 pub use connection::Connection;
 pub use events::{Event, EventParser};
 pub use reply::Reply;
+pub use sse::SseClient;
 
 const ACCEPT: &str = "application/json, text/event-stream";
 

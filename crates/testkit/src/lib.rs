@@ -11,5 +11,5 @@ pub mod misbehave;
 pub mod process;
 pub mod programs;
 
-pub use client::Client;
+pub use client::{Client, SseClient};
 pub use daemon::Daemon;
