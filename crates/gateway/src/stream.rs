@@ -5,11 +5,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// A queue of encoded events between whoever produces them and one response body.
 #[derive(Debug, Default)]
 pub(crate) struct EventStream {
     inner: Mutex<Inner>,
+    /// Something was read, or nothing will be.
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -29,9 +32,7 @@ impl EventStream {
     /// Adds an event that may be lost; whether it was taken.
     pub(crate) fn offer(&self, event: Bytes) -> bool {
         let mut inner = self.inner.lock();
-        let full =
-            inner.bytes + event.len() > UNREAD_BYTES_MAX || inner.queue.len() >= UNREAD_EVENTS_MAX;
-        if inner.ended || inner.reader_gone || (full && !inner.queue.is_empty()) {
+        if inner.ended || inner.reader_gone || inner.is_full(event.len()) {
             return false;
         }
         inner.push(event);
@@ -46,6 +47,20 @@ impl EventStream {
         }
     }
 
+    /// Waits until the reader has read enough for one more event, or reads no more.
+    pub(crate) async fn room(&self) {
+        loop {
+            let freed = self.freed.notified();
+            {
+                let inner = self.inner.lock();
+                if inner.ended || inner.reader_gone || !inner.is_full(0) {
+                    return;
+                }
+            }
+            freed.await;
+        }
+    }
+
     /// Nothing more comes.
     pub(crate) fn end(&self) {
         let mut inner = self.inner.lock();
@@ -53,6 +68,8 @@ impl EventStream {
         if let Some(waker) = inner.waker.take() {
             waker.wake();
         }
+        drop(inner);
+        self.freed.notify_waiters();
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -65,6 +82,8 @@ impl EventStream {
         let mut inner = self.inner.lock();
         if let Some(event) = inner.queue.pop_front() {
             inner.bytes -= event.len();
+            drop(inner);
+            self.freed.notify_waiters();
             return Poll::Ready(Some(event));
         }
         if inner.ended {
@@ -79,10 +98,18 @@ impl EventStream {
         inner.reader_gone = true;
         inner.queue = VecDeque::new();
         inner.bytes = 0;
+        drop(inner);
+        self.freed.notify_waiters();
     }
 }
 
 impl Inner {
+    /// An empty queue takes anything.
+    fn is_full(&self, more: usize) -> bool {
+        let full = self.bytes + more > UNREAD_BYTES_MAX || self.queue.len() >= UNREAD_EVENTS_MAX;
+        full && !self.queue.is_empty()
+    }
+
     fn push(&mut self, event: Bytes) {
         self.bytes += event.len();
         self.queue.push_back(event);
@@ -111,6 +138,24 @@ mod tests {
             last = Some(event);
         }
         assert_eq!(last.unwrap(), "answer");
+    }
+
+    #[tokio::test]
+    async fn there_is_room_once_something_is_read_or_nothing_will_be() {
+        let cx = Context::from_waker(Waker::noop());
+        for end in [
+            |stream: &EventStream| drop(stream.poll_next(&Context::from_waker(Waker::noop()))),
+            EventStream::end,
+            EventStream::reader_left,
+        ] {
+            let stream = EventStream::default();
+            stream.room().await;
+            while stream.offer("x".into()) {}
+            let mut room = std::pin::pin!(stream.room());
+            assert!(room.as_mut().poll(&mut Context::from_waker(cx.waker())).is_pending());
+            end(&stream);
+            room.await;
+        }
     }
 
     #[test]

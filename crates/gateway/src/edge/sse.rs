@@ -19,6 +19,7 @@ use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Kind, Message, build, codes};
 use mainstay_telemetry::{CorrelationId, Refused};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::{Note, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
 use crate::answer::{self, HttpAnswer};
@@ -45,7 +46,15 @@ struct Conversation {
     stream: Arc<EventStream>,
     /// There from `initialize` on.
     session: OnceLock<Arc<Session>>,
+    /// One for each request that is being answered.
+    places: Arc<Semaphore>,
 }
+
+/// Requests of one client being answered at once. A message is taken before it is answered, so
+/// unlike elsewhere its connection bounds nothing; beyond this the next one is not taken yet.
+const REQUESTS_MAX: usize = 256;
+
+const TAKES: Takes = Takes { events: true };
 
 /// Ends a conversation when its stream's body is dropped.
 struct Ending {
@@ -102,6 +111,7 @@ fn open(
         principal: Gateway::principal(&parts.headers),
         stream: stream.clone(),
         session: OnceLock::new(),
+        places: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
     gateway.conversations.insert(&id, conversation, gateway.sessions_max())?;
     let ending = Ending { gateway: Arc::downgrade(gateway), id };
@@ -149,12 +159,15 @@ pub(super) async fn messages(
         Ok(message) => message,
         Err(problem) => return refuse::malformed(&problem, refused),
     };
-    let starts = message.kind() == Kind::Request && message.method() == "initialize";
-    match conversation.session.get() {
-        None if starts => {
-            initialize(gateway, &conversation, parts, &message, request_id).await;
+    let is_request = message.kind() == Kind::Request;
+    let starts = is_request && message.method() == "initialize";
+    let session = conversation.session.get().cloned();
+    match session {
+        // What waits for an answer or a cancellation may hold all places, so these take none.
+        Some(session) if !is_request => {
+            pipeline::answer(gateway, &session, message, TAKES, request_id.clone()).await;
         }
-        None => {
+        None if !starts => {
             let say = "send initialize first";
             let id = message.id();
             return answer::failure(
@@ -164,13 +177,23 @@ pub(super) async fn messages(
                 say,
             );
         }
-        Some(session) => {
-            let (gateway, session) = (gateway.clone(), session.clone());
-            let (stream, request_id) = (conversation.stream.clone(), request_id.clone());
-            gateway.tasks.clone().spawn(async move {
-                let takes = Takes { events: true };
-                let answer = pipeline::answer(&gateway, &session, message, takes, request_id).await;
-                forward(answer.into_body(), &stream).await;
+        session => {
+            let Ok(place) = conversation.places.clone().acquire_owned().await else {
+                return answer::accepted();
+            };
+            let (of, request_id) = (gateway.clone(), request_id.clone());
+            let headers = parts.clone();
+            gateway.tasks.spawn(async move {
+                match session {
+                    Some(session) if conversation.stream.is_open() => {
+                        let answer =
+                            pipeline::answer(&of, &session, message, TAKES, request_id).await;
+                        forward(answer.into_body(), &conversation.stream).await;
+                    }
+                    Some(_) => {}
+                    None => initialize(&of, &conversation, &headers, &message, &request_id).await,
+                }
+                drop(place);
             });
         }
     }
@@ -194,11 +217,17 @@ async fn initialize(
             let failure = build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
             return conversation.stream.push(answer::event(&failure));
         }
+        // Its stream may have been cut meanwhile, and whoever ends it then has found no session.
+        if let (Some(session), false) = (conversation.session.get(), conversation.stream.is_open())
+        {
+            gateway.end_session(session);
+        }
     }
     conversation.stream.push(answer::event(&answer));
 }
 
-/// Puts an answer on the stream: a message as an event, events as they are.
+/// Puts an answer on the stream: a message as an event, events as they are. Waits for a client that
+/// reads slowly, so that what belongs to a call waits within the call's own bounds.
 async fn forward(body: Body, stream: &EventStream) {
     match body {
         Body::Whole(whole) => {
@@ -206,6 +235,7 @@ async fn forward(body: Body, stream: &EventStream) {
             if let Ok(message) = message
                 && !message.is_empty()
             {
+                stream.room().await;
                 stream.push(answer::event(&message));
             }
         }
@@ -213,6 +243,7 @@ async fn forward(body: Body, stream: &EventStream) {
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
                 if let Ok(event) = frame.into_data() {
+                    stream.room().await;
                     stream.push(event);
                 }
             }
