@@ -24,7 +24,8 @@ pub(super) struct Daemon {
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     host: Arc<ProcessHost>,
-    listen: SocketAddr,
+    /// The main address, then that of HTTP+SSE if it has one of its own.
+    listen: Arc<[SocketAddr]>,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
     drain: std::time::Duration,
@@ -51,16 +52,14 @@ impl Daemon {
                 .hint("one daemon runs for each state folder; --state DIR names another")
         })?;
         let tcp = bind(settings.gateway.listen).await?;
-        let listen = tcp.local_addr().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let serves = Serves {
-            http: settings.gateway.http,
-            sse: settings.gateway.sse && own_sse.is_none(),
-        };
+        let listen = addresses([Some(&tcp), sse.as_ref()])?;
+        let serves =
+            Serves { http: settings.gateway.http, sse: settings.gateway.sse && own_sse.is_none() };
         let socket = state_dir.join(mainstay_admin::SOCKET);
         let unix = listener::bind_unix(&socket).map_err(|error| {
             Failure::new(
@@ -92,7 +91,7 @@ impl Daemon {
             key: secrets::session_key(&state_dir)?,
             state_dir: state_dir.clone(),
         });
-        let answers = Status::new(&gateway, metrics.clone(), listen, &state_dir);
+        let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
         answers.observe();
         answers.answer_requests(secrets::token(&state_dir)?);
         gateway.start();
@@ -104,14 +103,17 @@ impl Daemon {
             let serves = Serves { http: false, sse: true };
             listeners.push(tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)));
         }
-        Serving { listen: &[listen], servers: gateway.pools().count() }.emit(&metrics);
+        Serving { listen: &listen, servers: gateway.pools().count() }.emit(&metrics);
         Ok(Self { gateway, metrics, host, listen, listeners, signals, drain, started, _lock: lock })
     }
 
     /// Tells people where to connect.
     pub(super) fn announce(&self) {
-        let url = format!("http://{}", self.listen);
+        let url = format!("http://{}", self.listen());
         println!("mainstay is serving at {url}");
+        if let Some(own) = self.listen.get(1) {
+            println!("HTTP+SSE of 2024-11-05 is at http://{own}/sse and http://{own}/sse/NAME");
+        }
         for endpoint in status::endpoints(&self.gateway) {
             let servers: Vec<_> =
                 endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
@@ -120,7 +122,7 @@ impl Daemon {
     }
 
     pub(super) fn listen(&self) -> SocketAddr {
-        self.listen
+        self.listen[0]
     }
 
     /// Serves until a signal, then drains and stops. A second signal ends it at once.
@@ -176,6 +178,13 @@ impl Signals {
             }
         }
     }
+}
+
+fn addresses<'a>(
+    listeners: impl IntoIterator<Item = Option<&'a TcpListener>>,
+) -> Result<Arc<[SocketAddr]>, Failure> {
+    let addresses = listeners.into_iter().flatten().map(TcpListener::local_addr);
+    addresses.collect::<Result<_, _>>().map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -21,7 +21,7 @@ pub(super) struct Status {
     gateway: Weak<Gateway>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    listen: SocketAddr,
+    listen: Arc<[SocketAddr]>,
     state_dir: PathBuf,
 }
 
@@ -29,7 +29,7 @@ impl Status {
     pub(super) fn new(
         gateway: &Arc<Gateway>,
         metrics: Arc<Metrics>,
-        listen: SocketAddr,
+        listen: Arc<[SocketAddr]>,
         state_dir: &Path,
     ) -> Self {
         let clock = gateway.clock();
@@ -101,7 +101,7 @@ impl Source for Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_ms: self.clock.uptime().as_millis() as u64,
-            listen: vec![format!("http://{}", self.listen)],
+            listen: self.listen.iter().map(|address| format!("http://{address}")).collect(),
             state_dir: self.state_dir.display().to_string(),
             sessions: gateway.as_ref().map_or_else(SessionsStatus::default, |gateway| {
                 SessionsStatus {
