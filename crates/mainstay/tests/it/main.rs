@@ -5,6 +5,7 @@ mod edge;
 mod reached;
 mod scripted;
 mod servers;
+mod sse;
 
 use std::path::Path;
 use std::process::{Command, Output};
