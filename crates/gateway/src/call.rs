@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Instance, Lease, Live};
+use mainstay_pool::{Instance, Lease, LeaseKey, Live};
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, handshake};
@@ -165,7 +165,8 @@ impl Call {
                 (lease.instance.clone(), lease.live.clone(), Some(lease))
             }
         };
-        if lease.as_ref().is_some_and(Lease::is_exclusive) {
+        // The instance that all share logs as the most talkative of its clients wants.
+        if lease.is_some() && instance.key != LeaseKey::base() {
             let level = self.session.log_level();
             set_log_level(level, &instance, &live, self.deadline).await;
         }

@@ -29,6 +29,7 @@ use crate::gate::Gate;
 use crate::memory::NameStore;
 use crate::session::Session;
 use crate::sessions::Sessions;
+use crate::subscribe;
 
 /// Answers requests that are not MCP: health, metrics, the API. None: it does not know the path.
 pub type Aside =
@@ -211,22 +212,7 @@ impl Gateway {
     /// Ends a session and what servers hold for it; whether it was there.
     pub(crate) fn end_session(&self, session: &Arc<Session>) -> bool {
         let was_there = self.sessions.remove(session);
-        for (server, uri) in session.end() {
-            if let Some(base) = session.endpoint.servers[server].base()
-                && base.unsubscribe(&uri, session.owner)
-                && let Some(live) = base.live()
-            {
-                let params = format!(r#"{{"uri":{uri}}}"#);
-                self.tasks.spawn(async move {
-                    let ask = mainstay_upstream::handshake::ask(
-                        &live.link,
-                        "resources/unsubscribe",
-                        Some(&params),
-                    );
-                    let _ = tokio::time::timeout(Duration::from_secs(10), ask).await;
-                });
-            }
-        }
+        subscribe::forget_all(self, session, session.end().into_iter().collect());
         for pool in &session.endpoint.servers {
             pool.release(&crate::want::own_sharing(session.owner));
         }

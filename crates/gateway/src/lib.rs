@@ -22,6 +22,7 @@ mod route;
 pub mod session;
 mod sessions;
 mod stream;
+mod subscribe;
 mod want;
 
 pub use body::Body;

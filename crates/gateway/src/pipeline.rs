@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, Kind, Message, Method, Notification, build, codes};
@@ -15,9 +14,10 @@ use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
 use crate::gateway::Gateway;
 use crate::lists;
-use crate::route::{self, Route};
+use crate::route;
 use crate::session::{LogLevel, Session};
 use crate::stream::EventStream;
+use crate::subscribe;
 
 /// A call that has said nothing for this long is answered as a stream, so that nobody on the way
 /// takes its connection for dead.
@@ -109,9 +109,11 @@ async fn request(
     };
     let token = route::token(&message, &params);
     match method {
-        Some(Method::ResourcesSubscribe) => subscribe(session, &route, &message, &id, true).await,
+        Some(Method::ResourcesSubscribe) => {
+            subscribe::subscribe(gateway, session, &route, &message, &id).await
+        }
         Some(Method::ResourcesUnsubscribe) => {
-            subscribe(session, &route, &message, &id, false).await
+            subscribe::unsubscribe(gateway, session, &route, &message, &id).await
         }
         _ => {
             let call = Call::new(
@@ -267,67 +269,6 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
         }
     }
     Ok("{}".to_owned())
-}
-
-/// Subscriptions are held by the instance that all share; the server hears of the first and the last.
-async fn subscribe(
-    session: &Session,
-    route: &Route,
-    message: &Message,
-    id: &Id,
-    on: bool,
-) -> HttpAnswer {
-    let Some(uri) = own_uri(route, message) else {
-        return answer::failure(
-            StatusCode::OK,
-            Some(id),
-            codes::INVALID_PARAMS,
-            "`uri` must be a string",
-        );
-    };
-    let Some(base) = route.pool.base() else { return answer::accepted() };
-    let method = if on { Method::ResourcesSubscribe } else { Method::ResourcesUnsubscribe };
-    let tell_server = if on {
-        base.subscribe(&uri, session.owner)
-    } else {
-        session.unsubscribed(route.server, &uri);
-        base.unsubscribe(&uri, session.owner)
-    };
-    if on {
-        session.subscribed(route.server, &uri);
-    }
-    if !tell_server {
-        return answer::message(build::result(id, "{}"));
-    }
-    let Some(live) = base.live() else {
-        // It is asked for as soon as the server is back.
-        return answer::message(build::result(id, "{}"));
-    };
-    let params = format!(r#"{{"uri":{uri}}}"#);
-    let ask = handshake::ask(&live.link, method.as_str(), Some(&params));
-    match tokio::time::timeout(Duration::from_secs(30), ask).await {
-        Ok(Ok(Ok(result))) => {
-            answer::message(build::result(id, std::str::from_utf8(&result).unwrap_or("{}")))
-        }
-        Ok(Ok(Err(error))) => {
-            if on {
-                session.unsubscribed(route.server, &uri);
-                base.unsubscribe(&uri, session.owner);
-            }
-            answer::message(build::error(Some(id), &error))
-        }
-        Ok(Err(_)) | Err(_) => answer::message(build::result(id, "{}")),
-    }
-}
-
-/// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers
-/// repeat a URI in their own spelling.
-fn own_uri(route: &Route, message: &Message) -> Option<String> {
-    let uri = message.params().ok()?.uri?;
-    match route.edits.first() {
-        Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
-        None => Some(build::string(&uri.text()?)),
-    }
 }
 
 /// Why nothing new is begun while calls in flight finish.

@@ -103,9 +103,10 @@ impl Driver {
             Effect::Handshake => {}
             Effect::OpenGate => {
                 if let Some(live) = self.ready.take() {
-                    self.instance.live.store(Some(live.clone()));
+                    // What it has is published first: who finds it ready finds its lists, too.
                     let facts = live.facts.load_full();
                     self.pool.remember(&self.instance, &facts, &[]);
+                    self.instance.live.store(Some(live));
                 }
             }
             Effect::ShutGate => {

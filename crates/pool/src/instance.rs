@@ -109,7 +109,15 @@ impl Instance {
     }
 
     pub fn state(&self) -> InstanceState {
-        self.lifecycle.lock().state()
+        self.shown(self.lifecycle.lock().state())
+    }
+
+    /// Ready is what calls find ready: between the decision and the opened gate it is not yet.
+    pub(crate) fn shown(&self, decided: InstanceState) -> InstanceState {
+        match decided {
+            InstanceState::Ready if self.live.load().is_none() => InstanceState::Handshaking,
+            decided => decided,
+        }
     }
 
     pub fn status(&self, now: Instant) -> InstanceStatus {
@@ -119,7 +127,7 @@ impl Instance {
             if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
         InstanceStatus {
             id: self.id,
-            state: lifecycle.state(),
+            state: self.shown(lifecycle.state()),
             pid: self.process.lock().pid,
             calls: self.live().map_or(0, |live| live.link.in_flight()),
             restarts: lifecycle.restarts(),
@@ -141,6 +149,11 @@ impl Instance {
         owners.into_iter().collect()
     }
 
+    /// Whether somebody waits for what it tells of its resources.
+    pub(crate) fn is_subscribed_to(&self) -> bool {
+        !self.standing.lock().subscriptions.is_empty()
+    }
+
     /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
     pub fn subscribe(&self, uri: &str, owner: Owner) -> bool {
         let mut standing = self.standing.lock();
@@ -160,18 +173,6 @@ impl Instance {
             standing.subscriptions.remove(uri);
         }
         was_there && last
-    }
-
-    /// Forgets all of a session's subscriptions; the URIs nobody else subscribed to.
-    pub fn unsubscribe_all(&self, owner: Owner) -> Vec<Box<str>> {
-        let mut last = Vec::new();
-        self.standing.lock().subscriptions.retain(|uri, owners| {
-            if owners.remove(&owner) && owners.is_empty() {
-                last.push(uri.clone());
-            }
-            !owners.is_empty()
-        });
-        last
     }
 
     /// Notes the level a server is told to log at; whether it is another than before.

@@ -84,18 +84,20 @@ impl Pool {
         let take = |instance: &&Arc<Instance>| {
             instance.held.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok()
         };
-        if !want.single_use
-            && let Some(all) = instances.by_key.get(&want.key)
-        {
-            let had =
-                |instance: &&Arc<Instance>| instance.holder.load(Ordering::Acquire) == want.owner.0;
-            let free = all.iter().filter(had).find(take).or_else(|| all.iter().find(take));
-            if let Some(instance) = free {
-                return Ok(Some(instance.clone()));
-            }
+        let all = match instances.by_key.get(&want.key) {
+            Some(all) if !want.single_use => all.as_slice(),
+            _ => &[],
+        };
+        let had =
+            |instance: &&Arc<Instance>| instance.holder.load(Ordering::Acquire) == want.owner.0;
+        // One that another session listens to is that session's, as long as there is room.
+        let unheard = |instance: &&Arc<Instance>| !instance.is_subscribed_to();
+        let free = all.iter().filter(had).find(take);
+        if let Some(instance) = free.or_else(|| all.iter().filter(unheard).find(take)) {
+            return Ok(Some(instance.clone()));
         }
         if self.check_room(&instances).is_err() {
-            return Ok(None);
+            return Ok(all.iter().find(take).cloned());
         }
         let instance = self.create(&mut instances, want.key.clone());
         instance.held.store(true, Ordering::Release);

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, Live};
+use crate::key::LeaseKey;
 use crate::pool::Pool;
 
 /// What a life reports, with the generation it belongs to.
@@ -279,12 +280,16 @@ impl LifeListener {
 impl Listener for LifeListener {
     fn notification(&self, message: Message) {
         use mainstay_protocol::Notification as N;
+        let kinds: &[ListKind] = match N::parse(message.method()) {
+            Some(N::ToolsListChanged) => &[ListKind::Tools],
+            Some(N::PromptsListChanged) => &[ListKind::Prompts],
+            Some(N::ResourcesListChanged) => &[ListKind::Resources, ListKind::ResourceTemplates],
+            _ => &[],
+        };
+        if self.instance.key == LeaseKey::base() && !kinds.is_empty() {
+            return self.mark(kinds);
+        }
         match N::parse(message.method()) {
-            Some(N::ToolsListChanged) => self.mark(&[ListKind::Tools]),
-            Some(N::PromptsListChanged) => self.mark(&[ListKind::Prompts]),
-            Some(N::ResourcesListChanged) => {
-                self.mark(&[ListKind::Resources, ListKind::ResourceTemplates]);
-            }
             Some(N::ResourcesUpdated) => {
                 let uri = message
                     .params()

@@ -195,6 +195,7 @@ impl Pool {
                         && !instance.held.load(Ordering::Acquire)
                         && instance.live().is_none_or(|live| live.link.in_flight() == 0)
                         && instance.idle_for(now) > self.spec.pool.idle_timeout
+                        && !instance.is_subscribed_to()
                 })
                 .cloned()
                 .collect()

@@ -73,7 +73,7 @@ impl Pool {
         };
         if let Some(base) = self.base.get() {
             let lifecycle = base.lifecycle.lock();
-            status.state = lifecycle.state();
+            status.state = base.shown(lifecycle.state());
             status.since = clock(lifecycle.since());
             status.retry_in_ms =
                 lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);

@@ -207,3 +207,25 @@ async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
     }
     scene.undisturbed().await;
 }
+
+/// A client that can be asked something has its calls answered by an instance that knows it; what it
+/// subscribes to must be there, too.
+#[tokio::test]
+async fn a_client_that_can_be_asked_hears_of_what_its_own_calls_change() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let capabilities = json!({"elicitation": {}});
+        let client = scene.able(name, "2025-11-25", capabilities).await;
+        let mut stream = client.listen(None).await.unwrap();
+        client.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
+        client.call("touch", json!({"uri": "mis://one"})).await.unwrap();
+        let told = next(&mut stream).await;
+        assert_eq!(told["method"], "notifications/resources/updated", "{name}");
+        assert_eq!(told["params"]["uri"], "mis://one", "{name}");
+        client.call("change", json!({})).await.unwrap();
+        let told = next(&mut stream).await;
+        assert_eq!(told["method"], "notifications/tools/list_changed", "{name}");
+        client.request("resources/unsubscribe", json!({"uri": "mis://one"})).await.unwrap();
+    }
+    scene.undisturbed().await;
+}

@@ -1,0 +1,135 @@
+//! Subscriptions to resources: held by the instance that the session's calls go to, so that what is
+//! changed by a call is told of. A server hears of the first and the last subscriber of each URI.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::Refusal;
+use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool};
+use mainstay_protocol::{Id, Message, Method, build, codes};
+use mainstay_upstream::handshake;
+
+use crate::answer::{self, HttpAnswer};
+use crate::gateway::Gateway;
+use crate::pipeline;
+use crate::route::Route;
+use crate::session::Session;
+use crate::want;
+
+/// How long a server may take to forget a subscription that nobody waits for.
+const FORGET_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Answers `resources/subscribe`.
+pub(crate) async fn subscribe(
+    gateway: &Gateway,
+    session: &Session,
+    route: &Route,
+    message: &Message,
+    id: &Id,
+) -> HttpAnswer {
+    let Some(uri) = own_uri(route, message) else { return no_uri(id) };
+    let (instance, live, _lease) = match holder(gateway, session, &route.pool).await {
+        Ok(holder) => holder,
+        Err(refusal) => return answer::message(pipeline::refuse(Some(id), &refusal)),
+    };
+    session.subscribed(route.server, &uri);
+    if !instance.subscribe(&uri, session.owner) {
+        return answer::message(build::result(id, "{}"));
+    }
+    let deadline = gateway.settings.limits.call;
+    match tokio::time::timeout(deadline, tell(&live, Method::ResourcesSubscribe, &uri)).await {
+        Ok(Err(error)) => {
+            session.unsubscribed(route.server, &uri);
+            instance.unsubscribe(&uri, session.owner);
+            answer::message(build::error(Some(id), &error))
+        }
+        // One that is lost meanwhile is asked again when it is back.
+        Ok(Ok(())) | Err(_) => answer::message(build::result(id, "{}")),
+    }
+}
+
+/// Answers `resources/unsubscribe`.
+pub(crate) async fn unsubscribe(
+    gateway: &Gateway,
+    session: &Session,
+    route: &Route,
+    message: &Message,
+    id: &Id,
+) -> HttpAnswer {
+    let Some(uri) = own_uri(route, message) else { return no_uri(id) };
+    session.unsubscribed(route.server, &uri);
+    let deadline = gateway.settings.limits.call;
+    let told = tokio::time::timeout(deadline, forget(session, &route.pool, &uri)).await;
+    match told {
+        Ok(Err(error)) => answer::message(build::error(Some(id), &error)),
+        Ok(Ok(())) | Err(_) => answer::message(build::result(id, "{}")),
+    }
+}
+
+/// Forgets what a session that has ended subscribed to.
+pub(crate) fn forget_all(gateway: &Gateway, session: &Arc<Session>, uris: Vec<(usize, Box<str>)>) {
+    if uris.is_empty() {
+        return;
+    }
+    let session = session.clone();
+    gateway.tasks.spawn(async move {
+        for (server, uri) in uris {
+            let pool = &session.endpoint.servers[server];
+            let _ = tokio::time::timeout(FORGET_DEADLINE, forget(&session, pool, &uri)).await;
+        }
+    });
+}
+
+/// Takes a session's subscription from whichever instance holds it.
+async fn forget(session: &Session, pool: &Pool, uri: &str) -> Result<(), String> {
+    for instance in pool.instances() {
+        if instance.unsubscribe(uri, session.owner)
+            && let Some(live) = instance.live()
+        {
+            tell(&live, Method::ResourcesUnsubscribe, uri).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The error as the server wrote it, if it wrote one.
+async fn tell(live: &Live, method: Method, uri: &str) -> Result<(), String> {
+    let params = format!(r#"{{"uri":{uri}}}"#);
+    match handshake::ask(&live.link, method.as_str(), Some(&params)).await {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
+type Holder = (Arc<Instance>, Arc<Live>, Option<Lease>);
+
+/// The instance that the session's calls go to; where each call has one of its own, the one that all
+/// share.
+async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Holder, Refusal> {
+    let mut want = want::of(session, pool);
+    if want.single_use {
+        want.single_use = false;
+        want.exclusive = false;
+        want.key = LeaseKey::base();
+    }
+    if let Some((instance, live)) = want::shared_base(&want, pool) {
+        return Ok((instance, live, None));
+    }
+    let deadline = Instant::now() + gateway.settings.limits.call;
+    let lease = pool.lease(&want, deadline).await?;
+    Ok((lease.instance.clone(), lease.live.clone(), Some(lease)))
+}
+
+/// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers
+/// repeat a URI in their own spelling.
+fn own_uri(route: &Route, message: &Message) -> Option<String> {
+    let uri = message.params().ok()?.uri?;
+    match route.edits.first() {
+        Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
+        None => Some(build::string(&uri.text()?)),
+    }
+}
+
+fn no_uri(id: &Id) -> HttpAnswer {
+    answer::message(build::failure(Some(id), codes::INVALID_PARAMS, "`uri` must be a string"))
+}
