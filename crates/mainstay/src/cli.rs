@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Call a tool
     #[command(after_help = examples::CALL)]
     Call(CallArgs),
+    /// Be the server of a client that can only start a command
+    #[command(after_help = examples::CONNECT)]
+    Connect(ConnectArgs),
     /// Write a configuration to begin with
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -134,6 +137,16 @@ pub(crate) struct CallArgs {
     /// Save images, audio and files of the result in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectArgs {
+    /// The server or group [default: every server]
+    pub(crate) name: Option<String>,
+    /// A daemon that is elsewhere, with or without the endpoint's path [default: the one of the
+    /// state folder]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use crate::output::Output;
 mod call;
 mod check;
 mod completions;
+mod connect;
 mod daemon;
 pub(crate) mod exit;
 mod init;
@@ -26,6 +27,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Status(args) => status::run(shared, args, &out),
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),
+        Command::Connect(args) => Ok(connect::run(shared, args, &out)),
         Command::Init(args) => init::run(shared, args, &out),
         Command::Schema => schema::run(&out),
         Command::Completions(args) => completions::run(args, &out),

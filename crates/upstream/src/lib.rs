@@ -13,7 +13,7 @@ pub mod process;
 pub mod relay;
 pub mod remote;
 pub mod stdio;
-mod tls;
+pub mod tls;
 
 pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
 pub use link::{Link, LinkLimits};

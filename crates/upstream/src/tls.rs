@@ -1,10 +1,24 @@
 //! TLS towards servers: the system's roots, one configuration for all.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+
+/// Shakes hands over a connection that is open already, with whoever `host` names.
+///
+/// # Errors
+/// When the name can't be checked or the other side does not prove that it is its.
+pub async fn connect(host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    TlsConnector::from(client().map_err(io::Error::other)?).connect(name, tcp).await
+}
 
 /// The shared client configuration. Reads the system's root certificates the first time.
 ///

@@ -50,6 +50,19 @@ Examples:
 
 A list takes the same key several times (tag=a tag=b) or a JSON array.";
 
+pub(super) const CONNECT: &str = "\
+Examples:
+  mainstay connect                   every server
+  mainstay connect weather           one server or group
+  mainstay connect --url http://10.0.0.5:8000/mcp/weather
+
+In the configuration of a client:
+  {\"mcpServers\": {\"mainstay\": {\"command\": \"mainstay\", \"args\": [\"connect\"]}}}
+
+Standard output carries messages and nothing else; -v logs to standard error. When the daemon
+restarts, the session goes on by itself: requests wait for it for 30 s. Ends with 0 when the client
+leaves, and with 3 when no daemon can be reached within 5 s of the first request.";
+
 pub(super) const INIT: &str = "\
 Examples:
   mainstay init

@@ -46,6 +46,11 @@ fn every_command_reads_as_declared() {
             "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [], args: Some(\"{}\"), \
              out: Some(\"d\") })",
         ),
+        ("mainstay connect", "Connect(ConnectArgs { name: None, url: None })"),
+        (
+            "mainstay connect time --url http://h:1",
+            "Connect(ConnectArgs { name: Some(\"time\"), url: Some(\"http://h:1\") })",
+        ),
         ("mainstay init", "Init(InitArgs { file: None, force: false })"),
         ("mainstay init a.toml --force", "Init(InitArgs { file: Some(\"a.toml\"), force: true })"),
         ("mainstay schema", "Schema"),

@@ -1,0 +1,212 @@
+//! Carries out what the shim decides: reads, writes, sends, waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep_until, timeout};
+
+use super::connections::Connections;
+use super::exchange::{self, Exchange};
+use super::shim::{Effect, Leaving, News, Shim};
+use super::stdio::{self, Line};
+
+/// Everything that is in motion.
+pub(super) struct Driver {
+    shim: Shim,
+    connections: Arc<Connections>,
+    news: mpsc::Sender<(u64, News)>,
+    exchanges: JoinSet<()>,
+    /// To close single exchanges before their end.
+    handles: HashMap<u64, AbortHandle>,
+    outbox: Outbox,
+    left: Option<(Leaving, Option<HeaderMap>)>,
+}
+
+/// Messages to the client that the writing thread has not taken yet.
+#[derive(Default)]
+struct Outbox {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// What is heard is handed over one by one; those who tell wait meanwhile.
+const NEWS_MAX: usize = 64;
+/// What the client has not read; beyond it nothing more is heard from the daemon.
+const UNREAD_BYTES_MAX: usize = 1 << 20;
+/// Beyond this not even its requests are taken: it only writes and never reads.
+const UNREAD_BYTES_LAST: usize = 4 << 20;
+/// A stream begins at once.
+const LISTEN: Duration = Duration::from_secs(30);
+/// For the last word to the session, and for the last bytes to the client.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// A single line: more than any daemon takes, so that it is the daemon that says what is too much.
+const LINE_BYTES_MAX: usize = exchange::MESSAGE_BYTES_MAX;
+
+// === impl Driver ===
+
+impl Driver {
+    /// Runs until the client or the daemon has had enough.
+    ///
+    /// # Errors
+    /// When standard input and output or signals can't be had.
+    pub(super) async fn run(connections: Connections) -> io::Result<Leaving> {
+        let mut lines = stdio::lines(LINE_BYTES_MAX)?;
+        let (to_client, mut all_written) = stdio::messages()?;
+        let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        let (news, mut heard) = mpsc::channel(NEWS_MAX);
+        let mut driver = Self {
+            shim: Shim::new(),
+            connections: Arc::new(connections),
+            news,
+            exchanges: JoinSet::new(),
+            handles: HashMap::new(),
+            outbox: Outbox::default(),
+            left: None,
+        };
+        let mut reading = true;
+        while driver.left.is_none() {
+            tokio::select! {
+                line = lines.recv(), if reading && driver.takes_lines() => {
+                    reading = line.is_some();
+                    driver.line(line);
+                }
+                told = heard.recv(), if driver.outbox.bytes < UNREAD_BYTES_MAX => {
+                    if let Some((number, news)) = told {
+                        driver.heard(number, news);
+                    }
+                }
+                permit = to_client.reserve(), if !driver.outbox.messages.is_empty() => {
+                    match permit {
+                        Ok(permit) => if let Some(message) = driver.outbox.pop() {
+                            permit.send(message);
+                        },
+                        Err(_) => return Ok(Leaving::Done),
+                    }
+                }
+                // Nobody reads what we say.
+                () = to_client.closed() => return Ok(Leaving::Done),
+                () = until(driver.shim.wakes_at()) => driver.shim.tick(Instant::now()),
+                () = any(&mut signals) => {
+                    // Who asks again does not want to wait.
+                    if std::mem::take(&mut reading) {
+                        driver.shim.close(Instant::now());
+                    } else {
+                        driver.shim.hurry(Instant::now());
+                    }
+                }
+                Some(_) = driver.exchanges.join_next() => {}
+            }
+            driver.carry_out();
+        }
+        let why = driver.take_leave(&to_client).await;
+        drop(to_client);
+        let _ = timeout(FAREWELL, all_written.recv()).await;
+        Ok(why)
+    }
+
+    fn takes_lines(&self) -> bool {
+        self.shim.has_room() && self.outbox.bytes < UNREAD_BYTES_LAST
+    }
+
+    fn line(&mut self, line: Option<Line>) {
+        match line {
+            Some(line) => self.shim.line(Instant::now(), line),
+            None => self.shim.close(Instant::now()),
+        }
+    }
+
+    fn heard(&mut self, number: u64, news: News) {
+        if matches!(news, News::Ended(_)) {
+            self.handles.remove(&number);
+        }
+        self.shim.heard(Instant::now(), number, news);
+    }
+
+    fn carry_out(&mut self) {
+        for effect in self.shim.effects() {
+            tracing::trace!(?effect, "does");
+            match effect {
+                Effect::Say(message) => self.outbox.push(message),
+                Effect::Send { exchange, message, headers, within } => {
+                    let post = self.exchange(exchange).post(message, headers, within);
+                    self.handles.insert(exchange, self.exchanges.spawn(post));
+                }
+                Effect::Listen { exchange, headers, after } => {
+                    let listen = self.exchange(exchange).listen(headers, after, LISTEN);
+                    self.handles.insert(exchange, self.exchanges.spawn(listen));
+                }
+                Effect::Abandon(exchange) => {
+                    if let Some(handle) = self.handles.remove(&exchange) {
+                        handle.abort();
+                    }
+                }
+                Effect::Forget(headers) => {
+                    let exchange = self.exchange(0);
+                    self.exchanges
+                        .spawn(async move { exchange::delete(&exchange, headers, FAREWELL).await });
+                }
+                Effect::Leave { why, farewell } => self.left = Some((why, farewell)),
+            }
+        }
+    }
+
+    fn exchange(&self, number: u64) -> Exchange {
+        Exchange { connections: self.connections.clone(), number, news: self.news.clone() }
+    }
+
+    /// Says what is left to say, to the client and to the session.
+    async fn take_leave(mut self, to_client: &mpsc::Sender<Bytes>) -> Leaving {
+        let (why, farewell) = self.left.take().unwrap_or((Leaving::Done, None));
+        self.exchanges.abort_all();
+        let last_words = async {
+            while let Some(message) = self.outbox.pop() {
+                if to_client.send(message).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(FAREWELL, last_words).await;
+        if let Some(headers) = farewell {
+            exchange::delete(&self.exchange(0), headers, FAREWELL).await;
+        }
+        why
+    }
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    fn push(&mut self, message: Bytes) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        Some(message)
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}
+
+async fn any(signals: &mut [Signal; 2]) {
+    let [first, second] = signals;
+    tokio::select! {
+        _ = first.recv() => {}
+        _ = second.recv() => {}
+    }
+}

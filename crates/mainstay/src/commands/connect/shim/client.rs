@@ -1,0 +1,116 @@
+//! What the client says, and where it goes.
+
+use std::time::Instant;
+
+use mainstay_protocol::{Kind, Message, Notification};
+
+use super::call::Call;
+use super::{
+    AWAY_MAX, Effect, HANDSHAKE, HEAD, Held, NOTES_HELD_MAX, Phase, Purpose, START_MAX, Shim,
+};
+
+// === impl Shim ===
+
+impl Shim {
+    pub(super) fn take(&mut self, now: Instant, message: Message) {
+        match message.kind() {
+            Kind::Request => {
+                if let Some(call) = Call::new(message) {
+                    self.request(now, call);
+                }
+            }
+            Kind::Notification => self.notification(now, message),
+            Kind::Result | Kind::Error => {
+                // One that is not known was taken back, with the call or the session it came with.
+                if let Some(answer) = self.questions.answered(&message, self.session.generation) {
+                    self.note(answer);
+                }
+            }
+        }
+    }
+
+    pub(super) fn request(&mut self, now: Instant, mut call: Call) {
+        if !self.passes() {
+            self.hold(now, call);
+            return;
+        }
+        if call.is_initialize() {
+            self.forget_session();
+            self.phase = Phase::Opening;
+        }
+        call.sent_once = true;
+        let headers = if call.is_modern { call.modern_headers() } else { self.session.headers() };
+        let within = if call.is_initialize() { HANDSHAKE } else { HEAD };
+        let message = call.message.bytes().clone();
+        self.send(Purpose::Call(call), message, headers, within);
+    }
+
+    pub(super) fn hold(&mut self, now: Instant, mut call: Call) {
+        let patience = if self.reached { AWAY_MAX } else { START_MAX };
+        call.waits_until.get_or_insert(now + patience);
+        // The handshake comes before everything that was said after it.
+        if call.is_initialize() && call.sent_once {
+            self.held.push_front(Held::Call(call));
+        } else {
+            self.held.push_back(Held::Call(call));
+        }
+    }
+
+    pub(super) fn notification(&mut self, now: Instant, message: Message) {
+        match Notification::parse(message.method()) {
+            Some(Notification::Cancelled) => self.cancel(message),
+            Some(Notification::Initialized) => self.initialized(now, message),
+            _ => self.note(message),
+        }
+    }
+
+    pub(super) fn initialized(&mut self, now: Instant, message: Message) {
+        let Some(memory) = &mut self.memory else { return self.note(message) };
+        memory.initialized = Some(message.into_bytes());
+        // Otherwise it is said as soon as there is a session to say it to.
+        if self.phase == Phase::Greeted {
+            self.settle(now);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, message: Message) {
+        let Some(id) = message.params().ok().and_then(|params| params.request_id) else { return };
+        let is_meant = |call: &Call| call.id.as_bytes() == id.raw.as_bytes();
+        let waiting = |held: &Held| matches!(held, Held::Call(call) if is_meant(call));
+        if let Some(at) = self.held.iter().position(waiting) {
+            self.held.remove(at);
+            return;
+        }
+        let mut meant = None;
+        for (&exchange, of) in &mut self.under_way {
+            if let Purpose::Call(call) = &mut of.purpose
+                && is_meant(call)
+                && !call.is_initialize()
+            {
+                call.is_cancelled = true;
+                meant = Some((exchange, call.is_modern));
+            }
+        }
+        match meant {
+            // From 2026-07-28 on, closing the exchange is what cancels.
+            Some((exchange, true)) => {
+                self.under_way.remove(&exchange);
+                self.effects.push(Effect::Abandon(exchange));
+            }
+            Some((_, false)) => self.note(message),
+            None => {}
+        }
+    }
+
+    pub(super) fn note(&mut self, message: Message) {
+        if self.passes() {
+            let bytes = message.bytes().clone();
+            self.send(Purpose::Note(message), bytes, self.session.headers(), HEAD);
+            return;
+        }
+        let is_note = |held: &&Held| matches!(held, Held::Note(_));
+        if self.held.iter().filter(is_note).count() < NOTES_HELD_MAX {
+            self.held.push_back(Held::Note(message));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What comes from the daemon, and how exchanges with it end.
+
+use std::time::Instant;
+
+use mainstay_protocol::{Kind, Message};
+
+use super::call::{self, Call};
+use super::{End, Listening, Phase, Purpose, Shim, outcome};
+
+// === impl Shim ===
+
+impl Shim {
+    pub(super) fn came(&mut self, now: Instant, exchange: u64, message: &Message) {
+        if message.is_answer() {
+            match self.under_way.get(&exchange).map(|of| &of.purpose) {
+                Some(Purpose::Call(_)) => self.call_answered(now, exchange, message),
+                Some(Purpose::Knock) => {
+                    self.under_way.remove(&exchange);
+                    self.settle(now);
+                }
+                Some(Purpose::Reopen) => {
+                    self.under_way.remove(&exchange);
+                    self.reopened(now, message);
+                }
+                Some(Purpose::Greet) if message.kind() == Kind::Error => {
+                    tracing::warn!(error = message.body(), "the new session lacks something");
+                }
+                _ => {}
+            }
+        } else if message.kind() == Kind::Request {
+            if let Some(question) = self.questions.asked(message, exchange, self.session.generation)
+            {
+                self.say(question);
+            }
+        } else {
+            let said = self.questions.renamed(message);
+            self.say(said.unwrap_or_else(|| message.bytes().clone()));
+        }
+    }
+
+    pub(super) fn call_answered(&mut self, now: Instant, exchange: u64, answer: &Message) {
+        let Some(call) = self.take_call(exchange) else { return };
+        self.take_back(exchange);
+        if call.is_initialize() {
+            return self.opened(now, call, answer);
+        }
+        if answer.kind() == Kind::Result
+            && let Some(memory) = &mut self.memory
+        {
+            memory.note(&call);
+        }
+        self.say(call.answer(answer));
+    }
+
+    pub(super) fn ended(&mut self, now: Instant, exchange: u64, end: End) {
+        let Some(of) = self.under_way.remove(&exchange) else { return };
+        self.take_back(exchange);
+        if let End::Unreached(why) | End::Lost(why) = &end {
+            tracing::debug!(exchange, why, "an exchange came to nothing");
+        }
+        match of.purpose {
+            Purpose::Call(call) => self.call_ended(now, call, of.generation, end),
+            Purpose::Note(message) => {
+                let is_whole = matches!(end, End::Done | End::Refused { .. });
+                let unreached = matches!(end, End::Unreached(_));
+                if !is_whole {
+                    self.trouble(now, of.generation, &end);
+                }
+                if unreached && self.session.is_open && of.generation == self.session.generation {
+                    self.note(message);
+                }
+            }
+            Purpose::Greet => self.greeted(now, of.generation, &end),
+            Purpose::Listen => self.stream_ended(now, of.generation, &end),
+            Purpose::Knock if matches!(end, End::SessionGone) => self.reopen(),
+            Purpose::Reopen if matches!(end, End::Refused { .. }) => {
+                self.refuse_waiting(&outcome::refused(&end));
+                self.away(now);
+            }
+            Purpose::Knock | Purpose::Reopen => self.away(now),
+        }
+    }
+
+    pub(super) fn call_ended(&mut self, now: Instant, mut call: Call, generation: u64, end: End) {
+        if let End::Refused { .. } = end {
+            self.say(call.refusal(&outcome::refused(&end)));
+            if call.is_initialize() {
+                self.phase = Phase::Fresh;
+                self.flush(now);
+            }
+            return;
+        }
+        if call.is_initialize() {
+            if matches!(end, End::Lost(_)) {
+                call.waits_until = None;
+            }
+            self.hold(now, call);
+            return self.away(now);
+        }
+        // An answer that will not come is what whoever cancels asks for.
+        if !(call.is_cancelled && matches!(end, End::Done)) {
+            self.trouble(now, generation, &end);
+        }
+        if call.is_cancelled {
+            return;
+        }
+        if !matches!(end, End::Unreached(_)) {
+            call.waits_until = None;
+            call.losses += 1;
+        }
+        let is_known_unsent = matches!(end, End::Unreached(_) | End::SessionGone);
+        if !is_known_unsent && !call.is_repeatable {
+            self.say(call.refusal(&outcome::unknown()));
+        } else if call.losses > call::LOSSES_MAX {
+            self.say(call.refusal(&outcome::lost_again_and_again()));
+        } else {
+            self.request(now, call);
+        }
+    }
+
+    pub(super) fn stream_ended(&mut self, now: Instant, generation: u64, end: &End) {
+        if generation != self.session.generation {
+            return;
+        }
+        if matches!(end, End::NoStream | End::Refused { .. }) {
+            self.stream.state = Listening::Never;
+            return;
+        }
+        self.stream.state = Listening::Wanted;
+        // A stream that ends is the first sign of a daemon that does.
+        self.trouble(now, generation, end);
+        self.listen(now);
+    }
+
+    /// An exchange of a session came to nothing: is the session still there?
+    pub(super) fn trouble(&mut self, now: Instant, generation: u64, end: &End) {
+        if generation != self.session.generation || !self.passes() {
+            return;
+        }
+        if matches!(end, End::SessionGone) { self.reopen() } else { self.away(now) }
+    }
+
+    /// Takes back the questions of an exchange that is over: on this side nothing else would.
+    pub(super) fn take_back(&mut self, exchange: u64) {
+        for cancelled in self.questions.end_exchange(exchange) {
+            self.say(cancelled);
+        }
+    }
+}

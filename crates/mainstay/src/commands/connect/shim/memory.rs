@@ -1,0 +1,93 @@
+//! What the client has said that its next session has to hear, too.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use mainstay_protocol::capabilities::ServerCapabilities;
+use mainstay_protocol::initialize::InitializeResult;
+use mainstay_protocol::{Kind, Message, Method, Notification, build};
+
+use super::call::Call;
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) initialize: Bytes,
+    pub(super) initialized: Option<Bytes>,
+    level: Option<Bytes>,
+    /// By the JSON text of the URI.
+    subscriptions: BTreeMap<Box<str>, Bytes>,
+    /// What the client was told about lists that change.
+    told: ServerCapabilities,
+}
+
+/// Subscriptions that are repeated; those of a client with more are lost with the session.
+const SUBSCRIPTIONS_MAX: usize = 4096;
+
+// === impl Memory ===
+
+impl Memory {
+    /// A handshake; none if it did not come to its end.
+    pub(super) fn new(initialize: &Call, answer: &Message) -> Option<Self> {
+        let result = handshake(answer)?;
+        let told = result.capabilities.map(|of| ServerCapabilities::read(of.raw));
+        Some(Self {
+            initialize: initialize.message.bytes().clone(),
+            initialized: None,
+            level: None,
+            subscriptions: BTreeMap::new(),
+            told: told.unwrap_or_default(),
+        })
+    }
+
+    /// A request was carried out.
+    pub(super) fn note(&mut self, call: &Call) {
+        let bytes = call.message.bytes();
+        match call.method() {
+            Some(Method::LoggingSetLevel) => self.level = Some(bytes.clone()),
+            Some(method @ (Method::ResourcesSubscribe | Method::ResourcesUnsubscribe)) => {
+                let Some(uri) = call.message.params().ok().and_then(|params| params.uri) else {
+                    return;
+                };
+                if method == Method::ResourcesUnsubscribe {
+                    self.subscriptions.remove(uri.raw);
+                } else if self.subscriptions.len() < SUBSCRIPTIONS_MAX {
+                    self.subscriptions.insert(uri.raw.into(), bytes.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What to say to a new session after `initialized`.
+    pub(super) fn replay(&self) -> Vec<Bytes> {
+        self.level.iter().chain(self.subscriptions.values()).cloned().collect()
+    }
+
+    /// What to say to the client when a new session has heard all: whatever changed between the
+    /// two, nobody else tells.
+    pub(super) fn notices(&self) -> Vec<Bytes> {
+        let lists = [
+            (self.told.tools_list_changed, Notification::ToolsListChanged),
+            (self.told.resources_list_changed, Notification::ResourcesListChanged),
+            (self.told.prompts_list_changed, Notification::PromptsListChanged),
+        ];
+        let lists = lists.into_iter().filter(|(told, _)| *told);
+        let lists = lists.map(|(_, changed)| build::notification(changed.as_str(), None));
+        let updates = self.subscriptions.keys().map(|uri| {
+            let params = format!(r#"{{"uri":{uri}}}"#);
+            build::notification(Notification::ResourcesUpdated.as_str(), Some(&params))
+        });
+        lists.chain(updates).collect()
+    }
+}
+
+/// The revision that an answer to `initialize` settles on.
+pub(super) fn revision(answer: &Message) -> Option<HeaderValue> {
+    HeaderValue::from_str(&handshake(answer)?.protocol_version.text()?).ok()
+}
+
+fn handshake(answer: &Message) -> Option<InitializeResult<'_>> {
+    let result = answer.body().filter(|_| answer.kind() == Kind::Result)?;
+    InitializeResult::parse(result).ok()
+}

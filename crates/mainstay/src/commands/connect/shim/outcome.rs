@@ -1,0 +1,101 @@
+//! What the client is told when there is no answer to pass on: `error` members.
+
+use bytes::Bytes;
+use http::StatusCode;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::framing::lines::TooLong;
+use mainstay_protocol::{Kind, Malformed, Message, build, codes};
+use serde::Deserialize;
+
+use super::{End, RETRY_MAX};
+use crate::output::format;
+
+/// As much of a page as helps to understand a refusal.
+const SHOWN_CHARS_MAX: usize = 300;
+
+pub(super) fn unknown() -> String {
+    Refusal::new(
+        RefusalCode::OutcomeUnknown,
+        "the connection to the daemon was lost after the request was sent; it may have been \
+         carried out",
+    )
+    .hint("see what it has done before asking again")
+    .to_json()
+}
+
+pub(super) fn unavailable() -> String {
+    Refusal::new(RefusalCode::ServerUnavailable, "no Mainstay daemon can be reached")
+        .retry_after(RETRY_MAX)
+        .hint("`mainstay up` starts one, `mainstay status` shows how it is")
+        .to_json()
+}
+
+pub(super) fn lost_again_and_again() -> String {
+    Refusal::new(
+        RefusalCode::ServerUnavailable,
+        "the connection to the daemon was lost each time the request was sent",
+    )
+    .retry_after(RETRY_MAX)
+    .to_json()
+}
+
+/// The answer to what was no message.
+pub(super) fn malformed(problem: &Malformed) -> Bytes {
+    build::failure(problem.id(), problem.code(), &problem.to_string())
+}
+
+pub(super) fn too_long(line: TooLong) -> Bytes {
+    let refusal = Refusal::new(RefusalCode::LimitExceeded, "the line is too long and was dropped")
+        .limit(format!("line: {} MiB", line.max_bytes >> 20));
+    build::error(None, &refusal.to_json())
+}
+
+/// Why the daemon refused, in its own words where it has any.
+pub(super) fn refused(end: &End) -> String {
+    let End::Refused { status, body } = end else { return unavailable() };
+    if let Ok(message) = Message::parse(body.clone())
+        && message.kind() == Kind::Error
+        && let Some(error) = message.body()
+    {
+        return error.to_owned();
+    }
+    let text = match serde_json::from_slice::<Nowhere>(body) {
+        Ok(Nowhere { error, endpoints }) if *status == StatusCode::NOT_FOUND => {
+            format!("{error}; there is {}", endpoints.join(", "))
+        }
+        _ => page(*status, body),
+    };
+    if status.is_server_error() {
+        return Refusal::new(RefusalCode::ServerUnavailable, text).retry_after(RETRY_MAX).to_json();
+    }
+    build::error_member(codes::INVALID_REQUEST, &text)
+}
+
+/// Whether an error says that the daemon is on its way out.
+pub(super) fn is_stopping(answer: &Message) -> bool {
+    let error = answer.body().filter(|_| answer.kind() == Kind::Error);
+    error
+        .and_then(|error| serde_json::from_str::<Code>(error).ok())
+        .is_some_and(|error| error.code == i64::from(RefusalCode::Maintenance.number()))
+}
+
+fn page(status: StatusCode, body: &[u8]) -> String {
+    let shown: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS_MAX).collect();
+    let shown = format::harmless(shown.trim());
+    if shown.is_empty() {
+        return format!("the daemon answered {status}");
+    }
+    format!("the daemon answered {status}: {shown}")
+}
+
+/// What is said where no endpoint is.
+#[derive(Deserialize)]
+struct Nowhere {
+    error: String,
+    endpoints: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: i64,
+}

@@ -1,0 +1,345 @@
+mod scene;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use self::scene::{Scene, check, check_open};
+use super::{Effect, End, News};
+
+#[test]
+fn what_comes_too_early_waits_for_the_handshake() {
+    check(
+        "
+        > 0 initialize                  => #1 initialize 0
+        > notifications/initialized
+        > 1 tools/list
+        > 2 tools/call
+        #1 ok                           => say result 0; #2 notifications/initialized s1
+        #2 done                         => #3 listen; #4 tools/list 1 s1; #5 tools/call 2 s1
+        #5 ok                           => say result 2
+        #4 ok                           => say result 1
+    ",
+    );
+}
+
+#[test]
+fn calls_pass_side_by_side_and_are_answered_once() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > \"1\" tools/call              => #5 tools/call \"1\" s1
+        #5 says notifications/progress  => say notifications/progress
+        #5 ok                           => say result \"1\"
+        #5 ok
+        #5 lost
+        #4 error -32602                 => say error 1 -32602
+        #3 says notifications/tools/list_changed => say notifications/tools/list_changed
+    ",
+    );
+}
+
+#[test]
+fn a_client_may_ask_before_it_has_said_hello() {
+    check("
+        > 1 ping                        => #1 ping 1
+        #1 refused 400 {\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"\"}} => say error 1 -32600
+        > 2 server/discover modern      => #2 server/discover 2
+        #2 refused 400 sorry            => say error 2 -32600
+        > 3 initialize                  => #3 initialize 3
+        #3 error -32602                 => say error 3 -32602
+        > 4 initialize                  => #4 initialize 4
+        #4 ok                           => say result 4
+        > 5 ping                        => #5 ping 5 s1
+    ");
+}
+
+#[test]
+fn without_a_daemon_the_first_request_waits_for_five_seconds() {
+    check(
+        "
+        > 0 initialize                  => #1 initialize 0
+        > 1 tools/list
+        #1 unreached
+        wait 0ms                        => #2 initialize 0
+        #2 unreached
+        wait 99ms
+        wait 1ms                        => #3 initialize 0
+        #3 unreached
+        wait 200ms                      => #4 initialize 0
+        #4 unreached
+        wait 4s                         => #5 initialize 0
+        #5 unreached
+        wait 699ms
+        wait 1ms                        => say error 0 1004; say error 1 1004; leave: no daemon
+    ",
+    );
+}
+
+#[test]
+fn a_daemon_that_comes_late_finds_everything_waiting() {
+    check(
+        "
+        > 0 initialize                  => #1 initialize 0
+        #1 unreached
+        > notifications/initialized
+        > 1 tools/list
+        wait 0ms                        => #2 initialize 0
+        #2 error 1009
+        wait 100ms                      => #3 initialize 0
+        #3 ok                           => say result 0; #4 notifications/initialized s1
+        #4 done                         => #5 listen; #6 tools/list 1 s1
+    ",
+    );
+}
+
+#[test]
+fn a_new_session_takes_the_place_of_a_lost_one() {
+    check_open(
+        "
+        > 1 logging/setLevel            => #4 logging/setLevel 1 s1
+        #4 ok                           => say result 1
+        > 2 resources/subscribe a       => #5 resources/subscribe 2 s1
+        #5 ok                           => say result 2
+        > 3 resources/subscribe b       => #6 resources/subscribe 3 s1
+        #6 ok                           => say result 3
+        > 4 resources/unsubscribe b     => #7 resources/unsubscribe 4 s1
+        #7 ok                           => say result 4
+        > 5 tools/call                  => #8 tools/call 5 s1
+        > 6 tools/list                  => #9 tools/list 6 s1
+        #3 lost
+        #8 lost                         => say error 5 1007
+        #9 lost
+        > 7 tools/call
+        wait 0ms                        => #10 ping \"mainstay-connect\" s1
+        #10 unreached
+        wait 100ms                      => #11 ping \"mainstay-connect\" s1
+        #11 unreached
+        wait 200ms                      => #12 ping \"mainstay-connect\" s1
+        #12 gone                        => #13 initialize 0
+        #13 ok                          => #14 notifications/initialized s2
+        #14 done                        => #15 logging/setLevel 1 s2; #16 resources/subscribe 2 s2
+        #16 ok
+        #15 ok                          => say notifications/tools/list_changed; \
+                                           say notifications/resources/updated; #17 listen; \
+                                           #18 tools/list 6 s2; #19 tools/call 7 s2
+        #18 ok                          => say result 6
+        #19 ok                          => say result 7
+    "
+        .replace("\\\n", "")
+        .as_str(),
+    );
+}
+
+#[test]
+fn a_session_that_outlived_the_break_goes_on() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        #3 mark e7
+        #3 done
+        > 2 prompts/get
+        wait 0ms                        => #5 ping \"mainstay-connect\" s1
+        #5 ok                           => #6 prompts/get 2 s1
+        wait 1s                         => #7 listen e7
+        #4 ok                           => say result 1
+    ",
+    );
+}
+
+#[test]
+fn a_session_deleted_behind_the_back_is_opened_again_once() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > 2 tools/call                  => #5 tools/call 2 s1
+        #4 gone                         => #6 initialize 0
+        #5 gone
+        #3 gone
+        #6 ok                           => #7 notifications/initialized s2
+        #7 done                         => say notifications/tools/list_changed; #8 listen; \
+                                           #9 tools/call 1 s2; #10 tools/call 2 s2
+        #9 ok                           => say result 1
+        #10 ok                          => say result 2
+    "
+        .replace("\\\n", "")
+        .as_str(),
+    );
+}
+
+#[test]
+fn what_never_arrives_or_is_lost_each_time_is_refused_in_the_end() {
+    check_open(
+        "
+        > 1 tools/list                  => #4 tools/list 1 s1
+        #4 lost
+        wait 0ms                        => #5 ping \"mainstay-connect\" s1
+        #5 ok                           => #6 tools/list 1 s1
+        #6 done
+        wait 0ms                        => #7 ping \"mainstay-connect\" s1
+        #7 ok                           => #8 tools/list 1 s1
+        #8 lost
+        wait 0ms                        => #9 ping \"mainstay-connect\" s1
+        #9 ok                           => #10 tools/list 1 s1
+        #10 lost                        => say error 1 1004
+        wait 0ms                        => #11 ping \"mainstay-connect\" s1
+        > 2 tools/call
+        #11 unreached
+        wait 29s                        => #12 ping \"mainstay-connect\" s1
+        wait 1s                         => say error 2 1004
+        #12 gone                        => #13 initialize 0
+        > 3 tools/call
+        #13 error 1009
+        wait 2s                         => #14 initialize 0
+        #14 error 1004                  => say error 3 1004
+    ",
+    );
+}
+
+#[test]
+fn questions_go_by_numbers_of_our_own_and_end_with_their_call() {
+    check_open("
+        > 1 tools/call                  => #4 tools/call 1 s1
+        #4 asks 5                       => say roots/list 1
+        #4 asks \"x\"                   => say roots/list 2
+        > reply 2                       => #5 result \"x\" s1
+        #5 done
+        > reply 2
+        #4 retracts 5                   => say notifications/cancelled 1
+        #4 asks 6                       => say roots/list 3
+        #4 ok                           => say notifications/cancelled 3; say result 1
+        > reply 3
+        #3 asks 7                       => say roots/list 4
+        > 2 ping                        => #6 ping 2 s1
+        #6 gone                         => #7 initialize 0
+        > reply 4
+        #7 ok                           => abandon #3; #8 notifications/initialized s2
+        #8 done                         => say notifications/tools/list_changed; #9 listen; #10 ping 2 s2
+        #9 asks 1                       => say roots/list 5
+        > reply 5                       => #11 result 1 s2
+    ");
+}
+
+#[test]
+fn what_is_cancelled_is_not_answered() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > cancel 1                      => #5 notifications/cancelled 1 s1
+        #4 done
+        > cancel 1
+        > cancel 9
+        > 2 tools/call                  => #6 tools/call 2 s1
+        > cancel 2                      => #7 notifications/cancelled 2 s1
+        #6 lost
+        > 3 tools/call
+        > cancel 3
+        wait 0ms                        => #8 ping \"mainstay-connect\" s1
+        #8 ok
+        > 4 subscriptions/listen modern => #9 subscriptions/listen 4
+        > cancel 4                      => abandon #9
+    ",
+    );
+}
+
+#[test]
+fn a_client_that_leaves_is_answered_first() {
+    check("eof => leave");
+    check_open("eof => farewell, leave");
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        eof
+        #4 ok                           => say result 1; farewell, leave
+    ",
+    );
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > 2 subscriptions/listen modern => #5 subscriptions/listen 2
+        eof
+        wait 4s
+        wait 1s                         => say error 1 1007; farewell, leave
+        #4 ok
+    ",
+    );
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        #4 unreached
+        eof
+        hurry                           => say error 1 1004; leave
+    ",
+    );
+    check(
+        "
+        > 0 initialize                  => #1 initialize 0
+        > notifications/initialized
+        > 1 tools/list
+        eof
+        #1 ok                           => say result 0; #2 notifications/initialized s1
+        #2 done                         => #3 listen; #4 tools/list 1 s1
+        #4 ok                           => say result 1; farewell, leave
+    ",
+    );
+}
+
+#[test]
+fn a_client_may_begin_anew() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > 2 initialize                  => forget s1; abandon #3; #5 initialize 2
+        #4 done                         => say error 1 1007
+        #5 ok                           => say result 2
+        > notifications/initialized     => #6 notifications/initialized s2
+        #6 done                         => #7 listen
+    ",
+    );
+}
+
+#[test]
+fn no_stream_is_no_trouble() {
+    check_open(
+        "
+        #3 nostream
+        wait 5s
+        > 1 ping                        => #4 ping 1 s1
+        #4 ok                           => say result 1
+    ",
+    );
+}
+
+#[test]
+fn nonsense_is_answered_and_batches_are_taken_apart() {
+    check_open("
+        > raw hello                     => say error -32700
+        > raw 7                         => say error -32600
+        > raw []                        => say error -32600
+        > raw {\"jsonrpc\":\"2.0\",\"id\":4} => say error 4 -32600
+        > raw [{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},3] => #4 ping 1 s1; say error -32600
+    ");
+}
+
+#[test]
+fn a_wrong_endpoint_says_which_there_are() {
+    let mut scene = Scene::new();
+    scene.happens("> 0 initialize");
+    let body = br#"{"error":"nothing is at /mcp/tme","endpoints":["/mcp","/mcp/time"]}"#;
+    let end = End::Refused { status: StatusCode::NOT_FOUND, body: Bytes::from_static(body) };
+    scene.shim.heard(scene.now, 1, News::Ended(end));
+    let effects = scene.shim.effects();
+    let [Effect::Say(said)] = &effects[..] else { panic!("{effects:?}") };
+    let said: Value = serde_json::from_slice(said).unwrap();
+    assert_eq!(said["error"]["message"], "nothing is at /mcp/tme; there is /mcp, /mcp/time");
+}
+
+#[test]
+fn a_client_that_asks_without_end_is_not_read_from() {
+    let mut scene = Scene::new();
+    let taken = (0..9999).take_while(|id| {
+        scene.happens(&format!("> {id} ping"));
+        scene.shim.has_room()
+    });
+    assert_eq!(taken.count(), super::CALLS_MAX - 1);
+}

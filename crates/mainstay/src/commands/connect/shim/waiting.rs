@@ -1,0 +1,97 @@
+//! What waits for the daemon, how long, and what is left to say at the end.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::{Effect, Held, Leaving, Phase, Purpose, Shim, UnderWay, outcome};
+
+// === impl Shim ===
+
+impl Shim {
+    /// Whether messages pass now.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.phase, Phase::Fresh | Phase::Greeted | Phase::Open)
+    }
+
+    /// Whether what waits may wait too long.
+    pub(super) fn expires(&self) -> bool {
+        !self.passes() && !matches!(self.phase, Phase::Opening | Phase::Over)
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        if !self.expires() {
+            return;
+        }
+        let is_due = |held: &Held| held.waits_until().is_some_and(|until| until <= now);
+        if !self.held.iter().any(is_due) {
+            return;
+        }
+        let error = outcome::unavailable();
+        if !self.reached {
+            self.refuse_waiting(&error);
+            self.leave(Leaving::NoDaemon);
+            return;
+        }
+        let (due, rest): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.held).into_iter().partition(is_due);
+        self.held = rest;
+        for held in due {
+            if let Held::Call(call) = held {
+                self.say(call.refusal(&error));
+            }
+        }
+    }
+
+    /// Sends what waited, in its order, as far as it may go.
+    pub(super) fn flush(&mut self, now: Instant) {
+        while self.passes() {
+            match self.held.pop_front() {
+                Some(Held::Call(call)) => self.request(now, call),
+                Some(Held::Note(message)) if message.is_answer() => self.note(message),
+                Some(Held::Note(message)) => self.notification(now, message),
+                None => return,
+            }
+        }
+    }
+
+    /// Refuses all requests that wait.
+    pub(super) fn refuse_waiting(&mut self, error: &str) {
+        for held in std::mem::take(&mut self.held) {
+            if let Held::Call(call) = held {
+                self.say(call.refusal(error));
+            }
+        }
+    }
+
+    pub(super) fn leave_if_done(&mut self, now: Instant) {
+        let Some(until) = self.closing.filter(|_| self.phase != Phase::Over) else { return };
+        let waits = |of: &UnderWay| match &of.purpose {
+            // Such a stream has no end of its own.
+            Purpose::Call(call) => !call.is_listen(),
+            Purpose::Note(_) => true,
+            _ => false,
+        };
+        let is_idle = !self.under_way.values().any(waits)
+            && !self.held.iter().any(|held| matches!(held, Held::Call(_)));
+        if !is_idle && now < until {
+            return;
+        }
+        for (_, of) in std::mem::take(&mut self.under_way) {
+            if let Purpose::Call(call) = of.purpose
+                && !call.is_listen()
+                && !call.is_cancelled
+            {
+                self.say(call.refusal(&outcome::unknown()));
+            }
+        }
+        self.refuse_waiting(&outcome::unavailable());
+        self.leave(Leaving::Done);
+    }
+
+    pub(super) fn leave(&mut self, why: Leaving) {
+        let is_there = self.session.is_open && !matches!(self.phase, Phase::Away);
+        let farewell = is_there.then(|| self.session.headers());
+        self.phase = Phase::Over;
+        self.effects.push(Effect::Leave { why, farewell });
+    }
+}

@@ -1,0 +1,134 @@
+//! Where the daemon is: the command socket of a state folder, or a URL.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use mainstay_model::Name;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+#[cfg(test)]
+mod tests;
+
+/// An endpoint and the way to it.
+#[derive(Debug)]
+pub(super) struct Target {
+    way: Way,
+    /// `/mcp` or `/mcp/NAME`, as far as the daemon is concerned.
+    pub(super) path: Uri,
+    pub(super) host: HeaderValue,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Socket(PathBuf),
+    Tcp { host: String, port: u16, secure: bool },
+}
+
+/// Bytes in both directions, whatever is below.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// Why an endpoint can't be meant.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Wrong {
+    #[error("{0:?} can't be the name of a server or group")]
+    Name(String),
+    #[error("{0:?} is not http://HOST:PORT or https://HOST:PORT, with /mcp or /mcp/NAME behind it")]
+    Url(String),
+    #[error("{url:?} names an endpoint already; leave out {name:?} or the end of the URL")]
+    Twice { url: String, name: String },
+}
+
+/// A local one answers at once, a far one within a few round trips.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+// === impl Target ===
+
+impl Target {
+    /// An endpoint of the daemon of this state folder.
+    pub(super) fn of_state(state: &Path, name: Option<&str>) -> Result<Self, Wrong> {
+        let path = match name {
+            Some(name) => format!("/mcp/{}", checked(name)?),
+            None => "/mcp".to_owned(),
+        };
+        Ok(Self {
+            way: Way::Socket(state.join(mainstay_admin::SOCKET)),
+            path: path.parse().map_err(|_| Wrong::Name(path))?,
+            host: HeaderValue::from_static("localhost"),
+        })
+    }
+
+    /// An endpoint at a URL.
+    pub(super) fn of_url(url: &str, name: Option<&str>) -> Result<Self, Wrong> {
+        let wrong = || Wrong::Url(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().filter(|whole| !whole.as_str().contains('@'));
+        let authority = authority.ok_or_else(wrong)?;
+        let path = match uri.path().trim_end_matches('/') {
+            "" => "/mcp",
+            path => path,
+        };
+        let path = match name {
+            None => path.to_owned(),
+            Some(name) if path.ends_with("/mcp") => format!("{path}/{}", checked(name)?),
+            Some(name) => {
+                return Err(Wrong::Twice { url: url.to_owned(), name: name.to_owned() });
+            }
+        };
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self {
+            way: Way::Tcp { host, port, secure },
+            path: (path + &query).parse().map_err(|_| wrong())?,
+            host: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
+        })
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<Box<dyn Wire>, String> {
+        let opened = timeout(CONNECT_MAX, self.open()).await;
+        opened.map_err(|_| format!("no connection within {} s", CONNECT_MAX.as_secs()))?
+    }
+
+    async fn open(&self) -> Result<Box<dyn Wire>, String> {
+        match &self.way {
+            Way::Socket(socket) => match UnixStream::connect(socket).await {
+                Ok(stream) => Ok(Box::new(stream)),
+                Err(error) => Err(format!("{}: {error}", socket.display())),
+            },
+            Way::Tcp { host, port, secure } => {
+                let failed = |error: std::io::Error| format!("{host}:{port}: {error}");
+                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+                stream.set_nodelay(true).map_err(failed)?;
+                if !secure {
+                    return Ok(Box::new(stream));
+                }
+                let stream = mainstay_upstream::tls::connect(host, stream).await.map_err(failed)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+
+    /// For people: whose absence it is.
+    pub(super) fn describe(&self) -> String {
+        match &self.way {
+            Way::Socket(socket) => {
+                format!("for {}", socket.parent().unwrap_or(socket).display())
+            }
+            Way::Tcp { host, port, .. } => format!("at {host}:{port}"),
+        }
+    }
+}
+
+fn checked(name: &str) -> Result<Name, Wrong> {
+    Name::try_new(name).map_err(|_| Wrong::Name(name.to_owned()))
+}
