@@ -1,6 +1,7 @@
 //! The server over streamable HTTP.
 
 mod exchange;
+mod older;
 mod sessions;
 mod stream;
 
@@ -78,6 +79,7 @@ impl Site {
                 self.sessions.forget_all();
                 plain(StatusCode::OK, "text/plain", String::new())
             }
+            _ if self.server.flags.has("only-sse") => older::answer(&self, request).await,
             (&Method::POST, _) => exchange::post(&self, request).await,
             (&Method::GET, _) => self.get(&request),
             (&Method::DELETE, _) => self.delete(&request),

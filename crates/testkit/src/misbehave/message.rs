@@ -33,6 +33,10 @@ impl Outlet {
         let _ = self.0.send(message.into()).await;
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     pub(super) async fn notify(&self, method: &str, params: &Value) {
         self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await;
     }

@@ -19,6 +19,22 @@ struct Frames(mpsc::Receiver<Bytes>);
 pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> Reply {
     let (sender, frames) = mpsc::channel(64);
     tokio::spawn(pump(messages, sender, odd));
+    reply(frames)
+}
+
+/// As [`events`], after one that names an address.
+pub(super) fn events_after(address: String, messages: mpsc::Receiver<String>, odd: bool) -> Reply {
+    let (sender, frames) = mpsc::channel(64);
+    tokio::spawn(async move {
+        let event = format!("event: endpoint\ndata: {address}\n\n");
+        if sender.send(event.into()).await.is_ok() {
+            pump(messages, sender, odd).await;
+        }
+    });
+    reply(frames)
+}
+
+fn reply(frames: mpsc::Receiver<Bytes>) -> Reply {
     let mut response = Response::new(Frames(frames).boxed());
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("text/event-stream"));

@@ -1,0 +1,69 @@
+//! HTTP+SSE of 2024-11-05 and nothing else: any GET opens a stream, which is the session.
+
+use std::sync::Arc;
+
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming as Body;
+
+use super::{Reply, Site, plain, stream};
+use crate::misbehave::message::Incoming;
+use crate::misbehave::server::Ways;
+
+/// Where messages are posted to.
+const MESSAGES: &str = "/messages";
+
+pub(super) async fn answer(site: &Arc<Site>, request: Request<Body>) -> Reply {
+    let flags = &site.server.flags;
+    if let Some(wanted) = flags.text("wants-header") {
+        let (name, value) = wanted.split_once(':').unwrap_or((wanted, ""));
+        let given = request.headers().get(name).and_then(|value| value.to_str().ok());
+        if given != Some(value) {
+            return plain(StatusCode::UNAUTHORIZED, "text/plain", String::new());
+        }
+    }
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, _) => open(site),
+        (&Method::POST, MESSAGES) => post(site, request).await,
+        _ => {
+            site.server.count("refused");
+            let status = flags.text("only-sse").and_then(|status| status.parse().ok());
+            let status = status.unwrap_or(StatusCode::METHOD_NOT_ALLOWED);
+            plain(status, "text/html", format!("<pre>Cannot {}</pre>", request.method()))
+        }
+    }
+}
+
+fn open(site: &Site) -> Reply {
+    let flags = &site.server.flags;
+    site.server.count("GET");
+    if flags.has("no-get") {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
+    }
+    let id = site.sessions.open();
+    let address = match flags.text("endpoint") {
+        Some(address) => address.to_owned(),
+        None => format!("{MESSAGES}?sessionId={id}"),
+    };
+    match site.sessions.side_stream(&id) {
+        Some(messages) => stream::events_after(address, messages, flags.has("odd-sse")),
+        None => plain(StatusCode::NOT_FOUND, "text/plain", String::new()),
+    }
+}
+
+async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
+    let query = request.uri().query().unwrap_or_default();
+    let id = query.strip_prefix("sessionId=").unwrap_or_default().to_owned();
+    let side = site.sessions.visit(&id, None).filter(|side| !side.is_closed());
+    let Some(side) = side else {
+        return plain(StatusCode::NOT_FOUND, "text/plain", "Could not find session".to_owned());
+    };
+    let body = request.into_body().collect().await;
+    let incoming =
+        body.ok().and_then(|body| serde_json::from_slice::<Incoming>(&body.to_bytes()).ok());
+    let Some(incoming) = incoming else {
+        return plain(StatusCode::BAD_REQUEST, "text/plain", "Invalid message".to_owned());
+    };
+    tokio::spawn(site.server.clone().handle(incoming, Ways { exchange: side.clone(), side }));
+    plain(StatusCode::ACCEPTED, "text/plain", "Accepted".to_owned())
+}
