@@ -80,6 +80,7 @@ mod tests {
             reason: None,
             since: String::new(),
             retry_in_ms: None,
+            transport: None,
             revision: been_ready.then(|| "2025-11-25".to_owned()),
             tools: 0,
             resources: 0,

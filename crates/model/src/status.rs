@@ -104,6 +104,9 @@ pub struct ServerStatus {
     /// When it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// `stdio`, `streamable HTTP` or `HTTP+SSE`, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
     /// The revision spoken to it, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,

@@ -1,10 +1,12 @@
 //! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
 
+mod remote;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
+use mainstay_model::settings::{ProcessSpec, Runtime};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Message, build};
 use mainstay_supervisor::lifecycle::{Generation, News};
@@ -12,8 +14,7 @@ use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::process::{RunningProcess, StopGraces};
-use mainstay_upstream::remote::Target;
-use mainstay_upstream::{Link, LinkLimits, Listener, remote, stdio};
+use mainstay_upstream::{Link, LinkLimits, Listener, stdio};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -135,21 +136,6 @@ impl Life {
         let input = process.take_stdin().ok_or_else(taken)?.into_owned_fd()?;
         let output = process.take_stdout().ok_or_else(taken)?.into_owned_fd()?;
         stdio::open(input, output, self.limits(), listener.clone(), stop.clone())
-    }
-
-    async fn remote(&self, spec: &RemoteSpec) -> News {
-        let target = match Target::new(spec) {
-            Ok(target) => Arc::new(target),
-            Err(error) => return News::Unserveable { reason: error.to_string() },
-        };
-        self.started(None);
-        self.tell(LifeNews::Plain(News::Spawned)).await;
-        let listener = Arc::new(LifeListener::new(self));
-        let link = remote::open(target, self.limits(), listener.clone(), CancellationToken::new());
-        let news = self.serve(&link, &listener).await;
-        link.close("stopped");
-        link.goodbye().await;
-        news
     }
 
     /// Shakes hands, reports ready, and goes on until the link closes or `stop`.

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use mainstay_model::InstanceId;
-use mainstay_model::settings::{Runtime, ServerSpec};
+use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
 use mainstay_protocol::list::ListKind;
 use mainstay_supervisor::backoff::{Backoff, Jitter};
 use mainstay_supervisor::lifecycle::{Lifecycle, Limits};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::process::ProcessHost;
+use mainstay_upstream::remote::{InvalidTarget, Target};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,8 @@ pub struct Pool {
     closing: CancellationToken,
     /// Restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
+    /// Where a remote server is, with what was found out about it; over all lives and instances.
+    target: OnceLock<Arc<Target>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +89,7 @@ impl Pool {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             past_restarts: AtomicU64::new(0),
+            target: OnceLock::new(),
             spec,
         })
     }
@@ -149,6 +153,29 @@ impl Pool {
         instances.count += 1;
         self.tasks.spawn(Driver::new(self.clone(), instance.clone()).run());
         instance
+    }
+
+    /// Where a remote server is.
+    pub(crate) fn target(&self, spec: &RemoteSpec) -> Result<Arc<Target>, InvalidTarget> {
+        match self.target.get() {
+            Some(target) => Ok(target.clone()),
+            None => {
+                let target = Arc::new(Target::new(spec)?);
+                Ok(self.target.get_or_init(|| target).clone())
+            }
+        }
+    }
+
+    /// The transport it is spoken to in, once that is known.
+    pub(crate) fn transport(&self) -> Option<&'static str> {
+        match &self.spec.runtime {
+            Runtime::Process(_) => Some("stdio"),
+            Runtime::Remote(_) => {
+                self.facts.load().as_ref()?;
+                let older = self.target.get().is_some_and(|target| target.speaks_sse());
+                Some(if older { "HTTP+SSE" } else { "streamable HTTP" })
+            }
+        }
     }
 
     /// A remote server that is away is cheap to ask again, and nothing crashes by it.

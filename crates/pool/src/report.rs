@@ -62,6 +62,7 @@ impl Pool {
             reason: None,
             since: clock(now),
             retry_in_ms: None,
+            transport: self.transport().map(str::to_owned),
             revision: facts.as_ref().map(|facts| facts.revision.to_string()),
             tools: count(ListKind::Tools),
             resources: count(ListKind::Resources),

@@ -78,8 +78,10 @@ pub async fn shake(
         )));
     };
     let capabilities = result.server_capabilities();
-    if let Transport::Remote(remote) = link.transport() {
-        remote.settle(link, revision.as_str());
+    match link.transport() {
+        Transport::Stdio(_) => {}
+        Transport::Remote(remote) => remote.settle(link, revision.as_str()),
+        Transport::Sse(sse) => sse.settle(),
     }
     // Servers may refuse all before it, or decide only then what they list.
     link.send_first(build::notification("notifications/initialized", None)).await;

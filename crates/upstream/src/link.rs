@@ -16,6 +16,7 @@ use crate::calls::{Attribution, Calls};
 use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
 use crate::listener::Listener;
 use crate::remote::Remote;
+use crate::remote::sse::Sse;
 use crate::stdio::Writer;
 
 /// Bounds of one link.
@@ -42,6 +43,7 @@ pub struct Link {
 pub(crate) enum Transport {
     Stdio(Writer),
     Remote(Remote),
+    Sse(Sse),
 }
 
 // === impl Link ===
@@ -67,22 +69,24 @@ impl Link {
         };
         let mut number = NumberText::default();
         let id = number.write(slot.id);
-        let remote = match &self.transport {
-            Transport::Stdio(writer) => {
-                if let Err(lost) = writer.write(request, id) {
-                    self.calls.remove(slot.id);
-                    if lost.link_dead {
-                        self.failing.store(true, Ordering::Release);
-                    }
-                    return Err(lost);
+        let sent = match &self.transport {
+            Transport::Stdio(writer) => writer.write(request, id).map(|()| None),
+            Transport::Sse(sse) => sse.write(request, slot.id, id).map(|()| None),
+            Transport::Remote(remote) => Ok(Some(Box::new(remote.exchange(request, id)))),
+        };
+        let remote = match sent {
+            Ok(remote) => remote,
+            Err(lost) => {
+                self.calls.remove(slot.id);
+                if lost.link_dead {
+                    self.failing.store(true, Ordering::Release);
                 }
-                None
+                return Err(lost);
             }
-            Transport::Remote(remote) => Some(Box::new(remote.exchange(request, id))),
         };
         // The link may have closed while the call went in: then nobody else would end it.
         if let Some(reason) = self.closed.get() {
-            // Only a pipe has it by now; nothing is sent to a remote server before the first poll.
+            // An exchange of its own sends nothing before the first poll.
             let fate = if remote.is_some() { Fate::Unsent } else { Fate::Unknown };
             slot.push(Incoming::Lost(Lost::new(reason.clone(), fate, true)));
         }
@@ -94,6 +98,7 @@ impl Link {
         match &self.transport {
             Transport::Stdio(writer) => writer.write_bytes(&message),
             Transport::Remote(remote) => remote.send(self, message),
+            Transport::Sse(sse) => sse.send(self, message),
         }
     }
 
@@ -103,6 +108,7 @@ impl Link {
         match &self.transport {
             Transport::Stdio(writer) => writer.write_bytes(&message),
             Transport::Remote(remote) => remote.delivery(self, message).await,
+            Transport::Sse(sse) => sse.delivery(self, message).await,
         }
     }
 
@@ -131,7 +137,8 @@ impl Link {
     /// Ends the link: calls in flight are lost, the listener hears of it. Only the first time counts.
     pub fn close(&self, reason: &str) {
         if self.closed.set(reason.to_owned()).is_ok() {
-            if matches!(self.transport, Transport::Stdio(_)) {
+            // Those with an exchange of their own hear of it there.
+            if !matches!(self.transport, Transport::Remote(_)) {
                 self.calls.lose_all(&Lost::new(reason, Fate::Unknown, true));
             }
             self.listener.closed(reason);
@@ -147,9 +154,16 @@ impl Link {
 
     /// Says goodbye to a remote server and ends what runs for the link; nothing for a process.
     pub async fn goodbye(&self) {
-        if let Transport::Remote(remote) = &self.transport {
-            remote.goodbye().await;
+        match &self.transport {
+            Transport::Stdio(_) => {}
+            Transport::Remote(remote) => remote.goodbye().await,
+            Transport::Sse(sse) => sse.goodbye().await,
         }
+    }
+
+    /// Whether the server refused `initialize` as those do that speak only HTTP+SSE of 2024-11-05.
+    pub fn may_speak_sse(&self) -> bool {
+        matches!(&self.transport, Transport::Remote(remote) if remote.may_speak_sse())
     }
 
     pub(crate) fn listener(&self) -> &dyn Listener {

@@ -5,14 +5,15 @@
 
 mod connection;
 mod exchange;
+pub mod sse;
 mod standing;
 mod target;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
 use mainstay_telemetry::Dropped;
@@ -33,6 +34,8 @@ pub(crate) struct Remote {
     target: Arc<Target>,
     idle: Arc<Idle>,
     negotiated: RwLock<Negotiated>,
+    /// What the first POST, `initialize`, was answered with.
+    first_status: OnceLock<StatusCode>,
     limits: LinkLimits,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -61,6 +64,7 @@ pub fn open(
         idle: Arc::new(Idle::new(target.clone())),
         target,
         negotiated: RwLock::default(),
+        first_status: OnceLock::new(),
         limits,
         stop,
         tasks: TaskTracker::new(),
@@ -163,6 +167,13 @@ impl Remote {
                 negotiated.session = Some(session.clone());
             }
         }
+    }
+
+    /// Whether the answer to `initialize` was one that servers give which speak only HTTP+SSE.
+    pub(crate) fn may_speak_sse(&self) -> bool {
+        let older =
+            [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+        !self.is_settled() && self.first_status.get().is_some_and(|status| older.contains(status))
     }
 
     fn has_session(&self) -> bool {

@@ -62,6 +62,7 @@ fn server(name: &str, state: InstanceState) -> ServerStatus {
         reason: None,
         since: "2026-01-01T00:00:00Z".to_owned(),
         retry_in_ms: None,
+        transport: None,
         revision: None,
         tools: 2,
         resources: 0,

@@ -117,6 +117,7 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
         ("state", format!("{} for {}", server.state.as_str(), format::ago(&server.since, now))),
         ("runs", format!("{} {}", server.kind, format::harmless(&server.target))),
         ("required", if server.required { "yes" } else { "no" }.to_owned()),
+        ("transport", server.transport.clone().unwrap_or_else(|| "not known yet".to_owned())),
         ("revision", server.revision.clone().unwrap_or_else(|| "not known yet".to_owned())),
         (
             "offers",

@@ -194,6 +194,7 @@ impl RemoteExchange {
         response: Response<HttpBody>,
     ) -> Step {
         let status = response.status();
+        let _ = remote.first_status.set(status);
         remote.keep_session(response.headers());
         let kind =
             response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
@@ -381,6 +382,13 @@ fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, bod
     if gone && remote.has_session() && remote.is_settled() {
         return session_lost(link);
     }
+    tracing::debug!(id = slot.id, %status, "unusable answer");
+    let (fate, reason) = unusable(status);
+    lost(reason, fate, false)
+}
+
+/// What a status without an answer means for the request.
+pub(super) fn unusable(status: StatusCode) -> (Fate, String) {
     let fate = match status.as_u16() {
         // The server has not taken it, and would not take it a second time either.
         400..=499 | 503 => Fate::Refused,
@@ -392,8 +400,7 @@ fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, bod
         200 => "the server's answer is no JSON-RPC message".to_owned(),
         _ => format!("the server answered HTTP {status}"),
     };
-    tracing::debug!(id = slot.id, %status, "unusable answer");
-    lost(reason, fate, false)
+    (fate, reason)
 }
 
 fn session_lost(link: &Arc<Link>) -> Step {

@@ -40,8 +40,8 @@ pub(super) async fn run(link: Weak<Link>, stop: CancellationToken) {
                     Ended::Broken => {}
                 }
             }
-            if !is_there(&link).await {
-                return;
+            if let Some(reason) = silence(&link).await {
+                return link.close(&reason);
             }
             drop(link);
             tokio::time::sleep(if offered { RECONNECT_AFTER } else { PING_EVERY }).await;
@@ -88,18 +88,17 @@ async fn listen(link: &Arc<Link>, last_event_id: &mut Option<String>) -> Ended {
     }
 }
 
-/// Whether the server still answers us. If it does not, the link is closed.
-async fn is_there(link: &Arc<Link>) -> bool {
-    let Ok(ping) = Message::parse(build::request(0, "ping", None)) else { return true };
-    let Ok(mut exchange) = link.call(&Outgoing::plain(&ping), Owner(0)) else {
-        return !link.is_closed();
+/// Asks the server whether it is still there; what says that it is not.
+pub(super) async fn silence(link: &Arc<Link>) -> Option<String> {
+    let ping = Message::parse(build::request(0, "ping", None)).ok()?;
+    let mut exchange = match link.call(&Outgoing::plain(&ping), Owner(0)) {
+        Ok(exchange) => exchange,
+        Err(lost) => return link.is_closed().then_some(lost.reason),
     };
-    let reason = match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
-        Ok(Incoming::Lost(lost)) if lost.fate != Fate::Refused => lost.reason,
+    match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
+        Ok(Incoming::Lost(lost)) if lost.fate != Fate::Refused => Some(lost.reason),
         // Any answer is a sign of life, also that ping is not known.
-        Ok(_) => return true,
-        Err(_) => format!("no answer to a ping within {PING_DEADLINE:?}"),
-    };
-    link.close(&reason);
-    false
+        Ok(_) => None,
+        Err(_) => Some(format!("no answer to a ping within {PING_DEADLINE:?}")),
+    }
 }

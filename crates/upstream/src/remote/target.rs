@@ -1,10 +1,12 @@
 //! Where a remote server is and what every request to it carries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use mainstay_model::settings::RemoteSpec;
 use rustls::pki_types::ServerName;
+use url::Url;
 
 use crate::tls;
 
@@ -17,6 +19,10 @@ pub struct Target {
     pub(super) path: Uri,
     pub(super) headers: HeaderMap,
     pub(super) tls: Option<Tls>,
+    /// What addresses that the server names are relative to.
+    base: Url,
+    /// The server was found to speak HTTP+SSE of 2024-11-05, and nothing later.
+    speaks_sse: AtomicBool,
 }
 
 pub(super) struct Tls {
@@ -77,12 +83,78 @@ impl Target {
         } else {
             None
         };
-        Ok(Self { host: bare_host, port, path, headers, tls })
+        let base = Url::parse(&spec.url).map_err(|_| incomplete())?;
+        let speaks_sse = AtomicBool::new(false);
+        Ok(Self { host: bare_host, port, path, headers, tls, base, speaks_sse })
+    }
+
+    /// Whether the server was found to speak HTTP+SSE.
+    pub fn speaks_sse(&self) -> bool {
+        self.speaks_sse.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what was found, so that the next link needs no trial.
+    pub fn remember(&self, speaks_sse: bool) {
+        self.speaks_sse.store(speaks_sse, Ordering::Relaxed);
+    }
+
+    /// Path and query of the address that a stream names for messages, or why it is not used: what
+    /// is posted there, credentials included, is meant for this server and no other.
+    pub(super) fn posts_to(&self, named: &[u8]) -> Result<Uri, String> {
+        let named = std::str::from_utf8(named).unwrap_or_default().trim();
+        let unusable = || "the stream names no usable address to post to".to_owned();
+        let address = self.base.join(named).map_err(|_| unusable())?;
+        if address.origin() != self.base.origin() {
+            return Err(format!(
+                "the stream names an address at {} to post to, which is not where it comes from ({})",
+                address.origin().ascii_serialization(),
+                self.base.origin().ascii_serialization(),
+            ));
+        }
+        let query = address.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", address.path()).parse().map_err(|_| unusable())
     }
 }
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tls({:?})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mainstay_model::settings::RemoteSpec;
+
+    use super::Target;
+
+    #[test]
+    fn messages_are_posted_only_to_where_the_stream_comes_from() {
+        let url = "https://example.com/tools/sse?key=1".to_owned();
+        let target = Target::new(&RemoteSpec { url, headers: BTreeMap::new() }).unwrap();
+        for (named, expected) in [
+            ("/messages?sessionId=1", Some("/messages?sessionId=1")),
+            ("messages/?session_id=1", Some("/tools/messages/?session_id=1")),
+            ("?sessionId=1", Some("/tools/sse?sessionId=1")),
+            ("https://example.com/m", Some("/m")),
+            ("https://example.com:443/m", Some("/m")),
+            ("//example.com/m", Some("/m")),
+            (" /m#part ", Some("/m")),
+            ("/a b", Some("/a%20b")),
+            ("http://example.com/m", None),
+            ("https://example.com:8443/m", None),
+            ("//evil.example/m", None),
+            ("https://example.com@evil.example/m", None),
+            ("file:///etc/passwd", None),
+            ("data:,x", None),
+        ] {
+            let address = target.posts_to(named.as_bytes()).ok();
+            assert_eq!(address.map(|uri| uri.to_string()).as_deref(), expected, "{named}");
+        }
+        let refused = target.posts_to(b"https://evil.example/m?token=secret").unwrap_err();
+        assert!(refused.contains("https://evil.example"), "{refused}");
+        assert!(!refused.contains("secret"), "{refused}");
     }
 }

@@ -1,0 +1,201 @@
+//! Servers over HTTP+SSE of 2024-11-05: all they say comes on one stream, which is the session too,
+//! and what they are told is posted to the address that the stream's first event names.
+
+mod posts;
+mod stream;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_protocol::edit::splice;
+use mainstay_protocol::{Kind, Message};
+use mainstay_telemetry::Dropped;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::posts::{Posting, Posts};
+use self::stream::Stream;
+use super::connection::Idle;
+use super::{SEND_DEADLINE, Target, standing};
+use crate::exchange::{Fate, Lost, Outgoing};
+use crate::link::{Link, LinkLimits, Transport};
+use crate::listener::Listener;
+
+/// The sending side of a link over HTTP+SSE.
+#[derive(Debug)]
+pub(crate) struct Sse {
+    queue: mpsc::Sender<Posting>,
+    /// Of messages that are queued or being posted.
+    unsent_bytes: Arc<AtomicUsize>,
+    unsent_bytes_max: usize,
+    /// Hands are shaken: from here on silence is looked into.
+    settled: AtomicBool,
+    /// Something came since this was last looked at.
+    heard: AtomicBool,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Why there is no link over HTTP+SSE.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStream {
+    /// Nobody is there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody is, and this is not how to speak to them.
+    #[error("{0}")]
+    NotOffered(String),
+}
+
+/// For the stream to open and to name its address.
+const OPEN_DEADLINE: Duration = Duration::from_secs(5);
+/// Messages that wait to be posted. Each call has one, and a link takes 4096 calls.
+const QUEUE_MAX: usize = 4096;
+/// A server that is silent for so long while nothing is asked of it is asked whether it is there.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Opens a link to `target`: its stream is open and has named the address to post to.
+///
+/// # Errors
+/// When the server is not reached, or gives no such stream within five seconds.
+pub async fn open(
+    target: Arc<Target>,
+    limits: LinkLimits,
+    listener: Arc<dyn Listener>,
+    stop: CancellationToken,
+) -> Result<Arc<Link>, NoStream> {
+    let idle = Arc::new(Idle::new(target.clone()));
+    let opening = Stream::open(&target, &idle, limits.message_bytes_max);
+    let (stream, address) =
+        tokio::time::timeout(OPEN_DEADLINE, opening).await.map_err(|_| {
+            NoStream::NotOffered(format!(
+                "a GET brought no event that names an address within {OPEN_DEADLINE:?}"
+            ))
+        })??;
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    let unsent_bytes = Arc::<AtomicUsize>::default();
+    let posts = Posts::new(target, idle.clone(), address, waiting, unsent_bytes.clone());
+    let (tasks, of_tasks) = (TaskTracker::new(), stop.clone());
+    let link = Arc::new(Link::new(
+        listener,
+        Transport::Sse(Sse {
+            queue,
+            unsent_bytes,
+            unsent_bytes_max: limits.unread_bytes_max,
+            settled: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            stop,
+            tasks: tasks.clone(),
+        }),
+    ));
+    tasks.spawn(Idle::prune(Arc::downgrade(&idle), of_tasks.clone()));
+    tasks.spawn(run(Arc::downgrade(&link), stream, posts, of_tasks));
+    Ok(link)
+}
+
+/// Reads and posts until either is of no more use.
+async fn run(link: Weak<Link>, mut stream: Stream, mut posts: Posts, stop: CancellationToken) {
+    let work = async {
+        let reason = tokio::select! {
+            reason = stream.read(&link) => reason,
+            reason = posts.run(&link) => reason,
+            reason = watch(&link) => reason,
+        };
+        if let Some(link) = link.upgrade() {
+            posts.finish(&link).await;
+            link.close(&reason);
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+/// Notices a server that went away without a word. While calls are in flight their own deadlines
+/// do: a server that computes may be deaf for as long.
+async fn watch(link: &Weak<Link>) -> String {
+    loop {
+        tokio::time::sleep(SILENCE_MAX).await;
+        let Some(link) = link.upgrade() else { return String::new() };
+        let Transport::Sse(sse) = link.transport() else { return String::new() };
+        let heard = sse.heard.swap(false, Ordering::Relaxed);
+        if !heard
+            && sse.settled.load(Ordering::Relaxed)
+            && link.in_flight() == 0
+            && let Some(reason) = standing::silence(&link).await
+        {
+            return reason;
+        }
+    }
+}
+
+// === impl Sse ===
+
+impl Sse {
+    /// Queues one request, number `id` by the text `id_text`.
+    pub(crate) fn write(
+        &self,
+        request: &Outgoing<'_>,
+        id: u64,
+        id_text: &[u8],
+    ) -> Result<(), Lost> {
+        let body = splice(request.message.bytes(), &mut request.edits(id_text));
+        self.put(Posting { body, id: Some(id), in_order: false, done: None })
+    }
+
+    /// Queues a notification or an answer.
+    pub(crate) fn send(&self, link: &Link, message: Bytes) {
+        self.deliver(link, message, None);
+    }
+
+    /// As [`Self::send`]; over when the server has acknowledged it, or after [`SEND_DEADLINE`].
+    pub(crate) async fn delivery(&self, link: &Link, message: Bytes) {
+        let (done, acknowledged) = oneshot::channel();
+        self.deliver(link, message, Some(done));
+        // What was not delivered has been counted by whoever posted it.
+        let _ = tokio::time::timeout(SEND_DEADLINE, acknowledged).await;
+    }
+
+    fn deliver(&self, link: &Link, body: Bytes, done: Option<oneshot::Sender<()>>) {
+        let in_order =
+            Message::parse(body.clone()).is_ok_and(|message| message.kind() == Kind::Notification);
+        if self.put(Posting { body, id: None, in_order, done }).is_err() {
+            link.listener().dropped(Dropped::NotDelivered);
+        }
+    }
+
+    fn put(&self, posting: Posting) -> Result<(), Lost> {
+        use mpsc::error::TrySendError;
+        let full = || Lost::new("the server does not take its messages", Fate::Refused, false);
+        if self.unsent_bytes.load(Ordering::Relaxed) > self.unsent_bytes_max {
+            return Err(full());
+        }
+        let length = posting.body.len();
+        self.unsent_bytes.fetch_add(length, Ordering::Relaxed);
+        self.queue.try_send(posting).map_err(|error| {
+            self.unsent_bytes.fetch_sub(length, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => full(),
+                TrySendError::Closed(_) => {
+                    Lost::new("the server's stream has ended", Fate::Unsent, true)
+                }
+            }
+        })
+    }
+
+    /// Hands are shaken.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the stream, which ends the session at the server, and all that runs here.
+    pub(crate) async fn goodbye(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

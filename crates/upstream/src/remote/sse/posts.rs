@@ -1,0 +1,197 @@
+//! Posts what is queued, many at a time: a round trip to the server is not waited for by others.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::Full;
+use mainstay_telemetry::Dropped;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::exchange::{Fate, Incoming, Lost};
+use crate::link::Link;
+use crate::remote::connection::{self, Failed, Idle};
+use crate::remote::exchange::unusable;
+use crate::remote::{SEND_DEADLINE, Target};
+
+/// A message to post.
+#[derive(Debug)]
+pub(super) struct Posting {
+    pub(super) body: Bytes,
+    /// The call it begins.
+    pub(super) id: Option<u64>,
+    /// Nothing may overtake it, and it nothing: a cancellation that came before its call would be
+    /// ignored.
+    pub(super) in_order: bool,
+    /// Told, or dropped, when it is posted.
+    pub(super) done: Option<oneshot::Sender<()>>,
+}
+
+/// What is queued and what is on its way.
+pub(super) struct Posts {
+    target: Arc<Target>,
+    idle: Arc<Idle>,
+    address: Uri,
+    queue: mpsc::Receiver<Posting>,
+    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = Posted> + Send>>>,
+    unsent_bytes: Arc<AtomicUsize>,
+}
+
+/// A message that was posted, and what the server said to that: nothing in time is none.
+struct Posted {
+    posting: Posting,
+    said: Option<Result<StatusCode, Failed>>,
+}
+
+/// Each is a connection; more messages at once wait for one another.
+const UNDER_WAY_MAX: usize = 64;
+/// How long what must not be overtaken waits for what was sent before.
+const ORDER_DEADLINE: Duration = Duration::from_secs(1);
+/// After its stream was cut, for what is on its way to turn out to have been refused: then it may
+/// be sent again.
+const LAST_POSTS: Duration = Duration::from_millis(500);
+
+// === impl Posts ===
+
+impl Posts {
+    pub(super) fn new(
+        target: Arc<Target>,
+        idle: Arc<Idle>,
+        address: Uri,
+        queue: mpsc::Receiver<Posting>,
+        unsent_bytes: Arc<AtomicUsize>,
+    ) -> Self {
+        let under_way = FuturesUnordered::new();
+        Self { target, idle, address, queue, under_way, unsent_bytes }
+    }
+
+    /// Posts until the server can't be told anything any more; why.
+    pub(super) async fn run(&mut self, link: &Weak<Link>) -> String {
+        loop {
+            let ended = tokio::select! {
+                Some(posted) = self.under_way.next() => self.settle(link, posted),
+                posting = self.queue.recv(), if self.under_way.len() < UNDER_WAY_MAX => {
+                    let Some(posting) = posting else { return String::new() };
+                    if posting.in_order {
+                        self.post_in_order(link, posting).await
+                    } else {
+                        self.post(posting);
+                        None
+                    }
+                }
+            };
+            if let Some(reason) = ended {
+                return reason;
+            }
+        }
+    }
+
+    /// The stream is cut: nothing is posted any more.
+    pub(super) async fn finish(&mut self, link: &Arc<Link>) {
+        self.queue.close();
+        while let Ok(posting) = self.queue.try_recv() {
+            self.unsent_bytes.fetch_sub(posting.body.len(), Ordering::Relaxed);
+            let reason = "the server's stream ended before it was sent";
+            tell(link, posting.id, Lost::new(reason, Fate::Unsent, true));
+        }
+        let link = Arc::downgrade(link);
+        let _ = tokio::time::timeout(LAST_POSTS, self.drain(&link)).await;
+    }
+
+    async fn post_in_order(&mut self, link: &Weak<Link>, posting: Posting) -> Option<String> {
+        let before = tokio::time::timeout(ORDER_DEADLINE, self.drain(link)).await;
+        if let Ok(Some(reason)) = before {
+            return Some(reason);
+        }
+        self.post(posting);
+        tokio::time::timeout(ORDER_DEADLINE, self.drain(link)).await.ok().flatten()
+    }
+
+    /// Waits for what is on its way.
+    async fn drain(&mut self, link: &Weak<Link>) -> Option<String> {
+        let mut ended = None;
+        while let Some(posted) = self.under_way.next().await {
+            ended = self.settle(link, posted).or(ended);
+        }
+        ended
+    }
+
+    fn post(&self, posting: Posting) {
+        let request = self.request(&posting.body);
+        let again = self.request(&posting.body);
+        let idle = self.idle.clone();
+        self.under_way.push(Box::pin(async move {
+            let send = async {
+                match connection::send(&idle, request).await {
+                    // The server may have closed a connection that seemed to be open.
+                    Err(failed) if !failed.sent => {
+                        idle.clear();
+                        connection::send(&idle, again).await
+                    }
+                    said => said,
+                }
+            };
+            let said = tokio::time::timeout(SEND_DEADLINE, send).await.ok();
+            Posted { posting, said }
+        }));
+    }
+
+    fn request(&self, body: &Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.address.clone();
+        *request.headers_mut() = self.target.headers.clone();
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        request
+    }
+
+    /// Tells whoever waits what became of a message; why the link is of no more use, if so.
+    fn settle(&self, link: &Weak<Link>, posted: Posted) -> Option<String> {
+        let Posted { posting, said } = posted;
+        self.unsent_bytes.fetch_sub(posting.body.len(), Ordering::Relaxed);
+        let link = link.upgrade()?;
+        let lost = match said {
+            Some(Ok(status)) if status.is_success() => {
+                posting.done.map(|done| done.send(()));
+                return None;
+            }
+            Some(Ok(StatusCode::NOT_FOUND)) => {
+                let reason = "the server no longer knows our stream (HTTP 404 to a message)";
+                Lost::new(reason, Fate::Unsent, true)
+            }
+            // Also said of streams that are gone, which the stream itself tells in a moment.
+            Some(Ok(StatusCode::BAD_REQUEST)) => {
+                Lost::new("the server answered HTTP 400 to a message", Fate::Unsent, false)
+            }
+            Some(Ok(status)) => {
+                let (fate, reason) = unusable(status);
+                Lost::new(reason, fate, false)
+            }
+            Some(Err(failed)) => {
+                let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
+                Lost::new(failed.reason, fate, !failed.sent)
+            }
+            // It may have been taken all the same; then its answer comes on the stream.
+            None if posting.id.is_some() => return None,
+            None => Lost::new("not acknowledged in time", Fate::Unknown, false),
+        };
+        let ended = lost.link_dead.then(|| lost.reason.clone());
+        if posting.id.is_none() {
+            link.listener().dropped(Dropped::NotDelivered);
+        }
+        tell(&link, posting.id, lost);
+        ended
+    }
+}
+
+fn tell(link: &Link, id: Option<u64>, lost: Lost) {
+    if let Some(slot) = id.and_then(|id| link.calls().remove(id)) {
+        slot.push(Incoming::Lost(lost));
+    }
+}

@@ -1,0 +1,120 @@
+//! The stream on which a server says everything.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
+
+use super::NoStream;
+use crate::link::{Link, Transport};
+use crate::remote::Target;
+use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
+
+/// An open stream.
+pub(super) struct Stream {
+    connection: Box<Connection>,
+    body: Incoming,
+    decoder: SseDecoder,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// Opens it and waits for the address to post to, which is its first event.
+    pub(super) async fn open(
+        target: &Target,
+        idle: &Arc<Idle>,
+        event_bytes_max: usize,
+    ) -> Result<(Self, Uri), NoStream> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = target.path.clone();
+        *request.headers_mut() = target.headers.clone();
+        let events = HeaderValue::from_static("text/event-stream");
+        request.headers_mut().insert(header::ACCEPT, events);
+        let (response, connection) =
+            respond(idle, request).await.map_err(|failed| NoStream::Unreachable(failed.reason))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(NoStream::NotOffered(format!("a GET was answered HTTP {status}")));
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            let reason = "a GET was answered with something that is no event stream".to_owned();
+            return Err(NoStream::NotOffered(reason));
+        }
+        let decoder = SseDecoder::new(event_bytes_max);
+        let mut stream = Self { connection, body: response.into_body(), decoder };
+        loop {
+            match stream.next(|| {}).await {
+                // What only carries an id or a delay says nothing.
+                Ok(Ok(event)) if event.data.is_empty() => {}
+                Ok(Ok(event)) if event.event.as_deref() == Some("endpoint") => {
+                    let address = target.posts_to(&event.data).map_err(NoStream::NotOffered)?;
+                    return Ok((stream, address));
+                }
+                Ok(_) => {
+                    let reason = "the stream begins with something else than an address to post to";
+                    return Err(NoStream::NotOffered(reason.to_owned()));
+                }
+                Err(reason) => return Err(NoStream::Unreachable(reason)),
+            }
+        }
+    }
+
+    /// Hands on what comes until the stream is cut; why it was.
+    pub(super) async fn read(&mut self, link: &Weak<Link>) -> String {
+        let heard = || {
+            if let Some(link) = link.upgrade()
+                && let Transport::Sse(sse) = link.transport()
+            {
+                sse.heard.store(true, Ordering::Relaxed);
+            }
+        };
+        loop {
+            let event = match self.next(heard).await {
+                Ok(event) => event,
+                Err(reason) => return reason,
+            };
+            let Some(link) = link.upgrade() else { return String::new() };
+            match event {
+                Ok(event) if event.data.is_empty() => {}
+                // Other names are for other purposes; an event without one is a message.
+                Ok(Event { event: Some(name), .. }) if name != "message" => {}
+                Ok(event) => link.dispatch(&event.data),
+                Err(too_large) => link.listener().stray(too_large.to_string().as_bytes()),
+            }
+        }
+    }
+
+    /// The next event, or why there is none. `heard` is told of everything that comes.
+    async fn next(&mut self, heard: impl Fn()) -> Result<Result<Event, EventTooLarge>, String> {
+        loop {
+            if let Some(event) = self.decoder.next_event() {
+                return Ok(event);
+            }
+            let frame = driven(&mut self.connection, &mut self.body, |body, cx| {
+                Pin::new(body).poll_frame(cx)
+            })
+            .await;
+            heard();
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.decoder.push(&data);
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(format!("the server's stream broke off: {}", root_cause(&error)));
+                }
+                None => return Err("the server ended its stream".to_owned()),
+            }
+        }
+    }
+}
