@@ -2,6 +2,7 @@
 
 mod addresses;
 mod calls;
+mod remote;
 mod sessions;
 
 use std::time::{Duration, Instant};
