@@ -16,6 +16,8 @@ mod check;
 mod disk;
 mod document;
 mod expand;
+pub mod export;
+pub mod import;
 mod keys;
 mod layers;
 mod load;

@@ -19,6 +19,8 @@ mod lists;
 mod texts;
 mod values;
 
+pub(crate) use lists::is_taken as is_header_taken;
+
 /// Reads a tree; notes what is wrong and goes on.
 pub(crate) struct Reader<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,

@@ -43,10 +43,7 @@ pub fn from_system(request: Request) -> Result<Loaded, Problems> {
     let (env, home) = surroundings();
     let caller = Caller::new(&env, home.as_deref());
 
-    let file = match &request.config {
-        Some(path) => Some(read_config(path)?),
-        None => first_config(&caller.config_candidates())?,
-    };
+    let file = caller.config(&request)?;
     let state = caller.state_dir(request.state.as_deref())?;
     let base = file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new("."));
     let base = absolute(base);
@@ -71,8 +68,17 @@ pub fn state_dir(flag: Option<&Path>) -> Result<StateDir, Problems> {
     Caller::new(&env, home.as_deref()).state_dir(flag)
 }
 
+/// The configuration of this process as text; none: there is none.
+///
+/// # Errors
+/// When the file that was asked for is missing, and when a file can't be read.
+pub(crate) fn find_config(request: &Request) -> Result<Option<ConfigFile>, Problems> {
+    let (env, home) = surroundings();
+    Caller::new(&env, home.as_deref()).config(request)
+}
+
 /// The environment of this process and the home folder of its user.
-fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
+pub(crate) fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
     let env = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -110,7 +116,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problems {
 }
 
 /// The path in full; as it is where there is no current folder any more.
-fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -120,6 +126,14 @@ fn absolute(path: &Path) -> PathBuf {
 impl<'a> Caller<'a> {
     fn new(env: &'a BTreeMap<String, String>, home: Option<&'a Path>) -> Self {
         Self { env, home, is_root: rustix::process::geteuid().is_root() }
+    }
+
+    /// The file that was asked for, else the first that is there.
+    fn config(&self, request: &Request) -> Result<Option<ConfigFile>, Problems> {
+        match &request.config {
+            Some(path) => read_config(path).map(Some),
+            None => first_config(&self.config_candidates()),
+        }
     }
 
     /// Where a configuration may be, best first.

@@ -189,7 +189,7 @@ fn is_header(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn is_taken(name: &str) -> bool {
+pub(crate) fn is_taken(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.starts_with("mcp-") || HEADERS_TAKEN.contains(&&*name)
 }

@@ -1,8 +1,10 @@
 //! Configuration as a whole: from text to settings or to problems.
 
 mod cases;
+mod exports;
 mod files;
 mod generated;
+mod imports;
 mod layers;
 mod robustness;
 mod secrets;

@@ -1,0 +1,94 @@
+//! What makes a client use Mainstay, and the client's own file with it: text in, text out.
+//!
+//! Everything else in a client's file stays as it is, byte for byte: JSON and TOML are edited where
+//! they stand, never written anew.
+
+mod clients;
+mod json;
+mod target;
+mod toml;
+
+use std::path::{Path, PathBuf};
+
+pub use clients::{CLIENTS, Client, Folders, find};
+pub use target::{Target, TargetError, url};
+
+use crate::problem::Problems;
+use clients::Format;
+
+/// Why a client's file can't be edited.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// It can't be read, or holds something else where servers belong.
+    #[error("{0}")]
+    File(Problems),
+}
+
+/// What a client's file says about Mainstay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// Servers of the client that are Mainstay, by name.
+    pub names: Vec<String>,
+}
+
+/// The name a client knows Mainstay by: `mainstay`, or `mainstay-NAME` for one server or group.
+pub fn entry_name(endpoint: Option<&str>) -> String {
+    endpoint.map_or("mainstay".to_owned(), |endpoint| format!("mainstay-{endpoint}"))
+}
+
+impl Client {
+    /// A text for people to copy: a whole file with nothing but Mainstay in it.
+    pub fn snippet(&self, name: &str, target: &Target) -> String {
+        match self.format {
+            Format::Json => json::alone(self.table, name, &self.entry(target)),
+            Format::Toml => toml::alone(self.table, name, &self.entry(target)),
+        }
+    }
+
+    /// The client's file with Mainstay in it; the same text where it is in it already.
+    ///
+    /// # Errors
+    /// When the text can't be read, or holds something else where servers belong.
+    pub fn put(
+        &self,
+        path: &Path,
+        text: &str,
+        name: &str,
+        target: &Target,
+    ) -> Result<String, EditError> {
+        let entry = self.entry(target);
+        match self.format {
+            Format::Json => json::put(path, text, self.table, name, &entry),
+            Format::Toml => toml::put(path, text, self.table, name, &entry),
+        }
+    }
+
+    /// The client's file without Mainstay; the same text where it is not in it.
+    ///
+    /// # Errors
+    /// When the text can't be read.
+    pub fn take_out(&self, path: &Path, text: &str, name: &str) -> Result<String, EditError> {
+        match self.format {
+            Format::Json => json::take_out(path, text, self.table, name),
+            Format::Toml => toml::take_out(path, text, self.table, name),
+        }
+    }
+
+    /// What the client's file says about Mainstay.
+    ///
+    /// # Errors
+    /// When the text can't be read.
+    pub fn mentions(&self, path: &Path, text: &str) -> Result<Mentions, EditError> {
+        let names = match self.format {
+            Format::Json => json::names(path, text, self.table)?,
+            Format::Toml => toml::names(path, text, self.table)?,
+        };
+        let is_ours = |name: &String| name == "mainstay" || name.starts_with("mainstay-");
+        Ok(Mentions { names: names.into_iter().filter(is_ours).collect() })
+    }
+
+    /// Where the client keeps its file on this system; none: it has no file of its own.
+    pub fn place(&self, folders: &Folders) -> Option<PathBuf> {
+        (self.file)(folders)
+    }
+}

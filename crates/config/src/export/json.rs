@@ -1,0 +1,191 @@
+//! Edits in JSON with comments.
+
+use std::path::Path;
+
+use jsonc_parser::ast::Object;
+use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
+use jsonc_parser::{CollectOptions, parse_to_ast};
+use serde_json::Value;
+
+use super::EditError;
+use super::clients::RUN_KEYS;
+use crate::import::{JSON_OPTIONS, json_tree, problem_at};
+
+type Entry = [(String, Value)];
+
+pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
+    let root = CstRootNode::parse("{}\n", &JSON_OPTIONS).expect("an empty object is JSON");
+    root.object_value_or_set()
+        .object_value_or_set(table)
+        .append(name, CstInputValue::Object(inputs(entry)));
+    root.to_string()
+}
+
+pub(super) fn put(
+    path: &Path,
+    text: &str,
+    table: &str,
+    name: &str,
+    entry: &Entry,
+) -> Result<String, EditError> {
+    if text.trim().is_empty() {
+        return Ok(alone(table, name, entry));
+    }
+    let root = parse(path, text)?;
+    if let Some(inserted) = inserted(text, table, name, entry) {
+        return Ok(inserted);
+    }
+    let whole = object(path, text, root.object_value_or_create(), "the file")?;
+    let servers = object(path, text, whole.object_value_or_create(table), table)?;
+    match servers.get(name) {
+        None => {
+            servers.append(name, CstInputValue::Object(inputs(entry)));
+        }
+        Some(property) => match property.object_value() {
+            Some(there) => update(&there, entry),
+            None => property.set_value(CstInputValue::Object(inputs(entry))),
+        },
+    }
+    Ok(root.to_string())
+}
+
+/// A text whose servers stand on one line keeps its shape.
+fn inserted(text: &str, table: &str, name: &str, entry: &Entry) -> Option<String> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS).ok()?;
+    let whole = parsed.value.as_ref()?.as_object()?;
+    let ours = format!("{}: {}", Value::from(name), one_line(entry));
+    match whole.get(table) {
+        Some(property) => {
+            let servers = property.value.as_object()?;
+            let is_new = servers.get(name).is_none();
+            is_new.then(|| insert_into(text, servers, &ours)).flatten()
+        }
+        None => insert_into(text, whole, &format!("{}: {{ {ours} }}", Value::from(table))),
+    }
+}
+
+/// Adds a member behind the last one, where all of them stand on one line.
+fn insert_into(text: &str, object: &Object<'_>, member: &str) -> Option<String> {
+    let last = object.properties.last()?;
+    if text[object.range.start..object.range.end].contains('\n') {
+        return None;
+    }
+    let behind = &text[last.range.end..object.range.end];
+    let (at, comma) = match behind.find(',') {
+        Some(comma) => (last.range.end + comma + 1, ""),
+        None => (last.range.end, ","),
+    };
+    Some(format!("{}{comma} {member}{}", &text[..at], &text[at..]))
+}
+
+fn one_line(entry: &Entry) -> String {
+    let members =
+        entry.iter().map(|(key, value)| format!("{}: {value}", Value::from(key.as_str())));
+    format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+}
+
+pub(super) fn take_out(
+    path: &Path,
+    text: &str,
+    table: &str,
+    name: &str,
+) -> Result<String, EditError> {
+    if text.trim().is_empty() {
+        return Ok(text.to_owned());
+    }
+    let root = parse(path, text)?;
+    let Some(servers) = root.object_value().and_then(|whole| whole.get(table)) else {
+        return Ok(text.to_owned());
+    };
+    let Some(property) = servers.object_value().and_then(|servers| servers.get(name)) else {
+        return Ok(text.to_owned());
+    };
+    property.remove();
+    let is_empty = servers.object_value().is_some_and(|servers| {
+        // A comment is somebody's: with it the table stays.
+        servers.properties().is_empty() && !servers.children().iter().any(CstNode::is_comment)
+    });
+    if is_empty {
+        servers.remove();
+    }
+    Ok(root.to_string())
+}
+
+pub(super) fn names(path: &Path, text: &str, table: &str) -> Result<Vec<String>, EditError> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = parse(path, text)?;
+    let servers = root.object_value().and_then(|whole| whole.object_value(table));
+    let properties = servers.map(|servers| servers.properties()).unwrap_or_default();
+    Ok(properties.iter().filter_map(jsonc_parser::cst::CstObjectProp::decoded_name).collect())
+}
+
+fn parse(path: &Path, text: &str) -> Result<CstRootNode, EditError> {
+    // The tree tells what is wrong, with its place.
+    json_tree(path, text).map_err(EditError::File)?;
+    CstRootNode::parse(text, &JSON_OPTIONS).map_err(|error| {
+        EditError::File(problem_at(
+            path,
+            text,
+            &(error.range().start..error.range().end),
+            "this is no JSON".to_owned(),
+        ))
+    })
+}
+
+fn object(
+    path: &Path,
+    text: &str,
+    object: Option<CstObject>,
+    what: &str,
+) -> Result<CstObject, EditError> {
+    object.ok_or_else(|| {
+        let at = text.find(&format!("\"{what}\"")).unwrap_or_default();
+        let message = format!("expected {what} to hold an object in braces");
+        EditError::File(problem_at(path, text, &(at..at), message))
+    })
+}
+
+/// Writes what differs, and takes away what says otherwise; what else stands there stays.
+fn update(there: &CstObject, entry: &Entry) {
+    for (key, value) in entry {
+        match there.get(key) {
+            Some(property) if is_same(property.value(), value) => {}
+            Some(property) => property.set_value(input(value)),
+            None => {
+                there.append(key, input(value));
+            }
+        }
+    }
+    for key in RUN_KEYS {
+        if entry.iter().all(|(written, _)| written != key)
+            && let Some(property) = there.get(key)
+        {
+            property.remove();
+        }
+    }
+}
+
+fn is_same(node: Option<CstNode>, value: &Value) -> bool {
+    node.is_some_and(|node| {
+        json_tree(Path::new(""), &node.to_string()).is_ok_and(|tree| tree == *value)
+    })
+}
+
+fn inputs(entry: &Entry) -> Vec<(String, CstInputValue)> {
+    entry.iter().map(|(key, value)| (key.clone(), input(value))).collect()
+}
+
+fn input(value: &Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(truth) => CstInputValue::Bool(*truth),
+        Value::Number(number) => CstInputValue::Number(number.to_string()),
+        Value::String(text) => CstInputValue::String(text.clone()),
+        Value::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
+        Value::Object(members) => CstInputValue::Object(
+            members.iter().map(|(key, value)| (key.clone(), input(value))).collect(),
+        ),
+    }
+}

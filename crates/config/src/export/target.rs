@@ -1,0 +1,91 @@
+//! What a client is pointed at.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mainstay_model::settings::GatewaySettings;
+
+/// What a client is pointed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    Url(String),
+    /// A program and its arguments, for clients that can only start one.
+    Command {
+        program: String,
+        args: Vec<String>,
+    },
+}
+
+/// Why there is no address to give to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    #[error("`gateway.listen` has port 0, so the address is another one after each start")]
+    NoFixedPort,
+    #[error("`gateway.http` is off, and clients that take an address speak streamable HTTP")]
+    NoHttp,
+}
+
+/// The address of everything, or of one server or group.
+///
+/// # Errors
+/// When clients can't be given one that holds.
+pub fn url(gateway: &GatewaySettings, endpoint: Option<&str>) -> Result<String, TargetError> {
+    if !gateway.http {
+        return Err(TargetError::NoHttp);
+    }
+    let base = match &gateway.public_url {
+        Some(public) => {
+            let public = public.trim_end_matches('/');
+            public.strip_suffix("/mcp").unwrap_or(public).to_owned()
+        }
+        None => format!("http://{}", reached(gateway.listen)?),
+    };
+    let endpoint = endpoint.map(|name| format!("/{name}")).unwrap_or_default();
+    Ok(format!("{base}/mcp{endpoint}"))
+}
+
+/// What listens on every address is reached on the loopback one.
+fn reached(listen: SocketAddr) -> Result<SocketAddr, TargetError> {
+    if listen.port() == 0 {
+        return Err(TargetError::NoFixedPort);
+    }
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    Ok(SocketAddr::new(ip, listen.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_model::settings::GatewaySettings;
+
+    use super::{TargetError, url};
+
+    #[test]
+    fn addresses() {
+        for (listen, public, endpoint, expected) in [
+            ("127.0.0.1:8000", None, None, Ok("http://127.0.0.1:8000/mcp")),
+            ("0.0.0.0:9", None, Some("files"), Ok("http://127.0.0.1:9/mcp/files")),
+            ("[::]:9", None, None, Ok("http://[::1]:9/mcp")),
+            ("192.0.2.1:9", None, None, Ok("http://192.0.2.1:9/mcp")),
+            ("127.0.0.1:0", None, None, Err(TargetError::NoFixedPort)),
+            ("127.0.0.1:0", Some("https://x.example/a/"), None, Ok("https://x.example/a/mcp")),
+            (
+                "127.0.0.1:9",
+                Some("https://x.example/mcp"),
+                Some("f"),
+                Ok("https://x.example/mcp/f"),
+            ),
+        ] {
+            let gateway = GatewaySettings {
+                listen: listen.parse().unwrap(),
+                public_url: public.map(str::to_owned),
+                ..GatewaySettings::default()
+            };
+            assert_eq!(url(&gateway, endpoint), expected.map(str::to_owned), "{listen}");
+        }
+        let gateway = GatewaySettings { http: false, ..GatewaySettings::default() };
+        assert_eq!(url(&gateway, None), Err(TargetError::NoHttp));
+    }
+}

@@ -1,0 +1,188 @@
+//! Compose files: the services among others that are MCP servers.
+
+use super::super::entry::{Context, Fields, Skip};
+use super::super::text::Dialect;
+use super::super::tree::find;
+use super::super::{Found, Run};
+use super::{Collected, table};
+use crate::document::{Node, Value};
+
+/// What labels say about a service.
+#[derive(Default)]
+struct Labels {
+    is_server: bool,
+    url: Option<String>,
+    /// It is reached over HTTP, at the port it publishes.
+    is_http: bool,
+    path: Option<String>,
+}
+
+pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
+    let Some(services) = table(root, "services") else { return };
+    all.is("compose");
+    let mut cx = Context::new(all.file, Dialect::Compose);
+    cx.folder = Some(all.file.folder.clone());
+    all.each(&cx, services, service);
+}
+
+fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, Skip> {
+    let mut fields = Fields::new(cx, node)?;
+    let labels = Labels::read(&pairs(&mut fields, "labels")?);
+    let is_open = fields.flag("stdin_open")?.unwrap_or_default();
+    let image = fields.text("image")?;
+    let is_built = fields.get("build").is_some();
+    if let Some(url) = labels.address(&mut fields)? {
+        return remote(cx, name, &url);
+    }
+    let mut words = words(&mut fields, "entrypoint")?;
+    words.extend(self::words(&mut fields, "command")?);
+    let speaks_of_mcp = words.iter().any(|word| word.to_ascii_lowercase().contains("mcp"));
+    if !labels.is_server && !is_open && !speaks_of_mcp {
+        return Err(Skip(
+            "nothing says that it is an MCP server; a label `mcp: \"true\"` does".to_owned(),
+        ));
+    }
+    if words.is_empty() {
+        let what = if is_built && image.is_none() { "a build" } else { "an image" };
+        return Err(Skip(format!(
+            "it is {what} without a command, and this version runs no containers"
+        )));
+    }
+    command(cx, name, fields, &words, image.is_some() || is_built)
+}
+
+fn command<'a>(
+    cx: &'a Context<'a>,
+    name: &str,
+    mut fields: Fields<'a>,
+    words: &[String],
+    is_container: bool,
+) -> Result<Found, Skip> {
+    let env = pairs(&mut fields, "environment")?;
+    let mut notes = Vec::new();
+    // A folder inside of a container is none of this machine's.
+    let cwd = match fields.text("working_dir")? {
+        Some(_) if is_container => {
+            notes.push("`working_dir` is left out: it is a folder of the container".to_owned());
+            None
+        }
+        cwd => cwd,
+    };
+    for key in
+        ["restart", "tty", "container_name", "healthcheck", "init", "profiles", "deploy", "logging"]
+    {
+        fields.get(key);
+    }
+    if is_container {
+        notes.push("its command ran in a container; here it runs on this machine".to_owned());
+    }
+    notes.extend(fields.left_over());
+    let words = words.iter().map(|word| cx.text(word, &[])).collect::<Result<_, _>>()?;
+    let env = env.into_iter().map(|(key, raw)| Ok((key, cx.text(&raw, &[])?)));
+    Ok(Found {
+        name: name.to_owned(),
+        run: Run::Command(words),
+        env: env.collect::<Result<_, _>>()?,
+        headers: Vec::new(),
+        cwd: cwd.map(|cwd| cx.text(&cwd, &[])).transpose()?,
+        required: false,
+        start_timeout: None,
+        notes,
+    })
+}
+
+fn remote<'a>(cx: &'a Context<'a>, name: &str, url: &str) -> Result<Found, Skip> {
+    Ok(Found {
+        name: name.to_owned(),
+        run: Run::Url(cx.text(url, &[])?),
+        env: Vec::new(),
+        headers: Vec::new(),
+        cwd: None,
+        required: false,
+        start_timeout: None,
+        notes: vec!["compose goes on to run it; only its address is carried over".to_owned()],
+    })
+}
+
+/// A list of words, or one text that is split as a shell would.
+fn words(fields: &mut Fields<'_>, key: &'static str) -> Result<Vec<String>, Skip> {
+    match fields.get(key) {
+        Some(Node { value: Value::Text(text), .. }) => super::super::shell::split(text)
+            .ok_or_else(|| Skip(format!("`{key}` has a quote that is never closed"))),
+        _ => fields.list(key),
+    }
+}
+
+/// A table, or a list of `KEY=VALUE`; a key without a value takes that of the environment.
+fn pairs(fields: &mut Fields<'_>, key: &'static str) -> Result<Vec<(String, String)>, Skip> {
+    let Some(Node { value: Value::List(_), .. }) = fields.get(key) else { return fields.map(key) };
+    let pairs = fields.list(key)?.into_iter().map(|item| match item.split_once('=') {
+        Some((key, value)) => (key.to_owned(), value.to_owned()),
+        None => (item.clone(), format!("${{{item}}}")),
+    });
+    Ok(pairs.collect())
+}
+
+// === impl Labels ===
+
+impl Labels {
+    fn read(pairs: &[(String, String)]) -> Self {
+        let mut labels = Self::default();
+        for (key, value) in pairs {
+            let key = key.to_ascii_lowercase();
+            let is_ours = key == "mcp"
+                || key.starts_with("mcp.")
+                || key.starts_with("mainstay")
+                || key.contains("modelcontextprotocol");
+            if !is_ours || matches!(&*value.to_ascii_lowercase(), "false" | "no" | "0") {
+                continue;
+            }
+            labels.is_server = true;
+            match key.rsplit('.').next() {
+                Some("url") => labels.url = Some(value.clone()),
+                Some("path") => labels.path = Some(value.clone()),
+                Some("transport" | "type") => {
+                    labels.is_http = value.to_ascii_lowercase().contains("http");
+                }
+                _ => {}
+            }
+        }
+        labels
+    }
+
+    /// Where the service is reached, when it is reached over HTTP.
+    fn address(&self, fields: &mut Fields<'_>) -> Result<Option<String>, Skip> {
+        if let Some(url) = &self.url {
+            return Ok(Some(url.clone()));
+        }
+        if !self.is_http {
+            return Ok(None);
+        }
+        let port = fields.get("ports").and_then(published_port);
+        let Some(port) = port else {
+            return Err(Skip(
+                "it is reached over HTTP, but publishes no port on this machine".to_owned(),
+            ));
+        };
+        let path = self.path.as_deref().unwrap_or("/mcp").trim_start_matches('/');
+        Ok(Some(format!("http://127.0.0.1:{port}/{path}")))
+    }
+}
+
+/// The first port of this machine that is given by its number.
+fn published_port(ports: &Node) -> Option<u16> {
+    let Value::List(ports) = &ports.value else { return None };
+    ports.iter().find_map(|port| match &port.value {
+        Value::Text(text) => {
+            let text = text.split('/').next()?;
+            let mut parts = text.rsplit(':').skip(1);
+            parts.next()?.parse().ok()
+        }
+        Value::Table(_) => match find(port, "published").map(|node| &node.value) {
+            Some(Value::Text(text)) => text.parse().ok(),
+            Some(Value::Integer(Some(number))) => u16::try_from(*number).ok(),
+            _ => None,
+        },
+        _ => None,
+    })
+}

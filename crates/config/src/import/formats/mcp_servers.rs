@@ -1,0 +1,52 @@
+//! `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf, Cline, Gemini CLI and many more.
+
+use std::path::PathBuf;
+
+use super::super::Found;
+use super::super::entry::{Context, Fields, Skip};
+use super::super::text::Dialect;
+use super::super::tree::{find, is_table};
+use super::{Collected, table};
+use crate::document::{Node, Value};
+
+pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
+    if let Some(servers) = table(root, "mcpServers") {
+        all.is("mcpServers");
+        each(servers, None, all);
+    }
+    // Claude Code keeps what belongs to a project under the folder of that project.
+    for project in table(root, "projects").map(Node::entries).unwrap_or_default() {
+        let Some(servers) = table(&project.node, "mcpServers") else { continue };
+        all.is("mcpServers");
+        each(servers, Some(PathBuf::from(&project.key)), all);
+    }
+}
+
+/// A table of servers without anything around it, as plugins have it.
+pub(super) fn read_bare(root: &Node, all: &mut Collected<'_>) {
+    let is_server = |node: &Node| {
+        is_table(node)
+            && ["command", "url", "httpUrl", "serverUrl"]
+                .iter()
+                .any(|key| find(node, key).is_some())
+    };
+    let entries = root.entries();
+    if !entries.is_empty() && entries.iter().all(|entry| is_server(&entry.node)) {
+        all.is("a table of servers");
+        each(root, None, all);
+    }
+}
+
+fn each(servers: &Node, project: Option<PathBuf>, all: &mut Collected<'_>) {
+    let mut cx = Context::new(all.file, Dialect::Editor);
+    cx.folder = project.or(cx.folder);
+    // Only Gemini CLI has `httpUrl`, and there `url` is an address of HTTP+SSE.
+    let has_http_url =
+        |node: &Node| matches!(find(node, "httpUrl"), Some(Node { value: Value::Text(_), .. }));
+    cx.bare_url_is_sse = servers.entries().iter().any(|entry| has_http_url(&entry.node));
+    all.each(&cx, servers, server);
+}
+
+fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, Skip> {
+    Fields::new(cx, node)?.server(name)
+}

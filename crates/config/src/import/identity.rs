@@ -1,0 +1,103 @@
+//! Names, and which servers are there already.
+
+use std::collections::BTreeMap;
+
+use mainstay_model::name::NAME_LENGTH_MAX;
+
+use super::tree::{find, is_table};
+use crate::document::{Node, Value};
+
+/// What a configuration already names.
+#[derive(Default)]
+pub(super) struct Existing {
+    /// What each server runs; none for endpoints, which share the names.
+    pub(super) names: BTreeMap<String, Option<Vec<String>>>,
+}
+
+/// A valid name that is as near as possible to what a file has.
+pub(super) fn valid_name(raw: &str) -> String {
+    let mut name = String::new();
+    for c in raw.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
+            name.push(c);
+        } else if !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    let begun = name.trim_start_matches(['-', '_']);
+    let cut = &begun[..begun.len().min(NAME_LENGTH_MAX)];
+    let name = cut.trim_end_matches(['-', '_']);
+    if name.is_empty() { "server".to_owned() } else { name.to_owned() }
+}
+
+/// The name itself, then `name-2`, `name-3` and so on.
+pub(super) fn candidates(name: &str) -> impl Iterator<Item = String> + use<> {
+    let name = valid_name(name);
+    (1..).map(move |number: u32| {
+        if number == 1 {
+            return name.clone();
+        }
+        let tail = format!("-{number}");
+        let room = NAME_LENGTH_MAX - tail.len();
+        let head = name[..name.len().min(room)].trim_end_matches(['-', '_']);
+        format!("{head}{tail}")
+    })
+}
+
+// === impl Existing ===
+
+impl Existing {
+    pub(super) fn read(root: &Node) -> Self {
+        let mut names = BTreeMap::new();
+        for endpoint in find(root, "endpoints").map(Node::entries).unwrap_or_default() {
+            names.insert(endpoint.key.clone(), None);
+        }
+        let servers = find(root, "servers");
+        for server in servers.map(Node::entries).unwrap_or_default() {
+            names.insert(server.key.clone(), Some(runtime(&server.node)));
+        }
+        Self { names }
+    }
+}
+
+/// The words of a command, or an address alone.
+fn runtime(server: &Node) -> Vec<String> {
+    let text = |node: &Node| match &node.value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    if !is_table(server) {
+        return Vec::new();
+    }
+    match find(server, "command").map(|node| &node.value) {
+        Some(Value::List(words)) => words.iter().filter_map(text).collect(),
+        _ => find(server, "url").and_then(text).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_model::Name;
+
+    use super::{candidates, valid_name};
+
+    #[test]
+    fn names_become_valid() {
+        for (raw, expected) in [
+            ("weather", "weather"),
+            ("My Server!", "My-Server"),
+            ("@org/pkg", "org-pkg"),
+            ("_x", "x"),
+            ("日本", "server"),
+            ("", "server"),
+            ("a  b", "a-b"),
+        ] {
+            assert_eq!(valid_name(raw), expected, "{raw}");
+        }
+        let long = "x".repeat(60);
+        for candidate in candidates(&long).take(12) {
+            assert!(Name::try_new(&candidate).is_ok(), "{candidate}");
+        }
+        assert_eq!(candidates("a").nth(2).unwrap(), "a-3");
+    }
+}

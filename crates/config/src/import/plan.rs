@@ -1,0 +1,276 @@
+//! What an import would do, before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use mainstay_model::Redacted;
+use serde::Serialize;
+
+use super::build::ready;
+use super::emit::{Ready, append, render};
+use super::identity::{Existing, candidates, valid_name};
+use super::refer::References;
+use super::text::{Piece, Text};
+use super::{Found, Parsed, Run, Skipped};
+use crate::document::parse_file;
+use crate::problem::{Problems, quoted};
+use crate::read::is_header_taken;
+
+/// What a plan is made from.
+pub struct PlanRequest<'a> {
+    /// The configuration that servers are added to; none: a text of its own is made.
+    pub config: Option<(&'a Path, &'a str)>,
+    pub home: SecretHome,
+    /// The environment of this process: which variables need not be set.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+/// Where secrets are kept. It may hold some, so it has no `Debug`.
+pub enum SecretHome {
+    /// In variables that somebody sets.
+    Environment,
+    /// In files of a folder, given as the configuration names it.
+    Files {
+        folder: String,
+        /// Files that are in it, by name, and their texts without the last line break.
+        there: BTreeMap<String, String>,
+    },
+}
+
+/// What an import would do. Only `secrets` hold any, and they do not print.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The servers that are new, as TOML.
+    pub toml: String,
+    /// The whole configuration with them.
+    #[serde(skip)]
+    pub config: String,
+    pub added: Vec<Added>,
+    pub already: Vec<Already>,
+    pub skipped: Vec<Skipped>,
+    pub variables: Vec<VariableToSet>,
+    pub secrets: Vec<SecretToWrite>,
+}
+
+/// A server that is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Added {
+    pub name: String,
+    pub file: PathBuf,
+    /// What its file calls it, where that could not stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<Renamed>,
+    /// What of it was not carried over, and why.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    pub from: String,
+    pub because: &'static str,
+}
+
+/// A server that is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Already {
+    pub name: String,
+    pub file: PathBuf,
+    /// It came from another file of this import, and not from the configuration.
+    pub is_repeated: bool,
+}
+
+/// A variable that must be set before the daemon starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VariableToSet {
+    pub name: String,
+    /// `env.TOKEN of github`.
+    pub used_by: Vec<String>,
+    /// Its value is in the imported file; otherwise it was a variable there already.
+    pub is_secret: bool,
+    /// The file that its value was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_in: Option<String>,
+}
+
+/// A file to be written that only its owner may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretToWrite {
+    /// As the configuration names it.
+    pub path: String,
+    pub value: Redacted<String>,
+    pub what: String,
+}
+
+/// The servers of all files while they are put together.
+struct Planner<'a> {
+    existing: Existing,
+    references: References<'a>,
+    /// What each new server was made of, secrets and all.
+    made_of: BTreeMap<String, String>,
+    ready: Vec<Ready>,
+    added: Vec<Added>,
+    already: Vec<Already>,
+    skipped: Vec<Skipped>,
+}
+
+/// Puts the servers of files together: names, references in place of secrets, TOML.
+///
+/// The same files and the same configuration give the same plan, and a second plan on the result of the
+/// first adds nothing.
+///
+/// # Errors
+/// When the configuration is no TOML.
+pub fn plan(parsed: Vec<Parsed>, request: &PlanRequest<'_>) -> Result<Plan, Problems> {
+    let existing = match request.config {
+        Some((path, text)) => existing(path, text)?,
+        None => Existing::default(),
+    };
+    let reserved = parsed.iter().flat_map(|file| &file.found).flat_map(variables).collect();
+    let mut planner = Planner {
+        existing,
+        references: References::new(&request.home, request.env, reserved),
+        made_of: BTreeMap::new(),
+        ready: Vec::new(),
+        added: Vec::new(),
+        already: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for file in parsed {
+        planner.skipped.extend(file.skipped);
+        for found in file.found {
+            planner.place(found, &file.file);
+        }
+    }
+    let toml = render(&planner.ready);
+    let config = append(request.config.map_or("", |(_, text)| text), &toml, &planner.ready);
+    let References { variables, files, .. } = planner.references;
+    Ok(Plan {
+        toml,
+        config,
+        added: planner.added,
+        already: planner.already,
+        skipped: planner.skipped,
+        variables,
+        secrets: files,
+    })
+}
+
+fn existing(path: &Path, text: &str) -> Result<Existing, Problems> {
+    let (root, errors) = parse_file(text);
+    match errors.first() {
+        None => Ok(Existing::read(&root)),
+        Some(error) => {
+            let message = format!("this is no TOML: {}", error.message);
+            Err(super::tree::problem_at(path, text, &error.span, message))
+        }
+    }
+}
+
+/// The names of all variables that a server's texts use.
+fn variables(found: &Found) -> Vec<String> {
+    let run = match &found.run {
+        Run::Command(words) => words.iter().collect(),
+        Run::Url(url) => vec![url],
+    };
+    let values = found.env.iter().chain(&found.headers).map(|(_, text)| text);
+    let texts = run.into_iter().chain(values).chain(&found.cwd);
+    let pieces = texts.flat_map(|text| &text.pieces);
+    pieces
+        .filter_map(|piece| match piece {
+            Piece::Variable(variable) => Some(variable.name.clone()),
+            Piece::Literal(_) => None,
+        })
+        .collect()
+}
+
+/// Everything a server is, to tell whether two are the same.
+fn made_of(found: &Found) -> String {
+    let run = match &found.run {
+        Run::Command(words) => words.iter().map(Text::to_config).collect::<Vec<_>>(),
+        Run::Url(url) => vec![url.to_config()],
+    };
+    let pairs = found.env.iter().chain(&found.headers);
+    let pairs: BTreeSet<_> = pairs.map(|(key, text)| (key, text.to_config())).collect();
+    format!("{run:?} {pairs:?} {:?}", found.cwd.as_ref().map(Text::to_config))
+}
+
+// === impl Planner ===
+
+impl Planner<'_> {
+    /// Finds a name for a server and adds it, unless it is there already.
+    fn place(&mut self, mut found: Found, file: &Path) {
+        clean(&mut found);
+        let whole = made_of(&found);
+        for name in candidates(&found.name) {
+            if self.made_of.get(&name) == Some(&whole) {
+                self.already.push(Already { name, file: file.to_owned(), is_repeated: true });
+                return;
+            }
+            if self.made_of.contains_key(&name) {
+                continue;
+            }
+            // References are only given out for good when the server stays.
+            let mut references = self.references.clone();
+            let ready = match ready(&found, &name, file, &mut references) {
+                Ok(ready) => ready,
+                Err(reason) => {
+                    let (name, reason) = (found.name, reason.to_owned());
+                    self.skipped.push(Skipped { name, file: file.to_owned(), reason });
+                    return;
+                }
+            };
+            match self.existing.names.get(&name) {
+                Some(Some(runtime)) if *runtime == ready.runs.words() => {
+                    self.already.push(Already { name, file: file.to_owned(), is_repeated: false });
+                    return;
+                }
+                Some(_) => {}
+                None => {
+                    self.references = references;
+                    self.add(found, ready, whole, file);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, found: Found, ready: Ready, whole: String, file: &Path) {
+        let name = ready.name.clone();
+        let renamed = (name != found.name).then(|| {
+            let is_taken = valid_name(&found.name) != name;
+            let because = if is_taken {
+                "the name is taken"
+            } else {
+                "a name has up to 40 letters, digits, `-` and `_`"
+            };
+            Renamed { from: found.name, because }
+        });
+        self.made_of.insert(name.clone(), whole);
+        self.added.push(Added { name, file: file.to_owned(), renamed, notes: found.notes });
+        self.ready.push(ready);
+    }
+}
+
+/// Leaves out what a configuration does not take.
+fn clean(found: &mut Found) {
+    let Found { env, headers, notes, .. } = found;
+    env.retain(|(key, _)| {
+        let is_fit = !key.is_empty() && !key.contains(['=', '\0']);
+        if !is_fit {
+            notes
+                .push(format!("{} in `env` is left out: it is no name of a variable", quoted(key)));
+        }
+        is_fit
+    });
+    headers.retain(|(key, _)| {
+        let is_taken = is_header_taken(key);
+        if is_taken {
+            notes.push(format!("the header {} is left out: Mainstay sets it itself", quoted(key)));
+        }
+        !is_taken
+    });
+    let mut seen = BTreeSet::new();
+    headers.reverse();
+    headers.retain(|(key, _)| seen.insert(key.to_ascii_lowercase()));
+    headers.reverse();
+}

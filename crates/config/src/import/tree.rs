@@ -1,0 +1,184 @@
+//! The text of a file as a tree, whichever of the three notations it is in.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jsonc_parser::ast::{Object, Value as Json};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+use super::{ImportFile, yaml};
+use crate::document::{At, Entry, Node, Value, parse_file};
+use crate::problem::{Place, Problem, Problems, Severity};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notation {
+    Json,
+    Toml,
+    Yaml,
+}
+
+pub(super) struct Tree {
+    pub(super) notation: Notation,
+    pub(super) root: Node,
+}
+
+/// Why a text can't be read; it holds nothing of the text.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) notation: Notation,
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+/// JSON as people write it into settings: with comments and a comma too many.
+pub(crate) const JSON_OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: true,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+pub(super) fn parse(text: &str) -> Result<Tree, Broken> {
+    let notation = notation(text);
+    let root = match notation {
+        Notation::Json => json(text)?,
+        Notation::Toml => {
+            let (root, errors) = parse_file(text);
+            if let Some(error) = errors.into_iter().next() {
+                let at = error.span.start;
+                return Err(Broken { notation, at, message: error.message });
+            }
+            root
+        }
+        Notation::Yaml => yaml::parse(text)?,
+    };
+    Ok(Tree { notation, root })
+}
+
+/// Told by the first thing that is no comment: a brace begins JSON, `[word` and `word =` are TOML.
+fn notation(text: &str) -> Notation {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = line.unwrap_or_default();
+    if let Some(inside) = line.strip_prefix('[') {
+        let word = inside.trim_start_matches('[').trim_start();
+        let is_header = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        return if is_header { Notation::Toml } else { Notation::Json };
+    }
+    if line.starts_with(['{', '/']) {
+        return Notation::Json;
+    }
+    let key = line.split(['=', ':']).next().unwrap_or_default();
+    let is_assignment = line.len() > key.len() && line[key.len()..].starts_with('=');
+    if is_assignment { Notation::Toml } else { Notation::Yaml }
+}
+
+/// Reads JSON, comments allowed.
+pub(crate) fn json(text: &str) -> Result<Node, Broken> {
+    let parsed =
+        parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS).map_err(|error| {
+            // The kind names what was expected; it never quotes the text.
+            let mut message = error.kind().to_string();
+            if let Some(first) = message.get_mut(..1) {
+                first.make_ascii_lowercase();
+            }
+            Broken { notation: Notation::Json, at: error.range().start, message }
+        })?;
+    Ok(parsed.value.as_ref().and_then(json_node).unwrap_or_else(Node::empty_table))
+}
+
+/// Null is as good as not written.
+fn json_node(value: &Json<'_>) -> Option<Node> {
+    let range = value.range();
+    let at = At::File(range.start..range.end);
+    let value = match value {
+        Json::NullKeyword(_) => return None,
+        Json::StringLit(text) => Value::Text(text.value.clone().into_owned()),
+        Json::BooleanLit(truth) => Value::Bool(truth.value),
+        Json::NumberLit(number) => number_value(number.value),
+        Json::Array(array) => Value::List(array.elements.iter().filter_map(json_node).collect()),
+        Json::Object(object) => Value::Table(json_entries(object)),
+    };
+    Some(Node { at, value })
+}
+
+/// Of a key that is there twice the last one holds, as everywhere in JSON.
+fn json_entries(object: &Object<'_>) -> Vec<Entry> {
+    let mut places = BTreeMap::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    for property in &object.properties {
+        let Some(node) = json_node(&property.value) else { continue };
+        let key = property.name.as_str().to_owned();
+        let range = property.name.range();
+        let entry = Entry { key: key.clone(), key_at: At::File(range.start..range.end), node };
+        match places.get(&key) {
+            Some(place) => {
+                let place: usize = *place;
+                entries[place] = entry;
+            }
+            None => {
+                places.insert(key, entries.len());
+                entries.push(entry);
+            }
+        }
+    }
+    entries
+}
+
+pub(super) fn number_value(text: &str) -> Value {
+    let is_whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if is_whole { Value::Integer(text.parse().ok()) } else { Value::Float }
+}
+
+pub(super) fn find<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+}
+
+pub(super) fn is_table(node: &Node) -> bool {
+    matches!(node.value, Value::Table(_))
+}
+
+/// Line and column of a byte, both counted from 1, the column in characters.
+pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(byte.min(text.len()))];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+// === impl Broken ===
+
+impl Broken {
+    pub(super) fn problems(self, file: &ImportFile) -> Problems {
+        self.problems_in(&file.path, &file.text)
+    }
+
+    pub(crate) fn problems_in(self, path: &std::path::Path, text: &str) -> Problems {
+        let name = match self.notation {
+            Notation::Json => "JSON",
+            Notation::Toml => "TOML",
+            Notation::Yaml => "YAML",
+        };
+        let message = format!("this is no {name}: {}", self.message);
+        problem_at(path, text, &(self.at..self.at), message)
+    }
+}
+
+/// A problem at a place of a file; the line itself is not shown, since it may hold a secret.
+pub(crate) fn problem_at(
+    path: &std::path::Path,
+    text: &str,
+    span: &Range<usize>,
+    message: String,
+) -> Problems {
+    let (line, column) = position(text, span.start);
+    let place = Place::Line { file: path.to_owned(), line, column, length: 1, excerpt: None };
+    let problem =
+        Problem { severity: Severity::Error, place, key: String::new(), message, help: None };
+    Problems { problems: vec![problem] }
+}
