@@ -108,12 +108,12 @@ async fn judge(
                 return answer;
             }
             refused(Refused::Path, path);
-            return refuse::not_found(gateway, path);
+            return refuse::not_found(gateway, peer.serves, path);
         }
     };
     let Some(endpoint) = gateway.endpoint(name) else {
         refused(Refused::Path, path);
-        return refuse::not_found(gateway, path);
+        return refuse::not_found(gateway, peer.serves, path);
     };
     if matches!(address, Address::Sse(_)) {
         return sse::answer(gateway, endpoint, parts, &refused);

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use mainstay_protocol::{Malformed, build, codes};
 use mainstay_telemetry::Refused;
 
-use super::{Note, text};
+use super::{Note, Serves, text};
 use crate::answer::{self, HttpAnswer};
 use crate::gate::Foreign;
 use crate::gateway::Gateway;
@@ -29,9 +29,13 @@ pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_
     answer::failure(status, None, codes::INVALID_REQUEST, &say)
 }
 
-pub(super) fn not_found(gateway: &Gateway, path: &str) -> HttpAnswer {
-    let mut paths: Vec<_> =
-        gateway.endpoints().map(|endpoint| build::string(&endpoint.path())).collect();
+/// Names what there is, as it is reached where streamable HTTP is served or not.
+pub(super) fn not_found(gateway: &Gateway, serves: Serves, path: &str) -> HttpAnswer {
+    let root = if serves.http { "/mcp" } else { "/sse" };
+    let mut paths: Vec<_> = gateway
+        .endpoints()
+        .map(|endpoint| build::string(&endpoint.path().replacen("/mcp", root, 1)))
+        .collect();
     paths.sort();
     let body = format!(
         r#"{{"error":{},"endpoints":[{}]}}"#,

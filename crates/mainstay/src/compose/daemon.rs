@@ -26,6 +26,8 @@ pub(super) struct Daemon {
     host: Arc<ProcessHost>,
     /// The main address, then that of HTTP+SSE if it has one of its own.
     listen: Arc<[SocketAddr]>,
+    /// What the main address serves.
+    serves: Serves,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
     drain: std::time::Duration,
@@ -104,20 +106,38 @@ impl Daemon {
             listeners.push(tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)));
         }
         Serving { listen: &listen, servers: gateway.pools().count() }.emit(&metrics);
-        Ok(Self { gateway, metrics, host, listen, listeners, signals, drain, started, _lock: lock })
+        Ok(Self {
+            gateway,
+            metrics,
+            host,
+            listen,
+            serves,
+            listeners,
+            signals,
+            drain,
+            started,
+            _lock: lock,
+        })
     }
 
     /// Tells people where to connect.
     pub(super) fn announce(&self) {
-        let url = format!("http://{}", self.listen());
-        println!("mainstay is serving at {url}");
-        if let Some(own) = self.listen.get(1) {
+        println!("mainstay is serving at http://{}", self.listen());
+        let own = self.listen.get(1).copied();
+        if let Some(own) = own {
             println!("HTTP+SSE of 2024-11-05 is at http://{own}/sse and http://{own}/sse/NAME");
         }
+        let (at, root) = match (self.serves, own) {
+            (Serves { http: true, .. }, _) => (self.listen(), "/mcp"),
+            (Serves { sse: true, .. }, _) => (self.listen(), "/sse"),
+            (_, Some(own)) => (own, "/sse"),
+            (_, None) => return,
+        };
         for endpoint in status::endpoints(&self.gateway) {
+            let path = endpoint.path().replacen("/mcp", root, 1);
             let servers: Vec<_> =
                 endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
-            println!("  {url}{:<24} {}", endpoint.path(), servers.join(", "));
+            println!("  http://{at}{path:<24} {}", servers.join(", "));
         }
     }
 

@@ -94,8 +94,12 @@ async fn each_transport_can_be_switched_off() {
     for path in ["/mcp", "/mcp/near"] {
         assert_eq!(status(sse_only.base(), path).await, 404, "{path}");
         let client = Client::new(&format!("{}{path}", sse_only.base())).unwrap();
-        assert_eq!(client.post("{}", &[]).await.unwrap().status, 404, "{path}");
+        let mut reply = client.post("{}", &[]).await.unwrap();
+        assert_eq!(reply.status, 404, "{path}");
+        assert_eq!(reply.json().await.unwrap()["endpoints"], json!(["/sse", "/sse/near"]));
     }
+    sse_only.wait_for_log("/sse/near", super::PATIENCE).await.unwrap();
+    assert!(!sse_only.log().contains("/mcp"), "{}", sse_only.log());
     let sse = url(sse_only.base(), "near");
     let mut client = SseClient::connect(&sse, &json!({})).await.unwrap();
     client.call("echo", json!({})).await.unwrap();
