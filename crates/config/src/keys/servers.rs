@@ -23,7 +23,7 @@ static KEYS: [Key; 12] = [
         "url",
         Kind::Url(&["http", "https"]),
         "'https://mcp.example.org/mcp'",
-        "A server that runs already, reached over streamable HTTP.",
+        "A server that runs already, reached over streamable HTTP, or HTTP+SSE of 2024-11-05.",
     ),
     Key::new("image", IMAGE, "'example/server:1'", "A container image."),
     Key::new(
