@@ -113,7 +113,7 @@ impl Driver {
     }
 
     fn takes_lines(&self) -> bool {
-        self.shim.has_room() && self.outbox.bytes < UNREAD_BYTES_LAST
+        self.outbox.bytes < UNREAD_BYTES_LAST
     }
 
     fn line(&mut self, line: Option<Line>) {
@@ -132,7 +132,6 @@ impl Driver {
 
     fn carry_out(&mut self) {
         for effect in self.shim.effects() {
-            tracing::trace!(?effect, "does");
             match effect {
                 Effect::Say(message) => self.outbox.push(message),
                 Effect::Send { exchange, message, headers, within } => {

@@ -165,6 +165,8 @@ struct Retry {
     /// Before the next attempt.
     wait: Duration,
     at: Option<Instant>,
+    /// The last attempt.
+    last: Option<Instant>,
 }
 
 /// The stream for what comes of its own accord.
@@ -194,6 +196,8 @@ const AWAY_MAX: Duration = Duration::from_secs(30);
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// After so much time without trouble the first attempt is made at once again.
+const CALM_AFTER: Duration = Duration::from_secs(10);
 /// Between two openings of the stream.
 const STREAM_PAUSE: Duration = Duration::from_secs(1);
 /// A daemon answers `ping` from memory.
@@ -202,9 +206,11 @@ const KNOCK: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Until the head of an answer: the gateway answers or begins a stream after 10 s, where it can.
 const HEAD: Duration = Duration::from_secs(120);
-/// Calls that are in flight or wait. Far above what people and agents do at once; beyond it the
-/// client is not read from.
-const CALLS_MAX: usize = 1024;
+/// Exchanges at once, a connection each: half of the files that a process commonly may have open.
+const UNDER_WAY_MAX: usize = 512;
+/// Requests that wait. Far above what people and agents ask at once; beyond it they are refused,
+/// for as long as the client is read from it can still cancel and answer.
+const HELD_MAX: usize = 2048;
 /// Notifications that wait, beyond which they are dropped: none of them is vital.
 const NOTES_HELD_MAX: usize = 256;
 
@@ -220,7 +226,7 @@ impl Shim {
             under_way: BTreeMap::new(),
             next_exchange: 0,
             held: VecDeque::new(),
-            retry: Retry { wait: Duration::ZERO, at: None },
+            retry: Retry { wait: Duration::ZERO, at: None, last: None },
             stream: Stream { state: Listening::Off, not_before: None, after: None },
             offered: None,
             reached: false,
@@ -232,11 +238,6 @@ impl Shim {
     /// What is to be done now, in this order.
     pub(super) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
-    }
-
-    /// Whether the client may be read from.
-    pub(super) fn has_room(&self) -> bool {
-        self.under_way.len() + self.held.len() < CALLS_MAX
     }
 
     /// A line came from the client.
@@ -284,6 +285,7 @@ impl Shim {
             News::Came(message) => self.came(now, exchange, &message),
             News::Ended(end) => self.ended(now, exchange, end),
         }
+        self.flush(now);
         self.leave_if_done(now);
     }
 

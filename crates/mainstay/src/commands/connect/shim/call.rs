@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) is_cancelled: bool,
     pub(super) sent_once: bool,
     pub(super) losses: u8,
+    /// What the daemon said when it was on its way out: nothing has been done yet.
+    turned_away: Option<String>,
     /// How long it waits for a daemon, once it has had to.
     pub(super) waits_until: Option<Instant>,
 }
@@ -42,6 +44,7 @@ impl Call {
             is_cancelled: false,
             sent_once: false,
             losses: 0,
+            turned_away: None,
             waits_until: None,
             message,
         })
@@ -93,6 +96,16 @@ impl Call {
             Some(_) => answer.with_id(self.id.as_bytes()),
             None => build::error(Some(&self.id), answer.body().unwrap_or("{}")),
         }
+    }
+
+    /// The daemon has refused it because it is stopping.
+    pub(super) fn note_refusal(&mut self, answer: &Message) {
+        self.turned_away = answer.body().map(str::to_owned);
+    }
+
+    /// The answer when nobody was there for too long, in the daemon's words if it said why.
+    pub(super) fn waited_in_vain(&self, error: &str) -> Bytes {
+        self.refusal(self.turned_away.as_deref().unwrap_or(error))
     }
 
     /// An `error` member as the answer.

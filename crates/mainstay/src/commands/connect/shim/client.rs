@@ -6,7 +6,7 @@ use mainstay_protocol::{Kind, Message, Notification};
 
 use super::call::Call;
 use super::{
-    AWAY_MAX, Effect, HANDSHAKE, HEAD, Held, NOTES_HELD_MAX, Phase, Purpose, START_MAX, Shim,
+    Effect, HANDSHAKE, HEAD, HELD_MAX, Held, NOTES_HELD_MAX, Phase, Purpose, Shim, outcome,
 };
 
 // === impl Shim ===
@@ -30,7 +30,7 @@ impl Shim {
     }
 
     pub(super) fn request(&mut self, now: Instant, mut call: Call) {
-        if !self.passes() {
+        if !self.passes() || self.is_crowded() {
             self.hold(now, call);
             return;
         }
@@ -46,8 +46,13 @@ impl Shim {
     }
 
     pub(super) fn hold(&mut self, now: Instant, mut call: Call) {
-        let patience = if self.reached { AWAY_MAX } else { START_MAX };
-        call.waits_until.get_or_insert(now + patience);
+        if self.held.len() >= HELD_MAX {
+            self.say(call.refusal(&outcome::too_many(HELD_MAX)));
+            return;
+        }
+        if !self.passes() {
+            call.waits_until.get_or_insert(now + self.patience());
+        }
         // The handshake comes before everything that was said after it.
         if call.is_initialize() && call.sent_once {
             self.held.push_front(Held::Call(call));

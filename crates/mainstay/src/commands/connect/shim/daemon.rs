@@ -5,7 +5,7 @@ use std::time::Instant;
 use mainstay_protocol::{Kind, Message};
 
 use super::call::{self, Call};
-use super::{End, Listening, Phase, Purpose, Shim, outcome};
+use super::{End, Listening, Phase, Purpose, RETRY_FIRST, Shim, outcome};
 
 // === impl Shim ===
 
@@ -39,11 +39,23 @@ impl Shim {
     }
 
     pub(super) fn call_answered(&mut self, now: Instant, exchange: u64, answer: &Message) {
-        let Some(call) = self.take_call(exchange) else { return };
+        let Some(mut call) = self.take_call(exchange) else { return };
         self.take_back(exchange);
         if call.is_initialize() {
             return self.opened(now, call, answer);
         }
+        let has_time = call.waits_until.is_none_or(|until| now < until);
+        if outcome::is_stopping(answer) && has_time && !call.is_cancelled {
+            call.note_refusal(answer);
+            self.hold(now, call);
+            if self.passes() {
+                // Looking at once would find it still stopping.
+                self.retry.wait = self.retry.wait.max(RETRY_FIRST);
+                self.away_for_a_while(now);
+            }
+            return;
+        }
+        self.calm();
         if answer.kind() == Kind::Result
             && let Some(memory) = &mut self.memory
         {
@@ -122,14 +134,15 @@ impl Shim {
         if generation != self.session.generation {
             return;
         }
-        if matches!(end, End::NoStream | End::Refused { .. }) {
-            self.stream.state = Listening::Never;
-            return;
+        self.stream.state = match end {
+            End::NoStream | End::Refused { .. } | End::SessionGone => Listening::Never,
+            End::Done | End::Unreached(_) | End::Lost(_) => Listening::Wanted,
+        };
+        // A stream that ends is the first sign of a daemon that does. But that there is none may
+        // also be said with a 404, so it is not believed that the session is gone.
+        if !matches!(end, End::NoStream | End::Refused { .. }) && self.passes() {
+            self.away(now);
         }
-        self.stream.state = Listening::Wanted;
-        // A stream that ends is the first sign of a daemon that does.
-        self.trouble(now, generation, end);
-        self.listen(now);
     }
 
     /// An exchange of a session came to nothing: is the session still there?

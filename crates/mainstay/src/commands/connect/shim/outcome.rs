@@ -39,6 +39,13 @@ pub(super) fn lost_again_and_again() -> String {
     .to_json()
 }
 
+pub(super) fn too_many(max: usize) -> String {
+    Refusal::new(RefusalCode::TooManyRequests, format!("Too many waiting requests (max: {max})"))
+        .retry_after(RETRY_MAX)
+        .limit(format!("waiting requests: {max}"))
+        .to_json()
+}
+
 /// The answer to what was no message.
 pub(super) fn malformed(problem: &Malformed) -> Bytes {
     build::failure(problem.id(), problem.code(), &problem.to_string())
@@ -71,12 +78,13 @@ pub(super) fn refused(end: &End) -> String {
     build::error_member(codes::INVALID_REQUEST, &text)
 }
 
-/// Whether an error says that the daemon is on its way out.
+/// Whether an error says that the daemon is on its way out, and has done nothing.
 pub(super) fn is_stopping(answer: &Message) -> bool {
     let error = answer.body().filter(|_| answer.kind() == Kind::Error);
+    // Servers have numbers of their own; the name is ours.
     error
-        .and_then(|error| serde_json::from_str::<Code>(error).ok())
-        .is_some_and(|error| error.code == i64::from(RefusalCode::Maintenance.number()))
+        .and_then(|error| serde_json::from_str::<Named>(error).ok())
+        .is_some_and(|error| error.data.code == RefusalCode::Maintenance.name())
 }
 
 fn page(status: StatusCode, body: &[u8]) -> String {
@@ -96,6 +104,11 @@ struct Nowhere {
 }
 
 #[derive(Deserialize)]
-struct Code {
-    code: i64,
+struct Named {
+    data: Name,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    code: String,
 }

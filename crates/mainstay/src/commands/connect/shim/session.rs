@@ -9,8 +9,8 @@ use mainstay_protocol::{Kind, Message};
 use super::call::Call;
 use super::memory::{self, Memory};
 use super::{
-    Effect, End, HANDSHAKE, HEAD, Held, KNOCK, Listening, Phase, Purpose, RETRY_FIRST, RETRY_MAX,
-    START_MAX, STREAM_PAUSE, Shim, outcome, ping,
+    CALM_AFTER, Effect, End, HANDSHAKE, HEAD, Held, KNOCK, Listening, Phase, Purpose, RETRY_FIRST,
+    RETRY_MAX, START_MAX, STREAM_PAUSE, Shim, outcome, ping,
 };
 
 /// The session with the daemon.
@@ -32,9 +32,13 @@ pub(super) struct Session {
 enum Heard {
     #[default]
     Nothing,
-    Initialized,
+    /// `initialized`, and so many of the things an earlier session was told.
+    Repeated(usize),
     All,
 }
+
+/// Exchanges that tell a new session what the client subscribed to.
+const REPEATED_AT_ONCE: usize = 64;
 
 // === impl Session ===
 
@@ -67,6 +71,7 @@ impl Shim {
         self.phase = Phase::Fresh;
         // A daemon that is being restarted is not there yet.
         if outcome::is_stopping(answer) && now < *call.waits_until.get_or_insert(now + START_MAX) {
+            call.note_refusal(answer);
             self.hold(now, call);
             return self.away(now);
         }
@@ -80,13 +85,14 @@ impl Shim {
         let Some(memory) = &self.memory else { return };
         let Some(initialized) = &memory.initialized else {
             self.phase = Phase::Greeted;
-            self.calm();
             return self.flush(now);
         };
         let next = match self.session.heard {
             Heard::Nothing => vec![initialized.clone()],
-            Heard::Initialized if self.session.is_successor => memory.replay(),
-            Heard::Initialized | Heard::All => Vec::new(),
+            Heard::Repeated(so_far) if self.session.is_successor => {
+                memory.replay().into_iter().skip(so_far).take(REPEATED_AT_ONCE).collect()
+            }
+            Heard::Repeated(_) | Heard::All => Vec::new(),
         };
         if !next.is_empty() {
             self.phase = Phase::Settling;
@@ -95,7 +101,6 @@ impl Shim {
             }
         } else if self.session.heard == Heard::All {
             self.phase = Phase::Open;
-            self.calm();
             if self.stream.state == Listening::Off {
                 self.stream.state = Listening::Wanted;
             }
@@ -126,8 +131,13 @@ impl Shim {
     /// One more step of what a session has to hear is behind it.
     fn told(&mut self, now: Instant) {
         self.session.heard = match self.session.heard {
-            Heard::Nothing => Heard::Initialized,
-            Heard::Initialized | Heard::All => Heard::All,
+            Heard::Nothing => Heard::Repeated(0),
+            Heard::Repeated(so_far)
+                if self.session.is_successor && so_far + REPEATED_AT_ONCE < self.to_repeat() =>
+            {
+                Heard::Repeated(so_far + REPEATED_AT_ONCE)
+            }
+            Heard::Repeated(_) | Heard::All => Heard::All,
         };
         if self.session.heard == Heard::All && self.session.is_successor {
             // What the client knows may be of yesterday.
@@ -138,6 +148,10 @@ impl Shim {
         self.settle(now);
     }
 
+    fn to_repeat(&self) -> usize {
+        self.memory.as_ref().map_or(0, |memory| memory.replay().len())
+    }
+
     fn begin_session(&mut self, revision: Option<HeaderValue>, is_successor: bool) {
         self.stop_listening();
         // What is left of an earlier greeting is of no use to this session.
@@ -145,7 +159,7 @@ impl Shim {
         self.session = Session {
             generation: self.session.generation + 1,
             is_open: true,
-            id: self.offered.take(),
+            id: self.offered.take().map(secret),
             revision,
             heard: Heard::Nothing,
             is_successor,
@@ -158,7 +172,21 @@ impl Shim {
 impl Shim {
     /// Looks for the daemon again after a while, the first time at once.
     pub(super) fn away(&mut self, now: Instant) {
+        if self.retry.last.is_none_or(|last| last + CALM_AFTER <= now) {
+            self.calm();
+        }
+        self.away_for_a_while(now);
+    }
+
+    /// Looks for it again, but not at once.
+    pub(super) fn away_for_a_while(&mut self, now: Instant) {
         self.phase = Phase::Away;
+        let until = now + self.patience();
+        for held in &mut self.held {
+            if let Held::Call(call) = held {
+                call.waits_until.get_or_insert(until);
+            }
+        }
         self.retry.at = Some(now + self.retry.wait);
         self.retry.wait = (self.retry.wait * 2).clamp(RETRY_FIRST, RETRY_MAX);
     }
@@ -166,6 +194,7 @@ impl Shim {
     /// The next attempt to find a daemon and the session.
     pub(super) fn try_again(&mut self, now: Instant) {
         self.retry.at = None;
+        self.retry.last = Some(now);
         if self.session.is_open {
             self.phase = Phase::Knocking;
             self.send(Purpose::Knock, ping(), self.session.headers(), KNOCK);
@@ -196,6 +225,7 @@ impl Shim {
         }
         tracing::info!("a new session takes the place of the one that was lost");
         self.begin_session(memory::revision(answer), true);
+        self.calm();
         // Answers to the questions of the lost session, and the like.
         self.held.retain(|held| matches!(held, Held::Call(_)));
         self.end_questions();
@@ -220,7 +250,8 @@ impl Shim {
         }
     }
 
-    fn calm(&mut self) {
+    /// All is well: the next trouble begins with an attempt at once.
+    pub(super) fn calm(&mut self) {
         self.retry.wait = Duration::ZERO;
         self.retry.at = None;
     }
@@ -250,4 +281,10 @@ impl Shim {
         self.stream.after = None;
         self.stream.not_before = None;
     }
+}
+
+/// Whoever knows a session's id has the session: it is not for logs.
+fn secret(mut id: HeaderValue) -> HeaderValue {
+    id.set_sensitive(true);
+    id
 }

@@ -176,13 +176,14 @@ fn what_never_arrives_or_is_lost_each_time_is_refused_in_the_end() {
         wait 0ms                        => #5 ping \"mainstay-connect\" s1
         #5 ok                           => #6 tools/list 1 s1
         #6 done
-        wait 0ms                        => #7 ping \"mainstay-connect\" s1
+        wait 99ms
+        wait 1ms                        => #7 ping \"mainstay-connect\" s1
         #7 ok                           => #8 tools/list 1 s1
         #8 lost
-        wait 0ms                        => #9 ping \"mainstay-connect\" s1
+        wait 200ms                      => #9 ping \"mainstay-connect\" s1
         #9 ok                           => #10 tools/list 1 s1
         #10 lost                        => say error 1 1004
-        wait 0ms                        => #11 ping \"mainstay-connect\" s1
+        wait 400ms                      => #11 ping \"mainstay-connect\" s1
         > 2 tools/call
         #11 unreached
         wait 29s                        => #12 ping \"mainstay-connect\" s1
@@ -192,6 +193,29 @@ fn what_never_arrives_or_is_lost_each_time_is_refused_in_the_end() {
         #13 error 1009
         wait 2s                         => #14 initialize 0
         #14 error 1004                  => say error 3 1004
+    ",
+    );
+}
+
+#[test]
+fn a_daemon_that_is_stopping_is_waited_for() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > 2 tools/call                  => #5 tools/call 2 s1
+        #5 error 1009
+        > cancel 2
+        > 3 tools/call
+        wait 99ms
+        wait 1ms                        => #6 ping \"mainstay-connect\" s1
+        #6 ok                           => #7 tools/call 3 s1
+        #7 error 1009
+        wait 199ms
+        wait 1ms                        => #8 ping \"mainstay-connect\" s1
+        #4 ok                           => say result 1
+        #8 unreached
+        wait 2s                         => #9 ping \"mainstay-connect\" s1
+        wait 30s                        => say error 3 1009
     ",
     );
 }
@@ -302,6 +326,14 @@ fn a_client_may_begin_anew() {
 fn no_stream_is_no_trouble() {
     check_open(
         "
+        #3 gone
+        wait 0ms                        => #4 ping \"mainstay-connect\" s1
+        #4 ok
+        wait 5s
+    ",
+    );
+    check_open(
+        "
         #3 nostream
         wait 5s
         > 1 ping                        => #4 ping 1 s1
@@ -335,11 +367,45 @@ fn a_wrong_endpoint_says_which_there_are() {
 }
 
 #[test]
-fn a_client_that_asks_without_end_is_not_read_from() {
+fn what_is_too_much_at_once_waits_and_what_is_too_much_to_wait_is_refused() {
     let mut scene = Scene::new();
-    let taken = (0..9999).take_while(|id| {
-        scene.happens(&format!("> {id} ping"));
-        scene.shim.has_room()
-    });
-    assert_eq!(taken.count(), super::CALLS_MAX - 1);
+    let (sent, held) = (super::UNDER_WAY_MAX, super::HELD_MAX);
+    for id in 0..sent {
+        assert_eq!(scene.happens(&format!("> {id} ping")), format!("#{} ping {id}", id + 1));
+    }
+    for id in sent..sent + held {
+        assert_eq!(scene.happens(&format!("> {id} ping")), "");
+    }
+    assert_eq!(scene.happens("> 99999 ping"), "say error 99999 1001");
+    // The next goes as soon as one is done, and those that only wait can still be cancelled.
+    assert_eq!(scene.happens(&format!("> cancel {sent}")), "");
+    let (exchange, next) = (sent + 1, sent + 1);
+    assert_eq!(scene.happens("#1 ok"), format!("say result 0; #{exchange} ping {next}"));
+    assert_eq!(scene.happens("#2 unreached"), "");
+    assert_eq!(scene.happens("#3 ok"), "say result 2");
+}
+
+#[test]
+fn subscriptions_are_repeated_in_portions() {
+    let mut scene = Scene::new();
+    for step in ["> 0 initialize", "#1 ok", "> notifications/initialized", "#2 done"] {
+        scene.happens(step);
+    }
+    for n in 0..100 {
+        scene.happens(&format!("> {} resources/subscribe u{n:02}", n + 1));
+        scene.happens(&format!("#{} ok", n + 4));
+    }
+    scene.happens("> 500 ping");
+    scene.happens("#104 gone");
+    scene.happens("#105 ok");
+    let count = |shown: String| shown.matches("resources/subscribe").count();
+    assert_eq!(count(scene.happens("#106 done")), 64);
+    let told: usize = (107..171).map(|n| count(scene.happens(&format!("#{n} ok")))).sum();
+    assert_eq!(told, 36);
+    for n in 171..206 {
+        assert_eq!(scene.happens(&format!("#{n} ok")), "");
+    }
+    let done = scene.happens("#206 ok");
+    assert_eq!(done.matches("notifications/resources/updated").count(), 100);
+    assert!(done.ends_with("ping 500 s2"), "{done}");
 }

@@ -1,9 +1,12 @@
 //! What waits for the daemon, how long, and what is left to say at the end.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Effect, Held, Leaving, Phase, Purpose, Shim, UnderWay, outcome};
+use super::{
+    AWAY_MAX, Effect, Held, Leaving, Phase, Purpose, START_MAX, Shim, UNDER_WAY_MAX, UnderWay,
+    outcome,
+};
 
 // === impl Shim ===
 
@@ -11,6 +14,16 @@ impl Shim {
     /// Whether messages pass now.
     pub(super) fn passes(&self) -> bool {
         matches!(self.phase, Phase::Fresh | Phase::Greeted | Phase::Open)
+    }
+
+    /// Whether as much is in flight as may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.under_way.len() >= UNDER_WAY_MAX
+    }
+
+    /// How long a request waits for a daemon.
+    pub(super) fn patience(&self) -> Duration {
+        if self.reached { AWAY_MAX } else { START_MAX }
     }
 
     /// Whether what waits may wait too long.
@@ -37,14 +50,14 @@ impl Shim {
         self.held = rest;
         for held in due {
             if let Held::Call(call) = held {
-                self.say(call.refusal(&error));
+                self.say(call.waited_in_vain(&error));
             }
         }
     }
 
     /// Sends what waited, in its order, as far as it may go.
     pub(super) fn flush(&mut self, now: Instant) {
-        while self.passes() {
+        while self.passes() && !self.is_crowded() {
             match self.held.pop_front() {
                 Some(Held::Call(call)) => self.request(now, call),
                 Some(Held::Note(message)) if message.is_answer() => self.note(message),

@@ -90,7 +90,8 @@ impl Scene {
             ["mark", id] => tell(News::Mark((*id).to_owned())),
             ["error", code] => {
                 let code: i64 = code.parse().unwrap();
-                let error = json!({"code": code, "message": "no"});
+                let name = if code == 1009 { "MAINTENANCE" } else { "OTHER" };
+                let error = json!({"code": code, "message": "no", "data": {"code": name}});
                 let id = id(&self.sent[&number]);
                 tell(came(json!({"jsonrpc": "2.0", "id": id, "error": error})));
                 tell(News::Ended(End::Done));

@@ -1,0 +1,225 @@
+//! `mainstay connect` as clients run it: lines in, lines out, and a daemon that may go away.
+
+mod calls;
+mod handshake;
+mod input;
+mod leaving;
+mod questions;
+mod restarts;
+mod sessions;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use mainstay_testkit::daemon::Builder;
+use mainstay_testkit::misbehave::{Flags, serve_http};
+use mainstay_testkit::{Daemon, programs};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// No test waits longer for anything; most waits end after milliseconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A client that has started the command.
+struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+    /// What came while something else was awaited.
+    aside: Vec<Value>,
+    last_id: u64,
+}
+
+/// How the command ended.
+struct Left {
+    code: Option<i32>,
+    /// What it still said.
+    messages: Vec<Value>,
+    complaints: String,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// With these arguments, in the place of those that find the daemon.
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mainstay"))
+            .arg("connect")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: child.stdin.take(), output, child, aside: Vec::new(), last_id: 0 }
+    }
+
+    fn of(state: &Path, name: &str) -> Self {
+        Self::start(&[name, "--state", state.to_str().unwrap()])
+    }
+
+    /// With the handshake behind it; nothing can be asked of it.
+    async fn greeted(state: &Path, name: &str) -> Self {
+        let mut client = Self::of(state, name);
+        client.shake_hands("2025-11-25", json!({})).await;
+        client
+    }
+
+    async fn shake_hands(&mut self, revision: &str, capabilities: Value) -> Value {
+        let info = json!({"name": "test", "version": "1"});
+        let params =
+            json!({"protocolVersion": revision, "capabilities": capabilities, "clientInfo": info});
+        let answer = self.request("initialize", params).await;
+        self.notify("notifications/initialized", json!({})).await;
+        answer["result"].clone()
+    }
+
+    async fn write(&mut self, line: impl AsRef<[u8]>) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line.as_ref()).await.unwrap();
+        input.write_all(b"\n").await.unwrap();
+    }
+
+    async fn notify(&mut self, method: &str, params: Value) {
+        let message = json!({"jsonrpc": "2.0", "method": method, "params": params});
+        self.write(message.to_string()).await;
+    }
+
+    /// Sends a request; its id.
+    async fn ask(&mut self, method: &str, params: Value) -> u64 {
+        self.last_id += 1;
+        let message =
+            json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params});
+        self.write(message.to_string()).await;
+        self.last_id
+    }
+
+    /// Calls a tool that echoes; its id. The token of its progress is the same number.
+    async fn call(&mut self, tool: &str, arguments: Value) -> u64 {
+        let token = self.last_id + 1;
+        let params =
+            json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": token}});
+        self.ask("tools/call", params).await
+    }
+
+    async fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = self.ask(method, params).await;
+        self.answer(id).await
+    }
+
+    /// The next message, whatever it is.
+    #[track_caller]
+    fn next(&mut self) -> impl Future<Output = Value> {
+        let at = std::panic::Location::caller();
+        async move {
+            let line = timeout(PATIENCE, self.output.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("{at}: nothing comes")).unwrap();
+            let line = line.unwrap_or_else(|| panic!("{at}: it has ended"));
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{at}: no message: {line}"))
+        }
+    }
+
+    /// The answer to a request; everything else is put aside.
+    async fn answer(&mut self, id: u64) -> Value {
+        self.until(|message| message.get("method").is_none() && message["id"] == id).await
+    }
+
+    /// The first message like this, of those put aside or to come.
+    async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.aside.iter().position(&is_it) {
+            return self.aside.remove(at);
+        }
+        loop {
+            let message = self.next().await;
+            if is_it(&message) {
+                return message;
+            }
+            self.aside.push(message);
+        }
+    }
+
+    async fn notified(&mut self, method: &str) -> Value {
+        self.until(|message| message["method"] == method).await
+    }
+
+    /// Says no more and waits for the end.
+    async fn leave(mut self) -> Left {
+        self.input = None;
+        self.end().await
+    }
+
+    /// Waits for the end.
+    async fn end(mut self) -> Left {
+        let mut messages = std::mem::take(&mut self.aside);
+        let mut complaints = String::new();
+        let all = async {
+            while let Some(line) = self.output.next_line().await.unwrap() {
+                messages.push(serde_json::from_str(&line).expect("a message"));
+            }
+            let mut errors = self.child.stderr.take().unwrap();
+            errors.read_to_string(&mut complaints).await.unwrap();
+            self.child.wait().await.unwrap().code()
+        };
+        let code = timeout(PATIENCE, all).await.expect("the command ends");
+        Left { code, messages, complaints }
+    }
+}
+
+fn daemon(folder: &Path) -> Builder {
+    Daemon::builder(env!("CARGO_BIN_EXE_mainstay")).folder(folder)
+}
+
+/// A daemon with one server, `s`.
+async fn daemon_with(folder: &Path, flags: &[&str]) -> Daemon {
+    let program = programs::misbehave().unwrap().display().to_string();
+    let command = [&[program.as_str(), "stdio"], flags].concat();
+    daemon(folder).command_server("s", &command).start().await.unwrap()
+}
+
+/// The server itself at an address: what it does wrong, it does to the command.
+async fn site(flags: &[&str]) -> (String, DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    tokio::spawn(serve_http(listener, Flags::parse(flags).unwrap(), stop.clone()));
+    (url, stop.drop_guard())
+}
+
+/// How many sessions the daemon has.
+fn sessions(daemon: &Daemon) -> u64 {
+    let status = daemon.run(&["status", "--json"]).unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    status["sessions"]["active"].as_u64().unwrap()
+}
+
+#[track_caller]
+fn assert_echo(answer: &Value, sent: &Value) {
+    assert_eq!(answer["result"]["structuredContent"]["echo"], *sent, "{answer}");
+}
+
+#[track_caller]
+fn assert_refused(answer: &Value, code: i64, name: &str) {
+    assert_eq!(answer["error"]["code"], code, "{answer}");
+    assert_eq!(answer["error"]["data"]["code"], name, "{answer}");
+}
+
+/// Each of these requests was answered, and once.
+#[track_caller]
+fn assert_once(messages: &[Value], ids: impl IntoIterator<Item = u64>) {
+    let mut times: HashMap<u64, usize> = HashMap::new();
+    for message in messages.iter().filter(|message| message.get("method").is_none()) {
+        *times.entry(message["id"].as_u64().unwrap_or_default()).or_default() += 1;
+    }
+    for id in ids {
+        assert_eq!(times.remove(&id), Some(1), "request {id}");
+    }
+    assert!(times.is_empty(), "answers nobody asked for: {times:?}");
+}

@@ -1,0 +1,40 @@
+//! Sessions that end behind the client's back.
+
+use serde_json::json;
+
+use super::{Client, assert_echo, assert_once, site};
+
+#[tokio::test]
+async fn a_session_that_is_gone_is_opened_again_and_no_call_is_lost() {
+    // Its server forgets every session after a few messages.
+    let (url, _site) = site(&["--lose-session-after=6"]).await;
+    let mut client = Client::start(&["--url", &url]);
+    client.shake_hands("2025-11-25", json!({})).await;
+    let (mut calls, mut answers) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        let call = client.call("echo", json!({"n": n})).await;
+        let answer = client.answer(call).await;
+        assert_echo(&answer, &json!({"n": n}));
+        calls.push(call);
+        answers.push(answer);
+    }
+    answers.extend(client.leave().await.messages);
+    assert_once(&answers, calls);
+}
+
+#[tokio::test]
+async fn calls_that_find_it_gone_at_once_share_one_new_session() {
+    let (url, _site) = site(&["--lose-session-after=40"]).await;
+    let mut client = Client::start(&["--url", &url]);
+    client.shake_hands("2025-11-25", json!({})).await;
+    let mut calls = Vec::new();
+    for n in 0..60 {
+        calls.push((client.call("echo", json!({"n": n})).await, json!({"n": n})));
+    }
+    for (call, sent) in calls {
+        assert_echo(&client.answer(call).await, &sent);
+    }
+    let stats = client.call("stats", json!({})).await;
+    let stats = client.answer(stats).await["result"]["structuredContent"]["counts"].clone();
+    assert_eq!(stats["initialize"], 2, "{stats}");
+}
