@@ -81,7 +81,7 @@ pub(crate) fn has_stray_secret_ref(text: &str) -> bool {
     !text.starts_with("secret:") && (text.contains("secret:env:") || text.contains("secret:file:"))
 }
 
-fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')

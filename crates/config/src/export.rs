@@ -5,12 +5,14 @@
 
 mod clients;
 mod json;
+mod settings;
 mod target;
 mod toml;
 
 use std::path::{Path, PathBuf};
 
 pub use clients::{CLIENTS, Client, Folders, find};
+pub use settings::settings;
 pub use target::{Target, TargetError, url};
 
 use crate::problem::Problems;

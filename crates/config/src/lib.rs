@@ -28,6 +28,7 @@ mod read;
 mod reference;
 mod schema;
 mod source;
+mod stand_in;
 mod system;
 mod template;
 mod units;

@@ -17,8 +17,6 @@ pub(super) struct Context<'a> {
     pub(super) inputs: Vec<Input>,
     /// The folder that programs of this file run in, where it says none.
     pub(super) folder: Option<PathBuf>,
-    /// An address without a type is one of HTTP+SSE, as one program has it.
-    pub(super) bare_url_is_sse: bool,
 }
 
 /// Why a server can't be carried over.
@@ -68,7 +66,7 @@ const DROPPED: [(&[&str], &str); 7] = [
 impl<'a> Context<'a> {
     pub(super) fn new(file: &'a ImportFile, dialect: Dialect) -> Self {
         let folder = file.workspace.clone();
-        Self { file, dialect, inputs: Vec::new(), folder, bare_url_is_sse: false }
+        Self { file, dialect, inputs: Vec::new(), folder }
     }
 
     pub(super) fn text(&self, raw: &str, own: &[String]) -> Result<Text, Skip> {
@@ -211,15 +209,8 @@ impl<'a> Fields<'a> {
             let words = words.iter().map(|word| self.cx.text(word, &own));
             Run::Command(words.collect::<Result<_, _>>()?)
         } else {
-            let (url, is_sse) = url.unwrap_or_default();
-            if kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("sse"))
-                || is_sse && kind.is_none()
-            {
-                return Err(Skip(
-                    "it speaks HTTP+SSE of 2024-11-05, which this version does not speak to servers".to_owned(),
-                ));
-            }
-            Run::Url(self.cx.text(&url, &[])?)
+            // Whether it speaks HTTP+SSE is found out when it is reached.
+            Run::Url(self.cx.text(&url.unwrap_or_default(), &[])?)
         };
         if is_command && !headers.is_empty() {
             notes.push("`headers` is left out: a command has none".to_owned());
@@ -244,18 +235,12 @@ impl<'a> Fields<'a> {
         Ok(found)
     }
 
-    /// The address, and whether it is one of HTTP+SSE unless a type says otherwise.
-    fn address(&mut self) -> Result<Option<(String, bool)>, Skip> {
+    /// The address; where there are two, that of streamable HTTP.
+    fn address(&mut self) -> Result<Option<String>, Skip> {
         let http = self.text("httpUrl")?;
         let url = self.text("url")?;
         let server = self.text("serverUrl")?.or(self.text("uri")?);
-        if let Some(http) = http {
-            return Ok(Some((http, false)));
-        }
-        let Some(url) = url.or(server) else { return Ok(None) };
-        let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-        let is_sse = self.cx.bare_url_is_sse || path.ends_with("/sse");
-        Ok(Some((url, is_sse)))
+        Ok(http.or(url).or(server))
     }
 
     /// A program runs where its own program would have run it, and a relative one is found there.
@@ -300,11 +285,7 @@ fn joined(folder: Option<&Path>, path: &str) -> String {
     }
 }
 
-fn is_command(
-    kind: Option<&str>,
-    has_no_words: bool,
-    url: Option<&(String, bool)>,
-) -> Result<bool, Skip> {
+fn is_command(kind: Option<&str>, has_no_words: bool, url: Option<&String>) -> Result<bool, Skip> {
     let kind = kind.map(|kind| kind.to_ascii_lowercase().replace(['-', '_'], ""));
     let wants_command = match kind.as_deref() {
         None => !has_no_words && url.is_none(),

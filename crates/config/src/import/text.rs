@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+pub(super) use crate::expand::is_variable;
+
 /// A text whose variables are not filled in. It may hold a secret, so it has no `Debug`.
 #[derive(Clone, Default)]
 pub(crate) struct Text {
@@ -242,12 +244,6 @@ pub(super) fn escaped(text: &str, something_follows: bool) -> String {
         }
     }
     out
-}
-
-pub(super) fn is_variable(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// `$NAME` as a whole text is meant as a variable; `$name` may be a password.

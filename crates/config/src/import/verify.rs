@@ -9,6 +9,7 @@ use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
 use crate::problem::Problems;
+use crate::stand_in::stand_in;
 use crate::system::{self, Request};
 
 /// The configuration that an import adds to.
@@ -39,17 +40,15 @@ pub fn configured(request: &Request) -> Result<Configured, Problems> {
     })
 }
 
-/// Loads what a plan would make, as if its secrets were written and its variables set. `text` is
+/// Loads what a plan would make, as if its secrets were written and all variables set: whoever imports
+/// need not be whoever runs the daemon. `text` is
 /// either the whole configuration of the plan or its servers alone.
 ///
 /// # Errors
 /// As [`load`].
 pub fn verify(path: &Path, text: &str, plan: &Plan) -> Result<Loaded, Problems> {
     let (mut env, home) = system::surroundings();
-    for variable in &plan.variables {
-        // It stands in for a host, a port or a part of a path.
-        env.entry(variable.name.clone()).or_insert_with(|| "1".to_owned());
-    }
+    stand_in(text, &mut env);
     let base = system::absolute(path.parent().unwrap_or(Path::new(".")));
     let secrets = plan.secrets.iter();
     let secrets = secrets.map(|secret| (base.join(&secret.path), secret.value.expose().clone()));

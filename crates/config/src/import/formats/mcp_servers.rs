@@ -7,7 +7,7 @@ use super::super::entry::{Context, Fields, Skip};
 use super::super::text::Dialect;
 use super::super::tree::{find, is_table};
 use super::{Collected, table};
-use crate::document::{Node, Value};
+use crate::document::Node;
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
     if let Some(servers) = table(root, "mcpServers") {
@@ -40,10 +40,6 @@ pub(super) fn read_bare(root: &Node, all: &mut Collected<'_>) {
 fn each(servers: &Node, project: Option<PathBuf>, all: &mut Collected<'_>) {
     let mut cx = Context::new(all.file, Dialect::Editor);
     cx.folder = project.or(cx.folder);
-    // Only Gemini CLI has `httpUrl`, and there `url` is an address of HTTP+SSE.
-    let has_http_url =
-        |node: &Node| matches!(find(node, "httpUrl"), Some(Node { value: Value::Text(_), .. }));
-    cx.bare_url_is_sse = servers.entries().iter().any(|entry| has_http_url(&entry.node));
     all.each(&cx, servers, server);
 }
 

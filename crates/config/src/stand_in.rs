@@ -1,0 +1,70 @@
+//! What stands in for variables and secrets where they are not at hand.
+//!
+//! Whoever adds a server to a configuration, or asks it for an address, need not be whoever runs the
+//! daemon: variables may only be set there, and secrets only be read there.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::disk::{Disk, RealDisk, SecretFile};
+use crate::expand::is_variable;
+
+/// It can be a host, a port, and a part of a path.
+const WORD: &str = "1";
+const ADDRESS: &str = "http://1";
+
+/// A disk on which every secret can be read.
+pub(crate) struct EverySecret;
+
+/// Sets every variable that a configuration needs and the environment lacks.
+pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
+    for begin in ["${", "secret:env:"] {
+        for (at, _) in text.match_indices(begin) {
+            let rest = &text[at + begin.len()..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            // With a default it is not needed.
+            if !is_variable(name) || behind.starts_with(":-") {
+                continue;
+            }
+            let before = text[..at].trim_end_matches(['"', '\'']).trim_end();
+            let is_address =
+                before.strip_suffix('=').is_some_and(|key| key.trim_end().ends_with("url"));
+            let value = if is_address { ADDRESS } else { WORD };
+            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+}
+
+// === impl EverySecret ===
+
+impl Disk for EverySecret {
+    fn is_program(&self, path: &Path) -> bool {
+        RealDisk.is_program(path)
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        RealDisk.is_folder(path)
+    }
+
+    fn secret(&self, _: &Path) -> io::Result<SecretFile> {
+        Ok(SecretFile { text: WORD.to_owned(), is_open_to_others: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::stand_in;
+
+    #[test]
+    fn what_is_needed_is_set() {
+        let mut env = BTreeMap::from([("SET".to_owned(), "mine".to_owned())]);
+        let text = "url = \"${BASE}/mcp\"\nenv = { A = \"${SET}${B}\", C = 'secret:env:C', D = '${D:-x}' }";
+        stand_in(text, &mut env);
+        let found: Vec<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(found, ["B=1", "BASE=http://1", "C=1", "SET=mine"]);
+    }
+}
