@@ -72,6 +72,12 @@ pub(crate) enum Command {
     /// Be the server of a client that can only start a command
     #[command(after_help = examples::CONNECT)]
     Connect(ConnectArgs),
+    /// Take over the servers that a client's file or a compose file names
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArgs),
+    /// Show what makes a client use Mainstay, or write it into the client's file
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Write a configuration to begin with
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -147,6 +153,35 @@ pub(crate) struct ConnectArgs {
     /// state folder]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files of clients (JSON, TOML) or compose files (YAML), told apart by what is in them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Add the servers to the configuration, after a copy of it, and write secrets into files
+    /// beside it [default: print them]
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The client [default: list those that are known]
+    pub(crate) client: Option<String>,
+    /// Write it into the client's file, after a copy of it
+    #[arg(long, requires = "client")]
+    pub(crate) write: bool,
+    /// Take it out of the client's file again, after a copy of it
+    #[arg(long, requires = "client", conflicts_with = "write")]
+    pub(crate) remove: bool,
+    /// The client's file [default: its usual place]
+    #[arg(long, value_name = "FILE", requires = "client")]
+    pub(crate) file: Option<PathBuf>,
+    /// One server or group [default: every server]
+    #[arg(long, value_name = "NAME", requires = "client")]
+    pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,9 @@ mod completions;
 mod connect;
 mod daemon;
 pub(crate) mod exit;
+mod export;
+mod files;
+mod import;
 mod init;
 mod schema;
 mod status;
@@ -28,6 +31,8 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),
+        Command::Import(args) => import::run(shared, args, &out),
+        Command::Export(args) => export::run(shared, args, &out),
         Command::Init(args) => init::run(shared, args, &out),
         Command::Schema => schema::run(&out),
         Command::Completions(args) => completions::run(args, &out),

@@ -63,6 +63,23 @@ Standard output carries messages and nothing else; -v logs to standard error. Wh
 restarts, the session goes on by itself: requests wait for it for 30 s. Ends with 0 when the client
 leaves, and with 3 when no daemon can be reached within 5 s of the first request.";
 
+pub(super) const IMPORT: &str = "\
+Examples:
+  mainstay import ~/.cursor/mcp.json              print what the configuration would get
+  mainstay import ~/.claude.json compose.yaml --write
+
+A secret becomes a reference, and is never printed. With --write its value goes into a file of the
+folder `secrets` beside the configuration that only its owner may read; without, the variable that
+it is to be given in is named.";
+
+pub(super) const EXPORT: &str = "\
+Examples:
+  mainstay export                                 which clients are known, and where their files are
+  mainstay export cursor                          print what its file gets
+  mainstay export cursor --write
+  mainstay export vscode --file .vscode/mcp.json --endpoint files --write
+  mainstay export cursor --remove";
+
 pub(super) const INIT: &str = "\
 Examples:
   mainstay init

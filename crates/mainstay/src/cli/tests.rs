@@ -51,6 +51,20 @@ fn every_command_reads_as_declared() {
             "mainstay connect time --url http://h:1",
             "Connect(ConnectArgs { name: Some(\"time\"), url: Some(\"http://h:1\") })",
         ),
+        (
+            "mainstay import a b --write",
+            "Import(ImportArgs { files: [\"a\", \"b\"], write: true })",
+        ),
+        (
+            "mainstay export",
+            "Export(ExportArgs { client: None, write: false, remove: false, file: None, \
+             endpoint: None })",
+        ),
+        (
+            "mainstay export zed --remove --file f --endpoint e",
+            "Export(ExportArgs { client: Some(\"zed\"), write: false, remove: true, \
+             file: Some(\"f\"), endpoint: Some(\"e\") })",
+        ),
         ("mainstay init", "Init(InitArgs { file: None, force: false })"),
         ("mainstay init a.toml --force", "Init(InitArgs { file: Some(\"a.toml\"), force: true })"),
         ("mainstay schema", "Schema"),
@@ -78,6 +92,9 @@ fn wrong_usage_is_two_and_help_is_none() {
         ("mainstay -v -q status", "ArgumentConflict exit 2"),
         ("mainstay call time", "MissingRequiredArgument exit 2"),
         ("mainstay call time now a=1 --args {}", "ArgumentConflict exit 2"),
+        ("mainstay import", "MissingRequiredArgument exit 2"),
+        ("mainstay export --write", "MissingRequiredArgument exit 2"),
+        ("mainstay export zed --write --remove", "ArgumentConflict exit 2"),
         ("mainstay completions tcsh", "InvalidValue exit 2"),
         ("mainstay --help", "DisplayHelp exit 0"),
         ("mainstay call --help", "DisplayHelp exit 0"),

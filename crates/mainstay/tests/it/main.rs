@@ -1,6 +1,7 @@
 //! The program as people and scripts run it: arguments in, output and exit code out.
 
 mod alone;
+mod clients;
 mod connect;
 mod edge;
 mod reached;

@@ -1,0 +1,118 @@
+//! `mainstay import`: servers of clients' files and compose files, for the configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use mainstay_config::import::{
+    Configured, ImportFile, Parsed, Plan, PlanRequest, SecretHome, configured, parse, plan, verify,
+};
+use mainstay_config::{Problems, SECRET_BYTES_MAX};
+use serde_json::json;
+
+use self::report::Report;
+use super::{Exit, Failure, files};
+use crate::cli::{ImportArgs, Shared};
+use crate::output::Output;
+
+/// The folder beside the configuration that secrets are written to.
+const SECRETS: &str = "secrets";
+/// A new configuration; one that is there keeps its permissions.
+const CONFIG_MODE: u32 = 0o644;
+
+mod report;
+
+/// What was written.
+struct Written {
+    config: PathBuf,
+    backup: Option<PathBuf>,
+}
+
+pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
+    let parsed = read_all(&args.files)?;
+    let configured = configured(&shared.request(None))?;
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let (config, home) = if args.write {
+        let text = configured.text.as_deref().unwrap_or_default();
+        (Some((&*configured.path, text)), secrets_there(&configured.path))
+    } else {
+        (None, SecretHome::Environment)
+    };
+    let plan = plan(parsed, &PlanRequest { config, home, env: &env })?;
+    let text = if args.write { &plan.config } else { &plan.toml };
+    let warnings = verify(&configured.path, text, &plan)
+        .map_err(|problems| does_not_hold(&problems))?
+        .warnings;
+    let written = if args.write { write(&configured, &plan)? } else { None };
+    let folder = configured.path.parent().unwrap_or(Path::new(""));
+    Report { plan: &plan, written: written.as_ref(), warnings: &warnings, folder }
+        .tell(args.write, out);
+    let is_empty = plan.added.is_empty() && plan.already.is_empty();
+    Ok(if is_empty { Exit::Failed } else { Exit::Done })
+}
+
+/// Reads every file; what is wrong with any of them is told at once.
+fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
+    let home = std::env::home_dir();
+    let read = files.iter().map(|path| parse(&ImportFile::read(path, home.as_deref())?));
+    let (mut parsed, mut problems) = (Vec::new(), Vec::new());
+    for result in read {
+        match result {
+            Ok(file) => parsed.push(file),
+            Err(error) => problems.extend(error.problems),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(parsed);
+    }
+    let problems = Problems { problems };
+    let message = format!("nothing was imported\n{problems}");
+    Err(Failure::new(Exit::Usage, message).details(json!({ "problems": problems })))
+}
+
+fn does_not_hold(problems: &Problems) -> Failure {
+    let message = format!("the configuration would not hold, so nothing was imported\n{problems}");
+    Failure::new(Exit::Usage, message).details(json!({ "problems": problems }))
+}
+
+/// The secrets that are beside the configuration already, so that none is written twice or over.
+fn secrets_there(config: &Path) -> SecretHome {
+    let folder = config.parent().unwrap_or(Path::new("")).join(SECRETS);
+    let mut there = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_fit =
+            entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= SECRET_BYTES_MAX);
+        // What can't be read as a secret still takes its name.
+        let text = is_fit
+            .then(|| std::fs::read_to_string(entry.path()).ok())
+            .flatten()
+            .unwrap_or_default();
+        there.insert(name, text.strip_suffix('\n').unwrap_or(&text).to_owned());
+    }
+    SecretHome::Files { folder: SECRETS.to_owned(), there }
+}
+
+/// Writes secrets, then a copy of the configuration, then the configuration: it never names a
+/// secret that is not there.
+fn write(configured: &Configured, plan: &Plan) -> Result<Option<Written>, Failure> {
+    if plan.added.is_empty() {
+        return Ok(None);
+    }
+    let config = &configured.path;
+    let folder = config.parent().unwrap_or(Path::new(""));
+    let failed = |path: &Path, error: &std::io::Error| {
+        Failure::new(Exit::Failed, format!("{} can't be written: {error}", path.display()))
+    };
+    for secret in &plan.secrets {
+        let path = folder.join(&secret.path);
+        files::write_secret(&path, &format!("{}\n", secret.value.expose()))
+            .map_err(|error| failed(&path, &error))?;
+    }
+    let backup =
+        files::back_up(config, Timestamp::now()).map_err(|error| failed(config, &error))?;
+    files::replace(config, &plan.config, CONFIG_MODE).map_err(|error| failed(config, &error))?;
+    Ok(Some(Written { config: config.clone(), backup }))
+}

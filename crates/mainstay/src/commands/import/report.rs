@@ -1,0 +1,100 @@
+//! What an import says: what came, under which name, what stayed behind and why.
+
+use std::path::Path;
+
+use mainstay_config::Problem;
+use mainstay_config::import::{Added, Plan, VariableToSet};
+use serde_json::{Value, json};
+
+use super::Written;
+use crate::output::{Output, format};
+
+pub(super) struct Report<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) written: Option<&'a Written>,
+    pub(super) warnings: &'a [Problem],
+    /// Of the configuration.
+    pub(super) folder: &'a Path,
+}
+
+// === impl Report ===
+
+impl Report<'_> {
+    /// Servers that are printed are meant for a file; what is said about them goes beside it.
+    pub(super) fn tell(&self, is_write: bool, out: &Output) {
+        if out.json {
+            out.value(&self.json());
+            return;
+        }
+        if !is_write && !self.plan.toml.is_empty() {
+            out.line(self.plan.toml.trim_end());
+        }
+        for line in self.lines() {
+            let line = format::harmless(&line);
+            if is_write { out.line(line) } else { out.note(line) }
+        }
+        if self.written.is_some() {
+            out.next(&["mainstay check", "mainstay up", "mainstay export CLIENT --write"]);
+        }
+    }
+
+    fn json(&self) -> Value {
+        let mut answer = json!(self.plan);
+        answer["written"] = json!(self.written.map(|written| &written.config));
+        answer["backup"] = json!(self.written.and_then(|written| written.backup.as_ref()));
+        answer["problems"] = json!(self.warnings);
+        answer
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let plan = self.plan;
+        let mut lines: Vec<String> = plan.added.iter().flat_map(added).collect();
+        lines.extend(plan.already.iter().map(|already| {
+            let why = if already.is_repeated {
+                "is the same as another one"
+            } else {
+                "is there already, and stays as it is"
+            };
+            format!("= {}: {why} ({})", already.name, already.file.display())
+        }));
+        lines.extend(plan.skipped.iter().map(|skipped| {
+            format!("- {}: {} ({})", skipped.name, skipped.reason, skipped.file.display())
+        }));
+        lines.extend(plan.secrets.iter().map(|secret| {
+            format!("secret: {} is in {}", secret.what, self.folder.join(&secret.path).display())
+        }));
+        lines.extend(plan.variables.iter().map(|variable| self.variable(variable)));
+        lines.extend(self.warnings.iter().map(|one| format!("! {}: {}", one.key, one.message)));
+        lines.extend(self.written.map(|written| {
+            let backup = written.backup.as_ref();
+            let backup = backup.map(|backup| format!(", as it was: {}", backup.display()));
+            format!("wrote {}{}", written.config.display(), backup.unwrap_or_default())
+        }));
+        if plan.added.is_empty() {
+            lines.push("there is nothing to import".to_owned());
+        }
+        lines
+    }
+
+    fn variable(&self, variable: &VariableToSet) -> String {
+        let (name, used) = (&variable.name, variable.used_by.join(", "));
+        match (&variable.saved_in, variable.is_secret) {
+            (Some(file), _) => {
+                let file = self.folder.join(file);
+                format!("set: export {name}=\"$(cat {})\" ({used})", file.display())
+            }
+            (None, true) => format!("set: {name}, to what the file has ({used})"),
+            (None, false) => format!("set: {name} ({used})"),
+        }
+    }
+}
+
+fn added(added: &Added) -> Vec<String> {
+    let renamed = added.renamed.as_ref();
+    let renamed =
+        renamed.map(|renamed| format!(", there called {}: {}", renamed.from, renamed.because));
+    let (name, file) = (&added.name, added.file.display());
+    let first = format!("+ {name}{} ({file})", renamed.unwrap_or_default());
+    let notes = added.notes.iter().map(|note| format!("    {note}"));
+    std::iter::once(first).chain(notes).collect()
+}
