@@ -384,6 +384,11 @@ impl Call {
         self.stream = Some(stream);
     }
 
+    /// Lets the server hear that its open questions will not be answered.
+    pub(crate) fn take_back_questions(&mut self) {
+        self.session.refuse(&std::mem::take(&mut self.questions));
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
     }

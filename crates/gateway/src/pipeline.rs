@@ -23,6 +23,9 @@ use crate::subscribe;
 /// takes its connection for dead.
 const STREAM_AFTER: Duration = Duration::from_secs(10);
 
+/// A client that lost its stream can still answer a question that came on it, for this long.
+const ANSWER_GRACE: Duration = Duration::from_secs(3);
+
 /// What a client's transport can take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Takes {
@@ -170,8 +173,17 @@ async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> Http
 /// Brings what a call says to its stream.
 async fn pump(mut call: Call, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
+    let mut left = false;
     loop {
-        match call.next().await {
+        let progress = tokio::select! {
+            progress = call.next() => progress,
+            () = deserted(&stream), if !left => {
+                left = true;
+                call.take_back_questions();
+                continue;
+            }
+        };
+        match progress {
             Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
             Progress::Event { message, may_be_lost: true } => {
                 if !stream.offer(answer::event(&message)) {
@@ -186,6 +198,12 @@ async fn pump(mut call: Call, stream: Arc<EventStream>) {
         }
     }
     stream.end();
+}
+
+/// Waits until a client has left its stream for so long that it will not answer what came on it.
+async fn deserted(stream: &EventStream) {
+    stream.left().await;
+    tokio::time::sleep(ANSWER_GRACE).await;
 }
 
 /// Keeps a call alive when its client's connection is cut while nothing has been answered yet.

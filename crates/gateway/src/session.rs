@@ -10,7 +10,7 @@ use futures_util::task::AtomicWaker;
 use mainstay_model::Principal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Message, Revision, build};
+use mainstay_protocol::{Id, Message, Revision, build, codes};
 use mainstay_session::Token;
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
@@ -194,6 +194,19 @@ impl Session {
         let mut state = self.state.lock();
         for number in questions {
             state.questions.remove(number);
+        }
+    }
+
+    /// Answers questions in the client's place: it is gone.
+    pub(crate) fn refuse(&self, questions: &[u64]) {
+        for number in questions {
+            let question = self.state.lock().questions.remove(number);
+            if let Some(question) = question
+                && let Some(link) = question.link.upgrade()
+            {
+                let say = "the client that was asked has gone away";
+                link.send(build::failure(Some(&question.id), codes::INTERNAL_ERROR, say));
+            }
         }
     }
 

@@ -61,6 +61,17 @@ impl EventStream {
         }
     }
 
+    /// Waits until nobody reads any more.
+    pub(crate) async fn left(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if !self.is_open() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
     /// Nothing more comes.
     pub(crate) fn end(&self) {
         let mut inner = self.inner.lock();
