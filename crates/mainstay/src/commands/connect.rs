@@ -19,6 +19,7 @@ mod exchange;
 mod shim;
 mod stdio;
 mod target;
+mod upload;
 
 /// Nothing but messages goes to standard output, so failures go to standard error whatever was
 /// asked for.

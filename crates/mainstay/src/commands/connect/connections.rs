@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -13,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::shim::End;
 use super::target::Target;
+use super::upload::Upload;
 
 /// The way to the daemon.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub(super) struct Connections {
 /// An open connection. The task that moves its bytes ends with it.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Upload>,
     driver: JoinHandle<()>,
     idle_since: Instant,
 }
@@ -45,7 +44,7 @@ impl Connections {
     /// Sends a request. The connection goes with the response, until its body has been read.
     pub(super) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Connection), End> {
         let mut request = request;
         loop {

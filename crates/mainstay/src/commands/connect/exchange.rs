@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use mainstay_protocol::Message;
 use mainstay_protocol::framing::sse::SseDecoder;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::connections::{Connection, Connections, root_cause};
 use super::shim::{End, News};
+use super::upload::Upload;
 
 /// An exchange under way: where it goes and who hears of it.
 #[derive(Debug, Clone)]
@@ -103,7 +104,7 @@ impl Exchange {
 
     async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Upload>,
         within: Duration,
     ) -> Result<(Response<Incoming>, Connection), End> {
         let late = |_| End::Lost(format!("no answer within {} s", within.as_secs()));
@@ -148,7 +149,7 @@ impl Exchange {
         let _ = self.news.send((self.number, news)).await;
     }
 
-    fn request(&self, method: Method, mut headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(&self, method: Method, mut headers: HeaderMap, body: Bytes) -> Request<Upload> {
         let target = &self.connections.target;
         headers.insert(HOST, target.host.clone());
         let accept = match method {
@@ -159,10 +160,10 @@ impl Exchange {
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut request = Request::new(Full::new(body));
+        let mut request = Upload::request(body);
         *request.method_mut() = method;
         *request.uri_mut() = target.path.clone();
-        *request.headers_mut() = headers;
+        request.headers_mut().extend(headers);
         request
     }
 }

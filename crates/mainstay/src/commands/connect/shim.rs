@@ -283,7 +283,7 @@ impl Shim {
             News::Session(id) => self.offered = Some(id),
             News::Mark(id) => self.stream.after = Some(id).filter(|id| !id.is_empty()),
             News::Came(message) => self.came(now, exchange, &message),
-            News::Ended(end) => self.ended(now, exchange, end),
+            News::Ended(end) => self.ended(now, exchange, &end),
         }
         self.flush(now);
         self.leave_if_done(now);

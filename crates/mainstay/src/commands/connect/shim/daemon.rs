@@ -64,10 +64,10 @@ impl Shim {
         self.say(call.answer(answer));
     }
 
-    pub(super) fn ended(&mut self, now: Instant, exchange: u64, end: End) {
+    pub(super) fn ended(&mut self, now: Instant, exchange: u64, end: &End) {
         let Some(of) = self.under_way.remove(&exchange) else { return };
         self.take_back(exchange);
-        if let End::Unreached(why) | End::Lost(why) = &end {
+        if let End::Unreached(why) | End::Lost(why) = end {
             tracing::debug!(exchange, why, "an exchange came to nothing");
         }
         match of.purpose {
@@ -76,26 +76,26 @@ impl Shim {
                 let is_whole = matches!(end, End::Done | End::Refused { .. });
                 let unreached = matches!(end, End::Unreached(_));
                 if !is_whole {
-                    self.trouble(now, of.generation, &end);
+                    self.trouble(now, of.generation, end);
                 }
                 if unreached && self.session.is_open && of.generation == self.session.generation {
                     self.note(message);
                 }
             }
-            Purpose::Greet => self.greeted(now, of.generation, &end),
-            Purpose::Listen => self.stream_ended(now, of.generation, &end),
+            Purpose::Greet => self.greeted(now, of.generation, end),
+            Purpose::Listen => self.stream_ended(now, of.generation, end),
             Purpose::Knock if matches!(end, End::SessionGone) => self.reopen(),
             Purpose::Reopen if matches!(end, End::Refused { .. }) => {
-                self.refuse_waiting(&outcome::refused(&end));
+                self.refuse_waiting(&outcome::refused(end));
                 self.away(now);
             }
             Purpose::Knock | Purpose::Reopen => self.away(now),
         }
     }
 
-    pub(super) fn call_ended(&mut self, now: Instant, mut call: Call, generation: u64, end: End) {
+    pub(super) fn call_ended(&mut self, now: Instant, mut call: Call, generation: u64, end: &End) {
         if let End::Refused { .. } = end {
-            self.say(call.refusal(&outcome::refused(&end)));
+            self.say(call.refusal(&outcome::refused(end)));
             if call.is_initialize() {
                 self.phase = Phase::Fresh;
                 self.flush(now);
@@ -111,7 +111,7 @@ impl Shim {
         }
         // An answer that will not come is what whoever cancels asks for.
         if !(call.is_cancelled && matches!(end, End::Done)) {
-            self.trouble(now, generation, &end);
+            self.trouble(now, generation, end);
         }
         if call.is_cancelled {
             return;
@@ -135,6 +135,8 @@ impl Shim {
             return;
         }
         self.stream.state = match end {
+            // Something on the way is in trouble; after a pause it may be over.
+            End::Refused { status, .. } if status.is_server_error() => Listening::Wanted,
             End::NoStream | End::Refused { .. } | End::SessionGone => Listening::Never,
             End::Done | End::Unreached(_) | End::Lost(_) => Listening::Wanted,
         };

@@ -253,7 +253,6 @@ impl Shim {
     /// All is well: the next trouble begins with an attempt at once.
     pub(super) fn calm(&mut self) {
         self.retry.wait = Duration::ZERO;
-        self.retry.at = None;
     }
 }
 

@@ -148,6 +148,24 @@ fn a_session_that_outlived_the_break_goes_on() {
 }
 
 #[test]
+fn an_answer_that_comes_while_the_session_is_looked_for_changes_nothing() {
+    check_open(
+        "
+        > 1 tools/call                  => #4 tools/call 1 s1
+        > 2 tools/call                  => #5 tools/call 2 s1
+        #3 done
+        > 3 ping
+        #4 ok                           => say result 1
+        wait 0ms                        => #6 ping \"mainstay-connect\" s1
+        #5 ok                           => say result 2
+        #6 lost
+        wait 0ms                        => #7 ping \"mainstay-connect\" s1
+        #7 ok                           => #8 ping 3 s1
+    ",
+    );
+}
+
+#[test]
 fn a_session_deleted_behind_the_back_is_opened_again_once() {
     check_open(
         "
