@@ -3,15 +3,14 @@
 mod cli;
 mod commands;
 mod compose;
+mod memory;
 mod output;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    memory::give_back_what_is_freed();
     commands::run(&cli::Cli::parse()).into()
 }
