@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 pub mod call;
+mod deliver;
 pub mod edge;
 pub mod endpoint;
 mod gate;

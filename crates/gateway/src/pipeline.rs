@@ -1,7 +1,7 @@
 //! What a message in a session asks for, and who does it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
@@ -11,20 +11,13 @@ use mainstay_telemetry::{CorrelationId, Outcome};
 use mainstay_upstream::handshake;
 
 use crate::answer::{self, HttpAnswer};
-use crate::call::{Call, Progress};
+use crate::call::Call;
+use crate::deliver;
 use crate::gateway::Gateway;
 use crate::lists;
 use crate::route;
 use crate::session::{LogLevel, Session};
-use crate::stream::EventStream;
 use crate::subscribe;
-
-/// A call that has said nothing for this long is answered as a stream, so that nobody on the way
-/// takes its connection for dead.
-const STREAM_AFTER: Duration = Duration::from_secs(10);
-
-/// A client that lost its stream can still answer a question that came on it, for this long.
-const ANSWER_GRACE: Duration = Duration::from_secs(3);
 
 /// What a client's transport can take.
 #[derive(Debug, Clone, Copy)]
@@ -127,97 +120,7 @@ async fn request(
                 token,
                 request_id,
             );
-            carry_out(gateway, call, takes).await
-        }
-    }
-}
-
-/// Waits for the first thing a call brings: an answer becomes a plain response, anything else a stream.
-async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> HttpAnswer {
-    if !takes.events {
-        call.set_unheard();
-    }
-    let mut held = Held { gateway: gateway.clone(), call: Some(Box::new(call)) };
-    let first = loop {
-        let Some(call) = held.call.as_mut() else { return answer::accepted() };
-        if !takes.events {
-            match call.next().await {
-                // Nothing can carry it.
-                Progress::Event { .. } => continue,
-                last => break Some(last),
-            }
-        }
-        break tokio::time::timeout(STREAM_AFTER, call.next()).await.ok();
-    };
-    match first {
-        Some(Progress::Answer(bytes)) => answer::message(bytes),
-        Some(Progress::Cancelled) => {
-            // A request that was taken back gets no answer: an empty stream says so.
-            let stream = Arc::new(EventStream::default());
-            stream.end();
-            answer::events(stream)
-        }
-        event => {
-            let stream = Arc::new(EventStream::default());
-            if let (Some(Progress::Event { message, .. }), true) = (event, stream.is_open()) {
-                stream.push(answer::event(&message));
-            }
-            if let Some(call) = held.call.take() {
-                gateway.tasks.spawn(pump(*call, stream.clone()));
-            }
-            answer::events(stream)
-        }
-    }
-}
-
-/// Brings what a call says to its stream.
-async fn pump(mut call: Call, stream: Arc<EventStream>) {
-    call.set_stream(stream.clone());
-    let mut left = false;
-    loop {
-        let progress = tokio::select! {
-            progress = call.next() => progress,
-            () = deserted(&stream), if !left => {
-                left = true;
-                call.take_back_questions();
-                continue;
-            }
-        };
-        match progress {
-            Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
-            Progress::Event { message, may_be_lost: true } => {
-                if !stream.offer(answer::event(&message)) {
-                    call.dropped();
-                }
-            }
-            Progress::Answer(message) => {
-                stream.push(answer::event(&message));
-                break;
-            }
-            Progress::Cancelled => break,
-        }
-    }
-    stream.end();
-}
-
-/// Waits until a client has left its stream for so long that it will not answer what came on it.
-async fn deserted(stream: &EventStream) {
-    stream.left().await;
-    tokio::time::sleep(ANSWER_GRACE).await;
-}
-
-/// Keeps a call alive when its client's connection is cut while nothing has been answered yet.
-struct Held {
-    gateway: Arc<Gateway>,
-    call: Option<Box<Call>>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(call) = self.call.take()
-            && !call.is_finished()
-        {
-            self.gateway.tasks.spawn(call.finish_unheard());
+            deliver::carry_out(gateway, call, takes).await
         }
     }
 }
