@@ -77,6 +77,18 @@ pub fn decode_value(header: &[u8]) -> Result<Cow<'_, str>, BadValue> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BadValue::NotUtf8)
 }
 
+/// Checks `MCP-Protocol-Version`: `values` are all its occurrences. It is never encoded.
+///
+/// # Errors
+/// When it is not there exactly once with exactly this version.
+pub fn check_version<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+    version: &str,
+) -> Result<(), HeaderMismatch> {
+    let value = single(PROTOCOL_VERSION, values)?;
+    same(PROTOCOL_VERSION, plain_value(value).map(Cow::Borrowed), version)
+}
+
 /// Checks `Mcp-Method`: `values` are all its occurrences. It is never encoded.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ pub mod params;
 mod result;
 pub mod revision;
 pub mod scope;
+pub mod subscriptions;
 
 pub use edit::Edit;
 pub use envelope::{Kind, Malformed, Message};

@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Message;
 use crate::envelope::present;
+use crate::{Message, Method};
 
 /// What of a message's `params` is looked at; everything else stays bytes.
 #[derive(Debug, Default)]
@@ -30,6 +30,10 @@ pub struct Params<'a> {
     pub protocol_version: Option<Field<'a>>,
     pub capabilities: Option<Field<'a>>,
     pub client_info: Option<Field<'a>>,
+    /// Of the tasks extension.
+    pub task_id: Option<Field<'a>>,
+    /// Of `subscriptions/listen`: what the client wants to hear of.
+    pub notifications: Option<Field<'a>>,
     pub meta: Meta<'a>,
 }
 
@@ -37,8 +41,13 @@ pub struct Params<'a> {
 #[derive(Debug, Default)]
 pub struct Meta<'a> {
     pub progress_token: Option<Field<'a>>,
-    /// `io.modelcontextprotocol/protocolVersion`: there only from 2026-07-28 on.
+    /// `io.modelcontextprotocol/protocolVersion`: there only from 2026-07-28 on, as are the next three.
     pub protocol_version: Option<Field<'a>>,
+    pub client_capabilities: Option<Field<'a>>,
+    pub client_info: Option<Field<'a>>,
+    pub log_level: Option<Field<'a>>,
+    /// `io.modelcontextprotocol/subscriptionId`: the id of the listen a notification belongs to.
+    pub subscription_id: Option<Field<'a>>,
 }
 
 /// `ref` of `completion/complete`: a prompt by name or a resource template by URI.
@@ -89,6 +98,10 @@ struct Wire<'a> {
     capabilities: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "clientInfo")]
     client_info: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "taskId")]
+    task_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    notifications: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "_meta")]
     meta: Option<&'a RawValue>,
 }
@@ -112,6 +125,34 @@ struct WireMeta<'a> {
         rename = "io.modelcontextprotocol/protocolVersion"
     )]
     protocol_version: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        rename = "io.modelcontextprotocol/clientCapabilities"
+    )]
+    client_capabilities: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        rename = "io.modelcontextprotocol/clientInfo"
+    )]
+    client_info: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        rename = "io.modelcontextprotocol/logLevel"
+    )]
+    log_level: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        rename = "io.modelcontextprotocol/subscriptionId"
+    )]
+    subscription_id: Option<&'a RawValue>,
 }
 
 impl Message {
@@ -140,9 +181,15 @@ impl Message {
             protocol_version: field(wire.protocol_version),
             capabilities: field(wire.capabilities),
             client_info: field(wire.client_info),
+            task_id: field(wire.task_id),
+            notifications: field(wire.notifications),
             meta: Meta {
                 progress_token: field(meta.progress_token),
                 protocol_version: field(meta.protocol_version),
+                client_capabilities: field(meta.client_capabilities),
+                client_info: field(meta.client_info),
+                log_level: field(meta.log_level),
+                subscription_id: field(meta.subscription_id),
             },
         })
     }
@@ -158,6 +205,27 @@ fn object<'a, T: Deserialize<'a>>(json: &'a str, name: &'static str) -> Result<T
         return Err(BadParams::NotAnObject(name));
     }
     Ok(serde_json::from_str(json)?)
+}
+
+impl Meta<'_> {
+    /// Whether it has what only requests from 2026-07-28 on have.
+    pub fn is_modern(&self) -> bool {
+        self.protocol_version.is_some()
+            || self.client_capabilities.is_some()
+            || self.client_info.is_some()
+            || self.log_level.is_some()
+    }
+}
+
+impl<'a> Params<'a> {
+    /// What the request is about: the member that `Mcp-Name` repeats.
+    pub fn subject(&self, method: Method) -> Option<&Field<'a>> {
+        match method.name_member()? {
+            "name" => self.name.as_ref(),
+            "uri" => self.uri.as_ref(),
+            _ => self.task_id.as_ref(),
+        }
+    }
 }
 
 impl<'a> Field<'a> {
