@@ -1,8 +1,8 @@
 //! The conformance fixture: a server that exposes exactly what the protocol's own suite asks
 //! for, under the names the suite uses.
 //!
-//! It speaks every revision and is built on the official SDK, so that what the gateway meets
-//! here was not written by the gateway's own authors.
+//! It speaks every revision, or those of one generation, and is built on the official SDK, so that
+//! what the gateway meets here was not written by the gateway's own authors.
 #![expect(
     deprecated,
     reason = "the revisions in use still have logging, sampling and subscriptions"
@@ -19,6 +19,7 @@ mod serve;
 mod shared;
 mod tools;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, ErrorData,
     GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams,
+    ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SetLevelRequestParams,
     SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
@@ -39,9 +40,22 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use serve::{serve_http, serve_stdio};
 pub use shared::Shared;
 
+/// Which revisions a fixture speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// All there are.
+    #[default]
+    All,
+    /// Only those with `initialize`.
+    Legacy,
+    /// Only those without: it refuses `initialize`, and over HTTP has no sessions.
+    Modern,
+}
+
 /// One session of the fixture; for 2026-07-28, one request.
 pub struct Fixture {
     shared: Arc<Shared>,
+    speaks: Speaks,
     watched: Arc<Mutex<BTreeSet<String>>>,
     level: Mutex<LoggingLevel>,
     ended: CancellationToken,
@@ -50,15 +64,34 @@ pub struct Fixture {
 
 type Context = RequestContext<RoleServer>;
 
+// === impl Speaks ===
+
+impl Speaks {
+    fn revisions(self) -> &'static [ProtocolVersion] {
+        match self {
+            Self::All => ProtocolVersion::KNOWN_VERSIONS,
+            Self::Legacy => ProtocolVersion::known_up_to(&ProtocolVersion::V_2025_11_25),
+            Self::Modern => &[ProtocolVersion::V_2026_07_28],
+        }
+    }
+
+    /// What `initialize` is answered with where the client's own revision is not spoken; the SDK
+    /// refuses the handshake when that revision has none.
+    fn preferred(self) -> &'static str {
+        if self == Self::Modern { "2026-07-28" } else { "2025-11-25" }
+    }
+}
+
 // === impl Fixture ===
 
 impl Fixture {
     /// A fresh session over what all sessions of the process share.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, speaks: Speaks) -> Self {
         let ended = CancellationToken::new();
         Self {
             shared,
+            speaks,
             watched: Arc::default(),
             level: Mutex::new(LoggingLevel::Debug),
             _ends: ended.clone().drop_guard(),
@@ -70,7 +103,7 @@ impl Fixture {
 impl ServerHandler for Fixture {
     fn get_info(&self) -> ServerConfig {
         wire(json!({
-            "protocolVersion": "2025-11-25",
+            "protocolVersion": self.speaks.preferred(),
             "capabilities": {
                 "tools": {"listChanged": true},
                 "prompts": {"listChanged": true},
@@ -86,6 +119,10 @@ impl ServerHandler for Fixture {
             "instructions": "Every tool, prompt and resource exists for one scenario of the suite.",
         }))
         .expect("the literal above is a valid initialize result")
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(self.speaks.revisions())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

@@ -1,30 +1,41 @@
 //! The conformance fixture as a program: `mainstay-fixture stdio` or
-//! `mainstay-fixture http [--listen ADDR]`.
+//! `mainstay-fixture http [--listen ADDR]`, with `--only legacy` or `--only modern` for a server of
+//! one generation.
 
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use mainstay_testkit::fixture;
+use mainstay_testkit::fixture::{self, Speaks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "usage: mainstay-fixture stdio | http [--listen 127.0.0.1:0]";
+const USAGE: &str =
+    "usage: mainstay-fixture stdio | http [--listen 127.0.0.1:0]   [--only legacy|modern]";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments[..] {
-        ["stdio"] => fixture::serve_stdio().await,
-        ["http"] => http("127.0.0.1:0").await,
-        ["http", "--listen", address] => http(address).await,
+    let mut words = std::env::args().skip(1);
+    let transport = words.next();
+    let (mut address, mut speaks) = ("127.0.0.1:0".to_owned(), Speaks::All);
+    while let Some(flag) = words.next() {
+        let value = words.next().context(USAGE)?;
+        match (&*flag, &*value) {
+            ("--listen", _) => address = value,
+            ("--only", "legacy") => speaks = Speaks::Legacy,
+            ("--only", "modern") => speaks = Speaks::Modern,
+            _ => bail!(USAGE),
+        }
+    }
+    match transport.as_deref() {
+        Some("stdio") => fixture::serve_stdio(speaks).await,
+        Some("http") => http(&address, speaks).await,
         _ => bail!(USAGE),
     }
 }
 
-async fn http(address: &str) -> anyhow::Result<()> {
+async fn http(address: &str, speaks: Speaks) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     writeln!(std::io::stdout(), "listening on http://{}/mcp", listener.local_addr()?)?;
-    fixture::serve_http(listener, CancellationToken::new()).await
+    fixture::serve_http(listener, speaks, CancellationToken::new()).await
 }

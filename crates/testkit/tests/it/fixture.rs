@@ -1,17 +1,23 @@
 //! The fixture through the raw client and over lines; the suite itself checks the rest.
 
-use mainstay_testkit::{Client, fixture};
-use serde_json::json;
+use mainstay_testkit::Client;
+use mainstay_testkit::client::Reply;
+use mainstay_testkit::fixture::{self, Speaks};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::running::{Lines, request};
 
 async fn serve() -> (String, DropGuard) {
+    serve_only(Speaks::All).await
+}
+
+async fn serve_only(speaks: Speaks) -> (String, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();
-    tokio::spawn(fixture::serve_http(listener, shutdown.clone()));
+    tokio::spawn(fixture::serve_http(listener, speaks, shutdown.clone()));
     (url, shutdown.drop_guard())
 }
 
@@ -59,6 +65,40 @@ async fn foreign_hosts_and_origins_are_refused() {
     for header in [("host", "evil.example"), ("origin", "http://evil.example")] {
         let reply = client.post("{}", &[header]).await.unwrap();
         assert_eq!(reply.status, 403, "{header:?}");
+    }
+}
+
+async fn first(mut reply: Reply) -> Value {
+    reply.message().await.unwrap().unwrap()
+}
+
+/// How a fixture answers `initialize` and `server/discover`: with a result, or an error's code.
+#[tokio::test]
+async fn it_speaks_one_generation_where_told_so() {
+    const UNSUPPORTED: i64 = -32022;
+    let initialize = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "0"},
+    });
+    let discover = json!({"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }});
+    let modern = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "server/discover")];
+    for (speaks, old, new) in [
+        (Speaks::All, None, None),
+        (Speaks::Legacy, None, Some(UNSUPPORTED)),
+        (Speaks::Modern, Some(UNSUPPORTED), None),
+    ] {
+        let (url, _guard) = serve_only(speaks).await;
+        let client = Client::new(&url).unwrap();
+        let greeting = request(1, "initialize", initialize.clone()).to_string();
+        let said = first(client.post(greeting, &[]).await.unwrap()).await;
+        assert_eq!(said["error"]["code"].as_i64(), old, "{speaks:?}: {said}");
+        let question = request(2, "server/discover", discover.clone()).to_string();
+        let said = first(client.post(question, &modern).await.unwrap()).await;
+        assert_eq!(said["error"]["code"].as_i64(), new, "{speaks:?}: {said}");
     }
 }
 
