@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::{Field, Message, Method, Revision};
+
 #[cfg(test)]
 mod tests;
 
@@ -111,6 +113,25 @@ pub fn check_name<'a>(
 ) -> Result<(), HeaderMismatch> {
     let value = single(NAME, values)?;
     same(NAME, decode_value(value), name)
+}
+
+/// What the headers of a request of 2026-07-28 repeat of its body, each in the form in which it goes
+/// into a header: the revision, the method, and what it is about. What its tool wants repeated of the
+/// arguments comes on top.
+///
+/// A request that does not say its revision is sent as one of the latest, so that whoever reads it
+/// can say what is missing.
+pub fn of_request(message: &Message) -> Vec<(&'static str, String)> {
+    let params = message.params().unwrap_or_default();
+    let version = params.meta.protocol_version.as_ref().and_then(Field::text);
+    let version = version.unwrap_or(Cow::Borrowed(Revision::LATEST.as_str()));
+    let subject = Method::parse(message.method()).and_then(|method| params.subject(method));
+    let mut headers =
+        vec![(PROTOCOL_VERSION, version.into_owned()), (METHOD, message.method().to_owned())];
+    if let Some(subject) = subject.and_then(Field::text) {
+        headers.push((NAME, encode_value(&subject).into_owned()));
+    }
+    headers
 }
 
 /// Whether this may be a session id: visible ASCII, neither empty nor over long.

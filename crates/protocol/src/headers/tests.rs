@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::{
     BadValue, HeaderMismatch, METHOD, NAME, SESSION_ID_BYTES_MAX, check_method, check_name,
-    decode_value, encode_value, is_session_id,
+    decode_value, encode_value, is_session_id, of_request,
 };
+use crate::Message;
 
 #[test]
 fn values_are_encoded_as_the_specification_shows() {
@@ -98,5 +99,31 @@ proptest! {
         let _ = decode_value(&bytes);
         let _ = check_name([bytes.as_slice()], "name");
         let _ = is_session_id(&bytes);
+    }
+}
+
+#[test]
+fn requests_are_repeated_as_far_as_they_say_what_they_are_about() {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01"}"#;
+    for (method, params, expected) in [
+        (
+            "tools/call",
+            format!(r#"{{"name":"l\u00e4n",{meta}}}"#),
+            "2027-01-01 tools/call =?base64?bMOkbg==?=",
+        ),
+        (
+            "resources/read",
+            format!(r#"{{"uri":"a://b",{meta}}}"#),
+            "2027-01-01 resources/read a://b",
+        ),
+        ("tasks/get", format!(r#"{{"taskId":"7",{meta}}}"#), "2027-01-01 tasks/get 7"),
+        ("tools/list", "{}".to_owned(), "2026-07-28 tools/list"),
+        ("tools/call", r#"{"name":7}"#.to_owned(), "2026-07-28 tools/call"),
+        ("x/y", "[]".to_owned(), "2026-07-28 x/y"),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+        let message = Message::parse(text.into()).unwrap();
+        let values: Vec<_> = of_request(&message).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(values.join(" "), expected);
     }
 }
