@@ -24,7 +24,7 @@ fn decode<'a>(
             decoder.buffer_mut().extend_from_slice(piece);
         }
         out.extend(std::iter::from_fn(|| decoder.next_event()));
-        assert!(decoder.buffer_mut().len() <= limit + 3, "holds no more than an event");
+        assert!(decoder.buffer_mut().len() <= limit + 5, "holds no more than an event");
     }
     out
 }

@@ -283,7 +283,7 @@ impl Call {
         let may_retry = match lost.fate {
             Fate::Unsent => self.tries < TRIES_MAX,
             Fate::Unknown => self.route.may_repeat && !std::mem::replace(&mut self.repeated, true),
-            Fate::Refused => false,
+            Fate::Refused | Fate::Oversized => false,
         };
         if may_retry {
             if lost.fate == Fate::Unknown {
@@ -293,7 +293,9 @@ impl Call {
         }
         let name = &self.route.pool.spec.name;
         let metrics = &self.route.pool.server_metrics;
-        metrics.failed(ErrorCode::Transport);
+        if lost.fate != Fate::Oversized {
+            metrics.failed(ErrorCode::Transport);
+        }
         Some(match lost.fate {
             Fate::Unknown => Refusal::new(
                 RefusalCode::OutcomeUnknown,
@@ -307,6 +309,13 @@ impl Call {
             )
             .server(name)
             .retry_after(Duration::from_secs(1)),
+            Fate::Oversized => Refusal::new(
+                RefusalCode::LimitExceeded,
+                format!("server {name} answered with more than is allowed"),
+            )
+            .server(name)
+            .limit(format!("max_message: {} bytes", self.gateway.settings.limits.message_bytes_max))
+            .hint("ask for less at once, or raise gateway.max_message"),
         })
     }
 

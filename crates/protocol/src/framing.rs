@@ -5,5 +5,8 @@
 //! out keeps that memory alive: a message that is kept for long should be copied.
 
 mod buffer;
+mod ends;
 pub mod lines;
 pub mod sse;
+
+pub use self::ends::Ends;

@@ -18,6 +18,7 @@ pub mod initialize;
 pub mod list;
 pub mod methods;
 pub mod params;
+pub mod remnant;
 mod result;
 pub mod revision;
 pub mod scope;

@@ -55,6 +55,8 @@ pub enum Fate {
     Unknown,
     /// The server would refuse it again: wrong credentials, overload.
     Refused,
+    /// The server sent more for it in one message than `message_bytes_max`.
+    Oversized,
 }
 
 /// One request under way. Dropping it forgets the call; a late answer is counted and dropped.
@@ -206,5 +208,10 @@ impl Slot {
 impl Lost {
     pub(crate) fn new(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Self {
         Self { reason: reason.into(), fate, link_dead }
+    }
+
+    pub(crate) fn oversized(bytes_max: usize) -> Self {
+        let reason = format!("its answer has more than {bytes_max} bytes");
+        Self::new(reason, Fate::Oversized, false)
     }
 }

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use mainstay_protocol::{Kind, Message, build};
+use mainstay_protocol::framing::Ends;
+use mainstay_protocol::{Kind, Message, build, remnant};
 use mainstay_telemetry::Dropped;
 
 use crate::calls::{Attribution, Calls};
@@ -232,6 +233,19 @@ impl Link {
                 Attribution::One(slot) => self.push_notification(&slot, message),
                 Attribution::Nobody => self.listener.notification(message),
                 Attribution::Several => self.listener.dropped(Dropped::NoOwner),
+            },
+        }
+    }
+
+    /// A message that was too large to be taken, of which these ends are left. Whoever it answers
+    /// hears of it.
+    pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
+        let reason = format!("a message of more than {bytes_max} bytes");
+        match remnant::answered(ends.head(), ends.tail()) {
+            None => self.listener.stray(reason.as_bytes()),
+            Some(id) => match self.calls.remove(id) {
+                Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),
+                None => self.listener.late_answer(),
             },
         }
     }

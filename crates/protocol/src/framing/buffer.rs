@@ -42,6 +42,7 @@ impl ScanBuffer {
         &self.bytes
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -6,6 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Ends;
 use super::buffer::{ScanBuffer, pass_byte_order_mark};
 
 #[cfg(test)]
@@ -21,15 +22,17 @@ pub struct LineDecoder {
     max_bytes: usize,
     /// The start of the stream has been looked at for a byte order mark.
     started: bool,
-    /// The line under way was too long and has been reported; its rest is dropped.
-    skipping: bool,
+    /// The line under way is too long: all that is kept of it.
+    passing: Option<Ends>,
 }
 
-/// A line was longer than allowed. It is skipped to its end; the lines after it are not affected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A line was longer than allowed. It was passed over; the lines after it are not affected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line is longer than {max_bytes} bytes")]
 pub struct TooLong {
     pub max_bytes: usize,
+    /// Its beginning and its end.
+    pub ends: Ends,
 }
 
 // === impl LineDecoder ===
@@ -37,16 +40,10 @@ pub struct TooLong {
 impl LineDecoder {
     /// Lines of more than `max_bytes`, line end not counted, are refused.
     pub fn new(max_bytes: usize) -> Self {
-        Self { buffer: ScanBuffer::default(), max_bytes, started: false, skipping: false }
+        Self { buffer: ScanBuffer::default(), max_bytes, started: false, passing: None }
     }
 
     pub fn push(&mut self, chunk: &[u8]) {
-        let mut chunk = chunk;
-        if self.skipping && self.buffer.is_empty() {
-            let Some(end) = memchr::memchr(b'\n', chunk) else { return };
-            self.skipping = false;
-            chunk = &chunk[end + 1..];
-        }
         self.buffer.push(chunk);
     }
 
@@ -58,7 +55,7 @@ impl LineDecoder {
     /// The next whole line, without its end and never blank. `None`: more bytes are needed.
     ///
     /// # Errors
-    /// Once for each line that is too long, as soon as that is known.
+    /// Once for each line that is too long, at its end.
     pub fn next_line(&mut self) -> Option<Result<Bytes, TooLong>> {
         self.started = self.started || pass_byte_order_mark(&mut self.buffer);
         if !self.started {
@@ -66,14 +63,12 @@ impl LineDecoder {
         }
         while let Some(end) = self.buffer.find(|bytes| memchr::memchr(b'\n', bytes)) {
             let line = self.buffer.take_line(end);
-            if std::mem::take(&mut self.skipping) {
-                continue;
-            }
             if let Some(found) = self.judge(line) {
                 return Some(found);
             }
         }
-        self.refuse_overflow()
+        self.pass_overflow();
+        None
     }
 
     /// After the end of the stream: what is left, line by line, the last one without a line feed.
@@ -85,34 +80,29 @@ impl LineDecoder {
             return Some(found);
         }
         let rest = self.buffer.take_rest();
-        if std::mem::take(&mut self.skipping) { None } else { self.judge(rest) }
+        self.judge(rest)
     }
 
-    fn judge(&self, mut line: Bytes) -> Option<Result<Bytes, TooLong>> {
-        if line.last() == Some(&b'\r') {
-            line.truncate(line.len() - 1);
+    fn judge(&mut self, mut line: Bytes) -> Option<Result<Bytes, TooLong>> {
+        let length = line.strip_suffix(b"\r").unwrap_or(&line).len();
+        if self.passing.is_none() && length <= self.max_bytes {
+            line.truncate(length);
+            return (!line.iter().all(u8::is_ascii_whitespace)).then_some(Ok(line));
         }
-        if line.len() > self.max_bytes {
-            return Some(Err(self.too_long()));
-        }
-        (!line.iter().all(u8::is_ascii_whitespace)).then_some(Ok(line))
+        let mut ends = self.passing.take().unwrap_or_default();
+        ends.push(&line);
+        Some(Err(TooLong { max_bytes: self.max_bytes, ends: ends.close() }))
     }
 
-    /// Drops a line that is too long already, though its end has not come.
-    fn refuse_overflow(&mut self) -> Option<Result<Bytes, TooLong>> {
+    /// Lets go of a line that is too long already, though its end has not come.
+    fn pass_overflow(&mut self) {
         let held = self.buffer.as_slice();
         // A carriage return at the end may turn out to be half of the line end.
         let least = held.strip_suffix(b"\r").unwrap_or(held).len();
-        let overflows = !self.skipping && least > self.max_bytes;
-        self.skipping |= overflows;
-        if self.skipping {
+        if self.passing.is_some() || least > self.max_bytes {
+            self.passing.get_or_insert_default().push(held);
             self.buffer.clear();
         }
-        overflows.then(|| Err(self.too_long()))
-    }
-
-    fn too_long(&self) -> TooLong {
-        TooLong { max_bytes: self.max_bytes }
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Ends;
 use super::buffer::{ScanBuffer, pass_byte_order_mark};
 
 #[cfg(test)]
@@ -22,6 +23,9 @@ mod tests;
 pub const COMMENT: &[u8] = b":\n\n";
 
 const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+
+/// What a line of data begins with, at least.
+const DATA: &[u8] = b"data:";
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,14 +50,16 @@ pub struct SseDecoder {
     /// The last line ended in CR; a LF right after it belongs to that line end.
     after_carriage_return: bool,
     pending: Pending,
-    skip: Skip,
+    passing: Option<Passing>,
 }
 
-/// An event was larger than allowed. It is skipped to its end; the events after it are not affected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// An event was larger than allowed. It was passed over; the events after it are not affected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event is larger than {max_event_bytes} bytes")]
 pub struct EventTooLarge {
     pub max_event_bytes: usize,
+    /// Beginning and end of its data.
+    pub ends: Ends,
 }
 
 /// The event under way.
@@ -69,12 +75,20 @@ struct Pending {
     bytes: usize,
 }
 
-/// Whether an event that was too large is being passed over.
+/// What is kept of an event that is too large, and where in it we are.
+#[derive(Debug)]
+struct Passing {
+    ends: Ends,
+    at: Place,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Skip {
-    No,
-    AtLineStart,
-    InLine,
+enum Place {
+    LineStart,
+    /// In a line of data.
+    Data,
+    /// In a line of anything else.
+    Other,
 }
 
 // === impl SseDecoder ===
@@ -88,7 +102,7 @@ impl SseDecoder {
             started: false,
             after_carriage_return: false,
             pending: Pending::default(),
-            skip: Skip::No,
+            passing: None,
         }
     }
 
@@ -104,27 +118,43 @@ impl SseDecoder {
     /// The next whole event. `None`: more bytes are needed; at the end of the stream, there is none.
     ///
     /// # Errors
-    /// Once for each event that is too large, as soon as that is known.
+    /// Once for each event that is too large, at its end.
     pub fn next_event(&mut self) -> Option<Result<Event, EventTooLarge>> {
         self.started = self.started || pass_byte_order_mark(&mut self.buffer);
         if !self.started {
             return None;
         }
         while let Some(line) = self.next_line() {
-            if self.skip != Skip::No {
-                let event_ends = line.is_empty() && self.skip == Skip::AtLineStart;
-                self.skip = if event_ends { Skip::No } else { Skip::AtLineStart };
+            if let Some(passing) = &mut self.passing {
+                let event_ends = line.is_empty() && passing.at == Place::LineStart;
+                passing.piece(&line);
+                passing.at = Place::LineStart;
+                if event_ends {
+                    let max_event_bytes = self.max_event_bytes;
+                    let ends = self.passing.take().map(|it| it.ends.close()).unwrap_or_default();
+                    return Some(Err(EventTooLarge { max_event_bytes, ends }));
+                }
             } else if line.is_empty() {
                 if let Some(event) = self.pending.take() {
                     return Some(Ok(event));
                 }
             } else if self.pending.bytes + line.len() > self.max_event_bytes {
-                return Some(Err(self.refuse(Skip::AtLineStart)));
+                let mut passing = Passing::after(&self.pending.take().unwrap_or_default());
+                passing.piece(&line);
+                passing.at = Place::LineStart;
+                self.passing = Some(passing);
             } else {
                 self.pending.field(&line);
             }
         }
-        self.refuse_overflow()
+        self.pass_overflow();
+        None
+    }
+
+    /// Whether the event under way is too large already. It will be reported at its end, for which
+    /// whoever wants nothing else need not wait.
+    pub fn is_overflowing(&self) -> bool {
+        self.passing.is_some()
     }
 
     fn next_line(&mut self) -> Option<Bytes> {
@@ -139,29 +169,52 @@ impl SseDecoder {
         Some(self.buffer.take_line(end))
     }
 
-    /// Drops an event that is too large already, though its end has not come.
-    fn refuse_overflow(&mut self) -> Option<Result<Event, EventTooLarge>> {
-        let held = self.buffer.len();
-        match self.skip {
-            Skip::No if held > 0 && self.pending.bytes + held > self.max_event_bytes => {
-                self.buffer.clear();
-                Some(Err(self.refuse(Skip::InLine)))
-            }
-            Skip::No => None,
-            Skip::AtLineStart | Skip::InLine => {
-                if held > 0 {
-                    self.skip = Skip::InLine;
-                    self.buffer.clear();
-                }
-                None
-            }
+    /// Lets go of an event that is too large already, though its end has not come.
+    fn pass_overflow(&mut self) {
+        let held = self.buffer.as_slice();
+        if self.passing.is_none()
+            && !held.is_empty()
+            && self.pending.bytes + held.len() > self.max_event_bytes
+        {
+            self.passing = Some(Passing::after(&self.pending.take().unwrap_or_default()));
+        }
+        if let Some(passing) = &mut self.passing
+            // Before that many bytes it can't be told what a line is.
+            && (passing.at != Place::LineStart || held.len() >= DATA.len() + 1)
+        {
+            passing.piece(held);
+            self.buffer.clear();
         }
     }
+}
 
-    fn refuse(&mut self, skip: Skip) -> EventTooLarge {
-        self.skip = skip;
-        self.pending = Pending::default();
-        EventTooLarge { max_event_bytes: self.max_event_bytes }
+// === impl Passing ===
+
+impl Passing {
+    /// `event`: its lines so far.
+    fn after(event: &Event) -> Self {
+        let mut ends = Ends::default();
+        ends.push(&event.data);
+        Self { ends, at: Place::LineStart }
+    }
+
+    /// Takes in a piece of a line, from its beginning or from where the last piece ended.
+    fn piece(&mut self, piece: &[u8]) {
+        let mut piece = piece;
+        if self.at == Place::LineStart
+            && let Some(value) = piece.strip_prefix(DATA)
+        {
+            piece = value.strip_prefix(b" ").unwrap_or(value);
+            self.at = Place::Data;
+            if !self.ends.is_empty() {
+                self.ends.push(b"\n");
+            }
+        } else if self.at == Place::LineStart {
+            self.at = Place::Other;
+        }
+        if self.at == Place::Data {
+            self.ends.push(piece);
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) const ALL: &[Tool] = &[
     ),
     tool!("contents", "Answers with every kind of content", answers::contents),
     tool!("stats", "Says what this server has seen so far, and its process id", answers::stats),
-    tool!("huge", "Answers with one text of {bytes} (10 MB)", answers::huge),
+    tool!("huge", "Answers with one text of {bytes} (10 MB); {id_last}", answers::huge),
     tool!("blocks", "Answers with {count} (100) texts of 64 KiB", answers::blocks),
     tool!("deep", "Answers with {depth} (200) lists inside one another", answers::deep),
     tool!("fail", "Reports an error of the tool", answers::fail),

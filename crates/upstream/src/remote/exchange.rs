@@ -224,9 +224,7 @@ impl RemoteExchange {
     ) -> Step {
         if let Reader::Events(decoder) = &mut reader {
             while let Some(event) = decoder.next_event() {
-                let Ok(event) = event else {
-                    return lost("an event of the server is too large", Fate::Unknown, false);
-                };
+                let Ok(event) = event else { return self.oversized() };
                 self.resume.keep(event.id, event.retry);
                 if let Some(incoming) = take_event(link, slot, &event.data) {
                     if matches!(incoming, Incoming::Answer(_)) {
@@ -236,6 +234,9 @@ impl RemoteExchange {
                     }
                     return Step::Yield(incoming);
                 }
+            }
+            if decoder.is_overflowing() {
+                return self.oversized();
             }
         }
         match poll_driven(&mut connection, cx, |cx| Pin::new(&mut body).poll_frame(cx)) {
@@ -252,7 +253,7 @@ impl RemoteExchange {
                     Reader::Events(decoder) => decoder.push(&data),
                     Reader::Whole { collected, .. } => {
                         if collected.len() + data.len() > self.message_bytes_max {
-                            return lost("the server's answer is too large", Fate::Unknown, false);
+                            return self.oversized();
                         }
                         collected.push(data);
                     }
@@ -280,6 +281,10 @@ impl RemoteExchange {
                 }
             }
         }
+    }
+
+    fn oversized(&self) -> Step {
+        Step::Yield(Incoming::Lost(Lost::oversized(self.message_bytes_max)))
     }
 
     fn pause(&mut self) -> Step {

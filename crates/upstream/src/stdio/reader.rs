@@ -1,8 +1,9 @@
 //! Reads a server's standard output and hands each message on.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
-use mainstay_protocol::framing::lines::LineDecoder;
+use bytes::Bytes;
+use mainstay_protocol::framing::lines::{LineDecoder, TooLong};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
@@ -44,12 +45,9 @@ pub(super) async fn run(
     }
 }
 
-fn hand_on(
-    link: &std::sync::Arc<Link>,
-    line: Result<bytes::Bytes, mainstay_protocol::framing::lines::TooLong>,
-) {
+fn hand_on(link: &Arc<Link>, line: Result<Bytes, TooLong>) {
     match line {
         Ok(line) => link.dispatch(&line),
-        Err(too_long) => link.listener().stray(too_long.to_string().as_bytes()),
+        Err(TooLong { max_bytes, ends }) => link.dispatch_oversized(&ends, max_bytes),
     }
 }

@@ -188,28 +188,38 @@ async fn a_server_that_reads_nothing_is_given_a_bounded_amount() {
 
 #[tokio::test]
 async fn a_message_beyond_the_bound_costs_one_call_and_nothing_else() {
-    let site = Site::start(&[]);
+    let site = Site::start(&["--json"]);
+    let streams = Site::start(&["--sse"]);
+    let older = Site::start(&["--only-sse=405"]);
     let daemon = daemon()
-        .config("[gateway]\ncall_timeout = \"1s\"\nmax_message = \"64KiB\"")
+        .config("[gateway]\nmax_message = \"64KiB\"")
         .command_server("pipe", &misbehave(&[]))
         .url_server("site", &site.url())
+        .url_server("streams", &streams.url())
+        .url_server("older", &older.url())
         .start()
         .await
         .unwrap();
-    for name in ["pipe", "site"] {
+    for name in ["pipe", "site", "streams", "older"] {
         in_state(&daemon, name, "ready").await;
         let client = daemon.client(name).await.unwrap();
         let before = super::life(&daemon, name).await;
-        let (huge, small) = tokio::join!(
+        let (huge, id_last, small) = tokio::join!(
             ask(&client, "huge", json!({"bytes": 5_000_000})),
+            ask(&client, "huge", json!({"bytes": 5_000_000, "id_last": true})),
             ask(&client, "slow", json!({"ms": 100})),
         );
-        assert!(huge["error"]["data"]["code"].is_string(), "{name}: {huge}");
+        for huge in [huge, id_last] {
+            let data = &huge["error"]["data"];
+            assert_eq!(huge["error"]["code"], 1011, "{name}: {huge}");
+            assert_eq!(data["limit"], "max_message: 65536 bytes", "{name}: {huge}");
+            assert_eq!(data["server"], name, "{huge}");
+        }
         assert_echo(&small, &json!({"ms": 100}));
         assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
         assert_eq!(super::life(&daemon, name).await, before, "{name} goes on");
     }
-    assert_eq!(server(&daemon, "pipe").await["stray_lines"], 1);
+    assert_eq!(server(&daemon, "pipe").await["stray_lines"], 0);
     assert!(resident_bytes(&daemon).await < 200 << 20);
 }
 

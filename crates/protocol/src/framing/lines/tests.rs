@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::{LineDecoder, TooLong, encode_line};
+use crate::framing::Ends;
 
 const MAX_BYTES: usize = 16;
 
@@ -31,7 +32,11 @@ fn check(stream: &[u8], lines: &[&str]) {
     let expected: Decoded = lines
         .iter()
         .map(|line| match *line {
-            "too long" => Err(TooLong { max_bytes: MAX_BYTES }),
+            line if line.len() > MAX_BYTES => {
+                let mut ends = Ends::default();
+                ends.push(line.as_bytes());
+                Err(TooLong { max_bytes: MAX_BYTES, ends })
+            }
             line => Ok(line.as_bytes().to_vec()),
         })
         .collect();
@@ -67,28 +72,30 @@ fn a_byte_order_mark_counts_only_at_the_start() {
 
 #[test]
 fn a_line_that_is_too_long_is_reported_once_and_the_next_one_is_whole() {
+    let thrice = "0123456789abcdef".repeat(3);
     check(b"0123456789abcdef\r\n", &["0123456789abcdef"]);
-    check(b"0123456789abcdefg\n{}\n", &["too long", "{}"]);
-    check(b"0123456789abcdef\rg\n{}\n", &["too long", "{}"]);
-    check(b"0123456789abcdef0123456789abcdef0123456789abcdef\n{}", &["too long", "{}"]);
-    check(b"{}\n0123456789abcdef0123456789abcdef0123456789abcdef", &["{}", "too long"]);
+    check(b"0123456789abcdefg\n{}\n", &["0123456789abcdefg", "{}"]);
+    check(b"0123456789abcdefg\r\n{}\n", &["0123456789abcdefg\r", "{}"]);
+    check(b"0123456789abcdef\rg\n{}\n", &["0123456789abcdef\rg", "{}"]);
+    check(format!("{thrice}\n{{}}").as_bytes(), &[&thrice, "{}"]);
+    check(format!("{{}}\n{thrice}").as_bytes(), &["{}", &thrice]);
+    check(format!("{thrice}\n{thrice}\n").as_bytes(), &[&thrice, &thrice]);
     check(b"0123456789abcdef\r", &["0123456789abcdef"]);
 }
 
 #[test]
 fn a_line_without_end_is_not_held() {
     let mut decoder = LineDecoder::new(1 << 16);
-    let mut reports = 0;
-    for _ in 0..1024 {
-        decoder.buffer_mut().extend_from_slice(&[b'x'; 8192]);
-        while let Some(line) = decoder.next_line() {
-            assert_eq!(line, Err(TooLong { max_bytes: 1 << 16 }));
-            reports += 1;
-        }
+    for at in 0..1024 {
+        let byte = if at == 0 { b'a' } else { b'x' };
+        decoder.buffer_mut().extend_from_slice(&[byte; 8192]);
+        assert_eq!(decoder.next_line(), None);
         assert!(decoder.buffer.capacity() <= 1 << 19, "{}", decoder.buffer.capacity());
     }
-    assert_eq!(reports, 1);
-    decoder.push(b"\n{}\n");
+    decoder.push(b"z\n{}\n");
+    let too_long = decoder.next_line().unwrap().unwrap_err();
+    assert_eq!(too_long.ends.head(), [b'a'; 512]);
+    assert_eq!(too_long.ends.tail()[510..], *b"xz");
     assert_eq!(decoder.next_line().unwrap().unwrap(), "{}");
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{COMMENT, Event, EventTooLarge, SseDecoder, encode_event, encode_priming};
+use crate::framing::Ends;
 
 const MAX_BYTES: usize = 64;
 
@@ -106,11 +107,21 @@ fn text_is_not_broken_where_reads_are() {
 
 #[test]
 fn an_event_that_is_too_large_is_reported_once_and_the_next_one_is_whole() {
-    let too_large = || Err(EventTooLarge { max_event_bytes: MAX_BYTES });
-    let one_line = format!("data: {}\n\ndata: 1\n\n", "x".repeat(70));
-    let many_lines = format!("{}\ndata: 1\n\n", "data: 0123456789\n".repeat(20));
-    let in_a_comment = format!(":{}\n\ndata: 1\n\n", "x".repeat(70));
-    for stream in [one_line, many_lines, in_a_comment] {
+    let x70 = "x".repeat(70);
+    let one_line = format!("event: message\nid: 1\ndata: {x70}\nretry: 1");
+    let many_lines = vec!["data: 0123456789"; 20].join("\n");
+    let without_space = format!("data:{x70}\ndata\n:{x70}\ndata:  1");
+    let in_a_comment = format!(":{x70}");
+    for (event, data) in [
+        (one_line, x70.clone()),
+        (many_lines, vec!["0123456789"; 20].join("\n")),
+        (without_space, format!("{x70}\n 1")),
+        (in_a_comment, String::new()),
+    ] {
+        let stream = format!("{event}\n\ndata: 1\n\n");
+        let mut ends = Ends::default();
+        ends.push(data.as_bytes());
+        let too_large = || Err(EventTooLarge { max_event_bytes: MAX_BYTES, ends: ends.clone() });
         for stream in [stream.clone(), stream.replace('\n', "\r\n"), stream.replace('\n', "\r")] {
             let expected = [too_large(), Ok(message("1"))];
             assert_eq!(decode([stream.as_bytes()]), expected, "{stream:?}");
@@ -133,13 +144,14 @@ fn a_stream_of_comments_or_without_line_ends_is_not_held() {
         assert_eq!(decoder.next_event(), None);
         assert!(decoder.buffer.capacity() <= 1 << 17);
     }
-    let mut reports = 0;
     for _ in 0..1024 {
         decoder.push(&[b'x'; 8192]);
-        reports += std::iter::from_fn(|| decoder.next_event()).count();
+        assert_eq!(decoder.next_event(), None);
         assert!(decoder.buffer.capacity() <= 1 << 19);
     }
-    assert_eq!(reports, 1);
+    assert!(decoder.is_overflowing());
+    decoder.push(b"\n\n");
+    assert!(decoder.next_event().unwrap().is_err());
 }
 
 #[test]

@@ -49,8 +49,12 @@ pub(super) async fn stats(call: Call) {
 
 pub(super) async fn huge(call: Call) {
     let bytes = usize::try_from(call.number("bytes", 10_000_000)).unwrap_or(0);
-    call.answer(&format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(bytes)))
-        .await;
+    let result = format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(bytes));
+    if call.arguments["id_last"] == true {
+        let message = format!(r#"{{"result":{result},"jsonrpc":"2.0","id":{}}}"#, call.id.get());
+        return call.ways.exchange.send(message).await;
+    }
+    call.answer(&result).await;
 }
 
 pub(super) async fn blocks(call: Call) {

@@ -88,7 +88,9 @@ impl Stream {
                 // Other names are for other purposes; an event without one is a message.
                 Ok(Event { event: Some(name), .. }) if name != "message" => {}
                 Ok(event) => link.dispatch(&event.data),
-                Err(too_large) => link.listener().stray(too_large.to_string().as_bytes()),
+                Err(EventTooLarge { max_event_bytes, ends }) => {
+                    link.dispatch_oversized(&ends, max_event_bytes);
+                }
             }
         }
     }
