@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Runs the suite through the gateway, in front of the fixture over stdio and over HTTP, then
-# lets real clients walk through real servers, directly and through the gateway:
-#   conformance/gateway.sh [REVISION…]     default: 2025-11-25
+# Everything that stands between real clients and real servers, with the gateway in the middle:
+#   conformance/gateway.sh [PART…]         default: all
+#   suite      the suite as a client of the gateway, in front of fixtures of each generation, over
+#              stdio and over HTTP
+#   scenarios  the suite as a server behind the gateway
+#   peers      official clients walk through official servers, directly and through the gateway
 # The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others. The last
 # line is "N passed, M failed", over everything.
 set -euo pipefail
@@ -9,7 +12,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../target}/debug"
 mainstay="${MAINSTAY:-$target/mainstay}"
 fixture="${FIXTURE:-$target/mainstay-fixture}"
-[ $# -gt 0 ] || set -- 2025-11-25
+[ $# -gt 0 ] || set -- suite scenarios peers
 for program in "$mainstay" "$fixture"; do
     if [ ! -x "$program" ]; then
         echo "conformance/gateway.sh: $program is missing; build it first" >&2
@@ -19,11 +22,17 @@ done
 "$here/setup.sh" >/dev/null
 # shellcheck source=peers.sh
 source "$here/peers.sh"
-export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_FIXTURE="$fixture"
+export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2
+export PEERS_FIXTURE="$fixture" PEERS_MAINSTAY="$mainstay"
+# The machine's proxy is for other machines.
+export NO_PROXY="localhost,127.0.0.1,::1" no_proxy="localhost,127.0.0.1,::1"
+
+REVISIONS=(2025-11-25 2026-07-28)
 
 # Far more than a healthy run takes on a busy machine, in seconds.
 SUITE_MAX=120
-WALKS_MAX=300
+SCENARIOS_MAX=300
+WALKS_MAX=900
 STOP_MAX=20
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/mainstay-gateway.XXXXXX")"
@@ -131,33 +140,73 @@ nothing_left() {
     return 1
 }
 
-start fixture "$fixture" http --listen 127.0.0.1:0
-upstream="$(address_of fixture "${started[-1]}" fixture.out fixture.log)/mcp"
-start everything env PORT=0 "$PEERS_NODE" --import "$here/peers/announce.mjs" \
-    "$PEERS_MODULES/@modelcontextprotocol/server-everything/dist/index.js" streamableHttp
-everything="$(address_of everything "${started[-1]}" everything.log)/mcp"
+# Starts a daemon with the configuration of its name, and prints where it listens. Its log may name
+# other addresses; on its output the first one is its own.
+daemon() {
+    start "$1" "$mainstay" up --config "$work/$1.toml" --listen 127.0.0.1:0 --state "$work/$1.state"
+}
 
-"$PEERS_NODE" "$here/peers/compare.mjs" "$work" --config "$everything" >"$work/mainstay.toml"
-printf '[servers.fixture_http]\nurl = "%s"\n' "$upstream" >>"$work/mainstay.toml"
-start mainstay "$mainstay" up --config "$work/mainstay.toml" --listen 127.0.0.1:0 --state "$work/state"
-# Its log may name other addresses; on its output the first one is its own.
-gateway="$(address_of mainstay "${started[-1]}" mainstay.out)"
-
-for revision in "$@"; do
-    for server in fixture fixture_http; do
-        over="$([ "$server" = fixture ] && echo stdio || echo HTTP)"
-        tallied "$revision through the gateway to the fixture over $over" \
-            timeout -k 5 "$SUITE_MAX" "$here/run.sh" "$gateway/mcp/$server" "$revision"
+# Fixtures of all revisions and of one generation only, each started by the gateway and at a URL.
+suite_part() {
+    local only name at gateway revision
+    for only in all legacy modern; do
+        name="fixture_$only"
+        local flags=()
+        [ "$only" = all ] || flags=(--only "$only")
+        start "$name" "$fixture" http --listen 127.0.0.1:0 "${flags[@]}"
+        at="$(address_of "$name" "${started[-1]}" "$name.out" "$name.log")/mcp"
+        printf '[servers.%s_http]\nurl = "%s"\n' "$only" "$at"
+        printf '[servers.%s_stdio]\ncommand = ["%s", "stdio"%s]\n' "$only" "$fixture" \
+            "$([ "$only" = all ] || printf ', "--only", "%s"' "$only")"
+        printf 'env = { CONFORMANCE_RUN = "%s" }\n' "$work"
+    done >"$work/suite.toml"
+    daemon suite
+    gateway="$(address_of suite "${started[-1]}" suite.out)"
+    for revision in "${REVISIONS[@]}"; do
+        only="$([ "$revision" = 2026-07-28 ] && echo modern || echo legacy)"
+        for name in all_stdio all_http "${only}_stdio" "${only}_http"; do
+            tallied "$revision through the gateway to the fixture $name" \
+                timeout -k 5 "$SUITE_MAX" "$here/run.sh" "$gateway/mcp/$name" "$revision"
+        done
     done
+    stop
+}
+
+scenarios_part() {
+    tallied "client scenarios, directly and through the gateway" \
+        timeout -k 5 "$SCENARIOS_MAX" env CONFORMANCE_RUN="$work" "$PEERS_NODE" "$here/scenarios/run.mjs" "${REVISIONS[@]}"
+}
+
+peers_part() {
+    local everything gateway
+    start everything env PORT=0 "$PEERS_NODE" --import "$here/peers/announce.mjs" \
+        "$PEERS_MODULES/@modelcontextprotocol/server-everything/dist/index.js" streamableHttp
+    everything="$(address_of everything "${started[-1]}" everything.log)/mcp"
+    "$PEERS_NODE" "$here/peers/compare.mjs" "$work" --config "$everything" >"$work/peers.toml"
+    daemon peers
+    gateway="$(address_of peers "${started[-1]}" peers.out)"
+    tallied "official clients and servers, directly and through the gateway" \
+        timeout -k 5 "$WALKS_MAX" "$PEERS_NODE" "$here/peers/compare.mjs" "$work" "$gateway"
+    stop
+}
+
+for part in "$@"; do
+    began=$SECONDS
+    case "$part" in
+        suite | scenarios | peers) "${part}_part" ;;
+        *)
+            echo "conformance/gateway.sh: no part $part; there are: suite, scenarios, peers" >&2
+            exit 2
+            ;;
+    esac
+    echo "$part: $((SECONDS - began)) s"
 done
-tallied "real clients and servers, directly and through the gateway" \
-    timeout -k 5 "$WALKS_MAX" "$PEERS_NODE" "$here/peers/compare.mjs" "$work" "$gateway"
-stop
 tallied "nothing is left running" nothing_left
 
 if [ "$failed" -ne 0 ]; then
-    echo "the gateway's log ends:"
-    tail -n 40 "$work/mainstay.log"
+    for log in "$work"/{suite,peers}.log; do
+        [ ! -f "$log" ] || { echo "the gateway's log ends ($(basename "$log")):" && tail -n 40 "$log"; }
+    done
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

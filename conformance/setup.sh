@@ -19,10 +19,10 @@ stamp() {
 
 # Runs a command quietly; on failure shows the end of what it said and why that may be.
 step() {
-    local what="$1" log="$MAINSTAY_PEERS/setup.log"
-    shift
+    local what="$1" log="$2"
+    shift 2
     echo "conformance/setup.sh: $what" >&2
-    if ! "$@" >"$log" 2>&1; then
+    if ! "$@" >>"$log" 2>&1; then
         tail -n 15 "$log" >&2
         fail "$what failed (see $log); is the package registry reachable?"
     fi
@@ -49,18 +49,20 @@ install_modules() {
     rm -rf "$PEERS_MODULES"
     cp "$here/package.json" "$here/package-lock.json" "$MAINSTAY_PEERS/"
     # Nothing of a package runs during its installation.
-    step "installing the suite and the JavaScript peers" \
+    step "installing the suite and the JavaScript peers" "$MAINSTAY_PEERS/modules.log" \
         npm ci --prefix "$MAINSTAY_PEERS" --ignore-scripts --no-audit --no-fund \
         --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 20000
 }
 
 install_python() {
-    local venv="$MAINSTAY_PEERS/python-$1"
+    local venv="$MAINSTAY_PEERS/python-$1" log="$MAINSTAY_PEERS/python-$1.log"
     command -v python3 >/dev/null || fail "python3 is missing"
     rm -rf "$venv"
-    step "making a Python environment" python3 -m venv "$venv"
-    step "installing the Python peer of the $1.x line" \
-        "$venv/bin/pip" install --disable-pip-version-check -q -r "$here/python/mcp-$1.txt"
+    step "making a Python environment" "$log" python3 -m venv "$venv"
+    # The list is complete: nothing has to be found out about what depends on what.
+    step "installing the Python peers of the $1.x line" "$log" \
+        "$venv/bin/pip" install --disable-pip-version-check -q --no-deps \
+        -r "$here/python/mcp-$1.txt"
 }
 
 mkdir -p "$MAINSTAY_PEERS"
@@ -71,11 +73,15 @@ if command -v flock >/dev/null; then
 fi
 wanted="$(stamp)"
 if [ "$(cat "$MAINSTAY_PEERS/stamp" 2>/dev/null || true)" != "$wanted" ]; then
-    rm -f "$MAINSTAY_PEERS/stamp"
-    install_modules
-    install_node
-    install_python 1
-    install_python 2
+    rm -f "$MAINSTAY_PEERS/stamp" "$MAINSTAY_PEERS"/*.log
+    # Most of this is waiting for registries: all at once.
+    jobs=()
+    (install_modules && install_node) & jobs+=($!)
+    install_python 1 & jobs+=($!)
+    install_python 2 & jobs+=($!)
+    code=0
+    for job in "${jobs[@]}"; do wait "$job" || code=1; done
+    [ "$code" -eq 0 ] || exit "$code"
     echo "$wanted" >"$MAINSTAY_PEERS/stamp"
 fi
 echo "$MAINSTAY_PEERS"

@@ -1,39 +1,34 @@
-// Counts what the suite wrote: node tally.mjs RESULTS REQUIRED.yaml EXIT_CODE_OF_THE_SUITE
-// A required scenario passes when it ran, made at least one check and failed none.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+// Counts what the suite found in a server:
+//   node tally.mjs RESULTS REQUIRED.yaml EXIT_CODE_OF_THE_SUITE
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checksOf, required, wrongOf } from "./suite.mjs";
 
 const [results, requirements, suiteSaid] = process.argv.slice(2);
 
-// The list under `server:`; the file is plain enough to need no parser of its own.
-function requiredScenarios(text) {
-  const body = text.split(/^server:\s*$/m)[1].split(/^\S/m)[0];
-  return [...body.matchAll(/^\s+-\s+([\w/.-]+)/gm)].map((found) => found[1]);
-}
-
-// Folders are named server-SCENARIO-TIME; the last run of a scenario counts.
-function checksOf(scenario) {
-  const folder = readdirSync(results)
-    .filter((name) => name.startsWith(`server-${scenario}-2`))
-    .sort()
-    .at(-1);
-  const file = folder && join(results, folder, "checks.json");
-  return file && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
-}
-
 let passed = 0;
 let failed = 0;
-for (const scenario of requiredScenarios(readFileSync(requirements, "utf8"))) {
-  const checks = checksOf(scenario);
-  const failures = checks.filter((check) => check.status === "FAILURE");
-  if (checks.some((check) => check.status === "SUCCESS") && failures.length === 0) {
+for (const scenario of required(requirements, "server")) {
+  const wrong = wrongOf(checksOf(results, `server-${scenario}`));
+  if (wrong.length === 0) {
     passed += 1;
     continue;
   }
   failed += 1;
-  console.log(`failed: ${scenario}${checks.length === 0 ? " (did not run)" : ""}`);
-  for (const check of failures) console.log(`  ${check.id}: ${check.errorMessage ?? check.description}`);
+  console.log(`failed: ${scenario}`);
+  for (const line of wrong) console.log(`  ${line}`);
 }
+
+// What a revision does not require is run, too, and only reported.
+const unscored = readFileSync(join(results, "suite.log"), "utf8").split(/^Not scored /m)[1] ?? "";
+const [good, bad] = ["✓", "✗"].map((mark) =>
+  [...unscored.matchAll(new RegExp(`^\\s+${mark} (\\S+)`, "gm"))].map((found) => found[1]),
+);
+if (good.length + bad.length > 0) {
+  const named = bad.length > 0 ? `; not: ${bad.join(", ")}` : "";
+  console.log(`not required: ${good.length} of ${good.length + bad.length} hold${named}`);
+}
+
 const suiteAgrees = Number(suiteSaid) === 0 || failed > 0;
 if (!suiteAgrees) console.log(`the suite itself ended with ${suiteSaid}; see ${join(results, "suite.log")}`);
 if (failed > 0) console.log(`details: ${results}`);

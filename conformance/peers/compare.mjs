@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { difference, partOf } from "./difference.mjs";
 import { servers } from "./plans.mjs";
-import { run } from "./processes.mjs";
+import { run } from "../processes.mjs";
 
 const WALK_MS_MAX = 90_000;
 const INSPECTION_MS_MAX = 30_000;
