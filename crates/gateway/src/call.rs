@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Instance, Lease, LeaseKey, Live};
+use mainstay_pool::{Instance, Lease, Live};
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, handshake};
 use tokio::time::{Instant, Sleep};
 
+use crate::deliver::ANSWER_GRACE;
 use crate::gateway::Gateway;
 use crate::route::Route;
 use crate::session::{Control, LogLevel, Session};
@@ -166,14 +167,14 @@ impl Call {
             }
         };
         // The instance that all share logs as the most talkative of its clients wants.
-        if lease.is_some() && instance.key != LeaseKey::base() {
+        if lease.is_some() && !instance.key().is_base() {
             let level = self.session.log_level();
             set_log_level(level, &instance, &live, self.deadline).await;
         }
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
-        let outgoing = Outgoing { message: &self.message, token, edits };
+        let outgoing = Outgoing { message: &self.message, token, edits, headers: Vec::new() };
         match live.link.call(&outgoing, self.session.owner) {
             Ok(exchange) => {
                 self.exchange = Some((exchange, lease));
@@ -265,7 +266,7 @@ impl Call {
 
     fn ask(&mut self, question: &Message) -> Option<Progress> {
         let link = self.exchange.as_ref()?.0.link().clone();
-        let gone = self.stream.as_ref().is_some_and(|stream| !stream.is_open());
+        let gone = self.stream.as_ref().is_some_and(|stream| !stream.is_heard(ANSWER_GRACE));
         if self.unheard || gone || !self.session.can_be_asked(question.method()) {
             link.refuse(question);
             return None;
@@ -386,6 +387,11 @@ impl Call {
     /// instead of waiting for nobody.
     pub(crate) fn set_unheard(&mut self) {
         self.unheard = true;
+    }
+
+    /// The session it belongs to, and the client's id for it.
+    pub(crate) fn asked_by(&self) -> (&Arc<Session>, &Id) {
+        (&self.session, &self.id)
     }
 
     /// The client is asked on this stream, as long as it reads it.

@@ -8,6 +8,7 @@ use mainstay_model::Name;
 use mainstay_model::settings::Prefix;
 use mainstay_model::status::InstanceState;
 use mainstay_pool::Pool;
+use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 use mainstay_session::catalogue::Memory;
 use mainstay_session::{Catalogue, Source};
@@ -86,7 +87,7 @@ impl Endpoint {
             .iter()
             .enumerate()
             .filter(|(_, pool)| !is_given_up(pool))
-            .filter_map(|(at, pool)| Some((at, &pool.spec.name, pool.facts()?)))
+            .filter_map(|(at, pool)| Some((at, &pool.spec.name, pool.facts(Generation::Legacy)?)))
             .collect();
         for kind in kinds {
             let servers = facts.iter().map(|(at, name, facts)| {
@@ -124,7 +125,7 @@ impl Endpoint {
 
     /// Waits until every server has said what it has, or is known not to, or `deadline`.
     pub(crate) async fn settle(&self, deadline: Instant) {
-        let said = |pool: &Pool| pool.facts().is_some() || !is_on_its_way(pool);
+        let said = |pool: &Pool| pool.facts(Generation::Legacy).is_some() || !is_on_its_way(pool);
         for pool in &self.servers {
             if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
                 return;
@@ -137,7 +138,7 @@ impl Endpoint {
         let mut asking = tokio::task::JoinSet::new();
         for pool in &self.servers {
             let pool = pool.clone();
-            asking.spawn(async move { pool.freshen(kind).await });
+            asking.spawn(async move { pool.freshen(Generation::Legacy, kind, deadline).await });
         }
         let _ = tokio::time::timeout_at(deadline.into(), async {
             while asking.join_next().await.is_some() {}
@@ -157,14 +158,14 @@ impl Endpoint {
     pub(crate) fn missing(&self) -> Vec<(&Name, InstanceState)> {
         self.servers
             .iter()
-            .filter(|pool| pool.facts().is_none() || is_given_up(pool))
+            .filter(|pool| pool.facts(Generation::Legacy).is_none() || is_given_up(pool))
             .map(|pool| (&pool.spec.name, state(pool)))
             .collect()
     }
 }
 
 fn state(pool: &Pool) -> InstanceState {
-    pool.base().map_or(InstanceState::Stopped, |base| base.state())
+    pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
 }
 
 fn is_given_up(pool: &Pool) -> bool {

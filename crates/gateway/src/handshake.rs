@@ -9,7 +9,7 @@ use mainstay_pool::{LeaseKey, Want};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
-use mainstay_protocol::{Message, Revision};
+use mainstay_protocol::{Generation, Message, Revision};
 use mainstay_session::Claims;
 use mainstay_upstream::Owner;
 
@@ -77,11 +77,11 @@ async fn single(
     revision: Revision,
 ) -> Result<Bytes, Refusal> {
     let pool = &endpoint.servers[0];
-    let facts = match pool.facts() {
+    let facts = match pool.facts(Generation::Legacy) {
         Some(facts) => facts,
         None => {
             let want = Want {
-                key: LeaseKey::base(),
+                key: LeaseKey::base(Generation::Legacy),
                 owner: Owner(0),
                 exclusive: false,
                 single_use: false,
@@ -90,13 +90,13 @@ async fn single(
             pool.lease(&want, deadline).await?.live.facts.load_full()
         }
     };
-    let text = String::from_utf8_lossy(&facts.initialize);
+    let text = String::from_utf8_lossy(&facts.greeting);
     let Ok(said) = InitializeResult::parse(&text) else {
         return Err(Refusal::new(RefusalCode::Internal, "the server's handshake can't be read"));
     };
     let version = format!("\"{revision}\"");
     let mut edits = [Edit::new(said.protocol_version.span, version.as_bytes())];
-    Ok(splice(&facts.initialize, &mut edits))
+    Ok(splice(&facts.greeting, &mut edits))
 }
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come late.
@@ -114,9 +114,9 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> B
     let mut capabilities = late;
     let mut instructions = String::new();
     for pool in &endpoint.servers {
-        let Some(facts) = pool.facts() else { continue };
+        let Some(facts) = pool.facts(Generation::Legacy) else { continue };
         capabilities = capabilities.union(facts.capabilities);
-        let text = String::from_utf8_lossy(&facts.initialize);
+        let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok().and_then(|said| said.instructions);
         if let Some(said) = said.and_then(|said| said.text().map(std::borrow::Cow::into_owned)) {
             instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mainstay_model::Name;
 use mainstay_pool::{Hub, Instance};
-use mainstay_protocol::Message;
 use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Generation, Message};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::{Link, Owner};
 
@@ -14,7 +14,10 @@ use crate::session::LogLevel;
 use crate::want;
 
 impl Hub for Gateway {
-    fn lists_changed(&self, server: &Name, kinds: &[ListKind]) {
+    fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {
+        if generation != Generation::Legacy {
+            return;
+        }
         let concerned: Vec<_> = self
             .endpoints()
             .filter(|endpoint| endpoint.position(server).is_some())
@@ -50,7 +53,7 @@ impl Hub for Gateway {
             let asked = session.log_level().is_some() && session.wants_log(level);
             if (asked || !is_log)
                 && want::is_served_by(&session, &session.endpoint.servers[at], instance)
-                && !session.say(message.bytes())
+                && !session.leave_word(message.bytes())
             {
                 let metrics = self.metrics.server(server);
                 let reason = Dropped::NoListener;

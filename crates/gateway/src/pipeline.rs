@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Kind, Message, Method, Notification, build, codes};
+use mainstay_protocol::{Generation, Id, Kind, Message, Method, Notification, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 use mainstay_upstream::handshake;
 
@@ -166,14 +166,16 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
         .endpoint
         .servers
         .iter()
-        .filter(|pool| pool.facts().is_some_and(|facts| facts.capabilities.logging))
+        .filter(|pool| {
+            pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.logging)
+        })
         .collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
     for pool in able {
-        let Some(base) = pool.base() else { continue };
+        let Some(base) = pool.base(Generation::Legacy) else { continue };
         // A server that is shared logs as the most talkative of its clients wants; the others'
         // share is left out here.
         let now = base.log_level().and_then(|now| LogLevel::parse(&now));

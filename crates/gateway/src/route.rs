@@ -8,7 +8,7 @@ use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::{Message, Method};
+use mainstay_protocol::{Generation, Message, Method};
 
 use crate::endpoint::Endpoint;
 
@@ -78,7 +78,7 @@ fn single(
         _ => None,
     };
     let may_repeat = match (&tool, method) {
-        (Some(tool), _) => pool.facts().is_some_and(|facts| {
+        (Some(tool), _) => pool.facts(Generation::Legacy).is_some_and(|facts| {
             facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())
         }),
         (None, Some(method)) => is_read(method),
@@ -157,7 +157,9 @@ fn template(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRou
 }
 
 fn only_with_resources(endpoint: &Endpoint) -> Vec<usize> {
-    let has = |pool: &Arc<Pool>| pool.facts().is_some_and(|facts| facts.capabilities.resources);
+    let has = |pool: &Arc<Pool>| {
+        pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.resources)
+    };
     endpoint.servers.iter().enumerate().filter(|(_, pool)| has(pool)).map(|(at, _)| at).collect()
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::Refusal;
 use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool};
-use mainstay_protocol::{Id, Message, Method, build, codes};
+use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
 use mainstay_upstream::handshake;
 
 use crate::answer::{self, HttpAnswer};
@@ -110,7 +110,7 @@ async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Resul
     if want.single_use {
         want.single_use = false;
         want.exclusive = false;
-        want.key = LeaseKey::base();
+        want.key = LeaseKey::base(Generation::Legacy);
     }
     if let Some((instance, live)) = want::shared_base(&want, pool) {
         return Ok((instance, live, None));

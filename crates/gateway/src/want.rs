@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mainstay_model::settings::{Runtime, Sharing};
 use mainstay_pool::{Instance, LeaseKey, Live, Pool, Want};
+use mainstay_protocol::Generation;
 use mainstay_upstream::Owner;
 
 use crate::session::Session;
@@ -32,7 +33,7 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
     };
     let capabilities = if interactive { session.capabilities_json.clone() } else { "{}".into() };
     Want {
-        key: LeaseKey { sharing, capabilities },
+        key: LeaseKey { generation: Generation::Legacy, sharing, capabilities },
         owner: session.owner,
         exclusive: interactive && is_process,
         single_use: pool.spec.sharing == Sharing::Call,
@@ -43,7 +44,7 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
 /// else.
 pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
     let holder = instance.held_by();
-    (holder == Owner(0) || holder == session.owner) && of(session, pool).key == instance.key
+    (holder == Owner(0) || holder == session.owner) && of(session, pool).key == *instance.key()
 }
 
 /// The ready instances that only this session uses now.
@@ -52,17 +53,17 @@ pub(crate) fn own_instances(session: &Session) -> Vec<Arc<Live>> {
     let pools = session.endpoint.servers.iter();
     pools
         .flat_map(|pool| pool.instances())
-        .filter(|instance| *instance.key.sharing == *sharing || instance.held_by() == session.owner)
+        .filter(|instance| {
+            *instance.key().sharing == *sharing || instance.held_by() == session.owner
+        })
         .filter_map(|instance| instance.live())
         .collect()
 }
 
 /// What most calls want, without looking it up: the instance that everybody shares.
 pub(crate) fn shared_base(want: &Want, pool: &Pool) -> Option<(Arc<Instance>, Arc<Live>)> {
-    if want.exclusive || want.single_use || want.key != LeaseKey::base() {
+    if want.exclusive || want.single_use || !want.key.is_base() {
         return None;
     }
-    let base = pool.base()?;
-    let live = base.live().filter(|live| !live.link.is_closed())?;
-    Some((base.clone(), live))
+    pool.ready_base(want.key.generation)
 }

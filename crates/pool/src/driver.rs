@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mainstay_model::status::InstanceState;
@@ -96,6 +97,7 @@ impl Driver {
                     stop: stop.clone(),
                     news: self.news.0.clone(),
                     begun: Instant::now(),
+                    greeted: AtomicBool::new(false),
                 };
                 self.life = Some((stop, tokio::spawn(life.run())));
             }
@@ -135,6 +137,10 @@ impl Driver {
         else {
             return;
         };
+        // What ends now is not wanted any more, or was an answer and no failure.
+        if self.instance.stop.is_cancelled() {
+            return;
+        }
         let lifecycle = self.instance.lifecycle.lock();
         let state = lifecycle.state();
         let Some(reason) =

@@ -4,16 +4,17 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use mainstay_model::Name;
-use mainstay_protocol::Message;
 use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Generation, Message};
 use mainstay_upstream::{Link, Owner};
 
 use crate::instance::Instance;
 
 /// Hears what instances say outside of calls. Called from readers: must not block.
 pub trait Hub: Send + Sync + Debug {
-    /// A server's lists are there for the first time, or are others than before.
-    fn lists_changed(&self, server: &Name, kinds: &[ListKind]);
+    /// What a server has for clients of one generation is there for the first time, is gone, or is
+    /// other than before.
+    fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]);
 
     /// A resource changed that these sessions subscribed to on the instance.
     fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message);

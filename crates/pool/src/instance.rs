@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mainstay_model::InstanceId;
 use mainstay_model::status::{InstanceState, InstanceStatus};
+use mainstay_protocol::Generation;
 use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::{Link, Owner};
@@ -21,7 +22,9 @@ use crate::key::LeaseKey;
 #[derive(Debug)]
 pub struct Instance {
     pub id: InstanceId,
-    pub key: LeaseKey,
+    key: ArcSwap<LeaseKey>,
+    /// The lists of its generation come from it.
+    pub(crate) supplies_lists: bool,
     pub(crate) live: ArcSwapOption<Live>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
     /// Counts changes of state; waiters look again at each.
@@ -45,6 +48,8 @@ pub struct Instance {
 #[derive(Debug)]
 pub struct Live {
     pub link: Arc<Link>,
+    /// How it is spoken to.
+    pub generation: Generation,
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
 }
@@ -68,10 +73,16 @@ pub(crate) struct Standing {
 // === impl Instance ===
 
 impl Instance {
-    pub(crate) fn new(id: InstanceId, key: LeaseKey, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(
+        id: InstanceId,
+        key: LeaseKey,
+        lifecycle: Lifecycle,
+        supplies_lists: bool,
+    ) -> Self {
         Self {
             id,
-            key,
+            key: ArcSwap::from_pointee(key),
+            supplies_lists,
             live: ArcSwapOption::empty(),
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
@@ -85,6 +96,16 @@ impl Instance {
             born: Instant::now(),
             used_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Who may share it. That of the instance that a daemon starts can change with a life, when the
+    /// server turns out to be of another generation than was tried first.
+    pub fn key(&self) -> Arc<LeaseKey> {
+        self.key.load_full()
+    }
+
+    pub(crate) fn set_key(&self, key: LeaseKey) {
+        self.key.store(Arc::new(key));
     }
 
     /// The present life, while it is ready.

@@ -27,17 +27,28 @@ impl Pool {
         }
         let instance = self.shared(&want.key)?;
         let live = self.wait_ready(&instance, deadline).await?;
+        self.check_life(&live, want.key.generation)?;
         Ok(Lease::new(instance, live, None))
     }
 
     /// The instance that all calls with this key share; made if there is none.
     pub fn shared(self: &Arc<Self>, key: &LeaseKey) -> Result<Arc<Instance>, Refusal> {
         let mut instances = self.instances.lock();
-        if let Some(instance) = instances.by_key.get(key).and_then(|all| all.first()) {
+        if key.is_base() {
+            // Others may have this key: those that are made for one call.
+            if let Some(base) = self.base(key.generation) {
+                return Ok(base);
+            }
+        } else if let Some(instance) = instances.by_key.get(key).and_then(|all| all.first()) {
             return Ok(instance.clone());
         }
-        self.check_room(&instances)?;
-        Ok(self.create(&mut instances, key.clone()))
+        self.check_spoken(key.generation)?;
+        if key.is_base() {
+            self.check_open(&instances)?;
+        } else {
+            self.check_room(&instances)?;
+        }
+        Ok(self.create(&mut instances, key.clone(), key.is_base()))
     }
 
     async fn lease_exclusively(
@@ -68,6 +79,7 @@ impl Pool {
             Hold { pool: self.clone(), instance: instance.clone(), single_use: want.single_use };
         let before = instance.holder.swap(want.owner.0, Ordering::AcqRel);
         let live = self.wait_ready(&instance, deadline).await?;
+        self.check_life(&live, want.key.generation)?;
         if before != want.owner.0 && before != 0 && instance.asks_roots.load(Ordering::Acquire) {
             hand_over_roots(&instance, &live).await;
         }
@@ -78,9 +90,8 @@ impl Pool {
     /// room. None: all are busy.
     fn hold_one(self: &Arc<Self>, want: &Want) -> Result<Option<Arc<Instance>>, Refusal> {
         let mut instances = self.instances.lock();
-        if instances.closed {
-            return Err(self.unavailable("the daemon is stopping"));
-        }
+        self.check_open(&instances)?;
+        self.check_spoken(want.key.generation)?;
         let take = |instance: &&Arc<Instance>| {
             instance.held.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok()
         };
@@ -99,7 +110,7 @@ impl Pool {
         if self.check_room(&instances).is_err() {
             return Ok(all.iter().find(take).cloned());
         }
-        let instance = self.create(&mut instances, want.key.clone());
+        let instance = self.create(&mut instances, want.key.clone(), false);
         instance.held.store(true, Ordering::Release);
         // So that what it asks while it starts goes to whom it is started for.
         instance.holder.store(want.owner.0, Ordering::Release);
@@ -116,18 +127,19 @@ impl Pool {
     }
 
     pub(crate) fn check_room(&self, instances: &Instances) -> Result<(), Refusal> {
+        self.check_open(instances)?;
         let max = self.spec.pool.instances_max;
-        if instances.closed {
-            return Err(self.unavailable("the daemon is stopping"));
-        }
-        // The instance that supplies the lists is not counted: it must never be crowded out.
-        if instances.count > max {
+        if instances.count >= max {
             return Err(self
                 .unavailable(&format!("all {max} instances it may have are in use"))
                 .limit(format!("pool.max: {max}"))
                 .retry_after(Duration::from_secs(1)));
         }
         Ok(())
+    }
+
+    fn check_open(&self, instances: &Instances) -> Result<(), Refusal> {
+        if instances.closed { Err(self.unavailable("the daemon is stopping")) } else { Ok(()) }
     }
 }
 

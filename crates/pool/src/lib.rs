@@ -4,6 +4,8 @@
 //! happens to the pure [`mainstay_supervisor::lifecycle`] and does what that decides.
 
 mod driver;
+pub mod face;
+mod freshen;
 pub mod hub;
 pub mod instance;
 pub mod key;
@@ -14,6 +16,7 @@ mod patience;
 pub mod pool;
 mod report;
 
+pub use face::Offer;
 pub use hub::Hub;
 pub use instance::{Instance, Live};
 pub use key::LeaseKey;

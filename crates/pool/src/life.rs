@@ -3,6 +3,7 @@
 mod remote;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, Live};
-use crate::key::LeaseKey;
 use crate::pool::Pool;
 
 /// What a life reports, with the generation it belongs to.
@@ -49,17 +49,31 @@ pub(crate) struct Life {
     pub(crate) stop: CancellationToken,
     pub(crate) news: mpsc::Sender<Report>,
     pub(crate) begun: Instant,
+    /// Hands are shaken.
+    pub(crate) greeted: AtomicBool,
 }
 
 impl Life {
     /// Runs from start to end; whatever was started is gone when it returns.
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
-        let lost = match &pool.spec.runtime {
+        let trial = pool.is_trial(&self.instance);
+        let end = match &pool.spec.runtime {
             Runtime::Process(spec) => self.process(spec).await,
             Runtime::Remote(spec) => self.remote(spec).await,
         };
-        self.tell(LifeNews::Plain(lost)).await;
+        if trial && !self.greeted.load(Ordering::Acquire) && !self.instance.stop.is_cancelled() {
+            // Whatever ends a process that is asked what it does not know is an answer, as is silence
+            // until the lifecycle ended it. A remote server may only not have been reached.
+            match (&pool.spec.runtime, &end) {
+                (Runtime::Remote(_), News::Lost { .. }) if !self.stop.is_cancelled() => {}
+                (_, News::Lost { reason } | News::Unserveable { reason }) => {
+                    pool.decline(&self.instance, reason);
+                }
+                (_, News::Spawned | News::Ready) => {}
+            }
+        }
+        self.tell(LifeNews::Plain(end)).await;
     }
 
     async fn process(&self, spec: &ProcessSpec) -> News {
@@ -162,14 +176,15 @@ impl Life {
 
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
         let choice = self.pool.spec.revision;
-        let facts = handshake::shake(link, choice, &self.instance.key.capabilities).await.map_err(
-            |error| match error {
+        let facts = handshake::shake(link, choice, &self.instance.key().capabilities)
+            .await
+            .map_err(|error| match error {
                 HandshakeError::Unserveable(reason) => News::Unserveable { reason },
                 HandshakeError::Lost(reason) | HandshakeError::Protocol(reason) => {
                     News::Lost { reason }
                 }
-            },
-        )?;
+            })?;
+        self.greeted.store(true, Ordering::Release);
         self.replay(link).await;
         InstanceReady {
             server: &self.pool.spec.name,
@@ -179,8 +194,12 @@ impl Life {
             took: self.begun.elapsed(),
         }
         .emit(&self.pool.metrics);
-        let since = Instant::now();
-        Ok(Arc::new(Live { link: link.clone(), facts: ArcSwap::from_pointee(facts), since }))
+        Ok(Arc::new(Live {
+            link: link.clone(),
+            generation: facts.revision.generation(),
+            facts: ArcSwap::from_pointee(facts),
+            since: Instant::now(),
+        }))
     }
 
     /// Asks the new life for what clients had asked the old one for.
@@ -206,9 +225,9 @@ impl Life {
         let kinds = std::mem::take(&mut *listener.changed.lock());
         for kind in kinds {
             let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
-            let Ok(Ok(items)) = fetched else { continue };
+            let Ok(Ok(list)) = fetched else { continue };
             let mut facts = (**live.facts.load()).clone();
-            facts.lists.set(kind, items);
+            facts.lists.set(kind, list);
             live.facts.store(Arc::new(facts));
             self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
         }
@@ -272,7 +291,7 @@ impl Listener for LifeListener {
             Some(N::ResourcesListChanged) => &[ListKind::Resources, ListKind::ResourceTemplates],
             _ => &[],
         };
-        if self.instance.key == LeaseKey::base() && !kinds.is_empty() {
+        if self.instance.supplies_lists && !kinds.is_empty() {
             return self.mark(kinds);
         }
         match N::parse(message.method()) {
@@ -299,7 +318,6 @@ impl Listener for LifeListener {
     }
 
     fn question(&self, link: &Arc<Link>, message: &Message) -> bool {
-        use std::sync::atomic::Ordering;
         let holder = self.instance.holder.load(Ordering::Acquire);
         if message.method() == "roots/list" {
             self.instance.asks_roots.store(true, Ordering::Release);
@@ -310,7 +328,7 @@ impl Listener for LifeListener {
 
     fn stray(&self, line: &[u8]) {
         events::StrayLine { instance: self.instance.id, line }.emit(&self.pool.server_metrics);
-        self.pool.stray_lines.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
     }
 
     fn late_answer(&self) {

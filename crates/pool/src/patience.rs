@@ -54,6 +54,7 @@ impl Pool {
         let retry_at = lifecycle.retry_at();
         drop(lifecycle);
         match state {
+            _ if instance.stop.is_cancelled() => Err(self.not_ready(instance)),
             InstanceState::Ready
             | InstanceState::Starting
             | InstanceState::Handshaking
@@ -74,18 +75,21 @@ impl Pool {
     }
 
     /// Why an instance can't be used now.
-    fn not_ready(&self, instance: &Instance) -> Refusal {
+    pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
+        if let Some(why) = &*self.faces.of(instance.key().generation).refused.load() {
+            return self.unavailable(why);
+        }
         let name = &self.spec.name;
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let loading = matches!(
             state,
             InstanceState::Starting | InstanceState::Handshaking | InstanceState::Stopped
         );
-        if loading && self.facts.load().is_none() {
+        if loading && self.facts(instance.key().generation).is_none() {
             let most = self.spec.start_deadline;
             return Refusal::new(
                 RefusalCode::ServerLoading,

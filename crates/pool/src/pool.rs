@@ -5,14 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use mainstay_model::InstanceId;
 use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
-use mainstay_protocol::list::ListKind;
 use mainstay_supervisor::backoff::{Backoff, Jitter};
 use mainstay_supervisor::lifecycle::{Lifecycle, Limits};
 use mainstay_telemetry::{Metrics, ServerMetrics};
-use mainstay_upstream::facts::Facts;
 use mainstay_upstream::process::ProcessHost;
 use mainstay_upstream::remote::{InvalidTarget, Target};
 use parking_lot::Mutex;
@@ -21,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::Driver;
+use crate::face::Faces;
 use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
@@ -47,9 +45,9 @@ pub struct Pool {
     instance_ids: Arc<AtomicU64>,
     hub: OnceLock<Weak<dyn Hub>>,
     pub(crate) instances: Mutex<Instances>,
-    pub(crate) base: OnceLock<Arc<Instance>>,
-    /// What the server last said about itself; kept while it is away.
-    pub(crate) facts: ArcSwapOption<Facts>,
+    /// The instance that the daemon starts.
+    pub(crate) primary: OnceLock<Arc<Instance>>,
+    pub(crate) faces: Faces,
     /// An exclusive instance was given back, or some instance changed its state.
     pub(crate) released: Notify,
     tasks: TaskTracker,
@@ -63,6 +61,7 @@ pub struct Pool {
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
     pub(crate) by_key: HashMap<LeaseKey, Vec<Arc<Instance>>>,
+    /// Without those that supply the lists: these must never be crowded out.
     pub(crate) count: usize,
     pub(crate) closed: bool,
 }
@@ -83,8 +82,8 @@ impl Pool {
             stray_lines: AtomicU64::new(0),
             hub: OnceLock::new(),
             instances: Mutex::default(),
-            base: OnceLock::new(),
-            facts: ArcSwapOption::empty(),
+            primary: OnceLock::new(),
+            faces: Faces::default(),
             released: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -97,11 +96,13 @@ impl Pool {
     /// Starts the instance that supplies the lists. `hub` hears what instances say from now on.
     pub fn start(self: &Arc<Self>, hub: Weak<dyn Hub>) {
         let _ = self.hub.set(hub);
-        let base = {
+        {
             let mut instances = self.instances.lock();
-            self.create(&mut instances, LeaseKey::base())
-        };
-        let _ = self.base.set(base);
+            let key = LeaseKey::base(self.first_generation());
+            let primary = self.prepare(&mut instances, key, true);
+            let _ = self.primary.set(primary.clone());
+            self.launch(primary);
+        }
         let pool = self.clone();
         self.tasks.spawn(async move {
             let mut tick = tokio::time::interval(TIDY_EVERY);
@@ -127,32 +128,44 @@ impl Pool {
         self.tasks.wait().await;
     }
 
-    /// What the server last said about itself, also while it is away.
-    pub fn facts(&self) -> Option<Arc<Facts>> {
-        self.facts.load_full()
-    }
-
-    /// The instance that supplies the lists.
-    pub fn base(&self) -> Option<&Arc<Instance>> {
-        self.base.get()
-    }
-
     pub fn is_ready(&self) -> bool {
-        self.base.get().is_some_and(|base| base.live.load().is_some())
+        self.primary.get().is_some_and(|primary| primary.live.load().is_some())
     }
+
     pub(crate) fn create(
         self: &Arc<Self>,
         instances: &mut Instances,
         key: LeaseKey,
+        supplies_lists: bool,
+    ) -> Arc<Instance> {
+        let instance = self.prepare(instances, key, supplies_lists);
+        self.launch(instance.clone());
+        instance
+    }
+
+    /// Makes an instance and gives it its place.
+    fn prepare(
+        &self,
+        instances: &mut Instances,
+        key: LeaseKey,
+        supplies_lists: bool,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
         let lifecycle = Lifecycle::new(self.limits(id), Instant::now());
-        let instance = Arc::new(Instance::new(id, key.clone(), lifecycle));
+        let instance = Arc::new(Instance::new(id, key.clone(), lifecycle, supplies_lists));
         instance.touch(Instant::now());
+        if supplies_lists {
+            self.faces.of(key.generation).base.store(Some(instance.clone()));
+        } else {
+            instances.count += 1;
+        }
         instances.by_key.entry(key).or_default().push(instance.clone());
-        instances.count += 1;
-        self.tasks.spawn(Driver::new(self.clone(), instance.clone()).run());
         instance
+    }
+
+    /// Sets it going.
+    fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
+        self.tasks.spawn(Driver::new(self.clone(), instance).run());
     }
 
     /// Where a remote server is.
@@ -171,11 +184,14 @@ impl Pool {
         match &self.spec.runtime {
             Runtime::Process(_) => Some("stdio"),
             Runtime::Remote(_) => {
-                self.facts.load().as_ref()?;
-                let older = self.target.get().is_some_and(|target| target.speaks_sse());
-                Some(if older { "HTTP+SSE" } else { "streamable HTTP" })
+                self.primary_facts()?;
+                Some(if self.speaks_sse() { "HTTP+SSE" } else { "streamable HTTP" })
             }
         }
+    }
+
+    pub(crate) fn speaks_sse(&self) -> bool {
+        self.target.get().is_some_and(|target| target.speaks_sse())
     }
 
     /// A remote server that is away is cheap to ask again, and nothing crashes by it.
@@ -195,30 +211,35 @@ impl Pool {
 
     pub(crate) fn remove(&self, instance: &Arc<Instance>) {
         let mut instances = self.instances.lock();
-        if let Some(all) = instances.by_key.get_mut(&instance.key) {
+        let key = instance.key();
+        if let Some(all) = instances.by_key.get_mut(&*key) {
             let before = all.len();
             all.retain(|other| other.id != instance.id);
             let removed = before - all.len();
             if all.is_empty() {
-                instances.by_key.remove(&instance.key);
+                instances.by_key.remove(&*key);
             }
-            instances.count -= removed;
+            if instance.supplies_lists {
+                self.faces.of(key.generation).leave(instance);
+            } else {
+                instances.count -= removed;
+            }
         }
         self.past_restarts.fetch_add(instance.lifecycle.lock().restarts(), Ordering::Relaxed);
         instance.stop.cancel();
     }
 
-    /// Ends instances that nobody has used for the idle time; the one with the lists stays.
+    /// Ends instances that nobody has used for the idle time; the one that the daemon started stays.
     fn tidy(&self, now: Instant) {
         let surplus: Vec<_> = {
             let instances = self.instances.lock();
-            let base = self.base.get().map(|base| base.id);
+            let primary = self.primary.get().map(|primary| primary.id);
             instances
                 .by_key
                 .values()
                 .flat_map(|all| all.iter().skip(self.spec.pool.instances_min))
                 .filter(|instance| {
-                    Some(instance.id) != base
+                    Some(instance.id) != primary
                         && !instance.held.load(Ordering::Acquire)
                         && instance.live().is_none_or(|live| live.link.in_flight() == 0)
                         && instance.idle_for(now) > self.spec.pool.idle_timeout
@@ -248,50 +269,6 @@ impl Pool {
         }
     }
 
-    /// Keeps what the instance that supplies the lists says. `kinds`: what has changed in a life;
-    /// empty at its beginning.
-    pub(crate) fn remember(&self, instance: &Instance, facts: &Arc<Facts>, kinds: &[ListKind]) {
-        if instance.key != LeaseKey::base() {
-            return;
-        }
-        let before = self.facts.swap(Some(facts.clone()));
-        let all = ListKind::ALL;
-        let candidates = if kinds.is_empty() { &all[..] } else { kinds };
-        let changed: Vec<_> = candidates
-            .iter()
-            .copied()
-            .filter(|kind| {
-                before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
-            })
-            .collect();
-        self.server_metrics
-            .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
-        if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
-            hub.lists_changed(&self.spec.name, &changed);
-        }
-    }
-
-    /// Fetches a list anew from a server that does not tell when it changes. What can't be fetched
-    /// stays as it was.
-    pub async fn freshen(&self, kind: ListKind) {
-        let Some((base, live)) = self.base.get().and_then(|base| Some((base, base.usable()?)))
-        else {
-            return;
-        };
-        let facts = live.facts.load_full();
-        if facts.capabilities.tells_of(kind) {
-            return;
-        }
-        if let Ok(items) = mainstay_upstream::handshake::list(&live.link, kind).await
-            && facts.lists.of(kind) != items
-        {
-            let mut facts = (*facts).clone();
-            facts.lists.set(kind, items);
-            live.facts.store(Arc::new(facts));
-            self.remember(base, &live.facts.load_full(), &[kind]);
-        }
-    }
-
     pub(crate) fn hub(&self) -> Option<Arc<dyn Hub>> {
         self.hub.get()?.upgrade()
     }
@@ -300,10 +277,10 @@ impl Pool {
         self.released.notify_waiters();
     }
 
-    /// Waits for changes of the instance with the lists until there is `enough`.
+    /// Waits for changes of the instance that the daemon started until there is `enough`.
     pub async fn reaches(&self, enough: impl Fn(&Self) -> bool) {
-        let Some(base) = self.base.get() else { return };
-        let mut changed = base.changed.subscribe();
+        let Some(primary) = self.primary.get() else { return };
+        let mut changed = primary.changed.subscribe();
         while !enough(self) {
             if changed.changed().await.is_err() {
                 return;

@@ -43,7 +43,7 @@ impl Pool {
 
     /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
-        let facts = self.facts();
+        let facts = self.primary_facts();
         let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
         let instances: Vec<_> =
             self.instances().iter().map(|instance| instance.status(now)).collect();
@@ -72,14 +72,14 @@ impl Pool {
             stray_lines: self.stray_lines.load(Ordering::Relaxed),
             instances,
         };
-        if let Some(base) = self.base.get() {
-            let lifecycle = base.lifecycle.lock();
-            status.state = base.shown(lifecycle.state());
+        if let Some(primary) = self.primary.get() {
+            let lifecycle = primary.lifecycle.lock();
+            status.state = primary.shown(lifecycle.state());
             status.since = clock(lifecycle.since());
             status.retry_in_ms =
                 lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);
             status.reason =
-                lifecycle.reason().map(|reason| match &base.process.lock().last_output {
+                lifecycle.reason().map(|reason| match &primary.process.lock().last_output {
                     Some(output) => format!("{reason}\n{output}"),
                     None => reason.to_owned(),
                 });

@@ -28,6 +28,16 @@ pub struct ListPage<'a> {
     pub next_cursor: Option<Cow<'a, str>>,
     /// So many entries have no usable key and are left out of `items`.
     pub malformed: usize,
+    pub caching: Caching,
+}
+
+/// For how long and for whom a result may be kept, from 2026-07-28 on. The default promises nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caching {
+    /// It stays true for this long, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// It is the same for everybody.
+    pub public: bool,
 }
 
 /// One tool, resource, template or prompt.
@@ -76,6 +86,10 @@ struct WirePage<'a> {
     prompts: Option<&'a RawValue>,
     #[serde(borrow, default)]
     next_cursor: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    ttl_ms: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cache_scope: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +173,26 @@ impl<'a> ListPage<'a> {
         let items: Vec<_> =
             entries.iter().filter_map(|raw| ListItem::read(result, raw, kind)).collect();
         let malformed = entries.len() - items.len();
-        Ok(Self { items, next_cursor, malformed })
+        let caching = Caching::read(page.ttl_ms, page.cache_scope);
+        Ok(Self { items, next_cursor, malformed, caching })
+    }
+}
+
+// === impl Caching ===
+
+impl Caching {
+    pub(crate) fn read(ttl_ms: Option<&RawValue>, cache_scope: Option<&RawValue>) -> Self {
+        Self {
+            ttl_ms: ttl_ms.and_then(|ttl| ttl.get().parse().ok()),
+            public: cache_scope.is_some_and(|scope| scope.get() == r#""public""#),
+        }
+    }
+
+    /// What holds for two results together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let ttl_ms = self.ttl_ms.zip(other.ttl_ms).map(|(one, another)| one.min(another));
+        Self { ttl_ms, public: self.public && other.public }
     }
 }
 

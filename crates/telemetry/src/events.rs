@@ -12,7 +12,7 @@ mod tests;
 
 pub use instance::{
     CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted, InstanceStopped,
-    LateAnswer, NotificationDropped, StrayLine,
+    LateAnswer, NotSpoken, NotificationDropped, StrayLine,
 };
 pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,

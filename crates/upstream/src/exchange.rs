@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use http::{HeaderName, HeaderValue};
 use mainstay_protocol::{Edit, Message};
 use parking_lot::Mutex;
 
@@ -23,6 +24,9 @@ pub struct Outgoing<'a> {
     /// Where the progress token stands; it is replaced by one of ours.
     pub token: Option<std::ops::Range<usize>>,
     pub edits: Vec<Edit<'a>>,
+    /// Arguments that a tool wants repeated as headers. Only sent over HTTP to a modern server; what
+    /// else repeats the message there is taken from it as it is sent.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a server sends while a call is under way. `Answer` and `Lost` come once and last.
@@ -91,7 +95,7 @@ const INBOX_MAX: usize = 512;
 impl<'a> Outgoing<'a> {
     /// The message with nothing changed but its id.
     pub fn plain(message: &'a Message) -> Self {
-        Self { message, token: None, edits: Vec::new() }
+        Self { message, token: None, edits: Vec::new(), headers: Vec::new() }
     }
 
     /// All edits for our id `id`; the token is the same number, so one table serves both.

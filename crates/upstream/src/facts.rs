@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use mainstay_protocol::capabilities::ServerCapabilities;
-use mainstay_protocol::list::{ListKind, ToolHints};
+use mainstay_protocol::list::{Caching, ListKind, ToolHints};
 use mainstay_protocol::revision::Revision;
 
 /// A server's own words, byte for byte.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The `result` of `initialize`.
-    pub initialize: Bytes,
+    /// The `result` of `initialize`, or of `server/discover` where the revision's generation is modern.
+    pub greeting: Bytes,
     pub revision: Revision,
     pub capabilities: ServerCapabilities,
     pub lists: Lists,
@@ -21,7 +21,15 @@ pub struct Facts {
 /// The four lists, each whole, however many pages it came in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lists {
-    by_kind: BTreeMap<u8, Vec<Item>>,
+    by_kind: BTreeMap<u8, List>,
+}
+
+/// One list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct List {
+    pub items: Vec<Item>,
+    /// The strictest that any of its pages said.
+    pub caching: Caching,
 }
 
 /// One tool, resource, template or prompt.
@@ -40,11 +48,16 @@ pub struct Item {
 
 impl Lists {
     pub fn of(&self, kind: ListKind) -> &[Item] {
-        self.by_kind.get(&(kind as u8)).map_or(&[], Vec::as_slice)
+        self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.items)
     }
 
-    pub fn set(&mut self, kind: ListKind, items: Vec<Item>) {
-        self.by_kind.insert(kind as u8, items);
+    /// For how long and for whom the list may be kept.
+    pub fn caching(&self, kind: ListKind) -> Caching {
+        self.by_kind.get(&(kind as u8)).map(|list| list.caching).unwrap_or_default()
+    }
+
+    pub fn set(&mut self, kind: ListKind, list: List) {
+        self.by_kind.insert(kind as u8, list);
     }
 
     pub fn tool(&self, name: &str) -> Option<&Item> {

@@ -14,12 +14,12 @@ use bytes::Bytes;
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::initialize::{InitializeResult, initialize_params};
-use mainstay_protocol::list::{ListKind, ListPage};
+use mainstay_protocol::list::{Caching, ListKind, ListPage};
 use mainstay_protocol::revision::Revision;
 use mainstay_protocol::{Kind, Message, build, discover};
 
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
-use crate::facts::{Facts, Item, Lists};
+use crate::facts::{Facts, Item, List, Lists};
 use crate::link::{Link, Transport};
 
 /// Requests of our own.
@@ -86,7 +86,7 @@ pub async fn shake(
     // Servers may refuse all before it, or decide only then what they list.
     link.send_first(build::notification("notifications/initialized", None)).await;
     let lists = lists(link, capabilities).await?;
-    Ok(Facts { initialize, revision, capabilities, lists })
+    Ok(Facts { greeting: initialize, revision, capabilities, lists })
 }
 
 /// All lists that the server says it has.
@@ -115,8 +115,9 @@ pub async fn lists(
 ///
 /// # Errors
 /// As [`shake`]. A server that has the capability but not the method has an empty list.
-pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<Vec<Item>, HandshakeError> {
+pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeError> {
     let mut items = Vec::new();
+    let mut caching: Option<Caching> = None;
     let mut cursor: Option<String> = None;
     let mut seen = HashSet::new();
     for _ in 0..PAGES_MAX {
@@ -134,6 +135,7 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<Vec<Item>, Handsha
         let parsed = ListPage::parse(&text, kind).map_err(|error| {
             HandshakeError::Protocol(format!("its answer to {method} is no list: {error}"))
         })?;
+        caching = Some(caching.map_or(parsed.caching, |before| before.and(parsed.caching)));
         for item in &parsed.items {
             items.push(Item {
                 raw: page.slice(item.span.clone()),
@@ -150,7 +152,7 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<Vec<Item>, Handsha
             _ => break,
         }
     }
-    Ok(items)
+    Ok(List { items, caching: caching.unwrap_or_default() })
 }
 
 /// Sends a request of ours and waits: the result, or the error as the server wrote it.

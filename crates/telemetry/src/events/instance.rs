@@ -63,6 +63,15 @@ pub struct InstanceFailed<'a> {
     pub last_output: Option<&'a str>,
 }
 
+/// It was made to find out whether the server speaks another revision, too, and it does not.
+#[derive(Debug)]
+pub struct NotSpoken<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub revision: &'a str,
+    pub reason: &'a str,
+}
+
 /// It was stopped because it is no longer needed.
 #[derive(Debug)]
 pub struct InstanceStopped<'a> {
@@ -138,6 +147,13 @@ impl InstanceFailed<'_> {
         let Self { server, instance, reason, last_output } = self;
         let last_output = last_output.map(tail);
         error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed for good");
+    }
+}
+
+impl NotSpoken<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, revision, reason } = self;
+        info!(target: "mainstay", %server, %instance, revision, reason, "revision is not spoken");
     }
 }
 

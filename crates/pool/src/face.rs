@@ -1,0 +1,321 @@
+//! What a server is to clients of one generation: a server that knows both ways of speaking has two
+//! faces, each on instances of its own, since many a process is pinned by the first words it hears.
+//!
+//! The instance that the daemon starts is the first face. Whether there is a second is found out when
+//! the first client wants it: an instance is made for it, and kept if it answers. One that does not is
+//! not asked again before the next life of the first.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+use mainstay_model::Refusal;
+use mainstay_model::settings::RevisionChoice;
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Generation, Revision};
+use mainstay_telemetry::events::NotSpoken;
+use mainstay_upstream::facts::Facts;
+
+use crate::instance::{Instance, Live};
+use crate::key::LeaseKey;
+use crate::pool::Pool;
+
+/// Whether a server can be offered to clients of a generation.
+#[derive(Debug)]
+pub enum Offer {
+    Yes,
+    /// It does not speak to them, and the configuration or the server said so.
+    No,
+    /// Not known by the deadline: why.
+    NotYet(Refusal),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Faces {
+    legacy: Face,
+    modern: Face,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Face {
+    /// The instance that supplies the lists, while there is one.
+    pub(crate) base: ArcSwapOption<Instance>,
+    /// What the server last said about itself; kept while it is away.
+    pub(crate) facts: ArcSwapOption<Facts>,
+    /// Why it is known not to have this face.
+    pub(crate) refused: ArcSwapOption<String>,
+}
+
+// === impl Faces ===
+
+impl Faces {
+    pub(crate) fn of(&self, generation: Generation) -> &Face {
+        match generation {
+            Generation::Legacy => &self.legacy,
+            Generation::Modern => &self.modern,
+        }
+    }
+}
+
+// === impl Face ===
+
+impl Face {
+    /// The instance is no longer the one that supplies the lists.
+    pub(crate) fn leave(&self, instance: &Instance) {
+        if self.base.load().as_ref().is_some_and(|base| base.id == instance.id) {
+            self.base.store(None);
+        }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// What the server last said about itself to clients of this generation, also while it is away.
+    pub fn facts(&self, generation: Generation) -> Option<Arc<Facts>> {
+        self.faces.of(generation).facts.load_full()
+    }
+
+    /// The instance that supplies the lists for clients of this generation, while there is one.
+    pub fn base(&self, generation: Generation) -> Option<Arc<Instance>> {
+        self.faces.of(generation).base.load_full()
+    }
+
+    /// That instance with its present life, if it can take a call now; it counts as used.
+    pub fn ready_base(&self, generation: Generation) -> Option<(Arc<Instance>, Arc<Live>)> {
+        let base = self.base(generation)?;
+        let live = base.usable().filter(|live| live.generation == generation)?;
+        // The first face is never ended for want of use.
+        if self.primary.get().is_none_or(|primary| primary.id != base.id) {
+            base.touch(Instant::now());
+        }
+        Some((base, live))
+    }
+
+    /// The generation of the face that the daemon starts; before its first life, the one that is
+    /// tried first.
+    pub fn generation(&self) -> Generation {
+        match self.primary.get() {
+            Some(primary) => primary.key().generation,
+            None => self.first_generation(),
+        }
+    }
+
+    /// [`Self::facts`] of the face that the daemon starts.
+    pub fn primary_facts(&self) -> Option<Arc<Facts>> {
+        self.facts(self.generation())
+    }
+
+    /// The instance that the daemon starts.
+    pub fn primary_base(&self) -> Option<&Arc<Instance>> {
+        self.primary.get()
+    }
+
+    /// Whether clients of this generation can be served. What the configuration leaves open is found
+    /// out, which may take a start of the server; many may ask at once.
+    pub async fn offer(self: &Arc<Self>, generation: Generation, deadline: Instant) -> Offer {
+        if let Some(configured) = self.configured() {
+            return if configured == generation { Offer::Yes } else { Offer::No };
+        }
+        if self.facts(generation).is_some() {
+            return Offer::Yes;
+        }
+        let Some(primary) = self.primary.get() else {
+            return Offer::NotYet(self.unavailable("it has not been started"));
+        };
+        if self.primary_facts().is_none()
+            && let Err(refusal) = self.wait_ready(primary, deadline).await
+        {
+            return Offer::NotYet(refusal);
+        }
+        if self.generation() == generation {
+            return Offer::Yes;
+        }
+        if self.check_spoken(generation).is_err() {
+            return Offer::No;
+        }
+        match self.shared(&LeaseKey::base(generation)) {
+            Ok(second) => self.find_out(generation, &second, deadline).await,
+            Err(refusal) => Offer::NotYet(refusal),
+        }
+    }
+
+    /// Waits until the instance for a second face has answered, or is known not to.
+    async fn find_out(
+        &self,
+        generation: Generation,
+        second: &Instance,
+        deadline: Instant,
+    ) -> Offer {
+        let face = self.faces.of(generation);
+        let mut changed = second.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            if face.facts.load().is_some() {
+                return Offer::Yes;
+            }
+            if face.refused.load().is_some() {
+                return Offer::No;
+            }
+            if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
+                return Offer::NotYet(self.not_ready(second));
+            }
+        }
+    }
+
+    /// Refuses what is known not to be spoken.
+    pub(crate) fn check_spoken(&self, generation: Generation) -> Result<(), Refusal> {
+        let only = |spoken: Generation| self.unavailable(&only_speaks(spoken));
+        match self.configured() {
+            Some(configured) if configured != generation => return Err(only(configured)),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if let Some(why) = &*self.faces.of(generation).refused.load() {
+            return Err(self.unavailable(why));
+        }
+        // What refused `initialize` has no second face: it was asked for the first one first.
+        let modern_only = generation == Generation::Legacy
+            && self.generation() == Generation::Modern
+            && self.facts(Generation::Modern).is_some();
+        // Those are older than the question.
+        let over_sse = generation == Generation::Modern && self.speaks_sse();
+        match (modern_only, over_sse) {
+            (true, _) => Err(only(Generation::Modern)),
+            (_, true) => Err(only(Generation::Legacy)),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Refuses a life that turned out to speak otherwise than its caller.
+    pub(crate) fn check_life(&self, live: &Live, generation: Generation) -> Result<(), Refusal> {
+        if live.generation == generation {
+            Ok(())
+        } else {
+            Err(self.unavailable(&only_speaks(live.generation)))
+        }
+    }
+
+    /// Whether it is still to be found out if the server has the face this instance was made for.
+    pub(crate) fn is_trial(&self, instance: &Instance) -> bool {
+        let second = self.primary.get().is_none_or(|primary| primary.id != instance.id);
+        let generation = instance.key().generation;
+        second && self.configured().is_none() && self.facts(generation).is_none()
+    }
+
+    /// The server does not have the face that this instance was made for.
+    pub(crate) fn decline(&self, instance: &Arc<Instance>, reason: &str) {
+        let generation = instance.key().generation;
+        let face = self.faces.of(generation);
+        face.refused.store(Some(Arc::new(format!("{}: {reason}", only_speaks(other(generation))))));
+        let had = face.facts.swap(None).is_some();
+        let server = &self.spec.name;
+        let revision = match generation {
+            Generation::Legacy => Revision::LATEST_LEGACY,
+            Generation::Modern => Revision::LATEST,
+        };
+        NotSpoken { server, instance: instance.id, revision: revision.as_str(), reason }
+            .emit(&self.metrics);
+        self.remove(instance);
+        if let (Some(hub), true) = (self.hub(), had) {
+            hub.lists_changed(server, generation, &ListKind::ALL);
+        }
+    }
+
+    /// Keeps what an instance that supplies lists says. `kinds`: what has changed in a life; empty at
+    /// its beginning.
+    pub(crate) fn remember(
+        &self,
+        instance: &Arc<Instance>,
+        facts: &Arc<Facts>,
+        kinds: &[ListKind],
+    ) {
+        if !instance.supplies_lists {
+            return;
+        }
+        let generation = facts.revision.generation();
+        if instance.key().generation != generation {
+            self.turn(instance, generation);
+        }
+        let face = self.faces.of(generation);
+        if face.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
+            return;
+        }
+        let primary = self.primary.get().is_some_and(|primary| primary.id == instance.id);
+        if primary && kinds.is_empty() {
+            // It may be another program by now.
+            face.refused.store(None);
+            self.faces.of(other(generation)).refused.store(None);
+        }
+        let before = face.facts.swap(Some(facts.clone()));
+        let all = ListKind::ALL;
+        let candidates = if kinds.is_empty() { &all[..] } else { kinds };
+        let changed: Vec<_> = candidates
+            .iter()
+            .copied()
+            .filter(|kind| {
+                before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
+            })
+            .collect();
+        self.server_metrics
+            .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
+        if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
+            hub.lists_changed(&self.spec.name, generation, &changed);
+        }
+    }
+
+    /// The first face turned out to be of the other generation, or has changed to it.
+    fn turn(&self, instance: &Arc<Instance>, generation: Generation) {
+        let before = instance.key();
+        let after = LeaseKey { generation, ..(*before).clone() };
+        {
+            let mut instances = self.instances.lock();
+            if let Some(all) = instances.by_key.get_mut(&*before) {
+                all.retain(|other| other.id != instance.id);
+            }
+            instances.by_key.retain(|_, all| !all.is_empty());
+            instances.by_key.entry(after.clone()).or_default().insert(0, instance.clone());
+            instance.set_key(after);
+            self.faces.of(generation).base.store(Some(instance.clone()));
+        }
+        let left = self.faces.of(before.generation);
+        left.leave(instance);
+        let had = left.facts.swap(None).is_some();
+        if let (Some(hub), true) = (self.hub(), had) {
+            hub.lists_changed(&self.spec.name, before.generation, &ListKind::ALL);
+        }
+    }
+
+    /// The generation that the server is configured to speak, if it is.
+    fn configured(&self) -> Option<Generation> {
+        match self.spec.revision {
+            RevisionChoice::Auto => None,
+            RevisionChoice::Legacy => Some(Generation::Legacy),
+            RevisionChoice::Modern => Some(Generation::Modern),
+        }
+    }
+
+    pub(crate) fn first_generation(&self) -> Generation {
+        self.configured().unwrap_or(Generation::Legacy)
+    }
+}
+
+fn only_speaks(generation: Generation) -> String {
+    match generation {
+        Generation::Legacy => {
+            format!("it speaks only revisions up to {}", Revision::LATEST_LEGACY)
+        }
+        Generation::Modern => format!(
+            "it speaks only {}, and clients of revisions up to {} are not served from it",
+            Revision::LATEST,
+            Revision::LATEST_LEGACY
+        ),
+    }
+}
+
+fn other(generation: Generation) -> Generation {
+    match generation {
+        Generation::Legacy => Generation::Modern,
+        Generation::Modern => Generation::Legacy,
+    }
+}

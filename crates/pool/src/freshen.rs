@@ -1,0 +1,51 @@
+//! Lists of servers that do not tell when they change.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_protocol::Generation;
+use mainstay_protocol::list::ListKind;
+use mainstay_upstream::handshake;
+
+use crate::instance::{Instance, Live};
+use crate::key::LeaseKey;
+use crate::pool::Pool;
+
+impl Pool {
+    /// Fetches a list anew from a server that does not tell when it changes. What can't be fetched by
+    /// `deadline` stays as it was.
+    pub async fn freshen(
+        self: &Arc<Self>,
+        generation: Generation,
+        kind: ListKind,
+        deadline: Instant,
+    ) {
+        if self.facts(generation).is_none_or(|facts| facts.capabilities.tells_of(kind)) {
+            return;
+        }
+        let Some((base, live)) = self.face(generation, deadline).await else { return };
+        let facts = live.facts.load_full();
+        let list = handshake::list(&live.link, kind);
+        if let Ok(Ok(list)) = tokio::time::timeout_at(deadline.into(), list).await {
+            let mut facts = (*facts).clone();
+            facts.lists.set(kind, list);
+            live.facts.store(Arc::new(facts));
+            self.remember(&base, &live.facts.load_full(), &[kind]);
+        }
+    }
+
+    /// The instance with the lists, if it is ready; a second face that was ended for want of use is
+    /// started again.
+    async fn face(
+        self: &Arc<Self>,
+        generation: Generation,
+        deadline: Instant,
+    ) -> Option<(Arc<Instance>, Arc<Live>)> {
+        if self.base(generation).is_some() {
+            return self.ready_base(generation);
+        }
+        let second = self.shared(&LeaseKey::base(generation)).ok()?;
+        let live = self.wait_ready(&second, deadline).await.ok()?;
+        Some((second, live))
+    }
+}
