@@ -1,8 +1,14 @@
-//! `server/discover` of 2026-07-28, as far as telling a modern server from a legacy one needs it.
+//! `server/discover` of 2026-07-28: telling a modern server from a legacy one, and what it says of
+//! itself.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::build::string;
+use crate::capabilities::ServerCapabilities;
+use crate::envelope::present;
+use crate::initialize::field;
+use crate::params::Field;
 use crate::revision::{Generation, Revision};
 
 /// What an answer to `server/discover` says about the server.
@@ -14,10 +20,34 @@ pub enum Verdict {
     Legacy,
 }
 
+/// The result of `server/discover`. Spans count from the start of the text it was read from.
+#[derive(Debug)]
+pub struct Discovered<'a> {
+    /// An array of revisions, which may be of either generation.
+    pub supported_versions: Field<'a>,
+    pub versions: Vec<String>,
+    pub capabilities: Option<Field<'a>>,
+    pub instructions: Option<Field<'a>>,
+}
+
+/// Why a result of `server/discover` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadDiscovery {
+    #[error("not an object with `supportedVersions`")]
+    NoVersions,
+    #[error("not usable: {0}")]
+    Member(#[from] serde_json::Error),
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Discovered {
-    supported_versions: Vec<String>,
+struct Wire<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    supported_versions: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    instructions: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -33,10 +63,45 @@ struct RefusedData {
     supported: Vec<String>,
 }
 
+impl<'a> Discovered<'a> {
+    /// # Errors
+    /// When there are no versions in it or a member is twice in it.
+    pub fn parse(result: &'a str) -> Result<Self, BadDiscovery> {
+        // serde would read a struct from an array, member by member.
+        if !result.trim_ascii_start().starts_with('{') {
+            return Err(BadDiscovery::NoVersions);
+        }
+        let wire: Wire<'a> = serde_json::from_str(result)?;
+        let supported_versions =
+            field(result, wire.supported_versions).ok_or(BadDiscovery::NoVersions)?;
+        Ok(Self {
+            versions: serde_json::from_str(supported_versions.raw)?,
+            supported_versions,
+            capabilities: field(result, wire.capabilities),
+            instructions: field(result, wire.instructions),
+        })
+    }
+
+    /// The latest revision it names that we speak without a handshake.
+    pub fn revision(&self) -> Option<Revision> {
+        let known = self.versions.iter().filter_map(|version| Revision::parse(version));
+        known.filter(|revision| revision.generation() == Generation::Modern).max()
+    }
+
+    pub fn server_capabilities(&self) -> ServerCapabilities {
+        self.capabilities.as_ref().map(|of| ServerCapabilities::read(of.raw)).unwrap_or_default()
+    }
+}
+
 /// `params` of a request that a modern server can't refuse.
 pub fn params(name: &str, software: &str) -> String {
+    format!(r#"{{"_meta":{}}}"#, own_meta(name, software))
+}
+
+/// `_meta` of a request of our own, for which a server can ask nothing.
+pub fn own_meta(name: &str, software: &str) -> String {
     format!(
-        r#"{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":{},"version":{}}}}}}}"#,
+        r#"{{"io.modelcontextprotocol/protocolVersion":"{}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":{},"version":{}}}}}"#,
         Revision::LATEST,
         string(name),
         string(software)
@@ -49,9 +114,9 @@ pub fn params(name: &str, software: &str) -> String {
 /// (2026-07-28 basic/versioning, compatibility) say modern; everything else says legacy.
 pub fn verdict(answer: Result<&[u8], &str>) -> Verdict {
     match answer {
-        Ok(result) => match serde_json::from_slice::<Discovered>(result) {
-            Ok(found) if found.supported_versions.iter().any(|version| is_modern(version)) => {
-                Verdict::Modern(found.supported_versions.join(", "))
+        Ok(result) => match std::str::from_utf8(result).map(Discovered::parse) {
+            Ok(Ok(found)) if found.versions.iter().any(|version| is_modern(version)) => {
+                Verdict::Modern(found.versions.join(", "))
             }
             _ => Verdict::Legacy,
         },
