@@ -8,7 +8,7 @@ use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Id, build};
 
 use crate::body::{Body, Owner};
-use crate::stream::EventStream;
+use crate::stream::{EventStream, Reader};
 
 pub(crate) type HttpAnswer = Response<Body>;
 
@@ -46,6 +46,18 @@ pub(crate) fn empty(status: StatusCode) -> HttpAnswer {
 /// A stream of events.
 pub(crate) fn events(stream: Arc<EventStream>) -> HttpAnswer {
     stream_of(Body::events(stream))
+}
+
+/// A stream of events that somebody has taken up.
+pub(crate) fn resumed(reader: Reader) -> HttpAnswer {
+    stream_of(Body::read_by(reader))
+}
+
+/// A stream of one event, and nothing more.
+pub(crate) fn only_event(id: &str, message: &[u8]) -> HttpAnswer {
+    let mut out = BytesMut::with_capacity(message.len() + id.len() + 32);
+    sse::encode_event(Some("message"), Some(id), message, &mut out);
+    stream_of(Body::Whole(out.freeze().into()))
 }
 
 /// A stream of events that drops `owner` when it ends or its reader goes away.

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use mainstay_protocol::framing::sse;
 use tokio::time::{Instant, Sleep};
 
-use crate::stream::EventStream;
+use crate::stream::{EventStream, Reader};
 
 /// The body of a response.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum Body {
 /// A stream of events, with a comment now and then so that nobody on the way takes it for dead.
 #[derive(Debug)]
 pub struct Events {
-    stream: Arc<EventStream>,
+    reader: Reader,
     keep_alive: Pin<Box<Sleep>>,
     _owner: Option<Owner>,
 }
@@ -37,16 +37,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Body {
     pub(crate) fn events(stream: Arc<EventStream>) -> Self {
-        Self::stream(stream, None)
+        Self::read_by(stream.reader())
+    }
+
+    /// A stream that somebody has taken up.
+    pub(crate) fn read_by(reader: Reader) -> Self {
+        Self::stream(reader, None)
     }
 
     pub(crate) fn events_until(stream: Arc<EventStream>, owner: Owner) -> Self {
-        Self::stream(stream, Some(owner))
+        Self::stream(stream.reader(), Some(owner))
     }
 
-    fn stream(stream: Arc<EventStream>, owner: Option<Owner>) -> Self {
+    fn stream(reader: Reader, owner: Option<Owner>) -> Self {
         let keep_alive = Box::pin(tokio::time::sleep(KEEP_ALIVE));
-        Self::Events(Events { stream, keep_alive, _owner: owner })
+        Self::Events(Events { reader, keep_alive, _owner: owner })
     }
 
     pub(crate) fn empty() -> Self {
@@ -82,7 +87,7 @@ impl http_body::Body for Body {
 
 impl Events {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Poll::Ready(event) = self.stream.poll_next(cx) {
+        if let Poll::Ready(event) = self.reader.poll_next(cx) {
             self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
             return Poll::Ready(event);
         }
@@ -91,11 +96,5 @@ impl Events {
         }
         self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
         Poll::Ready(Some(Bytes::from_static(sse::COMMENT)))
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        self.stream.reader_left();
     }
 }

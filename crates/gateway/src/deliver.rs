@@ -4,19 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_telemetry::CorrelationId;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
 use crate::gateway::Gateway;
-use crate::pipeline::Takes;
+use crate::pipeline::{self, Takes};
+use crate::resume::{EventId, Resumed};
+use crate::session::Session;
 use crate::stream::EventStream;
 
 /// A call that has said nothing for this long is answered as a stream, so that nobody on the way
 /// takes its connection for dead.
 const STREAM_AFTER: Duration = Duration::from_secs(10);
 
-/// A client that lost its stream can still answer a question that came on it, for this long.
-const ANSWER_GRACE: Duration = Duration::from_secs(3);
+/// A client that lost its stream can still answer a question that came on it, or be back for one,
+/// for this long.
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(3);
 
 /// Keeps a call alive when its client's connection is cut while nothing has been answered yet.
 struct Held {
@@ -50,13 +56,13 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Tak
             answer::events(stream)
         }
         Begins::Stream(event) => {
-            let stream = Arc::new(EventStream::default());
+            let Some(call) = held.call.take() else { return answer::accepted() };
+            let (session, id) = call.asked_by();
+            let stream = session.stream_of_call(&gateway.kept, id);
             if let Some(event) = event {
                 stream.push(answer::event(&event));
             }
-            if let Some(call) = held.call.take() {
-                gateway.tasks.spawn(pump(*call, stream.clone()));
-            }
+            gateway.tasks.spawn(pump(gateway.clone(), *call, stream.clone()));
             answer::events(stream)
         }
     }
@@ -81,15 +87,17 @@ pub(crate) async fn begins(call: &mut Call, takes: Takes) -> Begins {
     }
 }
 
-/// Brings what a call says to its stream.
-async fn pump(mut call: Call, stream: Arc<EventStream>) {
+/// Brings what a call says to its stream, whether or not somebody reads it at the moment.
+async fn pump(gateway: Arc<Gateway>, mut call: Call, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
-    let mut left = false;
+    // Nobody has read for so long that open questions were answered in the client's place.
+    let mut deserted = false;
     loop {
+        deserted = deserted && !stream.is_open();
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = deserted(&stream), if !left => {
-                left = true;
+            () = stream.left_for(ANSWER_GRACE), if !deserted => {
+                deserted = true;
                 call.take_back_questions();
                 continue;
             }
@@ -102,19 +110,56 @@ async fn pump(mut call: Call, stream: Arc<EventStream>) {
                 }
             }
             Progress::Answer(message) => {
-                stream.push(answer::event(&message));
+                stream.finish(answer::event(&message));
                 break;
             }
-            Progress::Cancelled => break,
+            Progress::Cancelled => {
+                stream.end();
+                break;
+            }
         }
     }
-    stream.end();
+    call.asked_by().0.bound_streams();
+    gateway.kept.make_room(&gateway.sessions);
 }
 
-/// Waits until a client has left its stream for so long that it will not answer what came on it.
-async fn deserted(stream: &EventStream) {
-    stream.left().await;
-    tokio::time::sleep(ANSWER_GRACE).await;
+/// Opens a stream for what servers say of their own accord, or goes on with one that was cut.
+///
+/// The specification says what a `Last-Event-ID` is for, and not what one gets that can't be
+/// honoured. So that no client waits for what will never come:
+/// - the answer to a call that is not kept any more becomes an error that says so;
+/// - nothing more to come is 405, "no stream for you here", which clients take as final. They come
+///   back at once, and for ever, to a stream that just ends;
+/// - anything else is a stream like any other: its client listens for what comes of its own accord.
+pub(crate) fn listen(
+    gateway: &Gateway,
+    session: &Session,
+    last_event_id: Option<&str>,
+    request_id: &CorrelationId,
+) -> HttpAnswer {
+    let resumable = session.revision.rules().resumable;
+    let event = last_event_id.filter(|_| resumable).and_then(EventId::parse);
+    let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(event));
+    match (resumed, event) {
+        (Resumed::Goes(reader), _) => answer::resumed(reader),
+        (Resumed::Over, _) => {
+            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+            let others = HeaderValue::from_static("POST, DELETE, OPTIONS");
+            answer.headers_mut().insert(header::ALLOW, others);
+            answer
+        }
+        (Resumed::Lost(id), Some(event)) => {
+            let mut refusal = Refusal::new(
+                RefusalCode::OutcomeUnknown,
+                "the answer to this call came while its stream was cut, and is not kept any more",
+            )
+            .hint("it may have been carried out; look before you call again");
+            refusal.data.request_id = Some(request_id.to_string());
+            gateway.metrics.gateway().failed(refusal.code.into());
+            answer::only_event(&event.next(), &pipeline::refuse(Some(&id), &refusal))
+        }
+        (Resumed::Fresh | Resumed::Lost(_), _) => answer::events(session.stand(&gateway.kept)),
+    }
 }
 
 impl Drop for Held {

@@ -15,11 +15,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::{Kind, Message, Revision, build, codes, depth};
+use mainstay_protocol::{Kind, Message, Revision, build, codes, depth, headers};
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
 
 use crate::answer::{self, HttpAnswer};
+use crate::deliver;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::handshake::{self, NoSession};
@@ -120,7 +121,7 @@ async fn judge(
     }
     match parts.method {
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
-        Method::GET => get(gateway, endpoint, parts, &refused),
+        Method::GET => get(gateway, endpoint, parts, request_id, &refused),
         Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
         Method::OPTIONS => refuse::preflight(),
         _ => refuse::method(parts.method.as_str(), "POST, GET, DELETE, OPTIONS", &refused),
@@ -247,11 +248,12 @@ async fn open_session(
     (session, bytes)
 }
 
-/// Opens a stream for what servers say of their own accord.
+/// Opens a stream for what servers say of their own accord, or goes on with one that was cut.
 fn get(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
+    request_id: &CorrelationId,
     refused: &Note<'_>,
 ) -> HttpAnswer {
     if !takes_events(&parts.headers) {
@@ -262,7 +264,8 @@ fn get(
     match find(gateway, endpoint, &parts.headers, refused) {
         Ok(session) => {
             session.touch();
-            answer::events(session.stand())
+            let last = parts.headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+            deliver::listen(gateway, &session, last, request_id)
         }
         Err((status, code, say)) => answer::failure(status, None, code, &say),
     }

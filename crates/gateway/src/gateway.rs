@@ -26,6 +26,7 @@ use crate::edge::Peer;
 use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
 use crate::gate::Gate;
+use crate::kept::Kept;
 use crate::memory::NameStore;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -51,6 +52,7 @@ pub struct Gateway {
     pub(crate) settings: GatewaySettings,
     pub(crate) sessions: Sessions,
     pub(crate) conversations: Conversations,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
     pub(crate) gate: Gate,
@@ -102,6 +104,7 @@ impl Gateway {
             gate: Gate::new(&parts.settings),
             sessions: Sessions::new(parts.settings.limits.sessions_max),
             conversations: Conversations::default(),
+            kept: Kept::new(Self::another_beginning()),
             settings: parts.settings,
             metrics: parts.metrics,
             key: parts.key,
@@ -119,6 +122,15 @@ impl Gateway {
         });
         gateway.tasks.spawn(expire(Arc::downgrade(&gateway), gateway.stopping.clone()));
         gateway
+    }
+
+    /// A number that another start of the daemon hardly has.
+    fn another_beginning() -> u32 {
+        let mut random = [0; 4];
+        if getrandom::fill(&mut random).is_ok() {
+            return u32::from_ne_bytes(random);
+        }
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos())
     }
 
     /// What answers requests that are not MCP. The first call counts.
@@ -268,6 +280,7 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
         if count > 0 {
             SessionExpired { count, idle_max }.emit(&gateway.metrics);
         }
+        gateway.kept.make_room(&gateway.sessions);
     }
 }
 

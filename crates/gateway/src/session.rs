@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 
 use crate::answer;
 use crate::endpoint::Endpoint;
+use crate::kept::Kept;
+use crate::resume::{Ended, EventId, Name, Resumed, Streams};
 use crate::stream::EventStream;
 
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
@@ -44,8 +46,9 @@ struct State {
     log_level: Option<LogLevel>,
     /// By position of the server in the endpoint, with the JSON text of the server's own URI.
     subscriptions: BTreeSet<(usize, Box<str>)>,
-    /// GET streams, the newest last.
-    standing: Vec<Arc<EventStream>>,
+    streams: Streams,
+    /// Its transport has one stream, which is never taken up again: it ends with it.
+    on_one_stream: bool,
     /// What to say when a GET stream is opened.
     missed: Missed,
     ended: bool,
@@ -85,8 +88,6 @@ pub(crate) enum LogLevel {
     Emergency,
 }
 
-/// GET streams a session may have open; the oldest gives way.
-const STANDING_MAX: usize = 8;
 /// Updated resources remembered for a client without a stream.
 const MISSED_RESOURCES_MAX: usize = 64;
 
@@ -123,8 +124,8 @@ impl Session {
     /// How long nobody has used it; zero while a call is in flight or a stream is open.
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let mut state = self.state.lock();
-        state.standing.retain(|stream| stream.is_open());
-        if !state.calls.is_empty() || !state.standing.is_empty() {
+        state.streams.prune(now);
+        if !state.calls.is_empty() || state.streams.is_read() {
             return Duration::ZERO;
         }
         let used = self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
@@ -246,60 +247,101 @@ impl Session {
     }
 
     /// Opens a stream for what comes of its own accord, beginning with what was missed.
-    pub(crate) fn stand(&self) -> Arc<EventStream> {
-        let stream = Arc::new(EventStream::default());
+    pub(crate) fn stand(&self, kept: &Arc<Kept>) -> Arc<EventStream> {
+        let stream = self.new_stream(kept, Name::standing);
         let mut state = self.state.lock();
         if state.ended {
             stream.end();
             return stream;
         }
-        state.standing.retain(|stream| stream.is_open());
-        if state.standing.len() >= STANDING_MAX {
-            state.standing.remove(0).end();
-        }
-        let missed = std::mem::take(&mut state.missed);
-        for kind in ListKind::ALL {
-            if missed.lists & (1 << kind as u8) != 0
-                && let Some(notification) = list_changed(kind)
-            {
-                stream.push(answer::event(&notification));
-            }
-        }
-        for update in missed.resources {
-            stream.push(answer::event(&update));
-        }
-        state.standing.push(stream.clone());
+        state.missed.say_on(&stream);
+        state.streams.stand(stream.clone());
         stream
     }
 
-    /// Takes a stream that is there already for what comes of its own accord.
+    /// Takes a stream that is there already for everything: its transport has no other.
     pub(crate) fn stand_on(&self, stream: Arc<EventStream>) {
-        self.state.lock().standing.push(stream);
+        let mut state = self.state.lock();
+        state.on_one_stream = true;
+        state.streams.stand(stream);
     }
 
-    /// Says something outside of calls, on one stream only; whether there was one.
-    pub(crate) fn say(&self, message: &[u8]) -> bool {
+    /// A stream for what comes of a call.
+    pub(crate) fn stream_of_call(&self, kept: &Arc<Kept>, request: &Id) -> Arc<EventStream> {
         let mut state = self.state.lock();
-        state.standing.retain(|stream| stream.is_open());
-        let event = answer::event(message);
-        state.standing.iter().rev().any(|stream| stream.offer(event.clone()))
+        if state.on_one_stream || state.ended {
+            return Arc::default();
+        }
+        let stream = self.new_stream(kept, |number| Name::call(number, request));
+        if stream.name().is_some() {
+            state.streams.begin(stream.clone());
+        }
+        stream
+    }
+
+    fn new_stream(&self, kept: &Arc<Kept>, name: impl Fn(u64) -> Name) -> Arc<EventStream> {
+        let rules = self.revision.rules();
+        if !rules.resumable {
+            return Arc::default();
+        }
+        let (number, share) = kept.open();
+        Arc::new(EventStream::resumable(name(number), rules.priming_events, share))
+    }
+
+    /// Goes on with a stream after an event.
+    pub(crate) fn resume(&self, event: &EventId) -> Resumed {
+        let mut state = self.state.lock();
+        let resumed = state.streams.resume(event);
+        if let Resumed::Goes(reader) = &resumed
+            && !event.is_of_call()
+        {
+            state.missed.say_on(reader.stream());
+        }
+        resumed
+    }
+
+    pub(crate) fn bound_streams(&self) {
+        self.state.lock().streams.bound();
+    }
+
+    pub(crate) fn ended_streams(&self) -> Vec<Ended> {
+        self.state.lock().streams.ended()
+    }
+
+    pub(crate) fn forget_stream(&self, stream: &Arc<EventStream>) {
+        self.state.lock().streams.forget(stream);
+    }
+
+    pub(crate) fn forget_read(&self, now: Instant) {
+        self.state.lock().streams.forget_read(now);
+    }
+
+    /// Says something outside of calls to a client that listens, on one stream only; whether it does.
+    pub(crate) fn say(&self, message: &[u8]) -> bool {
+        self.state.lock().streams.say(&answer::event(message))
+    }
+
+    /// As [`Self::say`], or leaves it on a stream that the client may go on with.
+    pub(crate) fn leave_word(&self, message: &[u8]) -> bool {
+        self.state.lock().streams.leave_word(&answer::event(message))
     }
 
     pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
+        let mut state = self.state.lock();
         for kind in kinds {
             let Some(notification) = list_changed(*kind) else { continue };
-            if !self.say(&notification) {
-                self.state.lock().missed.lists |= 1 << *kind as u8;
+            if !state.streams.say(&answer::event(&notification)) {
+                state.missed.lists |= 1 << *kind as u8;
             }
         }
     }
 
     pub(crate) fn resource_updated(&self, message: &Bytes) {
-        if !self.say(message) {
-            let mut state = self.state.lock();
-            if state.missed.resources.len() < MISSED_RESOURCES_MAX {
-                state.missed.resources.insert(message.clone());
-            }
+        let mut state = self.state.lock();
+        if !state.streams.say(&answer::event(message))
+            && state.missed.resources.len() < MISSED_RESOURCES_MAX
+        {
+            state.missed.resources.insert(message.clone());
         }
     }
 
@@ -310,11 +352,28 @@ impl Session {
         for (_, control) in &state.calls {
             control.cancel();
         }
-        for stream in state.standing.drain(..) {
-            stream.end();
-        }
+        state.streams.end();
         state.questions.clear();
         std::mem::take(&mut state.subscriptions)
+    }
+}
+
+// === impl Missed ===
+
+impl Missed {
+    /// Says it, once.
+    fn say_on(&mut self, stream: &EventStream) {
+        let missed = std::mem::take(self);
+        for kind in ListKind::ALL {
+            if missed.lists & (1 << kind as u8) != 0
+                && let Some(notification) = list_changed(kind)
+            {
+                stream.push(answer::event(&notification));
+            }
+        }
+        for update in missed.resources {
+            stream.push(answer::event(&update));
+        }
     }
 }
 

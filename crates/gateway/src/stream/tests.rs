@@ -1,0 +1,298 @@
+//! What a reader gets, however pushes, reads, cuts and returns fall together.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mainstay_protocol::Id;
+use mainstay_protocol::framing::sse::{Event, SseDecoder};
+use proptest::prelude::*;
+
+use super::{
+    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader, TakenUp,
+    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX,
+};
+use crate::answer;
+use crate::kept::Kept;
+use crate::resume::Name;
+
+fn resumable(primes: bool) -> Arc<EventStream> {
+    let (number, share) = Kept::new(1).open();
+    Arc::new(EventStream::resumable(Name::call(number, &Id::number(7)), primes, share))
+}
+
+/// What can be read now, and whether that is all there will be.
+fn read(reader: &mut Reader) -> (Vec<Event>, bool) {
+    let cx = Context::from_waker(Waker::noop());
+    let mut decoder = SseDecoder::new(64 << 20);
+    let over = loop {
+        match reader.poll_next(&cx) {
+            Poll::Ready(Some(bytes)) => decoder.push(&bytes),
+            Poll::Ready(None) => break true,
+            Poll::Pending => break false,
+        }
+    };
+    let events = std::iter::from_fn(|| decoder.next_event()).map(Result::unwrap).collect();
+    (events, over)
+}
+
+fn texts(events: &[Event]) -> Vec<String> {
+    let said = events.iter().filter(|event| !event.data.is_empty());
+    said.map(|event| String::from_utf8_lossy(&event.data).into_owned()).collect()
+}
+
+fn event(text: &str) -> Bytes {
+    answer::event(text.as_bytes())
+}
+
+fn goes(stream: &Arc<EventStream>, after: u64) -> Reader {
+    match stream.take_up(after) {
+        TakenUp::Goes(reader) => reader,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reader_that_reads_nothing_costs_a_bounded_amount() {
+    for stream in [Arc::default(), resumable(true)] {
+        let mut reader = stream.reader();
+        let taken = (0..10 * UNREAD_EVENTS_MAX).filter(|_| stream.offer("x".into())).count();
+        assert_eq!(taken, UNREAD_EVENTS_MAX);
+        stream.finish(event("answer"));
+        let (events, over) = read(&mut reader);
+        assert!(over);
+        assert_eq!(texts(&events).last().unwrap(), "answer");
+    }
+}
+
+#[tokio::test]
+async fn there_is_room_once_something_is_read_or_nothing_will_be() {
+    let cx = Context::from_waker(Waker::noop());
+    for end in [
+        |_: &EventStream, mut reader: Reader| {
+            let _ = reader.poll_next(&Context::from_waker(Waker::noop()));
+            std::mem::forget(reader);
+        },
+        |stream: &EventStream, reader: Reader| {
+            stream.end();
+            std::mem::forget(reader);
+        },
+        |_: &EventStream, reader: Reader| drop(reader),
+    ] {
+        let stream = Arc::<EventStream>::default();
+        let reader = stream.reader();
+        stream.room().await;
+        while stream.offer("x".into()) {}
+        let mut room = std::pin::pin!(stream.room());
+        assert!(room.as_mut().poll(&mut Context::from_waker(cx.waker())).is_pending());
+        end(&stream, reader);
+        room.await;
+    }
+}
+
+#[test]
+fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
+    let stream = Arc::<EventStream>::default();
+    let reader = stream.reader();
+    assert!(stream.offer("x".into()));
+    drop(reader);
+    assert!(!stream.offer("y".into()));
+    assert!(!stream.is_open() && !stream.is_heard(Duration::MAX));
+    assert_eq!(stream.bytes(), 0);
+
+    let stream = resumable(false);
+    drop(stream.reader());
+    assert!(stream.offer(event("x")));
+    assert!(
+        !stream.is_open() && stream.is_heard(Duration::MAX) && !stream.is_heard(Duration::ZERO)
+    );
+    let (events, over) = read(&mut goes(&stream, 0));
+    assert_eq!((texts(&events), over), (vec!["x".to_owned()], false));
+}
+
+#[test]
+fn every_event_has_an_id_and_only_the_last_names_no_request() {
+    for primes in [true, false] {
+        let stream = resumable(primes);
+        let mut reader = stream.reader();
+        for text in ["one", "two"] {
+            stream.push(event(text));
+        }
+        stream.finish(event("answer"));
+        let (events, _) = read(&mut reader);
+        let ids: Vec<_> = events.iter().map(|event| event.id.clone().unwrap()).collect();
+        let all = ["p100000000.0.Nw", "p100000000.1.Nw", "p100000000.2.Nw", "p100000000.3"];
+        assert_eq!(ids, all[usize::from(!primes)..]);
+        assert_eq!(events[0].retry.is_some(), primes);
+        assert_eq!(texts(&events), ["one", "two", "answer"]);
+    }
+}
+
+#[test]
+fn one_reads_at_a_time() {
+    let stream = resumable(false);
+    let mut old = stream.reader();
+    stream.push(event("one"));
+    assert_eq!(texts(&read(&mut old).0), ["one"]);
+    let mut new = goes(&stream, 0);
+    assert_eq!(read(&mut old), (vec![], true), "its stream ends");
+    drop(old);
+    assert!(stream.is_open(), "whoever was replaced takes nobody along");
+    stream.push(event("two"));
+    assert_eq!(texts(&read(&mut new).0), ["one", "two"]);
+}
+
+#[test]
+fn a_stream_that_ended_says_what_it_still_has() {
+    let stream = resumable(false);
+    let mut reader = stream.reader();
+    stream.push(event("one"));
+    stream.finish(event("answer"));
+    assert!(read(&mut reader).1);
+    drop(reader);
+    assert_eq!(texts(&read(&mut goes(&stream, 1)).0), ["answer"]);
+    assert!(matches!(stream.take_up(2), TakenUp::Over));
+    assert!(matches!(stream.take_up(u64::MAX), TakenUp::Over));
+
+    // Too large to be kept for somebody who is away.
+    let stream = resumable(false);
+    drop(stream.reader());
+    stream.push(event("one"));
+    stream.finish(Bytes::from(vec![b'x'; KEPT_EVENT_BYTES_MAX + 1]));
+    assert!(matches!(stream.take_up(0), TakenUp::Lost));
+    assert_eq!(stream.bytes(), 0);
+    // It is not kept once it was read either, but goes out while somebody reads.
+    let stream = resumable(false);
+    let mut reader = stream.reader();
+    stream.finish(event(&"x".repeat(KEPT_EVENT_BYTES_MAX)));
+    assert_eq!(texts(&read(&mut reader).0)[0].len(), KEPT_EVENT_BYTES_MAX);
+    assert!(matches!(stream.take_up(0), TakenUp::Lost));
+
+    // One that was taken back has no answer, so there is none to lose.
+    let stream = resumable(false);
+    stream.end();
+    assert!(matches!(stream.take_up(0), TakenUp::Over));
+}
+
+#[test]
+fn what_was_read_is_kept_within_bounds() {
+    let stream = resumable(false);
+    let mut reader = stream.reader();
+    let text = "x".repeat(1000);
+    for _ in 0..1000 {
+        stream.push(event(&text));
+        read(&mut reader);
+    }
+    let kept = stream.bytes();
+    assert!((REPLAY_BYTES_MAX / 2..=REPLAY_BYTES_MAX + 2000).contains(&kept), "{kept}");
+    // Whoever asks for more than that goes on with what there is.
+    let events = read(&mut goes(&stream, 1)).0;
+    assert!(events.len() > 200 && events.len() < 1000, "{}", events.len());
+    assert_eq!(events.last().unwrap().id.as_deref(), Some("p100000000.1000.Nw"));
+    let mut reader = goes(&stream, 1000);
+    read(&mut reader);
+    stream.forget_read(Instant::now(), true);
+    assert_eq!(stream.bytes(), 0);
+}
+
+#[test]
+fn streams_are_kept_for_a_time() {
+    let later = |after: Duration| Instant::now() + after + Duration::from_secs(1);
+    let stream = resumable(false);
+    let mut reader = stream.reader();
+    stream.push(event("one"));
+    read(&mut reader);
+    assert!(!stream.is_stale(later(KEEP_FOR)), "somebody reads it");
+    stream.finish(event("answer"));
+    drop(reader);
+    assert!(!stream.is_stale(later(KEEP_READ_FOR)), "the answer was not read");
+    assert!(stream.is_stale(later(KEEP_FOR)));
+    let mut reader = goes(&stream, 1);
+    read(&mut reader);
+    drop(reader);
+    assert!(!stream.is_stale(Instant::now()));
+    assert!(stream.is_stale(later(KEEP_READ_FOR)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Offer(usize),
+    Read(usize),
+    Cut,
+    /// Comes back, having received all but this many of the events it was sent.
+    Return(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => prop_oneof![9 => 1..200usize, 1 => 20_000..400_000usize].prop_map(Step::Offer),
+        4 => (1..20usize).prop_map(Step::Read),
+        1 => Just(Step::Cut),
+        2 => (0..6usize).prop_map(Step::Return),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+proptest! {
+    /// A client that counts on nothing but ids gets everything that was taken, once and in order.
+    #[test]
+    fn nothing_is_lost_or_doubled(steps in steps(), primes: bool) {
+        let stream = resumable(primes);
+        let mut reader = Some(stream.reader());
+        let cx = Context::from_waker(Waker::noop());
+        let mut decoder = SseDecoder::new(64 << 20);
+        // What was offered and taken; what the client has; what it was sent, oldest first.
+        let (mut taken, mut has) = (Vec::new(), Vec::<String>::new());
+        let mut sent: Vec<Event> = Vec::new();
+        let mut number = 0;
+        let number_of = |event: &Event| -> u64 {
+            event.id.as_deref().unwrap().split('.').nth(1).unwrap().parse().unwrap()
+        };
+        for step in steps {
+            match step {
+                Step::Offer(size) => {
+                    number += 1;
+                    let text = format!("{number}:{}", "x".repeat(size));
+                    if stream.offer(event(&text)) {
+                        taken.push(text);
+                    }
+                }
+                Step::Read(times) => {
+                    for _ in 0..times {
+                        let Some(reader) = &mut reader else { break };
+                        let Poll::Ready(Some(bytes)) = reader.poll_next(&cx) else { break };
+                        decoder.push(&bytes);
+                        while let Some(event) = decoder.next_event() {
+                            sent.push(event.unwrap());
+                        }
+                    }
+                }
+                Step::Cut => reader = None,
+                Step::Return(unreceived) => {
+                    // What was on its way is gone; what came before it stays with the client.
+                    decoder = SseDecoder::new(64 << 20);
+                    let bytes: usize = sent.iter().rev().take(unreceived).map(|it| it.data.len()).sum();
+                    let unreceived = if bytes > REPLAY_BYTES_MAX / 2 { 0 } else { unreceived };
+                    sent.truncate(sent.len().saturating_sub(unreceived));
+                    has.extend(texts(&sent));
+                    let after = sent.last().map_or(has.len() as u64, &number_of);
+                    sent.clear();
+                    reader = Some(goes(&stream, after));
+                }
+            }
+            prop_assert!(stream.bytes() <= UNREAD_BYTES_MAX + REPLAY_BYTES_MAX + 900_000);
+        }
+        let after = sent.last().map_or(has.len() as u64, &number_of);
+        has.extend(texts(&sent));
+        stream.finish(event("answer"));
+        taken.push("answer".into());
+        let (rest, over) = read(&mut goes(&stream, after));
+        prop_assert!(over);
+        has.extend(texts(&rest));
+        prop_assert_eq!(&has, &taken);
+        let ids: BTreeSet<_> = rest.iter().map(|event| event.id.clone()).collect();
+        prop_assert_eq!(ids.len(), rest.len());
+    }
+}
