@@ -15,6 +15,7 @@ use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_session::SealKey;
+use mainstay_store::Store;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_upstream::Owner;
@@ -45,6 +46,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub key: SealKey,
     pub state_dir: PathBuf,
+    pub store: Arc<Store>,
 }
 
 /// The gateway: one for a daemon.
@@ -55,6 +57,7 @@ pub struct Gateway {
     pub(crate) kept: Arc<Kept>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
+    pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
@@ -108,6 +111,7 @@ impl Gateway {
             settings: parts.settings,
             metrics: parts.metrics,
             key: parts.key,
+            store: parts.store,
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             calls: AtomicUsize::new(0),

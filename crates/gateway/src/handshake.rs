@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{LeaseKey, Want};
+use mainstay_pool::{LeaseKey, Offer, Want};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
@@ -19,6 +19,8 @@ use crate::session::Session;
 
 /// Why there is no session.
 pub(crate) enum NoSession {
+    /// What is served here needs no session and knows none: the revision that was asked for.
+    Stateless(String),
     /// The request is wrong: a JSON-RPC error.
     Invalid(String),
     Refused(Refusal),
@@ -35,6 +37,10 @@ pub(crate) async fn open(
         .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
+    if let Offer::No = endpoint.offers(Generation::Legacy, gateway.settings.limits.list).await {
+        let requested = params.protocol_version.text().unwrap_or_default();
+        return Err(NoSession::Stateless(requested.into_owned()));
+    }
     let result = if endpoint.single {
         single(gateway, endpoint, revision).await.map_err(NoSession::Refused)?
     } else {
@@ -61,6 +67,7 @@ fn new_session(
         capabilities: capabilities.to_json(),
         endpoint: endpoint.name.clone(),
         opened_at: gateway.clock.unix_seconds(),
+        serial: gateway.store.next(),
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
     let owner = gateway.next_owner();
@@ -101,7 +108,7 @@ async fn single(
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come late.
 async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Bytes {
-    endpoint.settle(Instant::now() + gateway.settings.limits.list).await;
+    endpoint.settle(Generation::Legacy, Instant::now() + gateway.settings.limits.list).await;
     let late = ServerCapabilities {
         tools: true,
         tools_list_changed: true,

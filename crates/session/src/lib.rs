@@ -7,4 +7,4 @@ pub mod token;
 
 pub use catalogue::{Catalogue, Entry, Source};
 pub use names::Names;
-pub use token::{Claims, SealKey, Token};
+pub use token::{Claims, SealKey, Serial, Token};

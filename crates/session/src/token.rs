@@ -25,6 +25,16 @@ pub struct Claims {
     pub endpoint: String,
     /// Seconds since 1970.
     pub opened_at: u64,
+    pub serial: Serial,
+}
+
+/// Which session it is of all that one state folder ever had. No secret: nothing is opened with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Serial {
+    /// A random number that the daemon took when it started.
+    pub run: u64,
+    /// Which of that daemon's sessions, from 1 on.
+    pub number: u64,
 }
 
 /// The key of a state folder.
@@ -37,7 +47,7 @@ pub struct Token(Arc<str>);
 
 const NONCE_BYTES: usize = 24;
 /// Sets other uses of the key apart, and future layouts of the claims.
-const CONTEXT: u8 = 1;
+const CONTEXT: u8 = 2;
 
 // === impl SealKey ===
 
@@ -60,8 +70,13 @@ impl SealKey {
         Some(Token(URL_SAFE_NO_PAD.encode(bytes).into()))
     }
 
-    /// The claims of a token that was sealed with this key; none for anything else.
-    pub fn open(&self, token: &str) -> Option<Claims> {
+    /// A token that was sealed with this key, and its claims; none for anything else.
+    pub fn open(&self, text: &str) -> Option<(Token, Claims)> {
+        let claims = self.unseal(text)?;
+        Some((Token(text.into()), claims))
+    }
+
+    fn unseal(&self, token: &str) -> Option<Claims> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
         let plain = self.0.decrypt(&XNonce::from(*nonce), sealed).ok()?;
@@ -97,7 +112,7 @@ impl fmt::Debug for Token {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Claims, SealKey};
+    use super::{Claims, SealKey, Serial};
 
     fn claims() -> Claims {
         Claims {
@@ -106,6 +121,7 @@ mod tests {
             capabilities: r#"{"roots":{}}"#.into(),
             endpoint: "files".into(),
             opened_at: 1_790_000_000,
+            serial: Serial { run: u64::MAX, number: 7 },
         }
     }
 
@@ -113,7 +129,7 @@ mod tests {
     fn a_token_gives_back_its_claims_and_only_under_its_key() {
         let key = SealKey::new([7; 32]);
         let token = key.seal(&claims(), [1; 24]).unwrap();
-        assert_eq!(key.open(token.as_str()), Some(claims()));
+        assert_eq!(key.open(token.as_str()), Some((token.clone(), claims())));
         assert_eq!(SealKey::new([8; 32]).open(token.as_str()), None);
         assert!(token.as_str().bytes().all(|b| b.is_ascii_graphic()));
     }

@@ -185,6 +185,30 @@ pub const SESSIONS_EXPIRED: Entry = Entry {
     help: "Sessions that ended because nobody used them",
 };
 
+pub const SESSIONS_RESTORED: Entry = Entry {
+    name: "mainstay_sessions_restored_total",
+    kind: Kind::Counter,
+    labels: &[],
+    unit: Unit::None,
+    help: "Sessions of an earlier daemon that went on in this one",
+};
+
+pub const STORE_FAILING: Entry = Entry {
+    name: "mainstay_store_failing",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::None,
+    help: "1 while what became of sessions can't be written to the state folder",
+};
+
+pub const STORE_FAILURES: Entry = Entry {
+    name: "mainstay_store_failures_total",
+    kind: Kind::Counter,
+    labels: &[],
+    unit: Unit::None,
+    help: "Attempts to write to the state folder that failed",
+};
+
 pub const LOG_LINES_DROPPED: Entry = Entry {
     name: "mainstay_log_lines_dropped_total",
     kind: Kind::Counter,
@@ -202,7 +226,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All of them, in the order of the scrape.
-pub const ALL: [&Entry; 20] = [
+pub const ALL: [&Entry; 23] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -221,6 +245,9 @@ pub const ALL: [&Entry; 20] = [
     &CONNECTIONS_OPEN,
     &REFUSED,
     &SESSIONS_EXPIRED,
+    &SESSIONS_RESTORED,
+    &STORE_FAILING,
+    &STORE_FAILURES,
     &LOG_LINES_DROPPED,
     &BUILD,
 ];

@@ -7,6 +7,7 @@
 
 mod instance;
 mod service;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,
     Swept,
 };
+pub use storage::{SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
 
 /// Longest piece of foreign text in a line, in characters.
 const EXCERPT_CHARS_MAX: usize = 200;

@@ -50,6 +50,8 @@ pub(crate) struct Board {
     refused: [AtomicU64; Refused::COUNT],
     refused_lines: [Throttle; Refused::COUNT],
     sessions_expired: AtomicU64,
+    sessions_restored: AtomicU64,
+    store_failures: AtomicU64,
     observers: RwLock<Vec<Observer>>,
 }
 
@@ -66,6 +68,8 @@ impl Metrics {
             refused: [const { AtomicU64::new(0) }; Refused::COUNT],
             refused_lines: std::array::from_fn(|_| Throttle::default()),
             sessions_expired: AtomicU64::new(0),
+            sessions_restored: AtomicU64::new(0),
+            store_failures: AtomicU64::new(0),
             observers: RwLock::default(),
         });
         let mut registry = Registry::default();
@@ -110,6 +114,16 @@ impl Metrics {
     /// So many sessions ended because nobody used them.
     pub fn sessions_expired(&self, count: u64) {
         self.board.sessions_expired.fetch_add(count, Relaxed);
+    }
+
+    /// A session of an earlier daemon goes on.
+    pub fn session_restored(&self) {
+        self.board.sessions_restored.fetch_add(1, Relaxed);
+    }
+
+    /// An attempt to write what outlives the daemon came to nothing.
+    pub fn store_failed(&self) {
+        self.board.store_failures.fetch_add(1, Relaxed);
     }
 
     /// The scrape: OpenMetrics text, for the media type [`CONTENT_TYPE`].

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_gateway::{Gateway, Serves, listener};
-use mainstay_model::settings::Settings;
+use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::Pool;
+use mainstay_store::Store;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
 use mainstay_upstream::process::{GuardCommand, ProcessHost, StateLock};
@@ -24,6 +25,7 @@ pub(super) struct Daemon {
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     host: Arc<ProcessHost>,
+    store: Arc<Store>,
     /// The main address, then that of HTTP+SSE if it has one of its own.
     listen: Arc<[SocketAddr]>,
     /// What the main address serves.
@@ -85,6 +87,7 @@ impl Daemon {
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
+        let store = open_store(&state_dir, &settings.gateway.limits, &metrics)?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
             pools,
@@ -92,6 +95,7 @@ impl Daemon {
             metrics: metrics.clone(),
             key: secrets::session_key(&state_dir)?,
             state_dir: state_dir.clone(),
+            store: store.clone(),
         });
         let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
         answers.observe();
@@ -110,6 +114,7 @@ impl Daemon {
             gateway,
             metrics,
             host,
+            store,
             listen,
             serves,
             listeners,
@@ -162,6 +167,7 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
+        self.store.close().await;
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
@@ -235,6 +241,22 @@ async fn open_host(
         Swept { processes: host.swept().len(), records: 0 }.emit(metrics);
     }
     Ok(host)
+}
+
+fn open_store(
+    state_dir: &std::path::Path,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Arc<Store>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Ok(Arc::new(Store::open(mainstay_store::Options {
+        folder: state_dir.to_owned(),
+        run: secrets::random()?,
+        now,
+        idle: limits.session_idle,
+        sessions_max: limits.sessions_max,
+        metrics: metrics.clone(),
+    })))
 }
 
 /// Every session can hold a connection, and each counts against a limit that is often left at 1024.

@@ -21,6 +21,13 @@ pub(super) fn token(state_dir: &Path) -> anyhow::Result<Redacted<String>> {
     Ok(Redacted::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
+/// A number that no other run of the daemon has.
+pub(super) fn random() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).context("the system has no randomness")?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 fn bytes(state_dir: &Path, name: &str) -> anyhow::Result<[u8; SealKey::BYTES]> {
     let path = state_dir.join(name);
     match std::fs::read(&path) {

@@ -139,6 +139,11 @@ pub(super) fn gateway(
     }
     let expired = board.sessions_expired.load(Relaxed);
     Family::begin(out, &catalogue::SESSIONS_EXPIRED)?.counter(&[], expired)?;
+    let restored = board.sessions_restored.load(Relaxed);
+    Family::begin(out, &catalogue::SESSIONS_RESTORED)?.counter(&[], restored)?;
+    Family::begin(out, &catalogue::STORE_FAILING)?.gauge(&[], sample.store_failing)?;
+    let failures = board.store_failures.load(Relaxed);
+    Family::begin(out, &catalogue::STORE_FAILURES)?.counter(&[], failures)?;
     Family::begin(out, &catalogue::LOG_LINES_DROPPED)?.counter(&[], logs::lines_dropped())?;
     Family::begin(out, &catalogue::BUILD)?.info(&[&board.version])
 }

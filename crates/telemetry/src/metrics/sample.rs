@@ -23,6 +23,7 @@ pub struct Sample {
     pub(crate) connections_open: u64,
     pub(crate) memory_usage: u64,
     pub(crate) memory_limit: u64,
+    pub(crate) store_failing: u64,
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
 }
@@ -65,6 +66,11 @@ impl Sample {
     pub fn memory(&mut self, usage_bytes: u64, limit_bytes: u64) {
         self.memory_usage = usage_bytes;
         self.memory_limit = limit_bytes;
+    }
+
+    /// What outlives the daemon can't be written now.
+    pub fn store_failing(&mut self, failing: bool) {
+        self.store_failing += u64::from(failing);
     }
 
     /// Requests sent to a server and not yet answered.

@@ -55,6 +55,9 @@ fn everything_is_there_at_zero_from_the_start() {
         "mainstay_connections_open",
         r#"mainstay_refused_total{reason="origin"}"#,
         "mainstay_sessions_expired_total",
+        "mainstay_sessions_restored_total",
+        "mainstay_store_failing",
+        "mainstay_store_failures_total",
     ] {
         assert_eq!(value(&text, series), Some(0.0), "{series}\n{text}");
     }

@@ -1,0 +1,272 @@
+//! The journal for the rest of the daemon: notes are taken at once and written together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mainstay_session::Serial;
+use mainstay_telemetry::Metrics;
+use mainstay_telemetry::events::StoreDamaged;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+use crate::image::{Image, Known};
+use crate::journal::{self, Found};
+use crate::record::Record;
+
+mod writer;
+
+/// How a store is opened.
+#[derive(Debug)]
+pub struct Options {
+    /// The state folder.
+    pub folder: PathBuf,
+    /// A random number for this run of the daemon.
+    pub run: u64,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// How long a session may be idle.
+    pub idle: Duration,
+    /// Sessions a daemon may have at a time.
+    pub sessions_max: usize,
+    pub metrics: Arc<Metrics>,
+}
+
+/// What became of sessions, in memory and on disk. A disk that fails costs a warning and, after a
+/// restart of the daemon, what could not be written; nothing else.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    run: u64,
+    opened: AtomicU64,
+    idle_seconds: u64,
+    sessions_max: usize,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// How it is with a store, for whoever watches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// Why nothing can be written, while that is so.
+    pub failing: Option<String>,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// What the writer and everybody else share.
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    metrics: Arc<Metrics>,
+    inner: Mutex<Inner>,
+    /// There is something to write, or the end has come.
+    wake: Condvar,
+    written: watch::Sender<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    image: Image,
+    /// Lines to add to the file.
+    pending: Vec<u8>,
+    /// The file has to be written anew, from the image.
+    whole: bool,
+    /// Records so far.
+    noted: u64,
+    failing: Option<Failing>,
+    bytes: u64,
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    why: String,
+}
+
+/// How far the writer has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    /// Records that are on disk.
+    upto: u64,
+    failing: bool,
+    /// There is no writer any more.
+    ended: bool,
+}
+
+const FILE: &str = "sessions.journal";
+/// Lines that wait for a slow disk. Beyond this they are dropped, since the image has it all, and
+/// the file is written anew.
+const PENDING_BYTES_MAX: usize = 1 << 20;
+/// How long somebody waits for a disk before going on without it.
+const STORED_DEADLINE: Duration = Duration::from_secs(1);
+/// Sessions of earlier runs that may still come back, as a multiple of what may be open at a time.
+const KEPT_FACTOR: usize = 4;
+
+// === impl Store ===
+
+impl Store {
+    /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
+    /// said, and the store begins with what could be read.
+    pub fn open(options: Options) -> Self {
+        let Options { folder, run, now, idle, sessions_max, metrics } = options;
+        let path = folder.join(FILE);
+        let mut image = Image::default();
+        let found = journal::read(&path, |record| image.apply(record));
+        report(&path, &found, &metrics);
+        let shared = Arc::new(Shared {
+            path,
+            metrics,
+            // Whatever was found, this run begins with a file that is whole.
+            inner: Mutex::new(Inner { image, whole: true, ..Inner::default() }),
+            wake: Condvar::new(),
+            written: watch::Sender::default(),
+        });
+        let store = Self {
+            run,
+            opened: AtomicU64::new(0),
+            idle_seconds: idle.as_secs(),
+            sessions_max,
+            writer: Mutex::new(writer::start(shared.clone())),
+            shared,
+        };
+        store.prune(now);
+        store
+    }
+
+    /// The number of a session that is being opened. Nothing is written.
+    pub fn next(&self) -> Serial {
+        Serial { run: self.run, number: self.opened.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
+    pub fn known(&self, of: Serial) -> Known {
+        self.shared.inner.lock().image.known(of)
+    }
+
+    pub fn has_ended(&self, of: Serial) -> bool {
+        self.shared.inner.lock().image.has_ended(of)
+    }
+
+    /// These sessions were in use at these times, in seconds since 1970.
+    pub fn used(&self, uses: impl IntoIterator<Item = (Serial, u64)>) {
+        self.note(uses.into_iter().map(|(of, at)| Record::Used { of, at }));
+    }
+
+    pub fn level(&self, of: Serial, at: u64, level: &str) {
+        self.note([Record::Level { of, at, level: level.into() }]);
+    }
+
+    /// `uri` is the JSON text of a URI as the server knows it.
+    pub fn subscribed(&self, of: Serial, at: u64, server: &str, uri: &str) {
+        self.note([Record::Subscribed { of, at, server: server.into(), uri: uri.into() }]);
+    }
+
+    pub fn unsubscribed(&self, of: Serial, server: &str, uri: &str) {
+        self.note([Record::Unsubscribed { of, server: server.into(), uri: uri.into() }]);
+    }
+
+    /// The session must not be used again, by this daemon or a later one.
+    pub fn ended(&self, of: Serial, at: u64) {
+        self.note([Record::Ended { of, at }]);
+    }
+
+    /// Forgets what nobody can come back for.
+    pub fn prune(&self, now: u64) {
+        let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
+        self.shared.inner.lock().image.prune(now, self.idle_seconds, most);
+    }
+
+    /// Waits until all that was noted so far is on disk; whether it is. A disk that fails or takes
+    /// longer than a second is not waited for.
+    pub async fn stored(&self) -> bool {
+        let noted = self.shared.inner.lock().noted;
+        let mut written = self.shared.written.subscribe();
+        let done = written.wait_for(|now| now.upto >= noted || now.failing || now.ended);
+        let done = tokio::time::timeout(STORED_DEADLINE, done).await;
+        matches!(done, Ok(Ok(now)) if now.upto >= noted)
+    }
+
+    pub fn state(&self) -> StoreState {
+        let inner = self.shared.inner.lock();
+        let failing = inner.failing.as_ref().map(|failing| failing.why.clone());
+        StoreState { failing, bytes: inner.bytes }
+    }
+
+    /// Writes what is left and ends the writer. What is noted after this stays in memory.
+    pub async fn close(&self) {
+        self.end();
+        let Some(writer) = self.writer.lock().take() else { return };
+        // A disk that hangs must not keep the daemon from ending.
+        let joined = tokio::task::spawn_blocking(move || writer.join());
+        let _ = tokio::time::timeout(STORED_DEADLINE * 2, joined).await;
+    }
+
+    fn end(&self) {
+        self.shared.inner.lock().closing = true;
+        self.shared.wake.notify_one();
+    }
+
+    fn note(&self, records: impl IntoIterator<Item = Record>) {
+        let mut inner = self.shared.inner.lock();
+        let before = inner.noted;
+        for record in records {
+            inner.note(record);
+        }
+        let news = inner.noted > before;
+        drop(inner);
+        if news {
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn note(&mut self, record: Record) {
+        self.noted += 1;
+        if !self.whole {
+            record.write(&mut self.pending);
+            if self.pending.len() > PENDING_BYTES_MAX {
+                self.rewrite();
+            }
+        }
+        self.image.apply(record);
+    }
+
+    fn rewrite(&mut self) {
+        self.whole = true;
+        self.pending = Vec::new();
+    }
+}
+
+/// Says what is wrong with a file, and puts aside what can't be read.
+fn report(path: &std::path::Path, found: &std::io::Result<Found>, metrics: &Metrics) {
+    let damaged = |problem: &str, aside: std::io::Result<PathBuf>| {
+        let aside = aside.ok();
+        StoreDamaged { path, aside: aside.as_deref(), problem }.emit(metrics);
+    };
+    match found {
+        Ok(Found::Nothing | Found::Whole) => {}
+        Ok(Found::Torn { bytes }) => {
+            let path = path.display();
+            tracing::info!(target: "mainstay", %path, bytes, "cut off what was half written");
+        }
+        Ok(Found::Damaged { lines }) => {
+            damaged(&format!("lines that can't be read: {lines}"), journal::copy_aside(path));
+        }
+        Ok(Found::Foreign) => damaged("it has another format", journal::set_aside(path)),
+        Ok(Found::TooLarge) => damaged("it is too large", journal::set_aside(path)),
+        Err(error) => damaged(&error.to_string(), journal::set_aside(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

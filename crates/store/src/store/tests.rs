@@ -1,0 +1,151 @@
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_session::Serial;
+use mainstay_telemetry::Metrics;
+
+use super::{FILE, Options, Store};
+use crate::image::Known;
+
+const NOW: u64 = 1_790_000_000;
+
+fn open(folder: &Path, run: u64, now: u64) -> Store {
+    let metrics = Arc::new(Metrics::new("0", []));
+    let idle = Duration::from_secs(3600);
+    Store::open(Options { folder: folder.to_owned(), run, now, idle, sessions_max: 10, metrics })
+}
+
+fn used_at(store: &Store, of: Serial) -> Option<u64> {
+    match store.known(of) {
+        Known::Kept(kept) => Some(kept.used_at),
+        Known::Nothing | Known::Ended => None,
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_for_the_next_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path(), 1, NOW);
+    let [quiet, busy, ended] = std::array::from_fn(|_| first.next());
+    first.subscribed(busy, NOW, "files", "\"file:///a\"");
+    first.subscribed(busy, NOW, "files", "\"file:///b\"");
+    first.unsubscribed(busy, "files", "\"file:///a\"");
+    first.level(busy, NOW + 1, "debug");
+    first.ended(ended, NOW);
+    assert!(first.stored().await);
+    // As after a crash: nobody closes the first.
+    let second = open(folder.path(), 2, NOW + 5);
+    assert_eq!(second.known(quiet), Known::Nothing);
+    assert_eq!(second.known(ended), Known::Ended);
+    let Known::Kept(kept) = second.known(busy) else { panic!("{:?}", second.known(busy)) };
+    assert_eq!((kept.used_at, kept.level.as_deref()), (NOW + 1, Some("debug")));
+    assert_eq!(kept.subscriptions, [("files".into(), "\"file:///b\"".into())].into());
+    assert_ne!(second.next(), quiet, "numbers of another run");
+    second.close().await;
+    first.close().await;
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let store = open(folder.path(), round, NOW + round);
+        let own = store.next();
+        store.used([(own, NOW + round)]);
+        store.close().await;
+        store.close().await;
+        let next = open(folder.path(), 100 + round, NOW + round);
+        assert_eq!(used_at(&next, own), Some(NOW + round));
+        next.close().await;
+    }
+}
+
+#[tokio::test]
+async fn many_notes_are_few_bytes_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1, NOW);
+    let own = store.next();
+    for at in 0..100_000 {
+        store.used([(own, NOW + at)]);
+    }
+    assert!(store.stored().await);
+    store.close().await;
+    let bytes = fs::metadata(folder.path().join(FILE)).unwrap().len();
+    // Written one by one they are 9 MB.
+    assert!(bytes < 3 << 20, "{bytes}");
+    assert_eq!(store.state().bytes, bytes);
+    let next = open(folder.path(), 2, NOW + 99_999);
+    assert_eq!(used_at(&next, own), Some(NOW + 99_999));
+    assert!(next.stored().await || next.state().failing.is_none());
+    next.close().await;
+    let bytes = fs::metadata(folder.path().join(FILE)).unwrap().len();
+    assert!(bytes < 200, "{bytes}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_past_is_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1, NOW);
+    let own = store.next();
+    let path = folder.path().join(FILE);
+    let mut largest = 0;
+    for at in 0..30 {
+        store.used((0..5_000).map(|_| (own, NOW + at)));
+        assert!(store.stored().await);
+        largest = fs::metadata(&path).unwrap().len().max(largest);
+    }
+    assert!((1 << 20..4 << 20).contains(&largest), "{largest}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_nothing_is_said_and_lived_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("gone");
+    let store = open(&state, 1, NOW);
+    let own = store.next();
+    store.used([(own, NOW)]);
+    assert!(!store.stored().await);
+    assert_eq!(used_at(&store, own), Some(NOW), "in memory all is well");
+    let why = store.state().failing.unwrap();
+    assert!(why.contains("sessions.journal: "), "{why}");
+    // It recovers by itself, and nothing of what was noted meanwhile is missing.
+    fs::create_dir(&state).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while store.state().failing.is_some() {
+        assert!(std::time::Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(store.stored().await);
+    let next = open(&state, 2, NOW);
+    assert_eq!(used_at(&next, own), Some(NOW));
+    next.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_put_aside_and_what_can_be_read_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let store = open(folder.path(), 1, NOW);
+    let [one, two] = std::array::from_fn(|_| store.next());
+    store.used([(one, NOW)]);
+    assert!(store.stored().await);
+    store.used([(two, NOW)]);
+    store.close().await;
+    let aside = path.with_extension("journal.unreadable");
+    for (content, kept) in [
+        (fs::read_to_string(&path).unwrap().replacen("number\":1", "number\":9", 1), [false, true]),
+        ("something else".to_owned(), [false, false]),
+    ] {
+        fs::write(&path, &content).unwrap();
+        let store = open(folder.path(), 2, NOW);
+        assert_eq!([one, two].map(|of| used_at(&store, of).is_some()), kept);
+        assert_eq!(fs::read_to_string(&aside).unwrap(), content);
+        assert!(store.stored().await || store.state().failing.is_none());
+        store.close().await;
+        assert!(fs::read_to_string(&path).unwrap().starts_with("mainstay sessions 1\n"));
+    }
+}
