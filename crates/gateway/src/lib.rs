@@ -24,6 +24,7 @@ mod resume;
 mod route;
 pub mod session;
 mod sessions;
+mod silence;
 mod stream;
 mod subscribe;
 mod want;

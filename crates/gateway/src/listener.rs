@@ -10,19 +10,25 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_upstream::relay::Relay;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
+use tokio_util::io::InspectReader;
 
 use crate::edge::{self, Peer, Serves};
 use crate::gateway::Gateway;
 use crate::patience::Patient;
+use crate::silence::Silence;
 
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection may be idle between two requests. Longer than clients and proxies keep
+/// theirs, so that it is they who close them, and no request is lost to a connection just closed.
+const KEPT_ALIVE: Duration = Duration::from_secs(300);
 
 /// How long a connection may take to end when the gateway stops.
 const LAST_BYTES: Duration = Duration::from_secs(1);
@@ -117,10 +123,13 @@ where
         Box::pin(async move { Ok::<_, Infallible>(edge::answer(gateway, request, peer).await) })
     });
     let receive = gateway.settings.limits.receive;
+    let silence = Silence::new(receive, KEPT_ALIVE);
+    let told = silence.clone();
+    let stream = InspectReader::new(Patient::new(stream, receive), move |_: &[u8]| told.heard());
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(silence)
         .header_read_timeout(receive)
-        .serve_connection(TokioIo::new(Patient::new(stream, receive)), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     // Reading a request's body rouses the connection that brings it, which is this very task.
     let relay = Arc::new(Relay::default());

@@ -46,14 +46,14 @@ pub enum BadValue {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderMismatch {
     #[error("header {header} is missing")]
-    Missing { header: Cow<'static, str> },
+    Missing { header: &'static str },
     /// Whoever reads the first and whoever reads the last would not see the same.
     #[error("header {header} is there more than once")]
-    Repeated { header: Cow<'static, str> },
+    Repeated { header: &'static str },
     #[error("header {header} {reason}")]
-    Unreadable { header: Cow<'static, str>, reason: BadValue },
+    Unreadable { header: &'static str, reason: BadValue },
     #[error("header {header} does not say the same as the body")]
-    Different { header: Cow<'static, str> },
+    Different { header: &'static str },
 }
 
 /// The form in which a value goes into a header.
@@ -154,9 +154,9 @@ fn single<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<&'a [u8], HeaderMismatch> {
     let mut values = values.into_iter();
-    let first = values.next().ok_or(HeaderMismatch::Missing { header: header.into() })?;
+    let first = values.next().ok_or(HeaderMismatch::Missing { header })?;
     if values.next().is_some() {
-        return Err(HeaderMismatch::Repeated { header: header.into() });
+        return Err(HeaderMismatch::Repeated { header });
     }
     Ok(first)
 }
@@ -166,7 +166,6 @@ fn same(
     value: Result<Cow<'_, str>, BadValue>,
     body: &str,
 ) -> Result<(), HeaderMismatch> {
-    let value =
-        value.map_err(|reason| HeaderMismatch::Unreadable { header: header.into(), reason })?;
-    if value == body { Ok(()) } else { Err(HeaderMismatch::Different { header: header.into() }) }
+    let value = value.map_err(|reason| HeaderMismatch::Unreadable { header, reason })?;
+    if value == body { Ok(()) } else { Err(HeaderMismatch::Different { header }) }
 }

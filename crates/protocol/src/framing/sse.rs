@@ -180,7 +180,7 @@ impl SseDecoder {
         }
         if let Some(passing) = &mut self.passing
             // Before that many bytes it can't be told what a line is.
-            && (passing.at != Place::LineStart || held.len() >= DATA.len() + 1)
+            && (passing.at != Place::LineStart || held.len() > DATA.len())
         {
             passing.piece(held);
             self.buffer.clear();

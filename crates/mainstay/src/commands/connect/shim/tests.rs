@@ -1,5 +1,3 @@
-mod modern;
-mod random;
 mod scene;
 
 use bytes::Bytes;
