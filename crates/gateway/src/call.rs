@@ -250,6 +250,8 @@ impl Call {
                 let span = notification.params().ok()?.progress_token?.span;
                 mainstay_protocol::edit::splice(notification.bytes(), &mut [Edit::new(span, token)])
             }
+            // A listen has its own way: no call has one.
+            Scope::Subscription(_) => return None,
             Scope::Call | Scope::Server => {
                 if notification.method() == "notifications/message" {
                     let params = notification.params().ok();

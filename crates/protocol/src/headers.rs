@@ -46,14 +46,14 @@ pub enum BadValue {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderMismatch {
     #[error("header {header} is missing")]
-    Missing { header: &'static str },
+    Missing { header: Cow<'static, str> },
     /// Whoever reads the first and whoever reads the last would not see the same.
     #[error("header {header} is there more than once")]
-    Repeated { header: &'static str },
+    Repeated { header: Cow<'static, str> },
     #[error("header {header} {reason}")]
-    Unreadable { header: &'static str, reason: BadValue },
+    Unreadable { header: Cow<'static, str>, reason: BadValue },
     #[error("header {header} does not say the same as the body")]
-    Different { header: &'static str },
+    Different { header: Cow<'static, str> },
 }
 
 /// The form in which a value goes into a header.
@@ -154,9 +154,9 @@ fn single<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<&'a [u8], HeaderMismatch> {
     let mut values = values.into_iter();
-    let first = values.next().ok_or(HeaderMismatch::Missing { header })?;
+    let first = values.next().ok_or(HeaderMismatch::Missing { header: header.into() })?;
     if values.next().is_some() {
-        return Err(HeaderMismatch::Repeated { header });
+        return Err(HeaderMismatch::Repeated { header: header.into() });
     }
     Ok(first)
 }
@@ -166,6 +166,7 @@ fn same(
     value: Result<Cow<'_, str>, BadValue>,
     body: &str,
 ) -> Result<(), HeaderMismatch> {
-    let value = value.map_err(|reason| HeaderMismatch::Unreadable { header, reason })?;
-    if value == body { Ok(()) } else { Err(HeaderMismatch::Different { header }) }
+    let value =
+        value.map_err(|reason| HeaderMismatch::Unreadable { header: header.into(), reason })?;
+    if value == body { Ok(()) } else { Err(HeaderMismatch::Different { header: header.into() }) }
 }

@@ -17,6 +17,7 @@ pub mod id;
 pub mod initialize;
 pub mod list;
 pub mod methods;
+pub mod mirror;
 pub mod params;
 pub mod remnant;
 mod result;

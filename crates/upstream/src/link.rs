@@ -228,6 +228,10 @@ impl Link {
                 Some(slot) => self.push_notification(&slot, message),
                 None => self.listener.dropped(Dropped::Unasked),
             },
+            Scope::Subscription(id) => match id.and_then(|id| self.calls.get(id)) {
+                Some(slot) => self.push_notification(&slot, message),
+                None => self.listener.dropped(Dropped::Unasked),
+            },
             Scope::Server => self.listener.notification(message),
             Scope::Call => match self.calls.attribute() {
                 Attribution::One(slot) => self.push_notification(&slot, message),

@@ -355,11 +355,11 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
         Kind::Request => return Some(Incoming::Question(message)),
         Kind::Notification => match message.scope() {
             Scope::Server => link.listener().notification(message),
-            // A token of another call must not come out of this one.
-            Scope::Progress(Some(token)) if token == slot.id => {
+            // A token of another call must not come out of this one, nor a mark of another listen.
+            Scope::Progress(Some(id)) | Scope::Subscription(Some(id)) if id == slot.id => {
                 return Some(Incoming::Notification(message));
             }
-            Scope::Progress(_) => link.listener().dropped(Dropped::Unasked),
+            Scope::Progress(_) | Scope::Subscription(_) => link.listener().dropped(Dropped::Unasked),
             Scope::Call => return Some(Incoming::Notification(message)),
         },
     }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use mainstay_protocol::Message;
 use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::headers::{LAST_EVENT_ID, SESSION_ID};
+use mainstay_protocol::headers::{LAST_EVENT_ID, METHOD, SESSION_ID};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -245,7 +245,9 @@ impl<'a> Events<'a> {
     /// Takes a POST's stream up again until its answer has come, where the other side has said how.
     async fn resume(mut self, mut cut: End) -> Result<End, End> {
         let mut in_vain = 0;
-        while !self.answered && self.last_event_id.is_some() && in_vain < RESUMES_MAX {
+        // From 2026-07-28 on there is no such thing: what is cut is lost.
+        let resumes = !self.headers.contains_key(METHOD);
+        while resumes && !self.answered && self.last_event_id.is_some() && in_vain < RESUMES_MAX {
             tokio::time::sleep(self.retry).await;
             let before = self.last_event_id.clone();
             match self.open_and_read(SILENCE_MAX).await {

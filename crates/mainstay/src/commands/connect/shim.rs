@@ -13,6 +13,10 @@
 //!                           └─┴────────────── not there yet ───────────┘
 //! ```
 //! Only in `Fresh`, `Greeted` and `Open` do messages pass; in every other phase they wait.
+//!
+//! A client of 2026-07-28 has no session: it stays in `Fresh`, from which there is a way to `Away`
+//! and over `Knocking` back. What it asks may be mixed with all that a session is about, as it is
+//! by clients that try both.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -20,22 +24,26 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mainstay_protocol::framing::lines::TooLong;
-use mainstay_protocol::{Malformed, Message, build, envelope};
+use mainstay_protocol::{Malformed, Message, Method, build, discover, envelope};
 
 use self::call::Call;
 use self::memory::Memory;
 use self::questions::Questions;
 use self::session::Session;
+use self::tools::Tools;
 
 mod call;
 mod client;
 mod daemon;
+mod listens;
+mod lookup;
 mod memory;
 mod outcome;
 mod questions;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod waiting;
 
 /// The conversation of one client.
@@ -49,6 +57,11 @@ pub(super) struct Shim {
     under_way: BTreeMap<u64, UnderWay>,
     next_exchange: u64,
     held: VecDeque<Held>,
+    /// Listens whose stream is gone, until it is asked for again.
+    fallen: Vec<Call>,
+    tools: Tools,
+    /// Calls that wait for a list of the tools.
+    looked_up: Vec<Call>,
     retry: Retry,
     stream: Stream,
     /// The session id that came with the answer under way.
@@ -151,6 +164,10 @@ enum Purpose {
     Knock,
     Reopen,
     Listen,
+    /// A page of the tools' list, for calls that lack something.
+    LookUp {
+        page: u16,
+    },
 }
 
 #[derive(Debug)]
@@ -226,6 +243,9 @@ impl Shim {
             under_way: BTreeMap::new(),
             next_exchange: 0,
             held: VecDeque::new(),
+            fallen: Vec::new(),
+            tools: Tools::default(),
+            looked_up: Vec::new(),
             retry: Retry { wait: Duration::ZERO, at: None, last: None },
             stream: Stream { state: Listening::Off, not_before: None, after: None },
             offered: None,
@@ -280,7 +300,8 @@ impl Shim {
         }
         self.reached |= !matches!(news, News::Ended(End::Unreached(_) | End::Lost(_)));
         match news {
-            News::Session(id) => self.offered = Some(id),
+            News::Session(id) if self.opens_a_session(exchange) => self.offered = Some(id),
+            News::Session(_) => {}
             News::Mark(id) => self.stream.after = Some(id).filter(|id| !id.is_empty()),
             News::Came(message) => self.came(now, exchange, &message),
             News::Ended(end) => self.ended(now, exchange, &end),
@@ -296,6 +317,7 @@ impl Shim {
             self.try_again(now);
         }
         self.listen(now);
+        self.listen_again(now);
         self.leave_if_done(now);
     }
 
@@ -306,7 +328,9 @@ impl Shim {
         let expiry = expiry.filter(|_| self.expires());
         let wanted = self.phase == Phase::Open && self.stream.state == Listening::Wanted;
         let stream = self.stream.not_before.filter(|_| wanted);
-        [retry, expiry, stream, self.closing].into_iter().flatten().min()
+        let fallen = self.fallen.iter().filter_map(Call::falls_due).min();
+        let fallen = fallen.filter(|_| self.passes());
+        [retry, expiry, stream, fallen, self.closing].into_iter().flatten().min()
     }
 }
 
@@ -322,6 +346,26 @@ impl Shim {
     fn send(&mut self, purpose: Purpose, message: Bytes, headers: HeaderMap, within: Duration) {
         let exchange = self.begin(purpose);
         self.effects.push(Effect::Send { exchange, message, headers, within });
+    }
+
+    /// Sends a request that may pass.
+    fn send_call(&mut self, call: Call) {
+        let headers = match call.is_modern {
+            true => self.tools.headers(&call.message),
+            false => self.session.headers(),
+        };
+        let within = if call.is_initialize() { HANDSHAKE } else { HEAD };
+        let message = call.message.bytes().clone();
+        self.send(Purpose::Call(call), message, headers, within);
+    }
+
+    /// Whether the answer to an exchange may bring the id of a session.
+    fn opens_a_session(&self, exchange: u64) -> bool {
+        match self.under_way.get(&exchange).map(|of| &of.purpose) {
+            Some(Purpose::Call(call)) => call.is_initialize(),
+            Some(Purpose::Reopen) => true,
+            _ => false,
+        }
     }
 
     fn begin(&mut self, purpose: Purpose) -> u64 {
@@ -353,6 +397,12 @@ impl Held {
 /// A message of ours that asks whether somebody is there.
 fn ping() -> Bytes {
     Bytes::from_static(br#"{"jsonrpc":"2.0","id":"mainstay-connect","method":"ping"}"#)
+}
+
+/// The same without a session: 2026-07-28 has no such method, which everybody knows at once.
+fn ping_without_session() -> Bytes {
+    let params = discover::params("mainstay-connect", env!("CARGO_PKG_VERSION"));
+    build::request(0, Method::Ping.as_str(), Some(&params))
 }
 
 /// The notification that takes a question back.

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use mainstay_protocol::headers::{self, encode_value};
 use mainstay_protocol::{Id, Kind, Message, Method, build};
+
+use super::listens::Standing;
 
 /// How often a request is lost before it is given up.
 pub(super) const LOSSES_MAX: u8 = 3;
@@ -17,8 +17,6 @@ pub(super) struct Call {
     method: Option<Method>,
     /// From 2026-07-28 on: it says all there is to know, and belongs to no session.
     pub(super) is_modern: bool,
-    /// To carry it out twice is the same as once.
-    pub(super) is_repeatable: bool,
     pub(super) is_cancelled: bool,
     pub(super) sent_once: bool,
     pub(super) losses: u8,
@@ -26,6 +24,10 @@ pub(super) struct Call {
     turned_away: Option<String>,
     /// How long it waits for a daemon, once it has had to.
     pub(super) waits_until: Option<Instant>,
+    /// The tools were listed on its account, so its headers are as good as they get.
+    pub(super) is_looked_up: bool,
+    /// Of a listen, once it was acknowledged.
+    pub(super) standing: Option<Standing>,
 }
 
 // === impl Call ===
@@ -35,17 +37,20 @@ impl Call {
     pub(super) fn new(message: Message) -> Option<Self> {
         let id = message.id().filter(|_| message.kind() == Kind::Request)?;
         let method = Method::parse(message.method());
-        let is_modern = message.params().is_ok_and(|params| params.meta.protocol_version.is_some());
+        let is_modern =
+            matches!(method, Some(Method::ServerDiscover | Method::SubscriptionsListen))
+                || is_marked(&message);
         Some(Self {
             id,
             method,
             is_modern,
-            is_repeatable: method.is_some_and(is_repeatable),
             is_cancelled: false,
             sent_once: false,
             losses: 0,
             turned_away: None,
             waits_until: None,
+            is_looked_up: false,
+            standing: None,
             message,
         })
     }
@@ -63,29 +68,11 @@ impl Call {
         self.method
     }
 
-    /// What it is about, as 2026-07-28 has it beside the body.
-    pub(super) fn modern_headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let Ok(params) = self.message.params() else { return headers };
-        let name = match self.method.and_then(Method::name_member) {
-            Some("name") => params.name,
-            Some("uri") => params.uri,
-            _ => None,
-        };
-        let text = |field: Option<mainstay_protocol::Field<'_>>| {
-            field.and_then(|field| field.text().map(std::borrow::Cow::into_owned))
-        };
-        for (header, value) in [
-            (headers::PROTOCOL_VERSION, text(params.meta.protocol_version)),
-            (headers::METHOD, Some(self.message.method().to_owned())),
-            (headers::NAME, text(name).map(|name| encode_value(&name).into_owned())),
-        ] {
-            // What no header can carry is missing, and the daemon says so.
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-                headers.insert(HeaderName::from_static(header), value);
-            }
-        }
-        headers
+    /// The name of the tool it calls.
+    pub(super) fn tool(&self) -> Option<String> {
+        let params =
+            self.message.params().ok().filter(|_| self.method == Some(Method::ToolsCall))?;
+        Some(params.name?.text()?.into_owned())
     }
 
     /// The answer, under the id of the request whatever it came under: its exchange says whose
@@ -114,8 +101,13 @@ impl Call {
     }
 }
 
+/// Whether a message has what only those from 2026-07-28 on have.
+pub(super) fn is_marked(message: &Message) -> bool {
+    message.params().is_ok_and(|params| params.meta.is_modern())
+}
+
 /// Reads, and what sets something to a value. A tool may do anything.
-fn is_repeatable(method: Method) -> bool {
+pub(super) fn is_repeatable(method: Method) -> bool {
     match method {
         Method::Initialize
         | Method::Ping

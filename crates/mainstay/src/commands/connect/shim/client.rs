@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use mainstay_protocol::{Kind, Message, Notification};
 
+use super::call;
 use super::call::Call;
-use super::{
-    Effect, HANDSHAKE, HEAD, HELD_MAX, Held, NOTES_HELD_MAX, Phase, Purpose, Shim, outcome,
-};
+use super::{Effect, HEAD, HELD_MAX, Held, NOTES_HELD_MAX, Phase, Purpose, Shim, outcome};
 
 // === impl Shim ===
 
@@ -39,10 +38,7 @@ impl Shim {
             self.phase = Phase::Opening;
         }
         call.sent_once = true;
-        let headers = if call.is_modern { call.modern_headers() } else { self.session.headers() };
-        let within = if call.is_initialize() { HANDSHAKE } else { HEAD };
-        let message = call.message.bytes().clone();
-        self.send(Purpose::Call(call), message, headers, within);
+        self.send_call(call);
     }
 
     pub(super) fn hold(&mut self, now: Instant, mut call: Call) {
@@ -86,6 +82,8 @@ impl Shim {
             self.held.remove(at);
             return;
         }
+        self.fallen.retain(|call| !is_meant(call));
+        self.looked_up.retain(|call| !is_meant(call));
         let mut meant = None;
         for (&exchange, of) in &mut self.under_way {
             if let Purpose::Call(call) = &mut of.purpose
@@ -109,8 +107,12 @@ impl Shim {
 
     pub(super) fn note(&mut self, message: Message) {
         if self.passes() {
+            let headers = match call::is_marked(&message) {
+                true => self.tools.headers(&message),
+                false => self.session.headers(),
+            };
             let bytes = message.bytes().clone();
-            self.send(Purpose::Note(message), bytes, self.session.headers(), HEAD);
+            self.send(Purpose::Note(message), bytes, headers, HEAD);
             return;
         }
         let is_note = |held: &&Held| matches!(held, Held::Note(_));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mainstay_protocol::{Kind, Message};
+use mainstay_protocol::{Kind, Message, Method, Notification};
 
 use super::call::{self, Call};
 use super::{End, Listening, Phase, Purpose, RETRY_FIRST, Shim, outcome};
@@ -16,8 +16,9 @@ impl Shim {
                 Some(Purpose::Call(_)) => self.call_answered(now, exchange, message),
                 Some(Purpose::Knock) => {
                     self.under_way.remove(&exchange);
-                    self.settle(now);
+                    self.knock_answered(now, message);
                 }
+                Some(&Purpose::LookUp { page }) => self.page_came(now, exchange, page, message),
                 Some(Purpose::Reopen) => {
                     self.under_way.remove(&exchange);
                     self.reopened(now, message);
@@ -32,6 +33,10 @@ impl Shim {
             {
                 self.say(question);
             }
+        } else if Notification::parse(message.method())
+            == Some(Notification::SubscriptionsAcknowledged)
+        {
+            self.acknowledged(now, exchange, message);
         } else {
             let said = self.questions.renamed(message);
             self.say(said.unwrap_or_else(|| message.bytes().clone()));
@@ -39,10 +44,21 @@ impl Shim {
     }
 
     pub(super) fn call_answered(&mut self, now: Instant, exchange: u64, answer: &Message) {
-        let Some(mut call) = self.take_call(exchange) else { return };
-        self.take_back(exchange);
+        if let Some(call) = self.take_call(exchange) {
+            self.take_back(exchange);
+            self.answered(now, call, answer);
+        }
+    }
+
+    fn answered(&mut self, now: Instant, mut call: Call, answer: &Message) {
         if call.is_initialize() {
             return self.opened(now, call, answer);
+        }
+        if call.standing.is_some() {
+            return self.listen_answered(now, call, answer);
+        }
+        if Self::wants_lookup(&call, answer) && !call.is_cancelled {
+            return self.look_up(call);
         }
         let has_time = call.waits_until.is_none_or(|until| now < until);
         if outcome::is_stopping(answer) && has_time && !call.is_cancelled {
@@ -56,12 +72,29 @@ impl Shim {
             return;
         }
         self.calm();
-        if answer.kind() == Kind::Result
-            && let Some(memory) = &mut self.memory
-        {
-            memory.note(&call);
+        if answer.kind() == Kind::Result {
+            self.learn(&call, answer);
         }
         self.say(call.answer(answer));
+    }
+
+    /// A request was carried out.
+    fn learn(&mut self, call: &Call, answer: &Message) {
+        if call.method() == Some(Method::ToolsList) {
+            let _ = self.tools.listed(answer.body().unwrap_or_default());
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.note(call);
+        }
+    }
+
+    fn knock_answered(&mut self, now: Instant, answer: &Message) {
+        if outcome::is_stopping(answer) {
+            self.retry.wait = self.retry.wait.max(RETRY_FIRST);
+            self.away_for_a_while(now);
+        } else {
+            self.found(now);
+        }
     }
 
     pub(super) fn ended(&mut self, now: Instant, exchange: u64, end: &End) {
@@ -71,7 +104,10 @@ impl Shim {
             tracing::debug!(exchange, why, "an exchange came to nothing");
         }
         match of.purpose {
-            Purpose::Call(call) => self.call_ended(now, call, of.generation, end),
+            Purpose::Call(call) => match outcome::answer_in(end) {
+                Some(answer) => self.answered(now, call, &answer),
+                None => self.call_ended(now, call, of.generation, end),
+            },
             Purpose::Note(message) => {
                 let is_whole = matches!(end, End::Done | End::Refused { .. });
                 let unreached = matches!(end, End::Unreached(_));
@@ -84,7 +120,13 @@ impl Shim {
             }
             Purpose::Greet => self.greeted(now, of.generation, end),
             Purpose::Listen => self.stream_ended(now, of.generation, end),
+            Purpose::LookUp { .. } => self.looked_up(now),
             Purpose::Knock if matches!(end, End::SessionGone) => self.reopen(),
+            // Whatever it does not like, it is there.
+            Purpose::Knock if matches!(end, End::Refused { status, .. } if status.is_client_error()) =>
+            {
+                self.found(now);
+            }
             Purpose::Reopen if matches!(end, End::Refused { .. }) => {
                 self.refuse_waiting(&outcome::refused(end));
                 self.away(now);
@@ -94,6 +136,9 @@ impl Shim {
     }
 
     pub(super) fn call_ended(&mut self, now: Instant, mut call: Call, generation: u64, end: &End) {
+        if call.standing.is_some() && !matches!(end, End::Refused { .. }) {
+            return self.listen_fell(now, call);
+        }
         if let End::Refused { .. } = end {
             self.say(call.refusal(&outcome::refused(end)));
             if call.is_initialize() {
@@ -121,7 +166,7 @@ impl Shim {
             call.losses += 1;
         }
         let is_known_unsent = matches!(end, End::Unreached(_) | End::SessionGone);
-        if !is_known_unsent && !call.is_repeatable {
+        if !is_known_unsent && !self.may_repeat(&call) {
             self.say(call.refusal(&outcome::unknown()));
         } else if call.losses > call::LOSSES_MAX {
             self.say(call.refusal(&outcome::lost_again_and_again()));
@@ -130,11 +175,21 @@ impl Shim {
         }
     }
 
+    /// Whether to carry a request out twice is the same as once, as far as anybody says.
+    fn may_repeat(&self, call: &Call) -> bool {
+        call.method().is_some_and(call::is_repeatable)
+            || call.tool().is_some_and(|tool| self.tools.may_repeat(&tool))
+    }
+
     pub(super) fn stream_ended(&mut self, now: Instant, generation: u64, end: &End) {
         if generation != self.session.generation {
             return;
         }
         self.stream.state = match end {
+            // Nobody knows any more what came after that event; what comes from now on, they do.
+            End::Refused { .. } | End::SessionGone if self.stream.after.take().is_some() => {
+                Listening::Wanted
+            }
             // Something on the way is in trouble; after a pause it may be over.
             End::Refused { status, .. } if status.is_server_error() => Listening::Wanted,
             End::NoStream | End::Refused { .. } | End::SessionGone => Listening::Never,

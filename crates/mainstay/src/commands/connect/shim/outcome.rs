@@ -1,5 +1,7 @@
 //! What the client is told when there is no answer to pass on: `error` members.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use mainstay_model::{Refusal, RefusalCode};
@@ -60,10 +62,7 @@ pub(super) fn too_long(line: TooLong) -> Bytes {
 /// Why the daemon refused, in its own words where it has any.
 pub(super) fn refused(end: &End) -> String {
     let End::Refused { status, body } = end else { return unavailable() };
-    if let Ok(message) = Message::parse(body.clone())
-        && message.kind() == Kind::Error
-        && let Some(error) = message.body()
-    {
+    if let Some(error) = answer_in(end).as_ref().and_then(Message::body) {
         return error.to_owned();
     }
     let text = match serde_json::from_slice::<Nowhere>(body) {
@@ -78,13 +77,33 @@ pub(super) fn refused(end: &End) -> String {
     build::error_member(codes::INVALID_REQUEST, &text)
 }
 
+/// The answer that a status which is no success brings, if it brings one.
+pub(super) fn answer_in(end: &End) -> Option<Message> {
+    let End::Refused { body, .. } = end else { return None };
+    Message::parse(body.clone()).ok().filter(|message| message.kind() == Kind::Error)
+}
+
 /// Whether an error says that the daemon is on its way out, and has done nothing.
 pub(super) fn is_stopping(answer: &Message) -> bool {
-    let error = answer.body().filter(|_| answer.kind() == Kind::Error);
     // Servers have numbers of their own; the name is ours.
-    error
-        .and_then(|error| serde_json::from_str::<Named>(error).ok())
-        .is_some_and(|error| error.data.code == RefusalCode::Maintenance.name())
+    read::<Named>(answer).is_some_and(|error| error.data.code == RefusalCode::Maintenance.name())
+}
+
+/// When a refusal of Mainstay's own says that it makes sense to ask again.
+pub(super) fn retry_after(answer: &Message) -> Option<Duration> {
+    let Name { code, retry_after_ms } = read::<Named>(answer)?.data;
+    let is_ours = RefusalCode::ALL.into_iter().any(|of| of.name() == code);
+    retry_after_ms.filter(|_| is_ours).map(Duration::from_millis)
+}
+
+/// The number of an error.
+pub(super) fn code(answer: &Message) -> Option<i32> {
+    Some(read::<Numbered>(answer)?.code)
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a Message) -> Option<T> {
+    let error = answer.body().filter(|_| answer.kind() == Kind::Error)?;
+    serde_json::from_str(error).ok()
 }
 
 fn page(status: StatusCode, body: &[u8]) -> String {
@@ -111,4 +130,11 @@ struct Named {
 #[derive(Deserialize)]
 struct Name {
     code: String,
+    #[serde(default)]
+    retry_after_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    code: i32,
 }

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::memory::{self, Memory};
 use super::{
     CALM_AFTER, Effect, End, HANDSHAKE, HEAD, Held, KNOCK, Listening, Phase, Purpose, RETRY_FIRST,
-    RETRY_MAX, START_MAX, STREAM_PAUSE, Shim, outcome, ping,
+    RETRY_MAX, START_MAX, STREAM_PAUSE, Shim, outcome, ping, ping_without_session,
 };
 
 /// The session with the daemon.
@@ -52,6 +52,11 @@ impl Session {
             }
         }
         headers
+    }
+
+    /// Whether there is something to be ended.
+    pub(super) fn has_end(&self) -> bool {
+        self.is_open && self.id.is_some()
     }
 }
 
@@ -200,10 +205,35 @@ impl Shim {
             self.send(Purpose::Knock, ping(), self.session.headers(), KNOCK);
         } else if self.memory.is_some() {
             self.reopen();
+        } else if self.reached && self.waits_without_a_session() {
+            let Ok(ping) = Message::parse(ping_without_session()) else { return };
+            self.phase = Phase::Knocking;
+            let headers = self.tools.headers(&ping);
+            self.send(Purpose::Knock, ping.into_bytes(), headers, KNOCK);
+        } else {
+            self.found(now);
+        }
+    }
+
+    /// The daemon is there, and the session if there was one.
+    pub(super) fn found(&mut self, now: Instant) {
+        self.wake_fallen(now);
+        if self.session.is_open {
+            self.settle(now);
         } else {
             self.phase = Phase::Fresh;
             self.flush(now);
         }
+    }
+
+    /// Whether requests wait that are all sent at once when there is a daemon, and nothing that
+    /// has to come before them.
+    fn waits_without_a_session(&self) -> bool {
+        let mut calls = self.held.iter().filter_map(|held| match held {
+            Held::Call(call) => Some(call),
+            Held::Note(_) => None,
+        });
+        calls.clone().any(|call| call.is_modern) && !calls.any(Call::is_initialize)
     }
 
     /// Opens a new session in the client's name.
@@ -234,7 +264,7 @@ impl Shim {
 
     /// The client begins anew, without a word about the session it may have had.
     pub(super) fn forget_session(&mut self) {
-        if self.session.is_open {
+        if self.session.has_end() {
             self.effects.push(Effect::Forget(self.session.headers()));
         }
         self.end_questions();

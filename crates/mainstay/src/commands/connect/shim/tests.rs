@@ -1,3 +1,5 @@
+mod modern;
+mod random;
 mod scene;
 
 use bytes::Bytes;

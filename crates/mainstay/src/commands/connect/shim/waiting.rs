@@ -18,7 +18,7 @@ impl Shim {
 
     /// Whether as much is in flight as may be.
     pub(super) fn is_crowded(&self) -> bool {
-        self.under_way.len() >= UNDER_WAY_MAX
+        self.under_way.len() + self.fallen.len() + self.looked_up.len() >= UNDER_WAY_MAX
     }
 
     /// How long a request waits for a daemon.
@@ -41,9 +41,7 @@ impl Shim {
         }
         let error = outcome::unavailable();
         if !self.reached {
-            self.refuse_waiting(&error);
-            self.leave(Leaving::NoDaemon);
-            return;
+            return self.leave(Leaving::NoDaemon);
         }
         let (due, rest): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.held).into_iter().partition(is_due);
@@ -85,10 +83,16 @@ impl Shim {
             _ => false,
         };
         let is_idle = !self.under_way.values().any(waits)
+            && self.looked_up.is_empty()
             && !self.held.iter().any(|held| matches!(held, Held::Call(_)));
         if !is_idle && now < until {
             return;
         }
+        self.leave(Leaving::Done);
+    }
+
+    /// Answers whoever still waits, and ends.
+    pub(super) fn leave(&mut self, why: Leaving) {
         for (_, of) in std::mem::take(&mut self.under_way) {
             if let Purpose::Call(call) = of.purpose
                 && !call.is_listen()
@@ -97,12 +101,11 @@ impl Shim {
                 self.say(call.refusal(&outcome::unknown()));
             }
         }
+        for call in std::mem::take(&mut self.looked_up) {
+            self.say(call.refusal(&outcome::unavailable()));
+        }
         self.refuse_waiting(&outcome::unavailable());
-        self.leave(Leaving::Done);
-    }
-
-    pub(super) fn leave(&mut self, why: Leaving) {
-        let is_there = self.session.is_open && !matches!(self.phase, Phase::Away);
+        let is_there = self.session.has_end() && !matches!(self.phase, Phase::Away);
         let farewell = is_there.then(|| self.session.headers());
         self.phase = Phase::Over;
         self.effects.push(Effect::Leave { why, farewell });

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! > 3 tools/call          the client asks, with an id
+//! > 3 tools/call modern t  … as in 2026-07-28, about `t`
 //! > notifications/x       it says something; `> cancel 3`, `> reply 1` name what they are about
 //! #2 ok                   exchange 2 brings its answer and ends
 //! #2 lost                 … or ends otherwise
@@ -86,6 +87,26 @@ impl Scene {
                 let method = "notifications/cancelled";
                 tell(came(json!({"jsonrpc": "2.0", "method": method, "params": params})));
             }
+            ["acks"] => {
+                let granted = json!({"toolsListChanged": true, "resourceSubscriptions": ["a://b"]});
+                let method = "notifications/subscriptions/acknowledged";
+                let params = json!({"notifications": granted});
+                tell(came(json!({"jsonrpc": "2.0", "method": method, "params": params})));
+            }
+            ["lists", tools @ ..] => {
+                let id = id(&self.sent[&number]);
+                tell(came(json!({"jsonrpc": "2.0", "id": id, "result": listed(tools)})));
+                tell(News::Ended(End::Done));
+            }
+            ["error", code, "after", ms] => {
+                let code: i64 = code.parse().unwrap();
+                let ms: u64 = ms.parse().unwrap();
+                let data = json!({"code": "SERVER_LOADING", "retry_after_ms": ms});
+                let error = json!({"code": code, "message": "no", "data": data});
+                let id = id(&self.sent[&number]);
+                tell(came(json!({"jsonrpc": "2.0", "id": id, "error": error})));
+                tell(News::Ended(End::Done));
+            }
             ["says", method] => tell(came(json!({"jsonrpc": "2.0", "method": method}))),
             ["mark", id] => tell(News::Mark((*id).to_owned())),
             ["error", code] => {
@@ -156,10 +177,11 @@ fn line(words: &[&str]) -> Bytes {
             let id: Value = serde_json::from_str(id).unwrap();
             json!({"jsonrpc": "2.0", "id": id, "method": method})
         }
-        [id, method, "modern"] => {
+        [id, method, "modern", rest @ ..] => {
             let id: Value = serde_json::from_str(id).unwrap();
             let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
-            let params = json!({"name": "x", "_meta": meta});
+            let name = rest.first().copied().unwrap_or("x");
+            let params = json!({"name": name, "_meta": meta});
             json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
         }
         [id, method, uri] => {
@@ -169,6 +191,18 @@ fn line(words: &[&str]) -> Bytes {
         other => panic!("{other:?}"),
     };
     value.to_string().into()
+}
+
+/// A page of tools: `name`, or `name!` for one that may be called twice; `…` for one page more.
+fn listed(tools: &[&str]) -> Value {
+    let more = tools.contains(&"…");
+    let tools = tools.iter().filter(|name| **name != "…").map(|name| {
+        let idempotent = name.ends_with('!');
+        let name = name.trim_end_matches('!');
+        json!({"name": name, "annotations": {"idempotentHint": idempotent}})
+    });
+    let tools: Vec<_> = tools.collect();
+    if more { json!({"tools": tools, "nextCursor": "2"}) } else { json!({"tools": tools}) }
 }
 
 fn message(value: &Value) -> Message {
