@@ -13,7 +13,7 @@ use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::key::LeaseKey;
@@ -36,6 +36,8 @@ pub struct Instance {
     pub(crate) holder: AtomicU64,
     /// The server has asked for roots outside of calls: they are the holder's.
     pub(crate) asks_roots: AtomicBool,
+    /// Told each time it does.
+    pub(crate) roots_asked: Notify,
     pub(crate) process: Mutex<ProcessFacts>,
     /// When it was last ready.
     pub(crate) lost_at: Mutex<Option<Instant>>,
@@ -90,6 +92,7 @@ impl Instance {
             held: AtomicBool::new(false),
             holder: AtomicU64::new(0),
             asks_roots: AtomicBool::new(false),
+            roots_asked: Notify::new(),
             process: Mutex::default(),
             lost_at: Mutex::default(),
             standing: Mutex::default(),

@@ -146,11 +146,7 @@ impl Pool {
 /// Lets a server that keeps its client's roots learn those of the next one before its call.
 async fn hand_over_roots(instance: &Instance, live: &Live) {
     instance.asks_roots.store(false, Ordering::Release);
+    let asked = instance.roots_asked.notified();
     live.link.send(roots_changed());
-    let asked = async {
-        while !instance.asks_roots.load(Ordering::Acquire) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
     let _ = tokio::time::timeout(ROOTS_WAIT, asked).await;
 }

@@ -321,6 +321,7 @@ impl Listener for LifeListener {
         let holder = self.instance.holder.load(Ordering::Acquire);
         if message.method() == "roots/list" {
             self.instance.asks_roots.store(true, Ordering::Release);
+            self.instance.roots_asked.notify_waiters();
         }
         let owner = mainstay_upstream::Owner(holder);
         holder != 0 && self.pool.hub().is_some_and(|hub| hub.question(owner, link, message))
