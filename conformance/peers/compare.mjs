@@ -4,32 +4,50 @@
 //                                          plans.mjs, which work in FOLDER/gateway, and
 //                                          server-everything once more, at URL
 //   node compare.mjs FOLDER GATEWAY        compares; GATEWAY is the gateway's address
+// A client is a file in clients/: its name, the program in walkers/ that walks as it, and the
+// modes it has. ONLY_CLIENT and ONLY_SERVER, parts of names, choose.
+import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { run } from "../processes.mjs";
 import { difference, partOf } from "./difference.mjs";
 import { servers } from "./plans.mjs";
-import { run } from "../processes.mjs";
+import { serveWeb } from "./web.mjs";
 
-const WALK_MS_MAX = 90_000;
-const INSPECTION_MS_MAX = 30_000;
+// For all walks of a client through a server, each of which has a deadline of its own.
+const WALKS_MS_MAX = 240_000;
+// Walks at once: more than CI's two cores, for a walk is mostly waiting.
+const LANES = 6;
+const READY_MS_MAX = 60_000;
 const COLLIDED = "mainstay://everything_http/";
 const OLDER = ["2025-06-18", "2025-03-26"];
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { PEERS_NODE: node, PEERS_MODULES: modules, PEERS_FIXTURE: fixture } = process.env;
 const [folder, gateway, everythingUrl] = process.argv.slice(2);
-const [direct, through] = ["direct", "gateway"].map((side) => servers({ node, modules, fixture }, join(folder, side)));
-
-const walkers = {
-  "python 1.30": [process.env.PEERS_PYTHON_1, join(here, "walk.py")],
-  "python 2.3": [process.env.PEERS_PYTHON_2, join(here, "walk.py")],
-  "typescript 1.32": [node, join(here, "walk.mjs")],
+const { ONLY_CLIENT: onlyClient = "", ONLY_SERVER: onlyServer = "" } = process.env;
+const web = gateway === "--config" ? undefined : await serveWeb();
+const places = {
+  node: process.env.PEERS_NODE,
+  python1: process.env.PEERS_PYTHON_1,
+  python2: process.env.PEERS_PYTHON_2,
+  modules: process.env.PEERS_MODULES,
+  fixture: process.env.PEERS_FIXTURE,
+  web: web?.url,
+  folder,
 };
+const [direct, through] = ["direct", "gateway"].map((side) => servers(places, join(folder, side)));
+const files = readdirSync(join(here, "clients")).filter((name) => name.endsWith(".mjs"));
+const clients = await Promise.all(files.map(async (name) => (await import(`./clients/${name}`)).default));
 
 const without = (said, text, instead) => JSON.parse(JSON.stringify(said).replaceAll(text, instead));
 
-// The folder of a plan must not show: each side works in its own.
-const neutral = (said, side) => without(said, join(folder, side), "FOLDER");
+// The folder of a plan must not show, for each side works in its own, nor what varies by itself.
+function neutral(said, side, server) {
+  const text = JSON.stringify(said).replaceAll(join(folder, side), "FOLDER");
+  const varies = direct[server].varies ?? [];
+  return JSON.parse(varies.reduce((text, [what, instead]) => text.replace(what, instead), text));
+}
 
 const sameName = (_list, name) => name;
 
@@ -38,6 +56,7 @@ const prefixed = (list, name) => (list === "resources" ? `${COLLIDED}${name}` : 
 
 function renamedStep(step, renamed) {
   if (step.call) return { ...step, call: renamed("tools", step.call) };
+  if (step.cancel) return { ...step, cancel: renamed("tools", step.cancel) };
   if (step.read) return { ...step, read: renamed("resources", step.read) };
   if (step.prompt) return { ...step, prompt: renamed("prompts", step.prompt) };
   return { ...step, complete: renamed("prompts", step.complete) };
@@ -63,49 +82,73 @@ function ways(server) {
   ];
 }
 
+const words = (...parts) => parts.filter(Boolean).join(", ");
+
 // The walks of one client through one server: each direct one and, compared with it, the others.
-function walksOf(server, interactive) {
+function walksOf(client, server) {
+  const [own, reached] = [direct[server], through[server]];
   const walks = [];
-  const add = (extra, chosen) => {
+  const asked = (plan, extra) => {
+    if (client.steps) return client.steps(plan);
+    return [...plan.steps, ...(extra.interactive ? (plan.interactive ?? []) : [])];
+  };
+  const add = ({ mode, reach = (url) => ({ url }) }, extra, chosen) => {
     const id = walks.length;
-    const steps = (plan) => [...plan.steps, ...(extra.interactive ? plan.interactive : [])];
-    const { command, env } = direct[server];
-    walks.push({ id, command, env, steps: steps(direct[server]), ...extra });
+    walks.push({ id, mode, command: own.command, env: own.env, steps: asked(own, extra), ...extra });
     for (const { way, url, merged, renamed = sameName } of chosen) {
-      const asked = steps(through[server])
+      const steps = asked(reached, extra)
         .filter((step) => !merged || isAnyones(server, step))
         .map((step) => renamedStep(step, renamed));
-      const name = extra.revision ? `${way}, ${extra.revision}` : way;
-      walks.push({ id: walks.length, name, like: id, url, merged, renamed, steps: asked, ...extra });
+      const name = words(mode, way, extra.revision, extra.interactive && "with questions");
+      walks.push({ id: walks.length, name, like: id, merged, renamed, steps, mode, ...reach(url, places), ...extra });
     }
   };
-  add(interactive ? { interactive } : {}, ways(server));
-  if (server === "everything" && !interactive) {
-    for (const revision of OLDER) add({ revision }, ways(server).slice(0, 2));
+  const [main] = client.modes;
+  for (const mode of client.modes) {
+    const chosen = ways(server);
+    // A client that insists on a generation the server has not must hear so, and not wait.
+    if (mode.modern && !own.modern) {
+      const [{ way, url }] = chosen;
+      walks.push({ id: walks.length, name: words(mode.mode, way, "refused"), refused: true, mode: mode.mode, url, steps: [] });
+      continue;
+    }
+    add(mode, {}, mode === main ? chosen : chosen.slice(0, 1));
+    if (mode.older && server === "everything") {
+      for (const revision of OLDER) add(mode, { revision }, chosen.slice(0, 2));
+    }
+    if (mode.questions && own.interactive) add(mode, { interactive: true }, chosen);
   }
   return walks;
 }
 
 // Gives back [name, what is wrong] for each way; wrong is undefined where nothing is.
-async function walk(client, server, interactive = false) {
-  const walks = walksOf(server, interactive);
-  const asked = run(walkers[client], { input: JSON.stringify(walks), deadline: WALK_MS_MAX });
+async function walk(client, server) {
+  const walks = walksOf(client, server);
+  const [program, walker, ...flags] = client.program(places);
+  const command = [program, join(here, "walkers", walker), ...flags];
   let why = "said nothing";
-  const lines = await asked.catch((error) => {
+  const lines = await run(command, { input: JSON.stringify(walks), deadline: WALKS_MS_MAX }).catch((error) => {
     why = error.message;
     return error.output ?? "";
   });
-  const heard = lines.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+  const heard = lines
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
   return walks
     .filter((walk) => walk.name)
-    .map((walk) => [`${client}${interactive ? " with questions" : ""}, ${server}: ${walk.name}`, compared(walk)]);
+    .map((walk) => [`${client.name}, ${server}: ${walk.name}`, compared(walk)]);
 
-  function compared({ id, like, merged, renamed }) {
-    const [one, other] = [like, id].map((id) => heard.find((said) => said.id === id));
+  function compared({ id, like, merged, renamed, refused }) {
+    const other = heard.find((said) => said.id === id);
+    // A client that does not ask first finds out with its first request.
+    if (refused) return other?.failed || other?.said.tools === "none" ? undefined : `not refused: ${other ? "it was served" : why}`;
+    const one = heard.find((said) => said.id === like);
     if (!one || !other) return `${one ? "through the gateway" : "directly"}: ${why}`;
-    if (one.failed || other.failed) return one.failed ?? other.failed;
-    const expected = neutral(one.said, "direct");
-    const said = neutral(other.said, "gateway");
+    if (one.failed) return `directly: ${one.failed}`;
+    if (other.failed) return `through the gateway: ${other.failed}`;
+    const expected = neutral(one.said, "direct", server);
+    const said = neutral(other.said, "gateway", server);
     if (merged) {
       const own = forAnyone(server, expected);
       own.steps = own.steps.filter((_, at) => isAnyones(server, walks[like].steps[at]));
@@ -116,70 +159,62 @@ async function walk(client, server, interactive = false) {
   }
 }
 
-// The inspector's command line, as a user would call it.
-async function inspect(server) {
-  const about = join(modules, "@modelcontextprotocol/inspector/package.json");
-  const { default: inspector } = await import(about, { with: { type: "json" } });
-  const program = join(dirname(about), inspector.bin["mcp-inspector"]);
-  const env = { MCP_CATALOG_PATH: join(folder, `catalog-${server}.json`) };
-  const ask = async (target, flags) => {
-    const command = [node, program, "--cli", ...target, "--format", "json", "-q", ...flags];
-    return JSON.parse(await run(command, { env, deadline: INSPECTION_MS_MAX }));
-  };
-  const started = (plan) => [
-    ...Object.entries(plan.env).flatMap(([name, value]) => ["-e", `${name}=${value}`]),
-    ...plan.command,
-  ];
-  const found = [];
-  for (const flags of [() => ["--method", "tools/list"], (plan) => plan.inspected]) {
-    const expected = await ask(started(direct[server]), flags(direct[server])).catch((error) => error);
-    for (const { way, url, merged, renamed } of ways(server)) {
-      if (renamed) continue;
-      const target = [url, "--transport", "http", "--protocol-era", "legacy"];
-      const said = await ask(target, flags(through[server])).catch((error) => error);
-      const name = `inspector ${flags(through[server])[1]}, ${server}: ${way}`;
-      const broken = [expected, said].find((answer) => answer instanceof Error);
-      if (broken) {
-        found.push([name, broken.message]);
-        continue;
-      }
-      const [one, other] = [neutral(expected, "direct"), neutral(said, "gateway")];
-      const own = forAnyone(server, one.result);
-      found.push([name, merged ? difference(own, partOf(other.result, own, sameName)) : difference(one, other)]);
-    }
-  }
-  return found;
-}
-
 function config() {
   const text = (value) => JSON.stringify(value);
   const run = `CONFORMANCE_RUN = ${text(folder)}`;
   const started = Object.entries(through).map(([name, { command, env }]) => {
     const pairs = [run, ...Object.entries(env).map(([key, value]) => `${key} = ${text(value)}`)];
-    return `[servers.${name}]\ncommand = ${text(command)}\nenv = { ${pairs.join(", ")} }\n`;
+    return `[servers.${name}]\ncommand = ${text(command)}\nenv = { ${pairs.join(", ")} }\nrequired = true\n`;
   });
-  return [...started, `[servers.everything_http]\nurl = ${text(everythingUrl)}\n`].join("\n");
+  return [...started, `[servers.everything_http]\nurl = ${text(everythingUrl)}\nrequired = true\n`].join("\n");
 }
 
-// Servers keep what they are told, so a server's walks come one after the other.
-async function lane(checks) {
+async function check(client, server) {
+  const began = Date.now();
+  const found = await walk(client, server);
+  for (const [name, wrong] of found) {
+    console.log(wrong === undefined ? `same: ${name}` : `FAILED: ${name}\n  ${wrong}`);
+  }
+  if (process.env.TIMES) console.log(`${client.name}, ${server}: ${Date.now() - began} ms`);
+  return found.map(([, wrong]) => wrong);
+}
+
+// Takes the next that may run: a server that keeps what it is told has one client at a time.
+async function lane(waiting, busy) {
   const found = [];
-  for (const check of checks) {
-    for (const [name, wrong] of await check()) {
-      console.log(wrong === undefined ? `same: ${name}` : `FAILED: ${name}\n  ${wrong}`);
-      found.push(wrong);
+  while (waiting.length > 0) {
+    const at = waiting.findIndex(({ server }) => !busy.has(server));
+    if (at === -1) {
+      await Promise.race(busy.values());
+      continue;
     }
+    const [{ client, server }] = waiting.splice(at, 1);
+    const work = check(client, server);
+    if (direct[server].keeps) busy.set(server, work);
+    found.push(...(await work));
+    busy.delete(server);
   }
   return found;
 }
 
+// What is listed at the address of all servers grows until the last of them has come.
+async function allReady() {
+  for (const until = Date.now() + READY_MS_MAX; Date.now() < until; await pause(100)) {
+    if ((await fetch(`${gateway}/health/ready`)).ok) return;
+  }
+  throw new Error(`not all servers were ready after ${READY_MS_MAX / 1000} s`);
+}
+
 async function all() {
-  const lanes = Object.keys(direct).map((server) =>
-    lane([...Object.keys(walkers).map((client) => () => walk(client, server)), () => inspect(server)]),
-  );
-  const questions = ["everything", "fixture"].map((server) => () => walk("typescript 1.32", server, true));
-  lanes.push(lane(questions));
-  const found = (await Promise.all(lanes)).flat();
+  await allReady();
+  const chosen = clients.filter(({ name }) => name.includes(onlyClient));
+  const waiting = Object.keys(direct)
+    .filter((server) => server.includes(onlyServer))
+    .flatMap((server) => chosen.map((client) => ({ client, server })));
+  // What can't be shared comes first, for it takes longest.
+  waiting.sort((one, other) => Boolean(direct[other.server].keeps) - Boolean(direct[one.server].keeps));
+  const busy = new Map();
+  const found = (await Promise.all(Array.from({ length: LANES }, () => lane(waiting, busy)))).flat();
   const failed = found.filter((wrong) => wrong !== undefined).length;
   console.log(`${found.length - failed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;

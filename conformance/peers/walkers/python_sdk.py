@@ -1,16 +1,15 @@
 """Walks through servers with the Python SDK, 1.x or 2.x, and prints what each said as a line of JSON.
 
-Standard input as for walk.mjs, without "interactive".
+Standard input as for typescript.mjs, without "interactive".
 """
 
-import asyncio
-import json
-import sys
-import traceback
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 
+import anyio
 import mcp
 from mcp import StdioServerParameters
+
+from walking import GIVE_UP_AFTER, main, plain
 
 try:
     from mcp import Client
@@ -29,85 +28,67 @@ else:
 OWN = getattr(asks, NEWEST)
 
 
-@asynccontextmanager
-async def connected(target):
-    if "url" in target:
-        server = target["url"]
-    else:
-        program, *arguments = target["command"]
-        server = StdioServerParameters(command=program, args=arguments, env=target["env"])
-    if Client is not None:
-        async with Client(server, mode="legacy") as client:
-            yield client, client.protocol_version
-        return
-    from mcp.client.stdio import stdio_client
-    from mcp.client.streamable_http import streamablehttp_client
+class Walker:
+    def __init__(self, target):
+        setattr(asks, NEWEST, target.get("revision", OWN))
+        self.target = target
+        self.open = AsyncExitStack()
 
-    transport = streamablehttp_client(server) if isinstance(server, str) else stdio_client(server)
-    async with transport as streams, mcp.ClientSession(streams[0], streams[1]) as session:
-        yield session, (await session.initialize()).protocolVersion
+    def server(self):
+        if "url" in self.target:
+            return self.target["url"]
+        program, *arguments = self.target["command"]
+        return StdioServerParameters(command=program, args=arguments, env=self.target.get("env"))
 
+    async def __aenter__(self):
+        if Client is not None:
+            client = Client(self.server(), mode=self.target["mode"])
+            self.client = await self.open.enter_async_context(client)
+            self.revision = client.protocol_version
+            return self
+        from mcp.client.stdio import stdio_client
+        from mcp.client.streamable_http import streamablehttp_client
 
-def plain(model):
-    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+        server = self.server()
+        transport = streamablehttp_client(server) if isinstance(server, str) else stdio_client(server)
+        streams = await self.open.enter_async_context(transport)
+        session = mcp.ClientSession(streams[0], streams[1])
+        self.client = await self.open.enter_async_context(session)
+        self.revision = (await session.initialize()).protocolVersion
+        return self
 
+    async def __aexit__(self, *why):
+        return await self.open.__aexit__(*why)
 
-async def whole_list(client, method, field):
-    found, cursor = [], None
-    while True:
-        try:
-            page = await getattr(client, method)(cursor=cursor)
-        except Exception:  # a server need not have every kind of list, nor say so in one way
-            return "none"
-        found += [plain(item) for item in getattr(page, field)]
-        cursor = getattr(page, "next_cursor", None) or getattr(page, "nextCursor", None)
-        if cursor is None:
-            return found
+    async def listed(self, method, field):
+        found, cursor = [], None
+        while True:
+            page = await getattr(self.client, method)(cursor=cursor)
+            found += [plain(item) for item in getattr(page, field)]
+            cursor = getattr(page, "next_cursor", None) or getattr(page, "nextCursor", None)
+            if cursor is None:
+                return found
 
-
-async def do(client, step):
-    if "call" in step:
-        progress = []
-
+    async def call(self, step, progress):
         async def note(done, total, message):
             progress.append([done, total])
 
         wanted = note if step.get("progress") else None
-        result = await client.call_tool(step["call"], step["arguments"], progress_callback=wanted)
-        return {"result": plain(result), "progress": progress[: step.get("progress", 0)]}
-    if "read" in step:
-        return plain(await client.read_resource(step["read"]))
-    if "prompt" in step:
-        return plain(await client.get_prompt(step["prompt"], step.get("arguments")))
-    ref = types.PromptReference(type="ref/prompt", name=step["complete"])
-    return plain(await client.complete(ref, {"name": step["argument"], "value": step["value"]}))
+        return await self.client.call_tool(step["call"], step["arguments"], progress_callback=wanted)
+
+    async def give_up(self, step):
+        with anyio.move_on_after(GIVE_UP_AFTER):
+            await self.client.call_tool(step["cancel"], step["arguments"])
+
+    async def read(self, uri):
+        return await self.client.read_resource(uri)
+
+    async def prompt(self, name, arguments):
+        return await self.client.get_prompt(name, arguments)
+
+    async def complete(self, name, argument, value):
+        reference = types.PromptReference(type="ref/prompt", name=name)
+        return await self.client.complete(reference, {"name": argument, "value": value})
 
 
-async def walk(target):
-    setattr(asks, NEWEST, target.get("revision", OWN))
-    async with connected(target) as (client, revision):
-        said = {
-            "revision": revision,
-            "tools": await whole_list(client, "list_tools", "tools"),
-            "resources": await whole_list(client, "list_resources", "resources"),
-            "prompts": await whole_list(client, "list_prompts", "prompts"),
-            "steps": [],
-        }
-        for step in target["steps"]:
-            try:
-                said["steps"].append(await do(client, step))
-            except Exception as error:
-                said["steps"].append({"error": str(error)})
-    return said
-
-
-def main():
-    for target in json.load(sys.stdin):
-        try:
-            heard = {"said": asyncio.run(walk(target))}
-        except Exception:
-            heard = {"failed": traceback.format_exc()[-2000:]}
-        print(json.dumps({"id": target["id"], **heard}), flush=True)
-
-
-main()
+main(Walker)

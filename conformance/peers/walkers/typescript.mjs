@@ -1,17 +1,19 @@
-// Walks through servers with the TypeScript SDK and prints what each said as a line of JSON.
+// Walks through servers with the TypeScript SDK and prints what each said as a line of JSON:
+//   node typescript.mjs 1|2        the line of the SDK
 // Standard input: a list of walks, each with "id", {"url": …} or {"command": […], "env": {…}},
+// "mode" (legacy, auto, or a revision that is insisted on), "transport": "sse" for HTTP+SSE,
 // "steps" as in plans.mjs, "revision" for a client of an older one, and "interactive": true for a
 // client that answers questions.
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { setTimeout as pause } from "node:timers/promises";
+import { sdk } from "./typescript-sdk.mjs";
 
-const require = createRequire(process.env.PEERS_MODULES + "/");
-const sdk = (path) => require(`@modelcontextprotocol/sdk/${path}`);
-const { Client } = sdk("client/index.js");
-const { StdioClientTransport } = sdk("client/stdio.js");
-const { StreamableHTTPClientTransport } = sdk("client/streamableHttp.js");
-const types = sdk("types.js");
+// Long after a call has reached its server, and long before the slow tools of the plans are done.
+const GIVE_UP_MS = 400;
+// For a whole walk, the start of the server included.
+const WALK_MS_MAX = 40_000;
 
+const { newClient, transportTo, answer, callTool } = await sdk(process.argv[2]);
 
 // The client asks for its newest revision; an older client would have asked for `revision`.
 function older(transport, revision) {
@@ -23,12 +25,9 @@ function older(transport, revision) {
   };
 }
 
-function transportOf({ url, command, env, revision }, said) {
-  const [program, ...args] = command ?? [];
-  const transport = url
-    ? new StreamableHTTPClientTransport(new URL(url))
-    : new StdioClientTransport({ command: program, args, env: { ...process.env, ...env }, stderr: "ignore" });
-  if (revision) older(transport, revision);
+function connection(target, said) {
+  const transport = transportTo(target);
+  if (target.revision) older(transport, target.revision);
   const agreed = transport.setProtocolVersion?.bind(transport);
   transport.setProtocolVersion = (revision) => {
     said.revision = revision;
@@ -38,15 +37,15 @@ function transportOf({ url, command, env, revision }, said) {
 }
 
 function answering(client, asked) {
-  client.setRequestHandler(types.ElicitRequestSchema, (request) => {
+  answer(client, "elicitation/create", (request) => {
     asked.push({ method: request.method, message: request.params.message });
     return { action: "decline" };
   });
-  client.setRequestHandler(types.CreateMessageRequestSchema, (request) => {
+  answer(client, "sampling/createMessage", (request) => {
     asked.push({ method: request.method, messages: request.params.messages });
     return { role: "assistant", model: "none", content: { type: "text", text: "hello" } };
   });
-  client.setRequestHandler(types.ListRootsRequestSchema, () => ({ roots: [] }));
+  answer(client, "roots/list", () => ({ roots: [] }));
 }
 
 const tried = (work) => work.catch((error) => ({ error: error.message }));
@@ -65,15 +64,22 @@ async function wholeList(list, field) {
   return found;
 }
 
+const tools = (client) => listed(wholeList((params) => client.listTools(params), "tools"));
+
 async function take(client, step) {
   if (step.call) {
     const progress = [];
     const options = step.progress
       ? { onprogress: ({ progress: done, total }) => progress.push([done, total]) }
       : {};
-    const params = { name: step.call, arguments: step.arguments };
-    const result = await client.callTool(params, undefined, options);
+    const result = await callTool(client, { name: step.call, arguments: step.arguments }, options);
     return { result, progress: progress.slice(0, step.progress ?? 0) };
+  }
+  if (step.cancel) {
+    const patience = AbortSignal.timeout(GIVE_UP_MS);
+    const call = callTool(client, { name: step.cancel, arguments: step.arguments }, { signal: patience });
+    await call.then(() => Promise.reject(new Error("it was answered")), () => {});
+    return { given_up: true };
   }
   if (step.read) return client.readResource({ uri: step.read });
   if (step.prompt) return client.getPrompt({ name: step.prompt, arguments: step.arguments });
@@ -83,24 +89,32 @@ async function take(client, step) {
 
 async function walk(target) {
   const capabilities = target.interactive ? { elicitation: {}, sampling: {}, roots: {} } : {};
-  const client = new Client({ name: "walk", version: "1" }, { capabilities });
+  const client = newClient(target.mode, capabilities);
   const said = { steps: [] };
   const asked = [];
   if (target.interactive) answering(client, asked);
-  await client.connect(transportOf(target, said));
-  said.tools = await listed(wholeList((params) => client.listTools(params), "tools"));
+  await client.connect(connection(target, said));
+  said.revision = client.getNegotiatedProtocolVersion?.() ?? said.revision;
+  said.tools = await tools(client);
   said.resources = await listed(wholeList((params) => client.listResources(params), "resources"));
   said.prompts = await listed(wholeList((params) => client.listPrompts(params), "prompts"));
   for (const step of target.steps) {
     const heard = await tried(take(client, step));
     said.steps.push({ ...heard, asked: asked.splice(0) });
   }
+  said.listed_again = JSON.stringify(await tools(client)) === JSON.stringify(said.tools);
   await client.close();
   return said;
 }
 
+async function late() {
+  await pause(WALK_MS_MAX, undefined, { ref: false });
+  throw new Error(`not done after ${WALK_MS_MAX / 1000} s`);
+}
+
 for (const target of JSON.parse(readFileSync(0, "utf8"))) {
-  const heard = await walk(target).then((said) => ({ said }), (error) => ({ failed: String(error) }));
+  const work = Promise.race([walk(target), late()]);
+  const heard = await work.then((said) => ({ said }), (error) => ({ failed: String(error) }));
   console.log(JSON.stringify({ id: target.id, ...heard }));
 }
 process.exit(0);

@@ -1,0 +1,6 @@
+export default {
+  name: "inspector 2.12",
+  steps: (plan) => [plan.inspected],
+  program: ({ node }) => [node, "inspector.mjs"],
+  modes: [{ mode: "legacy" }, { mode: "auto" }, { mode: "modern", modern: true }],
+};

@@ -1,0 +1,10 @@
+export default {
+  name: "typescript 2.4",
+  program: ({ node }) => [node, "typescript.mjs", "2"],
+  modes: [
+    { mode: "legacy" },
+    { mode: "auto", questions: true },
+    { mode: "2026-07-28", modern: true },
+    { mode: "sse", reach: (url) => ({ url: url.replace("/mcp", "/sse"), transport: "sse" }) },
+  ],
+};
