@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_model::Name;
+use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
     EndpointSpec, GatewaySettings, Limits, Login, PoolSpec, Prefix, ProcessSpec, RemoteSpec,
     RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
 };
+use mainstay_model::{Name, PublicUrl};
 
 use crate::read::{Named, Root, Table};
 
@@ -32,9 +33,17 @@ fn gateway(table: &Table) -> Option<GatewaySettings> {
         sse_listen: table
             .listen("sse_listen")
             .filter(|address| *address != listen || address.port() == 0),
-        public_url: table.text("public_url").map(str::to_owned),
+        public_url: match table.text("public_url") {
+            Some(text) => Some(public_url(text).ok()?),
+            None => None,
+        },
         allowed_hosts: texts(table, "allowed_hosts"),
         allowed_origins: texts(table, "allowed_origins"),
+        trusted_proxies: table
+            .list("trusted_proxies")
+            .iter()
+            .map(|placed| placed.text.parse().ok())
+            .collect::<Option<_>>()?,
         login: match table.word("login")? {
             "none" => Login::None,
             _ => return None,
@@ -84,6 +93,7 @@ fn server(server: &Named) -> Option<ServerSpec> {
             None => PoolSpec::default(),
         },
         start_deadline: table.duration("start_timeout")?,
+        fetch_deadline: table.duration("fetch_timeout")?,
     })
 }
 
@@ -128,6 +138,14 @@ fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
             _ => return None,
         },
     })
+}
+
+/// The address, its host spelt as browsers spell it.
+pub(crate) fn public_url(text: &str) -> Result<PublicUrl, InvalidPublicUrl> {
+    match url::Url::parse(text) {
+        Ok(url) => PublicUrl::try_new(url.as_str()),
+        Err(_) => PublicUrl::try_new(text),
+    }
 }
 
 fn texts(table: &Table, key: &str) -> Vec<String> {

@@ -12,6 +12,8 @@ mod servers;
 /// Notes everything that is wrong between keys that are each right by themselves.
 pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     gateway::check(&root.gateway, notes);
+    let named: Vec<_> = root.servers.iter().chain(&root.endpoints).collect();
+    gateway::shadowed(&root.gateway, &named, notes);
     for server in &root.servers {
         servers::check(server, env_path, disk, notes);
     }

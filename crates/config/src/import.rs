@@ -15,7 +15,7 @@ mod plan;
 mod refer;
 mod secrets;
 mod shapes;
-mod shell;
+pub(crate) mod shell;
 mod text;
 mod tree;
 mod verify;

@@ -89,6 +89,8 @@ pub(crate) struct Word {
 pub(crate) enum Item {
     Host,
     Origin,
+    /// A range of IP addresses.
+    Network,
     Server,
     Need,
 }

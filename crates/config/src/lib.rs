@@ -23,6 +23,7 @@ mod layers;
 mod load;
 pub mod nearest;
 mod origin;
+pub mod packages;
 mod problem;
 mod read;
 mod reference;

@@ -118,6 +118,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Command => "list of strings, at least one".to_owned(),
         Kind::List(Item::Host) => "list of hosts".to_owned(),
         Kind::List(Item::Origin) => "list of origins".to_owned(),
+        Kind::List(Item::Network) => "list of IP addresses and ranges".to_owned(),
         Kind::List(Item::Server) => "list of servers".to_owned(),
         Kind::List(Item::Need) => "list of needs".to_owned(),
         Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),

@@ -90,6 +90,7 @@ fn list(item: Item) -> Value {
     let items = match item {
         Item::Need => text_like("(server|volume|external):.+"),
         Item::Origin => text_like("[a-z][a-z0-9+.-]*://.+"),
+        Item::Network => text_like("[0-9a-fA-F.:]+(/[0-9]{1,3})?"),
         Item::Host | Item::Server => json!({ "type": "string", "minLength": 1 }),
     };
     let least = usize::from(item == Item::Server);

@@ -10,6 +10,7 @@ pub(crate) mod sse;
 
 use std::sync::Arc;
 
+use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -30,7 +31,7 @@ use crate::session::Session;
 const SESSION: &str = "mcp-session-id";
 const REVISION: &str = "mcp-protocol-version";
 
-/// Who is at the other end of the connection.
+/// Who is at the other end of the connection; behind trusted proxies, at the other end of theirs.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
     pub address: Option<std::net::SocketAddr>,
@@ -91,13 +92,15 @@ async fn judge(
     let refused = |reason, detail: &str| {
         let request_id = Some(request_id);
         RefusedRequest { reason, peer: peer.address, request_id, detail }.emit(&gateway.metrics);
+    let said = gateway.proxies.said(peer.address, &parts.headers);
+    let peer = Peer { address: said.client.or(peer.address), ..peer };
     };
     if !peer.operator
-        && let Err(foreign) = gateway.gate.check(&parts.headers)
+        && let Err(foreign) = gateway.gate.check(&parts.headers, &said.hosts)
     {
         return refuse::turn_away(foreign, &parts.headers, &refused);
     }
-    let path = parts.uri.path();
+    let path = &own_path(gateway, parts.uri.path(), peer.serves);
     let address = Address::of(path, peer.serves);
     let name = match address {
         Address::Mcp(name) | Address::Sse(name) => name,
@@ -117,7 +120,7 @@ async fn judge(
         return refuse::not_found(gateway, peer.serves, path);
     };
     if matches!(address, Address::Sse(_)) {
-        return sse::answer(gateway, endpoint, parts, &refused);
+        return sse::answer(gateway, endpoint, parts, said.prefix.as_deref(), &refused);
     }
     match parts.method {
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
@@ -131,6 +134,19 @@ async fn judge(
 type Note<'a> = dyn Fn(Refused, &str) + Sync + 'a;
 
 async fn post(
+/// The daemon's own path of a request. A proxy may pass paths on as clients write them; what the daemon
+/// has itself at such a path comes first.
+fn own_path<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> Cow<'a, str> {
+    let Some(url) = &gateway.settings.public_url else { return Cow::Borrowed(path) };
+    let is_own = match Address::of(path, serves) {
+        Address::Mcp(name) | Address::Sse(name) => gateway.endpoint(name).is_some(),
+        Address::Messages => true,
+        Address::Other => false,
+    };
+    let own = if is_own { None } else { url.own(path) };
+    own.map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,

@@ -14,10 +14,12 @@ pub(crate) struct Gate {
     origins: Vec<String>,
 }
 
-/// Why a request is turned away.
+/// Why a request is turned away: which of its headers names something foreign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Foreign {
     Host,
+    /// What a trusted proxy says that `Host` was.
+    ForwardedHost,
     Origin,
 }
 
@@ -38,18 +40,19 @@ impl Gate {
                 });
             }
         }
-        if let Some(uri) = settings.public_url.as_ref().and_then(|url| url.parse::<Uri>().ok())
-            && let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())
-        {
-            hosts.push(lower(authority.host()));
-            origins.push(lower(&format!("{scheme}://{authority}")));
+        if let Some(url) = &settings.public_url {
+            hosts.push(url.host().to_owned());
+            origins.push(url.origin());
         }
         Self { hosts, origins }
     }
 
+    /// `forwarded` are the hosts that trusted proxies name. They count beside `Host`, not in its place: a
+    /// page in a browser on a trusted machine can write the headers of a proxy, but not `Host`.
+    ///
     /// # Errors
-    /// Which of the two headers is foreign.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Foreign> {
+    /// Which of the headers is foreign.
+    pub(crate) fn check(&self, headers: &HeaderMap, forwarded: &[String]) -> Result<(), Foreign> {
         let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
         // A request without a host (HTTP/1.0) can't come from a browser.
         if let Some(host) = host
@@ -57,6 +60,9 @@ impl Gate {
             && !self.host_allowed(host)
         {
             return Err(Foreign::Host);
+        }
+        if !forwarded.iter().all(|host| self.host_allowed(host.as_bytes())) {
+            return Err(Foreign::ForwardedHost);
         }
         match headers.get(header::ORIGIN) {
             Some(origin) if !self.origin_allowed(origin.as_bytes()) => Err(Foreign::Origin),
@@ -104,6 +110,7 @@ fn lower(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
+    use mainstay_model::PublicUrl;
     use mainstay_model::settings::GatewaySettings;
 
     use super::{Foreign, Gate};
@@ -111,7 +118,7 @@ mod tests {
     #[test]
     fn only_our_own_names_are_let_in() {
         let gate = Gate::new(&GatewaySettings {
-            public_url: Some("https://tools.example.com/mcp".into()),
+            public_url: PublicUrl::try_new("https://tools.example.com/mcp").ok(),
             allowed_hosts: vec!["inner.example.com".into()],
             allowed_origins: vec!["https://app.example.com".into()],
             ..GatewaySettings::default()
@@ -136,7 +143,27 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            assert_eq!(gate.check(&headers), expected, "{host} {origin:?}");
+            assert_eq!(gate.check(&headers, &[]), expected, "{host} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_host_counts_beside_the_host() {
+        let gate = Gate::new(&GatewaySettings {
+            public_url: PublicUrl::try_new("https://tools.example.com/mcp").ok(),
+            ..GatewaySettings::default()
+        });
+        for (host, forwarded, expected) in [
+            ("127.0.0.1:8000", &["tools.example.com"][..], Ok(())),
+            ("tools.example.com", &["tools.example.com:443", "localhost"], Ok(())),
+            ("127.0.0.1:8000", &["tools.example.com", "evil.com"], Err(Foreign::ForwardedHost)),
+            ("127.0.0.1:8000", &["not a host"], Err(Foreign::ForwardedHost)),
+            ("evil.com", &["tools.example.com"], Err(Foreign::Host)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            let forwarded: Vec<_> = forwarded.iter().map(|&host| host.to_owned()).collect();
+            assert_eq!(gate.check(&headers, &forwarded), expected, "{host} {forwarded:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::Full;
 use mainstay_model::settings::{EndpointSpec, GatewaySettings, Prefix};
-use mainstay_model::{Name, Principal};
+use mainstay_model::{Name, Principal, PublicUrl};
 use mainstay_pool::Pool;
 use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
@@ -26,6 +26,7 @@ use crate::answer::HttpAnswer;
 use crate::edge::Peer;
 use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
+use crate::forwarded::Proxies;
 use crate::gate::Gate;
 use crate::kept::Kept;
 use crate::memory::NameStore;
@@ -61,6 +62,7 @@ pub struct Gateway {
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
+    pub(crate) proxies: Proxies,
     /// Calls that are being answered.
     pub(crate) calls: AtomicUsize,
     pub(crate) connections: AtomicUsize,
@@ -107,6 +109,7 @@ impl Gateway {
             gate: Gate::new(&parts.settings),
             sessions: Sessions::new(parts.settings.limits.sessions_max),
             conversations: Conversations::default(),
+            proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
             kept: Kept::new(Self::another_beginning()),
             settings: parts.settings,
             metrics: parts.metrics,
@@ -232,6 +235,16 @@ impl Gateway {
         for pool in &session.endpoint.servers {
             pool.release(&crate::want::own_sharing(session.owner));
         }
+    /// How clients call it when a proxy is in front.
+    pub fn public_url(&self) -> Option<&PublicUrl> {
+        self.settings.public_url.as_ref()
+    }
+
+    /// Where clients find one of the daemon's own paths: elsewhere if a proxy in front moves it.
+    pub(crate) fn public_path(&self, own: &str) -> String {
+        self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.path_of(own))
+    }
+
         was_there
     }
 

@@ -11,6 +11,7 @@ mod deliver;
 pub mod edge;
 pub mod endpoint;
 mod gate;
+mod forwarded;
 mod gateway;
 mod handshake;
 mod hub;

@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Show what makes a client use Mainstay, or write it into the client's file
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// Show what the programs around the daemon need to know of it
+    #[command(after_help = examples::SERVICE)]
+    Service(ServiceArgs),
     /// Write a configuration to begin with
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -182,6 +185,38 @@ pub(crate) struct ExportArgs {
     /// One server or group [default: every server]
     #[arg(long, value_name = "NAME", requires = "client")]
     pub(crate) endpoint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
+    #[command(subcommand)]
+    pub(crate) command: ServiceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Print the configuration of a program that runs beside the daemon
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The program [default: list those that are known]
+    pub(crate) service: Option<ServiceKind>,
+    /// The configuration of one more daemon behind the same proxy; may be given several times
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub(crate) with: Vec<PathBuf>,
+    /// The certificate of the host, with its chain [default: where certbot puts it]
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The key of the certificate
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) certificate_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceKind {
+    Nginx,
 }
 
 #[derive(Debug, Args)]

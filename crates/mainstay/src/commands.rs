@@ -15,6 +15,7 @@ mod files;
 mod import;
 mod init;
 mod schema;
+mod service;
 mod status;
 mod tools;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),
         Command::Import(args) => import::run(shared, args, &out),
         Command::Export(args) => export::run(shared, args, &out),
+        Command::Service(args) => service::run(shared, args, &out),
         Command::Init(args) => init::run(shared, args, &out),
         Command::Schema => schema::run(&out),
         Command::Completions(args) => completions::run(args, &out),

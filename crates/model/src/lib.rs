@@ -3,11 +3,15 @@
 //! No I/O, no wire formats, no clock. What a word means is said in `docs/lexicon.md`.
 
 pub mod name;
+pub mod network;
+pub mod public_url;
 pub mod redacted;
 pub mod refusal;
 pub mod settings;
 pub mod status;
 
 pub use name::{InstanceId, InvalidName, Name, Principal};
+pub use network::Network;
+pub use public_url::PublicUrl;
 pub use redacted::Redacted;
 pub use refusal::{Refusal, RefusalCode};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Name, Redacted};
+use crate::{Name, Network, PublicUrl, Redacted};
 
 /// All settings of one daemon. Servers and endpoints keep the order of the file: it decides
 /// who keeps a name when two collide.
@@ -31,11 +31,13 @@ pub struct GatewaySettings {
     /// An address of its own for HTTP+SSE; none: the same as `listen`.
     pub sse_listen: Option<SocketAddr>,
     /// How clients call the gateway when a proxy is in front, path included.
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
     /// Hosts allowed beside loopback names, `listen` and the host of `public_url`.
     pub allowed_hosts: Vec<String>,
     /// Origins allowed beside loopback ones and that of `public_url`.
     pub allowed_origins: Vec<String>,
+    /// Whose word counts on where a request came from; nobody's by default.
+    pub trusted_proxies: Vec<Network>,
     pub login: Login,
     pub limits: Limits,
 }
@@ -93,6 +95,9 @@ pub struct ServerSpec {
     /// Time for one start: process up, handshake, lists.
     #[serde(serialize_with = "as_millis")]
     pub start_deadline: Duration,
+    /// Time to fetch what a package runner starts, ahead of its start or during it.
+    #[serde(serialize_with = "as_millis")]
+    pub fetch_deadline: Duration,
 }
 
 /// How instances of a server come to be.
@@ -204,6 +209,7 @@ impl Default for GatewaySettings {
             public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             login: Login::None,
             limits: Limits::default(),
         }
@@ -232,6 +238,7 @@ impl ServerSpec {
             needs: Vec::new(),
             pool: PoolSpec::default(),
             start_deadline: Duration::from_secs(120),
+            fetch_deadline: Duration::from_secs(180),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `[gateway]`.
 
+use mainstay_model::Network;
+
+use crate::assemble::public_url as url_of;
 use crate::problem::Notes;
-use crate::read::Table;
+use crate::read::{Named, Table};
 use crate::units::format_duration;
 
 pub(super) fn check(gateway: &Table, notes: &mut Notes) {
@@ -12,6 +15,7 @@ pub(super) fn check(gateway: &Table, notes: &mut Notes) {
     }
     timeouts(gateway, notes);
     public_url(gateway, notes);
+    trusted_proxies(gateway, notes);
 }
 
 fn served(gateway: &Table, notes: &mut Notes) {
@@ -70,14 +74,43 @@ fn timeouts(gateway: &Table, notes: &mut Notes) {
 }
 
 fn public_url(gateway: &Table, notes: &mut Notes) {
-    let url = gateway.text("public_url").and_then(|text| url::Url::parse(text).ok());
-    if url.is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
+    if let Some(error) = gateway.text("public_url").and_then(|text| url_of(text).err()) {
         notes
-            .error(
-                gateway.at("public_url"),
-                "gateway.public_url",
-                "addresses are built on it, so it can't have a `?` or `#` part",
-            )
-            .help("write it up to the end of the path".to_owned());
+            .error(gateway.at("public_url"), "gateway.public_url", error.to_string())
+            .help("write it as in \"https://tools.example.org/mcp\"".to_owned());
+    }
+}
+
+/// A proxy that everybody is makes the headers worth nothing, and the gate with them.
+fn trusted_proxies(gateway: &Table, notes: &mut Notes) {
+    for placed in gateway.list("trusted_proxies") {
+        if placed.text.parse::<Network>().is_ok_and(|network| network.is_everything()) {
+            let message = "everybody is trusted to say where a request comes from";
+            notes
+                .warning(&placed.at, "gateway.trusted_proxies", message)
+                .help("name the addresses that the proxy itself connects from".to_owned());
+        }
+    }
+}
+
+/// Names that clients can't reach at the public URL, since something else lies there.
+pub(super) fn shadowed(gateway: &Table, named: &[&Named], notes: &mut Notes) {
+    let Some(url) = gateway.text("public_url").and_then(|text| url_of(text).ok()) else { return };
+    for one in named {
+        let public = url.path_of(&format!("/mcp/{}", one.name));
+        let own = url.own(&public).unwrap_or_default();
+        if own != format!("/mcp/{}", one.name) {
+            let message = format!(
+                "`{}` can't be reached at `public_url`: there {public} stands for {own}",
+                one.name
+            );
+            notes.warning(&one.at, &one.path, message).help("give it another name".to_owned());
+        } else if url.path() == own {
+            let message = format!("`public_url` ends like the address of `{}` itself", one.name);
+            notes.warning(&one.at, &one.path, message).help(
+                "a proxy must take the path away before it passes a request on; or give it another name"
+                    .to_owned(),
+            );
+        }
     }
 }

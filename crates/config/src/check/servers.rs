@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exactly_one;
 use crate::disk::Disk;
+use crate::packages::Run;
 use crate::problem::{Notes, quoted};
 use crate::read::{Named, Table};
 
@@ -15,6 +16,7 @@ pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, not
     keys_for_the_other(server, notes);
     program(server, env_path, disk, notes);
     folder(server, disk, notes);
+    pins(server, notes);
     if let Some(pool) = server.table.table("pool") {
         pool_bounds(pool, &server.path, notes);
     }
@@ -25,7 +27,7 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let table = &server.table;
     let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
         (true, false) => &["headers"],
-        (false, true) => &["env", "cwd"],
+        (false, true) => &["env", "cwd", "fetch_timeout"],
         _ => &[],
     };
     let (has, other) =
@@ -83,6 +85,23 @@ fn folder(server: &Named, disk: &dyn Disk, notes: &mut Notes) {
         notes
             .warning(server.table.at("cwd"), &format!("{}.cwd", server.path), message)
             .help("the server can't start until it exists".to_owned());
+    }
+}
+
+/// A package that is another one tomorrow may be one that does other things.
+fn pins(server: &Named, notes: &mut Notes) {
+    let placed = server.table.list("command");
+    let words: Vec<_> = placed.iter().map(|word| word.text.clone()).collect();
+    let Some(Ok(run)) = Run::of(&words) else { return };
+    for package in run.packages.iter().filter(|package| package.version.is_none()) {
+        // In a script of a shell the package is a part of a word.
+        let place = placed.iter().find(|word| word.text.contains(&package.written));
+        let at = place.map_or(server.table.at("command"), |word| &word.at);
+        let message = format!("{} is whatever version is the newest", quoted(&package.written));
+        let write = package.at("VERSION");
+        notes
+            .warning(at, &format!("{}.command", server.path), message)
+            .help(format!("write {}; `mainstay fetch` says which it is now", quoted(&write)));
     }
 }
 

@@ -32,15 +32,11 @@ pub fn url(gateway: &GatewaySettings, endpoint: Option<&str>) -> Result<String, 
     if !gateway.http {
         return Err(TargetError::NoHttp);
     }
-    let base = match &gateway.public_url {
-        Some(public) => {
-            let public = public.trim_end_matches('/');
-            public.strip_suffix("/mcp").unwrap_or(public).to_owned()
-        }
-        None => format!("http://{}", reached(gateway.listen)?),
-    };
-    let endpoint = endpoint.map(|name| format!("/{name}")).unwrap_or_default();
-    Ok(format!("{base}/mcp{endpoint}"))
+    let own = endpoint.map_or_else(|| "/mcp".to_owned(), |name| format!("/mcp/{name}"));
+    Ok(match &gateway.public_url {
+        Some(public) => public.of(&own),
+        None => format!("http://{}{own}", reached(gateway.listen)?),
+    })
 }
 
 /// What listens on every address is reached on the loopback one.
@@ -58,6 +54,7 @@ fn reached(listen: SocketAddr) -> Result<SocketAddr, TargetError> {
 
 #[cfg(test)]
 mod tests {
+    use mainstay_model::PublicUrl;
     use mainstay_model::settings::GatewaySettings;
 
     use super::{TargetError, url};
@@ -70,7 +67,7 @@ mod tests {
             ("[::]:9", None, None, Ok("http://[::1]:9/mcp")),
             ("192.0.2.1:9", None, None, Ok("http://192.0.2.1:9/mcp")),
             ("127.0.0.1:0", None, None, Err(TargetError::NoFixedPort)),
-            ("127.0.0.1:0", Some("https://x.example/a/"), None, Ok("https://x.example/a/mcp")),
+            ("127.0.0.1:0", Some("https://x.example/a/"), None, Ok("https://x.example/a")),
             (
                 "127.0.0.1:9",
                 Some("https://x.example/mcp"),
@@ -80,7 +77,7 @@ mod tests {
         ] {
             let gateway = GatewaySettings {
                 listen: listen.parse().unwrap(),
-                public_url: public.map(str::to_owned),
+                public_url: public.map(|url| PublicUrl::try_new(url).unwrap()),
                 ..GatewaySettings::default()
             };
             assert_eq!(url(&gateway, endpoint), expected.map(str::to_owned), "{listen}");

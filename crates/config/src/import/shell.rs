@@ -1,7 +1,7 @@
 //! Words and a POSIX shell: how it splits them, and how they are written so that it does not.
 
 /// Splits as a shell would, without expanding anything; none where a quote is never closed.
-pub(super) fn split(text: &str) -> Option<Vec<String>> {
+pub(crate) fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -42,7 +42,7 @@ pub(super) fn split(text: &str) -> Option<Vec<String>> {
 }
 
 /// A word that a shell takes for itself.
-pub(super) fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();

@@ -12,7 +12,7 @@ pub(crate) static GATEWAY: Section = Section {
     example: "",
 };
 
-static KEYS: [Key; 19] = [
+static KEYS: [Key; 20] = [
     Key::new(
         "listen",
         Kind::Listen,
@@ -39,9 +39,10 @@ static KEYS: [Key; 19] = [
     Key::new(
         "public_url",
         Kind::Url(&["http", "https"]),
-        "'https://tools.example.org/mainstay'",
-        "How clients call the gateway when a proxy is in front, path included; empty: \
-         as they reach it.",
+        "'https://tools.example.org/mcp'",
+        "How clients call the gateway when a proxy is in front, path included: where they find \
+         what is at `/mcp` here, and below it everything else (docs/proxy.md). Empty: as they \
+         reach it.",
     )
     .or("''"),
     Key::new(
@@ -58,6 +59,14 @@ static KEYS: [Key; 19] = [
         "['https://app.example.org']",
         "Values of `Origin` that are let in beside loopback ones and that of \
          `public_url`.",
+    )
+    .or("[]"),
+    Key::new(
+        "trusted_proxies",
+        Kind::List(Item::Network),
+        "['127.0.0.1', '10.0.0.0/8']",
+        "Addresses of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed; those of \
+         everybody else are ignored.",
     )
     .or("[]"),
     Key::new("login", Kind::Choice(&LOGIN), "'none'", "How a client proves who its user is.")

@@ -11,11 +11,11 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 12] = [
+static KEYS: [Key; 13] = [
     Key::new(
         "command",
         Kind::Command,
-        "['npx', '-y', '@modelcontextprotocol/server-everything']",
+        "['npx', '-y', '@modelcontextprotocol/server-everything@2026.8.31']",
         "A program that speaks MCP on stdio, and its arguments, each a string of its \
          own: no shell reads them. A program with a `/` is a path.",
     ),
@@ -70,6 +70,14 @@ static KEYS: [Key; 12] = [
         "Time for one start: process up, handshake done, lists read.",
     )
     .or("'2m'"),
+    Key::new(
+        "fetch_timeout",
+        Kind::Duration { min: SECOND, max: HOUR },
+        "'10m'",
+        "Time for `mainstay fetch` to fetch the package that `command` names; where that was not \
+         done, a start gets as much time on top of its own.",
+    )
+    .or("'3m'"),
     Key::new("pool", Kind::Table(&POOL), "{ min = 2, max = 20 }", "Keep instances warm."),
 ];
 
@@ -115,10 +123,10 @@ static POOL: Section = Section {
 };
 
 const EXAMPLE: &str = r#"[servers.everything]
-command = ["npx", "-y", "@modelcontextprotocol/server-everything"]
+command = ["npx", "-y", "@modelcontextprotocol/server-everything@2026.8.31"]
 
 [servers.files]
-command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv/files"]
+command = ["npx", "-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "/srv/files"]
 sharing = "shared"
 env = { LOG_LEVEL = "${LOG_LEVEL:-info}" }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_model::Network;
+
 use super::addresses::is_host;
 use super::{Placed, Reader, Typed};
 use crate::document::{Entry, Node, Value, key_text, toml_text};
@@ -153,6 +155,16 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
             "an origin",
             "write SCHEME://HOST with or without a port, as in \"https://app.example.org\"",
         ),
+        Item::Network => match text.parse::<Network>() {
+            Ok(_) => (true, "", ""),
+            Err(error) => {
+                let say = format!("{} is no range of addresses: {error}", quoted(text));
+                return Err((
+                    say,
+                    "write an IP address, or a range such as \"10.0.0.0/8\"".to_owned(),
+                ));
+            }
+        },
         // Whether it exists is asked when all servers are known.
         Item::Server => (true, "", ""),
         Item::Need => (

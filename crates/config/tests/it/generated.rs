@@ -85,10 +85,10 @@ fn every_example_is_right() {
             let example = toml_of(&key["examples"][0]);
             let needs_other = !other.is_empty()
                 && !other.starts_with(name)
-                && !["command", "env", "cwd"].contains(&&**name);
+                && !["command", "env", "cwd", "fetch_timeout"].contains(&&**name);
             let lead = match (&**name, needs_other) {
                 (_, true) => other,
-                ("env" | "cwd", _) => "command = ['npx']",
+                ("env" | "cwd" | "fetch_timeout", _) => "command = ['npx']",
                 _ => "",
             };
             let rest = if name == "needs" {

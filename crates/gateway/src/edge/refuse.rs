@@ -19,6 +19,12 @@ pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_
         Foreign::Host => {
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
         }
+        Foreign::ForwardedHost => (
+            StatusCode::MISDIRECTED_REQUEST,
+            Refused::Host,
+            "x-forwarded-host",
+            "gateway.allowed_hosts",
+        ),
         Foreign::Origin => {
             (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
         }
@@ -34,7 +40,8 @@ pub(super) fn not_found(gateway: &Gateway, serves: Serves, path: &str) -> HttpAn
     let root = if serves.http { "/mcp" } else { "/sse" };
     let mut paths: Vec<_> = gateway
         .endpoints()
-        .map(|endpoint| build::string(&endpoint.path().replacen("/mcp", root, 1)))
+        .map(|endpoint| endpoint.path().replacen("/mcp", root, 1))
+        .map(|own| build::string(&gateway.public_path(&own)))
         .collect();
     paths.sort();
     let body = format!(

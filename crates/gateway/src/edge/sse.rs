@@ -62,11 +62,12 @@ struct Ending {
     id: String,
 }
 
-/// A request for the address that opens a stream.
+/// A request for the address that opens a stream; `prefix` is what a trusted proxy took away before it.
 pub(super) fn answer(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
+    prefix: Option<&str>,
     refused: &Note<'_>,
 ) -> HttpAnswer {
     match parts.method {
@@ -80,7 +81,7 @@ pub(super) fn answer(
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match open(gateway, endpoint, parts) {
+    match open(gateway, endpoint, parts, prefix) {
         Ok(answer) => answer,
         Err(refusal) => {
             refused(Refused::SessionLimit, "");
@@ -93,6 +94,7 @@ fn open(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
+    prefix: Option<&str>,
 ) -> Result<HttpAnswer, Refusal> {
     if gateway.is_draining() {
         return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
@@ -103,7 +105,7 @@ fn open(
     let id = URL_SAFE_NO_PAD.encode(random);
     let stream = Arc::new(EventStream::default());
     let mut first = BytesMut::new();
-    let address = format!("{}?sessionId={id}", address(gateway));
+    let address = format!("{}?sessionId={id}", address(gateway, prefix));
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
     stream.push(first.freeze());
     let conversation = Conversation {
@@ -118,11 +120,13 @@ fn open(
     Ok(answer::events_until(stream, Box::new(ending)))
 }
 
-/// The path clients post to: under that of the public address, where a proxy is in front.
-fn address(gateway: &Gateway) -> String {
-    let public = gateway.settings.public_url.as_ref().and_then(|url| url.parse::<http::Uri>().ok());
-    let path = public.as_ref().map_or("", http::Uri::path).trim_end_matches('/');
-    format!("{}{MESSAGES}", path.strip_suffix("/mcp").unwrap_or(path))
+/// The path clients post to, as it is reached through the proxy in front: what is configured of it
+/// counts before what the proxy says.
+fn address(gateway: &Gateway, prefix: Option<&str>) -> String {
+    match (&gateway.settings.public_url, prefix) {
+        (None, Some(prefix)) => format!("{prefix}{MESSAGES}"),
+        _ => gateway.public_path(MESSAGES),
+    }
 }
 
 /// A message of a client: taken at once, answered on its stream.

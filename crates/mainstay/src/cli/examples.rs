@@ -80,6 +80,15 @@ Examples:
   mainstay export vscode --file .vscode/mcp.json --endpoint files --write
   mainstay export cursor --remove";
 
+pub(super) const SERVICE: &str = "\
+Examples:
+  mainstay service show                           what can be shown
+  mainstay service show nginx > /etc/nginx/conf.d/mainstay.conf
+  mainstay service show nginx --config prod.toml --with dev.toml
+
+Each configuration needs a `gateway.public_url` of its own, such as https://tools.example.org/mcp
+and https://tools.example.org/mcp/dev.";
+
 pub(super) const INIT: &str = "\
 Examples:
   mainstay init

@@ -139,10 +139,15 @@ impl Daemon {
             (_, None) => return,
         };
         for endpoint in status::endpoints(&self.gateway) {
-            let path = endpoint.path().replacen("/mcp", root, 1);
+        if let Some(public) = self.gateway.public_url() {
+            println!("clients find it at {public}");
+        }
+            let own = endpoint.path().replacen("/mcp", root, 1);
+            let public = self.gateway.public_url().map(|public| public.of(&own));
+            let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
             let servers: Vec<_> =
                 endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
-            println!("  http://{at}{path:<24} {}", servers.join(", "));
+            println!("  {url:<45} {}", servers.join(", "));
         }
     }
 

@@ -73,13 +73,13 @@ proptest! {
     fn every_value_arrives_as_it_was(named in named(), plain in "[ -~]{0,30}") {
         let text = json!({ "mcpServers": { "s": {
             "command": "run", "args": ["--word", plain],
-            "env": { "API_KEY": named, "PLAIN": format!("a{}", plain.replace("${", "")) },
+            "env": { "API_KEY": named, "PLAIN": format!("a{}", plain.replace('{', "")) },
         }}}).to_string();
         let plan = planned(vec![parsed(&text)], None, in_files());
         let spec = load(&plan, &plan.config)?;
         let Runtime::Process(process) = &spec.runtime else { panic!("{spec:?}") };
         prop_assert_eq!(process.env["API_KEY"].expose(), &named);
-        let plain_env = format!("a{}", plain.replace("${", ""));
+        let plain_env = format!("a{}", plain.replace('{', ""));
         prop_assert_eq!(process.env["PLAIN"].expose(), &plain_env);
     }
 }

@@ -1,0 +1,215 @@
+//! Commands that fetch what they run: which package of which registry, and how closely it is named.
+//!
+//! Only forms that are understood whole are taken; of the others it is said why not. Nothing is
+//! asked of a registry here.
+
+mod npm;
+mod pypi;
+
+use std::path::Path;
+
+use crate::import::shell;
+
+/// What a command of a package runner runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub runner: Runner,
+    /// The one that the program is from, then those that it needs beside it. Never empty.
+    pub packages: Vec<Package>,
+    /// What the runner is told of registries and installing, as its own options.
+    pub options: Vec<String>,
+    /// The program; none: the package's only one, or that of its own name.
+    pub program: Option<String>,
+    /// Words before the server's own arguments.
+    words: usize,
+    is_in_shell: bool,
+}
+
+/// A program that fetches a package and runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    Npx,
+    NpmExec,
+    PnpmDlx,
+    Bunx,
+    Uvx,
+    UvToolRun,
+    PipxRun,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Registry {
+    Npm,
+    Pypi,
+}
+
+/// A package as a command names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    pub registry: Registry,
+    /// Without extras.
+    pub name: String,
+    /// `[a,b]` of Python packages; else empty.
+    pub extras: String,
+    /// The one version that is meant; none where it may be another one tomorrow.
+    pub version: Option<String>,
+    /// As it stands in the command.
+    pub written: String,
+    /// What a registry is asked for to find out which version is meant now.
+    pub wanted: String,
+}
+
+/// Why a command of a package runner is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unclear {
+    #[error("it names no package")]
+    NoPackage,
+    #[error("what `{0}` does is not known")]
+    Option(String),
+    #[error("`{0}` is no package of a registry")]
+    NotOfRegistry(String),
+    #[error("arguments after the package may be the runner's own; write `--` before them")]
+    Ambiguous,
+}
+
+/// What the words of a command came to.
+struct Found {
+    packages: Vec<Package>,
+    options: Vec<String>,
+    program: Option<String>,
+    words: usize,
+}
+
+// === impl Run ===
+
+impl Run {
+    /// What a command runs; none where it is no package runner.
+    ///
+    /// # Errors
+    /// Why the command of a package runner is not understood.
+    pub fn of(command: &[String]) -> Option<Result<Self, Unclear>> {
+        let (words, is_in_shell) = match script(command) {
+            Some(script) => (shell::split(script)?, true),
+            None => (command.to_vec(), false),
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (runner, own) = Runner::of(&words)?;
+        let found = match runner {
+            Runner::Npx | Runner::NpmExec | Runner::PnpmDlx | Runner::Bunx => {
+                npm::find(&words[own..], runner)
+            }
+            Runner::Uvx | Runner::UvToolRun | Runner::PipxRun => pypi::find(&words[own..]),
+        };
+        Some(found.map(|found| Self {
+            runner,
+            packages: found.packages,
+            options: found.options,
+            program: found.program,
+            words: own + found.words,
+            is_in_shell,
+        }))
+    }
+
+    pub fn registry(&self) -> Registry {
+        self.packages[0].registry
+    }
+
+    /// Every package is the same one tomorrow.
+    pub fn is_pinned(&self) -> bool {
+        self.packages.iter().all(|package| package.version.is_some())
+    }
+
+    /// The command with a program in place of the runner and what it is told; none where a shell would
+    /// have to be understood for that.
+    pub fn started_by(&self, command: &[String], program: &Path) -> Option<Vec<String>> {
+        let program = program.to_str()?;
+        let Some(script) = script(command).filter(|_| self.is_in_shell) else {
+            let rest = command.get(self.words..)?.iter().cloned();
+            return Some(std::iter::once(program.to_owned()).chain(rest).collect());
+        };
+        let words = shell::split(script)?;
+        // Only words that need no quotes are found again in the text.
+        let plain: Vec<_> = words.iter().take(self.words).map(|word| shell::quote(word)).collect();
+        let rest = script.strip_prefix(&plain.join(" "))?;
+        if !rest.is_empty() && !rest.starts_with(' ') {
+            return None;
+        }
+        let mut command = command.to_vec();
+        command[2] = format!("exec {}{rest}", shell::quote(program));
+        Some(command)
+    }
+}
+
+/// What a shell is told to become: `sh -c 'exec …'`.
+fn script(command: &[String]) -> Option<&str> {
+    let [program, option, script, ..] = command else { return None };
+    let is_shell = matches!(base(program), "sh" | "bash" | "dash" | "zsh");
+    script.strip_prefix("exec ").filter(|_| is_shell && option == "-c")
+}
+
+/// A program without its folder.
+fn base(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+// === impl Runner ===
+
+impl Runner {
+    /// The runner that a command begins with, and of how many words its name is.
+    fn of(words: &[&str]) -> Option<(Self, usize)> {
+        let program = base(words.first()?);
+        let second = words.get(1).copied().unwrap_or_default();
+        let third = words.get(2).copied().unwrap_or_default();
+        Some(match (program, second, third) {
+            ("npx", ..) => (Self::Npx, 1),
+            ("npm", "exec" | "x", _) => (Self::NpmExec, 2),
+            ("pnpm", "dlx", _) => (Self::PnpmDlx, 2),
+            ("pnpx", ..) => (Self::PnpmDlx, 1),
+            ("bunx", ..) => (Self::Bunx, 1),
+            ("bun", "x", _) => (Self::Bunx, 2),
+            ("uvx", ..) => (Self::Uvx, 1),
+            ("uv", "tool", "run") => (Self::UvToolRun, 3),
+            ("pipx", "run", _) => (Self::PipxRun, 2),
+            _ => return None,
+        })
+    }
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Npx => "npx",
+            Self::NpmExec => "npm exec",
+            Self::PnpmDlx => "pnpm dlx",
+            Self::Bunx => "bunx",
+            Self::Uvx => "uvx",
+            Self::UvToolRun => "uv tool run",
+            Self::PipxRun => "pipx run",
+        }
+    }
+}
+
+// === impl Registry ===
+
+impl Registry {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
+// === impl Package ===
+
+impl Package {
+    /// What to write so that this version is meant, and no other.
+    pub fn at(&self, version: &str) -> String {
+        match self.registry {
+            Registry::Npm => format!("{}@{version}", self.name),
+            Registry::Pypi => format!("{}{}=={version}", self.name, self.extras),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! What proxies in front say of a request: who asked, under which host, below which path.
+//!
+//! Anybody can write these headers, so only those of trusted addresses are read. Where they are
+//! malformed, or two of them contradict each other, they say nothing: a request is not refused for it.
+
+mod element;
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use mainstay_model::Network;
+
+use self::element::{Element, elements};
+
+/// The proxies that are believed.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    trusted: Vec<Network>,
+}
+
+/// What the proxies said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Who asked the first of the trusted proxies; port 0 where that was not said.
+    pub(crate) client: Option<SocketAddr>,
+    /// Every host that the request was for on its way. Each has to be an allowed one.
+    pub(crate) hosts: Vec<String>,
+    /// What was taken away from the beginning of the path; it begins with `/` and does not end with it.
+    pub(crate) prefix: Option<String>,
+}
+
+const FORWARDED: &str = "forwarded";
+const FOR: &str = "x-forwarded-for";
+const HOST: &str = "x-forwarded-host";
+const PREFIX: &str = "x-forwarded-prefix";
+
+// === impl Proxies ===
+
+impl Proxies {
+    pub(crate) fn new(trusted: Vec<Network>) -> Self {
+        Self { trusted }
+    }
+
+    /// What a request's headers say, if whoever sent them is believed.
+    pub(crate) fn said(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Said {
+        if self.trusted.is_empty() || !peer.is_some_and(|peer| self.trusts(peer.ip())) {
+            return Said::default();
+        }
+        let forwarded = elements(&joined(headers, FORWARDED)).unwrap_or_default();
+        let listed = |name: &str| -> Vec<String> {
+            let text = joined(headers, name);
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let mut hosts = listed(HOST);
+        hosts.extend(forwarded.iter().filter_map(|element| element.host.clone()));
+        let nodes = listed(FOR);
+        let by_list = self.client(nodes.iter().map(|node| address(node)));
+        let by_elements = self.client(forwarded.iter().map(Element::address));
+        Said { client: agreed(by_list, by_elements), hosts, prefix: prefix(headers) }
+    }
+
+    /// Walks the chain from its near end: each trusted proxy vouches for whoever stands before it.
+    fn client(
+        &self,
+        chain: impl DoubleEndedIterator<Item = Option<SocketAddr>>,
+    ) -> Option<SocketAddr> {
+        let mut client = None;
+        for node in chain.rev() {
+            let Some(address) = node else { break };
+            client = Some(address);
+            if !self.trusts(address.ip()) {
+                break;
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+/// A proxy writes one of the two headers, and may let the other through as a client sent it. Which
+/// of them is the proxy's can't be told when they differ.
+fn agreed(one: Option<SocketAddr>, other: Option<SocketAddr>) -> Option<SocketAddr> {
+    match (one, other) {
+        (Some(one), Some(other)) => (one.ip() == other.ip()).then_some(one),
+        (one, other) => one.or(other),
+    }
+}
+
+fn prefix(headers: &HeaderMap) -> Option<String> {
+    let path = headers.get(PREFIX)?.to_str().ok()?.trim().trim_end_matches('/');
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let holds = path.starts_with('/') && !path.contains("//") && path.bytes().all(is_path);
+    holds.then(|| path.to_owned())
+}
+
+/// An IP address with or without a port, an IPv6 one with or without brackets.
+fn address(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(address);
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0))
+}
+
+/// All lines of a header as the one list that they are; what is no text says nothing.
+fn joined(headers: &HeaderMap, name: &str) -> String {
+    let lines = headers.get_all(name).iter();
+    lines.map(|line| line.to_str().unwrap_or_default()).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests;

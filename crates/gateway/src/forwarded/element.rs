@@ -1,0 +1,89 @@
+//! The `Forwarded` header of RFC 7239: a list of what each proxy on the way has to say.
+
+use std::net::SocketAddr;
+
+/// What one proxy says, as far as it matters here.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Element {
+    /// Who asked it: an address, or a word in its place.
+    pub(super) asked_by: Option<String>,
+    pub(super) host: Option<String>,
+}
+
+// === impl Element ===
+
+impl Element {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        super::address(self.asked_by.as_deref()?)
+    }
+}
+
+/// The elements, that of the nearest proxy last; none where the header is malformed anywhere.
+pub(super) fn elements(text: &str) -> Option<Vec<Element>> {
+    let mut all = Vec::new();
+    for part in split(text, b',')? {
+        let mut element = Element::default();
+        let mut is_empty = true;
+        for pair in split(part, b';')?.into_iter().map(str::trim).filter(|pair| !pair.is_empty()) {
+            is_empty = false;
+            let (name, value) = pair.split_once('=')?;
+            let value = value_of(value)?;
+            let place = match name.to_ascii_lowercase().as_str() {
+                "for" => &mut element.asked_by,
+                "host" => &mut element.host,
+                name if is_token(name) => continue,
+                _ => return None,
+            };
+            // A name may stand once in an element.
+            if place.replace(value).is_some() {
+                return None;
+            }
+        }
+        if !is_empty {
+            all.push(element);
+        }
+    }
+    Some(all)
+}
+
+/// Splits at a byte that stands outside of quotes; none where a quote is left open.
+fn split(text: &str, at: u8) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let (mut begin, mut is_quoted, mut is_escaped) = (0, false, false);
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            byte if byte == at && !is_quoted => {
+                parts.push(&text[begin..index]);
+                begin = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[begin..]);
+    (!is_quoted).then_some(parts)
+}
+
+/// A token, or what is in quotes.
+fn value_of(text: &str) -> Option<String> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        return is_token(text).then(|| text.to_owned());
+    };
+    let mut value = String::new();
+    let mut chars = quoted.strip_suffix('"')?.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => value.push(chars.next()?),
+            '"' => return None,
+            c => value.push(c),
+        }
+    }
+    Some(value)
+}
+
+fn is_token(text: &str) -> bool {
+    let is_fit = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(is_fit)
+}

@@ -1,0 +1,99 @@
+//! `mainstay service`: what the programs around the daemon need to know of it.
+
+mod nginx;
+
+use std::path::Path;
+
+use mainstay_config::{Loaded, Request, export};
+use mainstay_model::settings::GatewaySettings;
+use serde_json::json;
+
+use self::nginx::{Environment, Page, WrongEnvironment};
+use super::{Exit, Failure};
+use crate::cli::{ServiceArgs, ServiceCommand, ServiceKind, Shared, ShowArgs};
+use crate::output::{Output, table};
+
+pub(super) fn run(shared: &Shared, args: &ServiceArgs, out: &Output) -> Result<Exit, Failure> {
+    let ServiceCommand::Show(args) = &args.command;
+    match args.service {
+        None => list(out),
+        Some(ServiceKind::Nginx) => nginx(shared, args, out)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn list(out: &Output) {
+    let about = "a configuration for nginx in front of one or several daemons";
+    if out.json {
+        return out.value(&json!({ "services": [{ "name": "nginx", "about": about }] }));
+    }
+    out.line(table(["SERVICE", "WHAT IS SHOWN"], vec![["nginx".to_owned(), about.to_owned()]]));
+    out.next(&["mainstay service show nginx"]);
+}
+
+fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> {
+    let own = export::settings(&shared.request(None))?;
+    let mut loaded = vec![own];
+    for file in &args.with {
+        let request =
+            Request { config: Some(file.clone()), state: shared.state.clone(), flags: Vec::new() };
+        loaded.push(export::settings(&request)?);
+    }
+    let environments = loaded.iter().map(environment).collect::<Result<Vec<_>, _>>()?;
+    let certificate = args.certificate.clone().zip(args.certificate_key.clone());
+    // A machine without IPv6 has no such file, and nginx can't listen on such an address there.
+    let ipv6 = Path::new("/proc/net/if_inet6").exists();
+    let text = nginx::page(&Page { environments: &environments, certificate, ipv6 })
+        .map_err(|error| Failure::of(Exit::Usage, &error))?;
+    if out.json {
+        let urls: Vec<_> = environments.iter().map(|one| one.url.to_string()).collect();
+        out.value(&json!({ "service": "nginx", "file": nginx::FILE, "urls": urls, "text": text }));
+        return Ok(());
+    }
+    out.line(text.trim_end());
+    out.note(format!("for {}; then: nginx -t && nginx -s reload", nginx::FILE));
+    for one in &loaded {
+        doubts(one, out);
+    }
+    Ok(())
+}
+
+fn environment(loaded: &Loaded) -> Result<Environment<'_>, Failure> {
+    let gateway = &loaded.settings.gateway;
+    Environment::new(gateway).map_err(|error| {
+        let file = match &loaded.file {
+            Some(file) => file.display().to_string(),
+            None => "the configuration".to_owned(),
+        };
+        let failure = Failure::new(Exit::Usage, format!("{file}: {error}"));
+        match error {
+            WrongEnvironment::NoPublicUrl => {
+                failure.hint("write it as in public_url = \"https://tools.example.org/mcp\"")
+            }
+            WrongEnvironment::NoFixedPort(key) => {
+                failure.hint(format!("give `gateway.{key}` a port of its own"))
+            }
+        }
+    })
+}
+
+/// What works and yet is probably not meant.
+fn doubts(loaded: &Loaded, out: &Output) {
+    if !trusts_loopback(&loaded.settings.gateway) {
+        let file = loaded.file.as_ref().map_or("…".into(), |file| file.display().to_string());
+        out.note(format!(
+            "note: {file} does not trust nginx, so logs show its address for every client; \
+             where it runs on this machine: trusted_proxies = [\"127.0.0.1\"]"
+        ));
+    }
+}
+
+/// Where nginx connects from, when it runs on the same machine and the daemon listens there.
+fn trusts_loopback(gateway: &GatewaySettings) -> bool {
+    let from = if gateway.listen.ip().is_unspecified() {
+        std::net::Ipv4Addr::LOCALHOST.into()
+    } else {
+        gateway.listen.ip()
+    };
+    gateway.trusted_proxies.iter().any(|network| network.contains(from))
+}

@@ -1,0 +1,205 @@
+//! How clients call the gateway when a proxy is in front of it.
+//!
+//! The public URL stands for the daemon's own `/mcp`, and everything else lies below it: `/mcp/NAME` at
+//! `URL/NAME`, `/sse` at `URL/sse`, the address that clients of HTTP+SSE post to at `URL/messages`.
+//! So two daemons share a host when one is at `/mcp` and the other at `/mcp/dev`.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// `http` or `https`, a host with or without a port, and a path. A URL without a path means `/mcp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    https: bool,
+    authority: String,
+    /// Begins with `/`, is never only that, and does not end with it.
+    path: String,
+}
+
+/// Why a text is no [`PublicUrl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPublicUrl {
+    #[error("it begins with neither http:// nor https://, or names no host")]
+    Host,
+    #[error("addresses are built on it, so it can't have a `?` or `#` part")]
+    End,
+    #[error("its path may hold letters, digits, `-`, `.`, `_`, `~` and single slashes")]
+    Path,
+}
+
+/// Where the daemon itself serves what the public URL stands for.
+const ROOT: &str = "/mcp";
+/// What lies below the public URL under its own name.
+const BESIDE: [&str; 2] = ["/sse", "/messages"];
+
+// === impl PublicUrl ===
+
+impl PublicUrl {
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn try_new(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(InvalidPublicUrl::Host),
+        };
+        if rest.contains(['?', '#']) {
+            return Err(InvalidPublicUrl::End);
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let is_authority = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+        if authority.is_empty() || !authority.bytes().all(is_authority) {
+            return Err(InvalidPublicUrl::Host);
+        }
+        let path = match path.trim_end_matches('/') {
+            "" => ROOT,
+            path => path,
+        };
+        let is_path = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+        if !path.bytes().all(is_path) || path.contains("//") {
+            return Err(InvalidPublicUrl::Path);
+        }
+        Ok(Self { https, authority: authority.to_ascii_lowercase(), path: path.to_owned() })
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The host, with its port where one is written.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The host without a port; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => &self.authority,
+        }
+    }
+
+    /// The port, written or meant.
+    pub fn port(&self) -> Option<u16> {
+        match self.authority.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ => Some(if self.https { 443 } else { 80 }),
+        }
+    }
+
+    /// Scheme and host, as a browser puts them into `Origin`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
+    }
+
+    /// What stands for `/mcp`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where clients find what the daemon itself has at `/mcp…`, `/sse…` or `/messages`.
+    pub fn of(&self, own: &str) -> String {
+        format!("{}{}", self.origin(), self.path_of(own))
+    }
+
+    /// The path of [`Self::of`].
+    pub fn path_of(&self, own: &str) -> String {
+        format!("{}{}", self.path, own.strip_prefix(ROOT).unwrap_or(own))
+    }
+
+    /// The daemon's own path behind a public one, for a proxy that passes paths on as they are; none where
+    /// the path is no public one.
+    pub fn own(&self, path: &str) -> Option<String> {
+        let below = path.strip_prefix(&self.path)?;
+        let is =
+            |own: &str| below.strip_prefix(own).is_some_and(|b| b.is_empty() || b.starts_with('/'));
+        match below {
+            _ if BESIDE.iter().any(|own| is(own)) => Some(below.to_owned()),
+            _ if below.is_empty() || below.starts_with('/') => Some(format!("{ROOT}{below}")),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.path)
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InvalidPublicUrl, PublicUrl};
+
+    #[test]
+    fn it_is_taken_apart() {
+        for (text, origin, host, port, path) in [
+            ("https://x.example", "https://x.example", "x.example", 443, "/mcp"),
+            ("http://x.example/", "http://x.example", "x.example", 80, "/mcp"),
+            (
+                "https://X.example:8443/mcp/dev/",
+                "https://x.example:8443",
+                "x.example",
+                8443,
+                "/mcp/dev",
+            ),
+            ("http://[::1]:9/a", "http://[::1]:9", "[::1]", 9, "/a"),
+            ("http://[::1]/a", "http://[::1]", "[::1]", 80, "/a"),
+        ] {
+            let url = PublicUrl::try_new(text).unwrap();
+            assert_eq!(
+                (&*url.origin(), url.host(), url.port(), url.path()),
+                (origin, host, Some(port), path),
+                "{text}"
+            );
+            assert_eq!(url.to_string(), format!("{origin}{path}"));
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for (text, why) in [
+            ("", InvalidPublicUrl::Host),
+            ("ftp://x/", InvalidPublicUrl::Host),
+            ("https:///mcp", InvalidPublicUrl::Host),
+            ("https://u@x/mcp", InvalidPublicUrl::Host),
+            ("https://x/mcp?a", InvalidPublicUrl::End),
+            ("https://x/#a", InvalidPublicUrl::End),
+            ("https://x/a b", InvalidPublicUrl::Path),
+            ("https://x/a;b", InvalidPublicUrl::Path),
+            ("https://x/a%2fb", InvalidPublicUrl::Path),
+            ("https://x/a//b", InvalidPublicUrl::Path),
+        ] {
+            assert_eq!(PublicUrl::try_new(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn there_and_back() {
+        for (url, own, public) in [
+            ("https://x", "/mcp", "/mcp"),
+            ("https://x", "/mcp/files", "/mcp/files"),
+            ("https://x", "/sse", "/mcp/sse"),
+            ("https://x/mcp/dev", "/mcp", "/mcp/dev"),
+            ("https://x/mcp/dev", "/mcp/files", "/mcp/dev/files"),
+            ("https://x/mcp/dev", "/sse/files", "/mcp/dev/sse/files"),
+            ("https://x/mcp/dev", "/messages", "/mcp/dev/messages"),
+            ("https://x/tools", "/mcp", "/tools"),
+        ] {
+            let url = PublicUrl::try_new(url).unwrap();
+            assert_eq!(url.path_of(own), public, "{url} {own}");
+            assert_eq!(url.own(public).as_deref(), Some(own), "{url} {public}");
+        }
+        let url = PublicUrl::try_new("https://x/mcp/dev").unwrap();
+        assert_eq!(url.own("/mcp/devices"), None);
+        assert_eq!(url.own("/mcp"), None);
+        assert_eq!(url.own("/mcp/dev/ssex").as_deref(), Some("/mcp/ssex"));
+    }
+}
