@@ -101,10 +101,11 @@ fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// The protocol's own suite through the gateway, with the programs that the tests are built with.
+/// The protocol's own suite, and real clients and servers, through the gateway. The programs are
+/// those the tests are built with: for fewer packages, features would differ, and with them what
+/// has to be compiled.
 fn conformance(root: &Path) -> anyhow::Result<Vec<String>> {
-    let build = ["build", "--package", "mainstay", "--package", "mainstay-testkit"];
-    watched::run(root, cargo(), &build)?;
+    watched::run(root, cargo(), &["build", "--workspace", "--bins", "--tests"])?;
     watched::run(root, &root.join("conformance/gateway.sh"), &[])
 }
 
