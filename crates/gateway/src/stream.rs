@@ -9,16 +9,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use mainstay_protocol::framing::sse;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::kept::Share;
 use crate::resume::Name;
 
+mod reader;
+
 #[cfg(test)]
 mod tests;
+
+pub(crate) use reader::Reader;
 
 /// A queue of encoded events between whoever produces them and one response body.
 #[derive(Debug, Default)]
@@ -60,17 +63,6 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// The one who reads a stream, until somebody else takes it over.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    stream: Arc<EventStream>,
-    turn: u32,
-    /// Begins with an event that says where to go on from: after the event with this number.
-    prime: Option<u64>,
-    /// An event whose id has been said.
-    after_id: Option<Bytes>,
-}
-
 /// What has come of a stream that somebody wants to go on with.
 #[derive(Debug)]
 pub(crate) enum TakenUp {
@@ -99,14 +91,6 @@ pub(crate) const KEEP_FOR: Duration = Duration::from_secs(300);
 /// How long one waits that was read to its end: its last bytes may have been cut off all the same,
 /// but then its client is back at once.
 const KEEP_READ_FOR: Duration = Duration::from_secs(60);
-
-/// How long a client should wait before it takes a stream up again. The SDKs make two tries and no
-/// more, which have to bridge a restart of the daemon; and what a server asks is answered for the
-/// client when it has been away for twice as long.
-const RETRY: Duration = Duration::from_millis(1500);
-
-/// Up to this size an event and its id go out in one piece.
-const ONE_PIECE_BYTES_MAX: usize = 16 << 10;
 
 // === impl EventStream ===
 
@@ -222,9 +206,9 @@ impl EventStream {
     }
 
     /// The first reader.
-    pub(crate) fn reader(self: &Arc<Self>) -> Reader {
+    pub(crate) fn reader(self: Arc<Self>) -> Reader {
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| 0);
-        Reader { stream: self.clone(), turn: 0, prime, after_id: None }
+        Reader::new(self, 0, prime, 0)
     }
 
     /// Goes on after the event with this number. Whoever read it reads no more: the connection is
@@ -238,6 +222,7 @@ impl EventStream {
         if inner.answered && inner.events.is_empty() {
             return TakenUp::Lost;
         }
+        let missing = inner.gone.saturating_sub(after);
         let after = after.clamp(inner.gone, last);
         inner.read = (after - inner.gone) as usize;
         inner.read_bytes = inner.events.iter().take(inner.read).map(Bytes::len).sum();
@@ -250,7 +235,7 @@ impl EventStream {
         }
         drop(inner);
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| after);
-        TakenUp::Goes(Reader { stream: self.clone(), turn, prime, after_id: None })
+        TakenUp::Goes(Reader::new(self.clone(), turn, prime, missing))
     }
 
     /// Whether nobody will come back for it any more.
@@ -403,45 +388,5 @@ impl Inner {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-}
-
-// === impl Reader ===
-
-impl Reader {
-    pub(crate) fn stream(&self) -> &EventStream {
-        &self.stream
-    }
-
-    /// The next bytes; `None` after the last.
-    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(event) = self.after_id.take() {
-            return Poll::Ready(Some(event));
-        }
-        if let Some(after) = self.prime.take()
-            && let Some(id) = self.stream.id(after, false)
-        {
-            let mut out = BytesMut::with_capacity(64);
-            sse::encode_priming(&id, Some(RETRY), &mut out);
-            return Poll::Ready(Some(out.freeze()));
-        }
-        let Poll::Ready(next) = self.stream.poll_next(self.turn, cx) else { return Poll::Pending };
-        let Some((number, last, event)) = next else { return Poll::Ready(None) };
-        let Some(id) = self.stream.id(number, last) else { return Poll::Ready(Some(event)) };
-        let id = format!("id: {id}\n");
-        if event.len() > ONE_PIECE_BYTES_MAX {
-            self.after_id = Some(event);
-            return Poll::Ready(Some(id.into()));
-        }
-        let mut out = BytesMut::with_capacity(id.len() + event.len());
-        out.extend_from_slice(id.as_bytes());
-        out.extend_from_slice(&event);
-        Poll::Ready(Some(out.freeze()))
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.stream.reader_left(self.turn);
     }
 }

@@ -57,7 +57,7 @@ fn goes(stream: &Arc<EventStream>, after: u64) -> Reader {
 #[test]
 fn a_reader_that_reads_nothing_costs_a_bounded_amount() {
     for stream in [Arc::default(), resumable(true)] {
-        let mut reader = stream.reader();
+        let mut reader = stream.clone().reader();
         let taken = (0..10 * UNREAD_EVENTS_MAX).filter(|_| stream.offer("x".into())).count();
         assert_eq!(taken, UNREAD_EVENTS_MAX);
         stream.finish(event("answer"));
@@ -70,24 +70,26 @@ fn a_reader_that_reads_nothing_costs_a_bounded_amount() {
 #[tokio::test]
 async fn there_is_room_once_something_is_read_or_nothing_will_be() {
     let cx = Context::from_waker(Waker::noop());
-    for end in [
-        |_: &EventStream, mut reader: Reader| {
+    type End = fn(&EventStream, Reader) -> Option<Reader>;
+    let ends: [End; 3] = [
+        |_, mut reader| {
             let _ = reader.poll_next(&Context::from_waker(Waker::noop()));
-            std::mem::forget(reader);
+            Some(reader)
         },
-        |stream: &EventStream, reader: Reader| {
+        |stream, reader| {
             stream.end();
-            std::mem::forget(reader);
+            Some(reader)
         },
-        |_: &EventStream, reader: Reader| drop(reader),
-    ] {
+        |_, _| None,
+    ];
+    for end in ends {
         let stream = Arc::<EventStream>::default();
-        let reader = stream.reader();
+        let reader = stream.clone().reader();
         stream.room().await;
         while stream.offer("x".into()) {}
         let mut room = std::pin::pin!(stream.room());
         assert!(room.as_mut().poll(&mut Context::from_waker(cx.waker())).is_pending());
-        end(&stream, reader);
+        let _reader = end(&stream, reader);
         room.await;
     }
 }
@@ -95,7 +97,7 @@ async fn there_is_room_once_something_is_read_or_nothing_will_be() {
 #[test]
 fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
     let stream = Arc::<EventStream>::default();
-    let reader = stream.reader();
+    let reader = stream.clone().reader();
     assert!(stream.offer("x".into()));
     drop(reader);
     assert!(!stream.offer("y".into()));
@@ -103,7 +105,7 @@ fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
     assert_eq!(stream.bytes(), 0);
 
     let stream = resumable(false);
-    drop(stream.reader());
+    drop(stream.clone().reader());
     assert!(stream.offer(event("x")));
     assert!(
         !stream.is_open() && stream.is_heard(Duration::MAX) && !stream.is_heard(Duration::ZERO)
@@ -116,7 +118,7 @@ fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
 fn every_event_has_an_id_and_only_the_last_names_no_request() {
     for primes in [true, false] {
         let stream = resumable(primes);
-        let mut reader = stream.reader();
+        let mut reader = stream.clone().reader();
         for text in ["one", "two"] {
             stream.push(event(text));
         }
@@ -133,7 +135,7 @@ fn every_event_has_an_id_and_only_the_last_names_no_request() {
 #[test]
 fn one_reads_at_a_time() {
     let stream = resumable(false);
-    let mut old = stream.reader();
+    let mut old = stream.clone().reader();
     stream.push(event("one"));
     assert_eq!(texts(&read(&mut old).0), ["one"]);
     let mut new = goes(&stream, 0);
@@ -147,7 +149,7 @@ fn one_reads_at_a_time() {
 #[test]
 fn a_stream_that_ended_says_what_it_still_has() {
     let stream = resumable(false);
-    let mut reader = stream.reader();
+    let mut reader = stream.clone().reader();
     stream.push(event("one"));
     stream.finish(event("answer"));
     assert!(read(&mut reader).1);
@@ -158,14 +160,14 @@ fn a_stream_that_ended_says_what_it_still_has() {
 
     // Too large to be kept for somebody who is away.
     let stream = resumable(false);
-    drop(stream.reader());
+    drop(stream.clone().reader());
     stream.push(event("one"));
     stream.finish(Bytes::from(vec![b'x'; KEPT_EVENT_BYTES_MAX + 1]));
     assert!(matches!(stream.take_up(0), TakenUp::Lost));
     assert_eq!(stream.bytes(), 0);
     // It is not kept once it was read either, but goes out while somebody reads.
     let stream = resumable(false);
-    let mut reader = stream.reader();
+    let mut reader = stream.clone().reader();
     stream.finish(event(&"x".repeat(KEPT_EVENT_BYTES_MAX)));
     assert_eq!(texts(&read(&mut reader).0)[0].len(), KEPT_EVENT_BYTES_MAX);
     assert!(matches!(stream.take_up(0), TakenUp::Lost));
@@ -179,7 +181,7 @@ fn a_stream_that_ended_says_what_it_still_has() {
 #[test]
 fn what_was_read_is_kept_within_bounds() {
     let stream = resumable(false);
-    let mut reader = stream.reader();
+    let mut reader = stream.clone().reader();
     let text = "x".repeat(1000);
     for _ in 0..1000 {
         stream.push(event(&text));
@@ -201,7 +203,7 @@ fn what_was_read_is_kept_within_bounds() {
 fn streams_are_kept_for_a_time() {
     let later = |after: Duration| Instant::now() + after + Duration::from_secs(1);
     let stream = resumable(false);
-    let mut reader = stream.reader();
+    let mut reader = stream.clone().reader();
     stream.push(event("one"));
     read(&mut reader);
     assert!(!stream.is_stale(later(KEEP_FOR)), "somebody reads it");
@@ -240,7 +242,7 @@ proptest! {
     #[test]
     fn nothing_is_lost_or_doubled(steps in steps(), primes: bool) {
         let stream = resumable(primes);
-        let mut reader = Some(stream.reader());
+        let mut reader = Some(stream.clone().reader());
         let cx = Context::from_waker(Waker::noop());
         let mut decoder = SseDecoder::new(64 << 20);
         // What was offered and taken; what the client has; what it was sent, oldest first.

@@ -12,6 +12,7 @@ mod numbers;
 mod origins;
 mod questions;
 mod results;
+mod resume;
 mod revisions;
 mod sessions;
 mod sizes;

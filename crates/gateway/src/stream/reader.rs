@@ -1,0 +1,85 @@
+//! What goes out of a stream: its events with their ids, and what comes before them.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mainstay_protocol::framing::sse;
+
+use super::EventStream;
+
+/// The one who reads a stream, until somebody else takes it over.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    stream: Arc<EventStream>,
+    turn: u32,
+    /// Begins with an event that says where to go on from: after the event with this number.
+    prime: Option<u64>,
+    /// Events it should have begun with, and that are not kept any more.
+    missing: u64,
+    /// An event whose id has been said.
+    after_id: Option<Bytes>,
+}
+
+/// How long a client should wait before it takes a stream up again. The SDKs make two tries and no
+/// more, which have to bridge a restart of the daemon; and what a server asks is answered for the
+/// client when it has been away for twice as long.
+const RETRY: Duration = Duration::from_millis(1500);
+
+/// Up to this size an event and its id go out in one piece.
+const ONE_PIECE_BYTES_MAX: usize = 16 << 10;
+
+// === impl Reader ===
+
+impl Reader {
+    pub(super) fn new(
+        stream: Arc<EventStream>,
+        turn: u32,
+        prime: Option<u64>,
+        missing: u64,
+    ) -> Self {
+        Self { stream, turn, prime, missing, after_id: None }
+    }
+
+    pub(crate) fn stream(&self) -> &EventStream {
+        &self.stream
+    }
+
+    /// The next bytes; `None` after the last.
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(event) = self.after_id.take() {
+            return Poll::Ready(Some(event));
+        }
+        if let missing @ 1.. = std::mem::take(&mut self.missing) {
+            // Notifications, then, which may be lost. Clients pass over comments; people read them.
+            let say = format!(": {missing} events of this stream are not kept any more\n\n");
+            return Poll::Ready(Some(say.into()));
+        }
+        if let Some(after) = self.prime.take()
+            && let Some(id) = self.stream.id(after, false)
+        {
+            let mut out = BytesMut::with_capacity(64);
+            sse::encode_priming(&id, Some(RETRY), &mut out);
+            return Poll::Ready(Some(out.freeze()));
+        }
+        let Poll::Ready(next) = self.stream.poll_next(self.turn, cx) else { return Poll::Pending };
+        let Some((number, last, event)) = next else { return Poll::Ready(None) };
+        let Some(id) = self.stream.id(number, last) else { return Poll::Ready(Some(event)) };
+        let id = format!("id: {id}\n");
+        if event.len() > ONE_PIECE_BYTES_MAX {
+            self.after_id = Some(event);
+            return Poll::Ready(Some(id.into()));
+        }
+        let mut out = BytesMut::with_capacity(id.len() + event.len());
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(&event);
+        Poll::Ready(Some(out.freeze()))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stream.reader_left(self.turn);
+    }
+}

@@ -1,0 +1,71 @@
+//! Something on the way that cuts connections, as proxies do with those that seem idle to them.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A proxy that passes bytes on until it is told otherwise; ends with the value.
+pub(super) struct Cutter {
+    pub(super) address: SocketAddr,
+    present: Arc<Mutex<Present>>,
+    end: DropGuard,
+}
+
+/// What ends the connections of the moment: with a cut, or by never passing anything on again.
+#[derive(Clone)]
+struct Present {
+    cut: CancellationToken,
+    silence: CancellationToken,
+}
+
+// === impl Cutter ===
+
+impl Cutter {
+    pub(super) async fn before(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let end = CancellationToken::new();
+        let present = Arc::new(Mutex::new(Present::below(&end)));
+        let (of, until, target) = (present.clone(), end.clone(), target.to_owned());
+        tokio::spawn(until.run_until_cancelled_owned(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let present = of.lock().unwrap().clone();
+                tokio::spawn(pass(near, target.clone(), present));
+            }
+        }));
+        Self { address, present, end: end.drop_guard() }
+    }
+
+    /// Cuts every connection there is; later ones are passed on.
+    pub(super) fn cut(&self) {
+        self.replace().cut.cancel();
+    }
+
+    /// Passes nothing more on where there is a connection, and tells neither end.
+    pub(super) fn silence(&self) {
+        self.replace().silence.cancel();
+    }
+
+    fn replace(&self) -> Present {
+        let next = Present::below(self.end.token());
+        std::mem::replace(&mut *self.present.lock().unwrap(), next)
+    }
+}
+
+impl Present {
+    fn below(end: &CancellationToken) -> Self {
+        Self { cut: end.child_token(), silence: end.child_token() }
+    }
+}
+
+async fn pass(mut near: TcpStream, target: String, present: Present) {
+    let Ok(mut far) = TcpStream::connect(target).await else { return };
+    tokio::select! {
+        () = present.cut.cancelled() => {}
+        _ = copy_bidirectional(&mut near, &mut far) => {}
+        () = present.silence.cancelled() => present.cut.cancelled().await,
+    }
+}
