@@ -8,9 +8,9 @@ mod body;
 mod refuse;
 pub(crate) mod sse;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -89,11 +89,11 @@ async fn judge(
     peer: Peer,
     request_id: &CorrelationId,
 ) -> HttpAnswer {
+    let said = gateway.proxies.said(peer.address, &parts.headers);
+    let peer = Peer { address: said.client.or(peer.address), ..peer };
     let refused = |reason, detail: &str| {
         let request_id = Some(request_id);
         RefusedRequest { reason, peer: peer.address, request_id, detail }.emit(&gateway.metrics);
-    let said = gateway.proxies.said(peer.address, &parts.headers);
-    let peer = Peer { address: said.client.or(peer.address), ..peer };
     };
     if !peer.operator
         && let Err(foreign) = gateway.gate.check(&parts.headers, &said.hosts)
@@ -131,9 +131,6 @@ async fn judge(
     }
 }
 
-type Note<'a> = dyn Fn(Refused, &str) + Sync + 'a;
-
-async fn post(
 /// The daemon's own path of a request. A proxy may pass paths on as clients write them; what the daemon
 /// has itself at such a path comes first.
 fn own_path<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> Cow<'a, str> {
@@ -147,6 +144,9 @@ fn own_path<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> Cow<'a, str
     own.map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
+type Note<'a> = dyn Fn(Refused, &str) + Sync + 'a;
+
+async fn post(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     parts: &Parts,

@@ -60,9 +60,9 @@ pub struct Gateway {
     pub(crate) key: SealKey,
     pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate,
+    pub(crate) proxies: Proxies,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
-    pub(crate) proxies: Proxies,
     /// Calls that are being answered.
     pub(crate) calls: AtomicUsize,
     pub(crate) connections: AtomicUsize,
@@ -107,9 +107,9 @@ impl Gateway {
         let all = Endpoint::merged(String::new(), parts.pools, Prefix::Auto, names);
         let gateway = Arc::new(Self {
             gate: Gate::new(&parts.settings),
+            proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
             sessions: Sessions::new(parts.settings.limits.sessions_max),
             conversations: Conversations::default(),
-            proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
             kept: Kept::new(Self::another_beginning()),
             settings: parts.settings,
             metrics: parts.metrics,
@@ -219,6 +219,16 @@ impl Gateway {
         self.clock
     }
 
+    /// How clients call it when a proxy is in front.
+    pub fn public_url(&self) -> Option<&PublicUrl> {
+        self.settings.public_url.as_ref()
+    }
+
+    /// Where clients find one of the daemon's own paths: elsewhere if a proxy in front moves it.
+    pub(crate) fn public_path(&self, own: &str) -> String {
+        self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.path_of(own))
+    }
+
     pub(crate) fn next_owner(&self) -> Owner {
         Owner(self.owners.fetch_add(1, Ordering::Relaxed))
     }
@@ -235,16 +245,6 @@ impl Gateway {
         for pool in &session.endpoint.servers {
             pool.release(&crate::want::own_sharing(session.owner));
         }
-    /// How clients call it when a proxy is in front.
-    pub fn public_url(&self) -> Option<&PublicUrl> {
-        self.settings.public_url.as_ref()
-    }
-
-    /// Where clients find one of the daemon's own paths: elsewhere if a proxy in front moves it.
-    pub(crate) fn public_path(&self, own: &str) -> String {
-        self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.path_of(own))
-    }
-
         was_there
     }
 

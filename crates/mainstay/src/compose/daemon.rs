@@ -138,10 +138,10 @@ impl Daemon {
             (_, Some(own)) => (own, "/sse"),
             (_, None) => return,
         };
-        for endpoint in status::endpoints(&self.gateway) {
         if let Some(public) = self.gateway.public_url() {
             println!("clients find it at {public}");
         }
+        for endpoint in status::endpoints(&self.gateway) {
             let own = endpoint.path().replacen("/mcp", root, 1);
             let public = self.gateway.public_url().map(|public| public.of(&own));
             let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
