@@ -156,6 +156,14 @@ pub(crate) struct ConnectArgs {
     /// state folder]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// With https, believe the certificates of this PEM file and no others [default: SSL_CERT_FILE,
+    /// else those of the system]
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Send the token in this file, read anew when it is no longer taken [default: MAINSTAY_TOKEN,
+    /// else none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
-//! TLS towards servers: the system's roots, one configuration for all.
+//! TLS towards others: the system's roots, or those of one file, and nobody without a certificate.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, pem};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -11,16 +13,64 @@ use tokio_rustls::client::TlsStream;
 
 static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
-/// Shakes hands over a connection that is open already, with whoever `host` names.
-///
-/// # Errors
-/// When the name can't be checked or the other side does not prove that it is its.
-pub async fn connect(host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(client().map_err(io::Error::other)?).connect(name, tcp).await
+/// Whose word about certificates is taken.
+#[derive(Debug, Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+/// Why certificates can't be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTrust {
+    #[error("{} can't be read as certificates in PEM form", file.display())]
+    Pem {
+        file: PathBuf,
+        #[source]
+        source: pem::Error,
+    },
+    #[error("{} holds no certificate that can be used", .0.display())]
+    Empty(PathBuf),
+    #[error("TLS can't be used")]
+    Tls(#[from] rustls::Error),
 }
 
-/// The shared client configuration. Reads the system's root certificates the first time.
+// === impl Trust ===
+
+impl Trust {
+    /// The system's roots; those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
+    ///
+    /// # Errors
+    /// When the cryptography provider has no usable protocol version.
+    pub fn system() -> Result<Self, NoTrust> {
+        Ok(Self(client()?))
+    }
+
+    /// The certificates of this file and no others.
+    ///
+    /// # Errors
+    /// When it can't be read or holds none.
+    pub fn only(file: &Path) -> Result<Self, NoTrust> {
+        let unusable = |source| NoTrust::Pem { file: file.to_owned(), source };
+        let certificates = CertificateDer::pem_file_iter(file).map_err(unusable)?;
+        let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(unusable)?;
+        let mut roots = RootCertStore::empty();
+        let (usable, _) = roots.add_parsable_certificates(certificates);
+        if usable == 0 {
+            return Err(NoTrust::Empty(file.to_owned()));
+        }
+        Ok(Self(with_roots(roots)?))
+    }
+
+    /// Shakes hands over a connection that is open already, with whoever `host` names.
+    ///
+    /// # Errors
+    /// When the name can't be checked or the other side does not prove that it is its.
+    pub async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        TlsConnector::from(self.0.clone()).connect(name, tcp).await
+    }
+}
+
+/// The client configuration that all share who trust the system. Reads its root certificates the
+/// first time.
 ///
 /// # Errors
 /// When the cryptography provider has no usable protocol version.
@@ -31,10 +81,15 @@ pub(crate) fn client() -> Result<Arc<ClientConfig>, rustls::Error> {
     let mut roots = RootCertStore::empty();
     // A broken certificate among the system's is not a reason to trust none of them.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = with_roots(roots)?;
+    Ok(CLIENT.get_or_init(|| config).clone())
+}
+
+fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(CLIENT.get_or_init(|| Arc::new(config)).clone())
+    Ok(Arc::new(config))
 }

@@ -55,13 +55,15 @@ Examples:
   mainstay connect                   every server
   mainstay connect weather           one server or group
   mainstay connect --url http://10.0.0.5:8000/mcp/weather
+  mainstay connect --url https://mcp.example.org --ca ca.pem --token-file ~/.mainstay-token
 
 In the configuration of a client:
   {\"mcpServers\": {\"mainstay\": {\"command\": \"mainstay\", \"args\": [\"connect\"]}}}
 
 Standard output carries messages and nothing else; -v logs to standard error. When the daemon
-restarts, the session goes on by itself: requests wait for it for 30 s. Ends with 0 when the client
-leaves, and with 3 when no daemon can be reached within 5 s of the first request.";
+restarts, sessions and listens go on by themselves: requests wait for it for 30 s. Every revision is
+spoken, 2026-07-28 included. Ends with 0 when the client leaves, and with 3 when no daemon can be
+reached within 5 s of the first request.";
 
 pub(super) const IMPORT: &str = "\
 Examples:

@@ -3,8 +3,11 @@
 //! One message a line on standard input and output, streamable HTTP behind it. What is to be done
 //! is decided in [`shim`], without I/O; [`driver`] does it.
 
+use std::sync::Arc;
+
 use mainstay_telemetry::{LogGuard, logs};
 
+use self::access::{Access, NoToken};
 use self::connections::Connections;
 use self::driver::Driver;
 use self::shim::Leaving;
@@ -13,6 +16,7 @@ use super::{Exit, Failure};
 use crate::cli::{ConnectArgs, Shared};
 use crate::output::{self, Output};
 
+mod access;
 mod connections;
 mod driver;
 mod exchange;
@@ -33,19 +37,21 @@ fn connect(shared: &Shared, args: &ConnectArgs) -> Result<Exit, Failure> {
     let _logs = start_logs(shared)?;
     let name = args.name.as_deref();
     let target = match &args.url {
-        Some(url) => Target::of_url(url, name)?,
+        Some(url) => Target::of_url(url, name, args.ca.as_deref())?,
         None => Target::of_state(&mainstay_config::state_dir(shared.state.as_deref())?.path, name)?,
     };
-    let whose = target.describe();
+    let variable = std::env::var(access::VARIABLE).ok();
+    let access = Access::find(args.token_file.as_deref(), variable.as_deref())?;
+    let connections = Arc::new(Connections::new(target.with(access)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let left = runtime.block_on(Driver::run(Connections::new(target)));
+    let left = runtime.block_on(Driver::run(connections.clone()));
     // A look-up of a name that hangs must not keep the program from ending.
     runtime.shutdown_background();
     match left.map_err(|error| Failure::of(Exit::Failed, &error))? {
         Leaving::Done => Ok(Exit::Done),
-        Leaving::NoDaemon => {
-            Err(Failure::new(Exit::NoDaemon, format!("no daemon is running {whose}"))
+        Leaving::NoDaemon(why) => {
+            Err(Failure::new(Exit::NoDaemon, connections.target.nobody(&why))
                 .hint("start one with `mainstay up`, or try `mainstay demo`"))
         }
     }
@@ -64,6 +70,12 @@ fn start_logs(shared: &Shared) -> Result<Option<LogGuard>, Failure> {
 
 impl From<Wrong> for Failure {
     fn from(wrong: Wrong) -> Self {
-        Self::new(Exit::Usage, wrong.to_string())
+        Self::of(Exit::Usage, &wrong)
+    }
+}
+
+impl From<NoToken> for Failure {
+    fn from(none: NoToken) -> Self {
+        Self::of(Exit::Usage, &none)
     }
 }

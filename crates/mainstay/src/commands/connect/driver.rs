@@ -57,14 +57,14 @@ impl Driver {
     ///
     /// # Errors
     /// When standard input and output or signals can't be had.
-    pub(super) async fn run(connections: Connections) -> io::Result<Leaving> {
+    pub(super) async fn run(connections: Arc<Connections>) -> io::Result<Leaving> {
         let mut lines = stdio::lines(LINE_BYTES_MAX)?;
         let (to_client, mut all_written) = stdio::messages()?;
         let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         let (news, mut heard) = mpsc::channel(NEWS_MAX);
         let mut driver = Self {
             shim: Shim::new(),
-            connections: Arc::new(connections),
+            connections,
             news,
             exchanges: JoinSet::new(),
             handles: HashMap::new(),

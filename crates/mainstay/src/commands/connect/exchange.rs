@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -76,8 +76,8 @@ impl Exchange {
         within: Duration,
     ) -> Result<End, End> {
         let in_session = headers.contains_key(SESSION_ID);
-        let request = self.request(Method::POST, headers.clone(), message);
-        let (response, connection) = self.send(request, within).await?;
+        let (response, connection) =
+            self.ask(Method::POST, headers.clone(), message, within).await?;
         match response.status() {
             StatusCode::OK => {}
             status if status.is_success() => {
@@ -100,6 +100,23 @@ impl Exchange {
             Err(problem) => tracing::warn!(%problem, "an answer is no message"),
         }
         Ok(End::Done)
+    }
+
+    /// Sends a request; once more where the daemon wants another token and there is one.
+    async fn ask(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<(Response<Incoming>, Connection), End> {
+        let request = self.request(method.clone(), headers.clone(), body.clone());
+        let (response, connection) = self.send(request, within).await?;
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        if !is_refused || !self.connections.target.access.renews().await {
+            return Ok((response, connection));
+        }
+        self.send(self.request(method, headers, body), within).await
     }
 
     async fn send(
@@ -160,6 +177,9 @@ impl Exchange {
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        if let Some(authorization) = target.access.header() {
+            headers.insert(AUTHORIZATION, authorization);
+        }
         let mut request = Upload::request(body);
         *request.method_mut() = method;
         *request.uri_mut() = target.path.clone();
@@ -183,8 +203,8 @@ impl<'a> Events<'a> {
         if let Some(last) = last.and_then(|last| HeaderValue::from_str(last).ok()) {
             headers.insert(HeaderName::from_static(LAST_EVENT_ID), last);
         }
-        let request = self.of.request(Method::GET, headers, Bytes::new());
-        let (response, connection) = self.of.send(request, within).await?;
+        let (response, connection) =
+            self.of.ask(Method::GET, headers, Bytes::new(), within).await?;
         match response.status() {
             StatusCode::OK if is_stream(&response) => Ok(self.read(response, connection).await),
             StatusCode::METHOD_NOT_ALLOWED => Err(End::NoStream),

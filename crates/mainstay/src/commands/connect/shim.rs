@@ -68,6 +68,8 @@ pub(super) struct Shim {
     offered: Option<HeaderValue>,
     /// Somebody has answered at least once.
     reached: bool,
+    /// Why the last exchange that came to nothing did.
+    trouble: Option<String>,
     /// When the client has left: until then what is in flight may finish.
     closing: Option<Instant>,
     effects: Vec<Effect>,
@@ -90,12 +92,12 @@ pub(super) enum Effect {
     Leave { why: Leaving, farewell: Option<HeaderMap> },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Leaving {
     /// The client has left.
     Done,
-    /// There was never a daemon.
-    NoDaemon,
+    /// There was never a daemon, as far as is known for this reason.
+    NoDaemon(String),
 }
 
 /// What became of an exchange so far.
@@ -250,6 +252,7 @@ impl Shim {
             stream: Stream { state: Listening::Off, not_before: None, after: None },
             offered: None,
             reached: false,
+            trouble: None,
             closing: None,
             effects: Vec::new(),
         }
@@ -298,7 +301,10 @@ impl Shim {
         if !self.under_way.contains_key(&exchange) {
             return;
         }
-        self.reached |= !matches!(news, News::Ended(End::Unreached(_) | End::Lost(_)));
+        match &news {
+            News::Ended(End::Unreached(why) | End::Lost(why)) => self.trouble = Some(why.clone()),
+            _ => self.reached = true,
+        }
         match news {
             News::Session(id) if self.opens_a_session(exchange) => self.offered = Some(id),
             News::Session(_) => {}

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 use mainstay_model::Name;
+use mainstay_upstream::tls::{NoTrust, Trust};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+
+use super::access::Access;
+
 #[cfg(test)]
 mod tests;
 
@@ -18,12 +22,18 @@ pub(super) struct Target {
     /// `/mcp` or `/mcp/NAME`, as far as the daemon is concerned.
     pub(super) path: Uri,
     pub(super) host: HeaderValue,
+    pub(super) access: Access,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Way {
     Socket(PathBuf),
-    Tcp { host: String, port: u16, secure: bool },
+    Tcp {
+        host: String,
+        port: u16,
+        /// None: without TLS.
+        trust: Option<Trust>,
+    },
 }
 
 /// Bytes in both directions, whatever is below.
@@ -32,7 +42,7 @@ pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// Why an endpoint can't be meant.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Wrong {
     #[error("{0:?} can't be the name of a server or group")]
     Name(String),
@@ -40,6 +50,10 @@ pub(super) enum Wrong {
     Url(String),
     #[error("{url:?} names an endpoint already; leave out {name:?} or the end of the URL")]
     Twice { url: String, name: String },
+    #[error("certificates are for https://, which {0:?} is not")]
+    NeedlessCertificates(String),
+    #[error(transparent)]
+    Trust(#[from] NoTrust),
 }
 
 /// A local one answers at once, a far one within a few round trips.
@@ -58,16 +72,20 @@ impl Target {
             way: Way::Socket(state.join(mainstay_admin::SOCKET)),
             path: path.parse().map_err(|_| Wrong::Name(path))?,
             host: HeaderValue::from_static("localhost"),
+            access: Access::default(),
         })
     }
 
-    /// An endpoint at a URL.
-    pub(super) fn of_url(url: &str, name: Option<&str>) -> Result<Self, Wrong> {
+    /// An endpoint at a URL. With https, whoever answers there has to prove itself to what the
+    /// file `ca` holds, else to the system's roots.
+    pub(super) fn of_url(url: &str, name: Option<&str>, ca: Option<&Path>) -> Result<Self, Wrong> {
         let wrong = || Wrong::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
-        let secure = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
+        let trust = match (uri.scheme_str(), ca) {
+            (Some("http"), None) => None,
+            (Some("http"), Some(_)) => return Err(Wrong::NeedlessCertificates(url.to_owned())),
+            (Some("https"), Some(file)) => Some(Trust::only(file)?),
+            (Some("https"), None) => Some(Trust::system()?),
             _ => return Err(wrong()),
         };
         let authority = uri.authority().filter(|whole| !whole.as_str().contains('@'));
@@ -85,12 +103,18 @@ impl Target {
         };
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let port = authority.port_u16().unwrap_or(if trust.is_some() { 443 } else { 80 });
         Ok(Self {
-            way: Way::Tcp { host, port, secure },
+            way: Way::Tcp { host, port, trust },
             path: (path + &query).parse().map_err(|_| wrong())?,
             host: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
+            access: Access::default(),
         })
+    }
+
+    /// The same with a token.
+    pub(super) fn with(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// A new connection.
@@ -105,26 +129,28 @@ impl Target {
                 Ok(stream) => Ok(Box::new(stream)),
                 Err(error) => Err(format!("{}: {error}", socket.display())),
             },
-            Way::Tcp { host, port, secure } => {
+            Way::Tcp { host, port, trust } => {
                 let failed = |error: std::io::Error| format!("{host}:{port}: {error}");
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
-                if !secure {
-                    return Ok(Box::new(stream));
+                match trust {
+                    Some(trust) => Ok(Box::new(trust.connect(host, stream).await.map_err(failed)?)),
+                    None => Ok(Box::new(stream)),
                 }
-                let stream = mainstay_upstream::tls::connect(host, stream).await.map_err(failed)?;
-                Ok(Box::new(stream))
             }
         }
     }
 
-    /// For people: whose absence it is.
-    pub(super) fn describe(&self) -> String {
+    /// For people: that nobody can be reached. Of a socket that is not there the reason says
+    /// nothing more.
+    pub(super) fn nobody(&self, why: &str) -> String {
         match &self.way {
             Way::Socket(socket) => {
-                format!("for {}", socket.parent().unwrap_or(socket).display())
+                let state = socket.parent().unwrap_or(socket);
+                format!("no daemon is running for {}", state.display())
             }
-            Way::Tcp { host, port, .. } => format!("at {host}:{port}"),
+            Way::Tcp { .. } if !why.is_empty() => format!("no daemon can be reached: {why}"),
+            Way::Tcp { host, port, .. } => format!("no daemon can be reached at {host}:{port}"),
         }
     }
 }

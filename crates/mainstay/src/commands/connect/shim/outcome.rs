@@ -25,8 +25,10 @@ pub(super) fn unknown() -> String {
     .to_json()
 }
 
-pub(super) fn unavailable() -> String {
-    Refusal::new(RefusalCode::ServerUnavailable, "no Mainstay daemon can be reached")
+pub(super) fn unavailable(why: Option<&str>) -> String {
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let message = format!("no Mainstay daemon can be reached{why}");
+    Refusal::new(RefusalCode::ServerUnavailable, message)
         .retry_after(RETRY_MAX)
         .hint("`mainstay up` starts one, `mainstay status` shows how it is")
         .to_json()
@@ -61,7 +63,7 @@ pub(super) fn too_long(line: TooLong) -> Bytes {
 
 /// Why the daemon refused, in its own words where it has any.
 pub(super) fn refused(end: &End) -> String {
-    let End::Refused { status, body } = end else { return unavailable() };
+    let End::Refused { status, body } = end else { return unavailable(None) };
     if let Some(error) = answer_in(end).as_ref().and_then(Message::body) {
         return error.to_owned();
     }

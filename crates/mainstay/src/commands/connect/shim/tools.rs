@@ -1,16 +1,23 @@
 //! What the lists of tools that passed by say about calling them.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_protocol::list::{ListKind, ListPage};
-use mainstay_protocol::{Message, headers};
+use mainstay_protocol::mirror::Mirrors;
+use mainstay_protocol::{Message, Method, headers};
 
-/// What is known of tools by their names.
+/// What is known of tools, by their names; of most there is nothing to know.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
-    /// To call them twice is the same as once, as they promise.
-    repeatable: HashSet<Box<str>>,
+pub(super) struct Tools(HashMap<Box<str>, Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// To call it twice is the same as once, as it promises.
+    may_repeat: bool,
+    /// What of its arguments goes into headers, too.
+    mirrors: Mirrors,
 }
 
 /// Far more than any client can make use of.
@@ -23,28 +30,50 @@ impl Tools {
     pub(super) fn listed(&mut self, result: &str) -> Option<String> {
         let page = ListPage::parse(result, ListKind::Tools).ok()?;
         for tool in &page.items {
-            self.repeatable.remove(&*tool.key);
-            if tool.hints.may_repeat() && self.repeatable.len() < TOOLS_MAX {
-                self.repeatable.insert(tool.key.clone().into());
+            self.0.remove(&*tool.key);
+            let may_repeat = tool.hints.may_repeat();
+            // Of one that asks for the impossible nothing is repeated.
+            let mirrors = Mirrors::read(tool.raw).unwrap_or_default();
+            let says_something = may_repeat || !mirrors.is_empty();
+            if says_something && self.0.len() < TOOLS_MAX {
+                self.0.insert(tool.key.clone().into(), Known { may_repeat, mirrors });
             }
         }
-        page.next_cursor.map(std::borrow::Cow::into_owned)
+        page.next_cursor.map(Cow::into_owned)
     }
 
     /// Whether a tool may be called again when nobody knows what became of the first call.
     pub(super) fn may_repeat(&self, tool: &str) -> bool {
-        self.repeatable.contains(tool)
+        self.0.get(tool).is_some_and(|known| known.may_repeat)
     }
 
     /// What a message of 2026-07-28 carries beside its body.
     pub(super) fn headers(&self, message: &Message) -> HeaderMap {
         let mut all = HeaderMap::new();
-        for (name, value) in headers::of_request(message) {
+        let mut add = |name: &str, value: &str| {
             // What no header can carry is missing, and the daemon says so.
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                all.insert(HeaderName::from_static(name), value);
+            if let (Ok(name), Ok(value)) =
+                (name.parse::<HeaderName>(), HeaderValue::from_str(value))
+            {
+                all.insert(name, value);
             }
+        };
+        for (name, value) in headers::of_request(message) {
+            add(name, &value);
+        }
+        for (name, value) in self.arguments(message) {
+            add(name, &value);
         }
         all
+    }
+
+    /// The arguments of a call that its tool wants repeated.
+    fn arguments(&self, message: &Message) -> Vec<(&str, String)> {
+        let params =
+            message.params().ok().filter(|_| message.method() == Method::ToolsCall.as_str());
+        let Some(params) = params else { return Vec::new() };
+        let tool = params.name.as_ref().and_then(|name| self.0.get(&*name.text()?));
+        let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
+        tool.map(|tool| tool.mirrors.headers(arguments)).unwrap_or_default()
     }
 }

@@ -39,10 +39,11 @@ impl Shim {
         if !self.held.iter().any(is_due) {
             return;
         }
-        let error = outcome::unavailable();
         if !self.reached {
-            return self.leave(Leaving::NoDaemon);
+            let why = self.trouble.clone().unwrap_or_default();
+            return self.leave(Leaving::NoDaemon(why));
         }
+        let error = outcome::unavailable(self.trouble.as_deref());
         let (due, rest): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.held).into_iter().partition(is_due);
         self.held = rest;
@@ -101,10 +102,11 @@ impl Shim {
                 self.say(call.refusal(&outcome::unknown()));
             }
         }
+        let unavailable = outcome::unavailable(self.trouble.as_deref());
         for call in std::mem::take(&mut self.looked_up) {
-            self.say(call.refusal(&outcome::unavailable()));
+            self.say(call.refusal(&unavailable));
         }
-        self.refuse_waiting(&outcome::unavailable());
+        self.refuse_waiting(&unavailable);
         let is_there = self.session.has_end() && !matches!(self.phase, Phase::Away);
         let farewell = is_there.then(|| self.session.headers());
         self.phase = Phase::Over;

@@ -7,13 +7,15 @@ fn show(target: Result<Target, Wrong>) -> String {
         Ok(Target { way: Way::Socket(socket), path, .. }) => {
             format!("{} {path}", socket.display())
         }
-        Ok(Target { way: Way::Tcp { host, port, secure }, path, host: header }) => {
-            let scheme = if secure { "tls" } else { "tcp" };
+        Ok(Target { way: Way::Tcp { host, port, trust }, path, host: header, .. }) => {
+            let scheme = if trust.is_some() { "tls" } else { "tcp" };
             format!("{scheme} {host} {port} {path} {}", header.to_str().unwrap())
         }
         Err(Wrong::Name(_)) => "name".to_owned(),
         Err(Wrong::Url(_)) => "url".to_owned(),
         Err(Wrong::Twice { .. }) => "twice".to_owned(),
+        Err(Wrong::NeedlessCertificates(_)) => "needless".to_owned(),
+        Err(Wrong::Trust(_)) => "trust".to_owned(),
     }
 }
 
@@ -47,6 +49,18 @@ fn endpoints_at_a_url() {
         ("http://", None, "url"),
         ("", None, "url"),
     ] {
-        assert_eq!(show(Target::of_url(url, name)), expected, "{url} {name:?}");
+        assert_eq!(show(Target::of_url(url, name, None)), expected, "{url} {name:?}");
+    }
+}
+
+#[test]
+fn certificates_must_be_there_and_wanted() {
+    let none = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    for (url, ca, expected) in [
+        ("https://h", none, "trust"),
+        ("https://h", Path::new("/nowhere/ca.pem"), "trust"),
+        ("http://h", none, "needless"),
+    ] {
+        assert_eq!(show(Target::of_url(url, None, Some(ca))), expected, "{url} {ca:?}");
     }
 }

@@ -230,15 +230,15 @@ fn a_call_that_lacks_headers_is_sent_again_once_the_tools_are_known() {
         #2 error -32020
         #3 error -32020
         > cancel 3
-        #4 lists a …                    => #5 tools/list 0
-        #5 lists b                      => #6 tools/call 1; #7 tools/call 2
+        #4 lists a^ …                   => #5 tools/list 0
+        #5 lists b                      => #6 tools/call 1  number=7; #7 tools/call 2
         #6 ok                           => say result 1
         #7 error -32020                 => say error 2 -32020
         > 4 tools/list modern           => #8 tools/list 4
         #8 error -32020                 => say error 4 -32020
-        > 5 tools/call modern a         => #9 tools/call 5
+        > 5 tools/call modern a         => #9 tools/call 5  number=7
         #9 error -32020                 => #10 tools/list 0
-        #10 unreached                   => #11 tools/call 5
+        #10 unreached                   => #11 tools/call 5  number=7
         #11 error -32020                => say error 5 -32020
     ",
     );

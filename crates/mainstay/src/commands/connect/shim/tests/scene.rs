@@ -139,7 +139,12 @@ impl Scene {
             Effect::Send { exchange, message, headers, .. } => {
                 let message = Message::parse(message).unwrap();
                 let session = headers.get("mcp-session-id").map_or("", |id| id.to_str().unwrap());
-                let shown = format!("#{exchange} {} {session}", show(&message));
+                let mirrored = headers.iter().filter_map(|(name, value)| {
+                    let name = name.as_str().strip_prefix("mcp-param-")?;
+                    Some(format!(" {name}={}", value.to_str().unwrap()))
+                });
+                let mirrored: String = mirrored.collect();
+                let shown = format!("#{exchange} {} {session}{mirrored}", show(&message));
                 self.sent.insert(exchange, message);
                 shown.trim_end().to_owned()
             }
@@ -153,7 +158,7 @@ impl Scene {
             Effect::Forget(headers) => {
                 format!("forget {}", headers["mcp-session-id"].to_str().unwrap())
             }
-            Effect::Leave { why: Leaving::NoDaemon, .. } => "leave: no daemon".to_owned(),
+            Effect::Leave { why: Leaving::NoDaemon(_), .. } => "leave: no daemon".to_owned(),
             Effect::Leave { farewell: None, .. } => "leave".to_owned(),
             Effect::Leave { .. } => "farewell, leave".to_owned(),
         }
@@ -181,7 +186,8 @@ fn line(words: &[&str]) -> Bytes {
             let id: Value = serde_json::from_str(id).unwrap();
             let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
             let name = rest.first().copied().unwrap_or("x");
-            let params = json!({"name": name, "_meta": meta});
+            let arguments = json!({"n": 7});
+            let params = json!({"name": name, "arguments": arguments, "_meta": meta});
             json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
         }
         [id, method, uri] => {
@@ -193,13 +199,21 @@ fn line(words: &[&str]) -> Bytes {
     value.to_string().into()
 }
 
-/// A page of tools: `name`, or `name!` for one that may be called twice; `…` for one page more.
+/// A page of tools: `name`, `name!` for one that may be called twice, `name^` for one whose argument
+/// `n` goes into a header; `…` for one page more.
 fn listed(tools: &[&str]) -> Value {
     let more = tools.contains(&"…");
-    let tools = tools.iter().filter(|name| **name != "…").map(|name| {
-        let idempotent = name.ends_with('!');
-        let name = name.trim_end_matches('!');
-        json!({"name": name, "annotations": {"idempotentHint": idempotent}})
+    let tools = tools.iter().filter(|name| **name != "…").map(|tool| {
+        let name = tool.trim_end_matches(['!', '^']);
+        let mut number = json!({"type": "integer"});
+        if tool.ends_with('^') {
+            number["x-mcp-header"] = "Number".into();
+        }
+        json!({
+            "name": name,
+            "annotations": {"idempotentHint": tool.ends_with('!')},
+            "inputSchema": {"type": "object", "properties": {"n": number}},
+        })
     });
     let tools: Vec<_> = tools.collect();
     if more { json!({"tools": tools, "nextCursor": "2"}) } else { json!({"tools": tools}) }
