@@ -5,6 +5,7 @@
 
 mod batch;
 mod body;
+mod find;
 mod refuse;
 pub(crate) mod sse;
 
@@ -16,11 +17,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::{Kind, Message, Revision, build, codes, depth, headers};
+use mainstay_protocol::{Kind, Message, build, codes, depth, headers};
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
 
 use crate::answer::{self, HttpAnswer};
+use self::find::find;
 use crate::deliver;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
@@ -171,9 +173,7 @@ async fn post(
     }
     let session = match find(gateway, endpoint, &parts.headers, refused) {
         Ok(session) => session,
-        Err((status, code, say)) => {
-            return answer::failure(status, message.id().as_ref(), code, &say);
-        }
+        Err(none) => return none.answer(message.id().as_ref()),
     };
     pipeline::answer(gateway, &session, message, takes, request_id.clone()).await
 }
@@ -283,7 +283,7 @@ fn get(
             let last = parts.headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             deliver::listen(gateway, &session, last, request_id)
         }
-        Err((status, code, say)) => answer::failure(status, None, code, &say),
+        Err(none) => none.answer(None),
     }
 }
 
@@ -298,49 +298,7 @@ fn delete(
             gateway.end_session(&session);
             answer::empty(StatusCode::OK)
         }
-        Err((status, code, say)) => answer::failure(status, None, code, &say),
-    }
-}
-
-/// The session a request names, if it is this caller's and at this address.
-fn find(
-    gateway: &Gateway,
-    endpoint: &Arc<Endpoint>,
-    headers: &HeaderMap,
-    refused: &Note<'_>,
-) -> Result<Arc<Session>, (StatusCode, i32, String)> {
-    if let Some(revision) = headers.get(REVISION) {
-        let known = revision.to_str().ok().and_then(Revision::parse);
-        if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
-            refused(Refused::Revision, text(headers, REVISION));
-            let say = format!(
-                "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
-                Revision::LATEST_LEGACY
-            );
-            return Err((StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
-        }
-    }
-    let Some(token) = headers.get(SESSION) else {
-        refused(Refused::UnknownSession, "none");
-        let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
-        return Err((StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say.to_owned()));
-    };
-    let session = token.to_str().ok().and_then(|token| gateway.sessions.find(token));
-    let principal = Gateway::principal(headers);
-    match session {
-        Some(session)
-            if session.principal == principal && Arc::ptr_eq(&session.endpoint, endpoint) =>
-        {
-            Ok(session)
-        }
-        found => {
-            let reason =
-                if found.is_some() { Refused::ForeignSession } else { Refused::UnknownSession };
-            // The same answer for both: a stranger learns nothing.
-            refused(reason, "");
-            let say = "Session not found: it has ended, expired, or belongs to another address; send initialize";
-            Err((StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
-        }
+        Err(none) => none.answer(None),
     }
 }
 

@@ -15,7 +15,7 @@ use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_session::SealKey;
-use mainstay_store::Store;
+use mainstay_store::{Store, StoreState};
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_upstream::Owner;
@@ -163,8 +163,10 @@ impl Gateway {
         }
         let left = self.calls.load(Ordering::Acquire);
         self.stopped_sessions.store(true, Ordering::Release);
+        // They stay sessions: the next daemon goes on with them.
+        self.note_uses(true);
         for session in self.sessions.all() {
-            self.end_session(&session);
+            session.end();
         }
         self.conversations.end_all();
         self.stopping.cancel();
@@ -203,12 +205,22 @@ impl Gateway {
         self.sessions.max()
     }
 
+    /// How it is with what outlives the daemon.
+    pub fn store_state(&self) -> StoreState {
+        self.store.state()
+    }
+
     pub fn calls_in_flight(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 
     pub fn connections_open(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Streams and calls of sessions have been ended: the daemon is about to go.
+    pub(crate) fn has_stopped_sessions(&self) -> bool {
+        self.stopped_sessions.load(Ordering::Acquire)
     }
 
     pub fn is_draining(&self) -> bool {
@@ -240,6 +252,10 @@ impl Gateway {
 
     /// Ends a session and what servers hold for it; whether it was there.
     pub(crate) fn end_session(&self, session: &Arc<Session>) -> bool {
+        // Before it is gone here: whoever does not find it looks there next.
+        if let Some(serial) = session.serial() {
+            self.store.ended(serial, self.clock.unix_seconds());
+        }
         let was_there = self.sessions.remove(session);
         subscribe::forget_all(self, session, session.end().into_iter().collect());
         for pool in &session.endpoint.servers {
@@ -292,6 +308,7 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
             _ = tick.tick() => {}
         }
         let Some(gateway) = gateway.upgrade() else { return };
+        gateway.note_uses(false);
         let expired = gateway.sessions.expired(Instant::now(), idle_max);
         let count = expired.iter().filter(|session| gateway.end_session(session)).count() as u64;
         if count > 0 {

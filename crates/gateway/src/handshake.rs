@@ -71,7 +71,9 @@ fn new_session(
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
     let owner = gateway.next_owner();
-    let session = Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    let mut session =
+        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    session.store_as(claims.serial, claims.opened_at);
     let session = Arc::new(session);
     gateway.sessions.insert(session.clone())?;
     Ok(session)

@@ -8,12 +8,12 @@ use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Id, Kind, Message, Method, Notification, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
-use mainstay_upstream::handshake;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
 use crate::deliver;
 use crate::gateway::Gateway;
+use crate::levels;
 use crate::lists;
 use crate::route;
 use crate::session::{LogLevel, Session};
@@ -104,6 +104,7 @@ async fn request(
         }
     };
     let token = route::token(&message, &params);
+    session.known_at(route.server).await;
     match method {
         Some(Method::ResourcesSubscribe) => {
             subscribe::subscribe(gateway, session, &route, &message, &id).await
@@ -166,30 +167,15 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
         .endpoint
         .servers
         .iter()
-        .filter(|pool| {
-            pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.logging)
-        })
+        .filter(|pool| levels::has_levels(pool))
         .collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
+    gateway.keep_level(session, level).await;
     for pool in able {
-        let Some(base) = pool.base(Generation::Legacy) else { continue };
-        // A server that is shared logs as the most talkative of its clients wants; the others'
-        // share is left out here.
-        let now = base.log_level().and_then(|now| LogLevel::parse(&now));
-        if now.is_none_or(|now| level < now)
-            && base.set_log_level(field.raw)
-            && let Some(live) = base.live()
-        {
-            let params = format!(r#"{{"level":{}}}"#, field.raw);
-            let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
-            let answer = tokio::time::timeout(gateway.settings.limits.call, ask).await;
-            if let Ok(Ok(Err(error))) = answer {
-                tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
-            }
-        }
+        levels::tell(gateway, pool, level).await;
     }
     Ok("{}".to_owned())
 }

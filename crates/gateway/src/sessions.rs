@@ -10,6 +10,16 @@ use parking_lot::RwLock;
 
 use crate::session::Session;
 
+/// What became of the attempt to have a session again.
+#[derive(Debug)]
+pub(crate) enum Again {
+    This(Arc<Session>),
+    /// Another request was quicker; this is the one it made.
+    Other(Arc<Session>),
+    /// Somebody ended it meanwhile.
+    Ended,
+}
+
 /// Sessions by id and by number.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -26,21 +36,28 @@ impl Sessions {
     /// # Errors
     /// When there are as many as there may be.
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
+        self.insert_into(&mut self.by_token.write(), session)
+    }
+
+    /// Inserts a session of an earlier daemon, unless that has happened or `has_ended`. Whoever ends
+    /// a session must have said so before it is removed here.
+    ///
+    /// # Errors
+    /// When there are as many as there may be.
+    pub(crate) fn again(
+        &self,
+        session: Arc<Session>,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<Again, Refusal> {
         let mut by_token = self.by_token.write();
-        if by_token.len() >= self.max {
-            return Err(Refusal::new(
-                RefusalCode::SessionLimit,
-                format!("there are {} sessions, and no more are allowed", self.max),
-            )
-            .limit(format!("max_sessions: {}", self.max))
-            .retry_after(Duration::from_secs(30))
-            .hint(
-                "end sessions that are no longer needed (DELETE), or raise gateway.max_sessions",
-            ));
+        if let Some(other) = by_token.get(session.token.as_str()) {
+            return Ok(Again::Other(other.clone()));
         }
-        self.by_owner.write().insert(session.owner.0, session.clone());
-        by_token.insert(session.token.as_str().into(), session);
-        Ok(())
+        if has_ended() {
+            return Ok(Again::Ended);
+        }
+        self.insert_into(&mut by_token, session.clone())?;
+        Ok(Again::This(session))
     }
 
     pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
@@ -74,5 +91,26 @@ impl Sessions {
 
     pub(crate) fn max(&self) -> usize {
         self.max
+    }
+
+    fn insert_into(
+        &self,
+        by_token: &mut HashMap<Box<str>, Arc<Session>>,
+        session: Arc<Session>,
+    ) -> Result<(), Refusal> {
+        if by_token.len() >= self.max {
+            return Err(Refusal::new(
+                RefusalCode::SessionLimit,
+                format!("there are {} sessions, and no more are allowed", self.max),
+            )
+            .limit(format!("max_sessions: {}", self.max))
+            .retry_after(Duration::from_secs(30))
+            .hint(
+                "end sessions that are no longer needed (DELETE), or raise gateway.max_sessions",
+            ));
+        }
+        self.by_owner.write().insert(session.owner.0, session.clone());
+        by_token.insert(session.token.as_str().into(), session);
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::Refusal;
+use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool};
 use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
 use mainstay_upstream::handshake;
@@ -28,12 +28,19 @@ pub(crate) async fn subscribe(
     id: &Id,
 ) -> HttpAnswer {
     let Some(uri) = own_uri(route, message) else { return no_uri(id) };
+    if !session.may_subscribe(&uri) {
+        let refusal = Refusal::new(RefusalCode::LimitExceeded, "the session has too many subscriptions")
+            .limit("subscriptions: 1000, with 64 KiB of URIs")
+            .hint("unsubscribe from what is no longer needed");
+        return answer::message(pipeline::refuse(Some(id), &refusal));
+    }
     let (instance, live, _lease) = match holder(gateway, session, &route.pool).await {
         Ok(holder) => holder,
         Err(refusal) => return answer::message(pipeline::refuse(Some(id), &refusal)),
     };
     session.subscribed(route.server, &uri);
     if !instance.subscribe(&uri, session.owner) {
+        gateway.keep_subscription(session, route.server, &uri, true).await;
         return answer::message(build::result(id, "{}"));
     }
     let deadline = gateway.settings.limits.call;
@@ -44,8 +51,43 @@ pub(crate) async fn subscribe(
             answer::message(build::error(Some(id), &error))
         }
         // One that is lost meanwhile is asked again when it is back.
-        Ok(Ok(())) | Err(_) => answer::message(build::result(id, "{}")),
+        Ok(Ok(())) | Err(_) => {
+            gateway.keep_subscription(session, route.server, &uri, true).await;
+            answer::message(build::result(id, "{}"))
+        }
     }
+}
+
+/// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
+pub(crate) async fn again(
+    gateway: &Gateway,
+    session: &Session,
+    server: usize,
+    uri: &str,
+) -> bool {
+    let pool = &session.endpoint.servers[server];
+    let (instance, live, _lease) = match holder(gateway, session, pool).await {
+        Ok(holder) => holder,
+        Err(refusal) => {
+            tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
+            return false;
+        }
+    };
+    let deadline = gateway.settings.limits.call;
+    if instance.subscribe(uri, session.owner)
+        && let Ok(Err(error)) =
+            tokio::time::timeout(deadline, tell(&live, Method::ResourcesSubscribe, uri)).await
+    {
+        tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
+        session.unsubscribed(server, uri);
+        instance.unsubscribe(uri, session.owner);
+        gateway.keep_subscription(session, server, uri, false).await;
+    }
+    if !session.is_subscribed(server, uri) {
+        // The session ended meanwhile, or thought better of it.
+        let _ = tokio::time::timeout(FORGET_DEADLINE, forget(session, pool, uri)).await;
+    }
+    true
 }
 
 /// Answers `resources/unsubscribe`.
@@ -58,6 +100,7 @@ pub(crate) async fn unsubscribe(
 ) -> HttpAnswer {
     let Some(uri) = own_uri(route, message) else { return no_uri(id) };
     session.unsubscribed(route.server, &uri);
+    gateway.keep_subscription(session, route.server, &uri, false).await;
     let deadline = gateway.settings.limits.call;
     let told = tokio::time::timeout(deadline, forget(session, &route.pool, &uri)).await;
     match told {

@@ -67,6 +67,10 @@ pub struct SessionsStatus {
     pub max: usize,
     /// Calls in flight over all sessions.
     pub calls: usize,
+    /// Why what becomes of sessions can't be stored, while that is so: a restart of the daemon would
+    /// lose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unstored: Option<String>,
 }
 
 /// The five numbers of `/stats/pool`, summed over pools.

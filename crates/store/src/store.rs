@@ -1,6 +1,6 @@
 //! The journal for the rest of the daemon: notes are taken at once and written together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -41,6 +41,7 @@ pub struct Store {
     run: u64,
     opened: AtomicU64,
     idle_seconds: u64,
+    pruned_at: AtomicU64,
     sessions_max: usize,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -101,6 +102,10 @@ const FILE: &str = "sessions.journal";
 const PENDING_BYTES_MAX: usize = 1 << 20;
 /// How long somebody waits for a disk before going on without it.
 const STORED_DEADLINE: Duration = Duration::from_secs(1);
+/// How often what nobody can come back for is looked for.
+const PRUNE_SECONDS: u64 = 60;
+/// How much later than noted a session may have been in use.
+const LAG_SECONDS: u64 = 300;
 /// Sessions of earlier runs that may still come back, as a multiple of what may be open at a time.
 const KEPT_FACTOR: usize = 4;
 
@@ -127,12 +132,18 @@ impl Store {
             run,
             opened: AtomicU64::new(0),
             idle_seconds: idle.as_secs(),
+            pruned_at: AtomicU64::new(0),
             sessions_max,
             writer: Mutex::new(writer::start(shared.clone())),
             shared,
         };
         store.prune(now);
         store
+    }
+
+    /// Whether a daemon with this state folder has stored something.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(FILE).exists()
     }
 
     /// The number of a session that is being opened. Nothing is written.
@@ -171,10 +182,14 @@ impl Store {
         self.note([Record::Ended { of, at }]);
     }
 
-    /// Forgets what nobody can come back for.
+    /// Forgets what nobody can come back for. Does nothing if called again within a minute.
     pub fn prune(&self, now: u64) {
+        if self.pruned_at.load(Ordering::Relaxed).saturating_add(PRUNE_SECONDS) > now {
+            return;
+        }
+        self.pruned_at.store(now, Ordering::Relaxed);
         let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
-        self.shared.inner.lock().image.prune(now, self.idle_seconds, most);
+        self.shared.inner.lock().image.prune(now, self.idle_seconds.saturating_add(LAG_SECONDS), most);
     }
 
     /// Waits until all that was noted so far is on disk; whether it is. A disk that fails or takes
@@ -248,7 +263,7 @@ impl Inner {
 }
 
 /// Says what is wrong with a file, and puts aside what can't be read.
-fn report(path: &std::path::Path, found: &std::io::Result<Found>, metrics: &Metrics) {
+fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) {
     let damaged = |problem: &str, aside: std::io::Result<PathBuf>| {
         let aside = aside.ok();
         StoreDamaged { path, aside: aside.as_deref(), problem }.emit(metrics);

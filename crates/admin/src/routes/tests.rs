@@ -27,7 +27,7 @@ impl Source for Fake {
             uptime_ms: 1,
             listen: vec!["127.0.0.1:8000".to_owned()],
             state_dir: "/state".to_owned(),
-            sessions: SessionsStatus { active: 3, max: 10, calls: 1 },
+            sessions: SessionsStatus { active: 3, max: 10, calls: 1, unstored: None },
             connection_pool: PoolStatus {
                 idle: 1,
                 active: 2,

@@ -12,7 +12,8 @@ use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
 use mainstay_telemetry::{CorrelationId, Refused};
 
-use super::{Note, find, refuse};
+use super::find::find;
+use super::{Note, refuse};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
@@ -36,7 +37,7 @@ pub(super) async fn answer(
     };
     let session = match find(gateway, endpoint, &parts.headers, refused) {
         Ok(session) => session,
-        Err((status, code, say)) => return answer::failure(status, None, code, &say),
+        Err(none) => return none.answer(None),
     };
     if !session.revision.rules().batches {
         return refuse::malformed(&Malformed::Batch, refused);

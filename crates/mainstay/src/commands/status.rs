@@ -77,6 +77,10 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         format::bytes(memory.resident_bytes),
         format::bytes(memory.limit_bytes),
     ));
+    if let Some(why) = &sessions.unstored {
+        let why = format::harmless(why);
+        lines.push(format!("what becomes of sessions can't be stored, a restart would lose it: {why}"));
+    }
     lines.join("\n")
 }
 

@@ -87,13 +87,14 @@ impl Daemon {
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
+        let key = secrets::session_key(&state_dir)?;
         let store = open_store(&state_dir, &settings.gateway.limits, &metrics)?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
             pools,
             groups: settings.endpoints,
             metrics: metrics.clone(),
-            key: secrets::session_key(&state_dir)?,
+            key,
             state_dir: state_dir.clone(),
             store: store.clone(),
         });

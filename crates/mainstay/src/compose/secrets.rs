@@ -10,15 +10,34 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mainstay_model::Redacted;
 use mainstay_session::SealKey;
 
+const SESSION_KEY: &str = "session.key";
+
 /// The key that session ids are sealed with.
 pub(super) fn session_key(state_dir: &Path) -> anyhow::Result<SealKey> {
-    Ok(SealKey::new(bytes(state_dir, "session.key")?))
+    let is_new = !state_dir.join(SESSION_KEY).exists();
+    if is_new && mainstay_store::Store::is_at(state_dir) {
+        tracing::warn!(
+            target: "mainstay",
+            "{SESSION_KEY} is gone from the state folder: sessions of earlier daemons are unknown"
+        );
+    }
+    Ok(SealKey::new(bytes(state_dir, SESSION_KEY)?))
 }
 
 /// What opens the API from another machine, as text.
 pub(super) fn token(state_dir: &Path) -> anyhow::Result<Redacted<String>> {
     let bytes = bytes(state_dir, "token.key")?;
     Ok(Redacted::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// Writes a file that is there with all it should hold or not at all, also after a crash.
+fn make(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("key.new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)
 }
 
 /// A number that no other run of the daemon has.
@@ -40,11 +59,7 @@ fn bytes(state_dir: &Path, name: &str) -> anyhow::Result<[u8; SealKey::BYTES]> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut fresh = [0; SealKey::BYTES];
             getrandom::fill(&mut fresh).context("the system has no randomness")?;
-            let options =
-                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
-            let mut file =
-                options.open(&path).with_context(|| format!("can't make {}", path.display()))?;
-            file.write_all(&fresh).with_context(|| format!("can't write {}", path.display()))?;
+            make(&path, &fresh).with_context(|| format!("can't make {}", path.display()))?;
             Ok(fresh)
         }
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),

@@ -63,6 +63,7 @@ impl Status {
             let Some(gateway) = status.gateway.upgrade() else { return };
             sample.active_sessions(gateway.sessions_active());
             sample.connections_open(gateway.connections_open());
+            sample.store_failing(gateway.store_state().failing.is_some());
             let memory = memory::now();
             sample.memory(memory.resident_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
@@ -96,7 +97,7 @@ impl Source for Status {
             gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
-            status: health::of(&servers, draining),
+            status: word(&servers, draining, gateway.as_deref()),
             circuit_breakers: BTreeMap::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -108,6 +109,7 @@ impl Source for Status {
                     active: gateway.sessions_active(),
                     max: gateway.sessions_max(),
                     calls: gateway.calls_in_flight(),
+                    unstored: gateway.store_state().failing,
                 }
             }),
             connection_pool: pools.fold(PoolStatus::default(), |all, one| sum(&all, &one)),
@@ -127,7 +129,7 @@ impl Source for Status {
 
     fn health(&self) -> Health {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
-        health::of(&self.servers(&gateway), gateway.is_draining())
+        word(&self.servers(&gateway), gateway.is_draining(), Some(&gateway))
     }
 
     fn metrics(&self) -> String {
@@ -140,6 +142,15 @@ impl Source for Status {
             .pools()
             .find(|pool| pool.spec.name.as_str() == server)
             .map(|pool| pool.pool_status())
+    }
+}
+
+/// One word for the daemon. That nothing can be stored harms nobody until it is restarted.
+fn word(servers: &[ServerStatus], draining: bool, gateway: Option<&Gateway>) -> Health {
+    let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
+    match health::of(servers, draining) {
+        Health::Ok if unstored() => Health::Degraded,
+        health => health,
     }
 }
 

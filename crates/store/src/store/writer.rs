@@ -11,7 +11,7 @@ use super::{Failing, Inner, Shared, Written};
 use crate::journal::Journal;
 
 /// Notes that come close together are written together; no note waits longer than this for others.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// How long a disk that fails is left alone.
 const RETRY: Duration = Duration::from_secs(2);
 

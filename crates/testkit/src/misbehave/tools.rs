@@ -55,6 +55,7 @@ pub(super) const ALL: &[Tool] = &[
     tool!("huge", "Answers with one text of {bytes} (10 MB); {id_last}", answers::huge),
     tool!("blocks", "Answers with {count} (100) texts of 64 KiB", answers::blocks),
     tool!("deep", "Answers with {depth} (200) lists inside one another", answers::deep),
+    tool!("record", "Counts {nonce}, so that stats shows it, and echoes", answers::record),
     tool!("fail", "Reports an error of the tool", answers::fail),
     tool!("refuse", "Answers with the JSON-RPC error {code}, {message}", answers::refuse),
     tool!("slow", "Echoes after {ms} (100)", answers::slow),

@@ -11,6 +11,12 @@ pub(super) async fn echo(call: Call) {
     call.echo().await;
 }
 
+pub(super) async fn record(call: Call) {
+    let nonce = call.arguments["nonce"].as_str().unwrap_or_default();
+    call.server.count(&format!("recorded {nonce}"));
+    call.echo().await;
+}
+
 pub(super) async fn echo_raw(call: Call) {
     let result = json!({"content": [{"type": "text", "text": call.raw}]});
     call.answer(&result.to_string()).await;

@@ -1,0 +1,91 @@
+//! The session that an HTTP request names.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use mainstay_model::Refusal;
+use mainstay_protocol::{Id, Revision, codes};
+use mainstay_telemetry::Refused;
+
+use super::{Note, REVISION, SESSION, SESSION_NOT_FOUND, text};
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::outlive::{self, Lost};
+use crate::pipeline;
+use crate::session::Session;
+
+/// Why a request has no session.
+pub(super) enum NotFound {
+    /// Something is wrong with what it says.
+    Invalid(StatusCode, i32, String),
+    /// It could go on, but not now.
+    Refused(Refusal),
+}
+
+/// The session a request names, if it is this caller's and at this address.
+pub(super) fn find(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    headers: &HeaderMap,
+    refused: &Note<'_>,
+) -> Result<Arc<Session>, NotFound> {
+    if let Some(revision) = headers.get(REVISION) {
+        let known = revision.to_str().ok().and_then(Revision::parse);
+        if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
+            refused(Refused::Revision, text(headers, REVISION));
+            let say = format!(
+                "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
+                Revision::LATEST_LEGACY
+            );
+            return Err(NotFound::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
+        }
+    }
+    let Some(token) = headers.get(SESSION) else {
+        refused(Refused::UnknownSession, "none");
+        let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
+        return Err(NotFound::Invalid(
+            StatusCode::BAD_REQUEST,
+            codes::INVALID_REQUEST,
+            say.to_owned(),
+        ));
+    };
+    let principal = Gateway::principal(headers);
+    let found = match token.to_str() {
+        Ok(token) => outlive::find(gateway, endpoint, &principal, token),
+        Err(_) => Err(Lost::Unknown),
+    };
+    let reason = match found {
+        Ok(session) => return Ok(session),
+        Err(Lost::Refused(refusal)) => {
+            refused(Refused::SessionLimit, "");
+            return Err(NotFound::Refused(refusal));
+        }
+        Err(Lost::Foreign) => Refused::ForeignSession,
+        Err(Lost::Unknown) => Refused::UnknownSession,
+    };
+    // The same answer for both: a stranger learns nothing.
+    refused(reason, "");
+    let say = "Session not found: it has ended, expired, or belongs to another address; send initialize";
+    Err(NotFound::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
+}
+
+// === impl NotFound ===
+
+impl NotFound {
+    pub(super) fn answer(&self, id: Option<&Id>) -> HttpAnswer {
+        match self {
+            Self::Invalid(status, code, say) => answer::failure(*status, id, *code, say),
+            Self::Refused(refusal) => {
+                let body = pipeline::refuse(id, refusal);
+                if id.is_some() {
+                    return answer::message(body);
+                }
+                let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
+                let seconds = refusal.data.retry_after_ms.unwrap_or(1000).div_ceil(1000);
+                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                answer
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Sessions outlive the daemon: what is stored of them while they last, and how one that an earlier
+//! daemon opened goes on in this one.
+//!
+//! A session's id says what it began with, so any id that is sealed with our key, has not expired and
+//! was not ended is a session: it is made again when it is first seen, and its client notices nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use mainstay_model::{Principal, Refusal};
+use mainstay_pool::Pool;
+use mainstay_protocol::capabilities::ClientCapabilities;
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Notification, Revision, build};
+use mainstay_session::{Claims, Token};
+use mainstay_store::{Kept, Known};
+use mainstay_telemetry::events::SessionRestored;
+use tokio::sync::watch;
+
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::session::{LogLevel, Session};
+use crate::sessions::Again;
+use crate::{levels, subscribe};
+
+/// Why an id is no session.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// It never was one, has expired or was ended.
+    Unknown,
+    /// It is somebody else's, or at another address.
+    Foreign,
+    /// It is one, but there is no room for it now.
+    Refused(Refusal),
+}
+
+/// Servers that a restored session still has to be made known to.
+#[derive(Debug)]
+pub(crate) struct Restoring(watch::Sender<BTreeSet<usize>>);
+
+/// That a session is in use is noted at most this often: a restart may make it seem idle for so much
+/// longer than it was.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Longest that a call waits until a server knows again what its session had asked for.
+const RESTORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a server that goes away meanwhile is asked again.
+const RESTORE_ATTEMPTS: usize = 3;
+
+/// The session with this id, if this caller may use it here.
+pub(crate) fn find(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    id: &str,
+) -> Result<Arc<Session>, Lost> {
+    if let Some(session) = gateway.sessions.find(id) {
+        let own = session.principal == *principal && Arc::ptr_eq(&session.endpoint, endpoint);
+        return if own { Ok(session) } else { Err(Lost::Foreign) };
+    }
+    let (token, claims) = gateway.key.open(id).ok_or(Lost::Unknown)?;
+    let now = gateway.clock.unix_seconds();
+    let kept = match gateway.store.known(claims.serial) {
+        Known::Ended => return Err(Lost::Unknown),
+        Known::Nothing => Kept { used_at: claims.opened_at, ..Kept::default() },
+        Known::Kept(kept) => kept,
+    };
+    if claims.principal != principal.as_str() || claims.endpoint != endpoint.name {
+        return Err(Lost::Foreign);
+    }
+    if now.saturating_sub(kept.used_at) >= gateway.settings.limits.session_idle.as_secs() {
+        // So that it stays expired, however long sessions may be idle from now on.
+        gateway.store.ended(claims.serial, now);
+        return Err(Lost::Unknown);
+    }
+    let session = restored(gateway, endpoint, principal, token, &claims, &kept)?;
+    let ended = || gateway.store.has_ended(claims.serial);
+    match gateway.sessions.again(session, ended).map_err(Lost::Refused)? {
+        Again::Ended => Err(Lost::Unknown),
+        Again::Other(session) => Ok(session),
+        Again::This(session) => {
+            SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&gateway.metrics);
+            if gateway.has_stopped_sessions() {
+                session.end();
+            } else if session.is_restoring() {
+                gateway.tasks.spawn(ask_again(gateway.clone(), session.clone()));
+            }
+            Ok(session)
+        }
+    }
+}
+
+/// A session as it was.
+fn restored(
+    gateway: &Gateway,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    token: Token,
+    claims: &Claims,
+    kept: &Kept,
+) -> Result<Arc<Session>, Lost> {
+    let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
+    let capabilities = ClientCapabilities::read(&claims.capabilities);
+    let (owner, principal) = (gateway.next_owner(), principal.clone());
+    let mut session =
+        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    session.store_as(claims.serial, kept.used_at);
+    let position = |server: &str| {
+        endpoint.servers.iter().position(|pool| pool.spec.name.as_str() == server)
+    };
+    // A server that is gone from the configuration has nothing to tell.
+    let subscriptions = kept.subscriptions.iter();
+    let subscriptions: BTreeSet<(usize, Box<str>)> = subscriptions
+        .filter_map(|(server, uri)| Some((position(server)?, uri.clone())))
+        .collect();
+    // Nobody knows what has changed while no daemon was there to be told.
+    session.lists_changed(&ListKind::ALL);
+    for (server, uri) in &subscriptions {
+        let own: String = serde_json::from_str(uri).unwrap_or_default();
+        let published = endpoint.published_uri(*server, &own).map(|uri| build::string(&uri));
+        let params = format!(r#"{{"uri":{}}}"#, published.as_deref().unwrap_or(uri));
+        let method = Notification::ResourcesUpdated.as_str();
+        session.resource_updated(&build::notification(method, Some(&params)));
+    }
+    let level = kept.level.as_deref().and_then(LogLevel::parse);
+    session.take_over(level, subscriptions);
+    Ok(Arc::new(session))
+}
+
+/// Asks servers for what a session had asked for, each as soon as it is ready.
+async fn ask_again(gateway: Arc<Gateway>, session: Arc<Session>) {
+    let servers = session.servers_to_restore();
+    let each = servers.into_iter().map(|server| at_server(&gateway, &session, server));
+    tokio::select! {
+        _ = join_all(each) => {}
+        () = gateway.stopping.cancelled() => {}
+    }
+}
+
+async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: usize) {
+    let pool = &session.endpoint.servers[server];
+    pool.reaches(Pool::is_ready).await;
+    if let Some(level) = session.log_level()
+        && levels::has_levels(pool)
+    {
+        levels::tell(gateway, pool, level).await;
+    }
+    for uri in session.subscriptions_at(server) {
+        for _ in 0..RESTORE_ATTEMPTS {
+            if subscribe::again(gateway, session, server, &uri).await {
+                break;
+            }
+            pool.reaches(Pool::is_ready).await;
+        }
+    }
+    session.restored_at(server);
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Notes which sessions have been in use; `exactly`: as exactly as it is known.
+    pub(crate) fn note_uses(&self, exactly: bool) {
+        let now = Instant::now();
+        let now_seconds = self.clock.unix_seconds();
+        let interval = USE_NOTED_EVERY.min(self.settings.limits.session_idle / 8).as_secs();
+        let interval = if exactly { 1 } else { interval.max(1) };
+        let sessions = self.sessions.all();
+        let uses = sessions.iter().filter_map(|session| {
+            let used_at = now_seconds.saturating_sub(session.idle_for(now).as_secs());
+            Some((session.note_use(used_at, interval)?, used_at))
+        });
+        let uses: Vec<_> = uses.collect();
+        self.store.used(uses);
+        self.store.prune(now_seconds);
+    }
+
+    /// Stores a level a session has asked for; waits for the disk, so that what was confirmed is
+    /// there after a crash.
+    pub(crate) async fn keep_level(&self, session: &Session, level: LogLevel) {
+        if let Some(serial) = session.serial() {
+            self.store.level(serial, self.clock.unix_seconds(), &level.to_json());
+            self.store.stored().await;
+        }
+    }
+
+    /// Stores a subscription, or that it is over, in the same way.
+    pub(crate) async fn keep_subscription(
+        &self,
+        session: &Session,
+        server: usize,
+        uri: &str,
+        subscribed: bool,
+    ) {
+        let Some(serial) = session.serial() else { return };
+        let name = session.endpoint.servers[server].spec.name.as_str();
+        if subscribed {
+            self.store.subscribed(serial, self.clock.unix_seconds(), name, uri);
+        } else {
+            self.store.unsubscribed(serial, name, uri);
+        }
+        self.store.stored().await;
+    }
+}
+
+// === impl Restoring ===
+
+impl Restoring {
+    pub(crate) fn new(servers: BTreeSet<usize>) -> Self {
+        Self(watch::Sender::new(servers))
+    }
+
+    pub(crate) fn servers(&self) -> BTreeSet<usize> {
+        self.0.borrow().clone()
+    }
+
+    pub(crate) fn done(&self, server: usize) {
+        self.0.send_modify(|servers| {
+            servers.remove(&server);
+        });
+    }
+
+    /// Waits until a server knows what it has to know, for as long as a call may be held up by it.
+    pub(crate) async fn wait(&self, server: usize) {
+        let mut servers = self.0.subscribe();
+        let done = servers.wait_for(|servers| !servers.contains(&server));
+        let _ = tokio::time::timeout(RESTORE_PATIENCE, done).await;
+    }
+}
