@@ -48,6 +48,8 @@ pub(crate) struct Call {
     /// What carries them, once there is a stream.
     stream: Option<Arc<EventStream>>,
     finished: bool,
+    /// Of the answer, if that is a server's error.
+    error_code: Option<i32>,
 }
 
 /// What comes out of a call, in order; `Answer` and `Cancelled` come once and last.
@@ -112,7 +114,13 @@ impl Call {
             unheard: false,
             stream: None,
             finished: false,
+            error_code: None,
         }
+    }
+
+    /// The code of the server's error that the call was answered with.
+    pub(crate) fn error_code(&self) -> Option<i32> {
+        self.error_code
     }
 
     /// What comes next. May be dropped and called again without losing anything.
@@ -167,14 +175,16 @@ impl Call {
             }
         };
         // The instance that all share logs as the most talkative of its clients wants.
-        if lease.is_some() && !instance.key().is_base() {
+        let stateful = self.session.revision.rules().stateful_methods;
+        if stateful && lease.is_some() && !instance.key().is_base() {
             let level = self.session.log_level();
             set_log_level(level, &instance, &live, self.deadline).await;
         }
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
-        let outgoing = Outgoing { message: &self.message, token, edits, headers: Vec::new() };
+        let headers = self.route.headers.clone();
+        let outgoing = Outgoing { message: &self.message, token, edits, headers };
         match live.link.call(&outgoing, self.session.owner) {
             Ok(exchange) => {
                 self.exchange = Some((exchange, lease));
@@ -222,6 +232,7 @@ impl Call {
     }
 
     fn answer(&mut self, answer: &Message) -> Progress {
+        self.error_code = answer.error_code();
         let outcome = match answer.kind() {
             Kind::Error => Outcome::Error,
             _ if self.method == Method::ToolsCall && answer.is_tool_error() => Outcome::ToolError,
@@ -419,6 +430,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        self.end_exchange("nobody waits for the answer any more");
         self.done(Outcome::Cancelled);
     }
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod body;
 mod find;
+mod modern;
 mod refuse;
 pub(crate) mod sse;
 
@@ -21,8 +22,8 @@ use mainstay_protocol::{Kind, Message, build, codes, depth, headers};
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
 
-use crate::answer::{self, HttpAnswer};
 use self::find::find;
+use crate::answer::{self, HttpAnswer};
 use crate::deliver;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
@@ -128,7 +129,7 @@ async fn judge(
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
         Method::GET => get(gateway, endpoint, parts, request_id, &refused),
         Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
-        Method::OPTIONS => refuse::preflight(),
+        Method::OPTIONS => refuse::preflight(&parts.headers),
         _ => refuse::method(parts.method.as_str(), "POST, GET, DELETE, OPTIONS", &refused),
     }
 }
@@ -167,6 +168,10 @@ async fn post(
         Ok(message) => message,
         Err(problem) => return refuse::malformed(&problem, refused),
     };
+    if modern::claims(&parts.headers, &message) {
+        let request_id = request_id.clone();
+        return modern::answer(gateway, endpoint, parts, message, request_id, refused).await;
+    }
     let takes = Takes { events: takes_events(&parts.headers) };
     if message.kind() == Kind::Request && message.method() == "initialize" {
         return initialize(gateway, endpoint, parts, &message, request_id).await;
@@ -250,6 +255,9 @@ async fn open_session(
             let result = std::str::from_utf8(&result).unwrap_or("{}");
             let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
             (Outcome::Ok, Some(session), bytes)
+        }
+        Err(NoSession::Stateless(requested)) => {
+            (Outcome::Error, None, modern::unsupported(id.as_ref(), &requested))
         }
         Err(NoSession::Invalid(say)) => {
             (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))

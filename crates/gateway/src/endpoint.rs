@@ -1,17 +1,19 @@
 //! An address and the servers behind it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use mainstay_model::Name;
-use mainstay_model::settings::Prefix;
+use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::InstanceState;
-use mainstay_pool::Pool;
+use mainstay_pool::{Offer, Pool};
 use mainstay_protocol::Generation;
-use mainstay_protocol::list::ListKind;
+use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_session::catalogue::Memory;
 use mainstay_session::{Catalogue, Source};
+use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 
 use crate::memory::NameStore;
@@ -25,7 +27,8 @@ pub struct Endpoint {
     /// One server under its own name: its lists and names pass through untouched.
     pub single: bool,
     prefix: Prefix,
-    catalogue: ArcSwap<Catalogue>,
+    /// What clients of each generation see: in that order of [`GENERATIONS`].
+    catalogues: [ArcSwap<Catalogue>; 2],
     given: Mutex<Given>,
     names: Arc<NameStore>,
 }
@@ -41,6 +44,23 @@ struct Given {
     /// By kind: `seen` lacks something of `now`.
     unseen: [bool; 4],
 }
+
+/// What one server last said to clients of one generation.
+struct Said<'a> {
+    server: usize,
+    name: &'a Name,
+    facts: Arc<Facts>,
+}
+
+/// A server that is not in a list.
+pub(crate) struct Missing<'a> {
+    pub(crate) server: &'a Name,
+    pub(crate) state: InstanceState,
+    /// It is there, for clients of the other generation.
+    pub(crate) other_generation: bool,
+}
+
+const GENERATIONS: [Generation; 2] = [Generation::Legacy, Generation::Modern];
 
 impl Endpoint {
     pub(crate) fn single(server: Arc<Pool>, names: Arc<NameStore>) -> Self {
@@ -58,8 +78,8 @@ impl Endpoint {
             |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
         let seen = names.load(&name, configured);
         let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
-        let catalogue = ArcSwap::default();
-        Self { name, servers, single: false, prefix, catalogue, given, names }
+        let catalogues = Default::default();
+        Self { name, servers, single: false, prefix, catalogues, given, names }
     }
 
     pub fn path(&self) -> String {
@@ -70,80 +90,146 @@ impl Endpoint {
         self.servers.iter().position(|pool| pool.spec.name == *server)
     }
 
-    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.load_full()
+    pub(crate) fn catalogue(&self, generation: Generation) -> Arc<Catalogue> {
+        self.catalogues[generation as usize].load_full()
     }
 
     /// Merges lists anew from what the servers last said. Servers that were given up are left out;
     /// one that is only being restarted keeps its place.
+    ///
+    /// A name is given for both generations at once, in the order of the file, so that a tool is called
+    /// the same by all clients and stays so when a server learns another revision.
     pub(crate) fn publish(&self, kinds: &[ListKind]) {
         if self.single {
             return;
         }
         let mut given = self.given.lock();
-        let mut catalogue = (**self.catalogue.load()).clone();
-        let facts: Vec<_> = self
-            .servers
-            .iter()
-            .enumerate()
-            .filter(|(_, pool)| !is_given_up(pool))
-            .filter_map(|(at, pool)| Some((at, &pool.spec.name, pool.facts(Generation::Legacy)?)))
-            .collect();
+        let facts = GENERATIONS.map(|generation| self.said(generation));
+        let mut catalogues = GENERATIONS.map(|generation| (*self.catalogue(generation)).clone());
         for kind in kinds {
-            let servers = facts.iter().map(|(at, name, facts)| {
-                let sources = facts
-                    .lists
-                    .of(*kind)
-                    .iter()
-                    .map(|item| Source {
-                        raw: &item.raw,
-                        key: &item.key,
-                        key_span: item.key_span.clone(),
-                        may_repeat: item.hints.may_repeat(),
-                    })
-                    .collect();
-                (*at, *name, sources)
-            });
             let at = *kind as usize;
-            given.now[at] = given.seen[at].clone();
-            catalogue.publish(*kind, servers, self.prefix, &mut given.now);
+            let mut names = given.seen.clone();
+            let mut everything =
+                facts.iter().flatten().map(|said| said.sources(*kind)).collect::<Vec<_>>();
+            everything.sort_by_key(|(server, ..)| *server);
+            Catalogue::default().publish(*kind, everything, self.prefix, &mut names);
+            for (catalogue, said) in catalogues.iter_mut().zip(&facts) {
+                let sources = said.iter().map(|said| said.sources(*kind));
+                catalogue.publish(*kind, sources, self.prefix, &mut names);
+            }
+            given.now[at] = names[at].clone();
             given.unseen[at] = true;
         }
-        self.catalogue.store(Arc::new(catalogue));
+        for (place, catalogue) in self.catalogues.iter().zip(catalogues) {
+            place.store(Arc::new(catalogue));
+        }
+    }
+
+    /// What the servers last said to clients of a generation.
+    fn said(&self, generation: Generation) -> Vec<Said<'_>> {
+        let servers = self.servers.iter().enumerate();
+        servers
+            .filter(|(_, pool)| !is_given_up(pool))
+            .filter_map(|(server, pool)| {
+                Some(Said { server, name: &pool.spec.name, facts: pool.facts(generation)? })
+            })
+            .collect()
     }
 
     /// The catalogue for a client that is about to see this list of it: its names stay from now on.
-    pub(crate) fn show(&self, kind: ListKind) -> Arc<Catalogue> {
+    pub(crate) fn show(&self, generation: Generation, kind: ListKind) -> Arc<Catalogue> {
         let mut given = self.given.lock();
         let at = kind as usize;
         if std::mem::take(&mut given.unseen[at]) {
             given.seen[at] = given.now[at].clone();
             self.names.save(&self.name, &given.seen);
         }
-        self.catalogue()
+        self.catalogue(generation)
     }
 
-    /// Waits until every server has said what it has, or is known not to, or `deadline`.
-    pub(crate) async fn settle(&self, deadline: Instant) {
-        let said = |pool: &Pool| pool.facts(Generation::Legacy).is_some() || !is_on_its_way(pool);
-        for pool in &self.servers {
+    /// Waits until every server has said what it has for clients of a generation, or is known not to,
+    /// or `deadline`.
+    pub(crate) async fn settle(&self, generation: Generation, deadline: Instant) {
+        let said = |pool: &Pool| pool.primary_facts().is_some() || !is_on_its_way(pool);
+        for pool in self.servers.iter().filter(|pool| may_speak(pool, generation)) {
             if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
                 return;
             }
         }
+        let asked = self.servers.iter().filter(|pool| pool.primary_facts().is_some());
+        join_all(asked.map(|pool| pool.offer(generation, deadline))).await;
+    }
+
+    /// Whether there is anything here for clients of a generation; found out within `within`.
+    pub(crate) async fn offers(&self, generation: Generation, within: Duration) -> Offer {
+        let has = |pool: &Arc<Pool>| pool.facts(generation).is_some();
+        if self.servers.iter().any(has) || self.servers.is_empty() {
+            return Offer::Yes;
+        }
+        self.settle(generation, Instant::now() + within).await;
+        let mut best = Offer::No;
+        for pool in &self.servers {
+            match pool.offer(generation, Instant::now()).await {
+                Offer::Yes => return Offer::Yes,
+                Offer::NotYet(refusal) => best = Offer::NotYet(refusal),
+                Offer::No => {}
+            }
+        }
+        best
+    }
+
+    /// Whether clients of the legacy generation find every server here that modern ones find, and more.
+    /// A client that speaks both is then better off with the former.
+    pub(crate) fn has_more_for_legacy(&self) -> bool {
+        let has = |pool: &Pool, generation| pool.facts(generation).is_some();
+        let (mut more, mut less) = (false, false);
+        for pool in &self.servers {
+            match (has(pool, Generation::Legacy), has(pool, Generation::Modern)) {
+                (true, false) => more = true,
+                (false, true) => less = true,
+                _ => {}
+            }
+        }
+        more && !less
+    }
+
+    /// Whether clients of 2026-07-28 are told when a list changes.
+    pub(crate) fn tells_of(&self, kind: ListKind) -> bool {
+        let facts = || self.servers[0].facts(Generation::Modern);
+        !self.single || facts().is_some_and(|facts| facts.capabilities.has_changes_of(kind))
+    }
+
+    /// Whether a server tells clients of 2026-07-28 when a resource changes.
+    pub(crate) fn can_subscribe(&self, server: usize) -> bool {
+        let facts = self.servers[server].facts(Generation::Modern);
+        facts.is_some_and(|facts| facts.capabilities.resources_subscribe)
     }
 
     /// Asks servers that don't tell when a list changes whether it has.
-    pub(crate) async fn freshen(&self, kind: ListKind, deadline: Instant) {
+    pub(crate) async fn freshen(&self, generation: Generation, kind: ListKind, deadline: Instant) {
         let mut asking = tokio::task::JoinSet::new();
         for pool in &self.servers {
             let pool = pool.clone();
-            asking.spawn(async move { pool.freshen(Generation::Legacy, kind, deadline).await });
+            asking.spawn(async move { pool.freshen(generation, kind, deadline).await });
         }
         let _ = tokio::time::timeout_at(deadline.into(), async {
             while asking.join_next().await.is_some() {}
         })
         .await;
+    }
+
+    /// For how long and for whom a merged list may be kept: the strictest of what its servers say.
+    pub(crate) fn caching(&self, generation: Generation, kind: ListKind) -> Caching {
+        if !self.missing(generation).is_empty() {
+            return Caching { ttl_ms: Some(0), public: false };
+        }
+        let facts = self.servers.iter().filter_map(|pool| pool.facts(generation));
+        let all = facts.map(|facts| facts.lists.caching(kind));
+        all.reduce(|one, other| Caching {
+            ttl_ms: Some(one.ttl_ms.unwrap_or(0).min(other.ttl_ms.unwrap_or(0))),
+            public: one.public && other.public,
+        })
+        .unwrap_or_default()
     }
 
     /// Under which URI a server's resource is known here, if under another than its own.
@@ -154,18 +240,46 @@ impl Endpoint {
         (published != own).then(|| published.to_owned())
     }
 
-    /// Servers whose items are not in the lists, and why not.
-    pub(crate) fn missing(&self) -> Vec<(&Name, InstanceState)> {
+    /// Servers whose items are not in the lists of a generation, and why not.
+    pub(crate) fn missing(&self, generation: Generation) -> Vec<Missing<'_>> {
         self.servers
             .iter()
-            .filter(|pool| pool.facts(Generation::Legacy).is_none() || is_given_up(pool))
-            .map(|pool| (&pool.spec.name, state(pool)))
+            .filter(|pool| pool.facts(generation).is_none() || is_given_up(pool))
+            .map(|pool| Missing {
+                server: &pool.spec.name,
+                state: state(pool),
+                other_generation: pool.facts(generation).is_none()
+                    && pool.primary_facts().is_some(),
+            })
             .collect()
+    }
+}
+
+// === impl Said ===
+
+impl<'a> Said<'a> {
+    fn sources(&'a self, kind: ListKind) -> (usize, &'a Name, Vec<Source<'a>>) {
+        let sources = self.facts.lists.of(kind).iter().map(|item| Source {
+            raw: &item.raw,
+            key: &item.key,
+            key_span: item.key_span.clone(),
+            may_repeat: item.hints.may_repeat(),
+        });
+        (self.server, self.name, sources.collect())
     }
 }
 
 fn state(pool: &Pool) -> InstanceState {
     pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
+}
+
+/// Whether the configuration leaves it open that a server speaks to clients of a generation.
+fn may_speak(pool: &Pool, generation: Generation) -> bool {
+    match pool.spec.revision {
+        RevisionChoice::Auto => true,
+        RevisionChoice::Legacy => generation == Generation::Legacy,
+        RevisionChoice::Modern => generation == Generation::Modern,
+    }
 }
 
 fn is_given_up(pool: &Pool) -> bool {

@@ -29,6 +29,7 @@ use crate::endpoint::Endpoint;
 use crate::forwarded::Proxies;
 use crate::gate::Gate;
 use crate::kept::Kept;
+use crate::listen::Listens;
 use crate::memory::NameStore;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -55,6 +56,7 @@ pub struct Gateway {
     pub(crate) settings: GatewaySettings,
     pub(crate) sessions: Sessions,
     pub(crate) conversations: Conversations,
+    pub(crate) listens: Listens,
     pub(crate) kept: Arc<Kept>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
@@ -110,6 +112,7 @@ impl Gateway {
             proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
             sessions: Sessions::new(parts.settings.limits.sessions_max),
             conversations: Conversations::default(),
+            listens: Listens::default(),
             kept: Kept::new(Self::another_beginning()),
             settings: parts.settings,
             metrics: parts.metrics,
@@ -169,6 +172,7 @@ impl Gateway {
             session.end();
         }
         self.conversations.end_all();
+        self.listens.end_all();
         self.stopping.cancel();
         self.tasks.close();
         // Connections end by themselves once their streams have; what hangs is not waited for.

@@ -15,9 +15,6 @@ use crate::want;
 
 impl Hub for Gateway {
     fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {
-        if generation != Generation::Legacy {
-            return;
-        }
         let concerned: Vec<_> = self
             .endpoints()
             .filter(|endpoint| endpoint.position(server).is_some())
@@ -25,6 +22,9 @@ impl Hub for Gateway {
             .collect();
         for endpoint in &concerned {
             endpoint.publish(kinds);
+        }
+        if generation == Generation::Modern {
+            return self.listens.lists_changed(server, kinds);
         }
         for session in self.sessions.all() {
             if concerned.iter().any(|endpoint| Arc::ptr_eq(endpoint, &session.endpoint)) {

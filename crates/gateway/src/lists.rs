@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Generation, Message};
 
 use crate::endpoint::Endpoint;
 
@@ -15,6 +15,7 @@ const PAGE_ITEMS: usize = 1000;
 /// The result of a list method, or why the cursor is no good.
 pub(crate) async fn page(
     endpoint: &Endpoint,
+    generation: Generation,
     kind: ListKind,
     message: &Message,
     deadline: Instant,
@@ -30,9 +31,9 @@ pub(crate) async fn page(
             .and_then(|cursor| cursor.parse::<usize>().ok())
             .ok_or("the cursor is not one that was given out here")?,
     };
-    endpoint.settle(deadline).await;
-    endpoint.freshen(kind, deadline).await;
-    let catalogue = endpoint.show(kind);
+    endpoint.settle(generation, deadline).await;
+    endpoint.freshen(generation, kind, deadline).await;
+    let catalogue = endpoint.show(generation, kind);
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));
     let page = items.get(from..to).unwrap_or_default();
@@ -50,20 +51,51 @@ pub(crate) async fn page(
     if to < items.len() {
         out.push_str(&format!(r#","nextCursor":"{to}""#));
     }
-    push_missing(endpoint, &mut out);
+    let missing = missing(endpoint, generation);
+    match generation {
+        Generation::Legacy if missing.is_empty() => {}
+        Generation::Legacy => out.push_str(&format!(r#","_meta":{{{missing}}}"#)),
+        Generation::Modern => {
+            let caching = endpoint.caching(generation, kind);
+            let scope = if caching.public { "public" } else { "private" };
+            let ttl = caching.ttl_ms.unwrap_or(0);
+            let more = if missing.is_empty() { String::new() } else { format!(",{missing}") };
+            out.push_str(&format!(
+                r#","resultType":"complete","ttlMs":{ttl},"cacheScope":"{scope}","_meta":{{{}{more}}}"#,
+                server_info()
+            ));
+        }
+    }
     out.push('}');
     Ok(out)
 }
 
-fn push_missing(endpoint: &Endpoint, out: &mut String) {
-    let missing: Vec<_> = endpoint
-        .missing()
+/// The member of `_meta` that says who answers.
+pub(crate) fn server_info() -> String {
+    format!(
+        r#""io.modelcontextprotocol/serverInfo":{{"name":"mainstay","version":"{}"}}"#,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The member of `_meta` that says whose items are not in the list; empty if nobody's.
+fn missing(endpoint: &Endpoint, generation: Generation) -> String {
+    let all: Vec<_> = endpoint
+        .missing(generation)
         .into_iter()
-        .map(|(server, state)| {
-            format!(r#"{{"server":{},"state":"{}"}}"#, string(server.as_str()), state.as_str())
+        .map(|missing| {
+            let (server, state) = (string(missing.server.as_str()), missing.state.as_str());
+            let why = match (missing.other_generation, generation) {
+                (false, _) => "",
+                (true, Generation::Legacy) => r#","why":"serves only clients of 2026-07-28""#,
+                (true, Generation::Modern) => r#","why":"serves only clients up to 2025-11-25""#,
+            };
+            format!(r#"{{"server":{server},"state":"{state}"{why}}}"#)
         })
         .collect();
-    if !missing.is_empty() {
-        out.push_str(&format!(r#","_meta":{{"mainstay/missing":[{}]}}"#, missing.join(",")));
+    if all.is_empty() {
+        String::new()
+    } else {
+        format!(r#""mainstay/missing":[{}]"#, all.join(","))
     }
 }

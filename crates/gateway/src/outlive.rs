@@ -108,14 +108,12 @@ fn restored(
     let mut session =
         Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
     session.store_as(claims.serial, kept.used_at);
-    let position = |server: &str| {
-        endpoint.servers.iter().position(|pool| pool.spec.name.as_str() == server)
-    };
+    let position =
+        |server: &str| endpoint.servers.iter().position(|pool| pool.spec.name.as_str() == server);
     // A server that is gone from the configuration has nothing to tell.
     let subscriptions = kept.subscriptions.iter();
-    let subscriptions: BTreeSet<(usize, Box<str>)> = subscriptions
-        .filter_map(|(server, uri)| Some((position(server)?, uri.clone())))
-        .collect();
+    let subscriptions: BTreeSet<(usize, Box<str>)> =
+        subscriptions.filter_map(|(server, uri)| Some((position(server)?, uri.clone()))).collect();
     // Nobody knows what has changed while no daemon was there to be told.
     session.lists_changed(&ListKind::ALL);
     for (server, uri) in &subscriptions {

@@ -73,7 +73,7 @@ async fn request(
         Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
             let deadline = begun + gateway.settings.limits.list;
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
-            let page = lists::page(endpoint, kind, &message, deadline).await;
+            let page = lists::page(endpoint, Generation::Legacy, kind, &message, deadline).await;
             Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
         }
         _ => None,
@@ -97,7 +97,7 @@ async fn request(
             ));
         }
     };
-    let route = match route::find(endpoint, method, &params) {
+    let route = match route::find(endpoint, Generation::Legacy, method, &params) {
         Ok(route) => route,
         Err(error) => {
             return answer::message(build::failure(Some(&id), error.code, &error.message));
@@ -163,12 +163,8 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
             field.raw
         ))
     })?;
-    let able: Vec<_> = session
-        .endpoint
-        .servers
-        .iter()
-        .filter(|pool| levels::has_levels(pool))
-        .collect();
+    let able: Vec<_> =
+        session.endpoint.servers.iter().filter(|pool| levels::has_levels(pool)).collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }

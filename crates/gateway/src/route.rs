@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::{Generation, Message, Method};
+use mainstay_protocol::{Generation, Message, Method, codes};
 
 use crate::endpoint::Endpoint;
 
@@ -24,6 +25,23 @@ pub(crate) struct Route {
     pub(crate) may_repeat: bool,
     /// A URI that the client knows under another name: own, published.
     pub(crate) renamed: Option<(Box<str>, Box<str>)>,
+    /// Arguments that the tool wants repeated as headers.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Route {
+    /// To a server, with nothing changed on the way.
+    fn to(server: usize, pool: Arc<Pool>) -> Self {
+        Self {
+            server,
+            pool,
+            edits: Vec::new(),
+            tool: None,
+            may_repeat: false,
+            renamed: None,
+            headers: Vec::new(),
+        }
+    }
 }
 
 /// Why a message has no server: a JSON-RPC error.
@@ -36,25 +54,25 @@ pub(crate) struct NoRoute {
 /// Finds the server of a request with known parameters.
 pub(crate) fn find(
     endpoint: &Endpoint,
+    generation: Generation,
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, NoRoute> {
     if endpoint.single {
-        return single(endpoint, method, params);
+        return single(endpoint, generation, method, params);
     }
+    let place = (endpoint, generation);
     match method {
-        Some(Method::ToolsCall) => named(endpoint, ListKind::Tools, params.name.as_ref(), "tool"),
-        Some(Method::PromptsGet) => {
-            named(endpoint, ListKind::Prompts, params.name.as_ref(), "prompt")
-        }
+        Some(Method::ToolsCall) => named(place, ListKind::Tools, params.name.as_ref(), "tool"),
+        Some(Method::PromptsGet) => named(place, ListKind::Prompts, params.name.as_ref(), "prompt"),
         Some(Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe) => {
-            resource(endpoint, params.uri.as_ref())
+            resource(place, params.uri.as_ref())
         }
         Some(Method::CompletionComplete) => match &params.reference {
             Some(of) if of.name.is_some() => {
-                named(endpoint, ListKind::Prompts, of.name.as_ref(), "prompt")
+                named(place, ListKind::Prompts, of.name.as_ref(), "prompt")
             }
-            Some(of) => template(endpoint, of.uri.as_ref()),
+            Some(of) => template(place, of.uri.as_ref()),
             None => Err(invalid("`ref` is missing")),
         },
         _ => Err(NoRoute {
@@ -69,6 +87,7 @@ pub(crate) fn find(
 /// One server: nothing is renamed, and a method nobody here knows is the server's to refuse.
 fn single(
     endpoint: &Endpoint,
+    generation: Generation,
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, NoRoute> {
@@ -78,27 +97,30 @@ fn single(
         _ => None,
     };
     let may_repeat = match (&tool, method) {
-        (Some(tool), _) => pool.facts(Generation::Legacy).is_some_and(|facts| {
+        (Some(tool), _) => pool.facts(generation).is_some_and(|facts| {
             facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())
         }),
         (None, Some(method)) => is_read(method),
         (None, None) => false,
     };
     let tool = tool.map(|tool| tool.as_ref().into());
-    Ok(Route { server: 0, pool, edits: Vec::new(), tool, may_repeat, renamed: None })
+    Ok(Route { tool, may_repeat, ..Route::to(0, pool) })
 }
 
+/// An address, as the clients of one generation see it.
+type Place<'a> = (&'a Endpoint, Generation);
+
 fn named(
-    endpoint: &Endpoint,
+    (endpoint, generation): Place<'_>,
     kind: ListKind,
     name: Option<&Field<'_>>,
     word: &str,
 ) -> Result<Route, NoRoute> {
     let field = name.ok_or_else(|| invalid("`name` is missing"))?;
     let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
-    let catalogue = endpoint.catalogue();
+    let catalogue = endpoint.catalogue(generation);
     let Some(entry) = catalogue.find(kind, &name) else {
-        return Err(unknown(endpoint, word, &name));
+        return Err(unknown((endpoint, generation), word, &name));
     };
     let mut edits = Vec::new();
     if *entry.own != *name {
@@ -106,30 +128,22 @@ fn named(
     }
     let is_tool = kind == ListKind::Tools;
     Ok(Route {
-        server: entry.server,
-        pool: endpoint.servers[entry.server].clone(),
         edits,
         tool: is_tool.then(|| entry.own.clone()),
         may_repeat: entry.may_repeat || !is_tool,
-        renamed: None,
+        ..Route::to(entry.server, endpoint.servers[entry.server].clone())
     })
 }
 
-fn resource(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+fn resource((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
     let field = uri.ok_or_else(|| invalid("`uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
-    let catalogue = endpoint.catalogue();
-    let (server, own) = match catalogue.find_resource(&uri) {
-        Some(found) => found,
-        // Servers may have resources that they don't list; with one server there is no doubt.
-        None => match &only_with_resources(endpoint)[..] {
-            [only] => (*only, uri.to_string()),
-            _ => {
-                let mut error = unknown(endpoint, "resource", &uri);
-                error.code = -32002;
-                return Err(error);
-            }
-        },
+    let Some((server, own)) = resource_of(endpoint, generation, &uri) else {
+        let mut error = unknown((endpoint, generation), "resource", &uri);
+        if generation == Generation::Legacy {
+            error.code = codes::RESOURCE_NOT_FOUND;
+        }
+        return Err(error);
     };
     let mut edits = Vec::new();
     let mut renamed = None;
@@ -138,28 +152,45 @@ fn resource(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRou
         renamed = Some((own.into(), uri.as_ref().into()));
     }
     let pool = endpoint.servers[server].clone();
-    Ok(Route { server, pool, edits, tool: None, may_repeat: true, renamed })
+    Ok(Route { edits, may_repeat: true, renamed, ..Route::to(server, pool) })
 }
 
-fn template(endpoint: &Endpoint, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+/// The server of a resource, and the URI that it knows it by.
+pub(crate) fn resource_of(
+    endpoint: &Endpoint,
+    generation: Generation,
+    uri: &str,
+) -> Option<(usize, String)> {
+    if endpoint.single {
+        return Some((0, uri.to_owned()));
+    }
+    endpoint.catalogue(generation).find_resource(uri).or_else(|| {
+        // Servers may have resources that they don't list; with one server there is no doubt.
+        match &only_with_resources((endpoint, generation))[..] {
+            [only] => Some((*only, uri.to_owned())),
+            _ => None,
+        }
+    })
+}
+
+fn template((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
     let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
-    let catalogue = endpoint.catalogue();
+    let catalogue = endpoint.catalogue(generation);
     let Some(entry) = catalogue.find(ListKind::ResourceTemplates, &uri) else {
-        return Err(unknown(endpoint, "resource template", &uri));
+        return Err(unknown((endpoint, generation), "resource template", &uri));
     };
     let mut edits = Vec::new();
     if *entry.own != *uri {
         edits.push((field.span.clone(), string(&entry.own).into()));
     }
     let pool = endpoint.servers[entry.server].clone();
-    Ok(Route { server: entry.server, pool, edits, tool: None, may_repeat: true, renamed: None })
+    Ok(Route { edits, may_repeat: true, ..Route::to(entry.server, pool) })
 }
 
-fn only_with_resources(endpoint: &Endpoint) -> Vec<usize> {
-    let has = |pool: &Arc<Pool>| {
-        pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.resources)
-    };
+fn only_with_resources((endpoint, generation): Place<'_>) -> Vec<usize> {
+    let has =
+        |pool: &Arc<Pool>| pool.facts(generation).is_some_and(|facts| facts.capabilities.resources);
     endpoint.servers.iter().enumerate().filter(|(_, pool)| has(pool)).map(|(at, _)| at).collect()
 }
 
@@ -172,11 +203,11 @@ fn is_read(method: Method) -> bool {
         )
 }
 
-fn unknown(endpoint: &Endpoint, word: &str, name: &str) -> NoRoute {
+fn unknown((endpoint, generation): Place<'_>, word: &str, name: &str) -> NoRoute {
     let missing: Vec<_> = endpoint
-        .missing()
+        .missing(generation)
         .into_iter()
-        .map(|(server, state)| format!("{server} ({})", state.as_str()))
+        .map(|missing| format!("{} ({})", missing.server, missing.state.as_str()))
         .collect();
     let away = if missing.is_empty() {
         String::new()

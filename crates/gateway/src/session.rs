@@ -129,6 +129,23 @@ impl Session {
         }
     }
 
+    /// Stands for the client of one request that belongs to no session.
+    pub(crate) fn passing(
+        owner: Owner,
+        principal: Principal,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+        log_level: Option<LogLevel>,
+        endpoint: Arc<Endpoint>,
+    ) -> Self {
+        let session = Self {
+            capabilities_json: Arc::default(),
+            ..Self::new(owner, Token::none(), principal, revision, capabilities, endpoint)
+        };
+        session.state.lock().log_level = log_level;
+        session
+    }
+
     /// From now on the store knows it, as last in use at a time in seconds since 1970.
     pub(crate) fn store_as(&mut self, serial: Serial, used_at: u64) {
         self.serial = Some(serial);
@@ -307,8 +324,30 @@ impl Session {
     /// Whether a log message of this severity is wanted. A client that never said gets what a
     /// server would send unasked.
     pub(crate) fn wants_log(&self, level: Option<LogLevel>) -> bool {
-        let wanted = self.log_level().unwrap_or(LogLevel::Info);
-        level.is_none_or(|level| level >= wanted)
+        // From 2026-07-28 on a request that says nothing of it wants none.
+        let stateful = self.revision.rules().stateful_methods;
+        match self.log_level().or(stateful.then_some(LogLevel::Info)) {
+            Some(wanted) => level.is_none_or(|level| level >= wanted),
+            None => false,
+        }
+    }
+
+    /// Whether it may have one more subscription.
+    pub(crate) fn may_subscribe(&self, uri: &str) -> bool {
+        let state = self.state.lock();
+        let bytes: usize = state.subscriptions.iter().map(|(_, uri)| uri.len()).sum();
+        state.subscriptions.len() < SUBSCRIPTIONS_MAX
+            && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX
+    }
+
+    pub(crate) fn is_subscribed(&self, server: usize, uri: &str) -> bool {
+        self.state.lock().subscriptions.contains(&(server, uri.into()))
+    }
+
+    pub(crate) fn subscriptions_at(&self, server: usize) -> Vec<Box<str>> {
+        let state = self.state.lock();
+        let own = state.subscriptions.iter().filter(|(of, _)| *of == server);
+        own.map(|(_, uri)| uri.clone()).collect()
     }
 
     pub(crate) fn subscribed(&self, server: usize, uri: &str) {
@@ -330,24 +369,6 @@ impl Session {
         state.missed.say_on(&stream);
         state.streams.stand(stream.clone());
         stream
-    }
-
-    /// Whether it may have one more subscription.
-    pub(crate) fn may_subscribe(&self, uri: &str) -> bool {
-        let state = self.state.lock();
-        let bytes: usize = state.subscriptions.iter().map(|(_, uri)| uri.len()).sum();
-        state.subscriptions.len() < SUBSCRIPTIONS_MAX
-            && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX
-    }
-
-    pub(crate) fn is_subscribed(&self, server: usize, uri: &str) -> bool {
-        self.state.lock().subscriptions.contains(&(server, uri.into()))
-    }
-
-    pub(crate) fn subscriptions_at(&self, server: usize) -> Vec<Box<str>> {
-        let state = self.state.lock();
-        let own = state.subscriptions.iter().filter(|(of, _)| *of == server);
-        own.map(|(_, uri)| uri.clone()).collect()
     }
 
     /// Takes a stream that is there already for everything: its transport has no other.

@@ -29,9 +29,10 @@ pub(crate) async fn subscribe(
 ) -> HttpAnswer {
     let Some(uri) = own_uri(route, message) else { return no_uri(id) };
     if !session.may_subscribe(&uri) {
-        let refusal = Refusal::new(RefusalCode::LimitExceeded, "the session has too many subscriptions")
-            .limit("subscriptions: 1000, with 64 KiB of URIs")
-            .hint("unsubscribe from what is no longer needed");
+        let refusal =
+            Refusal::new(RefusalCode::LimitExceeded, "the session has too many subscriptions")
+                .limit("subscriptions: 1000, with 64 KiB of URIs")
+                .hint("unsubscribe from what is no longer needed");
         return answer::message(pipeline::refuse(Some(id), &refusal));
     }
     let (instance, live, _lease) = match holder(gateway, session, &route.pool).await {
@@ -59,12 +60,7 @@ pub(crate) async fn subscribe(
 }
 
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
-pub(crate) async fn again(
-    gateway: &Gateway,
-    session: &Session,
-    server: usize,
-    uri: &str,
-) -> bool {
+pub(crate) async fn again(gateway: &Gateway, session: &Session, server: usize, uri: &str) -> bool {
     let pool = &session.endpoint.servers[server];
     let (instance, live, _lease) = match holder(gateway, session, pool).await {
         Ok(holder) => holder,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mainstay_model::Principal;
 use mainstay_model::settings::{Runtime, Sharing};
 use mainstay_pool::{Instance, LeaseKey, Live, Pool, Want};
 use mainstay_protocol::Generation;
@@ -19,7 +20,13 @@ pub(crate) fn own_sharing(owner: Owner) -> String {
 /// Clients that can be asked something get an instance that knows it. A remote server gets a session
 /// of their own with it, so that every question is theirs; a process, which has one conversation
 /// for all, is lent to one call at a time.
+///
+/// A modern server is told with each request what its client can do, and never asks on its own: there
+/// all clients of a principal share.
 pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
+    if session.revision.generation() == Generation::Modern {
+        return of_stateless(&session.principal, session.owner, pool);
+    }
     let is_process = matches!(pool.spec.runtime, Runtime::Process(_));
     let interactive = session.capabilities.is_interactive();
     let own = || own_sharing(session.owner).into();
@@ -38,6 +45,20 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
         exclusive: interactive && is_process,
         single_use: pool.spec.sharing == Sharing::Call,
     }
+}
+
+/// The instance that a request goes to which stands alone.
+pub(crate) fn of_stateless(principal: &Principal, owner: Owner, pool: &Pool) -> Want {
+    let sharing = match pool.spec.sharing {
+        Sharing::User if principal.as_str() != "anonymous" => {
+            format!("user:{}", principal.as_str()).into()
+        }
+        _ => "".into(),
+    };
+    // Nothing says which requests belong together, so where sessions don't share, calls don't.
+    let single_use = matches!(pool.spec.sharing, Sharing::Session | Sharing::Call);
+    let key = LeaseKey { generation: Generation::Modern, sharing, capabilities: "{}".into() };
+    Want { key, owner, exclusive: single_use, single_use }
 }
 
 /// Whether this instance is the one the session's calls go to: what it says besides is for nobody

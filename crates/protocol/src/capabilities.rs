@@ -123,6 +123,16 @@ impl ServerCapabilities {
         }
     }
 
+    /// Whether it has a list of this kind.
+    pub fn has_list(self, kind: crate::list::ListKind) -> bool {
+        use crate::list::ListKind;
+        match kind {
+            ListKind::Tools => self.tools,
+            ListKind::Prompts => self.prompts,
+            ListKind::Resources | ListKind::ResourceTemplates => self.resources,
+        }
+    }
+
     /// Whether its list of this kind need not be asked for again until it says so: it tells of
     /// changes, or has no such list.
     pub fn tells_of(self, kind: crate::list::ListKind) -> bool {
@@ -133,6 +143,16 @@ impl ServerCapabilities {
             ListKind::Resources | ListKind::ResourceTemplates => {
                 self.resources_list_changed || !self.resources
             }
+        }
+    }
+
+    /// Whether it says when its list of this kind changes.
+    pub fn has_changes_of(self, kind: crate::list::ListKind) -> bool {
+        use crate::list::ListKind;
+        match kind {
+            ListKind::Tools => self.tools_list_changed,
+            ListKind::Prompts => self.prompts_list_changed,
+            ListKind::Resources | ListKind::ResourceTemplates => self.resources_list_changed,
         }
     }
 

@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::envelope::present;
-use crate::{Message, Method};
+use crate::{Kind, Message, Method};
+
+/// What all members of `_meta` begin with that only requests from 2026-07-28 on have.
+const MODERN_META: &[u8] = b"\"io.modelcontextprotocol/";
 
 /// What of a message's `params` is looked at; everything else stays bytes.
 #[derive(Debug, Default)]
@@ -192,6 +196,14 @@ impl Message {
                 subscription_id: field(meta.subscription_id),
             },
         })
+    }
+
+    /// Whether it is a request or notification from 2026-07-28 on, by its `_meta`. As a rule this costs
+    /// no more than a search of the bytes.
+    pub fn is_modern(&self) -> bool {
+        matches!(self.kind(), Kind::Request | Kind::Notification)
+            && memmem::find(self.bytes(), MODERN_META).is_some()
+            && self.params().is_ok_and(|params| params.meta.is_modern())
     }
 
     fn field<'a>(&self, raw: Option<&'a RawValue>) -> Option<Field<'a>> {

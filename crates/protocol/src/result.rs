@@ -5,10 +5,15 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Message;
 use crate::build::string;
 use crate::edit::{Edit, splice};
 use crate::envelope::present;
+use crate::{Kind, Message};
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: i32,
+}
 
 #[derive(Deserialize)]
 struct ToolResult<'a> {
@@ -29,6 +34,15 @@ struct Content<'a> {
 }
 
 impl Message {
+    /// The code of an error answer; none for anything else.
+    pub fn error_code(&self) -> Option<i32> {
+        if self.kind() != Kind::Error {
+            return None;
+        }
+        let error: ErrorBody = serde_json::from_str(self.body()?).ok()?;
+        Some(error.code)
+    }
+
     /// Whether the result of `tools/call` says that the tool failed.
     ///
     /// Nearly every result is decided by one search for the member's name.

@@ -96,6 +96,11 @@ impl fmt::Debug for SealKey {
 // === impl Token ===
 
 impl Token {
+    /// Of what has no session, and can't be found under any id.
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -66,7 +66,8 @@ pub(super) fn find(
     };
     // The same answer for both: a stranger learns nothing.
     refused(reason, "");
-    let say = "Session not found: it has ended, expired, or belongs to another address; send initialize";
+    let say =
+        "Session not found: it has ended, expired, or belongs to another address; send initialize";
     Err(NotFound::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
 }
 

@@ -1,8 +1,8 @@
 //! What is said to a request that is turned away, and to pages of other origins.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use mainstay_protocol::{Malformed, build, codes};
-use mainstay_telemetry::Refused;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use mainstay_protocol::{Malformed, build, codes, headers};
+use mainstay_telemetry::{Refused, correlation};
 
 use super::{Note, Serves, text};
 use crate::answer::{self, HttpAnswer};
@@ -60,18 +60,35 @@ pub(super) fn method(method: &str, allowed: &'static str, refused: &Note<'_>) ->
     answer
 }
 
-pub(super) fn preflight() -> HttpAnswer {
+/// Headers that a page may send. Those that repeat arguments have names nobody here knows beforehand.
+const ALLOWED_HEADERS: [&str; 9] = [
+    "authorization",
+    "content-type",
+    "accept",
+    headers::SESSION_ID,
+    headers::PROTOCOL_VERSION,
+    headers::LAST_EVENT_ID,
+    headers::METHOD,
+    headers::NAME,
+    correlation::HEADER,
+];
+
+pub(super) fn preflight(request: &HeaderMap) -> HttpAnswer {
     let mut answer = answer::empty(StatusCode::NO_CONTENT);
-    let headers = answer.headers_mut();
+    let allowed = &mut answer.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, DELETE, OPTIONS"),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id, x-request-id",
-        ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        allowed.insert(name, HeaderValue::from_static(value));
+    }
+    let asked = text(request, "access-control-request-headers").to_ascii_lowercase();
+    let mirrored = asked.split(',').map(str::trim).filter(|name| {
+        name.starts_with(headers::PARAM_PREFIX) && HeaderName::try_from(*name).is_ok()
+    });
+    let names: Vec<_> = ALLOWED_HEADERS.into_iter().chain(mirrored).collect();
+    if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
+        allowed.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
     answer
 }

@@ -72,7 +72,7 @@ pub(super) fn answer(
 ) -> HttpAnswer {
     match parts.method {
         Method::GET => {}
-        Method::OPTIONS => return refuse::preflight(),
+        Method::OPTIONS => return refuse::preflight(&parts.headers),
         // A client of a later revision tries a POST first; 405 tells it to come with a GET.
         _ => return refuse::method(parts.method.as_str(), "GET, OPTIONS", refused),
     }
@@ -139,7 +139,7 @@ pub(super) async fn messages(
 ) -> HttpAnswer {
     match parts.method {
         Method::POST => {}
-        Method::OPTIONS => return refuse::preflight(),
+        Method::OPTIONS => return refuse::preflight(&parts.headers),
         _ => return refuse::method(parts.method.as_str(), "POST, OPTIONS", refused),
     }
     let id = parts

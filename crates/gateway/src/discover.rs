@@ -1,0 +1,70 @@
+//! `server/discover`: answered from what the servers of 2026-07-28 said when they became ready.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::build::string;
+use mainstay_protocol::capabilities::ServerCapabilities;
+use mainstay_protocol::discover::Discovered;
+use mainstay_protocol::edit::{Edit, splice};
+use mainstay_protocol::revision::Generation;
+
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::lists;
+
+/// The result, as JSON.
+pub(crate) async fn result(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Result<Bytes, Refusal> {
+    if endpoint.single { single(endpoint) } else { Ok(merged(gateway, endpoint).await) }
+}
+
+/// One server: its own words, but for the revisions, which are those that are served here.
+fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
+    let unreadable = || Refusal::new(RefusalCode::Internal, "the server's handshake can't be read");
+    let facts = endpoint.servers[0].facts(Generation::Modern).ok_or_else(unreadable)?;
+    let text = String::from_utf8_lossy(&facts.greeting);
+    let said = Discovered::parse(&text).map_err(|_| unreadable())?;
+    let versions = format!(r#"["{}"]"#, facts.revision);
+    Ok(splice(&facts.greeting, &mut [Edit::new(said.supported_versions.span, versions.as_bytes())]))
+}
+
+/// Several servers: what any of them can do. Lists can always change, because a server can come
+/// late.
+async fn merged(gateway: &Gateway, endpoint: &Endpoint) -> Bytes {
+    let generation = Generation::Modern;
+    endpoint.settle(generation, Instant::now() + gateway.settings.limits.list).await;
+    let mut capabilities = ServerCapabilities {
+        tools: true,
+        tools_list_changed: true,
+        resources: true,
+        resources_list_changed: true,
+        prompts: true,
+        prompts_list_changed: true,
+        ..ServerCapabilities::default()
+    };
+    let mut instructions = String::new();
+    let mut revision = None;
+    for pool in &endpoint.servers {
+        let Some(facts) = pool.facts(generation) else { continue };
+        revision = revision.max(Some(facts.revision));
+        capabilities = capabilities.union(facts.capabilities);
+        let text = String::from_utf8_lossy(&facts.greeting);
+        let said = Discovered::parse(&text).ok().and_then(|said| said.instructions);
+        if let Some(said) = said.and_then(|said| said.text().map(std::borrow::Cow::into_owned)) {
+            instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));
+        }
+    }
+    let instructions = match instructions.trim_end() {
+        "" => String::new(),
+        text => format!(r#","instructions":{}"#, string(text)),
+    };
+    let revision = revision.unwrap_or(mainstay_protocol::Revision::LATEST);
+    format!(
+        r#"{{"resultType":"complete","supportedVersions":["{revision}"],"capabilities":{}{instructions},"ttlMs":0,"cacheScope":"private","_meta":{{{}}}}}"#,
+        capabilities.to_json(),
+        lists::server_info(),
+    )
+    .into()
+}

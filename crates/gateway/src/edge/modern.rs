@@ -1,0 +1,256 @@
+//! Requests of 2026-07-28: told apart from older ones, and checked before anything acts on them.
+//!
+//! Each stands alone: it says in `_meta` which revision it speaks and what its client can do, and
+//! headers repeat of the body what others on the way need. What the body says counts; a header that
+//! says something else is refused (2026-07-28 basic/transports/streamable-http, Server Validation).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use mainstay_pool::Offer;
+use mainstay_protocol::capabilities::ClientCapabilities;
+use mainstay_protocol::headers::{self, HeaderMismatch};
+use mainstay_protocol::params::Params;
+use mainstay_protocol::revision::Generation;
+use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
+use mainstay_telemetry::{CorrelationId, Refused};
+
+use super::{Note, takes_events};
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::pipeline::Takes;
+use crate::session::LogLevel;
+use crate::stateless::{self, Request};
+
+#[cfg(test)]
+mod tests;
+
+/// Why a request is refused before it is looked at as a call: always with an HTTP status of its own.
+#[derive(Debug, PartialEq, Eq)]
+enum Invalid {
+    NotARequest,
+    /// The member of `_meta` that is missing or of another type than it must be.
+    Meta(&'static str),
+    Params(String),
+    Header(HeaderMismatch),
+    Version(String),
+    UnknownMethod,
+}
+
+/// Whether a message is one of these: its header names such a revision, or its `_meta` has what only
+/// they have. `initialize` is judged by its `_meta` alone, since it asks for a revision yet to be
+/// settled.
+pub(super) fn claims(headers: &HeaderMap, message: &Message) -> bool {
+    let by_header =
+        || headers.get(headers::PROTOCOL_VERSION).is_some_and(|it| is_modern(it.as_bytes()));
+    match message.kind() {
+        Kind::Request if message.method() == Method::Initialize.as_str() => message.is_modern(),
+        _ => by_header() || message.is_modern(),
+    }
+}
+
+/// A date not before the first of these revisions: one that nobody knows yet is refused as such.
+fn is_modern(version: &[u8]) -> bool {
+    let dated = version.len() == Revision::LATEST.as_str().len()
+        && version.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    dated && version >= Revision::V2026_07_28.as_str().as_bytes()
+}
+
+/// Answers one message.
+pub(super) async fn answer(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    parts: &Parts,
+    message: Message,
+    request_id: CorrelationId,
+    refused: &Note<'_>,
+) -> HttpAnswer {
+    let id = message.id();
+    match endpoint.offers(Generation::Modern, gateway.settings.limits.list).await {
+        Offer::Yes => {}
+        Offer::No => {
+            refused(Refused::Revision, "no server here speaks it");
+            return begin_with_initialize(id.as_ref());
+        }
+        Offer::NotYet(refusal) => {
+            return stateless::refuse(id.as_ref(), refusal, &request_id);
+        }
+    }
+    // Until either generation of clients is served by either of servers.
+    let asks = message.method() == Method::ServerDiscover.as_str();
+    if asks && endpoint.has_more_for_legacy() {
+        refused(Refused::Revision, "more servers here speak older ones");
+        return begin_with_initialize(id.as_ref());
+    }
+    let said = match read(&parts.headers, &message) {
+        Ok(Some(said)) => said,
+        // The only notification there is cancels a request, which closing its stream does here.
+        Ok(None) => return answer::accepted(),
+        Err(invalid) => {
+            refused(invalid.reason(), &invalid.to_string());
+            return invalid.answer(id.as_ref());
+        }
+    };
+    let Said { id, method, capabilities, log_level } = said;
+    let request = Request {
+        id,
+        method,
+        capabilities,
+        log_level,
+        headers: &parts.headers,
+        principal: Gateway::principal(&parts.headers),
+        takes: Takes { events: takes_events(&parts.headers) },
+        request_id,
+    };
+    stateless::answer(gateway, endpoint, message, request).await
+}
+
+/// The answer of a server that has never heard of these revisions: clients that know both begin anew.
+fn begin_with_initialize(id: Option<&Id>) -> HttpAnswer {
+    let say = format!(
+        "what is served here speaks revisions up to {}: begin with initialize",
+        Revision::LATEST_LEGACY
+    );
+    answer::failure(StatusCode::BAD_REQUEST, id, codes::INVALID_REQUEST, &say)
+}
+
+/// What a request says of itself.
+#[derive(Debug)]
+struct Said {
+    id: Id,
+    method: Option<Method>,
+    capabilities: ClientCapabilities,
+    log_level: Option<LogLevel>,
+}
+
+/// Checks a request. None: a notification.
+fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid> {
+    match message.kind() {
+        Kind::Request => {}
+        Kind::Notification => return Ok(None),
+        Kind::Result | Kind::Error => return Err(Invalid::NotARequest),
+    }
+    let id = message.id().ok_or(Invalid::NotARequest)?;
+    let params = message.params().map_err(|error| Invalid::Params(error.to_string()))?;
+    let version = params.meta.protocol_version.as_ref().and_then(|field| field.text());
+    let version = version.ok_or(Invalid::Meta("protocolVersion"))?;
+    let capabilities = params.meta.client_capabilities.as_ref();
+    let capabilities = capabilities
+        .filter(|of| of.raw.starts_with('{'))
+        .ok_or(Invalid::Meta("clientCapabilities"))?;
+    let log_level = match &params.meta.log_level {
+        None => None,
+        Some(level) => Some(LogLevel::parse(level.raw).ok_or(Invalid::Meta("logLevel"))?),
+    };
+    headers::check_version(all(headers, headers::PROTOCOL_VERSION), &version)
+        .map_err(Invalid::Header)?;
+    if version != Revision::V2026_07_28.as_str() {
+        return Err(Invalid::Version(version.into_owned()));
+    }
+    headers::check_method(all(headers, headers::METHOD), message.method())
+        .map_err(Invalid::Header)?;
+    let method = Method::parse(message.method());
+    check_name(headers, method, &params)?;
+    if method.is_some_and(is_gone) {
+        return Err(Invalid::UnknownMethod);
+    }
+    let capabilities = ClientCapabilities::read(capabilities.raw);
+    Ok(Some(Said { id, method, capabilities, log_level }))
+}
+
+/// A name that is no string is for the method itself to refuse.
+fn check_name(
+    headers: &HeaderMap,
+    method: Option<Method>,
+    params: &Params<'_>,
+) -> Result<(), Invalid> {
+    let subject = method.and_then(|method| params.subject(method)).and_then(|field| field.text());
+    match subject {
+        Some(subject) => {
+            headers::check_name(all(headers, headers::NAME), &subject).map_err(Invalid::Header)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Methods of older revisions, and those that servers ask with.
+fn is_gone(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Initialize
+            | Method::Ping
+            | Method::LoggingSetLevel
+            | Method::ResourcesSubscribe
+            | Method::ResourcesUnsubscribe
+            | Method::TasksList
+            | Method::TasksResult
+    ) || method.is_from_server()
+}
+
+fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
+}
+
+/// What a client is told that asked for a revision which is not spoken here.
+pub(super) fn unsupported(id: Option<&Id>, requested: &str) -> Bytes {
+    let error = format!(
+        r#"{{"code":{},"message":"this revision is not spoken here","data":{{"supported":["{}"],"requested":{}}}}}"#,
+        codes::UNSUPPORTED_PROTOCOL_VERSION,
+        Revision::V2026_07_28,
+        build::string(requested)
+    );
+    build::error(id, &error)
+}
+
+// === impl Invalid ===
+
+impl Invalid {
+    fn code(&self) -> i32 {
+        match self {
+            Self::NotARequest => codes::INVALID_REQUEST,
+            Self::Meta(_) | Self::Params(_) => codes::INVALID_PARAMS,
+            Self::Header(_) => codes::HEADER_MISMATCH,
+            Self::Version(_) => codes::UNSUPPORTED_PROTOCOL_VERSION,
+            Self::UnknownMethod => codes::METHOD_NOT_FOUND,
+        }
+    }
+
+    fn reason(&self) -> Refused {
+        match self {
+            Self::NotARequest | Self::Meta(_) | Self::Params(_) | Self::UnknownMethod => {
+                Refused::Malformed
+            }
+            Self::Header(_) | Self::Version(_) => Refused::Revision,
+        }
+    }
+
+    fn answer(&self, id: Option<&Id>) -> HttpAnswer {
+        let status = match self {
+            Self::UnknownMethod => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        match self {
+            Self::Version(requested) => answer::json(status, unsupported(id, requested)),
+            _ => answer::failure(status, id, self.code(), &self.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotARequest => f.write_str("only requests are taken: questions of a server are answered with the next try of the request they belong to"),
+            Self::Meta(member) => write!(f, "`_meta` must have a valid io.modelcontextprotocol/{member}"),
+            Self::Params(problem) => f.write_str(problem),
+            Self::Header(mismatch) => mismatch.fmt(f),
+            Self::Version(requested) => write!(f, "revision {requested:?} is not spoken here"),
+            Self::UnknownMethod => write!(f, "there is no such method in {}", Revision::V2026_07_28),
+        }
+    }
+}

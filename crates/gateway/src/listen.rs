@@ -1,0 +1,212 @@
+//! `subscriptions/listen`: a stream of what a client of 2026-07-28 wants to hear of.
+//!
+//! Changes of lists come from the gateway, which has fetched the changed list before it says so. For
+//! resources, and for what extensions add, each server is listened to on the client's behalf, again
+//! and again until the client closes its stream.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::StatusCode;
+use mainstay_model::{Name, Refusal, RefusalCode};
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::revision::Generation;
+use mainstay_protocol::subscriptions::{self, Filter};
+use mainstay_protocol::{Id, Message, codes};
+use parking_lot::RwLock;
+use tokio::task::JoinSet;
+
+use self::relay::Relay;
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::route;
+use crate::stateless::{self, Request};
+use crate::stream::EventStream;
+
+mod relay;
+
+/// One client listening.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Of the request; every message of the stream names it.
+    pub(crate) id: Id,
+    lists: Filter,
+    stream: Arc<EventStream>,
+}
+
+/// All clients listening, by a number of ours.
+#[derive(Debug, Default)]
+pub(crate) struct Listens {
+    all: RwLock<HashMap<u64, Arc<Listen>>>,
+    last: AtomicU64,
+}
+
+/// What ends with the client's stream.
+struct Leaving {
+    gateway: Weak<Gateway>,
+    number: u64,
+    /// Dropping it ends them.
+    _relays: JoinSet<()>,
+}
+
+/// How long servers may take to say what they honour, before the client is told without them.
+const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(5);
+/// URIs in one listen: each is kept here and at a server.
+const URIS_MAX: usize = 1000;
+
+/// Answers `subscriptions/listen`.
+pub(crate) async fn open(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    message: &Message,
+    request: Request<'_>,
+) -> HttpAnswer {
+    if !request.takes.events {
+        let say = "the answer to a listen is a stream: Accept must have text/event-stream";
+        let id = Some(&request.id);
+        return answer::failure(StatusCode::NOT_ACCEPTABLE, id, codes::INVALID_REQUEST, say);
+    }
+    let wanted = match read(message) {
+        Ok(wanted) => wanted,
+        Err(say) => return stateless::fail(&request.id, codes::INVALID_PARAMS, &say),
+    };
+    if wanted.uris.len() > URIS_MAX {
+        let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many resources in one listen")
+            .limit(format!("resourceSubscriptions: {URIS_MAX}"));
+        return stateless::refuse(Some(&request.id), refusal, &request.request_id);
+    }
+    let stream = Arc::new(EventStream::default());
+    let mut honoured = Filter {
+        tools: wanted.tools && endpoint.tells_of(ListKind::Tools),
+        prompts: wanted.prompts && endpoint.tells_of(ListKind::Prompts),
+        resources: wanted.resources && endpoint.tells_of(ListKind::Resources),
+        ..Filter::default()
+    };
+    let listen = Arc::new(Listen {
+        endpoint: endpoint.clone(),
+        id: request.id.detached(),
+        lists: honoured.clone(),
+        stream: stream.clone(),
+    });
+    let mut relays = JoinSet::new();
+    let asked = relay_all(gateway, &listen, &request, wanted, &mut relays);
+    let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
+    for answer in asked {
+        if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
+            honoured.uris.extend(granted.uris);
+            honoured.others.extend(granted.others);
+        }
+    }
+    // Before it is registered, so that nothing comes before it.
+    stream.push(answer::event(&subscriptions::acknowledged(&request.id, &honoured)));
+    let max = gateway.sessions_max();
+    let Some(number) = gateway.listens.insert(listen, max) else {
+        let refusal = Refusal::new(
+            RefusalCode::SessionLimit,
+            format!("{max} clients are listening, and no more are allowed"),
+        )
+        .limit(format!("max_sessions: {max}"))
+        .retry_after(Duration::from_secs(30));
+        return stateless::refuse(Some(&request.id), refusal, &request.request_id);
+    };
+    let leaving = Leaving { gateway: Arc::downgrade(gateway), number, _relays: relays };
+    answer::events_until(stream, Box::new(leaving))
+}
+
+fn read(message: &Message) -> Result<Filter, String> {
+    let params = message.params().map_err(|error| error.to_string())?;
+    let filter = params.notifications.ok_or("`notifications` is missing")?;
+    Filter::read(filter.raw).map_err(|error| error.to_string())
+}
+
+/// Listens to every server that something else than changes of lists is wanted of.
+fn relay_all(
+    gateway: &Arc<Gateway>,
+    listen: &Arc<Listen>,
+    request: &Request<'_>,
+    wanted: Filter,
+    relays: &mut JoinSet<()>,
+) -> Vec<tokio::sync::oneshot::Receiver<Filter>> {
+    let endpoint = &listen.endpoint;
+    let mut of: BTreeMap<usize, Vec<(String, String)>> = BTreeMap::new();
+    for uri in wanted.uris {
+        let found = route::resource_of(endpoint, Generation::Modern, &uri);
+        // What nobody here has is not honoured, as what can't be listened for.
+        if let Some((server, own)) = found.filter(|(server, _)| endpoint.can_subscribe(*server)) {
+            of.entry(server).or_default().push((own, uri));
+        }
+    }
+    // What extensions add can't be told to belong to one of several servers.
+    if endpoint.single && !wanted.others.is_empty() {
+        of.entry(0).or_default();
+    }
+    let mut asked = Vec::new();
+    for (server, uris) in of {
+        let others = if endpoint.single { wanted.others.clone() } else { BTreeMap::new() };
+        let (relay, answer) =
+            Relay::new(gateway, listen, server, request.principal.clone(), uris, others);
+        relays.spawn(relay.run());
+        asked.push(answer);
+    }
+    asked
+}
+
+// === impl Listen ===
+
+impl Listen {
+    /// Says something; a client that reads so slowly that it would miss it loses its stream, and
+    /// learns by that.
+    fn say(&self, message: &[u8]) {
+        if !self.stream.offer(answer::event(message)) {
+            self.stream.end();
+        }
+    }
+}
+
+// === impl Listens ===
+
+impl Listens {
+    /// None: there are `max` already.
+    fn insert(&self, listen: Arc<Listen>, max: usize) -> Option<u64> {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let mut all = self.all.write();
+        (all.len() < max).then(|| {
+            all.insert(number, listen);
+            number
+        })
+    }
+
+    /// Tells everybody who listens at an endpoint with this server, after the change was fetched.
+    pub(crate) fn lists_changed(&self, server: &Name, kinds: &[ListKind]) {
+        for listen in self.all.read().values() {
+            if listen.endpoint.position(server).is_none() {
+                continue;
+            }
+            for kind in kinds.iter().filter(|kind| listen.lists.wants(**kind)) {
+                if let Some(message) = subscriptions::list_changed(&listen.id, *kind) {
+                    listen.say(&message);
+                }
+            }
+        }
+    }
+
+    /// Ends all streams as they should end.
+    pub(crate) fn end_all(&self) {
+        for (_, listen) in self.all.write().drain() {
+            listen.stream.push(answer::event(&subscriptions::ended(&listen.id)));
+            listen.stream.end();
+        }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let Some(gateway) = self.gateway.upgrade() {
+            gateway.listens.all.write().remove(&self.number);
+        }
+    }
+}

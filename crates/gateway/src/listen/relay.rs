@@ -1,0 +1,157 @@
+//! One server listened to on behalf of one client.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::Principal;
+use mainstay_pool::{Pool, Want};
+use mainstay_protocol::subscriptions::{self, Filter};
+use mainstay_protocol::{Edit, Kind, Message, Notification, build};
+use mainstay_upstream::{Incoming, Outgoing, Owner};
+use tokio::sync::oneshot;
+
+use super::Listen;
+use crate::gateway::Gateway;
+use crate::want;
+
+/// Listens to a server until the client leaves, and again whenever the server has ended it.
+pub(super) struct Relay {
+    listen: Arc<Listen>,
+    pool: Arc<Pool>,
+    want: Want,
+    owner: Owner,
+    filter: Filter,
+    /// By the server's own URI: what the client calls it.
+    published: BTreeMap<String, String>,
+    /// Told what is honoured, once.
+    acknowledged: Option<oneshot::Sender<Filter>>,
+    call_timeout: Duration,
+}
+
+/// Between two tries; doubled each time, and back to the first once the server has taken a listen.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How a listen ended.
+enum Ended {
+    /// It was taken, and has ended or was lost.
+    Taken,
+    NotTaken,
+    /// The server will not have it.
+    Refused,
+}
+
+// === impl Relay ===
+
+impl Relay {
+    /// What it listens for: `uris` by the server's own name and by the client's.
+    pub(super) fn new(
+        gateway: &Arc<Gateway>,
+        listen: &Arc<Listen>,
+        server: usize,
+        principal: Principal,
+        uris: Vec<(String, String)>,
+        others: BTreeMap<String, String>,
+    ) -> (Self, oneshot::Receiver<Filter>) {
+        let pool = listen.endpoint.servers[server].clone();
+        let owner = gateway.next_owner();
+        let own = uris.iter().map(|(own, _)| own.clone()).collect();
+        let (acknowledged, answer) = oneshot::channel();
+        let relay = Self {
+            listen: listen.clone(),
+            want: want::of_stateless(&principal, owner, &pool),
+            pool,
+            owner,
+            filter: Filter { uris: own, others, ..Filter::default() },
+            published: uris.into_iter().collect(),
+            acknowledged: Some(acknowledged),
+            call_timeout: gateway.settings.limits.call,
+        };
+        (relay, answer)
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut wait = WAIT_MIN;
+        loop {
+            match self.listen_once().await {
+                Ended::Taken => wait = WAIT_MIN,
+                Ended::NotTaken => {}
+                Ended::Refused => return,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    async fn listen_once(&mut self) -> Ended {
+        let deadline = Instant::now() + self.call_timeout;
+        let Ok(lease) = self.pool.lease(&self.want, deadline).await else {
+            return Ended::NotTaken;
+        };
+        let meta = mainstay_protocol::discover::own_meta("mainstay", env!("CARGO_PKG_VERSION"));
+        let params = subscriptions::params(&self.filter, &meta);
+        let request = build::request(0, "subscriptions/listen", Some(&params));
+        let Ok(request) = Message::parse(request) else { return Ended::Refused };
+        let Ok(mut exchange) = lease.live.link.call(&Outgoing::plain(&request), self.owner) else {
+            return Ended::NotTaken;
+        };
+        let mut taken = false;
+        loop {
+            match exchange.next().await {
+                Incoming::Notification(notification) => {
+                    taken |= self.on_notification(&notification);
+                }
+                Incoming::Question(question) => lease.live.link.refuse(&question),
+                Incoming::Answer(answer) if answer.kind() == Kind::Error && !taken => {
+                    return Ended::Refused;
+                }
+                Incoming::Answer(_) | Incoming::Lost(_) => {
+                    return if taken { Ended::Taken } else { Ended::NotTaken };
+                }
+            }
+        }
+    }
+
+    /// Whether it was the acknowledgement.
+    fn on_notification(&mut self, notification: &Message) -> bool {
+        if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
+            self.on_acknowledged(notification);
+            return true;
+        }
+        let marked = subscriptions::remarked(notification, &self.listen.id);
+        self.listen.say(&self.renamed(&marked).unwrap_or(marked));
+        false
+    }
+
+    /// The first time the client is told what is honoured. Later it is told that all may have
+    /// changed meanwhile.
+    fn on_acknowledged(&mut self, notification: &Message) {
+        match self.acknowledged.take() {
+            Some(acknowledged) => drop(acknowledged.send(self.granted(notification))),
+            None => {
+                for uri in self.published.values() {
+                    self.listen.say(&subscriptions::resource_updated(&self.listen.id, uri));
+                }
+            }
+        }
+    }
+
+    fn granted(&self, notification: &Message) -> Filter {
+        let params = notification.params().ok();
+        let field = params.and_then(|params| params.notifications);
+        let said = field.and_then(|field| Filter::read(field.raw).ok()).unwrap_or_default();
+        let uris = said.uris.iter().filter_map(|own| self.published.get(own).cloned()).collect();
+        Filter { uris, others: said.others, ..Filter::default() }
+    }
+
+    /// With the URI that the client knows; none if that is the server's own.
+    fn renamed(&self, marked: &bytes::Bytes) -> Option<bytes::Bytes> {
+        let message = Message::parse(marked.clone()).ok()?;
+        let uri = message.params().ok()?.uri?;
+        let own = uri.text()?;
+        let published = self.published.get(&*own).filter(|published| **published != *own)?;
+        let with = build::string(published);
+        Some(mainstay_protocol::edit::splice(marked, &mut [Edit::new(uri.span, with.as_bytes())]))
+    }
+}
