@@ -1,8 +1,7 @@
 //! Carries out what the lifecycle of one instance decides.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use mainstay_model::status::InstanceState;
@@ -97,7 +96,7 @@ impl Driver {
                     stop: stop.clone(),
                     news: self.news.0.clone(),
                     begun: Instant::now(),
-                    greeted: AtomicBool::new(false),
+                    greeting: OnceLock::new(),
                 };
                 self.life = Some((stop, tokio::spawn(life.run())));
             }

@@ -6,14 +6,14 @@
 //! not asked again before the next life of the first.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use mainstay_model::Refusal;
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Revision};
-use mainstay_telemetry::events::NotSpoken;
+use mainstay_telemetry::events::{NotSpoken, ToolLeftOut};
 use mainstay_upstream::facts::Facts;
 
 use crate::instance::{Instance, Live};
@@ -42,8 +42,15 @@ pub(crate) struct Face {
     pub(crate) base: ArcSwapOption<Instance>,
     /// What the server last said about itself; kept while it is away.
     pub(crate) facts: ArcSwapOption<Facts>,
-    /// Why it is known not to have this face.
-    pub(crate) refused: ArcSwapOption<String>,
+    /// It is known not to have this face.
+    refused: ArcSwapOption<RefusedFace>,
+}
+
+#[derive(Debug)]
+struct RefusedFace {
+    why: String,
+    /// Until it is asked again; none: not in this life of the first face.
+    until: Option<Instant>,
 }
 
 // === impl Faces ===
@@ -60,6 +67,13 @@ impl Faces {
 // === impl Face ===
 
 impl Face {
+    /// Why the server does not have it, if that is known.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let refused = self.refused.load();
+        let refused = refused.as_ref()?;
+        refused.until.is_none_or(|until| Instant::now() < until).then(|| refused.why.clone())
+    }
+
     /// The instance is no longer the one that supplies the lists.
     pub(crate) fn leave(&self, instance: &Instance) {
         if self.base.load().as_ref().is_some_and(|base| base.id == instance.id) {
@@ -86,7 +100,7 @@ impl Pool {
         let base = self.base(generation)?;
         let live = base.usable().filter(|live| live.generation == generation)?;
         // The first face is never ended for want of use.
-        if self.primary.get().is_none_or(|primary| primary.id != base.id) {
+        if !self.is_primary(&base) {
             base.touch(Instant::now());
         }
         Some((base, live))
@@ -154,7 +168,7 @@ impl Pool {
             if face.facts.load().is_some() {
                 return Offer::Yes;
             }
-            if face.refused.load().is_some() {
+            if face.refusal().is_some() {
                 return Offer::No;
             }
             if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
@@ -171,8 +185,8 @@ impl Pool {
             Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(why) = &*self.faces.of(generation).refused.load() {
-            return Err(self.unavailable(why));
+        if let Some(why) = self.faces.of(generation).refusal() {
+            return Err(self.unavailable(&why));
         }
         // What refused `initialize` has no second face: it was asked for the first one first.
         let modern_only = generation == Generation::Legacy
@@ -198,16 +212,32 @@ impl Pool {
 
     /// Whether it is still to be found out if the server has the face this instance was made for.
     pub(crate) fn is_trial(&self, instance: &Instance) -> bool {
-        let second = self.primary.get().is_none_or(|primary| primary.id != instance.id);
-        let generation = instance.key().generation;
-        second && self.configured().is_none() && self.facts(generation).is_none()
+        self.is_second(instance) && self.facts(instance.key().generation).is_none()
     }
 
-    /// The server does not have the face that this instance was made for.
-    pub(crate) fn decline(&self, instance: &Arc<Instance>, reason: &str) {
+    /// Whether this instance is for another face than the first, which the configuration leaves open.
+    pub(crate) fn is_second(&self, instance: &Instance) -> bool {
+        self.configured().is_none() && instance.key().generation != self.generation()
+    }
+
+    /// Whether this instance is the one that the daemon starts.
+    pub(crate) fn is_primary(&self, instance: &Instance) -> bool {
+        self.primary.get().is_some_and(|primary| primary.id == instance.id)
+    }
+
+    /// The server does not have the face that this instance was made for. It is asked again after
+    /// `for_now`, or in the next life of the first face.
+    pub(crate) fn decline(
+        &self,
+        instance: &Arc<Instance>,
+        reason: &str,
+        for_now: Option<Duration>,
+    ) {
         let generation = instance.key().generation;
         let face = self.faces.of(generation);
-        face.refused.store(Some(Arc::new(format!("{}: {reason}", only_speaks(other(generation))))));
+        let why = format!("{}: {reason}", only_speaks(other(generation)));
+        let until = for_now.map(|wait| Instant::now() + wait);
+        face.refused.store(Some(Arc::new(RefusedFace { why, until })));
         let had = face.facts.swap(None).is_some();
         let server = &self.spec.name;
         let revision = match generation {
@@ -241,13 +271,13 @@ impl Pool {
         if face.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
             return;
         }
-        let primary = self.primary.get().is_some_and(|primary| primary.id == instance.id);
-        if primary && kinds.is_empty() {
+        if self.is_primary(instance) && kinds.is_empty() {
             // It may be another program by now.
             face.refused.store(None);
             self.faces.of(other(generation)).refused.store(None);
         }
         let before = face.facts.swap(Some(facts.clone()));
+        self.warn_of_unusable(before.as_deref(), facts);
         let all = ListKind::ALL;
         let candidates = if kinds.is_empty() { &all[..] } else { kinds };
         let changed: Vec<_> = candidates
@@ -261,6 +291,17 @@ impl Pool {
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
         if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
             hub.lists_changed(&self.spec.name, generation, &changed);
+        }
+    }
+
+    /// Says once which tools are left out.
+    fn warn_of_unusable(&self, before: Option<&Facts>, now: &Facts) {
+        let unusable = now.lists.unusable(ListKind::Tools);
+        if before.is_none_or(|before| before.lists.unusable(ListKind::Tools) != unusable) {
+            let server = &self.spec.name;
+            for (tool, reason) in unusable {
+                ToolLeftOut { server, tool, reason }.emit(&self.metrics);
+            }
         }
     }
 

@@ -12,24 +12,24 @@ use crate::key::LeaseKey;
 use crate::pool::Pool;
 
 impl Pool {
-    /// Fetches a list anew from a server that does not tell when it changes. What can't be fetched by
-    /// `deadline` stays as it was.
+    /// Fetches a list anew from a server that does not tell when it changes, and has not said for how
+    /// long it does not. What can't be fetched by `deadline` stays as it was.
     pub async fn freshen(
         self: &Arc<Self>,
         generation: Generation,
         kind: ListKind,
         deadline: Instant,
     ) {
-        if self.facts(generation).is_none_or(|facts| facts.capabilities.tells_of(kind)) {
+        if self.facts(generation).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
         }
         let Some((base, live)) = self.face(generation, deadline).await else { return };
-        let facts = live.facts.load_full();
+        if live.is_fresh(kind, Instant::now()) {
+            return;
+        }
         let list = handshake::list(&live.link, kind);
         if let Ok(Ok(list)) = tokio::time::timeout_at(deadline.into(), list).await {
-            let mut facts = (*facts).clone();
-            facts.lists.set(kind, list);
-            live.facts.store(Arc::new(facts));
+            live.set_list(kind, list);
             self.remember(&base, &live.facts.load_full(), &[kind]);
         }
     }

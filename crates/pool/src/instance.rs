@@ -9,8 +9,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use mainstay_model::InstanceId;
 use mainstay_model::status::{InstanceState, InstanceStatus};
 use mainstay_protocol::Generation;
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_upstream::facts::Facts;
+use mainstay_upstream::facts::{Facts, List};
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -54,6 +56,10 @@ pub struct Live {
     pub generation: Generation,
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
+    /// What a modern server has promised to tell of, while it is listened to.
+    pub(crate) heard: ArcSwapOption<Filter>,
+    /// When each list was fetched last, by its kind.
+    fetched: Mutex<[Instant; 4]>,
 }
 
 #[derive(Debug, Default)]
@@ -224,6 +230,48 @@ impl Instance {
     pub(crate) fn note_change(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
+}
+
+// === impl Live ===
+
+impl Live {
+    pub(crate) fn new(link: Arc<Link>, facts: Facts) -> Self {
+        let now = Instant::now();
+        Self {
+            link,
+            generation: facts.revision.generation(),
+            facts: ArcSwap::from_pointee(facts),
+            since: now,
+            heard: ArcSwapOption::empty(),
+            fetched: Mutex::new([now; 4]),
+        }
+    }
+
+    /// A list that was just fetched.
+    pub(crate) fn set_list(&self, kind: ListKind, list: List) {
+        let mut facts = (**self.facts.load()).clone();
+        facts.lists.set(kind, list);
+        self.facts.store(Arc::new(facts));
+        self.fetched.lock()[kind as usize] = Instant::now();
+    }
+
+    /// Whether a list need not be asked for again: the server would have told of a change, or said
+    /// for how long there is none.
+    pub(crate) fn is_fresh(&self, kind: ListKind, now: Instant) -> bool {
+        let facts = self.facts.load();
+        if self.generation == Generation::Legacy {
+            return facts.capabilities.tells_of(kind);
+        }
+        let told = self.heard.load().as_ref().is_some_and(|heard| heard.wants(kind));
+        let ttl = facts.lists.caching(kind).ttl_ms.map_or(Duration::ZERO, Duration::from_millis);
+        let fetched = self.fetched.lock()[kind as usize];
+        told || now.saturating_duration_since(fetched) < ttl
+    }
+}
+
+/// The lists whose changes a filter is for.
+pub(crate) fn kinds_of(filter: &Filter) -> Vec<ListKind> {
+    ListKind::ALL.into_iter().filter(|kind| filter.wants(*kind)).collect()
 }
 
 /// Whether a URI is this one or a part of it.

@@ -1,15 +1,17 @@
 //! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
 
+mod listening;
 mod remote;
+mod trial;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use mainstay_model::settings::{ProcessSpec, Runtime};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Message, build};
+use mainstay_protocol::{Generation as Spoken, Message, build};
 use mainstay_supervisor::lifecycle::{Generation, News};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, Live};
 use crate::pool::Pool;
+
+pub(crate) use self::trial::Greeting;
 
 /// What a life reports, with the generation it belongs to.
 pub(crate) type Report = (Generation, LifeNews);
@@ -49,8 +53,8 @@ pub(crate) struct Life {
     pub(crate) stop: CancellationToken,
     pub(crate) news: mpsc::Sender<Report>,
     pub(crate) begun: Instant,
-    /// Hands are shaken.
-    pub(crate) greeted: AtomicBool,
+    /// How the handshake went, once it is over.
+    pub(crate) greeting: OnceLock<Greeting>,
 }
 
 impl Life {
@@ -62,17 +66,7 @@ impl Life {
             Runtime::Process(spec) => self.process(spec).await,
             Runtime::Remote(spec) => self.remote(spec).await,
         };
-        if trial && !self.greeted.load(Ordering::Acquire) && !self.instance.stop.is_cancelled() {
-            // Whatever ends a process that is asked what it does not know is an answer, as is silence
-            // until the lifecycle ended it. A remote server may only not have been reached.
-            match (&pool.spec.runtime, &end) {
-                (Runtime::Remote(_), News::Lost { .. }) if !self.stop.is_cancelled() => {}
-                (_, News::Lost { reason } | News::Unserveable { reason }) => {
-                    pool.decline(&self.instance, reason);
-                }
-                (_, News::Spawned | News::Ready) => {}
-            }
-        }
+        self.conclude(trial, &end);
         self.tell(LifeNews::Plain(end)).await;
     }
 
@@ -163,8 +157,10 @@ impl Life {
             Err(news) => return news,
         };
         self.tell(LifeNews::Ready(live.clone())).await;
+        let mut listening = std::pin::pin!(self.listen(link, &live, listener));
         loop {
             tokio::select! {
+                () = &mut listening => {}
                 () = self.stop.cancelled() => return News::Lost { reason: "stopped".to_owned() },
                 () = listener.closed.cancelled() => {
                     return News::Lost { reason: listener.reason.lock().clone() };
@@ -175,17 +171,18 @@ impl Life {
     }
 
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
-        let choice = self.pool.spec.revision;
-        let facts = handshake::shake(link, choice, &self.instance.key().capabilities)
-            .await
-            .map_err(|error| match error {
-                HandshakeError::Unserveable(reason) => News::Unserveable { reason },
-                HandshakeError::Lost(reason) | HandshakeError::Protocol(reason) => {
-                    News::Lost { reason }
-                }
-            })?;
-        self.greeted.store(true, Ordering::Release);
-        self.replay(link).await;
+        let capabilities = &self.instance.key().capabilities;
+        let shaken = handshake::shake(link, self.choice(), capabilities).await;
+        let _ = self.greeting.set(Greeting::of(&shaken));
+        let facts = shaken.map_err(|error| match error {
+            HandshakeError::Unserveable(reason) => News::Unserveable { reason },
+            HandshakeError::Lost(reason)
+            | HandshakeError::Protocol(reason)
+            | HandshakeError::NotSpoken(reason) => News::Lost { reason },
+        })?;
+        if link.generation() == Spoken::Legacy {
+            self.replay(link).await;
+        }
         InstanceReady {
             server: &self.pool.spec.name,
             instance: self.instance.id,
@@ -194,12 +191,7 @@ impl Life {
             took: self.begun.elapsed(),
         }
         .emit(&self.pool.metrics);
-        Ok(Arc::new(Live {
-            link: link.clone(),
-            generation: facts.revision.generation(),
-            facts: ArcSwap::from_pointee(facts),
-            since: Instant::now(),
-        }))
+        Ok(Arc::new(Live::new(link.clone(), facts)))
     }
 
     /// Asks the new life for what clients had asked the old one for.
@@ -226,9 +218,7 @@ impl Life {
         for kind in kinds {
             let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
             let Ok(Ok(list)) = fetched else { continue };
-            let mut facts = (**live.facts.load()).clone();
-            facts.lists.set(kind, list);
-            live.facts.store(Arc::new(facts));
+            live.set_list(kind, list);
             self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
         }
     }

@@ -80,8 +80,8 @@ impl Pool {
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
-        if let Some(why) = &*self.faces.of(instance.key().generation).refused.load() {
-            return self.unavailable(why);
+        if let Some(why) = self.faces.of(instance.key().generation).refusal() {
+            return self.unavailable(&why);
         }
         let name = &self.spec.name;
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -13,7 +13,7 @@ mod tests;
 
 pub use instance::{
     CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted, InstanceStopped,
-    LateAnswer, NotSpoken, NotificationDropped, StrayLine,
+    LateAnswer, NotSpoken, NotificationDropped, StrayLine, ToolLeftOut,
 };
 pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,

@@ -35,9 +35,9 @@ impl Calls {
     }
 
     /// A new call, or none where there are too many.
-    pub(crate) fn insert(&self, owner: Owner) -> Option<Arc<Slot>> {
+    pub(crate) fn insert(&self, owner: Owner, listens: bool) -> Option<Arc<Slot>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let slot = Arc::new(Slot::new(id, owner));
+        let slot = Arc::new(Slot::new(id, owner, listens));
         let mut table = self.table.lock();
         if table.len() >= CALLS_MAX {
             return None;
@@ -54,13 +54,16 @@ impl Calls {
         self.table.lock().remove(&id)
     }
 
+    /// Without a listen of our own, which lasts as long as the link.
     pub(crate) fn len(&self) -> usize {
-        self.table.lock().len()
+        let table = self.table.lock();
+        table.values().filter(|slot| !slot.listens || slot.owner != Owner(0)).count()
     }
 
     pub(crate) fn attribute(&self) -> Attribution {
         let table = self.table.lock();
-        let mut calls = table.values().filter(|slot| slot.owner != Owner(0));
+        // What is said for a listen names it.
+        let mut calls = table.values().filter(|slot| slot.owner != Owner(0) && !slot.listens);
         let Some(mut latest) = calls.next() else { return Attribution::Nobody };
         for slot in calls {
             if slot.owner != latest.owner {

@@ -77,6 +77,8 @@ pub struct Exchange {
 pub(crate) struct Slot {
     pub(crate) id: u64,
     pub(crate) owner: Owner,
+    /// It is a `subscriptions/listen`, which goes on until somebody ends it.
+    pub(crate) listens: bool,
     inner: Mutex<Inbox>,
 }
 
@@ -166,6 +168,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.finished {
+            // A call ends by itself, a listen does not.
+            if self.slot.listens && !self.link.is_closed() {
+                self.link.cancel(self.slot.id, "nobody listens any more");
+            }
             self.finish();
         }
     }
@@ -174,8 +180,8 @@ impl Drop for Exchange {
 // === impl Slot ===
 
 impl Slot {
-    pub(crate) fn new(id: u64, owner: Owner) -> Self {
-        Self { id, owner, inner: Mutex::default() }
+    pub(crate) fn new(id: u64, owner: Owner, listens: bool) -> Self {
+        Self { id, owner, listens, inner: Mutex::default() }
     }
 
     /// Whether there was room. Answers and losses always have room.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ToolHints};
+use mainstay_protocol::mirror::{BadMirror, Mirrors};
 use mainstay_protocol::revision::Revision;
 
 /// A server's own words, byte for byte.
@@ -30,6 +32,8 @@ pub struct List {
     pub items: Vec<Item>,
     /// The strictest that any of its pages said.
     pub caching: Caching,
+    /// Tools that must be left out, and why.
+    pub unusable: Vec<(Box<str>, BadMirror)>,
 }
 
 /// One tool, resource, template or prompt.
@@ -42,6 +46,24 @@ pub struct Item {
     /// Where the key stands in `raw`, its quotes included.
     pub key_span: Range<usize>,
     pub hints: ToolHints,
+    /// Arguments of a tool that its server wants repeated as headers.
+    pub mirrors: Mirrors,
+}
+
+// === impl Item ===
+
+impl Item {
+    /// The headers that a call of this tool needs beside those that every request has. `arguments` is
+    /// the JSON of them.
+    pub fn headers(&self, arguments: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+        let header = |(name, value): (&str, String)| {
+            Some((
+                HeaderName::from_bytes(name.as_bytes()).ok()?,
+                HeaderValue::try_from(value).ok()?,
+            ))
+        };
+        self.mirrors.headers(arguments).into_iter().filter_map(header).collect()
+    }
 }
 
 // === impl Lists ===
@@ -49,6 +71,11 @@ pub struct Item {
 impl Lists {
     pub fn of(&self, kind: ListKind) -> &[Item] {
         self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.items)
+    }
+
+    /// Tools that the server lists and that must not be used, and why.
+    pub fn unusable(&self, kind: ListKind) -> &[(Box<str>, BadMirror)] {
+        self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.unusable)
     }
 
     /// For how long and for whom the list may be kept.

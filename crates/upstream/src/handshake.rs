@@ -2,8 +2,10 @@
 //!
 //! `initialize` is sent first, because asking a legacy server for `server/discover` is not
 //! harmless: some end themselves, and servers of both generations then refuse `initialize` for good.
-//! Only a server that refuses `initialize` is asked whether it is modern.
+//! Only a server that refuses `initialize` is asked whether it is modern, or one of which only that is
+//! to be found out.
 
+mod modern;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +17,9 @@ use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::initialize::{InitializeResult, initialize_params};
 use mainstay_protocol::list::{Caching, ListKind, ListPage};
+use mainstay_protocol::mirror::Mirrors;
 use mainstay_protocol::revision::Revision;
-use mainstay_protocol::{Kind, Message, build, discover};
+use mainstay_protocol::{Generation, Kind, Message, build};
 
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
 use crate::facts::{Facts, Item, List, Lists};
@@ -28,6 +31,8 @@ const OURSELVES: Owner = Owner(0);
 /// not keep us for ever.
 const PAGES_MAX: usize = 200;
 const ITEMS_MAX: usize = 20_000;
+
+pub use modern::listen;
 
 /// Why a server did not become ready.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,9 @@ pub enum HandshakeError {
     /// It answers, but not with what it should.
     #[error("{0}")]
     Protocol(String),
+    /// It answers, and does not speak the generation it was asked in.
+    #[error("{0}")]
+    NotSpoken(String),
 }
 
 /// Shakes hands and fetches all lists. The caller bounds the time.
@@ -55,7 +63,7 @@ pub async fn shake(
     capabilities: &str,
 ) -> Result<Facts, HandshakeError> {
     if choice == RevisionChoice::Modern {
-        return Err(discover_only(link).await);
+        return modern::discover(link).await;
     }
     let params = initialize_params(
         Revision::LATEST_LEGACY,
@@ -65,7 +73,16 @@ pub async fn shake(
     );
     let initialize = match ask(link, "initialize", Some(&params)).await? {
         Ok(result) => result,
-        Err(error) => return Err(refused(link, choice, &error).await),
+        Err(error) if choice == RevisionChoice::Auto => {
+            let refused = |_| HandshakeError::Protocol(format!("it refused initialize: {error}"));
+            return modern::discover(link).await.map_err(|other| match other {
+                HandshakeError::Unserveable(_) => other,
+                _ => refused(other),
+            });
+        }
+        Err(error) => {
+            return Err(HandshakeError::Protocol(format!("it refused initialize: {error}")));
+        }
     };
     let text = String::from_utf8_lossy(&initialize);
     let result = InitializeResult::parse(&text).map_err(|error| {
@@ -99,12 +116,7 @@ pub async fn lists(
 ) -> Result<Lists, HandshakeError> {
     let mut lists = Lists::default();
     for kind in ListKind::ALL {
-        let has = match kind {
-            ListKind::Tools => capabilities.tools,
-            ListKind::Prompts => capabilities.prompts,
-            ListKind::Resources | ListKind::ResourceTemplates => capabilities.resources,
-        };
-        if has {
+        if capabilities.has_list(kind) {
             lists.set(kind, list(link, kind).await?);
         }
     }
@@ -116,7 +128,9 @@ pub async fn lists(
 /// # Errors
 /// As [`shake`]. A server that has the capability but not the method has an empty list.
 pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeError> {
-    let mut items = Vec::new();
+    let modern = link.generation() == Generation::Modern;
+    let over_http = matches!(link.transport(), Transport::Remote(_));
+    let (mut items, mut unusable) = (Vec::new(), Vec::new());
     let mut caching: Option<Caching> = None;
     let mut cursor: Option<String> = None;
     let mut seen = HashSet::new();
@@ -137,11 +151,25 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
         })?;
         caching = Some(caching.map_or(parsed.caching, |before| before.and(parsed.caching)));
         for item in &parsed.items {
+            let mirrors = match modern && kind == ListKind::Tools {
+                true => Mirrors::read(item.raw),
+                false => Ok(Mirrors::default()),
+            };
+            let mirrors = match mirrors {
+                Ok(mirrors) => mirrors,
+                Err(error) if over_http => {
+                    unusable.push((item.key.as_ref().into(), error));
+                    continue;
+                }
+                // Nothing is repeated to a process; clients over HTTP leave the tool out themselves.
+                Err(_) => Mirrors::default(),
+            };
             items.push(Item {
                 raw: page.slice(item.span.clone()),
                 key: item.key.as_ref().into(),
                 key_span: item.key_span_in_item(),
                 hints: item.hints,
+                mirrors,
             });
         }
         match parsed.next_cursor {
@@ -152,10 +180,11 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
             _ => break,
         }
     }
-    Ok(List { items, caching: caching.unwrap_or_default() })
+    Ok(List { items, caching: caching.unwrap_or_default(), unusable })
 }
 
-/// Sends a request of ours and waits: the result, or the error as the server wrote it.
+/// Sends a request of ours and waits: the result, or the error as the server wrote it. `params` are an
+/// object; what a modern server needs to know besides is added.
 ///
 /// # Errors
 /// When the server is gone or can't be asked.
@@ -165,6 +194,14 @@ pub async fn ask(
     params: Option<&str>,
 ) -> Result<Result<Bytes, String>, HandshakeError> {
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
+    let complete;
+    let params = match link.generation() {
+        Generation::Legacy => params,
+        Generation::Modern => {
+            complete = modern::complete(params);
+            Some(complete.as_str())
+        }
+    };
     let request = Message::parse(build::request(0, method, params)).map_err(internal)?;
     let lost = |reason: String| HandshakeError::Lost(format!("{method}: {reason}"));
     let mut exchange =
@@ -184,33 +221,5 @@ pub async fn ask(
             }
             Incoming::Lost(error) => return Err(lost(error.reason)),
         }
-    }
-}
-
-/// `initialize` was answered with an error: is the server modern?
-async fn refused(link: &Arc<Link>, choice: RevisionChoice, error: &str) -> HandshakeError {
-    if choice == RevisionChoice::Auto
-        && let HandshakeError::Unserveable(modern) = discover_only(link).await
-    {
-        return HandshakeError::Unserveable(modern);
-    }
-    HandshakeError::Protocol(format!("it refused initialize: {error}"))
-}
-
-/// Asks for what a modern server must answer. Says `Unserveable` if the server is one.
-async fn discover_only(link: &Arc<Link>) -> HandshakeError {
-    let params = discover::params("mainstay", env!("CARGO_PKG_VERSION"));
-    let answer = match ask(link, "server/discover", Some(&params)).await {
-        Ok(answer) => answer,
-        Err(error) => return error,
-    };
-    match discover::verdict(answer.as_deref().map_err(String::as_str)) {
-        discover::Verdict::Modern(versions) => HandshakeError::Unserveable(format!(
-            "it speaks only {versions}; this version of Mainstay serves revisions up to {}",
-            Revision::LATEST_LEGACY
-        )),
-        discover::Verdict::Legacy => HandshakeError::Protocol(
-            "it does not answer server/discover, so it is not modern".into(),
-        ),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mainstay_protocol::framing::Ends;
-use mainstay_protocol::{Kind, Message, build, remnant};
+use mainstay_protocol::{Generation, Kind, Message, Method, Notification, build, remnant};
 use mainstay_telemetry::Dropped;
 
 use crate::calls::{Attribution, Calls};
@@ -38,6 +38,8 @@ pub struct Link {
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
+    /// Every request stands alone, and nothing is asked of us.
+    modern: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,25 @@ impl Link {
             transport,
             closed: OnceLock::new(),
             failing: AtomicBool::new(false),
+            modern: AtomicBool::new(false),
         }
+    }
+
+    /// How the server is spoken to.
+    pub fn generation(&self) -> Generation {
+        if self.modern.load(Ordering::Acquire) { Generation::Modern } else { Generation::Legacy }
+    }
+
+    /// From here on it is spoken to as a server of 2026-07-28.
+    pub(crate) fn speak_modern(&self) {
+        self.modern.store(true, Ordering::Release);
+        if let Transport::Remote(remote) = &self.transport {
+            remote.forget_session();
+        }
+    }
+
+    fn is_modern(&self) -> bool {
+        self.generation() == Generation::Modern
     }
 
     /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
@@ -65,7 +85,9 @@ impl Link {
         if let Some(reason) = self.closed.get() {
             return Err(Lost::new(reason.clone(), Fate::Unsent, true));
         }
-        let Some(slot) = self.calls.insert(owner) else {
+        let listens =
+            self.is_modern() && request.message.method() == Method::SubscriptionsListen.as_str();
+        let Some(slot) = self.calls.insert(owner, listens) else {
             return Err(Lost::new("too many calls in flight at this server", Fate::Refused, false));
         };
         let mut number = NumberText::default();
@@ -73,7 +95,9 @@ impl Link {
         let sent = match &self.transport {
             Transport::Stdio(writer) => writer.write(request, id).map(|()| None),
             Transport::Sse(sse) => sse.write(request, slot.id, id).map(|()| None),
-            Transport::Remote(remote) => Ok(Some(Box::new(remote.exchange(request, id)))),
+            Transport::Remote(remote) => {
+                Ok(Some(Box::new(remote.exchange(request, id, self.is_modern()))))
+            }
         };
         let remote = match sent {
             Ok(remote) => remote,
@@ -132,6 +156,10 @@ impl Link {
     }
 
     pub(crate) fn cancel(self: &Arc<Self>, id: u64, reason: &str) {
+        // There, closing the connection says it.
+        if matches!(self.transport, Transport::Remote(_)) && self.is_modern() {
+            return;
+        }
         self.send(build::cancelled(id, reason));
     }
 
@@ -190,6 +218,9 @@ impl Link {
 
     /// A request of the server that is not known to belong to a call.
     fn dispatch_question(self: &Arc<Self>, message: &Message) {
+        if self.is_modern() {
+            return self.listener.dropped(Dropped::Unasked);
+        }
         if self.answer_ping(message) {
             return;
         }
@@ -215,6 +246,9 @@ impl Link {
 
     /// Answers a question that nobody here can answer.
     pub fn refuse(self: &Arc<Self>, question: &Message) {
+        if self.is_modern() {
+            return self.listener.dropped(Dropped::Unasked);
+        }
         if let Some(id) = question.id() {
             let text = format!("no client can be asked for {:?} here", question.method());
             self.send(build::failure(Some(&id), -32601, &text));
@@ -223,6 +257,9 @@ impl Link {
 
     fn dispatch_notification(&self, message: Message) {
         use mainstay_protocol::Scope;
+        if self.is_modern() && message.method() == Notification::Cancelled.as_str() {
+            return self.dispatch_end(&message);
+        }
         match message.scope() {
             Scope::Progress(token) => match token.and_then(|token| self.calls.get(token)) {
                 Some(slot) => self.push_notification(&slot, message),
@@ -238,6 +275,16 @@ impl Link {
                 Attribution::Nobody => self.listener.notification(message),
                 Attribution::Several => self.listener.dropped(Dropped::NoOwner),
             },
+        }
+    }
+
+    /// A server ends a listen, with or without an answer to it before or after.
+    fn dispatch_end(&self, message: &Message) {
+        let id = message.params().ok().and_then(|params| params.request_id);
+        let id = id.and_then(|id| mainstay_protocol::id::number(id.raw.as_bytes()));
+        if let Some(slot) = id.and_then(|id| self.calls.remove(id)) {
+            let lost = Lost::new("the server ended the request", Fate::Unknown, false);
+            slot.push(Incoming::Lost(lost));
         }
     }
 

@@ -13,9 +13,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
+use mainstay_protocol::{Message, headers};
 use mainstay_telemetry::Dropped;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
@@ -77,9 +78,18 @@ pub fn open(
 // === impl Remote ===
 
 impl Remote {
-    pub(crate) fn exchange(&self, request: &Outgoing<'_>, id: &[u8]) -> RemoteExchange {
+    pub(crate) fn exchange(
+        &self,
+        request: &Outgoing<'_>,
+        id: &[u8],
+        modern: bool,
+    ) -> RemoteExchange {
         let body = splice(request.message.bytes(), &mut request.edits(id));
-        RemoteExchange::new(self, self.post(body), self.limits.message_bytes_max)
+        let mut post = self.post(body);
+        if modern {
+            mirror(request, &mut post);
+        }
+        RemoteExchange::new(self, post, self.limits.message_bytes_max, modern)
     }
 
     /// Delivers a notification or an answer in the background.
@@ -115,6 +125,17 @@ impl Remote {
     pub(crate) fn settle(&self, link: &Arc<Link>, revision: &str) {
         self.negotiated.write().revision = HeaderValue::from_str(revision).ok();
         self.tasks.spawn(standing::run(Arc::downgrade(link), self.stop.clone()));
+    }
+
+    /// Keeps that the server was found to need no handshake. It has no standing stream: what it says
+    /// of its own accord comes on a listen.
+    pub(crate) fn settle_modern(&self, revision: &str) {
+        self.negotiated.write().revision = HeaderValue::from_str(revision).ok();
+    }
+
+    /// A session that came with a refused handshake is none.
+    pub(crate) fn forget_session(&self) {
+        self.negotiated.write().session = None;
     }
 
     /// Ends the session at the server, then everything here.
@@ -182,5 +203,25 @@ impl Remote {
 
     fn is_settled(&self) -> bool {
         self.negotiated.read().revision.is_some()
+    }
+}
+
+/// Adds the headers that repeat what is sent, in the place of configured ones.
+fn mirror(request: &Outgoing<'_>, post: &mut Request<Full<Bytes>>) {
+    // Names may have been replaced by the server's own.
+    let edited = match request.edits.is_empty() {
+        true => None,
+        false => Message::parse(splice(request.message.bytes(), &mut request.edits.clone())).ok(),
+    };
+    let sent = edited.as_ref().unwrap_or(request.message);
+    let all = post.headers_mut();
+    all.remove(headers::NAME);
+    for (name, value) in headers::of_request(sent) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            all.insert(HeaderName::from_static(name), value);
+        }
+    }
+    for (name, value) in &request.headers {
+        all.insert(name.clone(), value.clone());
     }
 }

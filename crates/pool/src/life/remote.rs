@@ -25,7 +25,7 @@ impl Life {
         let stop = CancellationToken::new();
         let link = remote::open(target.clone(), self.limits(), listener.clone(), stop);
         let news = self.serve(&link, &listener).await;
-        let older = link.may_speak_sse() && self.pool.spec.revision != RevisionChoice::Modern;
+        let older = link.may_speak_sse() && self.choice() != RevisionChoice::Modern;
         link.close("stopped");
         link.goodbye().await;
         match news {

@@ -42,7 +42,9 @@ fn what_the_specification_forbids_is_found() {
         (at(r#""A""#, r#","type":["string","integer"]"#), BadMirror::NotPrimitive("A".into())),
         (at(r#""A""#, ""), BadMirror::NotPrimitive("A".into())),
         (
-            format!(r#""properties":{{{REGION},"zone":{{"type":"string","x-mcp-header":"REGION"}}}}"#),
+            format!(
+                r#""properties":{{{REGION},"zone":{{"type":"string","x-mcp-header":"REGION"}}}}"#
+            ),
             BadMirror::Twice("REGION".into()),
         ),
         (r#""x-mcp-header":"A""#.into(), BadMirror::Unreachable(r#""A""#.into())),

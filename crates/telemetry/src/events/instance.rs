@@ -72,6 +72,14 @@ pub struct NotSpoken<'a> {
     pub reason: &'a str,
 }
 
+/// A tool of the server is not offered to anybody, because its definition forbids that.
+#[derive(Debug)]
+pub struct ToolLeftOut<'a> {
+    pub server: &'a Name,
+    pub tool: &'a str,
+    pub reason: &'a dyn std::error::Error,
+}
+
 /// It was stopped because it is no longer needed.
 #[derive(Debug)]
 pub struct InstanceStopped<'a> {
@@ -154,6 +162,14 @@ impl NotSpoken<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, revision, reason } = self;
         info!(target: "mainstay", %server, %instance, revision, reason, "revision is not spoken");
+    }
+}
+
+impl ToolLeftOut<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, tool, reason } = self;
+        let (tool, reason) = (excerpt(tool.as_bytes()), excerpt(reason.to_string().as_bytes()));
+        warn!(target: "mainstay", %server, tool, reason, "tool is left out");
     }
 }
 

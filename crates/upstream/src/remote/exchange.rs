@@ -11,7 +11,7 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::{Kind, Message, Scope};
+use mainstay_protocol::{Generation, Kind, Message, Scope};
 use mainstay_telemetry::Dropped;
 use tokio::time::Sleep;
 
@@ -25,6 +25,8 @@ pub(crate) struct RemoteExchange {
     idle: Arc<Idle>,
     state: State,
     message_bytes_max: usize,
+    /// The server has no sessions, no streams to take up again, and asks nothing.
+    modern: bool,
     /// Where the stream can be taken up again after the server closed it (2025-11-25).
     resume: Resume,
 }
@@ -80,11 +82,13 @@ impl RemoteExchange {
         remote: &Remote,
         request: Request<Full<Bytes>>,
         message_bytes_max: usize,
+        modern: bool,
     ) -> Self {
         Self {
             idle: remote.idle.clone(),
             state: State::Ready(request),
             message_bytes_max,
+            modern,
             resume: Resume::default(),
         }
     }
@@ -195,7 +199,9 @@ impl RemoteExchange {
     ) -> Step {
         let status = response.status();
         let _ = remote.first_status.set(status);
-        remote.keep_session(response.headers());
+        if !self.modern {
+            remote.keep_session(response.headers());
+        }
         let kind =
             response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
         let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
@@ -225,7 +231,9 @@ impl RemoteExchange {
         if let Reader::Events(decoder) = &mut reader {
             while let Some(event) = decoder.next_event() {
                 let Ok(event) = event else { return self.oversized() };
-                self.resume.keep(event.id, event.retry);
+                if !self.modern {
+                    self.resume.keep(event.id, event.retry);
+                }
                 if let Some(incoming) = take_event(link, slot, &event.data) {
                     if matches!(incoming, Incoming::Answer(_)) {
                         Idle::put_after(&self.idle, &remote.tasks, connection, body);
@@ -351,6 +359,9 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     };
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
+        Kind::Request if link.generation() == Generation::Modern => {
+            link.listener().dropped(Dropped::Unasked);
+        }
         Kind::Request if link.answer_ping(&message) => {}
         Kind::Request => return Some(Incoming::Question(message)),
         Kind::Notification => match message.scope() {
@@ -359,7 +370,9 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
             Scope::Progress(Some(id)) | Scope::Subscription(Some(id)) if id == slot.id => {
                 return Some(Incoming::Notification(message));
             }
-            Scope::Progress(_) | Scope::Subscription(_) => link.listener().dropped(Dropped::Unasked),
+            Scope::Progress(_) | Scope::Subscription(_) => {
+                link.listener().dropped(Dropped::Unasked);
+            }
             Scope::Call => return Some(Incoming::Notification(message)),
         },
     }

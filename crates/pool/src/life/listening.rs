@@ -1,0 +1,95 @@
+//! What a modern server says of its own accord about its lists: it has to be listened to for that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_protocol::subscriptions::Filter;
+use mainstay_protocol::{Generation, Kind, Message, Notification, codes};
+use mainstay_upstream::handshake;
+use mainstay_upstream::{Exchange, Incoming, Link, Listener};
+
+use super::{Life, LifeListener};
+use crate::instance::Live;
+
+/// Between two listens; doubled each time, up to the second.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A listen that lasted this long was no failure.
+const LASTED: Duration = Duration::from_secs(10);
+
+/// How a listen ended.
+enum Ended {
+    /// It may be tried again.
+    Over,
+    /// The server has none.
+    NotOffered,
+}
+
+impl Life {
+    /// Listens for changes of lists as long as the life goes on. Ends early where there is nothing to
+    /// be heard.
+    pub(super) async fn listen(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
+        if link.generation() == Generation::Modern && self.instance.supplies_lists {
+            let mut wait = WAIT_MIN;
+            loop {
+                let facts = live.facts.load_full();
+                let filter = Filter {
+                    tools: facts.capabilities.tools_list_changed,
+                    prompts: facts.capabilities.prompts_list_changed,
+                    resources: facts.capabilities.resources_list_changed,
+                    ..Filter::default()
+                };
+                if filter == Filter::default() {
+                    break;
+                }
+                let begun = Instant::now();
+                let ended = match handshake::listen(link, &filter) {
+                    Ok(exchange) => hear(exchange, live, listener).await,
+                    Err(_) => Ended::Over,
+                };
+                live.heard.store(None);
+                if let Ended::NotOffered = ended {
+                    break;
+                }
+                if begun.elapsed() >= LASTED {
+                    wait = WAIT_MIN;
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(WAIT_MAX);
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Hears one listen to its end.
+async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> Ended {
+    loop {
+        match exchange.next().await {
+            Incoming::Notification(notification) => {
+                if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
+                    let honoured = honoured(&notification);
+                    // What changed while nobody listened.
+                    listener.mark(&crate::instance::kinds_of(&honoured));
+                    live.heard.store(Some(Arc::new(honoured)));
+                } else {
+                    listener.notification(notification);
+                }
+            }
+            Incoming::Question(question) => exchange.link().refuse(&question),
+            Incoming::Answer(answer) if answer.kind() == Kind::Error => {
+                tracing::debug!(error = answer.body(), "a server refuses to be listened to");
+                return match answer.error_code() {
+                    Some(codes::METHOD_NOT_FOUND) => Ended::NotOffered,
+                    _ => Ended::Over,
+                };
+            }
+            Incoming::Answer(_) | Incoming::Lost(_) => return Ended::Over,
+        }
+    }
+}
+
+fn honoured(acknowledged: &Message) -> Filter {
+    let said = acknowledged.params().ok().and_then(|params| params.notifications);
+    said.and_then(|said| Filter::read(said.raw).ok()).unwrap_or_default()
+}

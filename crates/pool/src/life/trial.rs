@@ -1,0 +1,77 @@
+//! What the first words of a life say about the server: whether it has a second face at all.
+
+use std::time::Duration;
+
+use mainstay_model::settings::{RevisionChoice, Runtime};
+use mainstay_protocol::Generation;
+use mainstay_supervisor::lifecycle::News;
+use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake::HandshakeError;
+
+use super::Life;
+
+/// How a handshake went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    Done,
+    /// The server speaks, but not like this.
+    NotSpoken,
+    /// It answered something else.
+    Refused,
+    /// No answer came.
+    Lost,
+}
+
+/// A remote server that gave no answer may only have been in trouble: so long it is not asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+impl Greeting {
+    pub(super) fn of(shaken: &Result<Facts, HandshakeError>) -> Self {
+        match shaken {
+            Ok(_) => Self::Done,
+            Err(HandshakeError::NotSpoken(_)) => Self::NotSpoken,
+            Err(HandshakeError::Protocol(_) | HandshakeError::Unserveable(_)) => Self::Refused,
+            Err(HandshakeError::Lost(_)) => Self::Lost,
+        }
+    }
+}
+
+impl Life {
+    /// In which generation hands are shaken: only the first face may find that out by trying.
+    pub(super) fn choice(&self) -> RevisionChoice {
+        if self.pool.is_primary(&self.instance) {
+            return self.pool.spec.revision;
+        }
+        match self.instance.key().generation {
+            Generation::Legacy => RevisionChoice::Legacy,
+            Generation::Modern => RevisionChoice::Modern,
+        }
+    }
+
+    /// Draws the conclusion from the end of a life, where it is one about the server. `trial`: whether
+    /// it has this face was still to be found out.
+    ///
+    /// Whatever ends a process that is asked what it does not know is an answer, as is silence until
+    /// the lifecycle ended it.
+    pub(super) fn conclude(&self, trial: bool, end: &News) {
+        let (News::Lost { reason } | News::Unserveable { reason }) = end else { return };
+        if self.instance.stop.is_cancelled() || !self.pool.is_second(&self.instance) {
+            return;
+        }
+        let is_process = matches!(self.pool.spec.runtime, Runtime::Process(_));
+        let silent = self.stop.is_cancelled();
+        let for_now = match self.greeting.get() {
+            Some(Greeting::Done) => return,
+            Some(Greeting::NotSpoken) => None,
+            _ if !trial => return,
+            Some(Greeting::Refused) => None,
+            Some(Greeting::Lost) | None if is_process || silent => None,
+            Some(Greeting::Lost) | None => Some(ASK_AGAIN_AFTER),
+        };
+        let reason = match silent {
+            true => format!("it gave no answer within {:?}", self.pool.spec.start_deadline),
+            false => reason.clone(),
+        };
+        self.pool.decline(&self.instance, &reason, for_now);
+    }
+}

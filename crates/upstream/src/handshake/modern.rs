@@ -1,0 +1,74 @@
+//! The first words with a server of 2026-07-28, and how it is listened to.
+
+use std::sync::Arc;
+
+use mainstay_protocol::discover::{self, Discovered, Verdict};
+use mainstay_protocol::subscriptions::{self, Filter};
+use mainstay_protocol::{Message, Method, Revision, build};
+
+use super::{HandshakeError, OURSELVES, ask, lists};
+use crate::exchange::{Exchange, Fate, Lost, Outgoing};
+use crate::facts::Facts;
+use crate::link::{Link, Transport};
+
+/// Asks a server what it is, and fetches all lists.
+pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
+    link.speak_modern();
+    let answer = ask(link, Method::ServerDiscover.as_str(), None).await?;
+    let verdict = discover::verdict(answer.as_deref().map_err(String::as_str));
+    let greeting = match (answer, verdict) {
+        (Ok(greeting), Verdict::Modern(_)) => greeting,
+        (Err(error), Verdict::Modern(versions)) if versions.contains(Revision::LATEST.as_str()) => {
+            return Err(HandshakeError::Protocol(format!("it refused server/discover: {error}")));
+        }
+        (Err(_), Verdict::Modern(versions)) => return Err(too_new(&versions)),
+        (_, Verdict::Legacy) => {
+            return Err(HandshakeError::NotSpoken(
+                "it does not answer server/discover, so it is not modern".to_owned(),
+            ));
+        }
+    };
+    let text = String::from_utf8_lossy(&greeting);
+    let said = Discovered::parse(&text).map_err(|error| {
+        HandshakeError::Protocol(format!("its answer to server/discover is {error}"))
+    })?;
+    let Some(revision) = said.revision() else { return Err(too_new(&said.versions.join(", "))) };
+    let capabilities = said.server_capabilities();
+    if let Transport::Remote(remote) = link.transport() {
+        remote.settle_modern(revision.as_str());
+    }
+    let lists = lists(link, capabilities).await?;
+    Ok(Facts { greeting, revision, capabilities, lists })
+}
+
+/// Begins to listen to a modern server: what it tells comes out of the exchange, first what of
+/// `filter` it honours. Dropping the exchange ends it.
+///
+/// # Errors
+/// When the link is of no more use, or has too many calls in flight.
+pub fn listen(link: &Arc<Link>, filter: &Filter) -> Result<Exchange, Lost> {
+    let params = subscriptions::params(filter, &own_meta());
+    let request = build::request(0, Method::SubscriptionsListen.as_str(), Some(&params));
+    let request = Message::parse(request)
+        .map_err(|error| Lost::new(format!("our listen: {error}"), Fate::Refused, false))?;
+    link.call(&Outgoing::plain(&request), OURSELVES)
+}
+
+/// `params` of a request of ours with what every request to a modern server says.
+pub(super) fn complete(params: Option<&str>) -> String {
+    let meta = own_meta();
+    let rest = params.and_then(|params| params.strip_prefix('{')).unwrap_or("}");
+    let comma = if rest == "}" { "" } else { "," };
+    format!(r#"{{"_meta":{meta}{comma}{rest}"#)
+}
+
+fn own_meta() -> String {
+    discover::own_meta("mainstay", env!("CARGO_PKG_VERSION"))
+}
+
+fn too_new(versions: &str) -> HandshakeError {
+    HandshakeError::Unserveable(format!(
+        "it speaks only {versions}; this version of Mainstay serves revisions up to {}",
+        Revision::LATEST
+    ))
+}
