@@ -2,8 +2,10 @@
 
 mod behaviour;
 mod cells;
+mod front;
 mod hardware;
 mod judge;
+mod kind;
 mod peers;
 mod process;
 mod results;
@@ -15,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use hardware::Hardware;
+use kind::Kind;
 use peers::Programs;
 use results::Results;
-use setup::Kind;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
@@ -36,7 +39,8 @@ pub(crate) struct Args {
     /// Wait so many seconds at most for a calm machine before each cell.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     calm: f64,
-    /// Only rows whose name contains one of these parts, separated by `|`.
+    /// Only rows whose name contains one of these parts, separated by `|`; the names are those of
+    /// cells and observations.
     #[arg(long, value_name = "PARTS")]
     only: Option<String>,
     /// Only these targets.
@@ -70,6 +74,8 @@ pub(crate) fn main(args: Args) -> Result<()> {
 }
 
 async fn run(args: Args) -> Result<()> {
+    args.check()?;
+    raise_limit_on_files();
     let programs = Programs::find(&args).await?;
     let context = Context { args, programs };
     let hardware = Hardware::read();
@@ -98,6 +104,32 @@ fn write(folder: &Path, results: &Results, text: &str) -> Result<()> {
         eprintln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Thousands of connections are held open, here and by who is measured, who inherits this.
+fn raise_limit_on_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        eprintln!("the limit on open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// Each part of `--only` must be part of some name: a row nobody measures looks like a row
+    /// with nothing to show.
+    fn check(&self) -> Result<()> {
+        let names: Vec<&str> =
+            cells::CELLS.iter().map(|cell| cell.name).chain(behaviour::names()).collect();
+        for part in self.only.iter().flat_map(|only| only.split('|')) {
+            if !names.iter().any(|name| name.contains(part)) {
+                bail!("--only {part:?} fits no row; there are {}", names.join(", "));
+            }
+        }
+        Ok(())
+    }
 }
 
 // === impl Context ===
@@ -133,5 +165,34 @@ impl Context {
         let Args { quick, only, targets, out, .. } = &self.args;
         let whole = !quick && only.is_none() && targets.is_empty();
         out.clone().or_else(|| whole.then(|| PathBuf::from("bench/results")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Args;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn check(only: &str) -> Result<(), String> {
+        let cli = Cli::parse_from(["run", "--only", only]);
+        cli.args.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_fits_no_row_is_an_error_that_names_the_rows() {
+        for only in ["http-32", "http", "term|large", "hung", "idle-5000-stream"] {
+            assert_eq!(check(only), Ok(()), "{only}");
+        }
+        for only in ["htpp", "http-32|nothing"] {
+            let error = check(only).unwrap_err();
+            assert!(error.contains("http-32") && error.contains("children"), "{error}");
+        }
     }
 }

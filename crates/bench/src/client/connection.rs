@@ -45,15 +45,7 @@ impl Connection {
     /// The connection's own, `InvalidData` for what is no HTTP answer or too large, and
     /// `UnexpectedEof` when the other side closes early. The connection is of no use afterwards.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        self.stream.write_all(request).await?;
-        let head = loop {
-            if let Some(head) = Head::parse(&self.buffer)? {
-                break head;
-            }
-            self.fill().await?;
-        };
+        let head = self.head(request).await?;
         let begin = head.length;
         let body = match head.body {
             Body::Length(length) => {
@@ -72,6 +64,26 @@ impl Connection {
             }
         };
         Ok(Answer { status: head.status, session: head.session, body })
+    }
+
+    /// Sends one request and reads the head of its answer, whose body may have no end: its status.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn begin(&mut self, request: &[u8]) -> io::Result<u16> {
+        Ok(self.head(request).await?.status)
+    }
+
+    async fn head(&mut self, request: &[u8]) -> io::Result<Head> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        self.stream.write_all(request).await?;
+        loop {
+            if let Some(head) = Head::parse(&self.buffer)? {
+                return Ok(head);
+            }
+            self.fill().await?;
+        }
     }
 
     /// Puts the chunks from `at` on together; gives the position after the last.

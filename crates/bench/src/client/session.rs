@@ -95,6 +95,16 @@ impl Session {
         Ok(connection.exchange(request.as_bytes()).await?.status)
     }
 
+    /// Opens the stream for what the server says of its own accord, and leaves it open: the
+    /// connection carries nothing else from then on. Its status.
+    pub(crate) async fn listen(&self, connection: &mut Connection) -> io::Result<u16> {
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{}\r\n",
+            self.target.path, self.target.address, self.headers
+        );
+        connection.begin(request.as_bytes()).await
+    }
+
     /// A call of the echo tool, or of the slow one.
     pub(crate) fn prepare(&self, client: u32, slow: bool) -> Call {
         let name = if slow { "slow" } else { "echo" };

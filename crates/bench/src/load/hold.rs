@@ -20,6 +20,9 @@ pub(crate) struct Plan {
     /// Keep each session's connection open too.
     #[arg(long)]
     keep_connections: bool,
+    /// Keep it open with a stream on it, for what the server says of its own accord.
+    #[arg(long)]
+    open_streams: bool,
 }
 
 /// The line printed once all sessions are open.
@@ -53,7 +56,11 @@ impl Plan {
             call.number(number, u64::from(self.sessions));
             let outcome = call.send(&mut connection).await;
             ensure!(outcome == Ok(()), "session {number} does not work: {outcome:?}");
-            if self.keep_connections {
+            if self.open_streams {
+                let status = session.listen(&mut connection).await?;
+                ensure!(status == 200, "no stream: status {status}");
+            }
+            if self.keep_connections || self.open_streams {
                 kept.push(connection);
             }
         }

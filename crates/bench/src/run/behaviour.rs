@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use memory::{Idle, Wire};
+
 use super::Context;
+use super::kind::{Kind, Upstream};
 use super::results::{Fact, Results};
-use super::setup::{Kind, Setup, Upstream};
+use super::setup::Setup;
 
 /// No single observation takes longer; the longest is a tool that hangs.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -34,12 +37,11 @@ enum Probe {
     Large,
     ManyLarge,
     Origin,
-    IdleMemory,
-    IdleMemoryConnected,
+    Idle(Idle),
     Help,
 }
 
-const PROBES: [Probe; 10] = [
+const PROBES: [Probe; 14] = [
     Probe::Children,
     Probe::KilledChild,
     Probe::HttpRestart,
@@ -47,10 +49,19 @@ const PROBES: [Probe; 10] = [
     Probe::Large,
     Probe::ManyLarge,
     Probe::Origin,
-    Probe::IdleMemory,
-    Probe::IdleMemoryConnected,
+    Probe::Idle(Idle { name: "idle-1000", sessions: 1_000, wire: Wire::Closed }),
+    Probe::Idle(Idle { name: "idle-1000-stream", sessions: 1_000, wire: Wire::Stream }),
+    Probe::Idle(Idle { name: "idle-1000-connected", sessions: 1_000, wire: Wire::Kept }),
+    Probe::Idle(Idle { name: "idle-5000", sessions: 5_000, wire: Wire::Closed }),
+    Probe::Idle(Idle { name: "idle-5000-stream", sessions: 5_000, wire: Wire::Stream }),
+    Probe::Idle(Idle { name: "idle-5000-connected", sessions: 5_000, wire: Wire::Kept }),
     Probe::Help,
 ];
+
+/// What can be asked for by name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PROBES.into_iter().map(Probe::name).chain([faults::HUNG])
+}
 
 /// Makes all wanted observations; what goes wrong is what was observed.
 pub(super) async fn observe_all(context: &Context, results: &mut Results) {
@@ -82,16 +93,15 @@ impl Probe {
             Self::Large => "large",
             Self::ManyLarge => "many-large",
             Self::Origin => "origin",
-            Self::IdleMemory => "idle-memory",
-            Self::IdleMemoryConnected => "idle-memory-connected",
+            Self::Idle(idle) => idle.name,
             Self::Help => "help",
         }
     }
 
-    fn upstream(self) -> Upstream {
+    fn upstream(self, kind: Kind) -> Upstream {
         match self {
-            Self::HttpRestart | Self::Origin | Self::IdleMemory | Self::IdleMemoryConnected => {
-                Upstream::Http
+            Self::HttpRestart | Self::Origin | Self::Idle(_) => {
+                kind.first_of([Upstream::Http, Upstream::Stdio])
             }
             _ => Upstream::Stdio,
         }
@@ -100,9 +110,10 @@ impl Probe {
     /// Direct calls and a proxy that knows nothing of MCP have no manners to observe.
     fn fits(self, kind: Kind) -> bool {
         match self {
-            Self::HttpRestart | Self::IdleMemory | Self::IdleMemoryConnected => {
-                kind != Kind::Direct
-            }
+            Self::HttpRestart => kind != Kind::Direct && kind.serves(Upstream::Http),
+            Self::Idle(idle) => idle.fits(kind),
+            // Of the others it is the interpreter's.
+            Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),
             _ => kind.serves(Upstream::Stdio),
         }
     }
@@ -111,7 +122,7 @@ impl Probe {
         if let Self::Help = self {
             return Ok(vec![startup::help(context, kind)?]);
         }
-        let mut setup = Setup::start(context, kind, self.upstream()).await?;
+        let mut setup = Setup::start(context, kind, self.upstream(kind)).await?;
         let seen = match self {
             Self::Children => memory::children(context, &setup).await.map(|seen| vec![seen]),
             Self::KilledChild => faults::killed_child(context, &setup).await.map(|seen| vec![seen]),
@@ -122,10 +133,7 @@ impl Probe {
             Self::Large => large::one(&setup).await,
             Self::ManyLarge => large::many(&setup).await.map(|seen| vec![seen]),
             Self::Origin => faults::origin(&setup).await.map(|seen| vec![seen]),
-            Self::IdleMemory => memory::idle(context, &setup, false).await.map(|seen| vec![seen]),
-            Self::IdleMemoryConnected => {
-                memory::idle(context, &setup, true).await.map(|seen| vec![seen])
-            }
+            Self::Idle(idle) => idle.observe(context, &setup, kind).await.map(|seen| vec![seen]),
             Self::Help => unreachable!("handled above"),
         };
         setup.stop().await;

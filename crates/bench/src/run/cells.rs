@@ -9,17 +9,20 @@ use rustix::process::Signal;
 
 use super::Context;
 use super::hardware;
+use super::kind::{Kind, Upstream};
 use super::process::{signal, tied};
 use super::results::Results;
-use super::setup::{Kind, Setup, Upstream};
+use super::setup::Setup;
 use crate::load::Report;
 use crate::procfs;
 
 /// Beyond its own length, what a load may take to open sessions and to end.
 const LOAD_MARGIN: Duration = Duration::from_secs(60);
-/// Half of what the slowest peer was seen to bear, so that queues stay short and latency is the
+/// Half of what the slowest that takes part was seen to bear, so that queues stay short and latency is the
 /// target's own.
 const OPEN_RATE: u32 = 4_000;
+/// Clients at once for targets that run on an interpreter.
+pub(super) const SCRIPT_CLIENTS_MAX: u32 = 32;
 /// Answers to check for their caller.
 const ASTRAY_COUNT: u32 = 1_000_000;
 const ASTRAY_COUNT_QUICK: u32 = 20_000;
@@ -55,7 +58,7 @@ enum Load {
     AstrayKills,
 }
 
-pub(crate) const CELLS: [Cell; 11] = [
+pub(crate) const CELLS: [Cell; 12] = [
     cell(
         "http-1",
         "HTTP server, 1 client, closed loop",
@@ -111,6 +114,12 @@ pub(crate) const CELLS: [Cell; 11] = [
         Load::Open { clients: 64 },
     ),
     cell(
+        "stdio-sessions",
+        "stdio server, new sessions, 32 at once",
+        Upstream::Stdio,
+        Load::Sessions { clients: 32 },
+    ),
+    cell(
         "stdio-astray",
         "stdio server, 256 clients, few ids, random delays",
         Upstream::Stdio,
@@ -136,7 +145,7 @@ pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
             if matches!(cell.load, Load::Astray | Load::AstrayKills) && round > 0 {
                 continue;
             }
-            for kind in context.kinds().into_iter().filter(|kind| kind.serves(cell.upstream)) {
+            for kind in context.kinds().into_iter().filter(|kind| cell.fits(*kind)) {
                 eprintln!("round {}: {}: {}", round + 1, cell.name, kind.title());
                 hardware::calm(context.calm()).await;
                 let outcome = cell.measure(context, kind).await;
@@ -149,6 +158,17 @@ pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
 // === impl Cell ===
 
 impl Cell {
+    /// What runs on an interpreter is spared what it would only queue in.
+    fn fits(&self, kind: Kind) -> bool {
+        let bears = match self.load {
+            Load::Closed { clients } | Load::Sessions { clients } => {
+                !kind.is_script() || clients <= SCRIPT_CLIENTS_MAX
+            }
+            Load::Open { .. } | Load::Astray | Load::AstrayKills => !kind.is_script(),
+        };
+        kind.serves(self.upstream) && bears
+    }
+
     async fn measure(&self, context: &Context, kind: Kind) -> Result<Report> {
         let setup = Setup::start(context, kind, self.upstream).await?;
         let report = self.drive(context, &setup).await;

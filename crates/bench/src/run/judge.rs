@@ -1,7 +1,7 @@
 //! What Mainstay promises, and whether it was kept.
 
+use super::kind::Kind;
 use super::results::Results;
-use super::setup::Kind;
 use crate::load::Report;
 
 /// One figure of the main table.
@@ -40,7 +40,7 @@ enum Wanted {
     TimesBestPeer(f64),
 }
 
-pub(crate) const LINES: [Line; 15] = [
+pub(crate) const LINES: [Line; 16] = [
     line("HTTP server, 1 client, p50", "http-1", Figure::P50, Wanted::OverBare(0.05)),
     line("HTTP server, 32 clients, calls/s", "http-32", Figure::PerSecond, Wanted::TimesBare(0.75)),
     line(
@@ -53,6 +53,7 @@ pub(crate) const LINES: [Line; 15] = [
     line("HTTP, 4,000 calls/s arriving, p50", "http-open", Figure::P50, Wanted::Anything),
     line("HTTP, 4,000 calls/s arriving, p99", "http-open", Figure::P99, Wanted::Anything),
     line("new sessions/s, HTTP", "http-sessions", Figure::PerSecond, Wanted::TimesBare(1.0)),
+    line("new sessions/s, stdio", "stdio-sessions", Figure::PerSecond, Wanted::Anything),
     line("stdio server, 1 client, p50", "stdio-1", Figure::P50, Wanted::AtMost(0.12)),
     line(
         "stdio server, 32 clients, calls/s",
@@ -74,7 +75,7 @@ pub(crate) const LINES: [Line; 15] = [
 ];
 
 /// The observations in the order of the table: name, title, what is wanted.
-pub(crate) const FACTS: [(&str, &str, &str); 12] = [
+pub(crate) const FACTS: [(&str, &str, &str); 16] = [
     ("children", "children for 200 sessions on one stdio server", "1"),
     ("killed-child", "the shared stdio child is killed", "same session in < 1 s"),
     ("http-restart", "the HTTP server restarts", "same session in < 1 s"),
@@ -84,8 +85,12 @@ pub(crate) const FACTS: [(&str, &str, &str); 12] = [
     ("large-memory", "memory left after three of them", "≤ 4 MiB"),
     ("many-large", "8 calls of 64 KiB at once through stdio", "all"),
     ("origin", "foreign `Origin`", "403"),
-    ("idle-memory", "memory of an idle session", "≤ 16 KiB"),
-    ("idle-memory-connected", "the same, its connection open", ""),
+    ("idle-1000", "memory of a session, 1,000 of them idle", "≤ 16 KiB"),
+    ("idle-1000-stream", "the same, each with a stream open", "≤ 16 KiB"),
+    ("idle-1000-connected", "the same, each with a connection open", ""),
+    ("idle-5000", "memory of a session, 5,000 of them idle", "≤ 16 KiB"),
+    ("idle-5000-stream", "the same, each with a stream open", "≤ 16 KiB"),
+    ("idle-5000-connected", "the same, each with a connection open", ""),
     ("help", "time of `--help`", "< 10 ms"),
 ];
 

@@ -1,4 +1,4 @@
-//! Where the programs under test are, and fetching the peer that is not there yet.
+//! Where the programs under test are, and fetching the peers that are not there yet.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,10 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
 use super::Args;
-use super::setup::Kind;
+use super::kind::Kind;
 
-const PEER: &str = "mcp-proxy";
-const PEER_VERSION: &str = "0.6.0";
 /// Compiling a peer takes minutes; half an hour means that it hangs.
 const INSTALLING: Duration = Duration::from_secs(1800);
 
@@ -24,6 +22,25 @@ pub(crate) struct Programs {
     pub(crate) bench: PathBuf,
     found: BTreeMap<Kind, PathBuf>,
     notes: BTreeMap<Kind, String>,
+}
+
+/// A peer as its registry knows it.
+#[derive(Debug, Clone, Copy)]
+struct Peer {
+    registry: Registry,
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Registry {
+    Crates,
+    Pypi,
+    Npm,
+}
+
+const fn peer(registry: Registry, name: &'static str, version: &'static str) -> Peer {
+    Peer { registry, name, version }
 }
 
 // === impl Programs ===
@@ -40,7 +57,11 @@ impl Programs {
             let found = match kind {
                 Kind::Direct | Kind::Bare => Ok(bench.clone()),
                 Kind::Mainstay => mainstay(&bench),
-                Kind::McpProxy => peer().await,
+                Kind::McpProxy => peer(Registry::Crates, "mcp-proxy", "0.6.0").path().await,
+                Kind::McpProxyPypi => peer(Registry::Pypi, "mcp-proxy", "0.13.0").path().await,
+                Kind::Fastmcp => peer(Registry::Pypi, "fastmcp", "4.1.0").path().await,
+                Kind::Supergateway => peer(Registry::Npm, "supergateway", "4.0.0").path().await,
+                Kind::McpProxyNpm => peer(Registry::Npm, "mcp-proxy", "6.7.19").path().await,
             };
             match found {
                 Ok(path) => drop(programs.found.insert(kind, path)),
@@ -67,35 +88,97 @@ impl Programs {
     }
 }
 
+// === impl Peer ===
+
+impl Peer {
+    /// Its program, installed if it is not there.
+    async fn path(self) -> Result<PathBuf> {
+        let Self { registry, name, version } = self;
+        let peers = cache()?.join("peers");
+        let (folder, program) = match registry {
+            Registry::Crates => (peers.clone(), peers.join("bin").join(name)),
+            // Each with its own dependencies, for they would not agree.
+            Registry::Pypi => {
+                let folder = peers.join("bench").join(format!("{name}-pypi-{version}"));
+                (folder.clone(), folder.join("bin").join(name))
+            }
+            Registry::Npm => {
+                let folder = peers.join("bench").join(format!("{name}-npm-{version}"));
+                (folder.clone(), folder.join("node_modules/.bin").join(name))
+            }
+        };
+        if program.is_file() {
+            return Ok(program);
+        }
+        eprintln!("installing {name} {version} into {}, once", folder.display());
+        self.install(&folder).await?;
+        if !program.is_file() {
+            bail!("{name} {version} has no program {}", program.display());
+        }
+        Ok(program)
+    }
+
+    async fn install(self, folder: &Path) -> Result<()> {
+        let Self { registry, name, version } = self;
+        let installed = match registry {
+            Registry::Crates => {
+                let target = folder.join("target");
+                let mut command = Command::new("cargo");
+                command.args(["install", name, "--version", version, "--locked", "--quiet"]);
+                command.arg("--root").arg(folder).arg("--target-dir").arg(&target);
+                let installed = finish(command).await;
+                // Gigabytes that nobody needs once the program is there.
+                let _ = std::fs::remove_dir_all(target);
+                installed
+            }
+            Registry::Pypi => {
+                let mut command = Command::new("python3");
+                command.args(["-m", "venv", "--clear"]).arg(folder);
+                finish(command).await?;
+                let mut command = Command::new(folder.join("bin/pip"));
+                command.args(["install", "--quiet", "--disable-pip-version-check"]);
+                command.arg(format!("{name}=={version}"));
+                finish(command).await
+            }
+            Registry::Npm => {
+                let mut command = Command::new("npm");
+                command.args([
+                    "install",
+                    "--silent",
+                    "--ignore-scripts",
+                    "--no-audit",
+                    "--no-fund",
+                ]);
+                command.arg("--prefix").arg(folder).arg(format!("{name}@{version}"));
+                finish(command).await
+            }
+        };
+        installed.with_context(|| format!("{name} {version} can't be installed"))
+    }
+}
+
+// === helpers ===
+
+/// Runs an installer to its end.
+async fn finish(mut command: Command) -> Result<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let tool = command.as_std().get_program().to_string_lossy().into_owned();
+    let status = tokio::time::timeout(INSTALLING, command.status())
+        .await
+        .with_context(|| format!("{tool} takes too long"))?
+        .with_context(|| format!("cannot run {tool}"))?;
+    if !status.success() {
+        bail!("{tool} ended with {status}");
+    }
+    Ok(())
+}
+
 /// `MAINSTAY_BIN`, or the program built beside this one.
 fn mainstay(bench: &Path) -> Result<PathBuf> {
     let path =
         env::var_os("MAINSTAY_BIN").map_or_else(|| bench.with_file_name("mainstay"), PathBuf::from);
     if !path.is_file() {
         bail!("no program at {}", path.display());
-    }
-    Ok(path)
-}
-
-async fn peer() -> Result<PathBuf> {
-    let root = cache()?.join("peers");
-    let path = root.join("bin").join(PEER);
-    if path.is_file() {
-        return Ok(path);
-    }
-    eprintln!("installing {PEER} {PEER_VERSION} into {}, once", root.display());
-    let mut command = Command::new("cargo");
-    command
-        .args(["install", PEER, "--version", PEER_VERSION, "--locked", "--quiet", "--root"])
-        .arg(&root);
-    command.arg("--target-dir").arg(root.join("target")).stdin(Stdio::null()).kill_on_drop(true);
-    let status = tokio::time::timeout(INSTALLING, command.status())
-        .await
-        .context("installing takes too long")?;
-    // Gigabytes that nobody needs once the program is there.
-    let _ = std::fs::remove_dir_all(root.join("target"));
-    if !status.context("cannot run cargo")?.success() || !path.is_file() {
-        bail!("{PEER} {PEER_VERSION} can't be installed");
     }
     Ok(path)
 }

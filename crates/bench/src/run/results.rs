@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::cells::Cell;
 use super::hardware::{self, Hardware};
-use super::setup::Kind;
+use super::kind::Kind;
 use crate::load::{CpuUse, Report};
 
 #[derive(Debug, Serialize)]

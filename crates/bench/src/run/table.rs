@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::cells::SCRIPT_CLIENTS_MAX;
 use super::judge::{FACTS, Figure, LINES, Line};
+use super::kind::Kind;
 use super::results::{Measured, Results};
-use super::setup::Kind;
 
 /// The whole run as Markdown.
 pub(crate) fn render(results: &Results) -> String {
@@ -28,10 +29,31 @@ fn head(out: &mut String, results: &Results) {
     for (kind, why) in missing {
         line(out, &format!("Not measured: {} ({why}).\n", kind.title()));
     }
+    let scripts = shown(results).into_iter().filter(|kind| kind.is_script());
+    let scripts: Vec<&str> = scripts.map(Kind::title).collect();
+    if !scripts.is_empty() {
+        line(
+            out,
+            &format!(
+                "{}: on an interpreter, so without the cells of more than {SCRIPT_CLIENTS_MAX} clients, of a fixed rate and of mixed-up ids, and with fewer idle sessions.\n",
+                scripts.join(", ")
+            ),
+        );
+    }
+}
+
+/// The targets that something is known of, be it why they are missing.
+fn shown(results: &Results) -> Vec<Kind> {
+    let known = |kind: &Kind| {
+        results.cells.iter().any(|one| one.kind == *kind)
+            || results.facts.iter().any(|fact| fact.kind == *kind)
+            || results.missing.contains_key(kind)
+    };
+    Kind::ALL.into_iter().filter(known).collect()
 }
 
 fn main_table(out: &mut String, results: &Results) {
-    let kinds = Kind::ALL;
+    let kinds = shown(results);
     let titles: Vec<&str> = kinds.iter().map(|kind| kind.title()).collect();
     row(out, &[&["figure"], titles.as_slice(), &["ours must be", "kept"]].concat());
     line(out, &("| --- ".repeat(kinds.len() + 3) + "|"));

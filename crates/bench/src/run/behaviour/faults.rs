@@ -9,9 +9,10 @@ use super::Seen;
 use crate::client::{Connection, Session};
 use crate::procfs;
 use crate::run::Context;
+use crate::run::kind::{Kind, Upstream};
 use crate::run::process::{LOOK, signal};
 use crate::run::results::Fact;
-use crate::run::setup::{Kind, Setup, Upstream};
+use crate::run::setup::Setup;
 
 pub(super) const HUNG: &str = "hung";
 /// Five seconds more than the deadline a call is supposed to meet.
@@ -116,7 +117,7 @@ type HungCall = tokio::task::JoinHandle<
 >;
 
 async fn begin_hung(context: &Context, kind: Kind) -> Result<(Setup, HungCall)> {
-    let upstream = if kind.serves(Upstream::Stdio) { Upstream::Stdio } else { Upstream::Http };
+    let upstream = kind.first_of([Upstream::Stdio, Upstream::Http]);
     let setup = Setup::start(context, kind, upstream).await?;
     let (mut connection, session) = setup.open().await?;
     // Bounded in itself; a run that ends early ends the runtime and the task with it.

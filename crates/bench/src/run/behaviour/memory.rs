@@ -12,15 +12,35 @@ use crate::load::Held;
 use crate::procfs;
 use crate::run::Context;
 use crate::run::cells::target_args;
+use crate::run::kind::Kind;
 use crate::run::process::tied;
 use crate::run::setup::Setup;
 
+/// So many sessions that do nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Idle {
+    pub(super) name: &'static str,
+    pub(super) sessions: u32,
+    pub(super) wire: Wire,
+}
+
+/// What of each idle session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    Closed,
+    /// The connection it was opened on.
+    Kept,
+    /// A GET on that connection, for what the server says of its own accord.
+    Stream,
+}
+
 /// Sessions on one stdio server.
 const CHILDREN_SESSIONS: u32 = 200;
-/// Idle sessions whose memory is measured; enough to drown the noise of an allocator.
-const IDLE_SESSIONS: u32 = 2_000;
 /// Sessions opened before, so that what is paid once is not counted.
 const WARM_UP_SESSIONS: u32 = 200;
+/// Some start processes for each session: more would measure the machine.
+const SCRIPT_SESSIONS: u32 = 200;
+const SCRIPT_WARM_UP_SESSIONS: u32 = 20;
 const AT_MOST_KIB: f64 = 16.0;
 const OPENING: Duration = Duration::from_secs(130);
 const ENDING: Duration = Duration::from_secs(10);
@@ -29,44 +49,96 @@ const SETTLING: Duration = Duration::from_millis(500);
 
 /// How many processes serve 200 sessions?
 pub(super) async fn children(context: &Context, setup: &Setup) -> Result<Seen> {
-    let holder = hold(context, setup, CHILDREN_SESSIONS, true).await?;
+    let holder = hold(context, setup, CHILDREN_SESSIONS, Wire::Kept).await?;
     let count = procfs::running(&context.programs.bench, &["echo-stdio", &setup.mark]).len();
     end(holder).await;
     Ok(Seen::new("children", count.to_string(), Some(count as f64), count == 1))
 }
 
-/// Growth of resident memory for each idle session, its connection closed or kept open.
-pub(super) async fn idle(context: &Context, setup: &Setup, connected: bool) -> Result<Seen> {
+// === impl Idle ===
+
+impl Idle {
+    /// The yardstick knows no sessions, only their connections, and its server has no streams.
+    pub(super) fn fits(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Direct => false,
+            Kind::Bare => self.wire == Wire::Kept,
+            kind if kind.is_script() => self.sessions <= 1_000,
+            _ => true,
+        }
+    }
+
+    /// Growth of resident memory, and of the number of processes, for each session.
+    pub(super) async fn observe(
+        self,
+        context: &Context,
+        setup: &Setup,
+        kind: Kind,
+    ) -> Result<Seen> {
+        let (sessions, warm_up) = if kind.is_script() {
+            (SCRIPT_SESSIONS, SCRIPT_WARM_UP_SESSIONS)
+        } else {
+            (self.sessions, WARM_UP_SESSIONS)
+        };
+        end(hold(context, setup, warm_up, Wire::Closed).await?).await;
+        tokio::time::sleep(SETTLING).await;
+        let before = look(setup)?;
+        let holder = hold(context, setup, sessions, self.wire).await?;
+        tokio::time::sleep(SETTLING).await;
+        let after = look(setup)?;
+        end(holder).await;
+        let each = |before: f64, after: f64| (after - before) / f64::from(sessions);
+        let (kib, processes) = (each(before.0, after.0), each(before.1, after.1));
+        let mut text = format!("{kib:.1} KiB");
+        if processes > 0.1 {
+            text.push_str(&format!(" and {processes:.1} processes"));
+        }
+        if sessions != self.sessions {
+            text.push_str(&format!(" (of {sessions})"));
+        }
+        // An open connection has its price for every HTTP server; the bare proxy shows it.
+        Ok(if self.wire == Wire::Kept {
+            Seen::noted(self.name, text, kib)
+        } else {
+            Seen::new(self.name, text, Some(kib), kib <= AT_MOST_KIB && processes < 0.1)
+        })
+    }
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// As an argument of `load hold`.
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Closed => None,
+            Self::Kept => Some("--keep-connections"),
+            Self::Stream => Some("--open-streams"),
+        }
+    }
+}
+
+// === helpers ===
+
+/// Resident memory of the target in KiB, and how many processes it has started.
+fn look(setup: &Setup) -> Result<(f64, f64)> {
     let pid = setup.proxy.as_ref().context("no process to look at")?.pid;
-    let resident =
-        || procfs::resident_kib(pid).map(|kib| kib as f64).context("the process is gone");
-    end(hold(context, setup, WARM_UP_SESSIONS, false).await?).await;
-    tokio::time::sleep(SETTLING).await;
-    let before = resident()?;
-    let holder = hold(context, setup, IDLE_SESSIONS, connected).await?;
-    tokio::time::sleep(SETTLING).await;
-    let each = (resident()? - before) / f64::from(IDLE_SESSIONS);
-    end(holder).await;
-    let text = format!("{each:.1} KiB");
-    // An open connection has its price for every HTTP server; the bare proxy shows it.
-    Ok(if connected {
-        Seen::noted("idle-memory-connected", text, each)
-    } else {
-        Seen::new("idle-memory", text, Some(each), each <= AT_MOST_KIB)
-    })
+    let resident = procfs::resident_kib(pid).context("the process is gone")?;
+    Ok((resident as f64, procfs::descendants(pid).len() as f64))
 }
 
 /// A load that has opened its sessions and waits for its input to end.
-async fn hold(context: &Context, setup: &Setup, sessions: u32, connected: bool) -> Result<Child> {
+async fn hold(context: &Context, setup: &Setup, sessions: u32, wire: Wire) -> Result<Child> {
     let mut args = vec!["load".to_owned()];
     args.extend(target_args(setup));
     args.extend(["hold".to_owned(), "--sessions".to_owned(), sessions.to_string()]);
-    if connected {
-        args.push("--keep-connections".to_owned());
-    }
+    args.extend(wire.flag().map(str::to_owned));
     let bench = &context.programs.bench;
-    let mut child =
-        tied(bench, bench, &args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child = tied(bench, bench, &args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let output = child.stdout.take().context("it was asked for")?;
     let mut line = String::new();
     let mut output = BufReader::new(output);
@@ -76,7 +148,10 @@ async fn hold(context: &Context, setup: &Setup, sessions: u32, connected: bool) 
         .context("opening the sessions takes too long")??;
     match serde_json::from_str::<Held>(&line) {
         Ok(Held { held }) if held == sessions => Ok(child),
-        _ => bail!("the sessions can't be opened"),
+        _ => {
+            let output = tokio::time::timeout(ENDING, child.wait_with_output()).await??;
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / "))
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 
 use super::Seen;
 use crate::run::Context;
+use crate::run::kind::Kind;
 use crate::run::results::median;
-use crate::run::setup::Kind;
 
 const TIMES: usize = 40;
 const AT_MOST_MS: f64 = 10.0;
