@@ -84,6 +84,9 @@ async fn progress_tokens_come_back_with_their_type() {
             let mut reply = client.post(body, &[]).await.unwrap();
             let mut steps = Vec::new();
             while let Some(event) = reply.event().await.unwrap() {
+                if event.data.is_empty() {
+                    continue;
+                }
                 let message: Value = lenient(&event.data);
                 if message["method"] == "notifications/progress" {
                     assert!(
