@@ -232,6 +232,16 @@ impl Endpoint {
         .unwrap_or_default()
     }
 
+    /// The server and its own name for what a client has seen here before this daemon was started, as
+    /// long as that server has not said what it has now.
+    pub(crate) fn remembered(&self, kind: ListKind, published: &str) -> Option<(usize, String)> {
+        let given = self.given.lock();
+        let (server, own) = given.seen[kind as usize].whose(published)?;
+        let at = self.servers.iter().position(|pool| pool.spec.name.as_str() == server)?;
+        let unheard = self.servers[at].primary_facts().is_none();
+        unheard.then(|| (at, own.to_owned()))
+    }
+
     /// Under which URI a server's resource is known here, if under another than its own.
     pub(crate) fn published_uri(&self, server: usize, own: &str) -> Option<String> {
         let given = self.given.lock();

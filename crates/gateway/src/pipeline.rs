@@ -97,7 +97,14 @@ async fn request(
             ));
         }
     };
-    let route = match route::find(endpoint, Generation::Legacy, method, &params) {
+    let find = || route::find(endpoint, Generation::Legacy, method, &params);
+    let mut route = find();
+    if route.is_err() && !endpoint.single {
+        // The server may be on its way: a session of an earlier daemon has not waited for it yet.
+        endpoint.settle(Generation::Legacy, begun + gateway.settings.limits.list).await;
+        route = find();
+    }
+    let route = match route {
         Ok(route) => route,
         Err(error) => {
             return answer::message(build::failure(Some(&id), error.code, &error.message));

@@ -118,15 +118,22 @@ fn named(
 ) -> Result<Route, NoRoute> {
     let field = name.ok_or_else(|| invalid("`name` is missing"))?;
     let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
+    let is_tool = kind == ListKind::Tools;
     let catalogue = endpoint.catalogue(generation);
     let Some(entry) = catalogue.find(kind, &name) else {
-        return Err(unknown((endpoint, generation), word, &name));
+        let Some((server, own)) = endpoint.remembered(kind, &name) else {
+            return Err(unknown((endpoint, generation), word, &name));
+        };
+        // It waits for its server, and is told if that does not come.
+        let edits = vec![(field.span.clone(), string(&own).into())];
+        let tool = is_tool.then(|| own.into());
+        let pool = endpoint.servers[server].clone();
+        return Ok(Route { edits, tool, may_repeat: !is_tool, ..Route::to(server, pool) });
     };
     let mut edits = Vec::new();
     if *entry.own != *name {
         edits.push((field.span.clone(), string(&entry.own).into()));
     }
-    let is_tool = kind == ListKind::Tools;
     Ok(Route {
         edits,
         tool: is_tool.then(|| entry.own.clone()),
@@ -164,7 +171,8 @@ pub(crate) fn resource_of(
     if endpoint.single {
         return Some((0, uri.to_owned()));
     }
-    endpoint.catalogue(generation).find_resource(uri).or_else(|| {
+    let listed = endpoint.catalogue(generation).find_resource(uri);
+    listed.or_else(|| endpoint.remembered(ListKind::Resources, uri)).or_else(|| {
         // Servers may have resources that they don't list; with one server there is no doubt.
         match &only_with_resources((endpoint, generation))[..] {
             [only] => Some((*only, uri.to_owned())),

@@ -95,7 +95,15 @@ async fn call(
         Ok(params) => params,
         Err(error) => return fail(&request.id, codes::INVALID_PARAMS, &error.to_string()),
     };
-    let mut route = match route::find(endpoint, Generation::Modern, request.method, &params) {
+    let find = || route::find(endpoint, Generation::Modern, request.method, &params);
+    let mut route = find();
+    if route.is_err() && !endpoint.single {
+        // The server may be on its way.
+        let deadline = Instant::now() + gateway.settings.limits.list;
+        endpoint.settle(Generation::Modern, deadline).await;
+        route = find();
+    }
+    let mut route = match route {
         Ok(route) => route,
         Err(error) => return fail(&request.id, error.code, &error.message),
     };

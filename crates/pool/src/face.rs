@@ -278,15 +278,14 @@ impl Pool {
         }
         let before = face.facts.swap(Some(facts.clone()));
         self.warn_of_unusable(before.as_deref(), facts);
-        let all = ListKind::ALL;
-        let candidates = if kinds.is_empty() { &all[..] } else { kinds };
-        let changed: Vec<_> = candidates
-            .iter()
-            .copied()
-            .filter(|kind| {
-                before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
-            })
-            .collect();
+        let differs = |kind: &ListKind| {
+            before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
+        };
+        // What a server says has changed is passed on, even where we can't see in what.
+        let changed: Vec<_> = match kinds {
+            [] => ListKind::ALL.into_iter().filter(differs).collect(),
+            said => said.to_vec(),
+        };
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
         if let (Some(hub), false) = (self.hub(), changed.is_empty()) {

@@ -123,6 +123,18 @@ pub fn list_changed(listen: &Id, kind: ListKind) -> Option<Bytes> {
     Some(marked(method, listen, ""))
 }
 
+/// Whether a notification says that a list has changed.
+pub fn is_list_changed(notification: &Message) -> bool {
+    matches!(
+        Notification::parse(notification.method()),
+        Some(
+            Notification::ToolsListChanged
+                | Notification::PromptsListChanged
+                | Notification::ResourcesListChanged
+        )
+    )
+}
+
 /// A resource has changed, or may have.
 pub fn resource_updated(listen: &Id, uri: &str) -> Bytes {
     marked(Notification::ResourcesUpdated, listen, &format!(r#","uri":{}"#, string(uri)))

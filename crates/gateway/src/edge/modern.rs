@@ -153,13 +153,13 @@ fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid>
     if version != Revision::V2026_07_28.as_str() {
         return Err(Invalid::Version(version.into_owned()));
     }
-    headers::check_method(all(headers, headers::METHOD), message.method())
-        .map_err(Invalid::Header)?;
     let method = Method::parse(message.method());
-    check_name(headers, method, &params)?;
     if method.is_some_and(is_gone) {
         return Err(Invalid::UnknownMethod);
     }
+    headers::check_method(all(headers, headers::METHOD), message.method())
+        .map_err(Invalid::Header)?;
+    check_name(headers, method, &params)?;
     let capabilities = ClientCapabilities::read(capabilities.raw);
     Ok(Some(Said { id, method, capabilities, log_level }))
 }

@@ -119,6 +119,10 @@ impl Relay {
             self.on_acknowledged(notification);
             return true;
         }
+        // Changes of lists are told by the gateway, once it has fetched them.
+        if subscriptions::is_list_changed(notification) {
+            return false;
+        }
         let marked = subscriptions::remarked(notification, &self.listen.id);
         self.listen.say(&self.renamed(&marked).unwrap_or(marked));
         false
