@@ -305,7 +305,7 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
     let Some(idle_max) = gateway.upgrade().map(|it| it.settings.limits.session_idle) else {
         return;
     };
-    let mut tick = tokio::time::interval(EXPIRE_EVERY.min(idle_max));
+    let mut tick = tokio::time::interval(EXPIRE_EVERY.min(idle_max / 4));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

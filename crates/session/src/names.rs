@@ -90,6 +90,14 @@ impl Names {
         self.published.get(server.as_str())?.get(own).map(String::as_str)
     }
 
+    /// The server and its own name for what was published under this name.
+    pub fn whose(&self, published: &str) -> Option<(&str, &str)> {
+        self.published.iter().find_map(|(server, of)| {
+            let (own, _) = of.iter().find(|(_, name)| *name == published)?;
+            Some((server.as_str(), own.as_str()))
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.published.is_empty()
     }
@@ -127,6 +135,8 @@ mod tests {
         assert_eq!(names.publish(&name("b"), "echo", Prefix::Auto), "b_echo");
         assert_eq!(names.publish(&name("b"), "other", Prefix::Auto), "other");
         assert_eq!(names.publish(&name("a"), "echo", Prefix::Auto), "echo");
+        assert_eq!(names.whose("b_echo"), Some(("b", "echo")));
+        assert_eq!(names.whose("a_echo"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod clients;
 mod connect;
 mod edge;
 mod reached;
+mod restart;
 mod scripted;
 mod servers;
 mod sse;

@@ -1,0 +1,193 @@
+//! The daemon ends, in good order or not, and the next one goes on with its sessions.
+
+mod ended;
+mod load;
+mod restored;
+mod storage;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::client::Reply;
+use mainstay_testkit::misbehave::{Flags, serve_http};
+use mainstay_testkit::{Client, Daemon, programs};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
+
+/// How a daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Term,
+    Kill,
+}
+
+/// A folder whose daemon comes and goes, with the same server as a process (`near`), which goes with it,
+/// and over HTTP (`far`), which stays.
+struct Scene {
+    daemon: Option<Daemon>,
+    folder: TempDir,
+    gateway: String,
+    near_flags: &'static [&'static str],
+    site: String,
+    _site: DropGuard,
+}
+
+// === impl Scene ===
+
+impl Scene {
+    async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With lines for `[gateway]`.
+    async fn with(gateway: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let flags = Flags::parse::<&str>(&[]).unwrap();
+        tokio::spawn(serve_http(listener, flags, stop.clone()));
+        let mut scene = Self {
+            daemon: None,
+            folder: tempfile::tempdir().unwrap(),
+            gateway: gateway.to_owned(),
+            near_flags: &[],
+            site,
+            _site: stop.drop_guard(),
+        };
+        scene.begin().await;
+        scene
+    }
+
+    async fn begin(&mut self) {
+        let program = programs::misbehave().unwrap();
+        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+            .folder(self.folder.path())
+            .config(&format!("[gateway]\n{}", self.gateway))
+            .command_server(
+                "near",
+                &[&[program.to_str().unwrap(), "stdio"], self.near_flags].concat(),
+            )
+            .url_server("far", &self.site)
+            .start()
+            .await
+            .unwrap();
+        self.daemon = Some(daemon);
+    }
+
+    async fn end(&mut self, how: End) {
+        let mut daemon = self.daemon.take().unwrap();
+        match how {
+            End::Term => daemon.term().unwrap(),
+            End::Kill => daemon.kill().unwrap(),
+        }
+        daemon.wait(PATIENCE).await.unwrap();
+    }
+
+    async fn restart(&mut self, how: End) {
+        self.end(how).await;
+        self.begin().await;
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().unwrap()
+    }
+
+    async fn client(&self, name: &str) -> Client {
+        self.daemon().client(name).await.unwrap()
+    }
+
+    /// A client that was there before, at an address of the present daemon.
+    fn again(&self, name: &str, client: &Client) -> Client {
+        self.with_session(name, client.session().unwrap())
+    }
+
+    fn with_session(&self, name: &str, session: &str) -> Client {
+        let mut again = Client::new(&self.daemon().endpoint(name)).unwrap();
+        again.set_session(Some(session));
+        again
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The value of one series at `/metrics`, named as it stands there.
+    async fn metric(&self, series: &str) -> u64 {
+        let text = self.get("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let client = Client::new(self.daemon().base()).unwrap();
+        client.plain("GET", path).await.unwrap().text().await.unwrap()
+    }
+
+    /// How often the server that stays says that something happened to it.
+    async fn far_count(&self, what: &str) -> u64 {
+        let site = Client::new(&self.site).unwrap();
+        let stats = site.plain("GET", "/control/stats").await.unwrap().json().await.unwrap();
+        stats["counts"][what].as_u64().unwrap_or(0)
+    }
+}
+
+/// What a ping is answered: status and, if it is an error, its code.
+async fn ping(client: &Client) -> (u16, Option<i64>) {
+    let mut reply = client.post(PING, &[]).await.unwrap();
+    let answer = reply.json().await.unwrap();
+    (reply.status, answer["error"]["code"].as_i64())
+}
+
+#[track_caller]
+fn lost(client: &Client) -> impl Future<Output = ()> {
+    let at = std::panic::Location::caller();
+    async move {
+        assert_eq!(ping(client).await, (404, Some(-32001)), "{at}");
+        assert_eq!(client.listen(None).await.unwrap().status, 404, "{at}");
+        assert_eq!(client.delete().await.unwrap().status, 404, "{at}");
+    }
+}
+
+/// The next message of a stream with this method; those before it are dropped.
+async fn heard(stream: &mut Reply, method: &str) -> Value {
+    let wait = async {
+        loop {
+            let message = stream.message().await.unwrap().expect("the stream goes on");
+            if message["method"] == method {
+                return message;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{method} never came"))
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the journal has a record of one of these kinds.
+async fn stored(state: &Path, kinds: &[&str]) {
+    until("a record", async || {
+        let journal = std::fs::read_to_string(state.join("sessions.journal")).unwrap_or_default();
+        kinds.iter().any(|kind| journal.contains(&format!("{{\"{kind}\":")))
+    })
+    .await;
+}
+
+async fn echo(client: &Client) {
+    let sent = json!({"from": client.session()});
+    let answer = client.call("echo", sent.clone()).await.unwrap();
+    assert_eq!(answer["structuredContent"]["echo"], sent);
+}

@@ -1,0 +1,104 @@
+//! What is stored, and what goes on when it can't be.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{End, PATIENCE, Scene, echo, lost, until};
+
+#[tokio::test]
+async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
+    let mut scene = Scene::start().await;
+    let before = scene.client("near").await;
+    scene.end(End::Term).await;
+    // A folder in the way of the file: also a superuser can't write it.
+    let in_the_way = scene.state().join("sessions.journal.new");
+    fs::create_dir(&in_the_way).unwrap();
+    scene.begin().await;
+    echo(&scene.again("near", &before)).await;
+    let client = scene.client("near").await;
+    client.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
+    scene.daemon().wait_for_log("can't be stored", PATIENCE).await.unwrap();
+    assert_eq!(scene.metric("mainstay_store_failing").await, 1);
+    assert!(scene.metric("mainstay_store_failures_total").await >= 1);
+    let detailed: Value = serde_json::from_str(&scene.get("/health/detailed").await).unwrap();
+    let why = detailed["sessions"]["unstored"].as_str().unwrap();
+    assert!(why.contains("sessions.journal"), "{why}");
+    until("servers are ready", async || {
+        scene.get("/health").await.contains(r#""status":"degraded""#)
+    })
+    .await;
+    let said = scene.daemon().run(&["status"]).unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("can't be stored"), "{said}");
+
+    fs::remove_dir(&in_the_way).unwrap();
+    until("it recovers", async || scene.metric("mainstay_store_failing").await == 0).await;
+    scene.daemon().wait_for_log("is stored again", PATIENCE).await.unwrap();
+    until("all is well", async || scene.get("/health").await.contains(r#""status":"ok""#)).await;
+    scene.restart(End::Kill).await;
+    let mut stream = scene.again("near", &client).listen(None).await.unwrap();
+    super::heard(&mut stream, "notifications/resources/updated").await;
+}
+
+#[tokio::test]
+async fn a_damaged_file_costs_what_is_damaged() {
+    let mut scene = Scene::start().await;
+    let [deleted, stays] = [scene.client("near").await, scene.client("near").await];
+    deleted.delete().await.unwrap();
+    scene.end(End::Term).await;
+    let journal = scene.state().join("sessions.journal");
+    let whole = fs::read_to_string(&journal).unwrap();
+    for (content, warns) in [
+        (format!("{whole}0123abcd {{\"used\":{{\"of\""), false),
+        (whole.replacen('\n', "\nnonsense\n", 1), true),
+        (whole.clone(), false),
+    ] {
+        fs::write(&journal, content).unwrap();
+        scene.begin().await;
+        lost(&scene.again("near", &deleted)).await;
+        echo(&scene.again("near", &stays)).await;
+        assert_eq!(scene.daemon().log().contains("is damaged"), warns);
+        scene.end(End::Term).await;
+    }
+    // Without it all that is lost is what became of them.
+    fs::write(&journal, "something else altogether").unwrap();
+    scene.begin().await;
+    assert!(scene.daemon().log().contains("is damaged"));
+    let aside = scene.state().join("sessions.journal.unreadable");
+    assert_eq!(fs::read_to_string(aside).unwrap(), "something else altogether");
+    echo(&scene.again("near", &stays)).await;
+}
+
+#[tokio::test]
+async fn neither_ids_nor_keys_are_written_anywhere() {
+    let mut scene = Scene::start().await;
+    let client = scene.client("near").await;
+    client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+    scene.restart(End::Term).await;
+    echo(&scene.again("near", &client)).await;
+    let id = client.session().unwrap();
+    let journal = fs::read_to_string(scene.state().join("sessions.journal")).unwrap();
+    assert!(journal.contains("debug") && !journal.contains(&id[..16]), "{journal}");
+    assert!(!scene.daemon().log().contains(&id[..16]));
+    for file in ["session.key", "token.key", "sessions.journal"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(scene.state().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_on_one_stream_leave_nothing_behind() {
+    let scene = Scene::start().await;
+    let url = format!("{}/sse/near", scene.daemon().base());
+    let mut client = mainstay_testkit::client::SseClient::connect(&url, &json!({})).await.unwrap();
+    client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+    drop(client);
+    until("it ends", async || scene.metric("mcp_active_sessions").await == 0).await;
+    // Long enough for anything to be written.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let journal = fs::read_to_string(scene.state().join("sessions.journal")).unwrap();
+    assert_eq!(journal.lines().count(), 1, "{journal}");
+}
