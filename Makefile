@@ -5,7 +5,7 @@ DENY := $(CACHE)/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 SECONDS ?= 30
 
-.PHONY: help demo test tools lint bench conformance fuzz
+.PHONY: help demo test tools nginx lint bench conformance fuzz
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -17,6 +17,11 @@ test: ## everything that has to hold, with the minutes it took
 	cargo xtask test
 
 tools: $(DENY) ## what the checks of dependencies need, into the cache folder
+
+nginx: ## nginx, which tests put in front of the daemon; installs it, as root, where it is missing
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v openssl >/dev/null || { \
+	    apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends nginx-light openssl >/dev/null; }
 
 lint: tools ## format, lists, dependencies and lints
 	cargo xtask test format lists dependencies lints

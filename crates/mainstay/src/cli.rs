@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Show what makes a client use Mainstay, or write it into the client's file
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// Fetch ahead of time what package runners such as npx and uvx would download
+    #[command(after_help = examples::FETCH)]
+    Fetch(FetchArgs),
     /// Show what the programs around the daemon need to know of it
     #[command(after_help = examples::SERVICE)]
     Service(ServiceArgs),
@@ -193,6 +196,13 @@ pub(crate) struct ExportArgs {
     /// One server or group [default: every server]
     #[arg(long, value_name = "NAME", requires = "client")]
     pub(crate) endpoint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Only these servers [default: every one that a package runner starts]
+    #[arg(value_name = "SERVER")]
+    pub(crate) servers: Vec<String>,
 }
 
 #[derive(Debug, Args)]

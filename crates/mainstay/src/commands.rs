@@ -11,6 +11,7 @@ mod connect;
 mod daemon;
 pub(crate) mod exit;
 mod export;
+mod fetch;
 mod files;
 mod import;
 mod init;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),
         Command::Import(args) => import::run(shared, args, &out),
         Command::Export(args) => export::run(shared, args, &out),
+        Command::Fetch(args) => fetch::run(shared, args, &out),
         Command::Service(args) => service::run(shared, args, &out),
         Command::Init(args) => init::run(shared, args, &out),
         Command::Schema => schema::run(&out),

@@ -13,11 +13,11 @@ use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
 use crate::cli::{Shared, UpArgs};
 use crate::commands::{Exit, Failure};
-use crate::output;
+use crate::{output, packages};
 
 /// Runs the configured daemon until a signal.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
-    let loaded = mainstay_config::from_system(shared.request(args.listen.as_deref()))?;
+    let mut loaded = mainstay_config::from_system(shared.request(args.listen.as_deref()))?;
     let _logs = start_logs(shared)?;
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
@@ -31,6 +31,7 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
             .hint("`mainstay init` writes a file to begin with")
             .hint("`mainstay demo` needs no configuration"));
     }
+    packages::take_fetched(&mut loaded.settings);
     block_on(async {
         let daemon = Daemon::start(loaded.settings).await?;
         if !shared.quiet {

@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod memory;
 mod output;
+mod packages;
 
 use std::process::ExitCode;
 

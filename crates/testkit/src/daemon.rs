@@ -26,6 +26,7 @@ static RUNS: AtomicU64 = AtomicU64::new(0);
 pub struct Builder {
     binary: PathBuf,
     config: String,
+    listen: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     ready_within: Duration,
@@ -71,6 +72,14 @@ impl Builder {
     #[must_use]
     pub fn url_server(self, name: &str, url: &str) -> Self {
         self.config(&format!("[servers.{name}]\nurl = \"{url}\""))
+    }
+
+    /// Listens here; any free port of loopback otherwise. For what finds the daemon by its address over a
+    /// restart.
+    #[must_use]
+    pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
+        self.listen = address.to_string();
+        self
     }
 
     /// One more argument for `up`.
@@ -128,7 +137,7 @@ impl Builder {
             .arg(folder.join("mainstay.toml"))
             .arg("--state")
             .arg(folder.join("state"))
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", &self.listen])
             .args(&self.arguments)
             .env(MARK, &mark)
             .envs(self.environment)
@@ -163,6 +172,7 @@ impl Daemon {
         Builder {
             binary: binary.into(),
             config: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),
             ready_within: Duration::from_secs(30),

@@ -82,6 +82,15 @@ Examples:
   mainstay export vscode --file .vscode/mcp.json --endpoint files --write
   mainstay export cursor --remove";
 
+pub(super) const FETCH: &str = "\
+Examples:
+  mainstay fetch
+  mainstay fetch weather files
+  mainstay fetch --json | jq -r '.servers[] | select(.state == \"unpinned\") | .write[].pinned'
+
+What was fetched is in the state folder, and recorded with its digests in packages.json there. From
+the daemon's next start on servers are started from it: offline, and always as the same version.";
+
 pub(super) const SERVICE: &str = "\
 Examples:
   mainstay service show                           what can be shown

@@ -65,6 +65,12 @@ fn every_command_reads_as_declared() {
             "Export(ExportArgs { client: Some(\"zed\"), write: false, remove: true, \
              file: Some(\"f\"), endpoint: Some(\"e\") })",
         ),
+        ("mainstay fetch a b", "Fetch(FetchArgs { servers: [\"a\", \"b\"] })"),
+        (
+            "mainstay service show nginx --with d.toml",
+            "Service(ServiceArgs { command: Show(ShowArgs { service: Some(Nginx), with: [\"d.toml\"], \
+             certificate: None, certificate_key: None }) })",
+        ),
         ("mainstay init", "Init(InitArgs { file: None, force: false })"),
         ("mainstay init a.toml --force", "Init(InitArgs { file: Some(\"a.toml\"), force: true })"),
         ("mainstay schema", "Schema"),
@@ -95,6 +101,8 @@ fn wrong_usage_is_two_and_help_is_none() {
         ("mainstay import", "MissingRequiredArgument exit 2"),
         ("mainstay export --write", "MissingRequiredArgument exit 2"),
         ("mainstay export zed --write --remove", "ArgumentConflict exit 2"),
+        ("mainstay service", "DisplayHelpOnMissingArgumentOrSubcommand exit 2"),
+        ("mainstay service show apache", "InvalidValue exit 2"),
         ("mainstay completions tcsh", "InvalidValue exit 2"),
         ("mainstay --help", "DisplayHelp exit 0"),
         ("mainstay call --help", "DisplayHelp exit 0"),

@@ -4,6 +4,8 @@ mod alone;
 mod clients;
 mod connect;
 mod edge;
+mod fetch;
+mod proxy;
 mod reached;
 mod restart;
 mod scripted;

@@ -24,10 +24,10 @@ async fn the_first_event_names_the_address_to_post_to() {
 #[tokio::test]
 async fn the_address_lies_where_the_proxy_shows_it() {
     for (public, address) in [
-        ("https://example.com", "/messages?"),
-        ("https://example.com/mcp", "/messages?"),
+        ("https://example.com", "/mcp/messages?"),
+        ("https://example.com/mcp", "/mcp/messages?"),
         ("https://example.com/tools/", "/tools/messages?"),
-        ("https://example.com/tools/mcp", "/tools/messages?"),
+        ("https://example.com/tools/mcp", "/tools/mcp/messages?"),
     ] {
         let public = format!("public_url = \"{public}\"");
         let daemon = builder(&public).start().await.unwrap();

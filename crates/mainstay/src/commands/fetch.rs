@@ -1,0 +1,184 @@
+//! `mainstay fetch`: what package runners would download when a server starts, ahead of time.
+
+mod install;
+mod npm;
+mod pypi;
+mod report;
+mod tool;
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mainstay_config::packages::{Package, Registry, Run, Runner};
+use mainstay_config::{from_system, nearest};
+use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
+
+use self::install::Installer;
+use self::report::{Outcome, State};
+use self::tool::{Tool, ToolError};
+use super::{Exit, Failure, daemon};
+use crate::cli::{FetchArgs, Shared};
+use crate::output::Output;
+use crate::packages::FOLDER;
+use crate::packages::record::{Changed, Record, RecordError};
+
+/// Why a package is not there.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error("{name} {version} is not in the registry")]
+    NoVersion { name: String, version: String },
+    #[error("{0} is not in the registry")]
+    NoPackage(String),
+    #[error("what {0} answered is not understood")]
+    Answer(&'static str),
+    #[error(transparent)]
+    Changed(#[from] Changed),
+    #[error(
+        "{name} {version} was installed with the digest {found}, which the registry does not have"
+    )]
+    Digest { name: String, version: String, found: String },
+    #[error("{0} has no program, or several and none of its own name; a command can name one")]
+    NoProgram(String),
+    #[error("{package} has no program {program:?}")]
+    MissingProgram { package: String, program: String },
+    #[error("the folder of packages can't be used")]
+    Folder(#[source] std::io::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("it took longer than {} s, which is its `fetch_timeout`", .0.as_secs())]
+    TooLong(Duration),
+}
+
+pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exit, Failure> {
+    let loaded = from_system(shared.request(None))?;
+    let state_dir = &loaded.settings.state_dir;
+    let servers = chosen(&loaded.settings.servers, &args.servers)?;
+    let named = !args.servers.is_empty();
+    let _lock = lock(state_dir)?;
+    let outcomes = daemon::block_on(async {
+        let mut outcomes = Vec::new();
+        for server in servers {
+            if let Some(outcome) = fetch(server, named, state_dir, out).await {
+                if !out.json {
+                    outcome.tell(out);
+                }
+                outcomes.push(outcome);
+            }
+        }
+        Ok(outcomes)
+    })?;
+    report::close(&outcomes, out);
+    let failed = outcomes.iter().any(|outcome| matches!(outcome.state, State::Failed(_)));
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// The named servers, or all of them.
+fn chosen<'a>(servers: &'a [ServerSpec], names: &[String]) -> Result<Vec<&'a ServerSpec>, Failure> {
+    let known = || servers.iter().map(|server| server.name.as_str());
+    for name in names {
+        if !known().any(|known| known == name) {
+            let failure = Failure::new(Exit::Usage, format!("no server is called `{name}`"));
+            return Err(match nearest::nearest(name, known()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => {
+                    failure.hint(format!("there are {}", known().collect::<Vec<_>>().join(", ")))
+                }
+            });
+        }
+    }
+    let is_chosen = |server: &&ServerSpec| {
+        names.is_empty() || names.iter().any(|name| name == server.name.as_str())
+    };
+    Ok(servers.iter().filter(is_chosen).collect())
+}
+
+/// Two fetches at once would install over each other.
+fn lock(state_dir: &Path) -> Result<File, Failure> {
+    let folder = state_dir.join(FOLDER);
+    let open = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join("lock")));
+    let file = open.map_err(|error| {
+        Failure::new(Exit::Failed, format!("{} can't be used: {error}", folder.display()))
+            .hint("run it as the user the daemon runs as")
+    })?;
+    file.try_lock().map_err(|_| {
+        Failure::new(Exit::Failed, format!("another fetch is at work in {}", folder.display()))
+    })?;
+    Ok(file)
+}
+
+/// Fetches what a server runs; none where it is no package runner and nobody asked for it.
+async fn fetch(
+    server: &ServerSpec,
+    named: bool,
+    state_dir: &Path,
+    out: &Output,
+) -> Option<Outcome> {
+    let begun = Instant::now();
+    let outcome = |packages: Vec<Package>, state| Outcome {
+        server: server.name.clone(),
+        packages,
+        state,
+        took: begun.elapsed(),
+    };
+    let process = match &server.runtime {
+        Runtime::Process(process) => Some(process),
+        Runtime::Remote(_) => None,
+    };
+    let run = process.and_then(|process| Some((process, Run::of(&process.command)?)));
+    let Some((process, run)) = run else {
+        let why = "no package runner starts it".to_owned();
+        return named.then(|| outcome(Vec::new(), State::Skipped(why)));
+    };
+    let run = match run {
+        Ok(run) => run,
+        Err(unclear) => return Some(outcome(Vec::new(), State::Skipped(unclear.to_string()))),
+    };
+    let packages = run.packages.clone();
+    if matches!(run.runner, Runner::PnpmDlx | Runner::Bunx | Runner::PipxRun) {
+        let why = format!("what {} runs is downloaded with each first start", run.runner.name());
+        return Some(outcome(packages, State::Skipped(why)));
+    }
+    if out.progress {
+        let names: Vec<_> = packages.iter().map(|package| package.written.as_str()).collect();
+        out.note(format!("{}: fetching {} …", server.name, names.join(", ")));
+    }
+    let state = tokio::select! {
+        state = tokio::time::timeout(server.fetch_deadline, settle(&run, process, state_dir)) => {
+            state.unwrap_or_else(|_| Err(FetchError::TooLong(server.fetch_deadline)))
+        }
+        () = interrupted() => Err(ToolError::Interrupted.into()),
+    };
+    Some(outcome(packages, state.unwrap_or_else(|error| State::Failed(report::words(&error)))))
+}
+
+/// Whoever asked does not want it any more. What is under way ends with its future.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn settle(run: &Run, process: &ProcessSpec, state_dir: &Path) -> Result<State, FetchError> {
+    let tool = Tool::new(run.runner, process);
+    if !run.is_pinned() {
+        let mut pins = Vec::new();
+        for package in run.packages.iter().filter(|package| package.version.is_none()) {
+            let version = match run.registry() {
+                Registry::Npm => npm::newest(&tool, package, &run.options).await?,
+                Registry::Pypi => pypi::newest(&tool, package, &run.options).await?,
+            };
+            pins.push((package.written.clone(), package.at(&version)));
+        }
+        return Ok(State::Unpinned(pins));
+    }
+    let mut record = Record::load(state_dir)?;
+    Installer { run, tool: &tool, state_dir }.bring(&mut record).await
+}

@@ -1,0 +1,121 @@
+//! What `npm` is asked, and what it answers.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mainstay_config::packages::Package;
+use serde_json::Value;
+
+use super::FetchError;
+use super::tool::Tool;
+use crate::packages::record::Digests;
+
+/// The newest version that a command may mean.
+pub(super) async fn newest(
+    tool: &Tool<'_>,
+    package: &Package,
+    options: &[String],
+) -> Result<String, FetchError> {
+    let answer = view(tool, &package.wanted, &["version"], options).await?;
+    let versions = match &answer {
+        Value::String(version) => vec![version.as_str()],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let newest = versions.into_iter().max_by_key(|version| numbers(version));
+    newest.map(str::to_owned).ok_or_else(|| FetchError::NoPackage(package.written.clone()))
+}
+
+/// A range is answered with every version in it, in no order that could be relied on.
+fn numbers(version: &str) -> (Vec<u64>, bool) {
+    let end = version.find(['-', '+']).unwrap_or(version.len());
+    let numbers = version[..end].split('.').map(|part| part.parse().unwrap_or(0)).collect();
+    (numbers, !version[end..].starts_with('-'))
+}
+
+/// The digest that the registry has for a version.
+pub(super) async fn digests(
+    tool: &Tool<'_>,
+    package: &Package,
+    options: &[String],
+) -> Result<Digests, FetchError> {
+    let version = package.version.clone().unwrap_or_default();
+    let none = || FetchError::NoVersion { name: package.name.clone(), version: version.clone() };
+    let answer =
+        view(tool, &package.at(&version), &["dist.integrity", "dist.shasum"], options).await?;
+    let digest = match (&answer["dist.integrity"], &answer["dist.shasum"]) {
+        (Value::String(integrity), _) => integrity.clone(),
+        // Releases of before 2017 have nothing better.
+        (_, Value::String(shasum)) => format!("sha1-{shasum}"),
+        _ => return Err(none()),
+    };
+    Ok(Digests { name: package.name.clone(), version, digests: BTreeSet::from([digest]) })
+}
+
+async fn view(
+    tool: &Tool<'_>,
+    what: &str,
+    fields: &[&str],
+    options: &[String],
+) -> Result<Value, FetchError> {
+    let mut arguments = vec!["view".to_owned(), what.to_owned()];
+    arguments.extend(fields.iter().map(|&field| field.to_owned()));
+    arguments.push("--json".to_owned());
+    arguments.extend(options.iter().filter(|option| option.contains('=')).cloned());
+    let answer = tool.run(&arguments, Path::new("/"), &[], "").await?;
+    if answer.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&answer).map_err(|_| FetchError::Answer("npm view"))
+}
+
+/// Installs packages into a folder of their own.
+pub(super) async fn install(
+    tool: &Tool<'_>,
+    packages: &[Package],
+    options: &[String],
+    folder: &Path,
+) -> Result<(), FetchError> {
+    std::fs::write(folder.join("package.json"), "{\"private\": true}\n")
+        .map_err(FetchError::Folder)?;
+    let own = ["install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
+    let mut arguments: Vec<_> = own.map(str::to_owned).to_vec();
+    // Whatever the user's own settings are: the lock file is what the digests are read from.
+    arguments.extend(["--package-lock=true", "--save=true", "--save-exact"].map(str::to_owned));
+    arguments.push(format!("--prefix={}", folder.display()));
+    arguments.extend(options.iter().cloned());
+    arguments.extend(packages.iter().map(|package| package.written.clone()));
+    tool.run(&arguments, folder, &[], "").await?;
+    Ok(())
+}
+
+/// Whether what was installed is what the registry spoke of.
+pub(super) fn check(folder: &Path, expected: &Digests) -> Result<(), FetchError> {
+    let lock = json(&folder.join("package-lock.json"))?;
+    let entry = &lock["packages"][format!("node_modules/{}", expected.name)];
+    let found = entry["integrity"].as_str().unwrap_or("none");
+    let is_old = expected.digests.iter().all(|digest| digest.starts_with("sha1-"));
+    if entry["version"] == expected.version && (is_old || expected.digests.contains(found)) {
+        return Ok(());
+    }
+    let (name, version) = (expected.name.clone(), expected.version.clone());
+    Err(FetchError::Digest { name, version, found: found.to_owned() })
+}
+
+/// The program that a package is run by: its only one, or that of its own name.
+pub(super) fn program(folder: &Path, package: &Package) -> Result<String, FetchError> {
+    let manifest = json(&folder.join("node_modules").join(&package.name).join("package.json"))?;
+    let own = package.name.rsplit('/').next().unwrap_or(&package.name);
+    let program = match &manifest["bin"] {
+        Value::String(_) => Some(own.to_owned()),
+        Value::Object(all) if all.len() == 1 => all.keys().next().cloned(),
+        Value::Object(all) => all.contains_key(own).then(|| own.to_owned()),
+        _ => None,
+    };
+    program.ok_or_else(|| FetchError::NoProgram(package.name.clone()))
+}
+
+fn json(path: &Path) -> Result<Value, FetchError> {
+    let text = std::fs::read(path).map_err(FetchError::Folder)?;
+    serde_json::from_slice(&text).map_err(|_| FetchError::Answer("npm install"))
+}

@@ -1,0 +1,82 @@
+//! What `uv` is asked, and what it answers.
+
+use std::path::Path;
+
+use mainstay_config::packages::Package;
+
+use super::FetchError;
+use super::tool::Tool;
+use crate::packages::record::Digests;
+
+/// The newest version that a command may mean.
+pub(super) async fn newest(
+    tool: &Tool<'_>,
+    package: &Package,
+    options: &[String],
+) -> Result<String, FetchError> {
+    let answer = compile(tool, &package.wanted, &[], options).await?;
+    let pinned = answer.lines().find_map(|line| line.trim().split_once("=="));
+    let version = pinned.map(|(_, version)| version.split([' ', ';']).next().unwrap_or_default());
+    version.map(str::to_owned).ok_or_else(|| FetchError::NoPackage(package.written.clone()))
+}
+
+/// The digests of all files of a release: which of them is for this machine is the installer's choice.
+pub(super) async fn digests(
+    tool: &Tool<'_>,
+    package: &Package,
+    options: &[String],
+) -> Result<Digests, FetchError> {
+    let version = package.version.clone().unwrap_or_default();
+    let answer = compile(tool, &package.at(&version), &["--generate-hashes"], options).await?;
+    let hashes = answer.split_whitespace().filter_map(|word| word.strip_prefix("--hash="));
+    let digests = Digests {
+        name: package.name.clone(),
+        version: version.clone(),
+        digests: hashes.map(str::to_owned).collect(),
+    };
+    if digests.digests.is_empty() {
+        return Err(FetchError::NoVersion { name: package.name.clone(), version });
+    }
+    Ok(digests)
+}
+
+async fn compile(
+    tool: &Tool<'_>,
+    requirement: &str,
+    own: &[&str],
+    options: &[String],
+) -> Result<String, FetchError> {
+    let fixed = ["pip", "compile", "-", "--no-deps", "--no-header", "--no-annotate", "--quiet"];
+    let mut arguments: Vec<_> = fixed.iter().chain(own).map(|&word| word.to_owned()).collect();
+    // How things are linked and what else is installed means nothing here.
+    let is_of_use = |option: &&String| {
+        !["--link-mode", "--with-requirements"].iter().any(|other| option.starts_with(other))
+    };
+    arguments.extend(options.iter().filter(is_of_use).cloned());
+    Ok(tool.run(&arguments, Path::new("/"), &[], &format!("{requirement}\n")).await?)
+}
+
+/// Installs a tool, and what it needs beside it, into a folder of its own.
+pub(super) async fn install(
+    tool: &Tool<'_>,
+    packages: &[Package],
+    options: &[String],
+    folder: &Path,
+) -> Result<(), FetchError> {
+    // Otherwise the first start compiles what it imports, which takes seconds.
+    let own = ["tool", "install", "--no-progress", "--compile-bytecode"];
+    let mut arguments: Vec<_> = own.map(str::to_owned).to_vec();
+    arguments.extend(options.iter().cloned());
+    for package in packages.iter().skip(1) {
+        arguments.push(format!("--with={}", pinned(package)));
+    }
+    arguments.extend(packages.first().map(pinned));
+    let (tools, programs) = (folder.join("tools"), folder.join("bin"));
+    let variables = [("UV_TOOL_DIR", &*tools), ("UV_TOOL_BIN_DIR", &*programs)];
+    tool.run(&arguments, folder, &variables, "").await?;
+    Ok(())
+}
+
+fn pinned(package: &Package) -> String {
+    package.at(package.version.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,95 @@
+//! Packages that were fetched ahead: where they are, what was recorded of them, and how a server is
+//! started from them.
+//!
+//! Each is installed into a folder of its own in the state folder, by the package manager itself. A
+//! server is then started by the program in that folder: without the runner, without a network, and
+//! always as the same thing.
+
+pub(crate) mod record;
+
+use std::path::{Path, PathBuf};
+
+use mainstay_config::packages::{Registry, Run};
+use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec, Settings};
+use sha2::{Digest, Sha256};
+
+use self::record::{Fetched, Record};
+
+/// What holds them, in the state folder.
+pub(crate) const FOLDER: &str = "packages";
+
+/// The folder of what a command runs, below [`FOLDER`]: a name for people, and behind it what else
+/// makes it another thing.
+pub(crate) fn folder_of(run: &Run) -> Option<String> {
+    let main = run.packages.first()?;
+    let mut hash = Sha256::new();
+    for package in &run.packages {
+        hash.update(format!("{}\n", package.at(package.version.as_deref()?)));
+    }
+    run.options.iter().for_each(|option| hash.update(format!("{option}\n")));
+    let digest = hash.finalize();
+    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let name = main.name.replace(['@', '/'], "_");
+    let version = main.version.as_deref()?;
+    Some(format!("{}-{}-{version}-{hash}", run.registry().name(), name.trim_start_matches('_')))
+}
+
+/// Where the package manager of a registry puts programs, below the folder of a package.
+pub(crate) fn programs(registry: Registry) -> &'static str {
+    match registry {
+        Registry::Npm => "node_modules/.bin",
+        Registry::Pypi => "bin",
+    }
+}
+
+/// The program that a command runs, where that was fetched and is still there.
+pub(crate) fn program(state_dir: &Path, record: &Record, run: &Run) -> Option<PathBuf> {
+    let fetched = record.find(&folder_of(run)?)?;
+    program_of(state_dir, fetched, run)
+}
+
+fn program_of(state_dir: &Path, fetched: &Fetched, run: &Run) -> Option<PathBuf> {
+    let name = run.program.as_deref().or(fetched.program.as_deref())?;
+    let folder = state_dir.join(FOLDER).join(&fetched.folder);
+    let program = folder.join(programs(run.registry())).join(name);
+    program.is_file().then_some(program)
+}
+
+/// Starts servers from what was fetched for them. One whose package is still to be fetched gets the time
+/// for that on top: a first download is no crash.
+pub(crate) fn take_fetched(settings: &mut Settings) {
+    let record = Record::load(&settings.state_dir).unwrap_or_else(|error| {
+        tracing::warn!(target: "mainstay", %error, "what was fetched is not used");
+        Record::default()
+    });
+    for spec in &mut settings.servers {
+        let Runtime::Process(process) = &spec.runtime else { continue };
+        let Some(run) = Run::of(&process.command) else { continue };
+        let command =
+            run.ok().and_then(|run| from_fetched(&settings.state_dir, &record, &run, process));
+        match command {
+            Some(command) => start_by(spec, command),
+            None => spec.start_deadline += spec.fetch_deadline,
+        }
+    }
+}
+
+fn from_fetched(
+    state_dir: &Path,
+    record: &Record,
+    run: &Run,
+    process: &ProcessSpec,
+) -> Option<Vec<String>> {
+    let program = program(state_dir, record, run)?;
+    run.started_by(&process.command, &program)
+}
+
+fn start_by(spec: &mut ServerSpec, command: Vec<String>) {
+    tracing::debug!(target: "mainstay", server = %spec.name, "started from its fetched package");
+    if let Runtime::Process(process) = &mut spec.runtime {
+        process.command = command;
+    }
+}
+
+#[cfg(test)]
+mod tests;

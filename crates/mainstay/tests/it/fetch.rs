@@ -1,0 +1,233 @@
+//! `mainstay fetch`, with package managers that answer from files: what is asked of them, what is
+//! made of their answers, and that servers start from what was fetched.
+
+mod scripts;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mainstay_testkit::{Daemon, programs};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Ran, mainstay};
+
+/// A folder with package managers of its own, and a registry that is a few files.
+struct Home {
+    folder: TempDir,
+}
+
+// === impl Home ===
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        scripts::write(home.path());
+        home.publish("y@1.0.0", "sha512-first");
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts a digest behind a version.
+    fn publish(&self, package: &str, digest: &str) {
+        fs::write(self.path().join("registry").join(package), digest).unwrap();
+    }
+
+    /// A server for each line, `name: command`.
+    fn servers(&self, lines: &[(&str, &[&str])]) {
+        let mut text = String::new();
+        for (name, command) in lines {
+            let path = format!("{}/bin:/usr/bin:/bin", self.path().display());
+            let env = json!({ "REGISTRY": self.path().join("registry"), "PATH": path });
+            text.push_str(&format!(
+                "[servers.{name}]\ncommand = {}\nenv = {{ REGISTRY = {}, PATH = {} }}\n",
+                json!(command),
+                env["REGISTRY"],
+                env["PATH"]
+            ));
+        }
+        fs::write(self.path().join("mainstay.toml"), text).unwrap();
+    }
+
+    fn fetch(&self, arguments: &[&str]) -> Ran {
+        mainstay(self.path(), &[&["fetch"], arguments].concat())
+    }
+
+    fn record(&self) -> Value {
+        let text = fs::read_to_string(self.path().join("state/packages.json")).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The folders of packages.
+    fn installed(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path().join("state/packages")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    }
+
+    /// What the package managers were asked, a line each.
+    fn asked(&self) -> String {
+        fs::read_to_string(self.path().join("registry/asked")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_pinned_package_is_fetched_once_and_recorded() {
+    let home = Home::new();
+    home.servers(&[
+        ("node", &["npx", "-y", "--registry=http://own/", "y@1.0.0", "--flag"]),
+        ("python", &["uvx", "--with", "b==2.0", "a==1.0", "--flag"]),
+        ("plain", &["/bin/true"]),
+    ]);
+    home.publish("a==1.0", "sha256:one sha256:two");
+    home.publish("b==2.0", "sha256:three");
+    home.fetch(&[]).exits(0).says("node: fetched y@1.0.0").says("python: fetched a==1.0, b==2.0");
+    let record = home.record();
+    let of = |at: usize| &record["fetched"][at];
+    assert_eq!(of(0)["program"], "why", "{record}");
+    let digests = json!([{ "name": "y", "version": "1.0.0", "digests": ["sha512-first"] }]);
+    assert_eq!(of(0)["packages"], digests, "{record}");
+    assert_eq!(of(1)["registry"], "pypi", "{record}");
+    assert_eq!(of(1)["packages"][0]["digests"], json!(["sha256:one", "sha256:two"]), "{record}");
+    assert_eq!(of(1)["packages"][1]["name"], "b", "{record}");
+    let asked = home.asked();
+    assert_eq!(asked.matches("npm install").count(), 1, "{asked}");
+    assert_eq!(asked.matches("--registry=http://own/").count(), 2, "{asked}");
+    assert!(asked.contains("--with=b==2.0 a==1.0"), "{asked}");
+
+    let again = home.fetch(&["--json"]).exits(0).json();
+    let states: Vec<_> =
+        again["servers"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
+    assert_eq!(states, ["there", "there"], "{again}");
+    assert_eq!(home.asked().matches(" install ").count(), 2, "nothing is installed twice");
+}
+
+#[test]
+fn another_digest_for_the_same_version_fails_and_leaves_what_is_there() {
+    let home = Home::new();
+    home.servers(&[("node", &["npx", "y@1.0.0"]), ("python", &["uvx", "a@1.0"])]);
+    home.publish("a==1.0", "sha256:one");
+    home.fetch(&[]).exits(0);
+    let before = home.record();
+    home.publish("y@1.0.0", "sha512-second");
+    // A release of Python may get more files, as long as those there were stay what they are.
+    home.publish("a==1.0", "sha256:zero sha256:one");
+    home.fetch(&[])
+        .exits(1)
+        .says("y 1.0.0 is not what it was: sha512-first was recorded, and the registry has sha512-second")
+        .says("python: there already");
+    assert_eq!(home.record(), before);
+    assert_eq!(home.installed().len(), 2);
+    home.publish("a==1.0", "sha256:zero");
+    home.fetch(&["python"]).exits(1).says("a 1.0 is not what it was");
+}
+
+#[test]
+fn what_is_installed_has_to_be_what_the_registry_spoke_of() {
+    let home = Home::new();
+    home.servers(&[("node", &["npx", "y@1.0.0"])]);
+    home.publish("installs", "sha512-other");
+    let ran = home.fetch(&[]).exits(1);
+    assert!(ran.out.contains("installed with the digest sha512-other"), "{}", ran.out);
+    assert_eq!((home.record(), home.installed()), (Value::Null, Vec::new()));
+}
+
+#[test]
+fn what_is_not_pinned_is_not_fetched_and_what_to_write_is_said() {
+    let home = Home::new();
+    home.servers(&[
+        ("open", &["npx", "-y", "y"]),
+        ("range", &["npx", "y@^1"]),
+        ("python", &["uvx", "--from", "a>=1", "tool"]),
+    ]);
+    let ran = home.fetch(&[]).exits(0);
+    for text in [
+        r#"open: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"range: not fetched, for it is not pinned: write "y@1.10.0" in place of "y@^1""#,
+        r#"python: not fetched, for it is not pinned: write "a==1.5" in place of "a>=1""#,
+    ] {
+        assert!(ran.out.contains(text), "{text}\n{}", ran.out);
+    }
+    assert_eq!((home.record(), home.installed()), (Value::Null, Vec::new()));
+    mainstay(home.path(), &["check"])
+        .exits(0)
+        .says("`y` is whatever version is the newest")
+        .says("write `a==VERSION`");
+}
+
+#[test]
+fn what_can_not_be_fetched_is_said_with_its_reason() {
+    let home = Home::new();
+    home.servers(&[
+        ("bun", &["bunx", "y@1.0.0"]),
+        ("odd", &["npx", "--what", "y"]),
+        ("near", &["npx", "./here"]),
+        ("gone", &["npx", "y@9.9.9"]),
+        ("plain", &["/bin/true"]),
+    ]);
+    home.fetch(&["bun", "odd", "near", "plain"])
+        .exits(0)
+        .says("bun: not fetched: what bunx runs is downloaded with each first start")
+        .says("odd: not fetched: what `--what` does is not known")
+        .says("near: not fetched: `./here` is no package of a registry")
+        .says("plain: not fetched: no package runner starts it");
+    home.fetch(&["gone"]).exits(1).says("npm view ended with exit status: 1").says("E404");
+    home.fetch(&["gon"]).exits(2).complains("did you mean `gone`?");
+}
+
+#[test]
+fn without_its_registry_what_is_there_stays_good() {
+    let home = Home::new();
+    home.servers(&[("node", &["npx", "y@1.0.0"])]);
+    home.fetch(&[]).exits(0);
+    fs::remove_file(home.path().join("registry/y@1.0.0")).unwrap();
+    home.fetch(&[]).exits(0).says("there already").says("the registry could not be asked");
+}
+
+#[test]
+fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
+    let home = Home::new();
+    home.servers(&[("node", &["npx", "hangs@1.0.0"])]);
+    let config = home.path().join("mainstay.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}fetch_timeout = \"1s\"\n")).unwrap();
+    home.fetch(&[]).exits(1).says("it took longer than 1 s, which is its `fetch_timeout`");
+    let child = fs::read_to_string(home.path().join("registry/sleeper")).unwrap();
+    let status = Path::new("/proc").join(child.trim()).join("status");
+    let is_gone = || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tZ")) || !status.exists()
+    };
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !is_gone() {
+        assert!(std::time::Instant::now() < deadline, "{} lives on", child.trim());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// There is no `npx` in its PATH at all: only what was fetched can be what runs.
+#[tokio::test]
+async fn servers_start_from_what_was_fetched() {
+    let home = Home::new();
+    home.servers(&[
+        ("node", &["npx", "-y", "y@1.0.0", "stdio"]),
+        ("shell", &["sh", "-c", "exec npx -y y@1.0.0 \"$1\"", "sh", "stdio"]),
+    ]);
+    let misbehave = programs::misbehave().unwrap();
+    home.publish("program", misbehave.to_str().unwrap());
+    home.fetch(&[]).exits(0);
+    assert_eq!(home.installed().len(), 1, "one package for both");
+    let config = fs::read_to_string(home.path().join("mainstay.toml")).unwrap();
+    let daemon =
+        Daemon::builder(env!("CARGO_BIN_EXE_mainstay")).folder(home.path()).config(&config);
+    let daemon = daemon.start().await.unwrap();
+    for name in ["node", "shell"] {
+        let client = daemon.client(name).await.unwrap();
+        let sent = json!({"to": name});
+        let answer = client.call("echo", sent.clone()).await.unwrap();
+        assert_eq!(answer["structuredContent"]["echo"], sent);
+    }
+}

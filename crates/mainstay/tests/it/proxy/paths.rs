@@ -1,0 +1,30 @@
+//! A proxy that passes paths on as clients write them: the daemon knows its own behind them.
+
+use mainstay_testkit::{Client, SseClient};
+use serde_json::json;
+
+use super::Plan;
+
+#[tokio::test]
+async fn public_paths_are_understood_and_own_ones_stay() {
+    let plan = Plan::new("http://tools.example/mcp/dev", "").await;
+    let daemon = plan.builder().start().await.unwrap();
+    let at = |path: &str| format!("{}{path}", daemon.base());
+    for path in ["/mcp", "/mcp/tools", "/mcp/dev", "/mcp/dev/", "/mcp/dev/tools"] {
+        let client =
+            Client::connect(&at(path)).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        client.call("echo", json!({})).await.unwrap();
+    }
+    // The address that is announced is a public one, and leads here all the same.
+    for path in ["/sse", "/sse/tools", "/mcp/dev/sse", "/mcp/dev/sse/tools"] {
+        let mut client = SseClient::connect(&at(path), &json!({})).await.unwrap();
+        assert!(client.first.data.starts_with("/mcp/dev/messages?"), "{}", client.first.data);
+        client.call("echo", json!({})).await.unwrap();
+    }
+    for path in ["/mcp/device", "/mcp/dev/nobody", "/dev", "/mcp/dev/health"] {
+        let reply = Client::new(&at(path)).unwrap().post("{}", &[]).await.unwrap();
+        assert_eq!(reply.status, 404, "{path}");
+    }
+    let health = Client::new(&at("/mcp")).unwrap().plain("GET", "/health").await.unwrap();
+    assert_eq!(health.status, 200);
+}
