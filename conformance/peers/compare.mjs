@@ -21,6 +21,8 @@ const WALKS_MS_MAX = 240_000;
 const LANES = 6;
 const READY_MS_MAX = 60_000;
 const COLLIDED = "mainstay://everything_http/";
+// The servers that speak 2026-07-28: where others are among them, clients are led to the older one.
+const GROUP = "modern";
 const OLDER = ["2025-06-18", "2025-03-26"];
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -112,11 +114,14 @@ function walksOf(client, server) {
       walks.push({ id: walks.length, name: words(mode.mode, way, "refused"), refused: true, mode: mode.mode, url, steps: [] });
       continue;
     }
-    add(mode, {}, mode === main ? chosen : chosen.slice(0, 1));
+    if (mode.needs && !own[mode.needs]) continue;
+    const [alone] = chosen;
+    const others = { way: "all modern ones", url: `${gateway}/mcp/${GROUP}`, merged: true };
+    add(mode, {}, mode === main ? chosen : mode.merged && own.modern ? [alone, others] : [alone]);
     if (mode.older && server === "everything") {
       for (const revision of OLDER) add(mode, { revision }, chosen.slice(0, 2));
     }
-    if (mode.questions && own.interactive) add(mode, { interactive: true }, chosen);
+    if (mode.questions && own.interactive) add(mode, { interactive: true }, mode === main ? chosen : [alone]);
   }
   return walks;
 }
@@ -166,7 +171,9 @@ function config() {
     const pairs = [run, ...Object.entries(env).map(([key, value]) => `${key} = ${text(value)}`)];
     return `[servers.${name}]\ncommand = ${text(command)}\nenv = { ${pairs.join(", ")} }\nrequired = true\n`;
   });
-  return [...started, `[servers.everything_http]\nurl = ${text(everythingUrl)}\nrequired = true\n`].join("\n");
+  const modern = Object.keys(through).filter((name) => through[name].modern);
+  const byUrl = `[servers.everything_http]\nurl = ${text(everythingUrl)}\nrequired = true\n`;
+  return [...started, byUrl, `[endpoints.${GROUP}]\nservers = ${text(modern)}\n`].join("\n");
 }
 
 async function check(client, server) {
@@ -197,20 +204,41 @@ async function lane(waiting, busy) {
   return found;
 }
 
-// What is listed at the address of all servers grows until the last of them has come.
-async function allReady() {
-  for (const until = Date.now() + READY_MS_MAX; Date.now() < until; await pause(100)) {
-    if ((await fetch(`${gateway}/health/ready`)).ok) return;
+async function until(what, holds) {
+  for (const end = Date.now() + READY_MS_MAX; Date.now() < end; await pause(100)) {
+    if (await holds()) return;
   }
-  throw new Error(`not all servers were ready after ${READY_MS_MAX / 1000} s`);
+  throw new Error(`${what} after ${READY_MS_MAX / 1000} s`);
+}
+
+// Whether a server speaks 2026-07-28 is found out when the first client wants it. That client may be
+// told no while a slow server starts, and go on as a legacy one: here the first is nobody.
+async function discovers(place) {
+  const [revision, method] = ["2026-07-28", "server/discover"];
+  const _meta = { "io.modelcontextprotocol/protocolVersion": revision, "io.modelcontextprotocol/clientCapabilities": {} };
+  const headers = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": revision,
+    "mcp-method": method,
+  };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { _meta } });
+  const answer = await fetch(`${gateway}/mcp/${place}`, { method: "POST", headers, body });
+  return answer.ok && "result" in (await answer.json());
+}
+
+// What is listed at the address of all servers grows until the last of them has come.
+async function allReady(chosen) {
+  await until("not all servers are ready", async () => (await fetch(`${gateway}/health/ready`)).ok);
+  const wanted = [...chosen.filter((server) => direct[server].modern), GROUP];
+  await Promise.all(wanted.map((place) => until(`${place} is not offered`, () => discovers(place))));
 }
 
 async function all() {
-  await allReady();
-  const chosen = clients.filter(({ name }) => name.includes(onlyClient));
-  const waiting = Object.keys(direct)
-    .filter((server) => server.includes(onlyServer))
-    .flatMap((server) => chosen.map((client) => ({ client, server })));
+  const asked = Object.keys(direct).filter((server) => server.includes(onlyServer));
+  const asking = clients.filter(({ name }) => name.includes(onlyClient));
+  await allReady(asked);
+  const waiting = asked.flatMap((server) => asking.map((client) => ({ client, server })));
   // What can't be shared comes first, for it takes longest.
   waiting.sort((one, other) => Boolean(direct[other.server].keeps) - Boolean(direct[one.server].keeps));
   const busy = new Map();

@@ -4,7 +4,7 @@ export default {
   modes: [
     { mode: "legacy" },
     { mode: "auto", questions: true },
-    { mode: "2026-07-28", modern: true },
+    { mode: "2026-07-28", modern: true, merged: true },
     { mode: "sse", reach: (url) => ({ url: url.replace("/mcp", "/sse"), transport: "sse" }) },
   ],
 };
