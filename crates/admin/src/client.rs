@@ -23,7 +23,7 @@ mod conversation;
 #[cfg(test)]
 mod tests;
 
-pub use conversation::{CallError, Conversation, Notice};
+pub use conversation::{CallError, Conversation, Notice, headers};
 
 /// The largest answer taken, in bytes: what the gateway itself takes from a server.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

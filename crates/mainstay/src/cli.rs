@@ -132,6 +132,9 @@ pub(crate) struct StatusArgs {
 pub(crate) struct ToolsArgs {
     /// Only this server or group [default: every server]
     pub(crate) server: Option<String>,
+    /// All in one list, under the names that clients of /mcp see
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) merged: bool,
 }
 
 #[derive(Debug, Args)]

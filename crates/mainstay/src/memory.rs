@@ -17,7 +17,7 @@ const FREE_BYTES_MAX: libc::c_int = 1 << 20;
 /// To be called first, before there is a second thread.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "no safe crate wraps mallopt")]
-pub fn give_back_what_is_freed() {
+pub(crate) fn give_back_what_is_freed() {
     // SAFETY: `mallopt` takes two numbers, touches the allocator's parameters only, and there is no
     // other thread yet that could allocate meanwhile. Both parameters exist since glibc 2.0.
     unsafe {
@@ -28,4 +28,4 @@ pub fn give_back_what_is_freed() {
 
 /// Other allocators do so by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn give_back_what_is_freed() {}
+pub(crate) fn give_back_what_is_freed() {}

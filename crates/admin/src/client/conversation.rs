@@ -1,9 +1,9 @@
 //! A conversation with a server through the gateway, as any MCP client leads it.
 //!
-//! `initialize`, `notifications/initialized`, requests, `DELETE`: streamable HTTP of 2025-11-25.
-//! Each request is a POST of its own; the answer is one JSON body or an event stream that carries
-//! notifications before it. We declare no capabilities, so a server may ask us for nothing but
-//! `ping`.
+//! With `initialize`, `notifications/initialized`, requests and `DELETE`, as in 2025-11-25; where
+//! only 2026-07-28 is spoken, with requests alone ([`stateless`]). Each request is a POST of its
+//! own; the answer is one JSON body or an event stream that carries notifications before it. We
+//! declare no capabilities, so a server may ask us for nothing but `ping`.
 
 use std::time::Duration;
 
@@ -14,14 +14,20 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use mainstay_protocol::envelope::Kind;
 use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::{Message, build};
+use mainstay_protocol::initialize::initialize_params;
+use mainstay_protocol::revision::Generation;
+use mainstay_protocol::{Message, Method as Asked, Revision, build, codes};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::timeout;
 
+use self::stateless::Stateless;
+pub use self::stateless::headers;
 use super::{ANSWER_BYTES_MAX, Client, ClientError, Exchange};
 
-const REVISION: &str = "2025-11-25";
+mod stateless;
+
+/// Who we say to be.
+const NAME: &str = "mainstay";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
@@ -29,16 +35,28 @@ const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// a session nobody ends expires.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// One session with one endpoint.
+/// A conversation with one endpoint.
 #[derive(Debug)]
 pub struct Conversation {
     client: Client,
     /// `/mcp` or `/mcp/NAME`.
     path: String,
-    session: Option<HeaderValue>,
+    manner: Manner,
+    next_id: u64,
+}
+
+/// What holds its requests together.
+#[derive(Debug)]
+enum Manner {
+    Session(Session),
+    Stateless(Stateless),
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    id: Option<HeaderValue>,
     /// What was agreed on; none before the handshake.
     revision: Option<HeaderValue>,
-    next_id: u64,
 }
 
 /// A notification that came before an answer.
@@ -61,6 +79,8 @@ pub enum CallError {
     NotAMessage(#[source] mainstay_protocol::Malformed),
     #[error("the answer stream ended without an answer")]
     NoAnswer,
+    #[error("what is served there speaks no revision that this command speaks")]
+    NoRevision,
 }
 
 /// The `error` member.
@@ -77,37 +97,74 @@ type OnNotice<'a> = &'a mut (dyn FnMut(Notice<'_>) + Send);
 // === impl Conversation ===
 
 impl Conversation {
-    /// Shakes hands with an endpoint, `/mcp` or `/mcp/NAME`.
+    /// Begins a conversation with an endpoint, `/mcp` or `/mcp/NAME`, in the way that is spoken
+    /// there: with a session if there is a choice.
     ///
     /// # Errors
     /// [`ClientError::Status`] with 404 for an endpoint that does not exist; a refusal when the
     /// server is not to be had.
     pub async fn open(client: &Client, path: &str, version: &str) -> Result<Self, CallError> {
-        let mut conversation = Self {
-            client: client.clone(),
-            path: path.to_owned(),
-            session: None,
-            revision: None,
-            next_id: 1,
+        match Self::open_as(Generation::Legacy, client, path, version).await {
+            // Only who speaks nothing else answers `initialize` so.
+            Err(CallError::Refused { code, .. })
+                if i32::try_from(code).is_ok_and(codes::is_modern) =>
+            {
+                Self::open_as(Generation::Modern, client, path, version).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// The same as clients of one generation do it.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); a refusal, too, where this generation is not spoken.
+    pub async fn open_as(
+        generation: Generation,
+        client: &Client,
+        path: &str,
+        version: &str,
+    ) -> Result<Self, CallError> {
+        let manner = match generation {
+            Generation::Legacy => Manner::Session(Session::default()),
+            Generation::Modern => Manner::Stateless(Stateless::new(NAME, version)),
         };
-        let params = json!({
-            "protocolVersion": REVISION,
-            "capabilities": {},
-            "clientInfo": { "name": "mainstay", "version": version },
-        });
-        let params = params.to_string();
-        let answer = conversation.request("initialize", Some(&params), &mut |_| {}).await?;
-        let answer: serde_json::Value =
-            serde_json::from_slice(&answer).map_err(ClientError::Unexpected)?;
-        let revision = answer["protocolVersion"].as_str().unwrap_or(REVISION);
-        conversation.revision = HeaderValue::from_str(revision).ok();
-        match conversation.notify("notifications/initialized").await {
-            Ok(()) => Ok(conversation),
-            Err(error) => {
-                conversation.close().await;
-                Err(error)
+        let (client, path) = (client.clone(), path.to_owned());
+        let mut conversation = Self { client, path, manner, next_id: 1 };
+        match generation {
+            Generation::Legacy => conversation.shake_hands(version).await?,
+            Generation::Modern => {
+                let method = Asked::ServerDiscover.as_str();
+                let found = conversation.request(method, None, &mut |_| {}).await?;
+                stateless::check(&found)?;
             }
         }
+        Ok(conversation)
+    }
+
+    /// Asks for the log messages that come with calls, where they have to be asked for.
+    pub fn hear_messages(&mut self) {
+        if let Manner::Stateless(stateless) = &mut self.manner {
+            stateless.hear_messages();
+        }
+    }
+
+    async fn shake_hands(&mut self, version: &str) -> Result<(), CallError> {
+        let params = initialize_params(Revision::LATEST_LEGACY, "{}", NAME, version);
+        let method = Asked::Initialize.as_str();
+        let answer = self.request(method, Some(&params), &mut |_| {}).await?;
+        let answer: serde_json::Value =
+            serde_json::from_slice(&answer).map_err(ClientError::Unexpected)?;
+        let revision = answer["protocolVersion"].as_str();
+        let revision = revision.unwrap_or(Revision::LATEST_LEGACY.as_str());
+        if let Manner::Session(session) = &mut self.manner {
+            session.revision = HeaderValue::from_str(revision).ok();
+        }
+        let told = self.notify("notifications/initialized").await;
+        if told.is_err() {
+            self.end_session().await;
+        }
+        told
     }
 
     /// The result of a request, as JSON text. `params` must be JSON text too. What the server
@@ -121,32 +178,56 @@ impl Conversation {
         let id = self.next_id;
         self.next_id += 1;
         let deadline = self.client.deadline;
-        let answer = self.ask(build::request(id, method, params), id, on_notice);
-        timeout(deadline, answer).await.map_err(|_| ClientError::Deadline(deadline))?
+        let message = match &self.manner {
+            Manner::Session(_) => build::request(id, method, params),
+            Manner::Stateless(of) => build::request(id, method, Some(&of.params(params)?)),
+        };
+        let message = Message::parse(message).map_err(CallError::NotAMessage)?;
+        let answer = self.ask(message, id, on_notice);
+        let answer = timeout(deadline, answer).await;
+        let answer = answer.map_err(|_| ClientError::Deadline(deadline))??;
+        if let Manner::Stateless(stateless) = &mut self.manner {
+            stateless.learn(method, &answer);
+        }
+        Ok(answer)
     }
 
-    /// Ends the session. That it can't be ended is no concern of the caller.
+    /// How it is led.
+    pub fn generation(&self) -> Generation {
+        match self.manner {
+            Manner::Session(_) => Generation::Legacy,
+            Manner::Stateless(_) => Generation::Modern,
+        }
+    }
+
+    /// Ends it. That a session can't be ended is no concern of the caller.
     pub async fn close(self) {
-        if self.session.is_some() {
-            let request = self.headed(Method::DELETE, Bytes::new());
+        self.end_session().await;
+    }
+
+    async fn end_session(&self) {
+        if let Manner::Session(Session { id: Some(_), .. }) = &self.manner {
+            let request = self.headed(Method::DELETE, None);
             let _ = timeout(CLOSE, self.client.exchange(request)).await;
         }
     }
 
     async fn ask(
         &mut self,
-        message: Bytes,
+        message: Message,
         id: u64,
         on_notice: OnNotice<'_>,
     ) -> Result<Bytes, CallError> {
-        let request = self.headed(Method::POST, message);
+        let request = self.headed(Method::POST, Some(&message));
         let exchange = self.client.exchange(request).await?;
         let head = &exchange.response;
         if head.status() != StatusCode::OK {
             return Err(refusal_by_status(exchange).await);
         }
-        if let Some(session) = head.headers().get(SESSION) {
-            self.session = Some(session.clone());
+        if let (Manner::Session(session), Some(id)) =
+            (&mut self.manner, head.headers().get(SESSION))
+        {
+            session.id = Some(id.clone());
         }
         let media = head.headers().get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
         if media.is_some_and(|media| media.starts_with("text/event-stream")) {
@@ -209,24 +290,31 @@ impl Conversation {
 
     /// Sends what has no answer.
     async fn post(&self, message: Bytes) -> Result<(), CallError> {
-        let exchange = self.client.exchange(self.headed(Method::POST, message)).await?;
+        let message = Message::parse(message).map_err(CallError::NotAMessage)?;
+        let exchange = self.client.exchange(self.headed(Method::POST, Some(&message))).await?;
         if exchange.response.status().is_success() {
             return Ok(());
         }
         Err(refusal_by_status(exchange).await)
     }
 
-    fn headed(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
+    fn headed(&self, method: Method, message: Option<&Message>) -> Request<Full<Bytes>> {
+        let body = message.map(|message| message.bytes().clone()).unwrap_or_default();
         let mut request = super::request(method, &self.path, body);
         let headers = request.headers_mut();
         let accepted = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(ACCEPT, accepted);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(session) = &self.session {
-            headers.insert(SESSION, session.clone());
-        }
-        if let Some(revision) = &self.revision {
-            headers.insert(PROTOCOL, revision.clone());
+        match (&self.manner, message) {
+            (Manner::Session(session), _) => {
+                let own = [(SESSION, &session.id), (PROTOCOL, &session.revision)];
+                let own = own.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+                headers.extend(own);
+            }
+            (Manner::Stateless(stateless), Some(message)) => {
+                headers.extend(stateless.headers(message));
+            }
+            (Manner::Stateless(_), None) => {}
         }
         request
     }

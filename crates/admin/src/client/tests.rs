@@ -69,6 +69,10 @@ async fn serve(listener: UnixListener, script: Script, heard: Heard) {
                     header("mcp-session-id"),
                     header("mcp-protocol-version")
                 );
+                let also = ["mcp-method", "mcp-name", "mcp-param-zone"].map(header);
+                let also = also.join(" ");
+                let line = format!("{line} {}", also.trim_end_matches([' ', '-']));
+                let line = line.trim_end().to_owned();
                 heard.lock().push((line, body.clone()));
                 Ok::<_, Infallible>(script(head.uri.path(), &body))
             }
@@ -214,4 +218,69 @@ async fn a_stream_that_ends_early_is_no_answer() {
     let mut talk = Conversation::open(&daemon.client(), "/mcp", "1").await.unwrap();
     let error = talk.request("tools/list", None, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, CallError::NoAnswer), "{error}");
+}
+
+/// Speaks 2026-07-28 and refuses `initialize`.
+fn stateless(_: &str, body: &str) -> Response<Full<Bytes>> {
+    let json = "application/json";
+    let answer = |id: u64, result: &str| {
+        reply(200, json, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+    };
+    if body.contains("initialize\"") {
+        let error = r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}"#;
+        reply(400, json, &format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#))
+    } else if body.contains("server/discover") {
+        answer(1, r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
+    } else if body.contains("tools/list") {
+        let zone = r#"{"type":"string","x-mcp-header":"Zone"}"#;
+        let schema = format!(r#"{{"type":"object","properties":{{"zone":{zone}}}}}"#);
+        answer(2, &format!(r#"{{"tools":[{{"name":"now","inputSchema":{schema}}}]}}"#))
+    } else {
+        answer(3, r#"{"content":[]}"#)
+    }
+}
+
+#[tokio::test]
+async fn where_only_the_newest_is_spoken_each_request_stands_alone() {
+    let daemon = Daemon::start(stateless);
+    let mut talk = Conversation::open(&daemon.client(), "/mcp/time", "1").await.unwrap();
+    talk.request("tools/list", None, &mut |_| {}).await.unwrap();
+    talk.hear_messages();
+    let call = r#"{"name":"now","arguments":{"zone":"a b"},"_meta":{"progressToken":1}}"#;
+    let result = talk.request("tools/call", Some(call), &mut |_| {}).await.unwrap();
+    assert_eq!(result, r#"{"content":[]}"#);
+    talk.close().await;
+
+    let heard = daemon.heard();
+    let lines: Vec<_> = heard.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /mcp/time - -",
+            "POST /mcp/time - 2026-07-28 server/discover",
+            "POST /mcp/time - 2026-07-28 tools/list",
+            "POST /mcp/time - 2026-07-28 tools/call now a b",
+        ]
+    );
+    let call: serde_json::Value = serde_json::from_str(&heard[3].1).unwrap();
+    let meta = &call["params"]["_meta"];
+    assert_eq!(meta["progressToken"], 1);
+    assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], serde_json::json!({}));
+    assert_eq!(meta["io.modelcontextprotocol/logLevel"], "debug");
+    assert_eq!(call["params"]["arguments"]["zone"], "a b");
+}
+
+#[tokio::test]
+async fn who_speaks_nothing_of_ours_is_told_from_who_refuses() {
+    let daemon = Daemon::start(|path, body| match body.contains("server/discover") {
+        true => reply(
+            200,
+            "application/json",
+            r#"{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2024-11-05"]}}"#,
+        ),
+        false => stateless(path, body),
+    });
+    let error = Conversation::open(&daemon.client(), "/mcp", "1").await.unwrap_err();
+    assert!(matches!(error, CallError::NoRevision), "{error}");
 }

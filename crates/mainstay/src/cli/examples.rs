@@ -38,6 +38,7 @@ pub(super) const TOOLS: &str = "\
 Examples:
   mainstay tools
   mainstay tools weather
+  mainstay tools --merged            under the names that clients of /mcp see
   mainstay tools --json | jq -r '.servers[].tools[].name'";
 
 pub(super) const CALL: &str = "\

@@ -35,7 +35,8 @@ fn every_command_reads_as_declared() {
         ("mainstay demo", "Demo(DemoArgs { listen: None })"),
         ("mainstay check --resolved", "Check(CheckArgs { resolved: true })"),
         ("mainstay status", "Status(StatusArgs { server: None })"),
-        ("mainstay tools time", "Tools(ToolsArgs { server: Some(\"time\") })"),
+        ("mainstay tools time", "Tools(ToolsArgs { server: Some(\"time\"), merged: false })"),
+        ("mainstay tools --merged", "Tools(ToolsArgs { server: None, merged: true })"),
         (
             "mainstay call time now zone=UTC n=-1",
             "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [\"zone=UTC\", \"n=-1\"], \
@@ -46,10 +47,14 @@ fn every_command_reads_as_declared() {
             "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [], args: Some(\"{}\"), \
              out: Some(\"d\") })",
         ),
-        ("mainstay connect", "Connect(ConnectArgs { name: None, url: None })"),
         (
-            "mainstay connect time --url http://h:1",
-            "Connect(ConnectArgs { name: Some(\"time\"), url: Some(\"http://h:1\") })",
+            "mainstay connect",
+            "Connect(ConnectArgs { name: None, url: None, ca: None, token_file: None })",
+        ),
+        (
+            "mainstay connect time --url https://h:1 --ca c --token-file t",
+            "Connect(ConnectArgs { name: Some(\"time\"), url: Some(\"https://h:1\"), \
+             ca: Some(\"c\"), token_file: Some(\"t\") })",
         ),
         (
             "mainstay import a b --write",

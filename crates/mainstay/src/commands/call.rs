@@ -41,6 +41,9 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
     let client = daemon::client(shared)?;
     let result = daemon::block_on(async {
         let mut conversation = daemon::converse(&client, &args.server).await?;
+        if out.verbose {
+            conversation.hear_messages();
+        }
         let result = call(&mut conversation, args, given, out).await;
         conversation.close().await;
         result

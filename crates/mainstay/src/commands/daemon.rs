@@ -6,7 +6,8 @@ use std::time::Duration;
 use mainstay_admin::client::CallError;
 use mainstay_admin::{Client, ClientError, Conversation};
 use mainstay_model::status::DaemonStatus;
-use serde::Deserialize;
+use mainstay_protocol::{Generation, Revision};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -30,11 +31,35 @@ pub(super) struct Tool {
     pub(super) schema: serde_json::Value,
 }
 
+/// The tools of an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    pub(super) tools: Vec<Tool>,
+    /// Servers whose tools are not there.
+    pub(super) missing: Vec<Missing>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Missing {
+    pub(super) server: String,
+    pub(super) state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct ToolPage {
     tools: Vec<Box<RawValue>>,
     #[serde(rename = "nextCursor")]
     next: Option<String>,
+    #[serde(default, rename = "_meta")]
+    meta: PageMeta,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMeta {
+    #[serde(default, rename = "mainstay/missing")]
+    missing: Vec<Missing>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +69,20 @@ struct ToolFields {
     description: String,
     #[serde(default, rename = "inputSchema")]
     schema: serde_json::Value,
+}
+
+// === impl Merged ===
+
+impl Merged {
+    /// Adds what clients of the other generation see: a server may show itself to both.
+    fn add(&mut self, other: Self) {
+        self.missing.retain(|of| other.missing.iter().any(|too| too.server == of.server));
+        for tool in other.tools {
+            if self.tools.iter().all(|known| known.name != tool.name) {
+                self.tools.push(tool);
+            }
+        }
+    }
 }
 
 /// Runs a command's future to its end, on this thread.
@@ -60,6 +99,34 @@ pub(super) fn client(shared: &Shared) -> Result<Client, Failure> {
 
 pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
     Ok(client.get_json("/api/status").await?)
+}
+
+/// The tools at `/mcp` under their published names, and who is missing among the servers.
+pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
+    let status = status(client).await?;
+    let client = client.with_deadline(CALL);
+    let (path, version) = ("/mcp", env!("CARGO_PKG_VERSION"));
+    let conversation = Conversation::open(&client, path, version).await?;
+    let generation = conversation.generation();
+    let mut merged = list_and_close(conversation).await?;
+    if generation == Generation::Legacy && has_modern(&status) {
+        let modern = Conversation::open_as(Generation::Modern, &client, path, version).await?;
+        merged.add(list_and_close(modern).await?);
+    }
+    Ok(merged)
+}
+
+/// Whether there are servers that only clients of 2026-07-28 see.
+fn has_modern(status: &DaemonStatus) -> bool {
+    let revisions = status.servers.iter().filter_map(|server| server.revision.as_deref());
+    let mut revisions = revisions.filter_map(Revision::parse);
+    revisions.any(|revision| revision.generation() == Generation::Modern)
+}
+
+async fn list_and_close(mut conversation: Conversation) -> Result<Merged, Failure> {
+    let listed = list(&mut conversation).await;
+    conversation.close().await;
+    listed
 }
 
 /// A conversation with a server or group. A name that is wrong is answered with the nearest.
@@ -113,22 +180,27 @@ pub(super) fn with_nearest(failure: Failure, word: &str, names: &[String]) -> Fa
 
 /// All tools of a conversation's endpoint, page by page.
 pub(super) async fn list_tools(conversation: &mut Conversation) -> Result<Vec<Tool>, Failure> {
-    let mut tools = Vec::new();
+    Ok(list(conversation).await?.tools)
+}
+
+async fn list(conversation: &mut Conversation) -> Result<Merged, Failure> {
+    let mut merged = Merged::default();
     let mut cursor = None;
     for _ in 0..PAGES_MAX {
         let params = cursor.map(|cursor: String| json!({ "cursor": cursor }).to_string());
         let page = conversation.request("tools/list", params.as_deref(), &mut |_| {}).await?;
         let page: ToolPage = read(&page)?;
+        merged.missing = page.meta.missing;
         for raw in page.tools {
             let ToolFields { name, description, schema } = read(raw.get().as_bytes())?;
-            tools.push(Tool { raw, name, description, schema });
+            merged.tools.push(Tool { raw, name, description, schema });
         }
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    Ok(tools)
+    Ok(merged)
 }
 
 /// Reads what a server answered.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use mainstay_admin::ClientError;
 use mainstay_admin::client::CallError;
@@ -111,9 +112,10 @@ impl From<CallError> for Failure {
             CallError::Client(error) => error.into(),
             CallError::Refused { code, message, data } => {
                 let hint = data["hint"].as_str().map(str::to_owned);
+                let again = data["retry_after_ms"].as_u64().map(again);
                 let failure =
                     Self::new(Exit::Failed, message).details(json!({ "code": code, "data": data }));
-                hint.into_iter().fold(failure, Self::hint)
+                hint.into_iter().chain(again).fold(failure, Self::hint)
             }
             other => Self::of(Exit::Failed, &other),
         }
@@ -132,6 +134,12 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::of(Exit::Failed, error.as_ref())
     }
+}
+
+/// When to try again, in whole seconds so that it is not too early.
+fn again(after_ms: u64) -> String {
+    let after = Duration::from_secs(after_ms.div_ceil(1000));
+    format!("try again in {}", format::duration(after))
 }
 
 #[cfg(test)]
@@ -159,9 +167,12 @@ mod tests {
         let failure = Failure::from(CallError::Refused {
             code: 1004,
             message: "it is down".to_owned(),
-            data: serde_json::json!({ "code": "SERVER_UNAVAILABLE", "hint": "see status" }),
+            data: serde_json::json!({
+                "code": "SERVER_UNAVAILABLE", "hint": "see status", "retry_after_ms": 1200,
+            }),
         });
-        assert_eq!((failure.exit, failure.hints), (Exit::Failed, vec!["see status".to_owned()]));
+        let hints = vec!["see status".to_owned(), "try again in 2 s".to_owned()];
+        assert_eq!((failure.exit, failure.hints), (Exit::Failed, hints));
         assert_eq!(failure.details.unwrap()["data"]["code"], "SERVER_UNAVAILABLE");
     }
 }

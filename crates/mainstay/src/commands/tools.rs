@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::call::parameters;
-use super::daemon::{self, Tool};
+use super::daemon::{self, Merged, Missing, Tool};
 use super::{Exit, Failure};
 use crate::cli::{Shared, ToolsArgs};
 use crate::output::{Look, Output, format, table};
@@ -17,6 +17,14 @@ const DESCRIPTION_CHARS: usize = 60;
 struct Listed {
     name: String,
     tools: Result<Vec<Tool>, Failure>,
+}
+
+/// What clients of `/mcp` see.
+#[derive(Serialize)]
+struct MergedAnswer<'a> {
+    endpoint: &'a str,
+    tools: Vec<&'a RawValue>,
+    missing: &'a [Missing],
 }
 
 #[derive(Serialize)]
@@ -34,6 +42,11 @@ struct ServerAnswer<'a> {
 
 pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exit, Failure> {
     let client = daemon::client(shared)?;
+    if args.merged {
+        let merged = daemon::block_on(daemon::merged_tools(&client))?;
+        show_merged(&merged, out);
+        return Ok(Exit::Done);
+    }
     let listed = daemon::block_on(async {
         match &args.server {
             Some(name) => {
@@ -69,6 +82,23 @@ async fn tools_of(client: &Client, name: &str) -> Result<Vec<Tool>, Failure> {
     let tools = daemon::list_tools(&mut conversation).await;
     conversation.close().await;
     tools
+}
+
+fn show_merged(merged: &Merged, out: &Output) {
+    let Merged { tools, missing } = merged;
+    if out.json {
+        let tools = tools.iter().map(|tool| &*tool.raw).collect();
+        return out.value(&MergedAnswer { endpoint: "/mcp", tools, missing });
+    }
+    let name = out.paint(Look::Strong, "/mcp");
+    out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
+    if !tools.is_empty() {
+        out.line(tool_table(tools));
+    }
+    for Missing { server, state, why } in missing {
+        let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        out.line(format::harmless(&format!("missing: {server}: {state}{why}")));
+    }
 }
 
 fn answer(listed: &[Listed]) -> Answer<'_> {

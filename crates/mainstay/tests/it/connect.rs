@@ -4,8 +4,10 @@ mod calls;
 mod handshake;
 mod input;
 mod leaving;
+mod modern;
 mod questions;
 mod restarts;
+mod secured;
 mod sessions;
 
 use std::collections::HashMap;
@@ -108,6 +110,24 @@ impl Client {
         let params =
             json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": token}});
         self.ask("tools/call", params).await
+    }
+
+    /// Sends a request of 2026-07-28; its id.
+    async fn ask_alone(&mut self, method: &str, mut params: Value) -> u64 {
+        let token = self.last_id + 1;
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "progressToken": token,
+        });
+        self.ask(method, params).await
+    }
+
+    /// A request of 2026-07-28 and its answer.
+    async fn alone(&mut self, method: &str, params: Value) -> Value {
+        let id = self.ask_alone(method, params).await;
+        self.answer(id).await
     }
 
     async fn request(&mut self, method: &str, params: Value) -> Value {

@@ -15,7 +15,12 @@ fn script(target: &str, body: &str) -> (u16, String) {
         (200, json!({ "jsonrpc": "2.0", "id": request["id"], member: value }).to_string())
     };
     match (target, request["method"].as_str().unwrap_or_default()) {
-        ("POST /mcp/time", "initialize") => {
+        ("POST /mcp", "tools/list") => {
+            let tools = [json!({ "name": "now" }), json!({ "name": "files_read" })];
+            let missing = json!({ "server": "files", "state": "crash-looping" });
+            answer("result", json!({ "tools": tools, "_meta": { "mainstay/missing": [missing] } }))
+        }
+        ("POST /mcp/time" | "POST /mcp", "initialize") => {
             answer("result", json!({ "protocolVersion": "2025-11-25", "capabilities": {} }))
         }
         ("POST /mcp/time", "tools/list") => answer("result", tools(&request["params"]["cursor"])),
@@ -34,10 +39,16 @@ fn script(target: &str, body: &str) -> (u16, String) {
             json!({
                 "code": 1004,
                 "message": "files is crash-looping",
-                "data": { "code": "SERVER_UNAVAILABLE", "hint": "see its last output" },
+                "data": {
+                    "code": "SERVER_UNAVAILABLE",
+                    "hint": "see its last output",
+                    "retry_after_ms": 1000,
+                },
             }),
         ),
-        ("POST /mcp/time" | "DELETE /mcp/time", _) => (202, String::new()),
+        ("POST /mcp/time" | "DELETE /mcp/time" | "POST /mcp" | "DELETE /mcp", _) => {
+            (202, String::new())
+        }
         _ => (404, r#"{"error":"no such endpoint"}"#.to_owned()),
     }
 }
@@ -99,7 +110,25 @@ fn tools_are_listed_from_all_pages_and_one_bad_server_hides_none() {
     let json = mainstay(home, &["tools", "--json"]).exits(0).json();
     assert_eq!(json["servers"][0]["tools"][1]["name"], "shot");
     assert_eq!(json["servers"][1]["error"], "files is crash-looping");
-    mainstay(home, &["tools", "files"]).exits(1).complains("hint: see its last output");
+    mainstay(home, &["tools", "files"])
+        .exits(1)
+        .complains("hint: see its last output")
+        .complains("hint: try again in 1 s");
+}
+
+#[test]
+fn tools_are_shown_as_clients_of_all_servers_see_them() {
+    let daemon = Daemon::start(script);
+    let home = daemon.home();
+    mainstay(home, &["tools", "--merged"])
+        .exits(0)
+        .says("/mcp: 2 tools")
+        .says("files_read")
+        .says("missing: files: crash-looping");
+    let json = mainstay(home, &["tools", "--merged", "--json"]).exits(0).json();
+    assert_eq!(json["tools"][1]["name"], "files_read");
+    assert_eq!(json["missing"][0]["server"], "files");
+    mainstay(home, &["tools", "time", "--merged"]).exits(2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The result of a call: text as it is, everything else by name and size, or saved.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,17 @@ struct ToolResult {
     structured: Option<Value>,
     #[serde(default, rename = "isError")]
     is_error: bool,
+    /// From 2026-07-28 on: whether this is the result.
+    #[serde(default, rename = "resultType")]
+    kind: Option<String>,
+    #[serde(default, rename = "inputRequests")]
+    questions: BTreeMap<String, Question>,
+}
+
+/// What a tool wants to know before it goes on.
+#[derive(Deserialize)]
+struct Question {
+    method: String,
 }
 
 /// One piece of a result.
@@ -48,13 +60,11 @@ enum Piece {
 /// Prints a result, which is JSON text.
 pub(super) fn show(result: &[u8], args: &CallArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed: ToolResult = daemon::read(result)?;
+    if parsed.kind.as_deref() == Some("input_required") {
+        return Err(unanswerable(&parsed));
+    }
     let exit = if parsed.is_error { Exit::Failed } else { Exit::Done };
-    let pieces: Vec<_> = parsed
-        .content
-        .iter()
-        .enumerate()
-        .map(|(at, content)| Piece::of(content, &args.tool, at + 1))
-        .collect();
+    let pieces = pieces(&parsed.content, &args.tool);
     if out.json {
         out.line(String::from_utf8_lossy(result));
     } else if let (true, Some(structured)) = (pieces.is_empty(), &parsed.structured) {
@@ -80,9 +90,45 @@ pub(super) fn show(result: &[u8], args: &CallArgs, out: &Output) -> Result<Exit,
     Ok(exit)
 }
 
+/// The pieces of a result. Those that may become files and have no names of their own are counted.
+fn pieces(contents: &[Value], tool: &str) -> Vec<Piece> {
+    let mut nameless = 0;
+    let mut all = Vec::with_capacity(contents.len());
+    for content in contents {
+        nameless += usize::from(is_nameless(content));
+        all.push(Piece::of(content, tool, nameless));
+    }
+    all
+}
+
+fn is_nameless(content: &Value) -> bool {
+    match content["type"].as_str() {
+        Some("image" | "audio") => true,
+        Some("resource") => last_of(&content["resource"]).is_empty(),
+        _ => false,
+    }
+}
+
+/// What a resource is called by the end of its URI.
+fn last_of(resource: &Value) -> String {
+    text(&resource["uri"]).rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// A command line has nobody to ask.
+fn unanswerable(result: &ToolResult) -> Failure {
+    let mut methods: Vec<_> = result.questions.values().map(|of| of.method.as_str()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let methods =
+        if methods.is_empty() { String::new() } else { format!(" ({})", methods.join(", ")) };
+    let message = format!("the tool asks for something before it goes on{methods}");
+    Failure::new(Exit::Failed, message).hint("only a client that can answer can call it")
+}
+
 // === impl Piece ===
 
 impl Piece {
+    /// `number` tells it from others of the result that have no name either.
     fn of(content: &Value, tool: &str, number: usize) -> Self {
         let kind = content["type"].as_str().unwrap_or("unknown content");
         match kind {
@@ -102,11 +148,10 @@ impl Piece {
 
     fn resource(resource: &Value, tool: &str, number: usize) -> Self {
         let (uri, media) = (text(&resource["uri"]), text(&resource["mimeType"]));
-        let last = uri.rsplit('/').next().unwrap_or_default();
-        let file = if last.is_empty() {
-            format!("{tool}-{number}.{}", extension(&media))
-        } else {
-            last.to_owned()
+        let last = last_of(resource);
+        let file = match last.as_str() {
+            "" => format!("{tool}-{number}.{}", extension(&media)),
+            _ => last,
         };
         let name = format!("resource {uri} {media}");
         match resource["text"].as_str() {

@@ -266,7 +266,7 @@ impl Shim {
     /// A line came from the client.
     pub(super) fn line(&mut self, now: Instant, line: Result<Bytes, TooLong>) {
         match line.map(|line| (line.clone(), Message::parse(line))) {
-            Err(too_long) => self.say(outcome::too_long(too_long)),
+            Err(too_long) => self.say(outcome::too_long(&too_long)),
             Ok((_, Ok(message))) => self.take(now, message),
             Ok((line, Err(Malformed::Batch))) => match envelope::batch(&line) {
                 Ok(messages) => {

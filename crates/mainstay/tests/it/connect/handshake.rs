@@ -97,23 +97,6 @@ async fn a_wrong_name_is_answered_with_the_right_ones() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_handshake_hears_what_the_daemon_says() {
-    let folder = tempdir().unwrap();
-    let daemon = daemon_with(folder.path(), &[]).await;
-    let mut client = Client::of(&daemon.state(), "s");
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let answer = client.request("server/discover", json!({"_meta": meta})).await;
-    // Whatever it is: it is an answer to this, and a client can go on from there.
-    assert_eq!(answer["id"], 1);
-    client.shake_hands("2025-11-25", json!({})).await;
-    let call = client.call("echo", json!({})).await;
-    assert_echo(&client.answer(call).await, &json!({}));
-}
-
-#[tokio::test]
 async fn answers_come_through_in_whatever_form_they_travel() {
     for flags in [&["--sse"][..], &["--json"], &["--odd-sse"], &["--no-get"], &["--get-404"]] {
         let (url, _site) = site(flags).await;

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Piece, safe, save, show};
+use super::{Piece, pieces, safe, save, show};
 use crate::cli::{CallArgs, Shared};
 use crate::commands::Exit;
 use crate::output::Output;
@@ -39,6 +39,23 @@ fn every_kind_of_content_has_a_form() {
     ] {
         assert_eq!(Piece::of(&content, "shot", 1), expected, "{content}");
     }
+}
+
+#[test]
+fn files_without_names_are_counted_by_themselves() {
+    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "AAEC" });
+    let text = json!({ "type": "text", "text": "a chart" });
+    let named = json!({ "type": "resource", "resource": { "uri": "a://b/c.txt", "text": "" } });
+    let nameless = json!({ "type": "resource", "resource": { "uri": "a://", "text": "" } });
+    let contents = [text, picture.clone(), named, nameless, picture];
+    let files: Vec<_> = pieces(&contents, "shot")
+        .into_iter()
+        .filter_map(|piece| match piece {
+            Piece::Data { file, .. } => Some(file),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(files, ["shot-1.png", "c.txt", "shot-2.bin", "shot-3.png"]);
 }
 
 #[test]
@@ -86,4 +103,7 @@ fn an_error_of_the_tool_is_exit_one() {
         assert_eq!(show(result.as_bytes(), &args, &out).unwrap(), exit, "{result}");
     }
     assert!(show(b"1", &args, &out).is_err());
+    let asks = br#"{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list"}}}"#;
+    let failure = show(asks, &args, &out).unwrap_err();
+    assert!(failure.message().contains("roots/list"), "{failure:?}");
 }

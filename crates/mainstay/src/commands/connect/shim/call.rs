@@ -27,7 +27,7 @@ pub(super) struct Call {
     /// The tools were listed on its account, so its headers are as good as they get.
     pub(super) is_looked_up: bool,
     /// Of a listen, once it was acknowledged.
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<Box<Standing>>,
 }
 
 // === impl Call ===

@@ -12,13 +12,14 @@ use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Id, Kind, Message};
 
 use super::call::Call;
-use super::{Purpose, RETRY_FIRST, RETRY_MAX, Shim, outcome};
+use super::{Effect, Purpose, RETRY_FIRST, RETRY_MAX, Shim, outcome};
 
 /// What is known of a listen that was acknowledged.
 #[derive(Debug)]
 pub(super) struct Standing {
-    /// What to tell the client when the stream is there again: all that it listens for, as far as
-    /// that was granted.
+    /// What the client was told that it will hear of.
+    granted: Filter,
+    /// What to tell it when the stream is there again: all of that may have changed.
     notices: Vec<Bytes>,
     /// Since when the stream is open; none while it is not.
     since: Option<Instant>,
@@ -26,6 +27,8 @@ pub(super) struct Standing {
     wait: Duration,
     /// When that is.
     at: Option<Instant>,
+    /// Until when less than was granted is not taken for all.
+    whole_until: Option<Instant>,
     /// It has been ended in good order soon after it began.
     was_short: bool,
 }
@@ -34,16 +37,41 @@ pub(super) struct Standing {
 const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// The longest pause that a refusal can ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long servers may take to come back with a daemon that was restarted.
+const WHOLE_MAX: Duration = Duration::from_secs(30);
 /// Resources of one listen that are told of; a client with more has to look itself.
 const NOTICES_MAX: usize = 4096;
 
 // === impl Standing ===
 
 impl Standing {
-    fn new(now: Instant, listen: &Id, acknowledged: &Message) -> Self {
-        let notices = notices(listen, acknowledged);
-        let wait = Duration::ZERO;
-        Self { notices, since: Some(now), wait, at: None, was_short: false }
+    fn new(now: Instant, listen: &Id, ack: &Message) -> Self {
+        let granted = granted(ack);
+        Self {
+            notices: notices(listen, &granted),
+            granted,
+            since: Some(now),
+            wait: Duration::ZERO,
+            at: None,
+            whole_until: None,
+            was_short: false,
+        }
+    }
+
+    /// Whether an acknowledgement is of as much as the first one was. Servers that are not there
+    /// yet can't be listened to; after a while they are not waited for any more.
+    fn is_whole(&mut self, now: Instant, ack: &Message) -> bool {
+        let (now_granted, first) = (granted(ack), &self.granted);
+        let lists = ListKind::ALL.into_iter();
+        let is_whole = lists.clone().all(|kind| now_granted.wants(kind) || !first.wants(kind))
+            && first.uris.iter().all(|uri| now_granted.uris.contains(uri))
+            && first.others.keys().all(|name| now_granted.others.contains_key(name));
+        let until = *self.whole_until.get_or_insert(now + WHOLE_MAX);
+        let is_enough = is_whole || until <= now;
+        if is_enough {
+            self.whole_until = None;
+        }
+        is_enough
     }
 
     /// The stream has come to an end; it is asked for again after a while, the first time at once.
@@ -78,18 +106,25 @@ impl Shim {
             Some(Purpose::Call(call)) if call.is_listen() => call,
             _ => return self.say(ack.bytes().clone()),
         };
-        let said = match &mut call.standing {
-            Some(standing) => {
-                standing.since = Some(now);
-                standing.notices.clone()
-            }
-            None => {
-                call.standing = Some(Standing::new(now, &call.id, ack));
-                vec![ack.bytes().clone()]
-            }
+        let Some(standing) = &mut call.standing else {
+            call.standing = Some(Box::new(Standing::new(now, &call.id, ack)));
+            return self.say(ack.bytes().clone());
         };
-        for message in said {
-            self.say(message);
+        if !standing.is_whole(now, ack) {
+            standing.wait = standing.wait.max(RETRY_FIRST);
+            return self.listen_later(now, exchange);
+        }
+        standing.since = Some(now);
+        for notice in standing.notices.clone() {
+            self.say(notice);
+        }
+    }
+
+    /// Gives a stream up, to ask for it again after a while.
+    fn listen_later(&mut self, now: Instant, exchange: u64) {
+        self.effects.push(Effect::Abandon(exchange));
+        if let Some(call) = self.take_call(exchange) {
+            self.listen_fell(now, call);
         }
     }
 
@@ -150,11 +185,15 @@ impl Call {
     }
 }
 
+/// What an acknowledgement promises.
+fn granted(ack: &Message) -> Filter {
+    let params = ack.params().unwrap_or_default();
+    let filter = params.notifications.and_then(|field| Filter::read(field.raw).ok());
+    filter.unwrap_or_default()
+}
+
 /// What a listen may have missed.
-fn notices(listen: &Id, acknowledged: &Message) -> Vec<Bytes> {
-    let params = acknowledged.params().unwrap_or_default();
-    let granted = params.notifications.and_then(|field| Filter::read(field.raw).ok());
-    let granted = granted.unwrap_or_default();
+fn notices(listen: &Id, granted: &Filter) -> Vec<Bytes> {
     let lists = ListKind::ALL.into_iter().filter(|kind| granted.wants(*kind));
     let lists = lists.filter_map(|kind| subscriptions::list_changed(listen, kind));
     let uris = granted.uris.iter().take(NOTICES_MAX);

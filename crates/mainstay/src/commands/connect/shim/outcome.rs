@@ -55,7 +55,7 @@ pub(super) fn malformed(problem: &Malformed) -> Bytes {
     build::failure(problem.id(), problem.code(), &problem.to_string())
 }
 
-pub(super) fn too_long(line: TooLong) -> Bytes {
+pub(super) fn too_long(line: &TooLong) -> Bytes {
     let refusal = Refusal::new(RefusalCode::LimitExceeded, "the line is too long and was dropped")
         .limit(format!("line: {} MiB", line.max_bytes >> 20));
     build::error(None, &refusal.to_json())

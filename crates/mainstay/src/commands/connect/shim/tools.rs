@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
+use mainstay_admin::client;
 use mainstay_protocol::list::{ListKind, ListPage};
 use mainstay_protocol::mirror::Mirrors;
-use mainstay_protocol::{Message, Method, headers};
+use mainstay_protocol::{Message, Method};
 
 /// What is known of tools, by their names; of most there is nothing to know.
 #[derive(Debug, Default)]
@@ -49,31 +50,9 @@ impl Tools {
 
     /// What a message of 2026-07-28 carries beside its body.
     pub(super) fn headers(&self, message: &Message) -> HeaderMap {
-        let mut all = HeaderMap::new();
-        let mut add = |name: &str, value: &str| {
-            // What no header can carry is missing, and the daemon says so.
-            if let (Ok(name), Ok(value)) =
-                (name.parse::<HeaderName>(), HeaderValue::from_str(value))
-            {
-                all.insert(name, value);
-            }
-        };
-        for (name, value) in headers::of_request(message) {
-            add(name, &value);
-        }
-        for (name, value) in self.arguments(message) {
-            add(name, &value);
-        }
-        all
-    }
-
-    /// The arguments of a call that its tool wants repeated.
-    fn arguments(&self, message: &Message) -> Vec<(&str, String)> {
-        let params =
-            message.params().ok().filter(|_| message.method() == Method::ToolsCall.as_str());
-        let Some(params) = params else { return Vec::new() };
-        let tool = params.name.as_ref().and_then(|name| self.0.get(&*name.text()?));
-        let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
-        tool.map(|tool| tool.mirrors.headers(arguments)).unwrap_or_default()
+        let params = message.params().unwrap_or_default();
+        let tool = params.name.as_ref().filter(|_| message.method() == Method::ToolsCall.as_str());
+        let known = tool.and_then(|name| self.0.get(&*name.text()?));
+        client::headers(message, known.map(|known| &known.mirrors))
     }
 }

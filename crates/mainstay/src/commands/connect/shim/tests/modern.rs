@@ -201,6 +201,31 @@ fn a_listen_ends_when_it_is_ended_again_and_again() {
 }
 
 #[test]
+fn a_listen_is_asked_for_again_until_it_is_as_whole_as_before() {
+    check(
+        "
+        > 1 subscriptions/listen modern => #1 subscriptions/listen 1
+        #1 acks                         => say notifications/subscriptions/acknowledged
+        #1 lost
+        wait 0ms                        => #2 subscriptions/listen 1
+        #2 acks less                    => abandon #2
+        wait 99ms
+        wait 1ms                        => #3 subscriptions/listen 1
+        #3 acks                         => say notifications/tools/list_changed; say notifications/resources/updated
+        wait 2s
+        #3 lost
+        wait 0ms                        => #4 subscriptions/listen 1
+        #4 acks less                    => abandon #4
+        wait 29s                        => #5 subscriptions/listen 1
+        #5 acks less                    => abandon #5
+        wait 1s                         => #6 subscriptions/listen 1
+        #6 acks less                    => say notifications/tools/list_changed; say notifications/resources/updated
+        #6 says notifications/resources/updated => say notifications/resources/updated
+    ",
+    );
+}
+
+#[test]
 fn listens_wait_for_the_daemon_with_all_others_and_longer() {
     check(
         "

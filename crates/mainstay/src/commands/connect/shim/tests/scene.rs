@@ -87,8 +87,9 @@ impl Scene {
                 let method = "notifications/cancelled";
                 tell(came(json!({"jsonrpc": "2.0", "method": method, "params": params})));
             }
-            ["acks"] => {
-                let granted = json!({"toolsListChanged": true, "resourceSubscriptions": ["a://b"]});
+            ["acks", less @ ..] => {
+                let uris: &[&str] = if less.is_empty() { &["a://b"] } else { &[] };
+                let granted = json!({"toolsListChanged": true, "resourceSubscriptions": uris});
                 let method = "notifications/subscriptions/acknowledged";
                 let params = json!({"notifications": granted});
                 tell(came(json!({"jsonrpc": "2.0", "method": method, "params": params})));
