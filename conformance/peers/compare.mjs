@@ -35,6 +35,7 @@ const places = {
   python2: process.env.PEERS_PYTHON_2,
   modules: process.env.PEERS_MODULES,
   fixture: process.env.PEERS_FIXTURE,
+  mainstay: process.env.PEERS_MAINSTAY,
   web: web?.url,
   folder,
 };
@@ -84,6 +85,7 @@ function ways(server) {
   ];
 }
 
+const atUrl = (url) => ({ url });
 const words = (...parts) => parts.filter(Boolean).join(", ");
 
 // The walks of one client through one server: each direct one and, compared with it, the others.
@@ -94,7 +96,7 @@ function walksOf(client, server) {
     if (client.steps) return client.steps(plan);
     return [...plan.steps, ...(extra.interactive ? (plan.interactive ?? []) : [])];
   };
-  const add = ({ mode, reach = (url) => ({ url }) }, extra, chosen) => {
+  const add = ({ mode, reach = atUrl }, extra, chosen) => {
     const id = walks.length;
     walks.push({ id, mode, command: own.command, env: own.env, steps: asked(own, extra), ...extra });
     for (const { way, url, merged, renamed = sameName } of chosen) {
@@ -111,7 +113,9 @@ function walksOf(client, server) {
     // A client that insists on a generation the server has not must hear so, and not wait.
     if (mode.modern && !own.modern) {
       const [{ way, url }] = chosen;
-      walks.push({ id: walks.length, name: words(mode.mode, way, "refused"), refused: true, mode: mode.mode, url, steps: [] });
+      const { reach = atUrl } = mode;
+      const name = words(mode.mode, way, "refused");
+      walks.push({ id: walks.length, name, refused: true, mode: mode.mode, ...reach(url, places), steps: [] });
       continue;
     }
     if (mode.needs && !own[mode.needs]) continue;
