@@ -92,7 +92,7 @@ impl Call {
     ) -> Self {
         let begun = Instant::now();
         let deadline = begun + gateway.settings.limits.call;
-        gateway.calls.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        gateway.call_begins();
         Self {
             control: session.begin(&id),
             method: Method::of(message.method()),
@@ -387,7 +387,6 @@ impl Call {
         if let Some(tool) = &self.route.tool {
             metrics.tool(tool, took);
         }
-        self.gateway.calls.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
     }
 
     /// A notification had to be left out because the client reads too slowly.
@@ -432,6 +431,9 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.end_exchange("nobody waits for the answer any more");
         self.done(Outcome::Cancelled);
+        // Not before: a drain ends streams as soon as there are no calls, and with them answers
+        // that are not in them yet.
+        self.gateway.call_ends();
     }
 }
 

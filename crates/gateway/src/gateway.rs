@@ -19,6 +19,7 @@ use mainstay_store::{Store, StoreState};
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_upstream::Owner;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,7 +67,9 @@ pub struct Gateway {
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
     /// Calls that are being answered.
-    pub(crate) calls: AtomicUsize,
+    calls: AtomicUsize,
+    /// Told when there are none any more.
+    quiet: Notify,
     pub(crate) connections: AtomicUsize,
     pub(crate) aside: std::sync::OnceLock<Aside>,
     /// No new connections and sessions from here on.
@@ -121,6 +124,7 @@ impl Gateway {
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             calls: AtomicUsize::new(0),
+            quiet: Notify::new(),
             connections: AtomicUsize::new(0),
             aside: std::sync::OnceLock::new(),
             draining: CancellationToken::new(),
@@ -160,10 +164,7 @@ impl Gateway {
     /// everything. The calls that were cut off.
     pub async fn drain(&self) -> usize {
         self.draining.cancel();
-        let until = tokio::time::Instant::now() + self.settings.limits.drain;
-        while self.calls.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let _ = tokio::time::timeout(self.settings.limits.drain, self.all_answered()).await;
         let left = self.calls.load(Ordering::Acquire);
         self.stopped_sessions.store(true, Ordering::Release);
         // They stay sessions: the next daemon goes on with them.
@@ -184,6 +185,28 @@ impl Gateway {
         }
         while stopping.join_next().await.is_some() {}
         left
+    }
+
+    /// Waits until no call is being answered.
+    async fn all_answered(&self) {
+        loop {
+            let quiet = self.quiet.notified();
+            if self.calls.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+
+    pub(crate) fn call_begins(&self) {
+        self.calls.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A call's answer has been handed to whoever brings it to the client.
+    pub(crate) fn call_ends(&self) {
+        if self.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_waiters();
+        }
     }
 
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
