@@ -58,7 +58,8 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Runs from start to end; whatever was started is gone when it returns.
+    /// Runs from start to end. What was started is gone when it returns, or about to go: of a
+    /// process that died, its host still ends what it has left behind.
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
         let trial = pool.is_trial(&self.instance);
@@ -124,7 +125,11 @@ impl Life {
                 served
             }
         };
-        process.stop(GRACES).await;
+        // Of one that died by itself, the rest of its tree is ended beside the next life, which
+        // nobody would understand to wait for children that ignore a signal.
+        if self.stop.is_cancelled() || !process.has_ended() {
+            process.stop(GRACES).await;
+        }
         link_stop.cancel();
         let mut facts = self.instance.process.lock();
         facts.pid = None;

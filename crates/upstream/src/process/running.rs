@@ -85,6 +85,11 @@ impl RunningProcess {
         self.reach(|progress| progress.exit.is_some()).await
     }
 
+    /// Whether the main process has ended, as far as is known by now.
+    pub fn has_ended(&self) -> bool {
+        self.progress.borrow().exit.is_some()
+    }
+
     /// Ends the whole tree: input closed (drop what [`take_stdin`](Self::take_stdin) gave first),
     /// then TERM, then KILL. Returns when nothing is left and the record is removed, at the
     /// latest some seconds after both graces; then with [`Exit::Stuck`] if KILL did not help.

@@ -115,7 +115,16 @@ async fn a_server_that_dies_takes_its_children_with_it() {
     })
     .await;
     let client = daemon.client("s").await.unwrap();
-    super::kill(&super::process(&daemon, "s").await);
+    let before = super::process(&daemon, "s").await;
+    super::kill(&before);
+    eventually("the next life", async || {
+        let now = Process::below(daemon.pid());
+        let next = |one: &Process| one.command == before.command && one.pid != before.pid;
+        now.iter().any(next).then_some(())
+    })
+    .await;
+    let deaf = family.iter().find(|one| one.command.ends_with("runaway")).unwrap();
+    assert!(deaf.lives(), "the next life does not wait until what ignores TERM is killed");
     assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
     let left = wait_gone(&family, Duration::from_secs(10));
     assert!(left.is_empty(), "{left:#?}");
