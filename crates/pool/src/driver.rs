@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use mainstay_model::settings::Runtime;
 use mainstay_model::status::InstanceState;
 use mainstay_supervisor::lifecycle::{Effect, Event, News};
+use mainstay_telemetry::Recurrence;
 use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,11 +26,20 @@ pub(crate) struct Driver {
     news: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     life: Option<(CancellationToken, JoinHandle<()>)>,
     ready: Option<Arc<Live>>,
+    /// What is said of losses while a remote server is away.
+    losses: Recurrence,
 }
 
 impl Driver {
     pub(crate) fn new(pool: Arc<Pool>, instance: Arc<Instance>) -> Self {
-        Self { pool, instance, news: mpsc::channel(NEWS_MAX), life: None, ready: None }
+        Self {
+            pool,
+            instance,
+            news: mpsc::channel(NEWS_MAX),
+            life: None,
+            ready: None,
+            losses: Recurrence::default(),
+        }
     }
 
     /// Runs until the instance is stopped and nothing of it is left.
@@ -103,6 +114,7 @@ impl Driver {
             // The life shakes hands by itself once it is up.
             Effect::Handshake => {}
             Effect::OpenGate => {
+                self.losses.forget();
                 if let Some(live) = self.ready.take() {
                     // What it has is published first: who finds it ready finds its lists, too.
                     let facts = live.facts.load_full();
@@ -131,7 +143,7 @@ impl Driver {
     }
 
     /// Says what changed, once, with the reason.
-    fn log(&self, before: InstanceState, event: &Event) {
+    fn log(&mut self, before: InstanceState, event: &Event) {
         let (Event::Heard(_, News::Lost { .. } | News::Unserveable { .. }) | Event::Tick) = event
         else {
             return;
@@ -165,8 +177,15 @@ impl Driver {
             }
             .emit(&self.pool.metrics),
             InstanceState::BackingOff | InstanceState::Starting if *event != Event::Tick => {
-                InstanceLost { server, instance, reason, last_output, retry_in }
-                    .emit(&self.pool.metrics);
+                let held_back = match &self.pool.spec.runtime {
+                    // These are restarted a bounded number of times.
+                    Runtime::Process(_) => Some(0),
+                    Runtime::Remote(_) => self.losses.admit(Instant::now(), reason),
+                };
+                if let Some(held_back) = held_back {
+                    InstanceLost { server, instance, reason, last_output, retry_in, held_back }
+                        .emit(&self.pool.metrics);
+                }
             }
             _ => {}
         }

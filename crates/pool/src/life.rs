@@ -229,7 +229,8 @@ impl Life {
     }
 
     fn started(&self, pid: Option<u32>) {
-        InstanceStarted { server: &self.pool.spec.name, instance: self.instance.id, pid }
+        let again = self.instance.lifecycle.lock().reason().is_some();
+        InstanceStarted { server: &self.pool.spec.name, instance: self.instance.id, pid, again }
             .emit(&self.pool.metrics);
     }
 

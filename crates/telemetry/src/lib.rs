@@ -10,9 +10,11 @@ pub mod labels;
 pub mod logs;
 pub mod metrics;
 
+mod recurrence;
 mod throttle;
 
 pub use correlation::CorrelationId;
 pub use labels::{Breaker, Dropped, ErrorCode, Method, Outcome, Refused};
 pub use logs::{LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};
+pub use recurrence::Recurrence;

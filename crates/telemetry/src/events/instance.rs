@@ -16,6 +16,8 @@ pub struct InstanceStarted<'a> {
     pub instance: InstanceId,
     /// None for a remote server.
     pub pid: Option<u32>,
+    /// It is tried again because it was lost, or could not be reached.
+    pub again: bool,
 }
 
 /// Handshake and first lists are done.
@@ -40,6 +42,8 @@ pub struct InstanceLost<'a> {
     pub last_output: Option<&'a str>,
     /// When it is started again; none: at once.
     pub retry_in: Option<Duration>,
+    /// How often this has happened since it was last said.
+    pub held_back: u64,
 }
 
 /// It failed too often and is now tried rarely.
@@ -113,8 +117,13 @@ pub struct NotificationDropped<'a> {
 impl InstanceStarted<'_> {
     pub fn emit(self, metrics: &Metrics) {
         metrics.server(self.server).started();
-        let Self { server, instance, pid } = self;
-        info!(target: "mainstay", %server, %instance, pid, "instance started");
+        let Self { server, instance, pid, again } = self;
+        // A remote server that is away is tried every two seconds, and nothing is started by it.
+        if again && pid.is_none() {
+            debug!(target: "mainstay", %server, %instance, "instance started again");
+        } else {
+            info!(target: "mainstay", %server, %instance, pid, "instance started");
+        }
     }
 }
 
@@ -128,12 +137,12 @@ impl InstanceReady<'_> {
 
 impl InstanceLost<'_> {
     pub fn emit(self, _: &Metrics) {
-        let Self { server, instance, reason, last_output, retry_in } = self;
+        let Self { server, instance, reason, last_output, retry_in, held_back } = self;
         let retry_in_ms = millis(retry_in.unwrap_or_default());
         let last_output = last_output.map(tail);
         warn!(
             target: "mainstay",
-            %server, %instance, reason, last_output, retry_in_ms, "instance lost"
+            %server, %instance, reason, last_output, retry_in_ms, held_back, "instance lost"
         );
     }
 }

@@ -55,7 +55,8 @@ fn time() -> Name {
 fn a_line_and_its_metric_are_one_event() {
     let metrics = Metrics::new("1", &[time()]);
     let lines = logged(|| {
-        InstanceStarted { server: &time(), instance: InstanceId(7), pid: Some(42) }.emit(&metrics);
+        InstanceStarted { server: &time(), instance: InstanceId(7), pid: Some(42), again: true }
+            .emit(&metrics);
     });
     assert_eq!(lines[0]["message"], "instance started");
     assert_eq!(lines[0]["server"], "time");
