@@ -98,3 +98,40 @@ impl Events {
         Poll::Ready(Some(Bytes::from_static(sse::COMMENT)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use mainstay_protocol::framing::sse;
+    use tokio::time::Instant;
+
+    use super::{Body, KEEP_ALIVE};
+    use crate::kept::Kept;
+    use crate::resume::Name;
+    use crate::stream::{EventStream, TakenUp};
+
+    async fn next(body: &mut Body) -> Vec<u8> {
+        body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_stream_is_ever_silent_for_long() {
+        let (number, share) = Kept::new(0).open();
+        let name = Name::standing(number);
+        let stream = Arc::new(EventStream::resumable(name, false, share));
+        stream.push("event\n\n".into());
+        let mut first = Body::events(stream.clone());
+        next(&mut first).await;
+        let TakenUp::Goes(reader) = stream.take_up(1) else { panic!("it goes on") };
+        for mut body in [Body::events(Arc::default()), Body::read_by(reader)] {
+            for _ in 0..3 {
+                let begun = Instant::now();
+                assert_eq!(next(&mut body).await, sse::COMMENT);
+                assert!(begun.elapsed() < KEEP_ALIVE + Duration::from_secs(1));
+            }
+        }
+    }
+}

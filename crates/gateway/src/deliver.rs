@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_telemetry::CorrelationId;
+use mainstay_telemetry::{CorrelationId, Resumption};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
@@ -138,8 +138,17 @@ pub(crate) fn listen(
     request_id: &CorrelationId,
 ) -> HttpAnswer {
     let resumable = session.revision.rules().resumable;
-    let event = last_event_id.filter(|_| resumable).and_then(EventId::parse);
+    let Some(last_event_id) = last_event_id.filter(|_| resumable) else {
+        return answer::events(session.stand(&gateway.kept));
+    };
+    let event = EventId::parse(last_event_id);
     let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(event));
+    gateway.metrics.resumed(match &resumed {
+        Resumed::Goes(_) => Resumption::Resumed,
+        Resumed::Lost(_) => Resumption::Lost,
+        Resumed::Over => Resumption::Over,
+        Resumed::Fresh => Resumption::Fresh,
+    });
     match (resumed, event) {
         (Resumed::Goes(reader), _) => answer::resumed(reader),
         (Resumed::Over, _) => {

@@ -250,6 +250,11 @@ impl Gateway {
         self.stopped_sessions.load(Ordering::Acquire)
     }
 
+    /// What streams hold for clients that read slowly or may come back.
+    pub fn streams_kept_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }

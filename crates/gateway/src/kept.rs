@@ -51,8 +51,12 @@ impl Kept {
         (self.next.fetch_add(1, Ordering::Relaxed), share)
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > KEPT_BYTES_MAX
+        self.bytes() > KEPT_BYTES_MAX
     }
 
     /// Lets go of answers when too much is kept: first of those that were read to the end, then of
@@ -69,7 +73,7 @@ impl Kept {
         }
         ended.sort_by_key(|(ended, _)| (ended.unread, ended.touched));
         for (ended, session) in ended {
-            if self.bytes.load(Ordering::Relaxed) <= ROOMY_BYTES {
+            if self.bytes() <= ROOMY_BYTES {
                 return;
             }
             session.forget_stream(&ended.stream);

@@ -177,6 +177,22 @@ pub const REFUSED: Entry = Entry {
     help: "HTTP requests and connections turned away before a message was read",
 };
 
+pub const STREAMS_RESUMED: Entry = Entry {
+    name: "mainstay_streams_resumed_total",
+    kind: Kind::Counter,
+    labels: &["outcome"],
+    unit: Unit::None,
+    help: "Clients that came back for a stream (Last-Event-ID), and what they got",
+};
+
+pub const STREAMS_KEPT: Entry = Entry {
+    name: "mainstay_streams_kept_bytes",
+    kind: Kind::Gauge,
+    labels: &[],
+    unit: Unit::Bytes,
+    help: "Memory that streams hold: what clients have not read, and what they may ask for again",
+};
+
 pub const SESSIONS_EXPIRED: Entry = Entry {
     name: "mainstay_sessions_expired_total",
     kind: Kind::Counter,
@@ -226,7 +242,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All of them, in the order of the scrape.
-pub const ALL: [&Entry; 23] = [
+pub const ALL: [&Entry; 25] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -244,6 +260,8 @@ pub const ALL: [&Entry; 23] = [
     &CALLS_IN_FLIGHT,
     &CONNECTIONS_OPEN,
     &REFUSED,
+    &STREAMS_RESUMED,
+    &STREAMS_KEPT,
     &SESSIONS_EXPIRED,
     &SESSIONS_RESTORED,
     &STORE_FAILING,

@@ -114,6 +114,20 @@ label! {
 }
 
 label! {
+    /// What a client got that wanted to go on with a stream.
+    pub enum Resumption {
+        /// The stream, from where it was cut.
+        Resumed = "resumed",
+        /// The call's answer is not kept any more, and that is what it was told.
+        Lost = "lost",
+        /// There is nothing to come on it.
+        Over = "over",
+        /// Another stream: which one was meant is not known, or it does not matter.
+        Fresh = "fresh",
+    }
+}
+
+label! {
     /// Why a request or a connection was turned away before a message was read.
     pub enum Refused {
         Origin = "origin",

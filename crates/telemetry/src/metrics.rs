@@ -13,7 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
-use crate::labels::Refused;
+use crate::labels::{Refused, Resumption};
 use crate::throttle::Throttle;
 
 mod encode;
@@ -48,6 +48,7 @@ pub(crate) struct Board {
     /// who count, so a list is quick enough.
     servers: RwLock<Vec<Arc<ServerMetrics>>>,
     refused: [AtomicU64; Refused::COUNT],
+    resumed: [AtomicU64; Resumption::COUNT],
     refused_lines: [Throttle; Refused::COUNT],
     sessions_expired: AtomicU64,
     sessions_restored: AtomicU64,
@@ -66,6 +67,7 @@ impl Metrics {
             gateway: Arc::new(ServerMetrics::new(GATEWAY_LABEL)),
             servers: RwLock::new(servers.collect()),
             refused: [const { AtomicU64::new(0) }; Refused::COUNT],
+            resumed: [const { AtomicU64::new(0) }; Resumption::COUNT],
             refused_lines: std::array::from_fn(|_| Throttle::default()),
             sessions_expired: AtomicU64::new(0),
             sessions_restored: AtomicU64::new(0),
@@ -109,6 +111,11 @@ impl Metrics {
     /// A request or connection was turned away before a message was read.
     pub fn refused(&self, reason: Refused) {
         self.board.refused[reason.index()].fetch_add(1, Relaxed);
+    }
+
+    /// A client came back for a stream.
+    pub fn resumed(&self, outcome: Resumption) {
+        self.board.resumed[outcome.index()].fetch_add(1, Relaxed);
     }
 
     /// So many sessions ended because nobody used them.

@@ -63,6 +63,7 @@ impl Status {
             let Some(gateway) = status.gateway.upgrade() else { return };
             sample.active_sessions(gateway.sessions_active());
             sample.connections_open(gateway.connections_open());
+            sample.streams_kept_bytes(gateway.streams_kept_bytes());
             sample.store_failing(gateway.store_state().failing.is_some());
             let memory = memory::now();
             sample.memory(memory.resident_bytes, memory.limit_bytes);

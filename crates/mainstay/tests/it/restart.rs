@@ -4,6 +4,7 @@ mod ended;
 mod load;
 mod restored;
 mod storage;
+mod streams;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

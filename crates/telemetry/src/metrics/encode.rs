@@ -14,7 +14,7 @@ use super::histogram::Histogram;
 use super::sample::STATES;
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
-use crate::labels::{Dropped, ErrorCode, Method, Outcome, Refused};
+use crate::labels::{Dropped, ErrorCode, Method, Outcome, Refused, Resumption};
 use crate::logs;
 
 static SECONDS: registry::Unit = registry::Unit::Seconds;
@@ -137,6 +137,12 @@ pub(super) fn gateway(
         let count = board.refused[reason.index()].load(Relaxed);
         family.counter(&[reason.as_str()], count)?;
     }
+    let mut family = Family::begin(out, &catalogue::STREAMS_RESUMED)?;
+    for outcome in Resumption::ALL {
+        let count = board.resumed[outcome.index()].load(Relaxed);
+        family.counter(&[outcome.as_str()], count)?;
+    }
+    Family::begin(out, &catalogue::STREAMS_KEPT)?.gauge(&[], sample.streams_kept_bytes)?;
     let expired = board.sessions_expired.load(Relaxed);
     Family::begin(out, &catalogue::SESSIONS_EXPIRED)?.counter(&[], expired)?;
     let restored = board.sessions_restored.load(Relaxed);

@@ -21,6 +21,7 @@ pub(crate) const STATES: [InstanceState; 8] = [
 pub struct Sample {
     pub(crate) active_sessions: u64,
     pub(crate) connections_open: u64,
+    pub(crate) streams_kept_bytes: u64,
     pub(crate) memory_usage: u64,
     pub(crate) memory_limit: u64,
     pub(crate) store_failing: u64,
@@ -58,6 +59,11 @@ impl Sample {
     }
 
     /// Open connections of clients.
+    /// Memory that streams of clients hold.
+    pub fn streams_kept_bytes(&mut self, bytes: usize) {
+        self.streams_kept_bytes += bytes as u64;
+    }
+
     pub fn connections_open(&mut self, count: usize) {
         self.connections_open += count as u64;
     }

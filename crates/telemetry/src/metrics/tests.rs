@@ -6,7 +6,7 @@ use mainstay_model::status::InstanceState;
 
 use super::Metrics;
 use crate::catalogue::{self, Kind};
-use crate::labels::{Breaker, Dropped, Method, Outcome, Refused};
+use crate::labels::{Breaker, Dropped, Method, Outcome, Refused, Resumption};
 
 fn name(text: &str) -> Name {
     Name::try_new(text).unwrap()
@@ -54,6 +54,8 @@ fn everything_is_there_at_zero_from_the_start() {
         r#"mainstay_calls_in_flight{server="time"}"#,
         "mainstay_connections_open",
         r#"mainstay_refused_total{reason="origin"}"#,
+        r#"mainstay_streams_resumed_total{outcome="lost"}"#,
+        "mainstay_streams_kept_bytes",
         "mainstay_sessions_expired_total",
         "mainstay_sessions_restored_total",
         "mainstay_store_failing",
@@ -78,6 +80,7 @@ fn what_happened_is_what_the_scrape_says() {
     time.late_answer();
     time.dropped(Dropped::NoListener);
     metrics.refused(Refused::BodySize);
+    metrics.resumed(Resumption::Lost);
     metrics.sessions_expired(3);
 
     check(
@@ -107,6 +110,7 @@ fn what_happened_is_what_the_scrape_says() {
             (r#"mainstay_late_answers_total{server="time"}"#, 1.0),
             (r#"mainstay_dropped_notifications_total{server="time",reason="no_listener"}"#, 1.0),
             (r#"mainstay_refused_total{reason="body_size"}"#, 1.0),
+            (r#"mainstay_streams_resumed_total{outcome="lost"}"#, 1.0),
             ("mainstay_sessions_expired_total", 3.0),
         ],
     );
@@ -125,6 +129,7 @@ fn gauges_are_asked_for_at_each_scrape() {
     metrics.observe(Box::new(|sample| {
         sample.active_sessions(3);
         sample.connections_open(7);
+        sample.streams_kept_bytes(512);
         sample.instances("time", InstanceState::Ready, 2);
     }));
     for _ in 0..2 {
@@ -135,6 +140,7 @@ fn gauges_are_asked_for_at_each_scrape() {
                 ("mcp_memory_usage_bytes", 10.0),
                 ("mcp_memory_limit_bytes", 100.0),
                 ("mainstay_connections_open", 7.0),
+                ("mainstay_streams_kept_bytes", 512.0),
                 (r#"mainstay_instance_state{server="time",state="ready"}"#, 3.0),
                 (r#"mainstay_instance_state{server="files",state="ready"}"#, 0.0),
                 (r#"mainstay_calls_in_flight{server="time"}"#, 4.0),
