@@ -7,6 +7,7 @@ mod flags;
 mod handshake;
 mod http;
 mod lists;
+mod listen;
 mod message;
 mod server;
 mod stdio;

@@ -9,6 +9,7 @@ mod generations;
 mod health;
 mod instances;
 mod lists;
+mod modern;
 mod names;
 mod processes;
 mod remote;

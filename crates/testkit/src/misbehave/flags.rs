@@ -29,7 +29,13 @@ pub(super) const ALL: &[Flag] = &[
     flag("die-on-discover", "", "exits with code 8 on server/discover"),
     flag("silent-discover", "", "never answers server/discover"),
     flag("discover-code", "=CODE", "answers server/discover with this error (-32601)"),
+    flag("slow-discover", "=MS", "answers server/discover late"),
+    flag("wrong-discover", "", "answers server/discover with a number where versions belong"),
     flag("modern-only", "", "speaks 2026-07-28 and refuses initialize with -32022"),
+    flag("dual", "", "speaks 2026-07-28 beside the older revisions"),
+    flag("pinned", "", "with --dual: speaks only what it was spoken to in first"),
+    flag("no-listen", "", "refuses subscriptions/listen"),
+    flag("drop-listens", "=MS", "drops each listen after this time without a word"),
     flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
     flag("name", "=TEXT", "the name it gives itself"),
     // What stands around the messages.
@@ -62,6 +68,7 @@ pub(super) const ALL: &[Flag] = &[
         "=FILE",
         "answers tools/list with the text of a file; each of its tools echoes",
     ),
+    flag("mirrors", "", "offers a tool that wants an argument as a header, and one that may not"),
     flag("untold", "", "never says that a list changed"),
     flag("no-capabilities", "", "declares nothing and refuses every list"),
     // Every call.

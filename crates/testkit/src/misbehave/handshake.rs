@@ -40,10 +40,12 @@ pub(super) async fn discover(server: &Server, id: &RawValue, out: &Outlet) {
     if flags.has("silent-discover") {
         return;
     }
-    if flags.has("modern-only") {
+    flags.pause("slow-discover").await;
+    if flags.has("modern-only") || flags.has("dual") {
+        let versions = if flags.has("wrong-discover") { json!(7) } else { json!([MODERN]) };
         let result = json!({
             "resultType": "complete",
-            "supportedVersions": [MODERN],
+            "supportedVersions": versions,
             "capabilities": capabilities(server),
             "ttlMs": 0,
             "cacheScope": "private",

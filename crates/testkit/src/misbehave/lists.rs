@@ -73,7 +73,15 @@ fn tools(server: &Server) -> Vec<Value> {
         .map(|number| tool(&format!("extra_{number:05}"), "Echoes"));
     let added = (0..server.added.load(Ordering::Relaxed))
         .map(|number| tool(&format!("added_{number}"), "Came later; echoes"));
-    own.chain(extra).chain(added).collect()
+    let mirroring = |name: &str, kind: &str| {
+        let region = json!({"type": kind, "x-mcp-header": "Region"});
+        json!({"name": name, "inputSchema": {"type": "object", "properties": {"region": region}}})
+    };
+    let mirrors = match server.flags.has("mirrors") {
+        true => vec![mirroring("extra_mirror", "string"), mirroring("extra_wrong", "number")],
+        false => Vec::new(),
+    };
+    own.chain(extra).chain(added).chain(mirrors).collect()
 }
 
 fn resources() -> Vec<Value> {

@@ -37,6 +37,11 @@ impl Outlet {
         self.0.is_closed()
     }
 
+    /// Comes back when nobody reads any more.
+    pub(super) async fn closed(&self) {
+        self.0.closed().await;
+    }
+
     pub(super) async fn notify(&self, method: &str, params: &Value) {
         self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await;
     }

@@ -1,19 +1,19 @@
 //! What the line and the HTTP side share: state, counters, and who handles which method.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::flags::Flags;
 use super::message::{self, Incoming, Outlet};
-use super::{handshake, lists, tools};
+use super::{handshake, listen, lists, tools};
 
 /// How long a question to the client may stay open.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -24,6 +24,10 @@ pub(super) struct Server {
     counters: Mutex<BTreeMap<String, u64>>,
     /// Tools added by `change`.
     pub(super) added: AtomicU64,
+    /// Counts those tools; listens wait for it.
+    pub(super) changes: watch::Sender<u64>,
+    /// How it was spoken to first: the method.
+    first: OnceLock<String>,
     questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
     next_question: AtomicU64,
     running: Mutex<HashMap<String, CancellationToken>>,
@@ -46,6 +50,8 @@ impl Server {
             flags,
             counters: Mutex::default(),
             added: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
+            first: OnceLock::new(),
             questions: Mutex::default(),
             next_question: AtomicU64::new(0),
             running: Mutex::default(),
@@ -101,10 +107,28 @@ impl Server {
     ) {
         self.count(method);
         let out = &ways.exchange;
+        let flags = &self.flags;
+        let first = self.first.get_or_init(|| method.to_owned());
+        let opens = ["initialize", "server/discover"].contains(&method);
+        if flags.has("pinned") && opens && first != method {
+            let data = json!({"supported": [], "requested": method});
+            return out.send(message::error(id, -32022, "spoken to otherwise first", &data)).await;
+        }
+        let meta = &message.params()["_meta"];
+        let modern = !meta["io.modelcontextprotocol/protocolVersion"].is_null();
+        if flags.has("modern-only") && !modern && method != "initialize" {
+            return out.send(message::error(id, -32602, "_meta is missing", &Value::Null)).await;
+        }
         match method {
             "initialize" => handshake::initialize(self, id, &message.params(), out).await,
             "server/discover" => handshake::discover(self, id, out).await,
             "tools/call" => self.call(id, message, ways).await,
+            "subscriptions/listen" if flags.has("modern-only") || flags.has("dual") => {
+                let cancelled = CancellationToken::new();
+                self.running.lock().insert(id.get().to_owned(), cancelled.clone());
+                listen::answer(self, id, &message.params(), out, cancelled).await;
+                self.running.lock().remove(id.get());
+            }
             "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
                 out.send(message::answer(id, "{}")).await;
             }

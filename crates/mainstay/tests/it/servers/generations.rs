@@ -2,35 +2,7 @@
 
 use serde_json::json;
 
-use super::{Site, ask, assert_echo, daemon, in_state, misbehave};
-
-#[tokio::test]
-async fn a_server_of_the_next_generation_is_recognised_and_left_alone() {
-    let site = Site::start(&["--modern-only"]);
-    let daemon = daemon()
-        .command_server("pipe", &misbehave(&["--modern-only"]))
-        .url_server("site", &site.url())
-        .command_server("told", &misbehave(&["--modern-only"]))
-        .config("revision = \"modern\"")
-        .command_server("good", &misbehave(&[]))
-        .start()
-        .await
-        .unwrap();
-    for name in ["pipe", "site", "told"] {
-        let failed = in_state(&daemon, name, "failed").await;
-        let reason = failed["reason"].as_str().unwrap();
-        assert!(reason.contains("2026-07-28") && reason.contains("2025-11-25"), "{reason}");
-        assert_eq!(failed["restarts"], 0, "{failed}");
-        assert!(failed["retry_in_ms"].is_null(), "{failed}");
-        // No session without a server that could say what it is; and the reason comes along.
-        let refused = daemon.client(name).await.err().unwrap().to_string();
-        assert!(refused.contains("SERVER_UNAVAILABLE"), "{refused}");
-        assert!(refused.contains("2026-07-28"), "{refused}");
-    }
-    in_state(&daemon, "good", "ready").await;
-    let good = daemon.client("good").await.unwrap();
-    assert_echo(&ask(&good, "echo", json!({"ok": 1})).await, &json!({"ok": 1}));
-}
+use super::{ask, assert_echo, daemon, in_state, misbehave};
 
 #[tokio::test]
 async fn a_server_that_a_probe_would_kill_is_never_probed() {

@@ -14,6 +14,11 @@ use crate::misbehave::server::Ways;
 
 pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
     let session = session_of(&request).to_owned();
+    let repeated = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let (header_method, region) = (repeated("mcp-method"), repeated("mcp-param-region"));
     let Ok(body) = request.into_body().collect().await else {
         return plain(StatusCode::BAD_REQUEST, "text/plain", "the body broke off".to_owned());
     };
@@ -26,6 +31,16 @@ pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
     let method = incoming.method.clone().unwrap_or_default();
     let opens = method == "initialize" || method == "server/discover";
     let flags = &site.server.flags;
+    let modern = flags.has("modern-only") || flags.has("dual") && !header_method.is_empty();
+    if modern && header_method != method && method != "initialize" {
+        site.server.count("headers amiss");
+    }
+    if modern && !session.is_empty() {
+        site.server.count("sessions that were never given out");
+    }
+    if !region.is_empty() {
+        site.server.count(&format!("region {region}"));
+    }
     let forget_after = flags.number("lose-session-after");
     let (opened, side) = match site.sessions.visit(&session, forget_after) {
         Some(side) => (None, side),
@@ -34,7 +49,7 @@ pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
             let side = site.sessions.visit(&id, None);
             (Some(id), side.unwrap_or_else(nowhere))
         }
-        None if opens || flags.has("no-sessions") || flags.has("modern-only") => (None, nowhere()),
+        None if opens || flags.has("no-sessions") || modern => (None, nowhere()),
         None => return sessions::lost(flags),
     };
     if let (Some(status), "tools/call") = (flags.text("html"), &*method) {
@@ -50,7 +65,8 @@ pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
         return plain(StatusCode::ACCEPTED, "text/plain", String::new());
     }
     tokio::spawn(work);
-    let streams = flags.has("sse") || (method == "tools/call" && !flags.has("json"));
+    let listens = method == "subscriptions/listen" && !flags.has("no-listen");
+    let streams = listens || flags.has("sse") || (method == "tools/call" && !flags.has("json"));
     let mut reply = if streams {
         stream::events(messages, flags.has("odd-sse"))
     } else {

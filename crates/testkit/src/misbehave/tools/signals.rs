@@ -44,7 +44,10 @@ pub(super) async fn progress_backwards(call: Call) {
 
 pub(super) async fn change(call: Call) {
     call.server.added.fetch_add(1, Ordering::Relaxed);
-    if !call.server.flags.has("untold") {
+    call.server.changes.send_modify(|count| *count += 1);
+    let flags = &call.server.flags;
+    // Modern clients are told on the streams they opened for it.
+    if !flags.has("untold") && !flags.has("modern-only") {
         call.ways.side.notify("notifications/tools/list_changed", &json!({})).await;
     }
     call.echo().await;

@@ -1,0 +1,46 @@
+//! Listens of 2026-07-28: a stream of what changes, until somebody ends it.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{self, Outlet};
+use super::server::Server;
+
+/// Tells of added tools until the client leaves or cancels, or the flags want it to end.
+pub(super) async fn answer(
+    server: &Server,
+    id: &RawValue,
+    params: &Value,
+    out: &Outlet,
+    cancelled: CancellationToken,
+) {
+    if server.flags.has("no-listen") {
+        return out.send(message::error(id, -32601, "Method not found", &Value::Null)).await;
+    }
+    let mut changes = server.changes.subscribe();
+    let mark = json!({"io.modelcontextprotocol/subscriptionId": id});
+    let honoured = json!({"_meta": mark, "notifications": params["notifications"]});
+    out.notify("notifications/subscriptions/acknowledged", &honoured).await;
+    let drop_after = server.flags.number("drop-listens");
+    let dropped = async {
+        match drop_after {
+            Some(ms) => tokio::time::sleep(std::time::Duration::from_millis(ms as u64)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(dropped);
+    loop {
+        tokio::select! {
+            () = cancelled.cancelled() => return server.count("listens cancelled"),
+            () = out.closed() => return server.count("listens left"),
+            () = &mut dropped => return server.count("listens dropped"),
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                out.notify("notifications/tools/list_changed", &json!({"_meta": mark})).await;
+            }
+        }
+    }
+}
