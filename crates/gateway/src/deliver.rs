@@ -120,7 +120,7 @@ async fn pump(gateway: Arc<Gateway>, mut call: Call, stream: Arc<EventStream>) {
         }
     }
     call.asked_by().0.bound_streams();
-    gateway.kept.make_room(&gateway.sessions);
+    gateway.kept.make_room(|| gateway.sessions.all());
 }
 
 /// Opens a stream for what servers say of their own accord, or goes on with one that was cut.

@@ -346,7 +346,7 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
         if count > 0 {
             SessionExpired { count, idle_max }.emit(&gateway.metrics);
         }
-        gateway.kept.make_room(&gateway.sessions);
+        gateway.kept.make_room(|| gateway.sessions.all());
     }
 }
 

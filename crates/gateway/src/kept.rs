@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::sessions::Sessions;
+use crate::session::Session;
 
 /// The daemon's account of what streams hold, and the source of their numbers.
 #[derive(Debug)]
@@ -61,12 +61,12 @@ impl Kept {
 
     /// Lets go of answers when too much is kept: first of those that were read to the end, then of
     /// the oldest; and of what was read on streams that go on.
-    pub(crate) fn make_room(&self, sessions: &Sessions) {
+    pub(crate) fn make_room(&self, sessions: impl FnOnce() -> Vec<Arc<Session>>) {
         if !self.is_full() {
             return;
         }
         let Some(_one) = self.making_room.try_lock() else { return };
-        let sessions = sessions.all();
+        let sessions = sessions();
         let mut ended = Vec::new();
         for session in &sessions {
             ended.extend(session.ended_streams().into_iter().map(|ended| (ended, session)));
@@ -107,5 +107,72 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.of.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use mainstay_model::Principal;
+    use mainstay_model::settings::Prefix;
+    use mainstay_protocol::capabilities::ClientCapabilities;
+    use mainstay_protocol::{Id, Revision};
+    use mainstay_upstream::Owner;
+
+    use super::{KEPT_BYTES_MAX, Kept, ROOMY_BYTES, STREAM_BYTES};
+    use crate::endpoint::Endpoint;
+    use crate::memory::NameStore;
+    use crate::session::Session;
+
+    fn sessions(count: u64) -> Vec<Arc<Session>> {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Arc::new(NameStore::open(folder.path()));
+        let endpoint = Arc::new(Endpoint::merged(String::new(), Vec::new(), Prefix::Auto, names));
+        let revision = Revision::V2025_11_25;
+        let session = |owner| {
+            let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
+            Session::passing(Owner(owner), principal, revision, can, None, endpoint.clone())
+        };
+        (0..count).map(session).map(Arc::new).collect()
+    }
+
+    /// How many answers each session has left.
+    fn left(sessions: &[Arc<Session>]) -> Vec<usize> {
+        sessions.iter().map(|session| session.ended_streams().len()).collect()
+    }
+
+    #[test]
+    fn answers_that_were_read_go_first_and_then_the_oldest() {
+        let kept = Kept::new(7);
+        let sessions = sessions(3);
+        let answer = Bytes::from(vec![b'x'; KEPT_BYTES_MAX / 8 - STREAM_BYTES]);
+        let cx = Context::from_waker(Waker::noop());
+        for read in [false, true, false] {
+            for session in &sessions {
+                let stream = session.stream_of_call(&kept, &Id::number(1));
+                let mut reader = stream.clone().reader();
+                stream.finish(answer.clone());
+                while read && matches!(reader.poll_next(&cx), std::task::Poll::Ready(Some(_))) {}
+            }
+        }
+        assert_eq!(kept.bytes(), 9 * (answer.len() + STREAM_BYTES));
+        kept.make_room(|| sessions.clone());
+        assert_eq!(left(&sessions), [2, 2, 3], "two of the three that were read");
+        assert!(kept.bytes() <= ROOMY_BYTES);
+        kept.make_room(|| panic!("there is room"));
+        for session in &sessions[1..] {
+            for _ in 0..2 {
+                session.stream_of_call(&kept, &Id::number(1)).finish(answer.clone());
+            }
+        }
+        kept.make_room(|| sessions.clone());
+        assert_eq!(left(&sessions), [1, 3, 3], "the last that was read, and the three oldest");
+        for session in &sessions {
+            session.end();
+        }
+        assert_eq!(kept.bytes(), 0);
     }
 }
