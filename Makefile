@@ -30,7 +30,7 @@ bench: ## measure Mainstay and its peers side by side, in one table
 	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 
-conformance: ## the protocol's own suite through the gateway
+conformance: ## the protocol's own suite, and official clients and servers, through the gateway
 	cargo xtask test conformance
 
 fuzz: ## fuzz what reads bytes from outside, each target for SECONDS (30)

@@ -4,8 +4,16 @@
 //                                          plans.mjs, which work in FOLDER/gateway, and
 //                                          server-everything once more, at URL
 //   node compare.mjs FOLDER GATEWAY        compares; GATEWAY is the gateway's address
-// A client is a file in clients/: its name, the program in walkers/ that walks as it, and the
-// modes it has. ONLY_CLIENT and ONLY_SERVER, parts of names, choose.
+// A client is a file in clients/: `name`; `program`, one of walkers/ that walks as it; `steps`, if it
+// does not take all of a plan's; and `modes`, the first of which goes everywhere:
+//   mode       what the walker is told
+//   modern     it insists on 2026-07-28, and must be refused where that is not spoken
+//   merged     it goes to the group of modern servers, too
+//   older      it can be a client of older revisions
+//   questions  it walks once more as a client that answers questions
+//   servers    only these, instead of all
+//   reach      how it gets to an address, if not simply by that
+// ONLY_CLIENT and ONLY_SERVER, parts of names, choose.
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -108,7 +116,7 @@ function walksOf(client, server) {
     }
   };
   const [main] = client.modes;
-  for (const mode of client.modes) {
+  for (const mode of client.modes.filter(({ servers }) => servers?.includes(server) ?? true)) {
     const chosen = ways(server);
     // A client that insists on a generation the server has not must hear so, and not wait.
     if (mode.modern && !own.modern) {
@@ -118,7 +126,6 @@ function walksOf(client, server) {
       walks.push({ id: walks.length, name, refused: true, mode: mode.mode, ...reach(url, places), steps: [] });
       continue;
     }
-    if (mode.needs && !own[mode.needs]) continue;
     const [alone] = chosen;
     const others = { way: "all modern ones", url: `${gateway}/mcp/${GROUP}`, merged: true };
     add(mode, {}, mode === main ? chosen : mode.merged && own.modern ? [alone, others] : [alone]);
