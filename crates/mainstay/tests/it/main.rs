@@ -11,6 +11,7 @@ mod restart;
 mod scripted;
 mod servers;
 mod sse;
+mod stateless;
 
 use std::path::Path;
 use std::process::{Command, Output};

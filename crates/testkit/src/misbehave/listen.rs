@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::{self, Outlet};
 use super::server::Server;
 
-/// Tells of added tools until the client leaves or cancels, or the flags want it to end.
+/// Tells of added tools and touched resources until the client leaves or cancels, or the flags want it to end.
 pub(super) async fn answer(
     server: &Server,
     id: &RawValue,
@@ -18,7 +18,12 @@ pub(super) async fn answer(
     if server.flags.has("no-listen") {
         return out.send(message::error(id, -32601, "Method not found", &Value::Null)).await;
     }
-    let mut changes = server.changes.subscribe();
+    let (mut changes, mut touches) = (server.changes.subscribe(), server.touches.subscribe());
+    let wanted = &params["notifications"];
+    let wants_uri = |uri: &str| {
+        let uris = wanted["resourceSubscriptions"].as_array();
+        uris.is_some_and(|uris| uris.iter().any(|wanted| wanted == uri))
+    };
     let mark = json!({"io.modelcontextprotocol/subscriptionId": id});
     let honoured = json!({"_meta": mark, "notifications": params["notifications"]});
     out.notify("notifications/subscriptions/acknowledged", &honoured).await;
@@ -39,7 +44,15 @@ pub(super) async fn answer(
                 if changed.is_err() {
                     return;
                 }
-                out.notify("notifications/tools/list_changed", &json!({"_meta": mark})).await;
+                if wanted["toolsListChanged"] == true {
+                    out.notify("notifications/tools/list_changed", &json!({"_meta": mark})).await;
+                }
+            }
+            Ok(uri) = touches.recv() => {
+                if wants_uri(&uri) {
+                    let params = json!({"_meta": mark, "uri": uri});
+                    out.notify("notifications/resources/updated", &params).await;
+                }
             }
         }
     }

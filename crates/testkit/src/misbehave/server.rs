@@ -1,14 +1,14 @@
 //! What the line and the HTTP side share: state, counters, and who handles which method.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::flags::Flags;
@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) added: AtomicU64,
     /// Counts those tools; listens wait for it.
     pub(super) changes: watch::Sender<u64>,
+    /// URIs of resources that `touch` says were updated.
+    pub(super) touches: broadcast::Sender<String>,
     /// How it was spoken to first: the method.
     first: OnceLock<String>,
     questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
@@ -41,6 +43,9 @@ pub(super) struct Ways {
     pub(super) side: Outlet,
 }
 
+/// So many updates may wait for a listen that is slow; older ones are left out.
+const TOUCHES_MAX: usize = 64;
+
 // === impl Server ===
 
 impl Server {
@@ -51,6 +56,7 @@ impl Server {
             counters: Mutex::default(),
             added: AtomicU64::new(0),
             changes: watch::Sender::new(0),
+            touches: broadcast::Sender::new(TOUCHES_MAX),
             first: OnceLock::new(),
             questions: Mutex::default(),
             next_question: AtomicU64::new(0),

@@ -11,8 +11,10 @@ pub(super) async fn hang(call: Call) {
 }
 
 pub(super) async fn hang_until_cancelled(call: Call) {
-    call.cancelled.cancelled().await;
-    call.echo().await;
+    tokio::select! {
+        () = call.cancelled.cancelled() => call.echo().await,
+        () = call.ways.exchange.closed() => call.server.count("calls left"),
+    }
 }
 
 pub(super) async fn crash(call: Call) {

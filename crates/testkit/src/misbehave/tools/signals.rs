@@ -55,6 +55,8 @@ pub(super) async fn change(call: Call) {
 
 pub(super) async fn touch(call: Call) {
     let uri = call.arguments["uri"].as_str().unwrap_or("mis://one");
+    // Nobody may be listening.
+    let _ = call.server.touches.send(uri.to_owned());
     call.ways.side.notify("notifications/resources/updated", &json!({"uri": uri})).await;
     call.echo().await;
 }

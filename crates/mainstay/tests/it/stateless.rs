@@ -1,0 +1,146 @@
+//! Clients of 2026-07-28 against the real program: requests that stand alone, and nothing that
+//! outlives them.
+
+mod calls;
+mod checks;
+mod generations;
+mod listens;
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::client::Reply;
+use mainstay_testkit::misbehave::{Flags, serve_http};
+use mainstay_testkit::{Client, Daemon, programs};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon with a server of both generations as a process (`near`), one of 2026-07-28 over HTTP
+/// (`far`), and one that has never heard of it (`old`).
+struct Scene {
+    daemon: Daemon,
+    _site: DropGuard,
+}
+
+/// A request to be, which can be bent before it is sent.
+struct Request {
+    to: Client,
+    headers: Vec<(String, String)>,
+    body: Value,
+}
+
+// === impl Scene ===
+
+impl Scene {
+    async fn start() -> Self {
+        Self::with("", &[]).await
+    }
+
+    /// With lines for the configuration and flags for `near` and `far`.
+    async fn with(config: &str, flags: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let far = [&["--modern-only"], flags].concat();
+        tokio::spawn(serve_http(listener, Flags::parse(&far).unwrap(), stop.clone()));
+        let program = programs::misbehave().unwrap();
+        let program = program.to_str().unwrap();
+        let near = [&[program, "stdio", "--dual", "--pinned"], flags].concat();
+        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+            .config(config)
+            .command_server("near", &near)
+            .url_server("far", &site)
+            .command_server("old", &[program, "stdio"])
+            .start()
+            .await
+            .unwrap();
+        Self { daemon, _site: stop.drop_guard() }
+    }
+
+    fn request(&self, name: &str, method: &str, params: Value) -> Request {
+        let to = Client::new(&self.daemon.endpoint(name)).unwrap();
+        let mut headers = vec![
+            ("mcp-protocol-version".to_owned(), "2026-07-28".to_owned()),
+            ("mcp-method".to_owned(), method.to_owned()),
+        ];
+        if let Some(about) = params["name"].as_str().or(params["uri"].as_str()) {
+            headers.push(("mcp-name".to_owned(), about.to_owned()));
+        }
+        let mut params = params;
+        let said = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let meta = &mut params["_meta"];
+        for (name, value) in said.as_object().unwrap() {
+            meta[name] = value.clone();
+        }
+        let body = json!({"jsonrpc": "2.0", "id": "q", "method": method, "params": params});
+        Request { to, headers, body }
+    }
+
+    async fn ask(&self, name: &str, method: &str, params: Value) -> (u16, Value) {
+        self.request(name, method, params).whole().await
+    }
+
+    /// Calls a tool; its result.
+    async fn call(&self, name: &str, tool: &str, arguments: Value) -> Value {
+        let params = json!({"name": tool, "arguments": arguments});
+        let (status, answer) = self.ask(name, "tools/call", params).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["id"], "q", "{answer}");
+        answer["result"].clone()
+    }
+
+    /// How often a server says that something happened to the instance that such clients share.
+    async fn count(&self, name: &str, what: &str) -> u64 {
+        let stats = self.call(name, "stats", json!({})).await;
+        stats["structuredContent"]["counts"][what].as_u64().unwrap_or(0)
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    fn header(mut self, name: &str, value: Option<&str>) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        self
+    }
+
+    fn body(mut self, bend: impl FnOnce(&mut Value)) -> Self {
+        bend(&mut self.body);
+        self
+    }
+
+    async fn send(&self) -> Reply {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.to.post(self.body.to_string(), &headers).await.unwrap()
+    }
+
+    /// Status and answer, whether it comes as a body or at the end of a stream.
+    async fn whole(&self) -> (u16, Value) {
+        let mut reply = self.send().await;
+        if !reply.is_stream() {
+            return (reply.status, reply.json().await.unwrap());
+        }
+        let mut last = Value::Null;
+        while let Some(message) = reply.message().await.unwrap() {
+            last = message;
+        }
+        (reply.status, last)
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,65 @@
+//! Who is offered what, until every client can use every server.
+
+use mainstay_testkit::Client;
+use serde_json::json;
+
+use super::Scene;
+
+#[tokio::test]
+async fn a_client_that_knows_both_falls_back_where_only_the_older_is_spoken() {
+    let scene = Scene::start().await;
+    for method in ["server/discover", "tools/list"] {
+        let (status, answer) = scene.ask("old", method, json!({})).await;
+        let code = answer["error"]["code"].as_i64().unwrap();
+        assert_eq!(status, 400, "{answer}");
+        // None of the three that say "modern": so it begins anew.
+        assert!(!(-32022..=-32020).contains(&code) && code < 0, "{answer}");
+    }
+    let client = scene.daemon.client("old").await.unwrap();
+    client.call("echo", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_where_only_the_newer_is_spoken_is_refused_with_its_name() {
+    let scene = Scene::start().await;
+    let client = Client::new(&scene.daemon.endpoint("far")).unwrap();
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+    let mut reply = client.post(body.to_string(), &[]).await.unwrap();
+    let answer = reply.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], -32022, "{answer}");
+    assert_eq!(answer["error"]["data"]["supported"], json!(["2026-07-28"]), "{answer}");
+    assert!(reply.header("mcp-session-id").is_none());
+}
+
+#[tokio::test]
+async fn a_server_of_both_is_served_to_both_at_once_by_processes_of_their_own() {
+    let scene = Scene::start().await;
+    let newer = scene.call("near", "stats", json!({})).await;
+    let client = scene.daemon.client("near").await.unwrap();
+    let older = client.call("stats", json!({})).await.unwrap();
+    assert_ne!(newer["structuredContent"]["pid"], older["structuredContent"]["pid"]);
+}
+
+#[tokio::test]
+async fn everything_says_who_is_not_in_its_lists_and_why() {
+    let scene = Scene::start().await;
+    let (_, list) = scene.ask("", "tools/list", json!({})).await;
+    let missing = list["result"]["_meta"]["mainstay/missing"].clone();
+    assert_eq!(missing[0]["server"], "old", "{missing}");
+    assert!(missing[0]["why"].as_str().unwrap().contains("2025-11-25"), "{missing}");
+    assert_eq!(missing.as_array().unwrap().len(), 1, "{missing}");
+    let client = scene.daemon.client("").await.unwrap();
+    let list = client.request("tools/list", json!({})).await.unwrap();
+    let missing = list["_meta"]["mainstay/missing"].clone();
+    assert_eq!(missing[0]["server"], "far", "{missing}");
+    // Names are the same for both.
+    let names = |list: &serde_json::Value| -> Vec<String> {
+        let tools = list["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names(&list).contains(&"old_echo".to_owned()), "{:?}", names(&list));
+    let (_, newer) = scene.ask("", "tools/list", json!({})).await;
+    assert!(names(&newer["result"]).contains(&"far_echo".to_owned()));
+    assert!(names(&newer["result"]).contains(&"echo".to_owned()));
+}
