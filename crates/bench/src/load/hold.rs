@@ -11,6 +11,8 @@ use crate::client::{Connection, Session, Target};
 
 /// Opening takes no longer; targets that start a process for each session are slow at it.
 const OPENING: Duration = Duration::from_secs(120);
+/// For the head of a stream's answer.
+const STREAM: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
@@ -57,7 +59,8 @@ impl Plan {
             let outcome = call.send(&mut connection).await;
             ensure!(outcome == Ok(()), "session {number} does not work: {outcome:?}");
             if self.open_streams {
-                let status = session.listen(&mut connection).await?;
+                let listening = tokio::time::timeout(STREAM, session.listen(&mut connection));
+                let status = listening.await.context("a stream does not begin in 5 s")??;
                 ensure!(status == 200, "no stream: status {status}");
             }
             if self.keep_connections || self.open_streams {

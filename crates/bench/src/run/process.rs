@@ -104,6 +104,8 @@ pub(crate) fn tied<A: AsRef<OsStr>>(bench: &Path, program: &Path, args: &[A]) ->
     let mut command = Command::new(bench);
     let words: Vec<OsString> = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
     command.arg("exec").arg("--").arg(program).args(words).kill_on_drop(true);
+    // What went wrong is shown in one line.
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 
