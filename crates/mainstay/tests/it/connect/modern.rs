@@ -242,3 +242,24 @@ async fn what_is_in_flight_at_a_cut_is_repeated_or_its_outcome_named() {
     answers.extend(client.leave().await.messages);
     assert_once(&answers, [call, listed, late]);
 }
+
+#[tokio::test]
+async fn the_command_line_speaks_it_where_nothing_else_is_spoken() {
+    let folder = tempdir().unwrap();
+    let daemon = modern_daemon(folder.path(), None).await;
+    let run = |arguments: &[&str]| {
+        let ran = daemon.run(arguments).unwrap();
+        let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{arguments:?} {out} {:?}", ran.stderr);
+        out
+    };
+    let listed: Value = serde_json::from_str(&run(&["tools", "s", "--json"])).unwrap();
+    assert!(listed["servers"][0]["tools"].as_array().unwrap().len() > 5, "{listed}");
+    let merged = run(&["tools", "--merged"]);
+    assert!(merged.contains("test_simple_text") && !merged.contains("missing: "), "{merged}");
+    let said = run(&["call", "s", "test_x_mcp_header", "region=\u{e4}"]);
+    assert!(said.contains('\u{e4}'), "{said}");
+    // It can answer nothing, so it is refused.
+    let asks = daemon.run(&["call", "s", "test_input_required_result_elicitation"]).unwrap();
+    assert_eq!(asks.status.code(), Some(1), "{asks:?}");
+}
