@@ -120,6 +120,7 @@ impl Life {
                     News::Lost { reason } | News::Unserveable { reason } => reason.clone(),
                     News::Spawned | News::Ready => "stopped".to_owned(),
                 };
+                self.decide_first_words(&link);
                 link.close(&reason);
                 link.hang_up();
                 served

@@ -1,7 +1,7 @@
 //! The instances of one server and the rules that size them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ pub struct Pool {
     pub(crate) released: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
+    /// The first face is asked what it is before it is asked to initialize.
+    pub(crate) modern_first: AtomicBool,
     /// Restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
     /// Where a remote server is, with what was found out about it; over all lives and instances.
@@ -87,6 +89,7 @@ impl Pool {
             released: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            modern_first: AtomicBool::new(false),
             past_restarts: AtomicU64::new(0),
             target: OnceLock::new(),
             spec,

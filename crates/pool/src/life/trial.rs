@@ -1,10 +1,12 @@
 //! What the first words of a life say about the server: whether it has a second face at all.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_model::settings::{RevisionChoice, Runtime};
 use mainstay_protocol::Generation;
 use mainstay_supervisor::lifecycle::News;
+use mainstay_upstream::Link;
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::handshake::HandshakeError;
 
@@ -40,11 +42,30 @@ impl Life {
     /// In which generation hands are shaken: only the first face may find that out by trying.
     pub(super) fn choice(&self) -> RevisionChoice {
         if self.pool.is_primary(&self.instance) {
-            return self.pool.spec.revision;
+            let modern_first = self.pool.modern_first.load(Ordering::Acquire);
+            return match self.pool.spec.revision {
+                RevisionChoice::Auto if modern_first => RevisionChoice::Modern,
+                configured => configured,
+            };
         }
         match self.instance.key().generation {
             Generation::Legacy => RevisionChoice::Legacy,
             Generation::Modern => RevisionChoice::Modern,
+        }
+    }
+
+    /// Decides how the next life of a process begins where the configuration leaves it open. Some end
+    /// themselves when they are asked to initialize and speak only later revisions: those are asked for
+    /// what they are first, until that is no good either.
+    pub(super) fn decide_first_words(&self, link: &Link) {
+        let began_modern = self.choice() == RevisionChoice::Modern;
+        let done = self.greeting.get() == Some(&Greeting::Done);
+        if self.pool.is_primary(&self.instance)
+            && self.pool.spec.revision == RevisionChoice::Auto
+            && !done
+        {
+            let refused = link.generation() == Generation::Modern;
+            self.pool.modern_first.store(refused && !began_modern, Ordering::Release);
         }
     }
 

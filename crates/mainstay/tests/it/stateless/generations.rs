@@ -1,9 +1,9 @@
 //! Who is offered what, until every client can use every server.
 
-use mainstay_testkit::Client;
+use mainstay_testkit::{Client, Daemon, programs};
 use serde_json::json;
 
-use super::Scene;
+use super::{Scene, until};
 
 #[tokio::test]
 async fn a_client_that_knows_both_falls_back_where_only_the_older_is_spoken() {
@@ -62,4 +62,21 @@ async fn everything_says_who_is_not_in_its_lists_and_why() {
     let (_, newer) = scene.ask("", "tools/list", json!({})).await;
     assert!(names(&newer["result"]).contains(&"far_echo".to_owned()));
     assert!(names(&newer["result"]).contains(&"echo".to_owned()));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_rather_than_initialize_is_asked_what_it_is_in_its_next_life() {
+    let fixture = programs::fixture().unwrap();
+    let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+        .command_server("only", &[fixture.to_str().unwrap(), "stdio", "--only", "modern"])
+        .start()
+        .await
+        .unwrap();
+    let client = Client::new(&daemon.endpoint("only")).unwrap();
+    until("it is ready in its own revision", async || {
+        let mut health = client.plain("GET", "/health/detailed").await.unwrap();
+        let server = health.json().await.unwrap()["servers"][0].clone();
+        server["state"] == "ready" && server["revision"] == "2026-07-28"
+    })
+    .await;
 }
