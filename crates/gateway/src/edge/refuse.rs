@@ -19,12 +19,11 @@ pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_
         Foreign::Host => {
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
         }
-        Foreign::ForwardedHost => (
-            StatusCode::MISDIRECTED_REQUEST,
-            Refused::Host,
-            "x-forwarded-host",
-            "gateway.allowed_hosts",
-        ),
+        Foreign::ForwardedHost => {
+            let is_listed = headers.contains_key("x-forwarded-host");
+            let name = if is_listed { "x-forwarded-host" } else { "forwarded" };
+            (StatusCode::MISDIRECTED_REQUEST, Refused::Host, name, "gateway.allowed_hosts")
+        }
         Foreign::Origin => {
             (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
         }

@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
 
 use super::element::elements;
 use super::{Proxies, Said};
@@ -123,6 +124,20 @@ fn a_prefix_is_a_path() {
     ] {
         let said = said(NEAR, &[("x-forwarded-prefix", text)]);
         assert_eq!(said.prefix.as_deref(), expected, "{text}");
+    }
+}
+
+proptest! {
+    /// Whatever a stranger puts before what a trusted proxy wrote, the client stays the stranger.
+    #[test]
+    fn nobody_speaks_for_another(before in "[ -~]{0,60}") {
+        let list = format!("{before}, 203.0.113.9");
+        let found = client(NEAR, &[("x-forwarded-for", &list)]);
+        prop_assert_eq!(found.as_deref(), Some("203.0.113.9:0"));
+        // A quote that was left open makes all of this header worthless, and no other one's worth more.
+        let elements = format!("{before}, for=203.0.113.9");
+        let found = client(NEAR, &[("forwarded", &elements)]);
+        prop_assert!(matches!(found.as_deref(), None | Some("203.0.113.9:0")), "{found:?}");
     }
 }
 

@@ -65,13 +65,18 @@ pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exi
                 if !out.json {
                     outcome.tell(out);
                 }
+                let is_over = matches!(outcome.state, State::Interrupted);
                 outcomes.push(outcome);
+                if is_over {
+                    break;
+                }
             }
         }
         Ok(outcomes)
     })?;
     report::close(&outcomes, out);
-    let failed = outcomes.iter().any(|outcome| matches!(outcome.state, State::Failed(_)));
+    let is_failure = |state: &State| matches!(state, State::Failed(_) | State::Interrupted);
+    let failed = outcomes.iter().any(|outcome| is_failure(&outcome.state));
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
@@ -147,9 +152,9 @@ async fn fetch(
     }
     let state = tokio::select! {
         state = tokio::time::timeout(server.fetch_deadline, settle(&run, process, state_dir)) => {
-            state.unwrap_or_else(|_| Err(FetchError::TooLong(server.fetch_deadline)))
+            state.unwrap_or(Err(FetchError::TooLong(server.fetch_deadline)))
         }
-        () = interrupted() => Err(ToolError::Interrupted.into()),
+        () = interrupted() => Ok(State::Interrupted),
     };
     Some(outcome(packages, state.unwrap_or_else(|error| State::Failed(report::words(&error)))))
 }

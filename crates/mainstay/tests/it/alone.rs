@@ -77,3 +77,24 @@ fn schema_and_completions_print_themselves() {
     }
     mainstay(home.path(), &["completions", "tcsh"]).exits(2);
 }
+
+#[test]
+fn what_can_be_shown_is_listed_and_nginx_needs_a_public_address() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    mainstay(home, &["service", "show"]).exits(0).says("nginx");
+    let json = mainstay(home, &["service", "show", "--json"]).exits(0).json();
+    assert_eq!(json["services"][0]["name"], "nginx");
+    mainstay(home, &["service", "show", "nginx"]).exits(2).complains("public_url = \"https://");
+    let text = "[gateway]\npublic_url = 'https://tools.example/mcp'\n";
+    fs::write(home.join("mainstay.toml"), text).unwrap();
+    mainstay(home, &["service", "show", "nginx"])
+        .exits(0)
+        .says("server_name tools.example;")
+        .says("ssl_certificate \"/etc/letsencrypt/live/tools.example/fullchain.pem\";")
+        .complains("trusted_proxies = [\"127.0.0.1\"]");
+    fs::write(home.join("dev.toml"), text).unwrap();
+    mainstay(home, &["service", "show", "nginx", "--with", "dev.toml"])
+        .exits(2)
+        .complains("two configurations have https://tools.example/mcp");
+}

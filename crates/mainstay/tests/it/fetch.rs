@@ -188,8 +188,8 @@ fn without_its_registry_what_is_there_stays_good() {
     home.fetch(&[]).exits(0).says("there already").says("the registry could not be asked");
 }
 
-#[test]
-fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
+#[tokio::test]
+async fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     let home = Home::new();
     home.servers(&[("node", &["npx", "hangs@1.0.0"])]);
     let config = home.path().join("mainstay.toml");
@@ -204,7 +204,7 @@ fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !is_gone() {
         assert!(std::time::Instant::now() < deadline, "{} lives on", child.trim());
-        std::thread::sleep(Duration::from_millis(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

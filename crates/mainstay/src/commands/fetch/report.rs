@@ -29,6 +29,8 @@ pub(super) enum State {
     /// Why there is nothing to be done.
     Skipped(String),
     Failed(String),
+    /// Whoever asked does not want it any more.
+    Interrupted,
 }
 
 // === impl Outcome ===
@@ -59,6 +61,7 @@ impl Outcome {
             }
             State::Skipped(why) => format!("not fetched: {why}"),
             State::Failed(why) => format!("{}: {why}", out.paint(Look::Bad, "failed")),
+            State::Interrupted => out.paint(Look::Bad, "interrupted"),
         };
         out.line(format!("{}: {}", self.server, format::harmless(&text)));
     }
@@ -78,6 +81,7 @@ impl Outcome {
             State::Uncompared(why) | State::Skipped(why) | State::Failed(why) => {
                 value["reason"] = json!(why);
             }
+            State::Interrupted => {}
         }
         value
     }
@@ -94,6 +98,7 @@ impl State {
             Self::Unpinned(_) => "unpinned",
             Self::Skipped(_) => "skipped",
             Self::Failed(_) => "failed",
+            Self::Interrupted => "interrupted",
         }
     }
 }

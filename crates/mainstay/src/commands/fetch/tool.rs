@@ -30,8 +30,6 @@ pub(super) enum ToolError {
     Failed { program: String, step: String, status: std::process::ExitStatus, words: String },
     #[error("the answer of {program} can't be read")]
     Answer { program: String, source: std::io::Error },
-    #[error("interrupted")]
-    Interrupted,
 }
 
 /// Ends a package manager and what it started, unless it has ended.

@@ -84,6 +84,8 @@ async fn a_daemon_that_comes_back_is_found_again() {
     let after = Client::connect(&url).await.unwrap();
     let sent = json!({"after": true});
     assert_eq!(after.call("echo", sent.clone()).await.unwrap()["structuredContent"]["echo"], sent);
+    // And so do sessions of before.
+    before.call("echo", json!({})).await.unwrap();
 }
 
 #[tokio::test]
