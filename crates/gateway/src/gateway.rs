@@ -68,7 +68,9 @@ pub struct Gateway {
     pub(crate) tasks: TaskTracker,
     /// Calls that are being answered.
     calls: AtomicUsize,
-    /// Told when there are none any more.
+    /// Answers on their way from a call to the stream that brings them.
+    forwards: AtomicUsize,
+    /// Told when there are none of either any more.
     quiet: Notify,
     pub(crate) connections: AtomicUsize,
     pub(crate) aside: std::sync::OnceLock<Aside>,
@@ -81,6 +83,9 @@ pub struct Gateway {
     named: HashMap<String, Arc<Endpoint>>,
     owners: AtomicU64,
 }
+
+/// An answer on its way to a stream; a drain waits for its end.
+pub(crate) struct Forwards(Arc<Gateway>);
 
 /// Turns monotonic times into dates.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +129,7 @@ impl Gateway {
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             calls: AtomicUsize::new(0),
+            forwards: AtomicUsize::new(0),
             quiet: Notify::new(),
             connections: AtomicUsize::new(0),
             aside: std::sync::OnceLock::new(),
@@ -191,7 +197,8 @@ impl Gateway {
     async fn all_answered(&self) {
         loop {
             let quiet = self.quiet.notified();
-            if self.calls.load(Ordering::Acquire) == 0 {
+            let calls = self.calls.load(Ordering::Acquire);
+            if calls == 0 && self.forwards.load(Ordering::Acquire) == 0 {
                 return;
             }
             quiet.await;
@@ -207,6 +214,12 @@ impl Gateway {
         if self.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.quiet.notify_waiters();
         }
+    }
+
+    /// An answer is being brought to its stream for as long as this is kept.
+    pub(crate) fn forwards(self: &Arc<Self>) -> Forwards {
+        self.forwards.fetch_add(1, Ordering::AcqRel);
+        Forwards(self.clone())
     }
 
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
@@ -325,6 +338,14 @@ impl Gateway {
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").field("sessions", &self.sessions.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Forwards {
+    fn drop(&mut self) {
+        if self.0.forwards.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.quiet.notify_waiters();
+        }
     }
 }
 

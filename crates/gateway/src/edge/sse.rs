@@ -187,6 +187,7 @@ pub(super) async fn messages(
             };
             let (of, request_id) = (gateway.clone(), request_id.clone());
             let headers = parts.clone();
+            let forwards = gateway.forwards();
             gateway.tasks.spawn(async move {
                 match session {
                     Some(session) if conversation.stream.is_open() => {
@@ -197,7 +198,7 @@ pub(super) async fn messages(
                     Some(_) => {}
                     None => initialize(&of, &conversation, &headers, &message, &request_id).await,
                 }
-                drop(place);
+                drop((place, forwards));
             });
         }
     }
