@@ -186,12 +186,12 @@ impl Shim {
             return;
         }
         self.stream.state = match end {
+            // Something on the way is in trouble; after a pause it may be over.
+            End::Refused { status, .. } if status.is_server_error() => Listening::Wanted,
             // Nobody knows any more what came after that event; what comes from now on, they do.
             End::Refused { .. } | End::SessionGone if self.stream.after.take().is_some() => {
                 Listening::Wanted
             }
-            // Something on the way is in trouble; after a pause it may be over.
-            End::Refused { status, .. } if status.is_server_error() => Listening::Wanted,
             End::NoStream | End::Refused { .. } | End::SessionGone => Listening::Never,
             End::Done | End::Unreached(_) | End::Lost(_) => Listening::Wanted,
         };

@@ -111,10 +111,12 @@ fn read<'a, T: Deserialize<'a>>(answer: &'a Message) -> Option<T> {
 fn page(status: StatusCode, body: &[u8]) -> String {
     let shown: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS_MAX).collect();
     let shown = format::harmless(shown.trim());
-    if shown.is_empty() {
-        return format!("the daemon answered {status}");
-    }
-    format!("the daemon answered {status}: {shown}")
+    let said = if shown.is_empty() { String::new() } else { format!(": {shown}") };
+    let remedy = match status {
+        StatusCode::UNAUTHORIZED => " (a token is given with --token-file or MAINSTAY_TOKEN)",
+        _ => "",
+    };
+    format!("the daemon answered {status}{said}{remedy}")
 }
 
 /// What is said where no endpoint is.

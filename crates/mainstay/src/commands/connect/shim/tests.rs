@@ -363,6 +363,39 @@ fn no_stream_is_no_trouble() {
 }
 
 #[test]
+fn a_stream_that_can_not_go_on_where_it_was_cut_begins_anew() {
+    check_open(
+        "
+        #3 mark e7
+        #3 done
+        wait 0ms                        => #4 ping \"mainstay-connect\" s1
+        #4 ok
+        wait 1s                         => #5 listen e7
+        #5 refused 500 sorry
+        wait 1s                         => #6 listen e7
+        #6 refused 400 unknown
+        wait 1s                         => #7 listen
+        #7 refused 400 never
+        wait 5s
+    ",
+    );
+}
+
+#[test]
+fn who_is_not_let_in_is_told_what_to_bring() {
+    let mut scene = Scene::new();
+    scene.happens("> 0 initialize");
+    let body = Bytes::from_static(b"who are you?");
+    let end = End::Refused { status: StatusCode::UNAUTHORIZED, body };
+    scene.shim.heard(scene.now, 1, News::Ended(end));
+    let effects = scene.shim.effects();
+    let [Effect::Say(said)] = &effects[..] else { panic!("{effects:?}") };
+    let said: Value = serde_json::from_slice(said).unwrap();
+    let message = said["error"]["message"].as_str().unwrap();
+    assert!(message.contains("who are you?") && message.contains("MAINSTAY_TOKEN"), "{message}");
+}
+
+#[test]
 fn nonsense_is_answered_and_batches_are_taken_apart() {
     check_open("
         > raw hello                     => say error -32700
