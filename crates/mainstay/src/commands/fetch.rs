@@ -6,7 +6,8 @@ mod pypi;
 mod report;
 mod tool;
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -103,7 +104,9 @@ fn chosen<'a>(servers: &'a [ServerSpec], names: &[String]) -> Result<Vec<&'a Ser
 /// Two fetches at once would install over each other.
 fn lock(state_dir: &Path) -> Result<File, Failure> {
     let folder = state_dir.join(FOLDER);
-    let open = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join("lock")));
+    // Perhaps before any daemon: the state folder is then made as the daemon makes it.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    let open = made.and_then(|()| File::create(folder.join("lock")));
     let file = open.map_err(|error| {
         Failure::new(Exit::Failed, format!("{} can't be used: {error}", folder.display()))
             .hint("run it as the user the daemon runs as")

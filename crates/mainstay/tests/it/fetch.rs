@@ -4,6 +4,7 @@
 mod scripts;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ fn a_pinned_package_is_fetched_once_and_recorded() {
     home.publish("a==1.0", "sha256:one sha256:two");
     home.publish("b==2.0", "sha256:three");
     home.fetch(&[]).exits(0).says("node: fetched y@1.0.0").says("python: fetched a==1.0, b==2.0");
+    let mode = home.path().join("state").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "as the daemon makes it");
     let record = home.record();
     let of = |at: usize| &record["fetched"][at];
     assert_eq!(of(0)["program"], "why", "{record}");
