@@ -134,7 +134,7 @@ impl Store {
             idle_seconds: idle.as_secs(),
             pruned_at: AtomicU64::new(0),
             sessions_max,
-            writer: Mutex::new(writer::start(shared.clone())),
+            writer: Mutex::new(writer::start(&shared)),
             shared,
         };
         store.prune(now);
@@ -189,7 +189,11 @@ impl Store {
         }
         self.pruned_at.store(now, Ordering::Relaxed);
         let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
-        self.shared.inner.lock().image.prune(now, self.idle_seconds.saturating_add(LAG_SECONDS), most);
+        self.shared.inner.lock().image.prune(
+            now,
+            self.idle_seconds.saturating_add(LAG_SECONDS),
+            most,
+        );
     }
 
     /// Waits until all that was noted so far is on disk; whether it is. A disk that fails or takes

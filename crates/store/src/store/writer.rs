@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mainstay_telemetry::events::{StoreFailing, StoreRecovered};
+use parking_lot::MutexGuard;
 
 use super::{Failing, Inner, Shared, Written};
 use crate::journal::Journal;
@@ -25,14 +26,14 @@ struct Batch {
 }
 
 /// None: there can be no more threads; nothing is stored, and that is said.
-pub(super) fn start(shared: Arc<Shared>) -> Option<JoinHandle<()>> {
+pub(super) fn start(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
     let writer = shared.clone();
     let started =
         thread::Builder::new().name("mainstay-store".to_owned()).spawn(move || run(&writer));
     match started {
         Ok(thread) => Some(thread),
         Err(error) => {
-            failed(&shared, &error);
+            failed(shared, &error);
             None
         }
     }
@@ -62,19 +63,19 @@ fn next(shared: &Shared, no_file: bool) -> Batch {
     let mut inner = shared.inner.lock();
     inner.whole |= no_file;
     if inner.failing.is_some() && !inner.closing {
-        // Only the end is hurried for; notes wake it, too, so it looks at the clock.
-        let until = Instant::now() + RETRY;
-        while !inner.closing && !shared.wake.wait_until(&mut inner, until).timed_out() {}
+        rest(shared, &mut inner, RETRY);
     }
     while !inner.closing && !inner.whole && inner.pending.is_empty() {
         shared.wake.wait(&mut inner);
     }
-    if !inner.closing {
-        drop(inner);
-        thread::sleep(GATHER);
-        inner = shared.inner.lock();
-    }
+    rest(shared, &mut inner, GATHER);
     take(&mut inner)
+}
+
+/// Lets notes come in for a while. Only the end is hurried for.
+fn rest(shared: &Shared, inner: &mut MutexGuard<'_, Inner>, time: Duration) {
+    let until = Instant::now() + time;
+    while !inner.closing && !shared.wake.wait_until(inner, until).timed_out() {}
 }
 
 fn take(inner: &mut Inner) -> Batch {

@@ -102,3 +102,23 @@ async fn sessions_on_one_stream_leave_nothing_behind() {
     let journal = fs::read_to_string(scene.state().join("sessions.journal")).unwrap();
     assert_eq!(journal.lines().count(), 1, "{journal}");
 }
+
+#[tokio::test]
+async fn what_is_stored_of_a_session_is_bounded() {
+    let scene = Scene::start().await;
+    let client = scene.client("near").await;
+    let uri = |number: usize| format!("mis://{number}/{}", "x".repeat(8 << 10));
+    let mut refused = 0;
+    for number in 0..10 {
+        let params = json!({"uri": uri(number)});
+        let mut sent = client.send("resources/subscribe", params).await.unwrap();
+        let answer = sent.answer().await.unwrap();
+        if !answer["error"].is_null() {
+            refused += 1;
+            assert_eq!(answer["error"]["data"]["code"], "LIMIT_EXCEEDED", "{answer}");
+        }
+    }
+    assert_eq!(refused, 3, "64 KiB are room for seven");
+    client.request("resources/unsubscribe", json!({"uri": uri(0)})).await.unwrap();
+    client.request("resources/subscribe", json!({"uri": uri(9)})).await.unwrap();
+}
