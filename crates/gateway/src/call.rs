@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Instance, Lease, Live};
+use mainstay_pool::Lease;
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
-use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing, handshake};
+use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, Sleep};
 
 use crate::deliver::ANSWER_GRACE;
 use crate::gateway::Gateway;
+use crate::levels::{self, LogLevel};
 use crate::route::Route;
-use crate::session::{Control, LogLevel, Session};
+use crate::session::{Control, Session};
 use crate::stream::EventStream;
 use crate::want;
 
@@ -178,7 +179,7 @@ impl Call {
         let stateful = self.session.revision.rules().stateful_methods;
         if stateful && lease.is_some() && !instance.key().is_base() {
             let level = self.session.log_level();
-            set_log_level(level, &instance, &live, self.deadline).await;
+            levels::tell_own(level, &instance, &live, self.deadline).await;
         }
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
@@ -434,23 +435,6 @@ impl Drop for Call {
         // Not before: a drain ends streams as soon as there are no calls, and with them answers
         // that are not in them yet.
         self.gateway.call_ends();
-    }
-}
-
-/// An instance lent to one session logs as that session wants it.
-async fn set_log_level(
-    level: Option<LogLevel>,
-    instance: &Instance,
-    live: &Live,
-    deadline: Instant,
-) {
-    if let Some(level) = level
-        && live.facts.load().capabilities.logging
-        && instance.set_log_level(&level.to_json())
-    {
-        let params = format!(r#"{{"level":{}}}"#, level.to_json());
-        let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
-        let _ = tokio::time::timeout_at(deadline, ask).await;
     }
 }
 

@@ -10,7 +10,7 @@ use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::{Link, Owner};
 
 use crate::gateway::Gateway;
-use crate::session::LogLevel;
+use crate::levels::LogLevel;
 use crate::want;
 
 impl Hub for Gateway {

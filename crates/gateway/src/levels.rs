@@ -2,12 +2,25 @@
 
 use std::sync::Arc;
 
-use mainstay_pool::Pool;
+use mainstay_pool::{Instance, Live, Pool};
 use mainstay_protocol::Generation;
 use mainstay_upstream::handshake;
+use tokio::time::Instant;
 
 use crate::gateway::Gateway;
-use crate::session::LogLevel;
+
+/// RFC 5424 severities as MCP names them, the most verbose first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
 
 /// Whether a server can be told how loud to log.
 pub(crate) fn has_levels(pool: &Pool) -> bool {
@@ -30,5 +43,46 @@ pub(crate) async fn tell(gateway: &Gateway, pool: &Arc<Pool>, level: LogLevel) {
         if let Ok(Ok(Err(error))) = answer {
             tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
         }
+    }
+}
+
+/// An instance lent to one session logs as that session wants it.
+pub(crate) async fn tell_own(
+    level: Option<LogLevel>,
+    instance: &Instance,
+    live: &Live,
+    deadline: Instant,
+) {
+    if let Some(level) = level
+        && live.facts.load().capabilities.logging
+        && instance.set_log_level(&level.to_json())
+    {
+        let params = format!(r#"{{"level":{}}}"#, level.to_json());
+        let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
+        let _ = tokio::time::timeout_at(deadline, ask).await;
+    }
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// By its name, with or without the quotes of JSON.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text.trim_matches('"') {
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "notice" => Self::Notice,
+            "warning" => Self::Warning,
+            "error" => Self::Error,
+            "critical" => Self::Critical,
+            "alert" => Self::Alert,
+            "emergency" => Self::Emergency,
+            _ => return None,
+        })
+    }
+
+    /// The JSON text of its name.
+    pub(crate) fn to_json(self) -> String {
+        format!("\"{}\"", format!("{self:?}").to_ascii_lowercase())
     }
 }

@@ -21,7 +21,8 @@ use tokio::sync::watch;
 
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::session::{LogLevel, Session};
+use crate::levels::LogLevel;
+use crate::session::Session;
 use crate::sessions::Again;
 use crate::{levels, subscribe};
 

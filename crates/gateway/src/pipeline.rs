@@ -14,9 +14,10 @@ use crate::call::Call;
 use crate::deliver;
 use crate::gateway::Gateway;
 use crate::levels;
+use crate::levels::LogLevel;
 use crate::lists;
 use crate::route;
-use crate::session::{LogLevel, Session};
+use crate::session::Session;
 use crate::subscribe;
 
 /// What a client's transport can take.

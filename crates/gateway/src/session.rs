@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::answer;
 use crate::endpoint::Endpoint;
 use crate::kept::Kept;
+use crate::levels::LogLevel;
 use crate::outlive::Restoring;
 use crate::resume::{Ended, EventId, Name, Resumed, Streams};
 use crate::stream::EventStream;
@@ -79,19 +80,6 @@ struct Question {
 pub(crate) struct Control {
     cancelled: AtomicBool,
     waker: AtomicWaker,
-}
-
-/// RFC 5424 severities as MCP names them, the most verbose first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LogLevel {
-    Debug,
-    Info,
-    Notice,
-    Warning,
-    Error,
-    Critical,
-    Alert,
-    Emergency,
 }
 
 /// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
@@ -506,38 +494,7 @@ impl Control {
     }
 }
 
-// === impl LogLevel ===
-
-impl LogLevel {
-    /// By its name, with or without the quotes of JSON.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Some(match text.trim_matches('"') {
-            "debug" => Self::Debug,
-            "info" => Self::Info,
-            "notice" => Self::Notice,
-            "warning" => Self::Warning,
-            "error" => Self::Error,
-            "critical" => Self::Critical,
-            "alert" => Self::Alert,
-            "emergency" => Self::Emergency,
-            _ => return None,
-        })
-    }
-
-    /// The JSON text of its name.
-    pub(crate) fn to_json(self) -> String {
-        format!("\"{}\"", format!("{self:?}").to_ascii_lowercase())
-    }
-}
-
 /// The notification that a list has changed. Templates have none of their own: it is that of resources.
 fn list_changed(kind: ListKind) -> Option<Bytes> {
-    use mainstay_protocol::Notification as N;
-    let method = match kind {
-        ListKind::Tools => N::ToolsListChanged,
-        ListKind::Resources => N::ResourcesListChanged,
-        ListKind::Prompts => N::PromptsListChanged,
-        ListKind::ResourceTemplates => return None,
-    };
-    Some(build::notification(method.as_str(), None))
+    Some(build::notification(kind.changed()?.as_str(), None))
 }

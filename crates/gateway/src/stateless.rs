@@ -22,9 +22,10 @@ use crate::call::{Call, Progress};
 use crate::deliver::{self, Begins};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
+use crate::levels::LogLevel;
 use crate::pipeline::{self, Takes};
 use crate::route::{self, Route};
-use crate::session::{LogLevel, Session};
+use crate::session::Session;
 use crate::stream::EventStream;
 use crate::{discover, listen, lists};
 

@@ -6,10 +6,10 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Method;
 use crate::envelope::present;
 use crate::initialize::field;
 use crate::params::Field;
+use crate::{Method, Notification};
 
 /// The four lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,6 +135,17 @@ impl ListKind {
             Self::Resources => Method::ResourcesList,
             Self::ResourceTemplates => Method::ResourceTemplatesList,
             Self::Prompts => Method::PromptsList,
+        }
+    }
+
+    /// The notification that says the list has changed. Templates have none of their own: it is that of
+    /// resources.
+    pub const fn changed(self) -> Option<Notification> {
+        match self {
+            Self::Tools => Some(Notification::ToolsListChanged),
+            Self::Resources => Some(Notification::ResourcesListChanged),
+            Self::Prompts => Some(Notification::PromptsListChanged),
+            Self::ResourceTemplates => None,
         }
     }
 

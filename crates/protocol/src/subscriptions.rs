@@ -114,25 +114,13 @@ pub fn acknowledged(listen: &Id, honoured: &Filter) -> Bytes {
 
 /// A list has changed. None for templates, which have no notification of their own.
 pub fn list_changed(listen: &Id, kind: ListKind) -> Option<Bytes> {
-    let method = match kind {
-        ListKind::Tools => Notification::ToolsListChanged,
-        ListKind::Prompts => Notification::PromptsListChanged,
-        ListKind::Resources => Notification::ResourcesListChanged,
-        ListKind::ResourceTemplates => return None,
-    };
-    Some(marked(method, listen, ""))
+    Some(marked(kind.changed()?, listen, ""))
 }
 
 /// Whether a notification says that a list has changed.
 pub fn is_list_changed(notification: &Message) -> bool {
-    matches!(
-        Notification::parse(notification.method()),
-        Some(
-            Notification::ToolsListChanged
-                | Notification::PromptsListChanged
-                | Notification::ResourcesListChanged
-        )
-    )
+    let method = Notification::parse(notification.method());
+    method.is_some() && ListKind::ALL.into_iter().any(|kind| kind.changed() == method)
 }
 
 /// A resource has changed, or may have.
