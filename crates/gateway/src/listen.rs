@@ -147,8 +147,7 @@ fn relay_all(
     let mut asked = Vec::new();
     for (server, uris) in of {
         let others = if endpoint.single { wanted.others.clone() } else { BTreeMap::new() };
-        let (relay, answer) =
-            Relay::new(gateway, listen, server, request.principal.clone(), uris, others);
+        let (relay, answer) = Relay::new(gateway, listen, server, &request.principal, uris, others);
         relays.spawn(relay.run());
         asked.push(answer);
     }

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use mainstay_pool::Offer;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
-use mainstay_protocol::params::Params;
+use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::revision::Generation;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_telemetry::{CorrelationId, Refused};
@@ -138,7 +138,7 @@ fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid>
     }
     let id = message.id().ok_or(Invalid::NotARequest)?;
     let params = message.params().map_err(|error| Invalid::Params(error.to_string()))?;
-    let version = params.meta.protocol_version.as_ref().and_then(|field| field.text());
+    let version = params.meta.protocol_version.as_ref().and_then(Field::text);
     let version = version.ok_or(Invalid::Meta("protocolVersion"))?;
     let capabilities = params.meta.client_capabilities.as_ref();
     let capabilities = capabilities
@@ -170,7 +170,7 @@ fn check_name(
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<(), Invalid> {
-    let subject = method.and_then(|method| params.subject(method)).and_then(|field| field.text());
+    let subject = method.and_then(|method| params.subject(method)).and_then(Field::text);
     match subject {
         Some(subject) => {
             headers::check_name(all(headers, headers::NAME), &subject).map_err(Invalid::Header)

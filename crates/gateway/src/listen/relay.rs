@@ -8,7 +8,7 @@ use mainstay_model::Principal;
 use mainstay_pool::{Pool, Want};
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
-use mainstay_upstream::{Incoming, Outgoing, Owner};
+use mainstay_upstream::{Incoming, handshake};
 use tokio::sync::oneshot;
 
 use super::Listen;
@@ -20,7 +20,6 @@ pub(super) struct Relay {
     listen: Arc<Listen>,
     pool: Arc<Pool>,
     want: Want,
-    owner: Owner,
     filter: Filter,
     /// By the server's own URI: what the client calls it.
     published: BTreeMap<String, String>,
@@ -50,19 +49,17 @@ impl Relay {
         gateway: &Arc<Gateway>,
         listen: &Arc<Listen>,
         server: usize,
-        principal: Principal,
+        principal: &Principal,
         uris: Vec<(String, String)>,
         others: BTreeMap<String, String>,
     ) -> (Self, oneshot::Receiver<Filter>) {
         let pool = listen.endpoint.servers[server].clone();
-        let owner = gateway.next_owner();
         let own = uris.iter().map(|(own, _)| own.clone()).collect();
         let (acknowledged, answer) = oneshot::channel();
         let relay = Self {
             listen: listen.clone(),
-            want: want::of_stateless(&principal, owner, &pool),
+            want: want::of_stateless(principal, gateway.next_owner(), &pool),
             pool,
-            owner,
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),
@@ -89,11 +86,7 @@ impl Relay {
         let Ok(lease) = self.pool.lease(&self.want, deadline).await else {
             return Ended::NotTaken;
         };
-        let meta = mainstay_protocol::discover::own_meta("mainstay", env!("CARGO_PKG_VERSION"));
-        let params = subscriptions::params(&self.filter, &meta);
-        let request = build::request(0, "subscriptions/listen", Some(&params));
-        let Ok(request) = Message::parse(request) else { return Ended::Refused };
-        let Ok(mut exchange) = lease.live.link.call(&Outgoing::plain(&request), self.owner) else {
+        let Ok(mut exchange) = handshake::listen(&lease.live.link, &self.filter) else {
             return Ended::NotTaken;
         };
         let mut taken = false;
