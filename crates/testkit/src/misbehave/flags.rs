@@ -35,7 +35,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("dual", "", "speaks 2026-07-28 beside the older revisions"),
     flag("pinned", "", "with --dual: speaks only what it was spoken to in first"),
     flag("no-listen", "", "refuses subscriptions/listen"),
-    flag("drop-listens", "=MS", "drops each listen after this time without a word"),
+    flag("drop-listens", "=MS", "drops each listen after this time without an answer"),
     flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
     flag("name", "=TEXT", "the name it gives itself"),
     // What stands around the messages.

@@ -39,7 +39,11 @@ pub(super) async fn answer(
         tokio::select! {
             () = cancelled.cancelled() => return server.count("listens cancelled"),
             () = out.closed() => return server.count("listens left"),
-            () = &mut dropped => return server.count("listens dropped"),
+            () = &mut dropped => {
+                server.count("listens dropped");
+                // On a line this is all that ends it.
+                return out.notify("notifications/cancelled", &json!({"requestId": id})).await;
+            }
             changed = changes.changed() => {
                 if changed.is_err() {
                     return;
