@@ -1,5 +1,7 @@
 //! One client's conversation with the gateway.
 
+mod stored;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -82,10 +84,6 @@ pub(crate) struct Control {
     waker: AtomicWaker,
 }
 
-/// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
-/// and in the store.
-const SUBSCRIPTIONS_MAX: usize = 1000;
-const SUBSCRIPTIONS_BYTES_MAX: usize = 64 << 10;
 /// Updated resources remembered for a client without a stream.
 const MISSED_RESOURCES_MAX: usize = 64;
 
@@ -132,66 +130,6 @@ impl Session {
         };
         session.state.lock().log_level = log_level;
         session
-    }
-
-    /// From now on the store knows it, as last in use at a time in seconds since 1970.
-    pub(crate) fn store_as(&mut self, serial: Serial, used_at: u64) {
-        self.serial = Some(serial);
-        self.noted_at = AtomicU64::new(used_at);
-    }
-
-    /// Begins with what it had in an earlier daemon.
-    pub(crate) fn take_over(
-        &mut self,
-        log_level: Option<LogLevel>,
-        subscriptions: BTreeSet<(usize, Box<str>)>,
-    ) {
-        let servers: BTreeSet<usize> = match log_level {
-            Some(_) => (0..self.endpoint.servers.len()).collect(),
-            None => subscriptions.iter().map(|(server, _)| *server).collect(),
-        };
-        self.restoring = (!servers.is_empty()).then(|| Restoring::new(servers));
-        let state = self.state.get_mut();
-        state.log_level = log_level;
-        state.subscriptions = subscriptions;
-    }
-
-    /// What the store knows it by, if it is stored.
-    pub(crate) fn serial(&self) -> Option<Serial> {
-        self.serial.filter(|_| !self.state.lock().on_one_stream)
-    }
-
-    /// Takes note of a use, if the last that was noted is at least `interval` seconds before it.
-    pub(crate) fn note_use(&self, used_at: u64, interval: u64) -> Option<Serial> {
-        let serial = self.serial()?;
-        let noted = self.noted_at.load(Ordering::Relaxed);
-        if used_at < noted.saturating_add(interval) {
-            return None;
-        }
-        self.noted_at.store(used_at, Ordering::Relaxed);
-        Some(serial)
-    }
-
-    pub(crate) fn is_restoring(&self) -> bool {
-        self.restoring.is_some()
-    }
-
-    /// Servers that don't know yet what it had asked for.
-    pub(crate) fn servers_to_restore(&self) -> BTreeSet<usize> {
-        self.restoring.as_ref().map(Restoring::servers).unwrap_or_default()
-    }
-
-    pub(crate) fn restored_at(&self, server: usize) {
-        if let Some(restoring) = &self.restoring {
-            restoring.done(server);
-        }
-    }
-
-    /// Waits until a server knows what it had asked for in an earlier daemon.
-    pub(crate) async fn known_at(&self, server: usize) {
-        if let Some(restoring) = &self.restoring {
-            restoring.wait(server).await;
-        }
     }
 
     pub(crate) fn touch(&self) {
@@ -318,24 +256,6 @@ impl Session {
             Some(wanted) => level.is_none_or(|level| level >= wanted),
             None => false,
         }
-    }
-
-    /// Whether it may have one more subscription.
-    pub(crate) fn may_subscribe(&self, uri: &str) -> bool {
-        let state = self.state.lock();
-        let bytes: usize = state.subscriptions.iter().map(|(_, uri)| uri.len()).sum();
-        state.subscriptions.len() < SUBSCRIPTIONS_MAX
-            && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX
-    }
-
-    pub(crate) fn is_subscribed(&self, server: usize, uri: &str) -> bool {
-        self.state.lock().subscriptions.contains(&(server, uri.into()))
-    }
-
-    pub(crate) fn subscriptions_at(&self, server: usize) -> Vec<Box<str>> {
-        let state = self.state.lock();
-        let own = state.subscriptions.iter().filter(|(of, _)| *of == server);
-        own.map(|(_, uri)| uri.clone()).collect()
     }
 
     pub(crate) fn subscribed(&self, server: usize, uri: &str) {
