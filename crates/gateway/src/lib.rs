@@ -16,6 +16,7 @@ mod gate;
 mod gateway;
 mod handshake;
 mod hub;
+mod lean;
 mod kept;
 mod levels;
 mod listen;

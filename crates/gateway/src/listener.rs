@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -14,12 +16,15 @@ use hyper_util::rt::TokioIo;
 use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_upstream::relay::Relay;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::io::InspectReader;
 
+use crate::answer::HttpAnswer;
 use crate::edge::{self, Peer, Serves};
 use crate::gateway::Gateway;
+use crate::lean;
 use crate::patience::Patient;
 use crate::silence::Silence;
 
@@ -118,38 +123,89 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let gateway = &counted.0;
+    let stuck = Arc::new(AtomicBool::new(false));
+    let streamed = Mutex::new(None);
     // hyper keeps room for the service's future while the connection idles: boxed, that is a pointer.
     let service = service_fn(|request| {
-        Box::pin(async move { Ok::<_, Infallible>(edge::answer(gateway, request, peer).await) })
+        let (stuck, streamed) = (&stuck, &streamed);
+        Box::pin(async move {
+            let may_carry = lean::may_carry(&request);
+            let answer = edge::answer(gateway, request, peer).await;
+            // What hyper has not sent yet of an earlier answer would be lost with it.
+            if may_carry && lean::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
+                *streamed.lock() = Some(answer);
+                std::future::pending().await
+            } else {
+                Ok::<_, Infallible>(answer)
+            }
+        })
     });
     let receive = gateway.settings.limits.receive;
     let silence = Silence::new(receive, KEPT_ALIVE);
     let told = silence.clone();
-    let stream = InspectReader::new(Patient::new(stream, receive), move |_: &[u8]| told.heard());
-    let connection = http1::Builder::new()
+    let stream = Patient::new(stream, receive, stuck.clone());
+    let stream = InspectReader::new(stream, move |_: &[u8]| told.heard());
+    let mut connection = http1::Builder::new()
         .timer(silence)
         .header_read_timeout(receive)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
     // Reading a request's body rouses the connection that brings it, which is this very task.
     let relay = Arc::new(Relay::default());
+    let serving = poll_fn(|cx| {
+        relay.poll(cx, |cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            match streamed.lock().take() {
+                Some(answer) => Poll::Ready(Served::Stream(answer)),
+                None => ended.map(Served::Ended),
+            }
+        })
+    });
     // What is wrong with a connection concerns only whoever is at its other end.
     tokio::select! {
-        result = poll_fn(|cx| relay.poll(cx, |cx| connection.as_mut().poll(cx))) => {
-            if let Err(error) = result {
-                tracing::debug!(%error, "connection ended");
+        served = serving => match served {
+            Served::Ended(Ok(())) => {}
+            Served::Ended(Err(error)) => tracing::debug!(%error, "connection ended"),
+            Served::Stream(answer) => {
+                let stream = connection.into_parts().io.into_inner().into_inner();
+                // A task of its own, since this one is as large as its busiest time.
+                gateway.tasks.clone().spawn(carry(stream, answer, counted));
             }
-            return;
+        },
+        () = gateway.stopping.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            // The last bytes of an answer may still be on their way out.
+            let _ = tokio::time::timeout(LAST_BYTES, connection).await;
         }
-        () = gateway.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    // The last bytes of an answer may still be on their way out.
-    let _ = tokio::time::timeout(LAST_BYTES, connection).await;
+}
+
+async fn carry<S>(stream: S, answer: HttpAnswer, counted: Counted)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let stopping = &counted.0.stopping;
+    let last_bytes = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(LAST_BYTES).await;
+    };
+    tokio::select! {
+        result = lean::carry(stream, answer) => if let Err(error) = result {
+            tracing::debug!(%error, "connection ended");
+        },
+        () = last_bytes => {}
+    }
 }
 
 async fn pause(error: &io::Error) {
     tracing::warn!(%error, "can't accept a connection");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// What became of a connection.
+enum Served {
+    Ended(hyper::Result<()>),
+    /// It carries this from now on and nothing else.
+    Stream(HttpAnswer),
 }
 
 /// One open connection, for as long as it lives.

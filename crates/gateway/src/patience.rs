@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,11 +18,14 @@ pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Whether it is, for whoever can't ask because the stream is in other hands.
+    shows: Arc<AtomicBool>,
 }
 
 impl<S> Patient<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stuck: None }
+    /// `shows` is true while a write is stuck.
+    pub(crate) fn new(stream: S, patience: Duration, shows: Arc<AtomicBool>) -> Self {
+        Self { stream, patience, stuck: None, shows }
     }
 
     /// Looks at the clock when a write can't go on.
@@ -29,6 +34,7 @@ impl<S> Patient<S> {
         wrote: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
+        self.shows.store(wrote.is_pending(), Ordering::Relaxed);
         if wrote.is_ready() {
             self.stuck = None;
             return wrote;
@@ -93,6 +99,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -102,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_never_reads_is_given_up_and_who_reads_slowly_is_not() {
         let (near, mut far) = duplex(16);
-        let mut patient = Patient::new(near, Duration::from_secs(30));
+        let mut patient = Patient::new(near, Duration::from_secs(30), Arc::default());
         let writing = tokio::spawn(async move {
             let slow = patient.write_all(&[7; 64]).await;
             let never = patient.write_all(&[7; 64]).await;

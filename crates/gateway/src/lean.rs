@@ -1,0 +1,191 @@
+//! Connections that carry one stream and nothing else.
+//!
+//! A client that listens for what servers say of their own accord keeps a connection for hours on
+//! which hardly anything happens. hyper holds 16 KiB of buffers for each, more than all else that
+//! such a client costs. So once the head of the answer is known the connection is taken out of
+//! hyper's hands, and what is left of HTTP/1.1 is done here: chunks (RFC 9112 §7.1), and the end of
+//! the connection with the end of the stream.
+
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::response::Parts;
+use http::{Method, Request, Version};
+use http_body::Body as _;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::answer::HttpAnswer;
+use crate::body::Body;
+
+/// Events that are ready at once are sent together up to this; a larger one goes alone.
+const TOGETHER_BYTES_MAX: usize = 16 << 10;
+
+/// Whether the answer to such a request may be carried here, if it is a stream.
+pub(crate) fn may_carry<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET && request.version() == Version::HTTP_11
+}
+
+pub(crate) fn is_stream(answer: &HttpAnswer) -> bool {
+    matches!(answer.body(), Body::Events(_))
+}
+
+/// Sends an answer to its end, or until the client goes away.
+///
+/// # Errors
+/// The connection's own.
+pub(crate) async fn carry<S>(mut stream: S, answer: HttpAnswer) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (parts, mut body) = answer.into_parts();
+    stream.write_all(head(&parts).as_bytes()).await?;
+    let mut listens = true;
+    let mut said = [0; 16];
+    loop {
+        let event = tokio::select! {
+            event = next(&mut body) => event,
+            // What a client says on such a connection can't be answered; that it hangs up counts.
+            read = stream.read(&mut said), if listens => {
+                if read? == 0 {
+                    return Ok(());
+                }
+                listens = false;
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
+        stream.write_all(&chunks(event, &mut body)).await?;
+        stream.flush().await?;
+    }
+    stream.write_all(b"0\r\n\r\n").await?;
+    stream.shutdown().await
+}
+
+async fn next(body: &mut Body) -> Option<Bytes> {
+    loop {
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+        let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default());
+        // An empty chunk would be the end.
+        if !data.is_empty() {
+            return Some(data);
+        }
+    }
+}
+
+/// An event, and those that are there already, as chunks.
+fn chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event.len() + 16);
+    let mut event = Some(event);
+    while let Some(data) = event {
+        out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+        out.extend_from_slice(&data);
+        out.extend_from_slice(b"\r\n");
+        // Whoever waits for the next one asks for it again.
+        event =
+            (out.len() < TOGETHER_BYTES_MAX).then(|| next(body).now_or_never()).flatten().flatten();
+    }
+    out
+}
+
+fn head(parts: &Parts) -> String {
+    let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
+    for (name, value) in &parts.headers {
+        // All of them are ours, and text.
+        if let Ok(value) = value.to_str() {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+    }
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let _ = write!(head, "date: {date}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n");
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::{TOGETHER_BYTES_MAX, carry};
+    use crate::answer;
+    use crate::stream::EventStream;
+
+    /// The head and the body of what was sent, its chunks put together, and whether it has an end.
+    fn decode(sent: &str) -> (&str, String, bool) {
+        let (head, mut rest) = sent.split_once("\r\n\r\n").unwrap();
+        let mut body = String::new();
+        while let Some((size, after)) = rest.split_once("\r\n") {
+            let size = usize::from_str_radix(size, 16).unwrap();
+            if size == 0 {
+                assert_eq!(after, "\r\n");
+                return (head, body, true);
+            }
+            body.push_str(&after[..size]);
+            rest = after[size..].strip_prefix("\r\n").unwrap();
+        }
+        (head, body, false)
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_sent_in_chunks_and_its_end_ends_the_connection() {
+        let stream = Arc::new(EventStream::default());
+        let (near, mut far) = duplex(1 << 20);
+        let carrying = tokio::spawn(carry(near, answer::events(stream.clone())));
+        let large = "x".repeat(2 * TOGETHER_BYTES_MAX);
+        let mut expected = String::new();
+        for event in ["one", "two", &large, "three"] {
+            stream.push(Bytes::from(event.to_owned()));
+            expected.push_str(event);
+            tokio::task::yield_now().await;
+        }
+        stream.end();
+        let mut sent = String::new();
+        far.read_to_string(&mut sent).await.unwrap();
+        let (head, body, ended) = decode(&sent);
+        assert!(ended);
+        assert_eq!(body, expected);
+        for wanted in [
+            "HTTP/1.1 200 OK\r\n",
+            "\r\ncontent-type: text/event-stream\r\n",
+            "\r\ntransfer-encoding: chunked\r\n",
+            "\r\nconnection: close",
+            "\r\ndate: ",
+        ] {
+            assert!(head.contains(wanted), "{wanted}: {head}");
+        }
+        carrying.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_is_kept_alive_and_whoever_hangs_up_is_let_go() {
+        let stream = Arc::new(EventStream::default());
+        let (near, mut far) = duplex(1 << 20);
+        let carrying = tokio::spawn(carry(near, answer::events(stream.clone())));
+        // Nothing that can be answered, and no reason to end.
+        far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        let mut sent = vec![0; 4096];
+        let length = far.read(&mut sent).await.unwrap();
+        let sent = String::from_utf8_lossy(&sent[..length]).into_owned();
+        let (_, body, ended) = decode(&sent);
+        assert_eq!((body.as_str(), ended), (":\n\n:\n\n", false));
+        drop(far);
+        let _ = tokio::time::timeout(Duration::from_secs(60), carrying).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_without_a_word_is_let_go_at_once() {
+        let (near, far) = duplex(1 << 20);
+        let carrying = tokio::spawn(carry(near, answer::events(Arc::default())));
+        drop(far);
+        let ended = tokio::time::timeout(Duration::from_secs(10), carrying).await;
+        assert!(ended.is_ok());
+    }
+}
