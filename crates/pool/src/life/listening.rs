@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::Runtime;
 use mainstay_protocol::subscriptions::Filter;
-use mainstay_protocol::{Generation, Kind, Message, Notification, codes};
-use mainstay_upstream::handshake;
+use mainstay_protocol::{Generation, Kind, Message, Method, Notification, codes};
+use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
 use super::{Life, LifeListener};
@@ -16,6 +17,9 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A listen that lasted this long was no failure.
 const LASTED: Duration = Duration::from_secs(10);
+/// Without a listen, between two questions whether the server is still there, and for the answer.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a listen ended.
 enum Ended {
@@ -58,7 +62,30 @@ impl Life {
                 wait = (wait * 2).min(WAIT_MAX);
             }
         }
+        if link.generation() == Generation::Modern
+            && matches!(self.pool.spec.runtime, Runtime::Remote(_))
+        {
+            watch(link).await;
+        }
         std::future::pending::<()>().await;
+    }
+}
+
+/// Where no stream stands whose end would be noticed, a remote server is asked whether it is still
+/// there.
+async fn watch(link: &Arc<Link>) {
+    loop {
+        tokio::time::sleep(ASK_EVERY).await;
+        let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
+        match tokio::time::timeout(ASK_DEADLINE, asked).await {
+            Ok(Err(HandshakeError::Lost(reason))) => return link.close(&reason),
+            // Any answer is a sign of life.
+            Ok(_) => {}
+            Err(_) => {
+                return link
+                    .close(&format!("no answer to server/discover within {ASK_DEADLINE:?}"));
+            }
+        }
     }
 }
 

@@ -72,3 +72,19 @@ fn too_new(versions: &str) -> HandshakeError {
         Revision::LATEST
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::{Message, build};
+
+    #[test]
+    fn what_every_request_says_is_put_before_the_rest() {
+        for (params, rest) in [(None, ""), (Some("{}"), ""), (Some(r#"{"a":{}}"#), r#","a":{}"#)] {
+            let complete = super::complete(params);
+            assert!(complete.starts_with(r#"{"_meta":{"#), "{complete}");
+            assert!(complete.ends_with(&format!("}}}}{rest}}}")), "{complete}");
+            let request = Message::parse(build::request(1, "m", Some(&complete))).unwrap();
+            assert!(request.params().unwrap().meta.is_modern(), "{complete}");
+        }
+    }
+}

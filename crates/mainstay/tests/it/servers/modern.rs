@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mainstay_testkit::client::Exchange;
+use mainstay_testkit::process::Process;
 use mainstay_testkit::{Client, Daemon, programs};
 use serde_json::{Value, json};
 
@@ -149,6 +150,38 @@ async fn a_server_of_both_is_spoken_to_in_both_and_in_each_from_its_first_word_o
     assert_eq!(sdk.discover().await.0, 200);
     let said = sdk.ask("test_simple_text", json!({})).await;
     assert_eq!(said["result"]["content"][0]["type"], "text", "{said}");
+}
+
+#[tokio::test]
+async fn a_second_face_is_started_again_after_it_was_lost_and_ended_when_nobody_wants_it() {
+    let daemon = daemon()
+        .command_server("pipe", &misbehave(&["--dual", "--pinned"]))
+        .config("[servers.pipe.pool]\nmin = 0\nidle_timeout = \"1s\"")
+        .start()
+        .await
+        .unwrap();
+    let first = in_state(&daemon, "pipe", "ready").await["instances"][0]["pid"].clone();
+    let modern = Modern::of(&daemon, "pipe");
+    assert_eq!(modern.discover().await.0, 200);
+    let second = async || {
+        let now = server(&daemon, "pipe").await["instances"].clone();
+        let others = now.as_array().unwrap().iter().filter(|instance| instance["pid"] != first);
+        others.map(|other| other["pid"].as_i64()).collect::<Vec<_>>()
+    };
+    let pid = second().await[0].unwrap();
+    kill(&Process::find(i32::try_from(pid).unwrap()).unwrap());
+    eventually("an answer again", async || {
+        let answer = modern.ask("echo", json!({"n": 7})).await;
+        answer["result"]["structuredContent"]["echo"]["n"].as_u64()
+    })
+    .await;
+    assert_ne!(second().await, [Some(pid)]);
+    // The listen for changes of lists is no use of it.
+    eventually("only the first face is left", async || second().await.is_empty().then_some(()))
+        .await;
+    assert_echo(&modern.ask("echo", json!({"n": 8})).await, &json!({"n": 8}));
+    assert_eq!(second().await.len(), 1);
+    assert_eq!(server(&daemon, "pipe").await["instances"][0]["pid"], first);
 }
 
 #[tokio::test]
