@@ -6,8 +6,8 @@
 mod flags;
 mod handshake;
 mod http;
-mod lists;
 mod listen;
+mod lists;
 mod message;
 mod server;
 mod stdio;

@@ -114,7 +114,7 @@ pub(super) async fn answer(
 /// The answer of a server that has never heard of these revisions: clients that know both begin anew.
 fn begin_with_initialize(id: Option<&Id>) -> HttpAnswer {
     let say = format!(
-        "what is served here speaks revisions up to {}: begin with initialize",
+        "what is served here speaks 2025-03-26, 2025-06-18 or {}: begin with initialize",
         Revision::LATEST_LEGACY
     );
     answer::failure(StatusCode::BAD_REQUEST, id, codes::INVALID_REQUEST, &say)

@@ -79,7 +79,9 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     ));
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
-        lines.push(format!("what becomes of sessions can't be stored, a restart would lose it: {why}"));
+        lines.push(format!(
+            "what becomes of sessions can't be stored, a restart would lose it: {why}"
+        ));
     }
     lines.join("\n")
 }

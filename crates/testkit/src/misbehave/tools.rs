@@ -65,6 +65,11 @@ pub(super) const ALL: &[Tool] = &[
         "Answers only once it is cancelled, which is too late",
         faults::hang_until_cancelled
     ),
+    tool!(
+        "hang_until_left",
+        "Never answers, and counts when nobody waits any more",
+        faults::hang_until_left
+    ),
     tool!("crash", "Exits with {code} (1) without an answer", faults::crash),
     tool!("crash_after_answer", "Answers, then exits", faults::crash_after_answer),
     tool!("twice", "Answers twice", faults::twice),

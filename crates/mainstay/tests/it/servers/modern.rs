@@ -41,8 +41,11 @@ impl Modern {
         });
         let name = params["name"].as_str().or(params["uri"].as_str()).unwrap_or_default();
         let name = name.to_owned();
-        let mut all =
-            vec![("mcp-protocol-version", REVISION), ("mcp-method", method), ("mcp-name", name.as_str())];
+        let mut all = vec![
+            ("mcp-protocol-version", REVISION),
+            ("mcp-method", method),
+            ("mcp-name", name.as_str()),
+        ];
         all.extend(headers);
         let body = json!({"jsonrpc": "2.0", "id": "m", "method": method, "params": params});
         let reply = self.0.post(body.to_string(), &all).await.unwrap();

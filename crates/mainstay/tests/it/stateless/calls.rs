@@ -92,11 +92,10 @@ async fn closing_the_connection_cancels_the_call() {
     // Over HTTP, closing says it there, too.
     for (name, seen) in [("near", "cancelled calls"), ("far", "calls left")] {
         let before = scene.count(name, seen).await;
-        let params = json!({"name": "hang_until_cancelled", "arguments": {}});
+        let params = json!({"name": "hang_until_left", "arguments": {}});
         let request = scene.request(name, "tools/call", params);
         let waiting = tokio::spawn(async move { request.send().await.status });
-        until("it has begun", async || scene.count(name, "tool hang_until_cancelled").await > 0)
-            .await;
+        until("it has begun", async || scene.count(name, "tool hang_until_left").await > 0).await;
         waiting.abort();
         until("it is cancelled", async || scene.count(name, seen).await > before).await;
     }

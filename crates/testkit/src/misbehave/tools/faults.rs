@@ -11,8 +11,13 @@ pub(super) async fn hang(call: Call) {
 }
 
 pub(super) async fn hang_until_cancelled(call: Call) {
+    call.cancelled.cancelled().await;
+    call.echo().await;
+}
+
+pub(super) async fn hang_until_left(call: Call) {
     tokio::select! {
-        () = call.cancelled.cancelled() => call.echo().await,
+        () = call.cancelled.cancelled() => {}
         () = call.ways.exchange.closed() => call.server.count("calls left"),
     }
 }
