@@ -77,7 +77,8 @@ async fn trial(restarts: usize, sessions: usize) {
         restored += ended.unwrap();
     }
     assert_eq!(scene.metric("mcp_active_sessions").await, sessions as u64);
-    judge(&scene, &shared.tally.lock()).await;
+    let tally = std::mem::take(&mut *shared.tally.lock());
+    judge(&scene, &tally).await;
     println!("{restarts} restarts, {sessions} sessions, {restored} reconnects");
 }
 

@@ -1,8 +1,9 @@
 //! Something on the way that cuts connections, as proxies do with those that seem idle to them.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,7 +33,7 @@ impl Cutter {
         let (of, until, target) = (present.clone(), end.clone(), target.to_owned());
         tokio::spawn(until.run_until_cancelled_owned(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let present = of.lock().unwrap().clone();
+                let present = of.lock().clone();
                 tokio::spawn(pass(near, target.clone(), present));
             }
         }));
@@ -51,7 +52,7 @@ impl Cutter {
 
     fn replace(&self) -> Present {
         let next = Present::below(self.end.token());
-        std::mem::replace(&mut *self.present.lock().unwrap(), next)
+        std::mem::replace(&mut *self.present.lock(), next)
     }
 }
 
