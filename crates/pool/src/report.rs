@@ -12,8 +12,11 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 
 impl Pool {
+    /// The oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
-        self.instances.lock().by_key.values().flatten().cloned().collect()
+        let mut all: Vec<_> = self.instances.lock().by_key.values().flatten().cloned().collect();
+        all.sort_by_key(|instance| instance.id.0);
+        all
     }
 
     /// Calls in flight over all instances.

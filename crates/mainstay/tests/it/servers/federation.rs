@@ -96,7 +96,7 @@ async fn updates_of_colliding_resources_come_under_the_name_subscribed_to() {
 async fn what_is_unknown_is_said_to_be() {
     let daemon = daemon()
         .command_server("good", &misbehave(&[]))
-        .command_server("bad", &misbehave(&["--modern-only"]))
+        .command_server("bad", &misbehave(&["--revision=1999-01-01"]))
         .start()
         .await
         .unwrap();

@@ -42,7 +42,7 @@ async fn it_is_an_error_while_what_is_required_is_lost() {
     let daemon = daemon()
         .url_server("far", &site.url())
         .config("required = true")
-        .command_server("next", &misbehave(&["--slow-start=300", "--modern-only"]))
+        .command_server("next", &misbehave(&["--slow-start=300", "--revision=1999-01-01"]))
         .start()
         .await
         .unwrap();
@@ -66,7 +66,7 @@ async fn it_is_an_error_while_what_is_required_is_lost() {
 #[tokio::test]
 async fn a_required_server_that_is_given_up_is_an_error_from_the_start() {
     let daemon = daemon()
-        .command_server("next", &misbehave(&["--modern-only"]))
+        .command_server("next", &misbehave(&["--revision=1999-01-01"]))
         .config("required = true")
         .start()
         .await

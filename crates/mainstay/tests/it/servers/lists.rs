@@ -54,7 +54,7 @@ async fn dead_servers_are_missing_and_break_nothing() {
         .config("[gateway]\nlist_timeout = \"500ms\"")
         .command_server("dies", &misbehave(&["--die-in-handshake"]))
         .command_server("good", &misbehave(&[]))
-        .command_server("next", &misbehave(&["--modern-only"]))
+        .command_server("next", &misbehave(&["--revision=1999-01-01"]))
         .url_server("nowhere", "http://127.0.0.1:9/mcp")
         .start()
         .await
