@@ -4,12 +4,15 @@
 //! `misbehave` are servers to put behind it: one that does everything right, one that does
 //! what it is told to do wrong.
 
+mod accept;
 pub mod client;
 pub mod daemon;
 pub mod fixture;
 pub mod misbehave;
 pub mod process;
 pub mod programs;
+pub mod site;
 
 pub use client::{Client, SseClient};
 pub use daemon::Daemon;
+pub use site::Site;

@@ -15,13 +15,11 @@ mod processes;
 mod remote;
 mod state;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::Process;
-use mainstay_testkit::{Client, Daemon, programs};
+use mainstay_testkit::{Client, Daemon, Site, programs};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -130,64 +128,6 @@ fn assert_echo(answer: &Value, sent: &Value) {
 fn assert_refused(answer: &Value, code: i64, name: &str) {
     assert_eq!(answer["error"]["code"], code, "{answer}");
     assert_eq!(answer["error"]["data"]["code"], name, "{answer}");
-}
-
-/// A server over HTTP as a program of its own, on the same port whenever it is started.
-struct Site {
-    child: Child,
-    address: String,
-    flags: Vec<String>,
-}
-
-// === impl Site ===
-
-impl Site {
-    fn start(flags: &[&str]) -> Self {
-        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let (child, address) = Self::launch("127.0.0.1:0", &flags);
-        Self { child, address, flags }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
-    }
-
-    /// Ends it with no chance to say goodbye.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Starts it again where it was.
-    fn revive(&mut self) {
-        (self.child, _) = Self::launch(&self.address, &self.flags);
-    }
-
-    /// What it has seen.
-    async fn counts(&self) -> Value {
-        let (_, stats) = get(&self.url(), "/control/stats").await;
-        serde_json::from_str::<Value>(&stats).unwrap()["counts"].clone()
-    }
-
-    fn launch(address: &str, flags: &[String]) -> (Child, String) {
-        let mut child = Command::new(programs::misbehave().unwrap())
-            .args(["http", "--listen", address])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (_, rest) = line.trim().split_once("http://").unwrap();
-        (child, rest.trim_end_matches("/mcp").to_owned())
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn kill(process: &Process) {

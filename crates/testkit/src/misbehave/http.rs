@@ -13,15 +13,12 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as Body;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::flags::Flags;
 use super::server::Server;
+use crate::accept;
 use sessions::Sessions;
 
 pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
@@ -44,24 +41,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     flags.pause("slow-start").await;
     let site = Arc::new(Site { server: Server::new(flags), sessions: Sessions::default() });
-    let mut connections = JoinSet::new();
-    loop {
-        let (stream, _) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted?,
-        };
-        stream.set_nodelay(true)?;
-        let site = site.clone();
-        connections.spawn(async move {
-            let answer = service_fn(move |request| {
-                let site = site.clone();
-                async move { Ok::<_, Infallible>(site.answer(request).await) }
-            });
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
-    connections.shutdown().await;
+    accept::serve(listener, shutdown, move |request| site.clone().answer(request)).await?;
     Ok(())
 }
 

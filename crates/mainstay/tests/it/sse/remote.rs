@@ -1,76 +1,18 @@
 //! Servers that speak HTTP+SSE of 2024-11-05 and nothing later.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
-use mainstay_testkit::{Client, Daemon, programs};
+use mainstay_testkit::{Client, Daemon, Site};
 use serde_json::{Value, json};
 
 use super::{assert_echo, until};
 
-/// A server as a program of its own, on the same port whenever it is started.
-struct Site {
-    child: Child,
-    address: String,
-    flags: Vec<String>,
-}
-
-// === impl Site ===
-
-impl Site {
-    fn start(flags: &[&str]) -> Self {
-        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let (child, address) = launch("127.0.0.1:0", &flags);
-        Self { child, address, flags }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/tools/sse", self.address)
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn revive(&mut self) {
-        (self.child, _) = launch(&self.address, &self.flags);
-    }
-
-    async fn stats(&self) -> Value {
-        self.control("stats").await
-    }
-
-    async fn control(&self, what: &str) -> Value {
-        let client = Client::new(&self.url()).unwrap();
-        let mut reply = client.plain("GET", &format!("/control/{what}")).await.unwrap();
-        serde_json::from_str(&reply.text().await.unwrap()).unwrap_or_default()
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn launch(address: &str, flags: &[String]) -> (Child, String) {
-    let mut child = Command::new(programs::misbehave().unwrap())
-        .args(["http", "--listen", address])
-        .args(flags)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let (_, rest) = line.trim().split_once("http://").unwrap();
-    (child, rest.trim_end_matches("/mcp").to_owned())
+/// Where it is said to be, as such servers are: the stream is at an address of its own.
+fn url(site: &Site) -> String {
+    site.url_of("/tools/sse")
 }
 
 async fn behind(site: &Site) -> Daemon {
     let binary = env!("CARGO_BIN_EXE_mainstay");
-    Daemon::builder(binary).url_server("s", &site.url()).start().await.unwrap()
+    Daemon::builder(binary).url_server("s", &url(site)).start().await.unwrap()
 }
 
 /// What `status` says of the server.
@@ -234,7 +176,7 @@ async fn a_restart_is_invisible_to_the_session_and_needs_no_second_trial() {
         .await;
     assert_eq!(site.stats().await["counts"]["refused"], Value::Null);
     // The server may also end the stream and go on.
-    site.control("forget").await;
+    site.forget().await;
     assert_echo(&client.call("echo", json!({"n": 4})).await.unwrap(), &json!({"n": 4}));
     assert_eq!(site.stats().await["counts"]["initialize"], 2);
 }
@@ -275,7 +217,7 @@ async fn headers_go_with_the_stream_and_with_every_message() {
     reason(&without, "401").await;
     let binary = env!("CARGO_BIN_EXE_mainstay");
     let config =
-        format!("[servers.s]\nurl = \"{}\"\nheaders = {{ x-key = \"s3cret\" }}", site.url());
+        format!("[servers.s]\nurl = \"{}\"\nheaders = {{ x-key = \"s3cret\" }}", url(&site));
     let daemon = Daemon::builder(binary).config(&config).start().await.unwrap();
     ready(&daemon).await;
     let client = daemon.client("s").await.unwrap();
@@ -293,6 +235,6 @@ async fn the_stream_ends_with_the_daemon() {
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let seen = site.stats().await;
     assert_eq!(seen["counts"]["GET"], 1, "{seen}");
-    let stale = Client::new(&format!("http://{}/messages?sessionId=x", site.address)).unwrap();
+    let stale = Client::new(&site.url_of("/messages?sessionId=x")).unwrap();
     assert_eq!(stale.post(ping, &[]).await.unwrap().status, 404);
 }

@@ -1,0 +1,112 @@
+//! The server that misbehaves, over HTTP, as a program of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{Client, programs};
+
+/// A server over HTTP that can be killed and comes back where it was. Dropped, it is killed.
+///
+/// It is part of a test, so whatever can't be done panics.
+#[derive(Debug)]
+pub struct Site {
+    child: Child,
+    address: String,
+    flags: Vec<String>,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// Starts it on a free port.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start(flags: &[&str]) -> Self {
+        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let (child, address) = launch("127.0.0.1:0", &flags).expect("a server over HTTP");
+        Self { child, address, flags }
+    }
+
+    /// Where it speaks streamable HTTP. It answers alike at every other path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("/mcp")
+    }
+
+    #[must_use]
+    pub fn url_of(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Ends it with no chance to say goodbye.
+    pub fn kill(&mut self) {
+        // Failure means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again where it was.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn revive(&mut self) {
+        (self.child, _) = launch(&self.address, &self.flags).expect("the server again");
+    }
+
+    /// What it has seen, and who it is.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn stats(&self) -> Value {
+        serde_json::from_str(&self.control("stats").await).expect("figures in JSON")
+    }
+
+    /// How often it has seen what.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn counts(&self) -> Value {
+        self.stats().await["counts"].take()
+    }
+
+    /// Makes it forget all sessions.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn forget(&self) {
+        self.control("forget").await;
+    }
+
+    async fn control(&self, what: &str) -> String {
+        let client = Client::new(&self.url()).expect("an address");
+        let path = format!("/control/{what}");
+        let mut reply = client.plain("GET", &path).await.expect("an answer");
+        reply.text().await.expect("text")
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The process, and the address it says it listens on.
+fn launch(address: &str, flags: &[String]) -> anyhow::Result<(Child, String)> {
+    let mut child = Command::new(programs::misbehave()?)
+        .args(["http", "--listen", address])
+        .args(flags)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    let address = line.trim().split_once("http://").map(|(_, rest)| rest.trim_end_matches("/mcp"));
+    anyhow::ensure!(address.is_some(), "it said {line:?} instead of its address");
+    Ok((child, address.unwrap_or_default().to_owned()))
+}
