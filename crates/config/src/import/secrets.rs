@@ -45,8 +45,19 @@ pub(super) fn argument(before: Option<&Text>, word: &Text) -> Vec<Part> {
     }
 }
 
+/// Whether a word is another flag rather than the value of the one before it. A secret may begin with a
+/// dash, too, but hardly looks like a word.
+fn is_flag(word: &str) -> bool {
+    let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+    name.is_some_and(|name| {
+        let name = name.split('=').next().unwrap_or_default();
+        let is_word = name.bytes().all(|b| b.is_ascii_lowercase() || b"-_.".contains(&b));
+        name.len() < 2 || is_word
+    })
+}
+
 fn literal_argument(flag: &str, word: &str) -> Vec<Part> {
-    if !flag.is_empty() && !word.starts_with('-') && is_named(flag, word) {
+    if !flag.is_empty() && !is_flag(word) && is_named(flag, word) {
         return vec![Part::Secret { hint: flag.to_owned(), value: word.to_owned() }];
     }
     let literal = |text: &str| Part::Literal(text.to_owned());

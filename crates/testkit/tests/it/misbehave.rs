@@ -69,6 +69,12 @@ fn generations_are_refused_as_told() {
     assert_eq!(refused["error"]["code"], -32022);
     assert_eq!(refused["error"]["data"]["supported"], json!(["2026-07-28"]));
     server.send(&request(2, "server/discover", json!({})));
+    assert_eq!(server.message()["error"]["code"], -32602);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    server.send(&request(3, "server/discover", json!({"_meta": meta})));
     assert_eq!(server.message()["result"]["supportedVersions"], json!(["2026-07-28"]));
 
     let mut server = Lines::misbehave(&["--discover-code=-32602"]);

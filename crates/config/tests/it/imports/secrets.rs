@@ -21,9 +21,10 @@ fn shaped() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Values that are secrets only by their name.
+/// Values that are secrets only by their name. What refers to a variable or a file is none.
 fn named() -> impl Strategy<Value = String> {
     "[!-~]{0,4}[A-Z][a-z0-9$'\" {}]{3,20}[!-~]{4}"
+        .prop_map(|value| value.replace("${", "{$").replace(['/', '~'], "!"))
 }
 
 /// One server with a secret in every place that can hold one.
