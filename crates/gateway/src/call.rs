@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::Lease;
-use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build};
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build, codes};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, Sleep};
@@ -51,6 +52,9 @@ pub(crate) struct Call {
     finished: bool,
     /// Of the answer, if that is a server's error.
     error_code: Option<i32>,
+    /// The server missed headers, and was sent others if the second is set, too.
+    amiss: bool,
+    mirrored_anew: bool,
 }
 
 /// What comes out of a call, in order; `Answer` and `Cancelled` come once and last.
@@ -116,6 +120,8 @@ impl Call {
             stream: None,
             finished: false,
             error_code: None,
+            amiss: false,
+            mirrored_anew: false,
         }
     }
 
@@ -157,6 +163,9 @@ impl Call {
     }
 
     async fn send(&mut self) -> Result<(), NotSent> {
+        if self.amiss && !self.mirrored_anew {
+            self.mirror_anew().await;
+        }
         if let Some(at) = self.repeat_at {
             tokio::time::sleep_until(at).await;
         }
@@ -222,6 +231,10 @@ impl Call {
 
     fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
         match incoming {
+            Incoming::Answer(answer) if self.was_amiss(&answer) => {
+                self.exchange = None;
+                None
+            }
             Incoming::Answer(answer) => Some(self.answer(&answer)),
             Incoming::Notification(notification) => self.notify(&notification),
             Incoming::Question(question) => self.ask(&question),
@@ -229,6 +242,30 @@ impl Call {
                 self.exchange = None;
                 self.on_lost(&lost).map(|refusal| self.refuse(refusal))
             }
+        }
+    }
+
+    /// Whether the server says that headers don't repeat what its tool wants repeated: the list the
+    /// tool was known from is no longer true, and the call is tried once more with a new one
+    /// (2026-07-28 basic/transports/streamable-http, Custom Headers from Tool Parameters).
+    fn was_amiss(&mut self, answer: &Message) -> bool {
+        let mirrors = self.route.tool.is_some() && !self.session.revision.rules().stateful_methods;
+        mirrors
+            && answer.error_code() == Some(codes::HEADER_MISMATCH)
+            && !std::mem::replace(&mut self.amiss, true)
+    }
+
+    /// Makes the headers anew, from the list as it is now.
+    async fn mirror_anew(&mut self) {
+        let generation = self.session.revision.generation();
+        let deadline = self.deadline.into_std();
+        self.route.pool.refetch(generation, ListKind::Tools, deadline).await;
+        self.mirrored_anew = true;
+        let Some(facts) = self.route.pool.facts(generation) else { return };
+        let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
+        if let (Some(tool), Ok(params)) = (tool, self.message.params()) {
+            let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
+            self.route.headers = tool.headers(arguments);
         }
     }
 

@@ -27,10 +27,30 @@ impl Pool {
         if live.is_fresh(kind, Instant::now()) {
             return;
         }
+        self.fetch(&base, &live, kind, deadline).await;
+    }
+
+    /// Fetches a list anew from a server that has shown that it is not as it was.
+    pub async fn refetch(
+        self: &Arc<Self>,
+        generation: Generation,
+        kind: ListKind,
+        deadline: Instant,
+    ) {
+        if let Some((base, live)) = self.face(generation, deadline).await {
+            self.fetch(&base, &live, kind, deadline).await;
+        }
+    }
+
+    async fn fetch(&self, base: &Arc<Instance>, live: &Live, kind: ListKind, deadline: Instant) {
         let list = handshake::list(&live.link, kind);
         if let Ok(Ok(list)) = tokio::time::timeout_at(deadline.into(), list).await {
+            let changed = live.facts.load().lists.of(kind) != list.items;
             live.set_list(kind, list);
-            self.remember(&base, &live.facts.load_full(), &[kind]);
+            // Nobody is told of a change that is none: whoever hears of one asks again.
+            if changed {
+                self.remember(base, &live.facts.load_full(), &[kind]);
+            }
         }
     }
 

@@ -34,13 +34,6 @@ struct Shared {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn restarts_under_load_lose_nothing() {
-    trial(6, 20).await;
-}
-
-/// The same at length: `cargo nextest run --run-ignored only -E 'test(fifty_restarts)'`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
 async fn fifty_restarts_under_load_lose_nothing() {
     trial(50, 100).await;
 }

@@ -122,3 +122,14 @@ async fn clients_that_share_a_server_and_their_ids_get_their_own_answers() {
         [scene.call("near", "stats", json!({})).await, scene.call("", "stats", json!({})).await];
     assert_eq!(pids[0]["structuredContent"]["pid"], pids[1]["structuredContent"]["pid"]);
 }
+
+#[tokio::test]
+async fn a_call_whose_headers_a_server_finds_amiss_is_tried_once_more_from_a_new_list() {
+    let scene = Scene::start().await;
+    let lists = scene.count("far", "tools/list").await;
+    let params = json!({"name": "refuse", "arguments": {"code": -32020, "message": "amiss"}});
+    let (status, answer) = scene.ask("far", "tools/call", params).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32020)), "{answer}");
+    assert_eq!(scene.count("far", "tool refuse").await, 2);
+    assert_eq!(scene.count("far", "tools/list").await, lists + 1);
+}

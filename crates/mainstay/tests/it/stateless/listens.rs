@@ -96,6 +96,22 @@ async fn a_listen_outlives_the_process_behind_it() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_asked_for_again_and_is_the_same_has_not_changed() {
+    let mut scene = Scene::with("", &["--untold"]).await;
+    let list = async || scene.ask("", "tools/list", json!({})).await.0;
+    assert_eq!(list().await, 200);
+    let (mut reply, _) = listen(&scene, "", json!({"toolsListChanged": true})).await;
+    assert_eq!((list().await, list().await), (200, 200));
+    scene.call("", "change", json!({})).await;
+    assert_eq!((list().await, list().await), (200, 200));
+    let told = next(&mut reply).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
+    // Once, and nothing else before the end.
+    scene.daemon.term().unwrap();
+    assert_eq!(next(&mut reply).await["result"]["resultType"], "complete");
+}
+
+#[tokio::test]
 async fn a_daemon_that_stops_ends_listens_with_an_answer() {
     let mut scene = Scene::start().await;
     let (mut reply, _) = listen(&scene, "near", json!({"toolsListChanged": true})).await;
