@@ -122,13 +122,18 @@ impl Journal {
         Ok(Self { file, bytes_whole: bytes, bytes })
     }
 
-    /// Adds records; they are on disk when it returns. After an error nobody knows how much of them
-    /// is, and the file has to be replaced.
+    /// Adds records: from here on they outlive this process, and the machine once [`Self::sync`] has
+    /// returned. After an error nobody knows how much of them is there, and the file has to be
+    /// replaced.
     pub(crate) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         self.file.write_all(lines)?;
-        self.file.sync_data()?;
         self.bytes += lines.len() as u64;
         Ok(())
+    }
+
+    /// Brings what was added to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Whether most of it is of the past.

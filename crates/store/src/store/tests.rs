@@ -48,6 +48,54 @@ async fn what_was_stored_is_there_for_the_next_daemon() {
 }
 
 #[tokio::test]
+async fn what_is_written_is_there_whatever_becomes_of_who_wrote_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path(), 1, NOW);
+    let [own, last] = std::array::from_fn(|_| first.next());
+    assert!(first.written().await, "nothing was noted yet");
+    for round in 0..20 {
+        first.used([(own, NOW + round)]);
+        assert!(first.written().await);
+        let file = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        assert!(file.contains(&format!("\"at\":{}", NOW + round)), "{round}: {file}");
+    }
+    first.ended(last, NOW);
+    assert!(first.written().await && first.stored().await);
+    let second = open(folder.path(), 2, NOW + 20);
+    assert_eq!((used_at(&second, own), second.has_ended(last)), (Some(NOW + 19), true));
+    second.close().await;
+    first.close().await;
+}
+
+/// A file that nobody reads takes nothing: opening it takes for ever.
+#[tokio::test]
+async fn a_disk_that_hangs_is_not_waited_for() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let folder = tempfile::tempdir().unwrap();
+    let hung = folder.path().join("sessions.journal.new");
+    mknodat(CWD, &hung, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let store = open(folder.path(), 1, NOW);
+    let own = store.next();
+    store.ended(own, NOW);
+    let waits = async { tokio::join!(store.written(), store.stored()) };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waits).await;
+    assert_eq!(waited.expect("it is given up"), (false, false));
+    assert!(store.has_ended(own), "in memory all is well");
+    assert_eq!(store.state().failing, None, "nothing has failed yet");
+    // Read at last, it takes all, and can't be brought to disk: that is a failure like others.
+    let reader = fs::File::open(&hung).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while store.state().failing.is_none() {
+        assert!(std::time::Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fs::remove_file(&hung).unwrap();
+    store.close().await;
+    drop(reader);
+    assert!(open(folder.path(), 2, NOW).has_ended(own));
+}
+
+#[tokio::test]
 async fn closing_writes_what_is_left() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..20 {

@@ -1,4 +1,5 @@
-//! The thread that writes: whatever was noted while it wrote goes to disk with one more write.
+//! The thread that writes. What is noted goes to the file at once, where the end of the daemon can't
+//! undo it any more, and what comes close together goes to disk together.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use parking_lot::MutexGuard;
 use super::{Failing, Inner, Shared, Written};
 use crate::journal::Journal;
 
-/// Notes that come close together are written together; no note waits longer than this for others.
+/// Notes that come close together are brought to disk together; none waits longer than this for others.
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a disk that fails is left alone.
 const RETRY: Duration = Duration::from_secs(2);
@@ -21,6 +22,12 @@ struct Batch {
     lines: Vec<u8>,
     /// They replace the file.
     whole: bool,
+    upto: u64,
+    last: bool,
+}
+
+/// How far a file on disk goes.
+struct Done {
     upto: u64,
     last: bool,
 }
@@ -43,15 +50,19 @@ fn run(shared: &Shared) {
     let mut journal = None;
     loop {
         let batch = next(shared, journal.is_none());
-        let written = write(shared, &mut journal, &batch);
-        match written {
-            Ok(()) => succeeded(shared, &batch, journal.as_ref()),
+        let ended = batch.last;
+        let last = match write(shared, &mut journal, batch) {
+            Ok(done) => {
+                succeeded(shared, &done, journal.as_ref());
+                done.last
+            }
             Err(error) => {
                 journal = None;
                 failed(shared, &error);
+                ended
             }
-        }
-        if batch.last {
+        };
+        if last {
             shared.written.send_modify(|written| written.ended = true);
             return;
         }
@@ -68,7 +79,9 @@ fn next(shared: &Shared, no_file: bool) -> Batch {
     while !inner.closing && !inner.whole && inner.pending.is_empty() {
         shared.wake.wait(&mut inner);
     }
-    rest(shared, &mut inner, GATHER);
+    if inner.whole {
+        rest(shared, &mut inner, GATHER);
+    }
     take(&mut inner)
 }
 
@@ -90,18 +103,49 @@ fn take(inner: &mut Inner) -> Batch {
     Batch { lines, whole, upto: inner.noted, last: inner.closing }
 }
 
-fn write(shared: &Shared, journal: &mut Option<Journal>, batch: &Batch) -> io::Result<()> {
+/// Returns when it is on disk.
+fn write(shared: &Shared, journal: &mut Option<Journal>, batch: Batch) -> io::Result<Done> {
     match journal {
-        Some(_) if !batch.whole && batch.lines.is_empty() => Ok(()),
-        Some(journal) if !batch.whole => journal.append(&batch.lines),
+        Some(journal) if !batch.whole => add(shared, journal, batch),
         _ => {
             *journal = Some(Journal::replace(&shared.path, &batch.lines)?);
-            Ok(())
+            Ok(Done { upto: batch.upto, last: batch.last })
         }
     }
 }
 
-fn succeeded(shared: &Shared, batch: &Batch, journal: Option<&Journal>) {
+/// Adds a batch to the file, and at once whatever is noted while it waits for others.
+fn add(shared: &Shared, journal: &mut Journal, first: Batch) -> io::Result<Done> {
+    let until = Instant::now() + GATHER;
+    let mut batch = first;
+    loop {
+        if !batch.lines.is_empty() {
+            journal.append(&batch.lines)?;
+            shared.written.send_modify(|written| written.added = batch.upto);
+        }
+        if batch.last {
+            break;
+        }
+        let Some(next) = more(shared, until) else { break };
+        batch = next;
+    }
+    journal.sync()?;
+    Ok(Done { upto: batch.upto, last: batch.last })
+}
+
+/// What was noted by then, as soon as there is something. None: it is time to bring it to disk.
+fn more(shared: &Shared, until: Instant) -> Option<Batch> {
+    let mut inner = shared.inner.lock();
+    while !inner.closing && !inner.whole && inner.pending.is_empty() {
+        if shared.wake.wait_until(&mut inner, until).timed_out() {
+            return None;
+        }
+    }
+    let now = !inner.whole && (inner.closing || Instant::now() < until);
+    now.then(|| take(&mut inner))
+}
+
+fn succeeded(shared: &Shared, done: &Done, journal: Option<&Journal>) {
     let mut inner = shared.inner.lock();
     if let Some(journal) = journal {
         inner.bytes = journal.bytes();
@@ -114,8 +158,8 @@ fn succeeded(shared: &Shared, batch: &Batch, journal: Option<&Journal>) {
     if let Some(Failing { since, .. }) = recovered {
         StoreRecovered { path: &shared.path, after: since.elapsed() }.emit(&shared.metrics);
     }
-    let (upto, failing, ended) = (batch.upto, false, false);
-    shared.written.send_replace(Written { upto, failing, ended });
+    let (upto, failing, ended) = (done.upto, false, false);
+    shared.written.send_replace(Written { upto, added: upto, failing, ended });
 }
 
 /// What is in the file now is unknown, so the next attempt writes all of it.
