@@ -1,13 +1,14 @@
 //! What makes a client use Mainstay, and the client's own file with it: text in, text out.
 //!
-//! Everything else in a client's file stays as it is, byte for byte: JSON and TOML are edited where
-//! they stand, never written anew.
+//! Everything else in a client's file stays as it is, byte for byte: JSON, TOML and YAML are edited
+//! where they stand, never written anew.
 
 mod clients;
 mod json;
 mod settings;
 mod target;
 mod toml;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -42,8 +43,9 @@ impl Client {
     /// A text for people to copy: a whole file with nothing but Mainstay in it.
     pub fn snippet(&self, name: &str, target: &Target) -> String {
         match self.format {
-            Format::Json => json::alone(self.table, name, &self.entry(target)),
-            Format::Toml => toml::alone(self.table, name, &self.entry(target)),
+            Format::Json => json::alone(self.table, name, &self.entry(name, target)),
+            Format::Toml => toml::alone(self.table, name, &self.entry(name, target)),
+            Format::Yaml => yaml::alone(self.table, name, &self.entry(name, target)),
         }
     }
 
@@ -58,10 +60,12 @@ impl Client {
         name: &str,
         target: &Target,
     ) -> Result<String, EditError> {
-        let entry = self.entry(target);
+        let is_there = self.names(path, text)?.iter().any(|there| there == name);
+        let entry = if is_there { self.runs(target) } else { self.entry(name, target) };
         match self.format {
             Format::Json => json::put(path, text, self.table, name, &entry),
             Format::Toml => toml::put(path, text, self.table, name, &entry),
+            Format::Yaml => yaml::put(path, text, self.table, name, &entry),
         }
     }
 
@@ -73,6 +77,7 @@ impl Client {
         match self.format {
             Format::Json => json::take_out(path, text, self.table, name),
             Format::Toml => toml::take_out(path, text, self.table, name),
+            Format::Yaml => yaml::take_out(path, text, self.table, name),
         }
     }
 
@@ -81,12 +86,17 @@ impl Client {
     /// # Errors
     /// When the text can't be read.
     pub fn mentions(&self, path: &Path, text: &str) -> Result<Mentions, EditError> {
-        let names = match self.format {
-            Format::Json => json::names(path, text, self.table)?,
-            Format::Toml => toml::names(path, text, self.table)?,
-        };
         let is_ours = |name: &String| name == "mainstay" || name.starts_with("mainstay-");
-        Ok(Mentions { names: names.into_iter().filter(is_ours).collect() })
+        Ok(Mentions { names: self.names(path, text)?.into_iter().filter(is_ours).collect() })
+    }
+
+    /// The names of all servers in the client's file.
+    fn names(&self, path: &Path, text: &str) -> Result<Vec<String>, EditError> {
+        match self.format {
+            Format::Json => json::names(path, text, self.table),
+            Format::Toml => toml::names(path, text, self.table),
+            Format::Yaml => yaml::names(path, text, self.table),
+        }
     }
 
     /// Where the client keeps its file on this system; none: it has no file of its own.

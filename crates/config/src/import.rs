@@ -9,6 +9,7 @@
 mod build;
 mod emit;
 mod entry;
+mod foreign;
 mod formats;
 mod identity;
 mod plan;
@@ -29,9 +30,10 @@ pub use plan::{
 };
 pub use verify::{Configured, configured, verify};
 
-pub(crate) use tree::{JSON_OPTIONS, problem_at};
+pub(crate) use tree::{JSON_OPTIONS, find, problem_at};
 
 use crate::disk::read_text;
+use crate::document::Node;
 use crate::problem::{Place, Problems};
 use text::Text;
 
@@ -46,6 +48,7 @@ pub struct ImportFile {
     pub folder: PathBuf,
     /// The folder of the project that the file belongs to; none: it is the user's.
     pub workspace: Option<PathBuf>,
+    name: String,
     text: String,
 }
 
@@ -94,7 +97,12 @@ impl ImportFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let folder = full.parent().unwrap_or(Path::new("/")).to_owned();
         let workspace = workspace_of(full, &folder, home);
-        Self { path: path.to_owned(), folder, workspace, text }
+        let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
+        Self { path: path.to_owned(), folder, workspace, name: name.unwrap_or_default(), text }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.clone()
     }
 
     /// Reads a file of this machine.
@@ -118,8 +126,8 @@ impl ImportFile {
 pub fn parse(file: &ImportFile) -> Result<Parsed, Problems> {
     let tree = tree::parse(&file.text).map_err(|error| error.problems(file))?;
     formats::read(file, &tree).ok_or_else(|| {
-        let help = "known are `mcpServers`, `servers` and `mcp.servers`, `context_servers`, \
-                    `[mcp_servers.NAME]`, and `services` of compose files";
+        let help = "known are `mcpServers`, `servers` and `mcp.servers`, `mcp`, `context_servers`, \
+                    `extensions`, `[mcp_servers.NAME]`, and `services` of compose files";
         Problems::one(
             Place::File { file: file.path.clone() },
             "it names no servers in any way that is known".to_owned(),
@@ -137,6 +145,14 @@ pub(crate) fn json_tree(path: &Path, text: &str) -> Result<serde_json::Value, Pr
         Ok(node) => Ok(node.to_json()),
         Err(broken) => Err(broken.problems_in(path, text)),
     }
+}
+
+/// YAML, as a tree that knows where everything stands.
+///
+/// # Errors
+/// When it can't be read, with line and column.
+pub(crate) fn yaml_tree(path: &Path, text: &str) -> Result<Node, Problems> {
+    yaml::parse(text).map_err(|broken| broken.problems_in(path, text))
 }
 
 /// Files in a folder such as `.vscode` belong to the project around it, except in the home folder,

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::Target;
 
+/// Keys and values, in the order they are written.
+type Members = Vec<(&'static str, Value)>;
+
 /// A client that can be made to use Mainstay.
 pub struct Client {
     /// As it is typed.
@@ -18,9 +21,11 @@ pub struct Client {
     pub(super) table: &'static str,
     pub(super) file: fn(&Folders) -> Option<PathBuf>,
     /// What stands for an address.
-    by_url: fn(&str) -> Value,
-    /// What stands beside `command` and `args`.
-    with_command: fn() -> Value,
+    by_url: fn(&str) -> Members,
+    /// What stands for a command: the program and its arguments.
+    by_command: fn(&str, &[String]) -> Members,
+    /// What a new entry of this name says besides; it is its user's from then on.
+    at_first: fn(&str) -> Members,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,7 @@ pub(super) enum Format {
     /// With or without comments.
     Json,
     Toml,
+    Yaml,
 }
 
 /// Folders of the user that clients keep their files in.
@@ -42,10 +48,12 @@ pub struct Folders {
     pub claude: Option<PathBuf>,
     /// `CODEX_HOME`.
     pub codex: Option<PathBuf>,
+    /// `COPILOT_HOME`.
+    pub copilot: Option<PathBuf>,
 }
 
 /// Every known client, in the order in which they are listed.
-pub static CLIENTS: [Client; 10] = [
+pub static CLIENTS: [Client; 16] = [
     Client {
         id: "claude-desktop",
         title: "Claude Desktop",
@@ -53,8 +61,9 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "mcpServers",
         file: |at| Some(at.applications.join("Claude/claude_desktop_config.json")),
-        by_url: |url| json!({ "url": url }),
-        with_command: nothing,
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
     },
     Client {
         id: "claude-code",
@@ -64,7 +73,8 @@ pub static CLIENTS: [Client; 10] = [
         table: "mcpServers",
         file: |at| Some(at.claude.as_ref().unwrap_or(&at.home).join(".claude.json")),
         by_url: typed_http,
-        with_command: typed_stdio,
+        by_command: typed_stdio,
+        at_first: nothing,
     },
     Client {
         id: "cursor",
@@ -73,8 +83,9 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "mcpServers",
         file: |at| Some(at.home.join(".cursor/mcp.json")),
-        by_url: |url| json!({ "url": url }),
-        with_command: nothing,
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
     },
     Client {
         id: "vscode",
@@ -84,7 +95,8 @@ pub static CLIENTS: [Client; 10] = [
         table: "servers",
         file: |at| Some(at.applications.join("Code/User/mcp.json")),
         by_url: typed_http,
-        with_command: typed_stdio,
+        by_command: typed_stdio,
+        at_first: nothing,
     },
     Client {
         id: "windsurf",
@@ -93,8 +105,9 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "mcpServers",
         file: |at| Some(at.home.join(".codeium/windsurf/mcp_config.json")),
-        by_url: |url| json!({ "serverUrl": url }),
-        with_command: nothing,
+        by_url: |url| vec![("serverUrl", json!(url))],
+        by_command: command,
+        at_first: nothing,
     },
     Client {
         id: "zed",
@@ -103,8 +116,9 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "context_servers",
         file: |at| Some(at.config.join("zed/settings.json")),
-        by_url: |url| json!({ "url": url }),
-        with_command: nothing,
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
     },
     Client {
         id: "codex",
@@ -116,8 +130,9 @@ pub static CLIENTS: [Client; 10] = [
             let codex = at.codex.clone().unwrap_or_else(|| at.home.join(".codex"));
             Some(codex.join("config.toml"))
         },
-        by_url: |url| json!({ "url": url }),
-        with_command: nothing,
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
     },
     Client {
         id: "gemini",
@@ -126,8 +141,87 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "mcpServers",
         file: |at| Some(at.home.join(".gemini/settings.json")),
-        by_url: |url| json!({ "httpUrl": url }),
-        with_command: nothing,
+        by_url: |url| vec![("httpUrl", json!(url))],
+        by_command: command,
+        at_first: nothing,
+    },
+    Client {
+        id: "copilot-cli",
+        title: "GitHub Copilot CLI",
+        takes_url: true,
+        format: Format::Json,
+        table: "mcpServers",
+        file: |at| {
+            let copilot = at.copilot.clone().unwrap_or_else(|| at.home.join(".copilot"));
+            Some(copilot.join("mcp-config.json"))
+        },
+        by_url: typed_http,
+        by_command: typed_stdio,
+        at_first: |_| vec![("tools", json!(["*"]))],
+    },
+    Client {
+        id: "cline",
+        title: "Cline",
+        takes_url: true,
+        format: Format::Json,
+        table: "mcpServers",
+        file: |at| {
+            let storage = at.applications.join("Code/User/globalStorage");
+            Some(storage.join("saoudrizwan.claude-dev/settings/cline_mcp_settings.json"))
+        },
+        by_url: |url| vec![("type", json!("streamableHttp")), ("url", json!(url))],
+        by_command: typed_stdio,
+        at_first: nothing,
+    },
+    Client {
+        id: "continue",
+        title: "Continue",
+        takes_url: true,
+        format: Format::Json,
+        table: "mcpServers",
+        // A file of its own, which Continue reads beside its `config.yaml`.
+        file: |at| Some(at.home.join(".continue/mcpServers/mainstay.json")),
+        by_url: typed_http,
+        by_command: command,
+        at_first: nothing,
+    },
+    Client {
+        id: "junie",
+        title: "JetBrains Junie",
+        // Its plugins for editors know no addresses.
+        takes_url: false,
+        format: Format::Json,
+        table: "mcpServers",
+        file: |at| Some(at.home.join(".junie/mcp/mcp.json")),
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
+    },
+    Client {
+        id: "lm-studio",
+        title: "LM Studio",
+        takes_url: true,
+        format: Format::Json,
+        table: "mcpServers",
+        file: |at| Some(at.home.join(".lmstudio/mcp.json")),
+        by_url: |url| vec![("url", json!(url))],
+        by_command: command,
+        at_first: nothing,
+    },
+    Client {
+        id: "goose",
+        title: "Goose",
+        takes_url: true,
+        format: Format::Yaml,
+        table: "extensions",
+        file: |at| Some(at.home.join(".config/goose/config.yaml")),
+        by_url: |url| vec![("type", json!("streamable_http")), ("uri", json!(url))],
+        by_command: |program, args| {
+            vec![("type", json!("stdio")), ("cmd", json!(program)), ("args", json!(args))]
+        },
+        at_first: |name| {
+            vec![("name", json!(name)), ("description", json!("")), ("enabled", json!(true))]
+        },
     },
     Client {
         id: "inspector",
@@ -136,8 +230,9 @@ pub static CLIENTS: [Client; 10] = [
         format: Format::Json,
         table: "mcpServers",
         file: |at| Some(at.home.join(".mcp-inspector/mcp.json")),
-        by_url: |url| json!({ "type": "streamable-http", "url": url }),
-        with_command: typed_stdio,
+        by_url: |url| vec![("type", json!("streamable-http")), ("url", json!(url))],
+        by_command: typed_stdio,
+        at_first: nothing,
     },
     Client {
         id: "generic",
@@ -147,48 +242,51 @@ pub static CLIENTS: [Client; 10] = [
         table: "mcpServers",
         file: |_| None,
         by_url: typed_http,
-        with_command: nothing,
+        by_command: command,
+        at_first: nothing,
     },
 ];
 
 /// The keys that say what a server is: of these, those that are not written are taken away.
-pub(super) const RUN_KEYS: [&str; 7] =
-    ["type", "url", "serverUrl", "httpUrl", "command", "args", "source"];
+pub(super) const RUN_KEYS: [&str; 9] =
+    ["type", "url", "serverUrl", "httpUrl", "uri", "command", "cmd", "args", "source"];
 
 /// The client of this name.
 pub fn find(id: &str) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.id == id)
 }
 
-fn typed_http(url: &str) -> Value {
-    json!({ "type": "http", "url": url })
+fn typed_http(url: &str) -> Members {
+    vec![("type", json!("http")), ("url", json!(url))]
 }
 
-fn typed_stdio() -> Value {
-    json!({ "type": "stdio" })
+fn command(program: &str, args: &[String]) -> Members {
+    vec![("command", json!(program)), ("args", json!(args))]
 }
 
-fn nothing() -> Value {
-    json!({})
+fn typed_stdio(program: &str, args: &[String]) -> Members {
+    vec![("type", json!("stdio")), ("command", json!(program)), ("args", json!(args))]
+}
+
+fn nothing(_: &str) -> Members {
+    Vec::new()
 }
 
 // === impl Client ===
 
 impl Client {
-    /// The keys of the entry, in the order they are written.
-    pub(super) fn entry(&self, target: &Target) -> Vec<(String, Value)> {
-        let object = match target {
+    /// The keys that say what the entry runs.
+    pub(super) fn runs(&self, target: &Target) -> Members {
+        match target {
             Target::Url(url) => (self.by_url)(url),
-            Target::Command { .. } => (self.with_command)(),
-        };
-        let mut entry: Vec<_> = match object {
-            Value::Object(members) => members.into_iter().collect(),
-            _ => Vec::new(),
-        };
-        if let Target::Command { program, args } = target {
-            entry.push(("command".to_owned(), json!(program)));
-            entry.push(("args".to_owned(), json!(args)));
+            Target::Command { program, args } => (self.by_command)(program, args),
         }
+    }
+
+    /// All keys of a new entry.
+    pub(super) fn entry(&self, name: &str, target: &Target) -> Members {
+        let mut entry = self.runs(target);
+        entry.extend((self.at_first)(name));
         entry
     }
 }
@@ -206,6 +304,7 @@ impl Folders {
             config.clone()
         };
         let (claude, codex) = (folder("CLAUDE_CONFIG_DIR"), folder("CODEX_HOME"));
-        Self { home, applications, config, claude, codex }
+        let copilot = folder("COPILOT_HOME");
+        Self { home, applications, config, claude, codex, copilot }
     }
 }

@@ -11,7 +11,7 @@ use super::EditError;
 use super::clients::RUN_KEYS;
 use crate::import::{JSON_OPTIONS, json_tree, problem_at};
 
-type Entry = [(String, Value)];
+type Entry = [(&'static str, Value)];
 
 pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
     let root = CstRootNode::parse("{}\n", &JSON_OPTIONS).expect("an empty object is JSON");
@@ -79,8 +79,7 @@ fn insert_into(text: &str, object: &Object<'_>, member: &str) -> Option<String> 
 }
 
 fn one_line(entry: &Entry) -> String {
-    let members =
-        entry.iter().map(|(key, value)| format!("{}: {value}", Value::from(key.as_str())));
+    let members = entry.iter().map(|(key, value)| format!("{}: {value}", Value::from(*key)));
     format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
 }
 
@@ -159,7 +158,7 @@ fn update(there: &CstObject, entry: &Entry) {
         }
     }
     for key in RUN_KEYS {
-        if entry.iter().all(|(written, _)| written != key)
+        if entry.iter().all(|(written, _)| *written != key)
             && let Some(property) = there.get(key)
         {
             property.remove();
@@ -174,7 +173,7 @@ fn is_same(node: Option<CstNode>, value: &Value) -> bool {
 }
 
 fn inputs(entry: &Entry) -> Vec<(String, CstInputValue)> {
-    entry.iter().map(|(key, value)| (key.clone(), input(value))).collect()
+    entry.iter().map(|(key, value)| ((*key).to_owned(), input(value))).collect()
 }
 
 fn input(value: &Value) -> CstInputValue {

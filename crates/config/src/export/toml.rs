@@ -10,7 +10,7 @@ use super::EditError;
 use super::clients::RUN_KEYS;
 use crate::import::problem_at;
 
-type Entry = [(String, Json)];
+type Entry = [(&'static str, Json)];
 
 pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
     let mut document = DocumentMut::new();
@@ -49,7 +49,7 @@ pub(super) fn put(
             return Ok(appended(text, table, name, entry));
         }
         None => {
-            let members = entry.iter().map(|(key, value)| (key.as_str(), input(value)));
+            let members = entry.iter().map(|(key, value)| (*key, input(value)));
             servers.insert(name, Item::Value(Value::InlineTable(members.collect())));
         }
     }
@@ -83,7 +83,7 @@ fn update(there: &mut dyn TableLike, entry: &Entry) {
         }
     }
     for key in RUN_KEYS {
-        if entry.iter().all(|(written, _)| written != key) {
+        if entry.iter().all(|(written, _)| *written != key) {
             there.remove(key);
         }
     }

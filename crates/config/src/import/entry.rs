@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::foreign;
 use super::text::{Dialect, Input, Scope, Text};
 use super::tree::{is_table, position};
 use super::{Found, ImportFile, Run};
@@ -31,7 +32,7 @@ pub(super) struct Fields<'a> {
 }
 
 /// Keys that mean something and have no counterpart, and what to do instead.
-const DROPPED: [(&[&str], &str); 7] = [
+const DROPPED: [(&[&str], &str); 6] = [
     (&["autoApprove", "alwaysAllow", "trust"], "clients ask for approval themselves"),
     (
         &[
@@ -41,6 +42,7 @@ const DROPPED: [(&[&str], &str); 7] = [
             "excludeTools",
             "enabled_tools",
             "disabled_tools",
+            "available_tools",
             "tools",
         ],
         "every tool of a server is offered",
@@ -55,10 +57,6 @@ const DROPPED: [(&[&str], &str); 7] = [
         "nothing logs in for the server; give it a header `Authorization`",
     ),
     (&["env_vars"], "a server has the environment of the daemon"),
-    (
-        &["ports", "volumes", "networks", "depends_on", "build"],
-        "it runs on this machine, in no container",
-    ),
 ];
 
 // === impl Context ===
@@ -168,13 +166,25 @@ impl<'a> Fields<'a> {
     /// What stands there and is not carried over, with the reason.
     pub(super) fn left_over(&self) -> Vec<String> {
         let keys = self.node.entries().iter().map(|entry| &*entry.key);
-        keys.filter(|key| !self.used.contains(key))
+        keys.filter(|key| !self.used.contains(key) && !self.is_nothing(key))
             .map(|key| {
                 let known = DROPPED.iter().find(|(keys, _)| keys.contains(&key));
                 let reason = known.map_or("it has no counterpart", |(_, reason)| reason);
                 format!("{} is left out: {reason}", quoted(key))
             })
             .collect()
+    }
+
+    /// An empty list, and `tools: ["*"]`, say what is so anyway.
+    fn is_nothing(&self, key: &str) -> bool {
+        let Some(Node { value: Value::List(items), .. }) = super::tree::find(self.node, key) else {
+            return false;
+        };
+        match items.as_slice() {
+            [] => true,
+            [Node { value: Value::Text(all), .. }] => key == "tools" && all == "*",
+            _ => false,
+        }
     }
 
     /// Disabled servers stay behind, whichever way it is said.
@@ -190,21 +200,13 @@ impl<'a> Fields<'a> {
         self.refuse_disabled()?;
         let kind = self.text("type")?.or(self.text("transport")?);
         let url = self.address()?;
-        let mut words: Vec<String> = Vec::new();
-        match self.get("command") {
-            Some(Node { value: Value::List(_), .. }) => words = self.list("command")?,
-            _ => words.extend(self.text("command")?),
-        }
-        let args = self.list("args")?;
-        if !words.is_empty() {
-            words.extend(args);
-        }
-        let (env, headers) = (self.map("env")?, self.map("headers")?);
+        let mut words = self.words()?;
+        let (env, headers) = (self.env()?, self.map("headers")?);
         let cwd = self.text("cwd")?;
         let mut notes = Vec::new();
         let is_command = is_command(kind.as_deref(), words.is_empty(), url.as_ref())?;
         let run = if is_command {
-            without_cmd(&mut words, &mut notes);
+            foreign::at_home(&mut words, &mut notes).map_err(Skip)?;
             let own: Vec<_> = env.iter().map(|(key, _)| key.clone()).collect();
             let words = words.iter().map(|word| self.cx.text(word, &own));
             Run::Command(words.collect::<Result<_, _>>()?)
@@ -233,6 +235,28 @@ impl<'a> Fields<'a> {
             self.place(&mut found, cwd.as_deref())?;
         }
         Ok(found)
+    }
+
+    /// The program and its arguments; none where it has no program.
+    fn words(&mut self) -> Result<Vec<String>, Skip> {
+        let key = if self.get("cmd").is_some() { "cmd" } else { "command" };
+        let mut words: Vec<String> = match self.get(key) {
+            Some(Node { value: Value::List(_), .. }) => self.list(key)?,
+            _ => self.text(key)?.into_iter().collect(),
+        };
+        let args = self.list("args")?;
+        if !words.is_empty() {
+            words.extend(args);
+        }
+        Ok(words)
+    }
+
+    fn env(&mut self) -> Result<Vec<(String, String)>, Skip> {
+        let mut env = self.map("env")?;
+        for key in ["envs", "environment"] {
+            env.extend(self.map(key)?);
+        }
+        Ok(env)
     }
 
     /// The address; where there are two, that of streamable HTTP.
@@ -302,16 +326,5 @@ fn is_command(kind: Option<&str>, has_no_words: bool, url: Option<&String>) -> R
         (_, true, _) if wants_command => Err(Skip("its command is missing".to_owned())),
         (_, _, None) if !wants_command => Err(Skip("its address is missing".to_owned())),
         _ => Ok(wants_command),
-    }
-}
-
-/// `cmd /c npx …` is how another system has to start what can be started here.
-fn without_cmd(words: &mut Vec<String>, notes: &mut Vec<String>) {
-    let is_cmd = words.len() > 2
-        && ["cmd", "cmd.exe"].contains(&&*words[0].to_ascii_lowercase())
-        && words[1].eq_ignore_ascii_case("/c");
-    if is_cmd {
-        words.drain(..2);
-        notes.push("`cmd /c` is left out: this system starts programs without it".to_owned());
     }
 }

@@ -2,7 +2,10 @@
 
 mod codex;
 mod compose;
+mod continue_dev;
+mod goose;
 mod mcp_servers;
+mod opencode;
 mod vscode;
 mod zed;
 
@@ -27,7 +30,10 @@ pub(super) fn read(file: &ImportFile, tree: &Tree) -> Option<Parsed> {
         Notation::Toml => codex::read(root, &mut all),
         Notation::Json | Notation::Yaml => {
             mcp_servers::read(root, &mut all);
+            continue_dev::read(root, &mut all);
             vscode::read(root, &mut all);
+            opencode::read(root, &mut all);
+            goose::read(root, &mut all);
             zed::read(root, &mut all);
             compose::read(root, &mut all);
         }
@@ -60,10 +66,14 @@ impl Collected<'_> {
         read: impl Fn(&'a Context<'a>, &str, &'a Node) -> Result<Found, Skip>,
     ) {
         for entry in servers.entries() {
-            match read(cx, &entry.key, &entry.node) {
-                Ok(found) => self.parsed.found.push(found),
-                Err(Skip(reason)) => self.skip(&entry.key, reason),
-            }
+            self.one(&entry.key, read(cx, &entry.key, &entry.node));
+        }
+    }
+
+    fn one(&mut self, name: &str, read: Result<Found, Skip>) {
+        match read {
+            Ok(found) => self.parsed.found.push(found),
+            Err(Skip(reason)) => self.skip(name, reason),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Names, and which servers are there already.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use mainstay_model::name::NAME_LENGTH_MAX;
 
+use super::text::Text;
 use super::tree::{find, is_table};
+use super::{Found, Run};
 use crate::document::{Node, Value};
 
 /// What a configuration already names.
@@ -42,6 +45,30 @@ pub(super) fn candidates(name: &str) -> impl Iterator<Item = String> + use<> {
         let head = name[..name.len().min(room)].trim_end_matches(['-', '_']);
         format!("{head}{tail}")
     })
+}
+
+/// An entry that an export wrote, or one like it: as a server it would call itself for ever.
+pub(super) fn is_ourselves(found: &Found, own: Option<&str>) -> bool {
+    let words: Vec<_> = match &found.run {
+        Run::Command(words) => words.iter().filter_map(Text::as_literal).collect(),
+        Run::Url(url) => url.as_literal().into_iter().collect(),
+    };
+    let is_shim = match words.as_slice() {
+        [program, first, rest @ ..] => {
+            Path::new(program).file_name().is_some_and(|name| name == "mainstay")
+                && first == "connect"
+                && !rest.iter().any(|word| word.starts_with("--url"))
+        }
+        _ => false,
+    };
+    is_shim || own.is_some_and(|own| words.iter().any(|word| is_below(word, own)))
+}
+
+/// Whether an address is that of the daemon, or of one of its endpoints.
+fn is_below(address: &str, own: &str) -> bool {
+    let address = address.replacen("://localhost", "://127.0.0.1", 1);
+    let own = own.replacen("://localhost", "://127.0.0.1", 1);
+    address.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 // === impl Existing ===

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::build::ready;
 use super::emit::{Ready, append, render};
-use super::identity::{Existing, candidates, valid_name};
+use super::identity::{Existing, candidates, is_ourselves, valid_name};
 use super::refer::References;
 use super::text::{Piece, Text};
 use super::{Found, Parsed, Run, Skipped};
@@ -21,6 +21,9 @@ pub struct PlanRequest<'a> {
     /// The configuration that servers are added to; none: a text of its own is made.
     pub config: Option<(&'a Path, &'a str)>,
     pub home: SecretHome,
+    /// The address of this daemon, where it has one that stays: clients that have it already are no
+    /// servers.
+    pub own: Option<&'a str>,
     /// The environment of this process: which variables need not be set.
     pub env: &'a BTreeMap<String, String>,
 }
@@ -104,6 +107,7 @@ pub struct SecretToWrite {
 /// The servers of all files while they are put together.
 struct Planner<'a> {
     existing: Existing,
+    own: Option<&'a str>,
     references: References<'a>,
     /// What each new server was made of, secrets and all.
     made_of: BTreeMap<String, String>,
@@ -128,6 +132,7 @@ pub fn plan(parsed: Vec<Parsed>, request: &PlanRequest<'_>) -> Result<Plan, Prob
     let reserved = parsed.iter().flat_map(|file| &file.found).flat_map(variables).collect();
     let mut planner = Planner {
         existing,
+        own: request.own,
         references: References::new(&request.home, request.env, reserved),
         made_of: BTreeMap::new(),
         ready: Vec::new(),
@@ -199,6 +204,11 @@ fn made_of(found: &Found) -> String {
 impl Planner<'_> {
     /// Finds a name for a server and adds it, unless it is there already.
     fn place(&mut self, mut found: Found, file: &Path) {
+        if is_ourselves(&found, self.own) {
+            let reason = "it is Mainstay itself".to_owned();
+            self.skipped.push(Skipped { name: found.name, file: file.to_owned(), reason });
+            return;
+        }
         clean(&mut found);
         let whole = made_of(&found);
         for name in candidates(&found.name) {

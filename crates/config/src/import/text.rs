@@ -29,6 +29,8 @@ pub(super) enum Dialect {
     Editor,
     /// `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:?why}`, `$$`.
     Compose,
+    /// `{env:NAME}`.
+    Braces,
     /// Not at all.
     Plain,
 }
@@ -69,6 +71,7 @@ impl Text {
             Dialect::Plain => text.push_literal(raw),
             Dialect::Editor => text.parse_editor(raw, scope)?,
             Dialect::Compose => text.parse_compose(raw),
+            Dialect::Braces => text.parse_braces(raw)?,
         }
         Ok(text)
     }
@@ -125,6 +128,11 @@ impl Text {
         let mut rest = raw;
         while let Some(begin) = rest.find("${") {
             self.push_literal(&rest[..begin]);
+            if let Some((name, after)) = template(&rest[begin..]) {
+                self.push_variable(&name, None);
+                rest = after;
+                continue;
+            }
             let Some((inside, after)) = rest[begin + 2..].split_once('}') else {
                 rest = &rest[begin..];
                 break;
@@ -175,6 +183,34 @@ impl Text {
             }
             _ => self.push_literal(&format!("${{{inside}}}")),
         }
+        Ok(())
+    }
+
+    fn parse_braces(&mut self, raw: &str) -> Result<(), String> {
+        let mut rest = raw;
+        while let Some(begin) = rest.find('{') {
+            self.push_literal(&rest[..begin]);
+            rest = &rest[begin..];
+            let inside = rest[1..].split_once('}');
+            if inside.is_some_and(|(inside, _)| inside.starts_with("file:")) {
+                return Err("it needs a `{file:…}`; only its own program reads that".to_owned());
+            }
+            let variable = inside.and_then(|(inside, after)| {
+                let name = inside.strip_prefix("env:").filter(|name| is_variable(name))?;
+                Some((name, after))
+            });
+            match variable {
+                Some((name, after)) => {
+                    self.push_variable(name, None);
+                    rest = after;
+                }
+                None => {
+                    self.push_literal("{");
+                    rest = &rest[1..];
+                }
+            }
+        }
+        self.push_literal(rest);
         Ok(())
     }
 
@@ -246,6 +282,16 @@ pub(super) fn escaped(text: &str, something_follows: bool) -> String {
     out
 }
 
+/// `${{ secrets.NAME }}` at the beginning of a text: the variable it becomes, and what follows.
+fn template(text: &str) -> Option<(String, &str)> {
+    let (inside, after) = text.strip_prefix("${{")?.split_once("}}")?;
+    let name = inside.trim().rsplit(['.', '/']).next()?;
+    (!name.is_empty()).then(|| match is_variable(name) {
+        true => (name.to_owned(), after),
+        false => (variable_name(name), after),
+    })
+}
+
 /// `$NAME` as a whole text is meant as a variable; `$name` may be a password.
 fn is_loud_variable(name: &str) -> bool {
     is_variable(name) && !name.bytes().any(|b| b.is_ascii_lowercase())
@@ -301,6 +347,9 @@ mod tests {
             ("${not closed", "$${not closed"),
             ("${a b}", "$${a b}"),
             ("$${A}", "$$${A}"),
+            ("Bearer ${{ secrets.MY_KEY }}!", "Bearer ${MY_KEY}!"),
+            ("${{inputs.api-key}}", "${API_KEY}"),
+            ("${{ not closed", "$${{ not closed"),
             ("${command:x}", "it needs a `${command:…}`, which only its editor knows"),
         ] {
             assert_eq!(read(raw, Dialect::Editor), expected, "{raw}");
@@ -317,6 +366,19 @@ mod tests {
             ("5$ $1", "5$ $1"),
         ] {
             assert_eq!(read(raw, Dialect::Compose), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn variables_in_braces() {
+        for (raw, expected) in [
+            ("{env:A}-{env:B}", "${A}-${B}"),
+            ("{\"a\": {env:A}}", "{\"a\": ${A}}"),
+            ("{env:a b} {", "{env:a b} {"),
+            ("${A}", "$${A}"),
+            ("{file:./key}", "it needs a `{file:…}`; only its own program reads that"),
+        ] {
+            assert_eq!(read(raw, Dialect::Braces), expected, "{raw}");
         }
     }
 

@@ -136,7 +136,7 @@ pub(super) fn number_value(text: &str) -> Value {
     if is_whole { Value::Integer(text.parse().ok()) } else { Value::Float }
 }
 
-pub(super) fn find<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+pub(crate) fn find<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
 }
 

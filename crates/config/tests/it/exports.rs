@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mainstay_config::export::{CLIENTS, Client, Target, entry_name, find};
-use mainstay_config::import::{ImportFile, PlanRequest, SecretHome, parse, plan};
+use mainstay_config::import::{ImportFile, Parsed, Plan, PlanRequest, SecretHome, parse, plan};
 
 const URL: &str = "http://127.0.0.1:8000/mcp";
 
@@ -27,6 +27,12 @@ fn take_out(client: &Client, text: &str) -> String {
     client.take_out(Path::new("file"), text, "mainstay").unwrap_or_else(|e| panic!("{e}"))
 }
 
+fn planned(parsed: Parsed, own: Option<&str>) -> Plan {
+    let env = std::collections::BTreeMap::new();
+    let request = PlanRequest { config: None, home: SecretHome::Environment, own, env: &env };
+    plan(vec![parsed], &request).unwrap()
+}
+
 fn named(id: &str) -> &'static Client {
     find(id).unwrap()
 }
@@ -43,6 +49,11 @@ fn what_each_client_is_given() {
             "{\n  \"mcpServers\": {\n    \"mainstay\": {\n      \"type\": \"http\",\n      \"url\": \"http://127.0.0.1:8000/mcp\"\n    }\n  }\n}\n",
         ),
         ("codex", "[mcp_servers.mainstay]\nurl = \"http://127.0.0.1:8000/mcp\"\n"),
+        (
+            "goose",
+            "extensions:\n  mainstay:\n    type: streamable_http\n    uri: http://127.0.0.1:8000/mcp\n    \
+             name: mainstay\n    description: \"\"\n    enabled: true\n",
+        ),
     ] {
         let client = named(id);
         assert_eq!(client.snippet("mainstay", &target(client)), expected, "{id}");
@@ -53,6 +64,10 @@ fn what_each_client_is_given() {
         ("windsurf", "mcpServers", "serverUrl"),
         ("zed", "context_servers", "url"),
         ("gemini", "mcpServers", "httpUrl"),
+        ("copilot-cli", "mcpServers", "url"),
+        ("cline", "mcpServers", "url"),
+        ("continue", "mcpServers", "url"),
+        ("lm-studio", "mcpServers", "url"),
         ("inspector", "mcpServers", "url"),
         ("generic", "mcpServers", "url"),
     ] {
@@ -63,7 +78,7 @@ fn what_each_client_is_given() {
 }
 
 /// Files as people have them; each lacks what its client is given.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     (
         "cursor",
         "{\n  // mine\n  \"mcpServers\": {\n    \"a\": { \"command\": \"x\" }, // why\n  },\n  \"other\": [1, 2,],\n}\n",
@@ -85,6 +100,11 @@ const FILES: [(&str, &str); 12] = [
     ("codex", "model = 'o5'\n"),
     ("codex", "[mcp_servers]\na = { command = \"x\" }"),
     ("codex", ""),
+    (
+        "goose",
+        "GOOSE_MODEL: x # mine\nextensions:\n  # builtin\n  developer:\n    enabled: true\n    type: builtin\nlast: [1]\n",
+    ),
+    ("goose", "# nothing yet\n"),
 ];
 
 #[test]
@@ -117,6 +137,11 @@ fn an_entry_of_before_is_brought_up_to_date_and_keeps_what_else_it_says() {
             "{{\"mcpServers\":{{\"mainstay\":{{\"disabled\":true,/*mine*/\"url\":\"{URL}\"}}}}}}"
         ),
     );
+    let text = put(named("copilot-cli"), "", &command()).replace("[\"*\"]", "[\"one\"]");
+    let with = put(named("copilot-cli"), &text, &url());
+    let json: serde_json::Value = serde_json::from_str(&with).unwrap();
+    let expected = serde_json::json!({ "type": "http", "url": URL, "tools": ["one"] });
+    assert_eq!(json["mcpServers"]["mainstay"], expected);
     let text = "[mcp_servers.mainstay]\ncommand = 'old' # was\nstartup_timeout_sec = 5 # mine\n\n[tui]\nx = 1\n";
     let with = put(named("codex"), text, &url());
     assert_eq!(
@@ -143,7 +168,7 @@ fn files_that_hold_something_else_are_left_alone() {
 }
 
 #[test]
-fn what_is_exported_can_be_imported() {
+fn what_is_exported_is_known_when_it_is_imported() {
     for client in &CLIENTS {
         for target in [url(), command()] {
             let name = entry_name(Some("files"));
@@ -151,18 +176,19 @@ fn what_is_exported_can_be_imported() {
             let file = ImportFile::new(Path::new("f"), Path::new("/home/user/f"), None, &text);
             let parsed =
                 parse(&file).unwrap_or_else(|problems| panic!("{}: {problems}", client.id));
-            let env = std::collections::BTreeMap::new();
-            let request = PlanRequest { config: None, home: SecretHome::Environment, env: &env };
-            let plan = plan(vec![parsed], &request).unwrap();
-            let expected = match &target {
-                Target::Url(url) => format!("[servers.mainstay-files]\nurl = \"{url}\"\n"),
-                Target::Command { .. } => {
-                    "[servers.mainstay-files]\ncommand = [\"/opt/mainstay\", \"connect\"]\n"
-                        .to_owned()
+            let plan = planned(parsed, None);
+            let parsed = parse(&file).unwrap();
+            let ours = planned(parsed, Some(URL));
+            let is_ours = |reason: &str| reason == "it is Mainstay itself";
+            let expected = format!("[servers.mainstay-files]\nurl = \"{URL}\"\n");
+            match &target {
+                Target::Url(_) => {
+                    assert_eq!(plan.toml, format!("# from f\n{expected}"), "{}", client.id);
+                    assert!(plan.added[0].notes.is_empty(), "{plan:?}");
                 }
-            };
-            assert_eq!(plan.toml, format!("# from f\n{expected}"), "{}", client.id);
-            assert!(plan.added[0].notes.is_empty(), "{plan:?}");
+                Target::Command { .. } => assert!(is_ours(&plan.skipped[0].reason), "{plan:?}"),
+            }
+            assert!(ours.added.is_empty() && is_ours(&ours.skipped[0].reason), "{ours:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ mod secrets;
 mod wrong;
 
 /// Every sample, and where it is on the disk of its user.
-const SAMPLES: [(&str, &str); 12] = [
+const SAMPLES: [(&str, &str); 20] = [
     ("claude_desktop_config.json", "/home/user/.config/Claude/claude_desktop_config.json"),
     ("claude.json", "/home/user/.claude.json"),
     ("cursor.json", "/srv/shop/.cursor/mcp.json"),
@@ -25,12 +25,20 @@ const SAMPLES: [(&str, &str); 12] = [
     ("zed.json", "/home/user/.config/zed/settings.json"),
     ("codex.toml", "/home/user/.codex/config.toml"),
     ("compose.yaml", "/srv/shop/compose.yaml"),
+    ("stack.yml", "/srv/shop/stack.yml"),
     ("project.mcp.json", "/srv/shop/.mcp.json"),
     ("bare.json", "/srv/plugin/servers.json"),
+    ("windows.json", "/home/user/windows.json"),
+    ("copilot.json", "/home/user/.copilot/mcp-config.json"),
+    ("amp.json", "/home/user/.config/amp/settings.json"),
+    ("opencode.json", "/home/user/.config/opencode/opencode.json"),
+    ("opencode_2.jsonc", "/home/user/.config/opencode/opencode.jsonc"),
+    ("continue.yaml", "/home/user/.continue/config.yaml"),
+    ("goose.yaml", "/home/user/.config/goose/config.yaml"),
 ];
 
 /// What is secret in the samples.
-const SECRETS: [&str; 20] = [
+const SECRETS: [&str; 22] = [
     "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "hunter22",
     "ntn_48213abcDEF",
@@ -51,6 +59,8 @@ const SECRETS: [&str; 20] = [
     "swordfish",
     "sk-4f9aB2c8D1e7F6a5B4",
     "user:p",
+    "goose-key-1",
+    "continue-key-1",
 ];
 
 fn sample(name: &str) -> ImportFile {
@@ -76,7 +86,7 @@ fn in_files() -> SecretHome {
 fn planned(files: Vec<Parsed>, config: Option<&str>, home: SecretHome) -> Plan {
     let config = config.map(|text| (Path::new("mainstay.toml"), text));
     let env = BTreeMap::new();
-    let request = PlanRequest { config, home, env: &env };
+    let request = PlanRequest { config, home, own: None, env: &env };
     plan(files, &request).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

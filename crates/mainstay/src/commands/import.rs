@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mainstay_config::export::{Folders, find, settings, url};
 use mainstay_config::import::{
     Configured, ImportFile, Parsed, Plan, PlanRequest, SecretHome, configured, parse, plan, verify,
 };
-use mainstay_config::{Problems, SECRET_BYTES_MAX};
+use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX};
 use serde_json::json;
 
 use self::report::Report;
@@ -40,7 +41,8 @@ pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Ex
     } else {
         (None, SecretHome::Environment)
     };
-    let plan = plan(parsed, &PlanRequest { config, home, env: &env })?;
+    let own = own_address(shared);
+    let plan = plan(parsed, &PlanRequest { config, home, own: own.as_deref(), env: &env })?;
     let text = if args.write { &plan.config } else { &plan.toml };
     let warnings = verify(&configured.path, text, &plan)
         .map_err(|problems| does_not_hold(&problems))?
@@ -53,6 +55,13 @@ pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Ex
     Ok(if is_empty { Exit::Failed } else { Exit::Done })
 }
 
+/// The address clients are given; none where there is none, or where the configuration does not hold,
+/// which is told later.
+fn own_address(shared: &Shared) -> Option<String> {
+    let loaded = settings(&shared.request(None)).ok()?;
+    url(&loaded.settings.gateway, None).ok()
+}
+
 /// Reads every file; what is wrong with any of them is told at once.
 fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let home = std::env::home_dir();
@@ -61,7 +70,7 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     for result in read {
         match result {
             Ok(file) => parsed.push(file),
-            Err(error) => problems.extend(error.problems),
+            Err(error) => problems.extend(error.problems.into_iter().map(with_place)),
         }
     }
     if problems.is_empty() {
@@ -70,6 +79,18 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let problems = Problems { problems };
     let message = format!("nothing was imported\n{problems}");
     Err(Failure::new(Exit::Usage, message).details(json!({ "problems": problems })))
+}
+
+/// Whoever names a client instead of a file is told where that has its file.
+fn with_place(mut problem: Problem) -> Problem {
+    if let Place::File { file } = &problem.place
+        && let Some(client) = file.to_str().and_then(find)
+        && let Some(place) = std::env::home_dir()
+            .and_then(|home| client.place(&Folders::new(home, |name| std::env::var(name).ok())))
+    {
+        problem.help = Some(format!("{} has its servers in {}", client.title, place.display()));
+    }
+    problem
 }
 
 fn does_not_hold(problems: &Problems) -> Failure {

@@ -70,6 +70,29 @@ fn written_servers_run_as_they_did_and_are_written_once() {
 }
 
 #[test]
+fn what_was_exported_is_not_imported() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("mainstay.toml"), "gateway.listen = '127.0.0.1:9000'\n").unwrap();
+    let before =
+        "GOOSE_MODEL: x # mine\nextensions:\n  # mine, too\n  other:\n    enabled: false\n";
+    for (client, text) in [("goose", before), ("codex", ""), ("junie", "{}")] {
+        let file = home.join(client);
+        fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        mainstay(home, &["export", client, "--write", "--file", file]).exits(0);
+        mainstay(home, &["import", file]).exits(1).complains("- mainstay: it is Mainstay itself");
+        mainstay(home, &["export", client, "--remove", "--file", file]).exits(0);
+        assert_eq!(fs::read_to_string(file).unwrap().trim_end(), text.trim_end(), "{client}");
+    }
+    assert_eq!(fs::read_to_string(home.join("goose")).unwrap(), before);
+    // Whoever takes the name of a client for a file is told where that has one.
+    mainstay(home, &["import", "goose-cli", "cursor"])
+        .exits(2)
+        .complains("Cursor has its servers in ");
+}
+
+#[test]
 fn a_configuration_that_would_not_hold_is_not_written() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

@@ -1,11 +1,15 @@
 //! Compose files: the services among others that are MCP servers.
 
 use super::super::entry::{Context, Fields, Skip};
-use super::super::text::Dialect;
+use super::super::text::{Dialect, Text};
 use super::super::tree::find;
 use super::super::{Found, Run};
 use super::{Collected, table};
 use crate::document::{Node, Value};
+
+/// The names compose looks for.
+const USUAL: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
 /// What labels say about a service.
 #[derive(Default)]
@@ -28,67 +32,58 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
 fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, Skip> {
     let mut fields = Fields::new(cx, node)?;
     let labels = Labels::read(&pairs(&mut fields, "labels")?);
-    let is_open = fields.flag("stdin_open")?.unwrap_or_default();
-    let image = fields.text("image")?;
-    let is_built = fields.get("build").is_some();
+    if name.starts_with('-') {
+        return Err(Skip("compose would take its name for a flag".to_owned()));
+    }
+    // Beside a terminal it is there for people.
+    let is_open =
+        fields.flag("stdin_open")?.unwrap_or_default() && !fields.flag("tty")?.unwrap_or_default();
     if let Some(url) = labels.address(&mut fields)? {
         return remote(cx, name, &url);
     }
+    if is_open {
+        return Ok(container(cx, name));
+    }
     let mut words = words(&mut fields, "entrypoint")?;
     words.extend(self::words(&mut fields, "command")?);
+    words.extend(fields.text("image")?);
     let speaks_of_mcp = words.iter().any(|word| word.to_ascii_lowercase().contains("mcp"));
-    if !labels.is_server && !is_open && !speaks_of_mcp {
+    if !labels.is_server && !speaks_of_mcp {
         return Err(Skip(
             "nothing says that it is an MCP server; a label `mcp: \"true\"` does".to_owned(),
         ));
     }
-    if words.is_empty() {
-        let what = if is_built && image.is_none() { "a build" } else { "an image" };
-        return Err(Skip(format!(
-            "it is {what} without a command, and this version runs no containers"
-        )));
+    let ports = fields.get("ports").map(|node| &node.value);
+    if matches!(ports, Some(Value::List(ports)) if !ports.is_empty()) {
+        return Err(Skip(
+            "it publishes a port: a label `mcp.transport: http` says that it is reached there, \
+             `stdin_open: true` that it is not"
+                .to_owned(),
+        ));
     }
-    command(cx, name, fields, &words, image.is_some() || is_built)
+    Ok(container(cx, name))
 }
 
-fn command<'a>(
-    cx: &'a Context<'a>,
-    name: &str,
-    mut fields: Fields<'a>,
-    words: &[String],
-    is_container: bool,
-) -> Result<Found, Skip> {
-    let env = pairs(&mut fields, "environment")?;
-    let mut notes = Vec::new();
-    // A folder inside of a container is none of this machine's.
-    let cwd = match fields.text("working_dir")? {
-        Some(_) if is_container => {
-            notes.push("`working_dir` is left out: it is a folder of the container".to_owned());
-            None
-        }
-        cwd => cwd,
-    };
-    for key in
-        ["restart", "tty", "container_name", "healthcheck", "init", "profiles", "deploy", "logging"]
-    {
-        fields.get(key);
+/// A service that speaks on standard input and output, in its container and with all that is said about
+/// it: compose starts it, as it would by hand.
+fn container(cx: &Context<'_>, name: &str) -> Found {
+    let file = cx.file.name();
+    let mut words = vec!["docker", "compose"];
+    // The names that compose looks for bring their overrides with them.
+    if !USUAL.contains(&&*file) {
+        words.extend(["-f", &file]);
     }
-    if is_container {
-        notes.push("its command ran in a container; here it runs on this machine".to_owned());
-    }
-    notes.extend(fields.left_over());
-    let words = words.iter().map(|word| cx.text(word, &[])).collect::<Result<_, _>>()?;
-    let env = env.into_iter().map(|(key, raw)| Ok((key, cx.text(&raw, &[])?)));
-    Ok(Found {
+    words.extend(["run", "--rm", "-T", name]);
+    Found {
         name: name.to_owned(),
-        run: Run::Command(words),
-        env: env.collect::<Result<_, _>>()?,
+        run: Run::Command(words.into_iter().map(Text::literal).collect()),
+        env: Vec::new(),
         headers: Vec::new(),
-        cwd: cwd.map(|cwd| cx.text(&cwd, &[])).transpose()?,
+        cwd: Some(Text::literal(cx.file.folder.to_string_lossy())),
         required: false,
         start_timeout: None,
-        notes,
-    })
+        notes: vec!["compose goes on to run it, and takes what it needs from its file".to_owned()],
+    }
 }
 
 fn remote<'a>(cx: &'a Context<'a>, name: &str, url: &str) -> Result<Found, Skip> {

@@ -1,4 +1,4 @@
-//! `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf, Cline, Gemini CLI and many more.
+//! `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf, Cline, LM Studio, Gemini CLI and many more.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,12 @@ use super::{Collected, table};
 use crate::document::Node;
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
-    if let Some(servers) = table(root, "mcpServers") {
-        all.is("mcpServers");
-        each(servers, None, all);
+    // Amp has it among the settings of an editor.
+    for key in ["mcpServers", "amp.mcpServers"] {
+        if let Some(servers) = table(root, key) {
+            all.is("mcpServers");
+            each(servers, None, all);
+        }
     }
     // Claude Code keeps what belongs to a project under the folder of that project.
     for project in table(root, "projects").map(Node::entries).unwrap_or_default() {

@@ -4,10 +4,13 @@ use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
 use super::super::text::{Dialect, Input, is_variable, variable_name};
 use super::super::tree::find;
-use super::{Collected, table};
+use super::{Collected, opencode, table};
 use crate::document::{Node, Value};
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
+    if opencode::is_named(root) {
+        return;
+    }
     let customizations =
         ["customizations", "vscode"].iter().try_fold(root, |node, key| table(node, key));
     let holders =
