@@ -78,6 +78,7 @@ mod tests {
             required,
             state,
             reason: None,
+            note: None,
             since: String::new(),
             retry_in_ms: None,
             transport: None,

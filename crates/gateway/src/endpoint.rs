@@ -1,6 +1,7 @@
 //! An address and the servers behind it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -9,10 +10,11 @@ use mainstay_model::Name;
 use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::InstanceState;
 use mainstay_pool::{Offer, Pool};
-use mainstay_protocol::Generation;
 use mainstay_protocol::list::{Caching, ListKind};
+use mainstay_protocol::{Generation, Revision};
 use mainstay_session::catalogue::Memory;
 use mainstay_session::{Catalogue, Source};
+use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 
@@ -31,6 +33,8 @@ pub struct Endpoint {
     catalogues: [ArcSwap<Catalogue>; 2],
     given: Mutex<Given>,
     names: Arc<NameStore>,
+    /// Streams that stand open here, by their kind.
+    pub(crate) open: [AtomicUsize; StreamKind::COUNT],
 }
 
 /// The names an endpoint gives out.
@@ -56,8 +60,8 @@ struct Said<'a> {
 pub(crate) struct Missing<'a> {
     pub(crate) server: &'a Name,
     pub(crate) state: InstanceState,
-    /// It is there, for clients of the other generation.
-    pub(crate) other_generation: bool,
+    /// Why not, where its state does not say it: it is there, and not for these clients.
+    pub(crate) why: Option<String>,
 }
 
 const GENERATIONS: [Generation; 2] = [Generation::Legacy, Generation::Modern];
@@ -78,12 +82,17 @@ impl Endpoint {
             |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
         let seen = names.load(&name, configured);
         let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
-        let catalogues = Default::default();
-        Self { name, servers, single: false, prefix, catalogues, given, names }
+        let (catalogues, open) = Default::default();
+        Self { name, servers, single: false, prefix, catalogues, given, names, open }
     }
 
     pub fn path(&self) -> String {
         if self.name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{}", self.name) }
+    }
+
+    /// Streams of this kind that clients keep open here.
+    pub fn streams_open(&self, kind: StreamKind) -> usize {
+        self.open[kind as usize].load(Ordering::Relaxed)
     }
 
     pub(crate) fn position(&self, server: &Name) -> Option<usize> {
@@ -258,10 +267,21 @@ impl Endpoint {
             .map(|pool| Missing {
                 server: &pool.spec.name,
                 state: state(pool),
-                other_generation: pool.facts(generation).is_none()
-                    && pool.primary_facts().is_some(),
+                why: pool.closed_to(generation).or_else(|| is_unsettled(pool, generation)),
             })
             .collect()
+    }
+}
+
+// === impl Missing ===
+
+impl std::fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}", self.server, self.state.as_str())?;
+        match &self.why {
+            Some(why) => write!(f, ": it {why})"),
+            None => f.write_str(")"),
+        }
     }
 }
 
@@ -290,6 +310,16 @@ fn may_speak(pool: &Pool, generation: Generation) -> bool {
         RevisionChoice::Legacy => generation == Generation::Legacy,
         RevisionChoice::Modern => generation == Generation::Modern,
     }
+}
+
+/// Said of a server that is there, and that has not answered yet whether it is for these clients, too.
+fn is_unsettled(pool: &Pool, generation: Generation) -> Option<String> {
+    let is_there = pool.facts(generation).is_none() && pool.primary_facts().is_some();
+    let revision = match generation {
+        Generation::Legacy => Revision::LATEST_LEGACY,
+        Generation::Modern => Revision::LATEST,
+    };
+    is_there.then(|| format!("has not answered yet whether it speaks {revision}"))
 }
 
 fn is_given_up(pool: &Pool) -> bool {

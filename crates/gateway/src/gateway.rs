@@ -16,8 +16,8 @@ use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_session::SealKey;
 use mainstay_store::{Store, StoreState};
-use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::SessionExpired;
+use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::Owner;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -266,6 +266,11 @@ impl Gateway {
     /// What streams hold for clients that read slowly or may come back.
     pub fn streams_kept_bytes(&self) -> usize {
         self.kept.bytes()
+    }
+
+    /// Streams of this kind that clients keep open, at all addresses.
+    pub fn streams_open(&self, kind: StreamKind) -> usize {
+        self.endpoints().map(|endpoint| endpoint.streams_open(kind)).sum()
     }
 
     pub fn is_draining(&self) -> bool {

@@ -31,6 +31,7 @@ mod route;
 pub mod session;
 mod sessions;
 mod silence;
+mod standing;
 mod stateless;
 mod stream;
 mod subscribe;

@@ -5,9 +5,9 @@
 //! and again until the client closes its stream.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use mainstay_model::{Name, Refusal, RefusalCode};
@@ -15,6 +15,8 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::revision::Generation;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Id, Message, codes};
+use mainstay_telemetry::events::StreamRefused;
+use mainstay_telemetry::{CorrelationId, Method, Outcome, StreamKind};
 use parking_lot::RwLock;
 use tokio::task::JoinSet;
 
@@ -23,6 +25,7 @@ use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::route;
+use crate::standing::Standing;
 use crate::stateless::{self, Request};
 use crate::stream::EventStream;
 
@@ -34,6 +37,8 @@ pub(crate) struct Listen {
     pub(crate) endpoint: Arc<Endpoint>,
     /// Of the request; every message of the stream names it.
     pub(crate) id: Id,
+    /// Finds what becomes of it in the log.
+    request_id: CorrelationId,
     lists: Filter,
     stream: Arc<EventStream>,
 }
@@ -43,14 +48,26 @@ pub(crate) struct Listen {
 pub(crate) struct Listens {
     all: RwLock<HashMap<u64, Arc<Listen>>>,
     last: AtomicU64,
+    /// Places that are taken: by those above, and by those that servers are still asked for.
+    taken: AtomicUsize,
 }
+
+/// One of as many listens as there may be.
+struct Place(Weak<Gateway>);
 
 /// What ends with the client's stream.
 struct Leaving {
-    gateway: Weak<Gateway>,
+    place: Place,
     number: u64,
     /// Dropping it ends them.
     _relays: JoinSet<()>,
+}
+
+/// Why there is no listen.
+enum No {
+    NotAcceptable,
+    Invalid(String),
+    Refused(Refusal),
 }
 
 /// How long servers may take to say what they honour, before the client is told without them.
@@ -65,20 +82,48 @@ pub(crate) async fn open(
     message: &Message,
     request: Request<'_>,
 ) -> HttpAnswer {
-    if !request.takes.events {
-        let say = "the answer to a listen is a stream: Accept must have text/event-stream";
-        let id = Some(&request.id);
-        return answer::failure(StatusCode::NOT_ACCEPTABLE, id, codes::INVALID_REQUEST, say);
-    }
-    let wanted = match read(message) {
-        Ok(wanted) => wanted,
-        Err(say) => return stateless::fail(&request.id, codes::INVALID_PARAMS, &say),
+    let begun = Instant::now();
+    let no = match accept(gateway, endpoint, message, &request).await {
+        // It is counted when it ends.
+        Ok(answer) => return answer,
+        Err(no) => no,
     };
-    if wanted.uris.len() > URIS_MAX {
-        let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many resources in one listen")
-            .limit(format!("resourceSubscriptions: {URIS_MAX}"));
-        return stateless::refuse(Some(&request.id), refusal, &request.request_id);
+    let metrics = gateway.metrics.gateway();
+    let (outcome, answer) = match no {
+        No::NotAcceptable => {
+            let say = "the answer to a listen is a stream: Accept must have text/event-stream";
+            let (status, id) = (StatusCode::NOT_ACCEPTABLE, Some(&request.id));
+            (Outcome::Error, answer::failure(status, id, codes::INVALID_REQUEST, say))
+        }
+        No::Invalid(say) => {
+            (Outcome::Error, stateless::fail(&request.id, codes::INVALID_PARAMS, &say))
+        }
+        No::Refused(refusal) => {
+            metrics.failed(refusal.code.into());
+            let answer = stateless::refuse(Some(&request.id), refusal, &request.request_id);
+            (Outcome::Refused, answer)
+        }
+    };
+    metrics.finished(Method::Listen, outcome, begun.elapsed());
+    answer
+}
+
+async fn accept(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    message: &Message,
+    request: &Request<'_>,
+) -> Result<HttpAnswer, No> {
+    if !request.takes.events {
+        return Err(No::NotAcceptable);
     }
+    let wanted = read(message).map_err(No::Invalid)?;
+    if wanted.uris.len() > URIS_MAX {
+        let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many resources in one listen");
+        return Err(No::Refused(refusal.limit(format!("resourceSubscriptions: {URIS_MAX}"))));
+    }
+    // Before servers are asked for anything: who is refused costs them nothing.
+    let place = Place::take(gateway).ok_or_else(|| refused(gateway, endpoint, request))?;
     let stream = Arc::new(EventStream::default());
     let mut honoured = Filter {
         tools: wanted.tools && endpoint.tells_of(ListKind::Tools),
@@ -89,11 +134,12 @@ pub(crate) async fn open(
     let listen = Arc::new(Listen {
         endpoint: endpoint.clone(),
         id: request.id.detached(),
+        request_id: request.request_id.clone(),
         lists: honoured.clone(),
         stream: stream.clone(),
     });
     let mut relays = JoinSet::new();
-    let asked = relay_all(gateway, &listen, &request, wanted, &mut relays);
+    let asked = relay_all(gateway, &listen, request, wanted, &mut relays);
     let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
     for answer in asked {
         if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
@@ -103,18 +149,30 @@ pub(crate) async fn open(
     }
     // Before it is registered, so that nothing comes before it.
     stream.push(answer::event(&subscriptions::acknowledged(&request.id, &honoured)));
+    let standing = Standing::open(gateway, endpoint, StreamKind::Listen, &request.request_id);
+    stream.stands(standing);
+    let number = gateway.listens.insert(listen);
+    if gateway.has_stopped_sessions() {
+        // Whoever ended all others has not seen it.
+        gateway.listens.end_all();
+    }
+    Ok(answer::events_until(stream, Box::new(Leaving { place, number, _relays: relays })))
+}
+
+fn refused(gateway: &Gateway, endpoint: &Endpoint, request: &Request<'_>) -> No {
     let max = gateway.sessions_max();
-    let Some(number) = gateway.listens.insert(listen, max) else {
-        let refusal = Refusal::new(
-            RefusalCode::SessionLimit,
-            format!("{max} clients are listening, and no more are allowed"),
-        )
-        .limit(format!("max_sessions: {max}"))
-        .retry_after(Duration::from_secs(30));
-        return stateless::refuse(Some(&request.id), refusal, &request.request_id);
-    };
-    let leaving = Leaving { gateway: Arc::downgrade(gateway), number, _relays: relays };
-    answer::events_until(stream, Box::new(leaving))
+    let (kind, endpoint, request_id) = (StreamKind::Listen, &endpoint.path(), &request.request_id);
+    StreamRefused { kind, endpoint, request_id, max }.emit(&gateway.metrics);
+    let refusal = Refusal::new(
+        RefusalCode::SessionLimit,
+        format!("{max} clients are listening, and no more are allowed"),
+    );
+    No::Refused(
+        refusal
+            .limit(format!("max_sessions: {max}"))
+            .retry_after(Duration::from_secs(30))
+            .hint("close listens that are no longer needed, or raise gateway.max_sessions"),
+    )
 }
 
 fn read(message: &Message) -> Result<Filter, String> {
@@ -169,14 +227,11 @@ impl Listen {
 // === impl Listens ===
 
 impl Listens {
-    /// None: there are `max` already.
-    fn insert(&self, listen: Arc<Listen>, max: usize) -> Option<u64> {
+    /// The number it is known by.
+    fn insert(&self, listen: Arc<Listen>) -> u64 {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
-        let mut all = self.all.write();
-        (all.len() < max).then(|| {
-            all.insert(number, listen);
-            number
-        })
+        self.all.write().insert(number, listen);
+        number
     }
 
     /// Tells everybody who listens at an endpoint with this server, after the change was fetched.
@@ -204,8 +259,29 @@ impl Listens {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if let Some(gateway) = self.gateway.upgrade() {
+        if let Some(gateway) = self.place.0.upgrade() {
             gateway.listens.all.write().remove(&self.number);
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// None: there are as many as there may be.
+    fn take(gateway: &Arc<Gateway>) -> Option<Self> {
+        let max = gateway.sessions_max();
+        let one_more = |taken| (taken < max).then_some(taken + 1);
+        let taken = &gateway.listens.taken;
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self(Arc::downgrade(gateway)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(gateway) = self.0.upgrade() {
+            gateway.listens.taken.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

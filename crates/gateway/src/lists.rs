@@ -85,11 +85,8 @@ fn missing(endpoint: &Endpoint, generation: Generation) -> String {
         .into_iter()
         .map(|missing| {
             let (server, state) = (string(missing.server.as_str()), missing.state.as_str());
-            let why = match (missing.other_generation, generation) {
-                (false, _) => "",
-                (true, Generation::Legacy) => r#","why":"serves only clients of 2026-07-28""#,
-                (true, Generation::Modern) => r#","why":"serves only clients up to 2025-11-25""#,
-            };
+            let why = missing.why.as_deref();
+            let why = why.map(|why| format!(r#","why":{}"#, string(why))).unwrap_or_default();
             format!(r#"{{"server":{server},"state":"{state}"{why}}}"#)
         })
         .collect();

@@ -16,7 +16,8 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Notification, Revision, build};
 use mainstay_session::{Claims, Token};
 use mainstay_store::{Kept, Known};
-use mainstay_telemetry::events::SessionRestored;
+use mainstay_telemetry::CorrelationId;
+use mainstay_telemetry::events::{EndUnwritten, SessionRestored};
 use tokio::sync::watch;
 
 use crate::endpoint::Endpoint;
@@ -183,6 +184,20 @@ impl Gateway {
         if let Some(serial) = session.serial() {
             self.store.level(serial, self.clock.unix_seconds(), &level.to_json());
             self.store.stored().await;
+        }
+    }
+
+    /// Waits until the end of a session is written, so that no crash of the daemon can undo what its
+    /// client was told. What a power cut would undo is not waited for: bringing it to the disk takes a
+    /// hundred times as long, and nobody but that client could use the session.
+    pub(crate) async fn keep_end(&self, session: &Session, request_id: &CorrelationId) {
+        let begun = Instant::now();
+        // A disk that fails has been told of already.
+        if session.serial().is_some()
+            && !self.store.written().await
+            && self.store.state().failing.is_none()
+        {
+            EndUnwritten { request_id, after: begun.elapsed() }.emit(&self.metrics);
         }
     }
 

@@ -169,7 +169,7 @@ impl Streams {
         self.prune(Instant::now());
         if self.standing.len() >= STANDING_MAX {
             let at = self.standing.iter().position(|stream| !stream.is_open()).unwrap_or(0);
-            self.standing.remove(at).end();
+            self.standing.remove(at).give_way();
         }
         self.standing.push(stream);
     }

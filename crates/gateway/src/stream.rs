@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::kept::Share;
 use crate::resume::Name;
+use crate::standing::{Left, Standing};
 
 mod reader;
 
@@ -61,6 +62,10 @@ struct Inner {
     /// When something last happened to it.
     touched: Option<Instant>,
     waker: Option<Waker>,
+    /// It gave way to another.
+    displaced: bool,
+    /// Counts its first reader, from when there is one.
+    standing: Option<Box<Standing>>,
 }
 
 /// What has come of a stream that somebody wants to go on with.
@@ -188,6 +193,17 @@ impl EventStream {
         self.freed.notify_waiters();
     }
 
+    /// Nothing more comes, since another stream does in its place.
+    pub(crate) fn give_way(&self) {
+        self.inner.lock().displaced = true;
+        self.end();
+    }
+
+    /// Whoever reads it first is counted by this.
+    pub(crate) fn stands(&self, standing: Box<Standing>) {
+        self.inner.lock().standing = Some(standing);
+    }
+
     /// Whether somebody reads it and something may come.
     pub(crate) fn is_open(&self) -> bool {
         let inner = self.inner.lock();
@@ -208,7 +224,8 @@ impl EventStream {
     /// The first reader.
     pub(crate) fn reader(self: Arc<Self>) -> Reader {
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| 0);
-        Reader::new(self, 0, prime, 0)
+        let standing = self.inner.lock().standing.take();
+        Reader::new(self, 0, prime, 0).counted_by(standing)
     }
 
     /// Goes on after the event with this number. Whoever read it reads no more: the connection is
@@ -350,11 +367,16 @@ impl EventStream {
         }
     }
 
-    fn reader_left(&self, turn: u32) {
+    fn reader_left(&self, turn: u32) -> Left {
         let mut inner = self.inner.lock();
         if inner.turn != turn {
-            return;
+            return Left::Displaced;
         }
+        let how = match (inner.displaced, inner.ended) {
+            (true, _) => Left::Displaced,
+            (false, true) => Left::AtTheEnd,
+            (false, false) => Left::Early,
+        };
         let now = Instant::now();
         inner.left = Some(now);
         inner.touched = Some(now);
@@ -365,6 +387,7 @@ impl EventStream {
         }
         drop(inner);
         self.freed.notify_waiters();
+        how
     }
 
     /// What stands before an event: its id.

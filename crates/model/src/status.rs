@@ -67,6 +67,13 @@ pub struct SessionsStatus {
     pub max: usize,
     /// Calls in flight over all sessions.
     pub calls: usize,
+    /// Clients of 2026-07-28 that listen. They have no session, and as many may as there may be
+    /// sessions.
+    #[serde(default)]
+    pub listens: usize,
+    /// Streams that sessions keep open to hear what comes of its own accord.
+    #[serde(default)]
+    pub streams: usize,
     /// Why what becomes of sessions can't be stored, while that is so: a restart of the daemon would
     /// lose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,6 +110,9 @@ pub struct ServerStatus {
     /// Why it is not ready, in plain words, with the last output of a process that died.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What there is to know although it is ready: which clients it is not for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Since when it is in this state, RFC 3339.
     pub since: String,
     /// When it is tried again.
@@ -142,6 +152,11 @@ pub struct EndpointStatus {
     /// `/mcp` or `/mcp/{name}`.
     pub path: String,
     pub servers: Vec<Name>,
+    /// Clients that listen here, and streams of sessions that are open here.
+    #[serde(default)]
+    pub listens: usize,
+    #[serde(default)]
+    pub streams: usize,
 }
 
 impl InstanceState {

@@ -201,6 +201,31 @@ impl Pool {
         }
     }
 
+    /// Why clients of this generation can't use a server that others can use. None: they can, or that
+    /// is not known.
+    pub fn closed_to(&self, generation: Generation) -> Option<String> {
+        let spoken = other(generation);
+        let only_others = self.facts(spoken).is_some() && self.facts(generation).is_none();
+        if !only_others || self.check_spoken(generation).is_ok() {
+            return None;
+        }
+        let speaks = match self.configured() {
+            Some(_) => "is configured to speak",
+            None => "speaks",
+        };
+        Some(match spoken {
+            Generation::Modern => format!(
+                "{speaks} {} only: clients of older revisions can't use it yet",
+                Revision::LATEST
+            ),
+            Generation::Legacy => format!(
+                "{speaks} revisions up to {} only: clients of {} can't use it yet",
+                Revision::LATEST_LEGACY,
+                Revision::LATEST
+            ),
+        })
+    }
+
     /// Refuses a life that turned out to speak otherwise than its caller.
     pub(crate) fn check_life(&self, live: &Live, generation: Generation) -> Result<(), Refusal> {
         if live.generation == generation {

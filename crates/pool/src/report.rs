@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use mainstay_model::settings::Runtime;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
+use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 
 use crate::instance::Instance;
@@ -63,6 +64,8 @@ impl Pool {
             required: self.spec.required,
             state: InstanceState::Stopped,
             reason: None,
+            // Most servers are for older clients only: that is no news.
+            note: self.closed_to(Generation::Legacy),
             since: clock(now),
             retry_in_ms: None,
             transport: self.transport().map(str::to_owned),

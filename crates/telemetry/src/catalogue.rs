@@ -193,6 +193,38 @@ pub const STREAMS_KEPT: Entry = Entry {
     help: "Memory that streams hold: what clients have not read, and what they may ask for again",
 };
 
+pub const STREAMS_OPEN: Entry = Entry {
+    name: "mainstay_streams_open",
+    kind: Kind::Gauge,
+    labels: &["endpoint", "kind"],
+    unit: Unit::None,
+    help: "Streams that clients keep open to hear what comes of its own accord",
+};
+
+pub const STREAMS_OPENED: Entry = Entry {
+    name: "mainstay_streams_opened_total",
+    kind: Kind::Counter,
+    labels: &["kind"],
+    unit: Unit::None,
+    help: "Such streams that were opened",
+};
+
+pub const STREAMS_ENDED: Entry = Entry {
+    name: "mainstay_streams_ended_total",
+    kind: Kind::Counter,
+    labels: &["kind", "reason"],
+    unit: Unit::None,
+    help: "Such streams that have ended, and why",
+};
+
+pub const STREAMS_REFUSED: Entry = Entry {
+    name: "mainstay_streams_refused_total",
+    kind: Kind::Counter,
+    labels: &["kind"],
+    unit: Unit::None,
+    help: "Such streams that were refused because there were as many as there may be",
+};
+
 pub const SESSIONS_EXPIRED: Entry = Entry {
     name: "mainstay_sessions_expired_total",
     kind: Kind::Counter,
@@ -242,7 +274,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All of them, in the order of the scrape.
-pub const ALL: [&Entry; 25] = [
+pub const ALL: [&Entry; 29] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -260,6 +292,10 @@ pub const ALL: [&Entry; 25] = [
     &CALLS_IN_FLIGHT,
     &CONNECTIONS_OPEN,
     &REFUSED,
+    &STREAMS_OPEN,
+    &STREAMS_OPENED,
+    &STREAMS_ENDED,
+    &STREAMS_REFUSED,
     &STREAMS_RESUMED,
     &STREAMS_KEPT,
     &SESSIONS_EXPIRED,

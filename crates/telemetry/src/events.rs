@@ -8,6 +8,7 @@
 mod instance;
 mod service;
 mod storage;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,8 @@ pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,
     Swept,
 };
-pub use storage::{SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
+pub use storage::{EndUnwritten, SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
+pub use streams::{StreamEnded, StreamOpened, StreamRefused};
 
 /// Longest piece of foreign text in a line, in characters.
 const EXCERPT_CHARS_MAX: usize = 200;

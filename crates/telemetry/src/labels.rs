@@ -128,6 +128,34 @@ label! {
 }
 
 label! {
+    /// A stream that stands: a client keeps it open to hear what comes of its own accord.
+    pub enum StreamKind {
+        /// `subscriptions/listen` of 2026-07-28.
+        Listen = "listen",
+        /// The GET of a session over streamable HTTP.
+        Get = "get",
+        /// The one stream of a session over HTTP+SSE.
+        Sse = "sse",
+    }
+}
+
+label! {
+    /// Why a stream that stood has ended.
+    pub enum StreamEnd {
+        /// The client closed it, or its connection was lost.
+        Client = "client",
+        /// The client reads too slowly to be told all it asked for.
+        SlowClient = "slow_client",
+        /// The same client has opened another that took its place.
+        Displaced = "displaced",
+        /// The session it belonged to has ended.
+        Session = "session",
+        /// The daemon stops.
+        Stopped = "stopped",
+    }
+}
+
+label! {
     /// Why a request or a connection was turned away before a message was read.
     pub enum Refused {
         Origin = "origin",

@@ -14,7 +14,9 @@ mod recurrence;
 mod throttle;
 
 pub use correlation::CorrelationId;
-pub use labels::{Breaker, Dropped, ErrorCode, Method, Outcome, Refused, Resumption};
+pub use labels::{
+    Breaker, Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+};
 pub use logs::{LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};
 pub use recurrence::Recurrence;

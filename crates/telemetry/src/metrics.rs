@@ -13,7 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
-use crate::labels::{Refused, Resumption};
+use crate::labels::{Refused, Resumption, StreamEnd, StreamKind};
 use crate::throttle::Throttle;
 
 mod encode;
@@ -49,11 +49,22 @@ pub(crate) struct Board {
     servers: RwLock<Vec<Arc<ServerMetrics>>>,
     refused: [AtomicU64; Refused::COUNT],
     resumed: [AtomicU64; Resumption::COUNT],
+    streams: [StreamCounts; StreamKind::COUNT],
     refused_lines: [Throttle; Refused::COUNT],
+    unwritten_lines: Throttle,
     sessions_expired: AtomicU64,
     sessions_restored: AtomicU64,
     store_failures: AtomicU64,
     observers: RwLock<Vec<Observer>>,
+}
+
+/// What has become of the streams of one kind.
+#[derive(Default)]
+struct StreamCounts {
+    opened: AtomicU64,
+    ended: [AtomicU64; StreamEnd::COUNT],
+    refused: AtomicU64,
+    refused_lines: Throttle,
 }
 
 // === impl Metrics ===
@@ -68,7 +79,9 @@ impl Metrics {
             servers: RwLock::new(servers.collect()),
             refused: [const { AtomicU64::new(0) }; Refused::COUNT],
             resumed: [const { AtomicU64::new(0) }; Resumption::COUNT],
+            streams: std::array::from_fn(|_| StreamCounts::default()),
             refused_lines: std::array::from_fn(|_| Throttle::default()),
+            unwritten_lines: Throttle::default(),
             sessions_expired: AtomicU64::new(0),
             sessions_restored: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
@@ -118,6 +131,21 @@ impl Metrics {
         self.board.resumed[outcome.index()].fetch_add(1, Relaxed);
     }
 
+    /// A client has opened a stream that stands.
+    pub fn stream_opened(&self, kind: StreamKind) {
+        self.board.streams[kind.index()].opened.fetch_add(1, Relaxed);
+    }
+
+    /// One has ended.
+    pub fn stream_ended(&self, kind: StreamKind, reason: StreamEnd) {
+        self.board.streams[kind.index()].ended[reason.index()].fetch_add(1, Relaxed);
+    }
+
+    /// There are as many as there may be, and one more was wanted.
+    pub fn stream_refused(&self, kind: StreamKind) {
+        self.board.streams[kind.index()].refused.fetch_add(1, Relaxed);
+    }
+
     /// So many sessions ended because nobody used them.
     pub fn sessions_expired(&self, count: u64) {
         self.board.sessions_expired.fetch_add(count, Relaxed);
@@ -143,6 +171,14 @@ impl Metrics {
 
     pub(crate) fn refused_lines(&self, reason: Refused) -> &Throttle {
         &self.board.refused_lines[reason.index()]
+    }
+
+    pub(crate) fn refused_stream_lines(&self, kind: StreamKind) -> &Throttle {
+        &self.board.streams[kind.index()].refused_lines
+    }
+
+    pub(crate) fn unwritten_lines(&self) -> &Throttle {
+        &self.board.unwritten_lines
     }
 }
 

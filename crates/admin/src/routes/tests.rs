@@ -27,7 +27,14 @@ impl Source for Fake {
             uptime_ms: 1,
             listen: vec!["127.0.0.1:8000".to_owned()],
             state_dir: "/state".to_owned(),
-            sessions: SessionsStatus { active: 3, max: 10, calls: 1, unstored: None },
+            sessions: SessionsStatus {
+                active: 3,
+                max: 10,
+                calls: 1,
+                listens: 4,
+                streams: 2,
+                unstored: None,
+            },
             connection_pool: PoolStatus {
                 idle: 1,
                 active: 2,
@@ -60,6 +67,7 @@ fn server(name: &str, state: InstanceState) -> ServerStatus {
         required: true,
         state,
         reason: None,
+        note: None,
         since: "2026-01-01T00:00:00Z".to_owned(),
         retry_in_ms: None,
         transport: None,
@@ -158,7 +166,7 @@ fn pool_numbers_are_exactly_five() {
 fn lists_and_numbers() {
     assert_eq!(
         get(Health::Ok, "/api/sessions", Access::Open).1,
-        json!({"active": 3, "max": 10, "calls": 1})
+        json!({"active": 3, "max": 10, "calls": 1, "listens": 4, "streams": 2})
     );
     assert_eq!(get(Health::Ok, "/api/servers", Access::Open).1["servers"][0]["name"], "time");
     let (_, status) = get(Health::Ok, "/api/status", Access::Open);

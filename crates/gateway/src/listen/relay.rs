@@ -74,8 +74,17 @@ impl Relay {
             match self.listen_once().await {
                 Ended::Taken => wait = WAIT_MIN,
                 Ended::NotTaken => {}
-                Ended::Refused => return,
+                // It is not honoured, and the client is told so.
+                Ended::Refused if self.acknowledged.is_some() => return,
+                // It was once, and the client relies on it.
+                Ended::Refused => {}
             }
+            let (server, request_id) = (&self.pool.spec.name, &self.listen.request_id);
+            let wait_ms = wait.as_millis() as u64;
+            tracing::debug!(
+                target: "mainstay", %request_id, %server, wait_ms,
+                "a server is not listened to now; it is asked again"
+            );
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(WAIT_MAX);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_model::status::{DaemonStatus, Health, InstanceState, ServerStatus};
+use mainstay_model::status::{DaemonStatus, EndpointStatus, Health, InstanceState, ServerStatus};
 
 use super::daemon;
 use super::{Exit, Failure};
@@ -58,6 +58,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     } else {
         lines.push(server_table(&status.servers, now));
         lines.extend(status.servers.iter().filter_map(trouble));
+        lines.extend(status.servers.iter().filter_map(note));
     }
     let groups = status.endpoints.iter().filter(|endpoint| endpoint.path != "/mcp");
     for endpoint in groups.filter(|endpoint| endpoint.servers.len() > 1) {
@@ -67,12 +68,15 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     for (name, state) in &status.circuit_breakers {
         lines.push(format!("breaker {name} is {state}"));
     }
+    lines.extend(stream_table(&status.endpoints));
     let (sessions, memory) = (&status.sessions, &status.memory_usage);
     lines.push(String::new());
     lines.push(format!(
-        "{} of {}, {} in flight, memory {} of {}",
+        "{} of {}, {}, {}, {} in flight, memory {} of {}",
         format::count(sessions.active, "session"),
         sessions.max,
+        format::count(sessions.listens, "listen"),
+        format::count(sessions.streams, "open stream"),
         format::count(sessions.calls, "call"),
         format::bytes(memory.resident_bytes),
         format::bytes(memory.limit_bytes),
@@ -101,6 +105,25 @@ fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
     });
     let header = ["SERVER", "STATE", "FOR", "REVISION", "TOOLS", "RESTARTS", "CALLS", ""];
     table(header, rows.collect())
+}
+
+/// Where clients wait to hear something.
+fn stream_table(endpoints: &[EndpointStatus]) -> Option<String> {
+    let open = endpoints.iter().filter(|endpoint| endpoint.listens + endpoint.streams > 0);
+    let rows: Vec<_> = open
+        .map(|endpoint| {
+            let EndpointStatus { path, listens, streams, .. } = endpoint;
+            [path.clone(), listens.to_string(), streams.to_string()]
+        })
+        .collect();
+    let header = ["ADDRESS", "LISTENS", "OPEN STREAMS"];
+    (!rows.is_empty()).then(|| format!("\n{}", table(header, rows)))
+}
+
+/// Whom a server is not for, although it is ready.
+fn note(server: &ServerStatus) -> Option<String> {
+    let note = server.note.as_deref()?;
+    Some(format!("\n{} is {}, and {}", server.name, server.state.as_str(), format::harmless(note)))
 }
 
 /// Why a server is not ready, and when it is tried again.
@@ -141,6 +164,7 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut lines: Vec<_> =
         facts.iter().map(|(name, fact)| format!("{name:width$}  {fact}")).collect();
+    lines.extend(note(server));
     lines.extend(trouble(server));
     if !server.instances.is_empty() {
         let rows = server.instances.iter().map(|instance| {

@@ -13,7 +13,7 @@ use mainstay_model::Redacted;
 use mainstay_model::status::{
     DaemonStatus, EndpointStatus, Health, InstanceState, PoolStatus, ServerStatus, SessionsStatus,
 };
-use mainstay_telemetry::Metrics;
+use mainstay_telemetry::{Metrics, StreamKind};
 
 /// Looks at one daemon.
 #[derive(Clone)]
@@ -64,6 +64,11 @@ impl Status {
             sample.active_sessions(gateway.sessions_active());
             sample.connections_open(gateway.connections_open());
             sample.streams_kept_bytes(gateway.streams_kept_bytes());
+            for endpoint in endpoints(&gateway) {
+                for kind in StreamKind::ALL {
+                    sample.streams_open(&endpoint.path(), *kind, endpoint.streams_open(*kind));
+                }
+            }
             sample.store_failing(gateway.store_state().failing.is_some());
             let memory = memory::now();
             sample.memory(memory.resident_bytes, memory.limit_bytes);
@@ -110,6 +115,8 @@ impl Source for Status {
                     active: gateway.sessions_active(),
                     max: gateway.sessions_max(),
                     calls: gateway.calls_in_flight(),
+                    listens: gateway.streams_open(StreamKind::Listen),
+                    streams: streams(|kind| gateway.streams_open(kind)),
                     unstored: gateway.store_state().failing,
                 }
             }),
@@ -122,6 +129,8 @@ impl Source for Status {
                 .map(|endpoint| EndpointStatus {
                     path: endpoint.path(),
                     servers: endpoint.servers.iter().map(|pool| pool.spec.name.clone()).collect(),
+                    listens: endpoint.streams_open(StreamKind::Listen),
+                    streams: streams(|kind| endpoint.streams_open(kind)),
                 })
                 .collect(),
             servers,
@@ -153,6 +162,11 @@ fn word(servers: &[ServerStatus], draining: bool, gateway: Option<&Gateway>) -> 
         Health::Ok if unstored() => Health::Degraded,
         health => health,
     }
+}
+
+/// Those of sessions, over either transport.
+fn streams(open: impl Fn(StreamKind) -> usize) -> usize {
+    open(StreamKind::Get) + open(StreamKind::Sse)
 }
 
 /// All addresses as people look for them: of everything, of each server in the order of the file,

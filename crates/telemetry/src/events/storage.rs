@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
 use super::service::chain;
+use crate::correlation::CorrelationId;
 use crate::metrics::Metrics;
 
 /// What became of sessions can't be written. Said once until it can be again.
@@ -39,6 +40,15 @@ pub struct StoreDamaged<'a> {
 #[derive(Debug)]
 pub struct SessionRestored {
     pub subscriptions: usize,
+}
+
+/// A client has ended its session and was told so before that was written: the disk took too long.
+/// Throttled.
+#[derive(Debug)]
+pub struct EndUnwritten<'a> {
+    pub request_id: &'a CorrelationId,
+    /// How long it was waited for.
+    pub after: Duration,
 }
 
 // === emit ===
@@ -78,5 +88,17 @@ impl SessionRestored {
     pub fn emit(self, metrics: &Metrics) {
         metrics.session_restored();
         debug!(target: "mainstay", subscriptions = self.subscriptions, "session restored");
+    }
+}
+
+impl EndUnwritten<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let Some(held_back) = metrics.unwritten_lines().admit(Instant::now()) else { return };
+        let request_id = self.request_id;
+        let after_ms = u64::try_from(self.after.as_millis()).unwrap_or(u64::MAX);
+        warn!(
+            target: "mainstay", %request_id, after_ms, held_back,
+            "the end of a session is not written yet; a crash of the daemon now would bring it back"
+        );
     }
 }

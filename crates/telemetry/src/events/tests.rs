@@ -5,9 +5,9 @@ use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{CrashLoop, InstanceStarted, RefusedRequest, StrayLine, excerpt};
+use super::{CrashLoop, InstanceStarted, RefusedRequest, StrayLine, StreamRefused, excerpt};
 use crate::correlation::CorrelationId;
-use crate::labels::Refused;
+use crate::labels::{Refused, StreamKind};
 use crate::metrics::Metrics;
 
 #[derive(Clone, Default)]
@@ -129,4 +129,23 @@ fn foreign_text_is_cut_and_harmless() {
     ] {
         assert_eq!(excerpt(bytes), shown);
     }
+}
+
+#[test]
+fn refused_streams_name_their_requests_and_do_not_fill_the_log() {
+    let metrics = Metrics::new("1", []);
+    let lines = logged(|| {
+        for at in 0..20 {
+            let request_id = &CorrelationId::of_header(Some(format!("req-{at}").as_bytes()));
+            let (kind, endpoint) = (StreamKind::Listen, "/mcp/time");
+            StreamRefused { kind, endpoint, request_id, max: 3 }.emit(&metrics);
+        }
+    });
+    assert_eq!(lines.len(), 5);
+    for (at, line) in lines.iter().enumerate() {
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["request_id"], format!("req-{at}"));
+        assert_eq!((&line["endpoint"], &line["max"]), (&"/mcp/time".into(), &3.into()));
+    }
+    assert!(metrics.encode().contains("mainstay_streams_refused_total{kind=\"listen\"} 20\n"));
 }

@@ -14,7 +14,9 @@ use super::histogram::Histogram;
 use super::sample::STATES;
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
-use crate::labels::{Dropped, ErrorCode, Method, Outcome, Refused, Resumption};
+use crate::labels::{
+    Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+};
 use crate::logs;
 
 static SECONDS: registry::Unit = registry::Unit::Seconds;
@@ -137,6 +139,7 @@ pub(super) fn gateway(
         let count = board.refused[reason.index()].load(Relaxed);
         family.counter(&[reason.as_str()], count)?;
     }
+    streams(out, board, sample)?;
     let mut family = Family::begin(out, &catalogue::STREAMS_RESUMED)?;
     for outcome in Resumption::ALL {
         let count = board.resumed[outcome.index()].load(Relaxed);
@@ -152,6 +155,32 @@ pub(super) fn gateway(
     Family::begin(out, &catalogue::STORE_FAILURES)?.counter(&[], failures)?;
     Family::begin(out, &catalogue::LOG_LINES_DROPPED)?.counter(&[], logs::lines_dropped())?;
     Family::begin(out, &catalogue::BUILD)?.info(&[&board.version])
+}
+
+fn streams(out: &mut DescriptorEncoder<'_>, board: &Board, sample: &Sample) -> fmt::Result {
+    let kinds = || StreamKind::ALL.iter().zip(&board.streams);
+    let mut family = Family::begin(out, &catalogue::STREAMS_OPEN)?;
+    for (endpoint, counts) in &sample.streams {
+        for (kind, count) in StreamKind::ALL.iter().zip(counts) {
+            family.gauge(&[endpoint, kind.as_str()], *count)?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::STREAMS_OPENED)?;
+    for (kind, counts) in kinds() {
+        family.counter(&[kind.as_str()], counts.opened.load(Relaxed))?;
+    }
+    let mut family = Family::begin(out, &catalogue::STREAMS_ENDED)?;
+    for (kind, counts) in kinds() {
+        for reason in StreamEnd::ALL {
+            let count = counts.ended[reason.index()].load(Relaxed);
+            family.counter(&[kind.as_str(), reason.as_str()], count)?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::STREAMS_REFUSED)?;
+    for (kind, counts) in kinds() {
+        family.counter(&[kind.as_str()], counts.refused.load(Relaxed))?;
+    }
+    Ok(())
 }
 
 // === impl Family ===

@@ -2,7 +2,7 @@
 
 use mainstay_model::status::InstanceState;
 
-use crate::labels::Breaker;
+use crate::labels::{Breaker, StreamKind};
 
 /// Every state an instance can be in, in the order of the scrape.
 pub(crate) const STATES: [InstanceState; 8] = [
@@ -27,6 +27,8 @@ pub struct Sample {
     pub(crate) store_failing: u64,
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
+    /// By address.
+    pub(crate) streams: Vec<(String, [u64; StreamKind::COUNT])>,
 }
 
 #[derive(Debug, Default)]
@@ -58,12 +60,22 @@ impl Sample {
         self.active_sessions += count as u64;
     }
 
-    /// Open connections of clients.
     /// Memory that streams of clients hold.
     pub fn streams_kept_bytes(&mut self, bytes: usize) {
         self.streams_kept_bytes += bytes as u64;
     }
 
+    /// Streams that stand open at an address, such as `/mcp/NAME`.
+    pub fn streams_open(&mut self, endpoint: &str, kind: StreamKind, count: usize) {
+        let at = self.streams.iter().position(|(known, _)| known == endpoint);
+        let at = at.unwrap_or_else(|| {
+            self.streams.push((endpoint.to_owned(), [0; StreamKind::COUNT]));
+            self.streams.len() - 1
+        });
+        self.streams[at].1[kind.index()] += count as u64;
+    }
+
+    /// Open connections of clients.
     pub fn connections_open(&mut self, count: usize) {
         self.connections_open += count as u64;
     }

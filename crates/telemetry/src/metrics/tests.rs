@@ -6,7 +6,9 @@ use mainstay_model::status::InstanceState;
 
 use super::Metrics;
 use crate::catalogue::{self, Kind};
-use crate::labels::{Breaker, Dropped, Method, Outcome, Refused, Resumption};
+use crate::labels::{
+    Breaker, Dropped, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+};
 
 fn name(text: &str) -> Name {
     Name::try_new(text).unwrap()
@@ -54,6 +56,9 @@ fn everything_is_there_at_zero_from_the_start() {
         r#"mainstay_calls_in_flight{server="time"}"#,
         "mainstay_connections_open",
         r#"mainstay_refused_total{reason="origin"}"#,
+        r#"mainstay_streams_opened_total{kind="listen"}"#,
+        r#"mainstay_streams_ended_total{kind="get",reason="slow_client"}"#,
+        r#"mainstay_streams_refused_total{kind="sse"}"#,
         r#"mainstay_streams_resumed_total{outcome="lost"}"#,
         "mainstay_streams_kept_bytes",
         "mainstay_sessions_expired_total",
@@ -82,6 +87,10 @@ fn what_happened_is_what_the_scrape_says() {
     metrics.refused(Refused::BodySize);
     metrics.resumed(Resumption::Lost);
     metrics.sessions_expired(3);
+    metrics.stream_opened(StreamKind::Listen);
+    metrics.stream_opened(StreamKind::Listen);
+    metrics.stream_ended(StreamKind::Listen, StreamEnd::Client);
+    metrics.stream_refused(StreamKind::Sse);
 
     check(
         &metrics,
@@ -112,6 +121,11 @@ fn what_happened_is_what_the_scrape_says() {
             (r#"mainstay_refused_total{reason="body_size"}"#, 1.0),
             (r#"mainstay_streams_resumed_total{outcome="lost"}"#, 1.0),
             ("mainstay_sessions_expired_total", 3.0),
+            (r#"mainstay_streams_opened_total{kind="listen"}"#, 2.0),
+            (r#"mainstay_streams_opened_total{kind="get"}"#, 0.0),
+            (r#"mainstay_streams_ended_total{kind="listen",reason="client"}"#, 1.0),
+            (r#"mainstay_streams_ended_total{kind="listen",reason="stopped"}"#, 0.0),
+            (r#"mainstay_streams_refused_total{kind="sse"}"#, 1.0),
         ],
     );
 }
@@ -130,6 +144,9 @@ fn gauges_are_asked_for_at_each_scrape() {
         sample.active_sessions(3);
         sample.connections_open(7);
         sample.streams_kept_bytes(512);
+        sample.streams_open("/mcp", StreamKind::Listen, 2);
+        sample.streams_open("/mcp/time", StreamKind::Get, 1);
+        sample.streams_open("/mcp", StreamKind::Listen, 1);
         sample.instances("time", InstanceState::Ready, 2);
     }));
     for _ in 0..2 {
@@ -141,6 +158,9 @@ fn gauges_are_asked_for_at_each_scrape() {
                 ("mcp_memory_limit_bytes", 100.0),
                 ("mainstay_connections_open", 7.0),
                 ("mainstay_streams_kept_bytes", 512.0),
+                (r#"mainstay_streams_open{endpoint="/mcp",kind="listen"}"#, 3.0),
+                (r#"mainstay_streams_open{endpoint="/mcp",kind="sse"}"#, 0.0),
+                (r#"mainstay_streams_open{endpoint="/mcp/time",kind="get"}"#, 1.0),
                 (r#"mainstay_instance_state{server="time",state="ready"}"#, 3.0),
                 (r#"mainstay_instance_state{server="files",state="ready"}"#, 0.0),
                 (r#"mainstay_calls_in_flight{server="time"}"#, 4.0),

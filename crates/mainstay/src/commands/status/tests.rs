@@ -24,18 +24,23 @@ fn status() -> DaemonStatus {
     let looping = json!({
         "reason": "exited with 1\nno such database\u{1b}[2J", "retry_in_ms": 252_000, "restarts": 6,
     });
+    let modern = json!({ "revision": "2026-07-28", "note": "speaks it only" });
     serde_json::from_value(json!({
         "status": "degraded", "circuit_breakers": { "store": "OPEN" }, "version": "1.2.3",
         "pid": 7, "uptime_ms": 3_700_000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
-        "sessions": { "active": 3, "max": 10_000, "calls": 1 },
+        "sessions": { "active": 3, "max": 10_000, "calls": 1, "listens": 2, "streams": 1 },
         "connection_pool":
             { "idle": 0, "active": 1, "total": 1, "maxPoolSize": 100, "minPoolSize": 0 },
         "memory_usage": { "resident_bytes": 20 << 20, "limit_bytes": 8_u64 << 30 },
         "volumes": {}, "dependencies": {},
-        "servers": [server("time", "ready", &ready), server("files", "crash-looping", &looping)],
+        "servers": [
+            server("time", "ready", &ready),
+            server("files", "crash-looping", &looping),
+            server("new", "ready", &modern),
+        ],
         "endpoints": [
-            { "path": "/mcp", "servers": ["time", "files"] },
-            { "path": "/mcp/time", "servers": ["time"] },
+            { "path": "/mcp", "servers": ["time", "files"], "listens": 2 },
+            { "path": "/mcp/time", "servers": ["time"], "listens": 0, "streams": 1 },
             { "path": "/mcp/both", "servers": ["time", "files"] },
         ],
     }))
@@ -54,14 +59,21 @@ state in /state
 SERVER  STATE          FOR    REVISION    TOOLS  RESTARTS  CALLS
 time    ready          2 min  2025-11-25  2      0         1      required
 files   crash-looping  2 min  -           2      6         1
+new     ready          2 min  2026-07-28  2      0         1
 
 files is crash-looping: exited with 1
     no such database\\u{1b}[2J
     tried again in 4 min 12 s
+
+new is ready, and speaks it only
 /mcp/both is time, files
 breaker store is OPEN
 
-3 sessions of 10000, 1 call in flight, memory 20.0 MiB of 8.0 GiB";
+ADDRESS    LISTENS  OPEN STREAMS
+/mcp       2        0
+/mcp/time  0        1
+
+3 sessions of 10000, 2 listens, 1 open stream, 1 call in flight, memory 20.0 MiB of 8.0 GiB";
     // On a terminal the word would be coloured.
     assert_eq!(page.replace("\u{1b}[33m", "").replace("\u{1b}[0m", ""), expected);
 }

@@ -1,0 +1,73 @@
+//! Events of streams that stand: what clients keep open to hear what comes of its own accord.
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, warn};
+
+use crate::correlation::CorrelationId;
+use crate::labels::{StreamEnd, StreamKind};
+use crate::metrics::Metrics;
+
+/// A client has opened one.
+#[derive(Debug)]
+pub struct StreamOpened<'a> {
+    pub kind: StreamKind,
+    /// The path of the address, such as `/mcp/NAME`.
+    pub endpoint: &'a str,
+    pub request_id: &'a CorrelationId,
+}
+
+/// It has ended.
+#[derive(Debug)]
+pub struct StreamEnded<'a> {
+    pub kind: StreamKind,
+    pub endpoint: &'a str,
+    /// Of the request that opened it.
+    pub request_id: &'a CorrelationId,
+    pub reason: StreamEnd,
+    pub after: Duration,
+}
+
+/// There are as many as there may be, and one more was refused. Throttled by kind.
+#[derive(Debug)]
+pub struct StreamRefused<'a> {
+    pub kind: StreamKind,
+    pub endpoint: &'a str,
+    pub request_id: &'a CorrelationId,
+    pub max: usize,
+}
+
+// === emit ===
+
+impl StreamOpened<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.stream_opened(self.kind);
+        let Self { kind, endpoint, request_id } = self;
+        let kind = kind.as_str();
+        debug!(target: "mainstay", %request_id, kind, endpoint, "stream opened");
+    }
+}
+
+impl StreamEnded<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.stream_ended(self.kind, self.reason);
+        let Self { kind, endpoint, request_id, reason, after } = self;
+        let (kind, reason) = (kind.as_str(), reason.as_str());
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        debug!(target: "mainstay", %request_id, kind, endpoint, reason, after_ms, "stream ended");
+    }
+}
+
+impl StreamRefused<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.stream_refused(self.kind);
+        let admitted = metrics.refused_stream_lines(self.kind).admit(Instant::now());
+        let Some(held_back) = admitted else { return };
+        let Self { kind, endpoint, request_id, max } = self;
+        let kind = kind.as_str();
+        warn!(
+            target: "mainstay", %request_id, kind, endpoint, max, held_back,
+            "stream refused: there are as many as there may be"
+        );
+    }
+}
