@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_telemetry::{CorrelationId, Resumption};
+use mainstay_telemetry::{CorrelationId, Resumption, StreamKind};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
@@ -14,6 +14,7 @@ use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
 use crate::resume::{EventId, Resumed};
 use crate::session::Session;
+use crate::standing::Standing;
 use crate::stream::EventStream;
 
 /// A call that has said nothing for this long is answered as a stream, so that nobody on the way
@@ -132,14 +133,20 @@ async fn pump(gateway: Arc<Gateway>, mut call: Call, stream: Arc<EventStream>) {
 ///   back at once, and for ever, to a stream that just ends;
 /// - anything else is a stream like any other: its client listens for what comes of its own accord.
 pub(crate) fn listen(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     session: &Session,
     last_event_id: Option<&str>,
     request_id: &CorrelationId,
 ) -> HttpAnswer {
     let resumable = session.revision.rules().resumable;
+    let standing = || Standing::open(gateway, &session.endpoint, StreamKind::Get, request_id);
+    let fresh = || {
+        let stream = session.stand(&gateway.kept);
+        stream.stands(standing());
+        answer::events(stream)
+    };
     let Some(last_event_id) = last_event_id.filter(|_| resumable) else {
-        return answer::events(session.stand(&gateway.kept));
+        return fresh();
     };
     let event = EventId::parse(last_event_id);
     let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(event));
@@ -150,6 +157,9 @@ pub(crate) fn listen(
         Resumed::Fresh => Resumption::Fresh,
     });
     match (resumed, event) {
+        (Resumed::Goes(reader), Some(event)) if !event.is_of_call() => {
+            answer::resumed(reader.counted_by(Some(standing())))
+        }
         (Resumed::Goes(reader), _) => answer::resumed(reader),
         (Resumed::Over, _) => {
             let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -167,7 +177,7 @@ pub(crate) fn listen(
             gateway.metrics.gateway().failed(refusal.code.into());
             answer::only_event(&event.next(), &pipeline::refuse(Some(&id), &refusal))
         }
-        (Resumed::Fresh | Resumed::Lost(_), _) => answer::events(session.stand(&gateway.kept)),
+        (Resumed::Fresh | Resumed::Lost(_), _) => fresh(),
     }
 }
 

@@ -123,12 +123,13 @@ async fn judge(
         return refuse::not_found(gateway, peer.serves, path);
     };
     if matches!(address, Address::Sse(_)) {
-        return sse::answer(gateway, endpoint, parts, said.prefix.as_deref(), &refused);
+        let prefix = said.prefix.as_deref();
+        return sse::answer(gateway, endpoint, parts, prefix, request_id, &refused);
     }
     match parts.method {
         Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
         Method::GET => get(gateway, endpoint, parts, request_id, &refused),
-        Method::DELETE => delete(gateway, endpoint, &parts.headers, &refused),
+        Method::DELETE => delete(gateway, endpoint, &parts.headers, request_id, &refused).await,
         Method::OPTIONS => refuse::preflight(&parts.headers),
         _ => refuse::method(parts.method.as_str(), "POST, GET, DELETE, OPTIONS", &refused),
     }
@@ -295,15 +296,17 @@ fn get(
     }
 }
 
-fn delete(
+async fn delete(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     headers: &HeaderMap,
+    request_id: &CorrelationId,
     refused: &Note<'_>,
 ) -> HttpAnswer {
     match find(gateway, endpoint, headers, refused) {
         Ok(session) => {
             gateway.end_session(&session);
+            gateway.keep_end(&session, request_id).await;
             answer::empty(StatusCode::OK)
         }
         Err(none) => none.answer(None),

@@ -17,6 +17,7 @@ use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_upstream::relay::Relay;
 use parking_lot::Mutex;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::io::InspectReader;
@@ -35,6 +36,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// theirs, so that it is they who close them, and no request is lost to a connection just closed.
 const KEPT_ALIVE: Duration = Duration::from_secs(300);
 
+/// How long what is sent may stay unacknowledged: who has lost the network or the power never says
+/// goodbye, and the system's own limit is a quarter of an hour. Something is sent on every stream now
+/// and then, so none is held for nobody much longer than this. Many clients come back sooner from a
+/// tunnel or a short sleep.
+const LOST_AFTER: Duration = Duration::from_secs(120);
+
 /// How long a connection may take to end when the gateway stops.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 
@@ -51,6 +58,7 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
         match accepted {
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
+                let _ = set_tcp_user_timeout(&stream, LOST_AFTER.as_millis() as u32);
                 take(&gateway, stream, Peer { address: Some(address), operator: false, serves });
             }
             Err(error) => pause(&error).await,

@@ -212,11 +212,8 @@ fn is_read(method: Method) -> bool {
 }
 
 fn unknown((endpoint, generation): Place<'_>, word: &str, name: &str) -> NoRoute {
-    let missing: Vec<_> = endpoint
-        .missing(generation)
-        .into_iter()
-        .map(|missing| format!("{} ({})", missing.server, missing.state.as_str()))
-        .collect();
+    let missing: Vec<_> =
+        endpoint.missing(generation).into_iter().map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {
         String::new()
     } else {

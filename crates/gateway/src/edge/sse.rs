@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use mainstay_model::{Principal, Refusal, RefusalCode};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Kind, Message, build, codes};
-use mainstay_telemetry::{CorrelationId, Refused};
+use mainstay_telemetry::{CorrelationId, Refused, StreamKind};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
 use crate::session::Session;
+use crate::standing::Standing;
 use crate::stream::EventStream;
 
 /// Where messages are posted to.
@@ -68,6 +69,7 @@ pub(super) fn answer(
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
     prefix: Option<&str>,
+    request_id: &CorrelationId,
     refused: &Note<'_>,
 ) -> HttpAnswer {
     match parts.method {
@@ -81,9 +83,12 @@ pub(super) fn answer(
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match open(gateway, endpoint, parts, prefix) {
+    match open(gateway, endpoint, parts, prefix, request_id) {
         Ok(answer) => answer,
         Err(refusal) => {
+            if refusal.code == RefusalCode::SessionLimit {
+                gateway.metrics.stream_refused(StreamKind::Sse);
+            }
             refused(Refused::SessionLimit, "");
             answer::json(StatusCode::SERVICE_UNAVAILABLE, pipeline::refuse(None, &refusal))
         }
@@ -95,6 +100,7 @@ fn open(
     endpoint: &Arc<Endpoint>,
     parts: &Parts,
     prefix: Option<&str>,
+    request_id: &CorrelationId,
 ) -> Result<HttpAnswer, Refusal> {
     if gateway.is_draining() {
         return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
@@ -116,6 +122,7 @@ fn open(
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
     gateway.conversations.insert(&id, conversation, gateway.sessions_max())?;
+    stream.stands(Standing::open(gateway, endpoint, StreamKind::Sse, request_id));
     let ending = Ending { gateway: Arc::downgrade(gateway), id };
     Ok(answer::events_until(stream, Box::new(ending)))
 }
