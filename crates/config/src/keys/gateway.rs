@@ -91,7 +91,7 @@ static KEYS: [Key; 20] = [
         "max_sessions",
         Kind::Count { min: 1, max: 1_000_000 },
         "500",
-        "Most sessions at a time.",
+        "Most sessions at a time; and, apart from them, most clients of 2026-07-28 that listen.",
     )
     .or("10000"),
     Key::new(
