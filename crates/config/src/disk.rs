@@ -91,7 +91,11 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
     }
     // The standard error would be silent about where; the text itself may be a secret.
     String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("it is no UTF-8 from byte {valid} on"))
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column =
+            String::from_utf8_lossy(valid).chars().rev().take_while(|c| *c != '\n').count();
+        let message = format!("it is no UTF-8 from line {line}, column {} on", column + 1);
+        io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }

@@ -30,6 +30,7 @@ mod reference;
 mod schema;
 mod source;
 mod stand_in;
+mod syntax;
 mod system;
 mod template;
 mod units;

@@ -8,12 +8,13 @@ use mainstay_model::settings::Settings;
 use crate::assemble::assemble;
 use crate::check::check;
 use crate::disk::{Disk, NoDisk};
-use crate::document::{At, Node, SyntaxError, parse_file};
+use crate::document::{Node, SyntaxError, parse_file};
 use crate::layers::{lay_environment, lay_flags};
 use crate::origin::{Origin, Origins};
 use crate::problem::{Notes, Problem, Problems};
 use crate::read::Reader;
 use crate::source::Source;
+use crate::syntax;
 
 /// Everything that settings are made of. It may hold secrets, so it has no `Debug`.
 pub struct LoadRequest {
@@ -71,15 +72,15 @@ pub struct Loaded {
 /// All problems at once, warnings among them. Where the text is no TOML, what can't be read is told together
 /// with what is wrong before it; the rest has to wait.
 pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
-    let (mut tree, syntax) = match &request.file {
+    let (mut tree, errors) = match &request.file {
         Some(file) => parse_file(&file.text),
         None => (Node::empty_table(), Vec::new()),
     };
     let mut source = request.file.as_ref().map(|file| Source::new(&file.path, &file.text, &tree));
     if let (Some(first), Some(source)) =
-        (syntax.iter().map(|error| error.span.start).min(), &mut source)
+        (errors.iter().map(|error| error.span.start).min(), &mut source)
     {
-        return Err(broken(&request, &tree, &syntax, first, source));
+        return Err(broken(&request, &tree, &errors, first, source));
     }
 
     let mut notes = Notes::default();
@@ -107,13 +108,12 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
 }
 
-/// The problems of a text that is no TOML: each broken line once, and what was read before the
-/// first of them. After it a key may have lost its table, and would be called wrong where it is
-/// right. After something that is never closed even the syntax of what follows can't be judged.
+/// The problems of a text that is no TOML, and what was read before the first of them. After it a
+/// key may have lost its table, and would be called wrong where it is right.
 fn broken(
     request: &LoadRequest,
     tree: &Node,
-    syntax: &[SyntaxError],
+    errors: &[SyntaxError],
     first: usize,
     source: &mut Source<'_>,
 ) -> Problems {
@@ -124,49 +124,9 @@ fn broken(
     notes.keep_before(source.line_start(first_line));
 
     source.mark_broken();
-    let mut last_line = 0;
-    for error in syntax {
-        let line = source.line_number(error.span.start);
-        if line != last_line {
-            last_line = line;
-            notes
-                .error(
-                    &At::File(error.span.clone()),
-                    "",
-                    format!("this is no TOML: {}", error.message),
-                )
-                .help(syntax_help(error, source.line(line)));
-        }
-        if error.is_unclosed() {
-            break;
-        }
-    }
+    let file = request.file.as_ref().map_or("", |file| &*file.text);
+    syntax::tell(file, errors, source, &mut notes);
     Problems { problems: notes.finish(Some(source)) }
-}
-
-/// What was probably meant, for the commonest slips.
-fn syntax_help(error: &SyntaxError, line: &str) -> Option<String> {
-    if error.is_comma_missing() {
-        return Some("a bracket may be missing further up".to_owned());
-    }
-    let (key, value) = line.split_once('=')?;
-    let is_word =
-        |text: &str| text.starts_with(|c: char| c.is_alphanumeric() || "./~$".contains(c));
-    let value = value.trim();
-    if !is_word(key.trim()) || !is_word(value) {
-        return None;
-    }
-    let word =
-        value.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
-    let is_truth = ["true", "false", "yes", "no", "on", "off"].contains(&&*word);
-    Some(
-        if is_truth {
-            "write true or false"
-        } else {
-            "a text stands in quotes, as in key = \"text\""
-        }
-        .to_owned(),
-    )
 }
 
 // === impl LoadRequest ===

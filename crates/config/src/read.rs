@@ -10,13 +10,13 @@ use mainstay_model::{Name, Redacted};
 use crate::disk::Disk;
 use crate::document::{At, Entry, Node, Value, key_text, parse_value};
 use crate::keys::{Key, Kind, Section, TOP_LEVEL, TopLevel};
-use crate::nearest::did_you_mean;
 use crate::origin::Written;
 use crate::problem::{Notes, quoted};
 
 mod addresses;
 mod lists;
 mod texts;
+mod unknown;
 mod values;
 
 pub(crate) use lists::is_taken as is_header_taken;
@@ -157,11 +157,10 @@ impl Reader<'_> {
     fn expect_table(&mut self, node: &Node, path: &str) -> bool {
         let is_table = matches!(node.value, Value::Table(_));
         if !is_table {
-            self.notes.error(
-                &node.at,
-                path,
-                format!("expected a table, found {}", node.type_name()),
-            );
+            let message = format!("expected a table, found {}", node.type_name());
+            let title = TopLevel::find(path).map(|top| top.section.title);
+            let help = title.map(|title| format!("a table begins with a line [{title}]"));
+            self.notes.error(&node.at, path, message).help(help);
         }
         is_table
     }
@@ -199,33 +198,6 @@ impl Reader<'_> {
         }
         Slot { at: node.at.clone(), typed }
     }
-
-    fn note_unknown<'k>(
-        &mut self,
-        entry: &Entry,
-        path: &str,
-        place: &str,
-        known: impl Iterator<Item = &'k str> + Clone,
-    ) {
-        let at = &entry.key_at;
-        let key = if path.is_empty() {
-            key_text(&entry.key)
-        } else {
-            format!("{path}.{}", key_text(&entry.key))
-        };
-        let help = did_you_mean(&entry.key, known.clone())
-            .or_else(|| belongs_elsewhere(&entry.key))
-            .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
-        self.notes
-            .error(at, &key, format!("unknown key {} {place}", quoted(&entry.key)))
-            .help(help);
-    }
-}
-
-/// A key that is right, but not here.
-fn belongs_elsewhere(key: &str) -> Option<String> {
-    let top = TOP_LEVEL.iter().find(|top| top.section.key(key).is_some())?;
-    Some(format!("`{key}` belongs in [{}]", top.section.title))
 }
 
 // === impl Table ===

@@ -44,11 +44,10 @@ impl Reader<'_> {
             Some(SecretRef::Variable(name)) => {
                 let value = self.env.get(name).cloned();
                 if value.is_none() {
-                    self.notes.error(
-                        &node.at,
-                        path,
-                        format!("the environment has no variable `{name}`"),
-                    );
+                    let message = format!("the environment has no variable `{name}`");
+                    self.notes
+                        .error(&node.at, path, message)
+                        .help("set it where the daemon is started".to_owned());
                 }
                 value
             }

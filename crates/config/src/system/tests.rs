@@ -90,7 +90,7 @@ fn a_file_of_another_kind_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, reason) in [
         ("large", vec![b'#'; FILE_BYTES_MAX as usize + 1], "larger than"),
-        ("binary", b"# \xff\xfe".to_vec(), "no UTF-8 from byte 2"),
+        ("binary", b"# \xff\xfe".to_vec(), "no UTF-8 from line 1, column 3"),
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();

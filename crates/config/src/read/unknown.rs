@@ -1,0 +1,55 @@
+//! Keys that are not declared, and what was probably meant.
+
+use super::Reader;
+use crate::document::{Entry, key_text};
+use crate::keys::TOP_LEVEL;
+use crate::nearest::did_you_mean;
+use crate::problem::quoted;
+
+/// Keys of clients' files, which people bring along.
+const OF_CLIENTS: [(&str, &str); 6] = [
+    ("args", "arguments stand in `command`, after the program: command = [\"npx\", \"-y\", \"…\"]"),
+    ("type", FOUND_OUT),
+    ("transport", FOUND_OUT),
+    ("serverUrl", "write `url`"),
+    ("httpUrl", "write `url`"),
+    ("disabled", "a server that is not to be run is left out of the file"),
+];
+
+const FOUND_OUT: &str = "`command` or `url` says it; what a server at a `url` speaks is found out";
+
+impl Reader<'_> {
+    pub(super) fn note_unknown<'k>(
+        &mut self,
+        entry: &Entry,
+        path: &str,
+        place: &str,
+        known: impl Iterator<Item = &'k str> + Clone,
+    ) {
+        let at = &entry.key_at;
+        let key = if path.is_empty() {
+            key_text(&entry.key)
+        } else {
+            format!("{path}.{}", key_text(&entry.key))
+        };
+        let help = of_clients(&entry.key, path)
+            .or_else(|| did_you_mean(&entry.key, known.clone()))
+            .or_else(|| belongs_elsewhere(&entry.key))
+            .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
+        self.notes
+            .error(at, &key, format!("unknown key {} {place}", quoted(&entry.key)))
+            .help(help);
+    }
+}
+
+fn of_clients(key: &str, path: &str) -> Option<String> {
+    let is_of_server = path.starts_with("servers.") && path.matches('.').count() == 1;
+    let (_, help) = OF_CLIENTS.iter().find(|(known, _)| is_of_server && *known == key)?;
+    Some((*help).to_owned())
+}
+
+/// A key that is right, but not here.
+fn belongs_elsewhere(key: &str) -> Option<String> {
+    let top = TOP_LEVEL.iter().find(|top| top.section.key(key).is_some())?;
+    Some(format!("`{key}` belongs in [{}]", top.section.title))
+}
