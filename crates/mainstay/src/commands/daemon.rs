@@ -37,6 +37,8 @@ pub(super) struct Merged {
     pub(super) tools: Vec<Tool>,
     /// Servers whose tools are not there.
     pub(super) missing: Vec<Missing>,
+    /// Servers whose tools are there, and that clients of some revisions don't see.
+    pub(super) partly: Vec<Missing>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -76,7 +78,10 @@ struct ToolFields {
 impl Merged {
     /// Adds what clients of the other generation see: a server may show itself to both.
     fn add(&mut self, other: Self) {
-        self.missing.retain(|of| other.missing.iter().any(|too| too.server == of.server));
+        let names = |all: &[Missing]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
+        let (ours, theirs) = (names(&self.missing), names(&other.missing));
+        self.partly.extend(self.missing.extract_if(.., |of| !theirs.contains(&of.server)));
+        self.partly.extend(other.missing.into_iter().filter(|of| !ours.contains(&of.server)));
         for tool in other.tools {
             if self.tools.iter().all(|known| known.name != tool.name) {
                 self.tools.push(tool);

@@ -25,6 +25,8 @@ struct MergedAnswer<'a> {
     endpoint: &'a str,
     tools: Vec<&'a RawValue>,
     missing: &'a [Missing],
+    /// Not seen by all clients.
+    partly: &'a [Missing],
 }
 
 #[derive(Serialize)]
@@ -85,19 +87,21 @@ async fn tools_of(client: &Client, name: &str) -> Result<Vec<Tool>, Failure> {
 }
 
 fn show_merged(merged: &Merged, out: &Output) {
-    let Merged { tools, missing } = merged;
+    let Merged { tools, missing, partly } = merged;
     if out.json {
         let tools = tools.iter().map(|tool| &*tool.raw).collect();
-        return out.value(&MergedAnswer { endpoint: "/mcp", tools, missing });
+        return out.value(&MergedAnswer { endpoint: "/mcp", tools, missing, partly });
     }
     let name = out.paint(Look::Strong, "/mcp");
     out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
     if !tools.is_empty() {
         out.line(tool_table(tools));
     }
-    for Missing { server, state, why } in missing {
-        let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-        out.line(format::harmless(&format!("missing: {server}: {state}{why}")));
+    for (how, servers) in [("missing", missing), ("not for all clients", partly)] {
+        for Missing { server, state, why } in servers {
+            let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+            out.line(format::harmless(&format!("{how}: {server}: {state}{why}")));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod checks;
 mod generations;
 mod listens;
+mod standing;
 
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,7 @@ impl Scene {
         let program = program.to_str().unwrap();
         let near = [&[program, "stdio", "--dual", "--pinned"], flags].concat();
         let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+            .argument("-v")
             .config(config)
             .command_server("near", &near)
             .url_server("far", &site)

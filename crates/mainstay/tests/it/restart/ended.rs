@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::{End, Scene, echo, lost, ping, stored, until};
@@ -21,6 +23,52 @@ async fn a_deleted_session_stays_so() {
     lost(&scene.again("near", &stays)).await;
     scene.restart(End::Term).await;
     lost(&scene.again("near", &stays)).await;
+}
+
+/// What the client was told counts, however soon after it the daemon is gone.
+#[tokio::test]
+async fn a_session_whose_end_was_confirmed_does_not_come_back() {
+    let mut scene = Scene::start().await;
+    for name in ["near", "far", "near", "far", "near"] {
+        let [gone, stays] = [scene.client(name).await, scene.client(name).await];
+        let daemon = Pid::from_raw(scene.daemon().pid()).unwrap();
+        assert_eq!(gone.delete().await.unwrap().status, 200);
+        kill_process(daemon, Signal::KILL).unwrap();
+        scene.restart(End::Kill).await;
+        lost(&scene.again(name, &gone)).await;
+        echo(&scene.again(name, &stays)).await;
+    }
+}
+
+/// A disk that hangs costs whoever ends a session a second, and nobody else anything.
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_the_end_of_a_session_for_a_while_only() {
+    let mut scene = Scene::start().await;
+    let [gone, stays] = [scene.client("near").await, scene.client("near").await];
+    scene.end(End::Term).await;
+    // Opening a pipe that nobody reads takes for ever.
+    let pipe = scene.state().join("sessions.journal.new");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    scene.begin().await;
+    let [gone, stays] = [scene.again("near", &gone), scene.again("near", &stays)];
+    echo(&stays).await;
+    let ending = {
+        let gone = gone.clone().header("x-request-id", "the-end");
+        tokio::spawn(async move { gone.delete().await.unwrap().status })
+    };
+    until("it has ended", async || ping(&gone).await.0 == 404).await;
+    let mut meanwhile = 0;
+    while !ending.is_finished() {
+        echo(&stays).await;
+        meanwhile += 1;
+    }
+    assert_eq!(ending.await.unwrap(), 200);
+    assert!(meanwhile > 3, "others were held up: {meanwhile}");
+    let log = scene.daemon().log();
+    let told = |line: &str| line.contains("is not written yet") && line.contains("the-end");
+    assert!(log.lines().any(told), "{log}");
+    scene.end(End::Kill).await;
+    fs::remove_file(&pipe).unwrap();
 }
 
 #[tokio::test]

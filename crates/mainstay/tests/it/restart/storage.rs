@@ -59,13 +59,16 @@ async fn a_damaged_file_costs_what_is_damaged() {
         scene.begin().await;
         lost(&scene.again("near", &deleted)).await;
         echo(&scene.again("near", &stays)).await;
-        assert_eq!(scene.daemon().log().contains("is damaged"), warns);
+        match warns {
+            true => scene.daemon().wait_for_log("is damaged", PATIENCE).await.unwrap(),
+            false => assert!(!scene.daemon().log().contains("is damaged")),
+        }
         scene.end(End::Term).await;
     }
     // Without it all that is lost is what became of them.
     fs::write(&journal, "something else altogether").unwrap();
     scene.begin().await;
-    assert!(scene.daemon().log().contains("is damaged"));
+    scene.daemon().wait_for_log("is damaged", PATIENCE).await.unwrap();
     let aside = scene.state().join("sessions.journal.unreadable");
     assert_eq!(fs::read_to_string(aside).unwrap(), "something else altogether");
     echo(&scene.again("near", &stays)).await;

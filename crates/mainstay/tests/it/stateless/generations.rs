@@ -64,6 +64,37 @@ async fn everything_says_who_is_not_in_its_lists_and_why() {
     assert!(names(&newer["result"]).contains(&"echo".to_owned()));
 }
 
+/// To be ready and of no use to most clients is worth a word wherever somebody looks.
+#[tokio::test]
+async fn a_server_of_the_newer_only_is_said_to_be_so_wherever_one_looks() {
+    const SAID: &str = "speaks 2026-07-28 only: clients of older revisions can't use it yet";
+    let scene = Scene::start().await;
+    let client = scene.daemon.client("").await.unwrap();
+    let list = client.request("tools/list", json!({})).await.unwrap();
+    let missing = &list["_meta"]["mainstay/missing"][0];
+    assert_eq!(missing, &json!({"server": "far", "state": "ready", "why": SAID}));
+    for path in ["/health/detailed", "/api/servers"] {
+        let all = client.plain("GET", path).await.unwrap().json().await.unwrap();
+        let note = |name: &str| {
+            let servers = all["servers"].as_array().unwrap();
+            servers.iter().find(|server| server["name"] == name).unwrap()["note"].clone()
+        };
+        assert_eq!(
+            (note("far"), note("near"), note("old")),
+            (json!(SAID), json!(null), json!(null))
+        );
+    }
+    for arguments in [&["status"][..], &["status", "far"], &["tools", "--merged"]] {
+        let said = String::from_utf8(scene.daemon.run(arguments).unwrap().stdout).unwrap();
+        assert!(said.contains(SAID) && said.contains("far"), "{arguments:?}: {said}");
+    }
+    let call = json!({"name": "nobody_has_this", "arguments": {}});
+    let mut exchange = client.send("tools/call", call).await.unwrap();
+    let answer = exchange.answer().await.unwrap();
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.contains(&format!("far (ready: it {SAID})")), "{said}");
+}
+
 #[tokio::test]
 async fn a_process_that_ends_rather_than_initialize_is_asked_what_it_is_in_its_next_life() {
     let fixture = programs::fixture().unwrap();
