@@ -4,12 +4,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, pem};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use self::itself::OrItself;
+
+mod itself;
+#[cfg(test)]
+mod tests;
 
 static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
@@ -87,9 +94,16 @@ pub(crate) fn client() -> Result<Arc<ClientConfig>, rustls::Error> {
 
 fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let roots = Arc::new(roots);
+    let usual = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider).build();
+    let config = match usual {
+        Ok(usual) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OrItself::new(usual, roots))),
+        // Without any root nobody is believed, which shows when somebody is to be.
+        Err(_) => builder.with_root_certificates(roots),
+    };
+    Ok(Arc::new(config.with_no_client_auth()))
 }

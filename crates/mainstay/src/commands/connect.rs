@@ -51,8 +51,8 @@ fn connect(shared: &Shared, args: &ConnectArgs) -> Result<Exit, Failure> {
     match left.map_err(|error| Failure::of(Exit::Failed, &error))? {
         Leaving::Done => Ok(Exit::Done),
         Leaving::NoDaemon(why) => {
-            Err(Failure::new(Exit::NoDaemon, connections.target.nobody(&why))
-                .hint("start one with `mainstay up`, or try `mainstay demo`"))
+            let target = &connections.target;
+            Err(Failure::new(Exit::NoDaemon, target.nobody(&why)).hint(target.remedy(&why)))
         }
     }
 }

@@ -48,7 +48,10 @@ pub(super) enum Wrong {
     Name(String),
     #[error("{0:?} is not http://HOST:PORT or https://HOST:PORT, with /mcp or /mcp/NAME behind it")]
     Url(String),
-    #[error("{url:?} names an endpoint already; leave out {name:?} or the end of the URL")]
+    #[error(
+        "{url:?} names an endpoint already; leave out {name:?} or the end of the URL, or put the \
+         name behind it where all of that is the address of a daemon: {url}/{name}"
+    )]
     Twice { url: String, name: String },
     #[error("certificates are for https://, which {0:?} is not")]
     NeedlessCertificates(String),
@@ -98,7 +101,8 @@ impl Target {
             None => path.to_owned(),
             Some(name) if path.ends_with("/mcp") => format!("{path}/{}", checked(name)?),
             Some(name) => {
-                return Err(Wrong::Twice { url: url.to_owned(), name: name.to_owned() });
+                let url = url.trim_end_matches('/').to_owned();
+                return Err(Wrong::Twice { url, name: name.to_owned() });
             }
         };
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -151,6 +155,20 @@ impl Target {
             }
             Way::Tcp { .. } if !why.is_empty() => format!("no daemon can be reached: {why}"),
             Way::Tcp { host, port, .. } => format!("no daemon can be reached at {host}:{port}"),
+        }
+    }
+
+    /// For people: what helps.
+    pub(super) fn remedy(&self, why: &str) -> &'static str {
+        match &self.way {
+            Way::Socket(_) => "start one with `mainstay up`, or try `mainstay demo`",
+            Way::Tcp { trust: Some(_), .. } if why.contains("certificate") => {
+                "`--ca FILE` names the certificates to believe; the host in the URL has to be one \
+                 that the server's certificate is for"
+            }
+            Way::Tcp { .. } => {
+                "`mainstay status` on that machine says whether a daemon runs and where it listens"
+            }
         }
     }
 }

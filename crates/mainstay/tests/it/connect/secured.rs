@@ -14,7 +14,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -44,6 +46,19 @@ impl Identity {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        Self::shows(&leaf, key, own.pem())
+    }
+
+    /// Of this machine, signed by nobody else, as the usual tools make it: it may sign others, too.
+    fn alone() -> Self {
+        let mut own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let own = own.self_signed(&key).unwrap();
+        Self::shows(&own, key, own.pem())
+    }
+
+    fn shows(leaf: &Certificate, key: KeyPair, authority: String) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -51,7 +66,7 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key.into())
             .unwrap();
-        Self { acceptor: TlsAcceptor::from(Arc::new(config)), authority: own.pem() }
+        Self { acceptor: TlsAcceptor::from(Arc::new(config)), authority }
     }
 }
 
@@ -104,6 +119,22 @@ async fn a_daemon_behind_tls_is_believed_by_its_authority_only() {
     let left = client.end().await;
     assert_eq!(left.code, Some(3));
     assert!(left.complaints.contains("certificate"), "{}", left.complaints);
+    assert!(left.complaints.contains("--ca FILE"), "{}", left.complaints);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_else_signed_is_enough() {
+    let folder = tempdir().unwrap();
+    let daemon = daemon_with(folder.path(), &[]).await;
+    let address = daemon.base().trim_start_matches("http://").parse().unwrap();
+    let identity = Identity::alone();
+    let (own, _proxy) = in_front_of(address, &identity).await;
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, &identity.authority).unwrap();
+    let url = format!("https://localhost:{}/mcp/s", own.port());
+    let mut client = Client::start(&["--url", &url, "--ca", ca.to_str().unwrap()]);
+    client.shake_hands("2025-11-25", json!({})).await;
+    assert_eq!(client.leave().await.code, Some(0));
 }
 
 /// Takes messages from whoever has the token of the moment.

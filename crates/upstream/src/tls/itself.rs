@@ -1,0 +1,87 @@
+//! A certificate that is trusted itself, and shown by the server itself.
+//!
+//! What the usual tools make when they are asked for a certificate nobody else has signed may also
+//! sign others. Such a one must not stand for a server where it is only part of a chain; but where
+//! it is the very certificate that is trusted, nothing is left that a chain could prove.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Checks as usual, and in addition takes a trusted certificate for what it is.
+#[derive(Debug)]
+pub(super) struct OrItself {
+    usual: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
+}
+
+// === impl OrItself ===
+
+impl OrItself {
+    pub(super) fn new(usual: Arc<WebPkiServerVerifier>, roots: Arc<RootCertStore>) -> Self {
+        Self { usual, roots }
+    }
+
+    /// The same name and the same key as one of those that are trusted. That the server has the
+    /// key is proven by its signature in the handshake.
+    fn is_trusted(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut shown = RootCertStore::empty();
+        shown.add(certificate.clone().into_owned()).is_ok()
+            && shown.roots.first().is_some_and(|shown| self.roots.roots.contains(shown))
+    }
+}
+
+/// It may sign others, and was found amiss for nothing else: its dates have been looked at before.
+fn may_sign_others(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    let cause = other.0.downcast_ref::<webpki::Error>();
+    matches!(cause, Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+impl ServerCertVerifier for OrItself {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let usual =
+            self.usual.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
+        match usual {
+            Err(error) if may_sign_others(&error) && self.is_trusted(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            usual => usual,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
