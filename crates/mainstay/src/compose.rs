@@ -2,6 +2,7 @@
 
 mod daemon;
 mod demo;
+mod hurdles;
 mod secrets;
 mod status;
 

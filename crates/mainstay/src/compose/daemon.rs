@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::secrets;
 use super::status::{self, Status};
+use super::{hurdles, secrets};
 use crate::commands::{Exit, Failure};
 
 /// A daemon that serves.
@@ -51,10 +51,7 @@ impl Daemon {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
-        let lock = StateLock::acquire(&state_dir).map_err(|error| {
-            Failure::of(Exit::Failed, &error)
-                .hint("one daemon runs for each state folder; --state DIR names another")
-        })?;
+        let lock = StateLock::acquire(&state_dir).map_err(|error| hurdles::no_state(&error))?;
         let tcp = bind(settings.gateway.listen).await?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
@@ -65,13 +62,8 @@ impl Daemon {
         let serves =
             Serves { http: settings.gateway.http, sse: settings.gateway.sse && own_sse.is_none() };
         let socket = state_dir.join(mainstay_admin::SOCKET);
-        let unix = listener::bind_unix(&socket).map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("can't make the command socket {}: {error}", socket.display()),
-            )
-            .hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
-        })?;
+        let unix =
+            listener::bind_unix(&socket).map_err(|error| hurdles::no_socket(&socket, &error))?;
         let metrics = Arc::new(Metrics::new(
             env!("CARGO_PKG_VERSION"),
             settings.servers.iter().map(|s| &s.name),
@@ -220,18 +212,7 @@ fn addresses<'a>(
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let failure = Failure::new(Exit::Failed, format!("can't listen on {address}: {error}"));
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => failure
-                .hint(format!(
-                    "another program has it: `ss -ltnp 'sport = :{}'` shows which",
-                    address.port()
-                ))
-                .hint("--listen 127.0.0.1:0 takes any free port"),
-            _ => failure,
-        }
-    })
+    TcpListener::bind(address).await.map_err(|error| hurdles::no_address(address, &error))
 }
 
 async fn open_host(

@@ -98,3 +98,23 @@ fn what_can_be_shown_is_listed_and_nginx_needs_a_public_address() {
         .exits(2)
         .complains("two configurations have https://tools.example/mcp");
 }
+
+#[test]
+fn a_daemon_that_can_not_start_says_what_helps() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "[servers.a]\ncommand = [\"true\"]\n";
+    fs::write(home.path().join("mainstay.toml"), text).unwrap();
+    let deep = "x".repeat(108);
+    for (arguments, says, helps) in [
+        (["--state", "mainstay.toml"], "can not make the state folder", "names another folder"),
+        (["--state", "/dev/null/x"], "can not make the state folder", "names another folder"),
+        (["--state", &deep], "can't make the command socket", "at most 107 bytes"),
+        // An address for examples, which no machine has.
+        (["--listen", "192.0.2.1:8000"], "can't listen on 192.0.2.1:8000", "no interface"),
+    ] {
+        let all = [&["up", "--listen", "127.0.0.1:0"][..], &arguments].concat();
+        let up = if arguments[0] == "--listen" { [&["up"][..], &arguments].concat() } else { all };
+        let ran = mainstay(home.path(), &up).exits(1).complains(says).complains(helps);
+        assert_eq!(ran.out, "");
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a daemon does not start, with what helps.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use mainstay_upstream::process::LockError;
+
+use crate::commands::{Exit, Failure};
+
+/// Below it a port needs a privilege, unless the system was told otherwise.
+const PORTS_OF_ROOT: u16 = 1024;
+
+/// The state folder is another daemon's, or can't be used.
+pub(super) fn no_state(error: &LockError) -> Failure {
+    let failure = Failure::of(Exit::Failed, error);
+    let LockError::Io { source, .. } = error else {
+        return failure.hint("one daemon runs for each state folder; --state DIR names another");
+    };
+    failure.hint(match source.kind() {
+        ErrorKind::StorageFull => DISK_FULL,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "run it as the user that the folder belongs to, or name a folder with --state DIR that \
+             this user may write"
+        }
+        _ => "--state DIR or MAINSTAY_STATE names another folder",
+    })
+}
+
+const DISK_FULL: &str = "the disk is full, and a daemon needs a few kilobytes to start: make room, \
+                         or name a folder elsewhere with --state DIR";
+
+pub(super) fn no_address(address: SocketAddr, error: &io::Error) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("can't listen on {address}: {error}"));
+    let port = address.port();
+    match error.kind() {
+        ErrorKind::AddrInUse => failure
+            .hint(format!("another program has it: `ss -ltnp 'sport = :{port}'` shows which"))
+            .hint("--listen 127.0.0.1:0 takes any free port"),
+        ErrorKind::AddrNotAvailable => {
+            failure.hint("no interface of this machine has that address: `ip address` lists them")
+        }
+        ErrorKind::PermissionDenied if port < PORTS_OF_ROOT => failure
+            .hint(format!("ports below {PORTS_OF_ROOT} are for root: take a higher one"))
+            .hint("a proxy in front can have the low one: `mainstay service show nginx`"),
+        _ => failure,
+    }
+}
+
+pub(super) fn no_socket(socket: &Path, error: &io::Error) -> Failure {
+    let message = format!("can't make the command socket {}: {error}", socket.display());
+    let failure = Failure::new(Exit::Failed, message);
+    match error.kind() {
+        ErrorKind::StorageFull => failure.hint(DISK_FULL),
+        ErrorKind::InvalidInput => {
+            failure.hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
+        }
+        _ => failure.hint("--state DIR names another folder"),
+    }
+}
