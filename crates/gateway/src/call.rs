@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build, codes};
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::deliver::ANSWER_GRACE;
 use crate::gateway::Gateway;
@@ -37,7 +37,10 @@ pub(crate) struct Call {
     control: Arc<Control>,
     begun: Instant,
     deadline: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// Set when somebody has to be woken by it.
+    clock: Option<Pin<Box<Sleep>>>,
+    /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
+    awaited_until: Option<Instant>,
     exchange: Option<(Exchange, Option<Lease>)>,
     tries: u32,
     /// It was sent again after its answer was lost.
@@ -101,7 +104,6 @@ impl Call {
         Self {
             control: session.begin(&id),
             method: Method::of(message.method()),
-            timer: Box::pin(tokio::time::sleep_until(deadline)),
             gateway,
             session,
             message,
@@ -111,6 +113,8 @@ impl Call {
             request_id,
             begun,
             deadline,
+            clock: None,
+            awaited_until: None,
             exchange: None,
             tries: 0,
             repeated: false,
@@ -132,6 +136,17 @@ impl Call {
 
     /// What comes next. May be dropped and called again without losing anything.
     pub(crate) async fn next(&mut self) -> Progress {
+        self.awaited_until = None;
+        self.go_on().await
+    }
+
+    /// What comes next, if it comes by then.
+    pub(crate) async fn next_by(&mut self, then: Instant) -> Option<Progress> {
+        self.awaited_until = Some(then);
+        timeout_at(then, self.go_on()).await.ok()
+    }
+
+    async fn go_on(&mut self) -> Progress {
         loop {
             if self.exchange.is_none() {
                 match self.send().await {
@@ -167,13 +182,13 @@ impl Call {
             self.mirror_anew().await;
         }
         if let Some(at) = self.repeat_at {
-            tokio::time::sleep_until(at).await;
+            sleep_until(at).await;
         }
         self.tries += 1;
-        let want = want::of(&self.session, &self.route.pool);
-        let (instance, live, lease) = match want::shared_base(&want, &self.route.pool) {
+        let (instance, live, lease) = match want::shared_base(&self.session, &self.route.pool) {
             Some((instance, live)) => (instance, live, None),
             None => {
+                let want = want::of(&self.session, &self.route.pool);
                 // A client that takes the call back while it waits for an instance must not hold its place.
                 let deadline = self.deadline.into_std();
                 let control = self.control.clone();
@@ -217,16 +232,26 @@ impl Call {
             if self.control.poll_cancelled(cx) {
                 return Poll::Ready(Woken::Cancelled);
             }
-            while self.timer.as_mut().poll(cx).is_ready() {
-                if Instant::now() >= self.deadline {
-                    return Poll::Ready(Woken::Deadline);
-                }
-                // Progress has moved the deadline meanwhile.
-                self.timer.as_mut().reset(self.deadline);
-            }
-            Poll::Pending
+            self.poll_deadline(cx).map(|()| Woken::Deadline)
         })
         .await
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Nearly every call is answered before: a clock would be set and stopped for nothing.
+        if self.awaited_until.is_some_and(|until| until < self.deadline) {
+            return Poll::Pending;
+        }
+        let deadline = self.deadline;
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        loop {
+            ready!(clock.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            // Progress has moved the deadline meanwhile.
+            clock.as_mut().reset(deadline);
+        }
     }
 
     fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_telemetry::{CorrelationId, Resumption, StreamKind};
+use tokio::time::Instant;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
@@ -73,7 +74,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Tak
 pub(crate) async fn begins(call: &mut Call, takes: Takes) -> Begins {
     loop {
         let first = if takes.events {
-            tokio::time::timeout(STREAM_AFTER, call.next()).await.ok()
+            call.next_by(Instant::now() + STREAM_AFTER).await
         } else {
             Some(call.next().await)
         };

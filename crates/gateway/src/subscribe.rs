@@ -145,14 +145,14 @@ type Holder = (Arc<Instance>, Arc<Live>, Option<Lease>);
 /// The instance that the session's calls go to; where each call has one of its own, the one that all
 /// share.
 async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Holder, Refusal> {
+    if let Some((instance, live)) = want::shared_base(session, pool) {
+        return Ok((instance, live, None));
+    }
     let mut want = want::of(session, pool);
     if want.single_use {
         want.single_use = false;
         want.exclusive = false;
         want.key = LeaseKey::base(Generation::Legacy);
-    }
-    if let Some((instance, live)) = want::shared_base(&want, pool) {
-        return Ok((instance, live, None));
     }
     let deadline = Instant::now() + gateway.settings.limits.call;
     let lease = pool.lease(&want, deadline).await?;

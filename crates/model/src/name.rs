@@ -30,8 +30,10 @@ pub struct InstanceId(pub u64);
 
 /// Who a call belongs to: the user of the key or token, or `anonymous`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Principal(Arc<str>);
+#[serde(from = "String", into = "String")]
+pub struct Principal(Option<Arc<str>>);
+
+const ANONYMOUS: &str = "anonymous";
 
 // === impl Name ===
 
@@ -97,15 +99,31 @@ impl fmt::Display for InstanceId {
 impl Principal {
     /// Everybody, where there is no login.
     pub fn anonymous() -> Self {
-        Self("anonymous".into())
+        Self(None)
     }
 
     pub fn new(user: &str) -> Self {
-        Self(user.into())
+        Self((user != ANONYMOUS).then(|| user.into()))
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.0.is_none()
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or(ANONYMOUS)
+    }
+}
+
+impl From<String> for Principal {
+    fn from(user: String) -> Self {
+        Self::new(&user)
+    }
+}
+
+impl From<Principal> for String {
+    fn from(principal: Principal) -> Self {
+        principal.as_str().to_owned()
     }
 }
 

@@ -45,10 +45,13 @@ impl Message {
 
     /// Whether the result of `tools/call` says that the tool failed.
     ///
-    /// Nearly every result is decided by one search for the member's name.
+    /// Nearly every result is decided by one search for the member's name and what follows it.
     pub fn is_tool_error(&self) -> bool {
         let Some(body) = self.body() else { return false };
-        if memmem::find(body.as_bytes(), b"\"isError\"").is_none() {
+        const NAME: &[u8] = b"\"isError\"";
+        let mut places = memmem::find_iter(body.as_bytes(), NAME);
+        // Wherever they stand: if all are false, so is the one that counts.
+        if places.all(|at| body[at + NAME.len()..].starts_with(":false")) {
             return false;
         }
         serde_json::from_str::<ToolResult<'_>>(body)

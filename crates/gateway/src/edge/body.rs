@@ -1,5 +1,9 @@
 //! Request bodies: whole, bounded in bytes and time.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -35,9 +39,26 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > limits.body_bytes_max) {
         return Err(NoBody::TooLarge);
     }
-    tokio::time::timeout(limits.receive, collect(body, limits.body_bytes_max))
-        .await
-        .map_err(|_| NoBody::Slow)?
+    let mut collecting = pin!(collect(body, limits.body_bytes_max));
+    // Most bodies come with their heads: no clock is set for what is a moment away.
+    if let Some(body) = soon(collecting.as_mut()).await {
+        return body;
+    }
+    tokio::time::timeout(limits.receive, collecting).await.map_err(|_| NoBody::Slow)?
+}
+
+/// What is ready at once, or as soon as everything else that is ready had its turn.
+async fn soon<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut again = true;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if std::mem::replace(&mut again, false) => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Without a copy when the body comes in one piece, as nearly all do.

@@ -113,8 +113,10 @@ impl Idle {
         }
     }
 
+    /// Keeps a connection for the next request, unless it has ended. Whether the server closes it now
+    /// is found out when it is wanted.
     pub(super) fn put(&self, mut connection: Box<Connection>) {
-        if connection.is_usable() {
+        if !connection.driven_to_end {
             connection.idle_since = Instant::now();
             let mut connections = self.connections.lock();
             if connections.len() < IDLE_MAX {
