@@ -159,7 +159,8 @@ pub(crate) fn listen(
     });
     match (resumed, event) {
         (Resumed::Goes(reader), Some(event)) if !event.is_of_call() => {
-            answer::resumed(reader.counted_by(Some(standing())))
+            reader.stream().stands(standing());
+            answer::resumed(reader)
         }
         (Resumed::Goes(reader), _) => answer::resumed(reader),
         (Resumed::Over, _) => {

@@ -55,7 +55,7 @@ impl Standing {
     }
 
     /// It ends now.
-    pub(crate) fn end(mut self: Box<Self>, left: Left) {
+    pub(crate) fn end(mut self, left: Left) {
         let stopped = || self.gateway.upgrade().is_none_or(|it| it.has_stopped_sessions());
         self.reason = match (left, self.kind) {
             (Left::Early, _) => StreamEnd::Client,
@@ -69,7 +69,7 @@ impl Standing {
 
     /// How the request ended whose answer the stream was. Those of sessions answer none.
     fn outcome(&self) -> Option<Outcome> {
-        (self.kind == StreamKind::Listen).then(|| match self.reason {
+        (self.kind == StreamKind::Listen).then_some(match self.reason {
             StreamEnd::Stopped => Outcome::Ok,
             StreamEnd::SlowClient => Outcome::Lost,
             StreamEnd::Client | StreamEnd::Displaced | StreamEnd::Session => Outcome::Cancelled,

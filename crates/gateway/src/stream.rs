@@ -64,7 +64,7 @@ struct Inner {
     waker: Option<Waker>,
     /// It gave way to another.
     displaced: bool,
-    /// Counts its first reader, from when there is one.
+    /// Counts its present reader.
     standing: Option<Box<Standing>>,
 }
 
@@ -199,9 +199,12 @@ impl EventStream {
         self.end();
     }
 
-    /// Whoever reads it first is counted by this.
+    /// Whoever reads it from now on is counted by this.
     pub(crate) fn stands(&self, standing: Box<Standing>) {
-        self.inner.lock().standing = Some(standing);
+        let before = self.inner.lock().standing.replace(standing);
+        if let Some(before) = before {
+            before.end(Left::Displaced);
+        }
     }
 
     /// Whether somebody reads it and something may come.
@@ -224,8 +227,7 @@ impl EventStream {
     /// The first reader.
     pub(crate) fn reader(self: Arc<Self>) -> Reader {
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| 0);
-        let standing = self.inner.lock().standing.take();
-        Reader::new(self, 0, prime, 0).counted_by(standing)
+        Reader::new(self, 0, prime, 0)
     }
 
     /// Goes on after the event with this number. Whoever read it reads no more: the connection is
@@ -367,11 +369,12 @@ impl EventStream {
         }
     }
 
-    fn reader_left(&self, turn: u32) -> Left {
+    fn reader_left(&self, turn: u32) {
         let mut inner = self.inner.lock();
         if inner.turn != turn {
-            return Left::Displaced;
+            return;
         }
+        let standing = inner.standing.take();
         let how = match (inner.displaced, inner.ended) {
             (true, _) => Left::Displaced,
             (false, true) => Left::AtTheEnd,
@@ -387,7 +390,9 @@ impl EventStream {
         }
         drop(inner);
         self.freed.notify_waiters();
-        how
+        if let Some(standing) = standing {
+            standing.end(how);
+        }
     }
 
     /// What stands before an event: its id.

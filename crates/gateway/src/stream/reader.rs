@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use mainstay_protocol::framing::sse;
 
 use super::EventStream;
-use crate::standing::Standing;
 
 /// The one who reads a stream, until somebody else takes it over.
 #[derive(Debug)]
@@ -21,7 +20,6 @@ pub(crate) struct Reader {
     missing: u64,
     /// An event whose id has been said.
     after_id: Option<Bytes>,
-    standing: Option<Box<Standing>>,
 }
 
 /// How long a client should wait before it takes a stream up again. The SDKs make two tries and no
@@ -41,13 +39,7 @@ impl Reader {
         prime: Option<u64>,
         missing: u64,
     ) -> Self {
-        Self { stream, turn, prime, missing, after_id: None, standing: None }
-    }
-
-    /// Counted by this for as long as it reads.
-    pub(crate) fn counted_by(mut self, standing: Option<Box<Standing>>) -> Self {
-        self.standing = standing;
-        self
+        Self { stream, turn, prime, missing, after_id: None }
     }
 
     pub(crate) fn stream(&self) -> &EventStream {
@@ -88,9 +80,6 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let how = self.stream.reader_left(self.turn);
-        if let Some(standing) = self.standing.take() {
-            standing.end(how);
-        }
+        self.stream.reader_left(self.turn);
     }
 }

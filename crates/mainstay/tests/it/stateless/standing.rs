@@ -280,6 +280,16 @@ async fn a_stream_that_gives_way_to_another_is_no_loss() {
     until("all are let go", async || scene.open("/mcp/near", "get").await == 0).await;
     assert_eq!(scene.ended("get", "client").await, 8);
     assert_eq!(scene.metric("mainstay_streams_opened_total{kind=\"get\"}").await, 9);
+    // The same stream, taken up on another connection: one reads it at a time.
+    let mut first = session.listen(None).await.unwrap();
+    let id = first.event().await.unwrap().unwrap().id;
+    let again = session.listen(Some(&id)).await.unwrap();
+    assert!(again.is_stream());
+    assert_eq!(scene.open("/mcp/near", "get").await, 1);
+    assert_eq!(scene.ended("get", "displaced").await, 2);
+    assert!(first.event().await.unwrap().is_none());
+    drop(again);
+    until("it is let go", async || scene.open("/mcp/near", "get").await == 0).await;
 }
 
 #[tokio::test]
