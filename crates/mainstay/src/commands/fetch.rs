@@ -145,9 +145,9 @@ async fn fetch(
         Err(unclear) => return Some(outcome(Vec::new(), State::Skipped(unclear.to_string()))),
     };
     let packages = run.packages.clone();
-    if matches!(run.runner, Runner::PnpmDlx | Runner::Bunx | Runner::PipxRun) {
-        let why = format!("what {} runs is downloaded with each first start", run.runner.name());
-        return Some(outcome(packages, State::Skipped(why)));
+    let left_to_runner = matches!(run.runner, Runner::PnpmDlx | Runner::Bunx | Runner::PipxRun);
+    if left_to_runner && run.is_pinned() {
+        return Some(outcome(packages, State::Skipped(unfetched(&run))));
     }
     if out.progress {
         let names: Vec<_> = packages.iter().map(|package| package.written.as_str()).collect();
@@ -159,7 +159,27 @@ async fn fetch(
         }
         () = interrupted() => Ok(State::Interrupted),
     };
-    Some(outcome(packages, state.unwrap_or_else(|error| State::Failed(report::words(&error)))))
+    let state = state.unwrap_or_else(|error| match report::words(&error) {
+        // Nothing was to be fetched, only a version to be looked up.
+        words if left_to_runner => {
+            let pins = "which version it is now could not be found out";
+            State::Skipped(format!("{}; {pins}: {words}", unfetched(&run)))
+        }
+        words => State::Failed(words),
+    });
+    Some(outcome(packages, state))
+}
+
+/// Why what a runner runs is left to it.
+fn unfetched(run: &Run) -> String {
+    let instead = match run.registry() {
+        Registry::Npm => "npx -y",
+        Registry::Pypi => "uvx",
+    };
+    format!(
+        "{} downloads it itself when the server starts first; with `{instead}` in its place it would be",
+        run.runner.name()
+    )
 }
 
 /// Whoever asked does not want it any more. What is under way ends with its future.

@@ -57,7 +57,8 @@ pub(crate) enum RecordError {
 /// The same version has other files than before.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name} {version} is not what it was: {} was recorded, and the registry has {}",
+    "{name} {version} is not what it was: {} was recorded, and the registry has {}; \
+     if that is meant, take its entry out of {FILE} in the state folder and fetch again",
     list(recorded),
     list(found)
 )]

@@ -122,6 +122,7 @@ fn another_digest_for_the_same_version_fails_and_leaves_what_is_there() {
     home.fetch(&[])
         .exits(1)
         .says("y 1.0.0 is not what it was: sha512-first was recorded, and the registry has sha512-second")
+        .says("take its entry out of packages.json")
         .says("python: there already");
     assert_eq!(home.record(), before);
     assert_eq!(home.installed().len(), 2);
@@ -146,12 +147,18 @@ fn what_is_not_pinned_is_not_fetched_and_what_to_write_is_said() {
         ("open", &["npx", "-y", "y"]),
         ("range", &["npx", "y@^1"]),
         ("python", &["uvx", "--from", "a>=1", "tool"]),
+        ("bun", &["bunx", "y"]),
+        ("pnpm", &["pnpm", "dlx", "y"]),
+        ("pipx", &["pipx", "run", "a"]),
     ]);
     let ran = home.fetch(&[]).exits(0);
     for text in [
         r#"open: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
         r#"range: not fetched, for it is not pinned: write "y@1.10.0" in place of "y@^1""#,
         r#"python: not fetched, for it is not pinned: write "a==1.5" in place of "a>=1""#,
+        r#"bun: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"pnpm: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"pipx: not fetched, for it is not pinned: write "a==1.5" in place of "a""#,
     ] {
         assert!(ran.out.contains(text), "{text}\n{}", ran.out);
     }
@@ -174,7 +181,7 @@ fn what_can_not_be_fetched_is_said_with_its_reason() {
     ]);
     home.fetch(&["bun", "odd", "near", "plain"])
         .exits(0)
-        .says("bun: not fetched: what bunx runs is downloaded with each first start")
+        .says("bun: not fetched: bunx downloads it itself when the server starts first; with `npx -y`")
         .says("odd: not fetched: what `--what` does is not known")
         .says("near: not fetched: `./here` is no package of a registry")
         .says("plain: not fetched: no package runner starts it");

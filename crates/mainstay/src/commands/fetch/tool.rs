@@ -1,6 +1,7 @@
 //! The package manager that belongs to a runner: run with the server's environment, its answer
 //! read, and ended with everything it started when nobody waits for it any more.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -24,6 +25,8 @@ pub(super) struct Tool<'a> {
 /// How a package manager failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ToolError {
+    #[error("{program}, which installs what the server runs, is not on the PATH")]
+    Missing { program: String },
     #[error("{program} can't be started")]
     Start { program: String, source: std::io::Error },
     #[error("{program} {step} ended with {status}{}", said(words))]
@@ -74,8 +77,12 @@ impl<'a> Tool<'a> {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let mut child =
-            command.spawn().map_err(|source| ToolError::Start { program: program(), source })?;
+        let mut child = command.spawn().map_err(|source| match source.kind() {
+            ErrorKind::NotFound if !self.program.contains('/') => {
+                ToolError::Missing { program: program() }
+            }
+            _ => ToolError::Start { program: program(), source },
+        })?;
         let mut group = Group::of(&child);
         let unreadable = |source| ToolError::Answer { program: program(), source };
         if let Some(mut stdin) = child.stdin.take() {
