@@ -2,7 +2,7 @@
 
 mod nginx;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_config::{Loaded, Request, export};
 use mainstay_model::settings::GatewaySettings;
@@ -40,7 +40,8 @@ fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> 
         loaded.push(export::settings(&request)?);
     }
     let environments = loaded.iter().map(environment).collect::<Result<Vec<_>, _>>()?;
-    let certificate = args.certificate.clone().zip(args.certificate_key.clone());
+    let certificate = args.certificate.as_deref().zip(args.certificate_key.as_deref());
+    let certificate = certificate.map(|(own, key)| (in_full(own), in_full(key)));
     // A machine without IPv6 has no such file, and nginx can't listen on such an address there.
     let ipv6 = Path::new("/proc/net/if_inet6").exists();
     let text = nginx::page(&Page { environments: &environments, certificate, ipv6 })
@@ -75,6 +76,11 @@ fn environment(loaded: &Loaded) -> Result<Environment<'_>, Failure> {
             }
         }
     })
+}
+
+/// nginx counts relative paths from the folder of its configuration.
+fn in_full(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 /// What works and yet is probably not meant.
