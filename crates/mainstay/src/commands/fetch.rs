@@ -177,7 +177,7 @@ fn unfetched(run: &Run) -> String {
         Registry::Pypi => "uvx",
     };
     format!(
-        "{} downloads it itself when the server starts first; with `{instead}` in its place it would be",
+        "{} downloads it itself when the server first starts; with `{instead}` in its place it is fetched",
         run.runner.name()
     )
 }

@@ -181,7 +181,7 @@ fn what_can_not_be_fetched_is_said_with_its_reason() {
     ]);
     home.fetch(&["bun", "odd", "near", "plain"])
         .exits(0)
-        .says("bun: not fetched: bunx downloads it itself when the server starts first; with `npx -y`")
+        .says("bun: not fetched: bunx downloads it itself when the server first starts; with `npx -y`")
         .says("odd: not fetched: what `--what` does is not known")
         .says("near: not fetched: `./here` is no package of a registry")
         .says("plain: not fetched: no package runner starts it");

@@ -55,7 +55,10 @@ impl ServerCertVerifier for OrItself {
         let usual =
             self.usual.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match usual {
-            Err(error) if may_sign_others(&error) && self.is_trusted(end_entity) => {
+            Err(error) if may_sign_others(&error) => {
+                if !self.is_trusted(end_entity) {
+                    return Err(CertificateError::UnknownIssuer.into());
+                }
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
