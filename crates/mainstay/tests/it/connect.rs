@@ -13,20 +13,15 @@ mod sessions;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
+use mainstay_testkit::Daemon;
 use mainstay_testkit::daemon::Builder;
-use mainstay_testkit::misbehave::{Flags, serve_http};
-use mainstay_testkit::{Daemon, programs};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// No test waits longer for anything; most waits end after milliseconds.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::shared::{self, PATIENCE, misbehave};
 
 /// A client that has started the command.
 struct Client {
@@ -194,23 +189,12 @@ impl Client {
 }
 
 fn daemon(folder: &Path) -> Builder {
-    Daemon::builder(env!("CARGO_BIN_EXE_mainstay")).folder(folder)
+    shared::daemon().folder(folder)
 }
 
 /// A daemon with one server, `s`.
 async fn daemon_with(folder: &Path, flags: &[&str]) -> Daemon {
-    let program = programs::misbehave().unwrap().display().to_string();
-    let command = [&[program.as_str(), "stdio"], flags].concat();
-    daemon(folder).command_server("s", &command).start().await.unwrap()
-}
-
-/// The server itself at an address: what it does wrong, it does to the command.
-async fn site(flags: &[&str]) -> (String, DropGuard) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let stop = CancellationToken::new();
-    tokio::spawn(serve_http(listener, Flags::parse(flags).unwrap(), stop.clone()));
-    (url, stop.drop_guard())
+    daemon(folder).command_server("s", &misbehave(flags)).start().await.unwrap()
 }
 
 /// How many sessions the daemon has.

@@ -18,24 +18,18 @@ mod sessions;
 mod sizes;
 mod streams;
 
-use std::time::{Duration, Instant};
-
 use mainstay_testkit::client::Reply;
-use mainstay_testkit::misbehave::{Flags, serve_http};
-use mainstay_testkit::{Client, Daemon, programs};
+use mainstay_testkit::{Client, Daemon, Site};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::shared::{PATIENCE, daemon, misbehave, until};
 
 /// A daemon with the same server as a process (`near`) and over HTTP (`far`), and a client of each
 /// that must not notice what a test does beside it.
 struct Scene {
     daemon: Daemon,
     witnesses: Vec<Client>,
-    _site: DropGuard,
+    _site: Site,
 }
 
 // === impl Scene ===
@@ -47,16 +41,11 @@ impl Scene {
 
     /// With lines for `[gateway]` and flags for both servers.
     async fn with(gateway: &str, flags: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        tokio::spawn(serve_http(listener, Flags::parse(flags).unwrap(), stop.clone()));
-        let program = programs::misbehave().unwrap();
-        let command = [&[program.to_str().unwrap(), "stdio"], flags].concat();
-        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+        let site = Site::start(flags);
+        let daemon = daemon()
             .config(&format!("[gateway]\n{gateway}"))
-            .command_server("near", &command)
-            .url_server("far", &site)
+            .command_server("near", &misbehave(flags))
+            .url_server("far", &site.url())
             .start()
             .await
             .unwrap();
@@ -64,7 +53,7 @@ impl Scene {
         for name in ["near", "far"] {
             witnesses.push(daemon.client(name).await.unwrap());
         }
-        Self { daemon, witnesses, _site: stop.drop_guard() }
+        Self { daemon, witnesses, _site: site }
     }
 
     async fn client(&self, name: &str) -> Client {
@@ -130,15 +119,6 @@ impl Scene {
 
     async fn refused(&self, reason: &str) -> u64 {
         self.metric(&format!("mainstay_refused_total{{reason=\"{reason}\"}}")).await
-    }
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

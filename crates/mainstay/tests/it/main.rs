@@ -10,6 +10,7 @@ mod reached;
 mod restart;
 mod scripted;
 mod servers;
+mod shared;
 mod sse;
 mod stateless;
 

@@ -7,18 +7,13 @@ mod storage;
 mod streams;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use mainstay_testkit::client::Reply;
-use mainstay_testkit::misbehave::{Flags, serve_http};
-use mainstay_testkit::{Client, Daemon, programs};
+use mainstay_testkit::{Client, Daemon, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::shared::{PATIENCE, misbehave, until};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
 
@@ -36,8 +31,7 @@ struct Scene {
     folder: TempDir,
     gateway: String,
     near_flags: &'static [&'static str],
-    site: String,
-    _site: DropGuard,
+    site: Site,
 }
 
 // === impl Scene ===
@@ -49,33 +43,23 @@ impl Scene {
 
     /// With lines for `[gateway]`.
     async fn with(gateway: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        let flags = Flags::parse::<&str>(&[]).unwrap();
-        tokio::spawn(serve_http(listener, flags, stop.clone()));
         let mut scene = Self {
             daemon: None,
             folder: tempfile::tempdir().unwrap(),
             gateway: gateway.to_owned(),
             near_flags: &[],
-            site,
-            _site: stop.drop_guard(),
+            site: Site::start(&[]),
         };
         scene.begin().await;
         scene
     }
 
     async fn begin(&mut self) {
-        let program = programs::misbehave().unwrap();
-        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+        let daemon = crate::shared::daemon()
             .folder(self.folder.path())
             .config(&format!("[gateway]\n{}", self.gateway))
-            .command_server(
-                "near",
-                &[&[program.to_str().unwrap(), "stdio"], self.near_flags].concat(),
-            )
-            .url_server("far", &self.site)
+            .command_server("near", &misbehave(self.near_flags))
+            .url_server("far", &self.site.url())
             .start()
             .await
             .unwrap();
@@ -133,9 +117,7 @@ impl Scene {
 
     /// How often the server that stays says that something happened to it.
     async fn far_count(&self, what: &str) -> u64 {
-        let site = Client::new(&self.site).unwrap();
-        let stats = site.plain("GET", "/control/stats").await.unwrap().json().await.unwrap();
-        stats["counts"][what].as_u64().unwrap_or(0)
+        self.site.counts().await[what].as_u64().unwrap_or(0)
     }
 }
 
@@ -157,24 +139,20 @@ fn lost(client: &Client) -> impl Future<Output = ()> {
 }
 
 /// The next message of a stream with this method; those before it are dropped.
-async fn heard(stream: &mut Reply, method: &str) -> Value {
-    let wait = async {
-        loop {
-            let message = stream.message().await.unwrap().expect("the stream goes on");
-            if message["method"] == method {
-                return message;
+#[track_caller]
+fn heard(stream: &mut Reply, method: &str) -> impl Future<Output = Value> {
+    let at = std::panic::Location::caller();
+    async move {
+        let wait = async {
+            loop {
+                let message = stream.message().await.unwrap().expect("the stream goes on");
+                if message["method"] == method {
+                    return message;
+                }
             }
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{method} never came"))
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let message = tokio::time::timeout(PATIENCE, wait).await;
+        message.unwrap_or_else(|_| panic!("{at}: {method} never came"))
     }
 }
 

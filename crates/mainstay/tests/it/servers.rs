@@ -15,45 +15,20 @@ mod processes;
 mod remote;
 mod state;
 
-use std::time::{Duration, Instant};
-
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::Process;
-use mainstay_testkit::{Client, Daemon, Site, programs};
+use mainstay_testkit::{Client, Daemon, Site};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// No test waits longer for anything; most waits end after milliseconds.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::shared::{PATIENCE, daemon, eventually, misbehave};
 
-fn daemon() -> Builder {
-    Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
-}
-
-/// The command of the server that misbehaves as told.
-fn misbehave(flags: &[&str]) -> Vec<String> {
-    let program = programs::misbehave().unwrap().display().to_string();
-    let words = [program, "stdio".to_owned()];
-    words.into_iter().chain(flags.iter().map(|&flag| flag.to_owned())).collect()
-}
-
-/// Waits for something to be there.
-#[track_caller]
-fn eventually<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut look: impl FnMut() -> F,
-) -> impl Future<Output = T> {
-    let caller = std::panic::Location::caller();
-    async move {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{caller}: {what} never came to be");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
+/// The same server as a process (`pipe`) and over HTTP (`site`).
+fn both_ways(flags: &[&str]) -> (Site, Builder) {
+    let site = Site::start(flags);
+    let builder =
+        daemon().command_server("pipe", &misbehave(flags)).url_server("site", &site.url());
+    (site, builder)
 }
 
 /// The answer to GET: status and body.

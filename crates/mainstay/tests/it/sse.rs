@@ -5,24 +5,18 @@ mod calls;
 mod remote;
 mod sessions;
 
-use std::time::{Duration, Instant};
-
 use mainstay_testkit::daemon::Builder;
-use mainstay_testkit::misbehave::{Flags, serve_http};
-use mainstay_testkit::{Client, Daemon, SseClient, programs};
+use mainstay_testkit::{Client, Daemon, Site, SseClient};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::shared::{PATIENCE, daemon, misbehave, until};
 
 /// A daemon with the same server as a process (`near`) and over HTTP (`far`).
 struct Scene {
     daemon: Daemon,
     /// Streamable HTTP at `near`: sees what the server sees.
     witness: Client,
-    _site: DropGuard,
+    _site: Site,
 }
 
 // === impl Scene ===
@@ -34,13 +28,10 @@ impl Scene {
 
     /// With lines for `[gateway]`.
     async fn with(gateway: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        tokio::spawn(serve_http(listener, Flags::default(), stop.clone()));
-        let daemon = builder(gateway).url_server("far", &site).start().await.unwrap();
+        let site = Site::start(&[]);
+        let daemon = builder(gateway).url_server("far", &site.url()).start().await.unwrap();
         let witness = daemon.client("near").await.unwrap();
-        Self { daemon, witness, _site: stop.drop_guard() }
+        Self { daemon, witness, _site: site }
     }
 
     /// `/sse` or `/sse/{name}`.
@@ -84,24 +75,12 @@ impl Scene {
 
 /// A daemon with the server `near`.
 fn builder(gateway: &str) -> Builder {
-    let program = programs::misbehave().unwrap();
-    Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
-        .config(&format!("[gateway]\n{gateway}"))
-        .command_server("near", &[program.to_str().unwrap(), "stdio"])
+    daemon().config(&format!("[gateway]\n{gateway}")).command_server("near", &misbehave(&[]))
 }
 
 fn url(base: &str, name: &str) -> String {
     let slash = if name.is_empty() { "" } else { "/" };
     format!("{base}/sse{slash}{name}")
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[track_caller]

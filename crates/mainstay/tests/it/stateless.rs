@@ -7,23 +7,17 @@ mod generations;
 mod listens;
 mod standing;
 
-use std::time::{Duration, Instant};
-
 use mainstay_testkit::client::Reply;
-use mainstay_testkit::misbehave::{Flags, serve_http};
-use mainstay_testkit::{Client, Daemon, programs};
+use mainstay_testkit::{Client, Daemon, Site};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::shared::{PATIENCE, daemon, misbehave, until};
 
 /// A daemon with a server of both generations as a process (`near`), one of 2026-07-28 over HTTP
 /// (`far`), and one that has never heard of it (`old`).
 struct Scene {
     daemon: Daemon,
-    _site: DropGuard,
+    _site: Site,
 }
 
 /// A request to be, which can be bent before it is sent.
@@ -42,24 +36,18 @@ impl Scene {
 
     /// With lines for the configuration and flags for `near` and `far`.
     async fn with(config: &str, flags: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        let far = [&["--modern-only"], flags].concat();
-        tokio::spawn(serve_http(listener, Flags::parse(&far).unwrap(), stop.clone()));
-        let program = programs::misbehave().unwrap();
-        let program = program.to_str().unwrap();
-        let near = [&[program, "stdio", "--dual", "--pinned"], flags].concat();
-        let daemon = Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
+        let site = Site::start(&[&["--modern-only"], flags].concat());
+        let near = misbehave(&[&["--dual", "--pinned"], flags].concat());
+        let daemon = daemon()
             .argument("-v")
             .config(config)
             .command_server("near", &near)
-            .url_server("far", &site)
-            .command_server("old", &[program, "stdio"])
+            .url_server("far", &site.url())
+            .command_server("old", &misbehave(&[]))
             .start()
             .await
             .unwrap();
-        Self { daemon, _site: stop.drop_guard() }
+        Self { daemon, _site: site }
     }
 
     fn request(&self, name: &str, method: &str, params: Value) -> Request {
@@ -135,14 +123,5 @@ impl Request {
             last = message;
         }
         (reply.status, last)
-    }
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,9 +1,10 @@
 //! From the start to the first answer.
 
+use mainstay_testkit::Site;
 use serde_json::json;
 use tempfile::tempdir;
 
-use super::{Client, assert_echo, assert_refused, daemon_with, site};
+use super::{Client, assert_echo, assert_refused, daemon_with};
 
 #[tokio::test]
 async fn a_client_of_each_revision_is_served() {
@@ -99,8 +100,8 @@ async fn a_wrong_name_is_answered_with_the_right_ones() {
 #[tokio::test]
 async fn answers_come_through_in_whatever_form_they_travel() {
     for flags in [&["--sse"][..], &["--json"], &["--odd-sse"], &["--no-get"], &["--get-404"]] {
-        let (url, _site) = site(flags).await;
-        let mut client = Client::start(&["--url", &url]);
+        let site = Site::start(flags);
+        let mut client = Client::start(&["--url", &site.url()]);
         client.shake_hands("2025-11-25", json!({})).await;
         for n in 0..3 {
             let call = client.call("echo", json!({"n": n})).await;

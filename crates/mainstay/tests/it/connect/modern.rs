@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use mainstay_testkit::fixture::{Speaks, serve_http};
-use mainstay_testkit::{Daemon, programs};
+use mainstay_testkit::{Daemon, Site, programs};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Client, PATIENCE, assert_echo, assert_once, assert_refused, daemon, site};
+use super::{Client, PATIENCE, assert_echo, assert_once, assert_refused, daemon};
 
 /// A daemon with one server, `s`, of 2026-07-28 alone.
 async fn modern_daemon(folder: &Path, listen: Option<SocketAddr>) -> Daemon {
@@ -94,7 +94,8 @@ async fn a_client_without_a_handshake_is_served() {
 async fn whoever_finds_only_older_servers_falls_back() {
     let folder = tempdir().unwrap();
     let daemon = super::daemon_with(folder.path(), &[]).await;
-    let (url, _site) = site(&[]).await;
+    let site = Site::start(&[]);
+    let url = site.url();
     let state = daemon.state();
     for arguments in [vec!["s", "--state", state.to_str().unwrap()], vec!["--url", &url]] {
         let mut client = Client::start(&arguments);
@@ -123,8 +124,8 @@ async fn whoever_finds_only_the_newest_is_told_so() {
 
 #[tokio::test]
 async fn a_cancelled_call_is_closed_and_nothing_is_posted_about_it() {
-    let (url, _site) = site(&["--modern-only"]).await;
-    let mut client = Client::start(&["--url", &url]);
+    let site = Site::start(&["--modern-only"]);
+    let mut client = Client::start(&["--url", &site.url()]);
     let call = json!({"name": "hang", "arguments": {}});
     let hanging = client.ask_alone("tools/call", call).await;
     let echo = json!({"name": "echo", "arguments": {"n": 1}});

@@ -1,14 +1,15 @@
 //! Sessions that end behind the client's back.
 
+use mainstay_testkit::Site;
 use serde_json::json;
 
-use super::{Client, assert_echo, assert_once, site};
+use super::{Client, assert_echo, assert_once};
 
 #[tokio::test]
 async fn a_session_that_is_gone_is_opened_again_and_no_call_is_lost() {
     // Its server forgets every session after a few messages.
-    let (url, _site) = site(&["--lose-session-after=6"]).await;
-    let mut client = Client::start(&["--url", &url]);
+    let site = Site::start(&["--lose-session-after=6"]);
+    let mut client = Client::start(&["--url", &site.url()]);
     client.shake_hands("2025-11-25", json!({})).await;
     let (mut calls, mut answers) = (Vec::new(), Vec::new());
     for n in 0..20 {
@@ -24,8 +25,8 @@ async fn a_session_that_is_gone_is_opened_again_and_no_call_is_lost() {
 
 #[tokio::test]
 async fn calls_that_find_it_gone_at_once_share_one_new_session() {
-    let (url, _site) = site(&["--lose-session-after=40"]).await;
-    let mut client = Client::start(&["--url", &url]);
+    let site = Site::start(&["--lose-session-after=40"]);
+    let mut client = Client::start(&["--url", &site.url()]);
     client.shake_hands("2025-11-25", json!({})).await;
     let mut calls = Vec::new();
     for n in 0..60 {

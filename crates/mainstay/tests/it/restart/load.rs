@@ -81,9 +81,8 @@ fn answered(shared: &Shared) -> usize {
 
 /// What was carried out by the server that outlived every daemon.
 async fn judge(scene: &Scene, tally: &Tally) {
-    let site = Client::new(&scene.site).unwrap();
-    let stats = site.plain("GET", "/control/stats").await.unwrap().json().await.unwrap();
-    let counts = stats["counts"].as_object().unwrap();
+    let counts = scene.site.counts().await;
+    let counts = counts.as_object().unwrap();
     let recorded: HashSet<&str> =
         counts.keys().filter_map(|what| what.strip_prefix("recorded ")).collect();
     for number in &recorded {

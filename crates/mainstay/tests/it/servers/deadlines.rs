@@ -4,20 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Site, ask, assert_refused, daemon, eventually, in_state, metric, misbehave};
+use super::{ask, assert_refused, both_ways, daemon, eventually, in_state, metric, misbehave};
 
 const LIMITS: &str = "[gateway]\ncall_timeout = \"600ms\"\ncall_timeout_max = \"2500ms\"";
 
 #[tokio::test]
 async fn a_hanging_tool_ends_at_the_deadline_and_is_cancelled() {
-    let site = Site::start(&[]);
-    let daemon = daemon()
-        .config(LIMITS)
-        .command_server("pipe", &misbehave(&[]))
-        .url_server("site", &site.url())
-        .start()
-        .await
-        .unwrap();
+    let (_site, daemon) = both_ways(&[]);
+    let daemon = daemon.config(LIMITS).start().await.unwrap();
     for name in ["pipe", "site"] {
         in_state(&daemon, name, "ready").await;
         let client = daemon.client(name).await.unwrap();
@@ -54,14 +48,8 @@ async fn a_hanging_tool_ends_at_the_deadline_and_is_cancelled() {
 
 #[tokio::test]
 async fn progress_gives_a_call_more_time_up_to_a_bound() {
-    let site = Site::start(&[]);
-    let daemon = daemon()
-        .config(LIMITS)
-        .command_server("pipe", &misbehave(&[]))
-        .url_server("site", &site.url())
-        .start()
-        .await
-        .unwrap();
+    let (_site, daemon) = both_ways(&[]);
+    let daemon = daemon.config(LIMITS).start().await.unwrap();
     for name in ["pipe", "site"] {
         in_state(&daemon, name, "ready").await;
     }

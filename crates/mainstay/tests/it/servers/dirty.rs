@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use mainstay_testkit::Daemon;
 use serde_json::{Value, json};
 
-use super::{Site, ask, assert_echo, daemon, eventually, get, in_state, metric, misbehave, server};
+use super::{
+    Site, ask, assert_echo, both_ways, daemon, eventually, get, in_state, metric, misbehave, server,
+};
 
 #[tokio::test]
 async fn banners_and_log_lines_are_passed_over_and_counted() {
@@ -60,14 +62,8 @@ async fn answers_nobody_waits_for_reach_nobody() {
 /// What is sent in the middle of a call that is wrong in itself.
 #[tokio::test]
 async fn wrong_answers_disturb_only_the_call_they_are_for() {
-    let site = Site::start(&[]);
-    let daemon = daemon()
-        .config("[gateway]\ncall_timeout = \"800ms\"")
-        .command_server("pipe", &misbehave(&[]))
-        .url_server("site", &site.url())
-        .start()
-        .await
-        .unwrap();
+    let (_site, daemon) = both_ways(&[]);
+    let daemon = daemon.config("[gateway]\ncall_timeout = \"800ms\"").start().await.unwrap();
     for name in ["pipe", "site"] {
         in_state(&daemon, name, "ready").await;
         let client = daemon.client(name).await.unwrap();

@@ -8,7 +8,8 @@ use mainstay_testkit::{Client, Daemon, programs};
 use serde_json::{Value, json};
 
 use super::{
-    Site, ask, assert_echo, counts, daemon, eventually, in_state, kill, misbehave, process, server,
+    Site, ask, assert_echo, both_ways, counts, daemon, eventually, in_state, kill, misbehave,
+    process, server,
 };
 
 const REVISION: &str = "2026-07-28";
@@ -90,10 +91,8 @@ fn fixture(only: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_server_of_either_generation_is_served_to_its_own_clients() {
-    let site = Site::start(&["--modern-only"]);
-    let daemon = daemon()
-        .command_server("pipe", &misbehave(&["--modern-only"]))
-        .url_server("site", &site.url())
+    let (site, daemon) = both_ways(&["--modern-only"]);
+    let daemon = daemon
         .command_server("told", &misbehave(&["--modern-only"]))
         .config("revision = \"modern\"")
         .command_server("old", &misbehave(&["--dual"]))
@@ -245,13 +244,8 @@ async fn a_late_answer_to_the_first_question_is_waited_for() {
 #[tokio::test]
 async fn changes_of_lists_are_heard_also_after_a_listen_was_dropped() {
     for flags in [&["--modern-only"][..], &["--modern-only", "--drop-listens=300"]] {
-        let site = Site::start(flags);
-        let daemon = daemon()
-            .command_server("pipe", &misbehave(flags))
-            .url_server("site", &site.url())
-            .start()
-            .await
-            .unwrap();
+        let (_site, daemon) = both_ways(flags);
+        let daemon = daemon.start().await.unwrap();
         for name in ["pipe", "site"] {
             in_state(&daemon, name, "ready").await;
             let modern = Modern::of(&daemon, name);
@@ -289,13 +283,8 @@ async fn a_server_that_is_not_to_be_listened_to_is_asked_with_each_list() {
 
 #[tokio::test]
 async fn calls_go_on_after_a_modern_server_was_lost() {
-    let mut site = Site::start(&["--modern-only"]);
-    let daemon = daemon()
-        .command_server("pipe", &misbehave(&["--modern-only"]))
-        .url_server("site", &site.url())
-        .start()
-        .await
-        .unwrap();
+    let (mut site, daemon) = both_ways(&["--modern-only"]);
+    let daemon = daemon.start().await.unwrap();
     for name in ["pipe", "site"] {
         in_state(&daemon, name, "ready").await;
         let modern = Modern::of(&daemon, name);
@@ -319,13 +308,8 @@ async fn calls_go_on_after_a_modern_server_was_lost() {
 
 #[tokio::test]
 async fn a_call_that_is_left_is_cancelled_at_the_server() {
-    let site = Site::start(&["--modern-only"]);
-    let daemon = daemon()
-        .command_server("pipe", &misbehave(&["--modern-only"]))
-        .url_server("site", &site.url())
-        .start()
-        .await
-        .unwrap();
+    let (_site, daemon) = both_ways(&["--modern-only"]);
+    let daemon = daemon.start().await.unwrap();
     for name in ["pipe", "site"] {
         in_state(&daemon, name, "ready").await;
         let modern = Modern::of(&daemon, name);
