@@ -170,7 +170,6 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
         listen(&scene, "", "b").await,
         listen(&scene, "far", "c").await,
     ];
-    let listens = scene.metric("mainstay_calls_in_flight{server=\"near\"}").await;
     for (name, id) in [("near", "too-many-1"), ("", "too-many-2"), ("far", "too-many-3")] {
         let wanted = json!({"resourceSubscriptions": ["test://one"]});
         let error = refusal(ask(&scene, name, wanted, id).await).await;
@@ -187,7 +186,8 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
     assert_eq!(scene.metric("mainstay_streams_refused_total{kind=\"listen\"}").await, 3);
     assert_eq!(scene.metric("mcp_errors_total{server=\"*\",code=\"SESSION_LIMIT\"}").await, 3);
     assert_eq!(scene.answered("refused").await, 3);
-    assert_eq!(scene.in_flight("near").await, listens, "no server was asked for those");
+    // A listen that had been passed on would stay.
+    until("no server was asked for those", async || scene.in_flight("near").await == 0).await;
     // Sessions and calls are counted apart.
     let session = scene.daemon.client("near").await.unwrap();
     session.call("echo", json!({})).await.unwrap();
