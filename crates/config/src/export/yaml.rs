@@ -136,13 +136,15 @@ impl<'a> File<'a> {
         table: &str,
         mut expected: Vec<String>,
     ) -> Result<String, EditError> {
-        let mut found = names(self.path, &text, table).unwrap_or_default();
-        for names in [&mut found, &mut expected] {
-            names.sort();
-            names.dedup();
-        }
-        if found == expected {
-            return Ok(text);
+        // What was behind the end of the document may be all that is left, and no YAML.
+        if let Ok(mut found) = names(self.path, &text, table) {
+            for names in [&mut found, &mut expected] {
+                names.sort();
+                names.dedup();
+            }
+            if found == expected {
+                return Ok(text);
+            }
         }
         Err(self.refusal(0, &format!("{table} can't be edited line by line here")))
     }

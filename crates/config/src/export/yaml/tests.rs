@@ -112,6 +112,12 @@ fn texts_are_quoted_where_they_must_be() {
     );
 }
 
+#[test]
+fn nothing_is_taken_out_where_the_rest_could_not_be_read() {
+    let text = "extensions:\n  mainstay:\n    type: x\n---\n    - 'd";
+    assert!(take_out(Path::new("f"), text, "extensions", "mainstay").is_err());
+}
+
 proptest! {
     /// Lines of all sorts in any order, most of which are no YAML together.
     #[test]
