@@ -62,6 +62,7 @@ pub struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
     pub(crate) store: Arc<Store>,
+    names: Arc<NameStore>,
     pub(crate) gate: Gate,
     pub(crate) proxies: Proxies,
     pub(crate) clock: Clock,
@@ -114,7 +115,7 @@ impl Gateway {
                 Endpoint::merged(group.name.to_string(), servers, group.prefix, names.clone());
             named.insert(endpoint.name.clone(), Arc::new(endpoint));
         }
-        let all = Endpoint::merged(String::new(), parts.pools, Prefix::Auto, names);
+        let all = Endpoint::merged(String::new(), parts.pools, Prefix::Auto, names.clone());
         let gateway = Arc::new(Self {
             gate: Gate::new(&parts.settings),
             proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
@@ -126,6 +127,7 @@ impl Gateway {
             metrics: parts.metrics,
             key: parts.key,
             store: parts.store,
+            names,
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             calls: AtomicUsize::new(0),
@@ -245,9 +247,11 @@ impl Gateway {
         self.sessions.max()
     }
 
-    /// How it is with what outlives the daemon.
+    /// How it is with what outlives the daemon: sessions and published names.
     pub fn store_state(&self) -> StoreState {
-        self.store.state()
+        let mut state = self.store.state();
+        state.failing = state.failing.or_else(|| self.names.failing());
+        state
     }
 
     pub fn calls_in_flight(&self) -> usize {
@@ -367,6 +371,7 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
         }
         let Some(gateway) = gateway.upgrade() else { return };
         gateway.note_uses(false);
+        gateway.names.retry();
         let expired = gateway.sessions.expired(Instant::now(), idle_max);
         let count = expired.iter().filter(|session| gateway.end_session(session)).count() as u64;
         if count > 0 {

@@ -74,8 +74,8 @@ pub struct SessionsStatus {
     /// Streams that sessions keep open to hear what comes of its own accord.
     #[serde(default)]
     pub streams: usize,
-    /// Why what becomes of sessions can't be stored, while that is so: a restart of the daemon would
-    /// lose it.
+    /// Why what becomes of sessions, or names once published, can't be stored, while that is so: a
+    /// restart of the daemon would lose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unstored: Option<String>,
 }

@@ -84,7 +84,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
         lines.push(format!(
-            "what becomes of sessions can't be stored, a restart would lose it: {why}"
+            "what becomes of sessions and names can't be stored, a restart would lose it: {why}"
         ));
     }
     lines.join("\n")

@@ -43,6 +43,30 @@ async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
 }
 
 #[tokio::test]
+async fn names_that_can_not_be_stored_are_told_of_and_stored_later() {
+    let mut scene = Scene::start().await;
+    scene.end(End::Term).await;
+    fs::remove_file(scene.state().join("names.json")).ok();
+    let in_the_way = scene.state().join("names.json.new");
+    fs::create_dir(&in_the_way).unwrap();
+    scene.begin().await;
+    let client = scene.client("").await;
+    let shown = client.request("tools/list", json!({})).await.unwrap();
+    scene.daemon().wait_for_log("published names can't be stored", PATIENCE).await.unwrap();
+    let detailed: Value = serde_json::from_str(&scene.get("/health/detailed").await).unwrap();
+    let why = detailed["sessions"]["unstored"].as_str().unwrap();
+    assert!(why.contains("names.json"), "{why}");
+    until("it is told", async || scene.get("/health").await.contains(r#""status":"degraded""#))
+        .await;
+
+    fs::remove_dir(&in_the_way).unwrap();
+    until("all is well", async || scene.get("/health").await.contains(r#""status":"ok""#)).await;
+    let stored = fs::read_to_string(scene.state().join("names.json")).unwrap();
+    let name = shown["tools"][0]["name"].as_str().unwrap();
+    assert!(stored.contains(name), "{name}: {stored}");
+}
+
+#[tokio::test]
 async fn a_damaged_file_costs_what_is_damaged() {
     let mut scene = Scene::start().await;
     let [deleted, stays] = [scene.client("near").await, scene.client("near").await];
