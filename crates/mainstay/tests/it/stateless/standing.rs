@@ -85,8 +85,16 @@ impl Scene {
         self.metric(&format!("mcp_requests_total{{{labels}}}")).await
     }
 
-    async fn in_flight(&self, server: &str) -> u64 {
-        self.metric(&format!("mainstay_calls_in_flight{{server=\"{server}\"}}")).await
+    /// Listens that a server is asked for, as it says itself.
+    async fn listens_at(&self, server: &str) -> u64 {
+        let ended = self.count(server, "listens cancelled").await;
+        let ended = ended + self.count(server, "listens left").await;
+        self.count(server, "subscriptions/listen").await - ended
+    }
+
+    /// Waits until the daemon listens to a server, and nobody else does.
+    async fn listens_itself(&self, server: &str) {
+        until("the daemon listens", async || self.listens_at(server).await == 1).await;
     }
 
     async fn status(&self) -> Value {
@@ -165,10 +173,17 @@ async fn what_is_open_is_seen_everywhere_and_its_end_has_a_reason() {
 #[tokio::test]
 async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
     let scene = Scene::with("[gateway]\nmax_sessions = 3", &[]).await;
+    for name in ["near", "far"] {
+        scene.listens_itself(name).await;
+    }
     let mut standing = vec![
         listen(&scene, "near", "a").await,
         listen(&scene, "", "b").await,
         listen(&scene, "far", "c").await,
+    ];
+    let asked = [
+        scene.count("near", "subscriptions/listen").await,
+        scene.count("far", "subscriptions/listen").await,
     ];
     for (name, id) in [("near", "too-many-1"), ("", "too-many-2"), ("far", "too-many-3")] {
         let wanted = json!({"resourceSubscriptions": ["test://one"]});
@@ -186,8 +201,10 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
     assert_eq!(scene.metric("mainstay_streams_refused_total{kind=\"listen\"}").await, 3);
     assert_eq!(scene.metric("mcp_errors_total{server=\"*\",code=\"SESSION_LIMIT\"}").await, 3);
     assert_eq!(scene.answered("refused").await, 3);
-    // A listen that had been passed on would stay.
-    until("no server was asked for those", async || scene.in_flight("near").await == 0).await;
+    for (name, before) in [("near", asked[0]), ("far", asked[1])] {
+        let now = scene.count(name, "subscriptions/listen").await;
+        assert_eq!(now, before, "{name} was not asked for those");
+    }
     // Sessions and calls are counted apart.
     let session = scene.daemon.client("near").await.unwrap();
     session.call("echo", json!({})).await.unwrap();
@@ -229,8 +246,7 @@ async fn a_listener_that_vanishes_without_a_word_is_let_go() {
         let endpoint = format!("/mcp/{name}");
         let stands = async || scene.open(&endpoint, "listen").await == 1;
         let gone = async || scene.open(&endpoint, "listen").await == 0;
-        scene.call(name, "echo", json!({})).await;
-        let before = scene.in_flight(name).await;
+        scene.listens_itself(name).await;
 
         // Closed with something unread: the connection is reset.
         let connection = unread(&scene, name, "test://one").await;
@@ -260,7 +276,7 @@ async fn a_listener_that_vanishes_without_a_word_is_let_go() {
         assert_eq!(scene.ended("listen", "slow_client").await, slow + 1);
         drop(connection);
         // Nothing is left of them at the server either, and there is room.
-        until("the server is let go, too", async || scene.in_flight(name).await == before).await;
+        until("the server is let go, too", async || scene.listens_at(name).await == 1).await;
         drop(listen(&scene, name, "next").await);
         until("it is let go", gone).await;
     }
