@@ -5,6 +5,7 @@ mod addresses;
 mod bodies;
 mod cancels;
 mod connections;
+mod everywhere;
 mod ids;
 mod lists;
 mod logging;
