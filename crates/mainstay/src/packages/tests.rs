@@ -66,7 +66,9 @@ fn the_same_version_stays_the_same() {
         assert!(record.compare("pypi", &now).is_ok(), "{now:?}");
     }
     let error = record.compare("npm", &digests("y", "1.0.0", &["sha512-c"])).unwrap_err();
-    let says = "y 1.0.0 is not what it was: sha512-a, sha512-b was recorded, and the registry has sha512-c";
+    let says = "y 1.0.0 is not what it was: sha512-a, sha512-b was recorded, and the registry has \
+                sha512-c; if that is meant, take its entry out of packages.json in the state folder \
+                and fetch again";
     assert_eq!(error.to_string(), says);
 }
 
