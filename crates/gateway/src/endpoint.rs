@@ -1,5 +1,6 @@
 //! An address and the servers behind it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ struct Given {
     now: Memory,
     /// By kind: `seen` lacks something of `now`.
     unseen: [bool; 4],
+    /// By kind: the published names that some clients have seen beside those of the catalogue.
+    beyond: [HashSet<Box<str>>; 4],
 }
 
 /// What one server last said to clients of one generation.
@@ -81,7 +84,12 @@ impl Endpoint {
         let configured =
             |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
         let seen = names.load(&name, configured);
-        let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
+        let given = Mutex::new(Given {
+            now: seen.clone(),
+            seen,
+            unseen: [false; 4],
+            beyond: Default::default(),
+        });
         let (catalogues, open) = Default::default();
         Self { name, servers, single: false, prefix, catalogues, given, names, open }
     }
@@ -154,6 +162,40 @@ impl Endpoint {
             self.names.save(&self.name, &given.seen);
         }
         self.catalogue(generation)
+    }
+
+    /// What was shown, with what some servers say to this client beyond that. Its names, too, stay from
+    /// now on.
+    pub(crate) fn show_more(
+        &self,
+        shown: Arc<Catalogue>,
+        generation: Generation,
+        kind: ListKind,
+        said: &[(usize, Arc<Facts>)],
+    ) -> Arc<Catalogue> {
+        let base = self.said(generation);
+        let more = said.iter().filter_map(|(server, facts)| {
+            let all = base.iter().find(|base| base.server == *server)?;
+            let more = Said { server: *server, name: all.name, facts: facts.clone() };
+            more.lists_beyond(all, kind).then_some(more)
+        });
+        let more: Vec<_> = more.collect();
+        if more.is_empty() {
+            return shown;
+        }
+        let sources = base.iter().chain(&more).map(|said| said.sources(kind));
+        let (mut whole, at) = (Catalogue::default(), kind as usize);
+        let mut given = self.given.lock();
+        let mut names = given.seen.clone();
+        whole.publish(kind, sources, self.prefix, &mut names);
+        let beyond = whole.names(kind).filter(|name| shown.find(kind, name).is_none());
+        given.beyond[at].extend(beyond.map(Box::from));
+        if names[at] != given.seen[at] {
+            given.seen[at] = names[at].clone();
+            given.now[at] = names[at].clone();
+            self.names.save(&self.name, &given.seen);
+        }
+        Arc::new(whole)
     }
 
     /// Waits until every server has said what it has for clients of a generation, or is known not to,
@@ -248,7 +290,8 @@ impl Endpoint {
         let (server, own) = given.seen[kind as usize].whose(published)?;
         let at = self.servers.iter().position(|pool| pool.spec.name.as_str() == server)?;
         let unheard = self.servers[at].primary_facts().is_none();
-        unheard.then(|| (at, own.to_owned()))
+        let is_beyond = given.beyond[kind as usize].contains(published);
+        (unheard || is_beyond).then(|| (at, own.to_owned()))
     }
 
     /// Under which URI a server's resource is known here, if under another than its own.
@@ -288,6 +331,13 @@ impl std::fmt::Display for Missing<'_> {
 // === impl Said ===
 
 impl<'a> Said<'a> {
+    /// Whether there is anything in this list that is not in the other's.
+    fn lists_beyond(&self, other: &Said<'_>, kind: ListKind) -> bool {
+        let others = other.facts.lists.of(kind);
+        let known: HashSet<_> = others.iter().map(|item| &item.key).collect();
+        self.facts.lists.of(kind).iter().any(|item| !known.contains(&item.key))
+    }
+
     fn sources(&'a self, kind: ListKind) -> (usize, &'a Name, Vec<Source<'a>>) {
         let sources = self.facts.lists.of(kind).iter().map(|item| Source {
             raw: &item.raw,

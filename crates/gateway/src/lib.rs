@@ -23,6 +23,7 @@ mod listen;
 pub mod listener;
 mod lists;
 mod memory;
+mod more;
 mod outlive;
 mod patience;
 pub mod pipeline;

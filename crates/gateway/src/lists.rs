@@ -8,13 +8,17 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Message};
 
 use crate::endpoint::Endpoint;
+use crate::more;
+use crate::session::Session;
 
 /// Items on one page.
 const PAGE_ITEMS: usize = 1000;
 
-/// The result of a list method, or why the cursor is no good.
+/// The result of a list method, or why the cursor is no good. Of a session it is known whether its client
+/// can be asked.
 pub(crate) async fn page(
     endpoint: &Endpoint,
+    session: Option<&Session>,
     generation: Generation,
     kind: ListKind,
     message: &Message,
@@ -33,7 +37,11 @@ pub(crate) async fn page(
     };
     endpoint.settle(generation, deadline).await;
     endpoint.freshen(generation, kind, deadline).await;
-    let catalogue = endpoint.show(generation, kind);
+    let mut catalogue = endpoint.show(generation, kind);
+    if let Some(session) = session {
+        let said = more::said(session, deadline).await;
+        catalogue = endpoint.show_more(catalogue, generation, kind, &said);
+    }
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));
     let page = items.get(from..to).unwrap_or_default();

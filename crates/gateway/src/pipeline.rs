@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::levels;
 use crate::levels::LogLevel;
 use crate::lists;
+use crate::more;
 use crate::route;
 use crate::session::Session;
 use crate::subscribe;
@@ -74,7 +75,9 @@ async fn request(
         Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
             let deadline = begun + gateway.settings.limits.list;
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
-            let page = lists::page(endpoint, Generation::Legacy, kind, &message, deadline).await;
+            let session = Some(&**session);
+            let page =
+                lists::page(endpoint, session, Generation::Legacy, kind, &message, deadline).await;
             Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
         }
         _ => None,
@@ -102,7 +105,9 @@ async fn request(
     let mut route = find();
     if route.is_err() && !endpoint.single {
         // The server may be on its way: a session of an earlier daemon has not waited for it yet.
-        endpoint.settle(Generation::Legacy, begun + gateway.settings.limits.list).await;
+        let deadline = begun + gateway.settings.limits.list;
+        endpoint.settle(Generation::Legacy, deadline).await;
+        more::learn(session, deadline).await;
         route = find();
     }
     let route = match route {

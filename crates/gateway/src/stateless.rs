@@ -64,7 +64,8 @@ pub(crate) async fn answer(
         }
         Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
-            let page = lists::page(endpoint, Generation::Modern, kind, &message, deadline).await;
+            let page =
+                lists::page(endpoint, None, Generation::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
         _ => return call(gateway, endpoint, message, request).await,

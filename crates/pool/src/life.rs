@@ -227,6 +227,12 @@ impl Life {
             live.set_list(kind, list);
             self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
         }
+        // Whoever is told asks for the list, and is to find the new one.
+        for word in std::mem::take(&mut *listener.words.lock()) {
+            if let Some(hub) = self.pool.hub() {
+                hub.background(&self.pool.spec.name, &self.instance, &word);
+            }
+        }
     }
 
     fn started(&self, pid: Option<u32>) {
@@ -254,6 +260,9 @@ struct LifeListener {
     reason: Mutex<String>,
     dirty: Notify,
     changed: Mutex<Vec<ListKind>>,
+    /// What the clients of an instance that supplies no lists are told once they are fetched: one of a
+    /// method.
+    words: Mutex<Vec<Message>>,
 }
 
 impl LifeListener {
@@ -265,6 +274,7 @@ impl LifeListener {
             reason: Mutex::default(),
             dirty: Notify::new(),
             changed: Mutex::default(),
+            words: Mutex::default(),
         }
     }
 
@@ -288,7 +298,12 @@ impl Listener for LifeListener {
             Some(N::ResourcesListChanged) => &[ListKind::Resources, ListKind::ResourceTemplates],
             _ => &[],
         };
-        if self.instance.supplies_lists && !kinds.is_empty() {
+        if !kinds.is_empty() {
+            if !self.instance.supplies_lists {
+                let mut words = self.words.lock();
+                words.retain(|word| word.method() != message.method());
+                words.push(message);
+            }
             return self.mark(kinds);
         }
         match N::parse(message.method()) {

@@ -69,6 +69,7 @@ pub(super) const ALL: &[Flag] = &[
         "answers tools/list with the text of a file; each of its tools echoes",
     ),
     flag("mirrors", "", "offers a tool that wants an argument as a header, and one that may not"),
+    flag("more-for-asked", "", "has a tool more once a client said that its user can be asked"),
     flag("untold", "", "never says that a list changed"),
     flag("no-capabilities", "", "declares nothing and refuses every list"),
     // Every call.

@@ -1,5 +1,7 @@
 //! The beginning of a session, and what is sent unasked right after it.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -22,6 +24,9 @@ pub(super) async fn initialize(server: &Server, id: &RawValue, params: &Value, o
     if flags.has("modern-only") {
         let data = json!({"supported": [MODERN], "requested": asked});
         return out.send(message::error(id, -32022, "Unsupported protocol version", &data)).await;
+    }
+    if flags.has("more-for-asked") && params["capabilities"]["elicitation"].is_object() {
+        server.added.store(1, Ordering::Relaxed);
     }
     let ours = if LEGACY.contains(&asked) { asked } else { LEGACY[3] };
     let result = json!({

@@ -191,3 +191,34 @@ async fn word_of_changed_roots_reaches_servers_that_know_them() {
     }
     scene.undisturbed().await;
 }
+
+#[tokio::test]
+async fn a_tool_for_clients_that_can_be_asked_is_theirs_wherever_they_are() {
+    let scene = Scene::with(GROUP, &["--more-for-asked"]).await;
+    let list = async |client: &Client| {
+        let list = client.request("tools/list", json!({})).await.unwrap();
+        let tools = list["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for view in &VIEWS[2..] {
+        let tool = format!("{}added_0", view.tools);
+        let plain = scene.client(view.address).await;
+        let before = list(&plain).await;
+        assert!(!before.contains(&tool), "{view}");
+        let able = scene.able(view.address, "2025-11-25", able()).await;
+        let theirs = list(&able).await;
+        assert_eq!(theirs.iter().filter(|name| **name == tool).count(), 1, "{view}: {theirs:?}");
+        assert!(before.iter().all(|name| theirs.contains(name)), "{view}: {theirs:?}");
+        let called = view.begin(&able, "added_0", json!({"n": 1})).await.answer().await.unwrap();
+        assert_eq!(called["result"]["structuredContent"]["echo"]["n"], 1, "{view}: {called}");
+        assert_eq!(list(&plain).await, before, "{view}: nobody else's list is another");
+        // What its own instance has more later is there when it is told.
+        let mut stream = able.listen(None).await.unwrap();
+        view.begin(&able, "change", json!({})).await.answer().await.unwrap();
+        let told = stream.message().await.unwrap().expect("the stream goes on");
+        assert_eq!(told["method"], "notifications/tools/list_changed", "{view}");
+        let later = list(&able).await;
+        assert!(later.iter().any(|name| name.ends_with("added_1")), "{view}: {later:?}");
+    }
+    scene.undisturbed().await;
+}

@@ -105,6 +105,23 @@ async fn a_session_with_an_instance_of_its_own_gets_its_subscription_back() {
 }
 
 #[tokio::test]
+async fn a_tool_that_only_some_clients_see_is_still_theirs() {
+    let mut scene = Scene::start().await;
+    scene.near_flags = &["--more-for-asked"];
+    scene.restart(End::Term).await;
+    let mut client = mainstay_testkit::Client::new(&scene.daemon().endpoint("")).unwrap();
+    client.initialize("2025-11-25", &json!({"elicitation": {}})).await.unwrap();
+    let list = client.request("tools/list", json!({})).await.unwrap();
+    let tools = list["tools"].as_array().unwrap();
+    assert!(tools.iter().any(|tool| tool["name"] == "added_0"), "{list}");
+    for how in [End::Kill, End::Term] {
+        scene.restart(how).await;
+        let called = scene.again("", &client).call("added_0", json!({"n": 1})).await.unwrap();
+        assert_eq!(called["structuredContent"]["echo"]["n"], 1, "{how:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_level_stays() {
     for (how, level, messages) in [(End::Kill, "emergency", 0), (End::Term, "debug", 3)] {
         let mut scene = Scene::start().await;
