@@ -1,5 +1,7 @@
 //! HTTP responses, made in one place.
 
+pub(crate) mod body;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -7,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Id, build};
 
-use crate::body::{Body, Owner};
+use self::body::{Body, Owner};
 use crate::stream::{EventStream, Reader};
 
 pub(crate) type HttpAnswer = Response<Body>;

@@ -1,5 +1,10 @@
 //! One call: to a server and back, within its deadline, answered exactly once.
 
+pub(crate) mod deliver;
+mod refusal;
+pub(crate) mod route;
+pub(crate) mod want;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +20,12 @@ use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, eve
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use crate::deliver::ANSWER_GRACE;
+use self::deliver::ANSWER_GRACE;
+use self::route::Route;
 use crate::gateway::Gateway;
-use crate::levels::{self, LogLevel};
-use crate::route::Route;
+use crate::session::levels::{self, LogLevel};
 use crate::session::{Control, Session};
 use crate::stream::EventStream;
-use crate::want;
 
 /// A call under way. It outlives the client's connection: a legacy client that went away has not
 /// cancelled (2025-11-25 basic/transports, sending messages).
@@ -368,44 +372,16 @@ impl Call {
             }
             return None;
         }
-        let name = &self.route.pool.spec.name;
-        let metrics = &self.route.pool.server_metrics;
+        let pool = &self.route.pool;
         if lost.fate != Fate::Oversized {
-            metrics.failed(ErrorCode::Transport);
+            pool.server_metrics.failed(ErrorCode::Transport);
         }
-        Some(match lost.fate {
-            Fate::Unknown => Refusal::new(
-                RefusalCode::OutcomeUnknown,
-                format!("the call was sent to {name}, but its answer is lost: {}", lost.reason),
-            )
-            .server(name)
-            .hint("it may have been carried out; look before you call again"),
-            Fate::Unsent | Fate::Refused => Refusal::new(
-                RefusalCode::ServerUnavailable,
-                format!("server {name} did not take the call: {}", lost.reason),
-            )
-            .server(name)
-            .retry_after(Duration::from_secs(1)),
-            Fate::Oversized => Refusal::new(
-                RefusalCode::LimitExceeded,
-                format!("server {name} answered with more than is allowed"),
-            )
-            .server(name)
-            .limit(format!("max_message: {} bytes", self.gateway.settings.limits.message_bytes_max))
-            .hint("ask for less at once, or raise gateway.max_message"),
-        })
+        Some(refusal::of_loss(lost, &pool.spec.name, &self.gateway.settings.limits))
     }
 
     fn too_late(&mut self) -> Progress {
-        let name = self.route.pool.spec.name.clone();
-        let took = self.begun.elapsed();
-        let refusal = Refusal::new(
-            RefusalCode::DeadlineExceeded,
-            format!("no answer from {name} within {:.0?}; the call was cancelled", took),
-        )
-        .server(&name)
-        .limit(format!("call_timeout: {:?}", self.gateway.settings.limits.call))
-        .hint("a tool that reports progress gets more time, up to call_timeout_max");
+        let limits = &self.gateway.settings.limits;
+        let refusal = refusal::too_late(self.begun.elapsed(), &self.route.pool.spec.name, limits);
         self.refuse_as(refusal, Outcome::Timeout)
     }
 

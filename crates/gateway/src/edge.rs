@@ -3,6 +3,9 @@
 //! The order of checks is that of the transports' rules: who may knock, which address, which
 //! method, how large, what kind of message, which session.
 
+pub(crate) mod forwarded;
+pub(crate) mod gate;
+
 mod batch;
 mod body;
 mod find;
@@ -24,12 +27,12 @@ use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
 
 use self::find::find;
 use crate::answer::{self, HttpAnswer};
-use crate::deliver;
+use crate::call::deliver;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::handshake::{self, NoSession};
 use crate::pipeline::{self, Takes};
 use crate::session::Session;
+use crate::session::handshake::{self, NoSession};
 
 const SESSION: &str = "mcp-session-id";
 const REVISION: &str = "mcp-protocol-version";

@@ -1,5 +1,9 @@
 //! An address and the servers behind it.
 
+pub(crate) mod lists;
+pub(crate) mod memory;
+pub(crate) mod more;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +23,7 @@ use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 
-use crate::memory::NameStore;
+use self::memory::NameStore;
 
 /// What clients attach to: all servers, one of them, or a named group.
 #[derive(Debug)]

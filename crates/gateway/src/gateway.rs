@@ -25,16 +25,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::HttpAnswer;
 use crate::edge::Peer;
+use crate::edge::forwarded::Proxies;
+use crate::edge::gate::Gate;
 use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
-use crate::forwarded::Proxies;
-use crate::gate::Gate;
-use crate::kept::Kept;
-use crate::listen::Listens;
-use crate::memory::NameStore;
+use crate::endpoint::memory::NameStore;
 use crate::session::Session;
-use crate::sessions::Sessions;
-use crate::subscribe;
+use crate::session::subscribe;
+use crate::session::table::Sessions;
+use crate::stateless::listen::Listens;
+use crate::stream::kept::Kept;
 
 /// Answers requests that are not MCP: health, metrics, the API. None: it does not know the path.
 pub type Aside =
@@ -313,7 +313,7 @@ impl Gateway {
         let was_there = self.sessions.remove(session);
         subscribe::forget_all(self, session, session.end().into_iter().collect());
         for pool in &session.endpoint.servers {
-            pool.release(&crate::want::own_sharing(session.owner));
+            pool.release(&crate::call::want::own_sharing(session.owner));
         }
         was_there
     }
@@ -340,7 +340,7 @@ impl Gateway {
         peer: Peer,
     ) -> Option<HttpAnswer> {
         let answer = self.aside.get()?(parts, peer)?;
-        Some(answer.map(crate::body::Body::Whole))
+        Some(answer.map(crate::answer::body::Body::Whole))
     }
 }
 

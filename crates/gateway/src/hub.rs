@@ -9,9 +9,9 @@ use mainstay_protocol::{Generation, Message};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::{Link, Owner};
 
+use crate::call::want;
 use crate::gateway::Gateway;
-use crate::levels::LogLevel;
-use crate::want;
+use crate::session::levels::LogLevel;
 
 impl Hub for Gateway {
     fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {

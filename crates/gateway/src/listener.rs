@@ -1,5 +1,9 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 
+mod lean;
+mod patience;
+mod silence;
+
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -22,12 +26,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::io::InspectReader;
 
+use self::patience::Patient;
+use self::silence::Silence;
 use crate::answer::HttpAnswer;
 use crate::edge::{self, Peer, Serves};
 use crate::gateway::Gateway;
-use crate::lean;
-use crate::patience::Patient;
-use crate::silence::Silence;
 
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

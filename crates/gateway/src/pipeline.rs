@@ -11,15 +11,15 @@ use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
-use crate::deliver;
+use crate::call::deliver;
+use crate::call::route;
+use crate::endpoint::lists;
+use crate::endpoint::more;
 use crate::gateway::Gateway;
-use crate::levels;
-use crate::levels::LogLevel;
-use crate::lists;
-use crate::more;
-use crate::route;
 use crate::session::Session;
-use crate::subscribe;
+use crate::session::levels;
+use crate::session::levels::LogLevel;
+use crate::session::subscribe;
 
 /// What a client's transport can take.
 #[derive(Debug, Clone, Copy)]
@@ -151,7 +151,7 @@ fn notified(session: &Arc<Session>, message: &Message) {
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            for live in crate::want::own_instances(session) {
+            for live in crate::call::want::own_instances(session) {
                 live.link.send(message.bytes().clone());
             }
         }

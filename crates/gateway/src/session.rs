@@ -1,5 +1,11 @@
 //! One client's conversation with the gateway.
 
+pub(crate) mod handshake;
+pub(crate) mod levels;
+pub(crate) mod outlive;
+pub(crate) mod subscribe;
+pub(crate) mod table;
+
 mod stored;
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,13 +23,13 @@ use mainstay_session::{Serial, Token};
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
 
+use self::levels::LogLevel;
+use self::outlive::Restoring;
 use crate::answer;
 use crate::endpoint::Endpoint;
-use crate::kept::Kept;
-use crate::levels::LogLevel;
-use crate::outlive::Restoring;
-use crate::resume::{Ended, EventId, Name, Resumed, Streams};
 use crate::stream::EventStream;
+use crate::stream::kept::Kept;
+use crate::stream::resume::{Ended, EventId, Name, Resumed, Streams};
 
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 //! There is no session: a request says itself what its client can do, is cancelled by closing the
 //! stream of its answer, and can't be asked anything while it runs.
 
+mod discover;
+pub(crate) mod listen;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,16 +21,15 @@ use mainstay_protocol::{Id, Message, Method, Revision, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
+use crate::call::deliver::{self, Begins};
+use crate::call::route::{self, Route};
 use crate::call::{Call, Progress};
-use crate::deliver::{self, Begins};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, lists};
 use crate::gateway::Gateway;
-use crate::levels::LogLevel;
 use crate::pipeline::{self, Takes};
-use crate::route::{self, Route};
 use crate::session::Session;
+use crate::session::levels::LogLevel;
 use crate::stream::EventStream;
-use crate::{discover, listen, lists};
 
 /// A request that has passed its checks, with what it says of itself.
 #[derive(Debug)]

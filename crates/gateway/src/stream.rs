@@ -4,6 +4,10 @@
 //! read are kept for a while: what was handed to a connection has not arrived anywhere yet, and a
 //! connection that is cut takes it along.
 
+pub(crate) mod kept;
+pub(crate) mod resume;
+pub(crate) mod standing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,9 +17,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::kept::Share;
-use crate::resume::Name;
-use crate::standing::{Left, Standing};
+use self::kept::Share;
+use self::resume::Name;
+use self::standing::{Left, Standing};
 
 mod reader;
 

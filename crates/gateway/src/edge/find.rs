@@ -11,9 +11,9 @@ use super::{Note, REVISION, SESSION, SESSION_NOT_FOUND, text};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::outlive::{self, Lost};
 use crate::pipeline;
 use crate::session::Session;
+use crate::session::outlive::{self, Lost};
 
 /// Why a request has no session.
 pub(super) enum NotFound {

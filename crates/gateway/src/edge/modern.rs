@@ -21,8 +21,8 @@ use super::{Note, takes_events};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::levels::LogLevel;
 use crate::pipeline::Takes;
+use crate::session::levels::LogLevel;
 use crate::stateless::{self, Request};
 
 #[cfg(test)]

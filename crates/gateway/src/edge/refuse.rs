@@ -6,7 +6,7 @@ use mainstay_telemetry::{Refused, correlation};
 
 use super::{Note, Serves, text};
 use crate::answer::{self, HttpAnswer};
-use crate::gate::Foreign;
+use crate::edge::gate::Foreign;
 use crate::gateway::Gateway;
 
 pub(super) fn malformed(problem: &Malformed, refused: &Note<'_>) -> HttpAnswer {

@@ -22,14 +22,14 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{Note, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
+use crate::answer::body::Body;
 use crate::answer::{self, HttpAnswer};
-use crate::body::Body;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
 use crate::session::Session;
-use crate::standing::Standing;
 use crate::stream::EventStream;
+use crate::stream::standing::Standing;
 
 /// Where messages are posted to.
 pub(super) const MESSAGES: &str = "/messages";

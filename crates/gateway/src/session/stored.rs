@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mainstay_session::Serial;
 
 use super::Session;
-use crate::levels::LogLevel;
-use crate::outlive::Restoring;
+use crate::session::levels::LogLevel;
+use crate::session::outlive::Restoring;
 
 /// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
 /// and in the store.

@@ -15,8 +15,8 @@ use super::{
     UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX,
 };
 use crate::answer;
-use crate::kept::Kept;
-use crate::resume::Name;
+use crate::stream::kept::Kept;
+use crate::stream::resume::Name;
 
 fn resumable(primes: bool) -> Arc<EventStream> {
     let (number, share) = Kept::new(1).open();

@@ -8,7 +8,7 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Message};
 
 use crate::endpoint::Endpoint;
-use crate::more;
+use crate::endpoint::more;
 use crate::session::Session;
 
 /// Items on one page.

@@ -10,8 +10,8 @@ use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
+use crate::call::want;
 use crate::session::Session;
-use crate::want;
 
 /// What servers say to a client's own instances, by their place in its endpoint. An instance that is not
 /// there is started, and left out if it is not ready by `deadline`.

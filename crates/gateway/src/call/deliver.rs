@@ -13,10 +13,10 @@ use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
-use crate::resume::{EventId, Resumed};
 use crate::session::Session;
-use crate::standing::Standing;
 use crate::stream::EventStream;
+use crate::stream::resume::{EventId, Resumed};
+use crate::stream::standing::Standing;
 
 /// A call that has said nothing for this long is answered as a stream, so that nobody on the way
 /// takes its connection for dead.

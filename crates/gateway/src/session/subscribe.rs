@@ -10,11 +10,11 @@ use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
 use mainstay_upstream::handshake;
 
 use crate::answer::{self, HttpAnswer};
+use crate::call::route::Route;
+use crate::call::want;
 use crate::gateway::Gateway;
 use crate::pipeline;
-use crate::route::Route;
 use crate::session::Session;
-use crate::want;
 
 /// How long a server may take to forget a subscription that nobody waits for.
 const FORGET_DEADLINE: Duration = Duration::from_secs(10);

@@ -12,8 +12,8 @@ use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::revision::Generation;
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::lists;
 use crate::gateway::Gateway;
-use crate::lists;
 
 /// The result, as JSON.
 pub(crate) async fn result(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Result<Bytes, Refusal> {

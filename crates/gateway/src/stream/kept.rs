@@ -124,7 +124,7 @@ mod tests {
 
     use super::{KEPT_BYTES_MAX, Kept, ROOMY_BYTES, STREAM_BYTES};
     use crate::endpoint::Endpoint;
-    use crate::memory::NameStore;
+    use crate::endpoint::memory::NameStore;
     use crate::session::Session;
 
     fn sessions(count: u64) -> Vec<Arc<Session>> {

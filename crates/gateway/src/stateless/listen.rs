@@ -22,12 +22,12 @@ use tokio::task::JoinSet;
 
 use self::relay::Relay;
 use crate::answer::{self, HttpAnswer};
+use crate::call::route;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::route;
-use crate::standing::Standing;
 use crate::stateless::{self, Request};
 use crate::stream::EventStream;
+use crate::stream::standing::Standing;
 
 mod relay;
 

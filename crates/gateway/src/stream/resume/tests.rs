@@ -9,7 +9,7 @@ use mainstay_protocol::Id;
 
 use super::{ENDED_BYTES_MAX, ENDED_MAX, EventId, Name, Resumed, STANDING_MAX, Streams};
 use crate::answer;
-use crate::kept::Kept;
+use crate::stream::kept::Kept;
 use crate::stream::{EventStream, KEEP_FOR};
 
 fn standing(kept: &Arc<Kept>) -> Arc<EventStream> {

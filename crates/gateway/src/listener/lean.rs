@@ -20,7 +20,7 @@ use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::answer::HttpAnswer;
-use crate::body::Body;
+use crate::answer::body::Body;
 
 /// Events that are ready at once are sent together up to this; a larger one goes alone.
 const TOGETHER_BYTES_MAX: usize = 16 << 10;

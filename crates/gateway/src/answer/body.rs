@@ -109,8 +109,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::{Body, KEEP_ALIVE};
-    use crate::kept::Kept;
-    use crate::resume::Name;
+    use crate::stream::kept::Kept;
+    use crate::stream::resume::Name;
     use crate::stream::{EventStream, TakenUp};
 
     async fn next(body: &mut Body) -> Vec<u8> {

@@ -12,8 +12,8 @@ use mainstay_upstream::{Incoming, handshake};
 use tokio::sync::oneshot;
 
 use super::Listen;
+use crate::call::want;
 use crate::gateway::Gateway;
-use crate::want;
 
 /// Listens to a server until the client leaves, and again whenever the server has ended it.
 pub(super) struct Relay {

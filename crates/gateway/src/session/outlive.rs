@@ -22,10 +22,10 @@ use tokio::sync::watch;
 
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::levels::LogLevel;
 use crate::session::Session;
-use crate::sessions::Again;
-use crate::{levels, subscribe};
+use crate::session::levels::LogLevel;
+use crate::session::table::Again;
+use crate::session::{levels, subscribe};
 
 /// Why an id is no session.
 #[derive(Debug)]
