@@ -1,31 +1,112 @@
-//! What the allocator does with memory that was freed.
+//! Where memory comes from, and what becomes of it once it is freed.
 //!
-//! The system's allocator raises the size from which it maps memory by itself whenever such a block
-//! is freed, so that after one big answer the next ones come from an arena, which seldom shrinks: a
-//! daemon keeps twice its biggest answer for ever. With both sizes fixed, what one big answer
-//! needed is given back as it is freed (mallopt(3), "dynamic mmap threshold").
+//! A call needs some thirty small blocks, which one thread often takes and another gives back:
+//! mimalloc does that without a lock. But it keeps what big answers needed for itself, and a daemon
+//! runs for months. So big blocks come from the system, which maps each by itself and takes it back as
+//! it is freed.
 
-/// Blocks from this size are mapped by themselves. Most answers are far smaller, and mapping a block
-/// costs little beside filling it.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED_BYTES_MIN: libc::c_int = 256 << 10;
+#![expect(unsafe_code, reason = "an allocator can't be written, and mallopt not called, without")]
 
-/// So much may lie free at the top of an arena before it is given back.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const FREE_BYTES_MAX: libc::c_int = 1 << 20;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr::NonNull;
 
-/// To be called first, before there is a second thread.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "no safe crate wraps mallopt")]
-pub(crate) fn give_back_what_is_freed() {
-    // SAFETY: `mallopt` takes two numbers, touches the allocator's parameters only, and there is no
-    // other thread yet that could allocate meanwhile. Both parameters exist since glibc 2.0.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, FREE_BYTES_MAX);
+use mimalloc::MiMalloc;
+
+/// Small blocks from mimalloc, big ones from the system. The size a block was asked for says where it
+/// came from.
+pub(crate) struct Allocator;
+
+/// Mapping a block costs little beside filling one of this size, and most answers are far smaller.
+const BIG_BYTES_MIN: usize = 256 << 10;
+
+fn is_big(size: usize) -> bool {
+    size >= BIG_BYTES_MIN
+}
+
+// SAFETY: each block goes back to where it came from, since its layout, which the caller gives again,
+// says where that was; all else is as the two allocators have it.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same for both.
+        unsafe { if is_big(layout.size()) { System.alloc(layout) } else { MiMalloc.alloc(layout) } }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        unsafe {
+            if is_big(layout.size()) {
+                System.alloc_zeroed(layout)
+            } else {
+                MiMalloc.alloc_zeroed(layout)
+            }
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: a block of this layout came from the same of the two.
+        unsafe {
+            if is_big(layout.size()) {
+                System.dealloc(block, layout);
+            } else {
+                MiMalloc.dealloc(block, layout);
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: a block that stays with the one it came from is that one's to resize. One that moves
+        // is copied as far as both go, into a block of its own, before it is given back.
+        unsafe {
+            match (is_big(layout.size()), is_big(size)) {
+                (false, false) => MiMalloc.realloc(block, layout, size),
+                (true, true) => System.realloc(block, layout, size),
+                _ => {
+                    let new = Layout::from_size_align_unchecked(size, layout.align());
+                    let moved = self.alloc(new);
+                    if let Some(moved) = NonNull::new(moved) {
+                        moved.as_ptr().copy_from_nonoverlapping(block, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
+        }
     }
 }
 
-/// Other allocators do so by themselves.
+/// To be called first, before there is a second thread.
+///
+/// By itself the system raises the size from which it maps blocks whenever such a block is freed, so
+/// that after one big answer the next ones come from an arena, which seldom shrinks (mallopt(3),
+/// "dynamic mmap threshold").
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn give_back_what_is_freed() {
+    // SAFETY: `mallopt` takes two numbers, touches the allocator's parameters only, and there is no
+    // other thread yet that could allocate meanwhile. The parameter exists since glibc 2.0.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, BIG_BYTES_MIN as libc::c_int);
+    }
+}
+
+/// Other systems do so by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_back_what_is_freed() {}
+
+#[cfg(test)]
+mod tests {
+    use super::BIG_BYTES_MIN;
+
+    #[test]
+    fn a_block_that_grows_past_the_border_and_back_keeps_what_is_in_it() {
+        let mut block: Vec<u32> = Vec::new();
+        for at in 0..BIG_BYTES_MIN as u32 {
+            block.push(at);
+        }
+        assert!(block.iter().enumerate().all(|(at, value)| at as u32 == *value));
+        block.truncate(10);
+        block.shrink_to_fit();
+        assert_eq!(block, (0..10).collect::<Vec<_>>());
+        block.reserve_exact(BIG_BYTES_MIN);
+        assert_eq!(block, (0..10).collect::<Vec<_>>());
+    }
+}
