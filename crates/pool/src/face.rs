@@ -378,7 +378,7 @@ fn only_speaks(generation: Generation) -> String {
     }
 }
 
-fn other(generation: Generation) -> Generation {
+pub(crate) fn other(generation: Generation) -> Generation {
     match generation {
         Generation::Legacy => Generation::Modern,
         Generation::Modern => Generation::Legacy,

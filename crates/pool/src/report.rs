@@ -9,6 +9,7 @@ use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
 use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 
+use crate::face::other;
 use crate::instance::Instance;
 use crate::pool::Pool;
 
@@ -48,6 +49,7 @@ impl Pool {
     /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
+        let second = self.facts(other(self.generation()));
         let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
         let instances: Vec<_> =
             self.instances().iter().map(|instance| instance.status(now)).collect();
@@ -70,6 +72,7 @@ impl Pool {
             retry_in_ms: None,
             transport: self.transport().map(str::to_owned),
             revision: facts.as_ref().map(|facts| facts.revision.to_string()),
+            second_revision: second.map(|facts| facts.revision.to_string()),
             tools: count(ListKind::Tools),
             resources: count(ListKind::Resources),
             prompts: count(ListKind::Prompts),

@@ -77,6 +77,7 @@ fn server(name: &str, state: InstanceState) -> ServerStatus {
         prompts: 0,
         restarts: 0,
         calls: 0,
+        second_revision: None,
         stray_lines: 0,
         instances: Vec::new(),
     }

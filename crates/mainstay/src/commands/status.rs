@@ -96,7 +96,7 @@ fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
             server.name.to_string(),
             server.state.as_str().to_owned(),
             format::ago(&server.since, now),
-            server.revision.clone().unwrap_or_else(|| "-".to_owned()),
+            revisions(server).unwrap_or_else(|| "-".to_owned()),
             server.tools.to_string(),
             server.restarts.to_string(),
             server.calls.to_string(),
@@ -139,6 +139,16 @@ fn trouble(server: &ServerStatus) -> Option<String> {
     Some(text)
 }
 
+/// What is spoken to it.
+fn revisions(server: &ServerStatus) -> Option<String> {
+    let all: Vec<&str> = [&server.revision, &server.second_revision]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 /// One server, with its instances.
 fn one(server: &ServerStatus, now: Timestamp) -> String {
     let facts = [
@@ -147,7 +157,7 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
         ("runs", format!("{} {}", server.kind, format::harmless(&server.target))),
         ("required", if server.required { "yes" } else { "no" }.to_owned()),
         ("transport", server.transport.clone().unwrap_or_else(|| "not known yet".to_owned())),
-        ("revision", server.revision.clone().unwrap_or_else(|| "not known yet".to_owned())),
+        ("revision", revisions(server).unwrap_or_else(|| "not known yet".to_owned())),
         (
             "offers",
             [

@@ -18,7 +18,7 @@ fn server(name: &str, state: &str, more: &Value) -> Value {
 }
 
 fn status() -> DaemonStatus {
-    let ready = json!({ "revision": "2025-11-25", "required": true, "instances": [
+    let ready = json!({ "revision": "2025-11-25", "second_revision": "2026-07-28", "required": true, "instances": [
         { "id": 4, "state": "ready", "pid": 77, "calls": 1, "restarts": 0, "uptime_ms": 90_000 },
     ]});
     let looping = json!({
@@ -56,10 +56,10 @@ mainstay 1.2.3: degraded, up 1 h 1 min, process 7
 listens on 127.0.0.1:8000
 state in /state
 
-SERVER  STATE          FOR    REVISION    TOOLS  RESTARTS  CALLS
-time    ready          2 min  2025-11-25  2      0         1      required
-files   crash-looping  2 min  -           2      6         1
-new     ready          2 min  2026-07-28  2      0         1
+SERVER  STATE          FOR    REVISION                TOOLS  RESTARTS  CALLS
+time    ready          2 min  2025-11-25, 2026-07-28  2      0         1      required
+files   crash-looping  2 min  -                       2      6         1
+new     ready          2 min  2026-07-28              2      0         1
 
 files is crash-looping: exited with 1
     no such database\\u{1b}[2J

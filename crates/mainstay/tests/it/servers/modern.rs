@@ -137,6 +137,7 @@ async fn a_server_of_both_is_spoken_to_in_both_and_in_each_from_its_first_word_o
         // Many may ask at once: there is one second face.
         let (one, another) = tokio::join!(modern.discover(), modern.discover());
         assert_eq!((one.0, another.0), (200, 200), "{one:?} {another:?}");
+        assert_eq!(in_state(&daemon, name, "ready").await["second_revision"], REVISION);
         let (legacy, arguments) = (daemon.client(name).await.unwrap(), json!({"n": name}));
         let (old, new) =
             tokio::join!(ask(&legacy, "echo", arguments.clone()), modern.ask("echo", arguments));
