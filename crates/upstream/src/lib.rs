@@ -6,6 +6,7 @@
 mod calls;
 pub mod exchange;
 pub mod facts;
+pub mod gather;
 pub mod handshake;
 pub mod link;
 pub mod listener;

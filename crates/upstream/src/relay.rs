@@ -12,8 +12,15 @@ use futures_util::task::AtomicWaker;
 /// task that is running: the scheduler would put it at the end of the queue and rouse another
 /// thread for it, at the price of several system calls a request. So what is woken inside is only
 /// noted, and polled again at once; what is woken from outside wakes the task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Relay {
+    shared: Arc<Shared>,
+    /// Of `shared`, made once.
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
     task: AtomicWaker,
     inside: AtomicBool,
     again: AtomicBool,
@@ -22,27 +29,39 @@ pub struct Relay {
 /// How often in one go before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
 
+// === impl Relay ===
+
 impl Relay {
     /// Polls with a waker of this relay until it is ready or waits for something outside.
     pub fn poll<T>(
-        self: &Arc<Self>,
+        &self,
         cx: &Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let waker = Waker::from(self.clone());
-        let mut inner = Context::from_waker(&waker);
-        self.task.register(cx.waker());
+        let mut inner = Context::from_waker(&self.waker);
+        self.shared.task.register(cx.waker());
         for _ in 0..ROUNDS_MAX {
-            self.enter();
+            self.shared.enter();
             let ready = poll(&mut inner);
-            if !self.leave() || ready.is_ready() {
+            if !self.shared.leave() || ready.is_ready() {
                 return ready;
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
 
+impl Default for Relay {
+    fn default() -> Self {
+        let shared = Arc::<Shared>::default();
+        Self { waker: Waker::from(shared.clone()), shared }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
     fn enter(&self) {
         self.inside.store(true, SeqCst);
     }
@@ -54,7 +73,7 @@ impl Relay {
     }
 }
 
-impl Wake for Relay {
+impl Wake for Shared {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -77,7 +96,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
-    use super::Relay;
+    use super::Shared;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -91,7 +110,7 @@ mod tests {
     #[test]
     fn inside_it_is_noted_and_outside_passed_on() {
         let count = Arc::new(Count::default());
-        let relay = Arc::new(Relay::default());
+        let relay = Arc::new(Shared::default());
         let waker = Waker::from(relay.clone());
         relay.task.register(&Waker::from(count.clone()));
         relay.enter();
@@ -108,7 +127,7 @@ mod tests {
     fn no_wake_is_lost_between_threads() {
         for _ in 0..2000 {
             let count = Arc::new(Count::default());
-            let relay = Arc::new(Relay::default());
+            let relay = Arc::new(Shared::default());
             relay.task.register(&Waker::from(count.clone()));
             relay.enter();
             let other = std::thread::spawn({

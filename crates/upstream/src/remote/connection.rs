@@ -22,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::target::Target;
+use crate::gather::Gather;
 use crate::relay::Relay;
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
-type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Gather<Stream>>, Full<Bytes>>;
 pub(super) type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failed>> + Send>>;
 
@@ -33,7 +34,7 @@ pub(super) type ResponseFuture =
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Driver,
-    relay: Arc<Relay>,
+    relay: Relay,
     driven_to_end: bool,
     idle_since: Instant,
 }
@@ -70,9 +71,7 @@ const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 impl Connection {
     /// Moves bytes in both directions. To be called whenever the task that uses it is woken.
     pub(super) fn poll_driver(&mut self, cx: &mut Context<'_>) {
-        if !self.driven_to_end && Pin::new(&mut self.driver).poll(cx).is_ready() {
-            self.driven_to_end = true;
-        }
+        poll_driver(&mut self.driver, &mut self.driven_to_end, cx);
     }
 
     pub(super) fn send(&mut self, request: Request<Full<Bytes>>) -> ResponseFuture {
@@ -199,14 +198,14 @@ impl Idle {
             .await
             .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
         let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream))
+        let (sender, driver) = http1::handshake(TokioIo::new(Gather(stream)))
             .await
             .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
         // Boxed for good: it is large, and moved at every step of a call.
         Ok(Box::new(Connection {
             sender,
             driver,
-            relay: Arc::default(),
+            relay: Relay::default(),
             driven_to_end: false,
             idle_since: Instant::now(),
         }))
@@ -257,6 +256,10 @@ pub(super) async fn respond(
     Ok((response, connection))
 }
 
+fn poll_driver(driver: &mut Driver, driven_to_end: &mut bool, cx: &mut Context<'_>) {
+    *driven_to_end = *driven_to_end || Pin::new(driver).poll(cx).is_ready();
+}
+
 /// Polls `what` while driving `connection`.
 pub(super) async fn driven<W, T>(
     connection: &mut Connection,
@@ -275,10 +278,10 @@ pub(super) fn poll_driven<T>(
     cx: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    let relay = connection.relay.clone();
     let mut quiet = Context::from_waker(Waker::noop());
+    let Connection { relay, driver, driven_to_end, .. } = connection;
     relay.poll(cx, |cx| {
-        connection.poll_driver(cx);
+        poll_driver(driver, driven_to_end, cx);
         poll(&mut quiet)
     })
 }
