@@ -18,6 +18,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { run } from "../processes.mjs";
 import { difference, partOf } from "./difference.mjs";
 import { servers } from "./plans.mjs";
@@ -73,12 +74,23 @@ function renamedStep(step, renamed) {
   return { ...step, complete: renamed("prompts", step.complete) };
 }
 
-// At the address of all servers there is one list for all clients: what a server offers only to
-// clients that can answer questions is not in it, and what nobody has is refused by the gateway.
+// At the address of all servers what nobody has is refused by the gateway. What a server offers only
+// to clients that can answer questions it may tell of at any moment after they have come, and of the
+// other servers' no more is known here: neither is compared.
 const isOffered = (server, tool) => !direct[server].conditional?.includes(tool);
 const isAnyones = (server, step) => !step.nobody && isOffered(server, step.call);
-const forAnyone = (server, said) =>
-  said.tools ? { ...said, tools: said.tools.filter(({ name }) => isOffered(server, name)) } : said;
+function forAnyone(server, said) {
+  const offered = { ...said };
+  for (const list of ["tools", "tools_again"]) {
+    if (Array.isArray(said[list])) offered[list] = said[list].filter(({ name }) => isOffered(server, name));
+  }
+  return offered;
+}
+
+// Whether the list was the same the second time takes the place of the second list.
+function withoutSecond({ tools_again: again, ...said }) {
+  return again === undefined ? said : { ...said, listed_again: isDeepStrictEqual(again, said.tools) };
+}
 
 // The ways through the gateway to a server. `merged`: among all the others.
 function ways(server) {
@@ -169,9 +181,9 @@ async function walk(client, server) {
       const own = forAnyone(server, expected);
       own.steps = own.steps.filter((_, at) => isAnyones(server, walks[like].steps[at]));
       said.steps = without(said.steps, COLLIDED, "");
-      return difference(own, partOf(said, own, renamed));
+      return difference(withoutSecond(own), withoutSecond(partOf(said, own, renamed)));
     }
-    return difference(expected, said);
+    return difference(withoutSecond(expected), withoutSecond(said));
   }
 }
 

@@ -1,7 +1,7 @@
 // What two walks through one server say differently.
 import { isDeepStrictEqual } from "node:util";
 
-const keys = { tools: "name", prompts: "name", resources: "uri" };
+const keys = { tools: "name", tools_again: "name", prompts: "name", resources: "uri" };
 
 // The first place where two values differ; undefined where they are the same.
 export function difference(one, other, path = "") {

@@ -102,7 +102,7 @@ async function walk(target) {
     const heard = await tried(take(client, step));
     said.steps.push({ ...heard, asked: asked.splice(0) });
   }
-  said.listed_again = JSON.stringify(await tools(client)) === JSON.stringify(said.tools);
+  said.tools_again = await tools(client);
   await client.close();
   return said;
 }

@@ -51,7 +51,7 @@ async def walk(walker_of, target):
                 said["steps"].append(await take(walker, step))
             except Exception as error:
                 said["steps"].append({"error": str(error)})
-        said["listed_again"] = await listed(walker, "list_tools", "tools") == said["tools"]
+        said["tools_again"] = await listed(walker, "list_tools", "tools")
     return said
 
 
