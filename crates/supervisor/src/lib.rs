@@ -5,3 +5,4 @@
 
 pub mod backoff;
 pub mod lifecycle;
+pub mod roster;
