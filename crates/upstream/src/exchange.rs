@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use mainstay_protocol::{Edit, Message};
 use parking_lot::Mutex;
 
+use crate::asker::Asker;
 use crate::link::Link;
 use crate::remote::RemoteExchange;
 
@@ -127,6 +128,16 @@ impl Exchange {
 
     pub fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    /// Who asks what comes as [`Incoming::Question`], for the client's answer.
+    pub fn asker(&self) -> Asker {
+        Asker::new(&self.link)
+    }
+
+    /// Answers a question that nobody here can answer.
+    pub fn refuse(&self, question: &Message) {
+        self.link.refuse(question);
     }
 
     /// What comes next. After an `Answer` or `Lost` it stays pending for ever.

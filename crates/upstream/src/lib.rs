@@ -3,6 +3,7 @@
 //! A [`Link`] is the connection to one instance, whatever the transport: requests go out under our
 //! own ids, and each answer comes back to the [`Exchange`] that asked for it, exactly once.
 
+mod asker;
 mod calls;
 pub mod exchange;
 pub mod facts;
@@ -16,6 +17,7 @@ pub mod remote;
 pub mod stdio;
 pub mod tls;
 
+pub use asker::Asker;
 pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;

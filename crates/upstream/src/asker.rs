@@ -1,0 +1,55 @@
+//! The way back to a server that asked its client something.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use mainstay_protocol::id::Id;
+use mainstay_protocol::{build, codes};
+
+use crate::link::Link;
+
+/// Who asked: a handle for the answer to a server's question.
+///
+/// Cheap to clone, and holds no link open: once the link is gone, answers go nowhere, as they would
+/// with a server that has ended.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    link: Weak<Link>,
+}
+
+impl Asker {
+    pub(crate) fn new(link: &Arc<Link>) -> Self {
+        Self { link: Arc::downgrade(link) }
+    }
+
+    /// Sends the client's answer, which already carries the id of the question.
+    pub fn answer(&self, answer: Bytes) {
+        self.send(answer);
+    }
+
+    /// Answers the question `id` with an error: no client answers it. `text` says why.
+    pub fn refuse(&self, id: &Id, text: &str) {
+        self.send(build::failure(Some(id), codes::INTERNAL_ERROR, text));
+    }
+
+    /// Sends a notification that the client has for whoever asks it something, such as progress.
+    pub fn tell(&self, notification: Bytes) {
+        self.send(notification);
+    }
+
+    /// Whether both are the same link.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.link.ptr_eq(&other.link)
+    }
+
+    /// Whether the link takes no more messages.
+    pub fn is_gone(&self) -> bool {
+        self.link.upgrade().is_none_or(|link| link.is_closed())
+    }
+
+    fn send(&self, message: Bytes) {
+        if let Some(link) = self.link.upgrade() {
+            link.send(message);
+        }
+    }
+}
