@@ -206,7 +206,7 @@ impl Pool {
                 backoff: Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2))
                     .unwrap_or(limits.backoff),
                 jitter: Jitter::seeded(id.0),
-                restarts_max: usize::MAX,
+                crash_loop: None,
                 ..limits
             },
         }

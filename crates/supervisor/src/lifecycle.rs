@@ -93,11 +93,20 @@ pub struct Limits {
     pub jitter: Jitter,
     /// Ready for this long makes up for the failures before.
     pub health: Duration,
-    /// More restarts than this within `crash_window` are a crash loop.
-    pub restarts_max: usize,
-    pub crash_window: Duration,
+    /// When restarts are so frequent that they are a crash loop. None: never; the instance is tried
+    /// again after each backoff, for ever.
+    pub crash_loop: Option<CrashLoop>,
+}
+
+/// What a crash loop is, and how often an instance in one is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashLoop {
+    /// More restarts than this within `window` are a crash loop. The history of an instance keeps
+    /// the times of so many restarts, at most 255.
+    pub restarts_max: u8,
+    pub window: Duration,
     /// Between two tries in a crash loop.
-    pub crash_pause: Duration,
+    pub pause: Duration,
 }
 
 /// The life of one instance. See the picture at the top of the module.
@@ -144,10 +153,16 @@ impl Default for Limits {
             backoff: Backoff::default(),
             jitter: Jitter::none(),
             health: Duration::from_secs(60),
-            restarts_max: 5,
-            crash_window: Duration::from_secs(300),
-            crash_pause: Duration::from_secs(300),
+            crash_loop: Some(CrashLoop::default()),
         }
+    }
+}
+
+// === impl CrashLoop ===
+
+impl Default for CrashLoop {
+    fn default() -> Self {
+        Self { restarts_max: 5, window: Duration::from_secs(300), pause: Duration::from_secs(300) }
     }
 }
 

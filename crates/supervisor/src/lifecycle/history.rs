@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Limits;
+use super::{CrashLoop, Limits};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
-    /// Times of the latest restarts, oldest first; never more than `restarts_max`, because
-    /// more than that within the window is all a crash loop is.
+    /// Times of the latest restarts, oldest first. Kept only to recognise a crash loop, which is
+    /// more than [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them within a
+    /// window: never more than that many, and none where nothing counts as a crash loop.
     recent: VecDeque<Instant>,
     /// Losses since it was last healthy; the first may be restarted at once.
     losses: u32,
@@ -57,8 +58,9 @@ impl History {
 
     pub(super) fn note_restart(&mut self, now: Instant, limits: &Limits) {
         self.restarts += 1;
+        let kept = limits.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max));
         self.recent.push_back(now);
-        while self.recent.len() > limits.restarts_max {
+        while self.recent.len() > kept {
             self.recent.pop_front();
         }
     }
@@ -79,19 +81,24 @@ impl History {
             self.waits = self.waits.saturating_add(1);
             now + limits.jitter.scatter(wait)
         };
-        self.looping |= self.would_exceed(at, limits);
-        if self.looping {
-            Verdict::Loop(now + limits.crash_pause)
-        } else if at == now {
-            Verdict::AtOnce
-        } else {
-            Verdict::At(at)
+        if let Some(crash_loop) = &limits.crash_loop {
+            self.looping |= self.would_exceed(at, crash_loop);
+            if self.looping {
+                return Verdict::Loop(now + crash_loop.pause);
+            }
         }
+        if at == now { Verdict::AtOnce } else { Verdict::At(at) }
     }
 
     /// Whether one more restart at `at` is one too many within the window before it.
-    fn would_exceed(&self, at: Instant, limits: &Limits) -> bool {
-        let within = |restart: &&Instant| at.duration_since(**restart) < limits.crash_window;
-        self.recent.iter().filter(within).count() >= limits.restarts_max
+    fn would_exceed(&self, at: Instant, crash_loop: &CrashLoop) -> bool {
+        let within = |restart: &&Instant| at.duration_since(**restart) < crash_loop.window;
+        self.recent.iter().filter(within).count() >= usize::from(crash_loop.restarts_max)
+    }
+
+    /// How many restarts are kept by their time.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.recent.len()
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use proptest::prelude::*;
 
-use super::{Effect, Event, Generation, Lifecycle, Limits, News};
+use super::{CrashLoop, Effect, Event, Generation, Lifecycle, Limits, News};
+use crate::backoff::Backoff;
 
 /// One step of a schedule: how long nothing happens, then what does.
 #[derive(Debug, Clone)]
@@ -118,12 +119,32 @@ impl World {
         if waits || matches!(state, Starting | Handshaking) {
             assert!(self.life.next_deadline().is_some(), "{state:?} would last for ever");
         }
+        let Some(crash_loop) = self.limits.crash_loop else {
+            assert_ne!(state, CrashLooping, "these limits have no crash loop");
+            assert!(!self.life.is_crash_looping());
+            return assert_eq!(self.life.history.kept(), 0, "restarts are kept for nothing");
+        };
+        let most = usize::from(crash_loop.restarts_max);
+        assert!(self.life.history.kept() <= most, "{} restarts kept", self.life.history.kept());
         if let Some(last) = self.restarts.last() {
-            let within = |at: &&Instant| *last - **at < self.limits.crash_window;
+            let within = |at: &&Instant| *last - **at < crash_loop.window;
             let count = self.restarts.iter().filter(within).count();
-            assert!(count <= self.limits.restarts_max, "{count} restarts in one window");
+            assert!(count <= most, "{count} restarts in one window");
         }
     }
+}
+
+/// The limits of processes, of remote servers (which never crash-loop), and those between.
+fn limits() -> impl Strategy<Value = Limits> {
+    let processes = any::<u64>().prop_map(|seed| Limits::new(Duration::from_secs(120), seed));
+    let backoff = Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2));
+    let remote = (processes.clone(), Just(backoff.expect("valid")))
+        .prop_map(|(limits, backoff)| Limits { backoff, crash_loop: None, ..limits });
+    let others = (processes.clone(), any::<u8>()).prop_map(|(limits, restarts_max)| Limits {
+        crash_loop: Some(CrashLoop { restarts_max, ..CrashLoop::default() }),
+        ..limits
+    });
+    prop_oneof![2 => processes, 2 => remote, 1 => others]
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -154,10 +175,9 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whatever_happens_the_rules_hold(
-        seed in any::<u64>(),
+        limits in limits(),
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let limits = Limits::new(Duration::from_secs(120), seed);
         let mut world = World::new(limits);
         world.take(Step { pause: Duration::ZERO, happening: Happening::Start });
         for step in steps {
@@ -187,9 +207,34 @@ proptest! {
                 world.take(at_once(Happening::Due));
             }
         }
-        let windows = (world.now - begin).as_secs() / limits.crash_window.as_secs();
-        let bound = windows + 1 + limits.restarts_max as u64;
+        let crash_loop = limits.crash_loop.expect("processes have one");
+        let windows = (world.now - begin).as_secs() / crash_loop.window.as_secs();
+        let bound = windows + 1 + u64::from(crash_loop.restarts_max);
         prop_assert!(world.life.restarts() <= bound, "{} > {bound}", world.life.restarts());
         prop_assert!(world.life.is_crash_looping());
+    }
+
+    /// A remote server that is away for days: tried again and again, and nothing grows by it.
+    #[test]
+    fn a_server_that_stays_away_is_tried_for_ever_and_costs_nothing(
+        seed in any::<u64>(),
+        comes_up in prop::collection::vec(0..3usize, 500),
+    ) {
+        let backoff = Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2)).unwrap();
+        let limits = Limits::new(Duration::from_secs(120), seed);
+        let mut world = World::new(Limits { backoff, crash_loop: None, ..limits });
+        let at_once = |happening| Step { pause: Duration::ZERO, happening };
+        world.take(at_once(Happening::Start));
+        for far in comes_up {
+            for news in [News::Spawned, News::Ready].into_iter().take(far) {
+                world.take(at_once(Happening::Heard { lives_ago: 0, news }));
+            }
+            let lost = News::Lost { reason: String::new() };
+            world.take(at_once(Happening::Heard { lives_ago: 0, news: lost }));
+            if world.life.state() != InstanceState::Starting {
+                world.take(at_once(Happening::Due));
+            }
+        }
+        prop_assert_eq!(world.life.restarts(), 500);
     }
 }
