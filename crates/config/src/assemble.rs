@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    EndpointSpec, GatewaySettings, Limits, Login, PoolSpec, Prefix, ProcessSpec, RemoteSpec,
+    Asks, EndpointSpec, GatewaySettings, Limits, Login, PoolSpec, Prefix, ProcessSpec, RemoteSpec,
     RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
 };
 use mainstay_model::{Name, PublicUrl};
@@ -85,6 +85,12 @@ fn server(server: &Named) -> Option<ServerSpec> {
             "auto" => RevisionChoice::Auto,
             "legacy" => RevisionChoice::Legacy,
             "modern" => RevisionChoice::Modern,
+            _ => return None,
+        },
+        asks: match table.word("asks")? {
+            "auto" => Asks::Auto,
+            "never" => Asks::Never,
+            "always" => Asks::Always,
             _ => return None,
         },
         needs: texts(table, "needs"),

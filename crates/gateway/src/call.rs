@@ -1,9 +1,9 @@
 //! One call: to a server and back, within its deadline, answered exactly once.
 
 pub(crate) mod deliver;
+pub(crate) mod placement;
 mod refusal;
 pub(crate) mod route;
-pub(crate) mod want;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::Lease;
+use mainstay_pool::Permit;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build, codes};
-use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
+use mainstay_telemetry::{Attempt, CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
@@ -45,7 +45,7 @@ pub(crate) struct Call {
     clock: Option<Pin<Box<Sleep>>>,
     /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
     awaited_until: Option<Instant>,
-    exchange: Option<(Exchange, Option<Lease>)>,
+    exchange: Option<(Exchange, Permit)>,
     tries: u32,
     /// It was sent again after its answer was lost.
     repeated: bool,
@@ -169,12 +169,12 @@ impl Call {
                     }
                 }
                 Woken::Cancelled => {
-                    self.end_exchange("the client cancelled");
+                    self.withdraw("the client cancelled", Attempt::Withdrawn);
                     self.done(Outcome::Cancelled);
                     return Progress::Cancelled;
                 }
                 Woken::Deadline => {
-                    self.end_exchange("the deadline of the call has passed");
+                    self.withdraw("the deadline of the call has passed", Attempt::TimedOut);
                     return self.too_late();
                 }
             }
@@ -189,41 +189,51 @@ impl Call {
             sleep_until(at).await;
         }
         self.tries += 1;
-        let (instance, live, lease) = match want::shared_base(&self.session, &self.route.pool) {
-            Some((instance, live)) => (instance, live, None),
-            None => {
-                let want = want::of(&self.session, &self.route.pool);
-                // A client that takes the call back while it waits for an instance must not hold its place.
-                let deadline = self.deadline.into_std();
-                let control = self.control.clone();
-                let lease = tokio::select! {
-                    lease = self.route.pool.lease(&want, deadline) => lease.map_err(NotSent::Refused)?,
-                    () = cancelled(&control) => return Err(NotSent::Cancelled),
-                };
-                (lease.instance.clone(), lease.live.clone(), Some(lease))
-            }
+        let permit = match placement::shared(&self.session, &self.route.pool) {
+            Some(permit) => permit,
+            None => Box::pin(self.acquire()).await?,
         };
-        // The instance that all share logs as the most talkative of its clients wants.
-        let stateful = self.session.revision.rules().stateful_methods;
-        if stateful && lease.is_some() && !instance.key().is_base() {
-            let level = self.session.log_level();
-            levels::tell_own(level, &instance, &live, self.deadline).await;
-        }
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
         let headers = self.route.headers.clone();
         let outgoing = Outgoing { message: &self.message, token, edits, headers };
-        match live.link.call(&outgoing, self.session.owner) {
+        match permit.call(&outgoing, self.session.owner) {
             Ok(exchange) => {
-                self.exchange = Some((exchange, lease));
+                self.exchange = Some((exchange, permit));
                 Ok(())
             }
-            Err(lost) => match self.on_lost(&lost) {
+            Err(lost) => match self.on_lost(&lost, permit) {
                 None => Box::pin(self.send()).await,
                 Some(refusal) => Err(NotSent::Refused(refusal)),
             },
         }
+    }
+
+    /// A permit for an instance that is not the one that everybody shares, or is not ready.
+    async fn acquire(&mut self) -> Result<Permit, NotSent> {
+        let (session, pool) = (&*self.session, &self.route.pool);
+        let deadline = self.deadline.into_std();
+        let is_list = placement::list_kind(self.message.method()).is_some();
+        let acquired = async {
+            if is_list {
+                let known_by =
+                    deadline.min(self.begun.into_std() + self.gateway.settings.limits.list);
+                placement::acquire_for_list(session, pool, known_by, deadline).await
+            } else {
+                placement::acquire(session, pool, deadline).await
+            }
+        };
+        // A client that takes the call back while it waits for an instance must not hold its place.
+        let permit = tokio::select! {
+            permit = acquired => permit.map_err(NotSent::Refused)?,
+            () = cancelled(&self.control) => return Err(NotSent::Cancelled),
+        };
+        // The instance that all share logs as the most talkative of its clients wants.
+        if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
+            levels::tell_own(session.log_level(), &permit, self.deadline).await;
+        }
+        Ok(permit)
     }
 
     async fn wait(&mut self) -> Woken {
@@ -261,15 +271,15 @@ impl Call {
     fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
         match incoming {
             Incoming::Answer(answer) if self.was_amiss(&answer) => {
-                self.exchange = None;
+                self.end_attempt(Attempt::Answered);
                 None
             }
             Incoming::Answer(answer) => Some(self.answer(&answer)),
             Incoming::Notification(notification) => self.notify(&notification),
             Incoming::Question(question) => self.ask(&question),
             Incoming::Lost(lost) => {
-                self.exchange = None;
-                self.on_lost(&lost).map(|refusal| self.refuse(refusal))
+                let (_, permit) = self.exchange.take()?;
+                self.on_lost(&lost, permit).map(|refusal| self.refuse(refusal))
             }
         }
     }
@@ -313,7 +323,7 @@ impl Call {
                 answer.with_id_and_uris(self.id.as_bytes(), own, published)
             }
         };
-        self.exchange = None;
+        self.end_attempt(Attempt::Answered);
         self.done(outcome);
         Progress::Answer(bytes)
     }
@@ -345,13 +355,13 @@ impl Call {
     }
 
     fn ask(&mut self, question: &Message) -> Option<Progress> {
-        let link = self.exchange.as_ref()?.0.link().clone();
+        let (exchange, _) = self.exchange.as_ref()?;
         let gone = self.stream.as_ref().is_some_and(|stream| !stream.is_heard(ANSWER_GRACE));
         if self.unheard || gone || !self.session.can_be_asked(question.method()) {
-            link.refuse(question);
+            exchange.refuse(question);
             return None;
         }
-        let (number, message) = self.session.ask(&link, question)?;
+        let (number, message) = self.session.ask(exchange.asker(), question)?;
         self.questions.push(number);
         // People answer slowly: their time is not the server's.
         let limits = &self.gateway.settings.limits;
@@ -360,7 +370,8 @@ impl Call {
     }
 
     /// None: try again. Otherwise what to tell the client.
-    fn on_lost(&mut self, lost: &Lost) -> Option<Refusal> {
+    fn on_lost(&mut self, lost: &Lost, permit: Permit) -> Option<Refusal> {
+        permit.finish(&self.route.pool, Attempt::Lost);
         let may_retry = match lost.fate {
             Fate::Unsent => self.tries < TRIES_MAX,
             Fate::Unknown => self.route.may_repeat && !std::mem::replace(&mut self.repeated, true),
@@ -370,12 +381,11 @@ impl Call {
             if lost.fate == Fate::Unknown {
                 self.repeat_at = Some(Instant::now() + REPEAT_AFTER);
             }
+            // One that is not repeated counts as the refusal that it ends with.
+            self.route.pool.server_metrics.failed(ErrorCode::Transport);
             return None;
         }
         let pool = &self.route.pool;
-        if lost.fate != Fate::Oversized {
-            pool.server_metrics.failed(ErrorCode::Transport);
-        }
         Some(refusal::of_loss(lost, &pool.spec.name, &self.gateway.settings.limits))
     }
 
@@ -394,7 +404,6 @@ impl Call {
     }
 
     fn refuse_as(&mut self, mut refusal: Refusal, outcome: Outcome) -> Progress {
-        self.exchange = None;
         self.route.pool.server_metrics.failed(refusal.code.into());
         refusal.data.request_id = Some(self.request_id.to_string());
         tracing::info!(
@@ -407,10 +416,18 @@ impl Call {
         Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
     }
 
-    fn end_exchange(&mut self, reason: &str) {
-        if let Some((exchange, lease)) = self.exchange.take() {
+    /// Ends the attempt that is under way, and tells the server so.
+    fn withdraw(&mut self, reason: &str, attempt: Attempt) {
+        if let Some((exchange, permit)) = self.exchange.take() {
             exchange.cancel(reason);
-            drop(lease);
+            permit.finish(&self.route.pool, attempt);
+        }
+    }
+
+    /// The attempt that is under way has ended by itself.
+    fn end_attempt(&mut self, attempt: Attempt) {
+        if let Some((_, permit)) = self.exchange.take() {
+            permit.finish(&self.route.pool, attempt);
         }
     }
 
@@ -468,7 +485,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end_exchange("nobody waits for the answer any more");
+        self.withdraw("nobody waits for the answer any more", Attempt::Withdrawn);
         self.done(Outcome::Cancelled);
         // Not before: a drain ends streams as soon as there are no calls, and with them answers
         // that are not in them yet.

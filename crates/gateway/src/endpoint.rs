@@ -2,7 +2,7 @@
 
 pub(crate) mod lists;
 pub(crate) mod memory;
-pub(crate) mod more;
+pub(crate) mod per_client_lists;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -313,7 +313,7 @@ impl Gateway {
         let was_there = self.sessions.remove(session);
         subscribe::forget_all(self, session, session.end().into_iter().collect());
         for pool in &session.endpoint.servers {
-            pool.release(&crate::call::want::own_sharing(session.owner));
+            pool.release(&crate::call::placement::own_sharing(session.owner));
         }
         was_there
     }

@@ -7,9 +7,9 @@ use mainstay_pool::{Hub, Instance};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Message};
 use mainstay_telemetry::{Dropped, events};
-use mainstay_upstream::{Link, Owner};
+use mainstay_upstream::{Asker, Owner};
 
-use crate::call::want;
+use crate::call::placement;
 use crate::gateway::Gateway;
 use crate::session::levels::LogLevel;
 
@@ -52,7 +52,7 @@ impl Hub for Gateway {
             // Only to those who asked: a server's background talk has no owner.
             let asked = session.log_level().is_some() && session.wants_log(level);
             if (asked || !is_log)
-                && want::is_served_by(&session, &session.endpoint.servers[at], instance)
+                && placement::is_served_by(&session, &session.endpoint.servers[at], instance)
                 && !session.leave_word(message.bytes())
             {
                 let metrics = self.metrics.server(server);
@@ -62,12 +62,12 @@ impl Hub for Gateway {
         }
     }
 
-    fn question(&self, owner: Owner, link: &Arc<Link>, message: &Message) -> bool {
+    fn question(&self, owner: Owner, asker: Asker, message: &Message) -> bool {
         let Some(session) = self.sessions.of(owner) else { return false };
         if !session.can_be_asked(message.method()) {
             return false;
         }
-        match session.ask(link, message) {
+        match session.ask(asker, message) {
             Some((number, bytes)) if !session.say(&bytes) => {
                 session.forget(&[number]);
                 false

@@ -11,10 +11,10 @@ use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
-use crate::call::deliver;
 use crate::call::route;
+use crate::call::{deliver, placement};
 use crate::endpoint::lists;
-use crate::endpoint::more;
+use crate::endpoint::per_client_lists;
 use crate::gateway::Gateway;
 use crate::session::Session;
 use crate::session::levels;
@@ -107,7 +107,7 @@ async fn request(
         // The server may be on its way: a session of an earlier daemon has not waited for it yet.
         let deadline = begun + gateway.settings.limits.list;
         endpoint.settle(Generation::Legacy, deadline).await;
-        more::learn(session, deadline).await;
+        per_client_lists::learn(session, deadline).await;
         route = find();
     }
     let route = match route {
@@ -151,14 +151,12 @@ fn notified(session: &Arc<Session>, message: &Message) {
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            for live in crate::call::want::own_instances(session) {
-                live.link.send(message.bytes().clone());
-            }
+            placement::tell_own(session, message.bytes());
         }
         // Progress on a question, or something new: to whoever is waiting for this client.
         _ => {
-            for link in session.asking() {
-                link.send(message.bytes().clone());
+            for asker in session.asking() {
+                asker.tell(message.bytes().clone());
             }
         }
     }

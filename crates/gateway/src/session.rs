@@ -9,8 +9,8 @@ pub(crate) mod table;
 mod stored;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,9 +18,9 @@ use futures_util::task::AtomicWaker;
 use mainstay_model::Principal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Message, Revision, build, codes};
+use mainstay_protocol::{Id, Message, Revision, build};
 use mainstay_session::{Serial, Token};
-use mainstay_upstream::{Link, Owner};
+use mainstay_upstream::{Asker, Owner};
 use parking_lot::Mutex;
 
 use self::levels::LogLevel;
@@ -79,7 +79,7 @@ struct Missed {
 /// A request of a server to this client that waits for its answer.
 #[derive(Debug)]
 struct Question {
-    link: Weak<Link>,
+    asker: Asker,
     id: Id,
 }
 
@@ -178,12 +178,12 @@ impl Session {
     }
 
     /// Takes a server's question under an id of ours; the message to send to the client.
-    pub(crate) fn ask(&self, link: &Arc<Link>, question: &Message) -> Option<(u64, Bytes)> {
+    pub(crate) fn ask(&self, asker: Asker, question: &Message) -> Option<(u64, Bytes)> {
         let id = question.id()?;
         let mut state = self.state.lock();
         state.next_question += 1;
         let number = state.next_question;
-        let question_of = Question { link: Arc::downgrade(link), id: id.detached() };
+        let question_of = Question { asker, id: id.detached() };
         state.questions.insert(number, question_of);
         Some((number, question.with_id(number.to_string().as_bytes())))
     }
@@ -205,10 +205,8 @@ impl Session {
     pub(crate) fn answered(&self, answer: &Message) {
         let Some(number) = answer.id_number() else { return };
         let question = self.state.lock().questions.remove(&number);
-        if let Some(question) = question
-            && let Some(link) = question.link.upgrade()
-        {
-            link.send(answer.with_id(question.id.as_bytes()));
+        if let Some(Question { asker, id }) = question {
+            asker.answer(answer.with_id(id.as_bytes()));
         }
     }
 
@@ -224,25 +222,22 @@ impl Session {
     pub(crate) fn refuse(&self, questions: &[u64]) {
         for number in questions {
             let question = self.state.lock().questions.remove(number);
-            if let Some(question) = question
-                && let Some(link) = question.link.upgrade()
-            {
-                let say = "the client that was asked has gone away";
-                link.send(build::failure(Some(&question.id), codes::INTERNAL_ERROR, say));
+            if let Some(Question { asker, id }) = question {
+                asker.refuse(&id, "the client that was asked has gone away");
             }
         }
     }
 
-    /// Links with a question to this client open.
-    pub(crate) fn asking(&self) -> Vec<Arc<Link>> {
+    /// Servers that wait for an answer of this client.
+    pub(crate) fn asking(&self) -> Vec<Asker> {
         let state = self.state.lock();
-        let mut links: Vec<Arc<Link>> = Vec::new();
-        for link in state.questions.values().filter_map(|question| question.link.upgrade()) {
-            if !links.iter().any(|other| Arc::ptr_eq(other, &link)) {
-                links.push(link);
+        let mut askers: Vec<Asker> = Vec::new();
+        for question in state.questions.values() {
+            if !askers.iter().any(|other| other.is_same(&question.asker)) {
+                askers.push(question.asker.clone());
             }
         }
-        links
+        askers
     }
 
     pub(crate) fn log_level(&self) -> Option<LogLevel> {

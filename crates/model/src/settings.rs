@@ -90,6 +90,7 @@ pub struct ServerSpec {
     /// The daemon is not ready without it.
     pub required: bool,
     pub revision: RevisionChoice,
+    pub asks: Asks,
     pub needs: Vec<String>,
     pub pool: PoolSpec,
     /// Time for one start: process up, handshake, lists.
@@ -146,6 +147,18 @@ pub enum RevisionChoice {
     Auto,
     Legacy,
     Modern,
+}
+
+/// Whether a server may ask its clients something: for input, for a model's answer, for their roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asks {
+    /// It may; whether its lists depend on what clients declare is found out.
+    Auto,
+    /// It asks nothing: clients that can be asked share its instances with all others.
+    Never,
+    /// It may, and its lists depend on what clients declare.
+    Always,
 }
 
 /// How many instances of a server there may be.
@@ -235,6 +248,7 @@ impl ServerSpec {
             sharing: Sharing::User,
             required: false,
             revision: RevisionChoice::Auto,
+            asks: Asks::Auto,
             needs: Vec::new(),
             pool: PoolSpec::default(),
             start_deadline: Duration::from_secs(120),

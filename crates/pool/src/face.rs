@@ -15,6 +15,7 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Revision};
 use mainstay_telemetry::events::{NotSpoken, ToolLeftOut};
 use mainstay_upstream::facts::Facts;
+use parking_lot::Mutex;
 
 use crate::instance::{Instance, Live};
 use crate::key::LeaseKey;
@@ -42,6 +43,8 @@ pub(crate) struct Face {
     pub(crate) base: ArcSwapOption<Instance>,
     /// What the server last said about itself; kept while it is away.
     pub(crate) facts: ArcSwapOption<Facts>,
+    /// Held while the instance that supplies the lists is made.
+    pub(crate) starting: Mutex<()>,
     /// It is known not to have this face.
     refused: ArcSwapOption<RefusedFace>,
 }
@@ -148,7 +151,7 @@ impl Pool {
         if self.check_spoken(generation).is_err() {
             return Offer::No;
         }
-        match self.shared(&LeaseKey::base(generation)) {
+        match self.supplier(generation) {
             Ok(second) => self.find_out(generation, &second, deadline).await,
             Err(refusal) => Offer::NotYet(refusal),
         }
@@ -271,7 +274,7 @@ impl Pool {
         };
         NotSpoken { server, instance: instance.id, revision: revision.as_str(), reason }
             .emit(&self.metrics);
-        self.remove(instance);
+        self.dismiss(instance);
         if let (Some(hub), true) = (self.hub(), had) {
             hub.lists_changed(server, generation, &ListKind::ALL);
         }
@@ -285,8 +288,8 @@ impl Pool {
         facts: &Arc<Facts>,
         kinds: &[ListKind],
     ) {
-        if !instance.supplies_lists {
-            return;
+        if !instance.supplies_lists() {
+            return self.learn_variant(instance, facts);
         }
         let generation = facts.revision.generation();
         if instance.key().generation != generation {
@@ -311,6 +314,10 @@ impl Pool {
             [] => ListKind::ALL.into_iter().filter(differs).collect(),
             said => said.to_vec(),
         };
+        if generation == Generation::Legacy {
+            let changed = ListKind::ALL.iter().any(differs);
+            self.note_lists(facts, changed);
+        }
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
         if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
@@ -333,16 +340,8 @@ impl Pool {
     fn turn(&self, instance: &Arc<Instance>, generation: Generation) {
         let before = instance.key();
         let after = LeaseKey { generation, ..(*before).clone() };
-        {
-            let mut instances = self.instances.lock();
-            if let Some(all) = instances.by_key.get_mut(&*before) {
-                all.retain(|other| other.id != instance.id);
-            }
-            instances.by_key.retain(|_, all| !all.is_empty());
-            instances.by_key.entry(after.clone()).or_default().insert(0, instance.clone());
-            instance.set_key(after);
-            self.faces.of(generation).base.store(Some(instance.clone()));
-        }
+        instance.set_key(after);
+        self.faces.of(generation).base.store(Some(instance.clone()));
         let left = self.faces.of(before.generation);
         left.leave(instance);
         let had = left.facts.swap(None).is_some();

@@ -8,7 +8,6 @@ use mainstay_protocol::list::ListKind;
 use mainstay_upstream::handshake;
 
 use crate::instance::{Instance, Live};
-use crate::key::LeaseKey;
 use crate::pool::Pool;
 
 impl Pool {
@@ -64,7 +63,7 @@ impl Pool {
         if self.base(generation).is_some() {
             return self.ready_base(generation);
         }
-        let second = self.shared(&LeaseKey::base(generation)).ok()?;
+        let second = self.supplier(generation).ok()?;
         let live = self.wait_ready(&second, deadline).await.ok()?;
         Some((second, live))
     }

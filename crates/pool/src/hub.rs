@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_model::Name;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Message};
-use mainstay_upstream::{Link, Owner};
+use mainstay_upstream::{Asker, Owner};
 
 use crate::instance::Instance;
 
@@ -24,5 +24,5 @@ pub trait Hub: Send + Sync + Debug {
 
     /// A request of the server outside of calls, to the one session that holds the instance.
     /// False: it can't be asked.
-    fn question(&self, owner: Owner, link: &Arc<Link>, message: &Message) -> bool;
+    fn question(&self, owner: Owner, asker: Asker, message: &Message) -> bool;
 }

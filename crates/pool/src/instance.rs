@@ -1,8 +1,8 @@
 //! One running copy of a server, over all its lives.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -12,6 +12,7 @@ use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
+use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_upstream::facts::{Facts, List};
 use mainstay_upstream::{Link, Owner};
 use parking_lot::Mutex;
@@ -19,27 +20,31 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::key::LeaseKey;
+use crate::pool::Pool;
 
 /// An instance: it keeps its place and what clients asked of it when its process is replaced.
 #[derive(Debug)]
 pub struct Instance {
     pub id: InstanceId,
     key: ArcSwap<LeaseKey>,
-    /// The lists of its generation come from it.
-    pub(crate) supplies_lists: bool,
+    /// What the roster knows it by; none: it is never lent, and supplies the lists of its generation.
+    pub(crate) member: Option<MemberId>,
+    pool: Weak<Pool>,
     pub(crate) live: ArcSwapOption<Live>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
     /// Counts changes of state; waiters look again at each.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) stop: CancellationToken,
-    /// Lent exclusively.
-    pub(crate) held: AtomicBool,
-    /// The session that holds it or held it last; 0: none.
+    /// The session that has it to itself, or had it last; 0: none.
     pub(crate) holder: AtomicU64,
     /// The server has asked for roots outside of calls: they are the holder's.
     pub(crate) asks_roots: AtomicBool,
     /// Told each time it does.
     pub(crate) roots_asked: Notify,
+    /// Permits to speak to it that are out.
+    permits: AtomicUsize,
+    /// Told when the last of them is back.
+    unused: Notify,
     pub(crate) process: Mutex<ProcessFacts>,
     /// When it was last ready.
     pub(crate) lost_at: Mutex<Option<Instant>>,
@@ -51,7 +56,7 @@ pub struct Instance {
 /// One life of an instance, from ready to lost.
 #[derive(Debug)]
 pub struct Live {
-    pub link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
     /// How it is spoken to.
     pub generation: Generation,
     pub facts: ArcSwap<Facts>,
@@ -85,26 +90,34 @@ impl Instance {
         id: InstanceId,
         key: LeaseKey,
         lifecycle: Lifecycle,
-        supplies_lists: bool,
+        member: Option<MemberId>,
+        pool: Weak<Pool>,
     ) -> Self {
         Self {
             id,
             key: ArcSwap::from_pointee(key),
-            supplies_lists,
+            member,
+            pool,
             live: ArcSwapOption::empty(),
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
-            held: AtomicBool::new(false),
             holder: AtomicU64::new(0),
             asks_roots: AtomicBool::new(false),
             roots_asked: Notify::new(),
+            permits: AtomicUsize::new(0),
+            unused: Notify::new(),
             process: Mutex::default(),
             lost_at: Mutex::default(),
             standing: Mutex::default(),
             born: Instant::now(),
             used_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Whether the lists of its generation come from it.
+    pub(crate) fn supplies_lists(&self) -> bool {
+        self.member.is_none()
     }
 
     /// Who may share it. That of the instance that a daemon starts can change with a life, when the
@@ -190,6 +203,8 @@ impl Instance {
         let owners = standing.subscriptions.entry(uri.into()).or_default();
         let first = owners.is_empty();
         owners.insert(owner);
+        drop(standing);
+        self.note_listened();
         first
     }
 
@@ -202,7 +217,17 @@ impl Instance {
         if last {
             standing.subscriptions.remove(uri);
         }
+        drop(standing);
+        self.note_listened();
         was_there && last
+    }
+
+    /// Tells the roster whether somebody waits for what it says of its resources: one that is waited
+    /// for does not give way.
+    fn note_listened(&self) {
+        if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
+            pool.lend(Event::Listened { member, to: self.is_subscribed_to() });
+        }
     }
 
     /// Notes the level a server is told to log at; whether it is another than before.
@@ -215,6 +240,27 @@ impl Instance {
 
     pub fn log_level(&self) -> Option<Box<str>> {
         self.standing.lock().log_level.clone()
+    }
+
+    pub(crate) fn permit_begins(&self) {
+        self.permits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn permit_ends(&self) {
+        if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.unused.notify_waiters();
+        }
+    }
+
+    /// Waits until nobody holds a permit for it.
+    pub(crate) async fn until_unused(&self) {
+        loop {
+            let unused = self.unused.notified();
+            if self.permits.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            unused.await;
+        }
     }
 
     pub(crate) fn touch(&self, now: Instant) {

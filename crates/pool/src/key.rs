@@ -1,27 +1,66 @@
-//! Which instance a lease may be on.
+//! Which instance a call may be on.
 
 use std::sync::Arc;
 
 use mainstay_protocol::Generation;
+use mainstay_supervisor::roster::{Tenure, Use};
+use mainstay_upstream::Owner;
 
 /// Two calls may meet in one instance only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseKey {
     /// How it is spoken to.
     pub generation: Generation,
-    /// Who shares it: opaque here. Empty: the instance that also supplies the lists.
+    /// Who shares it: opaque here. Empty: everybody.
     pub sharing: Arc<str>,
     /// JSON of what the clients can do for the server; `{}` where they can be asked nothing.
     pub capabilities: Arc<str>,
 }
 
+/// What instance a call wants, and how.
+#[derive(Debug, Clone)]
+pub struct Want {
+    pub key: LeaseKey,
+    /// Whose call it is: questions of the server go there.
+    pub owner: Owner,
+    /// Whose calls take turns with those of others while they wait. Opaque here.
+    pub user: u64,
+    pub usage: Use,
+    pub tenure: Tenure,
+}
+
+// === impl LeaseKey ===
+
 impl LeaseKey {
-    /// The instance that supplies the lists and that clients without interactive capabilities share.
+    /// Of the instance that supplies the lists, and that all clients share that can be asked nothing.
     pub fn base(generation: Generation) -> Self {
-        Self { generation, sharing: "".into(), capabilities: "{}".into() }
+        Self { generation, sharing: "".into(), capabilities: NOTHING.into() }
     }
 
     pub fn is_base(&self) -> bool {
-        self.sharing.is_empty() && &*self.capabilities == "{}"
+        self.sharing.is_empty() && !self.is_interactive()
+    }
+
+    /// Whether its clients can be asked something.
+    pub fn is_interactive(&self) -> bool {
+        &*self.capabilities != NOTHING
     }
 }
+
+// === impl Want ===
+
+impl Want {
+    /// The instance that everybody shares.
+    pub fn base(generation: Generation, owner: Owner) -> Self {
+        let key = LeaseKey::base(generation);
+        Self { key, owner, user: owner.0, usage: Use::Shared, tenure: Tenure::Pooled }
+    }
+
+    /// Whether that is the instance that supplies the lists, which is never lent.
+    pub(crate) fn is_base(&self) -> bool {
+        self.usage == Use::Shared && self.key.is_base()
+    }
+}
+
+/// The JSON of a client that can be asked nothing.
+const NOTHING: &str = "{}";

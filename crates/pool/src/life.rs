@@ -299,7 +299,7 @@ impl Listener for LifeListener {
             _ => &[],
         };
         if !kinds.is_empty() {
-            if !self.instance.supplies_lists {
+            if !self.instance.supplies_lists() {
                 let mut words = self.words.lock();
                 words.retain(|word| word.method() != message.method());
                 words.push(message);
@@ -336,7 +336,7 @@ impl Listener for LifeListener {
             self.instance.roots_asked.notify_waiters();
         }
         let owner = mainstay_upstream::Owner(holder);
-        holder != 0 && self.pool.hub().is_some_and(|hub| hub.question(owner, link, message))
+        holder != 0 && self.pool.hub().is_some_and(|hub| hub.question(owner, link.asker(), message))
     }
 
     fn stray(&self, line: &[u8]) {

@@ -11,7 +11,7 @@ use crate::pool::Pool;
 
 /// How long a call waits for a server that has never been ready: loading can take minutes, and a
 /// quick no with a time to come back is worth more than a call that hangs until its deadline.
-const LOADING_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const LOADING_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A server that will be tried again this soon is waited for.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(3);
 /// A server that has been away for longer is not waited for: the call fails at once.
@@ -72,6 +72,12 @@ impl Pool {
             | InstanceState::Failed
             | InstanceState::Draining => Err(self.not_ready(instance)),
         }
+    }
+
+    /// Whether calls may wait for an instance that is not ready now.
+    pub(crate) fn is_worth_waiting_for(&self, instance: &Instance) -> bool {
+        let later = Instant::now() + LOADING_WAIT_MAX;
+        self.patience(instance, later, later).is_ok()
     }
 
     /// Why an instance can't be used now.

@@ -1,19 +1,20 @@
-//! The instances of one server and the rules that size them.
+//! A server's instances: the one that supplies its lists for each generation, and those that are lent.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_model::InstanceId;
 use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
+use mainstay_model::{InstanceId, Refusal};
+use mainstay_protocol::Generation;
 use mainstay_supervisor::backoff::{Backoff, Jitter};
 use mainstay_supervisor::lifecycle::{Lifecycle, Limits};
+use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::process::ProcessHost;
 use mainstay_upstream::remote::{InvalidTarget, Target};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,8 @@ use crate::face::Faces;
 use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
+use crate::lending::Lending;
+use crate::variants::Variants;
 
 /// What every pool is made of.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Parts {
     pub message_bytes_max: usize,
     /// Counts instances over all pools.
     pub instance_ids: Arc<AtomicU64>,
+    /// Held by the one pool that finds out what its server lists for one kind of clients.
+    pub finding_out: Arc<Semaphore>,
 }
 
 /// The instances of one server.
@@ -44,14 +49,16 @@ pub struct Pool {
     pub(crate) stray_lines: AtomicU64,
     instance_ids: Arc<AtomicU64>,
     hub: OnceLock<Weak<dyn Hub>>,
-    pub(crate) instances: Mutex<Instances>,
+    /// Instances that supply lists, with those that are on their way out.
+    suppliers: Mutex<Vec<Arc<Instance>>>,
+    pub(crate) lending: Lending,
+    pub(crate) variants: Variants,
+    pub(crate) finding_out: Arc<Semaphore>,
     /// The instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
     pub(crate) faces: Faces,
-    /// An exclusive instance was given back, or some instance changed its state.
-    pub(crate) released: Notify,
-    tasks: TaskTracker,
-    closing: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
     /// The first face is asked what it is before it is asked to initialize.
     pub(crate) modern_first: AtomicBool,
     /// Restarts of instances that no longer exist.
@@ -60,15 +67,7 @@ pub struct Pool {
     target: OnceLock<Arc<Target>>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Instances {
-    pub(crate) by_key: HashMap<LeaseKey, Vec<Arc<Instance>>>,
-    /// Without those that supply the lists: these must never be crowded out.
-    pub(crate) count: usize,
-    pub(crate) closed: bool,
-}
-
-/// How often surplus instances are looked for.
+/// How often a second face that nobody uses is looked for, at the latest.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
@@ -83,10 +82,12 @@ impl Pool {
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
             hub: OnceLock::new(),
-            instances: Mutex::default(),
+            suppliers: Mutex::default(),
+            lending: Lending::new(&spec.pool),
+            variants: Variants::default(),
+            finding_out: parts.finding_out.clone(),
             primary: OnceLock::new(),
             faces: Faces::default(),
-            released: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             modern_first: AtomicBool::new(false),
@@ -99,34 +100,31 @@ impl Pool {
     /// Starts the instance that supplies the lists. `hub` hears what instances say from now on.
     pub fn start(self: &Arc<Self>, hub: Weak<dyn Hub>) {
         let _ = self.hub.set(hub);
-        {
-            let mut instances = self.instances.lock();
-            let key = LeaseKey::base(self.first_generation());
-            let primary = self.prepare(&mut instances, key, true);
-            let _ = self.primary.set(primary.clone());
-            self.launch(primary);
-        }
+        let primary = self.prepare(LeaseKey::base(self.first_generation()), None);
+        let _ = self.primary.set(primary.clone());
+        self.launch(primary);
         let pool = self.clone();
         self.tasks.spawn(async move {
-            let mut tick = tokio::time::interval(TIDY_EVERY);
             loop {
+                let tidy = Instant::now() + TIDY_EVERY;
+                let next = pool.lending.next_deadline().map_or(tidy, |at| at.min(tidy));
                 tokio::select! {
                     () = pool.closing.cancelled() => return,
-                    _ = tick.tick() => pool.tidy(Instant::now()),
+                    () = pool.lending.changed.notified() => {}
+                    () = tokio::time::sleep_until(next.into()) => {
+                        pool.lend(Event::Tick);
+                        pool.tidy(Instant::now());
+                    }
                 }
             }
         });
     }
 
     /// Stops every instance; returns when nothing of them is left.
-    pub async fn stop(&self) {
-        {
-            let mut instances = self.instances.lock();
-            instances.closed = true;
-            instances.by_key.values().flatten().for_each(|instance| instance.stop.cancel());
-        }
+    pub async fn stop(self: &Arc<Self>) {
         self.closing.cancel();
-        self.released.notify_waiters();
+        self.lend(Event::Close);
+        self.suppliers.lock().iter().for_each(|instance| instance.stop.cancel());
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -135,40 +133,57 @@ impl Pool {
         self.primary.get().is_some_and(|primary| primary.live.load().is_some())
     }
 
-    pub(crate) fn create(
+    /// The instance that supplies the lists for clients of a generation; started if there is none.
+    ///
+    /// # Errors
+    /// When the server is known not to speak to such clients, or the daemon is stopping.
+    pub(crate) fn supplier(
         self: &Arc<Self>,
-        instances: &mut Instances,
-        key: LeaseKey,
-        supplies_lists: bool,
-    ) -> Arc<Instance> {
-        let instance = self.prepare(instances, key, supplies_lists);
-        self.launch(instance.clone());
-        instance
+        generation: Generation,
+    ) -> Result<Arc<Instance>, Refusal> {
+        if let Some(base) = self.base(generation) {
+            return Ok(base);
+        }
+        self.check_spoken(generation)?;
+        let face = self.faces.of(generation);
+        let _starting = face.starting.lock();
+        if let Some(base) = self.base(generation) {
+            return Ok(base);
+        }
+        if self.closing.is_cancelled() {
+            return Err(self.unavailable("the daemon is stopping"));
+        }
+        let supplier = self.prepare(LeaseKey::base(generation), None);
+        self.launch(supplier.clone());
+        Ok(supplier)
     }
 
-    /// Makes an instance and gives it its place.
-    fn prepare(
-        &self,
-        instances: &mut Instances,
+    /// Makes an instance: one that can be lent, or one that supplies lists.
+    pub(crate) fn prepare(
+        self: &Arc<Self>,
         key: LeaseKey,
-        supplies_lists: bool,
+        member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
         let lifecycle = Lifecycle::new(self.limits(id), Instant::now());
-        let instance = Arc::new(Instance::new(id, key.clone(), lifecycle, supplies_lists));
-        instance.touch(Instant::now());
-        if supplies_lists {
-            self.faces.of(key.generation).base.store(Some(instance.clone()));
-        } else {
-            instances.count += 1;
+        let generation = key.generation;
+        let roster = Arc::downgrade(self);
+        let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
+        if instance.supplies_lists() {
+            self.suppliers.lock().push(instance.clone());
+            self.faces.of(generation).base.store(Some(instance.clone()));
         }
-        instances.by_key.entry(key).or_default().push(instance.clone());
         instance
     }
 
-    /// Sets it going.
-    fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
-        self.tasks.spawn(Driver::new(self.clone(), instance).run());
+    /// Sets an instance going, and sees to its end.
+    pub(crate) fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
+        let pool = self.clone();
+        self.tasks.spawn(async move {
+            Driver::new(pool.clone(), instance.clone()).run().await;
+            pool.suppliers.lock().retain(|other| other.id != instance.id);
+            pool.note_end(&instance);
+        });
     }
 
     /// Where a remote server is.
@@ -212,72 +227,38 @@ impl Pool {
         }
     }
 
-    pub(crate) fn remove(&self, instance: &Arc<Instance>) {
-        let mut instances = self.instances.lock();
-        let key = instance.key();
-        if let Some(all) = instances.by_key.get_mut(&*key) {
-            let before = all.len();
-            all.retain(|other| other.id != instance.id);
-            let removed = before - all.len();
-            if all.is_empty() {
-                instances.by_key.remove(&*key);
-            }
-            if instance.supplies_lists {
-                self.faces.of(key.generation).leave(instance);
-            } else {
-                instances.count -= removed;
-            }
-        }
-        self.past_restarts.fetch_add(instance.lifecycle.lock().restarts(), Ordering::Relaxed);
+    /// Ends an instance that supplies lists.
+    pub(crate) fn dismiss(&self, instance: &Instance) {
+        self.faces.of(instance.key().generation).leave(instance);
         instance.stop.cancel();
     }
 
-    /// Ends instances that nobody has used for the idle time; the one that the daemon started stays.
+    /// Ends a second face that nobody has used for the idle time; the one that the daemon started
+    /// stays.
     fn tidy(&self, now: Instant) {
-        let surplus: Vec<_> = {
-            let instances = self.instances.lock();
-            let primary = self.primary.get().map(|primary| primary.id);
-            instances
-                .by_key
-                .values()
-                .flat_map(|all| all.iter().skip(self.spec.pool.instances_min))
-                .filter(|instance| {
-                    Some(instance.id) != primary
-                        && !instance.held.load(Ordering::Acquire)
-                        && instance.live().is_none_or(|live| live.link.in_flight() == 0)
-                        && instance.idle_for(now) > self.spec.pool.idle_timeout
-                        && !instance.is_subscribed_to()
-                })
-                .cloned()
-                .collect()
-        };
-        for instance in surplus {
-            self.remove(&instance);
+        for supplier in self.suppliers() {
+            let in_use = supplier.live().is_some_and(|live| live.link.in_flight() > 0)
+                || supplier.is_subscribed_to();
+            if !self.is_primary(&supplier)
+                && !in_use
+                && supplier.idle_for(now) > self.spec.pool.idle_timeout
+            {
+                self.dismiss(&supplier);
+            }
         }
     }
 
-    /// Ends the instances that only one session could use, now that it has ended.
-    pub fn release(&self, sharing: &str) {
-        let own: Vec<_> = {
-            let instances = self.instances.lock();
-            instances
-                .by_key
-                .iter()
-                .filter(|(key, _)| !sharing.is_empty() && &*key.sharing == sharing)
-                .flat_map(|(_, all)| all.iter().cloned())
-                .collect()
-        };
-        for instance in own {
-            self.remove(&instance);
-        }
+    pub(crate) fn suppliers(&self) -> Vec<Arc<Instance>> {
+        self.suppliers.lock().clone()
     }
 
     pub(crate) fn hub(&self) -> Option<Arc<dyn Hub>> {
         self.hub.get()?.upgrade()
     }
 
-    pub(crate) fn note_change(&self) {
-        self.released.notify_waiters();
+    /// An instance has another state than before.
+    pub(crate) fn note_change(self: &Arc<Self>, instance: &Arc<Instance>) {
+        self.note_state(instance);
     }
 
     /// Waits for changes of the instance that the daemon started until there is `enough`.

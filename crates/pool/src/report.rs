@@ -16,7 +16,8 @@ use crate::pool::Pool;
 impl Pool {
     /// The oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
-        let mut all: Vec<_> = self.instances.lock().by_key.values().flatten().cloned().collect();
+        let mut all = self.suppliers();
+        all.extend(self.lending.members());
         all.sort_by_key(|instance| instance.id.0);
         all
     }
@@ -30,17 +31,15 @@ impl Pool {
             .sum()
     }
 
+    /// The instances that can be lent, as the roster counts them: what is counted is what
+    /// `pool.max` bounds. The instance that supplies the lists is not among them.
     pub fn pool_status(&self) -> PoolStatus {
-        let instances = self.instances();
-        let busy = |instance: &&Arc<Instance>| {
-            instance.held.load(Ordering::Relaxed)
-                || instance.live().is_some_and(|live| live.link.in_flight() > 0)
-        };
-        let active = instances.iter().filter(busy).count();
+        let counts = self.lending.counts();
+        let active = counts.active + counts.starting + counts.leaving;
         PoolStatus {
             active,
-            idle: instances.len() - active,
-            total: instances.len(),
+            idle: counts.idle,
+            total: active + counts.idle,
             max_pool_size: self.spec.pool.instances_max,
             min_pool_size: self.spec.pool.instances_min,
         }

@@ -115,7 +115,7 @@ pub enum Event<K> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<K> {
     /// Start an instance; report [`Event::Up`], [`Event::Down`] and at its end [`Event::Gone`].
-    Start { member: MemberId, key: K, holder: Holder },
+    Start { member: MemberId, key: K, holder: Holder, usage: Use },
     /// The ticket has the member until [`Event::Released`].
     Hand { ticket: Ticket, member: MemberId },
     /// End the member; report [`Event::Gone`].
@@ -355,9 +355,9 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             }
             if room > 0 {
                 room -= 1;
-                let (key, holder) = (wanted.key.clone(), wanted.holder);
+                let (key, holder, usage) = (wanted.key.clone(), wanted.holder, wanted.usage);
                 let member = self.members.start(now, wanted);
-                out.push(Decision::Start { member, key, holder });
+                out.push(Decision::Start { member, key, holder, usage });
             } else if leaving > 0 {
                 leaving -= 1;
             } else if let Some(member) = self.members.to_give_way(wanted, &self.queue) {

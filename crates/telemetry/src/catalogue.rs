@@ -121,6 +121,14 @@ pub const INSTANCE_STATE: Entry = Entry {
     help: "Instances in each state",
 };
 
+pub const ATTEMPTS: Entry = Entry {
+    name: "mainstay_attempts_total",
+    kind: Kind::Counter,
+    labels: &["server", "outcome"],
+    unit: Unit::None,
+    help: "Attempts to get an answer from a server, those of repeated calls included",
+};
+
 pub const INSTANCE_STARTS: Entry = Entry {
     name: "mainstay_instance_starts_total",
     kind: Kind::Counter,
@@ -274,7 +282,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All of them, in the order of the scrape.
-pub const ALL: [&Entry; 29] = [
+pub const ALL: [&Entry; 30] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -285,6 +293,7 @@ pub const ALL: [&Entry; 29] = [
     &BREAKER_FAILURES,
     &TOOL_DURATION,
     &INSTANCE_STATE,
+    &ATTEMPTS,
     &INSTANCE_STARTS,
     &STRAY_LINES,
     &LATE_ANSWERS,

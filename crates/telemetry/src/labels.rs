@@ -72,6 +72,20 @@ label! {
 }
 
 label! {
+    /// How an attempt to get an answer from a server ended. A call that is repeated has several.
+    pub enum Attempt {
+        /// The server answered, be it with an error.
+        Answered = "answered",
+        /// The server could not be reached, or its answer will never come.
+        Lost = "lost",
+        /// The deadline of the call passed first.
+        TimedOut = "timed_out",
+        /// The client did not want the answer any more.
+        Withdrawn = "withdrawn",
+    }
+}
+
+label! {
     /// What a counted error was. The first thirteen are the names of our refusals, in their order.
     pub enum ErrorCode {
         TooManyRequests = "TOO_MANY_REQUESTS",

@@ -13,6 +13,7 @@ use mainstay_protocol::framing::Ends;
 use mainstay_protocol::{Generation, Kind, Message, Method, Notification, build, remnant};
 use mainstay_telemetry::Dropped;
 
+use crate::asker::Asker;
 use crate::calls::{Attribution, Calls};
 use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
 use crate::listener::Listener;
@@ -135,6 +136,11 @@ impl Link {
             Transport::Remote(remote) => remote.delivery(self, message).await,
             Transport::Sse(sse) => sse.delivery(self, message).await,
         }
+    }
+
+    /// A handle for the answer to a question of this server.
+    pub fn asker(self: &Arc<Self>) -> Asker {
+        Asker::new(self)
     }
 
     /// Calls in flight.

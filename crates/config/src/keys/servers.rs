@@ -11,7 +11,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 13] = [
+static KEYS: [Key; 14] = [
     Key::new(
         "command",
         Kind::Command,
@@ -57,6 +57,14 @@ static KEYS: [Key; 13] = [
     )
     .or("'auto'"),
     Key::new(
+        "asks",
+        Kind::Choice(&ASKS),
+        "'never'",
+        "Whether it may ask clients something: sampling, elicitation, roots. A process that may ask \
+         serves such clients one call at a time.",
+    )
+    .or("'auto'"),
+    Key::new(
         "needs",
         Kind::List(Item::Need),
         "['server:database', 'volume:archive']",
@@ -99,6 +107,12 @@ static REVISION: [Word; 3] = [
     Word { word: "modern", doc: "2026-07-28" },
 ];
 
+static ASKS: [Word; 3] = [
+    Word { word: "auto", doc: "it may; whether its lists differ for such clients is found out" },
+    Word { word: "never", doc: "it asks nothing: such clients share an instance with all others" },
+    Word { word: "always", doc: "it may, and its lists differ for such clients" },
+];
+
 static POOL: Section = Section {
     title: "servers.NAME.pool",
     doc: "Only with this table is more than one instance for a sharing key kept warm.",
@@ -110,7 +124,13 @@ static POOL: Section = Section {
             "Instances kept warm; never more than `max`.",
         )
         .or("10"),
-        Key::new("max", Kind::Count { min: 1, max: 10_000 }, "20", "Most instances.").or("100"),
+        Key::new(
+            "max",
+            Kind::Count { min: 1, max: 10_000 },
+            "20",
+            "Instances that can be lent at a time, beside the one that supplies the lists.",
+        )
+        .or("100"),
         Key::new(
             "idle_timeout",
             Kind::Duration { min: SECOND, max: DAY.saturating_mul(30) },

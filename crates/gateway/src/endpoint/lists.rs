@@ -8,7 +8,7 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation, Message};
 
 use crate::endpoint::Endpoint;
-use crate::endpoint::more;
+use crate::endpoint::per_client_lists;
 use crate::session::Session;
 
 /// Items on one page.
@@ -39,7 +39,7 @@ pub(crate) async fn page(
     endpoint.freshen(generation, kind, deadline).await;
     let mut catalogue = endpoint.show(generation, kind);
     if let Some(session) = session {
-        let said = more::said(session, deadline).await;
+        let said = per_client_lists::said(session, deadline).await;
         catalogue = endpoint.show_more(catalogue, generation, kind, &said);
     }
     let items = catalogue.items(kind);

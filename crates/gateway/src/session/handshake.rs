@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{LeaseKey, Offer, Want};
+use mainstay_pool::{Offer, Want};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
@@ -13,7 +13,7 @@ use mainstay_protocol::{Generation, Message, Revision};
 use mainstay_session::Claims;
 use mainstay_upstream::Owner;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, per_client_lists};
 use crate::gateway::Gateway;
 use crate::session::Session;
 
@@ -48,6 +48,7 @@ pub(crate) async fn open(
     };
     let session = new_session(gateway, endpoint, principal, revision, capabilities)
         .map_err(NoSession::Refused)?;
+    per_client_lists::look_into(&session);
     Ok((session, result))
 }
 
@@ -89,14 +90,9 @@ async fn single(
     let facts = match pool.facts(Generation::Legacy) {
         Some(facts) => facts,
         None => {
-            let want = Want {
-                key: LeaseKey::base(Generation::Legacy),
-                owner: Owner(0),
-                exclusive: false,
-                single_use: false,
-            };
+            let base = Want::base(Generation::Legacy, Owner(0));
             let deadline = Instant::now() + gateway.settings.limits.call;
-            pool.lease(&want, deadline).await?.live.facts.load_full()
+            pool.acquire(&base, deadline).await?.facts()
         }
     };
     let text = String::from_utf8_lossy(&facts.greeting);

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use mainstay_pool::{Instance, Live, Pool};
+use mainstay_pool::{Permit, Pool};
 use mainstay_protocol::Generation;
-use mainstay_upstream::handshake;
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
@@ -35,10 +34,10 @@ pub(crate) async fn tell(gateway: &Gateway, pool: &Arc<Pool>, level: LogLevel) {
     let now = base.log_level().and_then(|now| LogLevel::parse(&now));
     if now.is_none_or(|now| level < now)
         && base.set_log_level(&json)
-        && let Some(live) = base.live()
+        && let Some(permit) = pool.reach(&base)
     {
         let params = format!(r#"{{"level":{json}}}"#);
-        let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
+        let ask = permit.ask("logging/setLevel", Some(&params));
         let answer = tokio::time::timeout(gateway.settings.limits.call, ask).await;
         if let Ok(Ok(Err(error))) = answer {
             tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
@@ -47,18 +46,13 @@ pub(crate) async fn tell(gateway: &Gateway, pool: &Arc<Pool>, level: LogLevel) {
 }
 
 /// An instance lent to one session logs as that session wants it.
-pub(crate) async fn tell_own(
-    level: Option<LogLevel>,
-    instance: &Instance,
-    live: &Live,
-    deadline: Instant,
-) {
+pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline: Instant) {
     if let Some(level) = level
-        && live.facts.load().capabilities.logging
-        && instance.set_log_level(&level.to_json())
+        && permit.facts().capabilities.logging
+        && permit.instance().set_log_level(&level.to_json())
     {
         let params = format!(r#"{{"level":{}}}"#, level.to_json());
-        let ask = handshake::ask(&live.link, "logging/setLevel", Some(&params));
+        let ask = permit.ask("logging/setLevel", Some(&params));
         let _ = tokio::time::timeout_at(deadline, ask).await;
     }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Instance, Lease, LeaseKey, Live, Pool};
+use mainstay_pool::{Permit, Pool, Use, Want};
 use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
-use mainstay_upstream::handshake;
 
 use crate::answer::{self, HttpAnswer};
+use crate::call::placement;
 use crate::call::route::Route;
-use crate::call::want;
 use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::session::Session;
@@ -35,17 +34,18 @@ pub(crate) async fn subscribe(
                 .hint("unsubscribe from what is no longer needed");
         return answer::message(pipeline::refuse(Some(id), &refusal));
     }
-    let (instance, live, _lease) = match holder(gateway, session, &route.pool).await {
-        Ok(holder) => holder,
+    let permit = match holder(gateway, session, &route.pool).await {
+        Ok(permit) => permit,
         Err(refusal) => return answer::message(pipeline::refuse(Some(id), &refusal)),
     };
     session.subscribed(route.server, &uri);
+    let instance = permit.instance().clone();
     if !instance.subscribe(&uri, session.owner) {
         gateway.keep_subscription(session, route.server, &uri, true).await;
         return answer::message(build::result(id, "{}"));
     }
     let deadline = gateway.settings.limits.call;
-    match tokio::time::timeout(deadline, tell(&live, Method::ResourcesSubscribe, &uri)).await {
+    match tokio::time::timeout(deadline, tell(&permit, Method::ResourcesSubscribe, &uri)).await {
         Ok(Err(error)) => {
             session.unsubscribed(route.server, &uri);
             instance.unsubscribe(&uri, session.owner);
@@ -62,17 +62,18 @@ pub(crate) async fn subscribe(
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
 pub(crate) async fn again(gateway: &Gateway, session: &Session, server: usize, uri: &str) -> bool {
     let pool = &session.endpoint.servers[server];
-    let (instance, live, _lease) = match holder(gateway, session, pool).await {
-        Ok(holder) => holder,
+    let permit = match holder(gateway, session, pool).await {
+        Ok(permit) => permit,
         Err(refusal) => {
             tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
             return false;
         }
     };
     let deadline = gateway.settings.limits.call;
+    let instance = permit.instance().clone();
     if instance.subscribe(uri, session.owner)
         && let Ok(Err(error)) =
-            tokio::time::timeout(deadline, tell(&live, Method::ResourcesSubscribe, uri)).await
+            tokio::time::timeout(deadline, tell(&permit, Method::ResourcesSubscribe, uri)).await
     {
         tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
         session.unsubscribed(server, uri);
@@ -123,40 +124,32 @@ pub(crate) fn forget_all(gateway: &Gateway, session: &Arc<Session>, uris: Vec<(u
 async fn forget(session: &Session, pool: &Pool, uri: &str) -> Result<(), String> {
     for instance in pool.instances() {
         if instance.unsubscribe(uri, session.owner)
-            && let Some(live) = instance.live()
+            && let Some(permit) = pool.reach(&instance)
         {
-            tell(&live, Method::ResourcesUnsubscribe, uri).await?;
+            tell(&permit, Method::ResourcesUnsubscribe, uri).await?;
         }
     }
     Ok(())
 }
 
 /// The error as the server wrote it, if it wrote one.
-async fn tell(live: &Live, method: Method, uri: &str) -> Result<(), String> {
+async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> {
     let params = format!(r#"{{"uri":{uri}}}"#);
-    match handshake::ask(&live.link, method.as_str(), Some(&params)).await {
+    match permit.ask(method.as_str(), Some(&params)).await {
         Ok(Err(error)) => Err(error),
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
-type Holder = (Arc<Instance>, Arc<Live>, Option<Lease>);
-
-/// The instance that the session's calls go to; where each call has one of its own, the one that all
-/// share.
-async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Holder, Refusal> {
-    if let Some((instance, live)) = want::shared_base(session, pool) {
-        return Ok((instance, live, None));
-    }
-    let mut want = want::of(session, pool);
-    if want.single_use {
-        want.single_use = false;
-        want.exclusive = false;
-        want.key = LeaseKey::base(Generation::Legacy);
-    }
+/// A permit for the instance that the session's calls go to; where each call has one of its own, for
+/// the one that all share.
+async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + gateway.settings.limits.call;
-    let lease = pool.lease(&want, deadline).await?;
-    Ok((lease.instance.clone(), lease.live.clone(), Some(lease)))
+    if placement::of(session, pool).usage == Use::Once {
+        let base = Want::base(Generation::Legacy, session.owner);
+        return pool.acquire(&base, deadline).await;
+    }
+    placement::acquire(session, pool, deadline).await
 }
 
 /// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers

@@ -14,6 +14,7 @@ use mainstay_upstream::process::{GuardCommand, ProcessHost, StateLock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::status::{self, Status};
@@ -76,6 +77,7 @@ impl Daemon {
             metrics: metrics.clone(),
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             instance_ids: Arc::default(),
+            finding_out: Arc::new(Semaphore::new(1)),
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;

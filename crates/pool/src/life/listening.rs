@@ -33,7 +33,7 @@ impl Life {
     /// Listens for changes of lists as long as the life goes on, where there are any to be heard of.
     /// Never comes back.
     pub(super) async fn listen(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
-        if link.generation() == Generation::Modern && self.instance.supplies_lists {
+        if link.generation() == Generation::Modern && self.instance.supplies_lists() {
             let mut wait = WAIT_MIN;
             loop {
                 let facts = live.facts.load_full();

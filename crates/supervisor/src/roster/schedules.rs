@@ -113,7 +113,10 @@ impl World {
     fn carry_out(&mut self, out: Vec<Decision<Key>>, cause: &Event<Key>) {
         for decision in out {
             match decision {
-                Decision::Start { member, key, holder } => self.on_start(member, key, holder),
+                Decision::Start { member, key, holder, usage } => {
+                    assert_eq!(key.1, usage);
+                    self.on_start(member, key, holder);
+                }
                 Decision::Hand { ticket, member } => self.on_hand(ticket, member),
                 Decision::Evict(member) => self.on_evict(member, cause),
                 Decision::Refuse { ticket, why } => self.on_refuse(ticket, why),

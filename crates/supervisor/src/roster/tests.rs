@@ -81,7 +81,8 @@ fn the_first_ticket_starts_a_member_and_the_next_finds_it() {
     let mut scene = Scene::new(2);
     let (one, done) = scene.want("a", 1);
     let member = started(&done);
-    assert_eq!(done, [Decision::Start { member, key: "a", holder: Holder(1) }]);
+    let usage = Use::Exclusive;
+    assert_eq!(done, [Decision::Start { member, key: "a", holder: Holder(1), usage }]);
     assert_eq!(scene.counts(), Counts { starting: 1, waiting: 1, ..Counts::default() });
     assert_eq!(scene.tell(Event::Up(member)), [Decision::Hand { ticket: one, member }]);
     assert_eq!(scene.counts(), Counts { active: 1, ..Counts::default() });

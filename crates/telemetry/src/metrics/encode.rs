@@ -15,7 +15,7 @@ use super::sample::STATES;
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
-    Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+    Attempt, Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
 };
 use crate::logs;
 
@@ -102,6 +102,12 @@ pub(super) fn servers(
     for server in &sample.servers {
         for (state, count) in STATES.iter().zip(server.instances) {
             family.gauge(&[&server.server, state.as_str()], count)?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::ATTEMPTS)?;
+    for server in servers {
+        for attempt in Attempt::ALL {
+            family.counter(&[server.label(), attempt.as_str()], server.attempts(*attempt))?;
         }
     }
     let counters: [(_, Count); 3] = [

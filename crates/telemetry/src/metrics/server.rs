@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::histogram::Histogram;
-use crate::labels::{Dropped, ErrorCode, Method, Outcome};
+use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome};
 use crate::throttle::Throttle;
 
 /// Tools of one server with a series of their own: enough for any server people use, few enough
@@ -27,6 +27,7 @@ pub struct ServerMetrics {
     methods: [MethodCell; Method::COUNT],
     errors: [AtomicU64; ErrorCode::COUNT],
     tools: RwLock<BTreeMap<Box<str>, Arc<Histogram>>>,
+    attempts: [AtomicU64; Attempt::COUNT],
     starts: AtomicU64,
     stray_lines: AtomicU64,
     late_answers: AtomicU64,
@@ -53,6 +54,7 @@ impl ServerMetrics {
             methods: std::array::from_fn(|_| MethodCell::default()),
             errors: std::array::from_fn(|_| AtomicU64::new(0)),
             tools: RwLock::default(),
+            attempts: std::array::from_fn(|_| AtomicU64::new(0)),
             starts: AtomicU64::new(0),
             stray_lines: AtomicU64::new(0),
             late_answers: AtomicU64::new(0),
@@ -111,6 +113,15 @@ impl ServerMetrics {
     /// An answer came that nobody waits for.
     pub fn late_answer(&self) {
         self.late_answers.fetch_add(1, Relaxed);
+    }
+
+    /// An attempt to get an answer from the server has ended.
+    pub fn attempted(&self, attempt: Attempt) {
+        self.attempts[attempt.index()].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn attempts(&self, attempt: Attempt) -> u64 {
+        self.attempts[attempt.index()].load(Relaxed)
     }
 
     /// A notification reached no client.

@@ -8,11 +8,11 @@ use mainstay_model::Principal;
 use mainstay_pool::{Pool, Want};
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
-use mainstay_upstream::{Incoming, handshake};
+use mainstay_upstream::Incoming;
 use tokio::sync::oneshot;
 
 use super::Listen;
-use crate::call::want;
+use crate::call::placement;
 use crate::gateway::Gateway;
 
 /// Listens to a server until the client leaves, and again whenever the server has ended it.
@@ -58,7 +58,7 @@ impl Relay {
         let (acknowledged, answer) = oneshot::channel();
         let relay = Self {
             listen: listen.clone(),
-            want: want::of_stateless(principal, gateway.next_owner(), &pool),
+            want: placement::of_stateless(principal, gateway.next_owner(), &pool),
             pool,
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
@@ -92,10 +92,10 @@ impl Relay {
 
     async fn listen_once(&mut self) -> Ended {
         let deadline = Instant::now() + self.call_timeout;
-        let Ok(lease) = self.pool.lease(&self.want, deadline).await else {
+        let Ok(permit) = self.pool.acquire(&self.want, deadline).await else {
             return Ended::NotTaken;
         };
-        let Ok(mut exchange) = handshake::listen(&lease.live.link, &self.filter) else {
+        let Ok(mut exchange) = permit.listen(&self.filter) else {
             return Ended::NotTaken;
         };
         let mut taken = false;
@@ -104,7 +104,7 @@ impl Relay {
                 Incoming::Notification(notification) => {
                     taken |= self.on_notification(&notification);
                 }
-                Incoming::Question(question) => lease.live.link.refuse(&question),
+                Incoming::Question(question) => exchange.refuse(&question),
                 Incoming::Answer(answer) if answer.kind() == Kind::Error && !taken => {
                     return Ended::Refused;
                 }

@@ -206,3 +206,115 @@ async fn a_busy_pool_refuses_by_name_once_the_deadline_is_there() {
     assert!(held.await.unwrap()["result"].is_object());
     assert_echo(&ask(&waiter, "echo", json!({"n": 2})).await, &json!({"n": 2}));
 }
+
+/// A client that declares these capabilities.
+async fn declaring(daemon: &Daemon, name: &str, capabilities: Value) -> Client {
+    let mut client = Client::new(&daemon.endpoint(name)).unwrap();
+    client.initialize("2025-11-25", &capabilities).await.unwrap();
+    client
+}
+
+async fn pool_of(daemon: &Daemon, name: &str) -> Value {
+    let (_, pool) = get(daemon.base(), &format!("/stats/pool?server={name}")).await;
+    serde_json::from_str(&pool).unwrap()
+}
+
+#[tokio::test]
+async fn one_kind_of_clients_does_not_lock_out_another() {
+    for min in [0, 1] {
+        let daemon = daemon()
+            .config("[gateway]\ncall_timeout = \"20s\"")
+            .command_server("s", &misbehave(&[]))
+            .config(&format!("[servers.s.pool]\nmin = {min}\nmax = 1"))
+            .start()
+            .await
+            .unwrap();
+        in_state(&daemon, "s", "ready").await;
+        let one = declaring(&daemon, "s", json!({"sampling": {}})).await;
+        let other = declaring(&daemon, "s", json!({"elicitation": {}})).await;
+        let first = pid(&one).await;
+        let second = pid(&other).await;
+        assert_ne!(first, second, "what is idle gives way");
+        assert_ne!(pid(&one).await, second);
+        let pool = pool_of(&daemon, "s").await;
+        assert!(pool["total"].as_u64() <= pool["maxPoolSize"].as_u64(), "{pool}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_with_processes_of_their_own_wait_as_others_do() {
+    let daemon = daemon()
+        .config("[gateway]\ncall_timeout = \"1s\"")
+        .command_server("s", &misbehave(&[]))
+        .config("sharing = \"session\"\n[servers.s.pool]\nmin = 0\nmax = 1")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let holder = daemon.client("s").await.unwrap();
+    let waiter = daemon.client("s").await.unwrap();
+    pid(&holder).await;
+    // What a session keeps in its process is its own as long as it lasts.
+    let refused = ask(&waiter, "echo", json!({"n": 1})).await;
+    super::assert_refused(&refused, 1002, "QUEUE_TIMEOUT");
+    let answer = tokio::spawn(async move { ask(&waiter, "echo", json!({"n": 2})).await });
+    assert_eq!(holder.delete().await.unwrap().status, 200);
+    assert_echo(&answer.await.unwrap(), &json!({"n": 2}));
+}
+
+#[tokio::test]
+async fn six_kinds_of_clients_share_the_processes_that_there_are() {
+    const SERVERS: usize = 20;
+    let mut builder = daemon();
+    for number in 0..SERVERS {
+        builder = builder.command_server(&format!("s{number}"), &misbehave(&[]));
+    }
+    let mut daemon = builder.start().await.unwrap();
+    for number in 0..SERVERS {
+        in_state(&daemon, &format!("s{number}"), "ready").await;
+    }
+    let kinds = [
+        json!({}),
+        json!({"roots": {}}),
+        json!({"sampling": {}}),
+        json!({"elicitation": {}}),
+        json!({"roots": {"listChanged": true}, "sampling": {}}),
+        json!({"roots": {}, "sampling": {}, "elicitation": {}}),
+    ];
+    let calls = kinds.len() - 1;
+    for kind in kinds {
+        let mut client = Client::new(&format!("{}/mcp", daemon.base())).unwrap();
+        client.initialize("2025-11-25", &kind).await.unwrap();
+        let list = client.request("tools/list", json!({})).await.unwrap();
+        assert!(!list["tools"].as_array().unwrap().is_empty());
+        // One more at a time, to find out whether lists differ.
+        assert!(servers(&mut daemon).len() <= SERVERS + calls + 1, "{kind}");
+        let own = declaring(&daemon, "s0", kind).await;
+        own.request("tools/list", json!({})).await.unwrap();
+        pid(&own).await;
+    }
+    eventually("the end of what found out", async || {
+        (servers(&mut daemon).len() <= SERVERS + calls).then_some(())
+    })
+    .await;
+    let now = server(&daemon, "s0").await;
+    let instances = now["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 1 + calls, "one for all, and one for each kind that called: {now}");
+    assert_eq!(server(&daemon, "s1").await["instances"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_nothing_is_shared_by_all() {
+    let mut daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("asks = \"never\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let plain = pid(&daemon.client("s").await.unwrap()).await;
+    let able = interactive(&daemon, "s").await;
+    assert_eq!(pid(&able).await, plain);
+    able.request("tools/list", json!({})).await.unwrap();
+    assert_eq!(servers(&mut daemon).len(), 1);
+}

@@ -1,0 +1,179 @@
+//! Which instance of a server a client's calls go to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::settings::{Asks, Runtime, Sharing};
+use mainstay_model::{Principal, Refusal};
+use mainstay_pool::{Instance, LeaseKey, Permit, Pool, Tenure, Use, Want};
+use mainstay_protocol::Generation;
+use mainstay_protocol::list::ListKind;
+use mainstay_upstream::Owner;
+
+use crate::session::Session;
+
+/// Who may share an instance with a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Circle {
+    Everybody,
+    Principal,
+    Session,
+}
+
+/// A permit to speak to the instance that a session's call goes to, by `deadline`.
+///
+/// # Errors
+/// When no instance will be there by then.
+pub(crate) async fn acquire(
+    session: &Session,
+    pool: &Arc<Pool>,
+    deadline: Instant,
+) -> Result<Permit, Refusal> {
+    match shared(session, pool) {
+        Some(permit) => Ok(permit),
+        None => pool.acquire(&of(session, pool), deadline).await,
+    }
+}
+
+/// As [`acquire`], for a request that only asks for a list: it starts no instance for one kind of
+/// clients where the server lists the same for all. Whether it does is waited for until `known_by`.
+///
+/// # Errors
+/// As [`acquire`].
+pub(crate) async fn acquire_for_list(
+    session: &Session,
+    pool: &Arc<Pool>,
+    known_by: Instant,
+    deadline: Instant,
+) -> Result<Permit, Refusal> {
+    let want = of(session, pool);
+    let is_kind = want.key.is_interactive() && pool.spec.sharing != Sharing::Session;
+    if is_kind && pool.lists_alike(&want.key.capabilities, known_by).await {
+        return pool.acquire(&Want::base(want.key.generation, want.owner), deadline).await;
+    }
+    acquire(session, pool, deadline).await
+}
+
+/// What most calls take, without looking for it: the instance that everybody shares.
+pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
+    let generation = session.revision.generation();
+    let shares = match generation {
+        Generation::Modern => {
+            pool.spec.sharing != Sharing::Session
+                && stateless_circle(&session.principal, pool) == Circle::Everybody
+        }
+        Generation::Legacy => {
+            !is_interactive(session, pool) && circle(session, pool) == Circle::Everybody
+        }
+    };
+    if !shares || pool.spec.sharing == Sharing::Call {
+        return None;
+    }
+    pool.try_base(generation)
+}
+
+/// The instance a session's calls to a server go to.
+///
+/// Clients that can be asked something get an instance that knows it. A remote server gets a session
+/// of their own with it, so that every question is theirs; a process, which has one conversation
+/// for all, is lent to one call at a time.
+///
+/// A modern server is told with each request what its client can do, and never asks on its own: there
+/// all clients of a principal share.
+pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
+    if session.revision.generation() == Generation::Modern {
+        return of_stateless(&session.principal, session.owner, pool);
+    }
+    let interactive = is_interactive(session, pool);
+    let sharing = match circle(session, pool) {
+        Circle::Everybody => "".into(),
+        Circle::Principal => of_principal(&session.principal),
+        Circle::Session => own_sharing(session.owner).into(),
+    };
+    let key = match interactive {
+        true => session.capabilities_json.clone(),
+        false => LeaseKey::base(Generation::Legacy).capabilities,
+    };
+    let usage = match pool.spec.sharing {
+        Sharing::Call => Use::Once,
+        _ if interactive && is_process(pool) => Use::Exclusive,
+        _ => Use::Shared,
+    };
+    let tenure = match pool.spec.sharing {
+        Sharing::Session => Tenure::Session,
+        _ if interactive && is_process(pool) => Tenure::Brief,
+        _ => Tenure::Pooled,
+    };
+    let key = LeaseKey { generation: Generation::Legacy, sharing, capabilities: key };
+    Want { key, owner: session.owner, user: session.owner.0, usage, tenure }
+}
+
+/// The instance that a request goes to which stands alone.
+pub(crate) fn of_stateless(principal: &Principal, owner: Owner, pool: &Pool) -> Want {
+    let sharing = match stateless_circle(principal, pool) {
+        Circle::Principal => of_principal(principal),
+        Circle::Everybody | Circle::Session => "".into(),
+    };
+    // Nothing says which requests belong together, so where sessions don't share, calls don't.
+    let usage = match pool.spec.sharing {
+        Sharing::Session | Sharing::Call => Use::Once,
+        Sharing::User | Sharing::Shared => Use::Shared,
+    };
+    let key = LeaseKey { sharing, ..LeaseKey::base(Generation::Modern) };
+    Want { key, owner, user: owner.0, usage, tenure: Tenure::Pooled }
+}
+
+/// The sharing key of what only one session may use.
+pub(crate) fn own_sharing(owner: Owner) -> String {
+    format!("session:{}", owner.0)
+}
+
+/// Whether this instance is the one the session's calls go to: what it says besides is for nobody
+/// else.
+pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
+    let holder = instance.held_by();
+    (holder == Owner(0) || holder == session.owner) && of(session, pool).key == *instance.key()
+}
+
+/// Sends a notification to the instances that only this session uses now.
+pub(crate) fn tell_own(session: &Session, message: &Bytes) {
+    let sharing = own_sharing(session.owner);
+    for pool in &session.endpoint.servers {
+        pool.tell_own(session.owner, &sharing, message);
+    }
+}
+
+/// The kind of list that a request asks for.
+pub(crate) fn list_kind(method: &str) -> Option<ListKind> {
+    mainstay_protocol::Method::parse(method).and_then(ListKind::of)
+}
+
+/// Whether the server may ask this session's client something.
+fn is_interactive(session: &Session, pool: &Pool) -> bool {
+    session.capabilities.is_interactive() && pool.spec.asks != Asks::Never
+}
+
+fn circle(session: &Session, pool: &Pool) -> Circle {
+    match pool.spec.sharing {
+        Sharing::Session => Circle::Session,
+        _ if is_interactive(session, pool) && !is_process(pool) => Circle::Session,
+        Sharing::User if !session.principal.is_anonymous() => Circle::Principal,
+        Sharing::User | Sharing::Shared | Sharing::Call => Circle::Everybody,
+    }
+}
+
+fn stateless_circle(principal: &Principal, pool: &Pool) -> Circle {
+    match pool.spec.sharing {
+        Sharing::User if !principal.is_anonymous() => Circle::Principal,
+        _ => Circle::Everybody,
+    }
+}
+
+fn of_principal(principal: &Principal) -> Arc<str> {
+    format!("user:{}", principal.as_str()).into()
+}
+
+fn is_process(pool: &Pool) -> bool {
+    matches!(pool.spec.runtime, Runtime::Process(_))
+}

@@ -1,0 +1,163 @@
+//! The one way to a server: whoever has something to say to it holds a [`Permit`].
+//!
+//! [`Pool::acquire`] is the list of what is checked before a call reaches a server, in this order.
+//! Whatever comes to be checked for each call (breakers, limits, budgets) has its place in it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::Refusal;
+use mainstay_protocol::Generation;
+use mainstay_protocol::subscriptions::Filter;
+use mainstay_telemetry::Attempt;
+use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake::{self, HandshakeError};
+use mainstay_upstream::{Exchange, Lost, Outgoing, Owner};
+
+use crate::instance::{Instance, Live};
+use crate::key::Want;
+use crate::lending::Hold;
+use crate::pool::Pool;
+
+/// The right to speak to one instance that was ready when it was given. Dropping it gives a lent
+/// instance back.
+#[derive(Debug)]
+pub struct Permit {
+    instance: Arc<Instance>,
+    live: Arc<Live>,
+    /// What has to be given back; none for the instance that everybody shares.
+    hold: Option<Hold>,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A permit for an instance that `want` allows, as soon as there is one.
+    ///
+    /// # Errors
+    /// When there is none by `deadline`, or it is known that there will be none: says why, and when
+    /// to try again.
+    pub async fn acquire(
+        self: &Arc<Self>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        let generation = want.key.generation;
+        // 1. The server speaks as its client does, as far as that is known.
+        self.check_spoken(generation)?;
+        // 2. An instance: the one that everybody shares, or one that is lent, which may take a wait.
+        let (instance, hold) = if want.is_base() {
+            (self.supplier(generation)?, None)
+        } else {
+            let hold = self.borrow(want, deadline).await?;
+            (hold.instance().clone(), Some(hold))
+        };
+        // 3. It is ready, or worth waiting for.
+        let live = self.wait_ready(&instance, deadline).await?;
+        // 4. It speaks as its client does: a new run may be of another program.
+        self.check_life(&live, generation)?;
+        // 5. It knows whose calls come now.
+        if let Some(hold) = &hold {
+            hold.introduce(&live).await;
+        }
+        instance.touch(Instant::now());
+        Ok(Permit::new(instance, live, hold))
+    }
+
+    /// A permit for the instance that everybody shares, if that is ready now. What most calls take:
+    /// no lock, no wait.
+    pub fn try_base(&self, generation: Generation) -> Option<Permit> {
+        let (instance, live) = self.ready_base(generation)?;
+        Some(Permit::new(instance, live, None))
+    }
+
+    /// A permit for this instance, if it is ready, whoever has it: for words that are no calls, such
+    /// as a subscription that ends.
+    pub fn reach(&self, instance: &Arc<Instance>) -> Option<Permit> {
+        let live = instance.live()?;
+        Some(Permit::new(instance.clone(), live, None))
+    }
+
+    /// Waits until nobody speaks to the server any more, for a pool that is given no new calls. Bounded
+    /// by the caller.
+    pub async fn until_unused(&self) {
+        for instance in self.instances() {
+            instance.until_unused().await;
+        }
+    }
+
+    /// Sends a notification to the ready instances that serve nobody but this owner now: those that
+    /// it holds, and those that only `sharing` may use.
+    pub fn tell_own(&self, owner: Owner, sharing: &str, message: &Bytes) {
+        for instance in self.instances() {
+            let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
+            if let (true, Some(live)) = (own, instance.live()) {
+                live.link.send(message.clone());
+            }
+        }
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    fn new(instance: Arc<Instance>, live: Arc<Live>, hold: Option<Hold>) -> Self {
+        instance.permit_begins();
+        Self { instance, live, hold }
+    }
+
+    /// Sends a request. Does not wait: what comes back, comes out of the exchange.
+    ///
+    /// # Errors
+    /// When it could not be sent.
+    pub fn call(&self, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
+        self.live.link.call(request, owner)
+    }
+
+    /// Sends a request of our own and waits for its result, or the error as the server wrote it. The
+    /// caller bounds the time.
+    ///
+    /// # Errors
+    /// When the server is gone or can't be asked.
+    pub async fn ask(
+        &self,
+        method: &str,
+        params: Option<&str>,
+    ) -> Result<Result<Bytes, String>, HandshakeError> {
+        handshake::ask(&self.live.link, method, params).await
+    }
+
+    /// Begins a `subscriptions/listen` at a server of 2026-07-28.
+    ///
+    /// # Errors
+    /// When it could not be sent.
+    pub fn listen(&self, filter: &Filter) -> Result<Exchange, Lost> {
+        handshake::listen(&self.live.link, filter)
+    }
+
+    /// Notes how an attempt at a call ended, and gives the instance back.
+    pub fn finish(self, pool: &Pool, attempt: Attempt) {
+        pool.server_metrics.attempted(attempt);
+    }
+
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// What the instance said of itself in this run.
+    pub fn facts(&self) -> Arc<Facts> {
+        self.live.facts.load_full()
+    }
+
+    /// Whether no other call uses the instance meanwhile.
+    pub fn is_lent(&self) -> bool {
+        self.hold.is_some()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.instance.permit_ends();
+    }
+}

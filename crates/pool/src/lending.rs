@@ -1,0 +1,311 @@
+//! Instances that are lent: carries out what the [`Roster`] decides.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use mainstay_model::settings::PoolSpec;
+use mainstay_model::status::InstanceState;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_supervisor::roster::{
+    Counts, Decision, Event, Holder, Limits, MemberId, Roster, Ticket, Use, UserId, Wanted, Why,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout_at;
+
+use crate::instance::{Instance, Live};
+use crate::key::{LeaseKey, Want};
+use crate::life::roots_changed;
+use crate::patience::LOADING_WAIT_MAX;
+use crate::pool::Pool;
+
+/// The roster of a pool and what it decides about.
+#[derive(Debug)]
+pub(crate) struct Lending {
+    inner: Mutex<Inner>,
+    /// Told when the roster may have another deadline than before.
+    pub(crate) changed: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    roster: Roster<LeaseKey>,
+    tickets: u64,
+    /// Calls that wait. One that is not here any more was answered.
+    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    members: HashMap<MemberId, Arc<Instance>>,
+}
+
+/// What a call that waited gets.
+type Answer = Result<Arc<Instance>, (Why, Option<Arc<Instance>>)>;
+
+/// A call in the queue. Dropping it takes the call out again.
+struct Waiting {
+    pool: Arc<Pool>,
+    ticket: Ticket,
+    answer: oneshot::Receiver<Answer>,
+    taken: bool,
+}
+
+/// An instance that is lent. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pool: Arc<Pool>,
+    ticket: Ticket,
+    instance: Arc<Instance>,
+    /// Somebody else had it before.
+    is_new_holder: bool,
+}
+
+/// How long an instance for one kind of clients is kept after its last call.
+const BRIEF: Duration = Duration::from_secs(60);
+/// Calls that wait for an instance of one server: each holds a request and its connection.
+const WAITING_MAX: usize = 1024;
+/// A server that asked for roots before gets this long to ask for those of its next client.
+const ROOTS_WAIT: Duration = Duration::from_secs(2);
+
+// === impl Lending ===
+
+impl Lending {
+    pub(crate) fn new(spec: &PoolSpec) -> Self {
+        let roster = Roster::new(Limits {
+            members_max: spec.instances_max,
+            idle_min: spec.instances_min,
+            idle: spec.idle_timeout,
+            idle_brief: BRIEF,
+            waiting_max: WAITING_MAX,
+        });
+        let inner = Inner { roster, tickets: 0, waiting: HashMap::new(), members: HashMap::new() };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    pub(crate) fn members(&self) -> Vec<Arc<Instance>> {
+        self.inner.lock().members.values().cloned().collect()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.inner.lock().roster.counts()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.inner.lock().roster.next_deadline()
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// An instance that `want` allows, lent as the roster decides.
+    pub(crate) async fn borrow(
+        self: &Arc<Self>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<Hold, Refusal> {
+        let mut waiting = self.queue(want);
+        let hurry = Instant::now() + LOADING_WAIT_MAX;
+        let mut answer = None;
+        if hurry < deadline {
+            answer = timeout_at(hurry.into(), &mut waiting.answer).await.ok();
+            if answer.is_none() {
+                self.lend(Event::Hurried(waiting.ticket));
+            }
+        }
+        if answer.is_none() {
+            answer = timeout_at(deadline.into(), &mut waiting.answer).await.ok();
+        }
+        if answer.is_none() {
+            self.give_up(waiting.ticket);
+            answer = waiting.answer.try_recv().ok().map(Ok);
+        }
+        waiting.taken = true;
+        match answer {
+            Some(Ok(Ok(instance))) => {
+                let owner = want.owner.0;
+                let before = match want.usage {
+                    Use::Shared => owner,
+                    Use::Exclusive | Use::Once => instance.holder.swap(owner, Ordering::AcqRel),
+                };
+                let is_new_holder = before != owner && before != 0;
+                let ticket = waiting.ticket;
+                Ok(Hold { pool: self.clone(), ticket, instance, is_new_holder })
+            }
+            Some(Ok(Err((why, instance)))) => Err(self.not_lent(why, instance.as_deref())),
+            Some(Err(_)) | None => Err(self.not_lent(Why::Closed, None)),
+        }
+    }
+
+    fn queue(self: &Arc<Self>, want: &Want) -> Waiting {
+        let (answered, answer) = oneshot::channel();
+        let mut inner = self.lending.inner.lock();
+        inner.tickets += 1;
+        let ticket = Ticket(inner.tickets);
+        inner.waiting.insert(ticket, answered);
+        let wanted = Wanted {
+            ticket,
+            key: want.key.clone(),
+            user: UserId(want.user),
+            holder: Holder(want.owner.0),
+            usage: want.usage,
+            tenure: want.tenure,
+        };
+        self.step(&mut inner, Event::Wanted(wanted));
+        drop(inner);
+        Waiting { pool: self.clone(), ticket, answer, taken: false }
+    }
+
+    /// Ends the wait of a ticket; one that was answered in this moment keeps its answer.
+    fn give_up(self: &Arc<Self>, ticket: Ticket) {
+        let mut inner = self.lending.inner.lock();
+        if inner.waiting.contains_key(&ticket) {
+            self.step(&mut inner, Event::GaveUp(ticket));
+        }
+    }
+
+    /// Tells the roster what happened.
+    pub(crate) fn lend(self: &Arc<Self>, event: Event<LeaseKey>) {
+        self.step(&mut self.lending.inner.lock(), event);
+    }
+
+    fn step(self: &Arc<Self>, inner: &mut Inner, event: Event<LeaseKey>) {
+        let mut decisions = Vec::new();
+        inner.roster.step(Instant::now(), event, &mut decisions);
+        self.carry_out(inner, decisions);
+    }
+
+    /// Ends the instances that only this `sharing` may use, now that it has ended.
+    pub fn release(self: &Arc<Self>, sharing: &str) {
+        if sharing.is_empty() {
+            return;
+        }
+        let mut inner = self.lending.inner.lock();
+        let mut decisions = Vec::new();
+        inner.roster.retire(Instant::now(), |key| &*key.sharing == sharing, &mut decisions);
+        self.carry_out(&mut inner, decisions);
+    }
+
+    fn carry_out(self: &Arc<Self>, inner: &mut Inner, decisions: Vec<Decision<LeaseKey>>) {
+        for decision in decisions {
+            match decision {
+                Decision::Start { member, key, holder, usage } => {
+                    let instance = self.prepare(key, Some(member));
+                    // What it asks while it starts goes to whom it is started for.
+                    if usage != Use::Shared {
+                        instance.holder.store(holder.0, Ordering::Release);
+                    }
+                    inner.members.insert(member, instance.clone());
+                    self.launch(instance);
+                }
+                Decision::Hand { ticket, member } => {
+                    let answered = inner.waiting.remove(&ticket);
+                    if let (Some(answered), Some(instance)) = (answered, inner.members.get(&member))
+                    {
+                        // Whoever stopped waiting in this moment gives it back (`Waiting::drop`).
+                        let _ = answered.send(Ok(instance.clone()));
+                    }
+                }
+                Decision::Evict(member) => {
+                    if let Some(instance) = inner.members.get(&member) {
+                        instance.stop.cancel();
+                    }
+                }
+                Decision::Refuse { ticket, why } => {
+                    let instance = match why {
+                        Why::Away(member) | Why::Starting(member) => inner.members.get(&member),
+                        Why::Busy | Why::QueueFull | Why::Closed => None,
+                    };
+                    if let Some(answered) = inner.waiting.remove(&ticket) {
+                        let _ = answered.send(Err((why, instance.cloned())));
+                    }
+                }
+            }
+        }
+        self.lending.changed.notify_one();
+    }
+
+    /// Tells the roster how it is with an instance that can be lent.
+    pub(crate) fn note_state(self: &Arc<Self>, instance: &Arc<Instance>) {
+        let Some(member) = instance.member else { return };
+        self.lend(match instance.usable() {
+            Some(_) => Event::Up(member),
+            None => Event::Down { member, soon: self.is_worth_waiting_for(instance) },
+        });
+    }
+
+    /// Nothing of an instance is left.
+    pub(crate) fn note_end(self: &Arc<Self>, instance: &Arc<Instance>) {
+        self.past_restarts.fetch_add(instance.lifecycle.lock().restarts(), Ordering::Relaxed);
+        let Some(member) = instance.member else { return };
+        let mut inner = self.lending.inner.lock();
+        inner.members.remove(&member);
+        self.step(&mut inner, Event::Gone(member));
+    }
+
+    /// Why a call gets no instance.
+    fn not_lent(&self, why: Why, instance: Option<&Instance>) -> Refusal {
+        let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
+        match (why, instance) {
+            (Why::Away(_) | Why::Starting(_), Some(instance)) => self.not_ready(instance),
+            (Why::Busy | Why::Away(_) | Why::Starting(_), _) => {
+                let say = format!("all {max} instances of {name} were busy until the deadline");
+                Refusal::new(RefusalCode::QueueTimeout, say)
+                    .server(name)
+                    .limit(format!("pool.max: {max}"))
+                    .hint("raise pool.max of this server, or call less at once")
+            }
+            (Why::QueueFull, _) => {
+                let say = format!("{WAITING_MAX} calls wait for an instance of {name} already");
+                Refusal::new(RefusalCode::TooManyRequests, say)
+                    .server(name)
+                    .limit(format!("calls waiting for an instance: {WAITING_MAX}"))
+                    .retry_after(Duration::from_secs(1))
+                    .hint("raise pool.max of this server, or call less at once")
+            }
+            (Why::Closed, _) => self.unavailable("the daemon is stopping"),
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
+        let mut inner = self.pool.lending.inner.lock();
+        // Takes the ticket out of the queue, or gives back what was handed to it.
+        inner.waiting.remove(&self.ticket);
+        self.pool.step(&mut inner, Event::GaveUp(self.ticket));
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    pub(crate) fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Lets a server that keeps its client's roots learn those of the next one before its call.
+    pub(crate) async fn introduce(&self, live: &Live) {
+        if !self.is_new_holder || !self.instance.asks_roots.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let asked = self.instance.roots_asked.notified();
+        live.link.send(roots_changed());
+        let _ = tokio::time::timeout(ROOTS_WAIT, asked).await;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.instance.touch(Instant::now());
+        // One that can't be served at all is of no use to the next.
+        if self.instance.live().is_none() && self.instance.state() == InstanceState::Failed {
+            self.instance.stop.cancel();
+        }
+        self.pool.lend(Event::Released(self.ticket));
+    }
+}

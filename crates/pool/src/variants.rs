@@ -1,0 +1,164 @@
+//! What a server lists for clients that can be asked something, where that differs from what it lists
+//! for all.
+//!
+//! A list never starts an instance for each kind of clients. Whether a server's lists depend on what
+//! clients declare is found out once for each version of the server: an instance that declares
+//! everything is started, its lists are compared with those that all clients see, and it ends. Only
+//! where they differ, the lists for a kind of clients are fetched in the same way, and kept.
+
+mod knowledge;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_protocol::Generation;
+use mainstay_protocol::capabilities::ClientCapabilities;
+use mainstay_protocol::initialize::InitializeResult;
+use mainstay_protocol::list::ListKind;
+use mainstay_upstream::Owner;
+use mainstay_upstream::facts::Facts;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use self::knowledge::{Answer, Knowledge};
+use crate::instance::Instance;
+use crate::key::{LeaseKey, Want};
+use crate::pool::Pool;
+use crate::{Tenure, Use};
+
+/// What is known of the lists of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Variants {
+    known: Mutex<Knowledge>,
+    /// Counts what was learnt; waiters look again at each.
+    learnt: watch::Sender<u64>,
+}
+
+/// How long it may take to find out what a server lists for a kind of clients.
+const FIND_OUT_DEADLINE: Duration = Duration::from_secs(30);
+
+// === impl Pool ===
+
+impl Pool {
+    /// What the server lists for clients that declare these capabilities (JSON, as they are declared
+    /// to the server). None: what it lists for all, or not known by `deadline`.
+    pub async fn lists_for(
+        self: &Arc<Self>,
+        capabilities: &Arc<str>,
+        deadline: Instant,
+    ) -> Option<Arc<Facts>> {
+        let mut learnt = self.variants.learnt.subscribe();
+        loop {
+            learnt.borrow_and_update();
+            self.facts(Generation::Legacy)?;
+            let answer = {
+                let mut known = self.variants.known.lock();
+                known.look_up(self.spec.asks, capabilities, Instant::now())
+            };
+            let stale = match answer {
+                Answer::AsForAll => return None,
+                Answer::Lists(lists) => return Some(lists),
+                Answer::Unknown { ask, stale } => {
+                    if let Some(ask) = ask {
+                        self.find_out_lists(ask);
+                    }
+                    stale
+                }
+            };
+            if tokio::time::timeout_at(deadline.into(), learnt.changed()).await.is_err() {
+                self.variants.known.lock().note_missed(capabilities);
+                return stale;
+            }
+        }
+    }
+
+    /// Whether the server is known to list the same for all clients, or comes to be by `deadline`.
+    pub async fn lists_alike(self: &Arc<Self>, capabilities: &Arc<str>, deadline: Instant) -> bool {
+        self.lists_for(capabilities, deadline).await.is_none()
+            && self.variants.known.lock().are_alike(self.spec.asks) != Some(false)
+    }
+
+    /// Starts an instance for one kind of clients, to see what the server lists for them. One at a
+    /// time in the whole daemon: it is a process more than there were.
+    fn find_out_lists(self: &Arc<Self>, capabilities: Arc<str>) {
+        let pool = self.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = pool.ask_lists(&capabilities) => {}
+                () = pool.closing.cancelled() => {}
+            }
+            pool.variants.known.lock().note_asked(&capabilities, Instant::now());
+            pool.variants.learnt.send_modify(|count| *count += 1);
+        });
+    }
+
+    async fn ask_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
+        let Ok(_turn) = self.finding_out.acquire().await else { return };
+        let nobody = Owner(0);
+        let key =
+            LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Generation::Legacy) };
+        let (usage, tenure) = (Use::Once, Tenure::Brief);
+        let want = Want { key, owner: nobody, user: nobody.0, usage, tenure };
+        // What it lists is learnt as soon as it is ready (`Pool::learn_variant`).
+        if let Err(refusal) = self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE).await {
+            let server = &self.spec.name;
+            tracing::debug!(target: "mainstay", %server, %refusal, "its lists for clients that can be asked are not known");
+        }
+    }
+
+    /// Learns what an instance for one kind of clients lists.
+    pub(crate) fn learn_variant(&self, instance: &Instance, facts: &Arc<Facts>) {
+        let key = instance.key();
+        if facts.revision.generation() != Generation::Legacy || !key.is_interactive() {
+            return;
+        }
+        let Some(base) = self.facts(Generation::Legacy) else { return };
+        let all = key.capabilities == everything();
+        let missed = {
+            let mut known = self.variants.known.lock();
+            known.learn(&key.capabilities, all, &base, facts)
+        };
+        self.variants.learnt.send_modify(|count| *count += 1);
+        if let (Some(hub), true) = (self.hub(), missed) {
+            hub.lists_changed(&self.spec.name, Generation::Legacy, &ListKind::ALL);
+        }
+    }
+
+    /// Begins to find out what the server lists for clients that declare these capabilities, where
+    /// that is not known: one of them has come.
+    pub fn look_into_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
+        if self.facts(Generation::Legacy).is_none() {
+            return;
+        }
+        let answer = {
+            let mut known = self.variants.known.lock();
+            known.look_up(self.spec.asks, capabilities, Instant::now())
+        };
+        if let Answer::Unknown { ask: Some(ask), .. } = answer {
+            self.find_out_lists(ask);
+        }
+    }
+
+    /// The lists that all clients see are these from now on. `changed`: they are others than before.
+    pub(crate) fn note_lists(&self, facts: &Facts, changed: bool) {
+        let text = String::from_utf8_lossy(&facts.greeting);
+        let said = InitializeResult::parse(&text).ok();
+        let version = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
+        self.variants.known.lock().note_base(&version.unwrap_or_default(), changed);
+        self.variants.learnt.send_modify(|count| *count += 1);
+    }
+}
+
+/// The JSON of a client that can be asked everything.
+fn everything() -> Arc<str> {
+    let all = ClientCapabilities {
+        roots: true,
+        roots_list_changed: true,
+        sampling: true,
+        sampling_context: true,
+        sampling_tools: true,
+        elicitation: true,
+        elicitation_url: true,
+    };
+    all.to_json().into()
+}

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::settings::Asks;
+use mainstay_protocol::Revision;
+use mainstay_protocol::capabilities::ServerCapabilities;
+use mainstay_protocol::list::{ListKind, ToolHints};
+use mainstay_protocol::mirror::Mirrors;
+use mainstay_upstream::facts::{Facts, Item, List, Lists};
+
+use super::{ASK_EVERY, Answer, KINDS_MAX, Knowledge, everything};
+
+/// What a server says that lists these tools.
+fn facts(tools: &[&str]) -> Arc<Facts> {
+    let items = tools.iter().map(|name| Item {
+        raw: format!(r#"{{"name":"{name}"}}"#).into(),
+        key: (*name).into(),
+        key_span: 8..8 + name.len() + 2,
+        hints: ToolHints::default(),
+        mirrors: Mirrors::default(),
+    });
+    let mut lists = Lists::default();
+    lists.set(ListKind::Tools, List { items: items.collect(), ..List::default() });
+    Arc::new(Facts {
+        greeting: "{}".into(),
+        revision: Revision::LATEST_LEGACY,
+        capabilities: ServerCapabilities::default(),
+        lists,
+    })
+}
+
+fn kind(name: &str) -> Arc<str> {
+    format!(r#"{{"{name}":{{}}}}"#).into()
+}
+
+#[track_caller]
+fn asks_for(answer: Answer, wanted: &Arc<str>) {
+    match answer {
+        Answer::Unknown { ask: Some(ask), .. } => assert_eq!(ask, *wanted),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tools(answer: Answer) -> Vec<String> {
+    match answer {
+        Answer::Lists(lists) => {
+            lists.lists.of(ListKind::Tools).iter().map(|tool| tool.key.to_string()).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_instance_that_declares_everything_shows_that_all_see_the_same() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &everything());
+    // Others that come meanwhile ask for nothing more.
+    let second = known.look_up(Asks::Auto, &kind("sampling"), now);
+    assert!(matches!(second, Answer::Unknown { ask: None, stale: None }), "{second:?}");
+    assert_eq!(known.are_alike(Asks::Auto), None);
+    known.learn(&everything(), true, &facts(&["a"]), &facts(&["a"]));
+    assert_eq!(known.are_alike(Asks::Auto), Some(true));
+    for of in ["roots", "sampling", "elicitation"] {
+        assert!(matches!(known.look_up(Asks::Auto, &kind(of), now), Answer::AsForAll));
+    }
+}
+
+#[test]
+fn where_lists_differ_each_kind_is_asked_once() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    let base = facts(&["a"]);
+    known.look_up(Asks::Auto, &kind("roots"), now);
+    known.learn(&everything(), true, &base, &facts(&["a", "roots", "sampling"]));
+    asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &kind("roots"));
+    known.learn(&kind("roots"), false, &base, &facts(&["a", "roots"]));
+    assert_eq!(tools(known.look_up(Asks::Auto, &kind("roots"), now)), ["a", "roots"]);
+    // A kind that sees what all see does not undo what is known.
+    asks_for(known.look_up(Asks::Auto, &kind("other"), now), &kind("other"));
+    known.learn(&kind("other"), false, &base, &base);
+    assert_eq!(known.are_alike(Asks::Auto), Some(false));
+    assert_eq!(tools(known.look_up(Asks::Auto, &kind("other"), now)), ["a"]);
+}
+
+#[test]
+fn an_instance_that_serves_calls_teaches_as_well() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    known.learn(&kind("roots"), false, &facts(&["a"]), &facts(&["a", "b"]));
+    assert_eq!(known.are_alike(Asks::Auto), Some(false));
+    assert_eq!(tools(known.look_up(Asks::Auto, &kind("roots"), now)), ["a", "b"]);
+    // That one kind sees the same says nothing of the others.
+    let mut known = Knowledge::default();
+    known.learn(&kind("roots"), false, &facts(&["a"]), &facts(&["a"]));
+    assert_eq!(known.are_alike(Asks::Auto), None);
+}
+
+#[test]
+fn what_is_configured_is_not_found_out() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    assert!(matches!(known.look_up(Asks::Never, &kind("roots"), now), Answer::AsForAll));
+    asks_for(known.look_up(Asks::Always, &kind("roots"), now), &kind("roots"));
+    assert_eq!(known.are_alike(Asks::Never), Some(true));
+    assert_eq!(known.are_alike(Asks::Always), Some(false));
+}
+
+#[test]
+fn what_failed_is_tried_again_after_a_minute_and_not_waited_for_until_then() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &everything());
+    known.note_asked(&everything(), now);
+    assert!(matches!(known.look_up(Asks::Auto, &kind("roots"), now), Answer::AsForAll));
+    let almost = now + ASK_EVERY - Duration::from_millis(1);
+    assert!(matches!(known.look_up(Asks::Auto, &kind("roots"), almost), Answer::AsForAll));
+    asks_for(known.look_up(Asks::Auto, &kind("roots"), now + ASK_EVERY), &everything());
+}
+
+#[test]
+fn changed_lists_are_asked_for_again_and_the_old_ones_serve_until_then() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    let roots = kind("roots");
+    known.note_base("1", true);
+    known.learn(&roots, false, &facts(&["a"]), &facts(&["a", "b"]));
+    known.note_base("1", false);
+    assert_eq!(tools(known.look_up(Asks::Auto, &roots, now)), ["a", "b"], "nothing has changed");
+    known.note_base("1", true);
+    match known.look_up(Asks::Auto, &roots, now) {
+        Answer::Unknown { ask: Some(ask), stale: Some(stale) } => {
+            assert_eq!(ask, roots);
+            assert_eq!(stale.lists.of(ListKind::Tools).len(), 2);
+        }
+        other => panic!("{other:?}"),
+    }
+    known.note_asked(&roots, now);
+    // A server that changes all the time is not asked all the time.
+    assert_eq!(tools(known.look_up(Asks::Auto, &roots, now)), ["a", "b"]);
+    // Another version is another server.
+    known.note_base("2", false);
+    assert_eq!(known.are_alike(Asks::Auto), None);
+    asks_for(known.look_up(Asks::Auto, &roots, now), &everything());
+}
+
+#[test]
+fn whoever_missed_something_is_to_look_again() {
+    let (mut known, base) = (Knowledge::default(), facts(&["a"]));
+    known.note_missed(&kind("roots"));
+    assert!(!known.learn(&everything(), true, &base, &base), "there was nothing to miss");
+    known.note_missed(&kind("roots"));
+    assert!(known.learn(&kind("roots"), false, &base, &facts(&["b"])));
+    assert!(!known.learn(&kind("roots"), false, &base, &facts(&["b"])), "it is said once");
+}
+
+#[test]
+fn kinds_are_bounded() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    let base = facts(&["a"]);
+    for number in 0..2 * KINDS_MAX {
+        let kind = kind(&number.to_string());
+        known.look_up(Asks::Always, &kind, now);
+        known.note_missed(&kind);
+        known.learn(&kind, false, &base, &facts(&["a", "b"]));
+    }
+    assert_eq!(known.kinds.len(), KINDS_MAX);
+    assert!(matches!(known.look_up(Asks::Always, &kind("new"), now), Answer::AsForAll));
+}
