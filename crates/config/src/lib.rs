@@ -13,6 +13,7 @@
 
 mod assemble;
 mod check;
+pub mod diff;
 mod disk;
 mod document;
 mod expand;
@@ -35,6 +36,7 @@ mod system;
 mod template;
 mod units;
 
+pub use diff::{Plan, diff};
 pub use disk::{Disk, NoDisk, RealDisk, SECRET_BYTES_MAX, SecretFile};
 pub use load::{ConfigFile, Flag, LoadRequest, Loaded, StateDir, load};
 pub use origin::{Origin, Origins, Resolved, ResolvedValue, resolved};

@@ -1,6 +1,7 @@
 //! Configuration as a whole: from text to settings or to problems.
 
 mod cases;
+mod diff;
 mod exports;
 mod files;
 mod generated;

@@ -1,0 +1,205 @@
+//! What differs, field by field. Every structure is taken apart by name, so that a new field does not
+//! compile until somebody has said what changing it costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_model::settings::{
+    EndpointSpec, GatewaySettings, Limits, PoolSpec, ProcessSpec, RemoteSpec, Runtime, ServerSpec,
+};
+use mainstay_model::{Name, Redacted};
+
+use super::{Change, ChangeKind, Effect, SettingChange};
+
+/// The keys of one server or endpoint that differ, and the dearest of their effects.
+#[derive(Debug, Default)]
+pub(super) struct Differing {
+    keys: BTreeSet<String>,
+    restart: bool,
+}
+
+/// What is added, removed or changed among things that have names.
+pub(super) fn shared<T>(
+    old: &[T],
+    new: &[T],
+    name: impl Fn(&T) -> &Name,
+    compare: impl Fn(&T, &T) -> Differing,
+) -> Vec<Change> {
+    let before: BTreeMap<_, _> = old.iter().map(|it| (name(it), it)).collect();
+    let now: BTreeSet<_> = new.iter().map(&name).collect();
+    let kept_or_added = new.iter().filter_map(|it| {
+        let kind = match before.get(name(it)) {
+            None => Some(ChangeKind::Added),
+            Some(before) => compare(before, it).kind(),
+        };
+        Some(Change { name: name(it).clone(), kind: kind? })
+    });
+    let removed = old
+        .iter()
+        .filter(|it| !now.contains(name(it)))
+        .map(|it| Change { name: name(it).clone(), kind: ChangeKind::Removed });
+    kept_or_added.chain(removed).collect()
+}
+
+/// The new order of servers, unless it is the old one with what is new at its end.
+pub(super) fn order(old: &[ServerSpec], new: &[ServerSpec]) -> Option<Vec<Name>> {
+    let names = |servers: &[ServerSpec]| -> Vec<Name> {
+        servers.iter().map(|server| server.name.clone()).collect()
+    };
+    let (old, new) = (names(old), names(new));
+    let (had, has): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+    let kept = old.iter().filter(|name| has.contains(name));
+    let added = new.iter().filter(|name| !had.contains(name));
+    let is_same = kept.chain(added).eq(&new);
+    (!is_same).then_some(new)
+}
+
+pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
+    let ServerSpec {
+        name: _,
+        runtime: started_as,
+        sharing,
+        required,
+        revision,
+        needs,
+        pool,
+        start_deadline,
+        fetch_deadline,
+    } = new;
+    let mut differing = runtime(&old.runtime, started_as);
+    // Which instances there are is decided by who shares them, and what they were told of their clients.
+    differing.restart("sharing", old.sharing != *sharing);
+    differing.restart("revision", old.revision != *revision);
+    differing.in_place("required", old.required != *required);
+    differing.in_place("needs", old.needs != *needs);
+    differing.in_place("start_timeout", old.start_deadline != *start_deadline);
+    differing.in_place("fetch_timeout", old.fetch_deadline != *fetch_deadline);
+    let PoolSpec { instances_min, instances_max, idle_timeout } = pool;
+    differing.in_place("pool.min", old.pool.instances_min != *instances_min);
+    differing.in_place("pool.max", old.pool.instances_max != *instances_max);
+    differing.in_place("pool.idle_timeout", old.pool.idle_timeout != *idle_timeout);
+    differing
+}
+
+/// What an instance is started from: none of it can change under one that runs.
+fn runtime(old: &Runtime, new: &Runtime) -> Differing {
+    let mut differing = Differing::default();
+    match (old, new) {
+        (Runtime::Process(old), Runtime::Process(ProcessSpec { command, env, cwd })) => {
+            differing.restart("command", old.command != *command);
+            differing.restart("cwd", old.cwd != *cwd);
+            differing.values("env", &old.env, env);
+        }
+        (Runtime::Remote(old), Runtime::Remote(RemoteSpec { url, headers })) => {
+            differing.restart("url", old.url != *url);
+            differing.values("headers", &old.headers, headers);
+        }
+        (Runtime::Process(_), Runtime::Remote(_)) | (Runtime::Remote(_), Runtime::Process(_)) => {
+            differing.restart("command", true);
+            differing.restart("url", true);
+        }
+    }
+    differing
+}
+
+pub(super) fn endpoint(old: &EndpointSpec, new: &EndpointSpec) -> Differing {
+    let EndpointSpec { name: _, servers, prefix } = new;
+    let mut differing = Differing::default();
+    differing.in_place("servers", old.servers != *servers);
+    differing.in_place("prefix", old.prefix != *prefix);
+    differing
+}
+
+/// The settings of the daemon that differ, in the order of their declaration.
+pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<SettingChange> {
+    let GatewaySettings {
+        listen,
+        http,
+        sse,
+        sse_listen,
+        public_url,
+        allowed_hosts,
+        allowed_origins,
+        trusted_proxies,
+        login,
+        limits,
+    } = new;
+    let Limits {
+        body_bytes_max,
+        message_bytes_max,
+        depth_max,
+        sessions_max,
+        connections_max,
+        session_idle,
+        receive,
+        call,
+        call_max,
+        list,
+        drain,
+    } = limits;
+    let was = &old.limits;
+    // What needs a restart: addresses are bound, and each is told what it serves, before the first request;
+    // the store and every connection to a server are made with the bounds of the start.
+    let all = [
+        ("listen", true, old.listen != *listen),
+        ("http", true, old.http != *http),
+        ("sse", true, old.sse != *sse),
+        ("sse_listen", true, old.sse_listen != *sse_listen),
+        ("public_url", false, old.public_url != *public_url),
+        ("allowed_hosts", false, old.allowed_hosts != *allowed_hosts),
+        ("allowed_origins", false, old.allowed_origins != *allowed_origins),
+        ("trusted_proxies", false, old.trusted_proxies != *trusted_proxies),
+        ("login", false, old.login != *login),
+        ("max_body", false, was.body_bytes_max != *body_bytes_max),
+        ("max_message", true, was.message_bytes_max != *message_bytes_max),
+        ("max_depth", false, was.depth_max != *depth_max),
+        ("max_sessions", true, was.sessions_max != *sessions_max),
+        ("max_connections", false, was.connections_max != *connections_max),
+        ("session_idle", true, was.session_idle != *session_idle),
+        ("receive_timeout", false, was.receive != *receive),
+        ("call_timeout", false, was.call != *call),
+        ("call_timeout_max", false, was.call_max != *call_max),
+        ("list_timeout", false, was.list != *list),
+        ("drain_timeout", false, was.drain != *drain),
+    ];
+    let differing = all.into_iter().filter(|(.., differs)| *differs);
+    differing
+        .map(|(key, needs_daemon_restart, _)| SettingChange {
+            key: format!("gateway.{key}"),
+            needs_daemon_restart,
+        })
+        .collect()
+}
+
+// === impl Differing ===
+
+impl Differing {
+    fn in_place(&mut self, key: &str, differs: bool) {
+        if differs {
+            self.keys.insert(key.to_owned());
+        }
+    }
+
+    fn restart(&mut self, key: &str, differs: bool) {
+        self.in_place(key, differs);
+        self.restart |= differs;
+    }
+
+    /// Values that an instance is started with, each by its own key.
+    fn values(
+        &mut self,
+        table: &str,
+        old: &BTreeMap<String, Redacted<String>>,
+        new: &BTreeMap<String, Redacted<String>>,
+    ) {
+        for key in old.keys().chain(new.keys()) {
+            self.restart(&format!("{table}.{key}"), old.get(key) != new.get(key));
+        }
+    }
+
+    /// None: nothing differs.
+    fn kind(self) -> Option<ChangeKind> {
+        let effect = if self.restart { Effect::Restart } else { Effect::InPlace };
+        let keys: Vec<_> = self.keys.into_iter().collect();
+        (!keys.is_empty()).then_some(ChangeKind::Changed { effect, keys })
+    }
+}
