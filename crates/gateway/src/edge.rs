@@ -1,8 +1,10 @@
 //! What came in: an HTTP request, told apart by address, method, headers and body.
 //!
-//! The order of checks is that of the transports' rules: who may knock, which address, which
-//! method, how large, what kind of message, which session.
+//! The order of checks: who calls and whether that one is let in ([`admit`]), which address, which
+//! method, how large, what kind of message, which session. Nobody who is not let in gets as far as the
+//! address: what is found there is told to nobody else.
 
+pub(crate) mod admit;
 pub(crate) mod forwarded;
 pub(crate) mod gate;
 
@@ -17,14 +19,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Message, build, codes, depth, headers};
-use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
+use tracing::Instrument;
 
+use self::admit::Admitted;
+pub use self::admit::{Caller, Peer, Serves};
 use self::find::find;
 use crate::answer::{self, HttpAnswer};
 use crate::call::deliver;
@@ -36,24 +39,6 @@ use crate::session::handshake::{self, NoSession};
 
 const SESSION: &str = "mcp-session-id";
 const REVISION: &str = "mcp-protocol-version";
-
-/// Who is at the other end of the connection; behind trusted proxies, at the other end of theirs.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer {
-    pub address: Option<std::net::SocketAddr>,
-    /// The command socket: file permissions have decided already.
-    pub operator: bool,
-    pub serves: Serves,
-}
-
-/// Which of the two remote transports an address serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Serves {
-    /// Streamable HTTP, `/mcp`.
-    pub http: bool,
-    /// HTTP+SSE of 2024-11-05, `/sse`.
-    pub sse: bool,
-}
 
 /// An address, told apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,9 +56,14 @@ enum Address<'a> {
 pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
     let mut body = Some(body);
-    let request_id =
-        CorrelationId::of_header(parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes));
-    let mut answer = judge(gateway, &parts, &mut body, peer, &request_id).await;
+    let mut answer = match admit::admit(gateway, &parts, peer) {
+        Ok(admitted) => {
+            let request_id = &admitted.caller.request_id;
+            let span = tracing::debug_span!(target: "mainstay", "request", %request_id);
+            at_address(&admitted, &mut body).instrument(span).await
+        }
+        Err(refusal) => refusal,
+    };
     if body.is_some_and(|body| !body.is_end_stream()) {
         // Nobody read it, so nothing after it on this connection can be read either.
         body::close(&mut answer);
@@ -88,53 +78,31 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
     answer
 }
 
-async fn judge(
-    gateway: &Arc<Gateway>,
-    parts: &Parts,
-    body: &mut Option<Incoming>,
-    peer: Peer,
-    request_id: &CorrelationId,
-) -> HttpAnswer {
-    let said = gateway.proxies.said(peer.address, &parts.headers);
-    let peer = Peer { address: said.client.or(peer.address), ..peer };
-    let refused = |reason, detail: &str| {
-        let request_id = Some(request_id);
-        RefusedRequest { reason, peer: peer.address, request_id, detail }.emit(&gateway.metrics);
-    };
-    if !peer.operator
-        && let Err(foreign) = gateway.gate.check(&parts.headers, &said.hosts)
-    {
-        return refuse::turn_away(foreign, &parts.headers, &refused);
-    }
-    let path = &own_path(gateway, parts.uri.path(), peer.serves);
-    let address = Address::of(path, peer.serves);
+/// Answers a request that was let in, by its address and method.
+async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
+    let Admitted { gateway, parts, caller, .. } = admitted;
+    let path = &own_path(gateway, parts.uri.path(), caller.serves);
+    let address = Address::of(path, caller.serves);
     let name = match address {
         Address::Mcp(name) | Address::Sse(name) => name,
-        Address::Messages => {
-            return sse::messages(gateway, parts, body, request_id, &refused).await;
-        }
+        Address::Messages => return sse::messages(admitted, body).await,
         Address::Other => {
-            if let Some(answer) = gateway.answer_aside(parts, peer) {
-                return answer;
-            }
-            refused(Refused::Path, path);
-            return refuse::not_found(gateway, peer.serves, path);
+            let answer = gateway.answer_aside(parts, caller.peer());
+            return answer.unwrap_or_else(|| refuse::not_found(admitted, path));
         }
     };
     let Some(endpoint) = gateway.endpoint(name) else {
-        refused(Refused::Path, path);
-        return refuse::not_found(gateway, peer.serves, path);
+        return refuse::not_found(admitted, path);
     };
     if matches!(address, Address::Sse(_)) {
-        let prefix = said.prefix.as_deref();
-        return sse::answer(gateway, endpoint, parts, prefix, request_id, &refused);
+        return sse::answer(admitted, endpoint);
     }
     match parts.method {
-        Method::POST => post(gateway, endpoint, parts, body, request_id, &refused).await,
-        Method::GET => get(gateway, endpoint, parts, request_id, &refused),
-        Method::DELETE => delete(gateway, endpoint, &parts.headers, request_id, &refused).await,
+        Method::POST => post(admitted, endpoint, body).await,
+        Method::GET => get(admitted, endpoint),
+        Method::DELETE => delete(admitted, endpoint).await,
         Method::OPTIONS => refuse::preflight(&parts.headers),
-        _ => refuse::method(parts.method.as_str(), "POST, GET, DELETE, OPTIONS", &refused),
+        _ => refuse::method("POST, GET, DELETE, OPTIONS", admitted),
     }
 }
 
@@ -151,52 +119,44 @@ fn own_path<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> Cow<'a, str
     own.map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
-type Note<'a> = dyn Fn(Refused, &str) + Sync + 'a;
-
 async fn post(
-    gateway: &Arc<Gateway>,
+    admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-    parts: &Parts,
     body: &mut Option<Incoming>,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
 ) -> HttpAnswer {
-    let body = match read_json(gateway, parts, body, request_id, refused).await {
+    let body = match read_json(admitted, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     if body.trim_ascii_start().starts_with(b"[") {
-        return batch::answer(gateway, endpoint, parts, &body, request_id, refused).await;
+        return batch::answer(admitted, endpoint, &body).await;
     }
     let message = match Message::parse(body) {
         Ok(message) => message,
-        Err(problem) => return refuse::malformed(&problem, refused),
+        Err(problem) => return refuse::malformed(&problem, admitted),
     };
-    if modern::claims(&parts.headers, &message) {
-        let request_id = request_id.clone();
-        return modern::answer(gateway, endpoint, parts, message, request_id, refused).await;
+    if modern::claims(admitted.headers(), &message) {
+        return modern::answer(admitted, endpoint, message).await;
     }
-    let takes = Takes { events: takes_events(&parts.headers) };
     if message.kind() == Kind::Request && message.method() == "initialize" {
-        return initialize(gateway, endpoint, parts, &message, request_id).await;
+        return initialize(admitted, endpoint, &message).await;
     }
-    let session = match find(gateway, endpoint, &parts.headers, refused) {
+    let session = match find(admitted, endpoint) {
         Ok(session) => session,
         Err(none) => return none.answer(message.id().as_ref()),
     };
-    pipeline::answer(gateway, &session, message, takes, request_id.clone()).await
+    let takes = Takes { events: takes_events(admitted.headers()) };
+    pipeline::answer(admitted.gateway, &session, message, takes, &admitted.caller).await
 }
 
 /// A body that can be a message: of the right type, whole, within its bounds.
 async fn read_json(
-    gateway: &Arc<Gateway>,
-    parts: &Parts,
+    admitted: &Admitted<'_>,
     body: &mut Option<Incoming>,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
 ) -> Result<Bytes, HttpAnswer> {
-    if !is_json(&parts.headers) {
-        refused(Refused::MediaType, text(&parts.headers, "content-type"));
+    let headers = admitted.headers();
+    if !is_json(headers) {
+        admitted.refused(Refused::MediaType, text(headers, "content-type"));
         let say = "Content-Type must be application/json";
         return Err(answer::failure(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -205,30 +165,30 @@ async fn read_json(
             say,
         ));
     }
-    let body = match body::read(gateway, parts, body.take()).await {
+    let limits = &admitted.gateway.settings.limits;
+    let body = match body::read(limits, headers, body.take()).await {
         Ok(body) => body,
-        Err(problem) => return Err(body::no_body(gateway, &problem, request_id, refused)),
+        Err(problem) => return Err(body::no_body(&problem, admitted)),
     };
-    let depth_max = gateway.settings.limits.depth_max;
+    let depth_max = limits.depth_max;
     if !depth::within_depth(&body, depth_max) {
-        refused(Refused::Depth, "");
+        admitted.refused(Refused::Depth, "");
         let mut refusal =
             Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
                 .limit(format!("max_depth: {depth_max}"));
-        refusal.data.request_id = Some(request_id.to_string());
+        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
         return Err(answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json())));
     }
     Ok(body)
 }
 
 async fn initialize(
-    gateway: &Arc<Gateway>,
+    admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-    parts: &Parts,
     message: &Message,
-    request_id: &CorrelationId,
 ) -> HttpAnswer {
-    let (session, bytes) = open_session(gateway, endpoint, parts, message, request_id).await;
+    let (session, bytes) =
+        open_session(admitted.gateway, endpoint, &admitted.caller, message).await;
     let mut answer = answer::message(bytes);
     let token = session.and_then(|session| HeaderValue::from_str(session.token.as_str()).ok());
     if let Some(token) = token {
@@ -241,17 +201,15 @@ async fn initialize(
 async fn open_session(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
-    parts: &Parts,
+    caller: &Caller,
     message: &Message,
-    request_id: &CorrelationId,
 ) -> (Option<Arc<Session>>, Bytes) {
     let begun = std::time::Instant::now();
     let id = message.id();
     let opened = if gateway.is_draining() {
-        Err(NoSession::Refused(pipeline::stopping(gateway, request_id)))
+        Err(NoSession::Refused(pipeline::stopping(gateway, &caller.request_id)))
     } else {
-        let principal = Gateway::principal(&parts.headers);
-        handshake::open(gateway, endpoint, principal, message).await
+        handshake::open(gateway, endpoint, caller.principal.clone(), message).await
     };
     let metrics = gateway.metrics.gateway();
     let (outcome, session, bytes) = match opened {
@@ -267,7 +225,7 @@ async fn open_session(
             (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
         }
         Err(NoSession::Refused(mut refusal)) => {
-            refusal.data.request_id = Some(request_id.to_string());
+            refusal.data.request_id = Some(caller.request_id.to_string());
             metrics.failed(refusal.code.into());
             (Outcome::Refused, None, pipeline::refuse(id.as_ref(), &refusal))
         }
@@ -277,39 +235,28 @@ async fn open_session(
 }
 
 /// Opens a stream for what servers say of their own accord, or goes on with one that was cut.
-fn get(
-    gateway: &Arc<Gateway>,
-    endpoint: &Arc<Endpoint>,
-    parts: &Parts,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
-) -> HttpAnswer {
-    if !takes_events(&parts.headers) {
-        refused(Refused::MediaType, text(&parts.headers, "accept"));
+fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
+    let headers = admitted.headers();
+    if !takes_events(headers) {
+        admitted.refused(Refused::MediaType, text(headers, "accept"));
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match find(gateway, endpoint, &parts.headers, refused) {
+    match find(admitted, endpoint) {
         Ok(session) => {
             session.touch();
-            let last = parts.headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-            deliver::listen(gateway, &session, last, request_id)
+            let last = headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+            deliver::listen(admitted.gateway, &session, last, &admitted.caller.request_id)
         }
         Err(none) => none.answer(None),
     }
 }
 
-async fn delete(
-    gateway: &Arc<Gateway>,
-    endpoint: &Arc<Endpoint>,
-    headers: &HeaderMap,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
-) -> HttpAnswer {
-    match find(gateway, endpoint, headers, refused) {
+async fn delete(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
+    match find(admitted, endpoint) {
         Ok(session) => {
-            gateway.end_session(&session);
-            gateway.keep_end(&session, request_id).await;
+            admitted.gateway.end_session(&session);
+            admitted.gateway.keep_end(&session, &admitted.caller.request_id).await;
             answer::empty(StatusCode::OK)
         }
         Err(none) => none.answer(None),

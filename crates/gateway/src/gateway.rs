@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::Full;
 use mainstay_model::settings::{EndpointSpec, GatewaySettings, Prefix};
-use mainstay_model::{Name, Principal, PublicUrl};
+use mainstay_model::{Name, PublicUrl};
 use mainstay_pool::Pool;
 use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
@@ -83,6 +83,7 @@ pub struct Gateway {
     all: Arc<Endpoint>,
     named: HashMap<String, Arc<Endpoint>>,
     owners: AtomicU64,
+    connection_numbers: AtomicU64,
 }
 
 /// An answer on its way to a stream; a drain waits for its end.
@@ -141,6 +142,7 @@ impl Gateway {
             all: Arc::new(all),
             named,
             owners: AtomicU64::new(1),
+            connection_numbers: AtomicU64::new(1),
         });
         gateway.tasks.spawn(expire(Arc::downgrade(&gateway), gateway.stopping.clone()));
         gateway
@@ -299,9 +301,9 @@ impl Gateway {
         Owner(self.owners.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Without login everybody is the same principal.
-    pub(crate) fn principal(_: &http::HeaderMap) -> Principal {
-        Principal::anonymous()
+    /// The number of a connection that opens now.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connection_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Ends a session and what servers hold for it; whether it was there.

@@ -18,5 +18,5 @@ mod stateless;
 mod stream;
 
 pub use answer::body::Body;
-pub use edge::{Peer, Serves};
+pub use edge::{Caller, Peer, Serves};
 pub use gateway::{Aside, Clock, Gateway, Parts};

@@ -63,7 +63,9 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
                 let _ = set_tcp_user_timeout(&stream, LOST_AFTER.as_millis() as u32);
-                take(&gateway, stream, Peer { address: Some(address), operator: false, serves });
+                let connection = gateway.next_connection();
+                let address = Some(address);
+                take(&gateway, stream, Peer { address, operator: false, serves, connection });
             }
             Err(error) => pause(&error).await,
         }
@@ -78,11 +80,11 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => take(
-                &gateway,
-                stream,
-                Peer { address: None, operator: true, serves: Serves { http: true, sse: true } },
-            ),
+            Ok((stream, _)) => {
+                let connection = gateway.next_connection();
+                let serves = Serves { http: true, sse: true };
+                take(&gateway, stream, Peer { address: None, operator: true, serves, connection });
+            }
             Err(error) => pause(&error).await,
         }
     }

@@ -13,6 +13,7 @@ use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
 use crate::call::route;
 use crate::call::{deliver, placement};
+use crate::edge::Caller;
 use crate::endpoint::lists;
 use crate::endpoint::per_client_lists;
 use crate::gateway::Gateway;
@@ -34,7 +35,7 @@ pub(crate) async fn answer(
     session: &Arc<Session>,
     message: Message,
     takes: Takes,
-    request_id: CorrelationId,
+    caller: &Caller,
 ) -> HttpAnswer {
     session.touch();
     match message.kind() {
@@ -47,7 +48,7 @@ pub(crate) async fn answer(
             answer::accepted()
         }
         Kind::Request => match message.id() {
-            Some(id) => request(gateway, session, (message, id), takes, request_id).await,
+            Some(id) => request(gateway, session, (message, id), takes, caller).await,
             None => answer::accepted(),
         },
     }
@@ -58,13 +59,13 @@ async fn request(
     session: &Arc<Session>,
     (message, id): (Message, Id),
     takes: Takes,
-    request_id: CorrelationId,
+    caller: &Caller,
 ) -> HttpAnswer {
     let method = Method::parse(message.method());
     let begun = Instant::now();
     let endpoint = &session.endpoint;
     if gateway.is_draining() && method != Some(Method::Ping) {
-        return answer::message(refuse(Some(&id), &stopping(gateway, &request_id)));
+        return answer::message(refuse(Some(&id), &stopping(gateway, &caller.request_id)));
     }
     let local = match method {
         Some(Method::Ping) => Some(Ok("{}".to_owned())),
@@ -132,7 +133,7 @@ async fn request(
                 (message, id),
                 route,
                 token,
-                request_id,
+                caller.request_id.clone(),
             );
             deliver::carry_out(gateway, call, takes).await
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mainstay_model::{Principal, Refusal};
+use mainstay_model::Refusal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::list::ListKind;
@@ -24,6 +24,7 @@ use crate::answer::{self, HttpAnswer};
 use crate::call::deliver::{self, Begins};
 use crate::call::route::{self, Route};
 use crate::call::{Call, Progress};
+use crate::edge::Caller;
 use crate::endpoint::{Endpoint, lists};
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
@@ -41,9 +42,8 @@ pub(crate) struct Request<'a> {
     /// None: no log messages are wanted.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) principal: Principal,
+    pub(crate) caller: &'a Caller,
     pub(crate) takes: Takes,
-    pub(crate) request_id: CorrelationId,
 }
 
 /// Answers one request.
@@ -54,8 +54,8 @@ pub(crate) async fn answer(
     request: Request<'_>,
 ) -> HttpAnswer {
     if gateway.is_draining() {
-        let refusal = pipeline::stopping(gateway, &request.request_id);
-        return refuse(Some(&request.id), refusal, &request.request_id);
+        let refusal = pipeline::stopping(gateway, &request.caller.request_id);
+        return refuse(Some(&request.id), refusal, &request.caller.request_id);
     }
     let begun = Instant::now();
     let deadline = begun + gateway.settings.limits.list;
@@ -84,7 +84,7 @@ pub(crate) async fn answer(
             let result = std::str::from_utf8(&result).unwrap_or("{}");
             answer::message(build::result(&request.id, result))
         }
-        Err(Ok(refusal)) => refuse(Some(&request.id), refusal, &request.request_id),
+        Err(Ok(refusal)) => refuse(Some(&request.id), refusal, &request.caller.request_id),
         Err(Err(say)) => fail(&request.id, codes::INVALID_PARAMS, &say),
     }
 }
@@ -117,7 +117,7 @@ async fn call(
     let token = route::token(&message, &params);
     let caller = Session::passing(
         gateway.next_owner(),
-        request.principal,
+        request.caller.principal.clone(),
         Revision::V2026_07_28,
         request.capabilities,
         request.log_level,
@@ -129,7 +129,7 @@ async fn call(
         (message, request.id),
         route,
         token,
-        request.request_id,
+        request.caller.request_id.clone(),
     );
     carry_out(gateway, call, request.takes).await
 }

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
-use http::request::Parts;
 use http_body_util::BodyExt;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
-use mainstay_telemetry::{CorrelationId, Refused};
+use mainstay_telemetry::Refused;
 
+use super::admit::Admitted;
 use super::find::find;
-use super::{Note, refuse};
+use super::refuse;
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
-use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
 use crate::session::Session;
 
@@ -24,33 +23,30 @@ use crate::session::Session;
 const MESSAGES_MAX: usize = 100;
 
 pub(super) async fn answer(
-    gateway: &Arc<Gateway>,
+    admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-    parts: &Parts,
     body: &Bytes,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
 ) -> HttpAnswer {
     let messages = match envelope::batch(body) {
         Ok(messages) => messages,
-        Err(problem) => return refuse::malformed(&problem, refused),
+        Err(problem) => return refuse::malformed(&problem, admitted),
     };
-    let session = match find(gateway, endpoint, &parts.headers, refused) {
+    let session = match find(admitted, endpoint) {
         Ok(session) => session,
         Err(none) => return none.answer(None),
     };
     if !session.revision.rules().batches {
-        return refuse::malformed(&Malformed::Batch, refused);
+        return refuse::malformed(&Malformed::Batch, admitted);
     }
     if messages.len() > MESSAGES_MAX {
-        refused(Refused::BodySize, "batch");
+        admitted.refused(Refused::BodySize, "batch");
         let mut refusal =
             Refusal::new(RefusalCode::LimitExceeded, "the batch has too many messages")
                 .limit(format!("messages: {MESSAGES_MAX}"));
-        refusal.data.request_id = Some(request_id.to_string());
+        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
     }
-    let each = messages.into_iter().map(|bytes| one(gateway, &session, bytes, request_id));
+    let each = messages.into_iter().map(|bytes| one(admitted, &session, bytes));
     let mut out = Vec::from(*b"[");
     for answer in join_all(each).await.into_iter().filter(|answer| !answer.is_empty()) {
         if out.len() > 1 {
@@ -66,12 +62,7 @@ pub(super) async fn answer(
 }
 
 /// The answer to one message; empty where there is none.
-async fn one(
-    gateway: &Arc<Gateway>,
-    session: &Arc<Session>,
-    bytes: Bytes,
-    request_id: &CorrelationId,
-) -> Bytes {
+async fn one(admitted: &Admitted<'_>, session: &Arc<Session>, bytes: Bytes) -> Bytes {
     let message = match Message::parse(bytes) {
         Ok(message) => message,
         Err(problem) => {
@@ -84,7 +75,8 @@ async fn one(
     }
     // One body for all answers has no place for anything else.
     let takes = Takes { events: false };
-    let answer = pipeline::answer(gateway, session, message, takes, request_id.clone()).await;
+    let (gateway, caller) = (admitted.gateway, &admitted.caller);
+    let answer = pipeline::answer(gateway, session, message, takes, caller).await;
     match answer.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},

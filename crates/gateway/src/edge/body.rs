@@ -5,17 +5,16 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use mainstay_model::settings::Limits;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::build;
-use mainstay_telemetry::{CorrelationId, Refused};
+use mainstay_telemetry::Refused;
 
-use super::Note;
+use super::admit::Admitted;
 use crate::answer::{self, HttpAnswer};
-use crate::gateway::Gateway;
 
 /// Why a body was not taken.
 pub(super) enum NoBody {
@@ -26,14 +25,12 @@ pub(super) enum NoBody {
 
 /// Reads a body whole, bounded in bytes and time.
 pub(super) async fn read(
-    gateway: &Gateway,
-    parts: &Parts,
+    limits: &Limits,
+    headers: &HeaderMap,
     body: Option<Incoming>,
 ) -> Result<Bytes, NoBody> {
     let body = body.ok_or(NoBody::Broken)?;
-    let limits = &gateway.settings.limits;
-    let announced = parts
-        .headers
+    let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes_max) {
@@ -82,13 +79,8 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-pub(super) fn no_body(
-    gateway: &Gateway,
-    problem: &NoBody,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
-) -> HttpAnswer {
-    let limits = &gateway.settings.limits;
+pub(super) fn no_body(problem: &NoBody, admitted: &Admitted<'_>) -> HttpAnswer {
+    let limits = &admitted.gateway.settings.limits;
     let (status, reason, say, limit) = match problem {
         NoBody::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -109,9 +101,9 @@ pub(super) fn no_body(
             String::new(),
         ),
     };
-    refused(reason, &limit);
+    admitted.refused(reason, &limit);
     let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
-    refusal.data.request_id = Some(request_id.to_string());
+    refusal.data.request_id = Some(admitted.caller.request_id.to_string());
     if !limit.is_empty() {
         refusal = refusal.limit(limit);
     }

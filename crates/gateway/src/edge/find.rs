@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use mainstay_model::Refusal;
 use mainstay_protocol::{Id, Revision, codes};
 use mainstay_telemetry::Refused;
 
-use super::{Note, REVISION, SESSION, SESSION_NOT_FOUND, text};
+use super::admit::Admitted;
+use super::{REVISION, SESSION, SESSION_NOT_FOUND, text};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
-use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::session::Session;
 use crate::session::outlive::{self, Lost};
@@ -25,15 +25,14 @@ pub(super) enum NotFound {
 
 /// The session a request names, if it is this caller's and at this address.
 pub(super) fn find(
-    gateway: &Arc<Gateway>,
+    admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-    headers: &HeaderMap,
-    refused: &Note<'_>,
 ) -> Result<Arc<Session>, NotFound> {
+    let headers = admitted.headers();
     if let Some(revision) = headers.get(REVISION) {
         let known = revision.to_str().ok().and_then(Revision::parse);
         if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
-            refused(Refused::Revision, text(headers, REVISION));
+            admitted.refused(Refused::Revision, text(headers, REVISION));
             let say = format!(
                 "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
                 Revision::LATEST_LEGACY
@@ -42,7 +41,7 @@ pub(super) fn find(
         }
     }
     let Some(token) = headers.get(SESSION) else {
-        refused(Refused::UnknownSession, "none");
+        admitted.refused(Refused::UnknownSession, "none");
         let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
         return Err(NotFound::Invalid(
             StatusCode::BAD_REQUEST,
@@ -50,22 +49,22 @@ pub(super) fn find(
             say.to_owned(),
         ));
     };
-    let principal = Gateway::principal(headers);
+    let principal = &admitted.caller.principal;
     let found = match token.to_str() {
-        Ok(token) => outlive::find(gateway, endpoint, &principal, token),
+        Ok(token) => outlive::find(admitted.gateway, endpoint, principal, token),
         Err(_) => Err(Lost::Unknown),
     };
     let reason = match found {
         Ok(session) => return Ok(session),
         Err(Lost::Refused(refusal)) => {
-            refused(Refused::SessionLimit, "");
+            admitted.refused(Refused::SessionLimit, "");
             return Err(NotFound::Refused(refusal));
         }
         Err(Lost::Foreign) => Refused::ForeignSession,
         Err(Lost::Unknown) => Refused::UnknownSession,
     };
     // The same answer for both: a stranger learns nothing.
-    refused(reason, "");
+    admitted.refused(reason, "");
     let say =
         "Session not found: it has ended, expired, or belongs to another address; send initialize";
     Err(NotFound::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use mainstay_pool::Offer;
 use mainstay_protocol::capabilities::ClientCapabilities;
@@ -15,12 +14,12 @@ use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::revision::Generation;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
-use mainstay_telemetry::{CorrelationId, Refused};
+use mainstay_telemetry::Refused;
 
-use super::{Note, takes_events};
+use super::admit::Admitted;
+use super::takes_events;
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
-use crate::gateway::Gateway;
 use crate::pipeline::Takes;
 use crate::session::levels::LogLevel;
 use crate::stateless::{self, Request};
@@ -64,50 +63,41 @@ fn is_modern(version: &[u8]) -> bool {
 
 /// Answers one message.
 pub(super) async fn answer(
-    gateway: &Arc<Gateway>,
+    admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-    parts: &Parts,
     message: Message,
-    request_id: CorrelationId,
-    refused: &Note<'_>,
 ) -> HttpAnswer {
+    let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
     match endpoint.offers(Generation::Modern, gateway.settings.limits.list).await {
         Offer::Yes => {}
         Offer::No => {
-            refused(Refused::Revision, "no server here speaks it");
+            admitted.refused(Refused::Revision, "no server here speaks it");
             return begin_with_initialize(id.as_ref());
         }
         Offer::NotYet(refusal) => {
-            return stateless::refuse(id.as_ref(), refusal, &request_id);
+            return stateless::refuse(id.as_ref(), refusal, &caller.request_id);
         }
     }
     // Until either generation of clients is served by either of servers.
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.has_more_for_legacy() {
-        refused(Refused::Revision, "more servers here speak older ones");
+        admitted.refused(Refused::Revision, "more servers here speak older ones");
         return begin_with_initialize(id.as_ref());
     }
-    let said = match read(&parts.headers, &message) {
+    let said = match read(admitted.headers(), &message) {
         Ok(Some(said)) => said,
         // The only notification there is cancels a request, which closing its stream does here.
         Ok(None) => return answer::accepted(),
         Err(invalid) => {
-            refused(invalid.reason(), &invalid.to_string());
+            admitted.refused(invalid.reason(), &invalid.to_string());
             return invalid.answer(id.as_ref());
         }
     };
     let Said { id, method, capabilities, log_level } = said;
-    let request = Request {
-        id,
-        method,
-        capabilities,
-        log_level,
-        headers: &parts.headers,
-        principal: Gateway::principal(&parts.headers),
-        takes: Takes { events: takes_events(&parts.headers) },
-        request_id,
-    };
+    let headers = admitted.headers();
+    let takes = Takes { events: takes_events(headers) };
+    let request = Request { id, method, capabilities, log_level, headers, caller, takes };
     stateless::answer(gateway, endpoint, message, request).await
 }
 

@@ -4,17 +4,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use mainstay_protocol::{Malformed, build, codes, headers};
 use mainstay_telemetry::{Refused, correlation};
 
-use super::{Note, Serves, text};
+use super::admit::Admitted;
+use super::text;
 use crate::answer::{self, HttpAnswer};
 use crate::edge::gate::Foreign;
-use crate::gateway::Gateway;
 
-pub(super) fn malformed(problem: &Malformed, refused: &Note<'_>) -> HttpAnswer {
-    refused(Refused::Malformed, &problem.to_string());
+pub(super) fn malformed(problem: &Malformed, admitted: &Admitted<'_>) -> HttpAnswer {
+    admitted.refused(Refused::Malformed, &problem.to_string());
     answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
 }
 
-pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_>) -> HttpAnswer {
+/// What is said to whoever does not pass the gate: nothing of what is behind it.
+pub(super) fn turn_away(foreign: Foreign, request: &Admitted<'_>) -> HttpAnswer {
+    let headers = request.headers();
     let (status, reason, name, setting) = match foreign {
         Foreign::Host => {
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
@@ -29,14 +31,16 @@ pub(super) fn turn_away(foreign: Foreign, headers: &HeaderMap, refused: &Note<'_
         }
     };
     let value = text(headers, name);
-    refused(reason, value);
+    request.refused(reason, value);
     let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
     answer::failure(status, None, codes::INVALID_REQUEST, &say)
 }
 
 /// Names what there is, as it is reached where streamable HTTP is served or not.
-pub(super) fn not_found(gateway: &Gateway, serves: Serves, path: &str) -> HttpAnswer {
-    let root = if serves.http { "/mcp" } else { "/sse" };
+pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
+    admitted.refused(Refused::Path, path);
+    let Admitted { gateway, caller, .. } = admitted;
+    let root = if caller.serves.http { "/mcp" } else { "/sse" };
     let mut paths: Vec<_> = gateway
         .endpoints()
         .map(|endpoint| endpoint.path().replacen("/mcp", root, 1))
@@ -52,8 +56,8 @@ pub(super) fn not_found(gateway: &Gateway, serves: Serves, path: &str) -> HttpAn
 }
 
 /// Another HTTP method than the address has.
-pub(super) fn method(method: &str, allowed: &'static str, refused: &Note<'_>) -> HttpAnswer {
-    refused(Refused::HttpMethod, method);
+pub(super) fn method(allowed: &'static str, admitted: &Admitted<'_>) -> HttpAnswer {
+    admitted.refused(Refused::HttpMethod, admitted.parts.method.as_str());
     let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer

@@ -10,18 +10,19 @@ use std::sync::{Arc, OnceLock, Weak};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
-use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mainstay_model::{Principal, Refusal, RefusalCode};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Kind, Message, build, codes};
-use mainstay_telemetry::{CorrelationId, Refused, StreamKind};
+use mainstay_telemetry::{Refused, StreamKind};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
-use super::{Note, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
+use super::admit::Admitted;
+use super::{Caller, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
 use crate::answer::body::Body;
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
@@ -63,45 +64,34 @@ struct Ending {
     id: String,
 }
 
-/// A request for the address that opens a stream; `prefix` is what a trusted proxy took away before it.
-pub(super) fn answer(
-    gateway: &Arc<Gateway>,
-    endpoint: &Arc<Endpoint>,
-    parts: &Parts,
-    prefix: Option<&str>,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
-) -> HttpAnswer {
-    match parts.method {
+/// Answers a request for the address that opens a stream.
+pub(super) fn answer(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
+    let headers = admitted.headers();
+    match admitted.parts.method {
         Method::GET => {}
-        Method::OPTIONS => return refuse::preflight(&parts.headers),
+        Method::OPTIONS => return refuse::preflight(headers),
         // A client of a later revision tries a POST first; 405 tells it to come with a GET.
-        _ => return refuse::method(parts.method.as_str(), "GET, OPTIONS", refused),
+        _ => return refuse::method("GET, OPTIONS", admitted),
     }
-    if !takes_events(&parts.headers) {
-        refused(Refused::MediaType, text(&parts.headers, "accept"));
+    if !takes_events(headers) {
+        admitted.refused(Refused::MediaType, text(headers, "accept"));
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match open(gateway, endpoint, parts, prefix, request_id) {
+    match open(admitted, endpoint) {
         Ok(answer) => answer,
         Err(refusal) => {
             if refusal.code == RefusalCode::SessionLimit {
-                gateway.metrics.stream_refused(StreamKind::Sse);
+                admitted.gateway.metrics.stream_refused(StreamKind::Sse);
             }
-            refused(Refused::SessionLimit, "");
+            admitted.refused(Refused::SessionLimit, "");
             answer::json(StatusCode::SERVICE_UNAVAILABLE, pipeline::refuse(None, &refusal))
         }
     }
 }
 
-fn open(
-    gateway: &Arc<Gateway>,
-    endpoint: &Arc<Endpoint>,
-    parts: &Parts,
-    prefix: Option<&str>,
-    request_id: &CorrelationId,
-) -> Result<HttpAnswer, Refusal> {
+fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer, Refusal> {
+    let Admitted { gateway, caller, prefix, .. } = admitted;
     if gateway.is_draining() {
         return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
     }
@@ -111,18 +101,18 @@ fn open(
     let id = URL_SAFE_NO_PAD.encode(random);
     let stream = Arc::new(EventStream::default());
     let mut first = BytesMut::new();
-    let address = format!("{}?sessionId={id}", address(gateway, prefix));
+    let address = format!("{}?sessionId={id}", address(gateway, prefix.as_deref()));
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
     stream.push(first.freeze());
     let conversation = Conversation {
         endpoint: endpoint.clone(),
-        principal: Gateway::principal(&parts.headers),
+        principal: caller.principal.clone(),
         stream: stream.clone(),
         session: OnceLock::new(),
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
     gateway.conversations.insert(&id, conversation, gateway.sessions_max())?;
-    stream.stands(Standing::open(gateway, endpoint, StreamKind::Sse, request_id));
+    stream.stands(Standing::open(gateway, endpoint, StreamKind::Sse, &caller.request_id));
     let ending = Ending { gateway: Arc::downgrade(gateway), id };
     Ok(answer::events_until(stream, Box::new(ending)))
 }
@@ -136,39 +126,33 @@ fn address(gateway: &Gateway, prefix: Option<&str>) -> String {
     }
 }
 
-/// A message of a client: taken at once, answered on its stream.
-pub(super) async fn messages(
-    gateway: &Arc<Gateway>,
-    parts: &Parts,
-    body: &mut Option<Incoming>,
-    request_id: &CorrelationId,
-    refused: &Note<'_>,
-) -> HttpAnswer {
+/// Takes a message of a client at once; its answer comes on the client's stream.
+pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
+    let Admitted { gateway, parts, caller, .. } = admitted;
     match parts.method {
         Method::POST => {}
         Method::OPTIONS => return refuse::preflight(&parts.headers),
-        _ => return refuse::method(parts.method.as_str(), "POST, OPTIONS", refused),
+        _ => return refuse::method("POST, OPTIONS", admitted),
     }
     let id = parts
         .uri
         .query()
         .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")));
-    let principal = Gateway::principal(&parts.headers);
     let conversation = id
         .and_then(|id| gateway.conversations.find(id))
-        .filter(|conversation| conversation.principal == principal);
+        .filter(|conversation| conversation.principal == caller.principal);
     let Some(conversation) = conversation else {
-        refused(Refused::UnknownSession, "");
+        admitted.refused(Refused::UnknownSession, "");
         let say = "Session not found: its stream has ended; open a new one with GET";
         return answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say);
     };
-    let body = match read_json(gateway, parts, body, request_id, refused).await {
+    let body = match read_json(admitted, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let message = match Message::parse(body) {
         Ok(message) => message,
-        Err(problem) => return refuse::malformed(&problem, refused),
+        Err(problem) => return refuse::malformed(&problem, admitted),
     };
     let is_request = message.kind() == Kind::Request;
     let starts = is_request && message.method() == "initialize";
@@ -176,7 +160,7 @@ pub(super) async fn messages(
     match session {
         // What waits for an answer or a cancellation may hold all places, so these take none.
         Some(session) if !is_request => {
-            pipeline::answer(gateway, &session, message, TAKES, request_id.clone()).await;
+            pipeline::answer(gateway, &session, message, TAKES, caller).await;
         }
         None if !starts => {
             let say = "send initialize first";
@@ -192,21 +176,20 @@ pub(super) async fn messages(
             let Ok(place) = conversation.places.clone().acquire_owned().await else {
                 return answer::accepted();
             };
-            let (of, request_id) = (gateway.clone(), request_id.clone());
-            let headers = parts.clone();
+            let (of, caller) = (Arc::clone(gateway), caller.clone());
             let forwards = gateway.forwards();
-            gateway.tasks.spawn(async move {
+            let answered = async move {
                 match session {
                     Some(session) if conversation.stream.is_open() => {
-                        let answer =
-                            pipeline::answer(&of, &session, message, TAKES, request_id).await;
+                        let answer = pipeline::answer(&of, &session, message, TAKES, &caller).await;
                         forward(answer.into_body(), &conversation.stream).await;
                     }
                     Some(_) => {}
-                    None => initialize(&of, &conversation, &headers, &message, &request_id).await,
+                    None => initialize(&of, &conversation, &caller, &message).await,
                 }
                 drop((place, forwards));
-            });
+            };
+            gateway.tasks.spawn(answered.in_current_span());
         }
     }
     answer::accepted()
@@ -215,12 +198,11 @@ pub(super) async fn messages(
 async fn initialize(
     gateway: &Arc<Gateway>,
     conversation: &Conversation,
-    parts: &Parts,
+    caller: &Caller,
     message: &Message,
-    request_id: &CorrelationId,
 ) {
     let (session, answer) =
-        super::open_session(gateway, &conversation.endpoint, parts, message, request_id).await;
+        super::open_session(gateway, &conversation.endpoint, caller, message).await;
     if let Some(session) = session {
         session.stand_on(conversation.stream.clone());
         if let Err(second) = conversation.session.set(session) {

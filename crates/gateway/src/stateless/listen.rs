@@ -100,7 +100,7 @@ pub(crate) async fn open(
         }
         No::Refused(refusal) => {
             metrics.failed(refusal.code.into());
-            let answer = stateless::refuse(Some(&request.id), refusal, &request.request_id);
+            let answer = stateless::refuse(Some(&request.id), refusal, &request.caller.request_id);
             (Outcome::Refused, answer)
         }
     };
@@ -134,7 +134,7 @@ async fn accept(
     let listen = Arc::new(Listen {
         endpoint: endpoint.clone(),
         id: request.id.detached(),
-        request_id: request.request_id.clone(),
+        request_id: request.caller.request_id.clone(),
         lists: honoured.clone(),
         stream: stream.clone(),
     });
@@ -149,7 +149,8 @@ async fn accept(
     }
     // Before it is registered, so that nothing comes before it.
     stream.push(answer::event(&subscriptions::acknowledged(&request.id, &honoured)));
-    let standing = Standing::open(gateway, endpoint, StreamKind::Listen, &request.request_id);
+    let standing =
+        Standing::open(gateway, endpoint, StreamKind::Listen, &request.caller.request_id);
     stream.stands(standing);
     let number = gateway.listens.insert(listen);
     if gateway.has_stopped_sessions() {
@@ -161,7 +162,8 @@ async fn accept(
 
 fn refused(gateway: &Gateway, endpoint: &Endpoint, request: &Request<'_>) -> No {
     let max = gateway.sessions_max();
-    let (kind, endpoint, request_id) = (StreamKind::Listen, &endpoint.path(), &request.request_id);
+    let (kind, endpoint, request_id) =
+        (StreamKind::Listen, &endpoint.path(), &request.caller.request_id);
     StreamRefused { kind, endpoint, request_id, max }.emit(&gateway.metrics);
     let refusal = Refusal::new(
         RefusalCode::SessionLimit,
@@ -205,7 +207,8 @@ fn relay_all(
     let mut asked = Vec::new();
     for (server, uris) in of {
         let others = if endpoint.single { wanted.others.clone() } else { BTreeMap::new() };
-        let (relay, answer) = Relay::new(gateway, listen, server, &request.principal, uris, others);
+        let (relay, answer) =
+            Relay::new(gateway, listen, server, &request.caller.principal, uris, others);
         relays.spawn(relay.run());
         asked.push(answer);
     }

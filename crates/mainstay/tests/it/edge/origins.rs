@@ -57,6 +57,49 @@ async fn a_page_from_elsewhere_reaches_nothing_else_either() {
 }
 
 #[tokio::test]
+async fn whoever_is_refused_learns_no_name_at_any_address() {
+    let scene = Scene::start().await;
+    let paths = [
+        "/mcp",
+        "/mcp/",
+        "/mcp/near",
+        "/mcp/nobody",
+        "/sse",
+        "/sse/far",
+        "/sse/nobody",
+        "/messages?sessionId=x",
+        "/health/detailed",
+        "/api/sessions",
+        "/stats/pool",
+        "/metrics",
+        "/",
+        "/nothing",
+    ];
+    for (foreign, status) in [
+        ("host: evil.example", 421),
+        ("host: localhost\r\norigin: https://evil.example", 403),
+        ("host: localhost\r\norigin: null", 403),
+    ] {
+        let mut said = std::collections::BTreeSet::new();
+        for path in paths {
+            for method in ["GET", "POST", "DELETE", "OPTIONS", "BREW"] {
+                let mut connection = scene.stranger("near").raw().await.unwrap();
+                let head = format!("{method} {path} HTTP/1.1\r\n{foreign}\r\n\r\n");
+                connection.send(head.as_bytes()).await.unwrap();
+                let (got, answer) = whole(connection.reply().await.unwrap()).await;
+                assert_eq!(got, status, "{method} {path}: {answer}");
+                said.insert(answer.to_string());
+            }
+        }
+        // Whatever was asked for, there is one answer, and it names nothing of what is here.
+        assert_eq!(said.len(), 1, "{said:?}");
+        let said = said.first().unwrap();
+        assert!(!said.contains("near") && !said.contains("far"), "{said}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
 async fn an_allowed_page_may_ask_first_and_read_the_answer() {
     let allowed =
         "allowed_origins = [\"https://app.example\"]\nallowed_hosts = [\"tools.example\"]";
