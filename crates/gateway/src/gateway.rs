@@ -256,6 +256,11 @@ impl Gateway {
         state
     }
 
+    /// Writes the published names that are not in their file yet. A disk that hangs is not waited for.
+    pub async fn close_names(&self) {
+        self.names.close().await;
+    }
+
     pub fn calls_in_flight(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
@@ -373,7 +378,6 @@ async fn expire(gateway: std::sync::Weak<Gateway>, stop: CancellationToken) {
         }
         let Some(gateway) = gateway.upgrade() else { return };
         gateway.note_uses(false);
-        gateway.names.retry();
         let expired = gateway.sessions.expired(Instant::now(), idle_max);
         let count = expired.iter().filter(|session| gateway.end_session(session)).count() as u64;
         if count > 0 {

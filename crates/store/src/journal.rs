@@ -1,11 +1,11 @@
 //! The journal's file: a line that names the format, then one record a line, only ever added to or
 //! replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::file;
 use crate::record::Record;
 
 /// The open file, to add to.
@@ -45,13 +45,12 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Reads a file; `each` gets the records that are as they were written, in their order.
 pub(crate) fn read(path: &Path, each: impl FnMut(Record)) -> io::Result<Found> {
-    let bytes = match fs::metadata(path) {
-        Ok(of) if of.len() > FILE_BYTES_MAX => return Ok(Found::TooLarge),
-        Ok(_) => fs::read(path)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error),
-    };
-    Ok(replay(&bytes, each))
+    match file::read(path, FILE_BYTES_MAX) {
+        Ok(Some(bytes)) => Ok(replay(&bytes, each)),
+        Ok(None) => Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Found::TooLarge),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the bytes of a file.
@@ -84,40 +83,12 @@ pub(crate) fn replay(bytes: &[u8], mut each: impl FnMut(Record)) -> Found {
     }
 }
 
-/// Renames a file so that it is out of the way and can still be looked at; its new place.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = aside(path);
-    fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
-/// Copies a file that is about to be replaced; where to.
-pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = aside(path);
-    fs::copy(path, &aside)?;
-    Ok(aside)
-}
-
-fn aside(path: &Path) -> PathBuf {
-    path.with_extension("journal.unreadable")
-}
-
 // === impl Journal ===
 
 impl Journal {
     /// Replaces the file by one with these records: a crash leaves the old one or the new one.
     pub(crate) fn replace(path: &Path, lines: &[u8]) -> io::Result<Self> {
-        let new = path.with_extension("journal.new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(HEADER)?;
-        file.write_all(lines)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        let file = file::replace(path, &[HEADER, lines])?;
         let bytes = (HEADER.len() + lines.len()) as u64;
         Ok(Self { file, bytes_whole: bytes, bytes })
     }

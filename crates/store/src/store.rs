@@ -11,8 +11,9 @@ use mainstay_telemetry::events::StoreDamaged;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use crate::file;
 use crate::image::{Image, Known};
-use crate::journal::{self, Found};
+use crate::journal::{self, Found, Journal};
 use crate::record::Record;
 
 mod writer;
@@ -64,7 +65,11 @@ struct Shared {
     /// There is something to write, or the end has come.
     wake: Condvar,
     written: watch::Sender<Written>,
+    /// [`Journal::replace`]; tests put a disk that hangs before it.
+    replace: Replace,
 }
+
+type Replace = fn(&Path, &[u8]) -> std::io::Result<Journal>;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -117,6 +122,10 @@ impl Store {
     /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
     /// said, and the store begins with what could be read.
     pub fn open(options: Options) -> Self {
+        Self::open_on(options, Journal::replace)
+    }
+
+    fn open_on(options: Options, replace: Replace) -> Self {
         let Options { folder, run, now, idle, sessions_max, metrics } = options;
         let path = folder.join(FILE);
         let mut image = Image::default();
@@ -129,6 +138,7 @@ impl Store {
             inner: Mutex::new(Inner { image, whole: true, ..Inner::default() }),
             wake: Condvar::new(),
             written: watch::Sender::default(),
+            replace,
         });
         let store = Self {
             run,
@@ -291,11 +301,11 @@ fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) {
             tracing::info!(target: "mainstay", %path, bytes, "cut off what was half written");
         }
         Ok(Found::Damaged { lines }) => {
-            damaged(&format!("lines that can't be read: {lines}"), journal::copy_aside(path));
+            damaged(&format!("lines that can't be read: {lines}"), file::copy_aside(path));
         }
-        Ok(Found::Foreign) => damaged("it has another format", journal::set_aside(path)),
-        Ok(Found::TooLarge) => damaged("it is too large", journal::set_aside(path)),
-        Err(error) => damaged(&error.to_string(), journal::set_aside(path)),
+        Ok(Found::Foreign) => damaged("it has another format", file::set_aside(path)),
+        Ok(Found::TooLarge) => damaged("it is too large", file::set_aside(path)),
+        Err(error) => damaged(&error.to_string(), file::set_aside(path)),
     }
 }
 

@@ -167,7 +167,7 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
-        self.store.close().await;
+        tokio::join!(self.store.close(), self.gateway.close_names());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }

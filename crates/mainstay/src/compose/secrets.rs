@@ -1,7 +1,5 @@
 //! Secrets of a state folder: made once, readable by its owner only.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -9,8 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mainstay_model::Redacted;
 use mainstay_session::SealKey;
+use mainstay_store::file;
 
 const SESSION_KEY: &str = "session.key";
+/// More than any key has; one that is longer is damaged.
+const FILE_BYTES_MAX: u64 = 4096;
 
 /// The key that session ids are sealed with.
 pub(super) fn session_key(state_dir: &Path) -> anyhow::Result<SealKey> {
@@ -30,16 +31,6 @@ pub(super) fn token(state_dir: &Path) -> anyhow::Result<Redacted<String>> {
     Ok(Redacted::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-/// Writes a file that is there with all it should hold or not at all, also after a crash.
-fn make(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("key.new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(new, path)
-}
-
 /// A number that no other run of the daemon has.
 pub(super) fn random() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
@@ -49,17 +40,18 @@ pub(super) fn random() -> anyhow::Result<u64> {
 
 fn bytes(state_dir: &Path, name: &str) -> anyhow::Result<[u8; SealKey::BYTES]> {
     let path = state_dir.join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| {
+    match file::read(&path, FILE_BYTES_MAX) {
+        Ok(Some(bytes)) => bytes.try_into().map_err(|_| {
             anyhow::anyhow!(
                 "{} is damaged; remove it, and clients begin new sessions",
                 path.display()
             )
         }),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Ok(None) => {
             let mut fresh = [0; SealKey::BYTES];
             getrandom::fill(&mut fresh).context("the system has no randomness")?;
-            make(&path, &fresh).with_context(|| format!("can't make {}", path.display()))?;
+            file::replace(&path, &[&fresh])
+                .with_context(|| format!("can't make {}", path.display()))?;
             Ok(fresh)
         }
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),

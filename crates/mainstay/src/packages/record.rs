@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mainstay_store::file;
 use serde::{Deserialize, Serialize};
 
 /// Beside the folder of packages.
 const FILE: &str = "packages.json";
 /// A later form is not understood and not written over.
 const VERSION: u32 = 1;
+/// More than thousands of packages need.
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Everything that was fetched.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +78,9 @@ impl Record {
     /// The record of a state folder; an empty one where nothing was fetched.
     pub(crate) fn load(state_dir: &Path) -> Result<Self, RecordError> {
         let path = state_dir.join(FILE);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+        let text = match file::read(&path, FILE_BYTES_MAX) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(Self::default()),
             Err(source) => return Err(RecordError::Read { path, source }),
         };
         match serde_json::from_slice::<Self>(&text) {

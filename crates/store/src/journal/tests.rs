@@ -3,7 +3,8 @@ use std::fs;
 use mainstay_session::Serial;
 use proptest::prelude::*;
 
-use super::{Found, HEADER, Journal, read, replay, set_aside};
+use super::{Found, HEADER, Journal, read, replay};
+use crate::file::set_aside;
 use crate::image::tests::any_record;
 use crate::record::Record;
 

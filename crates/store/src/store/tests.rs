@@ -8,13 +8,23 @@ use mainstay_telemetry::Metrics;
 
 use super::{FILE, Options, Store};
 use crate::image::Known;
+use crate::journal::Journal;
 
 const NOW: u64 = 1_790_000_000;
 
 fn open(folder: &Path, run: u64, now: u64) -> Store {
+    Store::open(options(folder, run, now))
+}
+
+fn options(folder: &Path, run: u64, now: u64) -> Options {
     let metrics = Arc::new(Metrics::new("0", []));
     let idle = Duration::from_secs(3600);
-    Store::open(Options { folder: folder.to_owned(), run, now, idle, sessions_max: 10, metrics })
+    Options { folder: folder.to_owned(), run, now, idle, sessions_max: 10, metrics }
+}
+
+fn fifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
 fn used_at(store: &Store, of: Serial) -> Option<u64> {
@@ -67,14 +77,18 @@ async fn what_is_written_is_there_whatever_becomes_of_who_wrote_it() {
     first.close().await;
 }
 
-/// A file that nobody reads takes nothing: opening it takes for ever.
+/// A disk that hangs until somebody writes to the FIFO beside the file: opening it takes that long.
+fn hangs(path: &Path, lines: &[u8]) -> std::io::Result<Journal> {
+    fs::File::open(path.with_extension("hangs"))?;
+    Journal::replace(path, lines)
+}
+
 #[tokio::test]
 async fn a_disk_that_hangs_is_not_waited_for() {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
     let folder = tempfile::tempdir().unwrap();
-    let hung = folder.path().join("sessions.journal.new");
-    mknodat(CWD, &hung, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    let store = open(folder.path(), 1, NOW);
+    let hung = folder.path().join("sessions.hangs");
+    fifo(&hung);
+    let store = Store::open_on(options(folder.path(), 1, NOW), hangs);
     let own = store.next();
     store.ended(own, NOW);
     let waits = async { tokio::join!(store.written(), store.stored()) };
@@ -82,17 +96,34 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     assert_eq!(waited.expect("it is given up"), (false, false));
     assert!(store.has_ended(own), "in memory all is well");
     assert_eq!(store.state().failing, None, "nothing has failed yet");
-    // Read at last, it takes all, and can't be brought to disk: that is a failure like others.
-    let reader = fs::File::open(&hung).unwrap();
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    while store.state().failing.is_none() {
-        assert!(std::time::Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    fs::remove_file(&hung).unwrap();
-    store.close().await;
-    drop(reader);
+    tokio::time::timeout(Duration::from_secs(20), store.close()).await.expect("it is given up");
+    // Once the disk answers, everything is written.
+    let written = fs::OpenOptions::new().write(true).open(&hung);
+    let mut progress = store.shared.written.subscribe();
+    let ended = progress.wait_for(|written| written.ended);
+    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
     assert!(open(folder.path(), 2, NOW).has_ended(own));
+    drop(written);
+}
+
+#[tokio::test]
+async fn a_fifo_in_the_place_of_either_file_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    fifo(&path);
+    fifo(&folder.path().join("sessions.journal.new"));
+    let opened = tokio::task::spawn_blocking({
+        let folder = folder.path().to_owned();
+        move || open(&folder, 1, NOW)
+    });
+    let opened = tokio::time::timeout(Duration::from_secs(20), opened).await;
+    let store = opened.expect("opening does not wait for a writer").unwrap();
+    let own = store.next();
+    store.used([(own, NOW)]);
+    assert!(store.stored().await, "{:?}", store.state());
+    store.close().await;
+    assert_eq!(used_at(&open(folder.path(), 2, NOW), own), Some(NOW));
+    assert!(folder.path().join("sessions.journal.unreadable").exists());
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ fn write(shared: &Shared, journal: &mut Option<Journal>, batch: Batch) -> io::Re
     match journal {
         Some(journal) if !batch.whole => add(shared, journal, batch),
         _ => {
-            *journal = Some(Journal::replace(&shared.path, &batch.lines)?);
+            *journal = Some((shared.replace)(&shared.path, &batch.lines)?);
             Ok(Done { upto: batch.upto, last: batch.last })
         }
     }

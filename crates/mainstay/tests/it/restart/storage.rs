@@ -1,11 +1,12 @@
 //! What is stored, and what goes on when it can't be.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{End, PATIENCE, Scene, echo, lost, until};
+use super::{End, PATIENCE, Scene, echo, lost, misbehave, until};
 
 #[tokio::test]
 async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
@@ -66,6 +67,68 @@ async fn names_that_can_not_be_stored_are_told_of_and_stored_later() {
     assert!(stored.contains(name), "{name}: {stored}");
 }
 
+/// A FIFO that nobody reads or writes: whoever opens it as a file waits for ever.
+fn fifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+}
+
+#[tokio::test]
+async fn a_fifo_in_the_place_of_a_new_file_of_names_holds_up_nothing() {
+    let mut scene = Scene::start().await;
+    scene.end(End::Term).await;
+    let names = scene.state().join("names.json");
+    fs::remove_file(&names).ok();
+    fifo(&scene.state().join("names.json.new"));
+    scene.begin().await;
+    let client = scene.client("").await;
+    let lists = (0..16).map(|_| client.request("tools/list", json!({})));
+    let lists = tokio::time::timeout(PATIENCE, futures_util::future::join_all(lists)).await;
+    let lists = lists.expect("lists are answered");
+    let name = lists[0].as_ref().unwrap()["tools"][0]["name"].as_str().unwrap();
+    let near = scene.client("near").await;
+    tokio::time::timeout(PATIENCE, echo(&near)).await.expect("other calls go on");
+    until("names are stored", async || {
+        fs::read_to_string(&names).is_ok_and(|stored| stored.contains(name))
+    })
+    .await;
+    assert!(!scene.get("/health/detailed").await.contains("unstored"));
+    scene.end(End::Term).await;
+}
+
+#[tokio::test]
+async fn fifos_in_the_place_of_what_is_read_at_the_start_are_set_aside() {
+    let mut scene = Scene::start().await;
+    let client = scene.client("near").await;
+    scene.end(End::Term).await;
+    for file in ["names.json", "sessions.journal"] {
+        fs::remove_file(scene.state().join(file)).ok();
+        fifo(&scene.state().join(file));
+    }
+    scene.begin().await;
+    let warning = "published names can't be read; the file is set aside";
+    scene.daemon().wait_for_log(warning, PATIENCE).await.unwrap();
+    echo(&scene.again("near", &client)).await;
+    scene.client("").await.request("tools/list", json!({})).await.unwrap();
+    for file in ["names.json", "sessions.journal"] {
+        until("it is stored", async || scene.state().join(file).is_file()).await;
+        assert!(scene.state().join(format!("{file}.unreadable")).exists(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_file_is_named_at_the_start() {
+    let mut scene = Scene::start().await;
+    scene.end(End::Term).await;
+    let key = scene.state().join("session.key");
+    fs::remove_file(&key).unwrap();
+    fifo(&key);
+    let builder = crate::shared::daemon().folder(scene.folder.path());
+    let started = builder.command_server("near", &misbehave(&[])).start().await;
+    let error = started.err().expect("it does not start").to_string();
+    assert!(error.contains("session.key") && error.contains("not a regular file"), "{error}");
+}
+
 #[tokio::test]
 async fn a_damaged_file_costs_what_is_damaged() {
     let mut scene = Scene::start().await;
@@ -103,13 +166,14 @@ async fn neither_ids_nor_keys_are_written_anywhere() {
     let mut scene = Scene::start().await;
     let client = scene.client("near").await;
     client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+    scene.client("").await.request("tools/list", json!({})).await.unwrap();
     scene.restart(End::Term).await;
     echo(&scene.again("near", &client)).await;
     let id = client.session().unwrap();
     let journal = fs::read_to_string(scene.state().join("sessions.journal")).unwrap();
     assert!(journal.contains("debug") && !journal.contains(&id[..16]), "{journal}");
     assert!(!scene.daemon().log().contains(&id[..16]));
-    for file in ["session.key", "token.key", "sessions.journal"] {
+    for file in ["session.key", "token.key", "sessions.journal", "names.json", "control.sock"] {
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(scene.state().join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");

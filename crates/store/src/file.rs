@@ -1,0 +1,94 @@
+//! Reading and replacing the files of the state folder. Only regular files are opened: a FIFO or a device
+//! in the place of one is an error that is returned at once, and never a wait.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// Reads a regular file of at most `bytes_max` bytes. None: there is no such file.
+///
+/// # Errors
+/// When something else is there, when the file is larger, and when it can't be read.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    // Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    if meta.len() <= bytes_max {
+        file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    }
+    if meta.len().max(bytes.len() as u64) > bytes_max {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(Some(bytes))
+}
+
+/// Replaces a file by one that holds `parts`, readable and writable by its owner only. A crash, also of
+/// the machine, leaves the old file or the new one. The returned file is open for writing at its end.
+///
+/// The new file is made under the name `FILE.new`. Whatever has that name is removed before, since an
+/// earlier daemon may have left it half written; a folder there is an error.
+///
+/// # Errors
+/// When the new file can't be written, brought to disk or renamed.
+pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
+    let new = beside(path, ".new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // What is made here is a regular file: nothing that was there before is opened.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(file)
+}
+
+/// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
+/// new path.
+///
+/// # Errors
+/// When it can't be renamed.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = beside(path, ".unreadable");
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Copies a file that is about to be replaced to `FILE.unreadable`; returns that path.
+///
+/// # Errors
+/// When it can't be copied.
+pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = beside(path, ".unreadable");
+    fs::copy(path, &aside)?;
+    Ok(aside)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests;
