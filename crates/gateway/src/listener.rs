@@ -5,8 +5,10 @@ mod patience;
 mod silence;
 
 use std::convert::Infallible;
+use std::fs::Permissions;
 use std::future::poll_fn;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use mainstay_upstream::relay::Relay;
 use parking_lot::Mutex;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixSocket};
 use tokio_util::io::InspectReader;
 
 use self::patience::Patient;
@@ -48,6 +50,9 @@ const LOST_AFTER: Duration = Duration::from_secs(120);
 
 /// How long a connection may take to end when the gateway stops.
 const LAST_BYTES: Duration = Duration::from_secs(1);
+
+/// Connections to the command socket that wait to be accepted.
+const BACKLOG: u32 = 128;
 
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -96,14 +101,20 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
 /// # Errors
 /// When the socket can't be made.
 pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
+    private_socket(path)?.listen(BACKLOG)
+}
+
+/// A socket that is there for its owner only and does not listen: whatever the umask, nobody else can
+/// connect before its mode is set.
+fn private_socket(path: &Path) -> io::Result<UnixSocket> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(socket)
 }
 
 fn take<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
@@ -228,5 +239,33 @@ struct Counted(Arc<Gateway>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::{bind_unix, private_socket};
+
+    #[tokio::test]
+    async fn nobody_connects_to_the_command_socket_before_it_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let socket = private_socket(&path).unwrap();
+        assert_eq!(mode(), 0o600);
+        let refused = UnixStream::connect(&path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let first = socket.listen(1).unwrap();
+        UnixStream::connect(&path).unwrap();
+        // As after a crash: what is left of the first is replaced.
+        let second = bind_unix(&path).unwrap();
+        assert_eq!(mode(), 0o600);
+        UnixStream::connect(&path).unwrap();
+        assert!(second.accept().await.is_ok());
+        drop(first);
     }
 }
