@@ -13,7 +13,7 @@ help: ## this list
 demo: ## start Mainstay with its demonstration servers
 	cargo run --release --package mainstay -- demo
 
-test: ## everything that has to hold, with the minutes it took
+test: tools nginx ## everything that has to hold, with the minutes it took; installs what that needs
 	cargo xtask test
 
 tools: $(DENY) ## what the checks of dependencies need, into the cache folder

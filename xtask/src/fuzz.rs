@@ -17,9 +17,10 @@ const INSTRUMENTED: &str = "-Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1 --cfg fuzzing";
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
+/// Unless another time is given.
 const SECONDS: u32 = 30;
+/// For each target among the suites: what was found before and what is shallow comes up again at once.
+const SECONDS_BRIEFLY: u32 = 4;
 
 /// Larger inputs only make runs slower: what can go wrong goes wrong in small ones.
 const INPUT_BYTES_MAX: u32 = 4096;
@@ -38,11 +39,20 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<String> {
         bail!("no target `{unknown}`; there are: {}", all.join(", "));
     }
     let chosen = if named.is_empty() { &all } else { named };
-    let built = build(&folder)?;
-    for name in chosen {
-        fuzz(&folder, &built.join(name), name, seconds)?;
-    }
-    Ok(format!("fuzzed for {seconds} s each, nothing found: {}", chosen.join(", ")))
+    let runs = fuzz_each(&folder, chosen, seconds)?;
+    Ok(format!("fuzzed for {seconds} s each, nothing found: {}", runs.join(", ")))
+}
+
+/// Compiles all targets and runs each of them briefly. Returns how often each ran.
+pub(crate) fn briefly(root: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = root.join("fuzz");
+    fuzz_each(&folder, &targets(&folder)?, SECONDS_BRIEFLY)
+}
+
+fn fuzz_each(folder: &Path, names: &[String], seconds: u32) -> anyhow::Result<Vec<String>> {
+    ensure!(!names.is_empty(), "there are no targets in {}", folder.display());
+    let built = build(folder)?;
+    names.iter().map(|name| fuzz(folder, &built.join(name), name, seconds)).collect()
 }
 
 fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
@@ -57,8 +67,9 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         Some(shared) => Path::new(&shared).join("fuzz"),
         None => folder.join("target"),
     };
+    let target = host()?;
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--target", TARGET])
+        .args(["build", "--release", "--target", &target])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &built)
         .env("RUSTFLAGS", INSTRUMENTED)
@@ -66,10 +77,20 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         .status()
         .context("can't start cargo")?;
     ensure!(status.success(), "the fuzz targets don't build");
-    Ok(built.join(TARGET).join("release"))
+    Ok(built.join(target).join("release"))
 }
 
-fn fuzz(folder: &Path, program: &Path, name: &str, seconds: u32) -> anyhow::Result<()> {
+/// This machine, as the compiler calls it. With a target named, build scripts are not instrumented.
+fn host() -> anyhow::Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().context("can't start rustc")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc does not say what it compiles for")
+}
+
+/// Runs one target for so long; returns its name and how many inputs it had.
+fn fuzz(folder: &Path, program: &Path, name: &str, seconds: u32) -> anyhow::Result<String> {
     let own = |kind: &str| Path::new(kind).join(name);
     for kind in ["corpus", "artifacts"] {
         std::fs::create_dir_all(folder.join(own(kind)))?;
@@ -90,6 +111,8 @@ fn fuzz(folder: &Path, program: &Path, name: &str, seconds: u32) -> anyhow::Resu
         "{said}\n{name}: something was found, see fuzz/artifacts/{name}"
     );
     let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    println!("fuzz: {name}: {} runs", runs.unwrap_or("uncounted").trim());
-    Ok(())
+    let runs: u64 = runs.and_then(|runs| runs.trim().parse().ok()).unwrap_or_default();
+    ensure!(runs > 0, "{said}\n{name}: nothing was run");
+    println!("fuzz: {name}: {runs} runs");
+    Ok(format!("{name}: {runs} runs"))
 }

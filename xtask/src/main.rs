@@ -14,7 +14,7 @@ mod suites;
 const HELP: &str = "\
 cargo xtask requirements            docs/requirements.md is complete and the tests it names exist
 cargo xtask deps                    crates depend downwards only; pure crates stay pure
-cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, conformance; all unless named
+cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, fuzz, conformance; all unless named
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{floors, requirements};
+use crate::{floors, fuzz, requirements};
 
 mod watched;
 
@@ -18,12 +18,13 @@ mod tests;
 type Run = fn(&Path) -> anyhow::Result<Vec<String>>;
 
 /// In the order they run: what is quick and often wrong comes first.
-const SUITES: [(&str, Run); 6] = [
+const SUITES: [(&str, Run); 7] = [
     ("format", format),
     ("lists", lists),
     ("dependencies", dependencies),
     ("lints", lints),
     ("tests", tests),
+    ("fuzz", fuzz::briefly),
     ("conformance", conformance),
 ];
 
@@ -71,7 +72,8 @@ fn table(outcomes: &[Outcome]) -> String {
 }
 
 fn format(root: &Path) -> anyhow::Result<Vec<String>> {
-    watched::run(root, cargo(), &["fmt", "--all", "--check"])
+    watched::run(root, cargo(), &["fmt", "--all", "--check"])?;
+    watched::run(&root.join("fuzz"), cargo(), &["fmt", "--check"])
 }
 
 fn lints(root: &Path) -> anyhow::Result<Vec<String>> {
@@ -83,13 +85,11 @@ fn lists(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(vec![requirements::check(root)?, floors::check(root)?])
 }
 
-/// Licences, duplicates and sources; `make lint` installs what this needs.
+/// Licences, duplicates and sources; `make tools` installs what this needs.
 fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
     let cached = cache()?.join("tools/bin/cargo-deny");
     let program = if cached.is_file() { cached } else { PathBuf::from("cargo-deny") };
-    if !answers(&program, &["--version"]) {
-        return Ok(vec!["not checked: cargo-deny is not here, `make lint` installs it".to_owned()]);
-    }
+    ensure!(answers(&program, &["--version"]), "cargo-deny is not here; `make tools` installs it");
     watched::run(root, &program, &["check", "licenses", "bans", "sources"])
 }
 
