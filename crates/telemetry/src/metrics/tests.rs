@@ -5,7 +5,7 @@ use mainstay_model::Name;
 use mainstay_model::status::InstanceState;
 
 use super::Metrics;
-use crate::catalogue::{self, Kind};
+use crate::catalogue::{self, Entry, Kind};
 use crate::labels::{
     Breaker, Dropped, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
 };
@@ -69,6 +69,28 @@ fn everything_is_there_at_zero_from_the_start() {
         assert_eq!(value(&text, series), Some(0.0), "{series}\n{text}");
     }
     assert_eq!(value(&text, r#"mainstay_build_info{version="1.2.3"}"#), Some(1.0));
+}
+
+/// Every metric has a sample before anything has happened, but for those whose labels nobody knows yet.
+#[test]
+fn what_has_no_series_yet_is_named() {
+    let text = metrics().encode();
+    let has_sample = |entry: &Entry| {
+        let mut samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.any(|line| {
+            line.split(['{', ' ']).next().is_some_and(|name| name.starts_with(entry.name))
+        })
+    };
+    let without: Vec<_> =
+        catalogue::ALL.iter().filter(|entry| !has_sample(entry)).map(|entry| entry.name).collect();
+    // Breakers come with what has them, tools with the lists of servers, addresses with the gateway.
+    let expected = [
+        catalogue::BREAKER_STATE.name,
+        catalogue::BREAKER_FAILURES.name,
+        catalogue::TOOL_DURATION.name,
+        catalogue::STREAMS_OPEN.name,
+    ];
+    assert_eq!(without, expected, "{text}");
 }
 
 #[test]

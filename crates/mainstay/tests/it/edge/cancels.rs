@@ -73,13 +73,18 @@ async fn a_client_that_goes_away_has_not_cancelled() {
         connection.send((client.head("POST", &own, &[]) + &body).as_bytes()).await.unwrap();
         scene.seen(name, "tool slow", 1).await;
         drop(connection);
-        // It is counted as what it was: answered.
-        let series =
-            format!("mcp_requests_total{{server=\"{name}\",method=\"tools/call\",outcome=\"ok\"}}");
-        let before = scene.metric(&series).await;
-        until("the call ends by itself", async || scene.in_flight().await == 0).await;
-        assert!(scene.metric(&series).await >= before, "{name}");
+        // No other call here is of this tool, and no other tool ends but well.
+        let labels = format!("server=\"{name}\",tool=\"slow\"");
+        let ended = format!("mainstay_tool_duration_seconds_count{{{labels}}}");
+        until("the call ends by itself", async || scene.metric(&ended).await == 1).await;
+        assert_eq!(scene.in_flight().await, 0, "{name}");
+        let labels = format!("server=\"{name}\",method=\"tools/call\"");
+        for outcome in ["tool_error", "error", "refused", "cancelled", "timeout", "lost"] {
+            let series = format!("mcp_requests_total{{{labels},outcome=\"{outcome}\"}}");
+            assert_eq!(scene.metric(&series).await, 0, "{name}: it was answered, not {outcome}");
+        }
         assert_eq!(scene.count(name, "notifications/cancelled").await, 0, "{name}");
+        assert_eq!(scene.count(name, "cancelled calls").await, 0, "{name}");
         client.call("echo", json!({})).await.unwrap();
     }
     scene.undisturbed().await;

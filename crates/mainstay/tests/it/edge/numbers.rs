@@ -200,3 +200,54 @@ async fn nothing_secret_is_in_the_log() {
     assert!(!status.to_string().contains(SECRET), "{status}");
     assert_ne!(status["servers"], Value::Null);
 }
+
+/// The lines of a log, and that each of them is an object.
+fn lines(log: &str) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The daemon itself: what a client is told and what the log says go by one id.
+#[tokio::test]
+async fn what_was_refused_is_found_in_the_log_by_the_id_that_the_client_has() {
+    let scene = Scene::with("call_timeout = \"200ms\"", &[]).await;
+    let client = scene.client("near").await;
+    let tell = async |id: &str, tool: &str| {
+        let headers: &[_] = &[("x-request-id", id)];
+        let headers = if id.is_empty() { &[] } else { headers };
+        let mut reply = client.post(call("1", tool, &json!({})), headers).await.unwrap();
+        let header = reply.header("x-request-id").map(str::to_owned);
+        let answer = reply.message().await.unwrap().unwrap();
+        let told = answer["error"]["data"]["request_id"].as_str().map(str::to_owned);
+        (header, told)
+    };
+    let (header, told) = tell("find-me-1", "hang").await;
+    assert_eq!((header.as_deref(), told.as_deref()), (Some("find-me-1"), Some("find-me-1")));
+    // Who brings no id is told the one that was made.
+    let (header, made) = tell("", "hang").await;
+    let made = made.unwrap();
+    assert!(header.is_none_or(|header| header == made) && made.len() >= 8, "{made}");
+    let mut stranger = scene.stranger("near");
+    stranger.set_session(Some("nobody's"));
+    stranger.post(call("1", "echo", &json!({})), &[("x-request-id", "find-me-2")]).await.unwrap();
+    let (_, told) = tell("not-in-the-log", "echo").await;
+    assert_eq!(told, None, "what goes well is not logged");
+
+    let log = scene.daemon.log();
+    let of = |id: &str| -> Vec<Value> {
+        lines(&log).into_iter().filter(|line| line.to_string().contains(id)).collect()
+    };
+    for (id, says) in [
+        ("find-me-1", "DEADLINE_EXCEEDED"),
+        (made.as_str(), "DEADLINE_EXCEEDED"),
+        ("find-me-2", "foreign_session"),
+    ] {
+        let found = of(id);
+        assert_eq!(found.len(), 1, "{id}: {log}");
+        assert!(found[0].to_string().contains(says), "{id}: {}", found[0]);
+        for member in ["timestamp", "level", "message"] {
+            assert!(found[0].to_string().contains(&format!("\"{member}\":")), "{}", found[0]);
+        }
+    }
+    assert_eq!(of("not-in-the-log"), Vec::<Value>::new());
+    scene.undisturbed().await;
+}

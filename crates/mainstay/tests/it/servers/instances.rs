@@ -317,4 +317,60 @@ async fn a_server_that_asks_nothing_is_shared_by_all() {
     assert_eq!(pid(&able).await, plain);
     able.request("tools/list", json!({})).await.unwrap();
     assert_eq!(servers(&mut daemon).len(), 1);
+/// The five numbers of a server, and that they add up.
+async fn numbers(daemon: &Daemon, query: &str) -> [u64; 5] {
+    let (_, pool) = get(daemon.base(), &format!("/stats/pool{query}")).await;
+    let pool: Value = serde_json::from_str(&pool).unwrap();
+    let members = ["idle", "active", "total", "maxPoolSize", "minPoolSize"];
+    let numbers = members.map(|member| pool[member].as_u64().unwrap());
+    assert_eq!(numbers[0] + numbers[1], numbers[2], "idle and active are all: {pool}");
+    numbers
+}
+
+#[tokio::test]
+async fn numbers_of_the_pool_are_those_of_its_processes() {
+    let pool = |name: &str| format!("[servers.{name}.pool]\nmin = 0\nmax = 3\n");
+    let mut daemon = daemon()
+        .command_server("one", &misbehave(&[]))
+        .command_server("two", &misbehave(&[]))
+        .config(&format!("{}{}", pool("one"), pool("two")))
+        .start()
+        .await
+        .unwrap();
+    for name in ["one", "two"] {
+        in_state(&daemon, name, "ready").await;
+        assert_eq!(numbers(&daemon, &format!("?server={name}")).await[1], 0, "nobody calls");
+    }
+    // Each call of such a client has a process to itself.
+    let (mut calls, mut callers) = (tokio::task::JoinSet::new(), Vec::new());
+    for (name, times) in [("one", 3), ("two", 2)] {
+        for _ in 0..times {
+            let client = interactive(&daemon, name).await;
+            callers.push(client.clone());
+            calls.spawn(async move {
+                let _ = client.call("hang_until_cancelled", json!({})).await;
+            });
+        }
+    }
+    for (query, busy) in [("?server=one", 3), ("?server=two", 2), ("", 5)] {
+        eventually("the calls", async || (numbers(&daemon, query).await[1] == busy).then_some(()))
+            .await;
+    }
+    let [one, two] = [numbers(&daemon, "?server=one").await, numbers(&daemon, "?server=two").await];
+    let all: Vec<_> = one.iter().zip(two).map(|(one, two)| one + two).collect();
+    assert_eq!(numbers(&daemon, "").await.to_vec(), all, "each number is a sum");
+    // What only has the lists may be counted or not; every other process is.
+    let processes = servers(&mut daemon).len() as u64;
+    assert!((5..=7).contains(&processes) && all[2] <= processes, "{all:?} of {processes}");
+    assert!(all[2] >= processes - 2, "{all:?} of {processes}");
+    for caller in callers {
+        caller.delete().await.unwrap();
+    }
+    calls.join_all().await;
+    for query in ["?server=one", "?server=two", ""] {
+        eventually("the end of the calls", async || {
+            (numbers(&daemon, query).await[1] == 0).then_some(())
+        })
+        .await;
+    }
 }

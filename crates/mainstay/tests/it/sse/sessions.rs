@@ -1,7 +1,5 @@
 //! Sessions that last as long as their streams.
 
-use std::time::Duration;
-
 use mainstay_testkit::SseClient;
 use serde_json::{Value, json};
 
@@ -186,7 +184,16 @@ async fn a_stopping_daemon_finishes_calls_and_ends_streams() {
 #[tokio::test]
 async fn an_open_stream_keeps_its_session_however_silent_it_is() {
     let scene = Scene::with("session_idle = \"1s\"").await;
-    let mut client = scene.client("near").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    client.call("echo", json!({})).await.unwrap();
+    let mut silent = scene.client("near").await;
+    // Sessions that began later and have no stream expire, one after the other; it stays.
+    for expired in 1..=3 {
+        scene.daemon.client("near").await.unwrap();
+        until("a session without a stream expires", async || {
+            scene.witness.request("ping", json!({})).await.unwrap();
+            scene.metric("mainstay_sessions_expired_total").await == expired
+        })
+        .await;
+        assert_eq!(scene.metric("mcp_active_sessions").await, 2, "the witness and the silent one");
+    }
+    silent.call("echo", json!({})).await.unwrap();
 }
