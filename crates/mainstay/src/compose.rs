@@ -4,6 +4,7 @@ mod daemon;
 mod demo;
 mod hurdles;
 mod secrets;
+mod state;
 mod status;
 
 use std::path::Path;

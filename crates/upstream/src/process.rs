@@ -125,7 +125,7 @@ impl ProcessHost {
             Ok(guard) => guard,
             Err(source) => {
                 // Nothing was started that it could say anything about.
-                let _ = folder.delete();
+                let _ = blocking(move || folder.delete()).await;
                 return Err(OpenError::Guard { source });
             }
         };

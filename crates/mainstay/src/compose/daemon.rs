@@ -1,6 +1,7 @@
 //! One daemon: what it is made of, how it starts and ends.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::status::{self, Status};
-use super::{hurdles, secrets};
+use super::{hurdles, secrets, state};
 use crate::commands::{Exit, Failure};
 
 /// A daemon that serves.
@@ -52,7 +53,8 @@ impl Daemon {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
-        let lock = StateLock::acquire(&state_dir).map_err(|error| hurdles::no_state(&error))?;
+        let lock = state::ask(&state_dir, StateLock::acquire).await?;
+        let lock = lock.map_err(|error| hurdles::no_state(&error))?;
         let tcp = bind(settings.gateway.listen).await?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
@@ -63,8 +65,9 @@ impl Daemon {
         let serves =
             Serves { http: settings.gateway.http, sse: settings.gateway.sse && own_sse.is_none() };
         let socket = state_dir.join(mainstay_admin::SOCKET);
-        let unix =
-            listener::bind_unix(&socket).map_err(|error| hurdles::no_socket(&socket, &error))?;
+        let bind_unix = |dir: &Path| listener::bind_unix(&dir.join(mainstay_admin::SOCKET));
+        let unix = state::ask(&state_dir, bind_unix).await?;
+        let unix = unix.map_err(|error| hurdles::no_socket(&socket, &error))?;
         let metrics = Arc::new(Metrics::new(
             env!("CARGO_PKG_VERSION"),
             settings.servers.iter().map(|s| &s.name),
@@ -81,8 +84,9 @@ impl Daemon {
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
-        let key = secrets::session_key(&state_dir)?;
-        let store = open_store(&state_dir, &settings.gateway.limits, &metrics)?;
+        let key = state::ask(&state_dir, secrets::session_key).await??;
+        let token = state::ask(&state_dir, secrets::token).await??;
+        let store = open_store(&state_dir, &settings.gateway.limits, &metrics).await?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
             pools,
@@ -94,7 +98,7 @@ impl Daemon {
         });
         let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
         answers.observe();
-        answers.answer_requests(secrets::token(&state_dir)?);
+        answers.answer_requests(token);
         gateway.start();
         let mut listeners = vec![
             tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
@@ -217,10 +221,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| hurdles::no_address(address, &error))
 }
 
-async fn open_host(
-    state_dir: &std::path::Path,
-    metrics: &Metrics,
-) -> Result<Arc<ProcessHost>, Failure> {
+async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let args = vec!["__guard".into(), state_dir.as_os_str().to_owned()];
     let host = ProcessHost::open(state_dir, GuardCommand { program, args })
@@ -232,20 +233,22 @@ async fn open_host(
     Ok(host)
 }
 
-fn open_store(
-    state_dir: &std::path::Path,
+async fn open_store(
+    state_dir: &Path,
     limits: &Limits,
     metrics: &Arc<Metrics>,
-) -> anyhow::Result<Arc<Store>> {
+) -> Result<Arc<Store>, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Ok(Arc::new(Store::open(mainstay_store::Options {
+    let options = mainstay_store::Options {
         folder: state_dir.to_owned(),
         run: secrets::random()?,
         now,
         idle: limits.session_idle,
         sessions_max: limits.sessions_max,
         metrics: metrics.clone(),
-    })))
+    };
+    let store = state::ask(state_dir, move |_| Store::open(options)).await?;
+    Ok(Arc::new(store))
 }
 
 /// Every session can hold a connection, and each counts against a limit that is often left at 1024.

@@ -126,7 +126,9 @@ impl Minder {
         // It is a zombie already, so this takes no time; the bound is for what we do not foresee.
         let exit = timeout(KILL_PATIENCE, self.death.wait()).await.unwrap_or(Exit::Unknown);
         self.reader.drain().await;
-        self.folder.remove(self.tree.main);
+        let (folder, main) = (self.folder.clone(), self.tree.main);
+        // A disk that hangs must not hide that the process is gone.
+        let _ = timeout(KILL_PATIENCE, super::blocking(move || folder.remove(main))).await;
         let Self { mut child, claim, .. } = self;
         claim.release(|| {
             if let Err(error) = child.try_wait() {
