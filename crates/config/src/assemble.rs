@@ -117,6 +117,12 @@ fn runtime(table: &Table) -> Option<Runtime> {
             command,
             env,
             cwd: table.path("cwd").map(ToOwned::to_owned),
+            user: table.text("user").map(ToOwned::to_owned),
+            group: table.text("group").map(ToOwned::to_owned),
+            files_max: table
+                .table("limits")
+                .and_then(|limits| limits.count("files"))
+                .map(|files| files as u64),
         })
     })
 }

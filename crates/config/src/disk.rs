@@ -1,13 +1,17 @@
 //! What checking a configuration has to ask the disk, behind a trait so that tests need none.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// What checking a configuration asks of the disk.
 pub trait Disk {
-    /// A regular file that may be run.
+    /// A regular file that may be run. Also true where that can't be found out: nobody is to be warned
+    /// of what is not known.
     fn is_program(&self, path: &Path) -> bool;
 
+    /// A folder, or what can't be found out.
     fn is_folder(&self, path: &Path) -> bool;
 
     /// The text of a file that holds one secret, as it stands there.
@@ -20,6 +24,9 @@ pub trait Disk {
 /// A secret is a password, a token or a key; a certificate chain fits too. Anything larger is
 /// another file.
 pub const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// For one look at the disk, which takes microseconds where nothing hangs.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// A file that holds one secret.
 pub struct SecretFile {
@@ -41,11 +48,11 @@ pub struct NoDisk;
 impl Disk for RealDisk {
     fn is_program(&self, path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt;
-        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        look(path, |meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     }
 
     fn is_folder(&self, path: &Path) -> bool {
-        path.is_dir()
+        look(path, Metadata::is_dir)
     }
 
     fn secret(&self, path: &Path) -> io::Result<SecretFile> {
@@ -76,6 +83,18 @@ impl Disk for NoDisk {
     fn secret(&self, _: &Path) -> io::Result<SecretFile> {
         Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// Whether a path is such a thing, as far as the disk tells within [`LOOK_MAX`]. A mount that hangs holds
+/// up a thread of its own until it answers or the program ends, and nobody else.
+fn look(path: &Path, is_such: impl FnOnce(&Metadata) -> bool + Send + 'static) -> bool {
+    let path = path.to_owned();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let looking = std::thread::Builder::new().spawn(move || {
+        // Nobody may listen any more.
+        let _ = tell.send(path.metadata().is_ok_and(|meta| is_such(&meta)));
+    });
+    looking.is_err() || told.recv_timeout(LOOK_MAX).unwrap_or(true)
 }
 
 /// The text of a file of at most this many bytes.

@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     },
     /// An address to listen on; empty means unset.
     Listen,
+    /// A user or group of this machine; empty means unset.
+    Account,
     /// `host:port` of something to connect to.
     HostPort,
     /// An address with one of these schemes and no password in it; empty means unset.

@@ -112,6 +112,7 @@ fn kind_text(kind: &Kind) -> String {
         }
         Kind::Listen => "address".to_owned(),
         Kind::HostPort => "host and port".to_owned(),
+        Kind::Account => "name or number".to_owned(),
         Kind::Url(schemes) => format!("URL, {}; no password in it", schemes.join(" or ")),
         Kind::SecretUrl(schemes) => format!("URL, {}; `secret:` allowed", schemes.join(" or ")),
         Kind::Path => "path".to_owned(),

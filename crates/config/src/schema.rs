@@ -66,6 +66,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Size { .. } => text_like("[0-9]+([KMG]i?)?B"),
         Kind::Duration { .. } => text_like("([0-9]+(ms|s|m|h|d))+"),
+        Kind::Account => text_like(ACCOUNT),
         Kind::Listen | Kind::HostPort => text_like(r"(.*:[0-9]{1,5})?"),
         Kind::Url(schemes) => text_like(&format!("(({})://.*)?", schemes.join("|"))),
         Kind::SecretUrl(schemes) => text_like(&format!("({})://.*|secret:.*", schemes.join("|"))),
@@ -96,6 +97,9 @@ fn list(item: Item) -> Value {
     let least = usize::from(item == Item::Server);
     json!({ "type": "array", "items": items, "minItems": least, "uniqueItems": true })
 }
+
+/// A user or group: a name as `useradd` makes them, or a number; empty means unset.
+const ACCOUNT: &str = r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?|";
 
 fn text_like(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^({pattern})$|{EXPANDED}") })

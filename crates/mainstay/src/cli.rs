@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Outlives a killed daemon to end what it started.
     #[command(name = "__guard", hide = true)]
     Guard { state_dir: PathBuf },
+    /// Becomes a server's program, as the daemon's plan on standard input says.
+    #[command(name = "__exec", hide = true)]
+    Exec,
     /// Is one of the demonstration servers.
     #[command(name = "__demo", hide = true)]
     DemoServer { kind: String },

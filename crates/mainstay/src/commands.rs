@@ -41,6 +41,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Schema => schema::run(&out),
         Command::Completions(args) => completions::run(args, &out),
         Command::Guard { state_dir } => compose::guard(state_dir),
+        Command::Exec => Ok(compose::exec()),
         Command::DemoServer { kind } => compose::demo_server(kind),
     };
     result.unwrap_or_else(|failure| failure.print(&out))

@@ -50,6 +50,12 @@ pub(crate) fn guard(state_dir: &Path) -> Result<Exit, Failure> {
     Ok(if code == std::process::ExitCode::SUCCESS { Exit::Done } else { Exit::Failed })
 }
 
+/// Becomes a server's program. Comes back only where that fails.
+pub(crate) fn exec() -> Exit {
+    let _ = mainstay_upstream::process::exec_main();
+    Exit::Failed
+}
+
 fn start_logs(shared: &Shared) -> Result<LogGuard, Failure> {
     let filter = std::env::var("MAINSTAY_LOG").ok();
     logs::init(&shared.log_options(filter, output::colours_wanted()))

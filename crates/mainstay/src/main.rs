@@ -15,6 +15,10 @@ use clap::Parser;
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
+    // On the way of every start of a server, so without all that commands need.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "__exec") {
+        return mainstay_upstream::process::exec_main();
+    }
     memory::give_back_what_is_freed();
     commands::run(&cli::Cli::parse()).into()
 }

@@ -110,12 +110,18 @@ pub enum Runtime {
 }
 
 /// A command, started without a shell.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ProcessSpec {
     /// Never empty; the first is the program.
     pub command: Vec<String>,
     pub env: BTreeMap<String, Redacted<String>>,
     pub cwd: Option<PathBuf>,
+    /// Whom it runs as, by name or number; none: as the daemon.
+    pub user: Option<String>,
+    /// Its group, by name or number; none: that of `user`, or else the daemon's.
+    pub group: Option<String>,
+    /// Files it may have open, soft and hard limit alike; none: what the daemon began with.
+    pub files_max: Option<u64>,
 }
 
 /// A server reached over streamable HTTP.

@@ -8,6 +8,7 @@ mod accept;
 pub mod client;
 pub mod daemon;
 pub mod fixture;
+pub mod hung_mount;
 pub mod misbehave;
 pub mod process;
 pub mod programs;
@@ -15,4 +16,5 @@ pub mod site;
 
 pub use client::{Client, SseClient};
 pub use daemon::Daemon;
+pub use hung_mount::HungMount;
 pub use site::Site;

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   daemon ──┬── minder ── main process ── its children, and theirs   (one group, one mark)
+//!            │             begins as a helper of ours (`exec`) that becomes the server's program
 //!            ├── reaper ── orphans handed to us
 //!            └── guard     waits for the daemon's death, then sweeps by record and mark
 //! ```
@@ -13,9 +14,11 @@
 
 mod ending;
 mod environment;
+mod exec;
 mod exit;
 mod guard;
 mod lock;
+mod memory;
 mod minder;
 mod procfs;
 mod reaper;
@@ -29,6 +32,7 @@ mod tree;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +42,7 @@ use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper};
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdin};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -46,16 +50,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::exec::exec_main;
 pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
 pub use self::lock::{LockError, StateLock};
 pub use self::records::MARK_VARIABLE;
 pub use self::running::{RunningProcess, StopGraces};
-pub use self::spawn::SpawnError;
+pub use self::spawn::{ExecCommand, SpawnError};
 pub use self::stderr::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 pub use self::sweep::Swept;
 
+use self::exec::{Channel, Offer};
 use self::guard::Guard;
+use self::memory::Sampler;
 use self::minder::{Death, Looker, Minder, Reader};
 use self::procfs::Identity;
 use self::records::{Folder, Mark, Record};
@@ -72,6 +79,8 @@ pub struct ProcessHost {
     /// The limit on open files that processes get: the one in force when the host was opened, whatever
     /// the daemon takes for itself afterwards.
     files: Rlimit,
+    helper: ExecCommand,
+    sampler: Sampler,
     swept: Vec<Swept>,
     /// Processes ever started, for their marks.
     lives: AtomicU64,
@@ -115,6 +124,7 @@ impl ProcessHost {
     pub async fn open(
         state_dir: &Path,
         guard_command: GuardCommand,
+        helper: ExecCommand,
     ) -> Result<Arc<Self>, OpenError> {
         set_child_subreaper(Some(getpid()))
             .map_err(|error| OpenError::Subreaper { source: error.into() })?;
@@ -144,6 +154,8 @@ impl ProcessHost {
             folder,
             base: environment::base(std::env::vars_os()),
             files: getrlimit(Resource::Nofile),
+            helper,
+            sampler: Sampler::new(),
             swept,
             lives: AtomicU64::new(0),
             minders: TaskTracker::new(),
@@ -160,8 +172,9 @@ impl ProcessHost {
 
     /// Starts a process. It gets the environment that `environment.rs` lists, then `spec.env`.
     ///
-    /// Has no deadline of its own: loading a program from a mount that hangs takes as long as
-    /// that hangs, on a thread of its own. Dropping the future ends what was started by then.
+    /// Has no deadline of its own: a working folder or a program on a mount that hangs takes as long as
+    /// that hangs, in a process that waits for it in our place. Dropping the future ends what was
+    /// started by then.
     ///
     /// # Errors
     /// Says which step failed, with a [hint](SpawnError::hint); nothing is left running.
@@ -176,10 +189,14 @@ impl ProcessHost {
         if self.closing.is_cancelled() {
             return Err(SpawnError::Stopping);
         }
-        let plan = Plan {
+        if spec.command.is_empty() {
+            return Err(SpawnError::NoCommand);
+        }
+        let start = Start {
+            plan: spawn::plan(spec, &self.files),
             spec: spec.clone(),
+            helper: self.helper.clone(),
             base: self.base.clone(),
-            files: self.files,
             server: server.clone(),
             instance,
             mark: self.folder.mark().of(instance, self.lives.fetch_add(1, Ordering::Relaxed)),
@@ -187,7 +204,27 @@ impl ProcessHost {
             closing: self.closing.clone(),
             minders: self.minders.clone(),
         };
-        blocking(move || plan.carry_out()).await
+        let (mut process, channel) = blocking(move || start.carry_out()).await?;
+        let settled = tokio::select! {
+            settled = channel.settle() => settled,
+            () = self.closing.cancelled() => return Err(SpawnError::Stopping),
+        };
+        if let Err(failure) = settled {
+            process.stop(StopGraces::ABANDONED).await;
+            return Err(failure.into());
+        }
+        Ok(process)
+    }
+
+    /// The resident memory in bytes of a process that this host started, with its group and its
+    /// descendants. Takes a second at most; none when it is gone or can't be looked at in that time.
+    pub async fn memory(&self, pid: u32) -> Option<u64> {
+        self.memory_of_all(vec![pid]).await.pop().flatten()
+    }
+
+    /// As [`memory`](Self::memory) for several processes with one look at the machine, in their order.
+    pub async fn memory_of_all(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
+        self.sampler.sample(pids).await
     }
 
     /// Ends every process that still runs, then the reaper and the guard. Afterwards nothing of
@@ -250,11 +287,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-/// Everything it takes to start one process, on a thread that may block.
-struct Plan {
+/// Everything it takes to start one process.
+struct Start {
+    plan: exec::Plan,
     spec: ProcessSpec,
+    helper: ExecCommand,
     base: Vec<(OsString, OsString)>,
-    files: Rlimit,
     server: Name,
     instance: InstanceId,
     mark: String,
@@ -263,17 +301,21 @@ struct Plan {
     minders: TaskTracker,
 }
 
-// === impl Plan ===
+// === impl Start ===
 
-impl Plan {
-    fn carry_out(self) -> Result<RunningProcess, SpawnError> {
-        let child = spawn::start(&self.spec, &self.base, &self.mark)?;
-        spawn::limit_files(&child, &self.files);
-        self.mind(child).map_err(|source| SpawnError::Watch { source })
+impl Start {
+    /// Starts the helper and has it minded. Reads and writes a few files of the kernel and of the state
+    /// folder, so not for a thread of the runtime.
+    fn carry_out(self) -> Result<(RunningProcess, Channel), SpawnError> {
+        let watch = |source| SpawnError::Watch { source };
+        let Offer { channel, helper_end, input } = Offer::new(&self.plan).map_err(watch)?;
+        let child = spawn::start(&self.helper, helper_end, &self.spec, &self.base, &self.mark)?;
+        let process = self.mind(child, input).map_err(watch)?;
+        Ok((process, channel))
     }
 
     /// On failure `child` is dropped, which kills it.
-    fn mind(self, mut child: Child) -> io::Result<RunningProcess> {
+    fn mind(self, mut child: Child, input: OwnedFd) -> io::Result<RunningProcess> {
         let missing = || io::Error::other("the process has no number");
         let pid = child.id().ok_or_else(missing)?;
         let main = i32::try_from(pid).map_err(io::Error::other)?;
@@ -291,7 +333,8 @@ impl Plan {
         let read = stderr::read(from, stderr.clone(), self.server.clone(), self.instance);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);
+        let stdout = child.stdout.take();
         let minder = Minder {
             server: self.server,
             instance: self.instance,

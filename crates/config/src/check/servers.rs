@@ -27,7 +27,7 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let table = &server.table;
     let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
         (true, false) => &["headers"],
-        (false, true) => &["env", "cwd", "fetch_timeout"],
+        (false, true) => &["env", "cwd", "user", "group", "limits", "fetch_timeout"],
         _ => &[],
     };
     let (has, other) =

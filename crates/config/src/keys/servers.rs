@@ -11,7 +11,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 14] = [
+static KEYS: [Key; 17] = [
     Key::new(
         "command",
         Kind::Command,
@@ -45,6 +45,20 @@ static KEYS: [Key; 14] = [
         Kind::Path,
         "'~/projects'",
         "The folder that `command` runs in; unset: that of the daemon.",
+    ),
+    Key::new(
+        "user",
+        Kind::Account,
+        "'nobody'",
+        "Whom `command` runs as: a name of /etc/passwd or a number; unset: the user of the daemon. \
+         Only a daemon of root can start servers as others. Groups, `HOME`, `USER`, `LOGNAME` and \
+         `SHELL` become those of the user.",
+    ),
+    Key::new(
+        "group",
+        Kind::Account,
+        "'nogroup'",
+        "Its group: a name of /etc/group or a number; unset: that of `user`, or else of the daemon.",
     ),
     Key::new("sharing", Kind::Choice(&SHARING), "'shared'", "Who shares an instance.").or("'user'"),
     Key::new("required", Kind::Bool, "true", "The daemon is not ready without this server.")
@@ -86,6 +100,7 @@ static KEYS: [Key; 14] = [
          done, a start gets as much time on top of its own.",
     )
     .or("'3m'"),
+    Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "What `command` may use."),
     Key::new("pool", Kind::Table(&POOL), "{ min = 2, max = 20 }", "Keep instances warm."),
 ];
 
@@ -112,6 +127,19 @@ static ASKS: [Word; 3] = [
     Word { word: "never", doc: "it asks nothing: such clients share an instance with all others" },
     Word { word: "always", doc: "it may, and its lists differ for such clients" },
 ];
+
+static LIMITS: Section = Section {
+    title: "servers.NAME.limits",
+    doc: "Bounds for each process of the server, in force from its first instruction on.",
+    keys: &[Key::new(
+        "files",
+        Kind::Count { min: 16, max: 1 << 30 },
+        "4096",
+        "Files that it may have open at once, soft and hard limit alike; unset: the limits that the \
+         daemon was started with.",
+    )],
+    example: "",
+};
 
 static POOL: Section = Section {
     title: "servers.NAME.pool",

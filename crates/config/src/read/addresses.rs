@@ -38,6 +38,25 @@ impl Reader<'_> {
         None
     }
 
+    /// A user or a group of this machine, which may exist later; empty means unset.
+    pub(super) fn account(&mut self, node: &Node, path: &str) -> Option<Typed> {
+        let text = self.text(node, path, "a name such as \"nobody\", or a number as text")?;
+        if text.is_empty() {
+            return None;
+        }
+        let inner = text.strip_suffix('$').unwrap_or(&text);
+        let is_fit =
+            inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte));
+        if is_fit && !inner.is_empty() && !inner.starts_with(['-', '.', '@']) {
+            return Some(Typed::Text(text));
+        }
+        let message = format!("{} is no name of a user or group", shown(node, &text));
+        self.notes
+            .error(&node.at, path, message)
+            .help("write a name of letters, digits, `_`, `.` and `-`, or a number".to_owned());
+        None
+    }
+
     pub(super) fn url(
         &mut self,
         text: &str,

@@ -30,6 +30,7 @@ impl Reader<'_> {
             }
             Kind::Listen => self.listen(node, path),
             Kind::HostPort => self.host_port(node, path),
+            Kind::Account => self.account(node, path),
             Kind::Url(schemes) => {
                 let text = self.text(node, path, "an address such as \"https://host/path\"")?;
                 let is_fit = text.is_empty() || self.url(&text, schemes, false, node, path);

@@ -81,6 +81,7 @@ fn every_command_reads_as_declared() {
         ("mainstay schema", "Schema"),
         ("mainstay completions fish", "Completions(CompletionsArgs { shell: Fish })"),
         ("mainstay __guard /s", "Guard { state_dir: \"/s\" }"),
+        ("mainstay __exec", "Exec"),
         ("mainstay __demo time", "DemoServer { kind: \"time\" }"),
     ] {
         assert_eq!(meaning(line), format!("{expected} {PLAIN}"), "{line}");

@@ -39,6 +39,7 @@ mod tests {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell);
             assert!(!script.contains("__guard"), "{shell:?}");
+            assert!(!script.contains("__exec"), "{shell:?}");
             for word in ["up", "demo", "check", "status", "tools", "call", "init", "schema"] {
                 assert!(script.contains(word), "{shell:?} {word}");
             }

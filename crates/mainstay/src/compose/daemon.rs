@@ -11,7 +11,7 @@ use mainstay_pool::Pool;
 use mainstay_store::Store;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
-use mainstay_upstream::process::{GuardCommand, ProcessHost, StateLock};
+use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost, StateLock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -224,7 +224,10 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let args = vec!["__guard".into(), state_dir.as_os_str().to_owned()];
-    let host = ProcessHost::open(state_dir, GuardCommand { program, args })
+    let guard = GuardCommand { program, args };
+    // Through the kernel and not by its path, where another version may lie by now.
+    let exec = ExecCommand { program: "/proc/self/exe".into(), args: vec!["__exec".into()] };
+    let host = ProcessHost::open(state_dir, guard, exec)
         .await
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
     if !host.swept().is_empty() {

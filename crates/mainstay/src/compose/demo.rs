@@ -85,7 +85,7 @@ async fn servers(
     let mut servers = Vec::new();
     for demo in StdioDemo::ALL {
         let command = vec![program.clone(), "__demo".to_owned(), demo.name().to_owned()];
-        let process = ProcessSpec { command, env: BTreeMap::new(), cwd: None };
+        let process = ProcessSpec { command, ..ProcessSpec::default() };
         servers.extend(spec(demo.name(), Runtime::Process(process)));
     }
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

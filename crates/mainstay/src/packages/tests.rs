@@ -32,7 +32,7 @@ fn fetched(folder: &str, package: Digests, program: &str) -> Fetched {
 
 fn server(name: &str, command: &[&str]) -> ServerSpec {
     let command = command.iter().map(|&word| word.to_owned()).collect();
-    let process = ProcessSpec { command, env: Default::default(), cwd: None };
+    let process = ProcessSpec { command, ..ProcessSpec::default() };
     ServerSpec::new(Name::try_new(name).unwrap(), Runtime::Process(process))
 }
 

@@ -1,16 +1,25 @@
 //! From a command to a running process, and what to say when that fails.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use mainstay_model::settings::ProcessSpec;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::Rlimit;
 use tokio::process::{Child, Command};
 
+use super::exec::{self, Failure, Files};
 use super::records::MARK_VARIABLE;
+
+/// How to start the helper that becomes a server's program: a program that calls
+/// [`exec_main`](super::exec_main).
+#[derive(Debug, Clone)]
+pub struct ExecCommand {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+}
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +32,18 @@ pub enum SpawnError {
     NotExecutable { path: PathBuf },
     #[error("the interpreter that {} names in its first line was not found", path.display())]
     NoInterpreter { path: PathBuf },
+    #[error("{} is no program of this machine, and its first line names no interpreter", path.display())]
+    NotAProgram { path: PathBuf },
     #[error("the working folder {} can not be used", cwd.display())]
     Cwd { cwd: PathBuf, source: io::Error },
+    #[error("it can not be allowed {files} open files")]
+    Files { files: u64, source: io::Error },
+    #[error("there is no user {name:?} on this machine")]
+    UnknownUser { name: String },
+    #[error("there is no group {name:?} on this machine")]
+    UnknownGroup { name: String },
+    #[error("the daemon may not start it as {name:?}")]
+    User { name: String, source: io::Error },
     /// Out of memory, processes or file descriptors, a zero byte in an argument, and the like.
     #[error("{} could not be started", path.display())]
     Start { path: PathBuf, source: io::Error },
@@ -35,116 +54,70 @@ pub enum SpawnError {
     Stopping,
 }
 
-/// Starts the command without a shell, leading a group of its own.
+/// The plan for the helper.
+pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
+    let files = match spec.files_max {
+        Some(wanted) => Files { soft: Some(wanted), hard: Some(wanted), configured: true },
+        None => Files { soft: files.current, hard: files.maximum, configured: false },
+    };
+    exec::Plan {
+        command: spec.command.clone(),
+        cwd: spec.cwd.as_ref().map(|cwd| cwd.display().to_string()),
+        files,
+        user: spec.user.clone(),
+        group: spec.group.clone(),
+        own_variables: spec.env.keys().cloned().collect(),
+    }
+}
+
+/// Starts the helper with the server's environment, leading a group of its own.
 ///
-/// Blocks until the program is loaded, which may be long where it lies on a network mount.
+/// Loads the daemon's own program only, so it takes as long as that.
 pub(super) fn start(
+    helper: &ExecCommand,
+    socket: OwnedFd,
     spec: &ProcessSpec,
     base: &[(OsString, OsString)],
     mark: &str,
 ) -> Result<Child, SpawnError> {
-    let (program, arguments) = spec.command.split_first().ok_or(SpawnError::NoCommand)?;
-    if let Some(cwd) = &spec.cwd {
-        check_cwd(cwd)?;
-    }
-    let path = find(program, spec, base)?;
-    let mut command = Command::new(&path);
+    let mut command = Command::new(&helper.program);
     command
-        .arg0(program)
-        .args(arguments)
+        .args(&helper.args)
         .env_clear()
         .envs(base.iter().map(|(name, value)| (name, value)))
         .envs(spec.env.iter().map(|(name, value)| (name, value.expose())))
         .env(MARK_VARIABLE, mark)
-        .stdin(Stdio::piped())
+        .stdin(Stdio::from(socket))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    if let Some(cwd) = &spec.cwd {
-        command.current_dir(cwd);
-    }
-    command.spawn().map_err(|source| explain(path, source))
-}
-
-/// Gives a process its limit on open files. One that has ended already needs none.
-pub(super) fn limit_files(child: &Child, limit: &Rlimit) {
-    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    if let Some(pid) = pid
-        && let Err(error) = prlimit(Some(pid), Resource::Nofile, *limit)
-    {
-        tracing::debug!(%error, "the process keeps the daemon's limit on open files");
-    }
-}
-
-fn check_cwd(cwd: &Path) -> Result<(), SpawnError> {
-    let found = std::fs::metadata(cwd).and_then(|metadata| {
-        if metadata.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
-    });
-    found.map_err(|source| SpawnError::Cwd { cwd: cwd.to_owned(), source })
-}
-
-/// Looks where a shell in the server's environment and working folder would, so that the error
-/// can say what is wrong and not only that something is.
-fn find(
-    program: &str,
-    spec: &ProcessSpec,
-    base: &[(OsString, OsString)],
-) -> Result<PathBuf, SpawnError> {
-    let not_found = || SpawnError::NotFound { program: program.to_owned() };
-    let from_cwd = |path: &Path| spec.cwd.as_deref().unwrap_or(Path::new("")).join(path);
-    if program.contains('/') {
-        let path = from_cwd(Path::new(program));
-        return match kind_of(&path) {
-            Kind::Executable => Ok(path),
-            Kind::Other => Err(SpawnError::NotExecutable { path }),
-            Kind::Missing => Err(not_found()),
-        };
-    }
-    let mut found_other = None;
-    for folder in std::env::split_paths(search_path(spec, base)) {
-        let path = from_cwd(&folder).join(program);
-        match kind_of(&path) {
-            Kind::Executable if !program.is_empty() => return Ok(path),
-            Kind::Other if path.is_file() => found_other = Some(path),
-            _ => {}
-        }
-    }
-    Err(found_other.map_or_else(not_found, |path| SpawnError::NotExecutable { path }))
-}
-
-fn search_path<'a>(spec: &'a ProcessSpec, base: &'a [(OsString, OsString)]) -> &'a OsStr {
-    let configured = spec.env.get("PATH").map(|path| OsStr::new(path.expose()));
-    let inherited = || base.iter().find(|(name, _)| name == "PATH").map(|(_, path)| &**path);
-    configured.or_else(inherited).unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"))
-}
-
-enum Kind {
-    Executable,
-    /// A folder, or a file without permission to execute it.
-    Other,
-    Missing,
-}
-
-fn kind_of(path: &Path) -> Kind {
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Kind::Executable,
-        Ok(_) => Kind::Other,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Kind::Other,
-        Err(_) => Kind::Missing,
-    }
-}
-
-/// The program was there a moment ago; what the kernel means by its error is about the rest.
-fn explain(path: PathBuf, source: io::Error) -> SpawnError {
-    match source.kind() {
-        io::ErrorKind::NotFound => SpawnError::NoInterpreter { path },
-        io::ErrorKind::PermissionDenied => SpawnError::NotExecutable { path },
-        _ => SpawnError::Start { path, source },
-    }
+    let path = || spec.command.first().map(PathBuf::from).unwrap_or_default();
+    command.spawn().map_err(|source| SpawnError::Start { path: path(), source })
 }
 
 // === impl SpawnError ===
+
+impl From<Failure> for SpawnError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound { program } => Self::NotFound { program },
+            Failure::NotExecutable { path } => Self::NotExecutable { path: path.into() },
+            Failure::NoInterpreter { path } => Self::NoInterpreter { path: path.into() },
+            Failure::NotAProgram { path } => Self::NotAProgram { path: path.into() },
+            Failure::Cwd { cwd, cause } => {
+                Self::Cwd { cwd: cwd.into(), source: cause.into_error() }
+            }
+            Failure::Files { files, cause } => Self::Files { files, source: cause.into_error() },
+            Failure::UnknownUser { name } => Self::UnknownUser { name },
+            Failure::UnknownGroup { name } => Self::UnknownGroup { name },
+            Failure::User { name, cause } => Self::User { name, source: cause.into_error() },
+            Failure::Start { path, cause } => {
+                Self::Start { path: path.into(), source: cause.into_error() }
+            }
+        }
+    }
+}
 
 impl SpawnError {
     /// Whether trying again is useless until somebody changes the configuration or installs
@@ -154,7 +127,12 @@ impl SpawnError {
             Self::NoCommand
             | Self::NotFound { .. }
             | Self::NotExecutable { .. }
-            | Self::NoInterpreter { .. } => true,
+            | Self::NoInterpreter { .. }
+            | Self::NotAProgram { .. }
+            | Self::Files { .. }
+            | Self::UnknownUser { .. }
+            | Self::UnknownGroup { .. }
+            | Self::User { .. } => true,
             Self::Cwd { .. } | Self::Start { .. } | Self::Watch { .. } | Self::Stopping => false,
         }
     }
@@ -179,6 +157,30 @@ impl SpawnError {
             }
             Self::NoInterpreter { path } => {
                 format!("see `head -1 {}`; name an interpreter that exists first", path.display())
+            }
+            Self::NotAProgram { .. } => {
+                "begin a script with `#!` and its interpreter, or name the interpreter first; \
+                 take a program that was built for this machine"
+                    .to_owned()
+            }
+            Self::Files { .. } => {
+                "write a smaller `limits.files`, or raise the daemon's own hard limit \
+                 (`LimitNOFILE` of systemd, `ulimit -Hn`)"
+                    .to_owned()
+            }
+            Self::UnknownUser { name } if name.parse::<u32>().is_ok() => {
+                "set `group` too: no entry of /etc/passwd says which it is".to_owned()
+            }
+            Self::UnknownUser { .. } => {
+                "name a user of /etc/passwd, or write its number and set `group`".to_owned()
+            }
+            Self::UnknownGroup { .. } => {
+                "name a group of /etc/group, or write its number".to_owned()
+            }
+            Self::User { .. } => {
+                "only a daemon that runs as root can start servers as other users; run it so, \
+                 or remove `user` and `group`"
+                    .to_owned()
             }
             Self::Cwd { .. } => {
                 "make the folder, mount what it lies on, or change `cwd`".to_owned()

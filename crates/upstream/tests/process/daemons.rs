@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use mainstay_upstream::process::{GuardCommand, ProcessHost};
 
 use crate::support::{
-    World, children, eventually, guard_command, is_alive, kill, open, records, role, stat, until,
+    World, children, eventually, exec_command, guard_command, is_alive, kill, open, records, role,
+    stat, until,
 };
 
 /// A daemon in a process of its own, with a server that has spread.
@@ -185,8 +186,9 @@ async fn a_guard_that_dies_is_replaced() {
 async fn without_a_guard_there_is_no_host() {
     let state = tempfile::tempdir().unwrap();
     let command = GuardCommand { program: "/no/such/guard".into(), args: Vec::new() };
-    let refused = ProcessHost::open(state.path(), command).await.unwrap_err();
+    let refused = ProcessHost::open(state.path(), command, exec_command()).await.unwrap_err();
     assert_eq!(refused.to_string(), "can not start the guard");
-    let fine = ProcessHost::open(state.path(), guard_command(state.path())).await.unwrap();
+    let fine =
+        ProcessHost::open(state.path(), guard_command(state.path()), exec_command()).await.unwrap();
     fine.shutdown().await;
 }

@@ -6,6 +6,7 @@
 //! name of one of the tests in `roles`.
 
 mod daemons;
+mod helper;
 mod roles;
 mod servers;
 mod support;

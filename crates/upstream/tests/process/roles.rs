@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use mainstay_model::InstanceId;
 
-use crate::support::{STATE_VARIABLE, name, numbers, open, python};
+use crate::support::{KEPT_OUTPUT, STATE_VARIABLE, name, numbers, open, python};
 
 fn state() -> Option<PathBuf> {
     std::env::var_os(STATE_VARIABLE).map(Into::into)
@@ -17,6 +17,20 @@ fn state() -> Option<PathBuf> {
 fn guard() {
     if let Some(state) = state() {
         let _ = mainstay_upstream::process::guard_main(&state);
+    }
+}
+
+#[test]
+#[ignore = "a role other tests start"]
+fn exec() {
+    // Only the shell of `exec_command` opens it.
+    if let Ok(kept) =
+        std::fs::File::options().write(true).open(format!("/proc/self/fd/{KEPT_OUTPUT}"))
+    {
+        rustix::stdio::dup2_stdout(&kept).expect("standard output can be put back");
+        let _ = mainstay_upstream::process::exec_main();
+        // Nothing that the harness says is to come out of the server's output.
+        std::process::exit(1);
     }
 }
 

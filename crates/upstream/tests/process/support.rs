@@ -1,6 +1,7 @@
 //! What the tests are told in: hosts, commands, and waiting for what must come true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name, Redacted};
-use mainstay_upstream::process::{GuardCommand, ProcessHost, RunningProcess};
+use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost, RunningProcess};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -44,13 +45,27 @@ pub(crate) fn guard_command(state: &Path) -> GuardCommand {
     GuardCommand { program: "/usr/bin/env".into(), args }
 }
 
+/// Where the shell before the helper keeps the server's output.
+pub(crate) const KEPT_OUTPUT: &str = "9";
+
+/// The helper as a role. The test harness writes to standard output, which belongs to the server, so a
+/// shell keeps that aside meanwhile.
+pub(crate) fn exec_command() -> ExecCommand {
+    let role = role("exec", Path::new(""));
+    let mut args: Vec<OsString> =
+        vec!["-c".into(), format!(r#"exec {KEPT_OUTPUT}>&1 >/dev/null; exec "$0" "$@""#).into()];
+    args.push(role.get_program().to_owned());
+    args.extend(role.get_args().map(ToOwned::to_owned));
+    ExecCommand { program: "/bin/sh".into(), args }
+}
+
 pub(crate) fn name(text: &str) -> Name {
     Name::try_new(text).expect("a good name")
 }
 
 pub(crate) fn command(words: &[&str]) -> ProcessSpec {
     let command = words.iter().map(|word| (*word).to_owned()).collect();
-    ProcessSpec { command, env: BTreeMap::new(), cwd: None }
+    ProcessSpec { command, ..ProcessSpec::default() }
 }
 
 pub(crate) fn sh(script: &str) -> ProcessSpec {
@@ -86,7 +101,7 @@ impl World {
 }
 
 pub(crate) async fn open(state: &Path) -> Arc<ProcessHost> {
-    ProcessHost::open(state, guard_command(state)).await.expect("it opens")
+    ProcessHost::open(state, guard_command(state), exec_command()).await.expect("it opens")
 }
 
 /// The first `count` lines of output as numbers.

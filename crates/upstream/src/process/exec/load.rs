@@ -1,0 +1,69 @@
+//! The last step: this process becomes the program.
+//!
+//! By the system call itself and not by `Command::exec`, because the C library's `execvp` behind that
+//! hands whatever the kernel can't load to a shell.
+#![expect(unsafe_code, reason = "no safe function replaces a process without trying a shell")]
+
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+/// Loads the program with these arguments, the first of which is its name, and this environment. Comes
+/// back only with an error.
+pub(super) fn load(
+    path: &Path,
+    arguments: &[String],
+    environment: Vec<(OsString, OsString)>,
+) -> io::Error {
+    match Words::new(path, arguments, environment) {
+        Ok(words) => words.load(),
+        Err(error) => error,
+    }
+}
+
+/// What the kernel is given, each ended by a zero byte.
+struct Words {
+    path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Words {
+    fn new(
+        path: &Path,
+        arguments: &[String],
+        environment: Vec<(OsString, OsString)>,
+    ) -> io::Result<Self> {
+        let variable = |(name, value): (OsString, OsString)| {
+            let mut entry = name.into_vec();
+            entry.push(b'=');
+            entry.extend(value.into_vec());
+            CString::new(entry)
+        };
+        Ok(Self {
+            path: CString::new(path.as_os_str().to_owned().into_vec())?,
+            arguments: arguments
+                .iter()
+                .map(|one| CString::new(&**one))
+                .collect::<Result<_, _>>()?,
+            environment: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn load(&self) -> io::Error {
+        let pointers = |words: &[CString]| {
+            let all = words.iter().map(|word| word.as_ptr());
+            all.chain(std::iter::once(std::ptr::null())).collect::<Vec<_>>()
+        };
+        let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
+        // SAFETY: both lists end with a null pointer and point into `self`, which outlives the calls;
+        // restoring the default of a signal installs no handler.
+        unsafe {
+            // Rust's runtime ignores it, and what is ignored stays so for the program.
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::execve(self.path.as_ptr(), arguments.as_ptr(), environment.as_ptr());
+        }
+        io::Error::last_os_error()
+    }
+}

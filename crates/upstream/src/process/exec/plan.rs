@@ -1,0 +1,90 @@
+//! What the daemon asks of the helper, and what the helper answers when that fails.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// How a server's program is to be started. The environment is not in it: the helper has it already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::process) struct Plan {
+    /// The program and its arguments.
+    pub(in crate::process) command: Vec<String>,
+    pub(in crate::process) cwd: Option<String>,
+    pub(in crate::process) files: Files,
+    pub(in crate::process) user: Option<String>,
+    pub(in crate::process) group: Option<String>,
+    /// Variables that the configuration gives the server: a change of user leaves these alone.
+    pub(in crate::process) own_variables: Vec<String>,
+}
+
+/// The limit on open files; none is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::process) struct Files {
+    pub(in crate::process) soft: Option<u64>,
+    pub(in crate::process) hard: Option<u64>,
+    /// It is wanted for this server, and not only what the daemon began with.
+    pub(in crate::process) configured: bool,
+}
+
+/// Why the helper could not become the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::process) enum Failure {
+    NotFound {
+        program: String,
+    },
+    NotExecutable {
+        path: String,
+    },
+    NoInterpreter {
+        path: String,
+    },
+    /// It begins with nothing that says how to run it.
+    NotAProgram {
+        path: String,
+    },
+    Cwd {
+        cwd: String,
+        cause: Cause,
+    },
+    Files {
+        files: u64,
+        cause: Cause,
+    },
+    UnknownUser {
+        name: String,
+    },
+    UnknownGroup {
+        name: String,
+    },
+    User {
+        name: String,
+        cause: Cause,
+    },
+    Start {
+        path: String,
+        cause: Cause,
+    },
+}
+
+/// An [`io::Error`] on its way between two processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::process) struct Cause {
+    errno: Option<i32>,
+    text: String,
+}
+
+// === impl Cause ===
+
+impl Cause {
+    pub(super) fn of(error: &io::Error) -> Self {
+        Self { errno: error.raw_os_error(), text: error.to_string() }
+    }
+
+    pub(in crate::process) fn into_error(self) -> io::Error {
+        match self.errno {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            // Only what never reached the kernel has no number: a zero byte in an argument.
+            None => io::Error::new(io::ErrorKind::InvalidInput, self.text),
+        }
+    }
+}

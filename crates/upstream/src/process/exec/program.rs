@@ -1,0 +1,86 @@
+//! Where the program of a command is.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::plan::{Cause, Failure};
+
+/// A program that was found.
+pub(super) struct Program {
+    /// As the kernel is told, seen from the working folder.
+    pub(super) path: PathBuf,
+    /// As people are told.
+    shown: String,
+}
+
+/// Where programs are looked for when the server has no `PATH`.
+const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The error of a file that is executable and begins with nothing that says how.
+const NOT_A_PROGRAM: i32 = rustix::io::Errno::NOEXEC.raw_os_error();
+
+enum Kind {
+    Executable,
+    /// A folder, or a file without permission to execute it.
+    Other,
+    Missing,
+}
+
+/// Looks where a shell in the server's environment and working folder would, so that the error can
+/// say what is wrong and not only that something is. `cwd` is only for what people are told: it is the
+/// working folder already.
+pub(super) fn find(name: &str, cwd: Option<&str>) -> Result<Program, Failure> {
+    let not_found = || Failure::NotFound { program: name.to_owned() };
+    let program = |path: PathBuf| {
+        let shown = Path::new(cwd.unwrap_or_default()).join(&path).display().to_string();
+        Program { path, shown }
+    };
+    if name.contains('/') {
+        let found = program(PathBuf::from(name));
+        return match kind_of(&found.path) {
+            Kind::Executable => Ok(found),
+            Kind::Other => Err(Failure::NotExecutable { path: found.shown }),
+            Kind::Missing => Err(not_found()),
+        };
+    }
+    let mut found_other = None;
+    let folders = std::env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into());
+    for folder in std::env::split_paths(&folders) {
+        // An empty folder is the working folder; without a `/` the kernel's `PATH` would be meant.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let path = folder.join(name);
+        match kind_of(&path) {
+            Kind::Executable if !name.is_empty() => return Ok(program(path)),
+            Kind::Other if path.is_file() => found_other = Some(path),
+            _ => {}
+        }
+    }
+    Err(found_other
+        .map_or_else(not_found, |path| Failure::NotExecutable { path: program(path).shown }))
+}
+
+fn kind_of(path: &Path) -> Kind {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Kind::Executable,
+        Ok(_) => Kind::Other,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Kind::Other,
+        Err(_) => Kind::Missing,
+    }
+}
+
+// === impl Program ===
+
+impl Program {
+    /// What the kernel's refusal to load it means. It was there a moment ago, so the error is about the
+    /// rest.
+    pub(super) fn explain(self, error: &io::Error) -> Failure {
+        let path = self.shown;
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::NoInterpreter { path },
+            io::ErrorKind::PermissionDenied => Failure::NotExecutable { path },
+            _ if error.raw_os_error() == Some(NOT_A_PROGRAM) => Failure::NotAProgram { path },
+            _ => Failure::Start { path, cause: Cause::of(error) },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How much memory a server's processes hold.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::param::page_size;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::blocking;
+use super::procfs::Snapshot;
+
+/// Samples memory, one look at a time: a look that the kernel holds up must not be joined by others.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    looks: Arc<Semaphore>,
+}
+
+/// A sample that takes longer is given up; what it waits for goes on alone.
+const SAMPLE_MAX: Duration = Duration::from_secs(1);
+
+// === impl Sampler ===
+
+impl Sampler {
+    pub(super) fn new() -> Self {
+        Self { looks: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The resident memory in bytes of each of these processes with its group and its descendants;
+    /// none of one that is gone, or that could not be looked at within a second.
+    pub(super) async fn sample(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
+        let unknown = vec![None; pids.len()];
+        let look = async {
+            let permit = self.looks.clone().acquire_owned().await.ok()?;
+            blocking(move || {
+                let _permit = permit;
+                let all = Snapshot::take().ok()?;
+                Some(pids.iter().map(|pid| resident(&all, *pid)).collect())
+            })
+            .await
+        };
+        timeout(SAMPLE_MAX, look).await.ok().flatten().unwrap_or(unknown)
+    }
+}
+
+/// Pages that several of them share count for each.
+fn resident(all: &Snapshot, pid: u32) -> Option<u64> {
+    let main = i32::try_from(pid).ok().filter(|pid| all.get(*pid).is_some())?;
+    let group = all.iter().filter(|stat| stat.group == main).map(|stat| stat.identity.pid);
+    let mut pids: BTreeSet<i32> = group.chain([main]).collect();
+    all.add_descendants(&mut pids);
+    let pages: u64 = pids.iter().filter_map(|pid| resident_pages(*pid)).sum();
+    Some(pages * page_size() as u64)
+}
+
+/// The second number of `/proc/PID/statm`.
+fn resident_pages(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
