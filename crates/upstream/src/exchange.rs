@@ -153,7 +153,7 @@ impl Exchange {
         if next.is_pending()
             && let Some(remote) = &mut self.remote
         {
-            next = remote.poll_next(&self.link, &self.slot, cx);
+            next = self.link.transport().poll(&self.link, remote, &self.slot, cx);
         }
         if let Poll::Ready(Incoming::Answer(_) | Incoming::Lost(_)) = next {
             self.finish();

@@ -23,7 +23,7 @@ use mainstay_protocol::{Generation, Kind, Message, build};
 
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
 use crate::facts::{Facts, Item, List, Lists};
-use crate::link::{Link, Transport};
+use crate::link::Link;
 
 /// Requests of our own.
 const OURSELVES: Owner = Owner(0);
@@ -95,11 +95,7 @@ pub async fn shake(
         )));
     };
     let capabilities = result.server_capabilities();
-    match link.transport() {
-        Transport::Stdio(_) => {}
-        Transport::Remote(remote) => remote.settle(link, revision.as_str()),
-        Transport::Sse(sse) => sse.settle(),
-    }
+    link.transport().settle(link, revision);
     // Servers may refuse all before it, or decide only then what they list.
     link.send_first(build::notification("notifications/initialized", None)).await;
     let lists = lists(link, capabilities).await?;
@@ -129,7 +125,7 @@ pub async fn lists(
 /// As [`shake`]. A server that has the capability but not the method has an empty list.
 pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeError> {
     let modern = link.generation() == Generation::Modern;
-    let over_http = matches!(link.transport(), Transport::Remote(_));
+    let mirrored = link.abilities().mirrors_arguments;
     let (mut items, mut unusable) = (Vec::new(), Vec::new());
     let mut caching: Option<Caching> = None;
     let mut cursor: Option<String> = None;
@@ -157,7 +153,7 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
             };
             let mirrors = match mirrors {
                 Ok(mirrors) => mirrors,
-                Err(error) if over_http => {
+                Err(error) if mirrored => {
                     unusable.push((item.key.as_ref().into(), error));
                     continue;
                 }

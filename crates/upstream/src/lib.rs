@@ -16,8 +16,10 @@ pub mod relay;
 pub mod remote;
 pub mod stdio;
 pub mod tls;
+mod transport;
 
 pub use asker::Asker;
 pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;
+pub use transport::Abilities;

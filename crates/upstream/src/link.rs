@@ -17,9 +17,7 @@ use crate::asker::Asker;
 use crate::calls::{Attribution, Calls};
 use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
 use crate::listener::Listener;
-use crate::remote::Remote;
-use crate::remote::sse::Sse;
-use crate::stdio::Writer;
+use crate::transport::{Abilities, Call, Transport};
 
 /// Bounds of one link.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +33,8 @@ pub struct LinkLimits {
 pub struct Link {
     calls: Calls,
     listener: Arc<dyn Listener>,
-    transport: Transport,
+    transport: Arc<dyn Transport>,
+    abilities: &'static Abilities,
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
@@ -43,20 +42,14 @@ pub struct Link {
     modern: AtomicBool,
 }
 
-#[derive(Debug)]
-pub(crate) enum Transport {
-    Stdio(Writer),
-    Remote(Remote),
-    Sse(Sse),
-}
-
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Transport) -> Self {
+    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Arc<dyn Transport>) -> Self {
         Self {
             calls: Calls::new(),
             listener,
+            abilities: transport.abilities(),
             transport,
             closed: OnceLock::new(),
             failing: AtomicBool::new(false),
@@ -72,9 +65,7 @@ impl Link {
     /// From here on it is spoken to as a server of 2026-07-28.
     pub(crate) fn speak_modern(&self) {
         self.modern.store(true, Ordering::Release);
-        if let Transport::Remote(remote) = &self.transport {
-            remote.forget_session();
-        }
+        self.transport.begin_modern();
     }
 
     fn is_modern(&self) -> bool {
@@ -93,15 +84,9 @@ impl Link {
         };
         let mut number = NumberText::default();
         let id = number.write(slot.id);
-        let sent = match &self.transport {
-            Transport::Stdio(writer) => writer.write(request, id).map(|()| None),
-            Transport::Sse(sse) => sse.write(request, slot.id, id).map(|()| None),
-            Transport::Remote(remote) => {
-                Ok(Some(Box::new(remote.exchange(request, id, self.is_modern()))))
-            }
-        };
-        let remote = match sent {
-            Ok(remote) => remote,
+        let call = Call { request, id: slot.id, id_text: id, modern: self.is_modern() };
+        let own = match self.transport.call(&call) {
+            Ok(own) => own,
             Err(lost) => {
                 self.calls.remove(slot.id);
                 if lost.link_dead {
@@ -113,29 +98,21 @@ impl Link {
         // The link may have closed while the call went in: then nobody else would end it.
         if let Some(reason) = self.closed.get() {
             // An exchange of its own sends nothing before the first poll.
-            let fate = if remote.is_some() { Fate::Unsent } else { Fate::Unknown };
+            let fate = if own.is_some() { Fate::Unsent } else { Fate::Unknown };
             slot.push(Incoming::Lost(Lost::new(reason.clone(), fate, true)));
         }
-        Ok(Exchange::new(self.clone(), slot, remote))
+        Ok(Exchange::new(self.clone(), slot, own))
     }
 
     /// Sends a notification or an answer.
     pub fn send(self: &Arc<Self>, message: Bytes) {
-        match &self.transport {
-            Transport::Stdio(writer) => writer.write_bytes(&message),
-            Transport::Remote(remote) => remote.send(self, message),
-            Transport::Sse(sse) => sse.send(self, message),
-        }
+        self.transport.send(self, message);
     }
 
     /// As [`Self::send`], but nothing that is sent afterwards can overtake it: requests to a remote
     /// server take connections of their own.
     pub(crate) async fn send_first(self: &Arc<Self>, message: Bytes) {
-        match &self.transport {
-            Transport::Stdio(writer) => writer.write_bytes(&message),
-            Transport::Remote(remote) => remote.delivery(self, message).await,
-            Transport::Sse(sse) => sse.delivery(self, message).await,
-        }
+        self.transport.deliver(self, message).await;
     }
 
     /// A handle for the answer to a question of this server.
@@ -157,13 +134,17 @@ impl Link {
         &self.calls
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.transport
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// What holds for its transport.
+    pub fn abilities(&self) -> &'static Abilities {
+        self.abilities
     }
 
     pub(crate) fn cancel(self: &Arc<Self>, id: u64, reason: &str) {
-        // There, closing the connection says it.
-        if matches!(self.transport, Transport::Remote(_)) && self.is_modern() {
+        if self.abilities.ending_cancels && self.is_modern() {
             return;
         }
         self.send(build::cancelled(id, reason));
@@ -173,7 +154,7 @@ impl Link {
     pub fn close(&self, reason: &str) {
         if self.closed.set(reason.to_owned()).is_ok() {
             // Those with an exchange of their own hear of it there.
-            if !matches!(self.transport, Transport::Remote(_)) {
+            if !self.abilities.calls_apart {
                 self.calls.lose_all(&Lost::new(reason, Fate::Unknown, true));
             }
             self.listener.closed(reason);
@@ -182,23 +163,12 @@ impl Link {
 
     /// Closes the server's input, which asks a process to end; nothing for a remote server.
     pub fn hang_up(&self) {
-        if let Transport::Stdio(writer) = &self.transport {
-            writer.close();
-        }
+        self.transport.hang_up();
     }
 
     /// Says goodbye to a remote server and ends what runs for the link; nothing for a process.
     pub async fn goodbye(&self) {
-        match &self.transport {
-            Transport::Stdio(_) => {}
-            Transport::Remote(remote) => remote.goodbye().await,
-            Transport::Sse(sse) => sse.goodbye().await,
-        }
-    }
-
-    /// Whether the server refused `initialize` as those do that speak only HTTP+SSE of 2024-11-05.
-    pub fn may_speak_sse(&self) -> bool {
-        matches!(&self.transport, Transport::Remote(remote) if remote.may_speak_sse())
+        self.transport.goodbye().await;
     }
 
     pub(crate) fn listener(&self) -> &dyn Listener {

@@ -9,14 +9,15 @@ pub mod sse;
 mod standing;
 mod target;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
-use mainstay_protocol::{Message, headers};
+use mainstay_protocol::{Generation, Message, Revision, headers};
 use mainstay_telemetry::Dropped;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
@@ -24,14 +25,18 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::Idle;
 pub(crate) use self::exchange::RemoteExchange;
+pub(crate) use self::target::Speaks;
 pub use self::target::{InvalidTarget, Target};
-use crate::exchange::Outgoing;
-use crate::link::{Link, LinkLimits, Transport};
+use crate::exchange::{Incoming, Lost, Outgoing, Slot};
+use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
+use crate::transport::{Abilities, Boxed, Call, Transport};
 
 /// The sending side of a link over streamable HTTP.
 #[derive(Debug)]
 pub(crate) struct Remote {
+    /// For its own tasks.
+    this: Weak<Self>,
     target: Arc<Target>,
     idle: Arc<Idle>,
     negotiated: RwLock<Negotiated>,
@@ -61,7 +66,18 @@ pub fn open(
     listener: Arc<dyn Listener>,
     stop: CancellationToken,
 ) -> Arc<Link> {
-    let remote = Remote {
+    open_known(target, limits, listener, stop).0
+}
+
+/// As [`open`], with the transport itself.
+pub(crate) fn open_known(
+    target: Arc<Target>,
+    limits: LinkLimits,
+    listener: Arc<dyn Listener>,
+    stop: CancellationToken,
+) -> (Arc<Link>, Arc<Remote>) {
+    let remote = Arc::new_cyclic(|this| Remote {
+        this: this.clone(),
         idle: Arc::new(Idle::new(target.clone())),
         target,
         negotiated: RwLock::default(),
@@ -69,21 +85,16 @@ pub fn open(
         limits,
         stop,
         tasks: TaskTracker::new(),
-    };
+    });
     let idle = remote.idle.clone();
     remote.tasks.spawn(Idle::prune(Arc::downgrade(&idle), remote.stop.clone()));
-    Arc::new(Link::new(listener, Transport::Remote(remote)))
+    (Arc::new(Link::new(listener, remote.clone())), remote)
 }
 
 // === impl Remote ===
 
 impl Remote {
-    pub(crate) fn exchange(
-        &self,
-        request: &Outgoing<'_>,
-        id: &[u8],
-        modern: bool,
-    ) -> RemoteExchange {
+    fn exchange(&self, request: &Outgoing<'_>, id: &[u8], modern: bool) -> RemoteExchange {
         let body = splice(request.message.bytes(), &mut request.edits(id));
         let mut post = self.post(body);
         if modern {
@@ -92,14 +103,9 @@ impl Remote {
         RemoteExchange::new(self, post, self.limits.message_bytes_max, modern)
     }
 
-    /// Delivers a notification or an answer in the background.
-    pub(crate) fn send(&self, link: &Arc<Link>, message: Bytes) {
-        self.tasks.spawn(self.delivery(link, message));
-    }
-
     /// Delivers a notification or an answer; over when the server has acknowledged it, or after
     /// [`SEND_DEADLINE`].
-    pub(crate) fn delivery(
+    fn delivery(
         &self,
         link: &Arc<Link>,
         message: Bytes,
@@ -120,26 +126,8 @@ impl Remote {
         }
     }
 
-    /// Keeps what the answer to `initialize` settled, and opens the standing stream for what the
-    /// server sends of its own accord.
-    pub(crate) fn settle(&self, link: &Arc<Link>, revision: &str) {
-        self.negotiated.write().revision = HeaderValue::from_str(revision).ok();
-        self.tasks.spawn(standing::run(Arc::downgrade(link), self.stop.clone()));
-    }
-
-    /// Keeps that the server was found to need no handshake. It has no standing stream: what it says
-    /// of its own accord comes on a listen.
-    pub(crate) fn settle_modern(&self, revision: &str) {
-        self.negotiated.write().revision = HeaderValue::from_str(revision).ok();
-    }
-
-    /// A session that came with a refused handshake is none.
-    pub(crate) fn forget_session(&self) {
-        self.negotiated.write().session = None;
-    }
-
     /// Ends the session at the server, then everything here.
-    pub(crate) async fn goodbye(&self) {
+    async fn take_leave(&self) {
         if self.negotiated.read().session.is_some() && !self.stop.is_cancelled() {
             let request = self.request(Method::DELETE, Bytes::new());
             let goodbye = connection::send(&self.idle, request);
@@ -203,6 +191,61 @@ impl Remote {
 
     fn is_settled(&self) -> bool {
         self.negotiated.read().revision.is_some()
+    }
+}
+
+impl Transport for Remote {
+    fn abilities(&self) -> &'static Abilities {
+        &Abilities {
+            name: "streamable HTTP",
+            calls_apart: true,
+            ending_cancels: true,
+            mirrors_arguments: true,
+            notices_end: false,
+        }
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {
+        Ok(Some(Box::new(self.exchange(call.request, call.id_text, call.modern))))
+    }
+
+    fn poll(
+        &self,
+        link: &Arc<Link>,
+        exchange: &mut RemoteExchange,
+        slot: &Slot,
+        cx: &mut Context<'_>,
+    ) -> Poll<Incoming> {
+        exchange.poll_next(link, self, slot, cx)
+    }
+
+    /// Delivers it in the background.
+    fn send(&self, link: &Arc<Link>, message: Bytes) {
+        self.tasks.spawn(self.delivery(link, message));
+    }
+
+    fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {
+        Box::pin(self.delivery(link, message))
+    }
+
+    /// A session that came with a refused handshake is none.
+    fn begin_modern(&self) {
+        self.negotiated.write().session = None;
+    }
+
+    /// Keeps what the first words settled, and opens the standing stream for what an older server sends
+    /// of its own accord; what a modern one says so comes on a listen.
+    fn settle(&self, link: &Arc<Link>, revision: Revision) {
+        self.negotiated.write().revision = HeaderValue::from_str(revision.as_str()).ok();
+        self.target.found(Speaks::Http);
+        if revision.generation() == Generation::Legacy {
+            let (link, stop) = (Arc::downgrade(link), self.stop.clone());
+            self.tasks.spawn(standing::run(link, self.this.clone(), stop));
+        }
+    }
+
+    fn goodbye(&self) -> Boxed<'_, ()> {
+        Box::pin(self.take_leave())
     }
 }
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::writer::Writer;
-use crate::link::{Link, LinkLimits, Transport};
+use self::writer::Writer;
+use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 
 /// Opens a link over a process's pipes: its standard input and its standard output. Its tasks end when the output ends or `stop` is cancelled.
@@ -31,7 +31,7 @@ pub fn open(
 ) -> std::io::Result<Arc<Link>> {
     let (writer, leftover) = Writer::new(input, limits.unread_bytes_max)?;
     let output = pipe::Receiver::from_owned_fd(output)?;
-    let link = Arc::new(Link::new(listener, Transport::Stdio(writer)));
+    let link = Arc::new(Link::new(listener, Arc::new(writer)));
     tokio::spawn(leftover.run(Arc::downgrade(&link), stop.clone()));
     tokio::spawn(reader::run(Arc::downgrade(&link), output, limits.message_bytes_max, stop));
     Ok(link)

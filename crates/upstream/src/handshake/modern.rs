@@ -9,7 +9,7 @@ use mainstay_protocol::{Message, Method, Revision, build};
 use super::{HandshakeError, OURSELVES, ask, lists};
 use crate::exchange::{Exchange, Fate, Lost, Outgoing};
 use crate::facts::Facts;
-use crate::link::{Link, Transport};
+use crate::link::Link;
 
 /// Asks a server what it is, and fetches all lists.
 pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
@@ -34,9 +34,7 @@ pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> 
     })?;
     let Some(revision) = said.revision() else { return Err(too_new(&said.versions.join(", "))) };
     let capabilities = said.server_capabilities();
-    if let Transport::Remote(remote) = link.transport() {
-        remote.settle_modern(revision.as_str());
-    }
+    link.transport().settle(link, revision);
     let lists = lists(link, capabilities).await?;
     Ok(Facts { greeting, revision, capabilities, lists })
 }

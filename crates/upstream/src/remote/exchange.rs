@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use super::Remote;
 use super::connection::{Connection, Failed, Idle, ResponseFuture, poll_driven};
 use crate::exchange::{Fate, Incoming, Lost, Slot};
-use crate::link::{Link, Transport};
+use crate::link::Link;
 
 /// A call under way at a remote server.
 pub(crate) struct RemoteExchange {
@@ -93,13 +93,13 @@ impl RemoteExchange {
         }
     }
 
-    pub(crate) fn poll_next(
+    pub(super) fn poll_next(
         &mut self,
         link: &Arc<Link>,
+        remote: &Remote,
         slot: &Slot,
         cx: &mut Context<'_>,
     ) -> Poll<Incoming> {
-        let Transport::Remote(remote) = link.transport() else { return Poll::Pending };
         loop {
             match self.step(link, remote, slot, cx) {
                 Step::Again => {}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_protocol::edit::splice;
-use mainstay_protocol::{Kind, Message};
+use mainstay_protocol::{Kind, Message, Revision};
 use mainstay_telemetry::Dropped;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -21,22 +21,30 @@ use self::stream::Stream;
 use super::connection::Idle;
 use super::{SEND_DEADLINE, Target, standing};
 use crate::exchange::{Fate, Lost, Outgoing};
-use crate::link::{Link, LinkLimits, Transport};
+use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
+use crate::remote::RemoteExchange;
+use crate::transport::{Abilities, Boxed, Call, Transport};
 
 /// The sending side of a link over HTTP+SSE.
 #[derive(Debug)]
 pub(crate) struct Sse {
-    queue: mpsc::Sender<Posting>,
+    postings: mpsc::Sender<Posting>,
     /// Of messages that are queued or being posted.
     unsent_bytes: Arc<AtomicUsize>,
     unsent_bytes_max: usize,
+    signs: Arc<Signs>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What the watch over the server goes by.
+#[derive(Debug, Default)]
+struct Signs {
     /// Hands are shaken: from here on silence is looked into.
     settled: AtomicBool,
     /// Something came since this was last looked at.
     heard: AtomicBool,
-    stop: CancellationToken,
-    tasks: TaskTracker,
 }
 
 /// Why there is no link over HTTP+SSE.
@@ -79,30 +87,34 @@ pub async fn open(
     let unsent_bytes = Arc::<AtomicUsize>::default();
     let posts = Posts::new(target, idle.clone(), address, waiting, unsent_bytes.clone());
     let (tasks, of_tasks) = (TaskTracker::new(), stop.clone());
-    let link = Arc::new(Link::new(
-        listener,
-        Transport::Sse(Sse {
-            queue,
-            unsent_bytes,
-            unsent_bytes_max: limits.unread_bytes_max,
-            settled: AtomicBool::new(false),
-            heard: AtomicBool::new(false),
-            stop,
-            tasks: tasks.clone(),
-        }),
-    ));
+    let signs = Arc::<Signs>::default();
+    let sse = Sse {
+        postings: queue,
+        unsent_bytes,
+        unsent_bytes_max: limits.unread_bytes_max,
+        signs: signs.clone(),
+        stop,
+        tasks: tasks.clone(),
+    };
+    let link = Arc::new(Link::new(listener, Arc::new(sse)));
     tasks.spawn(Idle::prune(Arc::downgrade(&idle), of_tasks.clone()));
-    tasks.spawn(run(Arc::downgrade(&link), stream, posts, of_tasks));
+    tasks.spawn(run(Arc::downgrade(&link), stream, posts, signs, of_tasks));
     Ok(link)
 }
 
 /// Reads and posts until either is of no more use.
-async fn run(link: Weak<Link>, mut stream: Stream, mut posts: Posts, stop: CancellationToken) {
+async fn run(
+    link: Weak<Link>,
+    mut stream: Stream,
+    mut posts: Posts,
+    signs: Arc<Signs>,
+    stop: CancellationToken,
+) {
     let work = async {
         let reason = tokio::select! {
-            reason = stream.read(&link) => reason,
+            reason = stream.read(&link, &signs.heard) => reason,
             reason = posts.run(&link) => reason,
-            reason = watch(&link) => reason,
+            reason = watch(&link, &signs) => reason,
         };
         if let Some(link) = link.upgrade() {
             posts.finish(&link).await;
@@ -117,14 +129,13 @@ async fn run(link: Weak<Link>, mut stream: Stream, mut posts: Posts, stop: Cance
 
 /// Notices a server that went away without a word. While calls are in flight their own deadlines
 /// do: a server that computes may be deaf for as long.
-async fn watch(link: &Weak<Link>) -> String {
+async fn watch(link: &Weak<Link>, signs: &Signs) -> String {
     loop {
         tokio::time::sleep(SILENCE_MAX).await;
         let Some(link) = link.upgrade() else { return String::new() };
-        let Transport::Sse(sse) = link.transport() else { return String::new() };
-        let heard = sse.heard.swap(false, Ordering::Relaxed);
+        let heard = signs.heard.swap(false, Ordering::Relaxed);
         if !heard
-            && sse.settled.load(Ordering::Relaxed)
+            && signs.settled.load(Ordering::Relaxed)
             && link.in_flight() == 0
             && let Some(reason) = standing::silence(&link).await
         {
@@ -136,31 +147,8 @@ async fn watch(link: &Weak<Link>) -> String {
 // === impl Sse ===
 
 impl Sse {
-    /// Queues one request, number `id` by the text `id_text`.
-    pub(crate) fn write(
-        &self,
-        request: &Outgoing<'_>,
-        id: u64,
-        id_text: &[u8],
-    ) -> Result<(), Lost> {
-        let body = splice(request.message.bytes(), &mut request.edits(id_text));
-        self.put(Posting { body, id: Some(id), in_order: false, done: None })
-    }
-
-    /// Queues a notification or an answer.
-    pub(crate) fn send(&self, link: &Link, message: Bytes) {
-        self.deliver(link, message, None);
-    }
-
-    /// As [`Self::send`]; over when the server has acknowledged it, or after [`SEND_DEADLINE`].
-    pub(crate) async fn delivery(&self, link: &Link, message: Bytes) {
-        let (done, acknowledged) = oneshot::channel();
-        self.deliver(link, message, Some(done));
-        // What was not delivered has been counted by whoever posted it.
-        let _ = tokio::time::timeout(SEND_DEADLINE, acknowledged).await;
-    }
-
-    fn deliver(&self, link: &Link, body: Bytes, done: Option<oneshot::Sender<()>>) {
+    /// Queues a notification or an answer; `done` is told when the server has acknowledged it.
+    fn queue(&self, link: &Link, body: Bytes, done: Option<oneshot::Sender<()>>) {
         let in_order =
             Message::parse(body.clone()).is_ok_and(|message| message.kind() == Kind::Notification);
         if self.put(Posting { body, id: None, in_order, done }).is_err() {
@@ -176,7 +164,7 @@ impl Sse {
         }
         let length = posting.body.len();
         self.unsent_bytes.fetch_add(length, Ordering::Relaxed);
-        self.queue.try_send(posting).map_err(|error| {
+        self.postings.try_send(posting).map_err(|error| {
             self.unsent_bytes.fetch_sub(length, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => full(),
@@ -186,16 +174,51 @@ impl Sse {
             }
         })
     }
+}
 
-    /// Hands are shaken.
-    pub(crate) fn settle(&self) {
-        self.settled.store(true, Ordering::Relaxed);
+impl Transport for Sse {
+    fn abilities(&self) -> &'static Abilities {
+        &Abilities {
+            name: "HTTP+SSE",
+            calls_apart: false,
+            ending_cancels: false,
+            mirrors_arguments: false,
+            notices_end: true,
+        }
+    }
+
+    /// Queues the request.
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {
+        let request: &Outgoing<'_> = call.request;
+        let body = splice(request.message.bytes(), &mut request.edits(call.id_text));
+        self.put(Posting { body, id: Some(call.id), in_order: false, done: None })?;
+        Ok(None)
+    }
+
+    fn send(&self, link: &Arc<Link>, message: Bytes) {
+        self.queue(link, message, None);
+    }
+
+    /// Over when the server has acknowledged it, or after [`SEND_DEADLINE`].
+    fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let (done, acknowledged) = oneshot::channel();
+            self.queue(link, message, Some(done));
+            // What was not delivered has been counted by whoever posted it.
+            let _ = tokio::time::timeout(SEND_DEADLINE, acknowledged).await;
+        })
+    }
+
+    fn settle(&self, _: &Arc<Link>, _: Revision) {
+        self.signs.settled.store(true, Ordering::Relaxed);
     }
 
     /// Closes the stream, which ends the session at the server, and all that runs here.
-    pub(crate) async fn goodbye(&self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+    fn goodbye(&self) -> Boxed<'_, ()> {
+        Box::pin(async {
+            self.stop.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+        })
     }
 }

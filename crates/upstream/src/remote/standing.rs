@@ -12,9 +12,10 @@ use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_protocol::{Message, build};
 use tokio_util::sync::CancellationToken;
 
+use super::Remote;
 use super::connection::{driven, respond};
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
-use crate::link::{Link, Transport};
+use crate::link::Link;
 
 /// How the standing stream ended.
 enum Ended {
@@ -29,13 +30,13 @@ const PING_DEADLINE: Duration = Duration::from_secs(10);
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` is cancelled or the link is gone.
-pub(super) async fn run(link: Weak<Link>, stop: CancellationToken) {
+pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: CancellationToken) {
     let watch = async {
         let mut last_event_id = None;
         let mut offered = true;
-        while let Some(link) = link.upgrade() {
+        while let (Some(link), Some(remote)) = (link.upgrade(), remote.upgrade()) {
             if offered {
-                match listen(&link, &mut last_event_id).await {
+                match listen(&link, &remote, &mut last_event_id).await {
                     Ended::NotOffered => offered = false,
                     Ended::Broken => {}
                 }
@@ -43,7 +44,7 @@ pub(super) async fn run(link: Weak<Link>, stop: CancellationToken) {
             if let Some(reason) = silence(&link).await {
                 return link.close(&reason);
             }
-            drop(link);
+            drop((link, remote));
             tokio::time::sleep(if offered { RECONNECT_AFTER } else { PING_EVERY }).await;
         }
     };
@@ -54,8 +55,7 @@ pub(super) async fn run(link: Weak<Link>, stop: CancellationToken) {
 }
 
 /// Reads one stream to its end.
-async fn listen(link: &Arc<Link>, last_event_id: &mut Option<String>) -> Ended {
-    let Transport::Remote(remote) = link.transport() else { return Ended::NotOffered };
+async fn listen(link: &Arc<Link>, remote: &Remote, last_event_id: &mut Option<String>) -> Ended {
     let mut request = remote.request(Method::GET, Bytes::new());
     if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
         request.headers_mut().insert("last-event-id", last);

@@ -1,7 +1,7 @@
 //! Where a remote server is and what every request to it carries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use mainstay_model::settings::RemoteSpec;
@@ -21,8 +21,18 @@ pub struct Target {
     pub(super) tls: Option<Tls>,
     /// What addresses that the server names are relative to.
     base: Url,
-    /// The server was found to speak HTTP+SSE of 2024-11-05, and nothing later.
-    speaks_sse: AtomicBool,
+    /// In which transport the server was last found to speak, as a [`Speaks`].
+    speaks: AtomicU8,
+}
+
+/// What is known of the transport of a server at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Speaks {
+    Unknown,
+    Http,
+    /// HTTP+SSE of 2024-11-05, and nothing later.
+    Sse,
 }
 
 pub(super) struct Tls {
@@ -84,18 +94,22 @@ impl Target {
             None
         };
         let base = Url::parse(&spec.url).map_err(|_| incomplete())?;
-        let speaks_sse = AtomicBool::new(false);
-        Ok(Self { host: bare_host, port, path, headers, tls, base, speaks_sse })
+        let speaks = AtomicU8::new(Speaks::Unknown as u8);
+        Ok(Self { host: bare_host, port, path, headers, tls, base, speaks })
     }
 
-    /// Whether the server was found to speak HTTP+SSE.
-    pub fn speaks_sse(&self) -> bool {
-        self.speaks_sse.load(Ordering::Relaxed)
+    /// In which transport the server was last found to speak.
+    pub(crate) fn speaks(&self) -> Speaks {
+        match self.speaks.load(Ordering::Relaxed) {
+            known if known == Speaks::Http as u8 => Speaks::Http,
+            known if known == Speaks::Sse as u8 => Speaks::Sse,
+            _ => Speaks::Unknown,
+        }
     }
 
     /// Keeps what was found, so that the next link needs no trial.
-    pub fn remember(&self, speaks_sse: bool) {
-        self.speaks_sse.store(speaks_sse, Ordering::Relaxed);
+    pub(crate) fn found(&self, speaks: Speaks) {
+        self.speaks.store(speaks as u8, Ordering::Relaxed);
     }
 
     /// Path and query of the address that a stream names for messages, or why it is not used: what

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use mainstay_protocol::edit::splice_into;
 use parking_lot::Mutex;
 use tokio::net::unix::pipe;
@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exchange::{Fate, Lost, Outgoing};
 use crate::link::Link;
+use crate::remote::RemoteExchange;
+use crate::transport::{Abilities, Boxed, Call, Transport};
 
 /// The sending end of the pipe, shared by all calls.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ impl Writer {
     }
 
     /// Sends one request under our id.
-    pub(crate) fn write(&self, request: &Outgoing<'_>, id: &[u8]) -> Result<(), Lost> {
+    fn write(&self, request: &Outgoing<'_>, id: &[u8]) -> Result<(), Lost> {
         let mut state = self.shared.state.lock();
         if state.unsent.len() > self.unread_bytes_max {
             return Err(Lost::new("the server does not read its input", Fate::Refused, false));
@@ -68,7 +70,7 @@ impl Writer {
     }
 
     /// Sends a notification or an answer. Dropped if the server does not read its input.
-    pub(crate) fn write_bytes(&self, message: &[u8]) {
+    fn write_bytes(&self, message: &[u8]) {
         let mut state = self.shared.state.lock();
         if state.unsent.len() <= self.unread_bytes_max {
             let from = state.unsent.len();
@@ -79,7 +81,7 @@ impl Writer {
     }
 
     /// Closes the pipe, which asks the server to end.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         let mut state = self.shared.state.lock();
         state.pipe = None;
         state.unsent = BytesMut::new();
@@ -113,6 +115,40 @@ impl Writer {
                 Err(format!("the server closed its input: {error}"))
             }
         }
+    }
+}
+
+impl Transport for Writer {
+    fn abilities(&self) -> &'static Abilities {
+        &Abilities {
+            name: "stdio",
+            calls_apart: false,
+            ending_cancels: false,
+            mirrors_arguments: false,
+            notices_end: true,
+        }
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {
+        self.write(call.request, call.id_text).map(|()| None)
+    }
+
+    fn send(&self, _: &Arc<Link>, message: Bytes) {
+        self.write_bytes(&message);
+    }
+
+    fn deliver<'a>(&'a self, _: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {
+        self.write_bytes(&message);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn hang_up(&self) {
+        self.close();
+    }
+
+    /// Nothing: the process is ended by its host, and the tasks by the end of its output.
+    fn goodbye(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The stream on which a server says everything.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
 
 use super::NoStream;
-use crate::link::{Link, Transport};
+use crate::link::Link;
 use crate::remote::Target;
 use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
 
@@ -69,14 +69,8 @@ impl Stream {
     }
 
     /// Hands on what comes until the stream is cut; why it was.
-    pub(super) async fn read(&mut self, link: &Weak<Link>) -> String {
-        let heard = || {
-            if let Some(link) = link.upgrade()
-                && let Transport::Sse(sse) = link.transport()
-            {
-                sse.heard.store(true, Ordering::Relaxed);
-            }
-        };
+    pub(super) async fn read(&mut self, link: &Weak<Link>, heard: &AtomicBool) -> String {
+        let heard = || heard.store(true, Ordering::Relaxed);
         loop {
             let event = match self.next(heard).await {
                 Ok(event) => event,

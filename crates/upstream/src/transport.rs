@@ -1,0 +1,87 @@
+//! How a server is spoken to: over the pipes of a process, over streamable HTTP, over HTTP+SSE.
+//!
+//! Everything that differs between transports is an operation or an ability of the trait here; a
+//! [`Link`] knows no transport by name. Whoever adds one makes it pass `transport::conformance`.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use mainstay_protocol::Revision;
+
+use crate::exchange::{Incoming, Lost, Outgoing, Slot};
+use crate::link::Link;
+use crate::remote::RemoteExchange;
+
+/// What holds for every link over a transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// As people know it.
+    pub name: &'static str,
+    /// Each call is an exchange of its own: what comes on it belongs to the call, and the call hears
+    /// there of its loss. Otherwise all calls share one conversation.
+    pub calls_apart: bool,
+    /// A call to a modern server is cancelled by ending its exchange, without a message.
+    pub ending_cancels: bool,
+    /// Arguments of a tool that its server wants repeated are sent as headers.
+    pub mirrors_arguments: bool,
+    /// The end of a modern server is noticed while nothing is asked of it.
+    pub notices_end: bool,
+}
+
+/// A request to be sent under our number.
+pub(crate) struct Call<'a> {
+    pub(crate) request: &'a Outgoing<'a>,
+    pub(crate) id: u64,
+    /// The same number as text.
+    pub(crate) id_text: &'a [u8],
+    pub(crate) modern: bool,
+}
+
+/// A future of a trait's method.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The sending side of a link. What a server sends is handed to [`Link::dispatch`] by the transport's
+/// own tasks, which hold the link weakly.
+pub(crate) trait Transport: Send + Sync + Debug {
+    fn abilities(&self) -> &'static Abilities;
+
+    /// Sends a request without waiting. Where calls are [apart](Abilities::calls_apart) nothing is sent
+    /// before the exchange is polled.
+    ///
+    /// # Errors
+    /// When it can't be sent; the link forgets the call then.
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost>;
+
+    /// What comes next on an exchange that [`call`](Self::call) gave.
+    fn poll(
+        &self,
+        _link: &Arc<Link>,
+        _exchange: &mut RemoteExchange,
+        _slot: &Slot,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Incoming> {
+        Poll::Pending
+    }
+
+    /// Sends a notification or an answer without waiting. What can't be delivered is counted.
+    fn send(&self, link: &Arc<Link>, message: Bytes);
+
+    /// As [`send`](Self::send); over when nothing that is sent afterwards can overtake it, within
+    /// seconds.
+    fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()>;
+
+    /// The server is about to be spoken to as one of 2026-07-28.
+    fn begin_modern(&self) {}
+
+    /// Hands are shaken.
+    fn settle(&self, _link: &Arc<Link>, _revision: Revision) {}
+
+    /// Asks the server to end by closing its input, where that means something.
+    fn hang_up(&self) {}
+
+    /// Takes leave of the server and ends what runs for the link, within seconds.
+    fn goodbye(&self) -> Boxed<'_, ()>;
+}
