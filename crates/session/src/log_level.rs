@@ -1,0 +1,141 @@
+//! How much a server logs, and for whom.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// RFC 5424 severities as MCP names them, the most verbose first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+/// The levels that clients of one shared server have asked for: it logs at the lowest of them.
+#[derive(Debug)]
+pub struct WantedLevels<O> {
+    by_owner: HashMap<O, LogLevel>,
+    /// How many want each level, by its place in [`LogLevel::ALL`].
+    counts: [usize; LogLevel::ALL.len()],
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    pub const ALL: [Self; 8] = [
+        Self::Debug,
+        Self::Info,
+        Self::Notice,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+        Self::Alert,
+        Self::Emergency,
+    ];
+
+    /// By its name, with or without the quotes of JSON.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.trim_matches('"') {
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "notice" => Self::Notice,
+            "warning" => Self::Warning,
+            "error" => Self::Error,
+            "critical" => Self::Critical,
+            "alert" => Self::Alert,
+            "emergency" => Self::Emergency,
+            _ => return None,
+        })
+    }
+
+    /// The JSON text of its name.
+    pub fn to_json(self) -> String {
+        format!("\"{}\"", format!("{self:?}").to_ascii_lowercase())
+    }
+}
+
+// === impl WantedLevels ===
+
+impl<O> Default for WantedLevels<O> {
+    fn default() -> Self {
+        Self { by_owner: HashMap::new(), counts: [0; LogLevel::ALL.len()] }
+    }
+}
+
+impl<O: Eq + Hash> WantedLevels<O> {
+    /// Notes what one client wants from now on.
+    pub fn set(&mut self, owner: O, level: LogLevel) {
+        if let Some(before) = self.by_owner.insert(owner, level) {
+            self.counts[before as usize] -= 1;
+        }
+        self.counts[level as usize] += 1;
+    }
+
+    /// Forgets a client that is gone; whether it wanted anything.
+    pub fn remove(&mut self, owner: &O) -> bool {
+        let Some(before) = self.by_owner.remove(owner) else { return false };
+        self.counts[before as usize] -= 1;
+        true
+    }
+
+    /// The most verbose level that somebody wants.
+    pub fn lowest(&self) -> Option<LogLevel> {
+        LogLevel::ALL.into_iter().find(|level| self.counts[*level as usize] > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{LogLevel, WantedLevels};
+
+    #[test]
+    fn the_most_talkative_of_those_who_are_there_counts() {
+        let mut levels = WantedLevels::default();
+        assert_eq!(levels.lowest(), None);
+        levels.set("one", LogLevel::Error);
+        levels.set("two", LogLevel::Debug);
+        assert_eq!(levels.lowest(), Some(LogLevel::Debug));
+        levels.set("two", LogLevel::Alert);
+        assert_eq!(levels.lowest(), Some(LogLevel::Error));
+        assert!(levels.remove(&"one"));
+        assert_eq!(levels.lowest(), Some(LogLevel::Alert));
+        assert!(levels.remove(&"two") && !levels.remove(&"two"));
+        assert_eq!(levels.lowest(), None);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for level in LogLevel::ALL {
+            assert_eq!(LogLevel::parse(&level.to_json()), Some(level));
+        }
+        assert_eq!(LogLevel::parse("INFO"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_lowest_is_that_of_a_plain_list(
+            steps in prop::collection::vec((0..5u8, prop::option::of(0..8usize)), 0..60),
+        ) {
+            let (mut levels, mut list) = (WantedLevels::default(), BTreeMap::new());
+            for (owner, level) in steps {
+                match level.map(|at| LogLevel::ALL[at]) {
+                    Some(level) => {
+                        levels.set(owner, level);
+                        list.insert(owner, level);
+                    }
+                    None => prop_assert_eq!(levels.remove(&owner), list.remove(&owner).is_some()),
+                }
+                prop_assert_eq!(levels.lowest(), list.values().min().copied());
+            }
+        }
+    }
+}
