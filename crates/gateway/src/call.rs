@@ -15,7 +15,8 @@ use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::Permit;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Edit, Id, Kind, Message, Scope, build, codes};
+use mainstay_protocol::{Edit, Id, Kind, Message, Notification, Scope, build, codes};
+use mainstay_session::CallTime;
 use mainstay_telemetry::{Attempt, CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
 use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -24,6 +25,7 @@ use self::deliver::ANSWER_GRACE;
 use self::route::Route;
 use crate::gateway::Gateway;
 use crate::session::levels::{self, LogLevel};
+use crate::session::questions::{self, NotAsked};
 use crate::session::{Control, Session};
 use crate::stream::EventStream;
 
@@ -40,6 +42,8 @@ pub(crate) struct Call {
     request_id: CorrelationId,
     control: Arc<Control>,
     begun: Instant,
+    time: CallTime,
+    /// That of `time`.
     deadline: Instant,
     /// Set when somebody has to be woken by it.
     clock: Option<Pin<Box<Sleep>>>,
@@ -51,7 +55,6 @@ pub(crate) struct Call {
     repeated: bool,
     /// A repetition waits for this.
     repeat_at: Option<Instant>,
-    questions: Vec<u64>,
     /// Nothing can carry a question to the client.
     unheard: bool,
     /// What carries them, once there is a stream.
@@ -70,7 +73,8 @@ pub(crate) enum Progress {
     /// A notification or a question for the client.
     Event {
         message: Bytes,
-        may_be_lost: bool,
+        /// Its number, if it is a question: one that can't be brought to the client is withdrawn.
+        question: Option<u64>,
     },
     Answer(Bytes),
     /// The client took it back: it gets no answer.
@@ -103,7 +107,9 @@ impl Call {
         request_id: CorrelationId,
     ) -> Self {
         let begun = Instant::now();
-        let deadline = begun + gateway.settings.limits.call;
+        let limits = &gateway.settings.limits;
+        let time = CallTime::new(begun.into_std(), limits.call, limits.call_max);
+        let deadline = time.deadline().into();
         gateway.call_begins();
         Self {
             control: session.begin(&id),
@@ -116,6 +122,7 @@ impl Call {
             token,
             request_id,
             begun,
+            time,
             deadline,
             clock: None,
             awaited_until: None,
@@ -123,7 +130,6 @@ impl Call {
             tries: 0,
             repeated: false,
             repeat_at: None,
-            questions: Vec::new(),
             unheard: false,
             stream: None,
             finished: false,
@@ -238,6 +244,9 @@ impl Call {
 
     async fn wait(&mut self) -> Woken {
         poll_fn(|cx| {
+            if self.time.is_paused() && self.control.take_answered() {
+                self.go_on_if_answered();
+            }
             if let Some((exchange, _)) = &mut self.exchange
                 && let Poll::Ready(incoming) = exchange.poll_next(cx)
             {
@@ -258,6 +267,10 @@ impl Call {
         }
         let deadline = self.deadline;
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        // The last open question was answered.
+        if deadline < clock.deadline() {
+            clock.as_mut().reset(deadline);
+        }
         loop {
             ready!(clock.as_mut().poll(cx));
             if Instant::now() >= deadline {
@@ -331,15 +344,20 @@ impl Call {
     fn notify(&mut self, notification: &Message) -> Option<Progress> {
         let message = match notification.scope() {
             Scope::Progress(_) => {
-                let limits = &self.gateway.settings.limits;
-                let latest = self.begun + limits.call_max;
-                self.deadline = latest.min(Instant::now() + limits.call).max(self.deadline);
+                self.time.progress(std::time::Instant::now());
+                self.deadline = self.time.deadline().into();
                 let (_, token) = self.token.as_ref()?;
                 let span = notification.params().ok()?.progress_token?.span;
                 mainstay_protocol::edit::splice(notification.bytes(), &mut [Edit::new(span, token)])
             }
             // A listen has its own way: no call has one.
             Scope::Subscription(_) => return None,
+            Scope::Call if notification.method() == Notification::Cancelled.as_str() => {
+                let asker = self.exchange.as_ref()?.0.asker();
+                let taken_back = self.session.question_taken_back(&asker, notification)?;
+                self.go_on_if_answered();
+                taken_back
+            }
             Scope::Call | Scope::Server => {
                 if notification.method() == "notifications/message" {
                     let params = notification.params().ok();
@@ -351,7 +369,7 @@ impl Call {
                 notification.bytes().clone()
             }
         };
-        Some(Progress::Event { message, may_be_lost: true })
+        Some(Progress::Event { message, question: None })
     }
 
     fn ask(&mut self, question: &Message) -> Option<Progress> {
@@ -361,12 +379,36 @@ impl Call {
             exchange.refuse(question);
             return None;
         }
-        let (number, message) = self.session.ask(exchange.asker(), question)?;
-        self.questions.push(number);
-        // People answer slowly: their time is not the server's.
-        let limits = &self.gateway.settings.limits;
-        self.deadline = self.deadline.max(Instant::now() + limits.call_max);
-        Some(Progress::Event { message, may_be_lost: false })
+        let asker = exchange.asker();
+        let number = self.gateway.question_numbers.next();
+        match self.session.ask(number, Some(&self.control), &asker, question) {
+            Ok(message) => {
+                // People answer slowly: their time is not the server's.
+                self.time.pause(std::time::Instant::now());
+                self.deadline = self.time.deadline().into();
+                Some(Progress::Event { message, question: Some(number) })
+            }
+            Err(why) => {
+                questions::refuse(&asker, question, why, &self.route.pool.server_metrics);
+                None
+            }
+        }
+    }
+
+    /// The server's time goes on once nothing is asked any more.
+    fn go_on_if_answered(&mut self) {
+        if !self.session.is_asked_in(&self.control) {
+            self.time.go_on(std::time::Instant::now());
+            self.deadline = self.time.deadline().into();
+        }
+    }
+
+    /// A question could not be brought to the client, which reads too slowly.
+    pub(crate) fn withdraw_question(&mut self, question: u64) {
+        let why = NotAsked::SlowClient;
+        questions::count("", why, &self.route.pool.server_metrics);
+        self.session.not_asked(question, why);
+        self.go_on_if_answered();
     }
 
     /// None: try again. Otherwise what to tell the client.
@@ -435,7 +477,6 @@ impl Call {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        self.session.forget(&self.questions);
         self.session.finish(&self.control);
         let took = self.begun.elapsed();
         let metrics = &self.route.pool.server_metrics;
@@ -469,7 +510,8 @@ impl Call {
 
     /// Lets the server hear that its open questions will not be answered.
     pub(crate) fn take_back_questions(&mut self) {
-        self.session.refuse(&std::mem::take(&mut self.questions));
+        self.session.refuse_questions_of(&self.control);
+        self.go_on_if_answered();
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -52,8 +52,6 @@ struct Given {
     now: Memory,
     /// By kind: `seen` lacks something of `now`.
     unseen: [bool; 4],
-    /// By kind: the published names that some clients have seen beside those of the catalogue.
-    beyond: [HashSet<Box<str>>; 4],
 }
 
 /// What one server last said to clients of one generation.
@@ -88,12 +86,7 @@ impl Endpoint {
         let configured =
             |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
         let seen = names.load(&name, configured);
-        let given = Mutex::new(Given {
-            now: seen.clone(),
-            seen,
-            unseen: [false; 4],
-            beyond: Default::default(),
-        });
+        let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
         let (catalogues, open) = Default::default();
         Self { name, servers, single: false, prefix, catalogues, given, names, open }
     }
@@ -192,8 +185,6 @@ impl Endpoint {
         let mut given = self.given.lock();
         let mut names = given.seen.clone();
         whole.publish(kind, sources, self.prefix, &mut names);
-        let beyond = whole.names(kind).filter(|name| shown.find(kind, name).is_none());
-        given.beyond[at].extend(beyond.map(Box::from));
         if names[at] != given.seen[at] {
             given.seen[at] = names[at].clone();
             given.now[at] = names[at].clone();
@@ -287,15 +278,37 @@ impl Endpoint {
         .unwrap_or_default()
     }
 
-    /// The server and its own name for what a client has seen here before this daemon was started, as
-    /// long as that server has not said what it has now.
-    pub(crate) fn remembered(&self, kind: ListKind, published: &str) -> Option<(usize, String)> {
+    /// The server and its own name for what a client has seen here, in this daemon or before it was
+    /// started, though it is in no list now. Its server is on its way or away, or has not said yet what it
+    /// has for this client; or it has it no longer, and says so itself. None: clients of this generation
+    /// can't use that server.
+    pub(crate) fn remembered(
+        &self,
+        generation: Generation,
+        kind: ListKind,
+        published: &str,
+    ) -> Option<(usize, String)> {
         let given = self.given.lock();
-        let (server, own) = given.seen[kind as usize].whose(published)?;
+        let names = &given.seen[kind as usize];
+        let seen = names.whose(published).map(|(server, own)| (server, own.to_owned()));
+        let seen = seen.or_else(|| match kind {
+            // A URI may have been made from a template.
+            ListKind::Resources => {
+                given.seen[ListKind::ResourceTemplates as usize].whose_template(published)
+            }
+            _ => None,
+        });
+        let (server, own) = seen?;
         let at = self.servers.iter().position(|pool| pool.spec.name.as_str() == server)?;
-        let unheard = self.servers[at].primary_facts().is_none();
-        let is_beyond = given.beyond[kind as usize].contains(published);
-        (unheard || is_beyond).then(|| (at, own.to_owned()))
+        self.servers[at].closed_to(generation).is_none().then_some((at, own))
+    }
+
+    /// Whether a server that may have something for clients of this generation has not said so yet, and
+    /// is about to.
+    pub(crate) fn is_incomplete(&self, generation: Generation) -> bool {
+        self.servers.iter().any(|pool| {
+            may_speak(pool, generation) && pool.primary_facts().is_none() && is_on_its_way(pool)
+        })
     }
 
     /// Under which URI a server's resource is known here, if under another than its own.

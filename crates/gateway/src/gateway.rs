@@ -14,7 +14,7 @@ use mainstay_pool::Pool;
 use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
-use mainstay_session::SealKey;
+use mainstay_session::{QuestionNumbers, SealKey};
 use mainstay_store::{Store, StoreState};
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_telemetry::{Metrics, StreamKind};
@@ -31,7 +31,8 @@ use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
 use crate::endpoint::memory::NameStore;
 use crate::session::Session;
-use crate::session::subscribe;
+use crate::session::levels::{self, Levels};
+use crate::session::subscribe::{self, turns::Turns};
 use crate::session::table::Sessions;
 use crate::stateless::listen::Listens;
 use crate::stream::kept::Kept;
@@ -59,6 +60,9 @@ pub struct Gateway {
     pub(crate) conversations: Conversations,
     pub(crate) listens: Listens,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) question_numbers: QuestionNumbers,
+    pub(crate) levels: Levels,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
     pub(crate) store: Arc<Store>,
@@ -124,6 +128,9 @@ impl Gateway {
             conversations: Conversations::default(),
             listens: Listens::default(),
             kept: Kept::new(Self::another_beginning()),
+            question_numbers: QuestionNumbers::beginning_at(Self::another_beginning()),
+            levels: Levels::default(),
+            turns: Arc::default(),
             settings: parts.settings,
             metrics: parts.metrics,
             key: parts.key,
@@ -319,6 +326,7 @@ impl Gateway {
         }
         let was_there = self.sessions.remove(session);
         subscribe::forget_all(self, session, session.end().into_iter().collect());
+        levels::forget(self, session);
         for pool in &session.endpoint.servers {
             pool.release(&crate::call::placement::own_sharing(session.owner));
         }

@@ -12,6 +12,7 @@ use mainstay_upstream::{Asker, Owner};
 use crate::call::placement;
 use crate::gateway::Gateway;
 use crate::session::levels::LogLevel;
+use crate::session::questions;
 
 impl Hub for Gateway {
     fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {
@@ -62,18 +63,22 @@ impl Hub for Gateway {
         }
     }
 
-    fn question(&self, owner: Owner, asker: Asker, message: &Message) -> bool {
+    fn question(&self, server: &Name, owner: Owner, asker: Asker, message: &Message) -> bool {
         let Some(session) = self.sessions.of(owner) else { return false };
         if !session.can_be_asked(message.method()) {
             return false;
         }
-        match session.ask(asker, message) {
-            Some((number, bytes)) if !session.say(&bytes) => {
-                session.forget(&[number]);
+        let number = self.question_numbers.next();
+        match session.ask(number, None, &asker, message) {
+            Ok(bytes) if session.say(&bytes) => true,
+            Ok(_) => {
+                session.forget_question(number);
                 false
             }
-            Some(_) => true,
-            None => false,
+            Err(why) => {
+                questions::refuse(&asker, message, why, &self.metrics.server(server));
+                true
+            }
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::call::route;
 use crate::call::{deliver, placement};
 use crate::edge::Caller;
 use crate::endpoint::lists;
-use crate::endpoint::per_client_lists;
 use crate::gateway::Gateway;
 use crate::session::Session;
 use crate::session::levels;
@@ -108,7 +107,6 @@ async fn request(
         // The server may be on its way: a session of an earlier daemon has not waited for it yet.
         let deadline = begun + gateway.settings.limits.list;
         endpoint.settle(Generation::Legacy, deadline).await;
-        per_client_lists::learn(session, deadline).await;
         route = find();
     }
     let route = match route {
@@ -175,16 +173,15 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
             field.raw
         ))
     })?;
-    let able: Vec<_> =
-        session.endpoint.servers.iter().filter(|pool| levels::has_levels(pool)).collect();
+    let servers = session.endpoint.servers.iter();
+    let able: Vec<_> = servers.filter(|pool| levels::has_levels(pool)).cloned().collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
+    levels::note(gateway, session, level);
     gateway.keep_level(session, level).await;
-    for pool in able {
-        levels::tell(gateway, pool, level).await;
-    }
+    levels::tell(gateway, able).await;
     Ok("{}".to_owned())
 }
 

@@ -3,12 +3,13 @@
 pub(crate) mod handshake;
 pub(crate) mod levels;
 pub(crate) mod outlive;
+pub(crate) mod questions;
 pub(crate) mod subscribe;
 pub(crate) mod table;
 
 mod stored;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,13 +19,14 @@ use futures_util::task::AtomicWaker;
 use mainstay_model::Principal;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Message, Revision, build};
-use mainstay_session::{Serial, Token};
-use mainstay_upstream::{Asker, Owner};
+use mainstay_protocol::{Id, Revision, build};
+use mainstay_session::{CallNo, Questions, Serial, Token};
+use mainstay_upstream::Owner;
 use parking_lot::Mutex;
 
 use self::levels::LogLevel;
 use self::outlive::Restoring;
+use self::questions::Asking;
 use crate::answer;
 use crate::endpoint::Endpoint;
 use crate::stream::EventStream;
@@ -56,8 +58,9 @@ pub struct Session {
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<(Id, Arc<Control>)>,
-    questions: HashMap<u64, Question>,
-    next_question: u64,
+    /// How many calls there have been.
+    calls_begun: u64,
+    questions: Questions<Asking>,
     log_level: Option<LogLevel>,
     /// By position of the server in the endpoint, with the JSON text of the server's own URI.
     subscriptions: BTreeSet<(usize, Box<str>)>,
@@ -76,17 +79,12 @@ struct Missed {
     resources: BTreeSet<Bytes>,
 }
 
-/// A request of a server to this client that waits for its answer.
+/// What reaches a call from outside: that the client takes it back, or has answered a question.
 #[derive(Debug)]
-struct Question {
-    asker: Asker,
-    id: Id,
-}
-
-/// What ends a call from outside.
-#[derive(Debug, Default)]
 pub(crate) struct Control {
+    call: CallNo,
     cancelled: AtomicBool,
+    answered: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -156,16 +154,20 @@ impl Session {
 
     /// Notes a call, so that the client can cancel it. Ids may be used twice at once.
     pub(crate) fn begin(&self, id: &Id) -> Arc<Control> {
-        let control = Arc::new(Control::default());
-        self.state.lock().calls.push((id.clone(), control.clone()));
+        let mut state = self.state.lock();
+        state.calls_begun += 1;
+        let control = Arc::new(Control::of(CallNo(state.calls_begun)));
+        state.calls.push((id.clone(), control.clone()));
         control
     }
 
+    /// Forgets a call that is over, with its questions.
     pub(crate) fn finish(&self, control: &Arc<Control>) {
         let mut state = self.state.lock();
         if let Some(at) = state.calls.iter().position(|(_, other)| Arc::ptr_eq(other, control)) {
             state.calls.swap_remove(at);
         }
+        state.questions.close_call(control.call);
         self.touch();
     }
 
@@ -175,69 +177,6 @@ impl Session {
         for (_, control) in state.calls.iter().filter(|(other, _)| other.as_bytes() == id) {
             control.cancel();
         }
-    }
-
-    /// Takes a server's question under an id of ours; the message to send to the client.
-    pub(crate) fn ask(&self, asker: Asker, question: &Message) -> Option<(u64, Bytes)> {
-        let id = question.id()?;
-        let mut state = self.state.lock();
-        state.next_question += 1;
-        let number = state.next_question;
-        let question_of = Question { asker, id: id.detached() };
-        state.questions.insert(number, question_of);
-        Some((number, question.with_id(number.to_string().as_bytes())))
-    }
-
-    /// Whether the client said it can be asked this.
-    pub(crate) fn can_be_asked(&self, method: &str) -> bool {
-        match method {
-            "sampling/createMessage" => self.capabilities.sampling,
-            "elicitation/create" => {
-                self.capabilities.elicitation || self.capabilities.elicitation_url
-            }
-            "roots/list" => self.capabilities.roots,
-            _ => true,
-        }
-    }
-
-    /// Takes the client's answer back to the server that asked. Unknown ids are ignored: the call
-    /// the question belonged to may have ended.
-    pub(crate) fn answered(&self, answer: &Message) {
-        let Some(number) = answer.id_number() else { return };
-        let question = self.state.lock().questions.remove(&number);
-        if let Some(Question { asker, id }) = question {
-            asker.answer(answer.with_id(id.as_bytes()));
-        }
-    }
-
-    /// Forgets questions whose call has ended.
-    pub(crate) fn forget(&self, questions: &[u64]) {
-        let mut state = self.state.lock();
-        for number in questions {
-            state.questions.remove(number);
-        }
-    }
-
-    /// Answers questions in the client's place: it is gone.
-    pub(crate) fn refuse(&self, questions: &[u64]) {
-        for number in questions {
-            let question = self.state.lock().questions.remove(number);
-            if let Some(Question { asker, id }) = question {
-                asker.refuse(&id, "the client that was asked has gone away");
-            }
-        }
-    }
-
-    /// Servers that wait for an answer of this client.
-    pub(crate) fn asking(&self) -> Vec<Asker> {
-        let state = self.state.lock();
-        let mut askers: Vec<Asker> = Vec::new();
-        for question in state.questions.values() {
-            if !askers.iter().any(|other| other.is_same(&question.asker)) {
-                askers.push(question.asker.clone());
-            }
-        }
-        askers
     }
 
     pub(crate) fn log_level(&self) -> Option<LogLevel> {
@@ -259,8 +198,13 @@ impl Session {
         }
     }
 
-    pub(crate) fn subscribed(&self, server: usize, uri: &str) {
-        self.state.lock().subscriptions.insert((server, uri.into()));
+    /// Notes a subscription; false: the session has ended.
+    pub(crate) fn subscribed(&self, server: usize, uri: &str) -> bool {
+        let mut state = self.state.lock();
+        if !state.ended {
+            state.subscriptions.insert((server, uri.into()));
+        }
+        !state.ended
     }
 
     pub(crate) fn unsubscribed(&self, server: usize, uri: &str) {
@@ -366,6 +310,11 @@ impl Session {
         }
     }
 
+    /// Whether it takes nothing new any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.lock().ended
+    }
+
     /// Ends calls and streams. The servers that held something for it: position and URIs.
     pub(crate) fn end(&self) -> BTreeSet<(usize, Box<str>)> {
         let mut state = self.state.lock();
@@ -374,8 +323,11 @@ impl Session {
             control.cancel();
         }
         state.streams.end();
-        state.questions.clear();
-        std::mem::take(&mut state.subscriptions)
+        let unanswered = state.questions.close_everything();
+        let subscriptions = std::mem::take(&mut state.subscriptions);
+        drop(state);
+        questions::answer_for_client(unanswered);
+        subscriptions
     }
 }
 
@@ -401,6 +353,22 @@ impl Missed {
 // === impl Control ===
 
 impl Control {
+    fn of(call: CallNo) -> Self {
+        let (cancelled, answered) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { call, cancelled, answered, waker: AtomicWaker::new() }
+    }
+
+    /// The client has answered a question of the call.
+    fn note_answer(&self) {
+        self.answered.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether it has since this was asked last.
+    pub(crate) fn take_answered(&self) -> bool {
+        self.answered.swap(false, Ordering::AcqRel)
+    }
+
     fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         self.waker.wake();

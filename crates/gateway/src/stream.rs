@@ -86,6 +86,10 @@ pub(crate) enum TakenUp {
 const UNREAD_BYTES_MAX: usize = 1 << 20;
 const UNREAD_EVENTS_MAX: usize = 1024;
 
+/// Beside them, questions that a client has not read yet; beyond it they are refused to the server.
+const UNREAD_QUESTIONS_MAX: usize = 64;
+const UNREAD_QUESTION_BYTES_MAX: usize = 1 << 20;
+
 /// What is kept of what was read, beside its last event: about what the buffers between here and a
 /// client hold.
 const REPLAY_BYTES_MAX: usize = 256 << 10;
@@ -120,6 +124,18 @@ impl EventStream {
             return false;
         }
         if inner.left.is_some() && self.resumable.as_ref().is_some_and(|it| it.share.is_full()) {
+            return false;
+        }
+        self.add(&mut inner, event);
+        true
+    }
+
+    /// Adds a question to the client; whether it was taken. One may come after more than other events
+    /// may, so that a flood of these does not stand in its way, and may be of any size.
+    pub(crate) fn ask(&self, event: Bytes) -> bool {
+        let mut inner = self.inner.lock();
+        let full = self.resumable.as_ref().is_some_and(|it| it.share.is_full());
+        if !self.takes(&inner) || inner.has_no_room_to_ask() || (full && inner.is_unread()) {
             return false;
         }
         self.add(&mut inner, event);
@@ -412,6 +428,15 @@ impl Inner {
         let unread = self.events.len() - self.read;
         let bytes = self.bytes - self.read_bytes;
         (bytes + more > UNREAD_BYTES_MAX || unread >= UNREAD_EVENTS_MAX) && unread > 0
+    }
+
+    fn has_no_room_to_ask(&self) -> bool {
+        self.events.len() - self.read >= UNREAD_EVENTS_MAX + UNREAD_QUESTIONS_MAX
+            || self.bytes - self.read_bytes >= UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX
+    }
+
+    fn is_unread(&self) -> bool {
+        self.read < self.events.len()
     }
 
     fn push(&mut self, event: Bytes) {

@@ -24,5 +24,5 @@ pub trait Hub: Send + Sync + Debug {
 
     /// A request of the server outside of calls, to the one session that holds the instance.
     /// False: it can't be asked.
-    fn question(&self, owner: Owner, asker: Asker, message: &Message) -> bool;
+    fn question(&self, server: &Name, owner: Owner, asker: Asker, message: &Message) -> bool;
 }

@@ -336,7 +336,11 @@ impl Listener for LifeListener {
             self.instance.roots_asked.notify_waiters();
         }
         let owner = mainstay_upstream::Owner(holder);
-        holder != 0 && self.pool.hub().is_some_and(|hub| hub.question(owner, link.asker(), message))
+        holder != 0
+            && self
+                .pool
+                .hub()
+                .is_some_and(|hub| hub.question(&self.pool.spec.name, owner, link.asker(), message))
     }
 
     fn stray(&self, line: &[u8]) {

@@ -110,11 +110,7 @@ impl Catalogue {
                 continue;
             }
             let entry = &templates.by_name[name];
-            // A published template differs from the server's own only by what stands before it.
-            let own = match name.strip_suffix(&*entry.own) {
-                Some(before) => uri.strip_prefix(before).unwrap_or(uri),
-                None => uri,
-            };
+            let own = template::own_uri(name, &entry.own, uri);
             return Some((entry.server, own.to_owned()));
         }
         None

@@ -10,6 +10,8 @@ use mainstay_model::settings::Prefix;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::template;
+
 /// Names given out so far, for one kind of thing at one endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
@@ -98,6 +100,20 @@ impl Names {
         })
     }
 
+    /// The server whose published template can have made a URI, and its own URI for it. None where no
+    /// template, or those of several servers, can.
+    pub fn whose_template(&self, uri: &str) -> Option<(&str, String)> {
+        let matching = self.published.iter().filter_map(|(server, of)| {
+            let (own, published) = of.iter().find(|(_, name)| template::matches(name, uri))?;
+            Some((server.as_str(), template::own_uri(published, own, uri).to_owned()))
+        });
+        let mut matching = matching.fuse();
+        match (matching.next(), matching.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.published.is_empty()
     }
@@ -149,6 +165,23 @@ mod tests {
         names.retain(|server| server != "early");
         assert_eq!(names.publish(&name("late"), "echo", Prefix::Auto), "echo");
         assert_eq!(names.publish(&name("third"), "echo", Prefix::Auto), "third_echo");
+    }
+
+    #[test]
+    fn a_uri_is_known_by_the_template_it_was_made_from() {
+        let mut names = Names::default();
+        names.publish_uri(&name("a"), "x://{id}/data", Prefix::Auto);
+        names.publish_uri(&name("b"), "x://{id}/data", Prefix::Auto);
+        names.publish_uri(&name("b"), "y://{id}", Prefix::Auto);
+        names.publish_uri(&name("c"), "z://{a}", Prefix::Auto);
+        names.publish_uri(&name("d"), "z://{+b}", Prefix::Auto);
+        let of =
+            |uri: &str| names.whose_template(uri).map(|(server, own)| format!("{server} {own}"));
+        assert_eq!(of("x://7/data").as_deref(), Some("a x://7/data"));
+        assert_eq!(of("mainstay://b/x://7/data").as_deref(), Some("b x://7/data"));
+        assert_eq!(of("y://7").as_deref(), Some("b y://7"));
+        assert_eq!(of("z://1"), None, "it can be of either");
+        assert_eq!(of("w://1"), None);
     }
 
     #[test]

@@ -36,6 +36,13 @@ pub fn matches(template: &str, uri: &str) -> bool {
     rest.is_empty()
 }
 
+/// The server's own URI for one made from a published template, which differs from the server's own
+/// template only by what stands before it.
+pub fn own_uri<'a>(published: &str, own: &str, uri: &'a str) -> &'a str {
+    let before = published.strip_suffix(own).unwrap_or_default();
+    uri.strip_prefix(before).unwrap_or(uri)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

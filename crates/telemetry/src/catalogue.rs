@@ -161,6 +161,14 @@ pub const DROPPED_NOTIFICATIONS: Entry = Entry {
     help: "Notifications of a server that reached no client, and why",
 };
 
+pub const QUESTIONS_REFUSED: Entry = Entry {
+    name: "mainstay_questions_refused_total",
+    kind: Kind::Counter,
+    labels: &["server", "reason"],
+    unit: Unit::None,
+    help: "Questions of a server that its client was not asked because too many waited, by bound",
+};
+
 pub const CALLS_IN_FLIGHT: Entry = Entry {
     name: "mainstay_calls_in_flight",
     kind: Kind::Gauge,
@@ -282,7 +290,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All of them, in the order of the scrape.
-pub const ALL: [&Entry; 30] = [
+pub const ALL: [&Entry; 31] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -298,6 +306,7 @@ pub const ALL: [&Entry; 30] = [
     &STRAY_LINES,
     &LATE_ANSWERS,
     &DROPPED_NOTIFICATIONS,
+    &QUESTIONS_REFUSED,
     &CALLS_IN_FLIGHT,
     &CONNECTIONS_OPEN,
     &REFUSED,

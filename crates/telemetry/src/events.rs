@@ -14,7 +14,7 @@ mod tests;
 
 pub use instance::{
     CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted, InstanceStopped,
-    LateAnswer, NotSpoken, NotificationDropped, StrayLine, ToolLeftOut,
+    LateAnswer, NotSpoken, NotificationDropped, QuestionNotAsked, StrayLine, ToolLeftOut,
 };
 pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,

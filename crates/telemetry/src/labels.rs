@@ -128,6 +128,20 @@ label! {
 }
 
 label! {
+    /// Why a client was not asked what a server wanted to ask it.
+    pub enum QuestionRefused {
+        /// As many questions of its call are open as may be.
+        CallLimit = "call_limit",
+        /// As many questions of its session are open as may be.
+        SessionLimit = "session_limit",
+        /// The open questions of its session hold as many bytes as they may.
+        BytesLimit = "bytes_limit",
+        /// The client does not read what it was sent before.
+        SlowClient = "slow_client",
+    }
+}
+
+label! {
     /// What a client got that wanted to go on with a stream.
     pub enum Resumption {
         /// The stream, from where it was cut.

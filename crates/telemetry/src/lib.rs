@@ -15,8 +15,8 @@ mod throttle;
 
 pub use correlation::CorrelationId;
 pub use labels::{
-    Attempt, Breaker, Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd,
-    StreamKind,
+    Attempt, Breaker, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption,
+    StreamEnd, StreamKind,
 };
 pub use logs::{LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};

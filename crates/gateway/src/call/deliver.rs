@@ -105,8 +105,12 @@ async fn pump(gateway: Arc<Gateway>, mut call: Call, stream: Arc<EventStream>) {
             }
         };
         match progress {
-            Progress::Event { message, may_be_lost: false } => stream.push(answer::event(&message)),
-            Progress::Event { message, may_be_lost: true } => {
+            Progress::Event { message, question: Some(question) } => {
+                if !stream.ask(answer::event(&message)) {
+                    call.withdraw_question(question);
+                }
+            }
+            Progress::Event { message, question: None } => {
                 if !stream.offer(answer::event(&message)) {
                     call.dropped();
                 }

@@ -121,10 +121,10 @@ fn named(
     let is_tool = kind == ListKind::Tools;
     let catalogue = endpoint.catalogue(generation);
     let Some(entry) = catalogue.find(kind, &name) else {
-        let Some((server, own)) = endpoint.remembered(kind, &name) else {
+        let Some((server, own)) = endpoint.remembered(generation, kind, &name) else {
             return Err(unknown((endpoint, generation), word, &name));
         };
-        // It waits for its server, and is told if that does not come.
+        // It waits for its server, and hears from it or from us if that does not have it.
         let edits = vec![(field.span.clone(), string(&own).into())];
         let tool = is_tool.then(|| own.into());
         let pool = endpoint.servers[server].clone();
@@ -172,7 +172,10 @@ pub(crate) fn resource_of(
         return Some((0, uri.to_owned()));
     }
     let listed = endpoint.catalogue(generation).find_resource(uri);
-    listed.or_else(|| endpoint.remembered(ListKind::Resources, uri)).or_else(|| {
+    listed.or_else(|| endpoint.remembered(generation, ListKind::Resources, uri)).or_else(|| {
+        if endpoint.is_incomplete(generation) {
+            return None;
+        }
         // Servers may have resources that they don't list; with one server there is no doubt.
         match &only_with_resources((endpoint, generation))[..] {
             [only] => Some((*only, uri.to_owned())),
@@ -185,15 +188,18 @@ fn template((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Resul
     let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
     let catalogue = endpoint.catalogue(generation);
-    let Some(entry) = catalogue.find(ListKind::ResourceTemplates, &uri) else {
+    let kind = ListKind::ResourceTemplates;
+    let listed = catalogue.find(kind, &uri).map(|entry| (entry.server, entry.own.to_string()));
+    let found = listed.or_else(|| endpoint.remembered(generation, kind, &uri));
+    let Some((server, own)) = found else {
         return Err(unknown((endpoint, generation), "resource template", &uri));
     };
     let mut edits = Vec::new();
-    if *entry.own != *uri {
-        edits.push((field.span.clone(), string(&entry.own).into()));
+    if own != *uri {
+        edits.push((field.span.clone(), string(&own).into()));
     }
-    let pool = endpoint.servers[entry.server].clone();
-    Ok(Route { edits, may_repeat: true, ..Route::to(entry.server, pool) })
+    let pool = endpoint.servers[server].clone();
+    Ok(Route { edits, may_repeat: true, ..Route::to(server, pool) })
 }
 
 fn only_with_resources((endpoint, generation): Place<'_>) -> Vec<usize> {

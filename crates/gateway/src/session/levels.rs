@@ -1,48 +1,82 @@
 //! How loud servers log, for whom.
+//!
+//! The instance of a server that clients share logs at the lowest level that one of them wants. Who wants
+//! what is counted, so that it becomes quieter, too, when a client changes its mind or goes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use mainstay_model::Name;
 use mainstay_pool::{Permit, Pool};
 use mainstay_protocol::Generation;
+use mainstay_session::WantedLevels;
+use mainstay_upstream::Owner;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::gateway::Gateway;
+pub(crate) use mainstay_session::LogLevel;
 
-/// RFC 5424 severities as MCP names them, the most verbose first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LogLevel {
-    Debug,
-    Info,
-    Notice,
-    Warning,
-    Error,
-    Critical,
-    Alert,
-    Emergency,
+use crate::gateway::Gateway;
+use crate::session::Session;
+
+/// What clients want of each server.
+#[derive(Debug, Default)]
+pub(crate) struct Levels {
+    servers: Mutex<HashMap<Name, Arc<ServerLevels>>>,
 }
+
+/// What clients want of one server.
+#[derive(Debug, Default)]
+struct ServerLevels {
+    wanted: Mutex<WantedLevels<Owner>>,
+    /// Held while the server is told, so that the last thing it hears is what is wanted last.
+    telling: tokio::sync::Mutex<()>,
+}
+
+/// What a server is told when nobody wants a level any more. Clients that never say get messages from
+/// here on (`Session::wants_log`); which level a server had before it was told any can't be asked.
+const LEVEL_FOR_NOBODY: LogLevel = LogLevel::Info;
 
 /// Whether a server can be told how loud to log.
 pub(crate) fn has_levels(pool: &Pool) -> bool {
     pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
-/// Tells a server that a client wants this level. A server that is shared logs as the most
-/// talkative of its clients wants; the others' share is left out here.
-pub(crate) async fn tell(gateway: &Gateway, pool: &Arc<Pool>, level: LogLevel) {
-    let Some(base) = pool.base(Generation::Legacy) else { return };
-    let json = level.to_json();
-    let now = base.log_level().and_then(|now| LogLevel::parse(&now));
-    if now.is_none_or(|now| level < now)
-        && base.set_log_level(&json)
-        && let Some(permit) = pool.reach(&base)
-    {
-        let params = format!(r#"{{"level":{json}}}"#);
-        let ask = permit.ask("logging/setLevel", Some(&params));
-        let answer = tokio::time::timeout(gateway.settings.limits.call, ask).await;
-        if let Ok(Ok(Err(error))) = answer {
-            tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
+/// Notes what a session wants from now on, of all servers it sees.
+pub(crate) fn note(gateway: &Gateway, session: &Session, level: LogLevel) {
+    for pool in &session.endpoint.servers {
+        gateway.levels.of(&pool.spec.name).wanted.lock().set(session.owner, level);
+    }
+    // It may have ended meanwhile, and whoever ended it has found nothing to forget.
+    if session.has_ended() {
+        forget(gateway, session);
+    }
+}
+
+/// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
+pub(crate) fn forget(gateway: &Gateway, session: &Session) {
+    for pool in &session.endpoint.servers {
+        let levels = gateway.levels.of(&pool.spec.name);
+        let changes = {
+            let mut wanted = levels.wanted.lock();
+            let before = wanted.lowest();
+            wanted.remove(&session.owner) && wanted.lowest() != before
+        };
+        if changes && !gateway.has_stopped_sessions() {
+            gateway.tasks.spawn(levels.tell(pool.clone(), gateway.settings.limits.call));
         }
     }
+}
+
+/// Tells servers what is wanted of them now; waits for them as long as a call may take.
+pub(crate) async fn tell(gateway: &Gateway, pools: Vec<Arc<Pool>>) {
+    let within = gateway.settings.limits.call;
+    let tell = |pool: Arc<Pool>| gateway.levels.of(&pool.spec.name).tell(pool, within);
+    // What was begun goes on if the client goes away.
+    let told = pools.into_iter().map(|pool| gateway.tasks.spawn(tell(pool)));
+    let _ = tokio::time::timeout(within, join_all(told)).await;
 }
 
 /// An instance lent to one session logs as that session wants it.
@@ -57,26 +91,41 @@ pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline:
     }
 }
 
-// === impl LogLevel ===
+// === impl Levels ===
 
-impl LogLevel {
-    /// By its name, with or without the quotes of JSON.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Some(match text.trim_matches('"') {
-            "debug" => Self::Debug,
-            "info" => Self::Info,
-            "notice" => Self::Notice,
-            "warning" => Self::Warning,
-            "error" => Self::Error,
-            "critical" => Self::Critical,
-            "alert" => Self::Alert,
-            "emergency" => Self::Emergency,
-            _ => return None,
-        })
+impl Levels {
+    fn of(&self, server: &Name) -> Arc<ServerLevels> {
+        let mut servers = self.servers.lock();
+        match servers.get(server) {
+            Some(levels) => levels.clone(),
+            None => servers.entry(server.clone()).or_default().clone(),
+        }
     }
+}
 
-    /// The JSON text of its name.
-    pub(crate) fn to_json(self) -> String {
-        format!("\"{}\"", format!("{self:?}").to_ascii_lowercase())
+// === impl ServerLevels ===
+
+impl ServerLevels {
+    /// Tells the server at which level to log, unless it knows. Its answer is waited for so long.
+    async fn tell(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
+        let _turn = self.telling.lock().await;
+        let Some(base) = pool.base(Generation::Legacy).filter(|_| has_levels(&pool)) else {
+            return;
+        };
+        let told = base.log_level();
+        let wanted = self.wanted.lock().lowest();
+        // A server that was never told anything logs as it likes.
+        let Some(level) = wanted.or(told.is_some().then_some(LEVEL_FOR_NOBODY)) else { return };
+        let json = level.to_json();
+        // One that is away is told in its next life.
+        if base.set_log_level(&json)
+            && let Some(permit) = pool.reach(&base)
+        {
+            let params = format!(r#"{{"level":{json}}}"#);
+            let ask = permit.ask("logging/setLevel", Some(&params));
+            if let Ok(Ok(Err(error))) = tokio::time::timeout(within, ask).await {
+                tracing::debug!(server = %pool.spec.name, error, "server refuses a log level");
+            }
+        }
     }
 }

@@ -88,6 +88,9 @@ pub(crate) fn find(
             if gateway.has_stopped_sessions() {
                 session.end();
             } else if session.is_restoring() {
+                if let Some(level) = session.log_level() {
+                    levels::note(gateway, &session, level);
+                }
                 gateway.tasks.spawn(ask_again(gateway.clone(), session.clone()));
             }
             Ok(session)
@@ -143,10 +146,8 @@ async fn ask_again(gateway: Arc<Gateway>, session: Arc<Session>) {
 async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: usize) {
     let pool = &session.endpoint.servers[server];
     pool.reaches(Pool::is_ready).await;
-    if let Some(level) = session.log_level()
-        && levels::has_levels(pool)
-    {
-        levels::tell(gateway, pool, level).await;
+    if session.log_level().is_some() {
+        levels::tell(gateway, vec![pool.clone()]).await;
     }
     for uri in session.subscriptions_at(server) {
         for _ in 0..RESTORE_ATTEMPTS {

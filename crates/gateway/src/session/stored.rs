@@ -75,11 +75,12 @@ impl Session {
         }
     }
 
-    /// Whether it may have one more subscription.
+    /// Whether it may have this subscription, beside those it has.
     pub(crate) fn may_subscribe(&self, uri: &str) -> bool {
         let state = self.state.lock();
         let bytes: usize = state.subscriptions.iter().map(|(_, uri)| uri.len()).sum();
-        state.subscriptions.len() < SUBSCRIPTIONS_MAX
+        let has = state.subscriptions.iter().any(|(_, other)| **other == *uri);
+        has || state.subscriptions.len() < SUBSCRIPTIONS_MAX
             && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX
     }
 

@@ -1,5 +1,8 @@
 //! Subscriptions to resources: held by the instance that the session's calls go to, so that what is
-//! changed by a call is told of. A server hears of the first and the last subscriber of each URI.
+//! changed by a call is told of. A server hears of the first and the last subscriber of each URI, one
+//! thing after the other, so whoever comes second hears what the first was answered.
+
+pub(crate) mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +10,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::{Permit, Pool, Use, Want};
 use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
+use mainstay_upstream::Owner;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::placement;
@@ -14,14 +18,15 @@ use crate::call::route::Route;
 use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::session::Session;
+use crate::session::subscribe::turns::Turns;
 
 /// How long a server may take to forget a subscription that nobody waits for.
 const FORGET_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers `resources/subscribe`.
 pub(crate) async fn subscribe(
-    gateway: &Gateway,
-    session: &Session,
+    gateway: &Arc<Gateway>,
+    session: &Arc<Session>,
     route: &Route,
     message: &Message,
     id: &Id,
@@ -34,55 +39,76 @@ pub(crate) async fn subscribe(
                 .hint("unsubscribe from what is no longer needed");
         return answer::message(pipeline::refuse(Some(id), &refusal));
     }
-    let permit = match holder(gateway, session, &route.pool).await {
-        Ok(permit) => permit,
+    let holder = match holder(gateway, session, &route.pool).await {
+        Ok(holder) => holder,
         Err(refusal) => return answer::message(pipeline::refuse(Some(id), &refusal)),
     };
-    session.subscribed(route.server, &uri);
-    let instance = permit.instance().clone();
-    if !instance.subscribe(&uri, session.owner) {
-        gateway.keep_subscription(session, route.server, &uri, true).await;
-        return answer::message(build::result(id, "{}"));
-    }
-    let deadline = gateway.settings.limits.call;
-    match tokio::time::timeout(deadline, tell(&permit, Method::ResourcesSubscribe, &uri)).await {
-        Ok(Err(error)) => {
-            session.unsubscribed(route.server, &uri);
-            instance.unsubscribe(&uri, session.owner);
-            answer::message(build::error(Some(id), &error))
+    // A client that goes away leaves nothing behind of which it is not known whether the server has it.
+    let (own_gateway, own_session, server) = (gateway.clone(), session.clone(), route.server);
+    let asked = gateway.tasks.spawn(async move {
+        // One that has ended meanwhile wants nothing any more.
+        let wanted = || own_session.subscribed(server, &uri);
+        let told = ask(&own_gateway, &own_session, server, &holder, &uri, wanted).await;
+        if told.is_ok() && own_session.is_subscribed(server, &uri) {
+            own_gateway.keep_subscription(&own_session, server, &uri, true).await;
         }
+        told
+    });
+    match asked.await {
+        Ok(Err(error)) => answer::message(build::error(Some(id), &error)),
+        Ok(Ok(())) => answer::message(build::result(id, "{}")),
+        Err(_) => answer::message(build::failure(
+            Some(id),
+            codes::INTERNAL_ERROR,
+            "the subscription was given up",
+        )),
+    }
+}
+
+/// Subscribes a session at the instance that holds its subscriptions, if that is `wanted` when it is
+/// its turn. The error is the server's, to this session or to another that asked for the same just before.
+async fn ask(
+    gateway: &Gateway,
+    session: &Session,
+    server: usize,
+    permit: &Permit,
+    uri: &str,
+    wanted: impl Fn() -> bool,
+) -> Result<(), String> {
+    let instance = permit.instance();
+    let turn = gateway.turns.take(instance.id, uri).await;
+    if let Some(error) = turn.refused_meanwhile() {
+        return Err(error);
+    }
+    if wanted() && instance.subscribe(uri, session.owner) {
+        let told = tell(permit, Method::ResourcesSubscribe, uri);
         // One that is lost meanwhile is asked again when it is back.
-        Ok(Ok(())) | Err(_) => {
-            gateway.keep_subscription(session, route.server, &uri, true).await;
-            answer::message(build::result(id, "{}"))
+        if let Ok(Err(error)) = tokio::time::timeout(gateway.settings.limits.call, told).await {
+            session.unsubscribed(server, uri);
+            instance.unsubscribe(uri, session.owner);
+            turn.refuse(&error);
+            return Err(error);
         }
     }
+    Ok(())
 }
 
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
 pub(crate) async fn again(gateway: &Gateway, session: &Session, server: usize, uri: &str) -> bool {
     let pool = &session.endpoint.servers[server];
-    let permit = match holder(gateway, session, pool).await {
-        Ok(permit) => permit,
+    let holder = match holder(gateway, session, pool).await {
+        Ok(holder) => holder,
         Err(refusal) => {
             tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
             return false;
         }
     };
-    let deadline = gateway.settings.limits.call;
-    let instance = permit.instance().clone();
-    if instance.subscribe(uri, session.owner)
-        && let Ok(Err(error)) =
-            tokio::time::timeout(deadline, tell(&permit, Method::ResourcesSubscribe, uri)).await
-    {
+    // It may have ended meanwhile, or thought better of it.
+    let wanted = || session.is_subscribed(server, uri);
+    if let Err(error) = ask(gateway, session, server, &holder, uri, wanted).await {
         tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
         session.unsubscribed(server, uri);
-        instance.unsubscribe(uri, session.owner);
         gateway.keep_subscription(session, server, uri, false).await;
-    }
-    if !session.is_subscribed(server, uri) {
-        // The session ended meanwhile, or thought better of it.
-        let _ = tokio::time::timeout(FORGET_DEADLINE, forget(session, pool, uri)).await;
     }
     true
 }
@@ -98,11 +124,12 @@ pub(crate) async fn unsubscribe(
     let Some(uri) = own_uri(route, message) else { return no_uri(id) };
     session.unsubscribed(route.server, &uri);
     gateway.keep_subscription(session, route.server, &uri, false).await;
-    let deadline = gateway.settings.limits.call;
-    let told = tokio::time::timeout(deadline, forget(session, &route.pool, &uri)).await;
-    match told {
-        Ok(Err(error)) => answer::message(build::error(Some(id), &error)),
-        Ok(Ok(())) | Err(_) => answer::message(build::result(id, "{}")),
+    let within = gateway.settings.limits.call;
+    let (turns, owner, pool) = (gateway.turns.clone(), session.owner, route.pool.clone());
+    let told = gateway.tasks.spawn(async move { forget(&turns, owner, &pool, &uri, within).await });
+    match tokio::time::timeout(within, told).await {
+        Ok(Ok(Err(error))) => answer::message(build::error(Some(id), &error)),
+        Ok(_) | Err(_) => answer::message(build::result(id, "{}")),
     }
 }
 
@@ -111,25 +138,36 @@ pub(crate) fn forget_all(gateway: &Gateway, session: &Arc<Session>, uris: Vec<(u
     if uris.is_empty() {
         return;
     }
-    let session = session.clone();
+    let (turns, session) = (gateway.turns.clone(), session.clone());
     gateway.tasks.spawn(async move {
         for (server, uri) in uris {
             let pool = &session.endpoint.servers[server];
-            let _ = tokio::time::timeout(FORGET_DEADLINE, forget(&session, pool, &uri)).await;
+            let _ = forget(&turns, session.owner, pool, &uri, FORGET_DEADLINE).await;
         }
     });
 }
 
-/// Takes a session's subscription from whichever instance holds it.
-async fn forget(session: &Session, pool: &Pool, uri: &str) -> Result<(), String> {
+/// Takes a session's subscription from whichever instances hold it. Each of them has so long to answer;
+/// the first error is told when all have been asked.
+async fn forget(
+    turns: &Arc<Turns>,
+    owner: Owner,
+    pool: &Pool,
+    uri: &str,
+    within: Duration,
+) -> Result<(), String> {
+    let mut outcome = Ok(());
     for instance in pool.instances() {
-        if instance.unsubscribe(uri, session.owner)
+        let _turn = turns.take(instance.id, uri).await;
+        if instance.unsubscribe(uri, owner)
             && let Some(permit) = pool.reach(&instance)
         {
-            tell(&permit, Method::ResourcesUnsubscribe, uri).await?;
+            let told = tell(&permit, Method::ResourcesUnsubscribe, uri);
+            let told = tokio::time::timeout(within, told).await;
+            outcome = outcome.and(told.unwrap_or(Ok(())));
         }
     }
-    Ok(())
+    outcome
 }
 
 /// The error as the server wrote it, if it wrote one.

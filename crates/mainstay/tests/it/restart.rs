@@ -2,6 +2,7 @@
 
 mod ended;
 mod load;
+mod questions;
 mod restored;
 mod storage;
 mod streams;

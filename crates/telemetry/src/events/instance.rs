@@ -6,7 +6,7 @@ use mainstay_model::{InstanceId, Name};
 use tracing::{debug, error, info, warn};
 
 use super::excerpt;
-use crate::labels::Dropped;
+use crate::labels::{Dropped, QuestionRefused};
 use crate::metrics::{Metrics, ServerMetrics};
 
 /// A process was started, or a connection is being opened.
@@ -110,6 +110,13 @@ pub struct LateAnswer {
 pub struct NotificationDropped<'a> {
     pub method: &'a str,
     pub reason: Dropped,
+}
+
+/// A client was not asked what a server wanted to ask it. Throttled by server.
+#[derive(Debug)]
+pub struct QuestionNotAsked<'a> {
+    pub method: &'a str,
+    pub reason: QuestionRefused,
 }
 
 // === emit ===
@@ -222,6 +229,19 @@ impl NotificationDropped<'_> {
             target: "mainstay",
             server = server.label(), method, reason = self.reason.as_str(), held_back,
             "notification dropped"
+        );
+    }
+}
+
+impl QuestionNotAsked<'_> {
+    pub fn emit(self, server: &ServerMetrics) {
+        server.question_refused(self.reason);
+        let Some(held_back) = server.question_throttle.admit(Instant::now()) else { return };
+        let method = excerpt(self.method.as_bytes());
+        warn!(
+            target: "mainstay",
+            server = server.label(), method, reason = self.reason.as_str(), held_back,
+            "a server asks more than its client answers; question refused"
         );
     }
 }

@@ -15,7 +15,8 @@ use super::sample::STATES;
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
-    Attempt, Dropped, ErrorCode, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+    Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption, StreamEnd,
+    StreamKind,
 };
 use crate::logs;
 
@@ -125,6 +126,13 @@ pub(super) fn servers(
     for server in servers {
         for reason in Dropped::ALL {
             family.counter(&[server.label(), reason.as_str()], server.dropped_count(*reason))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::QUESTIONS_REFUSED)?;
+    for server in servers {
+        for reason in QuestionRefused::ALL {
+            let count = server.questions_refused_count(*reason);
+            family.counter(&[server.label(), reason.as_str()], count)?;
         }
     }
     let mut family = Family::begin(out, &catalogue::CALLS_IN_FLIGHT)?;

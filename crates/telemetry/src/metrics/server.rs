@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::histogram::Histogram;
-use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome};
+use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused};
 use crate::throttle::Throttle;
 
 /// Tools of one server with a series of their own: enough for any server people use, few enough
@@ -32,8 +32,10 @@ pub struct ServerMetrics {
     stray_lines: AtomicU64,
     late_answers: AtomicU64,
     dropped: [AtomicU64; Dropped::COUNT],
+    questions_refused: [AtomicU64; QuestionRefused::COUNT],
     pub(crate) stray_throttle: Throttle,
     pub(crate) dropped_throttle: Throttle,
+    pub(crate) question_throttle: Throttle,
 }
 
 /// Requests of one method. A cache line pair of its own, so that threads that count different
@@ -59,8 +61,10 @@ impl ServerMetrics {
             stray_lines: AtomicU64::new(0),
             late_answers: AtomicU64::new(0),
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
+            questions_refused: std::array::from_fn(|_| AtomicU64::new(0)),
             stray_throttle: Throttle::default(),
             dropped_throttle: Throttle::default(),
+            question_throttle: Throttle::default(),
         }
     }
 
@@ -129,6 +133,11 @@ impl ServerMetrics {
         self.dropped[reason.index()].fetch_add(1, Relaxed);
     }
 
+    /// A client was not asked what the server wanted to ask it.
+    pub fn question_refused(&self, reason: QuestionRefused) {
+        self.questions_refused[reason.index()].fetch_add(1, Relaxed);
+    }
+
     fn tool_histogram(&self, tool: &str) -> Arc<Histogram> {
         let tool = if tool.len() > TOOL_NAME_BYTES_MAX { OTHER_TOOL } else { tool };
         if let Some(known) = self.tools.read().get(tool) {
@@ -169,6 +178,10 @@ impl ServerMetrics {
 
     pub(crate) fn late_answers(&self) -> u64 {
         self.late_answers.load(Relaxed)
+    }
+
+    pub(crate) fn questions_refused_count(&self, reason: QuestionRefused) -> u64 {
+        self.questions_refused[reason.index()].load(Relaxed)
     }
 
     pub(crate) fn dropped_count(&self, reason: Dropped) -> u64 {

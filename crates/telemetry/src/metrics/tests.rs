@@ -7,7 +7,7 @@ use mainstay_model::status::InstanceState;
 use super::Metrics;
 use crate::catalogue::{self, Entry, Kind};
 use crate::labels::{
-    Breaker, Dropped, Method, Outcome, Refused, Resumption, StreamEnd, StreamKind,
+    Breaker, Dropped, Method, Outcome, QuestionRefused, Refused, Resumption, StreamEnd, StreamKind,
 };
 
 fn name(text: &str) -> Name {
@@ -53,6 +53,7 @@ fn everything_is_there_at_zero_from_the_start() {
         r#"mainstay_stray_lines_total{server="time"}"#,
         r#"mainstay_late_answers_total{server="time"}"#,
         r#"mainstay_dropped_notifications_total{server="time",reason="slow_client"}"#,
+        r#"mainstay_questions_refused_total{server="time",reason="call_limit"}"#,
         r#"mainstay_calls_in_flight{server="time"}"#,
         "mainstay_connections_open",
         r#"mainstay_refused_total{reason="origin"}"#,
@@ -106,6 +107,7 @@ fn what_happened_is_what_the_scrape_says() {
     time.stray_line();
     time.late_answer();
     time.dropped(Dropped::NoListener);
+    time.question_refused(QuestionRefused::BytesLimit);
     metrics.refused(Refused::BodySize);
     metrics.resumed(Resumption::Lost);
     metrics.sessions_expired(3);
@@ -140,6 +142,7 @@ fn what_happened_is_what_the_scrape_says() {
             (r#"mainstay_stray_lines_total{server="time"}"#, 1.0),
             (r#"mainstay_late_answers_total{server="time"}"#, 1.0),
             (r#"mainstay_dropped_notifications_total{server="time",reason="no_listener"}"#, 1.0),
+            (r#"mainstay_questions_refused_total{server="time",reason="bytes_limit"}"#, 1.0),
             (r#"mainstay_refused_total{reason="body_size"}"#, 1.0),
             (r#"mainstay_streams_resumed_total{outcome="lost"}"#, 1.0),
             ("mainstay_sessions_expired_total", 3.0),

@@ -77,6 +77,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("seed", "=N", "where the random times begin (1)"),
     flag("twice", "", "answers every call twice"),
     flag("unknown-ids", "", "sends an answer nobody asked for before each answer"),
+    flag("refuse-subscriptions", "=MS", "refuses to subscribe and unsubscribe, after this time"),
     // HTTP.
     flag("sse", "", "answers every request as a stream"),
     flag("json", "", "answers every request as one body"),

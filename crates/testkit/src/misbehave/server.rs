@@ -22,6 +22,8 @@ pub(super) struct Server {
     pub(super) flags: Flags,
     /// How often each thing happened; what `stats` shows.
     counters: Mutex<BTreeMap<String, u64>>,
+    /// The level that was set last; none: nobody has set any.
+    level: Mutex<Option<String>>,
     /// Tools added by `change`.
     pub(super) added: AtomicU64,
     /// Counts those tools; listens wait for it.
@@ -54,6 +56,7 @@ impl Server {
         Arc::new(Self {
             flags,
             counters: Mutex::default(),
+            level: Mutex::default(),
             added: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             touches: broadcast::Sender::new(TOUCHES_MAX),
@@ -80,7 +83,8 @@ impl Server {
     }
 
     pub(super) fn stats(&self) -> Value {
-        json!({"pid": std::process::id(), "counts": *self.counters.lock()})
+        let level = self.level.lock().clone();
+        json!({"pid": std::process::id(), "counts": *self.counters.lock(), "level": level})
     }
 
     /// Asks the client; none when it does not answer in time or answers with an error.
@@ -135,7 +139,18 @@ impl Server {
                 listen::answer(self, id, &message.params(), out, cancelled).await;
                 self.running.lock().remove(id.get());
             }
-            "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+            "logging/setLevel" => {
+                let level = message.params()["level"].as_str().map(str::to_owned);
+                *self.level.lock() = level;
+                out.send(message::answer(id, "{}")).await;
+            }
+            "resources/subscribe" | "resources/unsubscribe"
+                if flags.has("refuse-subscriptions") =>
+            {
+                flags.pause("refuse-subscriptions").await;
+                out.send(message::error(id, -32002, "no such resource", &Value::Null)).await;
+            }
+            "ping" | "resources/subscribe" | "resources/unsubscribe" => {
                 out.send(message::answer(id, "{}")).await;
             }
             _ => lists::answer(self, method, id, &message.params(), out).await,

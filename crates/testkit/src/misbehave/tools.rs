@@ -97,11 +97,25 @@ pub(super) const ALL: &[Tool] = &[
     ),
     tool!("change", "Adds a tool and says that the list changed", signals::change),
     tool!("touch", "Says that the resource {uri} was updated", signals::touch),
-    tool!("ask_user", "Asks the user (elicitation) and echoes the answer", asking::user),
+    tool!(
+        "ask_user",
+        "Asks the user (elicitation) and echoes the answer; {then_hang}",
+        asking::user
+    ),
     tool!("ask_model", "Asks the client's model (sampling) and echoes the answer", asking::model),
     tool!("ask_roots", "Asks for the client's roots and echoes the answer", asking::roots),
     tool!("ask_ping", "Pings the client and echoes the answer", asking::ping),
     tool!("ask_unknown", "Asks something no client knows and echoes the answer", asking::unknown),
+    tool!(
+        "ask_flood",
+        "Asks {count} (1000) things of {bytes} (1000) at the same time and echoes once all are answered",
+        asking::flood
+    ),
+    tool!(
+        "ask_and_take_back",
+        "Asks the user, takes the question back after {ms} (100), then asks for roots and echoes",
+        asking::take_back
+    ),
     tool!(
         "ask_twice_at_once",
         "Asks two things at the same time and echoes both answers",

@@ -3,7 +3,7 @@
 use mainstay_testkit::Client;
 use serde_json::json;
 
-use super::Scene;
+use super::{Scene, until};
 
 /// How many log messages come with a call that logs three times at `info`.
 async fn heard(client: &Client) -> usize {
@@ -37,6 +37,37 @@ async fn each_session_hears_what_it_asked_for() {
         assert_eq!(heard(&unasked).await, 3, "{name}: what a server sends unasked");
     }
     scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_server_logs_no_more_than_somebody_who_is_there_wants() {
+    let scene = Scene::with("session_idle = \"3s\"", &[]).await;
+    for name in ["near", "far"] {
+        // Whoever looks does not want anything.
+        let level = async || {
+            let stats = scene.client(name).await.call("stats", json!({})).await.unwrap();
+            stats["structuredContent"]["level"].clone()
+        };
+        let [loud, quiet, idle] =
+            [scene.client(name).await, scene.client(name).await, scene.client(name).await];
+        let stream = quiet.listen(None).await.unwrap();
+        let set = async |client: &Client, level: &str| {
+            client.request("logging/setLevel", json!({"level": level})).await.unwrap();
+        };
+        set(&quiet, "error").await;
+        assert_eq!(level().await, "error", "{name}");
+        set(&loud, "debug").await;
+        assert_eq!(level().await, "debug", "{name}");
+        loud.delete().await.unwrap();
+        until("the loud one is gone", async || level().await == "error").await;
+        set(&idle, "notice").await;
+        until("the idle one expires", async || level().await == "error").await;
+        set(&quiet, "warning").await;
+        assert_eq!(level().await, "warning", "{name}");
+        quiet.delete().await.unwrap();
+        until("nobody wants anything", async || level().await == "info").await;
+        drop(stream);
+    }
 }
 
 #[tokio::test]

@@ -188,3 +188,117 @@ async fn a_client_that_went_away_keeps_no_question_waiting() {
     }
     scene.undisturbed().await;
 }
+
+/// Counted by whichever bound it was refused for.
+async fn refused(scene: &Scene, server: &str) -> u64 {
+    let mut all = 0;
+    for reason in ["call_limit", "session_limit", "bytes_limit", "slow_client"] {
+        let labels = format!("server=\"{server}\",reason=\"{reason}\"");
+        all += scene.metric(&format!("mainstay_questions_refused_total{{{labels}}}")).await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_flood_of_questions_costs_a_bounded_amount_and_ends_with_its_call() {
+    const QUESTIONS: usize = 20_000;
+    let limits = "call_timeout = \"3s\"\ncall_timeout_max = \"4s\"";
+    for name in ["near", "far"] {
+        let scene = Scene::with(limits, &[]).await;
+        let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        let before = scene.metric("mcp_memory_usage_bytes").await;
+        let arguments = json!({"count": QUESTIONS, "bytes": 4096});
+        let mut unread = client.post(call("1", "ask_flood", &arguments), &[]).await.unwrap();
+        scene.undisturbed().await;
+        let mut most = 0;
+        until("the call ends", async || {
+            most = most.max(scene.metric("mcp_memory_usage_bytes").await);
+            scene.in_flight().await == 0
+        })
+        .await;
+        assert!(most < before + (32 << 20), "{name}: {before} bytes became {most}");
+        assert!(refused(&scene, name).await > 0, "{name}");
+        let mut asked = 0;
+        let answer = loop {
+            let message = unread.message().await.unwrap().expect("the answer is to come");
+            if message["id"] == 1 {
+                break message;
+            }
+            asked += usize::from(message["method"] == "elicitation/create");
+        };
+        assert_eq!(asked, 16, "{name}: as many as may wait");
+        assert_eq!(answer["error"]["data"]["code"], "DEADLINE_EXCEEDED", "{name}: {answer}");
+        scene.undisturbed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_told_at_once_what_is_not_asked() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        let params = json!({"name": "ask_flood", "arguments": {"count": 20}});
+        let mut exchange = client.send("tools/call", params).await.unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..16 {
+            ids.push(next(&mut exchange).await["id"].clone());
+        }
+        until("the rest is refused", async || refused(&scene, name).await == 4).await;
+        // The first that is answered makes room for one more, and so on.
+        for id in &ids {
+            client.respond(id, json!({"said": "yes"})).await.unwrap();
+        }
+        let answer = exchange.answer().await.unwrap();
+        assert!(answer["result"].is_object(), "{name}: {answer}");
+        // Each call begins anew.
+        let mut exchange = asking(&client, "ask_user").await;
+        let question = next(&mut exchange).await;
+        client.respond(&question["id"], json!({"said": "here"})).await.unwrap();
+        assert_eq!(heard(&client, &next(&mut exchange).await)["said"], "here", "{name}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn the_time_of_people_is_not_the_servers() {
+    let limits = "call_timeout = \"2s\"\ncall_timeout_max = \"60s\"";
+    let scene = Scene::with(limits, &[]).await;
+    for name in ["near", "far"] {
+        let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
+        let mut exchange = asking(&client, "ask_user").await;
+        let question = next(&mut exchange).await;
+        // Longer than a call may take.
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        client.respond(&question["id"], json!({"said": "slowly"})).await.unwrap();
+        assert_eq!(heard(&client, &next(&mut exchange).await)["said"], "slowly", "{name}");
+        // Once it has its answer the server's own time goes on, and no more.
+        let params = json!({"name": "ask_user", "arguments": {"then_hang": true}});
+        let mut exchange = client.send("tools/call", params).await.unwrap();
+        let question = next(&mut exchange).await;
+        client.respond(&question["id"], json!({"said": "at once"})).await.unwrap();
+        let soon = std::time::Duration::from_secs(30);
+        let answer = tokio::time::timeout(soon, exchange.answer()).await.expect(name).unwrap();
+        assert_eq!(answer["error"]["data"]["code"], "DEADLINE_EXCEEDED", "{name}: {answer}");
+    }
+    scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_question_that_is_taken_back_is_so_under_the_clients_id() {
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let able = json!({"elicitation": {}, "roots": {}});
+        let client = scene.able(name, "2025-11-25", able).await;
+        let mut exchange = asking(&client, "ask_and_take_back").await;
+        let question = next(&mut exchange).await;
+        let taken_back = next(&mut exchange).await;
+        assert_eq!(taken_back["method"], "notifications/cancelled", "{name}: {taken_back}");
+        assert_eq!(taken_back["params"]["requestId"], question["id"], "{name}");
+        let roots = next(&mut exchange).await;
+        client.respond(&question["id"], json!({"said": "too late"})).await.unwrap();
+        client.respond(&roots["id"], json!({"roots": []})).await.unwrap();
+        assert_eq!(heard(&client, &next(&mut exchange).await)["roots"], json!([]), "{name}");
+        assert_eq!(scene.count(name, "answers to nothing").await, 0, "{name}");
+    }
+    scene.undisturbed().await;
+}

@@ -1,5 +1,6 @@
 //! What servers say of their own accord: on the GET stream, to those it concerns, in bounds.
 
+use mainstay_testkit::Client;
 use mainstay_testkit::client::Reply;
 use serde_json::{Value, json};
 
@@ -123,6 +124,26 @@ async fn updates_go_to_subscribers_and_the_server_hears_of_the_first_and_the_las
         one.call("echo", json!({})).await.unwrap();
     }
     scene.undisturbed().await;
+}
+
+#[tokio::test]
+async fn whoever_subscribes_second_hears_what_the_first_was_answered() {
+    let scene = Scene::with("", &["--refuse-subscriptions=1000"]).await;
+    for name in ["near", "far"] {
+        let subscribe = async |client: Client| {
+            let params = json!({"uri": "mis://one"});
+            let mut sent = client.send("resources/subscribe", params).await.unwrap();
+            sent.answer().await.unwrap()
+        };
+        let (one, two) = (scene.client(name).await, scene.client(name).await);
+        let answers = tokio::join!(subscribe(one), subscribe(two));
+        for answer in [answers.0, answers.1] {
+            assert_eq!(answer["error"]["code"], -32002, "{name}: {answer}");
+        }
+        // And it is not taken for subscribed to.
+        let answer = subscribe(scene.client(name).await).await;
+        assert_eq!(answer["error"]["code"], -32002, "{name}: {answer}");
+    }
 }
 
 #[tokio::test]

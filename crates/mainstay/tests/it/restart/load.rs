@@ -40,6 +40,11 @@ async fn fifty_restarts_under_load_lose_nothing() {
 
 async fn trial(restarts: usize, sessions: usize) {
     let mut scene = Scene::start().await;
+    // What the first clients see decides about names for ever: they are to see both servers.
+    super::until("both servers are ready", async || {
+        scene.get("/health").await.contains(r#""status":"ok""#)
+    })
+    .await;
     let shared = Shared {
         base: Arc::new(Mutex::new(scene.daemon().base().to_owned())),
         tally: Arc::default(),

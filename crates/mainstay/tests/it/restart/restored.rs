@@ -142,6 +142,24 @@ async fn the_log_level_stays() {
 }
 
 #[tokio::test]
+async fn a_level_that_came_back_goes_with_its_session() {
+    let mut scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let loud = scene.client(name).await;
+        loud.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+        scene.restart(End::Kill).await;
+        let again = scene.again(name, &loud);
+        let level = async |client: &mainstay_testkit::Client| {
+            client.call("stats", json!({})).await.unwrap()["structuredContent"]["level"].clone()
+        };
+        assert_eq!(level(&again).await, "debug", "{name}");
+        let other = scene.client(name).await;
+        again.delete().await.unwrap();
+        until("it is quieter", async || level(&other).await == "info").await;
+    }
+}
+
+#[tokio::test]
 async fn a_tool_that_was_seen_is_waited_for() {
     let mut scene = Scene::start().await;
     let client = scene.client("").await;

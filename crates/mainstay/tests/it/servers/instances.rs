@@ -317,6 +317,8 @@ async fn a_server_that_asks_nothing_is_shared_by_all() {
     assert_eq!(pid(&able).await, plain);
     able.request("tools/list", json!({})).await.unwrap();
     assert_eq!(servers(&mut daemon).len(), 1);
+}
+
 /// The five numbers of a server, and that they add up.
 async fn numbers(daemon: &Daemon, query: &str) -> [u64; 5] {
     let (_, pool) = get(daemon.base(), &format!("/stats/pool{query}")).await;

@@ -99,6 +99,27 @@ async fn names_stay_whoever_comes_first_after_a_restart() {
     }
 }
 
+/// A client that knows a name hears from the server itself what has become of it.
+#[tokio::test]
+async fn a_name_that_was_seen_leads_to_its_server_whatever_that_lists_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = |tool: &str| {
+        let builder = daemon().folder(folder.path());
+        let one = with_tools(folder.path(), "a", &format!(r#"{{"name":"{tool}"}}"#), &[]);
+        builder.command_server("a", &one).command_server("b", &misbehave(&[])).start()
+    };
+    let daemon = begin("before").await.unwrap();
+    assert_eq!(names(&listed(&daemon, &["a", "b"]).await)[0], "before");
+    drop(daemon);
+    let daemon = begin("after").await.unwrap();
+    assert_eq!(names(&listed(&daemon, &["a", "b"]).await)[0], "after");
+    let client = Client::connect(&format!("{}/mcp", daemon.base())).await.unwrap();
+    // This one answers to everything.
+    assert_echo(&ask(&client, "before", json!({"n": 1})).await, &json!({"n": 1}));
+    let answer = ask(&client, "never", json!({})).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+}
+
 #[tokio::test]
 async fn the_order_of_the_file_decides_as_long_as_nobody_has_looked() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,8 @@
 //! Tools that ask the client something in the middle of a call.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Call;
@@ -40,8 +43,39 @@ pub(super) async fn twice(call: Call) {
     answer(&call, &json!([first, second])).await;
 }
 
+pub(super) async fn flood(call: Call) {
+    let text = "x".repeat(usize::try_from(call.number("bytes", 1_000)).unwrap_or_default());
+    let params = Arc::new(json!({"message": text, "requestedSchema": {"type": "object"}}));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..call.number("count", 1_000) {
+        let (server, out, params) =
+            (call.server.clone(), call.ways.exchange.clone(), params.clone());
+        asked.spawn(async move {
+            let answer = server.ask(&out, "elicitation/create", &params).await.unwrap_or_default();
+            let refused = answer["data"]["code"] == "LIMIT_EXCEEDED";
+            server.count(if refused { "questions refused" } else { "questions answered" });
+        });
+    }
+    while asked.join_next().await.is_some() {}
+    answer(&call, &Value::Null).await;
+}
+
+pub(super) async fn take_back(call: Call) {
+    let out = &call.ways.exchange;
+    let (id, params) = (json!("own id"), json!({"message": "?", "requestedSchema": {}}));
+    let question =
+        json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params});
+    out.send(question.to_string()).await;
+    tokio::time::sleep(Duration::from_millis(call.number("ms", 100))).await;
+    out.notify("notifications/cancelled", &json!({"requestId": id})).await;
+    one(call, "roots/list", json!({})).await;
+}
+
 async fn one(call: Call, method: &str, params: Value) {
     let answered = call.server.ask(&call.ways.exchange, method, &params).await;
+    if call.arguments["then_hang"] == true {
+        return super::faults::hang(call).await;
+    }
     answer(&call, &answered.unwrap_or_default()).await;
 }
 

@@ -1,0 +1,176 @@
+//! Questions of servers to a session's client, and the client's answers back to whoever asked.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::{Edit, Message, build, edit};
+use mainstay_session::questions::{OPEN_BYTES_MAX, OPEN_PER_CALL_MAX, OPEN_PER_SESSION_MAX};
+use mainstay_session::{Question, TooMany, questions};
+use mainstay_telemetry::{QuestionRefused, ServerMetrics, events};
+use mainstay_upstream::Asker;
+
+use super::{Control, Session};
+
+/// The server that asked, and the call that waits meanwhile.
+#[derive(Debug)]
+pub(super) struct Asking {
+    server: Asker,
+    call: Option<Arc<Control>>,
+}
+
+/// Why the client is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAsked {
+    TooMany(TooMany),
+    /// The client reads too slowly to be asked more.
+    SlowClient,
+}
+
+impl Session {
+    /// Whether the client said it can be asked this.
+    pub(crate) fn can_be_asked(&self, method: &str) -> bool {
+        match method {
+            "sampling/createMessage" => self.capabilities.sampling,
+            "elicitation/create" => {
+                self.capabilities.elicitation || self.capabilities.elicitation_url
+            }
+            "roots/list" => self.capabilities.roots,
+            _ => true,
+        }
+    }
+
+    /// Takes a server's question, of a call or of none, under `number`; the message to send to the
+    /// client.
+    ///
+    /// # Errors
+    /// When too many questions wait for their answers.
+    pub(crate) fn ask(
+        &self,
+        number: u64,
+        call: Option<&Arc<Control>>,
+        asker: &Asker,
+        question: &Message,
+    ) -> Result<Bytes, NotAsked> {
+        let Some(id) = question.id() else { return Ok(question.bytes().clone()) };
+        let now = Instant::now();
+        let asked = Question {
+            asker: Asking { server: asker.clone(), call: call.cloned() },
+            id: id.detached(),
+            call: call.map(|control| control.call),
+            bytes: question.bytes().len(),
+            asked_at: now,
+        };
+        let mut state = self.state.lock();
+        let lapsed = state.questions.close_lapsed(now);
+        let taken = state.questions.ask(number, asked);
+        drop(state);
+        answer_for_client(lapsed);
+        taken.map_err(NotAsked::TooMany)?;
+        Ok(question.with_id(number.to_string().as_bytes()))
+    }
+
+    /// Takes the client's answer back to the server that asked. One to a question that is not open is
+    /// ignored: its call may have ended, or it was asked by an earlier daemon.
+    pub(crate) fn answered(&self, answer: &Message) {
+        let Some(number) = answer.id().and_then(|id| questions::number_of(&id)) else { return };
+        let Some(question) = self.state.lock().questions.close(number) else { return };
+        if let Some(call) = &question.asker.call {
+            call.note_answer();
+        }
+        question.asker.server.answer(answer.with_id(question.id.as_bytes()));
+    }
+
+    /// Closes a question that could not be brought to the client, and tells the server why.
+    pub(crate) fn not_asked(&self, number: u64, why: NotAsked) {
+        let question = self.state.lock().questions.close(number);
+        if let Some(question) = question {
+            let refusal = build::error(Some(&question.id), &refusal(why).to_json());
+            question.asker.server.answer(refusal);
+        }
+    }
+
+    /// Closes a question that nobody was asked; its server is told elsewhere.
+    pub(crate) fn forget_question(&self, number: u64) {
+        self.state.lock().questions.close(number);
+    }
+
+    /// The server has taken a question back: what to tell the client, which knows it by our number.
+    /// None: no such question is open.
+    pub(crate) fn question_taken_back(&self, asker: &Asker, notice: &Message) -> Option<Bytes> {
+        let of = notice.params().ok()?.request_id?;
+        let number = self.state.lock().questions.take_back(|question| {
+            question.id.as_bytes() == of.raw.as_bytes() && question.asker.server.is_same(asker)
+        })?;
+        let number = number.to_string();
+        let edit = Edit::new(of.span, number.as_bytes());
+        Some(edit::splice(notice.bytes(), &mut [edit]))
+    }
+
+    /// Whether a question of this call is open.
+    pub(crate) fn is_asked_in(&self, call: &Control) -> bool {
+        self.state.lock().questions.open_in(call.call) > 0
+    }
+
+    /// Answers the questions of a call in the client's place: it is gone.
+    pub(crate) fn refuse_questions_of(&self, call: &Control) {
+        let open = self.state.lock().questions.close_call(call.call);
+        answer_for_client(open);
+    }
+
+    /// Servers that wait for an answer of this client.
+    pub(crate) fn asking(&self) -> Vec<Asker> {
+        let state = self.state.lock();
+        let mut askers: Vec<Asker> = Vec::new();
+        for asker in state.questions.iter().map(|question| &question.asker.server) {
+            if !askers.iter().any(|other| other.is_same(asker)) {
+                askers.push(asker.clone());
+            }
+        }
+        askers
+    }
+}
+
+/// Tells servers that nobody will answer them.
+pub(super) fn answer_for_client(questions: Vec<Question<Asking>>) {
+    for question in questions {
+        question.asker.server.refuse(&question.id, "the client that was asked has gone away");
+    }
+}
+
+/// Refuses a question that was not taken, and counts it.
+pub(crate) fn refuse(asker: &Asker, question: &Message, why: NotAsked, metrics: &ServerMetrics) {
+    count(question.method(), why, metrics);
+    if let Some(id) = question.id() {
+        asker.answer(build::error(Some(&id), &refusal(why).to_json()));
+    }
+}
+
+/// Counts a question that the client is not asked.
+pub(crate) fn count(method: &str, why: NotAsked, metrics: &ServerMetrics) {
+    let reason = match why {
+        NotAsked::TooMany(TooMany::InCall) => QuestionRefused::CallLimit,
+        NotAsked::TooMany(TooMany::InSession) => QuestionRefused::SessionLimit,
+        NotAsked::TooMany(TooMany::Bytes) => QuestionRefused::BytesLimit,
+        NotAsked::SlowClient => QuestionRefused::SlowClient,
+    };
+    events::QuestionNotAsked { method, reason }.emit(metrics);
+}
+
+fn refusal(why: NotAsked) -> Refusal {
+    match why {
+        NotAsked::TooMany(bound) => {
+            Refusal::new(RefusalCode::LimitExceeded, format!("the client is not asked: {bound}"))
+        }
+        NotAsked::SlowClient => Refusal::new(
+            RefusalCode::LimitExceeded,
+            "the client is not asked: it does not read what it was sent before",
+        ),
+    }
+    .limit(format!(
+        "open questions: {OPEN_PER_CALL_MAX} a call, {OPEN_PER_SESSION_MAX} a session, \
+         {OPEN_BYTES_MAX} bytes"
+    ))
+    .hint("ask less at once, and wait for answers")
+}

@@ -1,0 +1,128 @@
+//! Who may tell an instance about a URI: one at a time, so that a server never hears of the last
+//! subscriber after the next first one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mainstay_model::InstanceId;
+use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
+
+/// Subscribing and unsubscribing that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    open: Mutex<HashMap<Key, Arc<Place>>>,
+}
+
+/// An instance, and the JSON text of a URI.
+type Key = (InstanceId, Box<str>);
+
+/// What those share who wait for the same turn; gone with the last of them.
+#[derive(Debug, Default)]
+struct Place {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    refusals: Mutex<Refusals>,
+}
+
+#[derive(Debug, Default)]
+struct Refusals {
+    count: u64,
+    last: String,
+}
+
+/// The right to tell an instance about a URI, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    turns: Arc<Turns>,
+    key: Key,
+    place: Arc<Place>,
+    /// How many refusals there were when it began to wait.
+    refusals_before: u64,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// Waits for a turn. Whoever has it is bound to give it back in time.
+    pub(crate) async fn take(self: &Arc<Self>, instance: InstanceId, uri: &str) -> Turn {
+        let key: Key = (instance, uri.into());
+        let place = self.open.lock().entry(key.clone()).or_default().clone();
+        let refusals_before = place.refusals.lock().count;
+        let wait = place.turn.clone().lock_owned();
+        // Made before it waits, so that one that is given up meanwhile leaves nothing behind.
+        let mut turn = Turn { turns: self.clone(), key, place, refusals_before, guard: None };
+        turn.guard = Some(wait.await);
+        turn
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// The server's error to somebody who subscribed to the same while this turn was waited for.
+    pub(crate) fn refused_meanwhile(&self) -> Option<String> {
+        let refusals = self.place.refusals.lock();
+        (refusals.count > self.refusals_before).then(|| refusals.last.clone())
+    }
+
+    /// The server refuses the subscription; those who wait hear the same.
+    pub(crate) fn refuse(&self, error: &str) {
+        let mut refusals = self.place.refusals.lock();
+        refusals.count += 1;
+        error.clone_into(&mut refusals.last);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guard = None;
+        let mut open = self.turns.open.lock();
+        // One is in the table, one is here.
+        if Arc::strong_count(&self.place) == 2 {
+            open.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use mainstay_model::InstanceId;
+
+    use super::Turns;
+
+    const ONE: InstanceId = InstanceId(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_after_the_other_and_others_at_once() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.take(ONE, "a").await;
+        drop((turns.take(ONE, "b").await, turns.take(InstanceId(2), "a").await));
+        let second = turns.take(ONE, "a");
+        assert!(tokio::time::timeout(Duration::from_secs(1), second).await.is_err());
+        drop(first);
+        drop(turns.take(ONE, "a").await);
+        assert!(turns.open.lock().is_empty(), "nothing is left of them");
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_hears_the_refusal_and_who_comes_later_asks_again() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.take(ONE, "a").await;
+        let waits = turns.clone();
+        let mut second = Box::pin(async move { waits.take(ONE, "a").await });
+        assert!(futures_util::poll!(&mut second).is_pending());
+        first.refuse("no such resource");
+        drop(first);
+        let second = second.await;
+        assert_eq!(second.refused_meanwhile().as_deref(), Some("no such resource"));
+        let mut third = Box::pin(turns.take(ONE, "a"));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(second);
+        assert_eq!(third.await.refused_meanwhile(), None);
+        assert!(turns.open.lock().is_empty());
+    }
+}
