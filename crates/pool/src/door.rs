@@ -12,7 +12,7 @@ use mainstay_protocol::Generation;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_telemetry::Attempt;
 use mainstay_upstream::facts::Facts;
-use mainstay_upstream::handshake::{self, HandshakeError};
+use mainstay_upstream::handshake::{self, ErrorAnswer, HandshakeError};
 use mainstay_upstream::{Exchange, Lost, Outgoing, Owner};
 
 use crate::instance::{Instance, Live};
@@ -124,7 +124,7 @@ impl Permit {
         &self,
         method: &str,
         params: Option<&str>,
-    ) -> Result<Result<Bytes, String>, HandshakeError> {
+    ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
         handshake::ask(&self.live.link, method, params).await
     }
 

@@ -1,18 +1,22 @@
 //! Carries out what the lifecycle of one instance decides.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use mainstay_model::settings::Runtime;
 use mainstay_model::status::InstanceState;
 use mainstay_supervisor::lifecycle::{Effect, Event, News};
 use mainstay_telemetry::Recurrence;
 use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
+use mainstay_upstream::host::Restarts;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::fault::{caught, fault};
 use crate::instance::{Instance, Live};
 use crate::life::{Life, LifeNews, Report};
 use crate::pool::Pool;
@@ -20,18 +24,39 @@ use crate::pool::Pool;
 /// News of a life that the driver has not read yet; a life sends at most three.
 const NEWS_MAX: usize = 4;
 
-pub(crate) struct Driver {
+/// After so many faults of its driver an instance is failed instead of tried again.
+const FAULTS_MAX: u32 = 5;
+
+struct Driver {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
     news: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    life: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Its token ends it, also when this driver is gone.
+    life: Option<(DropGuard, JoinHandle<()>)>,
     ready: Option<Arc<Live>>,
     /// What is said of losses while a remote server is away.
     losses: Recurrence,
 }
 
+/// Drives an instance until it is stopped and nothing of it is left. A driver that panics is replaced:
+/// its life is lost, and the next one follows by the same rules as after any other loss.
+pub(crate) async fn supervise(pool: Arc<Pool>, instance: Arc<Instance>) {
+    let mut first = Event::Start;
+    for faults in 1.. {
+        let driver = Driver::new(pool.clone(), instance.clone());
+        let Err(panic) = caught(driver.run(first)).await else { return };
+        let reason = fault(&pool, "a driver", &panic);
+        let generation = instance.lifecycle.lock().generation();
+        let news = match faults {
+            ..=FAULTS_MAX => News::Lost { reason },
+            _ => News::Unserveable { reason },
+        };
+        first = Event::Heard(generation, news);
+    }
+}
+
 impl Driver {
-    pub(crate) fn new(pool: Arc<Pool>, instance: Arc<Instance>) -> Self {
+    fn new(pool: Arc<Pool>, instance: Arc<Instance>) -> Self {
         Self {
             pool,
             instance,
@@ -43,8 +68,8 @@ impl Driver {
     }
 
     /// Runs until the instance is stopped and nothing of it is left.
-    pub(crate) async fn run(mut self) {
-        self.take(Event::Start).await;
+    async fn run(mut self, first: Event) {
+        self.take(first).await;
         loop {
             let deadline = self.instance.lifecycle.lock().next_deadline();
             let tick = async {
@@ -109,7 +134,16 @@ impl Driver {
                     begun: Instant::now(),
                     greeting: OnceLock::new(),
                 };
-                self.life = Some((stop, tokio::spawn(life.run())));
+                let news = self.news.0.clone();
+                let pool = self.pool.clone();
+                let run = async move {
+                    if let Err(panic) = caught(life.run()).await {
+                        let lost = News::Lost { reason: fault(&pool, "a run", &panic) };
+                        // The driver is gone only when the daemon is going.
+                        let _ = news.send((generation, LifeNews::Plain(lost))).await;
+                    }
+                };
+                self.life = Some((stop.drop_guard(), tokio::spawn(run)));
             }
             // The life shakes hands by itself once it is up.
             Effect::Handshake => {}
@@ -128,7 +162,7 @@ impl Driver {
             }
             Effect::Kill => {
                 if let Some((stop, life)) = self.life.take() {
-                    stop.cancel();
+                    drop(stop);
                     // News it still sends must not fill the channel while we wait for its end.
                     let mut life = life;
                     loop {
@@ -177,10 +211,9 @@ impl Driver {
             }
             .emit(&self.pool.metrics),
             InstanceState::BackingOff | InstanceState::Starting if *event != Event::Tick => {
-                let held_back = match &self.pool.spec.runtime {
-                    // These are restarted a bounded number of times.
-                    Runtime::Process(_) => Some(0),
-                    Runtime::Remote(_) => self.losses.admit(Instant::now(), reason),
+                let held_back = match self.pool.host.abilities().restarts {
+                    Restarts::Bounded => Some(0),
+                    Restarts::Endless(_) => self.losses.admit(Instant::now(), reason),
                 };
                 if let Some(held_back) = held_back {
                     InstanceLost { server, instance, reason, last_output, retry_in, held_back }

@@ -196,7 +196,9 @@ impl Pool {
             && self.generation() == Generation::Modern
             && self.facts(Generation::Modern).is_some();
         // Those are older than the question.
-        let over_sse = generation == Generation::Modern && self.speaks_sse();
+        let transport = self.host.transport();
+        let over_sse = generation == Generation::Modern
+            && transport.is_some_and(|transport| !transport.speaks_modern);
         match (modern_only, over_sse) {
             (true, _) => Err(only(Generation::Modern)),
             (_, true) => Err(only(Generation::Legacy)),
@@ -306,6 +308,7 @@ impl Pool {
         }
         let before = face.facts.swap(Some(facts.clone()));
         self.warn_of_unusable(before.as_deref(), facts);
+        self.say_gaps(before.as_deref(), facts, kinds.is_empty());
         let differs = |kind: &ListKind| {
             before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
         };

@@ -6,7 +6,9 @@
 pub mod door;
 mod driver;
 pub mod face;
+mod fault;
 mod freshen;
+mod gaps;
 pub mod hub;
 pub mod instance;
 pub mod key;

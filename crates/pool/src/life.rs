@@ -1,7 +1,6 @@
 //! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
 
 mod listening;
-mod remote;
 mod trial;
 
 use std::sync::Arc;
@@ -9,15 +8,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::{ProcessSpec, Runtime};
+use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Generation as Spoken, Message, build};
 use mainstay_supervisor::lifecycle::{Generation, News};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
-use mainstay_upstream::process::{RunningProcess, StopGraces};
-use mainstay_upstream::{Link, LinkLimits, Listener, stdio};
+use mainstay_upstream::host::{Running, StartError};
+use mainstay_upstream::{Link, LinkLimits, Listener};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -37,14 +36,11 @@ pub(crate) enum LifeNews {
     Ready(Arc<Live>),
 }
 
-/// How long a process may take to end: its input is closed, then TERM, then KILL.
-const GRACES: StopGraces =
-    StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
+/// Of what an instance wrote about itself so many lines are kept for whoever asks why it ended.
+const LAST_LINES: usize = 5;
 /// Many changes at once are one change.
 const SETTLE: Duration = Duration::from_millis(50);
 const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
-/// A process that closed its output usually ends right after; its exit code says more.
-const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
 
 pub(crate) struct Life {
     pub(crate) pool: Arc<Pool>,
@@ -63,100 +59,89 @@ impl Life {
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
         let trial = pool.is_trial(&self.instance);
-        let end = match &pool.spec.runtime {
-            Runtime::Process(spec) => self.process(spec).await,
-            Runtime::Remote(spec) => self.remote(spec).await,
-        };
+        let end = self.live().await;
         self.conclude(trial, &end);
         self.tell(LifeNews::Plain(end)).await;
     }
 
-    async fn process(&self, spec: &ProcessSpec) -> News {
-        let lost = |reason: String| News::Lost { reason };
-        let host = &self.pool.host;
-        let spawned = tokio::select! {
-            spawned = host.spawn(spec, &self.pool.spec.name, self.instance.id) => spawned,
-            () = self.stop.cancelled() => return lost("stopped".to_owned()),
+    async fn live(&self) -> News {
+        let started = tokio::select! {
+            started = self.pool.host.start(self.instance.id) => started,
+            () = self.stop.cancelled() => return stopped(),
         };
-        let mut process = match spawned {
-            Ok(process) => process,
-            Err(error) => {
-                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                let reason = format!("{error}{hint}");
-                return if error.is_permanent() {
-                    News::Unserveable { reason }
-                } else {
-                    lost(reason)
-                };
-            }
+        let mut running = match started {
+            Ok(running) => running,
+            Err(StartError { reason, permanent: true }) => return News::Unserveable { reason },
+            Err(StartError { reason, permanent: false }) => return News::Lost { reason },
         };
         {
             let mut facts = self.instance.process.lock();
-            facts.pid = Some(process.pid());
+            facts.pid = running.pid();
             facts.last_output = None;
         }
-        self.started(Some(process.pid()));
+        self.started(running.pid());
         self.tell(LifeNews::Plain(News::Spawned)).await;
-        let stderr = process.stderr_tail();
-        let link_stop = CancellationToken::new();
-        let listener = Arc::new(LifeListener::new(self));
-        let opened = self.open_pipes(&mut process, &listener, &link_stop);
-        let news = match opened {
-            Err(error) => lost(format!("its pipes can't be used: {error}")),
-            Ok(link) => {
-                let served = tokio::select! {
-                    news = self.serve(&link, &listener) => news,
-                    exit = process.wait() => lost(format!("it {exit}")),
-                };
-                // The exit says more than the closed pipe, which is often heard of first.
-                let served = if listener.closed.is_cancelled()
-                    && let Ok(exit) = tokio::time::timeout(EXIT_AFTER_OUTPUT, process.wait()).await
-                {
-                    lost(format!("it {exit}"))
-                } else {
-                    served
-                };
-                let reason = match &served {
-                    News::Lost { reason } | News::Unserveable { reason } => reason.clone(),
-                    News::Spawned | News::Ready => "stopped".to_owned(),
-                };
-                self.decide_first_words(&link);
-                link.close(&reason);
-                link.hang_up();
-                served
+        let end = loop {
+            let end = self.over_one_link(&mut *running).await;
+            match &end {
+                News::Lost { reason }
+                    if !self.stop.is_cancelled()
+                        && self.choice() != RevisionChoice::Modern
+                        && running.has_another_way(reason) => {}
+                _ => break end,
             }
         };
         // Of one that died by itself, the rest of its tree is ended beside the next life, which
         // nobody would understand to wait for children that ignore a signal.
-        if self.stop.is_cancelled() || !process.has_ended() {
-            process.stop(GRACES).await;
+        if self.stop.is_cancelled() || !running.has_ended() {
+            running.stop().await;
         }
-        link_stop.cancel();
         let mut facts = self.instance.process.lock();
         facts.pid = None;
-        let lines = stderr.lines();
-        let last = lines.len().saturating_sub(5);
+        let lines = running.last_words();
+        let last = lines.len().saturating_sub(LAST_LINES);
         facts.last_output = Some(lines[last..].join("\n")).filter(|text| !text.trim().is_empty());
-        news
+        end
     }
 
-    fn open_pipes(
-        &self,
-        process: &mut RunningProcess,
-        listener: &Arc<LifeListener>,
-        stop: &CancellationToken,
-    ) -> std::io::Result<Arc<Link>> {
-        let taken = || std::io::Error::other("they are taken");
-        let input = process.take_stdin().ok_or_else(taken)?.into_owned_fd()?;
-        let output = process.take_stdout().ok_or_else(taken)?.into_owned_fd()?;
-        stdio::open(input, output, self.limits(), listener.clone(), stop.clone())
+    /// Opens a link and serves over it until it or the instance ends.
+    async fn over_one_link(&self, running: &mut dyn Running) -> News {
+        let listener = Arc::new(LifeListener::new(self));
+        let opened = tokio::select! {
+            opened = running.open(self.limits(), listener.clone()) => opened,
+            () = self.stop.cancelled() => return stopped(),
+        };
+        let link = match opened {
+            Ok(link) => link,
+            Err(reason) => return News::Lost { reason },
+        };
+        let mut served = tokio::select! {
+            news = self.serve(&link, &listener) => news,
+            reason = running.ended() => News::Lost { reason },
+        };
+        // The end of a process says more than the closed pipe, which is often heard of first.
+        if listener.closed.is_cancelled()
+            && let Some(reason) = running.end_after_link().await
+        {
+            served = News::Lost { reason };
+        }
+        if self.pool.host.abilities().end_is_answer {
+            self.decide_first_words(&link);
+        }
+        let reason = match &served {
+            News::Lost { reason } | News::Unserveable { reason } => reason,
+            News::Spawned | News::Ready => "stopped",
+        };
+        link.close(reason);
+        link.hang_up();
+        served
     }
 
     /// Shakes hands, reports ready, and goes on until the link closes or `stop`.
     async fn serve(&self, link: &Arc<Link>, listener: &LifeListener) -> News {
         let news = tokio::select! {
             news = self.make_ready(link) => news,
-            () = self.stop.cancelled() => return News::Lost { reason: "stopped".to_owned() },
+            () = self.stop.cancelled() => return stopped(),
         };
         let live = match news {
             Ok(live) => live,
@@ -167,7 +152,7 @@ impl Life {
         loop {
             tokio::select! {
                 () = &mut listening => {}
-                () = self.stop.cancelled() => return News::Lost { reason: "stopped".to_owned() },
+                () = self.stop.cancelled() => return stopped(),
                 () = listener.closed.cancelled() => {
                     return News::Lost { reason: listener.reason.lock().clone() };
                 }
@@ -356,6 +341,10 @@ impl Listener for LifeListener {
         reason.clone_into(&mut self.reason.lock());
         self.closed.cancel();
     }
+}
+
+fn stopped() -> News {
+    News::Lost { reason: "stopped".to_owned() }
 }
 
 /// A notification for a server, as bytes.

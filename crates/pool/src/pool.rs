@@ -4,21 +4,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
+use mainstay_model::settings::ServerSpec;
 use mainstay_model::{InstanceId, Refusal};
 use mainstay_protocol::Generation;
-use mainstay_supervisor::backoff::{Backoff, Jitter};
-use mainstay_supervisor::lifecycle::{Lifecycle, Limits};
+use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_telemetry::{Metrics, ServerMetrics};
+use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
-use mainstay_upstream::remote::{InvalidTarget, Target};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::driver::Driver;
+use crate::driver;
 use crate::face::Faces;
 use crate::hub::Hub;
 use crate::instance::Instance;
@@ -36,18 +35,22 @@ pub struct Parts {
     pub instance_ids: Arc<AtomicU64>,
     /// Held by the one pool that finds out what its server lists for one kind of clients.
     pub finding_out: Arc<Semaphore>,
+    /// Scatters the waits of instances, together with their numbers: another in each run of a daemon, so
+    /// that several do not restart in step.
+    pub seed: u64,
 }
 
 /// The instances of one server.
 #[derive(Debug)]
 pub struct Pool {
     pub spec: ServerSpec,
-    pub(crate) host: Arc<ProcessHost>,
+    pub(crate) host: Arc<dyn Host>,
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
     pub(crate) message_bytes_max: usize,
     pub(crate) stray_lines: AtomicU64,
     instance_ids: Arc<AtomicU64>,
+    seed: u64,
     hub: OnceLock<Weak<dyn Hub>>,
     /// Instances that supply lists, with those that are on their way out.
     suppliers: Mutex<Vec<Arc<Instance>>>,
@@ -63,8 +66,6 @@ pub struct Pool {
     pub(crate) modern_first: AtomicBool,
     /// Restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
-    /// Where a remote server is, with what was found out about it; over all lives and instances.
-    target: OnceLock<Arc<Target>>,
 }
 
 /// How often a second face that nobody uses is looked for, at the latest.
@@ -74,9 +75,16 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 impl Pool {
     pub fn new(spec: ServerSpec, parts: &Parts) -> Arc<Self> {
+        let host = host::of(&spec, &parts.host);
+        Self::with_host(spec, parts, host)
+    }
+
+    /// As [`new`](Self::new), with a host that need not be what `spec` says.
+    pub fn with_host(spec: ServerSpec, parts: &Parts, host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
-            host: parts.host.clone(),
+            host,
+            seed: parts.seed,
             metrics: parts.metrics.clone(),
             message_bytes_max: parts.message_bytes_max,
             instance_ids: parts.instance_ids.clone(),
@@ -92,7 +100,6 @@ impl Pool {
             closing: CancellationToken::new(),
             modern_first: AtomicBool::new(false),
             past_restarts: AtomicU64::new(0),
-            target: OnceLock::new(),
             spec,
         })
     }
@@ -165,7 +172,9 @@ impl Pool {
         member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let lifecycle = Lifecycle::new(self.limits(id), Instant::now());
+        let limits =
+            self.host.abilities().limits(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+        let lifecycle = Lifecycle::new(limits, Instant::now());
         let generation = key.generation;
         let roster = Arc::downgrade(self);
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
@@ -180,51 +189,15 @@ impl Pool {
     pub(crate) fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
-            Driver::new(pool.clone(), instance.clone()).run().await;
+            driver::supervise(pool.clone(), instance.clone()).await;
             pool.suppliers.lock().retain(|other| other.id != instance.id);
             pool.note_end(&instance);
         });
     }
 
-    /// Where a remote server is.
-    pub(crate) fn target(&self, spec: &RemoteSpec) -> Result<Arc<Target>, InvalidTarget> {
-        match self.target.get() {
-            Some(target) => Ok(target.clone()),
-            None => {
-                let target = Arc::new(Target::new(spec)?);
-                Ok(self.target.get_or_init(|| target).clone())
-            }
-        }
-    }
-
-    /// The transport it is spoken to in, once that is known.
-    pub(crate) fn transport(&self) -> Option<&'static str> {
-        match &self.spec.runtime {
-            Runtime::Process(_) => Some("stdio"),
-            Runtime::Remote(_) => {
-                self.primary_facts()?;
-                Some(if self.speaks_sse() { "HTTP+SSE" } else { "streamable HTTP" })
-            }
-        }
-    }
-
-    pub(crate) fn speaks_sse(&self) -> bool {
-        self.target.get().is_some_and(|target| target.speaks_sse())
-    }
-
-    /// A remote server that is away is cheap to ask again, and nothing crashes by it.
-    fn limits(&self, id: InstanceId) -> Limits {
-        let limits = Limits::new(self.spec.start_deadline, id.0);
-        match &self.spec.runtime {
-            Runtime::Process(_) => limits,
-            Runtime::Remote(_) => Limits {
-                backoff: Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2))
-                    .unwrap_or(limits.backoff),
-                jitter: Jitter::seeded(id.0),
-                crash_loop: None,
-                ..limits
-            },
-        }
+    /// What starts its instances.
+    pub fn host(&self) -> &dyn Host {
+        &*self.host
     }
 
     /// Ends an instance that supplies lists.

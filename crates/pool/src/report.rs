@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mainstay_model::settings::Runtime;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
-use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 
 use crate::face::other;
@@ -54,22 +52,17 @@ impl Pool {
             self.instances().iter().map(|instance| instance.status(now)).collect();
         let restarts = instances.iter().map(|instance| instance.restarts).sum::<u64>()
             + self.past_restarts.load(Ordering::Relaxed);
-        let (kind, target) = match &self.spec.runtime {
-            Runtime::Process(spec) => ("process", spec.command.join(" ")),
-            Runtime::Remote(spec) => ("remote", spec.url.clone()),
-        };
         let mut status = ServerStatus {
             name: self.spec.name.clone(),
-            kind: kind.to_owned(),
-            target,
+            kind: self.host.abilities().kind.to_owned(),
+            target: self.host.target(),
             required: self.spec.required,
             state: InstanceState::Stopped,
             reason: None,
-            // Most servers are for older clients only: that is no news.
-            note: self.closed_to(Generation::Legacy),
+            note: self.note(),
             since: clock(now),
             retry_in_ms: None,
-            transport: self.transport().map(str::to_owned),
+            transport: self.host.transport().map(|transport| transport.name.to_owned()),
             revision: facts.as_ref().map(|facts| facts.revision.to_string()),
             second_revision: second.map(|facts| facts.revision.to_string()),
             tools: count(ListKind::Tools),

@@ -14,7 +14,8 @@ mod tests;
 
 pub use instance::{
     CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted, InstanceStopped,
-    LateAnswer, NotSpoken, NotificationDropped, QuestionNotAsked, StrayLine, ToolLeftOut,
+    LateAnswer, ListIncomplete, NotSpoken, NotificationDropped, QuestionNotAsked, StrayLine,
+    ToolLeftOut,
 };
 pub use service::{
     DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,

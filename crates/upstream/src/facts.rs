@@ -1,6 +1,7 @@
 //! What a server said about itself when it became ready.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -34,6 +35,27 @@ pub struct List {
     pub caching: Caching,
     /// Tools that must be left out, and why.
     pub unusable: Vec<(Box<str>, BadMirror)>,
+    pub gaps: Gaps,
+}
+
+/// What of a list is missing, though its server has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Entries without a name or URI, which nobody could call.
+    pub nameless: usize,
+    /// Why the list ends before its end.
+    pub cut: Option<Cut>,
+}
+
+/// Why a list was not fetched to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// It has more pages than this.
+    Pages(usize),
+    /// It has more items than this.
+    Items(usize),
+    /// It goes round: a page names one as the next that came before.
+    Circle,
 }
 
 /// One tool, resource, template or prompt.
@@ -66,6 +88,25 @@ impl Item {
     }
 }
 
+// === impl Gaps ===
+
+impl fmt::Display for Gaps {
+    /// As the rest of a sentence about the list.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cut {
+            Some(Cut::Pages(pages)) => write!(f, "cut after {pages} pages")?,
+            Some(Cut::Items(items)) => write!(f, "cut after {items} items")?,
+            Some(Cut::Circle) => write!(f, "cut where its pages began to repeat")?,
+            None => {}
+        }
+        if self.nameless > 0 {
+            let lead = if self.cut.is_some() { ", and " } else { "" };
+            write!(f, "{lead}without {} of its entries, which have no name", self.nameless)?;
+        }
+        Ok(())
+    }
+}
+
 // === impl Lists ===
 
 impl Lists {
@@ -76,6 +117,14 @@ impl Lists {
     /// Tools that the server lists and that must not be used, and why.
     pub fn unusable(&self, kind: ListKind) -> &[(Box<str>, BadMirror)] {
         self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.unusable)
+    }
+
+    /// The lists of which something is missing.
+    pub fn gaps(&self) -> impl Iterator<Item = (ListKind, Gaps)> {
+        ListKind::ALL.into_iter().filter_map(|kind| {
+            let gaps = self.by_kind.get(&(kind as u8))?.gaps;
+            (gaps != Gaps::default()).then_some((kind, gaps))
+        })
     }
 
     /// For how long and for whom the list may be kept.

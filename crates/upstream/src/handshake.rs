@@ -19,10 +19,10 @@ use mainstay_protocol::initialize::{InitializeResult, initialize_params};
 use mainstay_protocol::list::{Caching, ListKind, ListPage};
 use mainstay_protocol::mirror::Mirrors;
 use mainstay_protocol::revision::Revision;
-use mainstay_protocol::{Generation, Kind, Message, build};
+use mainstay_protocol::{Generation, Kind, Message, build, codes};
 
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
-use crate::facts::{Facts, Item, List, Lists};
+use crate::facts::{Cut, Facts, Item, List, Lists};
 use crate::link::Link;
 
 /// Requests of our own.
@@ -49,6 +49,16 @@ pub enum HandshakeError {
     /// It answers, and does not speak the generation it was asked in.
     #[error("{0}")]
     NotSpoken(String),
+}
+
+/// An error that a server answered a request of ours with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{body}")]
+pub struct ErrorAnswer {
+    /// None where it is no number, against the rules.
+    pub code: Option<i32>,
+    /// The JSON of the error.
+    pub body: String,
 }
 
 /// Shakes hands and fetches all lists. The caller bounds the time.
@@ -124,19 +134,17 @@ pub async fn lists(
 /// # Errors
 /// As [`shake`]. A server that has the capability but not the method has an empty list.
 pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeError> {
-    let modern = link.generation() == Generation::Modern;
-    let mirrored = link.abilities().mirrors_arguments;
-    let (mut items, mut unusable) = (Vec::new(), Vec::new());
+    let method = kind.method().as_str();
+    let mut list = List::default();
     let mut caching: Option<Caching> = None;
     let mut cursor: Option<String> = None;
     let mut seen = HashSet::new();
-    for _ in 0..PAGES_MAX {
+    for pages in 1.. {
         let params =
             cursor.as_ref().map(|cursor| format!(r#"{{"cursor":{}}}"#, build::string(cursor)));
-        let method = kind.method().as_str();
         let page = match ask(link, method, params.as_deref()).await? {
             Ok(page) => page,
-            Err(error) if error.contains("-32601") => break,
+            Err(error) if error.code == Some(codes::METHOD_NOT_FOUND) => break,
             Err(error) => {
                 return Err(HandshakeError::Protocol(format!("it answered {method} with {error}")));
             }
@@ -146,40 +154,52 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
             HandshakeError::Protocol(format!("its answer to {method} is no list: {error}"))
         })?;
         caching = Some(caching.map_or(parsed.caching, |before| before.and(parsed.caching)));
-        for item in &parsed.items {
-            let mirrors = match modern && kind == ListKind::Tools {
-                true => Mirrors::read(item.raw),
-                false => Ok(Mirrors::default()),
-            };
-            let mirrors = match mirrors {
-                Ok(mirrors) => mirrors,
-                Err(error) if mirrored => {
-                    unusable.push((item.key.as_ref().into(), error));
-                    continue;
-                }
-                // Nothing is repeated to a process; clients over HTTP leave the tool out themselves.
-                Err(_) => Mirrors::default(),
-            };
-            items.push(Item {
-                raw: page.slice(item.span.clone()),
-                key: item.key.as_ref().into(),
-                key_span: item.key_span_in_item(),
-                hints: item.hints,
-                mirrors,
-            });
+        list.gaps.nameless += parsed.malformed;
+        take_items(link, kind, &page, &parsed, &mut list);
+        // An empty cursor is as good as any.
+        let Some(next) = parsed.next_cursor else { break };
+        list.gaps.cut = if !seen.insert(next.to_string()) {
+            Some(Cut::Circle)
+        } else if list.items.len() >= ITEMS_MAX {
+            Some(Cut::Items(ITEMS_MAX))
+        } else if pages >= PAGES_MAX {
+            Some(Cut::Pages(PAGES_MAX))
+        } else {
+            None
+        };
+        if list.gaps.cut.is_some() {
+            break;
         }
-        match parsed.next_cursor {
-            // A cursor that comes twice would go round for ever. An empty one is as good as any.
-            Some(next) if items.len() < ITEMS_MAX && seen.insert(next.to_string()) => {
-                cursor = Some(next.into_owned());
-            }
-            _ => break,
-        }
+        cursor = Some(next.into_owned());
     }
-    Ok(List { items, caching: caching.unwrap_or_default(), unusable })
+    list.caching = caching.unwrap_or_default();
+    Ok(list)
 }
 
-/// Sends a request of ours and waits: the result, or the error as the server wrote it. `params` are an
+fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, list: &mut List) {
+    let has_mirrors = link.generation() == Generation::Modern && kind == ListKind::Tools;
+    for item in &parsed.items {
+        let mirrors = if has_mirrors { Mirrors::read(item.raw) } else { Ok(Mirrors::default()) };
+        let mirrors = match mirrors {
+            Ok(mirrors) => mirrors,
+            Err(error) if link.abilities().mirrors_arguments => {
+                list.unusable.push((item.key.as_ref().into(), error));
+                continue;
+            }
+            // Nothing is repeated to a process; clients over HTTP leave the tool out themselves.
+            Err(_) => Mirrors::default(),
+        };
+        list.items.push(Item {
+            raw: page.slice(item.span.clone()),
+            key: item.key.as_ref().into(),
+            key_span: item.key_span_in_item(),
+            hints: item.hints,
+            mirrors,
+        });
+    }
+}
+
+/// Sends a request of ours and waits: the result, or the error that the server answered. `params` are an
 /// object; what a modern server needs to know besides is added.
 ///
 /// # Errors
@@ -188,7 +208,7 @@ pub async fn ask(
     link: &Arc<Link>,
     method: &str,
     params: Option<&str>,
-) -> Result<Result<Bytes, String>, HandshakeError> {
+) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
     let complete;
     let params = match link.generation() {
@@ -208,7 +228,8 @@ pub async fn ask(
                 return Ok(Ok(answer.body_bytes().unwrap_or_default()));
             }
             Incoming::Answer(answer) => {
-                return Ok(Err(answer.body().unwrap_or_default().to_owned()));
+                let body = answer.body().unwrap_or_default().to_owned();
+                return Ok(Err(ErrorAnswer { code: answer.error_code(), body }));
             }
             Incoming::Notification(_) => {}
             Incoming::Question(question) => link.refuse(&question),

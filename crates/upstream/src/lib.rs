@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod facts;
 pub mod gather;
 pub mod handshake;
+pub mod host;
 pub mod link;
 pub mod listener;
 pub mod process;
@@ -20,6 +21,7 @@ mod transport;
 
 pub use asker::Asker;
 pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
+pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;
-pub use transport::Abilities;
+pub use transport::TransportAbilities;

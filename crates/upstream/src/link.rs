@@ -17,7 +17,7 @@ use crate::asker::Asker;
 use crate::calls::{Attribution, Calls};
 use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
 use crate::listener::Listener;
-use crate::transport::{Abilities, Call, Transport};
+use crate::transport::{Call, Transport, TransportAbilities};
 
 /// Bounds of one link.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct Link {
     calls: Calls,
     listener: Arc<dyn Listener>,
     transport: Arc<dyn Transport>,
-    abilities: &'static Abilities,
+    abilities: &'static TransportAbilities,
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
@@ -139,7 +139,7 @@ impl Link {
     }
 
     /// What holds for its transport.
-    pub fn abilities(&self) -> &'static Abilities {
+    pub fn abilities(&self) -> &'static TransportAbilities {
         self.abilities
     }
 

@@ -5,6 +5,7 @@
 
 mod connection;
 mod exchange;
+mod retry;
 pub mod sse;
 mod standing;
 mod target;
@@ -30,7 +31,7 @@ pub use self::target::{InvalidTarget, Target};
 use crate::exchange::{Incoming, Lost, Outgoing, Slot};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::transport::{Abilities, Boxed, Call, Transport};
+use crate::transport::{Boxed, Call, Transport, TransportAbilities};
 
 /// The sending side of a link over streamable HTTP.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ struct Negotiated {
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the goodbye to a server may take.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Of servers over streamable HTTP.
+pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
+    name: "streamable HTTP",
+    calls_apart: true,
+    ending_cancels: true,
+    mirrors_arguments: true,
+    notices_end: false,
+    speaks_modern: true,
+};
 
 /// Opens a link to `target`. Nothing is sent before the first call.
 pub fn open(
@@ -195,14 +206,8 @@ impl Remote {
 }
 
 impl Transport for Remote {
-    fn abilities(&self) -> &'static Abilities {
-        &Abilities {
-            name: "streamable HTTP",
-            calls_apart: true,
-            ending_cancels: true,
-            mirrors_arguments: true,
-            notices_end: false,
-        }
+    fn abilities(&self) -> &'static TransportAbilities {
+        &ABILITIES
     }
 
     fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::writer::ABILITIES;
 use self::writer::Writer;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;

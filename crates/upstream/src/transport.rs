@@ -2,6 +2,8 @@
 //!
 //! Everything that differs between transports is an operation or an ability of the trait here; a
 //! [`Link`] knows no transport by name. Whoever adds one makes it pass `transport::conformance`.
+#[cfg(test)]
+mod conformance;
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -17,7 +19,7 @@ use crate::remote::RemoteExchange;
 
 /// What holds for every link over a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Abilities {
+pub struct TransportAbilities {
     /// As people know it.
     pub name: &'static str,
     /// Each call is an exchange of its own: what comes on it belongs to the call, and the call hears
@@ -29,6 +31,8 @@ pub struct Abilities {
     pub mirrors_arguments: bool,
     /// The end of a modern server is noticed while nothing is asked of it.
     pub notices_end: bool,
+    /// Servers of 2026-07-28 speak it.
+    pub speaks_modern: bool,
 }
 
 /// A request to be sent under our number.
@@ -41,14 +45,14 @@ pub(crate) struct Call<'a> {
 }
 
 /// A future of a trait's method.
-pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The sending side of a link. What a server sends is handed to [`Link::dispatch`] by the transport's
 /// own tasks, which hold the link weakly.
 pub(crate) trait Transport: Send + Sync + Debug {
-    fn abilities(&self) -> &'static Abilities;
+    fn abilities(&self) -> &'static TransportAbilities;
 
-    /// Sends a request without waiting. Where calls are [apart](Abilities::calls_apart) nothing is sent
+    /// Sends a request without waiting. Where calls are [apart](TransportAbilities::calls_apart) nothing is sent
     /// before the exchange is polled.
     ///
     /// # Errors

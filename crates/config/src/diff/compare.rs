@@ -60,6 +60,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         sharing,
         required,
         revision,
+        asks,
         needs,
         pool,
         start_deadline,
@@ -69,6 +70,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     // Which instances there are is decided by who shares them, and what they were told of their clients.
     differing.restart("sharing", old.sharing != *sharing);
     differing.restart("revision", old.revision != *revision);
+    differing.restart("asks", old.asks != *asks);
     differing.in_place("required", old.required != *required);
     differing.in_place("needs", old.needs != *needs);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
@@ -84,9 +86,13 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
 fn runtime(old: &Runtime, new: &Runtime) -> Differing {
     let mut differing = Differing::default();
     match (old, new) {
-        (Runtime::Process(old), Runtime::Process(ProcessSpec { command, env, cwd })) => {
+        (Runtime::Process(old), Runtime::Process(new)) => {
+            let ProcessSpec { command, env, cwd, user, group, files_max } = new;
             differing.restart("command", old.command != *command);
             differing.restart("cwd", old.cwd != *cwd);
+            differing.restart("user", old.user != *user);
+            differing.restart("group", old.group != *group);
+            differing.restart("limits.files", old.files_max != *files_max);
             differing.values("env", &old.env, env);
         }
         (Runtime::Remote(old), Runtime::Remote(RemoteSpec { url, headers })) => {

@@ -62,6 +62,9 @@ fn the_schema_describes_every_key() {
 }
 
 /// An example in the declarations is one that the reader takes: each is tried in a file of its own.
+/// Keys that mean something only beside `command`.
+const OF_COMMANDS: [&str; 6] = ["env", "cwd", "user", "group", "limits", "fetch_timeout"];
+
 #[test]
 fn every_example_is_right() {
     let schema = schema();
@@ -85,10 +88,10 @@ fn every_example_is_right() {
             let example = toml_of(&key["examples"][0]);
             let needs_other = !other.is_empty()
                 && !other.starts_with(name)
-                && !["command", "env", "cwd", "fetch_timeout"].contains(&&**name);
+                && !["command"].iter().chain(&OF_COMMANDS).any(|of| of == name);
             let lead = match (&**name, needs_other) {
                 (_, true) => other,
-                ("env" | "cwd" | "fetch_timeout", _) => "command = ['npx']",
+                (of, _) if OF_COMMANDS.contains(&of) => "command = ['npx']",
                 _ => "",
             };
             let rest = if name == "needs" {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_model::settings::{Asks, Runtime, Sharing};
+use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Principal, Refusal};
 use mainstay_pool::{Instance, LeaseKey, Permit, Pool, Tenure, Use, Want};
 use mainstay_protocol::Generation;
@@ -175,5 +175,5 @@ fn of_principal(principal: &Principal) -> Arc<str> {
 }
 
 fn is_process(pool: &Pool) -> bool {
-    matches!(pool.spec.runtime, Runtime::Process(_))
+    pool.host().abilities().shares_questions
 }

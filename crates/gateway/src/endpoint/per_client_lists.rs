@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use mainstay_protocol::Generation;
-use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
 use crate::session::Session;
@@ -29,15 +27,5 @@ pub(crate) fn look_into(session: &Session) {
         for pool in &session.endpoint.servers {
             pool.look_into_lists(&session.capabilities_json);
         }
-    }
-}
-
-/// Finds out what there is beyond the lists that all clients see, for a name that is in none of them: the
-/// client may have it from an earlier daemon.
-pub(crate) async fn learn(session: &Session, deadline: Instant) {
-    let (endpoint, generation) = (&session.endpoint, Generation::Legacy);
-    let said = said(session, deadline).await;
-    for kind in [ListKind::Tools, ListKind::Prompts, ListKind::Resources] {
-        endpoint.show_more(endpoint.catalogue(generation), generation, kind, &said);
     }
 }

@@ -174,7 +174,7 @@ async fn forget(
 async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> {
     let params = format!(r#"{{"uri":{uri}}}"#);
     match permit.ask(method.as_str(), Some(&params)).await {
-        Ok(Err(error)) => Err(error),
+        Ok(Err(error)) => Err(error.body),
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }

@@ -81,6 +81,7 @@ impl Daemon {
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             instance_ids: Arc::default(),
             finding_out: Arc::new(Semaphore::new(1)),
+            seed: secrets::random()?,
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::Runtime;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_protocol::{Generation, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
@@ -62,9 +61,7 @@ impl Life {
                 wait = (wait * 2).min(WAIT_MAX);
             }
         }
-        if link.generation() == Generation::Modern
-            && matches!(self.pool.spec.runtime, Runtime::Remote(_))
-        {
+        if link.generation() == Generation::Modern && !link.abilities().notices_end {
             watch(link).await;
         }
         std::future::pending::<()>().await;
@@ -103,7 +100,7 @@ async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> E
                     listener.notification(notification);
                 }
             }
-            Incoming::Question(question) => exchange.link().refuse(&question),
+            Incoming::Question(question) => exchange.refuse(&question),
             Incoming::Answer(answer) if answer.kind() == Kind::Error => {
                 tracing::debug!(error = answer.body(), "a server refuses to be listened to");
                 return match answer.error_code() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mainstay_model::settings::{RevisionChoice, Runtime};
+use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::Generation;
 use mainstay_supervisor::lifecycle::News;
 use mainstay_upstream::Link;
@@ -79,14 +79,14 @@ impl Life {
         if self.instance.stop.is_cancelled() || !self.pool.is_second(&self.instance) {
             return;
         }
-        let is_process = matches!(self.pool.spec.runtime, Runtime::Process(_));
+        let ends_answer = self.pool.host.abilities().end_is_answer;
         let silent = self.stop.is_cancelled();
         let for_now = match self.greeting.get() {
             Some(Greeting::Done) => return,
             Some(Greeting::NotSpoken) => None,
             _ if !trial => return,
             Some(Greeting::Refused) => None,
-            Some(Greeting::Lost) | None if is_process || silent => None,
+            Some(Greeting::Lost) | None if ends_answer || silent => None,
             Some(Greeting::Lost) | None => Some(ASK_AGAIN_AFTER),
         };
         let reason = match silent {

@@ -84,6 +84,15 @@ pub struct ToolLeftOut<'a> {
     pub reason: &'a dyn std::error::Error,
 }
 
+/// A list of the server is offered with gaps: it was cut, or has entries that nobody could call.
+#[derive(Debug)]
+pub struct ListIncomplete<'a> {
+    pub server: &'a Name,
+    /// The method that asks for the list.
+    pub list: &'a str,
+    pub gaps: &'a str,
+}
+
 /// It was stopped because it is no longer needed.
 #[derive(Debug)]
 pub struct InstanceStopped<'a> {
@@ -186,6 +195,13 @@ impl ToolLeftOut<'_> {
         let Self { server, tool, reason } = self;
         let (tool, reason) = (excerpt(tool.as_bytes()), excerpt(reason.to_string().as_bytes()));
         warn!(target: "mainstay", %server, tool, reason, "tool is left out");
+    }
+}
+
+impl ListIncomplete<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, list, gaps } = self;
+        warn!(target: "mainstay", %server, list, gaps, "list is incomplete");
     }
 }
 

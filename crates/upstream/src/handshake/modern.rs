@@ -15,7 +15,7 @@ use crate::link::Link;
 pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
     link.speak_modern();
     let answer = ask(link, Method::ServerDiscover.as_str(), None).await?;
-    let verdict = discover::verdict(answer.as_deref().map_err(String::as_str));
+    let verdict = discover::verdict(answer.as_deref().map_err(|error| error.body.as_str()));
     let greeting = match (answer, verdict) {
         (Ok(greeting), Verdict::Modern(_)) => greeting,
         (Err(error), Verdict::Modern(versions)) if versions.contains(Revision::LATEST.as_str()) => {

@@ -12,11 +12,13 @@ use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_protocol::{Generation, Kind, Message, Scope};
+use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Dropped;
 use tokio::time::Sleep;
 
 use super::Remote;
 use super::connection::{Connection, Failed, Idle, ResponseFuture, poll_driven};
+use super::retry::Retry;
 use crate::exchange::{Fate, Incoming, Lost, Slot};
 use crate::link::Link;
 
@@ -51,7 +53,7 @@ enum Reader {
 #[derive(Default)]
 struct Resume {
     last_event_id: Option<String>,
-    retry: Option<Duration>,
+    retry: Retry,
 }
 
 /// A body, without a copy when it comes in one piece.
@@ -69,8 +71,9 @@ enum Step {
 
 /// Before a stream that a server closed without a word about it is asked for again.
 const RETRY_DEFAULT: Duration = Duration::from_secs(1);
-/// A server must not be able to hold the call past its deadline by a long `retry`.
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The least wait, whatever the server asks for, and how far that grows while nothing comes.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MIN_MAX: Duration = Duration::from_secs(2);
 
 /// A longer text is a page, which may say anything.
 const WORDS_BYTES_MAX: usize = 256;
@@ -235,6 +238,7 @@ impl RemoteExchange {
                     self.resume.keep(event.id, event.retry);
                 }
                 if let Some(incoming) = take_event(link, slot, &event.data) {
+                    self.resume.retry.reward();
                     if matches!(incoming, Incoming::Answer(_)) {
                         Idle::put_after(&self.idle, &remote.tasks, connection, body);
                     } else {
@@ -296,7 +300,8 @@ impl RemoteExchange {
     }
 
     fn pause(&mut self) -> Step {
-        let pause = self.resume.retry.unwrap_or(RETRY_DEFAULT).min(RETRY_MAX);
+        let floor = Backoff::try_new(RETRY_MIN, RETRY_MIN_MAX).unwrap_or_default();
+        let pause = self.resume.retry.next(floor, RETRY_DEFAULT);
         self.state = State::Pausing(Box::pin(tokio::time::sleep(pause)));
         Step::Again
     }
@@ -315,7 +320,7 @@ impl Resume {
         if let Some(id) = id {
             self.last_event_id = Some(id).filter(|id| !id.is_empty());
         }
-        self.retry = retry.or(self.retry);
+        self.retry.asked = retry.or(self.retry.asked);
     }
 }
 

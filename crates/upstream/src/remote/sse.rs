@@ -24,7 +24,7 @@ use crate::exchange::{Fate, Lost, Outgoing};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::remote::RemoteExchange;
-use crate::transport::{Abilities, Boxed, Call, Transport};
+use crate::transport::{Boxed, Call, Transport, TransportAbilities};
 
 /// The sending side of a link over HTTP+SSE.
 #[derive(Debug)]
@@ -64,6 +64,16 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 const QUEUE_MAX: usize = 4096;
 /// A server that is silent for so long while nothing is asked of it is asked whether it is there.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Of servers over HTTP+SSE.
+pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
+    name: "HTTP+SSE",
+    calls_apart: false,
+    ending_cancels: false,
+    mirrors_arguments: false,
+    notices_end: true,
+    speaks_modern: false,
+};
 
 /// Opens a link to `target`: its stream is open and has named the address to post to.
 ///
@@ -177,14 +187,8 @@ impl Sse {
 }
 
 impl Transport for Sse {
-    fn abilities(&self) -> &'static Abilities {
-        &Abilities {
-            name: "HTTP+SSE",
-            calls_apart: false,
-            ending_cancels: false,
-            mirrors_arguments: false,
-            notices_end: true,
-        }
+    fn abilities(&self) -> &'static TransportAbilities {
+        &ABILITIES
     }
 
     /// Queues the request.

@@ -3,17 +3,19 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use http_body::Body as _;
 use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_protocol::{Message, build};
+use mainstay_supervisor::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::Remote;
 use super::connection::{driven, respond};
+use super::retry::Retry;
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
 use crate::link::Link;
 
@@ -27,16 +29,23 @@ enum Ended {
 /// Without a standing stream, or when it breaks, the server is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_DEADLINE: Duration = Duration::from_secs(10);
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+/// Between a stream and the next, growing while they bring nothing.
+const RECONNECT_MIN: Duration = Duration::from_secs(1);
+const RECONNECT_MAX: Duration = Duration::from_secs(30);
+/// A stream that stood this long was no failure, even if there was nothing to say.
+const LASTED: Duration = Duration::from_secs(10);
 
 /// Runs until `stop` is cancelled or the link is gone.
 pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: CancellationToken) {
     let watch = async {
         let mut last_event_id = None;
+        let mut retry = Retry::default();
+        let floor = Backoff::try_new(RECONNECT_MIN, RECONNECT_MAX).unwrap_or_default();
         let mut offered = true;
         while let (Some(link), Some(remote)) = (link.upgrade(), remote.upgrade()) {
+            let begun = Instant::now();
             if offered {
-                match listen(&link, &remote, &mut last_event_id).await {
+                match listen(&link, &remote, &mut last_event_id, &mut retry).await {
                     Ended::NotOffered => offered = false,
                     Ended::Broken => {}
                 }
@@ -45,7 +54,11 @@ pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: Cancellati
                 return link.close(&reason);
             }
             drop((link, remote));
-            tokio::time::sleep(if offered { RECONNECT_AFTER } else { PING_EVERY }).await;
+            if begun.elapsed() >= LASTED {
+                retry.reward();
+            }
+            let pause = if offered { retry.next(floor, RECONNECT_MIN) } else { PING_EVERY };
+            tokio::time::sleep(pause).await;
         }
     };
     tokio::select! {
@@ -55,7 +68,12 @@ pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: Cancellati
 }
 
 /// Reads one stream to its end.
-async fn listen(link: &Arc<Link>, remote: &Remote, last_event_id: &mut Option<String>) -> Ended {
+async fn listen(
+    link: &Arc<Link>,
+    remote: &Remote,
+    last_event_id: &mut Option<String>,
+    retry: &mut Retry,
+) -> Ended {
     let mut request = remote.request(Method::GET, Bytes::new());
     if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
         request.headers_mut().insert("last-event-id", last);
@@ -81,7 +99,9 @@ async fn listen(link: &Arc<Link>, remote: &Remote, last_event_id: &mut Option<St
             if let Some(id) = event.id {
                 *last_event_id = Some(id).filter(|id| !id.is_empty());
             }
+            retry.asked = event.retry.or(retry.asked);
             if !event.data.is_empty() {
+                retry.reward();
                 link.dispatch(&event.data);
             }
         }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::exchange::{Fate, Lost, Outgoing};
 use crate::link::Link;
 use crate::remote::RemoteExchange;
-use crate::transport::{Abilities, Boxed, Call, Transport};
+use crate::transport::{Boxed, Call, Transport, TransportAbilities};
 
 /// The sending end of the pipe, shared by all calls.
 #[derive(Debug)]
@@ -47,6 +47,16 @@ struct State {
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// A buffer that once held a big message is not kept.
 const KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// Of servers over pipes.
+pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
+    name: "stdio",
+    calls_apart: false,
+    ending_cancels: false,
+    mirrors_arguments: false,
+    notices_end: true,
+    speaks_modern: true,
+};
 
 // === impl Writer ===
 
@@ -119,14 +129,8 @@ impl Writer {
 }
 
 impl Transport for Writer {
-    fn abilities(&self) -> &'static Abilities {
-        &Abilities {
-            name: "stdio",
-            calls_apart: false,
-            ending_cancels: false,
-            mirrors_arguments: false,
-            notices_end: true,
-        }
+    fn abilities(&self) -> &'static TransportAbilities {
+        &ABILITIES
     }
 
     fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {

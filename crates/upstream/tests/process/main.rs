@@ -7,6 +7,7 @@
 
 mod daemons;
 mod helper;
+mod hosts;
 mod roles;
 mod servers;
 mod support;

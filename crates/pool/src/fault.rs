@@ -1,0 +1,52 @@
+//! Faults of our own: a panic ends what it happened in, and nothing else.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+
+use mainstay_model::Name;
+use mainstay_telemetry::CorrelationId;
+use mainstay_telemetry::events::InternalFault;
+
+use crate::pool::Pool;
+
+/// A panic, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} of server {server} panicked: {text}")]
+struct Panicked {
+    what: &'static str,
+    server: Name,
+    text: String,
+}
+
+/// What a panic left.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// Runs a future to its end or to its panic. What the future held is dropped before this returns.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| {
+        // What panicked is not polled again, so nobody sees what it left half done but through locks
+        // that are given back when it unwinds.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+/// Logs a panic under an id of its own; the reason for people, which names the id.
+pub(crate) fn fault(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    let error = Panicked { what, server: pool.spec.name.clone(), text };
+    let error_id = CorrelationId::next().to_string();
+    InternalFault { error_id: &error_id, request_id: None, error: &error }.emit(&pool.metrics);
+    format!("an error inside of Mainstay: see error_id {error_id} in its log")
+}

@@ -1,0 +1,42 @@
+//! What of a server's lists is missing: said once for each life, and kept in its status.
+
+use mainstay_protocol::Generation;
+use mainstay_protocol::list::ListKind;
+use mainstay_telemetry::events::ListIncomplete;
+use mainstay_upstream::facts::Facts;
+
+use crate::pool::Pool;
+
+impl Pool {
+    /// Logs which lists are incomplete. `before`: what was said last; `new_life`: say it again.
+    pub(crate) fn say_gaps(&self, before: Option<&Facts>, now: &Facts, new_life: bool) {
+        let known: Vec<_> = match before {
+            Some(before) if !new_life => before.lists.gaps().collect(),
+            _ => Vec::new(),
+        };
+        for (kind, gaps) in now.lists.gaps().filter(|gaps| !known.contains(gaps)) {
+            let (server, list) = (&self.spec.name, kind.method().as_str());
+            ListIncomplete { server, list, gaps: &gaps.to_string() }.emit(&self.metrics);
+        }
+    }
+
+    /// What people should know beside its state, as the rest of a sentence about the server.
+    pub(crate) fn note(&self) -> Option<String> {
+        // Most servers are for older clients only: that is no news.
+        let closed = self.closed_to(Generation::Legacy);
+        let facts = self.primary_facts();
+        let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());
+        let gaps = gaps.map(|(kind, gaps)| format!("offers its {} {gaps}", plural(kind)));
+        let all: Vec<String> = closed.into_iter().chain(gaps).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+fn plural(kind: ListKind) -> &'static str {
+    match kind {
+        ListKind::Tools => "tools",
+        ListKind::Resources => "resources",
+        ListKind::ResourceTemplates => "resource templates",
+        ListKind::Prompts => "prompts",
+    }
+}

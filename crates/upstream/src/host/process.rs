@@ -1,0 +1,137 @@
+//! Servers that are programs of this machine, spoken to over their pipes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_model::settings::ProcessSpec;
+use mainstay_model::{InstanceId, Name};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
+use crate::link::{Link, LinkLimits};
+use crate::listener::Listener;
+use crate::process::{ProcessHost, RunningProcess, SpawnError, StopGraces};
+use crate::stdio;
+use crate::transport::TransportAbilities;
+
+/// A command, started once for each instance.
+#[derive(Debug)]
+pub(super) struct Commands {
+    spec: ProcessSpec,
+    server: Name,
+    processes: Arc<ProcessHost>,
+}
+
+/// A started command.
+struct Started {
+    process: RunningProcess,
+    /// Ends the tasks of the link.
+    link_stop: CancellationToken,
+    _link_end: DropGuard,
+}
+
+/// How long a process may take to end: its input is closed, then TERM, then KILL.
+const GRACES: StopGraces =
+    StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
+/// A process that closed its output usually ends right after; its exit code says more.
+const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
+
+// === impl Commands ===
+
+impl Commands {
+    pub(super) fn new(spec: ProcessSpec, server: &Name, processes: &Arc<ProcessHost>) -> Self {
+        Self { spec, server: server.clone(), processes: processes.clone() }
+    }
+}
+
+impl Host for Commands {
+    fn abilities(&self) -> HostAbilities {
+        HostAbilities {
+            kind: "process",
+            has_pid: true,
+            shares_questions: true,
+            end_is_answer: true,
+            restarts: Restarts::Bounded,
+        }
+    }
+
+    fn target(&self) -> String {
+        self.spec.command.join(" ")
+    }
+
+    fn transport(&self) -> Option<&'static TransportAbilities> {
+        Some(&stdio::ABILITIES)
+    }
+
+    fn start(&self, instance: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>> {
+        Box::pin(async move {
+            let process = self.processes.spawn(&self.spec, &self.server, instance).await?;
+            let link_stop = CancellationToken::new();
+            let _link_end = link_stop.clone().drop_guard();
+            Ok(Box::new(Started { process, link_stop, _link_end }) as Box<dyn Running>)
+        })
+    }
+}
+
+// === impl Started ===
+
+impl Started {
+    fn open_pipes(
+        &mut self,
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+    ) -> io::Result<Arc<Link>> {
+        let taken = || io::Error::other("they are taken");
+        let input = self.process.take_stdin().ok_or_else(taken)?.into_owned_fd()?;
+        let output = self.process.take_stdout().ok_or_else(taken)?.into_owned_fd()?;
+        stdio::open(input, output, limits, listener, self.link_stop.clone())
+    }
+}
+
+impl Running for Started {
+    fn pid(&self) -> Option<u32> {
+        Some(self.process.pid())
+    }
+
+    fn open(
+        &mut self,
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+    ) -> Boxed<'_, Result<Arc<Link>, String>> {
+        let opened = self.open_pipes(limits, listener);
+        let opened = opened.map_err(|error| format!("its pipes can't be used: {error}"));
+        Box::pin(std::future::ready(opened))
+    }
+
+    fn ended(&self) -> Boxed<'_, String> {
+        Box::pin(async { format!("it {}", self.process.wait().await) })
+    }
+
+    fn end_after_link(&self) -> Boxed<'_, Option<String>> {
+        Box::pin(async { tokio::time::timeout(EXIT_AFTER_OUTPUT, self.ended()).await.ok() })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.process.has_ended()
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        self.process.stderr_tail().lines()
+    }
+
+    fn stop(&mut self) -> Boxed<'_, ()> {
+        Box::pin(async {
+            self.process.stop(GRACES).await;
+        })
+    }
+}
+
+// === impl StartError ===
+
+impl From<SpawnError> for StartError {
+    fn from(error: SpawnError) -> Self {
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        Self { reason: format!("{error}{hint}"), permanent: error.is_permanent() }
+    }
+}

@@ -1,0 +1,188 @@
+//! Servers that run somewhere already, spoken to over streamable HTTP or HTTP+SSE of 2024-11-05.
+
+use std::sync::{Arc, OnceLock};
+
+use mainstay_model::InstanceId;
+use mainstay_model::settings::RemoteSpec;
+use tokio_util::sync::CancellationToken;
+
+use super::{Boxed, Host, HostAbilities, Restarts, Running, StartError, remote_backoff};
+use crate::link::{Link, LinkLimits};
+use crate::listener::Listener;
+use crate::remote::sse::{self, NoStream};
+use crate::remote::{self, InvalidTarget, Remote, Speaks, Target};
+use crate::transport::TransportAbilities;
+
+/// An address. What is found out about it is kept over all instances.
+#[derive(Debug)]
+pub(super) struct Address {
+    spec: RemoteSpec,
+    /// Made with the first start, which says what is wrong with it.
+    target: OnceLock<Arc<Target>>,
+}
+
+/// An instance: a session of ours at the server.
+struct Session {
+    target: Arc<Target>,
+    way: Way,
+    /// The link that is open, if one is.
+    link: Option<Arc<Link>>,
+    stop: CancellationToken,
+}
+
+/// In which transport the next link is opened, or the present one was.
+enum Way {
+    Http(Option<Arc<Remote>>),
+    /// `refused`: what streamable HTTP failed for just now.
+    Sse {
+        refused: Option<String>,
+    },
+}
+
+// === impl Address ===
+
+impl Address {
+    pub(super) fn new(spec: RemoteSpec) -> Self {
+        Self { spec, target: OnceLock::new() }
+    }
+
+    fn checked(&self) -> Result<Arc<Target>, InvalidTarget> {
+        match self.target.get() {
+            Some(target) => Ok(target.clone()),
+            None => {
+                let target = Arc::new(Target::new(&self.spec)?);
+                Ok(self.target.get_or_init(|| target).clone())
+            }
+        }
+    }
+}
+
+impl Host for Address {
+    fn abilities(&self) -> HostAbilities {
+        HostAbilities {
+            kind: "remote",
+            has_pid: false,
+            shares_questions: false,
+            end_is_answer: false,
+            restarts: Restarts::Endless(remote_backoff()),
+        }
+    }
+
+    fn target(&self) -> String {
+        self.spec.url.clone()
+    }
+
+    fn transport(&self) -> Option<&'static TransportAbilities> {
+        match self.target.get()?.speaks() {
+            Speaks::Unknown => None,
+            Speaks::Http => Some(&remote::ABILITIES),
+            Speaks::Sse => Some(&sse::ABILITIES),
+        }
+    }
+
+    /// Nothing is sent yet: only the address is checked.
+    fn start(&self, _: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>> {
+        let started = self.checked().map(|target| {
+            let way = match target.speaks() {
+                Speaks::Sse => Way::Sse { refused: None },
+                Speaks::Unknown | Speaks::Http => Way::Http(None),
+            };
+            let stop = CancellationToken::new();
+            Box::new(Session { target, way, link: None, stop }) as Box<dyn Running>
+        });
+        let started =
+            started.map_err(|error| StartError { reason: error.to_string(), permanent: true });
+        Box::pin(std::future::ready(started))
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    async fn take_leave(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close("stopped");
+            link.goodbye().await;
+        }
+    }
+
+    async fn open_link(
+        &mut self,
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Arc<Link>, String> {
+        self.take_leave().await;
+        let target = self.target.clone();
+        let stop = self.stop.child_token();
+        let link = match &mut self.way {
+            Way::Http(remote) => {
+                let (link, opened) = remote::open_known(target, limits, listener, stop);
+                *remote = Some(opened);
+                link
+            }
+            Way::Sse { refused } => {
+                let opened = sse::open(target.clone(), limits, listener, stop).await;
+                // What is found stays found; what is no longer so is looked for again in the next life.
+                match &opened {
+                    Ok(_) => target.found(Speaks::Sse),
+                    Err(NoStream::NotOffered(_)) => target.found(Speaks::Unknown),
+                    Err(NoStream::Unreachable(_)) => {}
+                }
+                opened.map_err(|error| match refused {
+                    Some(refused) => format!("{refused}; it is not HTTP+SSE either: {error}"),
+                    None => format!("HTTP+SSE: {error}"),
+                })?
+            }
+        };
+        self.link = Some(link.clone());
+        Ok(link)
+    }
+}
+
+impl Running for Session {
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    fn open(
+        &mut self,
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+    ) -> Boxed<'_, Result<Arc<Link>, String>> {
+        Box::pin(self.open_link(limits, listener))
+    }
+
+    fn has_another_way(&mut self, lost: &str) -> bool {
+        let older = matches!(&self.way, Way::Http(Some(remote)) if remote.may_speak_sse());
+        if older {
+            self.way = Way::Sse { refused: Some(lost.to_owned()) };
+        }
+        older
+    }
+
+    fn ended(&self) -> Boxed<'_, String> {
+        Box::pin(std::future::pending())
+    }
+
+    fn end_after_link(&self) -> Boxed<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn stop(&mut self) -> Boxed<'_, ()> {
+        Box::pin(self.take_leave())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

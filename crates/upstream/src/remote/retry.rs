@@ -1,0 +1,73 @@
+//! How long is waited before a stream is taken up again, whatever its server asks for.
+
+use std::time::Duration;
+
+use mainstay_supervisor::backoff::{Backoff, Jitter};
+
+/// The waits before one stream is taken up again and again.
+///
+/// A server's `retry` is honoured up to half a minute, but never below a wait of ours that grows while
+/// nothing comes: one that closes at once and asks for no pause would otherwise be asked as fast as the
+/// network carries it.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    /// How often in a row it was taken up in vain.
+    vain: u32,
+    /// What the server asked for last.
+    pub(super) asked: Option<Duration>,
+}
+
+/// A server must not be able to hold a call past its deadline by a long `retry`.
+const ASKED_MAX: Duration = Duration::from_secs(30);
+
+// === impl Retry ===
+
+impl Retry {
+    /// The next wait, at least the one of `floor`. `otherwise`: where the server asks for nothing.
+    pub(super) fn next(&mut self, floor: Backoff, otherwise: Duration) -> Duration {
+        let least = Jitter::seeded(seed()).scatter(floor.wait(self.vain));
+        self.vain = self.vain.saturating_add(1);
+        self.asked.unwrap_or(otherwise).min(ASKED_MAX).max(least)
+    }
+
+    /// A message came, so it was worth it.
+    pub(super) fn reward(&mut self) {
+        self.vain = 0;
+    }
+}
+
+/// Without randomness of the system all wait alike, which is a pity and no harm.
+fn seed() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mainstay_supervisor::backoff::Backoff;
+
+    use super::Retry;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn waits_grow_while_nothing_comes_and_never_below_what_is_asked_for() {
+        let floor = Backoff::try_new(ms(100), ms(2000)).unwrap();
+        let mut retry = Retry { asked: Some(ms(0)), ..Retry::default() };
+        for expected in [100, 200, 400, 800, 1600, 2000, 2000] {
+            let wait = retry.next(floor, ms(1000));
+            assert!((ms(expected * 8 / 10)..=ms(expected * 12 / 10)).contains(&wait), "{wait:?}");
+        }
+        retry.reward();
+        assert!(retry.next(floor, ms(1000)) <= ms(120));
+        retry.asked = Some(ms(500));
+        assert_eq!(retry.next(floor, ms(1000)), ms(500), "what is asked for is not scattered");
+        retry.asked = Some(Duration::from_secs(3600));
+        assert_eq!(retry.next(floor, ms(1000)), Duration::from_secs(30));
+        let mut silent = Retry::default();
+        assert_eq!(silent.next(floor, ms(1000)), ms(1000));
+    }
+}

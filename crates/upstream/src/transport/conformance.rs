@@ -1,0 +1,425 @@
+//! What every transport promises, written once and run against each with a real peer.
+//!
+//! A new transport adds a peer and a line at the end.
+
+mod http;
+mod pipes;
+mod sse;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_protocol::{Kind, Message, Revision, build};
+use mainstay_telemetry::Dropped;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::exchange::{Exchange, Fate, Incoming, Outgoing, Owner};
+use crate::link::{Link, LinkLimits};
+use crate::listener::Listener;
+
+/// Longest wait for something that must come true.
+const CAP: Duration = Duration::from_secs(30);
+/// For what must not come.
+const NEVER: Duration = Duration::from_millis(50);
+const MESSAGE_BYTES_MAX: usize = 10_000;
+const LIMITS: LinkLimits =
+    LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20 };
+/// Messages in either direction that nobody has read yet.
+const QUEUE: usize = 256;
+
+/// The other end of a link.
+struct Peer {
+    received: mpsc::Receiver<Received>,
+    /// Breaks every connection, and lets no new one in.
+    cut: CancellationToken,
+    /// The goodbye came, or the connection ended.
+    left: CancellationToken,
+}
+
+/// A message that the peer got, and where what it says to it goes.
+struct Received {
+    message: Message,
+    say: mpsc::Sender<String>,
+}
+
+/// Hears the link.
+#[derive(Debug, Default)]
+struct Ears {
+    closed: AtomicUsize,
+    late: AtomicUsize,
+    dropped: Mutex<Vec<Dropped>>,
+    heard: Mutex<Vec<String>>,
+}
+
+struct World {
+    link: Arc<Link>,
+    peer: Peer,
+    ears: Arc<Ears>,
+    stop: CancellationToken,
+}
+
+/// Opens a link to a peer of its own.
+trait Open {
+    async fn open(ears: Arc<Ears>, stop: CancellationToken) -> (Arc<Link>, Peer);
+}
+
+impl Listener for Ears {
+    fn notification(&self, message: Message) {
+        self.heard.lock().push(message.method().to_owned());
+    }
+    fn dropped(&self, reason: Dropped) {
+        self.dropped.lock().push(reason);
+    }
+    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+        false
+    }
+    fn stray(&self, line: &[u8]) {
+        self.heard.lock().push(String::from_utf8_lossy(line).into_owned());
+    }
+    fn late_answer(&self) {
+        self.late.fetch_add(1, Ordering::SeqCst);
+    }
+    fn closed(&self, _: &str) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Received {
+    async fn say(&self, text: impl Into<String>) {
+        self.say.send(text.into()).await.unwrap();
+    }
+
+    async fn answer(&self, result: &str) {
+        let id = self.message.id_number().unwrap();
+        self.say(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"{result}"}}"#)).await;
+    }
+
+    /// The part of the parameters that names a call.
+    fn name(&self) -> String {
+        let text = String::from_utf8_lossy(self.message.bytes()).into_owned();
+        text.split(r#""n":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+    }
+}
+
+impl World {
+    async fn open<T: Open>() -> Self {
+        let ears = Arc::<Ears>::default();
+        let stop = CancellationToken::new();
+        let (link, peer) = T::open(ears.clone(), stop.clone()).await;
+        Self { link, peer, ears, stop }
+    }
+
+    /// Sends a request and begins to wait for it, so that it is on its way in every transport.
+    async fn call(&mut self, owner: u64, name: &str) -> (Waiting, Received) {
+        let params = format!(r#"{{"n":"{name}","_meta":{{"progressToken":"x"}}}}"#);
+        // The client's id, which must never be seen.
+        let message = Message::parse(build::request(777, "tools/call", Some(&params))).unwrap();
+        let at = params_at(&message, r#""x""#);
+        let outgoing = Outgoing { token: Some(at), ..Outgoing::plain(&message) };
+        let exchange = self.link.call(&outgoing, Owner(owner)).unwrap();
+        let waiting = Waiting::new(exchange);
+        let received = self.next().await;
+        assert_eq!(received.name(), name);
+        (waiting, received)
+    }
+
+    async fn next(&mut self) -> Received {
+        tokio::time::timeout(CAP, self.peer.received.recv()).await.expect("in time").unwrap()
+    }
+
+    /// Takes leave; nothing runs on.
+    async fn end(self) {
+        let Self { link, peer, ears, stop } = self;
+        link.close("done");
+        link.hang_up();
+        tokio::time::timeout(CAP, link.goodbye()).await.expect("the goodbye ends");
+        stop.cancel();
+        assert_eq!(ears.closed.load(Ordering::SeqCst), 1, "closed once");
+        tokio::time::timeout(CAP, peer.left.cancelled()).await.expect("the peer hears of the end");
+        until(|| Arc::strong_count(&link) == 1).await;
+    }
+}
+
+fn params_at(message: &Message, text: &str) -> std::ops::Range<usize> {
+    let whole = String::from_utf8_lossy(message.bytes()).into_owned();
+    let at = whole.find(text).unwrap();
+    at..at + text.len()
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    tokio::time::timeout(CAP, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("in time");
+}
+
+/// Polls an exchange from a task of its own, as callers do: where calls are apart nothing moves else.
+struct Waiting {
+    incoming: mpsc::Receiver<Incoming>,
+    orders: mpsc::Sender<Order>,
+}
+
+enum Order {
+    Cancel,
+    Drop,
+    Answer(Bytes),
+    Refuse(Message),
+}
+
+impl Waiting {
+    fn new(mut exchange: Exchange) -> Self {
+        let (tell, incoming) = mpsc::channel(QUEUE);
+        let (orders, mut ordered) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    next = exchange.next() => {
+                        if tell.send(next).await.is_err() {
+                            return;
+                        }
+                    }
+                    order = ordered.recv() => match order {
+                        Some(Order::Cancel) => return exchange.cancel("taken back"),
+                        Some(Order::Answer(answer)) => exchange.asker().answer(answer),
+                        Some(Order::Refuse(question)) => exchange.refuse(&question),
+                        Some(Order::Drop) | None => return,
+                    },
+                }
+            }
+        });
+        Self { incoming, orders }
+    }
+
+    async fn order(&self, order: Order) {
+        self.orders.send(order).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Incoming {
+        tokio::time::timeout(CAP, self.incoming.recv()).await.expect("in time").expect("more comes")
+    }
+
+    async fn answer(&mut self) -> String {
+        match self.next().await {
+            Incoming::Answer(answer) => answer.body().unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// That it is lost, once, and how.
+    async fn lost(mut self) -> crate::Lost {
+        let lost = match self.next().await {
+            Incoming::Lost(lost) => lost,
+            other => panic!("{other:?}"),
+        };
+        let more = tokio::time::timeout(NEVER, self.incoming.recv()).await;
+        assert!(more.is_err(), "{more:?} after the loss");
+        lost
+    }
+}
+
+// === what every transport promises ===
+
+async fn a_request_goes_out_under_our_id_and_is_answered_once<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (mut waiting, received) = world.call(1, "one").await;
+    assert_ne!(received.message.id_number(), Some(777), "the client's id");
+    received.answer("yes").await;
+    assert_eq!(waiting.answer().await, r#""yes""#);
+    assert!(tokio::time::timeout(NEVER, waiting.incoming.recv()).await.is_err());
+    assert_eq!(world.link.in_flight(), 0);
+    world.end().await;
+}
+
+async fn many_calls_at_once_get_their_own_answers_in_any_order<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let mut open = Vec::new();
+    for number in 0..20 {
+        open.push(world.call(number % 3 + 1, &number.to_string()).await);
+    }
+    assert_eq!(world.link.in_flight(), 20);
+    for (_, received) in open.iter().rev() {
+        received.answer(&received.name()).await;
+    }
+    for (waiting, received) in &mut open {
+        assert_eq!(waiting.answer().await, format!("\"{}\"", received.name()));
+    }
+    world.end().await;
+}
+
+async fn progress_belongs_to_the_call_whose_token_it_bears<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (mut first, of_first) = world.call(1, "first").await;
+    let (mut second, of_second) = world.call(2, "second").await;
+    for (received, step) in [(&of_second, 2), (&of_first, 1)] {
+        let token = received.message.id_number().unwrap();
+        let params = format!(r#"{{"progressToken":{token},"progress":{step}}}"#);
+        let progress = build::notification("notifications/progress", Some(&params));
+        received.say(String::from_utf8(progress.to_vec()).unwrap()).await;
+    }
+    for (waiting, step) in [(&mut first, "1}"), (&mut second, "2}")] {
+        let Incoming::Notification(progress) = waiting.next().await else { panic!("no progress") };
+        assert!(String::from_utf8_lossy(progress.bytes()).contains(step), "{progress:?}");
+    }
+    of_first.answer("done").await;
+    of_second.answer("done").await;
+    first.answer().await;
+    second.answer().await;
+    world.end().await;
+}
+
+async fn a_question_of_the_only_call_is_asked_there_and_answered_under_its_id<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (mut waiting, received) = world.call(1, "asks").await;
+    for (id, refused) in [("\"q1\"", false), ("\"q2\"", true)] {
+        received.say(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"roots/list"}}"#)).await;
+        let Incoming::Question(question) = waiting.next().await else { panic!("no question") };
+        if refused {
+            waiting.order(Order::Refuse(question)).await;
+        } else {
+            let answer = build::result(&question.id().unwrap(), "{}");
+            waiting.order(Order::Answer(answer)).await;
+        }
+        let told = world.next().await.message;
+        assert_eq!(told.kind(), if refused { Kind::Error } else { Kind::Result });
+        assert!(String::from_utf8_lossy(told.bytes()).contains(id), "{told:?}");
+    }
+    received.answer("done").await;
+    waiting.answer().await;
+    world.end().await;
+}
+
+async fn a_cut_connection_loses_each_call_once_and_its_fate_is_unknown<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (first, _first) = world.call(1, "first").await;
+    let (second, _second) = world.call(2, "second").await;
+    world.peer.cut.cancel();
+    for waiting in [first, second] {
+        let lost = waiting.lost().await;
+        assert_eq!(lost.fate, Fate::Unknown, "{lost:?}");
+    }
+    world.end().await;
+}
+
+async fn a_closed_link_takes_no_call_and_closes_once<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (waiting, _received) = world.call(1, "open").await;
+    world.link.close("first reason");
+    world.link.close("second reason");
+    assert!(world.link.is_closed());
+    let message = Message::parse(build::request(1, "m", None)).unwrap();
+    let lost = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap_err();
+    assert_eq!((lost.fate, lost.link_dead, &*lost.reason), (Fate::Unsent, true, "first reason"));
+    if world.link.abilities().calls_apart {
+        // Its own exchange goes on, and can still be answered.
+        drop(waiting);
+    } else {
+        assert_eq!(waiting.lost().await.fate, Fate::Unknown);
+    }
+    world.end().await;
+}
+
+async fn a_cancelled_call_is_taken_back_at_the_server_and_forgotten<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (waiting, received) = world.call(1, "unwanted").await;
+    let id = received.message.id_number().unwrap();
+    waiting.order(Order::Cancel).await;
+    let told = world.next().await.message;
+    assert_eq!(told.method(), "notifications/cancelled");
+    assert!(String::from_utf8_lossy(told.bytes()).contains(&format!("\"requestId\":{id}")));
+    until(|| world.link.in_flight() == 0).await;
+    world.end().await;
+}
+
+async fn a_late_answer_reaches_nobody<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (dropped, received) = world.call(1, "dropped").await;
+    dropped.order(Order::Drop).await;
+    until(|| world.link.in_flight() == 0).await;
+    // Where calls are apart its own exchange is gone.
+    let _ = received.say.send(format!(
+        r#"{{"jsonrpc":"2.0","id":{},"result":"late"}}"#,
+        received.message.id_number().unwrap()
+    ));
+    if !world.link.abilities().calls_apart {
+        received.answer("late").await;
+        until(|| world.ears.late.load(Ordering::SeqCst) == 1).await;
+    }
+    let (mut next, received) = world.call(1, "next").await;
+    received.answer("its own").await;
+    assert_eq!(next.answer().await, r#""its own""#);
+    world.end().await;
+}
+
+async fn an_oversized_answer_ends_its_call_and_no_other<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (big, of_big) = world.call(1, "big").await;
+    let (mut small, of_small) = world.call(2, "small").await;
+    of_big.answer(&"x".repeat(2 * MESSAGE_BYTES_MAX)).await;
+    let lost = big.lost().await;
+    assert_eq!((lost.fate, lost.link_dead), (Fate::Oversized, false));
+    of_small.answer("fits").await;
+    assert_eq!(small.answer().await, r#""fits""#);
+    world.end().await;
+}
+
+async fn what_is_delivered_first_arrives_first<T: Open>() {
+    let mut world = World::open::<T>().await;
+    for _ in 0..10 {
+        let first = build::notification("notifications/initialized", None);
+        world.link.send_first(first).await;
+        let message = Message::parse(build::request(1, "m", None)).unwrap();
+        let waiting = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap();
+        let waiting = Waiting::new(waiting);
+        assert_eq!(world.next().await.message.kind(), Kind::Notification);
+        assert_eq!(world.next().await.message.kind(), Kind::Request);
+        drop(waiting);
+    }
+    world.end().await;
+}
+
+async fn an_idle_link_ends_with_nothing_left<T: Open>() {
+    let world = World::open::<T>().await;
+    let revision = Revision::LATEST_LEGACY;
+    world.link.transport().settle(&world.link, revision);
+    world.end().await;
+}
+
+macro_rules! conformance {
+    ($promises:tt $($transport:ident: $open:ty)+) => {
+        $(conformance!(@one $transport $open $promises);)+
+    };
+    (@one $transport:ident $open:ty { $($promise:ident)+ }) => {
+        mod $transport {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise::<$open>().await;
+            })+
+        }
+    };
+}
+
+conformance! {
+    {
+        a_request_goes_out_under_our_id_and_is_answered_once
+        many_calls_at_once_get_their_own_answers_in_any_order
+        progress_belongs_to_the_call_whose_token_it_bears
+        a_question_of_the_only_call_is_asked_there_and_answered_under_its_id
+        a_cut_connection_loses_each_call_once_and_its_fate_is_unknown
+        a_closed_link_takes_no_call_and_closes_once
+        a_cancelled_call_is_taken_back_at_the_server_and_forgotten
+        a_late_answer_reaches_nobody
+        an_oversized_answer_ends_its_call_and_no_other
+        what_is_delivered_first_arrives_first
+        an_idle_link_ends_with_nothing_left
+    }
+    over_stdio: crate::transport::conformance::pipes::Pipes
+    over_streamable_http: crate::transport::conformance::http::Http
+    over_http_with_sse: crate::transport::conformance::sse::OldSse
+}
