@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 /// Puts `with` in the place of `span`. An empty span inserts.
 #[derive(Debug, Clone)]
@@ -35,9 +35,11 @@ pub fn splice_into(bytes: &[u8], edits: &mut [Edit<'_>], out: &mut impl BufMut) 
 /// A copy of `bytes` with `edits` applied.
 pub fn splice(bytes: &[u8], edits: &mut [Edit<'_>]) -> Bytes {
     let more: usize = edits.iter().map(|edit| edit.with.len()).sum();
-    let mut out = BytesMut::with_capacity(bytes.len() + more);
+    let less: usize = edits.iter().map(|edit| edit.span.len()).sum();
+    // Exactly as long as needed, it becomes `Bytes` without another allocation.
+    let mut out = Vec::with_capacity((bytes.len() + more).saturating_sub(less));
     splice_into(bytes, edits, &mut out);
-    out.freeze()
+    out.into()
 }
 
 #[cfg(test)]

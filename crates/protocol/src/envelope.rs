@@ -12,8 +12,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Id;
 use crate::edit::{Edit, splice};
+use crate::scan::members;
+use crate::{Id, Method};
 
 /// One JSON-RPC message: its bytes and where in them the envelope's members stand.
 #[derive(Debug, Clone)]
@@ -60,24 +61,21 @@ struct Span {
 /// A string's content: in place where it has no escapes, which is always in practice.
 #[derive(Debug, Clone)]
 enum Text {
+    /// The name of a known method.
+    Known(&'static str),
     InPlace(Span),
     Unescaped(Box<str>),
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
+members! {
+    Wire {
+        jsonrpc = "jsonrpc",
+        id = "id",
+        method = "method",
+        params = "params",
+        result = "result",
+        error = "error",
+    }
 }
 
 // === impl Message ===
@@ -97,13 +95,12 @@ impl Message {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(why_no_object(text));
         }
-        let wire: Wire<'_> = match serde_json::from_str(text) {
+        let wire = match Wire::read(text) {
             Ok(wire) => wire,
             Err(error) if error.is_data() => return Err(not_a_message(&error.to_string(), None)),
             Err(error) => return Err(Malformed::NotJson(error.to_string())),
         };
-        let span = |raw: &RawValue| Span::of(text, raw.get());
-        let id = match wire.id.map(RawValue::get) {
+        let id = match wire.id {
             None => None,
             Some("null") => None,
             Some(raw) if is_id(raw) => Some(Span::of(text, raw)),
@@ -114,7 +111,7 @@ impl Message {
             let id = id.map(|id| Id::from_raw(bytes.slice(id.range())));
             Err(not_a_message(reason, id.as_ref()))
         };
-        if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        if wire.jsonrpc != Some("\"2.0\"") {
             return refuse("`jsonrpc` must be \"2.0\"");
         }
         let (kind, body) = match (wire.method, wire.result, wire.error) {
@@ -129,12 +126,12 @@ impl Message {
         };
         let method = match wire.method {
             None => None,
-            Some(raw) => match Text::of(text, raw.get()) {
+            Some(raw) => match Text::of(text, raw) {
                 Some(method) => Some(method),
                 None => return refuse("`method` must be a string"),
             },
         };
-        let body = body.map(span);
+        let body = body.map(|raw| Span::of(text, raw));
         Ok(Self { bytes, kind, id, method, body })
     }
 
@@ -168,6 +165,7 @@ impl Message {
     pub fn method(&self) -> &str {
         match &self.method {
             None => "",
+            Some(Text::Known(text)) => text,
             Some(Text::InPlace(span)) => self.text(span.range()),
             Some(Text::Unescaped(text)) => text,
         }
@@ -230,6 +228,9 @@ impl Span {
 impl Text {
     fn of(whole: &str, raw: &str) -> Option<Self> {
         let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+        if let Some(method) = Method::parse(inner) {
+            return Some(Self::Known(method.as_str()));
+        }
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Some(Self::InPlace(Span::of(whole, inner)));
         }

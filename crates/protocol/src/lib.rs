@@ -22,6 +22,7 @@ pub mod params;
 pub mod remnant;
 mod result;
 pub mod revision;
+mod scan;
 pub mod scope;
 pub mod subscriptions;
 

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::memmem;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use memchr::memmem::Finder;
 
-use crate::envelope::present;
+use crate::scan::members;
 use crate::{Kind, Message, Method};
 
-/// What all members of `_meta` begin with that only requests from 2026-07-28 on have.
-const MODERN_META: &[u8] = b"\"io.modelcontextprotocol/";
+/// Finds what all members of `_meta` begin with that only requests from 2026-07-28 on have.
+static MODERN_META: LazyLock<Finder<'_>> =
+    LazyLock::new(|| Finder::new(b"\"io.modelcontextprotocol/"));
 
 /// What of a message's `params` is looked at; everything else stays bytes.
 #[derive(Debug, Default)]
@@ -78,99 +78,55 @@ pub enum BadParams {
     Member(#[from] serde_json::Error),
 }
 
-#[derive(Deserialize, Default)]
-struct Wire<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    uri: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    cursor: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    level: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "requestId")]
-    request_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
-    progress_token: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "ref")]
-    reference: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "protocolVersion")]
-    protocol_version: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    capabilities: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "clientInfo")]
-    client_info: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "taskId")]
-    task_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    notifications: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "_meta")]
-    meta: Option<&'a RawValue>,
+members! {
+    Wire {
+        name = "name",
+        uri = "uri",
+        arguments = "arguments",
+        cursor = "cursor",
+        level = "level",
+        request_id = "requestId",
+        progress_token = "progressToken",
+        reference = "ref",
+        protocol_version = "protocolVersion",
+        capabilities = "capabilities",
+        client_info = "clientInfo",
+        task_id = "taskId",
+        notifications = "notifications",
+        meta = "_meta",
+    }
 }
 
-#[derive(Deserialize)]
-struct WireReference<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    uri: Option<&'a RawValue>,
+members! {
+    WireReference {
+        name = "name",
+        uri = "uri",
+    }
 }
 
-#[derive(Deserialize, Default)]
-struct WireMeta<'a> {
-    #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
-    progress_token: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        rename = "io.modelcontextprotocol/protocolVersion"
-    )]
-    protocol_version: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        rename = "io.modelcontextprotocol/clientCapabilities"
-    )]
-    client_capabilities: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        rename = "io.modelcontextprotocol/clientInfo"
-    )]
-    client_info: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        rename = "io.modelcontextprotocol/logLevel"
-    )]
-    log_level: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        rename = "io.modelcontextprotocol/subscriptionId"
-    )]
-    subscription_id: Option<&'a RawValue>,
+members! {
+    WireMeta {
+        progress_token = "progressToken",
+        protocol_version = "io.modelcontextprotocol/protocolVersion",
+        client_capabilities = "io.modelcontextprotocol/clientCapabilities",
+        client_info = "io.modelcontextprotocol/clientInfo",
+        log_level = "io.modelcontextprotocol/logLevel",
+        subscription_id = "io.modelcontextprotocol/subscriptionId",
+    }
 }
 
 impl Message {
     /// Looks into `params`. Absent `params` are empty ones.
     pub fn params(&self) -> Result<Params<'_>, BadParams> {
         let Some(body) = self.body() else { return Ok(Params::default()) };
-        let wire: Wire<'_> = object(body, "params")?;
+        let wire = Wire::read(object(body, "params")?)?;
         let field = |raw| self.field(raw);
-        let meta: WireMeta<'_> = match wire.meta {
-            Some(meta) => object(meta.get(), "_meta")?,
+        let meta = match wire.meta {
+            Some(meta) => WireMeta::read(object(meta, "_meta")?)?,
             None => WireMeta::default(),
         };
-        let reference: Option<WireReference<'_>> = match wire.reference {
-            Some(reference) => Some(object(reference.get(), "ref")?),
+        let reference = match wire.reference {
+            Some(reference) => Some(WireReference::read(object(reference, "ref")?)?),
             None => None,
         };
         Ok(Params {
@@ -202,21 +158,18 @@ impl Message {
     /// no more than a search of the bytes.
     pub fn is_modern(&self) -> bool {
         matches!(self.kind(), Kind::Request | Kind::Notification)
-            && memmem::find(self.bytes(), MODERN_META).is_some()
+            && MODERN_META.find(self.bytes()).is_some()
             && self.params().is_ok_and(|params| params.meta.is_modern())
     }
 
-    fn field<'a>(&self, raw: Option<&'a RawValue>) -> Option<Field<'a>> {
-        raw.map(|raw| Field { raw: raw.get(), span: self.span_of(raw.get()) })
+    fn field<'a>(&self, raw: Option<&'a str>) -> Option<Field<'a>> {
+        raw.map(|raw| Field { raw, span: self.span_of(raw) })
     }
 }
 
-/// Reads an object: serde would also read a struct from an array, member by member.
-fn object<'a, T: Deserialize<'a>>(json: &'a str, name: &'static str) -> Result<T, BadParams> {
-    if !json.starts_with('{') {
-        return Err(BadParams::NotAnObject(name));
-    }
-    Ok(serde_json::from_str(json)?)
+/// The JSON text of an object, which serde would otherwise also read from an array.
+fn object<'a>(json: &'a str, name: &'static str) -> Result<&'a str, BadParams> {
+    if json.starts_with('{') { Ok(json) } else { Err(BadParams::NotAnObject(name)) }
 }
 
 impl Meta<'_> {

@@ -1,7 +1,9 @@
 //! The little that is looked at in results.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -9,6 +11,9 @@ use crate::build::string;
 use crate::edit::{Edit, splice};
 use crate::envelope::present;
 use crate::{Kind, Message};
+
+/// Finds the name of the member by which a tool says that it failed.
+static IS_ERROR: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"isError\""));
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -47,14 +52,14 @@ impl Message {
     ///
     /// Nearly every result is decided by one search for the member's name and what follows it.
     pub fn is_tool_error(&self) -> bool {
-        let Some(body) = self.body() else { return false };
-        const NAME: &[u8] = b"\"isError\"";
-        let mut places = memmem::find_iter(body.as_bytes(), NAME);
+        let Some(span) = self.body_span() else { return false };
+        let body = &self.bytes()[span];
+        let mut places = IS_ERROR.find_iter(body);
         // Wherever they stand: if all are false, so is the one that counts.
-        if places.all(|at| body[at + NAME.len()..].starts_with(":false")) {
+        if places.all(|at| body[at + IS_ERROR.needle().len()..].starts_with(b":false")) {
             return false;
         }
-        serde_json::from_str::<ToolResult<'_>>(body)
+        serde_json::from_slice::<ToolResult<'_>>(body)
             .is_ok_and(|result| result.is_error.is_some_and(|flag| flag.get() == "true"))
     }
 

@@ -1,9 +1,14 @@
 //! Whom a server's notification concerns, as far as its method tells.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::Message;
 use crate::subscriptions::SUBSCRIPTION_ID;
+
+/// Finds the name of the member by which a notification names the listen it belongs to.
+static SUBSCRIPTION: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(SUBSCRIPTION_ID));
 
 /// Whom a notification of a server concerns.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +41,7 @@ impl Message {
 
     /// The listen that a notification names.
     fn subscription(&self) -> Option<Scope> {
-        memmem::find(self.bytes(), SUBSCRIPTION_ID.as_bytes())?;
+        SUBSCRIPTION.find(self.bytes())?;
         let id = self.params().ok()?.meta.subscription_id?;
         // Some servers make text of the number.
         let digits = id.raw.trim_matches('"');
