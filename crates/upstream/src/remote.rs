@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
 use mainstay_protocol::{Generation, Message, Revision, headers};
@@ -49,11 +49,16 @@ pub(crate) struct Remote {
 }
 
 /// What the handshake settled; sent with every request after it.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Negotiated {
     session: Option<HeaderValue>,
     revision: Option<HeaderValue>,
+    /// All headers of a POST, ready to be copied.
+    post: HeaderMap,
 }
+
+static SESSION: HeaderName = HeaderName::from_static(headers::SESSION_ID);
+static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
 
 /// How long a notification or an answer of ours may take to be delivered.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -90,8 +95,8 @@ pub(crate) fn open_known(
     let remote = Arc::new_cyclic(|this| Remote {
         this: this.clone(),
         idle: Arc::new(Idle::new(target.clone())),
+        negotiated: RwLock::new(Negotiated::of_nothing(&target)),
         target,
-        negotiated: RwLock::default(),
         first_status: OnceLock::new(),
         limits,
         stop,
@@ -156,37 +161,31 @@ impl Remote {
     fn request(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.uri_mut() = self.target.path.clone();
-        // Our own headers come after the configured ones, so these can't override them.
-        let mut headers = self.target.headers.clone();
-        if method == Method::POST {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(
-                header::ACCEPT,
-                HeaderValue::from_static("application/json, text/event-stream"),
-            );
-        } else if method == Method::GET {
-            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        }
-        *request.method_mut() = method;
         let negotiated = self.negotiated.read();
-        if let Some(session) = &negotiated.session {
-            headers.insert("mcp-session-id", session.clone());
-        }
-        if let Some(revision) = &negotiated.revision {
-            headers.insert("mcp-protocol-version", revision.clone());
-        }
-        *request.headers_mut() = headers;
+        *request.headers_mut() = match method {
+            Method::POST => negotiated.post.clone(),
+            _ => negotiated.headers(&self.target, &method),
+        };
+        *request.method_mut() = method;
         request
     }
 
     /// A session id that came with an answer, if there is none yet.
-    fn keep_session(&self, headers: &http::HeaderMap) {
-        if let Some(session) = headers.get("mcp-session-id") {
-            let mut negotiated = self.negotiated.write();
-            if negotiated.session.is_none() {
-                negotiated.session = Some(session.clone());
-            }
+    fn keep_session(&self, headers: &HeaderMap) {
+        if let Some(session) = headers.get(&SESSION)
+            && !self.has_session()
+        {
+            self.negotiate(|negotiated| {
+                negotiated.session.get_or_insert_with(|| session.clone());
+            });
         }
+    }
+
+    /// Changes what is sent with every further request.
+    fn negotiate(&self, change: impl FnOnce(&mut Negotiated)) {
+        let mut negotiated = self.negotiated.write();
+        change(&mut negotiated);
+        negotiated.post = negotiated.headers(&self.target, &Method::POST);
     }
 
     /// Whether the answer to `initialize` was one that servers give which speak only HTTP+SSE.
@@ -235,13 +234,14 @@ impl Transport for Remote {
 
     /// A session that came with a refused handshake is none.
     fn begin_modern(&self) {
-        self.negotiated.write().session = None;
+        self.negotiate(|negotiated| negotiated.session = None);
     }
 
     /// Keeps what the first words settled, and opens the standing stream for what an older server sends
     /// of its own accord; what a modern one says so comes on a listen.
     fn settle(&self, link: &Arc<Link>, revision: Revision) {
-        self.negotiated.write().revision = HeaderValue::from_str(revision.as_str()).ok();
+        let header = HeaderValue::from_str(revision.as_str()).ok();
+        self.negotiate(|negotiated| negotiated.revision = header);
         self.target.found(Speaks::Http);
         if revision.generation() == Generation::Legacy {
             let (link, stop) = (Arc::downgrade(link), self.stop.clone());
@@ -251,6 +251,37 @@ impl Transport for Remote {
 
     fn goodbye(&self) -> Boxed<'_, ()> {
         Box::pin(self.take_leave())
+    }
+}
+
+// === impl Negotiated ===
+
+impl Negotiated {
+    fn of_nothing(target: &Target) -> Self {
+        let nothing = Self::default();
+        Self { post: nothing.headers(target, &Method::POST), ..nothing }
+    }
+
+    /// All headers of a request but those that tell of its body.
+    fn headers(&self, target: &Target, method: &Method) -> HeaderMap {
+        // Our own headers come after the configured ones, so these can't override them.
+        let mut headers = target.headers.clone();
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::ACCEPT,
+                HeaderValue::from_static("application/json, text/event-stream"),
+            );
+        } else if method == Method::GET {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        if let Some(session) = &self.session {
+            headers.insert(&SESSION, session.clone());
+        }
+        if let Some(revision) = &self.revision {
+            headers.insert(&REVISION, revision.clone());
+        }
+        headers
     }
 }
 

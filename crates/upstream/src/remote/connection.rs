@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::{Full, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
@@ -27,8 +27,9 @@ use crate::relay::Relay;
 
 type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 type Driver = http1::Connection<TokioIo<Gather<Stream>>, Full<Bytes>>;
+type NotSent = TrySendError<Request<Full<Bytes>>>;
 pub(super) type ResponseFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failed>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, NotSent>> + Send>>;
 
 /// A connection and what drives it. Nothing moves unless [`poll_driver`](Self::poll_driver) is called.
 pub(super) struct Connection {
@@ -75,16 +76,7 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, request: Request<Full<Bytes>>) -> ResponseFuture {
-        let response = self.sender.try_send_request(request);
-        Box::pin(async move {
-            response.await.map_err(|mut error| Failed {
-                sent: error.take_message().is_none(),
-                reason: format!(
-                    "the connection to the server failed: {}",
-                    root_cause(error.error())
-                ),
-            })
-        })
+        Box::pin(self.sender.try_send_request(request))
     }
 
     /// Whether the server has kept the connection open and it can take a request.
@@ -92,6 +84,18 @@ impl Connection {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_driver(&mut cx);
         !self.driven_to_end && self.sender.is_ready()
+    }
+}
+
+// === impl Failed ===
+
+impl From<NotSent> for Failed {
+    fn from(mut error: NotSent) -> Self {
+        let cause = root_cause(error.error());
+        Self {
+            sent: error.take_message().is_none(),
+            reason: format!("the connection to the server failed: {cause}"),
+        }
     }
 }
 

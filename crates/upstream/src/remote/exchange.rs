@@ -150,7 +150,7 @@ impl RemoteExchange {
                     Poll::Ready(Ok(response)) => {
                         self.on_response(link, remote, connection, response)
                     }
-                    Poll::Ready(Err(failed)) => self.on_failure(failed),
+                    Poll::Ready(Err(error)) => self.on_failure(error.into()),
                     Poll::Pending => {
                         self.state = State::Sent(connection, response);
                         Step::Wait
@@ -263,11 +263,17 @@ impl RemoteExchange {
                 };
                 match &mut reader {
                     Reader::Events(decoder) => decoder.push(&data),
-                    Reader::Whole { collected, .. } => {
+                    Reader::Whole { status, collected } => {
                         if collected.len() + data.len() > self.message_bytes_max {
                             return self.oversized();
                         }
                         collected.push(data);
+                        // Of a length that was announced, the end need not be waited for.
+                        if body.is_end_stream() {
+                            self.idle.put(connection);
+                            let collected = std::mem::take(collected).into_bytes();
+                            return judge(link, remote, slot, *status, &collected);
+                        }
                     }
                 }
                 self.state = State::Reading(connection, body, reader);
