@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Message, build, codes, depth, headers};
@@ -37,8 +37,10 @@ use crate::pipeline::{self, Takes};
 use crate::session::Session;
 use crate::session::handshake::{self, NoSession};
 
-const SESSION: &str = "mcp-session-id";
-const REVISION: &str = "mcp-protocol-version";
+// Names of headers, checked at compile time instead of with each request.
+static SESSION: HeaderName = HeaderName::from_static(headers::SESSION_ID);
+static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
+static REQUEST_ID: HeaderName = HeaderName::from_static(correlation::HEADER);
 
 /// An address, told apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +58,9 @@ enum Address<'a> {
 pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
     let mut body = Some(body);
-    let mut answer = match admit::admit(gateway, &parts, peer) {
+    let named = parts.headers.get(&REQUEST_ID);
+    let request_id = CorrelationId::of_header(named.map(HeaderValue::as_bytes));
+    let mut answer = match admit::admit(gateway, &parts, peer, request_id) {
         Ok(admitted) => {
             let request_id = &admitted.caller.request_id;
             let span = tracing::debug_span!(target: "mainstay", "request", %request_id);
@@ -70,10 +74,10 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
     }
     refuse::allow_origin(&parts.headers, &mut answer);
     // Whoever names a request finds the name again; nobody else pays for it.
-    if let Some(name) = parts.headers.get(correlation::HEADER)
+    if let Some(name) = named
         && CorrelationId::try_client(name.as_bytes()).is_some()
     {
-        answer.headers_mut().insert(correlation::HEADER, name.clone());
+        answer.headers_mut().insert(&REQUEST_ID, name.clone());
     }
     answer
 }
@@ -192,7 +196,7 @@ async fn initialize(
     let mut answer = answer::message(bytes);
     let token = session.and_then(|session| HeaderValue::from_str(session.token.as_str()).ok());
     if let Some(token) = token {
-        answer.headers_mut().insert(SESSION, token);
+        answer.headers_mut().insert(&SESSION, token);
     }
     answer
 }

@@ -12,12 +12,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 use mainstay_model::Principal;
 use mainstay_model::settings::Login;
 use mainstay_telemetry::events::RefusedRequest;
-use mainstay_telemetry::{CorrelationId, Refused, correlation};
+use mainstay_telemetry::{CorrelationId, Refused};
 
 use super::gate::{Foreign, Gate};
 use super::refuse;
@@ -78,10 +78,10 @@ pub(super) fn admit<'a>(
     gateway: &'a Arc<Gateway>,
     parts: &'a Parts,
     peer: Peer,
+    request_id: CorrelationId,
 ) -> Result<Admitted<'a>, HttpAnswer> {
     let said = gateway.proxies.said(peer.address, &parts.headers);
     let Peer { address, operator, serves, connection } = peer;
-    let id = parts.headers.get(correlation::HEADER).map(HeaderValue::as_bytes);
     let mut admitted = Admitted {
         gateway,
         parts,
@@ -91,7 +91,7 @@ pub(super) fn admit<'a>(
             serves,
             connection,
             principal: Principal::anonymous(),
-            request_id: CorrelationId::of_header(id),
+            request_id,
         },
         prefix: said.prefix,
     };
@@ -148,7 +148,7 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderMap;
     use mainstay_model::Principal;
     use mainstay_model::settings::{GatewaySettings, Login};
 

@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use mainstay_model::settings::Limits;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::build;
@@ -39,9 +39,25 @@ pub(super) async fn read(
     let mut collecting = pin!(collect(body, limits.body_bytes_max));
     // Most bodies come with their heads: no clock is set for what is a moment away.
     if let Some(body) = soon(collecting.as_mut()).await {
+        // To take a body rouses the connection, which is driven once more in any case: what the
+        // request asks for begins then, and is not looked at in vain.
+        once_more().await;
         return body;
     }
     tokio::time::timeout(limits.receive, collecting).await.map_err(|_| NoBody::Slow)?
+}
+
+/// Gives everything else that is ready its turn.
+async fn once_more() {
+    let mut again = true;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut again, false) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// What is ready at once, or as soon as everything else that is ready had its turn.
@@ -62,7 +78,10 @@ async fn soon<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    // Of a length that was announced, nothing more has to be asked for.
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
         if first.len() + rest.len() + data.len() > max {
             return Err(NoBody::TooLarge);

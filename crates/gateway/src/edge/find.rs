@@ -29,10 +29,10 @@ pub(super) fn find(
     endpoint: &Arc<Endpoint>,
 ) -> Result<Arc<Session>, NotFound> {
     let headers = admitted.headers();
-    if let Some(revision) = headers.get(REVISION) {
+    if let Some(revision) = headers.get(&REVISION) {
         let known = revision.to_str().ok().and_then(Revision::parse);
         if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
-            admitted.refused(Refused::Revision, text(headers, REVISION));
+            admitted.refused(Refused::Revision, text(headers, REVISION.as_str()));
             let say = format!(
                 "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
                 Revision::LATEST_LEGACY
@@ -40,7 +40,7 @@ pub(super) fn find(
             return Err(NotFound::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
         }
     }
-    let Some(token) = headers.get(SESSION) else {
+    let Some(token) = headers.get(&SESSION) else {
         admitted.refused(Refused::UnknownSession, "none");
         let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
         return Err(NotFound::Invalid(

@@ -17,7 +17,7 @@ use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
-use super::takes_events;
+use super::{REVISION, takes_events};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::pipeline::Takes;
@@ -43,8 +43,7 @@ enum Invalid {
 /// they have. `initialize` is judged by its `_meta` alone, since it asks for a revision yet to be
 /// settled.
 pub(super) fn claims(headers: &HeaderMap, message: &Message) -> bool {
-    let by_header =
-        || headers.get(headers::PROTOCOL_VERSION).is_some_and(|it| is_modern(it.as_bytes()));
+    let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern(it.as_bytes()));
     match message.kind() {
         Kind::Request if message.method() == Method::Initialize.as_str() => message.is_modern(),
         _ => by_header() || message.is_modern(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_upstream::Owner;
 use parking_lot::RwLock;
@@ -20,11 +21,14 @@ pub(crate) enum Again {
     Ended,
 }
 
+/// Clients can't choose the ids that are in it, so it need not withstand chosen ones.
+type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
+
 /// Sessions by id and by number.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    by_token: RwLock<HashMap<Box<str>, Arc<Session>>>,
-    by_owner: RwLock<HashMap<u64, Arc<Session>>>,
+    by_token: RwLock<ByToken>,
+    by_owner: RwLock<HashMap<u64, Arc<Session>, RandomState>>,
     max: usize,
 }
 
@@ -93,11 +97,7 @@ impl Sessions {
         self.max
     }
 
-    fn insert_into(
-        &self,
-        by_token: &mut HashMap<Box<str>, Arc<Session>>,
-        session: Arc<Session>,
-    ) -> Result<(), Refusal> {
+    fn insert_into(&self, by_token: &mut ByToken, session: Arc<Session>) -> Result<(), Refusal> {
         if by_token.len() >= self.max {
             return Err(Refusal::new(
                 RefusalCode::SessionLimit,
