@@ -6,12 +6,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
+use mainstay_protocol::params::BadParams;
 use mainstay_protocol::{Generation, Id, Kind, Message, Method, Notification, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
-use crate::call::route;
+use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{deliver, placement};
 use crate::edge::Caller;
 use crate::endpoint::lists;
@@ -91,31 +92,13 @@ async fn request(
             Err((code, text)) => answer::message(build::failure(Some(&id), code, &text)),
         };
     }
-    let params = match message.params() {
-        Ok(params) => params,
-        Err(error) => {
-            return answer::message(build::failure(
-                Some(&id),
-                codes::INVALID_PARAMS,
-                &error.to_string(),
-            ));
+    let deadline = begun + gateway.settings.limits.list;
+    let (route, token) = match route_of(session, method, &message, deadline).await {
+        Ok(found) => found,
+        Err(NoRoute { code, message }) => {
+            return answer::message(build::failure(Some(&id), code, &message));
         }
     };
-    let find = || route::find(endpoint, Generation::Legacy, method, &params);
-    let mut route = find();
-    if route.is_err() && !endpoint.single {
-        // The server may be on its way: a session of an earlier daemon has not waited for it yet.
-        let deadline = begun + gateway.settings.limits.list;
-        endpoint.settle(Generation::Legacy, deadline).await;
-        route = find();
-    }
-    let route = match route {
-        Ok(route) => route,
-        Err(error) => {
-            return answer::message(build::failure(Some(&id), error.code, &error.message));
-        }
-    };
-    let token = route::token(&message, &params);
     session.known_at(route.server).await;
     match method {
         Some(Method::ResourcesSubscribe) => {
@@ -133,9 +116,31 @@ async fn request(
                 token,
                 caller.request_id.clone(),
             );
-            deliver::carry_out(gateway, call, takes).await
+            deliver::carry_out(gateway, Box::new(call), takes).await
         }
     }
+}
+
+/// Where a request goes, and its progress token.
+async fn route_of(
+    session: &Session,
+    method: Option<Method>,
+    message: &Message,
+    deadline: Instant,
+) -> Result<(Route, Option<ProgressToken>), NoRoute> {
+    let invalid =
+        |error: BadParams| NoRoute { code: codes::INVALID_PARAMS, message: error.to_string() };
+    let params = message.params().map_err(invalid)?;
+    let endpoint = &session.endpoint;
+    let find = || route::find(endpoint, Generation::Legacy, method, &params);
+    let mut route = find();
+    if route.is_err() && !endpoint.single {
+        // The server may be on its way: a session of an earlier daemon has not waited for it yet.
+        // Boxed, since every request would else be moved with the room for it.
+        Box::pin(endpoint.settle(Generation::Legacy, deadline)).await;
+        route = find();
+    }
+    Ok((route?, route::token(message, &params)))
 }
 
 fn notified(session: &Arc<Session>, message: &Message) {

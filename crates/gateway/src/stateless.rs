@@ -6,8 +6,9 @@
 mod discover;
 pub(crate) mod listen;
 
+use std::error::Error;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -22,7 +23,7 @@ use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::deliver::{self, Begins};
-use crate::call::route::{self, Route};
+use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{Call, Progress};
 use crate::edge::Caller;
 use crate::endpoint::{Endpoint, lists};
@@ -95,26 +96,11 @@ async fn call(
     message: Message,
     request: Request<'_>,
 ) -> HttpAnswer {
-    let params = match message.params() {
-        Ok(params) => params,
-        Err(error) => return fail(&request.id, codes::INVALID_PARAMS, &error.to_string()),
+    let patience = gateway.settings.limits.list;
+    let (route, token) = match route_of(endpoint, &message, &request, patience).await {
+        Ok(found) => found,
+        Err(NoRoute { code, message }) => return fail(&request.id, code, &message),
     };
-    let find = || route::find(endpoint, Generation::Modern, request.method, &params);
-    let mut route = find();
-    if route.is_err() && !endpoint.single {
-        // The server may be on its way.
-        let deadline = Instant::now() + gateway.settings.limits.list;
-        endpoint.settle(Generation::Modern, deadline).await;
-        route = find();
-    }
-    let mut route = match route {
-        Ok(route) => route,
-        Err(error) => return fail(&request.id, error.code, &error.message),
-    };
-    if let Err(mismatch) = mirror(&mut route, &params, request.headers) {
-        return fail(&request.id, codes::HEADER_MISMATCH, &mismatch.to_string());
-    }
-    let token = route::token(&message, &params);
     let caller = Session::passing(
         gateway.next_owner(),
         request.caller.principal.clone(),
@@ -131,7 +117,30 @@ async fn call(
         token,
         request.caller.request_id.clone(),
     );
-    carry_out(gateway, call, request.takes).await
+    carry_out(gateway, Box::new(call), request.takes).await
+}
+
+/// Where a request goes, and its progress token.
+async fn route_of(
+    endpoint: &Arc<Endpoint>,
+    message: &Message,
+    request: &Request<'_>,
+    patience: Duration,
+) -> Result<(Route, Option<ProgressToken>), NoRoute> {
+    let invalid = |code, error: &dyn Error| NoRoute { code, message: error.to_string() };
+    let params = message.params().map_err(|error| invalid(codes::INVALID_PARAMS, &error))?;
+    let find = || route::find(endpoint, Generation::Modern, request.method, &params);
+    let mut route = find();
+    if route.is_err() && !endpoint.single {
+        // The server may be on its way. Boxed, since every request would else be moved with the room
+        // for it.
+        Box::pin(endpoint.settle(Generation::Modern, Instant::now() + patience)).await;
+        route = find();
+    }
+    let mut route = route?;
+    mirror(&mut route, &params, request.headers)
+        .map_err(|mismatch| invalid(codes::HEADER_MISMATCH, &mismatch))?;
+    Ok((route, route::token(message, &params)))
 }
 
 /// Checks the headers that repeat arguments, and makes those that go on to the server. What the body
@@ -158,7 +167,7 @@ fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(
 }
 
 /// Answers a call; whoever drops it meanwhile has cancelled it.
-async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> HttpAnswer {
+async fn carry_out(gateway: &Arc<Gateway>, mut call: Box<Call>, takes: Takes) -> HttpAnswer {
     call.set_unheard();
     match deliver::begins(&mut call, takes).await {
         Begins::Plain(bytes) => answer::json(status(call.error_code()), bytes),
@@ -175,7 +184,7 @@ async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> Http
 }
 
 /// Brings what a call says to its stream. A client that closes the stream cancels the call.
-async fn pump(mut call: Call, stream: Arc<EventStream>) {
+async fn pump(mut call: Box<Call>, stream: Arc<EventStream>) {
     loop {
         let progress = tokio::select! {
             progress = call.next() => progress,

@@ -1,6 +1,7 @@
 //! Small writes of several pieces go out as one piece.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -42,15 +43,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = Pin::new(&mut self.0);
-        let (mut gathered, mut length) = ([0; GATHERED_BYTES_MAX], 0);
+        let mut room = [const { MaybeUninit::uninit() }; GATHERED_BYTES_MAX];
+        let mut gathered = ReadBuf::uninit(&mut room);
         for piece in pieces {
-            let Some(room) = gathered.get_mut(length..length + piece.len()) else {
+            if piece.len() > gathered.remaining() {
                 return stream.poll_write_vectored(cx, pieces);
-            };
-            room.copy_from_slice(piece);
-            length += piece.len();
+            }
+            gathered.put_slice(piece);
         }
-        stream.poll_write(cx, &gathered[..length])
+        stream.poll_write(cx, gathered.filled())
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -43,11 +43,15 @@ pub(crate) enum Begins {
 }
 
 /// Answers a call that belongs to a session. A client that goes away leaves it running.
-pub(crate) async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Takes) -> HttpAnswer {
+pub(crate) async fn carry_out(
+    gateway: &Arc<Gateway>,
+    mut call: Box<Call>,
+    takes: Takes,
+) -> HttpAnswer {
     if !takes.events {
         call.set_unheard();
     }
-    let mut held = Held { gateway: gateway.clone(), call: Some(Box::new(call)) };
+    let mut held = Held { gateway: gateway.clone(), call: Some(call) };
     let Some(call) = held.call.as_mut() else { return answer::accepted() };
     match begins(call, takes).await {
         Begins::Plain(bytes) => answer::message(bytes),
@@ -64,7 +68,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, mut call: Call, takes: Tak
             if let Some(event) = event {
                 stream.push(answer::event(&event));
             }
-            gateway.tasks.spawn(pump(gateway.clone(), *call, stream.clone()));
+            gateway.tasks.spawn(pump(gateway.clone(), call, stream.clone()));
             answer::events(stream)
         }
     }
@@ -90,7 +94,7 @@ pub(crate) async fn begins(call: &mut Call, takes: Takes) -> Begins {
 }
 
 /// Brings what a call says to its stream, whether or not somebody reads it at the moment.
-async fn pump(gateway: Arc<Gateway>, mut call: Call, stream: Arc<EventStream>) {
+async fn pump(gateway: Arc<Gateway>, mut call: Box<Call>, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
     // Nobody has read for so long that open questions were answered in the client's place.
     let mut deserted = false;

@@ -233,7 +233,9 @@ fn invalid(message: &str) -> NoRoute {
 }
 
 /// The progress token of a request: its place, and its text as the client wrote it.
-pub(crate) fn token(message: &Message, params: &Params<'_>) -> Option<(Range<usize>, Bytes)> {
+pub(crate) type ProgressToken = (Range<usize>, Bytes);
+
+pub(crate) fn token(message: &Message, params: &Params<'_>) -> Option<ProgressToken> {
     let token = params.meta.progress_token.as_ref()?;
     Some((token.span.clone(), message.bytes().slice(token.span.clone())))
 }
