@@ -4,6 +4,7 @@
 //! the server sends on the exchange is known to belong to the call.
 
 mod connection;
+mod deliveries;
 mod exchange;
 mod retry;
 pub mod sse;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Idle;
+use self::deliveries::Deliveries;
 pub(crate) use self::exchange::RemoteExchange;
 pub(crate) use self::target::Speaks;
 pub use self::target::{InvalidTarget, Target};
@@ -44,6 +46,7 @@ pub(crate) struct Remote {
     /// What the first POST, `initialize`, was answered with.
     first_status: OnceLock<StatusCode>,
     limits: LinkLimits,
+    deliveries: Arc<Deliveries>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -98,6 +101,7 @@ pub(crate) fn open_known(
         negotiated: RwLock::new(Negotiated::of_nothing(&target)),
         target,
         first_status: OnceLock::new(),
+        deliveries: Deliveries::new(limits.unread_bytes_max),
         limits,
         stop,
         tasks: TaskTracker::new(),
@@ -223,9 +227,12 @@ impl Transport for Remote {
         exchange.poll_next(link, self, slot, cx)
     }
 
-    /// Delivers it in the background.
+    /// Delivers it in the background. It is dropped if the server does not take what it was sent before.
     fn send(&self, link: &Arc<Link>, message: Bytes) {
-        self.tasks.spawn(self.delivery(link, message));
+        let Some(delivery) = self.deliveries.begin(message.len()) else {
+            return link.listener().dropped(Dropped::NotDelivered);
+        };
+        self.tasks.spawn(delivery.carry_out(self.delivery(link, message)));
     }
 
     fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {

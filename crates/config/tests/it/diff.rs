@@ -169,6 +169,9 @@ fn runtime() -> impl Strategy<Value = Runtime> {
             command: vec!["npx".to_owned(), format!("--key=s3cret{more}")],
             env,
             cwd: None,
+            user: None,
+            group: None,
+            files_max: None,
         })),
         values().prop_map(|headers| Runtime::Remote(RemoteSpec {
             url: "https://example.org/?key=s3cret".to_owned(),
