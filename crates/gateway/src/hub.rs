@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mainstay_model::Name;
 use mainstay_pool::{Hub, Instance};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Generation, Message, Notification};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::{Asker, Owner};
 
@@ -42,6 +42,9 @@ impl Hub for Gateway {
     }
 
     fn background(&self, server: &Name, instance: &Arc<Instance>, message: &Message) {
+        if message.method() == Notification::Cancelled.as_str() {
+            return self.question_taken_back(instance, message);
+        }
         let level = message
             .params()
             .ok()
@@ -79,6 +82,18 @@ impl Hub for Gateway {
                 questions::refuse(&asker, message, why, &self.metrics.server(server));
                 true
             }
+        }
+    }
+}
+
+impl Gateway {
+    /// A server takes back what it asked outside of calls; only the session that holds it was asked.
+    fn question_taken_back(&self, instance: &Instance, message: &Message) {
+        if let Some(live) = instance.live()
+            && let Some(session) = self.sessions.of(instance.held_by())
+            && let Some(taken_back) = session.question_taken_back(&live.link, message)
+        {
+            session.leave_word(&taken_back);
         }
     }
 }

@@ -126,7 +126,7 @@ static KEYS: [Key; 20] = [
         "call_timeout_max",
         Kind::Duration { min: MILLIS_10, max: DAY },
         "'10m'",
-        "Progress extends the deadline of a call up to this, counted from its start.",
+        "Progress extends the deadline of a call up to this, counted from its start. While the client is asked something the deadline stands still, for at most as long again.",
     )
     .or("'5m'"),
     Key::new(

@@ -57,6 +57,9 @@ pub(crate) fn note(gateway: &Gateway, session: &Session, level: LogLevel) {
 
 /// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
 pub(crate) fn forget(gateway: &Gateway, session: &Session) {
+    if session.log_level().is_none() {
+        return;
+    }
     for pool in &session.endpoint.servers {
         let levels = gateway.levels.of(&pool.spec.name);
         let changes = {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::{
     EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader, TakenUp,
-    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX,
+    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
 };
 use crate::answer;
 use crate::stream::kept::Kept;
@@ -52,6 +52,46 @@ fn goes(stream: &Arc<EventStream>, after: u64) -> Reader {
         TakenUp::Goes(reader) => reader,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn questions_have_room_of_their_own_and_no_more() {
+    for stream in [Arc::default(), resumable(true)] {
+        let mut reader = stream.clone().reader();
+        // Notifications that nobody reads leave room for questions.
+        while stream.offer(event("word")) {}
+        let asked = (0..).take_while(|_| stream.ask(event("question"))).count();
+        assert_eq!(asked, UNREAD_QUESTIONS_MAX);
+        read(&mut reader);
+        // A large one is taken, and no other while it is not read.
+        let large = "x".repeat(UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX);
+        assert!(stream.ask(event(&large)) && !stream.ask(event("question")));
+        read(&mut reader);
+        assert!(stream.ask(event("question")));
+    }
+    // Where nobody comes back nobody is asked.
+    let stream: Arc<EventStream> = Arc::default();
+    drop(stream.clone().reader());
+    assert!(!stream.ask(event("question")));
+    let stream = resumable(true);
+    drop(stream.clone().reader());
+    assert!(stream.ask(event("question")), "the reader may be back");
+}
+
+#[test]
+fn nobody_is_asked_more_while_all_streams_together_keep_too_much() {
+    let kept = Kept::new(1);
+    let of = |request| {
+        let (number, share) = kept.open();
+        Arc::new(EventStream::resumable(Name::call(number, &Id::number(request)), true, share))
+    };
+    let (away, asked) = (of(1), of(2));
+    let mut reader = asked.clone().reader();
+    away.push(event(&"x".repeat(65 << 20)));
+    assert!(asked.ask(event("question")), "who has read everything can be asked");
+    assert!(!asked.ask(event("question")));
+    read(&mut reader);
+    assert!(asked.ask(event("question")));
 }
 
 #[test]

@@ -107,7 +107,8 @@ async fn judge(scene: &Scene, tally: &Tally) {
         tally.unknown.len(),
         tally.away
     );
-    assert!(tally.answered.len() > 5 * tally.unknown.len(), "{tally:?}");
+    // Between two restarts each client has three answers, and no more than one call can be cut.
+    assert!(tally.answered.len() > 2 * tally.unknown.len(), "{tally:?}");
 }
 
 /// One client: calls one after the other in the same session, whatever happens to the daemon. How
