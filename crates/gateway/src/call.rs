@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::Permit;
+use mainstay_pool::{Permit, Pool};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Id, Kind, Message, Notification, Scope, build, codes};
 use mainstay_session::CallTime;
@@ -49,6 +49,9 @@ pub(crate) struct Call {
     clock: Option<Pin<Box<Sleep>>>,
     /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
     awaited_until: Option<Instant>,
+    /// A permit that is waited for. It is kept when whoever drives the call is dropped and comes back, so
+    /// that the call does not lose its turn.
+    acquiring: Option<Acquiring>,
     exchange: Option<(Exchange, Permit)>,
     tries: u32,
     /// It was sent again after its answer was lost.
@@ -80,6 +83,8 @@ pub(crate) enum Progress {
     /// The client took it back: it gets no answer.
     Cancelled,
 }
+
+type Acquiring = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send>>;
 
 enum Woken {
     Incoming(Incoming),
@@ -126,6 +131,7 @@ impl Call {
             deadline,
             clock: None,
             awaited_until: None,
+            acquiring: None,
             exchange: None,
             tries: 0,
             repeated: false,
@@ -192,13 +198,16 @@ impl Call {
             self.mirror_anew().await;
         }
         if let Some(at) = self.repeat_at {
-            sleep_until(at).await;
+            tokio::select! {
+                () = sleep_until(at) => {}
+                () = cancelled(&self.control) => return Err(NotSent::Cancelled),
+            }
         }
-        self.tries += 1;
         let permit = match placement::shared(&self.session, &self.route.pool) {
             Some(permit) => permit,
-            None => Box::pin(self.acquire()).await?,
+            None => self.acquire().await?,
         };
+        self.tries += 1;
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
@@ -218,28 +227,20 @@ impl Call {
 
     /// A permit for an instance that is not the one that everybody shares, or is not ready.
     async fn acquire(&mut self) -> Result<Permit, NotSent> {
-        let (session, pool) = (&*self.session, &self.route.pool);
-        let deadline = self.deadline.into_std();
-        let is_list = placement::list_kind(self.message.method()).is_some();
-        let acquired = async {
-            if is_list {
-                let known_by =
-                    deadline.min(self.begun.into_std() + self.gateway.settings.limits.list);
-                placement::acquire_for_list(session, pool, known_by, deadline).await
-            } else {
-                placement::acquire(session, pool, deadline).await
-            }
+        let begin = || {
+            let is_list = placement::list_kind(self.message.method()).is_some();
+            let list_wait = is_list.then_some(self.gateway.settings.limits.list);
+            let (session, pool) = (self.session.clone(), self.route.pool.clone());
+            Box::pin(permit_for(session, pool, list_wait, self.deadline)) as Acquiring
         };
+        let acquiring = self.acquiring.get_or_insert_with(begin);
         // A client that takes the call back while it waits for an instance must not hold its place.
         let permit = tokio::select! {
-            permit = acquired => permit.map_err(NotSent::Refused)?,
-            () = cancelled(&self.control) => return Err(NotSent::Cancelled),
+            permit = acquiring => Ok(permit),
+            () = cancelled(&self.control) => Err(NotSent::Cancelled),
         };
-        // The instance that all share logs as the most talkative of its clients wants.
-        if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
-            levels::tell_own(session.log_level(), &permit, self.deadline).await;
-        }
-        Ok(permit)
+        self.acquiring = None;
+        permit?.map_err(NotSent::Refused)
     }
 
     async fn wait(&mut self) -> Woken {
@@ -533,6 +534,29 @@ impl Drop for Call {
         // that are not in them yet.
         self.gateway.call_ends();
     }
+}
+
+/// A permit for the instance that a session's call goes to. `list_wait`: the call only asks for a list,
+/// and may wait so long to hear whether the server lists the same for all.
+async fn permit_for(
+    session: Arc<Session>,
+    pool: Arc<Pool>,
+    list_wait: Option<Duration>,
+    deadline: Instant,
+) -> Result<Permit, Refusal> {
+    let by = deadline.into_std();
+    let permit = match list_wait {
+        Some(wait) => {
+            let known_by = by.min(std::time::Instant::now() + wait);
+            placement::acquire_for_list(&session, &pool, known_by, by).await?
+        }
+        None => placement::acquire(&session, &pool, by).await?,
+    };
+    // The instance that all share logs as the most talkative of its clients wants.
+    if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
+        levels::tell_own(session.log_level(), &permit, deadline).await;
+    }
+    Ok(permit)
 }
 
 async fn cancelled(control: &Control) {

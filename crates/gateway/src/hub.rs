@@ -89,9 +89,9 @@ impl Hub for Gateway {
 impl Gateway {
     /// A server takes back what it asked outside of calls; only the session that holds it was asked.
     fn question_taken_back(&self, instance: &Instance, message: &Message) {
-        if let Some(live) = instance.live()
+        if let Some(asker) = instance.asker()
             && let Some(session) = self.sessions.of(instance.held_by())
-            && let Some(taken_back) = session.question_taken_back(&live.link, message)
+            && let Some(taken_back) = session.question_taken_back(&asker, message)
         {
             session.leave_word(&taken_back);
         }

@@ -14,7 +14,7 @@ use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_upstream::facts::{Facts, List};
-use mainstay_upstream::{Link, Owner};
+use mainstay_upstream::{Asker, Link, Owner};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -130,8 +130,13 @@ impl Instance {
         self.key.store(Arc::new(key));
     }
 
+    /// Who its questions are answered to, while it is ready.
+    pub fn asker(&self) -> Option<Asker> {
+        self.live.load().as_ref().map(|live| live.link.asker())
+    }
+
     /// The present life, while it is ready.
-    pub fn live(&self) -> Option<Arc<Live>> {
+    pub(crate) fn live(&self) -> Option<Arc<Live>> {
         self.live.load_full()
     }
 

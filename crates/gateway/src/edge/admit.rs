@@ -148,7 +148,7 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
+    use http::{HeaderMap, HeaderValue};
     use mainstay_model::Principal;
     use mainstay_model::settings::{GatewaySettings, Login};
 
