@@ -14,10 +14,11 @@ use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::host::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use mainstay_upstream::{Link, LinkLimits, Listener, Owner};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, Owner};
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
@@ -162,7 +163,7 @@ impl Hub for FaultyHub {
 
     fn background(&self, _: &Name, _: &Arc<Instance>, _: &Message) {}
 
-    fn question(&self, _: Owner, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Name, _: Owner, _: Asker, _: &Message) -> bool {
         false
     }
 }
@@ -190,6 +191,7 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [&name])),
             message_bytes_max: 1 << 20,
             instance_ids: Arc::new(AtomicU64::new(0)),
+            finding_out: Arc::new(Semaphore::new(1)),
             seed: 1,
         };
         let stops = Arc::default();
