@@ -93,7 +93,11 @@ pub struct PoolStatus {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct MemoryStatus {
+    /// Of the daemon itself.
     pub resident_bytes: u64,
+    /// Of the processes that it runs, seen within the last seconds.
+    #[serde(default)]
+    pub servers_bytes: u64,
     /// The cgroup's limit, else the machine's memory.
     pub limit_bytes: u64,
 }
@@ -133,6 +137,9 @@ pub struct ServerStatus {
     /// Starts after the first, of all its instances.
     pub restarts: u64,
     pub calls: usize,
+    /// Resident memory of all its instances that are processes of this machine.
+    #[serde(default)]
+    pub memory_bytes: u64,
     /// Lines on standard output that were no messages.
     pub stray_lines: u64,
     pub instances: Vec<InstanceStatus>,
@@ -148,6 +155,14 @@ pub struct InstanceStatus {
     pub calls: usize,
     pub restarts: u64,
     pub uptime_ms: u64,
+    /// Resident memory of its process and of all that came of it, seen within the last seconds; none
+    /// where it is no process of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// What its clients can be asked for, where it serves such clients only: `roots`, `sampling`,
+    /// `elicitation`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

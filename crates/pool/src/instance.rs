@@ -45,6 +45,8 @@ pub struct Instance {
     permits: AtomicUsize,
     /// Told when the last of them is back.
     unused: Notify,
+    /// Resident memory of its process tree in bytes when it was looked at last; 0: not looked at.
+    memory: AtomicU64,
     pub(crate) process: Mutex<ProcessFacts>,
     /// When it was last ready.
     pub(crate) lost_at: Mutex<Option<Instant>>,
@@ -107,6 +109,7 @@ impl Instance {
             roots_asked: Notify::new(),
             permits: AtomicUsize::new(0),
             unused: Notify::new(),
+            memory: AtomicU64::new(0),
             process: Mutex::default(),
             lost_at: Mutex::default(),
             standing: Mutex::default(),
@@ -128,6 +131,22 @@ impl Instance {
 
     pub(crate) fn set_key(&self, key: LeaseKey) {
         self.key.store(Arc::new(key));
+    }
+
+    /// The number of its process, where it has one and that runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.lock().pid
+    }
+
+    /// Notes how much memory its process tree holds.
+    pub fn note_memory(&self, bytes: u64) {
+        self.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Resident memory of its process tree in bytes, while it has a process and that was looked at.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.pid()?;
+        Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
     /// Who its questions are answered to, while it is ready.
@@ -180,6 +199,8 @@ impl Instance {
             calls: self.live().map_or(0, |live| live.link.in_flight()),
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,
+            memory_bytes: self.memory_bytes(),
+            asks: self.key().kinds_of_questions(),
         }
     }
 

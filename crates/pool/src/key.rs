@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_protocol::Generation;
+use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_supervisor::roster::{Tenure, Use};
 use mainstay_upstream::Owner;
 
@@ -39,6 +40,17 @@ impl LeaseKey {
 
     pub fn is_base(&self) -> bool {
         self.sharing.is_empty() && !self.is_interactive()
+    }
+
+    /// What its clients can be asked for.
+    pub(crate) fn kinds_of_questions(&self) -> Vec<String> {
+        let can = ClientCapabilities::read(&self.capabilities);
+        let kinds = [
+            ("roots", can.roots),
+            ("sampling", can.sampling),
+            ("elicitation", can.elicitation || can.elicitation_url),
+        ];
+        kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind.to_owned()).collect()
     }
 
     /// Whether its clients can be asked something.

@@ -26,3 +26,4 @@ pub use instance::Instance;
 pub use key::{LeaseKey, Want};
 pub use mainstay_supervisor::roster::{Tenure, Use};
 pub use pool::{Parts, Pool};
+pub use variants::Verdicts;

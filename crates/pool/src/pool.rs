@@ -23,7 +23,7 @@ use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
 use crate::lending::Lending;
-use crate::variants::Variants;
+use crate::variants::{Variants, Verdicts};
 
 /// What every pool is made of.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Parts {
     pub instance_ids: Arc<AtomicU64>,
     /// Held by the one pool that finds out what its server lists for one kind of clients.
     pub finding_out: Arc<Semaphore>,
+    /// What was found out in this way, by earlier daemons too.
+    pub verdicts: Arc<Verdicts>,
     /// Scatters the waits of instances, together with their numbers: another in each run of a daemon, so
     /// that several do not restart in step.
     pub seed: u64,
@@ -57,6 +59,7 @@ pub struct Pool {
     pub(crate) lending: Lending,
     pub(crate) variants: Variants,
     pub(crate) finding_out: Arc<Semaphore>,
+    pub(crate) verdicts: Arc<Verdicts>,
     /// The instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
     pub(crate) faces: Faces,
@@ -94,6 +97,7 @@ impl Pool {
             lending: Lending::new(&spec.pool),
             variants: Variants::default(),
             finding_out: parts.finding_out.clone(),
+            verdicts: parts.verdicts.clone(),
             primary: OnceLock::new(),
             faces: Faces::default(),
             tasks: TaskTracker::new(),

@@ -70,6 +70,7 @@ impl Pool {
             prompts: count(ListKind::Prompts),
             restarts,
             calls: instances.iter().map(|instance| instance.calls).sum(),
+            memory_bytes: instances.iter().filter_map(|instance| instance.memory_bytes).sum(),
             stray_lines: self.stray_lines.load(Ordering::Relaxed),
             instances,
         };

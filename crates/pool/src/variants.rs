@@ -7,10 +7,12 @@
 //! where they differ, the lists for a kind of clients are fetched in the same way, and kept.
 
 mod knowledge;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::Asks;
 use mainstay_protocol::Generation;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::initialize::InitializeResult;
@@ -21,6 +23,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::knowledge::{Answer, Knowledge};
+pub use self::verdicts::Verdicts;
+use self::verdicts::version_of;
 use crate::instance::Instance;
 use crate::key::{LeaseKey, Want};
 use crate::pool::Pool;
@@ -116,7 +120,11 @@ impl Pool {
         let all = key.capabilities == everything();
         let missed = {
             let mut known = self.variants.known.lock();
-            known.learn(&key.capabilities, all, &base, facts)
+            let missed = known.learn(&key.capabilities, all, &base, facts);
+            if let Some(alike) = known.are_alike(Asks::Auto) {
+                self.verdicts.keep(&self.spec.name, known.version(), alike);
+            }
+            missed
         };
         self.variants.learnt.send_modify(|count| *count += 1);
         if let (Some(hub), true) = (self.hub(), missed) {
@@ -143,8 +151,10 @@ impl Pool {
     pub(crate) fn note_lists(&self, facts: &Facts, changed: bool) {
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok();
-        let version = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
-        self.variants.known.lock().note_base(&version.unwrap_or_default(), changed);
+        let info = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
+        let version = version_of(&self.host.target(), &info.unwrap_or_default());
+        let verdict = self.verdicts.of(&self.spec.name, &version);
+        self.variants.known.lock().note_base(&version, verdict, changed);
         self.variants.learnt.send_modify(|count| *count += 1);
     }
 }

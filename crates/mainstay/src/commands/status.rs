@@ -72,13 +72,14 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     let (sessions, memory) = (&status.sessions, &status.memory_usage);
     lines.push(String::new());
     lines.push(format!(
-        "{} of {}, {}, {}, {} in flight, memory {} of {}",
+        "{} of {}, {}, {}, {} in flight, memory {} and {} in servers, of {}",
         format::count(sessions.active, "session"),
         sessions.max,
         format::count(sessions.listens, "listen"),
         format::count(sessions.streams, "open stream"),
         format::count(sessions.calls, "call"),
         format::bytes(memory.resident_bytes),
+        format::bytes(memory.servers_bytes),
         format::bytes(memory.limit_bytes),
     ));
     if let Some(why) = &sessions.unstored {
@@ -169,6 +170,7 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
         ),
         ("restarts", server.restarts.to_string()),
         ("calls", format!("{} in flight", server.calls)),
+        ("memory", format::bytes(server.memory_bytes)),
         ("stray lines", server.stray_lines.to_string()),
     ];
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -185,9 +187,15 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
                 format::duration(Duration::from_millis(instance.uptime_ms)),
                 instance.restarts.to_string(),
                 instance.calls.to_string(),
+                instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes),
+                match instance.asks.as_slice() {
+                    [] => "all clients".to_owned(),
+                    asks => format!("clients with {}", asks.join(", ")),
+                },
             ]
         });
-        let header = ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS"];
+        let header =
+            ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS", "MEMORY", "SERVES"];
         lines.push(format!("\n{}", table(header, rows.collect())));
     }
     lines.join("\n")

@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_admin::{Access, Source, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::{Clock, Gateway};
 use mainstay_model::Redacted;
 use mainstay_model::status::{
-    DaemonStatus, EndpointStatus, Health, InstanceState, PoolStatus, ServerStatus, SessionsStatus,
+    DaemonStatus, EndpointStatus, Health, InstanceState, MemoryStatus, PoolStatus, ServerStatus,
+    SessionsStatus,
 };
+use mainstay_pool::Instance;
 use mainstay_telemetry::{Metrics, StreamKind};
+use mainstay_upstream::process::ProcessHost;
+use tokio::time::MissedTickBehavior;
+
+/// Between two looks at the memory of processes.
+const MEMORY_EVERY: Duration = Duration::from_secs(2);
 
 /// Looks at one daemon.
 #[derive(Clone)]
@@ -70,8 +77,8 @@ impl Status {
                 }
             }
             sample.store_failing(gateway.store_state().failing.is_some());
-            let memory = memory::now();
-            sample.memory(memory.resident_bytes, memory.limit_bytes);
+            let memory = memory_of(&gateway);
+            sample.memory(memory.resident_bytes + memory.servers_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
                 let name = pool.spec.name.as_str();
                 sample.calls_in_flight(name, pool.in_flight());
@@ -85,6 +92,25 @@ impl Status {
                 }
             }
         }));
+    }
+
+    /// Looks at the memory of all processes every few seconds. Never comes back.
+    pub(super) async fn watch_memory(self, host: Arc<ProcessHost>) {
+        let mut tick = tokio::time::interval(MEMORY_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let Some(gateway) = self.gateway.upgrade() else { return };
+            let instances: Vec<_> = gateway.pools().flat_map(|pool| pool.instances()).collect();
+            drop(gateway);
+            let running = |instance: Arc<Instance>| Some((instance.pid()?, instance));
+            let (pids, instances): (Vec<_>, Vec<_>) =
+                instances.into_iter().filter_map(running).unzip();
+            let seen = host.memory_of_all(pids).await;
+            for (instance, bytes) in instances.iter().zip(seen) {
+                instance.note_memory(bytes.unwrap_or(0));
+            }
+        }
     }
 
     fn servers(&self, gateway: &Gateway) -> Vec<ServerStatus> {
@@ -121,7 +147,7 @@ impl Source for Status {
                 }
             }),
             connection_pool: pools.fold(PoolStatus::default(), |all, one| sum(&all, &one)),
-            memory_usage: memory::now(),
+            memory_usage: gateway.as_deref().map_or_else(memory::now, memory_of),
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             endpoints: endpoints
@@ -153,6 +179,13 @@ impl Source for Status {
             .find(|pool| pool.spec.name.as_str() == server)
             .map(|pool| pool.pool_status())
     }
+}
+
+/// The daemon's memory, and that of what it runs.
+fn memory_of(gateway: &Gateway) -> MemoryStatus {
+    let instances = gateway.pools().flat_map(|pool| pool.instances());
+    let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
+    MemoryStatus { servers_bytes, ..memory::now() }
 }
 
 /// One word for the daemon. That nothing can be stored harms nobody until it is restarted.

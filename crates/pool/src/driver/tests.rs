@@ -192,6 +192,7 @@ impl World {
             message_bytes_max: 1 << 20,
             instance_ids: Arc::new(AtomicU64::new(0)),
             finding_out: Arc::new(Semaphore::new(1)),
+            verdicts: Arc::default(),
             seed: 1,
         };
         let stops = Arc::default();

@@ -67,6 +67,10 @@ impl Knowledge {
         }
     }
 
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
     pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> Answer {
         let wanted = match self.are_alike(asks) {
             Some(true) => return Answer::AsForAll,
@@ -139,11 +143,11 @@ impl Knowledge {
         missed && !same
     }
 
-    /// The lists that all clients see were read, of this version of the server. `changed`: they are
-    /// others than before.
-    pub(super) fn note_base(&mut self, version: &str, changed: bool) {
+    /// The lists that all clients see were read, of this version of the server; `alike` is what an
+    /// earlier daemon found out about it. `changed`: the lists are others than before.
+    pub(super) fn note_base(&mut self, version: &str, alike: Option<bool>, changed: bool) {
         if self.version != version {
-            *self = Self { version: version.to_owned(), ..Self::default() };
+            *self = Self { version: version.to_owned(), alike, ..Self::default() };
         }
         for known in self.kinds.values_mut() {
             known.is_stale |= changed;

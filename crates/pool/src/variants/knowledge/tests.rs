@@ -117,11 +117,11 @@ fn what_failed_is_tried_again_after_a_minute_and_not_waited_for_until_then() {
 fn changed_lists_are_asked_for_again_and_the_old_ones_serve_until_then() {
     let (mut known, now) = (Knowledge::default(), Instant::now());
     let roots = kind("roots");
-    known.note_base("1", true);
+    known.note_base("1", None, true);
     known.learn(&roots, false, &facts(&["a"]), &facts(&["a", "b"]));
-    known.note_base("1", false);
+    known.note_base("1", None, false);
     assert_eq!(tools(known.look_up(Asks::Auto, &roots, now)), ["a", "b"], "nothing has changed");
-    known.note_base("1", true);
+    known.note_base("1", None, true);
     match known.look_up(Asks::Auto, &roots, now) {
         Answer::Unknown { ask: Some(ask), stale: Some(stale) } => {
             assert_eq!(ask, roots);
@@ -133,7 +133,7 @@ fn changed_lists_are_asked_for_again_and_the_old_ones_serve_until_then() {
     // A server that changes all the time is not asked all the time.
     assert_eq!(tools(known.look_up(Asks::Auto, &roots, now)), ["a", "b"]);
     // Another version is another server.
-    known.note_base("2", false);
+    known.note_base("2", None, false);
     assert_eq!(known.are_alike(Asks::Auto), None);
     asks_for(known.look_up(Asks::Auto, &roots, now), &everything());
 }
@@ -160,4 +160,13 @@ fn kinds_are_bounded() {
     }
     assert_eq!(known.kinds.len(), KINDS_MAX);
     assert!(matches!(known.look_up(Asks::Always, &kind("new"), now), Answer::AsForAll));
+}
+
+#[test]
+fn what_an_earlier_daemon_found_out_need_not_be_found_out_again() {
+    let (mut known, now) = (Knowledge::default(), Instant::now());
+    known.note_base("1", Some(true), true);
+    assert!(matches!(known.look_up(Asks::Auto, &kind("roots"), now), Answer::AsForAll));
+    known.note_base("2", Some(false), true);
+    asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &kind("roots"));
 }

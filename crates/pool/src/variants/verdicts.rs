@@ -1,0 +1,131 @@
+//! Whether the lists of servers depend on what clients declare, remembered over restarts of the daemon: to
+//! find it out takes a start of the server.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mainstay_model::Name;
+use mainstay_store::Document;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// What was found out about servers, and the file that keeps it.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// None: nothing outlives the daemon.
+    document: Option<Document>,
+    by_server: Mutex<BTreeMap<String, Verdict>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Verdict {
+    /// A digest of how the server is started and of the name and version it gives itself.
+    version: String,
+    /// It lists the same for all clients.
+    alike: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    format: u32,
+    servers: BTreeMap<String, Verdict>,
+}
+
+const FILE: &str = "variants.json";
+/// Of the file. A file with another number is set aside.
+const FORMAT: u32 = 1;
+
+// === impl Verdicts ===
+
+impl Verdicts {
+    /// Reads what earlier daemons found out. Waits for the disk for two seconds at most.
+    pub fn open(state_dir: &Path) -> Self {
+        let (document, stored) =
+            Document::open(state_dir.join(FILE), "findings about lists of servers");
+        let mut by_server = BTreeMap::new();
+        match stored.as_deref().map(serde_json::from_slice::<File>) {
+            None => {}
+            Some(Ok(File { format: FORMAT, servers })) => by_server = servers,
+            Some(Ok(File { format, .. })) => {
+                document.reject(&format!("it has format {format}, and {FORMAT} is known here"));
+            }
+            Some(Err(error)) => document.reject(&error),
+        }
+        Self { document: Some(document), by_server: Mutex::new(by_server) }
+    }
+
+    /// Writes what is left; a disk that hangs is waited for for two seconds.
+    pub async fn close(&self) {
+        if let Some(document) = &self.document {
+            document.close().await;
+        }
+    }
+
+    /// Whether this version of a server lists the same for all clients, if that is known.
+    pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
+        let by_server = self.by_server.lock();
+        let verdict = by_server.get(server.as_str()).filter(|known| known.version == version)?;
+        Some(verdict.alike)
+    }
+
+    pub(super) fn keep(&self, server: &Name, version: &str, alike: bool) {
+        let verdict = Verdict { version: version.to_owned(), alike };
+        let mut by_server = self.by_server.lock();
+        if by_server.get(server.as_str()) == Some(&verdict) {
+            return;
+        }
+        by_server.insert(server.to_string(), verdict);
+        let file = File { format: FORMAT, servers: by_server.clone() };
+        drop(by_server);
+        if let (Some(document), Ok(bytes)) = (&self.document, serde_json::to_vec(&file)) {
+            document.set(bytes);
+        }
+    }
+}
+
+/// What a version of a server is known by: how it is started, and what it says of itself. A digest, since a
+/// command may hold what is nobody's business.
+pub(super) fn version_of(target: &str, server_info: &str) -> String {
+    let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_model::Name;
+
+    use super::{Verdicts, version_of};
+
+    #[tokio::test]
+    async fn what_was_found_out_is_known_to_the_next_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
+        let version = version_of("command", "1");
+        let first = Verdicts::open(folder.path());
+        assert_eq!(first.of(&one, &version), None);
+        first.keep(&one, &version, true);
+        first.keep(&other, &version, false);
+        first.close().await;
+        let second = Verdicts::open(folder.path());
+        assert_eq!(second.of(&one, &version), Some(true));
+        assert_eq!(second.of(&other, &version), Some(false));
+        assert_eq!(second.of(&one, &version_of("command", "2")), None);
+        assert_eq!(second.of(&one, &version_of("another command", "1")), None);
+        second.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_later_format_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(super::FILE);
+        std::fs::write(&path, r#"{"format":2,"servers":{}}"#).unwrap();
+        let verdicts = Verdicts::open(folder.path());
+        let one = Name::try_new("one").unwrap();
+        verdicts.keep(&one, "v", true);
+        verdicts.close().await;
+        let aside = path.with_extension("json.unreadable");
+        assert!(std::fs::read_to_string(aside).unwrap().contains(r#""format":2"#));
+        assert!(std::fs::read_to_string(path).unwrap().contains(r#""format":1"#));
+    }
+}
