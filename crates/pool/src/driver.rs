@@ -46,6 +46,10 @@ pub(crate) async fn supervise(pool: Arc<Pool>, instance: Arc<Instance>) {
         let driver = Driver::new(pool.clone(), instance.clone());
         let Err(panic) = caught(driver.run(first)).await else { return };
         let reason = fault(&pool, "a driver", &panic);
+        // The end of its life goes on without a driver.
+        if instance.stop.is_cancelled() {
+            return;
+        }
         let generation = instance.lifecycle.lock().generation();
         let news = match faults {
             ..=FAULTS_MAX => News::Lost { reason },

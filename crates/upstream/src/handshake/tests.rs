@@ -11,11 +11,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mainstay_model::settings::{RemoteSpec, RevisionChoice};
 use mainstay_protocol::Message;
+use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::Dropped;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use super::shake;
+use super::{HandshakeError, ITEMS_MAX, PAGES_MAX, list, shake};
 use crate::Link;
+use crate::facts::{Cut, Gaps, List};
 use crate::link::LinkLimits;
 use crate::listener::Listener;
 use crate::remote::{Target, open};
@@ -85,4 +89,78 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     };
     stop.cancel();
     assert!(facts.lists.tool("late").is_some(), "{:?}", facts.lists);
+}
+
+/// The list of tools of a server over pipes that answers page by page: `page` gets the number of the page
+/// and says what its answer has beside the id.
+async fn tools_of(page: impl Fn(usize) -> String + Send + 'static) -> Result<List, HandshakeError> {
+    let (requests, input) = std::io::pipe().unwrap();
+    let (output, answers) = std::io::pipe().unwrap();
+    let stop = CancellationToken::new();
+    let _ended = stop.clone().drop_guard();
+    let limits = LinkLimits { message_bytes_max: 16 << 20, unread_bytes_max: 1 << 20 };
+    let link =
+        crate::stdio::open(input.into(), output.into(), limits, Arc::new(Deaf), stop).unwrap();
+    let serve = async {
+        let mut lines =
+            BufReader::new(pipe::Receiver::from_owned_fd(requests.into()).unwrap()).lines();
+        let mut answers = pipe::Sender::from_owned_fd(answers.into()).unwrap();
+        for number in 0.. {
+            let Some(line) = lines.next_line().await.unwrap() else { break };
+            let request = Message::parse(line.into_bytes().into()).unwrap();
+            let id = request.id_number().unwrap();
+            let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{}}}\n", page(number));
+            answers.write_all(answer.as_bytes()).await.unwrap();
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        list = list(&link, ListKind::Tools) => list,
+        () = serve => unreachable!("it serves for ever"),
+    }
+}
+
+#[tokio::test]
+async fn only_the_code_says_that_a_server_has_no_such_list() {
+    let error = |code: i32, text: &str| {
+        format!(r#""error":{{"code":{code},"message":"{text}","data":{code}}}"#)
+    };
+    let none = tools_of(move |_| error(-32601, "tools/list is unknown")).await.unwrap();
+    assert_eq!(none, List::default());
+    let failing = tools_of(move |_| error(-32603, "the backend said -32601")).await.unwrap_err();
+    let HandshakeError::Protocol(reason) = failing else { panic!("{failing:?}") };
+    assert!(reason.contains("the backend said -32601"), "{reason}");
+}
+
+#[tokio::test]
+async fn entries_without_a_name_are_counted() {
+    let page =
+        |_| r#""result":{"tools":[{"name":"a"},{"title":"b"},{"name":7},{"name":"c"}]}"#.into();
+    let list = tools_of(page).await.unwrap();
+    assert_eq!(list.items.len(), 2);
+    assert_eq!(list.gaps, Gaps { nameless: 2, cut: None });
+    assert_eq!(list.gaps.to_string(), "without 2 of its entries, which have no name");
+}
+
+#[tokio::test]
+async fn a_list_that_is_cut_says_so_and_one_that_fits_does_not() {
+    let page = |items: usize, number: usize, next: Option<String>| {
+        let one = |item| format!(r#"{{"name":"{number}-{item}"}}"#);
+        let items: Vec<String> = (0..items).map(one).collect();
+        let next = next.map(|next| format!(r#","nextCursor":"{next}""#)).unwrap_or_default();
+        format!(r#""result":{{"tools":[{}]{next}}}"#, items.join(","))
+    };
+    let endless = tools_of(move |number| page(1, number, Some(number.to_string()))).await.unwrap();
+    assert_eq!(endless.gaps.cut, Some(Cut::Pages(PAGES_MAX)));
+    assert_eq!(endless.items.len(), PAGES_MAX);
+    let long = tools_of(move |number| page(ITEMS_MAX / 4, number, Some(number.to_string())));
+    let long = long.await.unwrap();
+    assert_eq!((long.gaps.cut, long.items.len()), (Some(Cut::Items(ITEMS_MAX)), ITEMS_MAX));
+    let circle = tools_of(move |number| page(1, number, Some("again".to_owned()))).await.unwrap();
+    assert_eq!((circle.gaps.cut, circle.items.len()), (Some(Cut::Circle), 2));
+    let whole = tools_of(move |number| {
+        page(ITEMS_MAX / 4, number, (number < 3).then(|| number.to_string()))
+    });
+    let whole = whole.await.unwrap();
+    assert_eq!((whole.gaps, whole.items.len()), (Gaps::default(), ITEMS_MAX));
 }

@@ -1,5 +1,8 @@
 //! One call as one HTTP exchange, driven by whoever waits for its answer.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

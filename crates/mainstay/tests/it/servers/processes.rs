@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::Daemon;
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::{Process, wait_gone};
+use mainstay_testkit::{Daemon, HungMount};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -129,4 +129,26 @@ async fn a_server_that_dies_takes_its_children_with_it() {
     let left = wait_gone(&family, Duration::from_secs(10));
     assert!(left.is_empty(), "{left:#?}");
     daemon.children();
+}
+
+#[tokio::test]
+async fn a_mount_that_hangs_holds_up_its_own_servers_and_neither_start_nor_stop_of_the_daemon() {
+    let Some(hung) = HungMount::try_new() else { return };
+    let folder = hung.path().display();
+    let program = hung.join("server").display().to_string();
+    let mut daemon = daemon()
+        .config(&format!("[servers.folder]\ncommand = ['true']\ncwd = '{folder}'"))
+        .command_server("program", &[&*program])
+        .config(&format!("[servers.searched]\ncommand = ['server']\nenv = {{ PATH = '{folder}' }}"))
+        .command_server("meek", &misbehave(&[]))
+        .start()
+        .await
+        .unwrap();
+    let client = daemon.client("meek").await.unwrap();
+    assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+    for name in ["folder", "program", "searched"] {
+        in_state(&daemon, name, "starting").await;
+    }
+    daemon.term().unwrap();
+    assert!(daemon.wait(Duration::from_secs(20)).await.unwrap().success());
 }

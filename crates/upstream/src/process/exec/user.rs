@@ -34,7 +34,7 @@ pub(super) fn take(plan: &Plan) -> Result<Option<Account>, Failure> {
     };
     let Some(name) = &plan.user else {
         if let (Some(gid), Some(name)) = (group, &plan.group) {
-            become_group(gid).map_err(|error| denied(name, error))?;
+            become_group(gid).map_err(|error| denied(name, &error))?;
         }
         return Ok(None);
     };
@@ -50,7 +50,7 @@ pub(super) fn take(plan: &Plan) -> Result<Option<Account>, Failure> {
         .map_err(io::Error::from)
         .and_then(|()| become_group(gid))
         .and_then(|()| become_user(account.uid))
-        .map_err(|error| denied(name, error))?;
+        .map_err(|error| denied(name, &error))?;
     Ok(Some(account))
 }
 
@@ -67,8 +67,8 @@ fn become_user(uid: u32) -> io::Result<()> {
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-fn denied(name: &str, error: io::Error) -> Failure {
-    Failure::User { name: name.to_owned(), cause: Cause::of(&error) }
+fn denied(name: &str, error: &io::Error) -> Failure {
+    Failure::User { name: name.to_owned(), cause: Cause::of(error) }
 }
 
 fn read(path: &str) -> String {

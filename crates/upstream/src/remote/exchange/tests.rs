@@ -1,0 +1,95 @@
+//! A server that closes its streams at once.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming as RequestBody;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use mainstay_model::settings::RemoteSpec;
+use mainstay_protocol::{Message, build};
+use mainstay_telemetry::Dropped;
+use tokio_util::sync::CancellationToken;
+
+use crate::exchange::{Outgoing, Owner};
+use crate::link::{Link, LinkLimits};
+use crate::listener::Listener;
+use crate::remote::{Target, open};
+
+#[derive(Debug)]
+struct Deaf;
+
+impl Listener for Deaf {
+    fn notification(&self, _: Message) {}
+    fn dropped(&self, _: Dropped) {}
+    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+        false
+    }
+    fn stray(&self, _: &[u8]) {}
+    fn late_answer(&self) {}
+    fn closed(&self, _: &str) {}
+}
+
+/// Every stream has one event without a message that asks to be taken up again at once.
+async fn answer(
+    request: Request<RequestBody>,
+    taken_up: &AtomicUsize,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == Method::GET {
+        taken_up.fetch_add(1, Ordering::SeqCst);
+    }
+    let response = Response::builder().header("content-type", "text/event-stream");
+    Ok(response.body(Full::from("id: 1\nretry: 0\ndata:\n\n")).unwrap())
+}
+
+/// A link to such a server, and how often a stream was taken up.
+async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", socket.local_addr().unwrap());
+    let taken_up = Arc::<AtomicUsize>::default();
+    let counted = taken_up.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = socket.accept().await.unwrap();
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| answer(request, &counted));
+                let http = hyper::server::conn::http1::Builder::new();
+                let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    let target = Target::new(&RemoteSpec { url, headers: Default::default() }).unwrap();
+    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
+}
+
+/// The most that growing waits from 80 ms on allow within this time, and one for the rounding.
+fn allowed(took: Duration) -> usize {
+    let (mut wait, mut sum, mut count) = (Duration::from_millis(80), Duration::ZERO, 1);
+    while sum < took {
+        sum += wait;
+        wait = (wait * 2).min(Duration::from_millis(1600));
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_stream_that_asks_for_no_pause_is_taken_up_ever_more_rarely() {
+    let stop = CancellationToken::new();
+    let _ended = stop.clone().drop_guard();
+    let (link, taken_up) = hasty(&stop).await;
+    let message = Message::parse(build::request(1, "m", None)).unwrap();
+    let mut exchange = link.call(&Outgoing::plain(&message), Owner(1)).unwrap();
+    let begun = Instant::now();
+    let waited = tokio::time::timeout(Duration::from_millis(1200), exchange.next()).await;
+    assert!(waited.is_err(), "there is no answer");
+    let count = taken_up.load(Ordering::SeqCst);
+    assert!((1..=allowed(begun.elapsed())).contains(&count), "taken up {count} times");
+}
