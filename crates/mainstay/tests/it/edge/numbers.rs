@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mainstay_testkit::{Daemon, programs};
 use serde_json::{Value, json};
 
-use super::{Scene, call, until, whole};
+use super::{PATIENCE, Scene, call, until, whole};
 
 #[tokio::test]
 async fn health_is_what_it_is() {
@@ -201,7 +201,7 @@ async fn nothing_secret_is_in_the_log() {
     assert_ne!(status["servers"], Value::Null);
 }
 
-/// The lines of a log, and that each of them is an object.
+/// The lines of a log that are objects: all but those for people.
 fn lines(log: &str) -> Vec<Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
@@ -232,6 +232,7 @@ async fn what_was_refused_is_found_in_the_log_by_the_id_that_the_client_has() {
     let (_, told) = tell("not-in-the-log", "echo").await;
     assert_eq!(told, None, "what goes well is not logged");
 
+    scene.daemon.wait_for_log("find-me-2", PATIENCE).await.unwrap();
     let log = scene.daemon.log();
     let of = |id: &str| -> Vec<Value> {
         lines(&log).into_iter().filter(|line| line.to_string().contains(id)).collect()
@@ -239,7 +240,7 @@ async fn what_was_refused_is_found_in_the_log_by_the_id_that_the_client_has() {
     for (id, says) in [
         ("find-me-1", "DEADLINE_EXCEEDED"),
         (made.as_str(), "DEADLINE_EXCEEDED"),
-        ("find-me-2", "foreign_session"),
+        ("find-me-2", "unknown_session"),
     ] {
         let found = of(id);
         assert_eq!(found.len(), 1, "{id}: {log}");
