@@ -70,8 +70,6 @@ const BYTES_MAX: u64 = 64 << 20;
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 /// How long the end of the daemon waits for the last value to be written.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// A disk that takes longer than this for a small file is said to be failing.
-const SLOW_AFTER: Duration = Duration::from_secs(5);
 
 // === impl Document ===
 
@@ -134,12 +132,7 @@ impl Document {
     /// what the system says.
     pub fn failing(&self) -> Option<String> {
         let state = self.shared.state.lock();
-        let slow = || {
-            let took = state.busy_since?.elapsed();
-            let path = self.shared.path.display();
-            (took > SLOW_AFTER)
-                .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
-        };
+        let slow = || file::slow(&self.shared.path, state.busy_since?);
         state.failing.clone().or_else(slow)
     }
 

@@ -6,8 +6,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
+
+/// More than a disk that works needs for what is written here.
+pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(5);
 
 /// Reads a regular file of at most `bytes_max` bytes. None: there is no such file.
 ///
@@ -82,6 +86,14 @@ pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = beside(path, ".unreadable");
     fs::copy(path, &aside)?;
     Ok(aside)
+}
+
+/// Why a write that began then is as bad as one that failed: the disk has not answered for more than five
+/// seconds.
+pub(crate) fn slow(path: &Path, busy_since: Instant) -> Option<String> {
+    let (took, path) = (busy_since.elapsed(), path.display());
+    (took > SLOW_AFTER)
+        .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -81,6 +81,8 @@ struct Inner {
     /// Records so far.
     noted: u64,
     failing: Option<Failing>,
+    /// When the write that is under way began.
+    busy_since: Option<Instant>,
     bytes: u64,
     closing: bool,
 }
@@ -231,7 +233,8 @@ impl Store {
     pub fn state(&self) -> StoreState {
         let inner = self.shared.inner.lock();
         let failing = inner.failing.as_ref().map(|failing| failing.why.clone());
-        StoreState { failing, bytes: inner.bytes }
+        let slow = || file::slow(&self.shared.path, inner.busy_since?);
+        StoreState { failing: failing.or_else(slow), bytes: inner.bytes }
     }
 
     /// Writes what is left and ends the writer. What is noted after this stays in memory.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{DISK, Disk, Document};
+use crate::file::SLOW_AFTER;
 
 /// More than a busy machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -125,7 +126,7 @@ async fn a_disk_that_hangs_for_long_is_said_to() {
     let (document, _) = open_on(&path, HANGS_WHEN_WRITTEN);
     document.set(b"one".to_vec());
     until(|| document.shared.state.lock().next.is_none(), "it is being written").await;
-    document.shared.state.lock().busy_since = Some(Instant::now() - super::SLOW_AFTER * 2);
+    document.shared.state.lock().busy_since = Some(Instant::now() - SLOW_AFTER * 2);
     let why = document.failing().unwrap();
     assert!(why.contains("things.json: the disk has not answered for 10 s"), "{why}");
     release(&path, "one");
@@ -225,7 +226,7 @@ async fn a_disk_that_hangs_at_the_start_is_given_up_and_nothing_is_lost() {
     let (document, found) = open_on(&path, HANGS_WHEN_READ);
     assert_eq!((found, begun.elapsed() >= SHORT), (None, true));
     document.set(b"new".to_vec());
-    document.shared.state.lock().busy_since = Some(Instant::now() - super::SLOW_AFTER * 2);
+    document.shared.state.lock().busy_since = Some(Instant::now() - SLOW_AFTER * 2);
     assert!(document.failing().is_some(), "what was set is not stored");
     release(&path, "read");
     holds(&path, "new").await;

@@ -96,12 +96,17 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     assert_eq!(waited.expect("it is given up"), (false, false));
     assert!(store.has_ended(own), "in memory all is well");
     assert_eq!(store.state().failing, None, "nothing has failed yet");
+    let long_ago = std::time::Instant::now() - crate::file::SLOW_AFTER * 2;
+    store.shared.inner.lock().busy_since = Some(long_ago);
+    let why = store.state().failing.unwrap();
+    assert!(why.contains("sessions.journal: the disk has not answered for 10 s"), "{why}");
     tokio::time::timeout(Duration::from_secs(20), store.close()).await.expect("it is given up");
     // Once the disk answers, everything is written.
     let written = fs::OpenOptions::new().write(true).open(&hung);
     let mut progress = store.shared.written.subscribe();
     let ended = progress.wait_for(|written| written.ended);
-    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
+    drop(tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap());
+    assert_eq!(store.state().failing, None);
     assert!(open(folder.path(), 2, NOW).has_ended(own));
     drop(written);
 }

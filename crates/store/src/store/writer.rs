@@ -94,6 +94,7 @@ fn rest(shared: &Shared, inner: &mut MutexGuard<'_, Inner>, time: Duration) {
 fn take(inner: &mut Inner) -> Batch {
     let mut lines = std::mem::take(&mut inner.pending);
     let whole = std::mem::take(&mut inner.whole);
+    inner.busy_since = Some(Instant::now());
     if whole {
         lines.clear();
         for record in inner.image.records() {
@@ -153,6 +154,7 @@ fn succeeded(shared: &Shared, done: &Done, journal: Option<&Journal>) {
             inner.rewrite();
         }
     }
+    inner.busy_since = None;
     let recovered = inner.failing.take();
     drop(inner);
     if let Some(Failing { since, .. }) = recovered {
@@ -166,6 +168,7 @@ fn succeeded(shared: &Shared, done: &Done, journal: Option<&Journal>) {
 fn failed(shared: &Shared, error: &io::Error) {
     let mut inner = shared.inner.lock();
     inner.rewrite();
+    inner.busy_since = None;
     let is_first = inner.failing.is_none();
     let why = format!("{}: {error}", shared.path.display());
     let since = inner.failing.take().map_or_else(Instant::now, |failing| failing.since);
