@@ -66,7 +66,7 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
             let span = tracing::debug_span!(target: "mainstay", "request", %request_id);
             at_address(&admitted, &mut body).instrument(span).await
         }
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     };
     if body.is_some_and(|body| !body.is_end_stream()) {
         // Nobody read it, so nothing after it on this connection can be read either.
@@ -95,7 +95,7 @@ async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> Htt
             return answer.unwrap_or_else(|| refuse::not_found(admitted, path));
         }
     };
-    let Some(endpoint) = gateway.endpoint(name) else {
+    let Some(endpoint) = &gateway.endpoint(name) else {
         return refuse::not_found(admitted, path);
     };
     if matches!(address, Address::Sse(_)) {
@@ -150,7 +150,8 @@ async fn post(
         Err(none) => return none.answer(message.id().as_ref()),
     };
     let takes = Takes { events: takes_events(admitted.headers()) };
-    pipeline::answer(admitted.gateway, &session, message, takes, &admitted.caller).await
+    let at = (endpoint, &session);
+    pipeline::answer(admitted.gateway, at, message, takes, &admitted.caller).await
 }
 
 /// A body that can be a message: of the right type, whole, within its bounds.
@@ -250,7 +251,8 @@ fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
         Ok(session) => {
             session.touch();
             let last = headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-            deliver::listen(admitted.gateway, &session, last, &admitted.caller.request_id)
+            let at = (endpoint, &session);
+            deliver::listen(admitted.gateway, at, last, &admitted.caller.request_id)
         }
         Err(none) => none.answer(None),
     }

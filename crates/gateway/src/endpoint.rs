@@ -1,62 +1,50 @@
 //! An address and the servers behind it.
 
+pub(crate) mod lasting;
+pub(crate) mod listeners;
 pub(crate) mod lists;
 pub(crate) mod memory;
 pub(crate) mod per_client_lists;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use mainstay_model::Name;
 use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::InstanceState;
+use mainstay_model::{EndpointId, Name, ServerId};
 use mainstay_pool::{Offer, Pool};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Generation, Revision};
-use mainstay_session::catalogue::Memory;
 use mainstay_session::{Catalogue, Source};
 use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
-use parking_lot::Mutex;
 
+use self::lasting::Lasting;
 use self::memory::NameStore;
+use crate::topology::Server;
 
 /// What clients attach to: all servers, one of them, or a named group.
 #[derive(Debug)]
 pub struct Endpoint {
+    pub id: EndpointId,
     /// Empty for `/mcp`.
     pub name: String,
-    pub servers: Vec<Arc<Pool>>,
+    /// In the order in which they are configured here.
+    pub servers: Vec<Server>,
     /// One server under its own name: its lists and names pass through untouched.
     pub single: bool,
     prefix: Prefix,
-    /// What clients of each generation see: in that order of [`GENERATIONS`].
-    catalogues: [ArcSwap<Catalogue>; 2],
-    given: Mutex<Given>,
+    /// Places in `servers`, by the number of the server.
+    places: Vec<(ServerId, usize)>,
+    pub(crate) lasting: Arc<Lasting>,
     names: Arc<NameStore>,
-    /// Streams that stand open here, by their kind.
-    pub(crate) open: [AtomicUsize; StreamKind::COUNT],
-}
-
-/// The names an endpoint gives out.
-#[derive(Debug)]
-struct Given {
-    /// Clients have seen these: they stay.
-    seen: Memory,
-    /// Those of the present catalogue. Which of two servers comes up first must not decide about
-    /// names, so what nobody has seen is given out anew, in the order of the file.
-    now: Memory,
-    /// By kind: `seen` lacks something of `now`.
-    unseen: [bool; 4],
 }
 
 /// What one server last said to clients of one generation.
 struct Said<'a> {
-    server: usize,
+    server: ServerId,
     name: &'a Name,
     facts: Arc<Facts>,
 }
@@ -72,40 +60,89 @@ pub(crate) struct Missing<'a> {
 const GENERATIONS: [Generation; 2] = [Generation::Legacy, Generation::Modern];
 
 impl Endpoint {
-    pub(crate) fn single(server: Arc<Pool>, names: Arc<NameStore>) -> Self {
-        let name = server.spec.name.to_string();
-        Self { single: true, ..Self::merged(name, vec![server], Prefix::Never, names) }
+    /// An endpoint that is there for the first time. Without a `prefix` it is that of one server, under
+    /// whose own names it is served.
+    pub(crate) fn new(
+        id: EndpointId,
+        name: String,
+        servers: Vec<Server>,
+        prefix: Option<Prefix>,
+        names: &Arc<NameStore>,
+    ) -> Self {
+        let seen = names.load(&name, |server| has(&servers, server));
+        let path = if name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{name}") };
+        let lasting = Arc::new(Lasting::new(path, seen));
+        Self::of(id, name, servers, prefix, lasting, names.clone())
     }
 
-    pub(crate) fn merged(
+    /// The endpoint that was there before, now with these servers.
+    pub(crate) fn again(
+        before: &Arc<Self>,
+        servers: Vec<Server>,
+        prefix: Option<Prefix>,
+    ) -> Arc<Self> {
+        let same = |(one, other): (&Server, &Server)| {
+            one.id == other.id && Arc::ptr_eq(&one.pool, &other.pool)
+        };
+        let unchanged = before.servers.len() == servers.len()
+            && before.servers.iter().zip(&servers).all(same)
+            && before.prefix == prefix.unwrap_or(Prefix::Never);
+        if unchanged {
+            return before.clone();
+        }
+        before.lasting.retain(|server| has(&servers, server));
+        let (name, lasting) = (before.name.clone(), before.lasting.clone());
+        Arc::new(Self::of(before.id, name, servers, prefix, lasting, before.names.clone()))
+    }
+
+    fn of(
+        id: EndpointId,
         name: String,
-        servers: Vec<Arc<Pool>>,
-        prefix: Prefix,
+        servers: Vec<Server>,
+        prefix: Option<Prefix>,
+        lasting: Arc<Lasting>,
         names: Arc<NameStore>,
     ) -> Self {
-        let configured =
-            |server: &str| servers.iter().any(|pool| pool.spec.name.as_str() == server);
-        let seen = names.load(&name, configured);
-        let given = Mutex::new(Given { now: seen.clone(), seen, unseen: [false; 4] });
-        let (catalogues, open) = Default::default();
-        Self { name, servers, single: false, prefix, catalogues, given, names, open }
+        let mut places: Vec<_> = servers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
+        places.sort_unstable();
+        let (single, prefix) = (prefix.is_none(), prefix.unwrap_or(Prefix::Never));
+        Self { id, name, servers, single, prefix, places, lasting, names }
     }
 
     pub fn path(&self) -> String {
-        if self.name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{}", self.name) }
+        self.lasting.path.clone()
     }
 
     /// Streams of this kind that clients keep open here.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
-        self.open[kind as usize].load(Ordering::Relaxed)
+        self.lasting.streams_open(kind)
     }
 
-    pub(crate) fn position(&self, server: &Name) -> Option<usize> {
-        self.servers.iter().position(|pool| pool.spec.name == *server)
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.servers.iter().map(|server| &server.pool)
+    }
+
+    /// The pool that runs a server; none: the server is not here.
+    pub(crate) fn pool(&self, server: ServerId) -> Option<&Arc<Pool>> {
+        let at = self.places.binary_search_by_key(&server, |(id, _)| *id).ok()?;
+        Some(&self.servers[self.places[at].1].pool)
+    }
+
+    pub(crate) fn server_named(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.pool.spec.name.as_str() == name)
+    }
+
+    /// Whether clients find other things here than at `before`, the same endpoint earlier, as soon as
+    /// its lists are published: what a new server has comes with that server.
+    pub(crate) fn lists_differ_from(&self, before: &Self) -> bool {
+        let ids = |of: &Self| of.servers.iter().map(|server| server.id).collect::<Vec<_>>();
+        let (had, has) = (ids(before), ids(self));
+        let kept: Vec<_> = has.into_iter().filter(|id| had.contains(id)).collect();
+        kept != had || self.prefix != before.prefix
     }
 
     pub(crate) fn catalogue(&self, generation: Generation) -> Arc<Catalogue> {
-        self.catalogues[generation as usize].load_full()
+        self.lasting.catalogues[generation as usize].load_full()
     }
 
     /// Merges lists anew from what the servers last said. Servers that were given up are left out;
@@ -117,15 +154,16 @@ impl Endpoint {
         if self.single {
             return;
         }
-        let mut given = self.given.lock();
+        let mut given = self.lasting.given.lock();
         let facts = GENERATIONS.map(|generation| self.said(generation));
         let mut catalogues = GENERATIONS.map(|generation| (*self.catalogue(generation)).clone());
         for kind in kinds {
             let at = *kind as usize;
             let mut names = given.seen.clone();
-            let mut everything =
-                facts.iter().flatten().map(|said| said.sources(*kind)).collect::<Vec<_>>();
-            everything.sort_by_key(|(server, ..)| *server);
+            let everything = self.servers.iter().flat_map(|server| {
+                let both = facts.iter().flatten().filter(|said| said.server == server.id);
+                both.map(|said| said.sources(*kind))
+            });
             Catalogue::default().publish(*kind, everything, self.prefix, &mut names);
             for (catalogue, said) in catalogues.iter_mut().zip(&facts) {
                 let sources = said.iter().map(|said| said.sources(*kind));
@@ -134,25 +172,24 @@ impl Endpoint {
             given.now[at] = names[at].clone();
             given.unseen[at] = true;
         }
-        for (place, catalogue) in self.catalogues.iter().zip(catalogues) {
+        for (place, catalogue) in self.lasting.catalogues.iter().zip(catalogues) {
             place.store(Arc::new(catalogue));
         }
     }
 
     /// What the servers last said to clients of a generation.
     fn said(&self, generation: Generation) -> Vec<Said<'_>> {
-        let servers = self.servers.iter().enumerate();
-        servers
-            .filter(|(_, pool)| !is_given_up(pool))
-            .filter_map(|(server, pool)| {
-                Some(Said { server, name: &pool.spec.name, facts: pool.facts(generation)? })
+        let there = self.servers.iter().filter(|server| !is_given_up(&server.pool));
+        there
+            .filter_map(|Server { id, pool }| {
+                Some(Said { server: *id, name: &pool.spec.name, facts: pool.facts(generation)? })
             })
             .collect()
     }
 
     /// The catalogue for a client that is about to see this list of it: its names stay from now on.
     pub(crate) fn show(&self, generation: Generation, kind: ListKind) -> Arc<Catalogue> {
-        let mut given = self.given.lock();
+        let mut given = self.lasting.given.lock();
         let at = kind as usize;
         if std::mem::take(&mut given.unseen[at]) {
             given.seen[at] = given.now[at].clone();
@@ -168,7 +205,7 @@ impl Endpoint {
         shown: Arc<Catalogue>,
         generation: Generation,
         kind: ListKind,
-        said: &[(usize, Arc<Facts>)],
+        said: &[(ServerId, Arc<Facts>)],
     ) -> Arc<Catalogue> {
         let base = self.said(generation);
         let more = said.iter().filter_map(|(server, facts)| {
@@ -182,7 +219,7 @@ impl Endpoint {
         }
         let sources = base.iter().chain(&more).map(|said| said.sources(kind));
         let (mut whole, at) = (Catalogue::default(), kind as usize);
-        let mut given = self.given.lock();
+        let mut given = self.lasting.given.lock();
         let mut names = given.seen.clone();
         whole.publish(kind, sources, self.prefix, &mut names);
         if names[at] != given.seen[at] {
@@ -197,24 +234,24 @@ impl Endpoint {
     /// or `deadline`.
     pub(crate) async fn settle(&self, generation: Generation, deadline: Instant) {
         let said = |pool: &Pool| pool.primary_facts().is_some() || !is_on_its_way(pool);
-        for pool in self.servers.iter().filter(|pool| may_speak(pool, generation)) {
+        for pool in self.pools().filter(|pool| may_speak(pool, generation)) {
             if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
                 return;
             }
         }
-        let asked = self.servers.iter().filter(|pool| pool.primary_facts().is_some());
+        let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
         join_all(asked.map(|pool| pool.offer(generation, deadline))).await;
     }
 
     /// Whether there is anything here for clients of a generation; found out within `within`.
     pub(crate) async fn offers(&self, generation: Generation, within: Duration) -> Offer {
         let has = |pool: &Arc<Pool>| pool.facts(generation).is_some();
-        if self.servers.iter().any(has) || self.servers.is_empty() {
+        if self.pools().any(has) || self.servers.is_empty() {
             return Offer::Yes;
         }
         self.settle(generation, Instant::now() + within).await;
         let mut best = Offer::No;
-        for pool in &self.servers {
+        for pool in self.pools() {
             match pool.offer(generation, Instant::now()).await {
                 Offer::Yes => return Offer::Yes,
                 Offer::NotYet(refusal) => best = Offer::NotYet(refusal),
@@ -229,7 +266,7 @@ impl Endpoint {
     pub(crate) fn has_more_for_legacy(&self) -> bool {
         let has = |pool: &Pool, generation| pool.facts(generation).is_some();
         let (mut more, mut less) = (false, false);
-        for pool in &self.servers {
+        for pool in self.pools() {
             match (has(pool, Generation::Legacy), has(pool, Generation::Modern)) {
                 (true, false) => more = true,
                 (false, true) => less = true,
@@ -241,20 +278,20 @@ impl Endpoint {
 
     /// Whether clients of 2026-07-28 are told when a list changes.
     pub(crate) fn tells_of(&self, kind: ListKind) -> bool {
-        let facts = || self.servers[0].facts(Generation::Modern);
+        let facts = || self.servers[0].pool.facts(Generation::Modern);
         !self.single || facts().is_some_and(|facts| facts.capabilities.has_changes_of(kind))
     }
 
     /// Whether a server tells clients of 2026-07-28 when a resource changes.
-    pub(crate) fn can_subscribe(&self, server: usize) -> bool {
-        let facts = self.servers[server].facts(Generation::Modern);
+    pub(crate) fn can_subscribe(&self, server: ServerId) -> bool {
+        let facts = self.pool(server).and_then(|pool| pool.facts(Generation::Modern));
         facts.is_some_and(|facts| facts.capabilities.resources_subscribe)
     }
 
     /// Asks servers that don't tell when a list changes whether it has.
     pub(crate) async fn freshen(&self, generation: Generation, kind: ListKind, deadline: Instant) {
         let mut asking = tokio::task::JoinSet::new();
-        for pool in &self.servers {
+        for pool in self.pools() {
             let pool = pool.clone();
             asking.spawn(async move { pool.freshen(generation, kind, deadline).await });
         }
@@ -269,7 +306,7 @@ impl Endpoint {
         if !self.missing(generation).is_empty() {
             return Caching { ttl_ms: Some(0), public: false };
         }
-        let facts = self.servers.iter().filter_map(|pool| pool.facts(generation));
+        let facts = self.pools().filter_map(|pool| pool.facts(generation));
         let all = facts.map(|facts| facts.lists.caching(kind));
         all.reduce(|one, other| Caching {
             ttl_ms: Some(one.ttl_ms.unwrap_or(0).min(other.ttl_ms.unwrap_or(0))),
@@ -287,8 +324,8 @@ impl Endpoint {
         generation: Generation,
         kind: ListKind,
         published: &str,
-    ) -> Option<(usize, String)> {
-        let given = self.given.lock();
+    ) -> Option<(ServerId, String)> {
+        let given = self.lasting.given.lock();
         let names = &given.seen[kind as usize];
         let seen = names.whose(published).map(|(server, own)| (server, own.to_owned()));
         let seen = seen.or_else(|| match kind {
@@ -299,30 +336,29 @@ impl Endpoint {
             _ => None,
         });
         let (server, own) = seen?;
-        let at = self.servers.iter().position(|pool| pool.spec.name.as_str() == server)?;
-        self.servers[at].closed_to(generation).is_none().then_some((at, own))
+        let server = self.server_named(server)?;
+        server.pool.closed_to(generation).is_none().then_some((server.id, own))
     }
 
     /// Whether a server that may have something for clients of this generation has not said so yet, and
     /// is about to.
     pub(crate) fn is_incomplete(&self, generation: Generation) -> bool {
-        self.servers.iter().any(|pool| {
+        self.pools().any(|pool| {
             may_speak(pool, generation) && pool.primary_facts().is_none() && is_on_its_way(pool)
         })
     }
 
     /// Under which URI a server's resource is known here, if under another than its own.
-    pub(crate) fn published_uri(&self, server: usize, own: &str) -> Option<String> {
-        let given = self.given.lock();
+    pub(crate) fn published_uri(&self, server: ServerId, own: &str) -> Option<String> {
+        let given = self.lasting.given.lock();
         let names = &given.now[ListKind::Resources as usize];
-        let published = names.find(&self.servers[server].spec.name, own)?;
+        let published = names.find(&self.pool(server)?.spec.name, own)?;
         (published != own).then(|| published.to_owned())
     }
 
     /// Servers whose items are not in the lists of a generation, and why not.
     pub(crate) fn missing(&self, generation: Generation) -> Vec<Missing<'_>> {
-        self.servers
-            .iter()
+        self.pools()
             .filter(|pool| pool.facts(generation).is_none() || is_given_up(pool))
             .map(|pool| Missing {
                 server: &pool.spec.name,
@@ -355,7 +391,7 @@ impl<'a> Said<'a> {
         self.facts.lists.of(kind).iter().any(|item| !known.contains(&item.key))
     }
 
-    fn sources(&'a self, kind: ListKind) -> (usize, &'a Name, Vec<Source<'a>>) {
+    fn sources(&'a self, kind: ListKind) -> (ServerId, &'a Name, Vec<Source<'a>>) {
         let sources = self.facts.lists.of(kind).iter().map(|item| Source {
             raw: &item.raw,
             key: &item.key,
@@ -364,6 +400,10 @@ impl<'a> Said<'a> {
         });
         (self.server, self.name, sources.collect())
     }
+}
+
+fn has(servers: &[Server], name: &str) -> bool {
+    servers.iter().any(|server| server.pool.spec.name.as_str() == name)
 }
 
 fn state(pool: &Pool) -> InstanceState {

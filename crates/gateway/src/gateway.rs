@@ -1,15 +1,17 @@
 //! What all requests share, and the daemon's outer life: serving, draining, stopped.
 
-use std::collections::HashMap;
+mod install;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::Full;
-use mainstay_model::settings::{EndpointSpec, GatewaySettings, Prefix};
-use mainstay_model::{Name, PublicUrl};
+use mainstay_model::settings::GatewaySettings;
+use mainstay_model::{Ids, PublicUrl, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
@@ -19,6 +21,7 @@ use mainstay_store::{Store, StoreState};
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::Owner;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +39,7 @@ use crate::session::subscribe::{self, turns::Turns};
 use crate::session::table::Sessions;
 use crate::stateless::listen::Listens;
 use crate::stream::kept::Kept;
+use crate::topology::{Layout, Topology};
 
 /// Answers requests that are not MCP: health, metrics, the API. None: it does not know the path.
 pub type Aside =
@@ -45,8 +49,7 @@ pub type Aside =
 #[derive(Debug)]
 pub struct Parts {
     pub settings: GatewaySettings,
-    pub pools: Vec<Arc<Pool>>,
-    pub groups: Vec<EndpointSpec>,
+    pub layout: Layout,
     pub metrics: Arc<Metrics>,
     pub key: SealKey,
     pub state_dir: PathBuf,
@@ -84,8 +87,13 @@ pub struct Gateway {
     /// Whatever is still under way ends now.
     pub(crate) stopping: CancellationToken,
     stopped_sessions: AtomicBool,
-    all: Arc<Endpoint>,
-    named: HashMap<String, Arc<Endpoint>>,
+    /// Servers and endpoints as they are now.
+    topology: ArcSwap<Topology>,
+    ids: Ids,
+    /// Held by whoever puts another topology in force.
+    installing: Mutex<()>,
+    /// Pools of earlier topologies that have not been stopped yet.
+    retiring: Mutex<Vec<Arc<Pool>>>,
     owners: AtomicU64,
     connection_numbers: AtomicU64,
 }
@@ -108,19 +116,8 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 impl Gateway {
     pub fn new(parts: Parts) -> Arc<Self> {
         let names = Arc::new(NameStore::open(&parts.state_dir));
-        let find = |name: &Name| parts.pools.iter().find(|pool| pool.spec.name == *name).cloned();
-        let mut named = HashMap::new();
-        for pool in &parts.pools {
-            let endpoint = Endpoint::single(pool.clone(), names.clone());
-            named.insert(endpoint.name.clone(), Arc::new(endpoint));
-        }
-        for group in &parts.groups {
-            let servers = group.servers.iter().filter_map(find).collect();
-            let endpoint =
-                Endpoint::merged(group.name.to_string(), servers, group.prefix, names.clone());
-            named.insert(endpoint.name.clone(), Arc::new(endpoint));
-        }
-        let all = Endpoint::merged(String::new(), parts.pools, Prefix::Auto, names.clone());
+        let ids = Ids::default();
+        let topology = Topology::after(&Topology::default(), parts.layout, &ids, &names);
         let gateway = Arc::new(Self {
             gate: Gate::new(&parts.settings),
             proxies: Proxies::new(parts.settings.trusted_proxies.clone()),
@@ -146,8 +143,10 @@ impl Gateway {
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
             stopped_sessions: AtomicBool::new(false),
-            all: Arc::new(all),
-            named,
+            topology: ArcSwap::from_pointee(topology),
+            ids,
+            installing: Mutex::default(),
+            retiring: Mutex::default(),
             owners: AtomicU64::new(1),
             connection_numbers: AtomicU64::new(1),
         });
@@ -181,6 +180,8 @@ impl Gateway {
     /// everything. The calls that were cut off.
     pub async fn drain(&self) -> usize {
         self.draining.cancel();
+        // Who puts another topology in force at this moment finishes, and nobody begins after that.
+        drop(self.installing.lock());
         let _ = tokio::time::timeout(self.settings.limits.drain, self.all_answered()).await;
         let left = self.calls.load(Ordering::Acquire);
         self.stopped_sessions.store(true, Ordering::Release);
@@ -195,9 +196,9 @@ impl Gateway {
         self.tasks.close();
         // Connections end by themselves once their streams have; what hangs is not waited for.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.tasks.wait()).await;
-        let pools: Vec<_> = self.pools().cloned().collect();
         let mut stopping = tokio::task::JoinSet::new();
-        for pool in pools {
+        let retiring = std::mem::take(&mut *self.retiring.lock());
+        for pool in self.pools().into_iter().chain(retiring) {
             stopping.spawn(async move { pool.stop().await });
         }
         while stopping.join_next().await.is_some() {}
@@ -233,19 +234,29 @@ impl Gateway {
         Forwards(self.clone())
     }
 
-    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.all.servers.iter()
+    /// Servers and endpoints as they are now.
+    pub fn topology(&self) -> Arc<Topology> {
+        self.topology.load_full()
     }
 
-    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        std::iter::once(&self.all).chain(self.named.values())
+    /// In the order of the file.
+    pub fn pools(&self) -> Vec<Arc<Pool>> {
+        self.topology.load().servers().iter().map(|server| server.pool.clone()).collect()
     }
 
-    pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<&Arc<Endpoint>> {
-        match name {
-            None => Some(&self.all),
-            Some(name) => self.named.get(name),
-        }
+    /// The endpoint at `/mcp/{name}`, or at `/mcp`.
+    pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<Arc<Endpoint>> {
+        self.topology.load().endpoint(name).cloned()
+    }
+
+    /// The endpoint that a session is at; none if there is no such endpoint any more.
+    pub(crate) fn endpoint_of(&self, session: &Session) -> Option<Arc<Endpoint>> {
+        self.topology.load().endpoint_of(session.endpoint).cloned()
+    }
+
+    /// The pool that runs a server now.
+    pub(crate) fn pool(&self, server: ServerId) -> Option<Arc<Pool>> {
+        self.topology.load().server(server).map(|server| server.pool.clone())
     }
 
     pub fn sessions_active(&self) -> usize {
@@ -288,7 +299,8 @@ impl Gateway {
 
     /// Streams of this kind that clients keep open, at all addresses.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
-        self.endpoints().map(|endpoint| endpoint.streams_open(kind)).sum()
+        let topology = self.topology.load();
+        topology.endpoints().iter().map(|endpoint| endpoint.streams_open(kind)).sum()
     }
 
     pub fn is_draining(&self) -> bool {
@@ -326,22 +338,32 @@ impl Gateway {
         }
         let was_there = self.sessions.remove(session);
         subscribe::forget_all(self, session, session.end().into_iter().collect());
-        levels::forget(self, session);
-        for pool in &session.endpoint.servers {
+        if session.log_level().is_some() {
+            levels::forget(self, session.owner);
+        }
+        let endpoint = self.endpoint_of(session);
+        if let Some(endpoint) = &endpoint {
+            endpoint.lasting.listeners.leave(session.owner.0);
+        }
+        let pools = endpoint.map_or_else(|| self.pools(), |at| at.pools().cloned().collect());
+        for pool in pools {
             pool.release(&crate::call::placement::own_sharing(session.owner));
         }
         was_there
     }
 
-    /// A notification that a resource changed, under the URI that the session knows it by.
-    pub(crate) fn published_update(session: &Session, server: &Name, message: &Message) -> Bytes {
+    /// A notification that a resource changed, under the URI that clients of the endpoint know it by.
+    pub(crate) fn published_update(
+        endpoint: &Endpoint,
+        server: ServerId,
+        message: &Message,
+    ) -> Bytes {
         let unchanged = message.bytes().clone();
         let Some(uri) = message.params().ok().and_then(|params| params.uri) else {
             return unchanged;
         };
-        let Some(position) = session.endpoint.position(server) else { return unchanged };
         let own = uri.text().unwrap_or_default();
-        match session.endpoint.published_uri(position, &own) {
+        match endpoint.published_uri(server, &own) {
             Some(published) => {
                 splice(message.bytes(), &mut [Edit::new(uri.span, string(&published).as_bytes())])
             }

@@ -16,27 +16,30 @@ use crate::session::questions;
 
 impl Hub for Gateway {
     fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {
-        let concerned: Vec<_> = self
-            .endpoints()
-            .filter(|endpoint| endpoint.position(server).is_some())
-            .cloned()
-            .collect();
-        for endpoint in &concerned {
+        let topology = self.topology();
+        let Some(server) = topology.server_named(server) else { return };
+        for endpoint in topology.with(server.id) {
             endpoint.publish(kinds);
         }
-        if generation == Generation::Modern {
-            return self.listens.lists_changed(server, kinds);
-        }
-        for session in self.sessions.all() {
-            if concerned.iter().any(|endpoint| Arc::ptr_eq(endpoint, &session.endpoint)) {
-                session.lists_changed(kinds);
+        match generation {
+            Generation::Modern => {
+                let concerned: Vec<_> = topology.with(server.id).map(|at| at.id).collect();
+                self.listens.lists_changed(&concerned, kinds);
+            }
+            Generation::Legacy => {
+                for endpoint in topology.with(server.id) {
+                    endpoint.lasting.lists_changed(kinds);
+                }
             }
         }
     }
 
     fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message) {
+        let topology = self.topology();
+        let Some(server) = topology.server_named(server) else { return };
         for session in owners.iter().filter_map(|owner| self.sessions.of(*owner)) {
-            let published = Self::published_update(&session, server, message);
+            let Some(endpoint) = topology.endpoint_of(session.endpoint) else { continue };
+            let published = Self::published_update(endpoint, server.id, message);
             session.resource_updated(&published);
         }
     }
@@ -51,18 +54,26 @@ impl Hub for Gateway {
             .and_then(|params| params.level)
             .and_then(|level| LogLevel::parse(level.raw));
         let is_log = message.method() == "notifications/message";
-        for session in self.sessions.all() {
-            let Some(at) = session.endpoint.position(server) else { continue };
-            // Only to those who asked: a server's background talk has no owner.
-            let asked = session.log_level().is_some() && session.wants_log(level);
-            if (asked || !is_log)
-                && placement::is_served_by(&session, &session.endpoint.servers[at], instance)
-                && !session.leave_word(message.bytes())
-            {
-                let metrics = self.metrics.server(server);
-                let reason = Dropped::NoListener;
-                events::NotificationDropped { method: message.method(), reason }.emit(&metrics);
-            }
+        let topology = self.topology();
+        let Some(of) = topology.server_named(server) else { return };
+        let (mut heard, mut unheard) = (false, false);
+        for endpoint in topology.with(of.id) {
+            endpoint.lasting.listeners.tell(|session| {
+                // Only to those who asked: a server's background talk has no owner.
+                let asked = session.log_level().is_some() && session.wants_log(level);
+                if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
+                    let has_it = session.leave_word(message.bytes());
+                    heard |= has_it;
+                    unheard |= !has_it;
+                }
+            });
+        }
+        // Whether one without a stream had wanted a line of a log is not asked: that would cost each of
+        // them something.
+        if unheard || !(heard || is_log) {
+            let metrics = self.metrics.server(server);
+            let reason = Dropped::NoListener;
+            events::NotificationDropped { method: message.method(), reason }.emit(&metrics);
         }
     }
 

@@ -16,7 +16,9 @@ pub mod pipeline;
 pub mod session;
 mod stateless;
 mod stream;
+mod topology;
 
 pub use answer::body::Body;
 pub use edge::{Caller, Peer, Serves};
 pub use gateway::{Aside, Clock, Gateway, Parts};
+pub use topology::{Layout, Server, Topology};

@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{deliver, placement};
 use crate::edge::Caller;
+use crate::endpoint::Endpoint;
 use crate::endpoint::lists;
 use crate::gateway::Gateway;
 use crate::session::Session;
@@ -29,10 +30,13 @@ pub(crate) struct Takes {
     pub(crate) events: bool,
 }
 
+/// A session, and the endpoint that it is at.
+type At<'a> = (&'a Arc<Endpoint>, &'a Arc<Session>);
+
 /// Answers one message of a session.
 pub(crate) async fn answer(
     gateway: &Arc<Gateway>,
-    session: &Arc<Session>,
+    (endpoint, session): At<'_>,
     message: Message,
     takes: Takes,
     caller: &Caller,
@@ -44,11 +48,11 @@ pub(crate) async fn answer(
             answer::accepted()
         }
         Kind::Notification => {
-            notified(session, &message);
+            notified(endpoint, session, &message);
             answer::accepted()
         }
         Kind::Request => match message.id() {
-            Some(id) => request(gateway, session, (message, id), takes, caller).await,
+            Some(id) => request(gateway, (endpoint, session), (message, id), takes, caller).await,
             None => answer::accepted(),
         },
     }
@@ -56,14 +60,13 @@ pub(crate) async fn answer(
 
 async fn request(
     gateway: &Arc<Gateway>,
-    session: &Arc<Session>,
+    (endpoint, session): At<'_>,
     (message, id): (Message, Id),
     takes: Takes,
     caller: &Caller,
 ) -> HttpAnswer {
     let method = Method::parse(message.method());
     let begun = Instant::now();
-    let endpoint = &session.endpoint;
     if gateway.is_draining() && method != Some(Method::Ping) {
         return answer::message(refuse(Some(&id), &stopping(gateway, &caller.request_id)));
     }
@@ -72,7 +75,9 @@ async fn request(
         Some(Method::Initialize) => {
             Some(Err((codes::INVALID_REQUEST, "this session is initialized already".to_owned())))
         }
-        Some(Method::LoggingSetLevel) => Some(set_level(gateway, session, &message).await),
+        Some(Method::LoggingSetLevel) => {
+            Some(set_level(gateway, endpoint, session, &message).await)
+        }
         Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
             let deadline = begun + gateway.settings.limits.list;
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
@@ -93,7 +98,7 @@ async fn request(
         };
     }
     let deadline = begun + gateway.settings.limits.list;
-    let (route, token) = match route_of(session, method, &message, deadline).await {
+    let (route, token) = match route_of(endpoint, method, &message, deadline).await {
         Ok(found) => found,
         Err(NoRoute { code, message }) => {
             return answer::message(build::failure(Some(&id), code, &message));
@@ -123,7 +128,7 @@ async fn request(
 
 /// Where a request goes, and its progress token.
 async fn route_of(
-    session: &Session,
+    endpoint: &Endpoint,
     method: Option<Method>,
     message: &Message,
     deadline: Instant,
@@ -131,7 +136,6 @@ async fn route_of(
     let invalid =
         |error: BadParams| NoRoute { code: codes::INVALID_PARAMS, message: error.to_string() };
     let params = message.params().map_err(invalid)?;
-    let endpoint = &session.endpoint;
     let find = || route::find(endpoint, Generation::Legacy, method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
@@ -143,7 +147,7 @@ async fn route_of(
     Ok((route?, route::token(message, &params)))
 }
 
-fn notified(session: &Arc<Session>, message: &Message) {
+fn notified(endpoint: &Endpoint, session: &Session, message: &Message) {
     match Notification::parse(message.method()) {
         Some(Notification::Cancelled) => {
             if let Ok(params) = message.params()
@@ -155,7 +159,7 @@ fn notified(session: &Arc<Session>, message: &Message) {
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            placement::tell_own(session, message.bytes());
+            placement::tell_own(endpoint, session, message.bytes());
         }
         // Progress on a question, or something new: to whoever is waiting for this client.
         _ => {
@@ -168,7 +172,12 @@ fn notified(session: &Arc<Session>, message: &Message) {
 
 type Local = Result<String, (i32, String)>;
 
-async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> Local {
+async fn set_level(
+    gateway: &Gateway,
+    endpoint: &Endpoint,
+    session: &Session,
+    message: &Message,
+) -> Local {
     let invalid = |text: String| (codes::INVALID_PARAMS, text);
     let params = message.params().map_err(|error| invalid(error.to_string()))?;
     let field = params.level.ok_or_else(|| invalid("`level` is missing".to_owned()))?;
@@ -178,13 +187,13 @@ async fn set_level(gateway: &Gateway, session: &Session, message: &Message) -> L
             field.raw
         ))
     })?;
-    let servers = session.endpoint.servers.iter();
-    let able: Vec<_> = servers.filter(|pool| levels::has_levels(pool)).cloned().collect();
+    let servers = endpoint.servers.iter();
+    let able: Vec<_> = servers.filter(|server| levels::has_levels(&server.pool)).cloned().collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
-    levels::note(gateway, session, level);
+    levels::note(gateway, endpoint, session, level);
     gateway.keep_level(session, level).await;
     levels::tell(gateway, able).await;
     Ok("{}".to_owned())

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use mainstay_model::Principal;
+use mainstay_model::{EndpointId, Principal, ServerId};
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, Revision, build};
@@ -28,7 +28,8 @@ use self::levels::LogLevel;
 use self::outlive::Restoring;
 use self::questions::Asking;
 use crate::answer;
-use crate::endpoint::Endpoint;
+use crate::endpoint::lasting::Lasting;
+use crate::endpoint::listeners::{ListChanges, Listen, Told};
 use crate::stream::EventStream;
 use crate::stream::kept::Kept;
 use crate::stream::resume::{Ended, EventId, Name, Resumed, Streams};
@@ -44,7 +45,7 @@ pub struct Session {
     pub(crate) capabilities: ClientCapabilities,
     /// The JSON that declares them to servers.
     pub(crate) capabilities_json: Arc<str>,
-    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) endpoint: EndpointId,
     opened: Instant,
     used_ms: AtomicU64,
     /// What the store knows it by; none: nothing of it outlives the daemon.
@@ -62,21 +63,16 @@ struct State {
     calls_begun: u64,
     questions: Questions<Asking>,
     log_level: Option<LogLevel>,
-    /// By position of the server in the endpoint, with the JSON text of the server's own URI.
-    subscriptions: BTreeSet<(usize, Box<str>)>,
+    /// By server, with the JSON text of the server's own URI.
+    subscriptions: BTreeSet<(ServerId, Box<str>)>,
     streams: Streams,
     /// Its transport has one stream, which is never taken up again: it ends with it.
     on_one_stream: bool,
-    /// What to say when a GET stream is opened.
-    missed: Missed,
+    /// The changes of lists that the client was told of.
+    told: Told,
+    /// Updated resources to tell of when a GET stream is opened: no more than the client has asked for.
+    missed: BTreeSet<Bytes>,
     ended: bool,
-}
-
-/// What a client without an open stream would miss, kept as little as it can be.
-#[derive(Debug, Default)]
-struct Missed {
-    lists: u8,
-    resources: BTreeSet<Bytes>,
 }
 
 /// What reaches a call from outside: that the client takes it back, or has answered a question.
@@ -100,7 +96,7 @@ impl Session {
         principal: Principal,
         revision: Revision,
         capabilities: ClientCapabilities,
-        endpoint: Arc<Endpoint>,
+        endpoint: EndpointId,
     ) -> Self {
         Self {
             owner,
@@ -126,7 +122,7 @@ impl Session {
         revision: Revision,
         capabilities: ClientCapabilities,
         log_level: Option<LogLevel>,
-        endpoint: Arc<Endpoint>,
+        endpoint: EndpointId,
     ) -> Self {
         let session = Self {
             capabilities_json: Arc::default(),
@@ -171,6 +167,11 @@ impl Session {
         self.touch();
     }
 
+    /// Whether a call of it is in flight.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.state.lock().calls.is_empty()
+    }
+
     /// Cancels the calls with this id.
     pub(crate) fn cancel(&self, id: &[u8]) {
         let state = self.state.lock();
@@ -199,7 +200,7 @@ impl Session {
     }
 
     /// Notes a subscription; false: the session has ended.
-    pub(crate) fn subscribed(&self, server: usize, uri: &str) -> bool {
+    pub(crate) fn subscribed(&self, server: ServerId, uri: &str) -> bool {
         let mut state = self.state.lock();
         if !state.ended {
             state.subscriptions.insert((server, uri.into()));
@@ -207,28 +208,40 @@ impl Session {
         !state.ended
     }
 
-    pub(crate) fn unsubscribed(&self, server: usize, uri: &str) {
+    pub(crate) fn unsubscribed(&self, server: ServerId, uri: &str) {
         self.state.lock().subscriptions.remove(&(server, uri.into()));
     }
 
-    /// Opens a stream for what comes of its own accord, beginning with what was missed.
-    pub(crate) fn stand(&self, kept: &Arc<Kept>) -> Arc<EventStream> {
+    /// Takes the client for one that knows the lists as they are told of so far.
+    pub(crate) fn begin_with(&mut self, told: Told) {
+        self.state.get_mut().told = told;
+    }
+
+    /// Opens a stream for what comes of its own accord, beginning with what was missed; `at` is what lasts
+    /// of the session's endpoint.
+    pub(crate) fn stand(self: &Arc<Self>, at: &Lasting, kept: &Arc<Kept>) -> Arc<EventStream> {
         let stream = self.new_stream(kept, Name::standing);
-        let mut state = self.state.lock();
-        if state.ended {
-            stream.end();
-            return stream;
-        }
-        state.missed.say_on(&stream);
-        state.streams.stand(stream.clone());
+        at.listeners.enter(self.owner.0, self, || {
+            let mut state = self.state.lock();
+            if state.ended {
+                stream.end();
+                return false;
+            }
+            state.say_missed(&stream, &at.changes);
+            state.streams.stand(stream.clone());
+            true
+        });
         stream
     }
 
     /// Takes a stream that is there already for everything: its transport has no other.
-    pub(crate) fn stand_on(&self, stream: Arc<EventStream>) {
-        let mut state = self.state.lock();
-        state.on_one_stream = true;
-        state.streams.stand(stream);
+    pub(crate) fn stand_on(self: &Arc<Self>, at: &Lasting, stream: Arc<EventStream>) {
+        at.listeners.enter(self.owner.0, self, || {
+            let mut state = self.state.lock();
+            state.on_one_stream = true;
+            state.streams.stand(stream);
+            !state.ended
+        });
     }
 
     /// A stream for what comes of a call.
@@ -254,13 +267,13 @@ impl Session {
     }
 
     /// Goes on with a stream after an event.
-    pub(crate) fn resume(&self, event: &EventId) -> Resumed {
+    pub(crate) fn resume(&self, at: &Lasting, event: &EventId) -> Resumed {
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
         if let Resumed::Goes(reader) = &resumed
             && !event.is_of_call()
         {
-            state.missed.say_on(reader.stream());
+            state.say_missed(reader.stream(), &at.changes);
         }
         resumed
     }
@@ -291,22 +304,19 @@ impl Session {
         self.state.lock().streams.leave_word(&answer::event(message))
     }
 
-    pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
+    /// Tells the client of changed lists that it was not told of, if it listens.
+    pub(crate) fn lists_changed(&self, changes: &ListChanges) {
         let mut state = self.state.lock();
-        for kind in kinds {
-            let Some(notification) = list_changed(*kind) else { continue };
-            if !state.streams.say(&answer::event(&notification)) {
-                state.missed.lists |= 1 << *kind as u8;
-            }
-        }
+        let state = &mut *state;
+        let now = changes.now();
+        say_changed(&mut state.told, now, |event| state.streams.say(event));
     }
 
     pub(crate) fn resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
-        if !state.streams.say(&answer::event(message))
-            && state.missed.resources.len() < MISSED_RESOURCES_MAX
+        if !state.streams.say(&answer::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
         {
-            state.missed.resources.insert(message.clone());
+            state.missed.insert(message.clone());
         }
     }
 
@@ -315,8 +325,8 @@ impl Session {
         self.state.lock().ended
     }
 
-    /// Ends calls and streams. The servers that held something for it: position and URIs.
-    pub(crate) fn end(&self) -> BTreeSet<(usize, Box<str>)> {
+    /// Ends calls and streams. What servers held for it: the server and the URI.
+    pub(crate) fn end(&self) -> BTreeSet<(ServerId, Box<str>)> {
         let mut state = self.state.lock();
         state.ended = true;
         for (_, control) in &state.calls {
@@ -331,21 +341,37 @@ impl Session {
     }
 }
 
-// === impl Missed ===
+impl Listen for Session {
+    fn listens(&self) -> bool {
+        self.state.lock().streams.stands()
+    }
+}
 
-impl Missed {
-    /// Says it, once.
-    fn say_on(&mut self, stream: &EventStream) {
-        let missed = std::mem::take(self);
-        for kind in ListKind::ALL {
-            if missed.lists & (1 << kind as u8) != 0
-                && let Some(notification) = list_changed(kind)
-            {
-                stream.push(answer::event(&notification));
-            }
-        }
-        for update in missed.resources {
+// === impl State ===
+
+impl State {
+    /// Says what the client has missed, once.
+    fn say_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
+        say_changed(&mut self.told, changes.now(), |event| {
+            stream.push(event.clone());
+            true
+        });
+        for update in std::mem::take(&mut self.missed) {
             stream.push(answer::event(&update));
+        }
+    }
+}
+
+/// Says which lists have changed since `told`, and notes what `say` has brought to the client.
+fn say_changed(told: &mut Told, now: Told, mut say: impl FnMut(&Bytes) -> bool) {
+    for kind in ListKind::ALL {
+        let at = kind as usize;
+        if told[at] == now[at] {
+            continue;
+        }
+        let is_said = list_changed(kind).is_none_or(|message| say(&answer::event(&message)));
+        if is_said {
+            told[at] = now[at];
         }
     }
 }

@@ -107,7 +107,7 @@ async fn call(
         Revision::V2026_07_28,
         request.capabilities,
         request.log_level,
-        endpoint.clone(),
+        endpoint.id,
     );
     let call = Call::new(
         gateway.clone(),

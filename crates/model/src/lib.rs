@@ -2,6 +2,7 @@
 //!
 //! No I/O, no wire formats, no clock. What a word means is said in `docs/lexicon.md`.
 
+pub mod ids;
 pub mod name;
 pub mod network;
 pub mod public_url;
@@ -10,6 +11,7 @@ pub mod refusal;
 pub mod settings;
 pub mod status;
 
+pub use ids::{EndpointId, Ids, ServerId};
 pub use name::{InstanceId, InvalidName, Name, Principal};
 pub use network::Network;
 pub use public_url::PublicUrl;

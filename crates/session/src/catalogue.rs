@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use mainstay_model::Name;
 use mainstay_model::settings::Prefix;
+use mainstay_model::{Name, ServerId};
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
@@ -42,8 +42,7 @@ struct Listing {
 /// The way back from a published name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Position of the server in the endpoint.
-    pub server: usize,
+    pub server: ServerId,
     /// The server's own name for it.
     pub own: Box<str>,
     /// Whether the server promises that a call may be repeated.
@@ -61,7 +60,7 @@ impl Catalogue {
     pub fn publish<'a>(
         &mut self,
         kind: ListKind,
-        servers: impl IntoIterator<Item = (usize, &'a Name, Vec<Source<'a>>)>,
+        servers: impl IntoIterator<Item = (ServerId, &'a Name, Vec<Source<'a>>)>,
         prefix: Prefix,
         memory: &mut Memory,
     ) {
@@ -100,7 +99,7 @@ impl Catalogue {
 
     /// The server of a resource: by its URI, else by a template that could have made it.
     /// The URI to ask the server for comes with it.
-    pub fn find_resource(&self, uri: &str) -> Option<(usize, String)> {
+    pub fn find_resource(&self, uri: &str) -> Option<(ServerId, String)> {
         if let Some(entry) = self.find(ListKind::Resources, uri) {
             return Some((entry.server, entry.own.to_string()));
         }
@@ -143,15 +142,18 @@ fn published(
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use mainstay_model::Name;
     use mainstay_model::settings::Prefix;
+    use mainstay_model::{Ids, Name, ServerId};
     use mainstay_protocol::list::{ListKind, ListPage};
 
     use super::{Catalogue, Memory, Source};
 
-    fn publish(kind: ListKind, lists: &[(&str, &str)]) -> Catalogue {
+    /// The catalogue of servers with these lists, and the servers.
+    fn publish(kind: ListKind, lists: &[(&str, &str)]) -> (Catalogue, Vec<ServerId>) {
         let mut catalogue = Catalogue::default();
         let mut memory = Memory::default();
+        let ids = Ids::default();
+        let servers: Vec<_> = lists.iter().map(|_| ids.server()).collect();
         let parsed: Vec<_> = lists
             .iter()
             .map(|(name, list)| {
@@ -174,15 +176,15 @@ mod tests {
                     may_repeat: false,
                 })
                 .collect();
-            (at, name, sources)
+            (servers[at], name, sources)
         });
         catalogue.publish(kind, sources, Prefix::Auto, &mut memory);
-        catalogue
+        (catalogue, servers)
     }
 
     #[test]
     fn only_the_name_changes_and_only_where_it_collides() {
-        let catalogue = publish(
+        let (catalogue, servers) = publish(
             ListKind::Tools,
             &[
                 ("a", r#"{"tools":[{"z":1.0,"name":"echo","x":{"name":"echo"}}]}"#),
@@ -197,17 +199,18 @@ mod tests {
         assert_eq!(items[1], r#"{ "name" : "b_echo", "y":12345678901234567890 }"#);
         assert_eq!(items[2], r#"{"name":"sum"}"#);
         let back = catalogue.find(ListKind::Tools, "b_echo").unwrap();
-        assert_eq!((back.server, &*back.own), (1, "echo"));
+        assert_eq!((back.server, &*back.own), (servers[1], "echo"));
     }
 
     #[test]
     fn resources_are_found_by_uri_and_by_template() {
         let list = r#"{"resourceTemplates":[{"name":"t","uriTemplate":"x://{id}/data"}]}"#;
-        let catalogue = publish(ListKind::ResourceTemplates, &[("a", list), ("b", list)]);
-        assert_eq!(catalogue.find_resource("x://7/data"), Some((0, "x://7/data".into())));
+        let (catalogue, servers) =
+            publish(ListKind::ResourceTemplates, &[("a", list), ("b", list)]);
+        assert_eq!(catalogue.find_resource("x://7/data"), Some((servers[0], "x://7/data".into())));
         assert_eq!(
             catalogue.find_resource("mainstay://b/x://7/data"),
-            Some((1, "x://7/data".into()))
+            Some((servers[1], "x://7/data".into()))
         );
         assert_eq!(catalogue.find_resource("y://7"), None);
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mainstay_model::Name;
+
 use super::{Change, ChangeKind, Effect, Plan, SettingChange};
 
 impl fmt::Display for Plan {
@@ -14,7 +16,7 @@ impl fmt::Display for Plan {
             line(f, "server", change)?;
         }
         if let Some(order) = &self.order {
-            let names: Vec<_> = order.iter().map(|name| name.as_str()).collect();
+            let names: Vec<_> = order.iter().map(Name::as_str).collect();
             writeln!(f, "~ the order of servers: {}", names.join(", "))?;
         }
         for change in &self.endpoints {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, Progress};
+use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
 use crate::session::Session;
@@ -143,14 +144,14 @@ async fn pump(gateway: Arc<Gateway>, mut call: Box<Call>, stream: Arc<EventStrea
 /// - anything else is a stream like any other: its client listens for what comes of its own accord.
 pub(crate) fn listen(
     gateway: &Arc<Gateway>,
-    session: &Session,
+    (endpoint, session): (&Arc<Endpoint>, &Arc<Session>),
     last_event_id: Option<&str>,
     request_id: &CorrelationId,
 ) -> HttpAnswer {
     let resumable = session.revision.rules().resumable;
-    let standing = || Standing::open(gateway, &session.endpoint, StreamKind::Get, request_id);
+    let standing = || Standing::open(gateway, endpoint, StreamKind::Get, request_id);
     let fresh = || {
-        let stream = session.stand(&gateway.kept);
+        let stream = session.stand(&endpoint.lasting, &gateway.kept);
         stream.stands(standing());
         answer::events(stream)
     };
@@ -158,7 +159,8 @@ pub(crate) fn listen(
         return fresh();
     };
     let event = EventId::parse(last_event_id);
-    let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(event));
+    let resumed =
+        event.as_ref().map_or(Resumed::Fresh, |event| session.resume(&endpoint.lasting, event));
     gateway.metrics.resumed(match &resumed {
         Resumed::Goes(_) => Resumption::Resumed,
         Resumed::Lost(_) => Resumption::Lost,

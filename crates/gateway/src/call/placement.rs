@@ -11,6 +11,7 @@ use mainstay_protocol::Generation;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::Owner;
 
+use crate::endpoint::Endpoint;
 use crate::session::Session;
 
 /// Who may share an instance with a client.
@@ -137,9 +138,9 @@ pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) 
 }
 
 /// Sends a notification to the instances that only this session uses now.
-pub(crate) fn tell_own(session: &Session, message: &Bytes) {
+pub(crate) fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
     let sharing = own_sharing(session.owner);
-    for pool in &session.endpoint.servers {
+    for pool in endpoint.pools() {
         pool.tell_own(session.owner, &sharing, message);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use mainstay_model::ServerId;
 use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
@@ -12,11 +13,12 @@ use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::{Generation, Message, Method, codes};
 
 use crate::endpoint::Endpoint;
+use crate::topology::Server;
 
 /// Where a message goes.
 #[derive(Debug)]
 pub(crate) struct Route {
-    pub(crate) server: usize,
+    pub(crate) server: ServerId,
     pub(crate) pool: Arc<Pool>,
     pub(crate) edits: Vec<(Range<usize>, Bytes)>,
     /// The server's own name of the tool that is called.
@@ -31,7 +33,7 @@ pub(crate) struct Route {
 
 impl Route {
     /// To a server, with nothing changed on the way.
-    fn to(server: usize, pool: Arc<Pool>) -> Self {
+    fn to(server: ServerId, pool: Arc<Pool>) -> Self {
         Self {
             server,
             pool,
@@ -91,7 +93,7 @@ fn single(
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, NoRoute> {
-    let pool = endpoint.servers[0].clone();
+    let Server { id, pool } = endpoint.servers[0].clone();
     let tool = match method {
         Some(Method::ToolsCall) => params.name.as_ref().and_then(Field::text),
         _ => None,
@@ -104,7 +106,7 @@ fn single(
         (None, None) => false,
     };
     let tool = tool.map(|tool| tool.as_ref().into());
-    Ok(Route { tool, may_repeat, ..Route::to(0, pool) })
+    Ok(Route { tool, may_repeat, ..Route::to(id, pool) })
 }
 
 /// An address, as the clients of one generation see it.
@@ -127,8 +129,8 @@ fn named(
         // It waits for its server, and hears from it or from us if that does not have it.
         let edits = vec![(field.span.clone(), string(&own).into())];
         let tool = is_tool.then(|| own.into());
-        let pool = endpoint.servers[server].clone();
-        return Ok(Route { edits, tool, may_repeat: !is_tool, ..Route::to(server, pool) });
+        let route = to(endpoint, server)?;
+        return Ok(Route { edits, tool, may_repeat: !is_tool, ..route });
     };
     let mut edits = Vec::new();
     if *entry.own != *name {
@@ -138,7 +140,7 @@ fn named(
         edits,
         tool: is_tool.then(|| entry.own.clone()),
         may_repeat: entry.may_repeat || !is_tool,
-        ..Route::to(entry.server, endpoint.servers[entry.server].clone())
+        ..to(endpoint, entry.server)?
     })
 }
 
@@ -158,8 +160,7 @@ fn resource((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Resul
         edits.push((field.span.clone(), string(&own).into()));
         renamed = Some((own.into(), uri.as_ref().into()));
     }
-    let pool = endpoint.servers[server].clone();
-    Ok(Route { edits, may_repeat: true, renamed, ..Route::to(server, pool) })
+    Ok(Route { edits, may_repeat: true, renamed, ..to(endpoint, server)? })
 }
 
 /// The server of a resource, and the URI that it knows it by.
@@ -167,9 +168,9 @@ pub(crate) fn resource_of(
     endpoint: &Endpoint,
     generation: Generation,
     uri: &str,
-) -> Option<(usize, String)> {
+) -> Option<(ServerId, String)> {
     if endpoint.single {
-        return Some((0, uri.to_owned()));
+        return Some((endpoint.servers[0].id, uri.to_owned()));
     }
     let listed = endpoint.catalogue(generation).find_resource(uri);
     listed.or_else(|| endpoint.remembered(generation, ListKind::Resources, uri)).or_else(|| {
@@ -198,14 +199,20 @@ fn template((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Resul
     if own != *uri {
         edits.push((field.span.clone(), string(&own).into()));
     }
-    let pool = endpoint.servers[server].clone();
-    Ok(Route { edits, may_repeat: true, ..Route::to(server, pool) })
+    Ok(Route { edits, may_repeat: true, ..to(endpoint, server)? })
 }
 
-fn only_with_resources((endpoint, generation): Place<'_>) -> Vec<usize> {
+fn only_with_resources((endpoint, generation): Place<'_>) -> Vec<ServerId> {
     let has =
-        |pool: &Arc<Pool>| pool.facts(generation).is_some_and(|facts| facts.capabilities.resources);
-    endpoint.servers.iter().enumerate().filter(|(_, pool)| has(pool)).map(|(at, _)| at).collect()
+        |pool: &Pool| pool.facts(generation).is_some_and(|facts| facts.capabilities.resources);
+    endpoint.servers.iter().filter(|server| has(&server.pool)).map(|server| server.id).collect()
+}
+
+/// The route to a server that is at this endpoint. One that a catalogue knows may just have been taken
+/// away.
+fn to(endpoint: &Endpoint, server: ServerId) -> Result<Route, NoRoute> {
+    let pool = endpoint.pool(server).cloned().ok_or_else(|| invalid("its server is gone"))?;
+    Ok(Route::to(server, pool))
 }
 
 /// A request that changes nothing at the server.

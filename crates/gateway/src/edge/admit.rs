@@ -79,7 +79,7 @@ pub(super) fn admit<'a>(
     parts: &'a Parts,
     peer: Peer,
     request_id: CorrelationId,
-) -> Result<Admitted<'a>, HttpAnswer> {
+) -> Result<Admitted<'a>, Box<HttpAnswer>> {
     let said = gateway.proxies.said(peer.address, &parts.headers);
     let Peer { address, operator, serves, connection } = peer;
     let mut admitted = Admitted {
@@ -101,7 +101,7 @@ pub(super) fn admit<'a>(
             admitted.caller.principal = principal;
             Ok(admitted)
         }
-        Err(foreign) => Err(refuse::turn_away(foreign, &admitted)),
+        Err(foreign) => Err(Box::new(refuse::turn_away(foreign, &admitted))),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn answer(
         refusal.data.request_id = Some(admitted.caller.request_id.to_string());
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
     }
-    let each = messages.into_iter().map(|bytes| one(admitted, &session, bytes));
+    let each = messages.into_iter().map(|bytes| one(admitted, (endpoint, &session), bytes));
     let mut out = Vec::from(*b"[");
     for answer in join_all(each).await.into_iter().filter(|answer| !answer.is_empty()) {
         if out.len() > 1 {
@@ -62,7 +62,7 @@ pub(super) async fn answer(
 }
 
 /// The answer to one message; empty where there is none.
-async fn one(admitted: &Admitted<'_>, session: &Arc<Session>, bytes: Bytes) -> Bytes {
+async fn one(admitted: &Admitted<'_>, at: (&Arc<Endpoint>, &Arc<Session>), bytes: Bytes) -> Bytes {
     let message = match Message::parse(bytes) {
         Ok(message) => message,
         Err(problem) => {
@@ -76,7 +76,7 @@ async fn one(admitted: &Admitted<'_>, session: &Arc<Session>, bytes: Bytes) -> B
     // One body for all answers has no place for anything else.
     let takes = Takes { events: false };
     let (gateway, caller) = (admitted.gateway, &admitted.caller);
-    let answer = pipeline::answer(gateway, session, message, takes, caller).await;
+    let answer = pipeline::answer(gateway, at, message, takes, caller).await;
     match answer.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},

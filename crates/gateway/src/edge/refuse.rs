@@ -41,8 +41,9 @@ pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
     admitted.refused(Refused::Path, path);
     let Admitted { gateway, caller, .. } = admitted;
     let root = if caller.serves.http { "/mcp" } else { "/sse" };
-    let mut paths: Vec<_> = gateway
-        .endpoints()
+    let topology = gateway.topology();
+    let endpoints = topology.endpoints().iter();
+    let mut paths: Vec<_> = endpoints
         .map(|endpoint| endpoint.path().replacen("/mcp", root, 1))
         .map(|own| build::string(&gateway.public_path(&own)))
         .collect();

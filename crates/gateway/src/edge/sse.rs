@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use mainstay_model::{Principal, Refusal, RefusalCode};
+use mainstay_model::{EndpointId, Principal, Refusal, RefusalCode};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Kind, Message, build, codes};
 use mainstay_telemetry::{Refused, StreamKind};
@@ -43,7 +43,7 @@ pub(crate) struct Conversations {
 
 #[derive(Debug)]
 struct Conversation {
-    endpoint: Arc<Endpoint>,
+    endpoint: EndpointId,
     principal: Principal,
     stream: Arc<EventStream>,
     /// There from `initialize` on.
@@ -105,7 +105,7 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
     stream.push(first.freeze());
     let conversation = Conversation {
-        endpoint: endpoint.clone(),
+        endpoint: endpoint.id,
         principal: caller.principal.clone(),
         stream: stream.clone(),
         session: OnceLock::new(),
@@ -142,9 +142,11 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
         .and_then(|id| gateway.conversations.find(id))
         .filter(|conversation| conversation.principal == caller.principal);
     let Some(conversation) = conversation else {
-        admitted.refused(Refused::UnknownSession, "");
-        let say = "Session not found: its stream has ended; open a new one with GET";
-        return answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say);
+        return unknown(admitted);
+    };
+    // Its stream ends with it, when whoever has taken it away gets to that.
+    let Some(endpoint) = gateway.topology().endpoint_of(conversation.endpoint).cloned() else {
+        return unknown(admitted);
     };
     let body = match read_json(admitted, body).await {
         Ok(body) => body,
@@ -160,7 +162,7 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
     match session {
         // What waits for an answer or a cancellation may hold all places, so these take none.
         Some(session) if !is_request => {
-            pipeline::answer(gateway, &session, message, TAKES, caller).await;
+            pipeline::answer(gateway, (&endpoint, &session), message, TAKES, caller).await;
         }
         None if !starts => {
             let say = "send initialize first";
@@ -181,11 +183,13 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
             let answered = async move {
                 match session {
                     Some(session) if conversation.stream.is_open() => {
-                        let answer = pipeline::answer(&of, &session, message, TAKES, &caller).await;
+                        let answer =
+                            pipeline::answer(&of, (&endpoint, &session), message, TAKES, &caller)
+                                .await;
                         forward(answer.into_body(), &conversation.stream).await;
                     }
                     Some(_) => {}
-                    None => initialize(&of, &conversation, &caller, &message).await,
+                    None => initialize(&of, &endpoint, &conversation, &caller, &message).await,
                 }
                 drop((place, forwards));
             };
@@ -197,14 +201,14 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
 
 async fn initialize(
     gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
     conversation: &Conversation,
     caller: &Caller,
     message: &Message,
 ) {
-    let (session, answer) =
-        super::open_session(gateway, &conversation.endpoint, caller, message).await;
+    let (session, answer) = super::open_session(gateway, endpoint, caller, message).await;
     if let Some(session) = session {
-        session.stand_on(conversation.stream.clone());
+        session.stand_on(&endpoint.lasting, conversation.stream.clone());
         if let Err(second) = conversation.session.set(session) {
             gateway.end_session(&second);
             let say = "this session is initialized already";
@@ -218,6 +222,13 @@ async fn initialize(
         }
     }
     conversation.stream.push(answer::event(&answer));
+}
+
+/// What is said where no stream is waiting for answers.
+fn unknown(admitted: &Admitted<'_>) -> HttpAnswer {
+    admitted.refused(Refused::UnknownSession, "");
+    let say = "Session not found: its stream has ended; open a new one with GET";
+    answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say)
 }
 
 /// Puts an answer on the stream: a message as an event, events as they are. Waits for a client that
@@ -267,6 +278,14 @@ impl Conversations {
 
     fn remove(&self, id: &str) -> Option<Arc<Conversation>> {
         self.open.lock().remove(id)
+    }
+
+    /// Ends the streams at endpoints that are gone.
+    pub(crate) fn end_at(&self, endpoints: &[EndpointId]) {
+        let open = self.open.lock();
+        for conversation in open.values().filter(|it| endpoints.contains(&it.endpoint)) {
+            conversation.stream.end();
+        }
     }
 
     /// Ends every stream.

@@ -39,7 +39,7 @@ pub(crate) async fn page(
     endpoint.freshen(generation, kind, deadline).await;
     let mut catalogue = endpoint.show(generation, kind);
     if let Some(session) = session {
-        let said = per_client_lists::said(session, deadline).await;
+        let said = per_client_lists::said(endpoint, session, deadline).await;
         catalogue = endpoint.show_more(catalogue, generation, kind, &said);
     }
     let items = catalogue.items(kind);

@@ -48,7 +48,7 @@ pub(crate) async fn open(
     };
     let session = new_session(gateway, endpoint, principal, revision, capabilities)
         .map_err(NoSession::Refused)?;
-    per_client_lists::look_into(&session);
+    per_client_lists::look_into(endpoint, &session);
     Ok((session, result))
 }
 
@@ -72,9 +72,9 @@ fn new_session(
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
     let owner = gateway.next_owner();
-    let mut session =
-        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, claims.opened_at);
+    session.begin_with(endpoint.lasting.changes.now());
     let session = Arc::new(session);
     gateway.sessions.insert(session.clone())?;
     Ok(session)
@@ -86,7 +86,7 @@ async fn single(
     endpoint: &Endpoint,
     revision: Revision,
 ) -> Result<Bytes, Refusal> {
-    let pool = &endpoint.servers[0];
+    let pool = &endpoint.servers[0].pool;
     let facts = match pool.facts(Generation::Legacy) {
         Some(facts) => facts,
         None => {
@@ -118,7 +118,7 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> B
     };
     let mut capabilities = late;
     let mut instructions = String::new();
-    for pool in &endpoint.servers {
+    for pool in endpoint.pools() {
         let Some(facts) = pool.facts(Generation::Legacy) else { continue };
         capabilities = capabilities.union(facts.capabilities);
         let text = String::from_utf8_lossy(&facts.greeting);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mainstay_model::Name;
+use mainstay_model::ServerId;
 use mainstay_pool::{Permit, Pool};
 use mainstay_protocol::Generation;
 use mainstay_session::WantedLevels;
@@ -18,13 +18,15 @@ use tokio::time::Instant;
 
 pub(crate) use mainstay_session::LogLevel;
 
+use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::session::Session;
+use crate::topology::Server;
 
 /// What clients want of each server.
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
-    servers: Mutex<HashMap<Name, Arc<ServerLevels>>>,
+    servers: Mutex<HashMap<ServerId, Arc<ServerLevels>>>,
 }
 
 /// What clients want of one server.
@@ -44,41 +46,40 @@ pub(crate) fn has_levels(pool: &Pool) -> bool {
     pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
-/// Notes what a session wants from now on, of all servers it sees.
-pub(crate) fn note(gateway: &Gateway, session: &Session, level: LogLevel) {
-    for pool in &session.endpoint.servers {
-        gateway.levels.of(&pool.spec.name).wanted.lock().set(session.owner, level);
+/// Notes what a session wants from now on, of all servers of its endpoint.
+pub(crate) fn note(gateway: &Gateway, endpoint: &Endpoint, session: &Session, level: LogLevel) {
+    for server in &endpoint.servers {
+        gateway.levels.of(server.id).wanted.lock().set(session.owner, level);
     }
     // It may have ended meanwhile, and whoever ended it has found nothing to forget.
     if session.has_ended() {
-        forget(gateway, session);
+        forget(gateway, session.owner);
     }
 }
 
 /// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
-pub(crate) fn forget(gateway: &Gateway, session: &Session) {
-    if session.log_level().is_none() {
-        return;
-    }
-    for pool in &session.endpoint.servers {
-        let levels = gateway.levels.of(&pool.spec.name);
+pub(crate) fn forget(gateway: &Gateway, owner: Owner) {
+    for (server, levels) in gateway.levels.all() {
         let changes = {
             let mut wanted = levels.wanted.lock();
             let before = wanted.lowest();
-            wanted.remove(&session.owner) && wanted.lowest() != before
+            wanted.remove(&owner) && wanted.lowest() != before
         };
-        if changes && !gateway.has_stopped_sessions() {
-            gateway.tasks.spawn(levels.tell(pool.clone(), gateway.settings.limits.call));
+        if changes
+            && !gateway.has_stopped_sessions()
+            && let Some(pool) = gateway.pool(server)
+        {
+            gateway.tasks.spawn(levels.tell(pool, gateway.settings.limits.call));
         }
     }
 }
 
 /// Tells servers what is wanted of them now; waits for them as long as a call may take.
-pub(crate) async fn tell(gateway: &Gateway, pools: Vec<Arc<Pool>>) {
+pub(crate) async fn tell(gateway: &Gateway, servers: Vec<Server>) {
     let within = gateway.settings.limits.call;
-    let tell = |pool: Arc<Pool>| gateway.levels.of(&pool.spec.name).tell(pool, within);
+    let tell = |Server { id, pool }| gateway.levels.of(id).tell(pool, within);
     // What was begun goes on if the client goes away.
-    let told = pools.into_iter().map(|pool| gateway.tasks.spawn(tell(pool)));
+    let told = servers.into_iter().map(|server| gateway.tasks.spawn(tell(server)));
     let _ = tokio::time::timeout(within, join_all(told)).await;
 }
 
@@ -97,12 +98,18 @@ pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline:
 // === impl Levels ===
 
 impl Levels {
-    fn of(&self, server: &Name) -> Arc<ServerLevels> {
-        let mut servers = self.servers.lock();
-        match servers.get(server) {
-            Some(levels) => levels.clone(),
-            None => servers.entry(server.clone()).or_default().clone(),
-        }
+    fn of(&self, server: ServerId) -> Arc<ServerLevels> {
+        self.servers.lock().entry(server).or_default().clone()
+    }
+
+    /// Every server that somebody has ever wanted a level of.
+    fn all(&self) -> Vec<(ServerId, Arc<ServerLevels>)> {
+        self.servers.lock().iter().map(|(server, levels)| (*server, levels.clone())).collect()
+    }
+
+    /// Forgets a server that is gone.
+    pub(crate) fn forget_server(&self, server: ServerId) {
+        self.servers.lock().remove(&server);
     }
 }
 

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
-use mainstay_model::{Principal, Refusal};
+use mainstay_model::{Principal, Refusal, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::capabilities::ClientCapabilities;
-use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Notification, Revision, build};
 use mainstay_session::{Claims, Token};
 use mainstay_store::{Kept, Known};
@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::session::levels::LogLevel;
 use crate::session::table::Again;
 use crate::session::{levels, subscribe};
+use crate::topology::Server;
 
 /// Why an id is no session.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(crate) enum Lost {
 
 /// Servers that a restored session still has to be made known to.
 #[derive(Debug)]
-pub(crate) struct Restoring(watch::Sender<BTreeSet<usize>>);
+pub(crate) struct Restoring(watch::Sender<BTreeSet<ServerId>>);
 
 /// That a session is in use is noted at most this often: a restart may make it seem idle for so much
 /// longer than it was.
@@ -60,7 +61,7 @@ pub(crate) fn find(
     id: &str,
 ) -> Result<Arc<Session>, Lost> {
     if let Some(session) = gateway.sessions.find(id) {
-        let own = session.principal == *principal && Arc::ptr_eq(&session.endpoint, endpoint);
+        let own = session.principal == *principal && session.endpoint == endpoint.id;
         return if own { Ok(session) } else { Err(Lost::Foreign) };
     }
     let (token, claims) = gateway.key.open(id).ok_or(Lost::Unknown)?;
@@ -89,7 +90,7 @@ pub(crate) fn find(
                 session.end();
             } else if session.is_restoring() {
                 if let Some(level) = session.log_level() {
-                    levels::note(gateway, &session, level);
+                    levels::note(gateway, endpoint, &session, level);
                 }
                 gateway.tasks.spawn(ask_again(gateway.clone(), session.clone()));
             }
@@ -110,27 +111,29 @@ fn restored(
     let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
     let capabilities = ClientCapabilities::read(&claims.capabilities);
     let (owner, principal) = (gateway.next_owner(), principal.clone());
-    let mut session =
-        Session::new(owner, token, principal, revision, capabilities, endpoint.clone());
+    let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, kept.used_at);
-    let position =
-        |server: &str| endpoint.servers.iter().position(|pool| pool.spec.name.as_str() == server);
+    let id = |server: &str| Some(endpoint.server_named(server)?.id);
     // A server that is gone from the configuration has nothing to tell.
     let subscriptions = kept.subscriptions.iter();
-    let subscriptions: BTreeSet<(usize, Box<str>)> =
-        subscriptions.filter_map(|(server, uri)| Some((position(server)?, uri.clone()))).collect();
+    let subscriptions: BTreeSet<(ServerId, Box<str>)> =
+        subscriptions.filter_map(|(server, uri)| Some((id(server)?, uri.clone()))).collect();
     // Nobody knows what has changed while no daemon was there to be told.
-    session.lists_changed(&ListKind::ALL);
+    session.begin_with(endpoint.lasting.changes.unknown());
     for (server, uri) in &subscriptions {
-        let own: String = serde_json::from_str(uri).unwrap_or_default();
-        let published = endpoint.published_uri(*server, &own).map(|uri| build::string(&uri));
-        let params = format!(r#"{{"uri":{}}}"#, published.as_deref().unwrap_or(uri));
-        let method = Notification::ResourcesUpdated.as_str();
-        session.resource_updated(&build::notification(method, Some(&params)));
+        session.resource_updated(&update_of(endpoint, *server, uri));
     }
     let level = kept.level.as_deref().and_then(LogLevel::parse);
-    session.take_over(level, subscriptions);
+    session.take_over(level, subscriptions, endpoint.servers.iter().map(|server| server.id));
     Ok(Arc::new(session))
+}
+
+/// The notification that a resource changed, from the JSON text of the server's own URI.
+pub(crate) fn update_of(endpoint: &Endpoint, server: ServerId, uri: &str) -> Bytes {
+    let own: String = serde_json::from_str(uri).unwrap_or_default();
+    let published = endpoint.published_uri(server, &own).map(|uri| build::string(&uri));
+    let params = format!(r#"{{"uri":{}}}"#, published.as_deref().unwrap_or(uri));
+    build::notification(Notification::ResourcesUpdated.as_str(), Some(&params))
 }
 
 /// Asks servers for what a session had asked for, each as soon as it is ready.
@@ -143,15 +146,16 @@ async fn ask_again(gateway: Arc<Gateway>, session: Arc<Session>) {
     }
 }
 
-async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: usize) {
-    let pool = &session.endpoint.servers[server];
+/// Asks a server, once it is ready, for what a session had asked for.
+pub(crate) async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: ServerId) {
+    let Some(pool) = &gateway.pool(server) else { return session.restored_at(server) };
     pool.reaches(Pool::is_ready).await;
     if session.log_level().is_some() {
-        levels::tell(gateway, vec![pool.clone()]).await;
+        levels::tell(gateway, vec![Server { id: server, pool: pool.clone() }]).await;
     }
     for uri in session.subscriptions_at(server) {
         for _ in 0..RESTORE_ATTEMPTS {
-            if subscribe::again(gateway, session, server, &uri).await {
+            if subscribe::again(gateway, session, (server, pool), &uri).await {
                 break;
             }
             pool.reaches(Pool::is_ready).await;
@@ -206,12 +210,13 @@ impl Gateway {
     pub(crate) async fn keep_subscription(
         &self,
         session: &Session,
-        server: usize,
+        server: ServerId,
         uri: &str,
         subscribed: bool,
     ) {
         let Some(serial) = session.serial() else { return };
-        let name = session.endpoint.servers[server].spec.name.as_str();
+        let Some(pool) = self.pool(server) else { return };
+        let name = pool.spec.name.as_str();
         if subscribed {
             self.store.subscribed(serial, self.clock.unix_seconds(), name, uri);
         } else {
@@ -224,22 +229,22 @@ impl Gateway {
 // === impl Restoring ===
 
 impl Restoring {
-    pub(crate) fn new(servers: BTreeSet<usize>) -> Self {
+    pub(crate) fn new(servers: BTreeSet<ServerId>) -> Self {
         Self(watch::Sender::new(servers))
     }
 
-    pub(crate) fn servers(&self) -> BTreeSet<usize> {
+    pub(crate) fn servers(&self) -> BTreeSet<ServerId> {
         self.0.borrow().clone()
     }
 
-    pub(crate) fn done(&self, server: usize) {
+    pub(crate) fn done(&self, server: ServerId) {
         self.0.send_modify(|servers| {
             servers.remove(&server);
         });
     }
 
     /// Waits until a server knows what it has to know, for as long as a call may be held up by it.
-    pub(crate) async fn wait(&self, server: usize) {
+    pub(crate) async fn wait(&self, server: ServerId) {
         let mut servers = self.0.subscribe();
         let done = servers.wait_for(|servers| !servers.contains(&server));
         let _ = tokio::time::timeout(RESTORE_PATIENCE, done).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mainstay_model::ServerId;
 use mainstay_session::Serial;
 
 use super::Session;
@@ -21,14 +22,15 @@ impl Session {
         self.noted_at = AtomicU64::new(used_at);
     }
 
-    /// Begins with what it had in an earlier daemon.
+    /// Begins with what it had in an earlier daemon; `all` are the servers of its endpoint.
     pub(crate) fn take_over(
         &mut self,
         log_level: Option<LogLevel>,
-        subscriptions: BTreeSet<(usize, Box<str>)>,
+        subscriptions: BTreeSet<(ServerId, Box<str>)>,
+        all: impl Iterator<Item = ServerId>,
     ) {
-        let servers: BTreeSet<usize> = match log_level {
-            Some(_) => (0..self.endpoint.servers.len()).collect(),
+        let servers: BTreeSet<ServerId> = match log_level {
+            Some(_) => all.collect(),
             None => subscriptions.iter().map(|(server, _)| *server).collect(),
         };
         self.restoring = (!servers.is_empty()).then(|| Restoring::new(servers));
@@ -58,18 +60,18 @@ impl Session {
     }
 
     /// Servers that don't know yet what it had asked for.
-    pub(crate) fn servers_to_restore(&self) -> BTreeSet<usize> {
+    pub(crate) fn servers_to_restore(&self) -> BTreeSet<ServerId> {
         self.restoring.as_ref().map(Restoring::servers).unwrap_or_default()
     }
 
-    pub(crate) fn restored_at(&self, server: usize) {
+    pub(crate) fn restored_at(&self, server: ServerId) {
         if let Some(restoring) = &self.restoring {
             restoring.done(server);
         }
     }
 
     /// Waits until a server knows what it had asked for in an earlier daemon.
-    pub(crate) async fn known_at(&self, server: usize) {
+    pub(crate) async fn known_at(&self, server: ServerId) {
         if let Some(restoring) = &self.restoring {
             restoring.wait(server).await;
         }
@@ -84,11 +86,11 @@ impl Session {
             && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX
     }
 
-    pub(crate) fn is_subscribed(&self, server: usize, uri: &str) -> bool {
+    pub(crate) fn is_subscribed(&self, server: ServerId, uri: &str) -> bool {
         self.state.lock().subscriptions.contains(&(server, uri.into()))
     }
 
-    pub(crate) fn subscriptions_at(&self, server: usize) -> Vec<Box<str>> {
+    pub(crate) fn subscriptions_at(&self, server: ServerId) -> Vec<Box<str>> {
         let state = self.state.lock();
         let own = state.subscriptions.iter().filter(|(of, _)| *of == server);
         own.map(|(_, uri)| uri.clone()).collect()

@@ -7,7 +7,7 @@ pub(crate) mod turns;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{Refusal, RefusalCode, ServerId};
 use mainstay_pool::{Permit, Pool, Use, Want};
 use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
 use mainstay_upstream::Owner;
@@ -94,8 +94,12 @@ async fn ask(
 }
 
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
-pub(crate) async fn again(gateway: &Gateway, session: &Session, server: usize, uri: &str) -> bool {
-    let pool = &session.endpoint.servers[server];
+pub(crate) async fn again(
+    gateway: &Gateway,
+    session: &Session,
+    (server, pool): (ServerId, &Arc<Pool>),
+    uri: &str,
+) -> bool {
     let holder = match holder(gateway, session, pool).await {
         Ok(holder) => holder,
         Err(refusal) => {
@@ -134,15 +138,20 @@ pub(crate) async fn unsubscribe(
 }
 
 /// Forgets what a session that has ended subscribed to.
-pub(crate) fn forget_all(gateway: &Gateway, session: &Arc<Session>, uris: Vec<(usize, Box<str>)>) {
-    if uris.is_empty() {
+pub(crate) fn forget_all(
+    gateway: &Gateway,
+    session: &Arc<Session>,
+    uris: Vec<(ServerId, Box<str>)>,
+) {
+    let held = uris.into_iter().filter_map(|(server, uri)| Some((gateway.pool(server)?, uri)));
+    let held: Vec<_> = held.collect();
+    if held.is_empty() {
         return;
     }
     let (turns, session) = (gateway.turns.clone(), session.clone());
     gateway.tasks.spawn(async move {
-        for (server, uri) in uris {
-            let pool = &session.endpoint.servers[server];
-            let _ = forget(&turns, session.owner, pool, &uri, FORGET_DEADLINE).await;
+        for (pool, uri) in held {
+            let _ = forget(&turns, session.owner, &pool, &uri, FORGET_DEADLINE).await;
         }
     });
 }

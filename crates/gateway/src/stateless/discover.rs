@@ -23,7 +23,7 @@ pub(crate) async fn result(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Resul
 /// One server: its own words, but for the revisions, which are those that are served here.
 fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
     let unreadable = || Refusal::new(RefusalCode::Internal, "the server's handshake can't be read");
-    let facts = endpoint.servers[0].facts(Generation::Modern).ok_or_else(unreadable)?;
+    let facts = endpoint.servers[0].pool.facts(Generation::Modern).ok_or_else(unreadable)?;
     let text = String::from_utf8_lossy(&facts.greeting);
     let said = Discovered::parse(&text).map_err(|_| unreadable())?;
     let versions = format!(r#"["{}"]"#, facts.revision);
@@ -46,7 +46,7 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint) -> Bytes {
     };
     let mut instructions = String::new();
     let mut revision = None;
-    for pool in &endpoint.servers {
+    for pool in endpoint.pools() {
         let Some(facts) = pool.facts(generation) else { continue };
         revision = revision.max(Some(facts.revision));
         capabilities = capabilities.union(facts.capabilities);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use mainstay_model::{Name, Refusal, RefusalCode};
+use mainstay_model::{EndpointId, Refusal, RefusalCode, ServerId};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::revision::Generation;
 use mainstay_protocol::subscriptions::{self, Filter};
@@ -34,7 +34,7 @@ mod relay;
 /// One client listening.
 #[derive(Debug)]
 pub(crate) struct Listen {
-    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) endpoint: EndpointId,
     /// Of the request; every message of the stream names it.
     pub(crate) id: Id,
     /// Finds what becomes of it in the log.
@@ -132,14 +132,14 @@ async fn accept(
         ..Filter::default()
     };
     let listen = Arc::new(Listen {
-        endpoint: endpoint.clone(),
+        endpoint: endpoint.id,
         id: request.id.detached(),
         request_id: request.caller.request_id.clone(),
         lists: honoured.clone(),
         stream: stream.clone(),
     });
     let mut relays = JoinSet::new();
-    let asked = relay_all(gateway, &listen, request, wanted, &mut relays);
+    let asked = relay_all((gateway, endpoint), &listen, request, wanted, &mut relays);
     let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
     for answer in asked {
         if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
@@ -185,14 +185,13 @@ fn read(message: &Message) -> Result<Filter, String> {
 
 /// Listens to every server that something else than changes of lists is wanted of.
 fn relay_all(
-    gateway: &Arc<Gateway>,
+    (gateway, endpoint): (&Arc<Gateway>, &Endpoint),
     listen: &Arc<Listen>,
     request: &Request<'_>,
     wanted: Filter,
     relays: &mut JoinSet<()>,
 ) -> Vec<tokio::sync::oneshot::Receiver<Filter>> {
-    let endpoint = &listen.endpoint;
-    let mut of: BTreeMap<usize, Vec<(String, String)>> = BTreeMap::new();
+    let mut of: BTreeMap<ServerId, Vec<(String, String)>> = BTreeMap::new();
     for uri in wanted.uris {
         let found = route::resource_of(endpoint, Generation::Modern, &uri);
         // What nobody here has is not honoured, as what can't be listened for.
@@ -202,7 +201,7 @@ fn relay_all(
     }
     // What extensions add can't be told to belong to one of several servers.
     if endpoint.single && !wanted.others.is_empty() {
-        of.entry(0).or_default();
+        of.entry(endpoint.servers[0].id).or_default();
     }
     let mut asked = Vec::new();
     for (server, uris) in of {
@@ -225,6 +224,12 @@ impl Listen {
             self.stream.end();
         }
     }
+
+    /// Ends the stream as it should end.
+    fn end(&self) {
+        self.stream.push(answer::event(&subscriptions::ended(&self.id)));
+        self.stream.end();
+    }
 }
 
 // === impl Listens ===
@@ -237,10 +242,10 @@ impl Listens {
         number
     }
 
-    /// Tells everybody who listens at an endpoint with this server, after the change was fetched.
-    pub(crate) fn lists_changed(&self, server: &Name, kinds: &[ListKind]) {
+    /// Tells everybody who listens at these endpoints, after the change was fetched.
+    pub(crate) fn lists_changed(&self, endpoints: &[EndpointId], kinds: &[ListKind]) {
         for listen in self.all.read().values() {
-            if listen.endpoint.position(server).is_none() {
+            if !endpoints.contains(&listen.endpoint) {
                 continue;
             }
             for kind in kinds.iter().filter(|kind| listen.lists.wants(**kind)) {
@@ -254,8 +259,15 @@ impl Listens {
     /// Ends all streams as they should end.
     pub(crate) fn end_all(&self) {
         for (_, listen) in self.all.write().drain() {
-            listen.stream.push(answer::event(&subscriptions::ended(&listen.id)));
-            listen.stream.end();
+            listen.end();
+        }
+    }
+
+    /// Ends those at endpoints that are gone.
+    pub(crate) fn end_at(&self, endpoints: &[EndpointId]) {
+        let gone = |listen: &Listen| endpoints.contains(&listen.endpoint);
+        for (_, listen) in self.all.write().extract_if(|_, listen| gone(listen)) {
+            listen.end();
         }
     }
 }

@@ -116,25 +116,20 @@ mod tests {
     use std::task::{Context, Waker};
 
     use bytes::Bytes;
-    use mainstay_model::Principal;
-    use mainstay_model::settings::Prefix;
+    use mainstay_model::{Ids, Principal};
     use mainstay_protocol::capabilities::ClientCapabilities;
     use mainstay_protocol::{Id, Revision};
     use mainstay_upstream::Owner;
 
     use super::{KEPT_BYTES_MAX, Kept, ROOMY_BYTES, STREAM_BYTES};
-    use crate::endpoint::Endpoint;
-    use crate::endpoint::memory::NameStore;
     use crate::session::Session;
 
     fn sessions(count: u64) -> Vec<Arc<Session>> {
-        let folder = tempfile::tempdir().unwrap();
-        let names = Arc::new(NameStore::open(folder.path()));
-        let endpoint = Arc::new(Endpoint::merged(String::new(), Vec::new(), Prefix::Auto, names));
+        let endpoint = Ids::default().endpoint();
         let revision = Revision::V2025_11_25;
         let session = |owner| {
             let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
-            Session::passing(Owner(owner), principal, revision, can, None, endpoint.clone())
+            Session::passing(Owner(owner), principal, revision, can, None, endpoint)
         };
         (0..count).map(session).map(Arc::new).collect()
     }

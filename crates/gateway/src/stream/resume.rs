@@ -190,6 +190,11 @@ impl Streams {
         self.say(event) || self.standing.iter().rev().any(|stream| stream.offer(event.clone()))
     }
 
+    /// Whether there is one for what comes of its own accord, read at the moment or not.
+    pub(crate) fn stands(&self) -> bool {
+        !self.standing.is_empty()
+    }
+
     pub(crate) fn is_read(&self) -> bool {
         self.standing.iter().any(|stream| stream.is_open())
     }

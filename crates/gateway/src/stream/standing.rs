@@ -1,7 +1,6 @@
 //! Streams that stand, while they are read: counted at their address, and told of when they open and
 //! when they end.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -9,12 +8,13 @@ use mainstay_telemetry::events::{StreamEnded, StreamOpened};
 use mainstay_telemetry::{CorrelationId, Method, Outcome, StreamEnd, StreamKind};
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::lasting::Lasting;
 use crate::gateway::Gateway;
 
 /// A stream that a client keeps open, from its opening on. Dropping it is its end.
 pub(crate) struct Standing {
     gateway: Weak<Gateway>,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<Lasting>,
     kind: StreamKind,
     request_id: CorrelationId,
     since: Instant,
@@ -38,15 +38,16 @@ impl Standing {
     /// It opens now.
     pub(crate) fn open(
         gateway: &Arc<Gateway>,
-        endpoint: &Arc<Endpoint>,
+        endpoint: &Endpoint,
         kind: StreamKind,
         request_id: &CorrelationId,
     ) -> Box<Self> {
-        endpoint.open[kind as usize].fetch_add(1, Ordering::Relaxed);
-        StreamOpened { kind, endpoint: &endpoint.path(), request_id }.emit(&gateway.metrics);
+        let endpoint = endpoint.lasting.clone();
+        endpoint.stream_opens(kind);
+        StreamOpened { kind, endpoint: &endpoint.path, request_id }.emit(&gateway.metrics);
         Box::new(Self {
             gateway: Arc::downgrade(gateway),
-            endpoint: endpoint.clone(),
+            endpoint,
             kind,
             request_id: request_id.clone(),
             since: Instant::now(),
@@ -79,14 +80,14 @@ impl Standing {
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        self.endpoint.open[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.stream_ends(self.kind);
         let Some(gateway) = self.gateway.upgrade() else { return };
         let after = self.since.elapsed();
         if let Some(outcome) = self.outcome() {
             gateway.metrics.gateway().finished(Method::Listen, outcome, after);
         }
         let (kind, reason, request_id) = (self.kind, self.reason, &self.request_id);
-        let endpoint = &self.endpoint.path();
+        let endpoint = &self.endpoint.path;
         StreamEnded { kind, endpoint, request_id, reason, after }.emit(&gateway.metrics);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use mainstay_gateway::{Gateway, Serves, listener};
+use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::{Pool, Verdicts};
 use mainstay_store::Store;
@@ -93,8 +93,7 @@ impl Daemon {
         let store = open_store(&state_dir, &settings.gateway.limits, &metrics).await?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
-            pools,
-            groups: settings.endpoints,
+            layout: Layout { pools, groups: settings.endpoints },
             metrics: metrics.clone(),
             key,
             state_dir: state_dir.clone(),
@@ -113,7 +112,7 @@ impl Daemon {
             let serves = Serves { http: false, sse: true };
             listeners.push(tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)));
         }
-        Serving { listen: &listen, servers: gateway.pools().count() }.emit(&metrics);
+        Serving { listen: &listen, servers: gateway.pools().len() }.emit(&metrics);
         Ok(Self {
             gateway,
             metrics,
@@ -150,8 +149,7 @@ impl Daemon {
             let own = endpoint.path().replacen("/mcp", root, 1);
             let public = self.gateway.public_url().map(|public| public.of(&own));
             let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
-            let servers: Vec<_> =
-                endpoint.servers.iter().map(|pool| pool.spec.name.as_str()).collect();
+            let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
             println!("  {url:<45} {}", servers.join(", "));
         }
     }

@@ -116,7 +116,7 @@ impl Status {
     fn servers(&self, gateway: &Gateway) -> Vec<ServerStatus> {
         let clock = |at| jiff_date(self.clock, at);
         let now = Instant::now();
-        gateway.pools().map(|pool| pool.status(now, &clock)).collect()
+        gateway.pools().iter().map(|pool| pool.status(now, &clock)).collect()
     }
 }
 
@@ -125,8 +125,8 @@ impl Source for Status {
         let gateway = self.gateway.upgrade();
         let servers = gateway.as_ref().map(|gateway| self.servers(gateway)).unwrap_or_default();
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
-        let pools =
-            gateway.iter().flat_map(|gateway| gateway.pools().map(|pool| pool.pool_status()));
+        let pools = gateway.iter().flat_map(|gateway| gateway.pools());
+        let pools = pools.map(|pool| pool.pool_status());
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
             status: word(&servers, draining, gateway.as_deref()),
@@ -154,7 +154,7 @@ impl Source for Status {
                 .iter()
                 .map(|endpoint| EndpointStatus {
                     path: endpoint.path(),
-                    servers: endpoint.servers.iter().map(|pool| pool.spec.name.clone()).collect(),
+                    servers: endpoint.pools().map(|pool| pool.spec.name.clone()).collect(),
                     listens: endpoint.streams_open(StreamKind::Listen),
                     streams: streams(|kind| endpoint.streams_open(kind)),
                 })
@@ -176,6 +176,7 @@ impl Source for Status {
         let gateway = self.gateway.upgrade()?;
         gateway
             .pools()
+            .iter()
             .find(|pool| pool.spec.name.as_str() == server)
             .map(|pool| pool.pool_status())
     }
@@ -205,10 +206,11 @@ fn streams(open: impl Fn(StreamKind) -> usize) -> usize {
 /// All addresses as people look for them: of everything, of each server in the order of the file,
 /// of groups.
 pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
-    let mut endpoints: Vec<_> = gateway.endpoints().cloned().collect();
+    let topology = gateway.topology();
+    let mut endpoints = topology.endpoints().to_vec();
     let place = |endpoint: &Endpoint| {
-        let mut servers = gateway.pools().map(|pool| pool.spec.name.as_str());
-        servers.position(|server| server == endpoint.name).unwrap_or(usize::MAX)
+        let mut servers = topology.servers().iter().map(|server| &server.pool.spec.name);
+        servers.position(|server| server.as_str() == endpoint.name).unwrap_or(usize::MAX)
     };
     endpoints.sort_by_cached_key(|endpoint| {
         (!endpoint.name.is_empty(), place(endpoint), endpoint.name.clone())

@@ -1,14 +1,14 @@
 //! One server listened to on behalf of one client.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_model::Principal;
-use mainstay_pool::{Pool, Want};
+use mainstay_model::{Principal, ServerId};
+use mainstay_pool::Pool;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
-use mainstay_upstream::Incoming;
+use mainstay_upstream::{Incoming, Owner};
 use tokio::sync::oneshot;
 
 use super::Listen;
@@ -18,8 +18,10 @@ use crate::gateway::Gateway;
 /// Listens to a server until the client leaves, and again whenever the server has ended it.
 pub(super) struct Relay {
     listen: Arc<Listen>,
-    pool: Arc<Pool>,
-    want: Want,
+    gateway: Weak<Gateway>,
+    server: ServerId,
+    principal: Principal,
+    owner: Owner,
     filter: Filter,
     /// By the server's own URI: what the client calls it.
     published: BTreeMap<String, String>,
@@ -48,18 +50,19 @@ impl Relay {
     pub(super) fn new(
         gateway: &Arc<Gateway>,
         listen: &Arc<Listen>,
-        server: usize,
+        server: ServerId,
         principal: &Principal,
         uris: Vec<(String, String)>,
         others: BTreeMap<String, String>,
     ) -> (Self, oneshot::Receiver<Filter>) {
-        let pool = listen.endpoint.servers[server].clone();
         let own = uris.iter().map(|(own, _)| own.clone()).collect();
         let (acknowledged, answer) = oneshot::channel();
         let relay = Self {
             listen: listen.clone(),
-            want: placement::of_stateless(principal, gateway.next_owner(), &pool),
-            pool,
+            gateway: Arc::downgrade(gateway),
+            server,
+            principal: principal.clone(),
+            owner: gateway.next_owner(),
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),
@@ -71,7 +74,11 @@ impl Relay {
     pub(super) async fn run(mut self) {
         let mut wait = WAIT_MIN;
         loop {
-            match self.listen_once().await {
+            // A server that was changed has another pool, and one that was taken away has none.
+            let Some(pool) = self.gateway.upgrade().and_then(|it| it.pool(self.server)) else {
+                return;
+            };
+            match self.listen_once(&pool).await {
                 Ended::Taken => wait = WAIT_MIN,
                 Ended::NotTaken => {}
                 // It is not honoured, and the client is told so.
@@ -79,20 +86,22 @@ impl Relay {
                 // It was once, and the client relies on it.
                 Ended::Refused => {}
             }
-            let (server, request_id) = (&self.pool.spec.name, &self.listen.request_id);
+            let (server, request_id) = (&pool.spec.name, &self.listen.request_id);
             let wait_ms = wait.as_millis() as u64;
             tracing::debug!(
                 target: "mainstay", %request_id, %server, wait_ms,
                 "a server is not listened to now; it is asked again"
             );
+            drop(pool);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
     }
 
-    async fn listen_once(&mut self) -> Ended {
+    async fn listen_once(&mut self, pool: &Arc<Pool>) -> Ended {
         let deadline = Instant::now() + self.call_timeout;
-        let Ok(permit) = self.pool.acquire(&self.want, deadline).await else {
+        let want = placement::of_stateless(&self.principal, self.owner, pool);
+        let Ok(permit) = pool.acquire(&want, deadline).await else {
             return Ended::NotTaken;
         };
         let Ok(mut exchange) = permit.listen(&self.filter) else {

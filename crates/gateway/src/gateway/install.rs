@@ -1,0 +1,195 @@
+//! Another topology, while requests are served.
+//!
+//! The swap itself is one store. Requests that have begun go on with what they have found; what is gone
+//! is drained by a task: no new call finds it, those in flight get `limits.drain`, then it is stopped.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use mainstay_model::{EndpointId, ServerId};
+use mainstay_pool::{Hub, Pool};
+use mainstay_protocol::list::ListKind;
+use tokio::time::Instant;
+
+use super::Gateway;
+use crate::session::{Session, outlive};
+use crate::topology::{Changes, Layout, Topology};
+
+/// What is no longer there, while calls to it finish.
+struct Retiring {
+    pools: Vec<Arc<Pool>>,
+    endpoints: Vec<EndpointId>,
+}
+
+/// How often it is asked whether calls in flight have finished.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How often it is asked whether a server that is waited for is still there.
+const STILL_THERE_EVERY: Duration = Duration::from_secs(5);
+
+/// Sessions that servers are told about at the same time.
+const TOLD_AT_ONCE: usize = 64;
+
+impl Gateway {
+    /// Puts a layout in force: starts pools that are new, stops those that are gone once their calls have
+    /// finished, and tells clients whose lists are others now. Sessions of endpoints that stay go on;
+    /// those of endpoints that are gone end. False: nothing was done, since the daemon is stopping.
+    ///
+    /// A server keeps its identity by its name. One whose pool is another now is asked again for what
+    /// sessions had asked for.
+    pub fn install(self: &Arc<Self>, layout: Layout) -> bool {
+        // Held to the end: a second one begins with what this one has done.
+        let _one = self.installing.lock();
+        if self.is_draining() {
+            return false;
+        }
+        let before = self.topology.load_full();
+        let after = Arc::new(Topology::after(&before, layout, &self.ids, &self.names));
+        let changes = after.changes_since(&before);
+        self.topology.store(after.clone());
+        let hub: Arc<dyn Hub> = self.clone();
+        for pool in &changes.new {
+            pool.start(Arc::downgrade(&hub));
+        }
+        for id in &changes.changed {
+            if let Some(endpoint) = after.endpoint_of(*id) {
+                endpoint.publish(&ListKind::ALL);
+                endpoint.lasting.lists_changed(&ListKind::ALL);
+            }
+        }
+        self.listens.lists_changed(&changes.changed, &ListKind::ALL);
+        self.forget_servers(&before, &changes.removed);
+        self.tell_servers(&changes);
+        self.retire(changes);
+        true
+    }
+
+    /// Forgets subscriptions at servers that are gone.
+    fn forget_servers(&self, before: &Topology, removed: &[ServerId]) {
+        let removed = removed.iter().filter_map(|id| before.server(*id));
+        for server in removed {
+            for session in self.sessions.all() {
+                let uris = session.subscriptions_at(server.id);
+                for uri in uris {
+                    session.unsubscribed(server.id, &uri);
+                    if let Some(serial) = session.serial() {
+                        self.store.unsubscribed(serial, server.pool.spec.name.as_str(), &uri);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells servers that have another pool now what sessions had asked them for.
+    fn tell_servers(self: &Arc<Self>, changes: &Changes) {
+        for server in changes.replaced.iter().copied() {
+            let asked = |session: &Arc<Session>| {
+                session.log_level().is_some() || !session.subscriptions_at(server).is_empty()
+            };
+            let sessions: Vec<_> = self.sessions.all().into_iter().filter(asked).collect();
+            if sessions.is_empty() {
+                continue;
+            }
+            let gateway = self.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = ask_again(&gateway, server, sessions) => {}
+                    () = gateway.stopping.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    /// Drains and stops what is gone.
+    fn retire(self: &Arc<Self>, changes: Changes) {
+        let retiring = Retiring { pools: changes.gone, endpoints: changes.closed };
+        if retiring.pools.is_empty() && retiring.endpoints.is_empty() {
+            return;
+        }
+        self.retiring.lock().extend(retiring.pools.iter().cloned());
+        let gateway = self.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = retiring.is_quiet(&gateway) => {}
+                () = tokio::time::sleep(gateway.settings.limits.drain) => {}
+                // The pools are stopped with all others.
+                () = gateway.stopping.cancelled() => return,
+            }
+            retiring.end(&gateway).await;
+        });
+    }
+}
+
+/// Asks a server again for what sessions had asked for, and tells these that what they subscribed to may
+/// have changed meanwhile.
+async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<Session>>) {
+    let Some(pool) = gateway.pool(server) else { return };
+    loop {
+        tokio::select! {
+            () = pool.reaches(Pool::is_ready) => break,
+            () = tokio::time::sleep(STILL_THERE_EVERY) => {}
+        }
+        if gateway.pool(server).is_none_or(|now| !Arc::ptr_eq(&now, &pool)) {
+            // It was changed again, and whoever did that sees to the rest.
+            return;
+        }
+    }
+    let each = futures_util::stream::iter(sessions);
+    each.for_each_concurrent(TOLD_AT_ONCE, async |session| {
+        outlive::at_server(gateway, &session, server).await;
+        let Some(endpoint) = gateway.endpoint_of(&session) else { return };
+        for uri in session.subscriptions_at(server) {
+            session.resource_updated(&outlive::update_of(&endpoint, server, &uri));
+        }
+    })
+    .await;
+}
+
+// === impl Retiring ===
+
+impl Retiring {
+    /// Waits until no call needs it any more.
+    async fn is_quiet(&self, gateway: &Gateway) {
+        let mut tick = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        let is_busy = || {
+            self.pools.iter().any(|pool| pool.in_flight() > 0)
+                || self.sessions(gateway).iter().any(|session| session.is_busy())
+        };
+        while is_busy() {
+            tick.tick().await;
+        }
+    }
+
+    /// Sessions of endpoints that are gone.
+    fn sessions(&self, gateway: &Gateway) -> Vec<Arc<Session>> {
+        if self.endpoints.is_empty() {
+            return Vec::new();
+        }
+        let mut all = gateway.sessions.all();
+        all.retain(|session| self.endpoints.contains(&session.endpoint));
+        all
+    }
+
+    async fn end(self, gateway: &Arc<Gateway>) {
+        for session in self.sessions(gateway) {
+            gateway.end_session(&session);
+        }
+        gateway.conversations.end_at(&self.endpoints);
+        gateway.listens.end_at(&self.endpoints);
+        let mut stopping = tokio::task::JoinSet::new();
+        let ids: BTreeSet<_> =
+            self.pools.iter().map(Arc::as_ptr).map(<*const Pool>::addr).collect();
+        for pool in self.pools {
+            stopping.spawn(async move {
+                let calls = pool.in_flight();
+                pool.stop().await;
+                let server = &pool.spec.name;
+                tracing::info!(target: "mainstay", %server, calls, "what ran for a server is stopped");
+            });
+        }
+        while stopping.join_next().await.is_some() {}
+        gateway.retiring.lock().retain(|pool| !ids.contains(&Arc::as_ptr(pool).addr()));
+    }
+}

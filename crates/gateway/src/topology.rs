@@ -1,0 +1,163 @@
+//! Which servers and endpoints there are: a picture that never changes, and is replaced as a whole.
+//!
+//! Servers and endpoints are known by numbers. One whose name stays in the configuration keeps its number
+//! from one topology to the next, so what was found for it (a session's subscription, an entry of a
+//! catalogue) stays right.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mainstay_model::settings::{EndpointSpec, Prefix};
+use mainstay_model::{EndpointId, Ids, Name, ServerId};
+use mainstay_pool::Pool;
+
+use crate::endpoint::Endpoint;
+use crate::endpoint::memory::NameStore;
+
+/// A server and the pool that runs it now.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub id: ServerId,
+    pub pool: Arc<Pool>,
+}
+
+/// What a topology is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Layout {
+    /// In the order of the file. A server that is not changed is there with the pool that it has already.
+    pub pools: Vec<Arc<Pool>>,
+    pub groups: Vec<EndpointSpec>,
+}
+
+/// All servers and endpoints.
+#[derive(Debug, Default)]
+pub struct Topology {
+    /// In the order of the file.
+    servers: Vec<Server>,
+    /// `/mcp`, then the servers in their order, then the groups in theirs.
+    endpoints: Vec<Arc<Endpoint>>,
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<EndpointId, usize>,
+}
+
+/// What is different in a topology from the one before it.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Pools that are there for the first time.
+    pub(crate) new: Vec<Arc<Pool>>,
+    /// Pools that are gone, because their servers are or because these have others now.
+    pub(crate) gone: Vec<Arc<Pool>>,
+    /// Servers that stay and have another pool.
+    pub(crate) replaced: Vec<ServerId>,
+    /// Servers that are not there any more.
+    pub(crate) removed: Vec<ServerId>,
+    /// Endpoints that stay, and whose lists are others even if no server says anything new.
+    pub(crate) changed: Vec<EndpointId>,
+    /// Endpoints that are not there any more.
+    pub(crate) closed: Vec<EndpointId>,
+}
+
+// === impl Topology ===
+
+impl Topology {
+    /// The topology of a layout. What was there in `before` keeps its number, its names and its streams.
+    pub(crate) fn after(before: &Self, layout: Layout, ids: &Ids, names: &Arc<NameStore>) -> Self {
+        let servers: Vec<_> = layout
+            .pools
+            .into_iter()
+            .map(|pool| {
+                let known = before.server_named(&pool.spec.name);
+                Server { id: known.map_or_else(|| ids.server(), |known| known.id), pool }
+            })
+            .collect();
+        let endpoint = |name: String, servers: Vec<Server>, prefix: Option<Prefix>| {
+            let known = before.endpoints.iter().find(|known| known.name == name);
+            // Behind one name there may be a server first and a group later: that is another endpoint.
+            let known = known.filter(|known| known.single == prefix.is_none());
+            match known {
+                Some(known) => Endpoint::again(known, servers, prefix),
+                None => Arc::new(Endpoint::new(ids.endpoint(), name, servers, prefix, names)),
+            }
+        };
+        let mut endpoints = vec![endpoint(String::new(), servers.clone(), Some(Prefix::Auto))];
+        for server in &servers {
+            endpoints.push(endpoint(server.pool.spec.name.to_string(), vec![server.clone()], None));
+        }
+        for group in layout.groups {
+            let named = |name: &Name| servers.iter().find(|it| it.pool.spec.name == *name).cloned();
+            let members = group.servers.iter().filter_map(named).collect();
+            endpoints.push(endpoint(group.name.to_string(), members, Some(group.prefix)));
+        }
+        let places = || endpoints.iter().enumerate();
+        Self {
+            by_name: places().map(|(at, endpoint)| (endpoint.name.clone(), at)).collect(),
+            by_id: places().map(|(at, endpoint)| (endpoint.id, at)).collect(),
+            servers,
+            endpoints,
+        }
+    }
+
+    /// In the order of the file.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// `/mcp` first.
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// The endpoint at `/mcp/{name}`, or at `/mcp`.
+    pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<&Arc<Endpoint>> {
+        match name {
+            None => self.endpoints.first(),
+            Some("") => None,
+            Some(name) => self.by_name.get(name).map(|at| &self.endpoints[*at]),
+        }
+    }
+
+    pub(crate) fn endpoint_of(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
+        self.by_id.get(&id).map(|at| &self.endpoints[*at])
+    }
+
+    pub(crate) fn server(&self, id: ServerId) -> Option<&Server> {
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    pub(crate) fn server_named(&self, name: &Name) -> Option<&Server> {
+        self.servers.iter().find(|server| server.pool.spec.name == *name)
+    }
+
+    /// Endpoints that have this server.
+    pub(crate) fn with(&self, server: ServerId) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.iter().filter(move |endpoint| endpoint.pool(server).is_some())
+    }
+
+    /// What is different here from `before`.
+    pub(crate) fn changes_since(&self, before: &Self) -> Changes {
+        let mut changes = Changes::default();
+        for server in &self.servers {
+            match before.server(server.id) {
+                Some(had) if Arc::ptr_eq(&had.pool, &server.pool) => {}
+                Some(had) => {
+                    changes.new.push(server.pool.clone());
+                    changes.gone.push(had.pool.clone());
+                    changes.replaced.push(server.id);
+                }
+                None => changes.new.push(server.pool.clone()),
+            }
+        }
+        for had in before.servers.iter().filter(|had| self.server(had.id).is_none()) {
+            changes.gone.push(had.pool.clone());
+            changes.removed.push(had.id);
+        }
+        for had in &before.endpoints {
+            match self.endpoint_of(had.id) {
+                Some(now) if now.lists_differ_from(had) => changes.changed.push(now.id),
+                Some(_) => {}
+                None => changes.closed.push(had.id),
+            }
+        }
+        changes
+    }
+}
