@@ -133,12 +133,14 @@ impl Endpoint {
     }
 
     /// Whether clients find other things here than at `before`, the same endpoint earlier, as soon as
-    /// its lists are published: what a new server has comes with that server.
+    /// its lists are published. What a server has that is yet to start comes when it is ready.
     pub(crate) fn lists_differ_from(&self, before: &Self) -> bool {
-        let ids = |of: &Self| of.servers.iter().map(|server| server.id).collect::<Vec<_>>();
-        let (had, has) = (ids(before), ids(self));
-        let kept: Vec<_> = has.into_iter().filter(|id| had.contains(id)).collect();
-        kept != had || self.prefix != before.prefix
+        let (kept, gained): (Vec<&Server>, Vec<&Server>) =
+            self.servers.iter().partition(|server| before.pool(server.id).is_some());
+        let had = before.servers.iter().map(|server| server.id);
+        !had.eq(kept.iter().map(|server| server.id))
+            || gained.iter().any(|server| server.pool.primary_facts().is_some())
+            || self.prefix != before.prefix
     }
 
     pub(crate) fn catalogue(&self, generation: Generation) -> Arc<Catalogue> {

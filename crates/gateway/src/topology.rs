@@ -53,6 +53,8 @@ pub(crate) struct Changes {
     pub(crate) removed: Vec<ServerId>,
     /// Endpoints that stay, and whose lists are others even if no server says anything new.
     pub(crate) changed: Vec<EndpointId>,
+    /// Endpoints that are there for the first time.
+    pub(crate) opened: Vec<EndpointId>,
     /// Endpoints that are not there any more.
     pub(crate) closed: Vec<EndpointId>,
 }
@@ -151,6 +153,8 @@ impl Topology {
             changes.gone.push(had.pool.clone());
             changes.removed.push(had.id);
         }
+        let opened = self.endpoints.iter().filter(|now| before.endpoint_of(now.id).is_none());
+        changes.opened = opened.map(|now| now.id).collect();
         for had in &before.endpoints {
             match self.endpoint_of(had.id) {
                 Some(now) if now.lists_differ_from(had) => changes.changed.push(now.id),

@@ -53,11 +53,12 @@ impl Gateway {
         for pool in &changes.new {
             pool.start(Arc::downgrade(&hub));
         }
-        for id in &changes.changed {
-            if let Some(endpoint) = after.endpoint_of(*id) {
-                endpoint.publish(&ListKind::ALL);
-                endpoint.lasting.lists_changed(&ListKind::ALL);
-            }
+        for endpoint in changes.opened.iter().filter_map(|id| after.endpoint_of(*id)) {
+            endpoint.publish(&ListKind::ALL);
+        }
+        for endpoint in changes.changed.iter().filter_map(|id| after.endpoint_of(*id)) {
+            endpoint.publish(&ListKind::ALL);
+            endpoint.lasting.lists_changed(&ListKind::ALL);
         }
         self.listens.lists_changed(&changes.changed, &ListKind::ALL);
         self.forget_servers(&before, &changes.removed);

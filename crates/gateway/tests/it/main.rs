@@ -1,0 +1,4 @@
+//! The gateway itself, in the process of the test, with real servers behind it.
+
+mod scene;
+mod topology;

@@ -1,0 +1,119 @@
+//! A gateway that serves on a free port, with servers that misbehave as told.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_gateway::{Gateway, Layout, Parts, Serves, listener};
+use mainstay_model::Name;
+use mainstay_model::settings::{
+    EndpointSpec, GatewaySettings, Limits, Prefix, ProcessSpec, Runtime, ServerSpec,
+};
+use mainstay_pool::Pool;
+use mainstay_session::SealKey;
+use mainstay_store::{Options, Store};
+use mainstay_telemetry::Metrics;
+use mainstay_testkit::{Client, programs};
+use mainstay_upstream::process::{GuardCommand, ProcessHost};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// No test waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+pub(crate) struct Scene {
+    pub(crate) gateway: Arc<Gateway>,
+    parts: mainstay_pool::Parts,
+    store: Arc<Store>,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Scene {
+    /// Without servers; calls in flight get `drain` when what they need is taken away.
+    pub(crate) async fn start(drain: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new("0", []));
+        // What a guard is for is shown elsewhere: this one only waits.
+        let waits = ["-c", "cat > /dev/null"].map(Into::into).to_vec();
+        let guard = GuardCommand { program: "/bin/sh".into(), args: waits };
+        let host = ProcessHost::open(folder.path(), guard).await.unwrap();
+        let limits = Limits { drain, ..Limits::default() };
+        let store = Arc::new(Store::open(Options {
+            folder: folder.path().to_owned(),
+            run: 1,
+            now: 1_800_000_000,
+            idle: limits.session_idle,
+            sessions_max: limits.sessions_max,
+            metrics: metrics.clone(),
+        }));
+        let parts = mainstay_pool::Parts {
+            host,
+            metrics: metrics.clone(),
+            message_bytes_max: limits.message_bytes_max,
+            instance_ids: Arc::default(),
+        };
+        let gateway = Gateway::new(Parts {
+            settings: GatewaySettings { limits, ..GatewaySettings::default() },
+            layout: Layout::default(),
+            metrics,
+            key: SealKey::new([7; SealKey::BYTES]),
+            state_dir: folder.path().to_owned(),
+            store: store.clone(),
+        });
+        gateway.start();
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", tcp.local_addr().unwrap());
+        let serves = Serves { http: true, sse: true };
+        tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves));
+        Self { gateway, parts, store, address, _folder: folder }
+    }
+
+    /// What runs a server of this name; nothing of it runs before it is installed.
+    pub(crate) fn pool(&self, name: &str, flags: &[&str]) -> Arc<Pool> {
+        let program = programs::misbehave().unwrap().display().to_string();
+        let words = [program, "stdio".to_owned()].into_iter();
+        let command = words.chain(flags.iter().map(|&flag| flag.to_owned())).collect();
+        let runtime = Runtime::Process(ProcessSpec { command, env: [].into(), cwd: None });
+        Pool::new(ServerSpec::new(Name::try_new(name).unwrap(), runtime), &self.parts)
+    }
+
+    pub(crate) fn install(&self, pools: &[&Arc<Pool>], groups: &[(&str, &[&str])]) {
+        let name = |name: &str| Name::try_new(name).unwrap();
+        let groups = groups.iter().map(|(group, servers)| EndpointSpec {
+            name: name(group),
+            servers: servers.iter().map(|server| name(server)).collect(),
+            prefix: Prefix::Auto,
+        });
+        let pools = pools.iter().map(|&pool| pool.clone()).collect();
+        assert!(self.gateway.install(Layout { pools, groups: groups.collect() }));
+    }
+
+    /// A client without a session.
+    pub(crate) fn stranger(&self, path: &str) -> Client {
+        Client::new(&format!("{}{path}", self.address)).unwrap()
+    }
+
+    pub(crate) async fn client(&self, path: &str) -> Client {
+        Client::connect(&format!("{}{path}", self.address)).await.unwrap()
+    }
+
+    /// Ends everything that was started.
+    pub(crate) async fn end(self) {
+        self.gateway.drain().await;
+        self.store.close().await;
+        self.parts.host.shutdown().await;
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(Instant::now() < deadline, "{caller}: {what} never came to be");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
