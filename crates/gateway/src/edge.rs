@@ -42,6 +42,18 @@ static SESSION: HeaderName = HeaderName::from_static(headers::SESSION_ID);
 static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
 static REQUEST_ID: HeaderName = HeaderName::from_static(correlation::HEADER);
 
+/// What a request is for.
+#[derive(Debug)]
+enum Target {
+    Mcp(Arc<Endpoint>),
+    Sse(Arc<Endpoint>),
+    Messages,
+    /// Something that is not MCP, or nothing.
+    Aside,
+    /// An endpoint that is not there.
+    Unknown,
+}
+
 /// An address, told apart.
 #[derive(Debug, PartialEq, Eq)]
 enum Address<'a> {
@@ -85,22 +97,17 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
 /// Answers a request that was let in, by its address and method.
 async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
     let Admitted { gateway, parts, caller, .. } = admitted;
-    let path = &own_path(gateway, parts.uri.path(), caller.serves);
-    let address = Address::of(path, caller.serves);
-    let name = match address {
-        Address::Mcp(name) | Address::Sse(name) => name,
-        Address::Messages => return sse::messages(admitted, body).await,
-        Address::Other => {
+    let (target, path) = target(gateway, parts.uri.path(), caller.serves);
+    let endpoint = match &target {
+        Target::Mcp(endpoint) => endpoint,
+        Target::Sse(endpoint) => return sse::answer(admitted, endpoint),
+        Target::Messages => return sse::messages(admitted, body).await,
+        Target::Aside => {
             let answer = gateway.answer_aside(parts, caller.peer());
-            return answer.unwrap_or_else(|| refuse::not_found(admitted, path));
+            return answer.unwrap_or_else(|| refuse::not_found(admitted, &path));
         }
+        Target::Unknown => return refuse::not_found(admitted, &path),
     };
-    let Some(endpoint) = &gateway.endpoint(name) else {
-        return refuse::not_found(admitted, path);
-    };
-    if matches!(address, Address::Sse(_)) {
-        return sse::answer(admitted, endpoint);
-    }
     match parts.method {
         Method::POST => post(admitted, endpoint, body).await,
         Method::GET => get(admitted, endpoint),
@@ -110,17 +117,23 @@ async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> Htt
     }
 }
 
-/// The daemon's own path of a request. A proxy may pass paths on as clients write them; what the daemon
-/// has itself at such a path comes first.
-fn own_path<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> Cow<'a, str> {
-    let Some(url) = &gateway.settings.public_url else { return Cow::Borrowed(path) };
-    let is_own = match Address::of(path, serves) {
-        Address::Mcp(name) | Address::Sse(name) => gateway.endpoint(name).is_some(),
-        Address::Messages => true,
-        Address::Other => false,
+/// What a request is for, and the daemon's own path of it. A proxy may pass paths on as clients write
+/// them; what the daemon has itself at such a path comes first.
+fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<'a, str>) {
+    let topology = gateway.topology_now();
+    let at = |path: &str| match Address::of(path, serves) {
+        Address::Mcp(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Mcp),
+        Address::Sse(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Sse),
+        Address::Messages => Target::Messages,
+        Address::Other => Target::Aside,
     };
-    let own = if is_own { None } else { url.own(path) };
-    own.map_or(Cow::Borrowed(path), Cow::Owned)
+    let target = at(path);
+    if let (Target::Aside | Target::Unknown, Some(url)) = (&target, &gateway.settings.public_url)
+        && let Some(own) = url.own(path)
+    {
+        return (at(&own), Cow::Owned(own));
+    }
+    (target, Cow::Borrowed(path))
 }
 
 async fn post(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http_body_util::Full;
 use mainstay_model::settings::GatewaySettings;
@@ -22,7 +22,7 @@ use mainstay_telemetry::events::SessionExpired;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::Owner;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -90,6 +90,8 @@ pub struct Gateway {
     /// Servers and endpoints as they are now.
     topology: ArcSwap<Topology>,
     ids: Ids,
+    /// Tells that there is another topology.
+    replaced: watch::Sender<()>,
     /// Held by whoever puts another topology in force.
     installing: Mutex<()>,
     /// Pools of earlier topologies that have not been stopped yet.
@@ -145,6 +147,7 @@ impl Gateway {
             stopped_sessions: AtomicBool::new(false),
             topology: ArcSwap::from_pointee(topology),
             ids,
+            replaced: watch::Sender::new(()),
             installing: Mutex::default(),
             retiring: Mutex::default(),
             owners: AtomicU64::new(1),
@@ -244,9 +247,9 @@ impl Gateway {
         self.topology.load().servers().iter().map(|server| server.pool.clone()).collect()
     }
 
-    /// The endpoint at `/mcp/{name}`, or at `/mcp`.
-    pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<Arc<Endpoint>> {
-        self.topology.load().endpoint(name).cloned()
+    /// As [`Self::topology`], for a moment: it must not be held over an await.
+    pub(crate) fn topology_now(&self) -> Guard<Arc<Topology>> {
+        self.topology.load()
     }
 
     /// The endpoint that a session is at; none if there is no such endpoint any more.

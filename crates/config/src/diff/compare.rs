@@ -62,6 +62,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         revision,
         asks,
         needs,
+        asks,
         pool,
         start_deadline,
         fetch_deadline,

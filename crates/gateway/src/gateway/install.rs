@@ -11,7 +11,6 @@ use futures_util::StreamExt;
 use mainstay_model::{EndpointId, ServerId};
 use mainstay_pool::{Hub, Pool};
 use mainstay_protocol::list::ListKind;
-use tokio::time::Instant;
 
 use super::Gateway;
 use crate::session::{Session, outlive};
@@ -23,11 +22,8 @@ struct Retiring {
     endpoints: Vec<EndpointId>,
 }
 
-/// How often it is asked whether calls in flight have finished.
+/// How often it is asked whether calls of sessions that end have finished.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// How often it is asked whether a server that is waited for is still there.
-const STILL_THERE_EVERY: Duration = Duration::from_secs(5);
 
 /// Sessions that servers are told about at the same time.
 const TOLD_AT_ONCE: usize = 64;
@@ -49,6 +45,7 @@ impl Gateway {
         let after = Arc::new(Topology::after(&before, layout, &self.ids, &self.names));
         let changes = after.changes_since(&before);
         self.topology.store(after.clone());
+        self.replaced.send_replace(());
         let hub: Arc<dyn Hub> = self.clone();
         for pool in &changes.new {
             pool.start(Arc::downgrade(&hub));
@@ -65,6 +62,16 @@ impl Gateway {
         self.tell_servers(&changes);
         self.retire(changes);
         true
+    }
+
+    /// Waits until a server is run by another pool than this one, or is gone.
+    pub(crate) async fn runs_elsewhere(&self, server: ServerId, pool: &Arc<Pool>) {
+        let mut replaced = self.replaced.subscribe();
+        while self.pool(server).is_some_and(|now| Arc::ptr_eq(&now, pool)) {
+            if replaced.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Forgets subscriptions at servers that are gone.
@@ -127,15 +134,10 @@ impl Gateway {
 /// have changed meanwhile.
 async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<Session>>) {
     let Some(pool) = gateway.pool(server) else { return };
-    loop {
-        tokio::select! {
-            () = pool.reaches(Pool::is_ready) => break,
-            () = tokio::time::sleep(STILL_THERE_EVERY) => {}
-        }
-        if gateway.pool(server).is_none_or(|now| !Arc::ptr_eq(&now, &pool)) {
-            // It was changed again, and whoever did that sees to the rest.
-            return;
-        }
+    tokio::select! {
+        () = pool.reaches(Pool::is_ready) => {}
+        // It was changed again, and whoever did that sees to the rest.
+        () = gateway.runs_elsewhere(server, &pool) => return,
     }
     let each = futures_util::stream::iter(sessions);
     each.for_each_concurrent(TOLD_AT_ONCE, async |session| {
@@ -153,13 +155,12 @@ async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<S
 impl Retiring {
     /// Waits until no call needs it any more.
     async fn is_quiet(&self, gateway: &Gateway) {
-        let mut tick = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
-        let is_busy = || {
-            self.pools.iter().any(|pool| pool.in_flight() > 0)
-                || self.sessions(gateway).iter().any(|session| session.is_busy())
-        };
+        let is_busy = || self.sessions(gateway).iter().any(|session| session.is_busy());
         while is_busy() {
-            tick.tick().await;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        for pool in &self.pools {
+            pool.until_unused().await;
         }
     }
 

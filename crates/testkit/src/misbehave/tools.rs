@@ -95,6 +95,11 @@ pub(super) const ALL: &[Tool] = &[
         "Reports progress that decreases, then echoes",
         signals::progress_backwards
     ),
+    tool!(
+        "chatter",
+        "Echoes, then sends {count} (1000) notifications that belong to no call",
+        signals::chatter
+    ),
     tool!("change", "Adds a tool and says that the list changed", signals::change),
     tool!("touch", "Says that the resource {uri} was updated", signals::touch),
     tool!(

@@ -75,10 +75,15 @@ impl Relay {
         let mut wait = WAIT_MIN;
         loop {
             // A server that was changed has another pool, and one that was taken away has none.
-            let Some(pool) = self.gateway.upgrade().and_then(|it| it.pool(self.server)) else {
-                return;
+            let Some(gateway) = self.gateway.upgrade() else { return };
+            let Some(pool) = gateway.pool(self.server) else { return };
+            let server = self.server;
+            let ended = tokio::select! {
+                ended = self.listen_once(&pool) => ended,
+                () = gateway.runs_elsewhere(server, &pool) => Ended::Taken,
             };
-            match self.listen_once(&pool).await {
+            drop(gateway);
+            match ended {
                 Ended::Taken => wait = WAIT_MIN,
                 Ended::NotTaken => {}
                 // It is not honoured, and the client is told so.

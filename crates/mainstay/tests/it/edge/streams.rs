@@ -174,6 +174,55 @@ async fn a_uri_is_the_same_however_it_is_written_and_no_other() {
 }
 
 #[tokio::test]
+async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
+    const IDLE: usize = 500;
+    const SAID: u64 = 1000;
+    let scene = Scene::start().await;
+    for name in ["near", "far"] {
+        let mut idle = Vec::new();
+        for _ in 0..IDLE {
+            idle.push(scene.client(name).await);
+        }
+        let talker = scene.client(name).await;
+        let series = format!(
+            "mainstay_dropped_notifications_total{{server=\"{name}\",reason=\"no_listener\"}}"
+        );
+        let dropped = async || scene.metric(&series).await;
+        let chatter = async |count: u64| {
+            talker.call("chatter", json!({"count": count})).await.unwrap();
+        };
+        // Nobody hears it: it is dropped once, and not once for each session.
+        chatter(SAID).await;
+        until("all of it is dropped", async || dropped().await >= SAID).await;
+        assert_eq!(dropped().await, SAID, "{name}");
+
+        // Whoever has a stream hears all of it, in its order.
+        let mut stream = idle[0].listen(None).await.unwrap();
+        chatter(100).await;
+        for number in 0..100 {
+            let message = next(&mut stream).await;
+            assert_eq!(message["method"], "notifications/misbehave/chatter", "{name}");
+            assert_eq!(message["params"]["number"], number, "{name}");
+        }
+        assert_eq!(dropped().await, SAID, "{name}");
+
+        // What changed meanwhile is told to each as soon as it listens.
+        talker.call("change", json!({})).await.unwrap();
+        assert_eq!(next(&mut stream).await["method"], "notifications/tools/list_changed");
+        for client in [&idle[1], &idle[IDLE - 1], &talker] {
+            let mut stream = client.listen(None).await.unwrap();
+            assert_eq!(next(&mut stream).await["method"], "notifications/tools/list_changed");
+        }
+
+        // Others are answered while a server talks.
+        chatter(20 * SAID).await;
+        let begun = std::time::Instant::now();
+        scene.undisturbed().await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn each_message_comes_on_one_stream_only() {
     let scene = Scene::start().await;
     let client = scene.client("near").await;

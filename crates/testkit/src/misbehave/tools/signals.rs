@@ -42,6 +42,14 @@ pub(super) async fn progress_backwards(call: Call) {
     call.echo().await;
 }
 
+pub(super) async fn chatter(call: Call) {
+    call.echo().await;
+    for number in 0..call.number("count", 1_000) {
+        let params = json!({"number": number});
+        call.ways.side.notify("notifications/misbehave/chatter", &params).await;
+    }
+}
+
 pub(super) async fn change(call: Call) {
     call.server.added.fetch_add(1, Ordering::Relaxed);
     call.server.changes.send_modify(|count| *count += 1);
