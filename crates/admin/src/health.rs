@@ -88,6 +88,7 @@ mod tests {
             prompts: 0,
             restarts: 0,
             calls: 0,
+            memory_bytes: 0,
             second_revision: None,
             stray_lines: 0,
             instances: Vec::new(),

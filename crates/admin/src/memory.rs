@@ -19,6 +19,7 @@ fn read(root: &Path) -> MemoryStatus {
         (limit, machine) => limit.or(machine),
     };
     MemoryStatus {
+        servers_bytes: 0,
         resident_bytes: resident.unwrap_or_default(),
         limit_bytes: limit.unwrap_or_default(),
     }

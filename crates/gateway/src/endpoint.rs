@@ -200,6 +200,11 @@ impl Endpoint {
         self.catalogue(generation)
     }
 
+    /// Waits until the names that were shown are stored, for a second at most.
+    pub(crate) async fn names_stored(&self) {
+        self.names.stored().await;
+    }
+
     /// What was shown, with what some servers say to this client beyond that. Its names, too, stay from
     /// now on.
     pub(crate) fn show_more(

@@ -33,6 +33,8 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to do, or the end has come.
     wake: Condvar,
+    /// How many values have come to the file, those that were replaced before it included.
+    stored: watch::Sender<u64>,
     /// There is no writer any more.
     ended: watch::Sender<bool>,
 }
@@ -41,6 +43,8 @@ struct Shared {
 struct State {
     /// The newest value that is not in the file.
     next: Option<Vec<u8>>,
+    /// How many values there have been.
+    set: u64,
     /// The file holds what nobody could make use of. It is set aside before anything is written.
     unusable: bool,
     /// When the attempt that is under way began.
@@ -68,6 +72,8 @@ const DISK: Disk = Disk {
 const BYTES_MAX: u64 = 64 << 20;
 /// How long a start of the daemon waits for the file.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
+/// How long whoever relies on a value waits until it is stored.
+const STORED_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the end of the daemon waits for the last value to be written.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -92,8 +98,9 @@ impl Document {
     ) -> (Self, Option<Vec<u8>>) {
         let busy_since = Some(Instant::now());
         let state = Mutex::new(State { busy_since, ..State::default() });
-        let (wake, ended) = (Condvar::new(), watch::Sender::new(false));
-        let shared = Arc::new(Shared { path, what, disk, state, wake, ended });
+        let (wake, stored, ended) =
+            (Condvar::new(), watch::Sender::default(), watch::Sender::default());
+        let shared = Arc::new(Shared { path, what, disk, state, wake, stored, ended });
         let document = Self { shared };
         // No room: a result that comes after the deadline finds nobody, and the writer knows that.
         let (tell, told) = sync_channel(0);
@@ -124,8 +131,24 @@ impl Document {
     /// Makes `value` the content of the file as soon as the disk allows. Of several values that wait,
     /// only the newest is written.
     pub fn set(&self, value: Vec<u8>) {
-        self.shared.state.lock().next = Some(value);
+        let mut state = self.shared.state.lock();
+        state.next = Some(value);
+        state.set += 1;
+        drop(state);
         self.shared.wake.notify_one();
+    }
+
+    /// Waits until the newest value is stored; returns whether it is. A disk that fails is not waited
+    /// for, and one that is slow for a second.
+    pub async fn stored(&self) -> bool {
+        let shared = &self.shared;
+        let wanted = shared.state.lock().set;
+        let mut stored = shared.stored.subscribe();
+        let done = stored.wait_for(|now| *now >= wanted || shared.state.lock().failing.is_some());
+        match tokio::time::timeout(STORED_DEADLINE, done).await {
+            Ok(Ok(now)) => *now >= wanted,
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     /// Why a restart of the daemon would lose the present value, while that is so: with the path and

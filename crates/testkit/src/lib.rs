@@ -8,6 +8,7 @@ mod accept;
 pub mod client;
 pub mod daemon;
 pub mod fixture;
+pub mod freezer;
 pub mod hung_mount;
 pub mod misbehave;
 pub mod process;
@@ -16,5 +17,6 @@ pub mod site;
 
 pub use client::{Client, SseClient};
 pub use daemon::Daemon;
+pub use freezer::Freezer;
 pub use hung_mount::HungMount;
 pub use site::Site;

@@ -62,7 +62,6 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         revision,
         asks,
         needs,
-        asks,
         pool,
         start_deadline,
         fetch_deadline,

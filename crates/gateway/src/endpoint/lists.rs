@@ -42,6 +42,8 @@ pub(crate) async fn page(
         let said = per_client_lists::said(endpoint, session, deadline).await;
         catalogue = endpoint.show_more(catalogue, generation, kind, &said);
     }
+    // What its client is about to see leads to the same servers after a crash.
+    endpoint.names_stored().await;
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));
     let page = items.get(from..to).unwrap_or_default();

@@ -51,6 +51,12 @@ impl NameStore {
         }
     }
 
+    /// Waits until all names that were saved are stored. A disk that fails is not waited for, and one
+    /// that is slow for a second.
+    pub(crate) async fn stored(&self) {
+        self.document.stored().await;
+    }
+
     /// Why a restart would forget names, while that is so.
     pub(crate) fn failing(&self) -> Option<String> {
         self.document.failing()

@@ -74,10 +74,11 @@ impl Gateway {
         }
     }
 
-    /// Forgets subscriptions at servers that are gone.
+    /// Forgets what sessions had asked of servers that are gone.
     fn forget_servers(&self, before: &Topology, removed: &[ServerId]) {
         let removed = removed.iter().filter_map(|id| before.server(*id));
         for server in removed {
+            self.levels.forget_server(server.id);
             for session in self.sessions.all() {
                 let uris = session.subscriptions_at(server.id);
                 for uri in uris {

@@ -70,7 +70,7 @@ pub(crate) async fn subscribe(
 async fn ask(
     gateway: &Gateway,
     session: &Session,
-    server: usize,
+    server: ServerId,
     permit: &Permit,
     uri: &str,
     wanted: impl Fn() -> bool,

@@ -1,4 +1,5 @@
 //! The gateway itself, in the process of the test, with real servers behind it.
 
+mod exec;
 mod scene;
 mod topology;

@@ -16,6 +16,9 @@ use mainstay_testkit::{Client, programs};
 use mainstay_upstream::process::{GuardCommand, ProcessHost};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::exec;
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -36,7 +39,7 @@ impl Scene {
         // What a guard is for is shown elsewhere: this one only waits.
         let waits = ["-c", "cat > /dev/null"].map(Into::into).to_vec();
         let guard = GuardCommand { program: "/bin/sh".into(), args: waits };
-        let host = ProcessHost::open(folder.path(), guard).await.unwrap();
+        let host = ProcessHost::open(folder.path(), guard, exec::command()).await.unwrap();
         let limits = Limits { drain, ..Limits::default() };
         let store = Arc::new(Store::open(Options {
             folder: folder.path().to_owned(),
@@ -51,6 +54,9 @@ impl Scene {
             metrics: metrics.clone(),
             message_bytes_max: limits.message_bytes_max,
             instance_ids: Arc::default(),
+            finding_out: Arc::new(Semaphore::new(1)),
+            verdicts: Arc::default(),
+            seed: 1,
         };
         let gateway = Gateway::new(Parts {
             settings: GatewaySettings { limits, ..GatewaySettings::default() },
@@ -73,7 +79,7 @@ impl Scene {
         let program = programs::misbehave().unwrap().display().to_string();
         let words = [program, "stdio".to_owned()].into_iter();
         let command = words.chain(flags.iter().map(|&flag| flag.to_owned())).collect();
-        let runtime = Runtime::Process(ProcessSpec { command, env: [].into(), cwd: None });
+        let runtime = Runtime::Process(ProcessSpec { command, ..ProcessSpec::default() });
         Pool::new(ServerSpec::new(Name::try_new(name).unwrap(), runtime), &self.parts)
     }
 

@@ -101,7 +101,8 @@ impl Status {
         loop {
             tick.tick().await;
             let Some(gateway) = self.gateway.upgrade() else { return };
-            let instances: Vec<_> = gateway.pools().flat_map(|pool| pool.instances()).collect();
+            let instances: Vec<_> =
+                gateway.pools().iter().flat_map(|pool| pool.instances()).collect();
             drop(gateway);
             let running = |instance: Arc<Instance>| Some((instance.pid()?, instance));
             let (pids, instances): (Vec<_>, Vec<_>) =
@@ -184,7 +185,7 @@ impl Source for Status {
 
 /// The daemon's memory, and that of what it runs.
 fn memory_of(gateway: &Gateway) -> MemoryStatus {
-    let instances = gateway.pools().flat_map(|pool| pool.instances());
+    let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
     let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
     MemoryStatus { servers_bytes, ..memory::now() }
 }

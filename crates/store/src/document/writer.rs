@@ -16,6 +16,8 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 struct Attempt {
     set_aside: bool,
     value: Option<Vec<u8>>,
+    /// The value is the one with this number, or there is none newer than it.
+    number: u64,
     /// It is the last one, whatever comes of it.
     last: bool,
 }
@@ -57,11 +59,14 @@ fn write_to_end(shared: &Shared) {
         pause = match carry_out(shared, &attempt) {
             Ok(()) => {
                 succeeded(shared);
+                shared.stored.send_replace(attempt.number);
                 Duration::ZERO
             }
             Err(error) => {
                 put_back(&mut shared.state.lock(), attempt);
                 failed(shared, &error);
+                // Whoever waits looks whether to go on with that.
+                shared.stored.send_modify(|_| {});
                 (pause * 2).clamp(RETRY_MIN, RETRY_MAX)
             }
         };
@@ -81,7 +86,8 @@ fn next(shared: &Shared, pause: Duration) -> Attempt {
         shared.wake.wait(&mut state);
     }
     state.busy_since = Some(Instant::now());
-    Attempt { set_aside: state.unusable, value: state.next.take(), last: state.closing }
+    let (value, number) = (state.next.take(), state.set);
+    Attempt { set_aside: state.unusable, value, number, last: state.closing }
 }
 
 fn carry_out(shared: &Shared, attempt: &Attempt) -> io::Result<()> {

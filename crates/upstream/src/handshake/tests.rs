@@ -112,7 +112,7 @@ async fn tools_of(page: impl Fn(usize) -> String + Send + 'static) -> Result<Lis
             let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{}}}\n", page(number));
             answers.write_all(answer.as_bytes()).await.unwrap();
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         list = list(&link, ListKind::Tools) => list,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use mainstay_testkit::Freezer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
