@@ -49,6 +49,8 @@ pub(crate) struct Changes {
     pub(crate) gone: Vec<Arc<Pool>>,
     /// Servers that stay and have another pool.
     pub(crate) replaced: Vec<ServerId>,
+    /// Servers that are there for the first time.
+    pub(crate) added: Vec<ServerId>,
     /// Servers that are not there any more.
     pub(crate) removed: Vec<ServerId>,
     /// Endpoints that stay, and whose lists are others even if no server says anything new.
@@ -146,7 +148,10 @@ impl Topology {
                     changes.gone.push(had.pool.clone());
                     changes.replaced.push(server.id);
                 }
-                None => changes.new.push(server.pool.clone()),
+                None => {
+                    changes.new.push(server.pool.clone());
+                    changes.added.push(server.id);
+                }
             }
         }
         for had in before.servers.iter().filter(|had| self.server(had.id).is_none()) {

@@ -13,7 +13,7 @@ use mainstay_pool::{Hub, Pool};
 use mainstay_protocol::list::ListKind;
 
 use super::Gateway;
-use crate::session::{Session, outlive};
+use crate::session::{Session, levels, outlive};
 use crate::topology::{Changes, Layout, Topology};
 
 /// What is no longer there, while calls to it finish.
@@ -59,7 +59,7 @@ impl Gateway {
         }
         self.listens.lists_changed(&changes.changed, &ListKind::ALL);
         self.forget_servers(&before, &changes.removed);
-        self.tell_servers(&changes);
+        self.tell_servers(&after, &changes);
         self.retire(changes);
         true
     }
@@ -91,11 +91,20 @@ impl Gateway {
         }
     }
 
-    /// Tells servers that have another pool now what sessions had asked them for.
-    fn tell_servers(self: &Arc<Self>, changes: &Changes) {
-        for server in changes.replaced.iter().copied() {
+    /// Tells servers that have another pool now, or are new, what sessions had asked for.
+    fn tell_servers(self: &Arc<Self>, after: &Topology, changes: &Changes) {
+        let new = changes.replaced.iter().chain(&changes.added);
+        for server in new.copied() {
             let asked = |session: &Arc<Session>| {
-                session.log_level().is_some() || !session.subscriptions_at(server).is_empty()
+                let Some(endpoint) = after.endpoint_of(session.endpoint) else { return false };
+                if endpoint.pool(server).is_none() {
+                    return false;
+                }
+                let level = session.log_level();
+                if let Some(level) = level {
+                    levels::note(self, endpoint, session, level);
+                }
+                level.is_some() || !session.subscriptions_at(server).is_empty()
             };
             let sessions: Vec<_> = self.sessions.all().into_iter().filter(asked).collect();
             if sessions.is_empty() {
