@@ -151,6 +151,26 @@ async fn a_changed_server_is_asked_again_for_what_sessions_had_asked_for() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_added_hears_how_loud_clients_want_it() {
+    let scene = Scene::start(LONG).await;
+    let (a, b) = (scene.pool("a", &[]), scene.pool("b", &[]));
+    scene.install(&[&a], &[]);
+    let (all, only) = (scene.client("/mcp").await, scene.client("/mcp/a").await);
+    for client in [&all, &only] {
+        client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
+    }
+    scene.install(&[&a, &b], &[]);
+    let told = async |client: &Client, stats: &str| {
+        let stats = client.call(stats, json!({})).await.unwrap();
+        stats["structuredContent"]["counts"]["logging/setLevel"].as_u64().unwrap_or(0)
+    };
+    until("its tools are listed", async || tools(&all).await.contains(&"b_stats".to_owned())).await;
+    until("it was told", async || told(&all, "b_stats").await == 1).await;
+    assert_eq!(told(&only, "stats").await, 1, "who knew is told nothing again");
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn sessions_end_with_their_endpoint() {
     let scene = Scene::start(LONG).await;
     let a = scene.pool("a", &[]);
