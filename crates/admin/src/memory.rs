@@ -1,5 +1,10 @@
 //! How much memory this process holds and how much it may hold, as the Linux kernel says.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "no disk is behind the files of /proc and of control groups"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

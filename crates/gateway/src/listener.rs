@@ -106,6 +106,7 @@ pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 /// A socket that is there for its owner only and does not listen: whatever the umask, nobody else can
 /// connect before its mode is set.
+#[expect(clippy::disallowed_methods, reason = "called before the daemon serves")]
 fn private_socket(path: &Path) -> io::Result<UnixSocket> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -243,6 +244,7 @@ impl Drop for Counted {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;

@@ -5,6 +5,8 @@
 //! server is then started by the program in that folder: without the runner, without a network, and
 //! always as the same thing.
 
+#![expect(clippy::disallowed_methods, reason = "runs before the daemon does")]
+
 pub(crate) mod record;
 
 use std::path::{Path, PathBuf};

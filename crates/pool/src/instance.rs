@@ -195,7 +195,7 @@ impl Instance {
         InstanceStatus {
             id: self.id,
             state: self.shown(lifecycle.state()),
-            pid: self.process.lock().pid,
+            pid: self.pid(),
             calls: self.live().map_or(0, |live| live.link.in_flight()),
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,

@@ -1,6 +1,11 @@
 //! Reading and replacing the files of the state folder. Only regular files are opened: a FIFO or a device
 //! in the place of one is an error that is returned at once, and never a wait.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "called on the threads of a store and before the daemon serves"
+)]
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -1,6 +1,8 @@
 //! The journal's file: a line that names the format, then one record a line, only ever added to or
 //! replaced as a whole.
 
+#![expect(clippy::disallowed_methods, reason = "called on the thread of a store")]
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;

@@ -156,6 +156,7 @@ impl Store {
     }
 
     /// Whether a daemon with this state folder has stored something.
+    #[expect(clippy::disallowed_methods, reason = "asked before the daemon serves")]
     pub fn is_at(folder: &Path) -> bool {
         folder.join(FILE).exists()
     }

@@ -1,5 +1,7 @@
 //! Whether the configuration holds with what an import adds.
 
+#![expect(clippy::disallowed_methods, reason = "importing is a command of its own")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};

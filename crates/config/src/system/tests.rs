@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Configuration as a whole: from text to settings or to problems.
 
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 mod cases;
 mod diff;
 mod exports;

@@ -73,6 +73,7 @@ fn is_same(stored: &Memory, memory: &Memory) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use mainstay_model::Name;
     use mainstay_model::settings::Prefix;

@@ -19,6 +19,7 @@ pub(crate) fn command() -> ExecCommand {
 /// Returns at once when it was not started as that.
 #[test]
 #[ignore = "a role other tests start"]
+#[expect(clippy::disallowed_methods, reason = "tests may block")]
 fn role() {
     let kept = File::options().write(true).open(format!("/proc/self/fd/{KEPT_OUTPUT}"));
     if let Ok(kept) = kept {

@@ -1,5 +1,7 @@
 //! `mainstay export`: what makes a client use Mainstay.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! `mainstay fetch`: what package runners would download when a server starts, ahead of time.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 mod install;
 mod npm;
 mod pypi;

@@ -1,6 +1,8 @@
 //! Files that belong to somebody else, or hold secrets: changed with a copy kept, never half
 //! written.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};

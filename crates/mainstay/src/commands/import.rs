@@ -1,5 +1,7 @@
 //! `mainstay import`: servers of clients' files and compose files, for the configuration.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

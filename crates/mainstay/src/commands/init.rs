@@ -1,5 +1,7 @@
 //! `mainstay init`: a configuration to begin with.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `mainstay service`: what the programs around the daemon need to know of it.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 mod nginx;
 
 use std::path::{Path, PathBuf};

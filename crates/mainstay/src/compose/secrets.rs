@@ -1,5 +1,10 @@
 //! Secrets of a state folder: made once, readable by its owner only.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "called on threads that may block, before the daemon serves"
+)]
+
 use std::path::Path;
 
 use anyhow::Context;

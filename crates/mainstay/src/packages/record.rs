@@ -1,5 +1,10 @@
 //! `packages.json`: what was fetched, with the digests that its registry gave.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "runs before the daemon does, or in a command of its own"
+)]
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};

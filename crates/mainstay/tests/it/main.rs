@@ -1,5 +1,7 @@
 //! The program as people and scripts run it: arguments in, output and exit code out.
 
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 mod alone;
 mod clients;
 mod connect;

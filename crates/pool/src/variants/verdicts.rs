@@ -92,6 +92,7 @@ pub(super) fn version_of(target: &str, server_info: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use mainstay_model::Name;
 

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;

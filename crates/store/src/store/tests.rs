@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

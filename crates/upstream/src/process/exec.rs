@@ -11,6 +11,8 @@
 //!     ◀─ a failure, or nothing: the kernel closes the socket when the program is loaded
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "a process of its own, which nobody else waits for")]
+
 mod channel;
 mod load;
 mod plan;

@@ -1,5 +1,7 @@
 //! One daemon for each state folder.
 
+#![expect(clippy::disallowed_methods, reason = "called on threads that may block")]
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

@@ -1,5 +1,7 @@
 //! What the kernel says about processes: who there is, since when, and whose child it is.
 
+#![expect(clippy::disallowed_methods, reason = "no disk is behind the files of /proc")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};

@@ -8,6 +8,8 @@
 //! The folder exists before the first process does, so its mark, which every process carries in
 //! its environment, finds even one whose record was never written.
 
+#![expect(clippy::disallowed_methods, reason = "called on threads that may block")]
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};

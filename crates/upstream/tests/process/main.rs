@@ -5,6 +5,8 @@
 //! Daemons that must be killed, and guards, are this very test program started anew with the
 //! name of one of the tests in `roles`.
 
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 mod daemons;
 mod helper;
 mod hosts;

@@ -1,5 +1,7 @@
 //! The result of a call: text as it is, everything else by name and size, or saved.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

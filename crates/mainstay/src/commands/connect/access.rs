@@ -3,6 +3,8 @@
 //! Never from an argument: those can be read by everybody on the machine. And never shown, not
 //! even in part.
 
+#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
+
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
