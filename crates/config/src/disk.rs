@@ -41,6 +41,11 @@ pub struct SecretFile {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
+/// The disk of this machine as a daemon asks it: for secrets only. Whether programs and folders are there is
+/// found out by the start of a server, in a process that may wait for a mount that hangs; a daemon may not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SecretsOnly;
+
 /// A disk where every program and folder exists, and no secret does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoDisk;
@@ -68,6 +73,22 @@ impl Disk for RealDisk {
             text: read_text(path, SECRET_BYTES_MAX)?,
             is_open_to_others: meta.permissions().mode() & 0o044 != 0,
         })
+    }
+}
+
+// === impl SecretsOnly ===
+
+impl Disk for SecretsOnly {
+    fn is_program(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn is_folder(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn secret(&self, path: &Path) -> io::Result<SecretFile> {
+        RealDisk.secret(path)
     }
 }
 

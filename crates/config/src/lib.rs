@@ -43,5 +43,5 @@ pub use origin::{Origin, Origins, Resolved, ResolvedValue, resolved};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use reference::reference;
 pub use schema::schema;
-pub use system::{Request, from_system, state_dir};
+pub use system::{Request, for_daemon, from_system, state_dir};
 pub use template::template;

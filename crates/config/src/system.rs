@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{RealDisk, read_text};
+use crate::disk::{Disk, RealDisk, SecretsOnly, read_text};
 use crate::load::{ConfigFile, Flag, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
 use crate::problem::{Place, Problems};
@@ -40,6 +40,19 @@ pub(crate) struct Caller<'a> {
 /// As [`load`]; also when the file that was asked for is missing, when a file can't be read, and when there is
 /// no place for the state.
 pub fn from_system(request: Request) -> Result<Loaded, Problems> {
+    from_system_with(request, Box::new(RealDisk))
+}
+
+/// As [`from_system`], without a look at programs and working folders, which may lie on a mount that
+/// hangs.
+///
+/// # Errors
+/// As [`from_system`].
+pub fn for_daemon(request: Request) -> Result<Loaded, Problems> {
+    from_system_with(request, Box::new(SecretsOnly))
+}
+
+fn from_system_with(request: Request, disk: Box<dyn Disk>) -> Result<Loaded, Problems> {
     let (env, home) = surroundings();
     let caller = Caller::new(&env, home.as_deref());
 
@@ -47,15 +60,7 @@ pub fn from_system(request: Request) -> Result<Loaded, Problems> {
     let state = caller.state_dir(request.state.as_deref())?;
     let base = file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new("."));
     let base = absolute(base);
-    load(LoadRequest {
-        file,
-        home,
-        flags: request.flags,
-        state,
-        base,
-        disk: Box::new(RealDisk),
-        env,
-    })
+    load(LoadRequest { file, home, flags: request.flags, state, base, disk, env })
 }
 
 /// The state folder of this process, for commands that reach a daemon and need no configuration:

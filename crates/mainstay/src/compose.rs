@@ -19,7 +19,7 @@ use crate::{output, packages};
 
 /// Runs the configured daemon until a signal.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
-    let mut loaded = mainstay_config::from_system(shared.request(args.listen.as_deref()))?;
+    let mut loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
     let _logs = start_logs(shared)?;
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);

@@ -205,12 +205,17 @@ impl Life {
     /// Fetches the lists that the server says have changed.
     async fn refresh(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
         tokio::time::sleep(SETTLE).await;
-        let kinds = std::mem::take(&mut *listener.changed.lock());
-        for kind in kinds {
+        let changed = std::mem::take(&mut *listener.changed.lock());
+        for kind in ListKind::ALL {
+            let Some(why) = changed[kind as usize] else { continue };
             let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
             let Ok(Ok(list)) = fetched else { continue };
+            let differs = live.facts.load().lists.of(kind) != list.items;
             live.set_list(kind, list);
-            self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
+            // What a server says has changed is passed on, even where we can't see in what.
+            if why == Changed::Said || differs {
+                self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
+            }
         }
         // Whoever is told asks for the list, and is to find the new one.
         for word in std::mem::take(&mut *listener.words.lock()) {
@@ -236,6 +241,15 @@ impl Life {
     }
 }
 
+/// Why a list is fetched anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Changed {
+    /// Nobody listened for a while, so it may have changed.
+    Perhaps,
+    /// The server says that it has.
+    Said,
+}
+
 /// Hears the link of one life.
 #[derive(Debug)]
 struct LifeListener {
@@ -244,7 +258,8 @@ struct LifeListener {
     closed: CancellationToken,
     reason: Mutex<String>,
     dirty: Notify,
-    changed: Mutex<Vec<ListKind>>,
+    /// By kind of list.
+    changed: Mutex<[Option<Changed>; 4]>,
     /// What the clients of an instance that supplies no lists are told once they are fetched: one of a
     /// method.
     words: Mutex<Vec<Message>>,
@@ -263,13 +278,13 @@ impl LifeListener {
         }
     }
 
-    fn mark(&self, kinds: &[ListKind]) {
+    fn mark(&self, kinds: &[ListKind], why: Changed) {
         let mut changed = self.changed.lock();
         for kind in kinds {
-            if !changed.contains(kind) {
-                changed.push(*kind);
-            }
+            let reason = &mut changed[*kind as usize];
+            *reason = (*reason).max(Some(why));
         }
+        drop(changed);
         self.dirty.notify_one();
     }
 }
@@ -289,7 +304,7 @@ impl Listener for LifeListener {
                 words.retain(|word| word.method() != message.method());
                 words.push(message);
             }
-            return self.mark(kinds);
+            return self.mark(kinds, Changed::Said);
         }
         match N::parse(message.method()) {
             Some(N::ResourcesUpdated) => {

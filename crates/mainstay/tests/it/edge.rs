@@ -110,6 +110,13 @@ impl Scene {
         line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
     }
 
+    /// Resident memory of the daemon itself, in bytes.
+    async fn memory(&self) -> u64 {
+        let text = self.get("/health/detailed").await.text().await.unwrap();
+        let health: serde_json::Value = serde_json::from_str(&text).unwrap();
+        health["memory_usage"]["resident_bytes"].as_u64().unwrap()
+    }
+
     /// Calls that servers have not answered yet.
     async fn in_flight(&self) -> u64 {
         let of = async |server| {

@@ -82,7 +82,7 @@ fn status() -> Value {
         "uptime_ms": 1000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
         "sessions": { "active": 0, "max": 10, "calls": 0, "listens": 0, "streams": 0 },
         "connection_pool": pool,
-        "memory_usage": { "resident_bytes": 0, "limit_bytes": 0 },
+        "memory_usage": { "resident_bytes": 0, "servers_bytes": 0, "limit_bytes": 0 },
         "volumes": {}, "dependencies": {},
         "servers": [server("time", "ready"), server("files", "crash-looping")],
         "endpoints": [

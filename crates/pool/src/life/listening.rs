@@ -8,7 +8,7 @@ use mainstay_protocol::{Generation, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
-use super::{Life, LifeListener};
+use super::{Changed, Life, LifeListener};
 use crate::instance::Live;
 
 /// Between two listens; doubled each time, up to the second.
@@ -94,7 +94,7 @@ async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> E
                 if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
                     let honoured = honoured(&notification);
                     // What changed while nobody listened.
-                    listener.mark(&crate::instance::kinds_of(&honoured));
+                    listener.mark(&crate::instance::kinds_of(&honoured), Changed::Perhaps);
                     live.heard.store(Some(Arc::new(honoured)));
                 } else {
                     listener.notification(notification);

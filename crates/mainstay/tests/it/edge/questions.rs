@@ -206,13 +206,13 @@ async fn a_flood_of_questions_costs_a_bounded_amount_and_ends_with_its_call() {
     for name in ["near", "far"] {
         let scene = Scene::with(limits, &[]).await;
         let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
-        let before = scene.metric("mcp_memory_usage_bytes").await;
+        let before = scene.memory().await;
         let arguments = json!({"count": QUESTIONS, "bytes": 4096});
         let mut unread = client.post(call("1", "ask_flood", &arguments), &[]).await.unwrap();
         scene.undisturbed().await;
         let mut most = 0;
         until("the call ends", async || {
-            most = most.max(scene.metric("mcp_memory_usage_bytes").await);
+            most = most.max(scene.memory().await);
             scene.in_flight().await == 0
         })
         .await;

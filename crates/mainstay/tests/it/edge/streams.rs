@@ -248,7 +248,7 @@ async fn each_message_comes_on_one_stream_only() {
 async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
     const MESSAGES: usize = 40_000;
     let scene = Scene::start().await;
-    let before = scene.metric("mcp_memory_usage_bytes").await;
+    let before = scene.memory().await;
     let mut unread = Vec::new();
     for name in ["near", "far"] {
         // More than all buffers on the way take.
@@ -257,7 +257,7 @@ async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
     }
     scene.undisturbed().await;
     until("nothing is in flight", async || scene.in_flight().await == 0).await;
-    let after = scene.metric("mcp_memory_usage_bytes").await;
+    let after = scene.memory().await;
     assert!(after < before + (32 << 20), "{before} bytes became {after}");
     for (name, mut reply) in unread {
         let (mut last, mut count) = (Value::Null, 0);
