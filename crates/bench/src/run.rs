@@ -5,11 +5,11 @@ mod cells;
 mod front;
 mod hardware;
 mod judge;
-mod kind;
-mod peers;
-mod process;
+pub(crate) mod kind;
+pub(crate) mod peers;
+pub(crate) mod process;
 mod results;
-mod setup;
+pub(crate) mod setup;
 mod table;
 
 use std::fs;
@@ -61,12 +61,18 @@ struct Context {
 
 /// Runs everything, bounded in time; ends all it started, also when interrupted.
 pub(crate) fn main(args: Args) -> Result<()> {
+    until_interrupted(run(args))
+}
+
+/// Runs `work` to its end, or to an interruption, which is an error: what `work` started ends
+/// with it.
+pub(crate) fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
     // One thread: the death signal of a child follows the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            outcome = run(args) => outcome,
+            outcome = work => outcome,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
             _ = terminate.recv() => bail!("terminated"),
         }

@@ -122,7 +122,7 @@ impl Probe {
         if let Self::Help = self {
             return Ok(vec![startup::help(context, kind)?]);
         }
-        let mut setup = Setup::start(context, kind, self.upstream(kind)).await?;
+        let mut setup = Setup::start(&context.programs, kind, self.upstream(kind)).await?;
         let seen = match self {
             Self::Children => memory::children(context, &setup).await.map(|seen| vec![seen]),
             Self::KilledChild => faults::killed_child(context, &setup).await.map(|seen| vec![seen]),

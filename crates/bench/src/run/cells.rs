@@ -170,7 +170,7 @@ impl Cell {
     }
 
     async fn measure(&self, context: &Context, kind: Kind) -> Result<Report> {
-        let setup = Setup::start(context, kind, self.upstream).await?;
+        let setup = Setup::start(&context.programs, kind, self.upstream).await?;
         let report = self.drive(context, &setup).await;
         setup.stop().await;
         report

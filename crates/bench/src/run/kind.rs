@@ -25,11 +25,24 @@ pub(crate) enum Kind {
 }
 
 /// What kind of server is behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Upstream {
     Http,
     Stdio,
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    pub(crate) const ALL: [Self; 2] = [Self::Http, Self::Stdio];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Stdio => "stdio",
+        }
+    }
 }
 
 // === impl Kind ===

@@ -28,13 +28,13 @@ pub(crate) struct Process {
 // === impl Process ===
 
 impl Process {
-    /// Starts `program`; `bench` is the wrapper that ties it to this process.
-    pub(crate) fn start<A: AsRef<OsStr>>(
-        bench: &Path,
-        program: &Path,
-        args: &[A],
-        log: PathBuf,
-    ) -> Result<Self> {
+    /// Starts `words`, a program and its arguments; `bench` is the wrapper that ties it to this
+    /// process.
+    pub(crate) fn start<W: AsRef<OsStr>>(bench: &Path, words: &[W], log: PathBuf) -> Result<Self> {
+        let [program, args @ ..] = words else {
+            bail!("no program to start");
+        };
+        let program = Path::new(program);
         let output =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = tied(bench, program, args)

@@ -42,7 +42,7 @@ pub(super) async fn killed_child(context: &Context, setup: &Setup) -> Result<See
 pub(super) async fn http_restart(context: &Context, setup: &mut Setup) -> Result<Seen> {
     let (mut connection, session) = setup.open().await?;
     call_echo(&session, &mut connection).await?;
-    setup.restart_server(context).await?;
+    setup.restart_server(&context.programs).await?;
     Ok(recovery("http-restart", setup, &session).await)
 }
 
@@ -118,7 +118,7 @@ type HungCall = tokio::task::JoinHandle<
 
 async fn begin_hung(context: &Context, kind: Kind) -> Result<(Setup, HungCall)> {
     let upstream = kind.first_of([Upstream::Stdio, Upstream::Http]);
-    let setup = Setup::start(context, kind, upstream).await?;
+    let setup = Setup::start(&context.programs, kind, upstream).await?;
     let (mut connection, session) = setup.open().await?;
     // Bounded in itself; a run that ends early ends the runtime and the task with it.
     let call = tokio::spawn(tokio::time::timeout(HUNG_LIMIT, async move {
