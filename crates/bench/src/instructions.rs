@@ -97,8 +97,8 @@ impl Counter {
     pub(crate) fn can(self, upstream: Upstream) -> Result<()> {
         ensure!(
             upstream == Upstream::Http || self.valgrind.watches_processes(),
-            "valgrind {} does not know pidfd_open, which a daemon needs that starts processes; \
-             3.21 and newer do",
+            "the daemon needs pidfd_open to watch the processes it starts; valgrind {} does not \
+             know it, 3.21 and newer do",
             self.valgrind
         );
         Ok(())

@@ -49,14 +49,18 @@ const PROBES: [Probe; 14] = [
     Probe::Large,
     Probe::ManyLarge,
     Probe::Origin,
-    Probe::Idle(Idle { name: "idle-1000", sessions: 1_000, wire: Wire::Closed }),
-    Probe::Idle(Idle { name: "idle-1000-stream", sessions: 1_000, wire: Wire::Stream }),
-    Probe::Idle(Idle { name: "idle-1000-connected", sessions: 1_000, wire: Wire::Kept }),
-    Probe::Idle(Idle { name: "idle-5000", sessions: 5_000, wire: Wire::Closed }),
-    Probe::Idle(Idle { name: "idle-5000-stream", sessions: 5_000, wire: Wire::Stream }),
-    Probe::Idle(Idle { name: "idle-5000-connected", sessions: 5_000, wire: Wire::Kept }),
+    idle("idle-1000", 1_000, Wire::Closed, Some(16.0)),
+    idle("idle-1000-stream", 1_000, Wire::Stream, Some(16.0)),
+    idle("idle-1000-connected", 1_000, Wire::Kept, None),
+    idle("idle-5000", 5_000, Wire::Closed, Some(2.5)),
+    idle("idle-5000-stream", 5_000, Wire::Stream, Some(5.0)),
+    idle("idle-5000-connected", 5_000, Wire::Kept, None),
     Probe::Help,
 ];
+
+const fn idle(name: &'static str, sessions: u32, wire: Wire, at_most: Option<f64>) -> Probe {
+    Probe::Idle(Idle { name, sessions, wire, at_most })
+}
 
 /// What can be asked for by name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -110,7 +114,7 @@ impl Probe {
     /// Direct calls and a proxy that knows nothing of MCP have no manners to observe.
     fn fits(self, kind: Kind) -> bool {
         match self {
-            Self::HttpRestart => kind != Kind::Direct && kind.serves(Upstream::Http),
+            Self::HttpRestart => kind.has_manners() && kind.serves(Upstream::Http),
             Self::Idle(idle) => idle.fits(kind),
             // Of the others it is the interpreter's.
             Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),

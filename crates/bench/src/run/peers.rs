@@ -58,6 +58,8 @@ impl Programs {
             }
             let found = match kind {
                 Kind::Direct | Kind::Bare => Ok(bench.clone()),
+                Kind::Nginx => installed("nginx"),
+                Kind::Haproxy => installed("haproxy"),
                 Kind::Mainstay => mainstay(&bench),
                 Kind::McpProxy => peer(Registry::Crates, "mcp-proxy", "0.6.0").path().await,
                 Kind::McpProxyPypi => peer(Registry::Pypi, "mcp-proxy", "0.13.0").path().await,
@@ -200,6 +202,18 @@ async fn finish(mut command: Command) -> Result<()> {
         bail!("{tool} ended with {status}");
     }
     Ok(())
+}
+
+/// A program of the system's; those of daemons are often in folders that only root looks in.
+fn installed(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| {
+            format!("not installed; as root: make yardsticks, or apt-get install {name}")
+        })
 }
 
 /// `MAINSTAY_BIN`, or the program built beside this one.

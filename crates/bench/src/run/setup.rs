@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::front::{Behind, Front};
 use super::kind::{Kind, Upstream};
 use super::peers::Programs;
-use super::process::{LOOK, Process};
+use super::process::{Ending, LOOK, Process};
 use crate::client::{Connection, Session, Target};
 
 /// From start to the first answered call.
@@ -52,7 +52,7 @@ impl Setup {
         if !args.is_empty() {
             let log = folder.path().join("proxy.log");
             let words = programs.words(kind, args)?;
-            let mut process = Process::start(bench, &words, log)?;
+            let mut process = Process::start(bench, &words, log, kind.ending())?;
             if kind == Kind::Bare {
                 target.address = process.listening().await?;
             }
@@ -135,7 +135,7 @@ async fn start_server(
 ) -> Result<(Process, SocketAddr)> {
     let bench = &programs.bench;
     let words = [bench.as_os_str(), "echo-http".as_ref(), "--listen".as_ref(), listen.as_ref()];
-    let mut server = Process::start(bench, &words, folder.join("server.log"))?;
+    let mut server = Process::start(bench, &words, folder.join("server.log"), Ending::Killed)?;
     let address = server.listening().await.context("the echo server")?;
     Ok((server, address))
 }

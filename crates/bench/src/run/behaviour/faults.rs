@@ -81,7 +81,7 @@ pub(super) async fn origin(setup: &Setup) -> Result<Seen> {
 pub(super) async fn hung(context: &Context) -> Vec<Fact> {
     let mut waiting = Vec::new();
     let mut facts = Vec::new();
-    for kind in context.kinds().into_iter().filter(|kind| *kind != Kind::Direct) {
+    for kind in context.kinds().into_iter().filter(|kind| kind.has_manners()) {
         eprintln!("{HUNG}: {}", kind.title());
         match begin_hung(context, kind).await {
             Ok((setup, call)) => waiting.push((kind, setup, call)),

@@ -22,6 +22,8 @@ pub(super) struct Idle {
     pub(super) name: &'static str,
     pub(super) sessions: u32,
     pub(super) wire: Wire,
+    /// KiB that a session may take; none: only worth knowing.
+    pub(super) at_most: Option<f64>,
 }
 
 /// What of each idle session is open.
@@ -41,7 +43,6 @@ const WARM_UP_SESSIONS: u32 = 200;
 /// Some start processes for each session: more would measure the machine.
 const SCRIPT_SESSIONS: u32 = 200;
 const SCRIPT_WARM_UP_SESSIONS: u32 = 20;
-const AT_MOST_KIB: f64 = 16.0;
 const OPENING: Duration = Duration::from_secs(130);
 const ENDING: Duration = Duration::from_secs(10);
 /// For closed connections to be noticed.
@@ -62,7 +63,7 @@ impl Idle {
     pub(super) fn fits(self, kind: Kind) -> bool {
         match kind {
             Kind::Direct => false,
-            Kind::Bare => self.wire == Wire::Kept,
+            kind if kind.is_plain_proxy() => kind == Kind::Bare && self.wire == Wire::Kept,
             kind if kind.is_script() => self.sessions <= 1_000,
             _ => true,
         }
@@ -97,10 +98,9 @@ impl Idle {
             text.push_str(&format!(" (of {sessions})"));
         }
         // An open connection has its price for every HTTP server; the bare proxy shows it.
-        Ok(if self.wire == Wire::Kept {
-            Seen::noted(self.name, text, kib)
-        } else {
-            Seen::new(self.name, text, Some(kib), kib <= AT_MOST_KIB && processes < 0.1)
+        Ok(match self.at_most {
+            None => Seen::noted(self.name, text, kib),
+            Some(limit) => Seen::new(self.name, text, Some(kib), kib <= limit && processes < 0.1),
         })
     }
 }
