@@ -21,7 +21,7 @@ use crate::run::until_interrupted;
 
 /// Calls of both runs before those that are counted: pools fill, buffers grow, counters appear.
 const WARM_UP_CALLS: u32 = 500;
-/// Calls that are counted unless told otherwise: together about twenty times the work of start and end.
+/// Calls that are counted unless told otherwise: about twenty times the work of start and end.
 pub(crate) const CALLS: u32 = 5_000;
 /// Times that each run is made.
 const REPETITIONS: u32 = 2;

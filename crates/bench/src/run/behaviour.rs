@@ -2,7 +2,7 @@
 
 mod faults;
 mod large;
-mod memory;
+pub(crate) mod memory;
 mod startup;
 
 use std::time::Duration;
@@ -126,7 +126,11 @@ impl Probe {
         if let Self::Help = self {
             return Ok(vec![startup::help(context, kind)?]);
         }
-        let mut setup = Setup::start(&context.programs, kind, self.upstream(kind)).await?;
+        let upstream = self.upstream(kind);
+        if let Self::Idle(idle) = self {
+            return Ok(vec![idle.observe(&context.programs, kind, upstream).await?]);
+        }
+        let mut setup = Setup::start(&context.programs, kind, upstream).await?;
         let seen = match self {
             Self::Children => memory::children(context, &setup).await.map(|seen| vec![seen]),
             Self::KilledChild => faults::killed_child(context, &setup).await.map(|seen| vec![seen]),
@@ -137,8 +141,7 @@ impl Probe {
             Self::Large => large::one(&setup).await,
             Self::ManyLarge => large::many(&setup).await.map(|seen| vec![seen]),
             Self::Origin => faults::origin(&setup).await.map(|seen| vec![seen]),
-            Self::Idle(idle) => idle.observe(context, &setup, kind).await.map(|seen| vec![seen]),
-            Self::Help => unreachable!("handled above"),
+            Self::Idle(_) | Self::Help => unreachable!("handled above"),
         };
         setup.stop().await;
         seen

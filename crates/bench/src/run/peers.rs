@@ -84,6 +84,16 @@ impl Programs {
         Ok(programs)
     }
 
+    /// Nothing but HAProxy.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub(crate) fn haproxy() -> Result<Self> {
+        let mut programs = Self::none()?;
+        programs.found.insert(Kind::Haproxy, installed("haproxy")?);
+        Ok(programs)
+    }
+
     fn none() -> Result<Self> {
         let bench = env::current_exe().context("cannot find this program")?;
         Ok(Self { bench, found: BTreeMap::new(), within: Vec::new(), notes: BTreeMap::new() })
