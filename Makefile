@@ -5,7 +5,7 @@ DENY := $(CACHE)/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 SECONDS ?= 30
 
-.PHONY: help demo test tools nginx lint bench conformance fuzz
+.PHONY: help demo test tools nginx yardsticks lint bench conformance fuzz
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -23,10 +23,17 @@ nginx: ## nginx, which tests put in front of the daemon; installs it, as root, w
 	    apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -y -qq --no-install-recommends nginx-light openssl >/dev/null; }
 
+yardsticks: ## nginx, HAProxy and valgrind, which the bench uses; installs, as root, what is missing
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v haproxy >/dev/null \
+	    && command -v valgrind >/dev/null || { \
+	    apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends nginx-light haproxy valgrind >/dev/null; } \
+	    || echo "nginx, HAProxy and valgrind can't be installed; what is missing is left out" >&2
+
 lint: tools ## format, lists, dependencies and lints
 	cargo xtask test format lists dependencies lints
 
-bench: ## measure Mainstay and its peers side by side, in one table
+bench: yardsticks ## measure Mainstay and its peers side by side, in one table
 	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 

@@ -12,6 +12,9 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Ask it to end, where it would be killed: it has processes of its own to end.
+    #[arg(long)]
+    gently: bool,
     /// The program and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<OsString>,
@@ -22,7 +25,8 @@ pub(crate) fn main(args: &Args) -> Error {
     let Some((program, rest)) = args.command.split_first() else {
         return anyhow!("no program to run");
     };
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+    let signal = if args.gently { Signal::TERM } else { Signal::KILL };
+    if let Err(error) = set_parent_process_death_signal(Some(signal)) {
         return error.into();
     }
     let error = Command::new(program).args(rest).exec();

@@ -4,10 +4,12 @@
 
 mod bare_proxy;
 mod client;
+mod compare;
 mod echo_http;
 mod echo_stdio;
 mod exec;
 mod histogram;
+mod instructions;
 mod load;
 mod mcp;
 mod procfs;
@@ -36,6 +38,10 @@ enum Command {
     Load(load::Args),
     /// Everything side by side: one run, one table.
     Run(run::Args),
+    /// Two daemons in turns: what a change costs, as ratios.
+    Compare(compare::Args),
+    /// Counts the instructions that a call takes, under callgrind.
+    Instructions(instructions::Args),
     /// Becomes another program that ends with the process that started it.
     #[command(hide = true)]
     Exec(exec::Args),
@@ -48,6 +54,8 @@ fn main() -> Result<()> {
         Command::BareProxy(args) => bare_proxy::main(&args),
         Command::Load(args) => load::main(args),
         Command::Run(args) => run::main(args),
+        Command::Compare(args) => compare::main(&args),
+        Command::Instructions(args) => instructions::main(&args),
         Command::Exec(args) => Err(exec::main(&args)),
     }
 }

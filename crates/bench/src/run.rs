@@ -1,15 +1,15 @@
 //! Everything side by side: starts each target, drives it, ends it, and writes down what was seen.
 
-mod behaviour;
-mod cells;
+pub(crate) mod behaviour;
+pub(crate) mod cells;
 mod front;
-mod hardware;
+pub(crate) mod hardware;
 mod judge;
-mod kind;
-mod peers;
-mod process;
-mod results;
-mod setup;
+pub(crate) mod kind;
+pub(crate) mod peers;
+pub(crate) mod process;
+pub(crate) mod results;
+pub(crate) mod setup;
 mod table;
 
 use std::fs;
@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use cells::Pace;
 use hardware::Hardware;
 use kind::Kind;
 use peers::Programs;
@@ -61,12 +62,18 @@ struct Context {
 
 /// Runs everything, bounded in time; ends all it started, also when interrupted.
 pub(crate) fn main(args: Args) -> Result<()> {
+    until_interrupted(run(args))
+}
+
+/// Runs `work` to its end, or to an interruption, which is an error: what `work` started ends
+/// with it.
+pub(crate) fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
     // One thread: the death signal of a child follows the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            outcome = run(args) => outcome,
+            outcome = work => outcome,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
             _ = terminate.recv() => bail!("terminated"),
         }
@@ -107,7 +114,7 @@ fn write(folder: &Path, results: &Results, text: &str) -> Result<()> {
 }
 
 /// Thousands of connections are held open, here and by who is measured, who inherits this.
-fn raise_limit_on_files() {
+pub(crate) fn raise_limit_on_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -141,6 +148,10 @@ impl Context {
 
     fn seconds(&self) -> f64 {
         self.args.seconds.unwrap_or(if self.args.quick { 2.0 } else { 5.0 }).clamp(0.2, 60.0)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { seconds: self.seconds(), quick: self.args.quick }
     }
 
     fn calm(&self) -> Duration {

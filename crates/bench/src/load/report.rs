@@ -105,6 +105,12 @@ impl Report {
         let used = self.cpu.iter().find(|one| one.name == name)?;
         (self.done > 0).then(|| used.own_us / self.done as f64)
     }
+
+    /// The same with what the process has started.
+    pub(crate) fn whole_cpu_per_call_us(&self, name: &str) -> Option<f64> {
+        let used = self.cpu.iter().find(|one| one.name == name)?;
+        (self.done > 0).then(|| (used.own_us + used.children_us) / self.done as f64)
+    }
 }
 
 // === impl CpuUse ===

@@ -2,7 +2,7 @@
 
 mod faults;
 mod large;
-mod memory;
+pub(crate) mod memory;
 mod startup;
 
 use std::time::Duration;
@@ -49,14 +49,18 @@ const PROBES: [Probe; 14] = [
     Probe::Large,
     Probe::ManyLarge,
     Probe::Origin,
-    Probe::Idle(Idle { name: "idle-1000", sessions: 1_000, wire: Wire::Closed }),
-    Probe::Idle(Idle { name: "idle-1000-stream", sessions: 1_000, wire: Wire::Stream }),
-    Probe::Idle(Idle { name: "idle-1000-connected", sessions: 1_000, wire: Wire::Kept }),
-    Probe::Idle(Idle { name: "idle-5000", sessions: 5_000, wire: Wire::Closed }),
-    Probe::Idle(Idle { name: "idle-5000-stream", sessions: 5_000, wire: Wire::Stream }),
-    Probe::Idle(Idle { name: "idle-5000-connected", sessions: 5_000, wire: Wire::Kept }),
+    idle("idle-1000", 1_000, Wire::Closed, Some(16.0)),
+    idle("idle-1000-stream", 1_000, Wire::Stream, Some(16.0)),
+    idle("idle-1000-connected", 1_000, Wire::Kept, None),
+    idle("idle-5000", 5_000, Wire::Closed, Some(2.5)),
+    idle("idle-5000-stream", 5_000, Wire::Stream, Some(5.0)),
+    idle("idle-5000-connected", 5_000, Wire::Kept, None),
     Probe::Help,
 ];
+
+const fn idle(name: &'static str, sessions: u32, wire: Wire, at_most: Option<f64>) -> Probe {
+    Probe::Idle(Idle { name, sessions, wire, at_most })
+}
 
 /// What can be asked for by name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -110,7 +114,7 @@ impl Probe {
     /// Direct calls and a proxy that knows nothing of MCP have no manners to observe.
     fn fits(self, kind: Kind) -> bool {
         match self {
-            Self::HttpRestart => kind != Kind::Direct && kind.serves(Upstream::Http),
+            Self::HttpRestart => kind.has_manners() && kind.serves(Upstream::Http),
             Self::Idle(idle) => idle.fits(kind),
             // Of the others it is the interpreter's.
             Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),
@@ -122,7 +126,11 @@ impl Probe {
         if let Self::Help = self {
             return Ok(vec![startup::help(context, kind)?]);
         }
-        let mut setup = Setup::start(context, kind, self.upstream(kind)).await?;
+        let upstream = self.upstream(kind);
+        if let Self::Idle(idle) = self {
+            return Ok(vec![idle.observe(&context.programs, kind, upstream).await?]);
+        }
+        let mut setup = Setup::start(&context.programs, kind, upstream).await?;
         let seen = match self {
             Self::Children => memory::children(context, &setup).await.map(|seen| vec![seen]),
             Self::KilledChild => faults::killed_child(context, &setup).await.map(|seen| vec![seen]),
@@ -133,8 +141,7 @@ impl Probe {
             Self::Large => large::one(&setup).await,
             Self::ManyLarge => large::many(&setup).await.map(|seen| vec![seen]),
             Self::Origin => faults::origin(&setup).await.map(|seen| vec![seen]),
-            Self::Idle(idle) => idle.observe(context, &setup, kind).await.map(|seen| vec![seen]),
-            Self::Help => unreachable!("handled above"),
+            Self::Idle(_) | Self::Help => unreachable!("handled above"),
         };
         setup.stop().await;
         seen

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::Context;
 use super::hardware;
 use super::kind::{Kind, Upstream};
+use super::peers::Programs;
 use super::process::{signal, tied};
 use super::results::Results;
 use super::setup::Setup;
@@ -42,6 +43,15 @@ pub(crate) struct Cell {
     load: Load,
 }
 
+/// How long each cell is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Measured seconds.
+    pub(crate) seconds: f64,
+    /// Short warm-up, and few repetitions of what counts calls.
+    pub(crate) quick: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Load {
     Closed {
@@ -58,7 +68,7 @@ enum Load {
     AstrayKills,
 }
 
-pub(crate) const CELLS: [Cell; 12] = [
+pub(crate) static CELLS: [Cell; 12] = [
     cell(
         "http-1",
         "HTTP server, 1 client, closed loop",
@@ -137,8 +147,13 @@ const fn cell(name: &'static str, title: &'static str, upstream: Upstream, load:
     Cell { name, title, upstream, load }
 }
 
+/// The cell called `name`.
+pub(crate) fn find(name: &str) -> Option<&'static Cell> {
+    CELLS.iter().find(|cell| cell.name == name)
+}
+
 /// Measures all wanted cells; what goes wrong becomes a note in its place.
-pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
+pub(super) async fn measure_all(context: &Context, results: &mut Results) {
     for round in 0..context.rounds() {
         for cell in CELLS.iter().filter(|cell| context.wants(cell.name)) {
             // A million answers are repetition enough.
@@ -148,7 +163,7 @@ pub(crate) async fn measure_all(context: &Context, results: &mut Results) {
             for kind in context.kinds().into_iter().filter(|kind| cell.fits(*kind)) {
                 eprintln!("round {}: {}: {}", round + 1, cell.name, kind.title());
                 hardware::calm(context.calm()).await;
-                let outcome = cell.measure(context, kind).await;
+                let outcome = cell.measure(&context.programs, context.pace(), kind).await;
                 results.add(cell, kind, outcome);
             }
         }
@@ -169,14 +184,19 @@ impl Cell {
         kind.serves(self.upstream) && bears
     }
 
-    async fn measure(&self, context: &Context, kind: Kind) -> Result<Report> {
-        let setup = Setup::start(context, kind, self.upstream).await?;
-        let report = self.drive(context, &setup).await;
+    pub(crate) async fn measure(
+        &self,
+        programs: &Programs,
+        pace: Pace,
+        kind: Kind,
+    ) -> Result<Report> {
+        let setup = Setup::start(programs, kind, self.upstream).await?;
+        let report = self.drive(programs, pace, &setup).await;
         setup.stop().await;
         report
     }
 
-    async fn drive(&self, context: &Context, setup: &Setup) -> Result<Report> {
+    async fn drive(&self, programs: &Programs, pace: Pace, setup: &Setup) -> Result<Report> {
         let mut args = vec!["load".to_owned()];
         args.extend(target_args(setup));
         for (name, process) in [("proxy", &setup.proxy), ("server", &setup.server)] {
@@ -184,13 +204,13 @@ impl Cell {
                 args.extend(["--watch".to_owned(), format!("{name}={}", process.pid)]);
             }
         }
-        args.extend(self.load.args(context));
-        let bench = &context.programs.bench;
-        let limit = Duration::from_secs_f64(self.load.seconds(context)) + LOAD_MARGIN;
+        args.extend(self.load.args(pace));
+        let bench = &programs.bench;
+        let limit = Duration::from_secs_f64(self.load.seconds(pace)) + LOAD_MARGIN;
         let mut load = tied(bench, bench, &args);
         let output = tokio::select! {
             output = tokio::time::timeout(limit, load.stdin(Stdio::null()).output()) => output,
-            never = self.disturb(context, setup) => match never {},
+            never = self.disturb(programs, setup) => match never {},
         };
         let output = output.context("the load does not end")??;
         if !output.status.success() {
@@ -200,18 +220,18 @@ impl Cell {
     }
 
     /// What happens to the server meanwhile; never ends.
-    async fn disturb(&self, context: &Context, setup: &Setup) -> Infallible {
+    async fn disturb(&self, programs: &Programs, setup: &Setup) -> Infallible {
         if matches!(self.load, Load::AstrayKills) {
-            kill_now_and_then(context, setup).await;
+            kill_now_and_then(programs, setup).await;
         }
         std::future::pending().await
     }
 }
 
-async fn kill_now_and_then(context: &Context, setup: &Setup) {
+async fn kill_now_and_then(programs: &Programs, setup: &Setup) {
     for pause in KILLS {
         tokio::time::sleep(pause).await;
-        for pid in procfs::running(&context.programs.bench, &["echo-stdio", &setup.mark]) {
+        for pid in procfs::running(&programs.bench, &["echo-stdio", &setup.mark]) {
             // It may have ended by itself.
             let _ = signal(pid, Signal::KILL);
         }
@@ -235,17 +255,17 @@ pub(crate) fn target_args(setup: &Setup) -> Vec<String> {
 // === impl Load ===
 
 impl Load {
-    fn args(self, context: &Context) -> Vec<String> {
-        let warm_up = if context.args.quick { 0.5 } else { 1.0 };
-        let size = |clients: u32| {
-            format!("--clients {clients} --seconds {} --warm-up {warm_up}", context.seconds())
-        };
+    fn args(self, pace: Pace) -> Vec<String> {
+        let Pace { seconds, quick } = pace;
+        let warm_up = if quick { 0.5 } else { 1.0 };
+        let size =
+            |clients: u32| format!("--clients {clients} --seconds {seconds} --warm-up {warm_up}");
         let line = match self {
             Self::Closed { clients } => format!("closed {}", size(clients)),
             Self::Open { clients } => format!("open --rate {OPEN_RATE} {}", size(clients)),
             Self::Sessions { clients } => format!("sessions {}", size(clients)),
             Self::Astray => {
-                let count = if context.args.quick { ASTRAY_COUNT_QUICK } else { ASTRAY_COUNT };
+                let count = if quick { ASTRAY_COUNT_QUICK } else { ASTRAY_COUNT };
                 format!("astray --clients 256 --count {count} --limit {ASTRAY_LIMIT}")
             }
             Self::AstrayKills => {
@@ -255,11 +275,11 @@ impl Load {
         line.split(' ').map(str::to_owned).collect()
     }
 
-    fn seconds(self, context: &Context) -> f64 {
+    fn seconds(self, pace: Pace) -> f64 {
         match self {
             Self::Astray => f64::from(ASTRAY_LIMIT),
             Self::AstrayKills => f64::from(KILLS_LIMIT),
-            _ => context.seconds(),
+            _ => pace.seconds,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How each target is started, and where it is then.
 
+mod plain;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -38,6 +40,8 @@ impl Front {
                 let address = behind.url_address()?;
                 Self::at(address, "/mcp", &["bare-proxy", "--upstream", &address.to_string()])
             }
+            Kind::Nginx => Self::nginx(behind)?,
+            Kind::Haproxy => Self::haproxy(behind)?,
             Kind::Mainstay => Self::mainstay(behind)?,
             Kind::McpProxy => Self::mcp_proxy(behind)?,
             Kind::McpProxyPypi => Self::mcp_proxy_pypi(behind)?,
@@ -50,6 +54,22 @@ impl Front {
     fn at(address: SocketAddr, path: &str, args: &[&str]) -> Self {
         let target = Target { address, path: path.to_owned(), prefix: String::new() };
         Self { target, args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+    }
+
+    fn nginx(behind: Behind<'_>) -> Result<Self> {
+        let address = free_address()?;
+        let text = plain::nginx(address, behind.url_address()?, behind.folder);
+        let file = behind.write("nginx.conf", &text)?;
+        let folder = behind.folder.display().to_string();
+        // Before it has read the file, it writes to its own log, which is not ours to write to.
+        Ok(Self::at(address, "/mcp", &["-p", &folder, "-c", &file, "-e", "stderr"]))
+    }
+
+    fn haproxy(behind: Behind<'_>) -> Result<Self> {
+        let address = free_address()?;
+        let text = plain::haproxy(address, behind.url_address()?);
+        let file = behind.write("haproxy.cfg", &text)?;
+        Ok(Self::at(address, "/mcp", &["-db", "-f", &file]))
     }
 
     fn mainstay(behind: Behind<'_>) -> Result<Self> {

@@ -1,8 +1,11 @@
 //! What Mainstay promises, and whether it was kept.
 
 use super::kind::Kind;
-use super::results::Results;
+use super::results::{Results, median};
 use crate::load::Report;
+
+/// CPU time a call of the daemon at 32 clients, by HAProxy's.
+const HAPROXY_CPU_AT_MOST: f64 = 1.45;
 
 /// One figure of the main table.
 #[derive(Debug)]
@@ -18,8 +21,12 @@ pub(crate) enum Figure {
     P50,
     P99,
     PerSecond,
-    /// CPU time of the proxy a call, its children left out.
+    /// CPU time of the proxy a call, the servers it starts left out.
     Cpu,
+    /// Calls a second by those of another in the same round.
+    PerSecondOf(Kind),
+    /// CPU time a call by that of another in the same round.
+    CpuOf(Kind),
     Astray,
 }
 
@@ -40,8 +47,9 @@ enum Wanted {
     TimesBestPeer(f64),
 }
 
-pub(crate) const LINES: [Line; 16] = [
+pub(crate) const LINES: [Line; 21] = [
     line("HTTP server, 1 client, p50", "http-1", Figure::P50, Wanted::OverBare(0.05)),
+    line("HTTP server, 1 client, calls/s", "http-1", Figure::PerSecond, Wanted::Anything),
     line("HTTP server, 32 clients, calls/s", "http-32", Figure::PerSecond, Wanted::TimesBare(0.75)),
     line(
         "HTTP server, 256 clients, calls/s",
@@ -49,7 +57,31 @@ pub(crate) const LINES: [Line; 16] = [
         Figure::PerSecond,
         Wanted::TimesBare(0.75),
     ),
+    line(
+        "calls/s of 32 clients × the bare proxy's, round by round",
+        "http-32",
+        Figure::PerSecondOf(Kind::Bare),
+        Wanted::Anything,
+    ),
+    line(
+        "calls/s of 32 clients × nginx's, round by round",
+        "http-32",
+        Figure::PerSecondOf(Kind::Nginx),
+        Wanted::Anything,
+    ),
+    line(
+        "calls/s of 32 clients × HAProxy's, round by round",
+        "http-32",
+        Figure::PerSecondOf(Kind::Haproxy),
+        Wanted::Anything,
+    ),
     line("CPU for a call, HTTP, 32 clients", "http-32", Figure::Cpu, Wanted::TimesBareAtMost(1.4)),
+    line(
+        "CPU for a call × HAProxy's, round by round",
+        "http-32",
+        Figure::CpuOf(Kind::Haproxy),
+        Wanted::AtMost(HAPROXY_CPU_AT_MOST),
+    ),
     line("HTTP, 4,000 calls/s arriving, p50", "http-open", Figure::P50, Wanted::Anything),
     line("HTTP, 4,000 calls/s arriving, p99", "http-open", Figure::P99, Wanted::Anything),
     line("new sessions/s, HTTP", "http-sessions", Figure::PerSecond, Wanted::TimesBare(1.0)),
@@ -88,8 +120,8 @@ pub(crate) const FACTS: [(&str, &str, &str); 16] = [
     ("idle-1000", "memory of a session, 1,000 of them idle", "≤ 16 KiB"),
     ("idle-1000-stream", "the same, each with a stream open", "≤ 16 KiB"),
     ("idle-1000-connected", "the same, each with a connection open", ""),
-    ("idle-5000", "memory of a session, 5,000 of them idle", "≤ 16 KiB"),
-    ("idle-5000-stream", "the same, each with a stream open", "≤ 16 KiB"),
+    ("idle-5000", "memory of a session, 5,000 of them idle", "≤ 2.5 KiB"),
+    ("idle-5000-stream", "the same, each with a stream open", "≤ 5 KiB"),
     ("idle-5000-connected", "the same, each with a connection open", ""),
     ("help", "time of `--help`", "< 10 ms"),
 ];
@@ -101,15 +133,22 @@ const fn line(title: &'static str, cell: &'static str, figure: Figure, wanted: W
 // === impl Figure ===
 
 impl Figure {
-    /// Milliseconds, calls a second, microseconds or a count.
-    pub(crate) fn of(self, report: &Report) -> Option<f64> {
+    /// Milliseconds, calls a second, microseconds or a count of one report of `kind`; none for
+    /// what takes two.
+    pub(crate) fn of(self, report: &Report, kind: Kind) -> Option<f64> {
         match self {
             Self::P50 => Some(report.p50_us / 1000.0),
             Self::P99 => Some(report.p99_us / 1000.0),
             Self::PerSecond => Some(report.per_second),
+            Self::Cpu if kind.has_workers() => report.whole_cpu_per_call_us("proxy"),
             Self::Cpu => report.cpu_per_call_us("proxy"),
             Self::Astray => Some(report.astray as f64),
+            Self::PerSecondOf(_) | Self::CpuOf(_) => None,
         }
+    }
+
+    pub(crate) fn is_ratio(self) -> bool {
+        matches!(self, Self::PerSecondOf(_) | Self::CpuOf(_))
     }
 }
 
@@ -117,7 +156,21 @@ impl Figure {
 
 impl Line {
     pub(crate) fn value(&self, results: &Results, kind: Kind) -> Option<f64> {
-        self.figure.of(results.median(self.cell, kind)?)
+        match self.figure {
+            Figure::PerSecondOf(other) => self.ratio(results, Figure::PerSecond, kind, other),
+            Figure::CpuOf(other) => self.ratio(results, Figure::Cpu, kind, other),
+            figure => figure.of(results.median(self.cell, kind)?, kind),
+        }
+    }
+
+    /// Median of `kind`'s figure by `other`'s, pairs taken from the same round.
+    fn ratio(&self, results: &Results, figure: Figure, kind: Kind, other: Kind) -> Option<f64> {
+        let pairs = results.pairs(self.cell, kind, other);
+        let ratios: Vec<f64> = pairs
+            .filter_map(|(one, two)| Some(figure.of(one, kind)? / figure.of(two, other)?))
+            .filter(|ratio| ratio.is_finite())
+            .collect();
+        (!ratios.is_empty()).then(|| median(ratios.into_iter()))
     }
 
     /// What is wanted, for people.
@@ -126,6 +179,7 @@ impl Line {
             Wanted::Anything => String::new(),
             Wanted::Never => "0, others may fail".to_owned(),
             Wanted::AtMost(limit) if self.figure == Figure::Astray => format!("{limit}"),
+            Wanted::AtMost(limit) if self.figure.is_ratio() => format!("≤ {limit} ×"),
             Wanted::AtMost(limit) => format!("≤ {limit} ms"),
             Wanted::OverBare(over) => format!("≤ bare + {over} ms"),
             Wanted::TimesBareAtMost(times) => format!("≤ {times} × bare"),

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::process::Ending;
+
 /// Who stands between client and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -11,6 +13,8 @@ pub(crate) enum Kind {
     Direct,
     /// The yardstick.
     Bare,
+    Nginx,
+    Haproxy,
     Mainstay,
     /// The `mcp-proxy` crate.
     McpProxy,
@@ -25,19 +29,34 @@ pub(crate) enum Kind {
 }
 
 /// What kind of server is behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Upstream {
     Http,
     Stdio,
 }
 
+// === impl Upstream ===
+
+impl Upstream {
+    pub(crate) const ALL: [Self; 2] = [Self::Http, Self::Stdio];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Stdio => "stdio",
+        }
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Direct,
         Self::Bare,
+        Self::Nginx,
+        Self::Haproxy,
         Self::Mainstay,
         Self::McpProxy,
         Self::McpProxyPypi,
@@ -50,6 +69,8 @@ impl Kind {
         match self {
             Self::Direct => "direct",
             Self::Bare => "bare hyper proxy",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "HAProxy",
             Self::Mainstay => "Mainstay",
             Self::McpProxy => "mcp-proxy 0.6 of crates.io",
             Self::McpProxyPypi => "mcp-proxy 0.13 of PyPI",
@@ -61,6 +82,26 @@ impl Kind {
 
     pub(crate) fn is_peer(self) -> bool {
         self == Self::McpProxy || self.is_script()
+    }
+
+    /// Whether it passes bytes on and knows nothing of MCP.
+    pub(crate) fn is_plain_proxy(self) -> bool {
+        matches!(self, Self::Bare | Self::Nginx | Self::Haproxy)
+    }
+
+    /// Whether the processes that it starts are its own workers, and not servers behind it.
+    pub(crate) fn has_workers(self) -> bool {
+        self == Self::Nginx
+    }
+
+    /// Whether there is something to observe when a server fails: for plain proxies, the bare one
+    /// shows it.
+    pub(crate) fn has_manners(self) -> bool {
+        !matches!(self, Self::Direct | Self::Nginx | Self::Haproxy)
+    }
+
+    pub(crate) fn ending(self) -> Ending {
+        if self.has_workers() { Ending::Asked } else { Ending::Killed }
     }
 
     /// Whether it runs on an interpreter, at a tenth of the speed of the others or less: cells that
@@ -75,7 +116,7 @@ impl Kind {
             Upstream::Http => {
                 !matches!(self, Self::McpProxyPypi | Self::Supergateway | Self::McpProxyNpm)
             }
-            Upstream::Stdio => !matches!(self, Self::Direct | Self::Bare),
+            Upstream::Stdio => self != Self::Direct && !self.is_plain_proxy(),
         }
     }
 

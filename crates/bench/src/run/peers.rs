@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(crate) struct Programs {
     /// This very program: servers, yardstick, load.
     pub(crate) bench: PathBuf,
     found: BTreeMap<Kind, PathBuf>,
+    /// What the program under test runs within, with its own arguments; empty: nothing.
+    within: Vec<OsString>,
     notes: BTreeMap<Kind, String>,
 }
 
@@ -47,15 +50,16 @@ const fn peer(registry: Registry, name: &'static str, version: &'static str) -> 
 
 impl Programs {
     pub(crate) async fn find(args: &Args) -> Result<Self> {
-        let bench = env::current_exe().context("cannot find this program")?;
-        let mut programs =
-            Self { bench: bench.clone(), found: BTreeMap::new(), notes: BTreeMap::new() };
+        let mut programs = Self::none()?;
+        let bench = programs.bench.clone();
         for kind in Kind::ALL {
             if !args.targets.is_empty() && !args.targets.contains(&kind) {
                 continue;
             }
             let found = match kind {
                 Kind::Direct | Kind::Bare => Ok(bench.clone()),
+                Kind::Nginx => installed("nginx"),
+                Kind::Haproxy => installed("haproxy"),
                 Kind::Mainstay => mainstay(&bench),
                 Kind::McpProxy => peer(Registry::Crates, "mcp-proxy", "0.6.0").path().await,
                 Kind::McpProxyPypi => peer(Registry::Pypi, "mcp-proxy", "0.13.0").path().await,
@@ -69,6 +73,43 @@ impl Programs {
             }
         }
         Ok(programs)
+    }
+
+    /// Nothing to test but the daemon at `path`.
+    pub(crate) fn mainstay(path: &Path) -> Result<Self> {
+        let mut programs = Self::none()?;
+        let path =
+            path.canonicalize().with_context(|| format!("no program at {}", path.display()))?;
+        programs.found.insert(Kind::Mainstay, path);
+        Ok(programs)
+    }
+
+    /// Nothing but HAProxy.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub(crate) fn haproxy() -> Result<Self> {
+        let mut programs = Self::none()?;
+        programs.found.insert(Kind::Haproxy, installed("haproxy")?);
+        Ok(programs)
+    }
+
+    fn none() -> Result<Self> {
+        let bench = env::current_exe().context("cannot find this program")?;
+        Ok(Self { bench, found: BTreeMap::new(), within: Vec::new(), notes: BTreeMap::new() })
+    }
+
+    /// Runs the programs under test within another one: `words` and their own command line.
+    pub(crate) fn within(self, words: Vec<OsString>) -> Self {
+        Self { within: words, ..self }
+    }
+
+    /// The command line that starts `kind` with `args`.
+    pub(crate) fn words(&self, kind: Kind, args: Vec<String>) -> Result<Vec<OsString>> {
+        let mut words = self.within.clone();
+        words.push(self.path(kind)?.into());
+        words.extend(args.into_iter().map(OsString::from));
+        Ok(words)
     }
 
     pub(crate) fn has(&self, kind: Kind) -> bool {
@@ -171,6 +212,18 @@ async fn finish(mut command: Command) -> Result<()> {
         bail!("{tool} ended with {status}");
     }
     Ok(())
+}
+
+/// A program of the system's; those of daemons are often in folders that only root looks in.
+fn installed(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| {
+            format!("not installed; as root: make yardsticks, or apt-get install {name}")
+        })
 }
 
 /// `MAINSTAY_BIN`, or the program built beside this one.

@@ -17,34 +17,48 @@ const STARTING: Duration = Duration::from_secs(10);
 /// Between two looks at something that has no event to wait for.
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
-/// A running program. Dropped, it is killed.
+/// A running program. Dropped, it is killed, or asked to end if that is how it ends.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     pub(crate) pid: u32,
     log: PathBuf,
+    ending: Ending,
+}
+
+/// How a program ends when nobody waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Killed,
+    /// It is asked, since the processes it has started would outlive its kill.
+    Asked,
 }
 
 // === impl Process ===
 
 impl Process {
-    /// Starts `program`; `bench` is the wrapper that ties it to this process.
-    pub(crate) fn start<A: AsRef<OsStr>>(
+    /// Starts `words`, a program and its arguments; `bench` is the wrapper that ties it to this
+    /// process.
+    pub(crate) fn start<W: AsRef<OsStr>>(
         bench: &Path,
-        program: &Path,
-        args: &[A],
+        words: &[W],
         log: PathBuf,
+        ending: Ending,
     ) -> Result<Self> {
+        let [program, args @ ..] = words else {
+            bail!("no program to start");
+        };
+        let program = Path::new(program);
         let output =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let child = tied(bench, program, args)
+        let child = tied_with(bench, program, args, ending)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let pid = child.id().context("it ended at once")?;
-        Ok(Self { child, pid, log })
+        Ok(Self { child, pid, log, ending })
     }
 
     /// Waits for the line with which our own servers say where they listen.
@@ -99,11 +113,29 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Once it has been waited for, its id may be another's.
+        if self.ending == Ending::Asked && self.child.id().is_some() {
+            // It is about to end by itself otherwise.
+            let _ = self.terminate();
+        }
+    }
+}
+
 /// A command that dies with this process.
 pub(crate) fn tied<A: AsRef<OsStr>>(bench: &Path, program: &Path, args: &[A]) -> Command {
+    tied_with(bench, program, args, Ending::Killed)
+}
+
+fn tied_with<A: AsRef<OsStr>>(bench: &Path, program: &Path, args: &[A], ending: Ending) -> Command {
     let mut command = Command::new(bench);
     let words: Vec<OsString> = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
-    command.arg("exec").arg("--").arg(program).args(words).kill_on_drop(true);
+    command.arg("exec");
+    if ending == Ending::Asked {
+        command.arg("--gently");
+    }
+    command.arg("--").arg(program).args(words).kill_on_drop(ending == Ending::Killed);
     // What went wrong is shown in one line.
     command.env("RUST_BACKTRACE", "0");
     command

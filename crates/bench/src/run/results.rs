@@ -110,6 +110,21 @@ impl Results {
         self.cells.iter().find(|one| one.cell == cell && one.kind == kind)?.median.as_ref()
     }
 
+    /// The reports of two targets from the same rounds; none where one of them is missing a round,
+    /// since what is left can't be told apart.
+    pub(crate) fn pairs(
+        &self,
+        cell: &str,
+        one: Kind,
+        other: Kind,
+    ) -> impl Iterator<Item = (&Report, &Report)> {
+        let rounds = |kind| {
+            let found = self.cells.iter().find(|found| found.cell == cell && found.kind == kind);
+            found.filter(|found| found.problems.is_empty()).map_or(&[][..], |found| &found.rounds)
+        };
+        rounds(one).iter().zip(rounds(other))
+    }
+
     pub(crate) fn fact(&self, name: &str, kind: Kind) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.name == name && fact.kind == kind)
     }

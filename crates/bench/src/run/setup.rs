@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use super::Context;
 use super::front::{Behind, Front};
 use super::kind::{Kind, Upstream};
-use super::process::{LOOK, Process};
+use super::peers::Programs;
+use super::process::{Ending, LOOK, Process};
 use crate::client::{Connection, Session, Target};
 
 /// From start to the first answered call.
@@ -32,10 +32,10 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Starts `kind` in front of a fresh server and waits until a call is answered.
-    pub(crate) async fn start(context: &Context, kind: Kind, upstream: Upstream) -> Result<Self> {
+    pub(crate) async fn start(programs: &Programs, kind: Kind, upstream: Upstream) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let server = match upstream {
-            Upstream::Http => Some(start_server(context, folder.path(), "127.0.0.1:0").await?),
+            Upstream::Http => Some(start_server(programs, folder.path(), "127.0.0.1:0").await?),
             Upstream::Stdio => None,
         };
         let address = server.as_ref().map(|(_, address)| *address);
@@ -45,13 +45,14 @@ impl Setup {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let bench = &context.programs.bench;
+        let bench = &programs.bench;
         let behind = Behind { address, folder: folder.path(), bench, mark: &mark };
         let Front { mut target, args } = Front::new(kind, behind)?;
         let mut proxy = None;
         if !args.is_empty() {
             let log = folder.path().join("proxy.log");
-            let mut process = Process::start(bench, context.programs.path(kind)?, &args, log)?;
+            let words = programs.words(kind, args)?;
+            let mut process = Process::start(bench, &words, log, kind.ending())?;
             if kind == Kind::Bare {
                 target.address = process.listening().await?;
             }
@@ -71,12 +72,12 @@ impl Setup {
     }
 
     /// Ends the server behind and starts it anew at the same address, with no memory of sessions.
-    pub(crate) async fn restart_server(&mut self, context: &Context) -> Result<()> {
+    pub(crate) async fn restart_server(&mut self, programs: &Programs) -> Result<()> {
         let mut old = self.server.take().context("this server is not ours to restart")?;
         let address = old.listening().await?;
         old.stop().await;
         self.server =
-            Some(start_server(context, self.folder.path(), &address.to_string()).await?.0);
+            Some(start_server(programs, self.folder.path(), &address.to_string()).await?.0);
         Ok(())
     }
 
@@ -128,17 +129,13 @@ impl Setup {
 }
 
 async fn start_server(
-    context: &Context,
+    programs: &Programs,
     folder: &Path,
     listen: &str,
 ) -> Result<(Process, SocketAddr)> {
-    let bench = &context.programs.bench;
-    let mut server = Process::start(
-        bench,
-        bench,
-        &["echo-http", "--listen", listen],
-        folder.join("server.log"),
-    )?;
+    let bench = &programs.bench;
+    let words = [bench.as_os_str(), "echo-http".as_ref(), "--listen".as_ref(), listen.as_ref()];
+    let mut server = Process::start(bench, &words, folder.join("server.log"), Ending::Killed)?;
     let address = server.listening().await.context("the echo server")?;
     Ok((server, address))
 }

@@ -89,6 +89,7 @@ fn figure_text(results: &Results, entry: &Line, kind: Kind) -> String {
         Figure::P50 | Figure::P99 => format!("{value:.3} ms"),
         Figure::PerSecond => thousands(value),
         Figure::Cpu => format!("{value:.1} µs"),
+        Figure::PerSecondOf(_) | Figure::CpuOf(_) => return format!("{value:.2} ×"),
         Figure::Astray => return astray_text(results, entry, kind, value),
     };
     let yardstick =

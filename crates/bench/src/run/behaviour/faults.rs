@@ -42,7 +42,7 @@ pub(super) async fn killed_child(context: &Context, setup: &Setup) -> Result<See
 pub(super) async fn http_restart(context: &Context, setup: &mut Setup) -> Result<Seen> {
     let (mut connection, session) = setup.open().await?;
     call_echo(&session, &mut connection).await?;
-    setup.restart_server(context).await?;
+    setup.restart_server(&context.programs).await?;
     Ok(recovery("http-restart", setup, &session).await)
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn origin(setup: &Setup) -> Result<Seen> {
 pub(super) async fn hung(context: &Context) -> Vec<Fact> {
     let mut waiting = Vec::new();
     let mut facts = Vec::new();
-    for kind in context.kinds().into_iter().filter(|kind| *kind != Kind::Direct) {
+    for kind in context.kinds().into_iter().filter(|kind| kind.has_manners()) {
         eprintln!("{HUNG}: {}", kind.title());
         match begin_hung(context, kind).await {
             Ok((setup, call)) => waiting.push((kind, setup, call)),
@@ -118,7 +118,7 @@ type HungCall = tokio::task::JoinHandle<
 
 async fn begin_hung(context: &Context, kind: Kind) -> Result<(Setup, HungCall)> {
     let upstream = kind.first_of([Upstream::Stdio, Upstream::Http]);
-    let setup = Setup::start(context, kind, upstream).await?;
+    let setup = Setup::start(&context.programs, kind, upstream).await?;
     let (mut connection, session) = setup.open().await?;
     // Bounded in itself; a run that ends early ends the runtime and the task with it.
     let call = tokio::spawn(tokio::time::timeout(HUNG_LIMIT, async move {

@@ -56,6 +56,37 @@ fn figures_stand_with_their_ratio_and_their_verdict() {
 }
 
 #[test]
+fn ratios_to_haproxy_are_of_the_same_round() {
+    let mut results =
+        results(&[("http-32", Kind::Haproxy, 50.0), ("http-32", Kind::Mainstay, 40.0)]);
+    // In a second round, the machine is half as fast.
+    for (at, per_second, own_us) in [(0, 25.0, 2e6), (1, 20.0, 3e6)] {
+        let mut slow = results.cells[at].rounds[0].clone();
+        (slow.per_second, slow.cpu[0].own_us) = (per_second, own_us);
+        results.cells[at].rounds.push(slow);
+    }
+    results.finish();
+    let text = render(&results);
+    for wanted in [
+        "| calls/s of 32 clients × HAProxy's, round by round | 1.00 × | 0.80 × |  |  |",
+        "| CPU for a call × HAProxy's, round by round | 1.00 × | 1.25 × | ≤ 1.45 × | yes |",
+    ] {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    // A round that one of them is missing leaves nothing to pair.
+    results.cells[0].problems.push("it ended".to_owned());
+    assert!(!render(&results).contains("1.25 ×"));
+}
+
+#[test]
+fn nginx_is_charged_with_its_workers() {
+    let mut results = results(&[("http-32", Kind::Nginx, 50.0)]);
+    results.cells[0].rounds[0].cpu[0].children_us = 2e6;
+    results.finish();
+    assert!(render(&results).contains("| CPU for a call, HTTP, 32 clients | 30.0 µs |"));
+}
+
+#[test]
 fn failed_calls_are_no_success() {
     let mut results = results(&[("http-32", Kind::Bare, 10.0), ("http-32", Kind::Mainstay, 99.0)]);
     results.cells[1].rounds[0].refused = 1;
