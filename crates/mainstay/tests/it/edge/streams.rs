@@ -191,10 +191,18 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
         let chatter = async |count: u64| {
             talker.call("chatter", json!({"count": count})).await.unwrap();
         };
+        // A server over HTTP is heard from when its standing stream is open.
+        until("it is heard", async || {
+            chatter(1).await;
+            dropped().await > 0
+        })
+        .await;
         // Nobody hears it: it is dropped once, and not once for each session.
+        let before = dropped().await;
         chatter(SAID).await;
-        until("all of it is dropped", async || dropped().await >= SAID).await;
-        assert_eq!(dropped().await, SAID, "{name}");
+        until("all of it is dropped", async || dropped().await >= before + SAID).await;
+        let all = dropped().await;
+        assert!(all < before + 2 * SAID, "{name}: {before} became {all}");
 
         // Whoever has a stream hears all of it, in its order.
         let mut stream = idle[0].listen(None).await.unwrap();
@@ -204,7 +212,7 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
             assert_eq!(message["method"], "notifications/misbehave/chatter", "{name}");
             assert_eq!(message["params"]["number"], number, "{name}");
         }
-        assert_eq!(dropped().await, SAID, "{name}");
+        assert!(dropped().await < before + 2 * SAID, "{name}");
 
         // What changed meanwhile is told to each as soon as it listens.
         talker.call("change", json!({})).await.unwrap();
