@@ -1,9 +1,11 @@
 //! One call: to a server and back, within its deadline, answered exactly once.
 
+mod asking;
 pub(crate) mod deliver;
 pub(crate) mod placement;
 mod refusal;
 pub(crate) mod route;
+mod sending;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,19 +15,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::{Permit, Pool};
-use mainstay_protocol::list::ListKind;
+use mainstay_pool::Permit;
 use mainstay_protocol::{Edit, Id, Kind, Message, Notification, Scope, build, codes};
 use mainstay_session::CallTime;
 use mainstay_telemetry::{Attempt, CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
-use mainstay_upstream::{Exchange, Fate, Incoming, Lost, Outgoing};
+use mainstay_upstream::{Exchange, Fate, Incoming, Lost};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use self::deliver::ANSWER_GRACE;
 use self::route::Route;
+use self::sending::{Acquiring, NotSent};
 use crate::gateway::Gateway;
-use crate::session::levels::{self, LogLevel};
-use crate::session::questions::{self, NotAsked};
+use crate::session::levels::LogLevel;
 use crate::session::{Control, Session};
 use crate::stream::EventStream;
 
@@ -84,17 +85,10 @@ pub(crate) enum Progress {
     Cancelled,
 }
 
-type Acquiring = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send>>;
-
 enum Woken {
     Incoming(Incoming),
     Cancelled,
     Deadline,
-}
-
-enum NotSent {
-    Refused(Refusal),
-    Cancelled,
 }
 
 /// A server that is ending can still take connections for a moment, and would lose the call again.
@@ -193,56 +187,6 @@ impl Call {
         }
     }
 
-    async fn send(&mut self) -> Result<(), NotSent> {
-        if self.amiss && !self.mirrored_anew {
-            self.mirror_anew().await;
-        }
-        if let Some(at) = self.repeat_at {
-            tokio::select! {
-                () = sleep_until(at) => {}
-                () = cancelled(&self.control) => return Err(NotSent::Cancelled),
-            }
-        }
-        let permit = match placement::shared(&self.session, &self.route.pool) {
-            Some(permit) => permit,
-            None => self.acquire().await?,
-        };
-        self.tries += 1;
-        let edits =
-            self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
-        let token = self.token.as_ref().map(|(span, _)| span.clone());
-        let headers = self.route.headers.clone();
-        let outgoing = Outgoing { message: &self.message, token, edits, headers };
-        match permit.call(&outgoing, self.session.owner) {
-            Ok(exchange) => {
-                self.exchange = Some((exchange, permit));
-                Ok(())
-            }
-            Err(lost) => match self.on_lost(&lost, permit) {
-                None => Box::pin(self.send()).await,
-                Some(refusal) => Err(NotSent::Refused(refusal)),
-            },
-        }
-    }
-
-    /// A permit for an instance that is not the one that everybody shares, or is not ready.
-    async fn acquire(&mut self) -> Result<Permit, NotSent> {
-        let begin = || {
-            let is_list = placement::list_kind(self.message.method()).is_some();
-            let list_wait = is_list.then_some(self.gateway.settings.limits.list);
-            let (session, pool) = (self.session.clone(), self.route.pool.clone());
-            Box::pin(permit_for(session, pool, list_wait, self.deadline)) as Acquiring
-        };
-        let acquiring = self.acquiring.get_or_insert_with(begin);
-        // A client that takes the call back while it waits for an instance must not hold its place.
-        let permit = tokio::select! {
-            permit = acquiring => Ok(permit),
-            () = cancelled(&self.control) => Err(NotSent::Cancelled),
-        };
-        self.acquiring = None;
-        permit?.map_err(NotSent::Refused)
-    }
-
     async fn wait(&mut self) -> Woken {
         poll_fn(|cx| {
             if self.time.is_paused() && self.control.take_answered() {
@@ -308,20 +252,6 @@ impl Call {
             && !std::mem::replace(&mut self.amiss, true)
     }
 
-    /// Makes the headers anew, from the list as it is now.
-    async fn mirror_anew(&mut self) {
-        let generation = self.session.revision.generation();
-        let deadline = self.deadline.into_std();
-        self.route.pool.refetch(generation, ListKind::Tools, deadline).await;
-        self.mirrored_anew = true;
-        let Some(facts) = self.route.pool.facts(generation) else { return };
-        let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
-        if let (Some(tool), Ok(params)) = (tool, self.message.params()) {
-            let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
-            self.route.headers = tool.headers(arguments);
-        }
-    }
-
     fn answer(&mut self, answer: &Message) -> Progress {
         self.error_code = answer.error_code();
         let outcome = match answer.kind() {
@@ -371,45 +301,6 @@ impl Call {
             }
         };
         Some(Progress::Event { message, question: None })
-    }
-
-    fn ask(&mut self, question: &Message) -> Option<Progress> {
-        let (exchange, _) = self.exchange.as_ref()?;
-        let gone = self.stream.as_ref().is_some_and(|stream| !stream.is_heard(ANSWER_GRACE));
-        if self.unheard || gone || !self.session.can_be_asked(question.method()) {
-            exchange.refuse(question);
-            return None;
-        }
-        let asker = exchange.asker();
-        let number = self.gateway.question_numbers.next();
-        match self.session.ask(number, Some(&self.control), &asker, question) {
-            Ok(message) => {
-                // People answer slowly: their time is not the server's.
-                self.time.pause(std::time::Instant::now());
-                self.deadline = self.time.deadline().into();
-                Some(Progress::Event { message, question: Some(number) })
-            }
-            Err(why) => {
-                questions::refuse(&asker, question, why, &self.route.pool.server_metrics);
-                None
-            }
-        }
-    }
-
-    /// The server's time goes on once nothing is asked any more.
-    fn go_on_if_answered(&mut self) {
-        if !self.session.is_asked_in(&self.control) {
-            self.time.go_on(std::time::Instant::now());
-            self.deadline = self.time.deadline().into();
-        }
-    }
-
-    /// A question could not be brought to the client, which reads too slowly.
-    pub(crate) fn withdraw_question(&mut self, question: u64) {
-        let why = NotAsked::SlowClient;
-        questions::count("", why, &self.route.pool.server_metrics);
-        self.session.not_asked(question, why);
-        self.go_on_if_answered();
     }
 
     /// None: try again. Otherwise what to tell the client.
@@ -509,12 +400,6 @@ impl Call {
         self.stream = Some(stream);
     }
 
-    /// Lets the server hear that its open questions will not be answered.
-    pub(crate) fn take_back_questions(&mut self) {
-        self.session.refuse_questions_of(&self.control);
-        self.go_on_if_answered();
-    }
-
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
     }
@@ -534,31 +419,4 @@ impl Drop for Call {
         // that are not in them yet.
         self.gateway.call_ends();
     }
-}
-
-/// A permit for the instance that a session's call goes to. `list_wait`: the call only asks for a list,
-/// and may wait so long to hear whether the server lists the same for all.
-async fn permit_for(
-    session: Arc<Session>,
-    pool: Arc<Pool>,
-    list_wait: Option<Duration>,
-    deadline: Instant,
-) -> Result<Permit, Refusal> {
-    let by = deadline.into_std();
-    let permit = match list_wait {
-        Some(wait) => {
-            let known_by = by.min(std::time::Instant::now() + wait);
-            placement::acquire_for_list(&session, &pool, known_by, by).await?
-        }
-        None => placement::acquire(&session, &pool, by).await?,
-    };
-    // The instance that all share logs as the most talkative of its clients wants.
-    if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
-        levels::tell_own(session.log_level(), &permit, deadline).await;
-    }
-    Ok(permit)
-}
-
-async fn cancelled(control: &Control) {
-    poll_fn(|cx| if control.poll_cancelled(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
