@@ -103,7 +103,8 @@ fn a_client_of_a_remote_server_has_a_session_of_its_own_there_while_it_can_be_as
 fn where_a_server_asks_nothing_clients_are_told_apart_by_nothing_they_can_be_asked() {
     for is_process in [true, false] {
         for sharing in ALL_SHARINGS {
-            let never = super::want(&ALICE_ASKED.legacy(), &terms(sharing, Asks::Never, is_process));
+            let never =
+                super::want(&ALICE_ASKED.legacy(), &terms(sharing, Asks::Never, is_process));
             let other = super::want(&ALICE.legacy(), &terms(sharing, Asks::Auto, is_process));
             assert_eq!(placed(&never), placed(&other), "{sharing:?}");
             let [always, auto] = [Asks::Always, Asks::Auto]
