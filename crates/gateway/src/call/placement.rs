@@ -14,12 +14,35 @@ use mainstay_upstream::Owner;
 use crate::endpoint::Endpoint;
 use crate::session::Session;
 
+#[cfg(test)]
+mod tests;
+
 /// Who may share an instance with a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Circle {
     Everybody,
     Principal,
     Session,
+}
+
+/// What of a server decides who shares its instances.
+struct Terms<P> {
+    sharing: Sharing,
+    asks: Asks,
+    /// Whether one conversation serves all clients of an instance; looked up only where it matters.
+    shares_questions: P,
+}
+
+// === impl Terms ===
+
+impl Terms<()> {
+    fn of(pool: &Pool) -> Terms<impl Fn() -> bool> {
+        Terms {
+            sharing: pool.spec.sharing,
+            asks: pool.spec.asks,
+            shares_questions: || pool.host().abilities().shares_questions,
+        }
+    }
 }
 
 /// A permit to speak to the instance that a session's call goes to, by `deadline`.
@@ -49,29 +72,39 @@ pub(crate) async fn acquire_for_list(
     deadline: Instant,
 ) -> Result<Permit, Refusal> {
     let want = of(session, pool);
-    let is_kind = want.key.is_interactive() && pool.spec.sharing != Sharing::Session;
-    if is_kind && pool.lists_alike(&want.key.capabilities, known_by).await {
+    if is_of_a_kind(&want.key, pool.spec.sharing)
+        && pool.lists_alike(&want.key.capabilities, known_by).await
+    {
         return pool.acquire(&Want::base(want.key.generation, want.owner), deadline).await;
     }
     acquire(session, pool, deadline).await
 }
 
+/// Whether an instance with this key is there for a kind of clients rather than for what a session keeps
+/// in it.
+fn is_of_a_kind(key: &LeaseKey, sharing: Sharing) -> bool {
+    key.is_interactive() && sharing != Sharing::Session
+}
+
 /// What most calls take, without looking for it: the instance that everybody shares.
 pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
-    let generation = session.revision.generation();
-    let shares = match generation {
-        Generation::Modern => {
-            pool.spec.sharing != Sharing::Session
-                && stateless_circle(&session.principal, pool) == Circle::Everybody
-        }
-        Generation::Legacy => {
-            !is_interactive(session, pool) && circle(session, pool) == Circle::Everybody
-        }
-    };
-    if !shares || pool.spec.sharing == Sharing::Call {
-        return None;
+    match shares_with_all(session, &Terms::of(pool)) {
+        true => pool.try_base(session.revision.generation()),
+        false => None,
     }
-    pool.try_base(generation)
+}
+
+/// Whether a session's calls go to the instance that everybody shares: where [`want`] says so, for less.
+fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool {
+    let circle = match session.revision.generation() {
+        Generation::Modern => match terms.sharing {
+            Sharing::Session => Circle::Session,
+            _ => stateless_circle(&session.principal, terms),
+        },
+        Generation::Legacy if is_interactive(session, terms) => return false,
+        Generation::Legacy => circle(session, terms),
+    };
+    circle == Circle::Everybody && terms.sharing != Sharing::Call
 }
 
 /// The instance a session's calls to a server go to.
@@ -83,11 +116,15 @@ pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
 /// A modern server is told with each request what its client can do, and never asks on its own: there
 /// all clients of a principal share.
 pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
+    want(session, &Terms::of(pool))
+}
+
+fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
     if session.revision.generation() == Generation::Modern {
-        return of_stateless(&session.principal, session.owner, pool);
+        return want_stateless(&session.principal, session.owner, terms);
     }
-    let interactive = is_interactive(session, pool);
-    let sharing = match circle(session, pool) {
+    let interactive = is_interactive(session, terms);
+    let sharing = match circle(session, terms) {
         Circle::Everybody => "".into(),
         Circle::Principal => of_principal(&session.principal),
         Circle::Session => own_sharing(session.owner).into(),
@@ -96,14 +133,14 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
         true => session.capabilities_json.clone(),
         false => LeaseKey::base(Generation::Legacy).capabilities,
     };
-    let usage = match pool.spec.sharing {
+    let usage = match terms.sharing {
         Sharing::Call => Use::Once,
-        _ if interactive && is_process(pool) => Use::Exclusive,
+        _ if interactive && (terms.shares_questions)() => Use::Exclusive,
         _ => Use::Shared,
     };
-    let tenure = match pool.spec.sharing {
+    let tenure = match terms.sharing {
         Sharing::Session => Tenure::Session,
-        _ if interactive && is_process(pool) => Tenure::Brief,
+        _ if interactive && (terms.shares_questions)() => Tenure::Brief,
         _ => Tenure::Pooled,
     };
     let key = LeaseKey { generation: Generation::Legacy, sharing, capabilities: key };
@@ -112,12 +149,16 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
 
 /// The instance that a request goes to which stands alone.
 pub(crate) fn of_stateless(principal: &Principal, owner: Owner, pool: &Pool) -> Want {
-    let sharing = match stateless_circle(principal, pool) {
+    want_stateless(principal, owner, &Terms::of(pool))
+}
+
+fn want_stateless<P>(principal: &Principal, owner: Owner, terms: &Terms<P>) -> Want {
+    let sharing = match stateless_circle(principal, terms) {
         Circle::Principal => of_principal(principal),
         Circle::Everybody | Circle::Session => "".into(),
     };
     // Nothing says which requests belong together, so where sessions don't share, calls don't.
-    let usage = match pool.spec.sharing {
+    let usage = match terms.sharing {
         Sharing::Session | Sharing::Call => Use::Once,
         Sharing::User | Sharing::Shared => Use::Shared,
     };
@@ -133,8 +174,17 @@ pub(crate) fn own_sharing(owner: Owner) -> String {
 /// Whether this instance is the one the session's calls go to: what it says besides is for nobody
 /// else.
 pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
-    let holder = instance.held_by();
-    (holder == Owner(0) || holder == session.owner) && of(session, pool).key == *instance.key()
+    is_spoken_to(session, &Terms::of(pool), instance.held_by(), &instance.key())
+}
+
+/// As [`is_served_by`], for an instance with this key that `holder` has; 0: nobody.
+fn is_spoken_to(
+    session: &Session,
+    terms: &Terms<impl Fn() -> bool>,
+    holder: Owner,
+    key: &LeaseKey,
+) -> bool {
+    (holder == Owner(0) || holder == session.owner) && want(session, terms).key == *key
 }
 
 /// Sends a notification to the instances that only this session uses now.
@@ -151,21 +201,21 @@ pub(crate) fn list_kind(method: &str) -> Option<ListKind> {
 }
 
 /// Whether the server may ask this session's client something.
-fn is_interactive(session: &Session, pool: &Pool) -> bool {
-    session.capabilities.is_interactive() && pool.spec.asks != Asks::Never
+fn is_interactive<P>(session: &Session, terms: &Terms<P>) -> bool {
+    session.capabilities.is_interactive() && terms.asks != Asks::Never
 }
 
-fn circle(session: &Session, pool: &Pool) -> Circle {
-    match pool.spec.sharing {
+fn circle(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Circle {
+    match terms.sharing {
         Sharing::Session => Circle::Session,
-        _ if is_interactive(session, pool) && !is_process(pool) => Circle::Session,
+        _ if is_interactive(session, terms) && !(terms.shares_questions)() => Circle::Session,
         Sharing::User if !session.principal.is_anonymous() => Circle::Principal,
         Sharing::User | Sharing::Shared | Sharing::Call => Circle::Everybody,
     }
 }
 
-fn stateless_circle(principal: &Principal, pool: &Pool) -> Circle {
-    match pool.spec.sharing {
+fn stateless_circle<P>(principal: &Principal, terms: &Terms<P>) -> Circle {
+    match terms.sharing {
         Sharing::User if !principal.is_anonymous() => Circle::Principal,
         _ => Circle::Everybody,
     }
@@ -173,8 +223,4 @@ fn stateless_circle(principal: &Principal, pool: &Pool) -> Circle {
 
 fn of_principal(principal: &Principal) -> Arc<str> {
     format!("user:{}", principal.as_str()).into()
-}
-
-fn is_process(pool: &Pool) -> bool {
-    pool.host().abilities().shares_questions
 }

@@ -15,6 +15,9 @@ use mainstay_protocol::{Generation, Message, Method, codes};
 use crate::endpoint::Endpoint;
 use crate::topology::Server;
 
+#[cfg(test)]
+mod tests;
+
 /// Where a message goes.
 #[derive(Debug)]
 pub(crate) struct Route {

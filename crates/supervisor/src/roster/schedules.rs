@@ -1,6 +1,7 @@
 //! Random schedules: whatever happens in whatever order, some things always hold.
 //!
-//! A failure prints its seed; `MAINSTAY_SEED=…` runs that schedule alone.
+//! A failure prints its seed; `MAINSTAY_SEED=…` runs that schedule alone. `MAINSTAY_SCHEDULES=…` runs
+//! another number of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +12,7 @@ use super::{
     Why,
 };
 
+/// Where the environment does not say how many.
 const SCHEDULES: u64 = 10_000;
 const STEPS: u64 = 80;
 
@@ -369,12 +371,13 @@ fn run(seed: u64) {
 
 #[test]
 fn whatever_happens_the_rules_hold() {
-    let given = std::env::var("MAINSTAY_SEED").ok().and_then(|seed| seed.parse().ok());
-    if let Some(seed) = given {
+    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect(name));
+    if let Some(seed) = given("MAINSTAY_SEED") {
         return run(seed);
     }
     let first = RandomState::new().hash_one(0);
-    for seed in (0..SCHEDULES).map(|count| first.wrapping_add(count)) {
+    let schedules = given("MAINSTAY_SCHEDULES").unwrap_or(SCHEDULES);
+    for seed in (0..schedules).map(|count| first.wrapping_add(count)) {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("MAINSTAY_SEED={seed} shows it again");
             std::panic::resume_unwind(panic);

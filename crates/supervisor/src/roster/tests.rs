@@ -104,6 +104,21 @@ fn a_ticket_takes_what_is_free_first_and_not_what_was_started_for_it() {
 }
 
 #[test]
+fn each_ticket_that_finds_nothing_on_its_way_starts_a_member_of_its_own() {
+    let mut scene = Scene::new(3);
+    let (one, done) = scene.want("a", 1);
+    let first = started(&done);
+    let (two, done) = scene.want("a", 2);
+    let second = started(&done);
+    // One that nobody waits for any more is enough for the next.
+    scene.tell(Event::GaveUp(one));
+    let (three, done) = scene.want("a", 3);
+    assert_eq!(done, []);
+    assert_eq!(scene.tell(Event::Up(first)), [Decision::Hand { ticket: two, member: first }]);
+    assert_eq!(scene.tell(Event::Up(second)), [Decision::Hand { ticket: three, member: second }]);
+}
+
+#[test]
 fn a_holder_finds_the_member_it_had() {
     let mut scene = Scene::new(2);
     let (one, first) = scene.lent("a", 1);
@@ -277,6 +292,21 @@ fn one_that_fails_before_its_call_costs_that_call_and_its_place() {
 }
 
 #[test]
+fn one_that_fails_before_its_call_costs_no_call_of_another_key_or_use() {
+    let mut scene = Scene::new(3);
+    let once = (Use::Once, Tenure::Brief);
+    scene.want_as("b", 1, once);
+    scene.want_as("a", 1, (Use::Exclusive, Tenure::Brief));
+    let (ticket, done) = scene.want_as("a", 1, once);
+    let member = started(&done);
+    assert_eq!(
+        scene.tell(Event::Down { member, soon: false }),
+        [Decision::Refuse { ticket, why: Why::Away(member) }, Decision::Evict(member)]
+    );
+    assert_eq!(scene.counts().waiting, 2);
+}
+
+#[test]
 fn a_member_that_is_away_refuses_its_own_tickets_at_once_and_no_others() {
     let mut scene = Scene::new(3);
     let (one, done) = scene.want("a", 1);
@@ -329,6 +359,27 @@ fn users_take_turns_and_each_is_served_in_order() {
         has = ticket;
     }
     assert_eq!(order, [greedy[0], modest, late, greedy[1], greedy[2], greedy[3]]);
+}
+
+#[test]
+fn a_user_who_goes_on_asking_stays_behind_its_own_tickets_and_new_users() {
+    let mut scene = Scene::new(1);
+    let (mut has, _) = scene.lent("a", 9);
+    let mut greedy: Vec<_> = (0..3).map(|_| scene.want("a", 1).0).collect();
+    let mut order = Vec::new();
+    let mut serve = |scene: &mut Scene| {
+        let done = scene.tell(Event::Released(has));
+        let [Decision::Hand { ticket, .. }] = done[..] else { panic!("{done:?}") };
+        order.push(ticket);
+        has = ticket;
+    };
+    serve(&mut scene);
+    greedy.push(scene.want("a", 1).0);
+    let modest = scene.want("a", 2).0;
+    for _ in 0..4 {
+        serve(&mut scene);
+    }
+    assert_eq!(order, [greedy[0], greedy[1], modest, greedy[2], greedy[3]]);
 }
 
 #[test]
@@ -461,6 +512,20 @@ fn a_member_is_idle_from_the_moment_it_is_up() {
     scene.now += 59 * SECOND;
     assert_eq!(scene.tell(Event::Tick), []);
     scene.now += SECOND;
+    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
+}
+
+#[test]
+fn an_idle_member_that_is_away_for_a_while_is_kept_no_longer_for_it() {
+    let mut scene = Scene::new(1);
+    let (ticket, member) = scene.lent("a", 1);
+    scene.tell(Event::Released(ticket));
+    scene.now += 30 * SECOND;
+    scene.tell(Event::Down { member, soon: false });
+    scene.now += 20 * SECOND;
+    scene.tell(Event::Up(member));
+    assert_eq!(scene.roster.next_deadline(), Some(scene.now + 10 * SECOND));
+    scene.now += 10 * SECOND;
     assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
 }
 
