@@ -39,6 +39,9 @@ use crate::stream::resume::{Ended, EventId, Name, Resumed, Streams};
 pub struct Session {
     /// Its number: what pools and links know it by.
     pub(crate) owner: Owner,
+    /// Whose calls take turns with those of others where they wait: the session, or, without one, the
+    /// connection.
+    pub(crate) user: u64,
     pub(crate) token: Token,
     pub(crate) principal: Principal,
     pub(crate) revision: Revision,
@@ -100,6 +103,7 @@ impl Session {
     ) -> Self {
         Self {
             owner,
+            user: owner.0,
             token,
             principal,
             revision,
@@ -123,8 +127,11 @@ impl Session {
         capabilities: ClientCapabilities,
         log_level: Option<LogLevel>,
         endpoint: EndpointId,
+        connection: u64,
     ) -> Self {
         let session = Self {
+            // Connections are counted apart from sessions.
+            user: connection | 1 << 63,
             capabilities_json: Arc::default(),
             ..Self::new(owner, Token::none(), principal, revision, capabilities, endpoint)
         };

@@ -108,6 +108,7 @@ async fn call(
         request.capabilities,
         request.log_level,
         endpoint.id,
+        request.caller.connection,
     );
     let call = Call::new(
         gateway.clone(),

@@ -121,7 +121,8 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
 
 fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
     if session.revision.generation() == Generation::Modern {
-        return want_stateless(&session.principal, session.owner, terms);
+        let want = want_stateless(&session.principal, session.owner, terms);
+        return Want { user: session.user, ..want };
     }
     let interactive = is_interactive(session, terms);
     let sharing = match circle(session, terms) {
@@ -144,7 +145,7 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
         _ => Tenure::Pooled,
     };
     let key = LeaseKey { generation: Generation::Legacy, sharing, capabilities: key };
-    Want { key, owner: session.owner, user: session.owner.0, usage, tenure }
+    Want { key, owner: session.owner, user: session.user, usage, tenure }
 }
 
 /// The instance that a request goes to which stands alone.

@@ -129,7 +129,7 @@ mod tests {
         let revision = Revision::V2025_11_25;
         let session = |owner| {
             let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
-            Session::passing(Owner(owner), principal, revision, can, None, endpoint)
+            Session::passing(Owner(owner), principal, revision, can, None, endpoint, owner)
         };
         (0..count).map(session).map(Arc::new).collect()
     }

@@ -180,3 +180,32 @@ fn requests_for_lists_are_known_by_their_method() {
     let found = kinds.map(super::list_kind);
     assert_eq!(found, [Some(ListKind::Tools), Some(ListKind::ResourceTemplates), None, None]);
 }
+
+#[test]
+fn requests_that_stand_alone_take_turns_by_connection() {
+    let endpoint = Ids::default().endpoint();
+    let user = |owner, connection| {
+        let (anonymous, revision) = (Principal::anonymous(), Revision::LATEST);
+        let session = Session::passing(
+            Owner(owner),
+            anonymous,
+            revision,
+            NOTHING,
+            None,
+            endpoint,
+            connection,
+        );
+        super::want(&session, &terms(Sharing::Call, Asks::Auto, true)).user
+    };
+    assert_eq!(user(1, 3), user(2, 3));
+    assert_ne!(user(1, 3), user(1, 4));
+    // Nor are they taken for a session with the number of the connection.
+    assert_ne!(
+        user(1, 3),
+        super::want(
+            &ANYBODY.session(3, Revision::LATEST_LEGACY),
+            &terms(Sharing::Call, Asks::Auto, true)
+        )
+        .user
+    );
+}
