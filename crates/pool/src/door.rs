@@ -1,7 +1,13 @@
-//! The one way to a server: whoever has something to say to it holds a [`Permit`].
+//! The one way to a server: whoever outside of the pool has something to say to it holds a [`Permit`].
 //!
-//! [`Pool::acquire`] is the list of what is checked before a call reaches a server, in this order.
-//! Whatever comes to be checked for each call (breakers, limits, budgets) has its place in it.
+//! | way | for |
+//! | --- | --- |
+//! | [`Pool::try_base`] | a call to the instance that everybody shares, if that is ready now: most calls |
+//! | [`Pool::acquire`] | every other call; it may take a wait |
+//! | [`Pool::reach`] | words that are no calls, to an instance that is known: the end of a subscription |
+//!
+//! What holds for every call is checked in [`Pool::check_call`], which the first two begin with; breakers,
+//! limits and budgets have their place there. [`Pool::acquire`] lists what comes after it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,20 +50,22 @@ impl Pool {
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
         let generation = want.key.generation;
-        // 1. The server speaks as its client does, as far as that is known.
+        // 1. What holds for every call.
+        self.check_call()?;
+        // 2. The server speaks as its client does, as far as that is known.
         self.check_spoken(generation)?;
-        // 2. An instance: the one that everybody shares, or one that is lent, which may take a wait.
+        // 3. An instance: the one that everybody shares, or one that is lent, which may take a wait.
         let (instance, hold) = if want.is_base() {
             (self.supplier(generation)?, None)
         } else {
             let hold = self.borrow(want, deadline).await?;
             (hold.instance().clone(), Some(hold))
         };
-        // 3. It is ready, or worth waiting for.
+        // 4. It is ready, or worth waiting for.
         let live = self.wait_ready(&instance, deadline).await?;
-        // 4. It speaks as its client does: a new run may be of another program.
+        // 5. It speaks as its client does: a new run may be of another program.
         self.check_life(&live, generation)?;
-        // 5. It knows whose calls come now.
+        // 6. It knows whose calls come now.
         if let Some(hold) = &hold {
             hold.introduce(&live).await;
         }
@@ -65,9 +73,22 @@ impl Pool {
         Ok(Permit::new(instance, live, hold))
     }
 
+    /// What is checked before every call.
+    ///
+    /// # Errors
+    /// When the server takes no calls any more, because the daemon stops or the server was taken out of the
+    /// configuration.
+    fn check_call(&self) -> Result<(), Refusal> {
+        match self.is_stopping() {
+            true => Err(self.unavailable("it is being stopped")),
+            false => Ok(()),
+        }
+    }
+
     /// A permit for the instance that everybody shares, if that is ready now. What most calls take:
     /// no lock, no wait.
     pub fn try_base(&self, generation: Generation) -> Option<Permit> {
+        self.check_call().ok()?;
         let (instance, live) = self.ready_base(generation)?;
         Some(Permit::new(instance, live, None))
     }

@@ -248,7 +248,11 @@ impl Pool {
         match (why, instance) {
             (Why::Away(_) | Why::Starting(_), Some(instance)) => self.not_ready(instance),
             (Why::Busy | Why::Away(_) | Why::Starting(_), _) => {
-                let say = format!("all {max} instances of {name} were busy until the deadline");
+                let all = match max {
+                    1 => "the only instance".to_owned(),
+                    _ => format!("each of the {max} instances"),
+                };
+                let say = format!("{all} of {name} was busy until the deadline");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
                     .limit(format!("pool.max: {max}"))

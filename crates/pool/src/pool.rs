@@ -65,6 +65,8 @@ pub struct Pool {
     pub(crate) faces: Faces,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
+    /// As `closing`, for whoever asks with every call.
+    stopping: AtomicBool,
     /// The first face is asked what it is before it is asked to initialize.
     pub(crate) modern_first: AtomicBool,
     /// Restarts of instances that no longer exist.
@@ -102,6 +104,7 @@ impl Pool {
             faces: Faces::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
             past_restarts: AtomicU64::new(0),
             spec,
@@ -133,11 +136,16 @@ impl Pool {
 
     /// Stops every instance; returns when nothing of them is left.
     pub async fn stop(self: &Arc<Self>) {
+        self.stopping.store(true, Ordering::Release);
         self.closing.cancel();
         self.lend(Event::Close);
         self.suppliers.lock().iter().for_each(|instance| instance.stop.cancel());
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     pub fn is_ready(&self) -> bool {

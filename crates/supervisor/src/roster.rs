@@ -6,7 +6,7 @@
 //!                       ▲  │ Down     │    ▲      Released
 //!                       │  ▼          │    │ Up
 //!                       └─ Away ◀─────┘────┘                Evict            Gone
-//!                           any member that is not lent ──────────▶ Leaving ──────▶ (none)
+//!                                             any member ───────▶ Leaving ──────▶ (none)
 //! ```
 //!
 //! A [`Roster`] counts every instance that can be lent, from its start until nothing of it is left,
@@ -15,7 +15,10 @@
 //!
 //! A ticket stands for one call that waits for an instance. Tickets are served in the order of
 //! [`queue`]; a ticket never waits while an instance is idle that it may use, and an idle instance of
-//! another key gives way when there is no room.
+//! another key gives way when there is no room. Two kinds of idle instances are spared: one that holds
+//! the state of a session ([`Tenure::Session`]) never gives way; one that a session listens to neither
+//! gives way nor is lent to another holder while there is room to start a new one. Only the end of a
+//! session and the end of the pool end an instance that is lent.
 
 mod members;
 mod queue;
@@ -62,7 +65,7 @@ pub enum Use {
 /// How long an instance is kept when no ticket uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tenure {
-    /// For [`Limits::idle`]; [`Limits::idle_min`] of these are kept for longer.
+    /// For [`Limits::idle`].
     Pooled,
     /// For [`Limits::idle_brief`]: it serves one kind of clients only.
     Brief,
@@ -144,7 +147,8 @@ pub enum Why {
 pub struct Limits {
     /// Members at a time, those that are leaving included. At least 1.
     pub members_max: usize,
-    /// Idle members of [`Tenure::Pooled`] that are kept however long they are idle.
+    /// Members that are kept however long they are idle, the most recently used first. Those for one
+    /// session or one ticket are not among them: nobody else could use them.
     pub idle_min: usize,
     pub idle: Duration,
     pub idle_brief: Duration,

@@ -50,15 +50,16 @@ static KEYS: [Key; 17] = [
         "user",
         Kind::Account,
         "'nobody'",
-        "Whom `command` runs as: a name of /etc/passwd or a number; unset: the user of the daemon. \
-         Only a daemon of root can start servers as others. Groups, `HOME`, `USER`, `LOGNAME` and \
-         `SHELL` become those of the user.",
+        "Whom `command` runs as: a name of /etc/passwd, or a number in quotes, which needs `group` as well \
+         where /etc/passwd lacks it; unset: the user of the daemon. Only a daemon that runs as root can start \
+         servers as others. Groups, `HOME`, `USER`, `LOGNAME` and `SHELL` become those of the user; `npx` \
+         and `uvx` need a home folder that this user can write to.",
     ),
     Key::new(
         "group",
         Kind::Account,
         "'nogroup'",
-        "Its group: a name of /etc/group or a number; unset: that of `user`, or else of the daemon.",
+        "Its group: a name of /etc/group, or a number in quotes; unset: that of `user`, or else of the daemon.",
     ),
     Key::new("sharing", Kind::Choice(&SHARING), "'shared'", "Who shares an instance.").or("'user'"),
     Key::new("required", Kind::Bool, "true", "The daemon is not ready without this server.")
@@ -74,8 +75,8 @@ static KEYS: [Key; 17] = [
         "asks",
         Kind::Choice(&ASKS),
         "'never'",
-        "Whether it may ask clients something: sampling, elicitation, roots. A process that may ask \
-         serves such clients one call at a time.",
+        "Whether it may ask clients for something: sampling, elicitation, roots. A process that may ask \
+         serves clients that offer one of these one call at a time.",
     )
     .or("'auto'"),
     Key::new(
@@ -123,9 +124,12 @@ static REVISION: [Word; 3] = [
 ];
 
 static ASKS: [Word; 3] = [
-    Word { word: "auto", doc: "it may; whether its lists differ for such clients is found out" },
-    Word { word: "never", doc: "it asks nothing: such clients share an instance with all others" },
-    Word { word: "always", doc: "it may, and its lists differ for such clients" },
+    Word {
+        word: "auto",
+        doc: "it may; it is started once with all of these on offer, to see whether it lists more then",
+    },
+    Word { word: "never", doc: "it asks nothing: all clients share an instance" },
+    Word { word: "always", doc: "it may, and what it lists depends on what its client offers" },
 ];
 
 static LIMITS: Section = Section {
@@ -143,13 +147,15 @@ static LIMITS: Section = Section {
 
 static POOL: Section = Section {
     title: "servers.NAME.pool",
-    doc: "Only with this table is more than one instance for a sharing key kept warm.",
+    doc: "How many instances of the server there may be beside the one that supplies its lists. Without this \
+          table there may be 100, and none is kept for longer than its idle time.",
     keys: &[
         Key::new(
             "min",
             Kind::Count { min: 0, max: 10_000 },
             "2",
-            "Instances kept warm; never more than `max`.",
+            "Instances that are kept however long they are idle; never more than `max`. They are lent to whoever \
+             can use them and give way to others; instances of one session or one call are not among them.",
         )
         .or("10"),
         Key::new(
@@ -163,7 +169,8 @@ static POOL: Section = Section {
             "idle_timeout",
             Kind::Duration { min: SECOND, max: DAY.saturating_mul(30) },
             "'5m'",
-            "An instance beyond `min` that nobody uses for this long is stopped.",
+            "An instance beyond `min` that nobody uses for this long is stopped; one for clients that can be asked \
+             after a minute at the latest.",
         )
         .or("'15m'"),
     ],

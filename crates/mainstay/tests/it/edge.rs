@@ -113,7 +113,7 @@ impl Scene {
     /// Resident memory of the daemon itself, in bytes.
     async fn memory(&self) -> u64 {
         let text = self.get("/health/detailed").await.text().await.unwrap();
-        let health: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let health: Value = serde_json::from_str(&text).unwrap();
         health["memory_usage"]["resident_bytes"].as_u64().unwrap()
     }
 

@@ -63,6 +63,11 @@ impl<K: Eq> Member<K> {
         self.leases == 0 && matches!(self.phase, Phase::Up | Phase::Away)
     }
 
+    /// Whether it counts towards the members that are kept however long they are idle.
+    fn is_for_anybody(&self) -> bool {
+        self.tenure != Tenure::Session && self.usage != Use::Once && self.phase != Phase::Leaving
+    }
+
     /// When it has been idle for long enough; none while it is kept.
     fn ends_at(&self, limits: &Limits) -> Option<Instant> {
         if !self.is_idle() || self.is_listened_to {
@@ -232,30 +237,28 @@ impl<K: Clone + Eq + Hash> Members<K> {
 
     /// The members that have been idle for longer than they are kept.
     pub(super) fn idle_too_long(&self, now: Instant, limits: &Limits) -> Vec<MemberId> {
-        let mut pooled = self.pooled();
+        let mut kept = self.for_anybody();
         let mut over: Vec<_> = self.all.iter().collect();
         over.retain(|(_, it)| it.ends_at(limits).is_some_and(|at| at <= now));
         over.sort_by_key(|(id, it)| (it.idle_since, **id));
         let ends = over.into_iter().filter(|(_, it)| {
-            let spare = it.tenure != Tenure::Pooled || pooled > limits.idle_min;
-            if spare && it.tenure == Tenure::Pooled {
-                pooled -= 1;
+            let is_spare = !it.is_for_anybody() || kept > limits.idle_min;
+            if is_spare && it.is_for_anybody() {
+                kept -= 1;
             }
-            spare
+            is_spare
         });
         ends.map(|(id, _)| *id).collect()
     }
 
     /// When the next member has been idle for longer than it is kept.
     pub(super) fn next_end(&self, limits: &Limits) -> Option<Instant> {
-        let has_spare = self.pooled() > limits.idle_min;
-        let may_end = |it: &&Member<K>| it.tenure != Tenure::Pooled || has_spare;
+        let has_spare = self.for_anybody() > limits.idle_min;
+        let may_end = |it: &&Member<K>| !it.is_for_anybody() || has_spare;
         self.all.values().filter(may_end).filter_map(|it| it.ends_at(limits)).min()
     }
 
-    /// Pooled members that are not leaving.
-    fn pooled(&self) -> usize {
-        let stays = |it: &&Member<K>| it.tenure == Tenure::Pooled && it.phase != Phase::Leaving;
-        self.all.values().filter(stays).count()
+    fn for_anybody(&self) -> usize {
+        self.all.values().filter(|it| it.is_for_anybody()).count()
     }
 }

@@ -160,7 +160,8 @@ impl World {
 
     fn on_evict(&mut self, id: MemberId, cause: &Event<Key>) {
         let min = self.limits.idle_min;
-        let pooled = self.ids(|it| it.key.2 == Tenure::Pooled && !it.leaving).len();
+        let for_anybody = |key: Key| key.2 != Tenure::Session && key.1 != Use::Once;
+        let others = self.ids(|it| for_anybody(it.key) && !it.leaving).len();
         let member = self.members.get_mut(&id).expect("evicted a member that is gone");
         assert!(!member.leaving, "evicted twice");
         member.leaving = true;
@@ -176,7 +177,7 @@ impl World {
                 // Or it gave way to a ticket that waits.
                 if self.waiting.is_empty() {
                     assert!(idle >= kept, "ended after {idle:?} instead of {kept:?}");
-                    assert!(member.key.2 != Tenure::Pooled || pooled > min, "fewer than the least");
+                    assert!(!for_anybody(member.key) || others > min, "fewer than the least");
                 }
             }
             _ => {

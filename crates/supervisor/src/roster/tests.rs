@@ -566,3 +566,35 @@ fn what_leaves_stays_so_whatever_is_heard_of_it() {
     scene.tell(Event::Listened { member, to: true });
     assert_eq!(scene.counts(), Counts { starting: 1, waiting: 1, ..Counts::default() });
 }
+
+#[test]
+fn the_least_that_are_kept_are_those_that_anybody_can_use() {
+    let mut scene = Scene::with(Limits {
+        members_max: 9,
+        idle_min: 2,
+        idle: 900 * SECOND,
+        idle_brief: 60 * SECOND,
+        waiting_max: 10,
+    });
+    let kinds = ["one", "two", "three"].map(|key| scene.lent(key, 1));
+    let (session, done) = scene.want_as("session", 1, (Use::Shared, Tenure::Session));
+    let own = started(&done);
+    scene.tell(Event::Up(own));
+    for (ticket, _) in kinds {
+        scene.now += SECOND;
+        scene.tell(Event::Released(ticket));
+    }
+    scene.tell(Event::Released(session));
+    scene.now += 10_000 * SECOND;
+    let over = [Decision::Evict(kinds[0].1), Decision::Evict(own)];
+    assert_eq!(scene.tell(Event::Tick), over, "the two that were used last stay");
+    scene.now += 10_000 * SECOND;
+    assert_eq!(scene.tell(Event::Tick), []);
+    // They give way all the same.
+    scene.tell(Event::Gone(kinds[0].1));
+    scene.tell(Event::Gone(own));
+    for key in ["a", "b", "c", "d", "e", "g", "h"] {
+        scene.lent(key, 2);
+    }
+    assert_eq!(scene.want("f", 2).1, [Decision::Evict(kinds[1].1)]);
+}
