@@ -401,3 +401,42 @@ async fn what_an_instance_holds_is_shown() {
     let usage = super::metric(&daemon, "mcp_memory_usage_bytes", &[]).await;
     assert!(usage > own.as_u64().unwrap() as f64 / 2.0 + sum as f64 / 2.0, "{usage}: {memory}");
 }
+
+/// After ten seconds without a word a call is answered as a stream; it goes on waiting where it was.
+#[tokio::test]
+async fn a_call_that_waits_for_long_keeps_its_turn() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("[servers.s.pool]\nmin = 0\nmax = 1")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let [holder, first, second] = [
+        interactive(&daemon, "s").await,
+        interactive(&daemon, "s").await,
+        interactive(&daemon, "s").await,
+    ];
+    pid(&holder).await;
+    let waiting = async |count: u64| {
+        eventually("the calls that wait", async || {
+            let (_, body) = get(daemon.base(), "/health/detailed").await;
+            let detailed: Value = serde_json::from_str(&body).unwrap();
+            (detailed["sessions"]["calls"] == count).then_some(())
+        })
+        .await;
+    };
+    let mut calls = tokio::task::JoinSet::new();
+    for (number, client, ms) in [(0, holder, 12_000), (1, first, 10), (2, second, 10)] {
+        calls.spawn(async move {
+            let answer = ask(&client, "slow", json!({"ms": ms, "number": number})).await;
+            answer["result"]["structuredContent"]["echo"]["number"].as_u64()
+        });
+        waiting(number + 1).await;
+    }
+    let mut order = Vec::new();
+    while let Some(answered) = calls.join_next().await {
+        order.push(answered.unwrap());
+    }
+    assert_eq!(order, [Some(0), Some(1), Some(2)]);
+}
