@@ -142,6 +142,58 @@ async fn a_question_outside_of_calls_goes_to_the_client_that_has_the_instance_if
 }
 
 #[tokio::test]
+async fn what_is_said_by_and_to_an_instance_concerns_the_session_that_has_it() {
+    let scene = Scene::start(LONG).await;
+    let a = scene.pool("a", &[]);
+    scene.install(&[&a], &[]);
+    let plain = scene.client("/mcp/a").await;
+    let with_roots = async || scene.client_of("/mcp/a", "2025-11-25", &json!({"roots": {}})).await;
+    let (one, other) = (with_roots().await, with_roots().await);
+    let mut streams = Vec::new();
+    for client in [&plain, &one, &other] {
+        streams.push(client.listen(None).await.unwrap());
+    }
+    // Both have an instance at the same time: each has its own from then on.
+    let ask = async |client: &Client| {
+        let params = json!({"name": "ask_roots", "arguments": {}});
+        let mut exchange = client.send("tools/call", params).await.unwrap();
+        let question = exchange.next().await.unwrap().unwrap();
+        (exchange, question["id"].clone())
+    };
+    let asked = [(&one, ask(&one).await), (&other, ask(&other).await)];
+    for (client, (mut exchange, id)) in asked {
+        client.respond(&id, json!({"roots": []})).await.unwrap();
+        assert!(exchange.answer().await.unwrap()["error"].is_null());
+    }
+    for (said, (client, stream)) in (1..).zip([&plain, &one, &other].into_iter().zip(&mut streams))
+    {
+        say(client, &[numbered(said)]).await;
+        assert_eq!(number(stream).await, json!(said), "and nothing of the others");
+    }
+    let told = "notifications/roots/list_changed";
+    one.notify(told, json!({})).await.unwrap();
+    for (client, wanted) in [(&one, json!(1)), (&other, Value::Null), (&plain, Value::Null)] {
+        let stats = client.call("stats", json!({})).await.unwrap();
+        assert_eq!(stats["structuredContent"]["counts"][told], wanted, "{stats}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_list_that_depends_on_the_client_is_that_of_its_own_kind() {
+    let scene = Scene::start(LONG).await;
+    let a = scene.pool("a", &["--more-for-asked"]);
+    scene.install(&[&a], &[]);
+    let asked = scene.client_of("/mcp/a", "2025-11-25", &json!({"elicitation": {}})).await;
+    let tools = async |client: &Client| {
+        client.request("tools/list", json!({})).await.unwrap()["tools"].to_string()
+    };
+    assert!(tools(&asked).await.contains("added_0"));
+    assert!(!tools(&scene.client("/mcp/a").await).await.contains("added_0"));
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn a_question_outside_of_calls_is_taken_back_under_the_number_that_its_client_knows() {
     let scene = Scene::start(LONG).await;
     let a = scene.pool("a", &[]);
