@@ -25,7 +25,7 @@ enum Circle {
     Session,
 }
 
-/// What of a server decides who shares its instances.
+/// What is configured and known of a server that decides who shares its instances.
 struct Terms<P> {
     sharing: Sharing,
     asks: Asks,
@@ -94,7 +94,8 @@ pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
     }
 }
 
-/// Whether a session's calls go to the instance that everybody shares: where [`want`] says so, for less.
+/// Whether a session's calls go to the instance that everybody shares. Says the same as [`want`], and makes
+/// no key for it.
 fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool {
     let circle = match session.revision.generation() {
         Generation::Modern => match terms.sharing {

@@ -1,5 +1,6 @@
 //! The gateway itself, in the process of the test, with real servers behind it.
 
 mod exec;
+mod hub;
 mod scene;
 mod topology;

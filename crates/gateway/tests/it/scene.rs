@@ -14,6 +14,7 @@ use mainstay_store::{Options, Store};
 use mainstay_telemetry::Metrics;
 use mainstay_testkit::{Client, programs};
 use mainstay_upstream::process::{GuardCommand, ProcessHost};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -92,6 +93,23 @@ impl Scene {
         });
         let pools = pools.iter().map(|&pool| pool.clone()).collect();
         assert!(self.gateway.install(Layout { pools, groups: groups.collect() }));
+    }
+
+    /// Notifications of a server that nobody heard.
+    pub(crate) fn unheard(&self, server: &str) -> u64 {
+        let series = format!(
+            "mainstay_dropped_notifications_total{{server=\"{server}\",reason=\"no_listener\"}} "
+        );
+        let metrics = self.parts.metrics.encode();
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        found.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// A client with a session of this revision that can do this for servers.
+    pub(crate) async fn client_of(&self, path: &str, revision: &str, can: &Value) -> Client {
+        let mut client = self.stranger(path);
+        client.initialize(revision, can).await.unwrap();
+        client
     }
 
     /// A client without a session.

@@ -1,3 +1,6 @@
+mod idle;
+mod turns;
+
 use std::time::{Duration, Instant};
 
 use super::{
@@ -344,76 +347,6 @@ fn a_lost_member_that_is_still_lent_is_not_lent_to_others() {
 }
 
 #[test]
-fn users_take_turns_and_each_is_served_in_order() {
-    let mut scene = Scene::new(1);
-    let (mut has, member) = scene.lent("a", 9);
-    let greedy: Vec<_> = (0..4).map(|_| scene.want("a", 1).0).collect();
-    let modest = scene.want("a", 2).0;
-    let late = scene.want("a", 3).0;
-    let mut order = Vec::new();
-    for _ in 0..6 {
-        let done = scene.tell(Event::Released(has));
-        let [Decision::Hand { ticket, member: of }] = done[..] else { panic!("{done:?}") };
-        assert_eq!(of, member);
-        order.push(ticket);
-        has = ticket;
-    }
-    assert_eq!(order, [greedy[0], modest, late, greedy[1], greedy[2], greedy[3]]);
-}
-
-#[test]
-fn a_user_who_goes_on_asking_stays_behind_its_own_tickets_and_new_users() {
-    let mut scene = Scene::new(1);
-    let (mut has, _) = scene.lent("a", 9);
-    let mut greedy: Vec<_> = (0..3).map(|_| scene.want("a", 1).0).collect();
-    let mut order = Vec::new();
-    let mut serve = |scene: &mut Scene| {
-        let done = scene.tell(Event::Released(has));
-        let [Decision::Hand { ticket, .. }] = done[..] else { panic!("{done:?}") };
-        order.push(ticket);
-        has = ticket;
-    };
-    serve(&mut scene);
-    greedy.push(scene.want("a", 1).0);
-    let modest = scene.want("a", 2).0;
-    for _ in 0..4 {
-        serve(&mut scene);
-    }
-    assert_eq!(order, [greedy[0], greedy[1], modest, greedy[2], greedy[3]]);
-}
-
-#[test]
-fn a_stream_of_new_users_does_not_keep_an_old_one_waiting() {
-    let mut scene = Scene::new(1);
-    let (mut has, _) = scene.lent("a", 0);
-    scene.want("a", 1);
-    let second = scene.want("a", 1).0;
-    let mut served = 0;
-    for user in 2..100 {
-        scene.want("a", user);
-        let done = scene.tell(Event::Released(has));
-        let [Decision::Hand { ticket, .. }] = done[..] else { panic!("{done:?}") };
-        has = ticket;
-        served += 1;
-        if ticket == second {
-            break;
-        }
-    }
-    assert!(served <= 4, "served after {served}");
-}
-
-#[test]
-fn a_key_whose_tickets_never_end_does_not_keep_another_waiting() {
-    let mut scene = Scene::new(1);
-    let (one, first) = scene.lent("a", 1);
-    let other = scene.want("b", 2).0;
-    scene.want("a", 1);
-    assert_eq!(scene.tell(Event::Released(one)), [Decision::Evict(first)]);
-    let second = started(&scene.tell(Event::Gone(first)));
-    assert_eq!(scene.tell(Event::Up(second)), [Decision::Hand { ticket: other, member: second }]);
-}
-
-#[test]
 fn a_start_may_hold_up_a_ticket_for_so_long_and_a_busy_member_until_the_deadline() {
     let mut scene = Scene::new(1);
     let (one, done) = scene.want("a", 1);
@@ -432,101 +365,6 @@ fn a_start_may_hold_up_a_ticket_for_so_long_and_a_busy_member_until_the_deadline
     // Who gives up what was handed over in the same moment gives it back.
     assert_eq!(scene.tell(Event::GaveUp(two)), []);
     assert_eq!(scene.counts(), Counts { idle: 1, ..Counts::default() });
-}
-
-#[test]
-fn so_many_wait_and_no_more() {
-    let mut scene = Scene::new(1);
-    scene.lent("a", 1);
-    for _ in 0..10 {
-        assert_eq!(scene.want("a", 1).1, []);
-    }
-    let (ticket, done) = scene.want("a", 2);
-    assert_eq!(done, [Decision::Refuse { ticket, why: Why::QueueFull }]);
-    assert_eq!(scene.counts().waiting, 10);
-}
-
-#[test]
-fn idle_members_end_by_their_tenure_and_the_least_are_kept() {
-    let mut scene = Scene::with(Limits {
-        members_max: 9,
-        idle_min: 1,
-        idle: 900 * SECOND,
-        idle_brief: 60 * SECOND,
-        waiting_max: 10,
-    });
-    assert_eq!(scene.roster.next_deadline(), None);
-    let pooled = (Use::Exclusive, Tenure::Pooled);
-    let mut members = Vec::new();
-    for (key, kind) in [
-        ("kind", (Use::Exclusive, Tenure::Brief)),
-        ("one", pooled),
-        ("two", pooled),
-        ("session", (Use::Shared, Tenure::Session)),
-    ] {
-        let (ticket, done) = scene.want_as(key, 1, kind);
-        members.push(started(&done));
-        scene.tell(Event::Up(started(&done)));
-        scene.now += SECOND;
-        scene.tell(Event::Released(ticket));
-    }
-    let begin = scene.now;
-    assert_eq!(scene.roster.next_deadline(), Some(begin + 57 * SECOND));
-    scene.now = begin + 56 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
-    scene.now = begin + 57 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[0])]);
-    assert_eq!(scene.roster.next_deadline(), Some(begin + 898 * SECOND));
-    scene.now = begin + 899 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[1])], "the older one");
-    scene.now = begin + 2000 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[3])]);
-    assert_eq!(scene.roster.next_deadline(), None, "the least that are kept stay");
-    assert_eq!(scene.counts(), Counts { idle: 1, leaving: 3, ..Counts::default() });
-}
-
-#[test]
-fn a_brief_tenure_is_never_longer_than_the_usual_one() {
-    let mut scene = Scene::with(Limits {
-        members_max: 1,
-        idle_min: 0,
-        idle: SECOND,
-        idle_brief: 60 * SECOND,
-        waiting_max: 1,
-    });
-    let (ticket, member) = scene.lent("a", 1);
-    scene.tell(Event::Released(ticket));
-    scene.now += SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
-}
-
-#[test]
-fn a_member_is_idle_from_the_moment_it_is_up() {
-    let mut scene = Scene::new(1);
-    let (ticket, done) = scene.want("a", 1);
-    let member = started(&done);
-    scene.tell(Event::GaveUp(ticket));
-    scene.now += 100 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [], "it is not up yet");
-    scene.tell(Event::Up(member));
-    scene.now += 59 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
-    scene.now += SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
-}
-
-#[test]
-fn an_idle_member_that_is_away_for_a_while_is_kept_no_longer_for_it() {
-    let mut scene = Scene::new(1);
-    let (ticket, member) = scene.lent("a", 1);
-    scene.tell(Event::Released(ticket));
-    scene.now += 30 * SECOND;
-    scene.tell(Event::Down { member, soon: false });
-    scene.now += 20 * SECOND;
-    scene.tell(Event::Up(member));
-    assert_eq!(scene.roster.next_deadline(), Some(scene.now + 10 * SECOND));
-    scene.now += 10 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
 }
 
 #[test]
@@ -565,36 +403,4 @@ fn what_leaves_stays_so_whatever_is_heard_of_it() {
     scene.tell(Event::Up(member));
     scene.tell(Event::Listened { member, to: true });
     assert_eq!(scene.counts(), Counts { starting: 1, waiting: 1, ..Counts::default() });
-}
-
-#[test]
-fn the_least_that_are_kept_are_those_that_anybody_can_use() {
-    let mut scene = Scene::with(Limits {
-        members_max: 9,
-        idle_min: 2,
-        idle: 900 * SECOND,
-        idle_brief: 60 * SECOND,
-        waiting_max: 10,
-    });
-    let kinds = ["one", "two", "three"].map(|key| scene.lent(key, 1));
-    let (session, done) = scene.want_as("session", 1, (Use::Shared, Tenure::Session));
-    let own = started(&done);
-    scene.tell(Event::Up(own));
-    for (ticket, _) in kinds {
-        scene.now += SECOND;
-        scene.tell(Event::Released(ticket));
-    }
-    scene.tell(Event::Released(session));
-    scene.now += 10_000 * SECOND;
-    let over = [Decision::Evict(kinds[0].1), Decision::Evict(own)];
-    assert_eq!(scene.tell(Event::Tick), over, "the two that were used last stay");
-    scene.now += 10_000 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
-    // They give way all the same.
-    scene.tell(Event::Gone(kinds[0].1));
-    scene.tell(Event::Gone(own));
-    for key in ["a", "b", "c", "d", "e", "g", "h"] {
-        scene.lent(key, 2);
-    }
-    assert_eq!(scene.want("f", 2).1, [Decision::Evict(kinds[1].1)]);
 }

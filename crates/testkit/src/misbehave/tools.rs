@@ -7,6 +7,7 @@ mod signals;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ pub(super) struct Call {
     raw: String,
     token: Option<Value>,
     cancelled: CancellationToken,
+    /// It was answered before it asks.
+    answered: AtomicBool,
 }
 
 macro_rules! tool {
@@ -97,7 +100,7 @@ pub(super) const ALL: &[Tool] = &[
     ),
     tool!(
         "chatter",
-        "Echoes, then sends {count} (1000) notifications that belong to no call",
+        "Echoes, then sends {count} (1000) notifications that belong to no call, or {messages}",
         signals::chatter
     ),
     tool!("change", "Adds a tool and says that the list changed", signals::change),
@@ -108,7 +111,11 @@ pub(super) const ALL: &[Tool] = &[
         asking::user
     ),
     tool!("ask_model", "Asks the client's model (sampling) and echoes the answer", asking::model),
-    tool!("ask_roots", "Asks for the client's roots and echoes the answer", asking::roots),
+    tool!(
+        "ask_roots",
+        "Asks for the client's roots and echoes the answer; {late}: echoes, asks and says how that went, as can other such tools",
+        asking::roots
+    ),
     tool!("ask_ping", "Pings the client and echoes the answer", asking::ping),
     tool!("ask_unknown", "Asks something no client knows and echoes the answer", asking::unknown),
     tool!(
@@ -158,6 +165,7 @@ pub(super) async fn call(
         raw: message.params.as_deref().map_or("", RawValue::get).to_owned(),
         token,
         cancelled,
+        answered: AtomicBool::new(false),
     };
     (tool.run)(call).await;
 }

@@ -167,6 +167,8 @@ fn what_an_earlier_daemon_found_out_need_not_be_found_out_again() {
     let (mut known, now) = (Knowledge::default(), Instant::now());
     known.note_base("1", Some(true), true);
     assert!(matches!(known.look_up(Asks::Auto, &kind("roots"), now), Answer::AsForAll));
+    assert_eq!(known.version(), "1");
     known.note_base("2", Some(false), true);
+    assert_eq!(known.version(), "2");
     asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &kind("roots"));
 }

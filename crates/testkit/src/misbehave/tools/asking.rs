@@ -1,11 +1,13 @@
 //! Tools that ask the client something in the middle of a call.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Call;
+use crate::misbehave::message::Outlet;
 
 pub(super) async fn user(call: Call) {
     let params = json!({
@@ -61,7 +63,7 @@ pub(super) async fn flood(call: Call) {
 }
 
 pub(super) async fn take_back(call: Call) {
-    let out = &call.ways.exchange;
+    let out = way(&call).await;
     let (id, params) = (json!("own id"), json!({"message": "?", "requestedSchema": {}}));
     let question =
         json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params});
@@ -72,11 +74,31 @@ pub(super) async fn take_back(call: Call) {
 }
 
 async fn one(call: Call, method: &str, params: Value) {
-    let answered = call.server.ask(&call.ways.exchange, method, &params).await;
+    let answered = call.server.ask(way(&call).await, method, &params).await;
+    if is_late(&call) {
+        let refused = answered.is_none_or(|answered| !answered["code"].is_null());
+        let params = json!({"method": method, "refused": refused});
+        return call.ways.side.notify("notifications/misbehave/asked", &params).await;
+    }
     if call.arguments["then_hang"] == true {
         return super::faults::hang(call).await;
     }
     answer(&call, &answered.unwrap_or_default()).await;
+}
+
+/// Where to ask: outside of the call, which is answered before, if that is wanted.
+async fn way(call: &Call) -> &Outlet {
+    if !is_late(call) {
+        return &call.ways.exchange;
+    }
+    if !call.answered.swap(true, Ordering::Relaxed) {
+        call.echo().await;
+    }
+    &call.ways.side
+}
+
+fn is_late(call: &Call) -> bool {
+    call.arguments["late"] == true
 }
 
 async fn answer(call: &Call, answered: &Value) {

@@ -44,6 +44,13 @@ pub(super) async fn progress_backwards(call: Call) {
 
 pub(super) async fn chatter(call: Call) {
     call.echo().await;
+    if let Some(messages) = call.arguments["messages"].as_array() {
+        for message in messages {
+            let method = message["method"].as_str().unwrap_or_default();
+            call.ways.side.notify(method, &message["params"]).await;
+        }
+        return;
+    }
     for number in 0..call.number("count", 1_000) {
         let params = json!({"number": number});
         call.ways.side.notify("notifications/misbehave/chatter", &params).await;
