@@ -16,7 +16,7 @@ use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{deliver, placement};
 use crate::edge::Caller;
 use crate::endpoint::Endpoint;
-use crate::endpoint::lists;
+use crate::endpoint::{lists, per_client_lists};
 use crate::gateway::Gateway;
 use crate::session::Session;
 use crate::session::levels;
@@ -86,7 +86,14 @@ async fn request(
                 lists::page(endpoint, session, Generation::Legacy, kind, &message, deadline).await;
             Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
         }
-        _ => None,
+        Some(method) => match ListKind::of(method) {
+            Some(kind) => {
+                let deadline = begun + gateway.settings.limits.list;
+                per_client_lists::of_one_server(endpoint, session, kind, deadline).await.map(Ok)
+            }
+            None => None,
+        },
+        None => None,
     };
     if let Some(result) = local {
         let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };

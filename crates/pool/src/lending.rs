@@ -248,15 +248,14 @@ impl Pool {
         match (why, instance) {
             (Why::Away(_) | Why::Starting(_), Some(instance)) => self.not_ready(instance),
             (Why::Busy | Why::Away(_) | Why::Starting(_), _) => {
-                let all = match max {
-                    1 => "the only instance".to_owned(),
-                    _ => format!("each of the {max} instances"),
-                };
-                let say = format!("{all} of {name} was busy until the deadline");
+                let say = format!("no instance of {name} became free until the deadline");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
                     .limit(format!("pool.max: {max}"))
-                    .hint("raise pool.max of this server, or call less at once")
+                    .hint(
+                        "raise pool.max of this server, or call less at once; with sharing = \
+                         \"session\" each session keeps its instance until it ends",
+                    )
             }
             (Why::QueueFull, _) => {
                 let say = format!("{WAITING_MAX} calls wait for an instance of {name} already");

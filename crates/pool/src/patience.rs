@@ -95,7 +95,8 @@ impl Pool {
             state,
             InstanceState::Starting | InstanceState::Handshaking | InstanceState::Stopped
         );
-        if loading && self.facts(instance.key().generation).is_none() {
+        let was_never_ready = instance.lost_for(Instant::now()) == Duration::MAX;
+        if loading && was_never_ready {
             let most = self.spec.start_deadline;
             return Refusal::new(
                 RefusalCode::ServerLoading,

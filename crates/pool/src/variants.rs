@@ -38,6 +38,8 @@ pub(crate) struct Variants {
     learnt: watch::Sender<u64>,
 }
 
+/// How long a server may keep others from being found out about.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// How long it may take to find out what a server lists for a kind of clients.
 const FIND_OUT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -83,7 +85,7 @@ impl Pool {
     }
 
     /// Starts an instance for one kind of clients, to see what the server lists for them. One at a
-    /// time in the whole daemon: it is a process more than there were.
+    /// time in the whole daemon, unless it is slow: it is a process more than there were.
     fn find_out_lists(self: &Arc<Self>, capabilities: Arc<str>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
@@ -97,14 +99,23 @@ impl Pool {
     }
 
     async fn ask_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
-        let Ok(_turn) = self.finding_out.acquire().await else { return };
+        let Ok(turn) = self.finding_out.acquire().await else { return };
         let nobody = Owner(0);
         let key =
             LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Generation::Legacy) };
         let (usage, tenure) = (Use::Once, Tenure::Brief);
         let want = Want { key, owner: nobody, user: nobody.0, usage, tenure };
         // What it lists is learnt as soon as it is ready (`Pool::learn_variant`).
-        if let Err(refusal) = self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE).await {
+        let mut acquired = std::pin::pin!(self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE));
+        let acquired = match tokio::time::timeout(TURN_MAX, &mut acquired).await {
+            Ok(acquired) => acquired,
+            // A server that is slow, or hangs, must not keep the others from their turn.
+            Err(_) => {
+                drop(turn);
+                acquired.await
+            }
+        };
+        if let Err(refusal) = acquired {
             let server = &self.spec.name;
             tracing::debug!(target: "mainstay", %server, %refusal, "its lists for clients that can be asked are not known");
         }

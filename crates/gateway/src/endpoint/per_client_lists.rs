@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use mainstay_model::ServerId;
+use mainstay_model::settings::Sharing;
+use mainstay_protocol::Generation;
+use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
 use crate::endpoint::Endpoint;
@@ -34,4 +37,29 @@ pub(crate) fn look_into(endpoint: &Endpoint, session: &Session) {
             pool.look_into_lists(&session.capabilities_json);
         }
     }
+}
+
+/// The result of a list at the address of one server, for a client that it lists other things for than
+/// for all: so that no list starts an instance for each kind of clients.
+///
+/// None: the server itself is asked. It lists the same for all, or keeps state for each session, or does
+/// not tell when a list changes.
+pub(crate) async fn of_one_server(
+    endpoint: &Endpoint,
+    session: &Session,
+    kind: ListKind,
+    deadline: Instant,
+) -> Option<String> {
+    let [Server { pool, .. }] = &endpoint.servers[..] else { return None };
+    if !session.capabilities.is_interactive() || pool.spec.sharing == Sharing::Session {
+        return None;
+    }
+    let base = pool.facts(Generation::Legacy)?;
+    if !base.capabilities.tells_of(kind) {
+        return None;
+    }
+    let facts = pool.lists_for(&session.capabilities_json, deadline).await?;
+    let items = facts.lists.of(kind).iter();
+    let items: Vec<_> = items.map(|item| String::from_utf8_lossy(&item.raw)).collect();
+    Some(format!(r#"{{"{}":[{}]}}"#, kind.member(), items.join(",")))
 }

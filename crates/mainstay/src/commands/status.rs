@@ -72,7 +72,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     let (sessions, memory) = (&status.sessions, &status.memory_usage);
     lines.push(String::new());
     lines.push(format!(
-        "{} of {}, {}, {}, {} in flight, memory {} and {} in servers, of {}",
+        "{} of {}, {}, {}, {} in flight\nmemory {} and {} in servers, of {}",
         format::count(sessions.active, "session"),
         sessions.max,
         format::count(sessions.listens, "listen"),
@@ -189,13 +189,13 @@ fn one(server: &ServerStatus, now: Timestamp) -> String {
                 instance.calls.to_string(),
                 instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes),
                 match instance.asks.as_slice() {
-                    [] => "all clients".to_owned(),
-                    asks => format!("clients with {}", asks.join(", ")),
+                    [] => "all".to_owned(),
+                    asks => asks.join(", "),
                 },
             ]
         });
         let header =
-            ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS", "MEMORY", "SERVES"];
+            ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS", "MEMORY", "CLIENTS"];
         lines.push(format!("\n{}", table(header, rows.collect())));
     }
     lines.join("\n")

@@ -22,6 +22,8 @@ pub(super) struct Knowledge {
     alike: Option<bool>,
     /// By the JSON of capabilities.
     kinds: HashMap<Arc<str>, Kind>,
+    /// Counts when kinds are wanted.
+    wanted: u64,
 }
 
 /// One kind of clients.
@@ -34,6 +36,10 @@ struct Kind {
     is_asked: bool,
     /// When it was asked last, or when that failed.
     asked_at: Option<Instant>,
+    /// How often in a row it could not be found out.
+    failures: u32,
+    /// When it was wanted last, by [`Knowledge::wanted`].
+    wanted: u64,
     /// Somebody was given a list that may lack something.
     is_missed: bool,
 }
@@ -51,10 +57,20 @@ pub(super) enum Answer {
     },
 }
 
-/// Between two questions for the same kind of clients.
+/// Between two questions for the same kind of clients; doubled with each failure, up to the second.
 const ASK_EVERY: Duration = Duration::from_secs(60);
-/// Kinds of clients that are told apart; the capabilities a gateway passes on make hardly more.
+const ASK_EVERY_MAX: Duration = Duration::from_secs(3600);
+/// Kinds of clients that are kept, the most recently wanted ones.
 const KINDS_MAX: usize = 32;
+
+// === impl Kind ===
+
+impl Kind {
+    fn pause(&self) -> Duration {
+        let doubled = self.failures.saturating_sub(1).min(6);
+        (ASK_EVERY * (1 << doubled)).min(ASK_EVERY_MAX)
+    }
+}
 
 // === impl Knowledge ===
 
@@ -78,16 +94,13 @@ impl Knowledge {
             // One that declares everything shows whether there is any difference.
             None => everything(),
         };
-        let known = self.kinds.get(kind);
-        let lists = known.and_then(|known| known.lists.clone());
-        if let (Some(lists), Some(false)) = (&lists, known.map(|known| known.is_stale)) {
+        let known = self.kind(kind);
+        let lists = known.lists.clone();
+        if let (Some(lists), false) = (&lists, known.is_stale) {
             return Answer::Lists(lists.clone());
         }
-        if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&wanted) {
-            return Answer::AsForAll;
-        }
-        let asked = self.kinds.entry(wanted.clone()).or_default();
-        let is_due = asked.asked_at.is_none_or(|at| now >= at + ASK_EVERY);
+        let asked = self.kind(&wanted);
+        let is_due = asked.asked_at.is_none_or(|at| now >= at + asked.pause());
         if !asked.is_asked && !is_due {
             // It failed, or changes all the time: there is nothing to wait for.
             return lists.map_or(Answer::AsForAll, Answer::Lists);
@@ -102,9 +115,7 @@ impl Knowledge {
 
     /// Notes that a client of this kind was answered without its lists.
     pub(super) fn note_missed(&mut self, kind: &Arc<str>) {
-        if self.kinds.len() < KINDS_MAX || self.kinds.contains_key(kind) {
-            self.kinds.entry(kind.clone()).or_default().is_missed = true;
-        }
+        self.kind(kind).is_missed = true;
     }
 
     /// Notes that it was tried to find out; what was found is learnt before.
@@ -112,7 +123,24 @@ impl Knowledge {
         if let Some(known) = self.kinds.get_mut(kind) {
             known.is_asked = false;
             known.asked_at = Some(now);
+            if known.lists.is_none() || known.is_stale {
+                known.failures += 1;
+            }
         }
+    }
+
+    /// What is known of a kind. Where there are too many, the one that was not wanted for longest makes room.
+    fn kind(&mut self, kind: &Arc<str>) -> &mut Kind {
+        if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(kind) {
+            let oldest = self.kinds.iter().min_by_key(|(_, known)| (known.is_asked, known.wanted));
+            if let Some(oldest) = oldest.map(|(kind, _)| kind.clone()) {
+                self.kinds.remove(&oldest);
+            }
+        }
+        self.wanted += 1;
+        let known = self.kinds.entry(kind.clone()).or_default();
+        known.wanted = self.wanted;
+        known
     }
 
     /// Learns what is listed for a kind of clients; `all`: for one that declares everything. Whether
@@ -130,12 +158,11 @@ impl Knowledge {
             (true, true) => self.alike = self.alike.or(Some(true)),
             (true, false) => {}
         }
-        if self.kinds.len() < KINDS_MAX || self.kinds.contains_key(kind) {
-            let known = self.kinds.entry(kind.clone()).or_default();
-            known.lists = Some(lists.clone());
-            known.is_stale = false;
-            known.is_asked = false;
-        }
+        let known = self.kind(kind);
+        known.lists = Some(lists.clone());
+        known.is_stale = false;
+        known.is_asked = false;
+        known.failures = 0;
         let mut missed = false;
         for known in self.kinds.values_mut() {
             missed |= std::mem::take(&mut known.is_missed);

@@ -34,7 +34,7 @@ pub enum SpawnError {
     NoInterpreter { path: PathBuf },
     #[error("{} is no program of this machine, and its first line names no interpreter", path.display())]
     NotAProgram { path: PathBuf },
-    #[error("the working folder {} can not be used", cwd.display())]
+    #[error("the working folder {} can not be used: {source}", cwd.display())]
     Cwd { cwd: PathBuf, source: io::Error },
     #[error("it can not be allowed {files} open files")]
     Files { files: u64, source: io::Error },
@@ -153,7 +153,11 @@ impl SpawnError {
                 "install it, give its full path, or set `PATH` in the server's `env`".to_owned()
             }
             Self::NotExecutable { path } => {
-                format!("`chmod +x {}`, or name its interpreter first", path.display())
+                format!(
+                    "`chmod +x {}`, let its user enter the folders above it, or name its interpreter \
+                     first; a folder is no program",
+                    path.display()
+                )
             }
             Self::NoInterpreter { path } => {
                 format!("see `head -1 {}`; name an interpreter that exists first", path.display())

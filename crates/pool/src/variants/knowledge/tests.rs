@@ -149,17 +149,45 @@ fn whoever_missed_something_is_to_look_again() {
 }
 
 #[test]
-fn kinds_are_bounded() {
+fn kinds_are_bounded_and_those_that_are_wanted_stay() {
     let (mut known, now) = (Knowledge::default(), Instant::now());
     let base = facts(&["a"]);
+    let often = kind("often");
     for number in 0..2 * KINDS_MAX {
         let kind = kind(&number.to_string());
         known.look_up(Asks::Always, &kind, now);
         known.note_missed(&kind);
         known.learn(&kind, false, &base, &facts(&["a", "b"]));
+        known.look_up(Asks::Always, &often, now);
     }
     assert_eq!(known.kinds.len(), KINDS_MAX);
-    assert!(matches!(known.look_up(Asks::Always, &kind("new"), now), Answer::AsForAll));
+    assert!(known.kinds.contains_key(&often));
+    // One that had to make room is found out again.
+    asks_for(known.look_up(Asks::Always, &kind("0"), now), &kind("0"));
+    assert_eq!(known.kinds.len(), KINDS_MAX);
+}
+
+#[test]
+fn what_fails_again_and_again_is_tried_ever_more_rarely() {
+    let (mut known, mut now) = (Knowledge::default(), Instant::now());
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        asks_for(known.look_up(Asks::Auto, &kind("roots"), now), &everything());
+        known.note_asked(&everything(), now);
+        let begun = now;
+        while !matches!(
+            known.look_up(Asks::Auto, &kind("roots"), now),
+            Answer::Unknown { ask: Some(_), .. }
+        ) {
+            now += Duration::from_secs(60);
+        }
+        pauses.push((now - begun).as_secs() / 60);
+        // That look has asked already.
+        known.note_asked(&everything(), now);
+        now += Duration::from_secs(7200);
+    }
+    assert_eq!(pauses[..3], [1, 4, 16]);
+    assert_eq!(pauses[5..], [60, 60, 60, 60], "and not more rarely than once an hour");
 }
 
 #[test]
