@@ -78,7 +78,7 @@ pub const MEMORY_USAGE: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::Bytes,
-    help: "Resident memory of the daemon",
+    help: "Resident memory of the daemon with all that it runs",
 };
 
 pub const MEMORY_LIMIT: Entry = Entry {
