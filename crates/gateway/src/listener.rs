@@ -205,20 +205,25 @@ where
     }
 }
 
-async fn carry<S>(stream: S, answer: HttpAnswer, counted: Counted)
+/// Carries a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
+/// within another one has room in both.
+fn carry<S>(stream: S, answer: HttpAnswer, counted: Counted) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stopping = &counted.0.stopping;
-    let last_bytes = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(LAST_BYTES).await;
-    };
-    tokio::select! {
-        result = lean::carry(stream, answer) => if let Err(error) = result {
-            tracing::debug!(%error, "connection ended");
-        },
-        () = last_bytes => {}
+    let carrying = Box::pin(lean::carry(stream, answer));
+    async move {
+        let stopping = &counted.0.stopping;
+        let last_bytes = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(LAST_BYTES).await;
+        };
+        tokio::select! {
+            result = carrying => if let Err(error) = result {
+                tracing::debug!(%error, "connection ended");
+            },
+            () = last_bytes => {}
+        }
     }
 }
 

@@ -34,36 +34,41 @@ pub(crate) fn is_stream(answer: &HttpAnswer) -> bool {
     matches!(answer.body(), Body::Events(_))
 }
 
-/// Sends an answer to its end, or until the client goes away.
+/// Sends an answer to its end, or until the client goes away. The future is small, since it is there for
+/// hours: it keeps nothing of the answer's head.
 ///
 /// # Errors
 /// The connection's own.
-pub(crate) async fn carry<S>(mut stream: S, answer: HttpAnswer) -> io::Result<()>
+pub(crate) fn carry<S>(mut stream: S, answer: HttpAnswer) -> impl Future<Output = io::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (parts, mut body) = answer.into_parts();
-    stream.write_all(head(&parts).as_bytes()).await?;
-    let mut listens = true;
-    let mut said = [0; 16];
-    loop {
-        let event = tokio::select! {
-            event = next(&mut body) => event,
-            // What a client says on such a connection can't be answered; that it hangs up counts.
-            read = stream.read(&mut said), if listens => {
-                if read? == 0 {
-                    return Ok(());
+    let unsent = head(&parts);
+    async move {
+        stream.write_all(unsent.as_bytes()).await?;
+        drop(unsent);
+        let mut listens = true;
+        let mut said = [0; 16];
+        loop {
+            let event = tokio::select! {
+                event = next(&mut body) => event,
+                // What a client says on such a connection can't be answered; that it hangs up counts.
+                read = stream.read(&mut said), if listens => {
+                    if read? == 0 {
+                        return Ok(());
+                    }
+                    listens = false;
+                    continue;
                 }
-                listens = false;
-                continue;
-            }
-        };
-        let Some(event) = event else { break };
-        stream.write_all(&chunks(event, &mut body)).await?;
-        stream.flush().await?;
+            };
+            let Some(event) = event else { break };
+            stream.write_all(&chunks(event, &mut body)).await?;
+            stream.flush().await?;
+        }
+        stream.write_all(b"0\r\n\r\n").await?;
+        stream.shutdown().await
     }
-    stream.write_all(b"0\r\n\r\n").await?;
-    stream.shutdown().await
 }
 
 async fn next(body: &mut Body) -> Option<Bytes> {
