@@ -1,32 +1,38 @@
 //! One call: to a server and back, within its deadline, answered exactly once.
+//!
+//! It has three parts. [`Attempt`] is the way to a server and back, [`Conversation`] decides what may
+//! happen next, and [`delivery`] brings to the client what comes of it. [`Call`] joins the first two: it
+//! knows nothing of HTTP, and outlives the request that it came with.
 
-mod asking;
-pub(crate) mod deliver;
+pub(crate) mod delivery;
 pub(crate) mod placement;
-mod refusal;
 pub(crate) mod route;
-mod sending;
+
+mod account;
+mod attempt;
+mod refusal;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use mainstay_model::{Refusal, RefusalCode};
-use mainstay_pool::Permit;
-use mainstay_protocol::{Edit, Id, Kind, Message, Notification, Scope, build, codes};
-use mainstay_session::CallTime;
-use mainstay_telemetry::{Attempt, CorrelationId, Dropped, ErrorCode, Method, Outcome, events};
-use mainstay_upstream::{Exchange, Fate, Incoming, Lost};
+use mainstay_model::{Name, Refusal, RefusalCode};
+use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
+use mainstay_session::{CallTime, Conversation, Decision, End, Event, Terms};
+use mainstay_telemetry as telemetry;
+use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, ServerMetrics, events};
+use mainstay_upstream::{Incoming, Lost};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use self::deliver::ANSWER_GRACE;
-use self::route::Route;
-use self::sending::{Acquiring, NotSent};
+use self::account::Account;
+use self::attempt::{Attempt, NotSent, Sender};
+use self::delivery::ANSWER_GRACE;
+use self::route::{ProgressToken, Route};
 use crate::gateway::Gateway;
 use crate::session::levels::LogLevel;
+use crate::session::questions::{self, NotAsked};
 use crate::session::{Control, Session};
 use crate::stream::EventStream;
 
@@ -35,40 +41,16 @@ use crate::stream::EventStream;
 pub(crate) struct Call {
     gateway: Arc<Gateway>,
     session: Arc<Session>,
-    message: Message,
     id: Id,
-    route: Route,
-    token: Option<(std::ops::Range<usize>, Bytes)>,
-    method: Method,
-    request_id: CorrelationId,
     control: Arc<Control>,
-    begun: Instant,
-    time: CallTime,
-    /// That of `time`.
-    deadline: Instant,
-    /// Set when somebody has to be woken by it.
-    clock: Option<Pin<Box<Sleep>>>,
-    /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
-    awaited_until: Option<Instant>,
-    /// A permit that is waited for. It is kept when whoever drives the call is dropped and comes back, so
-    /// that the call does not lose its turn.
-    acquiring: Option<Acquiring>,
-    exchange: Option<(Exchange, Permit)>,
-    tries: u32,
-    /// It was sent again after its answer was lost.
-    repeated: bool,
-    /// A repetition waits for this.
-    repeat_at: Option<Instant>,
-    /// Nothing can carry a question to the client.
-    unheard: bool,
-    /// What carries them, once there is a stream.
+    conversation: Conversation,
+    attempt: Attempt,
+    account: Account,
+    alarm: Alarm,
+    /// What carries questions to the client, once there is a stream.
     stream: Option<Arc<EventStream>>,
-    finished: bool,
     /// Of the answer, if that is a server's error.
     error_code: Option<i32>,
-    /// The server missed headers, and was sent others if the second is set, too.
-    amiss: bool,
-    mirrored_anew: bool,
 }
 
 /// What comes out of a call, in order; `Answer` and `Cancelled` come once and last.
@@ -85,16 +67,19 @@ pub(crate) enum Progress {
     Cancelled,
 }
 
+/// Wakes a call at its deadline.
+#[derive(Default)]
+struct Alarm {
+    clock: Option<Pin<Box<Sleep>>>,
+    /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
+    awaited_until: Option<Instant>,
+}
+
 enum Woken {
     Incoming(Incoming),
     Cancelled,
     Deadline,
 }
-
-/// A server that is ending can still take connections for a moment, and would lose the call again.
-const REPEAT_AFTER: Duration = Duration::from_millis(100);
-/// How often a request that never reached the server is sent again.
-const TRIES_MAX: u32 = 3;
 
 impl Call {
     pub(crate) fn new(
@@ -102,40 +87,30 @@ impl Call {
         session: Arc<Session>,
         (message, id): (Message, Id),
         route: Route,
-        token: Option<(std::ops::Range<usize>, Bytes)>,
+        token: Option<ProgressToken>,
         request_id: CorrelationId,
     ) -> Self {
-        let begun = Instant::now();
+        let account = Account::open(message.method(), request_id);
         let limits = &gateway.settings.limits;
-        let time = CallTime::new(begun.into_std(), limits.call, limits.call_max);
-        let deadline = time.deadline().into();
+        let time = CallTime::new(account.begun.into_std(), limits.call, limits.call_max);
+        let is_stateful = session.revision.rules().stateful_methods;
+        let terms = Terms {
+            may_repeat: route.may_repeat,
+            can_ask: is_stateful,
+            has_mirrors: route.tool.is_some() && !is_stateful,
+        };
         gateway.call_begins();
         Self {
             control: session.begin(&id),
-            method: Method::of(message.method()),
             gateway,
             session,
-            message,
             id,
-            route,
-            token,
-            request_id,
-            begun,
-            time,
-            deadline,
-            clock: None,
-            awaited_until: None,
-            acquiring: None,
-            exchange: None,
-            tries: 0,
-            repeated: false,
-            repeat_at: None,
-            unheard: false,
+            conversation: Conversation::new(terms, time),
+            attempt: Attempt::new(message, route, token),
+            account,
+            alarm: Alarm::default(),
             stream: None,
-            finished: false,
             error_code: None,
-            amiss: false,
-            mirrored_anew: false,
         }
     }
 
@@ -144,73 +119,323 @@ impl Call {
         self.error_code
     }
 
+    /// The session it belongs to, and the client's id for it.
+    pub(crate) fn asked_by(&self) -> (&Arc<Session>, &Id) {
+        (&self.session, &self.id)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.conversation.is_over()
+    }
+
     /// What comes next. May be dropped and called again without losing anything.
     pub(crate) async fn next(&mut self) -> Progress {
-        self.awaited_until = None;
+        self.alarm.awaited_until = None;
         self.go_on().await
     }
 
     /// What comes next, if it comes by then.
     pub(crate) async fn next_by(&mut self, then: Instant) -> Option<Progress> {
-        self.awaited_until = Some(then);
+        self.alarm.awaited_until = Some(then);
         timeout_at(then, self.go_on()).await.ok()
+    }
+
+    /// From here on the client can only be answered: whoever wants to ask it hears that at once
+    /// instead of waiting for nobody.
+    pub(crate) fn client_is_gone(&mut self) {
+        self.on_audience(Event::ClientGone);
+    }
+
+    /// Nobody has read the stream for longer than a client needs to come back: the server hears that its
+    /// open questions will not be answered.
+    pub(crate) fn client_is_away(&mut self) {
+        self.on_audience(Event::ClientAway);
+    }
+
+    /// The client is asked on this stream, as long as it reads it.
+    pub(crate) fn set_stream(&mut self, stream: Arc<EventStream>) {
+        self.stream = Some(stream);
+    }
+
+    /// A notification had to be left out because the client reads too slowly.
+    pub(crate) fn notification_dropped(&self) {
+        let reason = Dropped::SlowClient;
+        events::NotificationDropped { method: "", reason }.emit(self.metrics());
+    }
+
+    /// A question could not be brought to the client, which reads too slowly.
+    pub(crate) fn withdraw_question(&mut self, question: u64) {
+        let why = NotAsked::SlowClient;
+        questions::count("", why, self.metrics());
+        self.session.not_asked(question, why);
+        self.questions_closed();
+    }
+
+    /// Ends by itself at the latest by the deadline; what it says is lost.
+    pub(crate) async fn finish_unheard(mut self) {
+        self.client_is_gone();
+        while let Progress::Event { .. } = self.next().await {}
     }
 
     async fn go_on(&mut self) -> Progress {
         loop {
-            if self.exchange.is_none() {
-                match self.send().await {
-                    Ok(()) => {}
-                    Err(NotSent::Refused(refusal)) => return self.refuse(refusal),
-                    Err(NotSent::Cancelled) => {
-                        self.done(Outcome::Cancelled);
-                        return Progress::Cancelled;
-                    }
+            while !self.attempt.is_under_way() {
+                if let Some(progress) = self.send().await {
+                    return progress;
                 }
             }
-            match self.wait().await {
-                Woken::Incoming(incoming) => {
-                    if let Some(progress) = self.on_incoming(incoming) {
-                        return progress;
-                    }
-                }
-                Woken::Cancelled => {
-                    self.withdraw("the client cancelled", Attempt::Withdrawn);
-                    self.done(Outcome::Cancelled);
-                    return Progress::Cancelled;
-                }
-                Woken::Deadline => {
-                    self.withdraw("the deadline of the call has passed", Attempt::TimedOut);
-                    return self.too_late();
-                }
+            let progress = match self.wait().await {
+                Woken::Incoming(incoming) => self.on_incoming(incoming),
+                Woken::Cancelled => Some(self.cancelled()),
+                Woken::Deadline => self.on_deadline(),
+            };
+            if let Some(progress) = progress {
+                return progress;
             }
+        }
+    }
+
+    /// Begins an attempt. None: it is under way, or has failed and there may be another.
+    async fn send(&mut self) -> Option<Progress> {
+        let by = Sender {
+            session: &self.session,
+            control: &self.control,
+            deadline: self.conversation.deadline().into(),
+            list_wait: self.gateway.settings.limits.list,
+        };
+        match self.attempt.send(&by).await {
+            Ok(()) => {
+                self.on(Event::Sent);
+                None
+            }
+            Err(NotSent::Lost(lost)) => {
+                self.on(Event::Sent);
+                self.on_lost(&lost)
+            }
+            Err(NotSent::Refused(refusal)) => {
+                self.on(Event::Refused);
+                Some(self.refuse(refusal, telemetry::Outcome::Refused))
+            }
+            Err(NotSent::Cancelled) => Some(self.cancelled()),
         }
     }
 
     async fn wait(&mut self) -> Woken {
         poll_fn(|cx| {
-            if self.time.is_paused() && self.control.take_answered() {
-                self.go_on_if_answered();
+            if self.conversation.is_suspended() && self.control.take_answered() {
+                self.questions_closed();
             }
-            if let Some((exchange, _)) = &mut self.exchange
-                && let Poll::Ready(incoming) = exchange.poll_next(cx)
-            {
+            if let Poll::Ready(incoming) = self.attempt.poll_next(cx) {
                 return Poll::Ready(Woken::Incoming(incoming));
             }
             if self.control.poll_cancelled(cx) {
                 return Poll::Ready(Woken::Cancelled);
             }
-            self.poll_deadline(cx).map(|()| Woken::Deadline)
+            self.alarm.poll(cx, self.conversation.deadline().into()).map(|()| Woken::Deadline)
         })
         .await
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn metrics(&self) -> &ServerMetrics {
+        &self.attempt.route.pool.server_metrics
+    }
+
+    fn server(&self) -> &Name {
+        &self.attempt.route.pool.spec.name
+    }
+
+    /// What the conversation makes of an event.
+    fn on(&mut self, event: Event) -> Decision {
+        self.conversation.on(std::time::Instant::now(), event)
+    }
+
+    fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
+        match incoming {
+            Incoming::Answer(answer) => self.on_answer(&answer),
+            Incoming::Notification(notification) => self.on_notification(&notification),
+            Incoming::Question(question) => self.on_question(&question),
+            Incoming::Lost(lost) => {
+                self.attempt.end(telemetry::Attempt::Lost);
+                self.on_lost(&lost)
+            }
+        }
+    }
+
+    /// An answer ends the call, but for the one that says that headers don't repeat what the tool wants
+    /// repeated: the list that the tool was known from is out of date, and the call is tried once more with
+    /// a new one (2026-07-28 basic/transports/streamable-http, Custom Headers from Tool Parameters).
+    fn on_answer(&mut self, answer: &Message) -> Option<Progress> {
+        let error_code = answer.error_code();
+        let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
+        self.attempt.end(telemetry::Attempt::Answered);
+        if let Decision::SendAgain { pause, new_headers } =
+            self.on(Event::Answer { header_mismatch })
+        {
+            self.attempt.prepare_next(pause, new_headers);
+            return None;
+        }
+        self.error_code = error_code;
+        let bytes = match (&self.attempt.route.renamed, answer.id_span()) {
+            // Errors to requests that could not be read have no id of ours.
+            (_, None) => build::error(Some(&self.id), answer.body().unwrap_or("null")),
+            (None, Some(_)) => answer.with_id(self.id.as_bytes()),
+            (Some((own, published)), Some(_)) => {
+                answer.with_id_and_uris(self.id.as_bytes(), own, published)
+            }
+        };
+        let outcome = self.account.outcome_of(answer);
+        self.done(outcome);
+        Some(Progress::Answer(bytes))
+    }
+
+    fn on_notification(&mut self, notification: &Message) -> Option<Progress> {
+        let (is_progress, message) = match notification.scope() {
+            Scope::Progress(_) => (true, self.with_clients_token(notification)),
+            // A listen has its own way: no call has one.
+            Scope::Subscription(_) => (false, None),
+            Scope::Call if notification.method() == Notification::Cancelled.as_str() => {
+                let taken_back = self
+                    .attempt
+                    .asker()
+                    .and_then(|asker| self.session.question_taken_back(&asker, notification));
+                self.questions_closed();
+                (false, taken_back)
+            }
+            Scope::Call | Scope::Server => {
+                (false, self.wants(notification).then(|| notification.bytes().clone()))
+            }
+        };
+        let wanted = message.is_some();
+        match self.on(Event::Notification { is_progress, wanted }) {
+            Decision::Forward => Some(Progress::Event { message: message?, question: None }),
+            _ => None,
+        }
+    }
+
+    /// A notification of progress, under the client's own token, if it gave one.
+    fn with_clients_token(&self, notification: &Message) -> Option<Bytes> {
+        let (_, token) = self.attempt.token.as_ref()?;
+        let span = notification.params().ok()?.progress_token?.span;
+        Some(edit::splice(notification.bytes(), &mut [Edit::new(span, token)]))
+    }
+
+    /// Whether the client wants to hear this: a line of a log below its level it does not.
+    fn wants(&self, notification: &Message) -> bool {
+        if notification.method() != "notifications/message" {
+            return true;
+        }
+        let params = notification.params().ok();
+        let level = params.and_then(|params| LogLevel::parse(params.level?.raw));
+        self.session.wants_log(level)
+    }
+
+    fn on_question(&mut self, question: &Message) -> Option<Progress> {
+        let asker = self.attempt.asker()?;
+        if self.stream.as_ref().is_some_and(|stream| stream.is_open()) {
+            self.on(Event::ClientBack);
+        }
+        let is_heard = self.session.can_be_asked(question.method())
+            && self.stream.as_ref().is_none_or(|stream| stream.is_heard(ANSWER_GRACE));
+        if self.on(Event::Question { is_heard }) != Decision::Ask {
+            self.attempt.refuse(question);
+            return None;
+        }
+        let number = self.gateway.question_numbers.next();
+        match self.session.ask(number, Some(&self.control), &asker, question) {
+            Ok(message) => Some(Progress::Event { message, question: Some(number) }),
+            Err(why) => {
+                questions::refuse(&asker, question, why, self.metrics());
+                self.questions_closed();
+                None
+            }
+        }
+    }
+
+    fn on_lost(&mut self, lost: &Lost) -> Option<Progress> {
+        let was_suspended = self.conversation.is_suspended();
+        match self.on(Event::Lost(lost.fate)) {
+            Decision::SendAgain { pause, new_headers } => {
+                if was_suspended {
+                    self.session.refuse_questions_of(&self.control);
+                }
+                // An attempt that is not repeated counts as the refusal that the call ends with.
+                self.metrics().failed(ErrorCode::Transport);
+                self.attempt.prepare_next(pause, new_headers);
+                None
+            }
+            _ => {
+                let limits = &self.gateway.settings.limits;
+                let refusal = refusal::of_loss(lost, self.server(), limits);
+                let outcome = match refusal.code {
+                    RefusalCode::OutcomeUnknown => telemetry::Outcome::Lost,
+                    _ => telemetry::Outcome::Refused,
+                };
+                Some(self.refuse(refusal, outcome))
+            }
+        }
+    }
+
+    fn on_deadline(&mut self) -> Option<Progress> {
+        let Decision::Finish(End::TimedOut) = self.on(Event::Deadline) else { return None };
+        self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
+        let limits = &self.gateway.settings.limits;
+        let took = self.account.begun.elapsed();
+        let refusal = refusal::too_late(took, self.server(), limits);
+        Some(self.refuse(refusal, telemetry::Outcome::Timeout))
+    }
+
+    fn on_audience(&mut self, event: Event) {
+        if self.on(event) == Decision::RefuseOpenQuestions {
+            self.session.refuse_questions_of(&self.control);
+        }
+    }
+
+    /// Some question was answered, refused or taken back.
+    fn questions_closed(&mut self) {
+        let open = self.session.questions_open_in(&self.control);
+        self.on(Event::QuestionsClosed { open });
+    }
+
+    fn cancelled(&mut self) -> Progress {
+        self.on(Event::Cancelled);
+        self.attempt.withdraw("the client cancelled", telemetry::Attempt::Withdrawn);
+        self.done(telemetry::Outcome::Cancelled);
+        Progress::Cancelled
+    }
+
+    /// Answers the call with a refusal of ours.
+    fn refuse(&mut self, refusal: Refusal, outcome: telemetry::Outcome) -> Progress {
+        let refusal = self.account.refused(&self.attempt.route, refusal);
+        self.done(outcome);
+        Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
+    }
+
+    fn done(&mut self, outcome: telemetry::Outcome) {
+        if self.account.close(&self.attempt.route, outcome) {
+            self.session.finish(&self.control);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let how = telemetry::Attempt::Withdrawn;
+        self.attempt.withdraw("nobody waits for the answer any more", how);
+        self.done(telemetry::Outcome::Cancelled);
+        // Not before: a drain ends streams as soon as there are no calls, and with them answers
+        // that are not in them yet.
+        self.gateway.call_ends();
+    }
+}
+
+// === impl Alarm ===
+
+impl Alarm {
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         // Nearly every call is answered before: a clock would be set and stopped for nothing.
-        if self.awaited_until.is_some_and(|until| until < self.deadline) {
+        if self.awaited_until.is_some_and(|until| until < deadline) {
             return Poll::Pending;
         }
-        let deadline = self.deadline;
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         // The last open question was answered.
         if deadline < clock.deadline() {
@@ -224,199 +449,5 @@ impl Call {
             // Progress has moved the deadline meanwhile.
             clock.as_mut().reset(deadline);
         }
-    }
-
-    fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
-        match incoming {
-            Incoming::Answer(answer) if self.was_amiss(&answer) => {
-                self.end_attempt(Attempt::Answered);
-                None
-            }
-            Incoming::Answer(answer) => Some(self.answer(&answer)),
-            Incoming::Notification(notification) => self.notify(&notification),
-            Incoming::Question(question) => self.ask(&question),
-            Incoming::Lost(lost) => {
-                let (_, permit) = self.exchange.take()?;
-                self.on_lost(&lost, permit).map(|refusal| self.refuse(refusal))
-            }
-        }
-    }
-
-    /// Whether the server says that headers don't repeat what its tool wants repeated: the list the
-    /// tool was known from is no longer true, and the call is tried once more with a new one
-    /// (2026-07-28 basic/transports/streamable-http, Custom Headers from Tool Parameters).
-    fn was_amiss(&mut self, answer: &Message) -> bool {
-        let mirrors = self.route.tool.is_some() && !self.session.revision.rules().stateful_methods;
-        mirrors
-            && answer.error_code() == Some(codes::HEADER_MISMATCH)
-            && !std::mem::replace(&mut self.amiss, true)
-    }
-
-    fn answer(&mut self, answer: &Message) -> Progress {
-        self.error_code = answer.error_code();
-        let outcome = match answer.kind() {
-            Kind::Error => Outcome::Error,
-            _ if self.method == Method::ToolsCall && answer.is_tool_error() => Outcome::ToolError,
-            _ => Outcome::Ok,
-        };
-        let bytes = match (&self.route.renamed, answer.id_span()) {
-            // Errors to requests that could not be read have no id of ours.
-            (_, None) => build::error(Some(&self.id), answer.body().unwrap_or("null")),
-            (None, Some(_)) => answer.with_id(self.id.as_bytes()),
-            (Some((own, published)), Some(_)) => {
-                answer.with_id_and_uris(self.id.as_bytes(), own, published)
-            }
-        };
-        self.end_attempt(Attempt::Answered);
-        self.done(outcome);
-        Progress::Answer(bytes)
-    }
-
-    fn notify(&mut self, notification: &Message) -> Option<Progress> {
-        let message = match notification.scope() {
-            Scope::Progress(_) => {
-                self.time.progress(std::time::Instant::now());
-                self.deadline = self.time.deadline().into();
-                let (_, token) = self.token.as_ref()?;
-                let span = notification.params().ok()?.progress_token?.span;
-                mainstay_protocol::edit::splice(notification.bytes(), &mut [Edit::new(span, token)])
-            }
-            // A listen has its own way: no call has one.
-            Scope::Subscription(_) => return None,
-            Scope::Call if notification.method() == Notification::Cancelled.as_str() => {
-                let asker = self.exchange.as_ref()?.0.asker();
-                let taken_back = self.session.question_taken_back(&asker, notification)?;
-                self.go_on_if_answered();
-                taken_back
-            }
-            Scope::Call | Scope::Server => {
-                if notification.method() == "notifications/message" {
-                    let params = notification.params().ok();
-                    let level = params.and_then(|params| LogLevel::parse(params.level?.raw));
-                    if !self.session.wants_log(level) {
-                        return None;
-                    }
-                }
-                notification.bytes().clone()
-            }
-        };
-        Some(Progress::Event { message, question: None })
-    }
-
-    /// None: try again. Otherwise what to tell the client.
-    fn on_lost(&mut self, lost: &Lost, permit: Permit) -> Option<Refusal> {
-        permit.finish(&self.route.pool, Attempt::Lost);
-        let may_retry = match lost.fate {
-            Fate::Unsent => self.tries < TRIES_MAX,
-            Fate::Unknown => self.route.may_repeat && !std::mem::replace(&mut self.repeated, true),
-            Fate::Refused | Fate::Oversized => false,
-        };
-        if may_retry {
-            if lost.fate == Fate::Unknown {
-                self.repeat_at = Some(Instant::now() + REPEAT_AFTER);
-            }
-            // One that is not repeated counts as the refusal that it ends with.
-            self.route.pool.server_metrics.failed(ErrorCode::Transport);
-            return None;
-        }
-        let pool = &self.route.pool;
-        Some(refusal::of_loss(lost, &pool.spec.name, &self.gateway.settings.limits))
-    }
-
-    fn too_late(&mut self) -> Progress {
-        let limits = &self.gateway.settings.limits;
-        let refusal = refusal::too_late(self.begun.elapsed(), &self.route.pool.spec.name, limits);
-        self.refuse_as(refusal, Outcome::Timeout)
-    }
-
-    fn refuse(&mut self, refusal: Refusal) -> Progress {
-        let outcome = match refusal.code {
-            RefusalCode::OutcomeUnknown => Outcome::Lost,
-            _ => Outcome::Refused,
-        };
-        self.refuse_as(refusal, outcome)
-    }
-
-    fn refuse_as(&mut self, mut refusal: Refusal, outcome: Outcome) -> Progress {
-        self.route.pool.server_metrics.failed(refusal.code.into());
-        refusal.data.request_id = Some(self.request_id.to_string());
-        tracing::info!(
-            target: "mainstay",
-            request_id = %self.request_id, server = %self.route.pool.spec.name,
-            method = self.method.as_str(), code = refusal.code.name(), reason = %refusal.message,
-            "call refused"
-        );
-        self.done(outcome);
-        Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
-    }
-
-    /// Ends the attempt that is under way, and tells the server so.
-    fn withdraw(&mut self, reason: &str, attempt: Attempt) {
-        if let Some((exchange, permit)) = self.exchange.take() {
-            exchange.cancel(reason);
-            permit.finish(&self.route.pool, attempt);
-        }
-    }
-
-    /// The attempt that is under way has ended by itself.
-    fn end_attempt(&mut self, attempt: Attempt) {
-        if let Some((_, permit)) = self.exchange.take() {
-            permit.finish(&self.route.pool, attempt);
-        }
-    }
-
-    fn done(&mut self, outcome: Outcome) {
-        if std::mem::replace(&mut self.finished, true) {
-            return;
-        }
-        self.session.finish(&self.control);
-        let took = self.begun.elapsed();
-        let metrics = &self.route.pool.server_metrics;
-        metrics.finished(self.method, outcome, took);
-        if let Some(tool) = &self.route.tool {
-            metrics.tool(tool, took);
-        }
-    }
-
-    /// A notification had to be left out because the client reads too slowly.
-    pub(crate) fn dropped(&self) {
-        let reason = Dropped::SlowClient;
-        events::NotificationDropped { method: "", reason }.emit(&self.route.pool.server_metrics);
-    }
-
-    /// From here on the client can only be answered: whoever wants to ask it hears that at once
-    /// instead of waiting for nobody.
-    pub(crate) fn set_unheard(&mut self) {
-        self.unheard = true;
-    }
-
-    /// The session it belongs to, and the client's id for it.
-    pub(crate) fn asked_by(&self) -> (&Arc<Session>, &Id) {
-        (&self.session, &self.id)
-    }
-
-    /// The client is asked on this stream, as long as it reads it.
-    pub(crate) fn set_stream(&mut self, stream: Arc<EventStream>) {
-        self.stream = Some(stream);
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Ends by itself at the latest by the deadline; what it says is lost.
-    pub(crate) async fn finish_unheard(mut self) {
-        self.set_unheard();
-        while let Progress::Event { .. } = self.next().await {}
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.withdraw("nobody waits for the answer any more", Attempt::Withdrawn);
-        self.done(Outcome::Cancelled);
-        // Not before: a drain ends streams as soon as there are no calls, and with them answers
-        // that are not in them yet.
-        self.gateway.call_ends();
     }
 }

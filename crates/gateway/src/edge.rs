@@ -30,7 +30,7 @@ use self::admit::Admitted;
 pub use self::admit::{Caller, Peer, Serves};
 use self::find::find;
 use crate::answer::{self, HttpAnswer};
-use crate::call::deliver;
+use crate::call::delivery;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline::{self, Takes};
@@ -265,7 +265,7 @@ fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
             session.touch();
             let last = headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             let at = (endpoint, &session);
-            deliver::listen(admitted.gateway, at, last, &admitted.caller.request_id)
+            delivery::listen(admitted.gateway, at, last, &admitted.caller.request_id)
         }
         Err(none) => none.answer(None),
     }

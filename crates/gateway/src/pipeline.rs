@@ -13,7 +13,7 @@ use mainstay_telemetry::{CorrelationId, Outcome};
 use crate::answer::{self, HttpAnswer};
 use crate::call::Call;
 use crate::call::route::{self, NoRoute, ProgressToken, Route};
-use crate::call::{deliver, placement};
+use crate::call::{delivery, placement};
 use crate::edge::Caller;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{lists, per_client_lists};
@@ -128,7 +128,7 @@ async fn request(
                 token,
                 caller.request_id.clone(),
             );
-            deliver::carry_out(gateway, Box::new(call), takes).await
+            delivery::carry_out(gateway, Box::new(call), takes).await
         }
     }
 }

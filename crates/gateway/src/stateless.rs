@@ -22,7 +22,7 @@ use mainstay_protocol::{Id, Message, Method, Revision, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
-use crate::call::deliver::{self, Begins};
+use crate::call::delivery::{self, Begins};
 use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{Call, Progress};
 use crate::edge::Caller;
@@ -169,8 +169,7 @@ fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(
 
 /// Answers a call; whoever drops it meanwhile has cancelled it.
 async fn carry_out(gateway: &Arc<Gateway>, mut call: Box<Call>, takes: Takes) -> HttpAnswer {
-    call.set_unheard();
-    match deliver::begins(&mut call, takes).await {
+    match delivery::begins(&mut call, takes).await {
         Begins::Plain(bytes) => answer::json(status(call.error_code()), bytes),
         Begins::TakenBack => answer::accepted(),
         Begins::Stream(event) => {
@@ -194,7 +193,7 @@ async fn pump(mut call: Box<Call>, stream: Arc<EventStream>) {
         match progress {
             Progress::Event { message, .. } => {
                 if !stream.offer(answer::event(&message)) {
-                    call.dropped();
+                    call.notification_dropped();
                 }
             }
             Progress::Answer(message) => {

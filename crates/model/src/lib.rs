@@ -2,6 +2,7 @@
 //!
 //! No I/O, no wire formats, no clock. What a word means is said in `docs/lexicon.md`.
 
+pub mod fate;
 pub mod ids;
 pub mod name;
 pub mod network;
@@ -11,6 +12,7 @@ pub mod refusal;
 pub mod settings;
 pub mod status;
 
+pub use fate::Fate;
 pub use ids::{EndpointId, Ids, ServerId};
 pub use name::{InstanceId, InvalidName, Name, Principal};
 pub use network::Network;

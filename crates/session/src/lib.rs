@@ -2,6 +2,7 @@
 
 pub mod call_time;
 pub mod catalogue;
+pub mod conversation;
 pub mod log_level;
 pub mod names;
 pub mod questions;
@@ -10,6 +11,7 @@ pub mod token;
 
 pub use call_time::CallTime;
 pub use catalogue::{Catalogue, Entry, Source};
+pub use conversation::{Conversation, Decision, End, Event, Terms};
 pub use log_level::{LogLevel, WantedLevels};
 pub use names::Names;
 pub use questions::{CallNo, Question, QuestionNumbers, Questions, TooMany};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderName, HeaderValue};
+pub use mainstay_model::Fate;
 use mainstay_protocol::{Edit, Message};
 use parking_lot::Mutex;
 
@@ -49,19 +50,6 @@ pub struct Lost {
     pub fate: Fate,
     /// Whether the link is of no further use, so that a new one must be waited for.
     pub link_dead: bool,
-}
-
-/// What became of a request that got no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It never reached the server, or the server did not accept it: it may be sent again.
-    Unsent,
-    /// The server can have begun to act on it.
-    Unknown,
-    /// The server would refuse it again: wrong credentials, overload.
-    Refused,
-    /// The server sent more for it in one message than `message_bytes_max`.
-    Oversized,
 }
 
 /// One request under way. Dropping it forgets the call; a late answer is counted and dropped.

@@ -108,9 +108,9 @@ impl Session {
         Some(edit::splice(notice.bytes(), &mut [edit]))
     }
 
-    /// Whether a question of this call is open.
-    pub(crate) fn is_asked_in(&self, call: &Control) -> bool {
-        self.state.lock().questions.open_in(call.call) > 0
+    /// How many questions of this call are open.
+    pub(crate) fn questions_open_in(&self, call: &Control) -> usize {
+        self.state.lock().questions.open_in(call.call)
     }
 
     /// Answers the questions of a call in the client's place: it is gone.

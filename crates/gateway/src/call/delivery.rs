@@ -50,7 +50,7 @@ pub(crate) async fn carry_out(
     takes: Takes,
 ) -> HttpAnswer {
     if !takes.events {
-        call.set_unheard();
+        call.client_is_gone();
     }
     let mut held = Held { gateway: gateway.clone(), call: Some(call) };
     let Some(call) = held.call.as_mut() else { return answer::accepted() };
@@ -105,7 +105,7 @@ async fn pump(gateway: Arc<Gateway>, mut call: Box<Call>, stream: Arc<EventStrea
             progress = call.next() => progress,
             () = stream.left_for(ANSWER_GRACE), if !deserted => {
                 deserted = true;
-                call.take_back_questions();
+                call.client_is_away();
                 continue;
             }
         };
@@ -117,7 +117,7 @@ async fn pump(gateway: Arc<Gateway>, mut call: Box<Call>, stream: Arc<EventStrea
             }
             Progress::Event { message, question: None } => {
                 if !stream.offer(answer::event(&message)) {
-                    call.dropped();
+                    call.notification_dropped();
                 }
             }
             Progress::Answer(message) => {

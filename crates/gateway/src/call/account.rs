@@ -1,0 +1,58 @@
+//! What is counted and logged of one call.
+
+use mainstay_model::Refusal;
+use mainstay_protocol::{Kind, Message};
+use mainstay_telemetry::{CorrelationId, Method, Outcome};
+use tokio::time::Instant;
+
+use super::route::Route;
+
+/// The books of one call: open from its beginning to its end.
+pub(super) struct Account {
+    pub(super) begun: Instant,
+    method: Method,
+    request_id: CorrelationId,
+    is_closed: bool,
+}
+
+impl Account {
+    pub(super) fn open(method: &str, request_id: CorrelationId) -> Self {
+        Self { begun: Instant::now(), method: Method::of(method), request_id, is_closed: false }
+    }
+
+    /// The outcome of a call with this answer.
+    pub(super) fn outcome_of(&self, answer: &Message) -> Outcome {
+        match answer.kind() {
+            Kind::Error => Outcome::Error,
+            _ if self.method == Method::ToolsCall && answer.is_tool_error() => Outcome::ToolError,
+            _ => Outcome::Ok,
+        }
+    }
+
+    /// Counts and logs a refusal of ours; the refusal with the id that finds it in the log.
+    pub(super) fn refused(&self, route: &Route, mut refusal: Refusal) -> Refusal {
+        route.pool.server_metrics.failed(refusal.code.into());
+        refusal.data.request_id = Some(self.request_id.to_string());
+        tracing::info!(
+            target: "mainstay",
+            request_id = %self.request_id, server = %route.pool.spec.name,
+            method = self.method.as_str(), code = refusal.code.name(), reason = %refusal.message,
+            "call refused"
+        );
+        refusal
+    }
+
+    /// Counts the call with its outcome, once; whether this was the time.
+    pub(super) fn close(&mut self, route: &Route, outcome: Outcome) -> bool {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return false;
+        }
+        let took = self.begun.elapsed();
+        let metrics = &route.pool.server_metrics;
+        metrics.finished(self.method, outcome, took);
+        if let Some(tool) = &route.tool {
+            metrics.tool(tool, took);
+        }
+        true
+    }
+}

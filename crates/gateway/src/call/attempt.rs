@@ -1,0 +1,203 @@
+//! One attempt of a call after the other: a permit for an instance, the request, what comes back for it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mainstay_model::Refusal;
+use mainstay_pool::{Permit, Pool};
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Edit, Message};
+use mainstay_telemetry as telemetry;
+use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
+use tokio::time::{Instant, sleep_until};
+
+use super::placement;
+use super::route::{ProgressToken, Route};
+use crate::session::{Control, Session, levels};
+
+/// A request and its way to a server. At most one attempt is under way at a time.
+pub(super) struct Attempt {
+    message: Message,
+    pub(super) route: Route,
+    pub(super) token: Option<ProgressToken>,
+    /// The next attempt waits for this.
+    not_before: Option<Instant>,
+    /// Before the next attempt the headers are made from a list that is fetched anew.
+    headers_are_stale: bool,
+    /// A permit that is waited for. It is kept while nobody drives the call, so that the call does not lose
+    /// its turn.
+    acquiring: Option<Acquiring>,
+    under_way: Option<(Exchange, Permit)>,
+}
+
+/// For whom a request is sent, and how long that may take.
+pub(super) struct Sender<'a> {
+    pub(super) session: &'a Arc<Session>,
+    pub(super) control: &'a Control,
+    pub(super) deadline: Instant,
+    /// How long a list may be waited for.
+    pub(super) list_wait: Duration,
+}
+
+/// Why a request was not sent.
+pub(super) enum NotSent {
+    Refused(Refusal),
+    Lost(Lost),
+    Cancelled,
+}
+
+type Acquiring = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send>>;
+
+// === impl Attempt ===
+
+impl Attempt {
+    pub(super) fn new(message: Message, route: Route, token: Option<ProgressToken>) -> Self {
+        Self {
+            message,
+            route,
+            token,
+            not_before: None,
+            headers_are_stale: false,
+            acquiring: None,
+            under_way: None,
+        }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// The next attempt begins after a pause, with other headers if these turned out to be wrong.
+    pub(super) fn prepare_next(&mut self, pause: Duration, new_headers: bool) {
+        self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
+        self.headers_are_stale = new_headers;
+    }
+
+    /// Begins an attempt. May be dropped and called again without losing anything.
+    pub(super) async fn send(&mut self, by: &Sender<'_>) -> Result<(), NotSent> {
+        if self.headers_are_stale {
+            self.make_headers(by).await;
+        }
+        if let Some(at) = self.not_before {
+            tokio::select! {
+                () = sleep_until(at) => self.not_before = None,
+                () = cancelled(by.control) => return Err(NotSent::Cancelled),
+            }
+        }
+        let permit = match placement::shared(by.session, &self.route.pool) {
+            Some(permit) => permit,
+            None => self.acquire(by).await?,
+        };
+        let edits =
+            self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
+        let token = self.token.as_ref().map(|(span, _)| span.clone());
+        let headers = self.route.headers.clone();
+        let outgoing = Outgoing { message: &self.message, token, edits, headers };
+        match permit.call(&outgoing, by.session.owner) {
+            Ok(exchange) => {
+                self.under_way = Some((exchange, permit));
+                Ok(())
+            }
+            Err(lost) => {
+                permit.finish(&self.route.pool, telemetry::Attempt::Lost);
+                Err(NotSent::Lost(lost))
+            }
+        }
+    }
+
+    /// What comes next for the request that is under way.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        match &mut self.under_way {
+            Some((exchange, _)) => exchange.poll_next(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Who asks in the attempt that is under way.
+    pub(super) fn asker(&self) -> Option<Asker> {
+        Some(self.under_way.as_ref()?.0.asker())
+    }
+
+    /// Answers a question of the server in the client's place.
+    pub(super) fn refuse(&self, question: &Message) {
+        if let Some((exchange, _)) = &self.under_way {
+            exchange.refuse(question);
+        }
+    }
+
+    /// Notes how the attempt ended that was under way.
+    pub(super) fn end(&mut self, how: telemetry::Attempt) {
+        if let Some((_, permit)) = self.under_way.take() {
+            permit.finish(&self.route.pool, how);
+        }
+    }
+
+    /// Ends the attempt that is under way, and tells the server why.
+    pub(super) fn withdraw(&mut self, reason: &str, how: telemetry::Attempt) {
+        if let Some((exchange, permit)) = self.under_way.take() {
+            exchange.cancel(reason);
+            permit.finish(&self.route.pool, how);
+        }
+    }
+
+    /// A permit for an instance that is not the one that everybody shares, or is not ready.
+    async fn acquire(&mut self, by: &Sender<'_>) -> Result<Permit, NotSent> {
+        let begin = || {
+            let is_list = placement::list_kind(self.message.method()).is_some();
+            let list_wait = is_list.then_some(by.list_wait);
+            let (session, pool) = (by.session.clone(), self.route.pool.clone());
+            Box::pin(permit_for(session, pool, list_wait, by.deadline)) as Acquiring
+        };
+        let acquiring = self.acquiring.get_or_insert_with(begin);
+        // A client that takes the call back while it waits for an instance must not hold its place.
+        let permit = tokio::select! {
+            permit = acquiring => Ok(permit),
+            () = cancelled(by.control) => Err(NotSent::Cancelled),
+        };
+        self.acquiring = None;
+        permit?.map_err(NotSent::Refused)
+    }
+
+    /// Makes the headers that repeat arguments from the list as it is now.
+    async fn make_headers(&mut self, by: &Sender<'_>) {
+        let generation = by.session.revision.generation();
+        self.route.pool.refetch(generation, ListKind::Tools, by.deadline.into_std()).await;
+        self.headers_are_stale = false;
+        let Some(facts) = self.route.pool.facts(generation) else { return };
+        let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
+        if let (Some(tool), Ok(params)) = (tool, self.message.params()) {
+            let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
+            self.route.headers = tool.headers(arguments);
+        }
+    }
+}
+
+/// A permit for the instance that a session's call goes to. `list_wait`: the call only asks for a list,
+/// and may wait so long to hear whether the server lists the same for all.
+async fn permit_for(
+    session: Arc<Session>,
+    pool: Arc<Pool>,
+    list_wait: Option<Duration>,
+    deadline: Instant,
+) -> Result<Permit, Refusal> {
+    let by = deadline.into_std();
+    let permit = match list_wait {
+        Some(wait) => {
+            let known_by = by.min(std::time::Instant::now() + wait);
+            placement::acquire_for_list(&session, &pool, known_by, by).await?
+        }
+        None => placement::acquire(&session, &pool, by).await?,
+    };
+    // The instance that all share logs as the most talkative of its clients wants.
+    if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
+        levels::tell_own(session.log_level(), &permit, deadline).await;
+    }
+    Ok(permit)
+}
+
+async fn cancelled(control: &Control) {
+    poll_fn(|cx| if control.poll_cancelled(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+}

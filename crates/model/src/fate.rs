@@ -1,0 +1,14 @@
+//! What became of a request that got no answer.
+
+/// What became of a request that got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The request never reached the server, or the server did not accept it: it may be sent again.
+    Unsent,
+    /// The server may have begun to act on the request.
+    Unknown,
+    /// The server would refuse the request again: wrong credentials, overload.
+    Refused,
+    /// The server sent a message for the request that is larger than `message_bytes_max`.
+    Oversized,
+}

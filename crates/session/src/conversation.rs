@@ -1,0 +1,287 @@
+//! What may still happen in a call, decided without a socket, a task or a clock.
+//!
+//! A call is a conversation of three: the client that asked, the server that works on it, and the gateway
+//! between them. The driver reports each event and carries out the one decision that it gets back.
+//!
+//! ```text
+//!            Sent                Question, asked
+//! Resting ─────────▶ UnderWay ─────────────────────▶ Suspended
+//!    ▲                 │   ▲                             │
+//!    └─ Lost, again ───┘   └── QuestionsClosed, none ────┘
+//!
+//! any state ── Answer, Lost, Refused, Cancelled, Deadline ──▶ Over
+//! ```
+//!
+//! A suspended call depends on nobody's HTTP request: it lasts until the question is answered, until its
+//! client is gone, or until its deadline.
+
+use std::time::{Duration, Instant};
+
+use mainstay_model::Fate;
+
+use crate::CallTime;
+
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod tests;
+
+/// What is known of a call before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The call may be sent again after its answer was lost: it only reads, or is idempotent.
+    pub may_repeat: bool,
+    /// The client can be asked while the call runs.
+    pub can_ask: bool,
+    /// The call repeats arguments as headers, which are made from a list that may be out of date.
+    pub has_mirrors: bool,
+}
+
+/// One call, from its first attempt to its end.
+#[derive(Debug)]
+pub struct Conversation {
+    terms: Terms,
+    time: CallTime,
+    state: State,
+    audience: Audience,
+    /// How often the request was sent.
+    sent: u32,
+    /// The request was sent again after its answer was lost.
+    is_repeated: bool,
+    /// The server refused the headers once: they have been made anew.
+    has_new_headers: bool,
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The request is on its way to an instance.
+    Sent,
+    /// The server sends a notification. `wanted`: the client has asked for such ones.
+    Notification { is_progress: bool, wanted: bool },
+    /// The server asks the client. `is_heard`: the client can be asked this, and may be listening.
+    Question { is_heard: bool },
+    /// Questions were answered, taken back or refused; so many are still open.
+    QuestionsClosed { open: usize },
+    /// The server answers. `header_mismatch`: with the error that says that its headers are wrong.
+    Answer { header_mismatch: bool },
+    /// The answer of this attempt will never come.
+    Lost(Fate),
+    /// No instance takes the call.
+    Refused,
+    /// Nobody has read the stream of the call for longer than a client needs to come back.
+    ClientAway,
+    /// Somebody reads the stream of the call again.
+    ClientBack,
+    /// Nothing can carry a message to the client any more, except perhaps the answer.
+    ClientGone,
+    /// The client takes the call back.
+    Cancelled,
+    /// The deadline may have passed.
+    Deadline,
+}
+
+/// What is to be done about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Wait for what comes next.
+    Wait,
+    /// Bring the message to the client.
+    Forward,
+    /// Ask the client. The server's time stands still from now on.
+    Ask,
+    /// Answer the question in the client's place.
+    RefuseQuestion,
+    /// Answer all open questions in the client's place.
+    RefuseOpenQuestions,
+    /// Send the request again, not before `pause` has passed. `new_headers`: fetch the server's list first
+    /// and make the headers from it.
+    SendAgain { pause: Duration, new_headers: bool },
+    /// The call is over. This comes exactly once.
+    Finish(End),
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Answered,
+    /// The answer is lost, and the call may not be sent again.
+    Lost(Fate),
+    Refused,
+    TimedOut,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No attempt is under way.
+    Resting,
+    /// A server works on the call.
+    UnderWay,
+    /// A server waits for the client's answer.
+    Suspended,
+    Over,
+}
+
+/// Who hears what the server says before its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    Present,
+    /// Nobody reads now; what is kept reaches a client that comes back.
+    Away,
+    /// Nobody ever will.
+    Gone,
+}
+
+/// A server that is ending can still accept connections for a moment, and would lose the call again.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
+
+/// How often a request is sent that never reached its server.
+const SENDS_MAX: u32 = 3;
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// A call that begins now and has not been sent.
+    pub fn new(terms: Terms, time: CallTime) -> Self {
+        Self {
+            terms,
+            time,
+            state: State::Resting,
+            audience: Audience::Present,
+            sent: 0,
+            is_repeated: false,
+            has_new_headers: false,
+        }
+    }
+
+    /// When the call is over, as far as is known now.
+    pub fn deadline(&self) -> Instant {
+        self.time.deadline()
+    }
+
+    /// Whether the server waits for the client's answer.
+    pub fn is_suspended(&self) -> bool {
+        self.state == State::Suspended
+    }
+
+    /// Whether the call is over.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Takes note of an event and decides what to do about it. After the end there is nothing to do.
+    pub fn on(&mut self, now: Instant, event: Event) -> Decision {
+        match (self.state, event) {
+            (State::Over, _) => Decision::Wait,
+
+            // ## Who listens, in any state
+            (_, Event::ClientGone) => self.audience_is(now, Audience::Gone),
+            (_, Event::ClientAway) if self.audience == Audience::Present => {
+                self.audience_is(now, Audience::Away)
+            }
+            (_, Event::ClientBack) if self.audience == Audience::Away => {
+                self.audience_is(now, Audience::Present)
+            }
+            (_, Event::ClientAway | Event::ClientBack) => Decision::Wait,
+
+            // ## Any state => Over
+            (_, Event::Cancelled) => self.finish(End::Cancelled),
+            (_, Event::Refused) => self.finish(End::Refused),
+            (_, Event::Deadline) if self.time.deadline() <= now => self.finish(End::TimedOut),
+            (_, Event::Deadline) => Decision::Wait,
+
+            // ## Resting => UnderWay
+            (State::Resting, Event::Sent) => {
+                self.sent += 1;
+                self.state = State::UnderWay;
+                Decision::Wait
+            }
+
+            // ## UnderWay | Suspended
+            (_, Event::Notification { is_progress, wanted }) => {
+                if is_progress {
+                    self.time.progress(now);
+                }
+                match wanted && self.audience != Audience::Gone {
+                    true => Decision::Forward,
+                    false => Decision::Wait,
+                }
+            }
+
+            // ## UnderWay => Suspended
+            (State::UnderWay | State::Suspended, Event::Question { is_heard }) => {
+                if !is_heard || !self.terms.can_ask || self.audience != Audience::Present {
+                    return Decision::RefuseQuestion;
+                }
+                // People answer slowly: their time is not the server's.
+                self.time.pause(now);
+                self.state = State::Suspended;
+                Decision::Ask
+            }
+
+            // ## Suspended => UnderWay
+            (State::Suspended, Event::QuestionsClosed { open: 0 }) => {
+                self.resume(now);
+                Decision::Wait
+            }
+            (_, Event::QuestionsClosed { .. }) => Decision::Wait,
+
+            // ## UnderWay | Suspended => Resting | Over
+            (_, Event::Answer { header_mismatch }) => {
+                let tries_again =
+                    header_mismatch && self.terms.has_mirrors && !self.has_new_headers;
+                if !tries_again {
+                    return self.finish(End::Answered);
+                }
+                self.has_new_headers = true;
+                self.rest(now);
+                Decision::SendAgain { pause: Duration::ZERO, new_headers: true }
+            }
+            (_, Event::Lost(fate)) => self.lost(now, fate),
+
+            // An attempt that is under way already, or a question of none.
+            (_, Event::Sent) => Decision::Wait,
+            (State::Resting, Event::Question { .. }) => Decision::RefuseQuestion,
+        }
+    }
+
+    fn lost(&mut self, now: Instant, fate: Fate) -> Decision {
+        let pause = match fate {
+            Fate::Unsent if self.sent < SENDS_MAX => Duration::ZERO,
+            Fate::Unknown if self.terms.may_repeat && !self.is_repeated => {
+                self.is_repeated = true;
+                REPEAT_AFTER
+            }
+            _ => return self.finish(End::Lost(fate)),
+        };
+        self.rest(now);
+        Decision::SendAgain { pause, new_headers: false }
+    }
+
+    /// Whoever does not listen any more is not waited for.
+    fn audience_is(&mut self, now: Instant, audience: Audience) -> Decision {
+        self.audience = audience;
+        if audience == Audience::Present || self.state != State::Suspended {
+            return Decision::Wait;
+        }
+        self.resume(now);
+        Decision::RefuseOpenQuestions
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.time.go_on(now);
+        self.state = State::UnderWay;
+    }
+
+    /// The attempt has ended, and with it what it asked.
+    fn rest(&mut self, now: Instant) {
+        self.time.go_on(now);
+        self.state = State::Resting;
+    }
+
+    fn finish(&mut self, end: End) -> Decision {
+        self.state = State::Over;
+        Decision::Finish(end)
+    }
+}
