@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::programs::cargo;
 use crate::sources;
 
 /// How the code under test is instrumented: counters on every edge, and comparisons traced so that
@@ -68,7 +69,7 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         None => folder.join("target"),
     };
     let target = host()?;
-    let status = Command::new(env!("CARGO"))
+    let status = Command::new(cargo())
         .args(["build", "--release", "--target", &target])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &built)

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 mod floors;
 mod fuzz;
+mod programs;
 mod requirements;
 mod sources;
 mod suites;

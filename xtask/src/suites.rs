@@ -3,11 +3,11 @@
 //! A suite that fails does not keep the next ones from running: one run shows all that is wrong.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 
+use crate::programs::{answers, cache, cargo};
 use crate::{floors, fuzz, requirements};
 
 mod watched;
@@ -72,13 +72,13 @@ fn table(outcomes: &[Outcome]) -> String {
 }
 
 fn format(root: &Path) -> anyhow::Result<Vec<String>> {
-    watched::run(root, cargo(), &["fmt", "--all", "--check"])?;
-    watched::run(&root.join("fuzz"), cargo(), &["fmt", "--check"])
+    watched::run(root, &cargo(), &["fmt", "--all", "--check"])?;
+    watched::run(&root.join("fuzz"), &cargo(), &["fmt", "--check"])
 }
 
 fn lints(root: &Path) -> anyhow::Result<Vec<String>> {
     let arguments = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-    watched::run(root, cargo(), &arguments)
+    watched::run(root, &cargo(), &arguments)
 }
 
 fn lists(root: &Path) -> anyhow::Result<Vec<String>> {
@@ -94,10 +94,10 @@ fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
-    if answers(cargo(), &["nextest", "--version"]) {
-        watched::run(root, cargo(), &["nextest", "run", "--workspace", "--no-fail-fast"])
+    if answers(&cargo(), &["nextest", "--version"]) {
+        watched::run(root, &cargo(), &["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {
-        watched::run(root, cargo(), &["test", "--workspace", "--no-fail-fast"])
+        watched::run(root, &cargo(), &["test", "--workspace", "--no-fail-fast"])
     }
 }
 
@@ -105,23 +105,6 @@ fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
 /// those the tests are built with: for fewer packages, features would differ, and with them what
 /// has to be compiled.
 fn conformance(root: &Path) -> anyhow::Result<Vec<String>> {
-    watched::run(root, cargo(), &["build", "--workspace", "--bins", "--tests"])?;
+    watched::run(root, &cargo(), &["build", "--workspace", "--bins", "--tests"])?;
     watched::run(root, &root.join("conformance/gateway.sh"), &[])
-}
-
-fn cargo() -> &'static Path {
-    Path::new(env!("CARGO"))
-}
-
-/// Where tools and peers are kept between runs, outside the checkout.
-fn cache() -> anyhow::Result<PathBuf> {
-    let from = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("MAINSTAY_CACHE")
-        .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("mainstay")))
-        .or_else(|| from("HOME").map(|home| home.join(".cache/mainstay")))
-        .context("neither HOME nor XDG_CACHE_HOME is set")
-}
-
-fn answers(program: &Path, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
