@@ -5,8 +5,9 @@
 #              stdio and over HTTP
 #   scenarios  the suite as a server behind the gateway
 #   peers      official clients walk through official servers, directly and through the gateway
-# The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others. The last
-# line is "N passed, M failed", over everything.
+# The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others. Every check
+# that failed is told once more at the end, below "what failed:". The last line is
+# "N passed, M failed", over everything.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../target}/debug"
@@ -38,6 +39,7 @@ STOP_MAX=20
 work="$(mktemp -d "${TMPDIR:-/tmp}/mainstay-gateway.XXXXXX")"
 started=()
 passed=0 failed=0
+failures="$work/failures"
 
 # Whether one of these processes lives, waiting up to a number of seconds for their end.
 alive_after() {
@@ -90,9 +92,19 @@ address_of() {
     return 1
 }
 
+# Prints the checks that failed in a step, each with its name and why: of what the step said, the
+# lines that begin with "failed: ", and what is below them up to the next check.
+failures_of() {
+    awk -v step="$1" '
+        tolower($0) ~ /^failed: / { sub(/^[^:]*: /, ""); print "  " step ": " $0; within = 1; next }
+        /^(same|details|not required): / || /^[0-9]+ passed, [0-9]+ failed$/ { within = 0 }
+        within { print "      " $0 }
+    ' "$2"
+}
+
 # Runs a step that ends with a tally, shows what it says and adds the tally to the sum.
 tallied() {
-    local name="$1" said code=0 line
+    local name="$1" said code=0 line wrong
     shift
     said="$work/said"
     # In the background, so that a signal to this script is heard at once.
@@ -102,15 +114,21 @@ tallied() {
     unset 'started[-1]'
     line="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$said" | tail -n 1 || true)"
     grep -vE '^(same: .*|[0-9]+ passed, [0-9]+ failed)$' "$said" || true
+    failures_of "$name" "$said" >>"$failures"
     if [ -z "$line" ]; then
-        echo "$name: ended with $code before it could sum up (124: its time was over)"
+        wrong="ended with $code before it could sum up (124: its time was over)"
+        echo "$name: $wrong"
+        { echo "  $name: $wrong" && tail -n 10 "$said" | sed 's/^/      /'; } >>"$failures"
         failed=$((failed + 1))
         return
     fi
     echo "$name: $line"
     read -r good _ bad _ <<<"$line"
     # A step that fails without a failed check fails all the same.
-    [ "$code" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+        echo "  $name: ended with $code, though no check failed" >>"$failures"
+    fi
     passed=$((passed + good)) failed=$((failed + bad))
 }
 
@@ -207,6 +225,8 @@ if [ "$failed" -ne 0 ]; then
     for log in "$work"/{suite,peers}.log; do
         [ ! -f "$log" ] || { echo "the gateway's log ends ($(basename "$log")):" && tail -n 40 "$log"; }
     done
+    echo "what failed:"
+    cat "$failures"
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

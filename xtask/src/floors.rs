@@ -1,13 +1,20 @@
 //! The floors of the workspace: faces, works, cores, words. Crates depend on their own floor or on
-//! lower ones, and the two lower floors do no I/O.
+//! lower ones, and the two lower floors do no I/O. Within a crate, modules have floors where `plans`
+//! gives them some, files form no large circles, and the name of a type stands for one thing.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use anyhow::Context;
 use toml::Table;
 
+use crate::code::Code;
 use crate::{none_of, sources};
 
+mod circles;
+mod inside;
+mod meanings;
+mod plans;
 mod purity;
 
 #[cfg(test)]
@@ -79,11 +86,54 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
                 if floor <= Floor::Cores {
                     problems.extend(purity::check(root, folder)?);
                 }
+                problems.extend(within(&name, &Code::read(root, folder)?));
             }
         }
     }
     none_of(&problems)?;
     Ok(format!("{} crates stand where they should", crates.len()))
+}
+
+/// What is wrong within a crate.
+fn within(name: &str, code: &Code) -> Vec<String> {
+    let mut problems = Vec::new();
+    for plan in plans::INSIDE.iter().filter(|plan| plan.name == name) {
+        problems.extend(inside::check(code, plan));
+    }
+    let circles = circles::too_large(code);
+    let in_circles = circles.iter().map(Vec::len).sum();
+    let shown = circles.iter().map(|circle| circles::shown(code, circle)).collect();
+    problems.extend(ratchet(name, "files in circles", in_circles, &plans::IN_CIRCLES, shown));
+    let twofold = meanings::twofold(code);
+    let what = "names of types with two meanings";
+    problems.extend(ratchet(name, what, twofold.len(), &plans::TWOFOLD, twofold));
+    problems
+}
+
+/// Compares a count with what a crate is allowed: no more, and no less either, so that what was
+/// reached stays.
+fn ratchet(
+    name: &str,
+    what: &str,
+    count: usize,
+    allowed: &[(&str, usize)],
+    shown: Vec<String>,
+) -> Vec<String> {
+    let allowed =
+        allowed.iter().find(|(known, _)| *known == name).map_or(0, |(_, allowed)| *allowed);
+    match count.cmp(&allowed) {
+        Ordering::Equal => Vec::new(),
+        Ordering::Less => {
+            vec![format!(
+                "{name}: {count} {what} are left, {allowed} are allowed: lower the number in xtask/src/floors/plans.rs"
+            )]
+        }
+        Ordering::Greater => {
+            let mut problems = vec![format!("{name}: {count} {what}, {allowed} are allowed")];
+            problems.extend(shown.into_iter().map(|one| format!("{name}: {one}")));
+            problems
+        }
+    }
 }
 
 fn floor(name: &str) -> Option<Floor> {

@@ -21,7 +21,7 @@ const INSTRUMENTED: &str = "-Cpasses=sancov-module \
 /// Unless another time is given.
 const SECONDS: u32 = 30;
 /// For each target among the suites: what was found before and what is shallow comes up again at once.
-const SECONDS_BRIEFLY: u32 = 4;
+const SECONDS_BRIEFLY: u32 = 10;
 
 /// Larger inputs only make runs slower: what can go wrong goes wrong in small ones.
 const INPUT_BYTES_MAX: u32 = 4096;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+mod code;
 mod floors;
 mod fuzz;
 mod programs;

@@ -64,8 +64,12 @@ fn table(outcomes: &[Outcome]) -> String {
     for Outcome { name, took, said } in outcomes {
         let word = if said.is_ok() { "ok" } else { "FAILED" };
         lines.push(format!("{name:<14}{:>6.1}  {word}", took.as_secs_f64() / 60.0));
-        for line in said.as_deref().unwrap_or_default() {
-            lines.push(format!("{:22}{line}", ""));
+        match said {
+            Ok(said) => lines.extend(said.iter().map(|line| format!("{:22}{line}", ""))),
+            Err(error) => {
+                let why = format!("{error:#}");
+                lines.extend(why.lines().map(|line| format!("{:22}{}", "", line.trim())));
+            }
         }
     }
     lines.join("\n")

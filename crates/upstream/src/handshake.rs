@@ -108,6 +108,8 @@ pub async fn shake(
     link.transport().settle(link, revision);
     // Servers may refuse all before it, or decide only then what they list.
     link.send_first(build::notification("notifications/initialized", None)).await;
+    // From here on no change of a list is missed, and no question of a call.
+    link.transport().heard().await;
     let lists = lists(link, capabilities).await?;
     Ok(Facts { greeting: initialize, revision, capabilities, lists })
 }

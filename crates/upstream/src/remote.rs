@@ -48,6 +48,8 @@ pub(crate) struct Remote {
     limits: LinkLimits,
     deliveries: Arc<Deliveries>,
     stop: CancellationToken,
+    /// Cancelled when the request for the first standing stream has been answered or has failed.
+    standing_answered: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -65,6 +67,9 @@ static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION)
 
 /// How long a notification or an answer of ours may take to be delivered.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a handshake waits for the answer to the request for the standing stream. Some servers
+/// send it with the first event only.
+const STANDING_ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the goodbye to a server may take.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -104,6 +109,7 @@ pub(crate) fn open_known(
         deliveries: Deliveries::new(limits.unread_bytes_max),
         limits,
         stop,
+        standing_answered: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
     let idle = remote.idle.clone();
@@ -252,8 +258,20 @@ impl Transport for Remote {
         self.target.found(Speaks::Http);
         if revision.generation() == Generation::Legacy {
             let (link, stop) = (Arc::downgrade(link), self.stop.clone());
-            self.tasks.spawn(standing::run(link, self.this.clone(), stop));
+            let answered = self.standing_answered.clone();
+            self.tasks.spawn(standing::run(link, self.this.clone(), answered, stop));
+        } else {
+            self.standing_answered.cancel();
         }
+    }
+
+    /// Servers drop what they say of their own accord while no standing stream is open, questions of
+    /// calls among it.
+    fn heard(&self) -> Boxed<'_, ()> {
+        Box::pin(async {
+            let answered = self.standing_answered.cancelled();
+            let _ = tokio::time::timeout(STANDING_ANSWER_DEADLINE, answered).await;
+        })
     }
 
     fn goodbye(&self) -> Boxed<'_, ()> {

@@ -3,7 +3,7 @@
 //! Everything that differs between transports is an operation or an ability of the trait here; a
 //! [`Link`] knows no transport by name. Whoever adds one makes it pass `transport::conformance`.
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -82,6 +82,12 @@ pub(crate) trait Transport: Send + Sync + Debug {
 
     /// Hands are shaken.
     fn settle(&self, _link: &Arc<Link>, _revision: Revision) {}
+
+    /// Waits until what the server says of its own accord arrives here, or until a deadline of about a
+    /// second. Called once after [`settle`](Self::settle).
+    fn heard(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Asks the server to end by closing its input, where that means something.
     fn hang_up(&self) {}

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{Floor, check, judge, purity, wrong_inside};
+use super::inside::{self, Inside};
+use super::{Floor, check, circles, judge, meanings, purity, ratchet, wrong_inside};
+use crate::code::tests::code;
 
 fn problems(name: &str, floor: Floor, dependencies: &str) -> Vec<String> {
     let manifest = format!("lints.workspace = true\n{dependencies}");
@@ -59,6 +61,117 @@ fn slips_are_found_and_tests_left_aside() {
     assert_eq!(found(slip), [(2, "Instant::now", "reads a clock")]);
     assert_eq!(found("// never Instant::now\n/// nor std::fs\n"), []);
     assert_eq!(found("mod tests {\n    let now = Instant::now();\n}\n"), []);
+}
+
+const PLAN: Inside =
+    Inside { name: "house", floors: &[&["low", "low::tall"], &["high", "beside"]], known: &[] };
+
+/// What is wrong in a house of two floors, of which the lower one has this text.
+fn house(low: &str, plan: &Inside) -> Vec<String> {
+    let lib = "mod low;\nmod high;\nmod beside;";
+    let high = "use crate::low::Low;\nuse crate::beside::Beside;\npub struct High;";
+    let code = code(&[
+        ("lib.rs", lib),
+        ("low.rs", low),
+        ("low/tall.rs", ""),
+        ("high.rs", high),
+        ("beside.rs", "use crate::high::High;"),
+    ]);
+    inside::check(&code, plan)
+}
+
+#[test]
+fn modules_take_from_below_and_beside_only() {
+    assert_eq!(house("pub struct Low;", &PLAN), [""; 0]);
+    let up = "mod tall;\n\nuse crate::high::High;";
+    let expected = "low.rs:3: `low` takes from `high` (high.rs), which stands above it: move what it \
+                    needs down, or have it handed in";
+    assert_eq!(house(up, &PLAN), [expected]);
+    let known = Inside { known: &[("low", "high")], ..PLAN };
+    assert_eq!(house(up, &known), [""; 0]);
+    let stale = ["house: `low` no longer takes from `high`: strike the pair off the known ones"];
+    assert_eq!(house("", &known), stale);
+}
+
+#[test]
+fn a_part_of_a_module_may_stand_elsewhere_than_the_whole() {
+    let apart = Inside { floors: &[&["low"], &["high", "beside"], &["low::tall"]], ..PLAN };
+    assert_eq!(house("use tall::Tall;", &apart).len(), 1);
+}
+
+#[test]
+fn a_plan_names_each_module_and_no_other() {
+    let without = Inside { floors: &[&["low"], &["high"]], ..PLAN };
+    let problems = house("", &without);
+    assert!(
+        problems[0].starts_with("beside.rs: has no floor; give its module one"),
+        "{problems:?}"
+    );
+    let with_more = Inside { floors: &[&["low"], &["high", "beside", "attic"]], ..PLAN };
+    assert_eq!(house("", &with_more), ["house: the plan names `attic`, which is no module"]);
+}
+
+/// Files `a` to `e`, each of which takes from those that are named.
+fn ring(uses: [&str; 5]) -> Vec<Vec<usize>> {
+    let names = ["a.rs", "b.rs", "c.rs", "d.rs", "e.rs"];
+    let texts = uses.map(|used| {
+        used.chars().map(|to| format!("use crate::{to}::Of_{to};\n")).collect::<String>()
+    });
+    let files: Vec<(&str, &str)> =
+        names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+    circles::too_large(&code(&files))
+}
+
+#[test]
+fn a_circle_of_five_is_too_large() {
+    assert_eq!(ring(["b", "c", "d", "e", "a"]), [[0, 1, 2, 3, 4]]);
+    assert_eq!(ring(["b", "ac", "bd", "ce", "d"]), [[0, 1, 2, 3, 4]]);
+    assert_eq!(ring(["b", "c", "d", "a", "a"]).len(), 0, "four may");
+    assert_eq!(ring(["bcde", "cde", "de", "e", ""]).len(), 0, "no way back");
+}
+
+#[test]
+fn a_way_around_a_circle_is_shown() {
+    let texts = [
+        "use crate::b::B;",
+        "\nuse crate::c::C;",
+        "use crate::d::D;",
+        "use crate::e::E;",
+        "use crate::a::A;\nuse crate::d::D;",
+    ];
+    let names = ["a.rs", "b.rs", "c.rs", "d.rs", "e.rs"];
+    let files: Vec<(&str, &str)> = names.into_iter().zip(texts).collect();
+    let shown = circles::shown(&code(&files), &[0, 1, 2, 3, 4]);
+    assert!(shown.ends_with("d.rs:1 takes from e.rs\n    e.rs:2 takes from d.rs"), "{shown}");
+}
+
+/// `foo.rs` and the files in `foo/` are one idea: what they take from the first makes no circle.
+#[test]
+fn parts_may_take_from_the_whole() {
+    let whole =
+        "mod b; mod c; mod d; mod e;\nfn f() { b::f(); c::f(); d::f(); e::f(); }\nstruct X;";
+    let part = "use super::X;";
+    let files =
+        [("a.rs", whole), ("a/b.rs", part), ("a/c.rs", part), ("a/d.rs", part), ("a/e.rs", part)];
+    assert_eq!(circles::too_large(&code(&files)).len(), 0);
+}
+
+#[test]
+fn a_name_stands_for_one_thing() {
+    let files = [
+        ("lib.rs", "mod a;\npub struct One;\nstruct Two;"),
+        ("a.rs", "pub(crate) enum One {}\npub struct Two;"),
+    ];
+    assert_eq!(meanings::twofold(&code(&files)), ["`One` stands for 2 things: lib.rs:2, a.rs:1"]);
+}
+
+#[test]
+fn what_is_allowed_can_only_shrink() {
+    let count = |count| ratchet("pool", "circles", count, &[("pool", 2)], vec!["where".to_owned()]);
+    assert_eq!(count(2), [""; 0]);
+    assert_eq!(count(3), ["pool: 3 circles, 2 are allowed", "pool: where"]);
+    assert!(count(1)[0].contains("lower the number"), "{:?}", count(1));
+    assert_eq!(ratchet("other", "circles", 0, &[("pool", 2)], Vec::new()), [""; 0]);
 }
 
 #[test]

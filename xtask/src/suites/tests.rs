@@ -30,6 +30,21 @@ fn what_a_command_says_in_closing_is_kept() {
 }
 
 #[test]
+fn what_failed_is_kept_for_the_closing_table() {
+    let kept = |said: &str| {
+        let mut closing = watched::Closing::default();
+        said.lines().for_each(|line| closing.hear(line));
+        closing.lines
+    };
+    let conformance =
+        "details\nwhat failed:\n  peers: everything: auto\n      /steps/3\n2 passed, 1 failed";
+    assert_eq!(kept(conformance), ["peers: everything: auto", "/steps/3", "2 passed, 1 failed"]);
+    let tests = "PASS [ 0.1s] a::b\n Summary [ 1s] 2 tests run\n  FAIL [ 0.2s] a::c\nerror: test run failed";
+    let expected = ["Summary [ 1s] 2 tests run", "FAIL [ 0.2s] a::c", "error: test run failed"];
+    assert_eq!(kept(tests), expected);
+}
+
+#[test]
 fn minutes_are_shown_for_each_suite() {
     let outcomes = [
         Outcome { name: "format", took: Duration::from_secs(3), said: Ok(Vec::new()) },
@@ -42,6 +57,7 @@ fn minutes_are_shown_for_each_suite() {
         "tests            1.5  ok",
         "                      ok",
         "lints            0.0  FAILED",
+        "                      no",
     ];
     assert_eq!(table(&outcomes), expected.join("\n"));
 }

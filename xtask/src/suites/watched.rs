@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Context, ensure};
 
 /// Enough for every test binary of the workspace to say its line.
-const CLOSING_LINES_MAX: usize = 60;
+const CLOSING_LINES_MAX: usize = 100;
 
 /// Runs a command in a folder and gives back what its runners said in closing.
 pub(super) fn run(
@@ -37,19 +37,42 @@ pub(super) fn run(
     Ok(closing)
 }
 
-/// Copies line by line, to the end.
+/// Copies line by line, to the end, and gives back how it closed.
 fn pass_on(from: Option<impl Read>, mut to: impl Write) -> Vec<String> {
-    let mut closing = Vec::new();
+    let mut closing = Closing::default();
     let lines = from.into_iter().flat_map(|from| BufReader::new(from).split(b'\n'));
     for line in lines.map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         // Nobody may be reading any more; the command goes on all the same.
         let _ = writeln!(to, "{line}");
-        if closing.len() < CLOSING_LINES_MAX && is_closing(&line) {
-            closing.push(line.trim().to_owned());
+        closing.hear(&line);
+    }
+    closing.lines
+}
+
+/// What is kept of an output: the lines that sum up, and those that say what failed.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    pub(super) lines: Vec<String>,
+    /// Test names follow the summary, checks of conformance follow "what failed:".
+    tells_failures: bool,
+}
+
+// === impl Closing ===
+
+impl Closing {
+    pub(super) fn hear(&mut self, line: &str) {
+        let sums_up = is_closing(line);
+        let told = self.tells_failures && !line.trim().is_empty();
+        if (sums_up || told) && self.lines.len() < CLOSING_LINES_MAX {
+            self.lines.push(line.trim().to_owned());
+        }
+        if line.trim().starts_with("Summary [") || line == "what failed:" {
+            self.tells_failures = true;
+        } else if sums_up {
+            self.tells_failures = false;
         }
     }
-    closing
 }
 
 /// The lines with which test runners and the conformance suite sum up.

@@ -19,6 +19,9 @@ use super::retry::Retry;
 use crate::exchange::{Fate, Incoming, Outgoing, Owner};
 use crate::link::Link;
 
+#[cfg(test)]
+mod tests;
+
 /// How the standing stream ended.
 enum Ended {
     /// The server has none.
@@ -35,8 +38,14 @@ const RECONNECT_MAX: Duration = Duration::from_secs(30);
 /// A stream that stood this long was no failure, even if there was nothing to say.
 const LASTED: Duration = Duration::from_secs(10);
 
-/// Runs until `stop` is cancelled or the link is gone.
-pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: CancellationToken) {
+/// Runs until `stop` is cancelled or the link is gone. Cancels `answered` when the server has answered
+/// the request for the first stream, or can't be asked.
+pub(super) async fn run(
+    link: Weak<Link>,
+    remote: Weak<Remote>,
+    answered: CancellationToken,
+    stop: CancellationToken,
+) {
     let watch = async {
         let mut last_event_id = None;
         let mut retry = Retry::default();
@@ -45,7 +54,7 @@ pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: Cancellati
         while let (Some(link), Some(remote)) = (link.upgrade(), remote.upgrade()) {
             let begun = Instant::now();
             if offered {
-                match listen(&link, &remote, &mut last_event_id, &mut retry).await {
+                match listen(&link, &remote, &answered, &mut last_event_id, &mut retry).await {
                     Ended::NotOffered => offered = false,
                     Ended::Broken => {}
                 }
@@ -71,6 +80,7 @@ pub(super) async fn run(link: Weak<Link>, remote: Weak<Remote>, stop: Cancellati
 async fn listen(
     link: &Arc<Link>,
     remote: &Remote,
+    answered: &CancellationToken,
     last_event_id: &mut Option<String>,
     retry: &mut Retry,
 ) -> Ended {
@@ -78,9 +88,9 @@ async fn listen(
     if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
         request.headers_mut().insert("last-event-id", last);
     }
-    let Ok((response, mut connection)) = respond(&remote.idle, request).await else {
-        return Ended::Broken;
-    };
+    let response = respond(&remote.idle, request).await;
+    answered.cancel();
+    let Ok((response, mut connection)) = response else { return Ended::Broken };
     let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
     if response.status() != StatusCode::OK || !kind.starts_with(b"text/event-stream") {
         return Ended::NotOffered;

@@ -2,7 +2,7 @@
 //!
 //! A new transport adds a peer and a line at the end.
 
-mod http;
+pub(crate) mod http;
 mod pipes;
 mod sse;
 
@@ -22,11 +22,11 @@ use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 
 /// Longest wait for something that must come true.
-const CAP: Duration = Duration::from_secs(30);
+pub(crate) const CAP: Duration = Duration::from_secs(30);
 /// For what must not come.
-const NEVER: Duration = Duration::from_millis(50);
+pub(crate) const NEVER: Duration = Duration::from_millis(50);
 const MESSAGE_BYTES_MAX: usize = 10_000;
-const LIMITS: LinkLimits =
+pub(crate) const LIMITS: LinkLimits =
     LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20 };
 /// Messages in either direction that nobody has read yet.
 const QUEUE: usize = 256;
@@ -48,7 +48,7 @@ struct Received {
 
 /// Hears the link.
 #[derive(Debug, Default)]
-struct Ears {
+pub(crate) struct Ears {
     closed: AtomicUsize,
     late: AtomicUsize,
     dropped: Mutex<Vec<Dropped>>,

@@ -25,13 +25,13 @@ use crate::remote::{Target, open};
 pub(super) struct Http;
 
 /// Texts as events. Ends after an answer.
-pub(super) struct Events {
-    pub(super) said: mpsc::Receiver<String>,
-    pub(super) ends_with_answer: bool,
-    pub(super) over: bool,
+pub(crate) struct Events {
+    pub(crate) said: mpsc::Receiver<String>,
+    pub(crate) ends_with_answer: bool,
+    pub(crate) over: bool,
 }
 
-pub(super) type Answer = Response<Either<Events, Empty<Bytes>>>;
+pub(crate) type Answer = Response<Either<Events, Empty<Bytes>>>;
 
 impl Body for Events {
     type Data = Bytes;
@@ -81,17 +81,17 @@ async fn answer(request: Request<RequestBody>, tell: mpsc::Sender<Received>) -> 
     }
 }
 
-pub(super) fn status(status: StatusCode) -> Answer {
+pub(crate) fn status(status: StatusCode) -> Answer {
     Response::builder().status(status).body(Either::Right(Empty::new())).unwrap()
 }
 
-pub(super) fn stream(events: Events) -> Answer {
+pub(crate) fn stream(events: Events) -> Answer {
     let response = Response::builder().header(header::CONTENT_TYPE, "text/event-stream");
     response.body(Either::Left(events)).unwrap()
 }
 
 /// Serves until it is cut; where.
-pub(super) async fn listen<F: Future<Output = Answer> + Send + 'static>(
+pub(crate) async fn listen<F: Future<Output = Answer> + Send + 'static>(
     cut: CancellationToken,
     answer: impl Fn(Request<RequestBody>) -> F + Clone + Send + 'static,
 ) -> String {
