@@ -4,6 +4,7 @@
 //! order turned about from round to round, and each ratio is of two figures of the same round.
 
 mod budget;
+mod comparison;
 mod pairs;
 mod table;
 
@@ -11,19 +12,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Serialize;
 
+use self::comparison::{BESIDE_HAPROXY, Comparison, Named};
+use self::pairs::{Cell, Pair};
 use crate::instructions::{CALLS, Counter};
 use crate::load::Report;
 use crate::run::behaviour::memory::{IDLE_REPETITIONS, WARM_UP_SESSIONS, Wire, growth, lowest};
-use crate::run::cells::{self, Pace};
+use crate::run::cells;
+use crate::run::context::Pace;
 use crate::run::hardware::{self, Hardware};
 use crate::run::kind::{Kind, Upstream};
 use crate::run::peers::Programs;
 use crate::run::setup::Setup;
 use crate::run::{raise_limit_on_files, until_interrupted};
-use budget::Verdict;
-use pairs::{Cell, Pair};
 
 /// What is compared, in this order; the first of them are cells of a run.
 const NAMES: [&str; 9] = [
@@ -40,8 +41,6 @@ const NAMES: [&str; 9] = [
 const CELLS: usize = 5;
 const IDLE: &str = "idle";
 const IDLE_STREAM: &str = "idle-stream";
-/// The cell in which HAProxy takes part.
-const BESIDE_HAPROXY: &str = "http-32";
 const IDLE_SESSIONS: u32 = 5_000;
 
 #[derive(Debug, clap::Args)]
@@ -65,33 +64,6 @@ pub(crate) struct Args {
     /// Everything as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// All that was found out.
-#[derive(Debug, Serialize)]
-struct Comparison {
-    began: String,
-    hardware: Hardware,
-    old: PathBuf,
-    new: PathBuf,
-    rounds: u32,
-    seconds: f64,
-    cells: Vec<Cell>,
-    /// KiB for a session.
-    idle: Vec<Named>,
-    /// User instructions for a call.
-    instructions: Vec<Named>,
-    /// What could not be measured, and why.
-    notes: Vec<String>,
-    verdicts: Vec<Verdict>,
-}
-
-/// A figure of both.
-#[derive(Debug, Clone, Serialize)]
-struct Named {
-    name: &'static str,
-    #[serde(flatten)]
-    pair: Pair,
 }
 
 /// Both binaries, and how to run them.

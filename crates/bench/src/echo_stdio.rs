@@ -4,17 +4,18 @@
 //! read is answered with one write.
 
 mod delay;
+mod output;
 
 use std::io;
 use std::process::exit;
-use std::sync::Mutex;
 
 use anyhow::Result;
 use memchr::memchr_iter;
 use rustix::stdio;
 
+use self::delay::Delayed;
+use self::output::Output;
 use crate::mcp::{Reply, answer};
-use delay::Delayed;
 
 /// A read takes as much as a full default pipe holds.
 const READ_BYTES: usize = 64 << 10;
@@ -24,12 +25,6 @@ pub(crate) struct Args {
     /// Says nothing to this program, but a process list shows whose it is.
     #[arg(long)]
     mark: Option<String>,
-}
-
-/// Standard output; whole lines only, so the threads can't cut each other short.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    turn: Mutex<()>,
 }
 
 /// Serves until standard input ends.
@@ -86,20 +81,5 @@ fn handle(line: &[u8], answers: &mut Vec<u8>, delayed: &Delayed) {
         }
         Reply::Nothing | Reply::Never => {}
         Reply::Crash => exit(70),
-    }
-}
-
-// === impl Output ===
-
-impl Output {
-    /// Writes all of `bytes`, waiting for the reader as long as it takes: a server that stops
-    /// reading because nobody reads from it is what a gateway must cope with.
-    fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        while !bytes.is_empty() {
-            let written = rustix::io::retry_on_intr(|| rustix::io::write(stdio::stdout(), bytes))?;
-            bytes = &bytes[written..];
-        }
-        Ok(())
     }
 }

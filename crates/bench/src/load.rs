@@ -8,15 +8,15 @@ mod open;
 mod report;
 mod sessions;
 mod tally;
+mod watched;
 
-use std::str::FromStr;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Subcommand;
 
+pub(crate) use self::hold::Held;
+pub(crate) use self::report::{CpuUse, Report};
+use self::watched::Watched;
 use crate::client::Target;
-pub(crate) use hold::Held;
-pub(crate) use report::{CpuUse, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -43,13 +43,6 @@ enum Mode {
     Hold(hold::Plan),
 }
 
-/// A process and what to call it.
-#[derive(Debug, Clone)]
-pub(crate) struct Watched {
-    name: String,
-    pid: u32,
-}
-
 /// Runs the load and prints the report as one line of JSON.
 pub(crate) fn main(args: Args) -> Result<()> {
     let Args { target, watch, mode } = args;
@@ -62,17 +55,6 @@ pub(crate) fn main(args: Args) -> Result<()> {
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
-}
-
-// === impl Watched ===
-
-impl FromStr for Watched {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, pid) = text.split_once('=').context("expected NAME=PID")?;
-        Ok(Self { name: name.to_owned(), pid: pid.parse().context("a process id is a number")? })
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Everything side by side: starts each target, drives it, ends it, and writes down what was seen.
 
+mod args;
 pub(crate) mod behaviour;
 pub(crate) mod cells;
+pub(crate) mod context;
 mod front;
 pub(crate) mod hardware;
 mod judge;
@@ -13,52 +15,17 @@ pub(crate) mod setup;
 mod table;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use cells::Pace;
-use hardware::Hardware;
-use kind::Kind;
-use peers::Programs;
-use results::Results;
-
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
-    /// Two seconds a cell, one round, few repetitions: to see that it works, not how fast.
-    #[arg(long)]
-    quick: bool,
-    /// Rounds of each cell; the median counts.
-    #[arg(long)]
-    rounds: Option<usize>,
-    /// Measured seconds a cell.
-    #[arg(long)]
-    seconds: Option<f64>,
-    /// Wait so many seconds at most for a calm machine before each cell.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    calm: f64,
-    /// Only rows whose name contains one of these parts, separated by `|`; the names are those of
-    /// cells and observations.
-    #[arg(long, value_name = "PARTS")]
-    only: Option<String>,
-    /// Only these targets.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    targets: Vec<Kind>,
-    /// Where results go; a part of a run (`--quick`, `--only`, `--targets`) is only printed
-    /// unless this is given.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-/// What all parts of a run need to know.
-#[derive(Debug)]
-struct Context {
-    args: Args,
-    programs: Programs,
-}
+pub(crate) use self::args::Args;
+use self::context::Context;
+use self::hardware::Hardware;
+use self::peers::Programs;
+use self::results::Results;
 
 /// Runs everything, bounded in time; ends all it started, also when interrupted.
 pub(crate) fn main(args: Args) -> Result<()> {
@@ -81,7 +48,7 @@ pub(crate) fn until_interrupted(work: impl Future<Output = Result<()>>) -> Resul
 }
 
 async fn run(args: Args) -> Result<()> {
-    args.check()?;
+    check_names(&args)?;
     raise_limit_on_files();
     let programs = Programs::find(&args).await?;
     let context = Context { args, programs };
@@ -96,6 +63,19 @@ async fn run(args: Args) -> Result<()> {
     println!("{text}");
     if let Some(folder) = context.out() {
         write(&folder, &results, &text)?;
+    }
+    Ok(())
+}
+
+/// Each part of `--only` must be part of some name: a row nobody measures looks like a row with nothing
+/// to show.
+fn check_names(args: &Args) -> Result<()> {
+    let names: Vec<&str> =
+        cells::CELLS.iter().map(|cell| cell.name).chain(behaviour::names()).collect();
+    for part in args.only.iter().flat_map(|only| only.split('|')) {
+        if !names.iter().any(|name| name.contains(part)) {
+            bail!("--only {part:?} fits no row; there are {}", names.join(", "));
+        }
     }
     Ok(())
 }
@@ -122,68 +102,11 @@ pub(crate) fn raise_limit_on_files() {
     }
 }
 
-// === impl Args ===
-
-impl Args {
-    /// Each part of `--only` must be part of some name: a row nobody measures looks like a row
-    /// with nothing to show.
-    fn check(&self) -> Result<()> {
-        let names: Vec<&str> =
-            cells::CELLS.iter().map(|cell| cell.name).chain(behaviour::names()).collect();
-        for part in self.only.iter().flat_map(|only| only.split('|')) {
-            if !names.iter().any(|name| name.contains(part)) {
-                bail!("--only {part:?} fits no row; there are {}", names.join(", "));
-            }
-        }
-        Ok(())
-    }
-}
-
-// === impl Context ===
-
-impl Context {
-    fn rounds(&self) -> usize {
-        self.args.rounds.unwrap_or(if self.args.quick { 1 } else { 3 }).max(1)
-    }
-
-    fn seconds(&self) -> f64 {
-        self.args.seconds.unwrap_or(if self.args.quick { 2.0 } else { 5.0 }).clamp(0.2, 60.0)
-    }
-
-    fn pace(&self) -> Pace {
-        Pace { seconds: self.seconds(), quick: self.args.quick }
-    }
-
-    fn calm(&self) -> Duration {
-        Duration::from_secs_f64(if self.args.quick {
-            0.0
-        } else {
-            self.args.calm.clamp(0.0, 600.0)
-        })
-    }
-
-    /// Whether the row called `name` is wanted.
-    fn wants(&self, name: &str) -> bool {
-        self.args.only.as_deref().is_none_or(|only| only.split('|').any(|part| name.contains(part)))
-    }
-
-    fn kinds(&self) -> Vec<Kind> {
-        let wanted = |kind: &Kind| self.args.targets.is_empty() || self.args.targets.contains(kind);
-        Kind::ALL.into_iter().filter(wanted).filter(|kind| self.programs.has(*kind)).collect()
-    }
-
-    fn out(&self) -> Option<PathBuf> {
-        let Args { quick, only, targets, out, .. } = &self.args;
-        let whole = !quick && only.is_none() && targets.is_empty();
-        out.clone().or_else(|| whole.then(|| PathBuf::from("bench/results")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
-    use super::Args;
+    use super::{Args, check_names};
 
     #[derive(Parser)]
     struct Cli {
@@ -193,7 +116,7 @@ mod tests {
 
     fn check(only: &str) -> Result<(), String> {
         let cli = Cli::parse_from(["run", "--only", only]);
-        cli.args.check().map_err(|error| error.to_string())
+        check_names(&cli.args).map_err(|error| error.to_string())
     }
 
     #[test]

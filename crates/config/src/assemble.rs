@@ -11,7 +11,7 @@ use mainstay_model::settings::{
 };
 use mainstay_model::{Name, PublicUrl};
 
-use crate::read::{Named, Root, Table};
+use crate::typed::{Named, Root, Table};
 
 /// The settings; none where a problem has been noted.
 pub(crate) fn assemble(root: &Root, state_dir: PathBuf) -> Option<Settings> {

@@ -1,13 +1,15 @@
 //! What must hold across keys.
 
-use crate::disk::Disk;
-use crate::problem::Notes;
-use crate::read::{Named, Root};
-
+mod exactly_one;
 mod gateway;
 mod graph;
 mod groups;
 mod servers;
+
+use self::exactly_one::exactly_one;
+use crate::disk::Disk;
+use crate::notes::Notes;
+use crate::typed::{Named, Root};
 
 /// Notes everything that is wrong between keys that are each right by themselves.
 pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
@@ -43,23 +45,5 @@ fn not_acted_on(all: &[Named], notes: &mut Notes) {
         notes
             .warning(&one.at, &one.path, message)
             .help("servers that need it start without waiting for it".to_owned());
-    }
-}
-
-/// Notes if none or several of the keys are written; each that is one too many is pointed at.
-fn exactly_one(one: &Named, noun: &str, keys: &[&'static str], notes: &mut Notes) {
-    let mut written: Vec<_> = keys.iter().filter(|key| one.table.is_written(key)).collect();
-    written.sort_by_key(|key| one.table.at(key).rank());
-    let choice = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-    let Some((first, others)) = written.split_first() else {
-        let message = format!("nothing says what {noun} `{}` is", one.name);
-        notes.error(&one.at, &one.path, message).help(format!("write exactly one of {choice}"));
-        return;
-    };
-    for key in others {
-        let message = format!("{noun} `{}` has `{first}` already", one.name);
-        notes
-            .error(one.table.at(key), &format!("{}.{key}", one.path), message)
-            .help(format!("write exactly one of {choice}"));
     }
 }

@@ -5,67 +5,13 @@
 //! nothing is carried out here.
 
 mod compare;
+mod plan;
 mod show;
 
-use mainstay_model::Name;
 use mainstay_model::settings::Settings;
-use serde::Serialize;
 
 use self::compare::{order, shared};
-
-/// Everything that differs between two configurations, each in the order of the new file and what is
-/// removed after that, in the order of the old one.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Plan {
-    pub servers: Vec<Change>,
-    /// All servers in the order of the new file, where it is another than that of the old file with what
-    /// is new at its end. The order decides who keeps a name that two servers publish.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub order: Option<Vec<Name>>,
-    /// Groups of servers. The address of a single server comes and goes with the server.
-    pub endpoints: Vec<Change>,
-    /// Settings of the daemon itself.
-    pub gateway: Vec<SettingChange>,
-}
-
-/// One server or endpoint that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    pub name: Name,
-    #[serde(flatten)]
-    pub kind: ChangeKind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
-pub enum ChangeKind {
-    Added,
-    Removed,
-    Changed {
-        effect: Effect,
-        /// The keys that differ, as the file calls them; of a table with values of its own, each of them:
-        /// `env.TOKEN`. Sorted.
-        keys: Vec<String>,
-    },
-}
-
-/// What it takes for a changed server or endpoint to be as configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Nothing that runs is started anew.
-    InPlace,
-    /// Every instance of the server is started anew.
-    Restart,
-}
-
-/// A setting of the daemon that differs, by its key: `gateway.listen`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SettingChange {
-    pub key: String,
-    /// The running daemon can't take it over: it has to be started anew.
-    pub needs_daemon_restart: bool,
-}
+pub use self::plan::{Change, ChangeKind, Effect, Plan, SettingChange};
 
 /// What changes between the settings `old` and `new`.
 pub fn diff(old: &Settings, new: &Settings) -> Plan {
@@ -80,42 +26,4 @@ pub fn diff(old: &Settings, new: &Settings) -> Plan {
         endpoints: shared(&old.endpoints, endpoints, |it| &it.name, compare::endpoint),
         gateway: settings,
     }
-}
-
-// === impl Plan ===
-
-impl Plan {
-    /// Whether the two configurations say the same.
-    pub fn is_empty(&self) -> bool {
-        let Self { servers, order, endpoints, gateway } = self;
-        servers.is_empty() && order.is_none() && endpoints.is_empty() && gateway.is_empty()
-    }
-
-    /// The settings that only a restart of the daemon brings into force.
-    pub fn needs_daemon_restart(&self) -> impl Iterator<Item = &SettingChange> {
-        self.gateway.iter().filter(|setting| setting.needs_daemon_restart)
-    }
-
-    /// The servers there are once the plan is carried out, in their order, from those there were.
-    pub fn servers_after(&self, before: &[Name]) -> Vec<Name> {
-        match &self.order {
-            Some(order) => order.clone(),
-            None => after(before, &self.servers),
-        }
-    }
-
-    /// The groups there are once the plan is carried out, from those there were; their order means
-    /// nothing.
-    pub fn endpoints_after(&self, before: &[Name]) -> Vec<Name> {
-        after(before, &self.endpoints)
-    }
-}
-
-fn after(before: &[Name], changes: &[Change]) -> Vec<Name> {
-    let is_removed = |name: &Name| {
-        changes.iter().any(|it| it.name == *name && matches!(it.kind, ChangeKind::Removed))
-    };
-    let kept = before.iter().filter(|name| !is_removed(name));
-    let added = changes.iter().filter(|it| matches!(it.kind, ChangeKind::Added));
-    kept.chain(added.map(|it| &it.name)).cloned().collect()
 }

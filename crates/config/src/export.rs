@@ -4,6 +4,7 @@
 //! where they stand, never written anew.
 
 mod clients;
+mod edit_error;
 mod json;
 mod settings;
 mod target;
@@ -13,19 +14,11 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use clients::{CLIENTS, Client, Folders, find};
+pub use edit_error::EditError;
 pub use settings::settings;
 pub use target::{Target, TargetError, url};
 
-use crate::problem::Problems;
 use clients::Format;
-
-/// Why a client's file can't be edited.
-#[derive(Debug, thiserror::Error)]
-pub enum EditError {
-    /// It can't be read, or holds something else where servers belong.
-    #[error("{0}")]
-    File(Problems),
-}
 
 /// What a client's file says about Mainstay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

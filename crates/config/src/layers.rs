@@ -8,11 +8,20 @@ use std::collections::BTreeMap;
 
 use crate::document::{At, Entry, Node, Value, parse_value};
 use crate::keys::{Kind, Map, Section, TOP_LEVEL, TopLevel};
-use crate::load::Flag;
 use crate::nearest::nearest;
-use crate::problem::Notes;
+use crate::notes::Notes;
 
 pub(crate) const PREFIX: &str = "MAINSTAY__";
+
+/// A flag of the command line that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// As it was typed: `--listen`.
+    pub flag: String,
+    /// What it sets: `gateway.listen`.
+    pub key: String,
+    pub value: String,
+}
 
 /// Where a value goes: the keys of the tables on the way, and what it must be; none: a text.
 struct Target {

@@ -9,9 +9,10 @@ use crate::assemble::assemble;
 use crate::check::check;
 use crate::disk::{Disk, NoDisk};
 use crate::document::{Node, SyntaxError, parse_file};
-use crate::layers::{lay_environment, lay_flags};
+use crate::layers::{Flag, lay_environment, lay_flags};
+use crate::notes::Notes;
 use crate::origin::{Origin, Origins};
-use crate::problem::{Notes, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::read::Reader;
 use crate::source::Source;
 use crate::syntax;
@@ -35,16 +36,6 @@ pub struct ConfigFile {
     /// As it is shown in problems.
     pub path: PathBuf,
     pub text: String,
-}
-
-/// A flag of the command line that sets a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flag {
-    /// As it was typed: `--listen`.
-    pub flag: String,
-    /// What it sets: `gateway.listen`.
-    pub key: String,
-    pub value: String,
 }
 
 /// The state folder, chosen before any file is read, and who chose it.

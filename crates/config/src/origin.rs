@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::document::{At, Node, key_text, toml_text};
-use crate::load::Loaded;
-use crate::read::Typed;
 use crate::source::Source;
+use crate::typed::Typed;
 use crate::units::format_duration;
 
 /// Where a value came from.
@@ -52,11 +51,6 @@ pub struct ResolvedValue {
 #[serde(transparent)]
 pub struct Resolved<'a> {
     values: &'a [ResolvedValue],
-}
-
-/// What `mainstay check --resolved` shows.
-pub fn resolved(loaded: &Loaded) -> Resolved<'_> {
-    Resolved { values: &loaded.origins.values }
 }
 
 /// A value as it was read, before lines are counted.
@@ -134,6 +128,11 @@ impl Origins {
     /// Where the value of a key such as `gateway.listen` came from; none where it is unset.
     pub fn of(&self, key: &str) -> Option<&Origin> {
         self.values.iter().find(|value| value.key == key).map(|value| &value.origin)
+    }
+
+    /// What `mainstay check --resolved` shows.
+    pub fn resolved(&self) -> Resolved<'_> {
+        Resolved { values: &self.values }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &ResolvedValue> {

@@ -1,7 +1,7 @@
 //! What is wrong with a text that is no TOML, and what was probably meant.
 
 use crate::document::{At, SyntaxError};
-use crate::problem::Notes;
+use crate::notes::Notes;
 use crate::source::Source;
 
 /// Tells each broken line once. After something that is never closed the syntax of what follows

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, RealDisk, SecretsOnly, read_text};
-use crate::load::{ConfigFile, Flag, LoadRequest, Loaded, StateDir, load};
+use crate::layers::Flag;
+use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
 use crate::problem::{Place, Problems};
 

@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Command};
 use crate::compose;
+use crate::exit::Exit;
 use crate::output::Output;
 
 mod call;
@@ -9,7 +10,6 @@ mod check;
 mod completions;
 mod connect;
 mod daemon;
-pub(crate) mod exit;
 mod export;
 mod fetch;
 mod files;
@@ -19,8 +19,6 @@ mod schema;
 mod service;
 mod status;
 mod tools;
-
-pub(crate) use exit::{Exit, Failure};
 
 /// Runs what was typed. Prints its failure, if it fails.
 pub(crate) fn run(cli: &Cli) -> Exit {

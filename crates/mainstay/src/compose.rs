@@ -14,7 +14,7 @@ use mainstay_telemetry::{LogGuard, logs};
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
 use crate::cli::{Shared, UpArgs};
-use crate::commands::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::{output, packages};
 
 /// Runs the configured daemon until a signal.

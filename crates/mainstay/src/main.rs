@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod compose;
+mod exit;
 mod memory;
 mod output;
 mod packages;

@@ -16,7 +16,7 @@ use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::host::{Running, StartError};
-use mainstay_upstream::{Link, LinkLimits, Listener};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -329,7 +329,7 @@ impl Listener for LifeListener {
         events::NotificationDropped { method: "", reason }.emit(&self.pool.server_metrics);
     }
 
-    fn question(&self, link: &Arc<Link>, message: &Message) -> bool {
+    fn question(&self, asker: &Asker, message: &Message) -> bool {
         let holder = self.instance.holder.load(Ordering::Acquire);
         if message.method() == "roots/list" {
             self.instance.asks_roots.store(true, Ordering::Release);
@@ -337,10 +337,9 @@ impl Listener for LifeListener {
         }
         let owner = mainstay_upstream::Owner(holder);
         holder != 0
-            && self
-                .pool
-                .hub()
-                .is_some_and(|hub| hub.question(&self.pool.spec.name, owner, link.asker(), message))
+            && self.pool.hub().is_some_and(|hub| {
+                hub.question(&self.pool.spec.name, owner, asker.clone(), message)
+            })
     }
 
     fn stray(&self, line: &[u8]) {

@@ -10,97 +10,38 @@
 
 mod answers;
 mod ask;
+mod capabilities;
 mod content;
 mod input;
 mod live;
 mod prompts;
 mod resources;
 mod serve;
+mod session;
 mod shared;
 mod tasks;
 mod tools;
+mod wire;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
     GetTaskResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SetLevelRequestParams,
-    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use rmcp::service::{NotificationContext, RoleServer, SubscriptionContext};
+use serde_json::json;
 
 pub use serve::{serve_http, serve_stdio};
+pub use session::{Fixture, Speaks};
 pub use shared::Shared;
 
-/// Which revisions a fixture speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Speaks {
-    /// All there are.
-    #[default]
-    All,
-    /// Only those with `initialize`.
-    Legacy,
-    /// Only those without: it refuses `initialize`, and over HTTP has no sessions.
-    Modern,
-}
-
-/// One session of the fixture; for 2026-07-28, one request.
-pub struct Fixture {
-    shared: Arc<Shared>,
-    speaks: Speaks,
-    watched: Arc<Mutex<BTreeSet<String>>>,
-    level: Mutex<LoggingLevel>,
-    ended: CancellationToken,
-    _ends: DropGuard,
-}
-
-type Context = RequestContext<RoleServer>;
-
-// === impl Speaks ===
-
-impl Speaks {
-    fn revisions(self) -> &'static [ProtocolVersion] {
-        match self {
-            Self::All => ProtocolVersion::KNOWN_VERSIONS,
-            Self::Legacy => ProtocolVersion::known_up_to(&ProtocolVersion::V_2025_11_25),
-            Self::Modern => &[ProtocolVersion::V_2026_07_28],
-        }
-    }
-
-    /// What `initialize` is answered with where the client's own revision is not spoken; the SDK
-    /// refuses the handshake when that revision has none.
-    fn preferred(self) -> &'static str {
-        if self == Self::Modern { "2026-07-28" } else { "2025-11-25" }
-    }
-}
-
-// === impl Fixture ===
-
-impl Fixture {
-    /// A fresh session over what all sessions of the process share.
-    #[must_use]
-    pub fn new(shared: Arc<Shared>, speaks: Speaks) -> Self {
-        let ended = CancellationToken::new();
-        Self {
-            shared,
-            speaks,
-            watched: Arc::default(),
-            level: Mutex::new(LoggingLevel::Debug),
-            _ends: ended.clone().drop_guard(),
-            ended,
-        }
-    }
-}
+use self::wire::{Context, wire};
 
 impl ServerHandler for Fixture {
     fn get_info(&self) -> ServerConfig {
@@ -254,27 +195,4 @@ impl ServerHandler for Fixture {
         self.shared.listen(&context).await;
         Ok(())
     }
-}
-
-/// Whether this request follows 2026-07-28: no handshake, no requests from the server.
-fn is_modern(context: &Context) -> bool {
-    context.protocol_version().is_some_and(|version| !version.has_initialize())
-}
-
-/// A typed message from the JSON the suite's pages show.
-fn wire<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
-    serde_json::from_value(value)
-        .map_err(|error| ErrorData::internal_error(format!("bad fixture data: {error}"), None))
-}
-
-/// A typed result: what [`wire`] does, marked as complete. The SDK takes the mark away again
-/// for clients of revisions that do not know it.
-fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
-    value["resultType"] = json!("complete");
-    wire(value)
-}
-
-/// A tool result with one text block.
-fn text(text: impl Into<String>) -> Result<CallToolResponse, ErrorData> {
-    content::finished(json!({"content": [{"type": "text", "text": text.into()}]}))
 }

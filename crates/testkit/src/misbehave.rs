@@ -3,6 +3,7 @@
 //!
 //! Raw JSON over lines or HTTP, nothing of an SDK: an SDK would refuse to do most of this.
 
+mod dispatch;
 mod flags;
 mod handshake;
 mod http;

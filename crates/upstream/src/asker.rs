@@ -6,20 +6,29 @@ use bytes::Bytes;
 use mainstay_protocol::id::Id;
 use mainstay_protocol::{build, codes};
 
-use crate::link::Link;
-
 /// Who asked: a handle for the answer to a server's question.
 ///
 /// Cheap to clone, and holds no link open: once the link is gone, answers go nowhere, as they would
 /// with a server that has ended.
 #[derive(Debug, Clone)]
 pub struct Asker {
-    link: Weak<Link>,
+    link: Weak<dyn Answerable>,
 }
 
+/// What an [`Asker`] needs of a link.
+pub(crate) trait Answerable: Send + Sync {
+    /// Sends an answer or a notification without waiting.
+    fn send(self: Arc<Self>, message: Bytes);
+
+    /// Whether the link takes no more messages.
+    fn is_closed(&self) -> bool;
+}
+
+// === impl Asker ===
+
 impl Asker {
-    pub(crate) fn new(link: &Arc<Link>) -> Self {
-        Self { link: Arc::downgrade(link) }
+    pub(crate) fn new(link: Weak<dyn Answerable>) -> Self {
+        Self { link }
     }
 
     /// Sends the client's answer, which already carries the id of the question.

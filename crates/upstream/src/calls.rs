@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::exchange::{Incoming, Lost, Owner, Slot};
+use crate::request::{Incoming, Lost, Owner};
+use crate::slot::Slot;
 
 /// Our ids start at 1 and are never used twice on a link, whatever ids the clients use.
 #[derive(Debug)]

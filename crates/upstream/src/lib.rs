@@ -5,23 +5,26 @@
 
 mod asker;
 mod calls;
-pub mod exchange;
+mod exchange;
 pub mod facts;
 pub mod gather;
 pub mod handshake;
 pub mod host;
-pub mod link;
-pub mod listener;
+mod link;
+mod listener;
 pub mod process;
 pub mod relay;
 pub mod remote;
+mod request;
+mod slot;
 pub mod stdio;
 pub mod tls;
 mod transport;
 
 pub use asker::Asker;
-pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
+pub use exchange::Exchange;
 pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;
+pub use request::{Fate, Incoming, Lost, Outgoing, Owner};
 pub use transport::TransportAbilities;

@@ -1,23 +1,24 @@
 //! The connection to one instance: requests out, answers back to whoever asked.
 //!
 //! Ids and progress tokens are ours: every request gets a number never used before on this link,
-//! so clients that reuse ids can't receive each other's answers. The dispatch of what a server
-//! sends is the same for every transport and stands here.
+//! so clients that reuse ids can't receive each other's answers. How a call begins stands in `call`, and
+//! how what a server sends finds its call in `dispatch`: the same for every transport.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+mod call;
+mod dispatch;
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use mainstay_protocol::framing::Ends;
-use mainstay_protocol::{Generation, Kind, Message, Method, Notification, build, remnant};
+use mainstay_protocol::{Generation, Message, build};
 use mainstay_telemetry::Dropped;
 
-use crate::asker::Asker;
-use crate::calls::{Attribution, Calls};
-use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
+use crate::asker::{Answerable, Asker};
+use crate::calls::Calls;
 use crate::listener::Listener;
-use crate::transport::{Call, Transport, TransportAbilities};
+use crate::request::{Fate, Lost};
+use crate::transport::{Transport, TransportAbilities};
 
 /// Bounds of one link.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ pub struct LinkLimits {
 pub struct Link {
     calls: Calls,
     listener: Arc<dyn Listener>,
-    transport: Arc<dyn Transport>,
+    transport: Arc<dyn Transport<Self>>,
     abilities: &'static TransportAbilities,
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
@@ -45,7 +46,7 @@ pub struct Link {
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Arc<dyn Transport>) -> Self {
+    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Arc<dyn Transport<Self>>) -> Self {
         Self {
             calls: Calls::new(),
             listener,
@@ -72,38 +73,6 @@ impl Link {
         self.generation() == Generation::Modern
     }
 
-    /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
-    pub fn call(self: &Arc<Self>, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
-        if let Some(reason) = self.closed.get() {
-            return Err(Lost::new(reason.clone(), Fate::Unsent, true));
-        }
-        let listens =
-            self.is_modern() && request.message.method() == Method::SubscriptionsListen.as_str();
-        let Some(slot) = self.calls.insert(owner, listens) else {
-            return Err(Lost::new("too many calls in flight at this server", Fate::Refused, false));
-        };
-        let mut number = NumberText::default();
-        let id = number.write(slot.id);
-        let call = Call { request, id: slot.id, id_text: id, modern: self.is_modern() };
-        let own = match self.transport.call(&call) {
-            Ok(own) => own,
-            Err(lost) => {
-                self.calls.remove(slot.id);
-                if lost.link_dead {
-                    self.failing.store(true, Ordering::Release);
-                }
-                return Err(lost);
-            }
-        };
-        // The link may have closed while the call went in: then nobody else would end it.
-        if let Some(reason) = self.closed.get() {
-            // An exchange of its own sends nothing before the first poll.
-            let fate = if own.is_some() { Fate::Unsent } else { Fate::Unknown };
-            slot.push(Incoming::Lost(Lost::new(reason.clone(), fate, true)));
-        }
-        Ok(Exchange::new(self.clone(), slot, own))
-    }
-
     /// Sends a notification or an answer.
     pub fn send(self: &Arc<Self>, message: Bytes) {
         self.transport.send(self, message);
@@ -117,7 +86,8 @@ impl Link {
 
     /// A handle for the answer to a question of this server.
     pub fn asker(self: &Arc<Self>) -> Asker {
-        Asker::new(self)
+        let link: Weak<Self> = Arc::downgrade(self);
+        Asker::new(link)
     }
 
     /// Calls in flight.
@@ -134,7 +104,7 @@ impl Link {
         &self.calls
     }
 
-    pub(crate) fn transport(&self) -> &dyn Transport {
+    pub(crate) fn transport(&self) -> &dyn Transport<Self> {
         &*self.transport
     }
 
@@ -175,51 +145,6 @@ impl Link {
         &*self.listener
     }
 
-    /// One message of the server, from the stream that all calls share.
-    pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
-        let Ok(message) = Message::parse(bytes.clone()) else {
-            return self.listener.stray(bytes);
-        };
-        match message.kind() {
-            Kind::Result | Kind::Error => {
-                match message.id_number().and_then(|id| self.calls.remove(id)) {
-                    Some(slot) => drop(slot.push(Incoming::Answer(message))),
-                    None => self.listener.late_answer(),
-                }
-            }
-            Kind::Request => self.dispatch_question(&message),
-            Kind::Notification => self.dispatch_notification(message),
-        }
-    }
-
-    /// A request of the server that is not known to belong to a call.
-    fn dispatch_question(self: &Arc<Self>, message: &Message) {
-        if self.is_modern() {
-            return self.listener.dropped(Dropped::Unasked);
-        }
-        if self.answer_ping(message) {
-            return;
-        }
-        let taken = match self.calls.attribute() {
-            Attribution::One(slot) => slot.push(Incoming::Question(message.clone())),
-            Attribution::Nobody => self.listener.question(self, message),
-            Attribution::Several => false,
-        };
-        if !taken {
-            self.listener.dropped(Dropped::NoOwner);
-            self.refuse(message);
-        }
-    }
-
-    /// Whether the message was a ping; then it is answered.
-    pub(crate) fn answer_ping(self: &Arc<Self>, message: &Message) -> bool {
-        let ping = message.method() == "ping";
-        if let (true, Some(id)) = (ping, message.id()) {
-            self.send(build::result(&id, "{}"));
-        }
-        ping
-    }
-
     /// Answers a question that nobody here can answer.
     pub fn refuse(self: &Arc<Self>, question: &Message) {
         if self.is_modern() {
@@ -230,76 +155,14 @@ impl Link {
             self.send(build::failure(Some(&id), -32601, &text));
         }
     }
-
-    fn dispatch_notification(&self, message: Message) {
-        use mainstay_protocol::Scope;
-        if self.is_modern() && message.method() == Notification::Cancelled.as_str() {
-            return self.dispatch_end(&message);
-        }
-        match message.scope() {
-            Scope::Progress(token) => match token.and_then(|token| self.calls.get(token)) {
-                Some(slot) => self.push_notification(&slot, message),
-                None => self.listener.dropped(Dropped::Unasked),
-            },
-            Scope::Subscription(id) => match id.and_then(|id| self.calls.get(id)) {
-                Some(slot) => self.push_notification(&slot, message),
-                None => self.listener.dropped(Dropped::Unasked),
-            },
-            Scope::Server => self.listener.notification(message),
-            Scope::Call => match self.calls.attribute() {
-                Attribution::One(slot) => self.push_notification(&slot, message),
-                Attribution::Nobody => self.listener.notification(message),
-                Attribution::Several => self.listener.dropped(Dropped::NoOwner),
-            },
-        }
-    }
-
-    /// A server ends a listen, with or without an answer to it before or after.
-    fn dispatch_end(&self, message: &Message) {
-        let id = message.params().ok().and_then(|params| params.request_id);
-        let id = id.and_then(|id| mainstay_protocol::id::number(id.raw.as_bytes()));
-        if let Some(slot) = id.and_then(|id| self.calls.remove(id)) {
-            let lost = Lost::new("the server ended the request", Fate::Unknown, false);
-            slot.push(Incoming::Lost(lost));
-        }
-    }
-
-    /// A message that was too large to be taken, of which these ends are left. Whoever it answers
-    /// hears of it.
-    pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
-        let reason = format!("a message of more than {bytes_max} bytes");
-        match remnant::answered(ends.head(), ends.tail()) {
-            None => self.listener.stray(reason.as_bytes()),
-            Some(id) => match self.calls.remove(id) {
-                Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),
-                None => self.listener.late_answer(),
-            },
-        }
-    }
-
-    pub(crate) fn push_notification(&self, slot: &Slot, message: Message) {
-        if !slot.push(Incoming::Notification(message)) {
-            self.listener.dropped(Dropped::SlowClient);
-        }
-    }
 }
 
-/// The decimal text of a number, without an allocation.
-#[derive(Debug, Default)]
-struct NumberText {
-    digits: [u8; 20],
-}
+impl Answerable for Link {
+    fn send(self: Arc<Self>, message: Bytes) {
+        Self::send(&self, message);
+    }
 
-impl NumberText {
-    fn write(&mut self, mut number: u64) -> &[u8] {
-        let mut at = self.digits.len();
-        loop {
-            at -= 1;
-            self.digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return &self.digits[at..];
-            }
-        }
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
     }
 }

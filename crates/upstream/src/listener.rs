@@ -1,11 +1,9 @@
 //! What a link tells of its own accord.
 
-use std::sync::Arc;
-
 use mainstay_protocol::Message;
 use mainstay_telemetry::Dropped;
 
-use crate::link::Link;
+use crate::asker::Asker;
 
 /// Hears what belongs to no single call. Called from the link's reader: must not block.
 pub trait Listener: Send + Sync + std::fmt::Debug {
@@ -17,8 +15,9 @@ pub trait Listener: Send + Sync + std::fmt::Debug {
     /// was too slow for it.
     fn dropped(&self, reason: Dropped);
 
-    /// A request of the server while no call is in flight. False: nobody can answer it, refuse it.
-    fn question(&self, link: &Arc<Link>, message: &Message) -> bool;
+    /// A request of the server while no call is in flight; `asker` takes the answer. False: nobody can
+    /// answer it, refuse it.
+    fn question(&self, asker: &Asker, message: &Message) -> bool;
 
     /// Bytes that are no message: a banner, a log line.
     fn stray(&self, line: &[u8]);

@@ -12,6 +12,7 @@
 //! nothing is signalled whose identity was not compared a moment before; nobody reaps what
 //! somebody else waits for. Linux only, kernel 5.3 or later.
 
+mod blocking;
 mod ending;
 mod environment;
 mod exec;
@@ -50,6 +51,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::blocking::blocking;
 pub use self::exec::exec_main;
 pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
@@ -277,14 +279,6 @@ fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
         .and_then(|mark| Folder::create(state_dir, mark))
         .map_err(|source| OpenError::Records { source })?;
     Ok((folder, swept))
-}
-
-/// Runs what may block on a thread where that hurts nobody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
 }
 
 /// Everything it takes to start one process.

@@ -1,7 +1,7 @@
 //! How a server is spoken to: over the pipes of a process, over streamable HTTP, over HTTP+SSE.
 //!
-//! Everything that differs between transports is an operation or an ability of the trait here; a
-//! [`Link`] knows no transport by name. Whoever adds one makes it pass `transport::conformance`.
+//! Everything that differs between transports is an operation or an ability of the traits here; a
+//! [`Link`](crate::Link) knows no transport by name, and no transport is known here. Whoever adds one makes it pass `transport::conformance`.
 #[cfg(test)]
 pub(crate) mod conformance;
 
@@ -13,9 +13,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use mainstay_protocol::Revision;
 
-use crate::exchange::{Incoming, Lost, Outgoing, Slot};
-use crate::link::Link;
-use crate::remote::RemoteExchange;
+use crate::request::{Incoming, Lost, Outgoing};
+use crate::slot::Slot;
 
 /// What holds for every link over a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,41 +46,30 @@ pub(crate) struct Call<'a> {
 /// A future of a trait's method.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The sending side of a link. What a server sends is handed to [`Link::dispatch`] by the transport's
-/// own tasks, which hold the link weakly.
-pub(crate) trait Transport: Send + Sync + Debug {
+/// The sending side of a link `L`. What a server sends is handed to the link by the transport's own
+/// tasks, which hold the link weakly.
+pub(crate) trait Transport<L>: Send + Sync + Debug {
     fn abilities(&self) -> &'static TransportAbilities;
 
-    /// Sends a request without waiting. Where calls are [apart](TransportAbilities::calls_apart) nothing is sent
-    /// before the exchange is polled.
+    /// Sends a request without waiting. Where calls are [apart](TransportAbilities::calls_apart) the
+    /// exchange is returned, and nothing is sent before it is polled.
     ///
     /// # Errors
     /// When it can't be sent; the link forgets the call then.
-    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost>;
-
-    /// What comes next on an exchange that [`call`](Self::call) gave.
-    fn poll(
-        &self,
-        _link: &Arc<Link>,
-        _exchange: &mut RemoteExchange,
-        _slot: &Slot,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Incoming> {
-        Poll::Pending
-    }
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<dyn OwnExchange<L>>>, Lost>;
 
     /// Sends a notification or an answer without waiting. What can't be delivered is counted.
-    fn send(&self, link: &Arc<Link>, message: Bytes);
+    fn send(&self, link: &Arc<L>, message: Bytes);
 
     /// As [`send`](Self::send); over when nothing that is sent afterwards can overtake it, within
     /// seconds.
-    fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()>;
+    fn deliver<'a>(&'a self, link: &'a Arc<L>, message: Bytes) -> Boxed<'a, ()>;
 
     /// The server is about to be spoken to as one of 2026-07-28.
     fn begin_modern(&self) {}
 
     /// Hands are shaken.
-    fn settle(&self, _link: &Arc<Link>, _revision: Revision) {}
+    fn settle(&self, _link: &Arc<L>, _revision: Revision) {}
 
     /// Waits until what the server says of its own accord arrives here, or until a deadline of about a
     /// second. Called once after [`settle`](Self::settle).
@@ -94,4 +82,10 @@ pub(crate) trait Transport: Send + Sync + Debug {
 
     /// Takes leave of the server and ends what runs for the link, within seconds.
     fn goodbye(&self) -> Boxed<'_, ()>;
+}
+
+/// The exchange of one call over a link `L` whose calls are [apart](TransportAbilities::calls_apart).
+pub(crate) trait OwnExchange<L>: Send + Debug {
+    /// What comes next on the exchange.
+    fn poll_next(&mut self, link: &Arc<L>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming>;
 }

@@ -1,9 +1,7 @@
 //! What a change may cost, and whether it is kept.
 
-use serde::Serialize;
-
+use super::comparison::{BESIDE_HAPROXY, Comparison, Verdict};
 use super::pairs::{Spread, cpu};
-use super::{BESIDE_HAPROXY, Comparison};
 
 /// What one issue may spend of the instructions and of the CPU time for a call.
 const SPENT_AT_MOST: f64 = 1.03;
@@ -13,16 +11,6 @@ const CALL_INSTRUCTIONS: f64 = 65_100.0;
 const CALL_INSTRUCTIONS_TIMES: f64 = 1.10;
 /// CPU time for a call by HAProxy's.
 const HAPROXY_CPU_AT_MOST: f64 = 1.5;
-
-/// One line of the budget.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) what: String,
-    pub(crate) figure: f64,
-    pub(crate) at_most: f64,
-    /// None when the rounds lie on both sides.
-    pub(crate) kept: Option<bool>,
-}
 
 /// Judges what was measured; what was not is not in it.
 pub(crate) fn judge(found: &Comparison) -> Vec<Verdict> {

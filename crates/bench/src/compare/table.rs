@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::comparison::{Comparison, Named};
 use super::pairs::{Cell, Figure, Spread, cpu};
-use super::{Comparison, Named};
 
 /// The figures of a cell: title, digits after the point of a median, and where it is in a report.
 const FIGURES: [(&str, usize, Figure); 4] = [

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Output;
+use super::output::Output;
 
 /// Waiting answers; more than any load of ours keeps in flight. Above it an answer goes out early,
 /// which costs a delay its length and nobody an answer.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use super::Watched;
 use super::crew::{self, Member, Size, Team};
 use super::report::Report;
+use super::watched::Watched;
 use crate::client::{Failure, Target};
 
 /// So few ids that the same one is in flight many times over at any moment.

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use super::Watched;
 use super::crew::{self, GRACE, Member, PAUSE, Size, Team};
 use super::report::Report;
 use super::tally::Window;
+use super::watched::Watched;
 use crate::client::{Failure, Target};
 
 /// Ids of a client's calls repeat only after so many.

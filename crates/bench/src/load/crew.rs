@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::{JoinSet, LocalSet};
 
-use super::Watched;
 use super::report::{Clocks, Report};
 use super::tally::{Tally, Window};
+use super::watched::Watched;
 use crate::client::{Connection, Session, Target};
 
 /// An answer may come this long after the window; longer is no answer.

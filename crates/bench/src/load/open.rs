@@ -12,10 +12,10 @@ use anyhow::{Result, ensure};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::Watched;
 use super::crew::{self, Member, Size, Team};
 use super::report::Report;
 use super::tally::{Tally, Window};
+use super::watched::Watched;
 use crate::client::{Failure, Target};
 use pacer::Pacer;
 

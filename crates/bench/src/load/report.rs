@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Watched;
 use super::tally::Tally;
+use super::watched::Watched;
 use crate::procfs::{self, CpuTime};
 
 /// One measurement. Times are of the measured window only, warm-up left out.

@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use super::Watched;
 use super::crew::{self, Member, Size, Team};
 use super::report::Report;
+use super::watched::Watched;
 use crate::client::{Connection, Failure, Session, Target};
 
 #[derive(Debug, clap::Args)]

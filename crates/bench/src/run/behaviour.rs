@@ -3,30 +3,22 @@
 mod faults;
 mod large;
 pub(crate) mod memory;
+mod seen;
 mod startup;
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use memory::{Idle, Wire};
-
-use super::Context;
+use self::memory::{Idle, Wire};
+use self::seen::Seen;
+use super::context::Context;
 use super::kind::{Kind, Upstream};
-use super::results::{Fact, Results};
+use super::results::Results;
 use super::setup::Setup;
 
 /// No single observation takes longer; the longest is a tool that hangs.
 const LIMIT: Duration = Duration::from_secs(180);
-
-/// One thing seen: for people, as a figure, and whether it is as it should be.
-#[derive(Debug)]
-struct Seen {
-    name: &'static str,
-    text: String,
-    value: Option<f64>,
-    good: Option<bool>,
-}
 
 #[derive(Debug, Clone, Copy)]
 enum Probe {
@@ -145,28 +137,5 @@ impl Probe {
         };
         setup.stop().await;
         seen
-    }
-}
-
-// === impl Seen ===
-
-impl Seen {
-    fn new(name: &'static str, text: impl Into<String>, value: Option<f64>, good: bool) -> Self {
-        Self { name, text: text.into(), value, good: Some(good) }
-    }
-
-    /// Worth knowing, without a promise.
-    fn noted(name: &'static str, text: impl Into<String>, value: f64) -> Self {
-        Self { name, text: text.into(), value: Some(value), good: None }
-    }
-
-    fn failed(name: &'static str, why: &str) -> Self {
-        eprintln!("  {why}");
-        Self::new(name, format!("failed: {why}"), None, false)
-    }
-
-    fn of(self, kind: Kind) -> Fact {
-        let Self { name, text, value, good } = self;
-        Fact { name, kind, text, value, good }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
-use super::Context;
+use super::context::{Context, Pace};
 use super::hardware;
 use super::kind::{Kind, Upstream};
 use super::peers::Programs;
@@ -41,15 +41,6 @@ pub(crate) struct Cell {
     pub(crate) title: &'static str,
     pub(crate) upstream: Upstream,
     load: Load,
-}
-
-/// How long each cell is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// Measured seconds.
-    pub(crate) seconds: f64,
-    /// Short warm-up, and few repetitions of what counts calls.
-    pub(crate) quick: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -164,7 +155,7 @@ pub(super) async fn measure_all(context: &Context, results: &mut Results) {
                 eprintln!("round {}: {}: {}", round + 1, cell.name, kind.title());
                 hardware::calm(context.calm()).await;
                 let outcome = cell.measure(&context.programs, context.pace(), kind).await;
-                results.add(cell, kind, outcome);
+                results.add((cell.name, cell.title), kind, outcome);
             }
         }
     }

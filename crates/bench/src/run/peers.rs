@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-use super::Args;
+use super::args::Args;
 use super::kind::Kind;
 
 /// Compiling a peer takes minutes; half an hour means that it hangs.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::cells::Cell;
 use super::hardware::{self, Hardware};
 use super::kind::Kind;
 use crate::load::{CpuUse, Report};
@@ -71,10 +70,15 @@ impl Results {
         }
     }
 
-    pub(crate) fn add(&mut self, cell: &Cell, kind: Kind, outcome: Result<Report>) {
-        let known = self.cells.iter().position(|one| one.cell == cell.name && one.kind == kind);
+    /// Adds a round of the cell with this name and title.
+    pub(crate) fn add(
+        &mut self,
+        (cell, title): (&'static str, &'static str),
+        kind: Kind,
+        outcome: Result<Report>,
+    ) {
+        let known = self.cells.iter().position(|one| one.cell == cell && one.kind == kind);
         let at = known.unwrap_or_else(|| {
-            let (cell, title) = (cell.name, cell.title);
             self.cells.push(Measured {
                 cell,
                 title,

@@ -3,8 +3,8 @@
 use mainstay_model::Network;
 
 use crate::assemble::public_url as url_of;
-use crate::problem::Notes;
-use crate::read::{Named, Table};
+use crate::notes::Notes;
+use crate::typed::{Named, Table};
 use crate::units::format_duration;
 
 pub(super) fn check(gateway: &Table, notes: &mut Notes) {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::suggest;
-use crate::problem::{Notes, quoted};
-use crate::read::{Named, Placed, Root};
+use crate::notes::Notes;
+use crate::problem::quoted;
+use crate::typed::{Named, Placed, Root};
 
 /// A server and what it needs of other servers.
 type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Placed)>>;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::nearest::did_you_mean;
-use crate::problem::{Notes, quoted};
-use crate::read::{Named, Root};
+use crate::notes::Notes;
+use crate::problem::quoted;
+use crate::typed::{Named, Root};
 
 pub(super) fn check(root: &Root, notes: &mut Notes) {
     let servers: BTreeSet<&str> = root.servers.iter().map(|server| &*server.name).collect();

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exactly_one;
+use super::exactly_one::exactly_one;
 use crate::disk::Disk;
+use crate::notes::Notes;
 use crate::packages::Run;
-use crate::problem::{Notes, quoted};
-use crate::read::{Named, Table};
+use crate::problem::quoted;
+use crate::typed::{Named, Table};
 
 pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     // `image` is refused where it is read; that nothing else is written is no second mistake.

@@ -8,7 +8,7 @@ use mainstay_model::settings::{
 };
 use mainstay_model::{Name, Redacted};
 
-use super::{Change, ChangeKind, Effect, SettingChange};
+use super::plan::{Change, ChangeKind, Effect, SettingChange};
 
 /// The keys of one server or endpoint that differ, and the dearest of their effects.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
 use jsonc_parser::{CollectOptions, parse_to_ast};
 use serde_json::Value;
 
-use super::EditError;
 use super::clients::RUN_KEYS;
+use super::edit_error::EditError;
 use crate::import::{JSON_OPTIONS, json_tree, problem_at};
 
 type Entry = [(&'static str, Value)];

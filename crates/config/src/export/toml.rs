@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value as Json;
 use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, Value};
 
-use super::EditError;
 use super::clients::RUN_KEYS;
+use super::edit_error::EditError;
 use crate::import::problem_at;
 
 type Entry = [(&'static str, Json)];

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::EditError;
 use super::clients::RUN_KEYS;
+use super::edit_error::EditError;
 use crate::document::{At, Entry as Member, Node, Value};
 use crate::import::{find, problem_at, yaml_tree};
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::emit::{Ready, Runs, basic};
+use super::found::{Found, Run};
 use super::refer::{Owner, References};
 use super::secrets::{self, Part};
+use super::shell;
 use super::text::{Piece, Text, escaped, variable_name};
-use super::{Found, Run, shell};
 
 /// A server without a secret in it; the error says why it can't be one.
 pub(super) fn ready(

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::file::ImportFile;
 use super::foreign;
+use super::found::{Found, Run};
+use super::notation::position;
 use super::text::{Dialect, Input, Scope, Text};
-use super::tree::{is_table, position};
-use super::{Found, ImportFile, Run};
+use super::tree::is_table;
 use crate::document::{At, Entry, Node, Value};
 use crate::problem::quoted;
 

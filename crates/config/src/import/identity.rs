@@ -5,9 +5,9 @@ use std::path::Path;
 
 use mainstay_model::name::NAME_LENGTH_MAX;
 
+use super::found::{Found, Run};
 use super::text::Text;
 use super::tree::{find, is_table};
-use super::{Found, Run};
 use crate::document::{Node, Value};
 
 /// What a configuration already names.

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use mainstay_model::Redacted;
 use serde::Serialize;
 
 use super::build::ready;
 use super::emit::{Ready, append, render};
+use super::found::{Found, Parsed, Run, Skipped};
 use super::identity::{Existing, candidates, is_ourselves, valid_name};
-use super::refer::References;
+use super::notation::problem_at;
+use super::refer::{References, SecretHome, SecretToWrite, VariableToSet};
 use super::text::{Piece, Text};
-use super::{Found, Parsed, Run, Skipped};
 use crate::document::parse_file;
 use crate::problem::{Problems, quoted};
 use crate::read::is_header_taken;
@@ -26,18 +26,6 @@ pub struct PlanRequest<'a> {
     pub own: Option<&'a str>,
     /// The environment of this process: which variables need not be set.
     pub env: &'a BTreeMap<String, String>,
-}
-
-/// Where secrets are kept. It may hold some, so it has no `Debug`.
-pub enum SecretHome {
-    /// In variables that somebody sets.
-    Environment,
-    /// In files of a folder, given as the configuration names it.
-    Files {
-        folder: String,
-        /// Files that are in it, by name, and their texts without the last line break.
-        there: BTreeMap<String, String>,
-    },
 }
 
 /// What an import would do. Only `secrets` hold any, and they do not print.
@@ -80,28 +68,6 @@ pub struct Already {
     pub file: PathBuf,
     /// It came from another file of this import, and not from the configuration.
     pub is_repeated: bool,
-}
-
-/// A variable that must be set before the daemon starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VariableToSet {
-    pub name: String,
-    /// `env.TOKEN of github`.
-    pub used_by: Vec<String>,
-    /// Its value is in the imported file; otherwise it was a variable there already.
-    pub is_secret: bool,
-    /// The file that its value was written to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saved_in: Option<String>,
-}
-
-/// A file to be written that only its owner may read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SecretToWrite {
-    /// As the configuration names it.
-    pub path: String,
-    pub value: Redacted<String>,
-    pub what: String,
 }
 
 /// The servers of all files while they are put together.
@@ -166,7 +132,7 @@ fn existing(path: &Path, text: &str) -> Result<Existing, Problems> {
         None => Ok(Existing::read(&root)),
         Some(error) => {
             let message = format!("this is no TOML: {}", error.message);
-            Err(super::tree::problem_at(path, text, &error.span, message))
+            Err(problem_at(path, text, &error.span, message))
         }
     }
 }

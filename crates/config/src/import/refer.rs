@@ -3,9 +3,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::Redacted;
+use serde::Serialize;
 
-use super::plan::{SecretHome, SecretToWrite, VariableToSet};
 use super::text::{is_variable, variable_name};
+
+/// Where secrets are kept. It may hold some, so it has no `Debug`.
+pub enum SecretHome {
+    /// In variables that somebody sets.
+    Environment,
+    /// In files of a folder, given as the configuration names it.
+    Files {
+        folder: String,
+        /// Files that are in it, by name, and their texts without the last line break.
+        there: BTreeMap<String, String>,
+    },
+}
+
+/// A variable that must be set before the daemon starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VariableToSet {
+    pub name: String,
+    /// `env.TOKEN of github`.
+    pub used_by: Vec<String>,
+    /// Its value is in the imported file; otherwise it was a variable there already.
+    pub is_secret: bool,
+    /// The file that its value was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_in: Option<String>,
+}
+
+/// A file to be written that only its owner may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretToWrite {
+    /// As the configuration names it.
+    pub path: String,
+    pub value: Redacted<String>,
+    pub what: String,
+}
 
 /// References that were given out. It holds secrets, so it has no `Debug`.
 #[derive(Clone)]

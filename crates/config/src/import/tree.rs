@@ -1,34 +1,18 @@
 //! The text of a file as a tree, whichever of the three notations it is in.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use jsonc_parser::ast::{Object, Value as Json};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::{ImportFile, yaml};
+use super::notation::{Broken, Notation, number_value};
+use super::yaml;
 use crate::document::{At, Entry, Node, Value, parse_file};
-use crate::problem::{Place, Problem, Problems, Severity};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Notation {
-    Json,
-    Toml,
-    Yaml,
-}
 
 pub(super) struct Tree {
     pub(super) notation: Notation,
     pub(super) root: Node,
-}
-
-/// Why a text can't be read; it holds nothing of the text.
-#[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) notation: Notation,
-    pub(super) at: usize,
-    pub(super) message: String,
 }
 
 /// JSON as people write it into settings: with comments and a comma too many.
@@ -131,54 +115,10 @@ fn json_entries(object: &Object<'_>) -> Vec<Entry> {
     entries
 }
 
-pub(super) fn number_value(text: &str) -> Value {
-    let is_whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if is_whole { Value::Integer(text.parse().ok()) } else { Value::Float }
-}
-
 pub(crate) fn find<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     node.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
 }
 
 pub(super) fn is_table(node: &Node) -> bool {
     matches!(node.value, Value::Table(_))
-}
-
-/// Line and column of a byte, both counted from 1, the column in characters.
-pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(byte.min(text.len()))];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-// === impl Broken ===
-
-impl Broken {
-    pub(super) fn problems(self, file: &ImportFile) -> Problems {
-        self.problems_in(&file.path, &file.text)
-    }
-
-    pub(crate) fn problems_in(self, path: &std::path::Path, text: &str) -> Problems {
-        let name = match self.notation {
-            Notation::Json => "JSON",
-            Notation::Toml => "TOML",
-            Notation::Yaml => "YAML",
-        };
-        let message = format!("this is no {name}: {}", self.message);
-        problem_at(path, text, &(self.at..self.at), message)
-    }
-}
-
-/// A problem at a place of a file; the line itself is not shown, since it may hold a secret.
-pub(crate) fn problem_at(
-    path: &std::path::Path,
-    text: &str,
-    span: &Range<usize>,
-    message: String,
-) -> Problems {
-    let (line, column) = position(text, span.start);
-    let place = Place::Line { file: path.to_owned(), line, column, length: 1, excerpt: None };
-    let problem =
-        Problem { severity: Severity::Error, place, key: String::new(), message, help: None };
-    Problems { problems: vec![problem] }
 }

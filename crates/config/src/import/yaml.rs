@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::tree::{Broken, Notation, number_value};
+use super::notation::{Broken, Notation, number_value};
 use crate::document::{At, Entry, Node, Value};
 
 /// Anchors can make a few lines stand for billions of values; no compose file has this many.

@@ -1,6 +1,6 @@
 //! `npx`, `npm exec` and those that are like them.
 
-use super::{Found, Package, Registry, Runner, Unclear};
+use super::package::{Found, Package, Registry, Runner, Unclear};
 
 /// Options with a value that are of use for installing.
 const KEPT_WITH_VALUE: [&str; 2] = ["--registry", "--userconfig"];

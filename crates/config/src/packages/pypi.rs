@@ -1,6 +1,6 @@
 //! `uvx`, `uv tool run` and `pipx run`.
 
-use super::{Found, Package, Registry, Unclear};
+use super::package::{Found, Package, Registry, Unclear};
 
 /// Options with a value that are of use for installing, by their long names.
 const KEPT_WITH_VALUE: [&str; 17] = [

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::Reader;
 use super::values::shown;
-use super::{Reader, Typed};
 use crate::document::Node;
+use crate::typed::Typed;
 
 impl Reader<'_> {
     pub(super) fn listen(&mut self, node: &Node, path: &str) -> Option<Typed> {

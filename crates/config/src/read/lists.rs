@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::Network;
 
+use super::Reader;
 use super::addresses::is_host;
-use super::{Placed, Reader, Typed};
 use crate::document::{Entry, Node, Value, key_text, toml_text};
 use crate::keys::{Item, Map};
 use crate::problem::quoted;
+use crate::typed::{Placed, Typed};
 
 /// What Mainstay sets itself on a request; a configured one would break the conversation.
 const HEADERS_TAKEN: [&str; 9] = [

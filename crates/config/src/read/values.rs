@@ -4,11 +4,12 @@ use std::fmt::Display;
 
 use mainstay_model::Redacted;
 
-use super::{Reader, Typed};
+use super::Reader;
 use crate::document::{Node, Value};
 use crate::keys::{Kind, Word};
 use crate::nearest::did_you_mean;
 use crate::problem::quoted;
+use crate::typed::Typed;
 use crate::units::{BadUnit, format_duration, format_size, parse_duration, parse_size, size_units};
 
 impl Reader<'_> {

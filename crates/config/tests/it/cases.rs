@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use mainstay_config::{Loaded, resolved};
+use mainstay_config::Loaded;
 
 use crate::world::file;
 
@@ -48,7 +48,7 @@ fn check(case: &Path) -> Result<(), String> {
 fn show(loaded: &Loaded) -> String {
     let settings = serde_json::to_string_pretty(&loaded.settings).unwrap();
     let warnings: String = loaded.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-    format!("{warnings}{}\n{settings}\n", resolved(loaded))
+    format!("{warnings}{}\n{settings}\n", loaded.origins.resolved())
 }
 
 /// The file of ten mistakes: each is reported once, at the right line and column.

@@ -1,6 +1,5 @@
 //! Defaults < file < environment < flags, and where each value came from.
 
-use mainstay_config::resolved;
 use mainstay_model::settings::{GatewaySettings, Runtime, ServerSpec};
 
 use crate::world::{file, no_file};
@@ -164,7 +163,7 @@ fn resolved_values_are_json_too() {
         .env("MAINSTAY__GATEWAY__MAX_SESSIONS", "7")
         .flag("--listen", "gateway.listen", "127.0.0.1:3")
         .loaded();
-    let values = serde_json::to_value(resolved(&loaded)).unwrap();
+    let values = serde_json::to_value(loaded.origins.resolved()).unwrap();
     for expected in [
         serde_json::json!({ "key": "gateway.listen", "value": "127.0.0.1:3", "from": "flag", "flag": "--listen" }),
         serde_json::json!({ "key": "gateway.sse", "value": false, "from": "file", "file": "mainstay.toml", "line": 2 }),

@@ -1,6 +1,6 @@
 //! Secrets work, and are never shown.
 
-use mainstay_config::{Loaded, resolved};
+use mainstay_config::Loaded;
 use mainstay_model::settings::Runtime;
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ fn everything_shown(world: &World) -> String {
 }
 
 fn shown(loaded: &Loaded) -> String {
-    let resolved = resolved(loaded);
+    let resolved = loaded.origins.resolved();
     let texts = [
         format!("{loaded:?}{resolved}{resolved:?}"),
         serde_json::to_string(&resolved).unwrap(),

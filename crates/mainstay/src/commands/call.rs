@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use self::progress::Progress;
 use super::daemon::{self, Tool};
-use super::{Exit, Failure};
 use crate::cli::{CallArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, format};
 
 mod arguments;

@@ -1,10 +1,10 @@
 //! `mainstay check`: everything that is wrong with the configuration, and where.
 
-use mainstay_config::{Loaded, Problem, Problems, Severity, from_system, resolved};
+use mainstay_config::{Loaded, Problem, Problems, Severity, from_system};
 use serde_json::json;
 
-use super::{Exit, Failure};
 use crate::cli::{CheckArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format};
 
 pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failure> {
@@ -25,14 +25,14 @@ fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
         let file = &loaded.file;
         let mut answer = json!({ "ok": true, "file": file, "problems": loaded.warnings });
         if args.resolved {
-            answer["resolved"] = json!(resolved(loaded));
+            answer["resolved"] = json!(loaded.origins.resolved());
         }
         out.value(&answer);
         return;
     }
     list(&loaded.warnings, out);
     if args.resolved {
-        out.line(resolved(loaded).to_string().trim_end());
+        out.line(loaded.origins.resolved().to_string().trim_end());
         return;
     }
     let settings = &loaded.settings;

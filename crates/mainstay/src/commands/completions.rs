@@ -3,8 +3,8 @@
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell as Kind, generate};
 
-use super::{Exit, Failure};
 use crate::cli::{Cli, CompletionsArgs, Shell};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 pub(super) fn run(args: &CompletionsArgs, out: &Output) -> Result<Exit, Failure> {

@@ -12,8 +12,8 @@ use self::connections::Connections;
 use self::driver::Driver;
 use self::shim::Leaving;
 use self::target::{Target, Wrong};
-use super::{Exit, Failure};
 use crate::cli::{ConnectArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 
 mod access;

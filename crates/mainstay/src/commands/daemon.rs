@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Exit, Failure};
 use crate::cli::Shared;
+use crate::exit::{Exit, Failure};
 
 /// A daemon answers questions about itself from memory.
 const QUESTION: Duration = Duration::from_secs(10);

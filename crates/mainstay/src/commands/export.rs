@@ -13,8 +13,9 @@ use mainstay_config::import::IMPORT_BYTES_MAX;
 use mainstay_config::{Loaded, nearest};
 use serde_json::json;
 
-use super::{Exit, Failure, files};
+use super::files;
 use crate::cli::{ExportArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, format, table};
 
 /// Where a known client's file is, and what it says.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
+mod error;
 mod install;
 mod npm;
 mod pypi;
@@ -11,49 +12,22 @@ mod tool;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainstay_config::packages::{Package, Registry, Run, Runner};
 use mainstay_config::{from_system, nearest};
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 
+use self::error::FetchError;
 use self::install::Installer;
 use self::report::{Outcome, State};
-use self::tool::{Tool, ToolError};
-use super::{Exit, Failure, daemon};
+use self::tool::Tool;
+use super::daemon;
 use crate::cli::{FetchArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::packages::FOLDER;
-use crate::packages::record::{Changed, Record, RecordError};
-
-/// Why a package is not there.
-#[derive(Debug, thiserror::Error)]
-enum FetchError {
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-    #[error("{name} {version} is not in the registry")]
-    NoVersion { name: String, version: String },
-    #[error("{0} is not in the registry")]
-    NoPackage(String),
-    #[error("what {0} answered is not understood")]
-    Answer(&'static str),
-    #[error(transparent)]
-    Changed(#[from] Changed),
-    #[error(
-        "{name} {version} was installed with the digest {found}, which the registry does not have"
-    )]
-    Digest { name: String, version: String, found: String },
-    #[error("{0} has no program, or several and none of its own name; a command can name one")]
-    NoProgram(String),
-    #[error("{package} has no program {program:?}")]
-    MissingProgram { package: String, program: String },
-    #[error("the folder of packages can't be used")]
-    Folder(#[source] std::io::Error),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error("it took longer than {} s, which is its `fetch_timeout`", .0.as_secs())]
-    TooLong(Duration),
-}
+use crate::packages::record::Record;
 
 pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exit, Failure> {
     let loaded = from_system(shared.request(None))?;

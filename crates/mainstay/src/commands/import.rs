@@ -13,9 +13,10 @@ use mainstay_config::import::{
 use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX};
 use serde_json::json;
 
-use self::report::Report;
-use super::{Exit, Failure, files};
+use self::report::{Report, Written};
+use super::files;
 use crate::cli::{ImportArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 /// The folder beside the configuration that secrets are written to.
@@ -24,12 +25,6 @@ const SECRETS: &str = "secrets";
 const CONFIG_MODE: u32 = 0o644;
 
 mod report;
-
-/// What was written.
-struct Written {
-    config: PathBuf,
-    backup: Option<PathBuf>,
-}
 
 pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed = read_all(&args.files)?;

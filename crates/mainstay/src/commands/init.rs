@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Exit, Failure};
 use crate::cli::{InitArgs, Shared};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, format};
 
 pub(super) fn run(shared: &Shared, args: &InitArgs, out: &Output) -> Result<Exit, Failure> {

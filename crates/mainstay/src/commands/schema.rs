@@ -1,6 +1,6 @@
 //! `mainstay schema`: the JSON Schema of the configuration, made from its declaration.
 
-use super::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 pub(super) fn run(out: &Output) -> Result<Exit, Failure> {

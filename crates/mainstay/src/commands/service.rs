@@ -11,8 +11,8 @@ use mainstay_model::settings::GatewaySettings;
 use serde_json::json;
 
 use self::nginx::{Environment, Page, WrongEnvironment};
-use super::{Exit, Failure};
 use crate::cli::{ServiceArgs, ServiceCommand, ServiceKind, Shared, ShowArgs};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, table};
 
 pub(super) fn run(shared: &Shared, args: &ServiceArgs, out: &Output) -> Result<Exit, Failure> {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use mainstay_model::status::{DaemonStatus, EndpointStatus, Health, InstanceState, ServerStatus};
 
 use super::daemon;
-use super::{Exit, Failure};
 use crate::cli::{Shared, StatusArgs};
+use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format, table};
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::call::parameters;
 use super::daemon::{self, Merged, Missing, Tool};
-use super::{Exit, Failure};
 use crate::cli::{Shared, ToolsArgs};
+use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format, table};
 
 /// Characters of a description in the list.

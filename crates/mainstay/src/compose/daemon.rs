@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::status::{self, Status};
 use super::{hurdles, secrets, state};
-use crate::commands::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// A daemon that serves.
 pub(super) struct Daemon {

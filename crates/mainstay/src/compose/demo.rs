@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon::Daemon;
 use super::{block_on, start_logs};
 use crate::cli::{DemoArgs, Shared};
-use crate::commands::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// How many ports after the usual one are tried.
 const PORTS_TRIED: u16 = 50;

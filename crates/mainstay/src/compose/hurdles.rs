@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mainstay_upstream::process::LockError;
 
-use crate::commands::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// Below it a port needs a privilege, unless the system was told otherwise.
 const PORTS_OF_ROOT: u16 = 1024;

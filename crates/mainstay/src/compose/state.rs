@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::commands::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// How long a start of the daemon waits for the disk, at each step.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -9,8 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::reply::{Framing, Reply};
-
 /// Longer than any head a test expects.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 
@@ -77,14 +75,6 @@ impl Connection {
             && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Reads one answer.
-    ///
-    /// # Errors
-    /// When none comes.
-    pub async fn reply(self) -> anyhow::Result<Reply> {
-        self.reply_into(None).await
-    }
-
     /// Everything until the other side closes.
     ///
     /// # Errors
@@ -92,20 +82,6 @@ impl Connection {
     pub async fn read_to_end(mut self) -> anyhow::Result<Vec<u8>> {
         while self.fill().await? {}
         Ok(self.ahead)
-    }
-
-    /// Reads one answer; the connection goes to `idle` when the answer was read to its end.
-    pub(super) async fn reply_into(mut self, idle: Option<Idle>) -> anyhow::Result<Reply> {
-        loop {
-            let head = self.head().await?;
-            let reply = Reply::parse(&head)?;
-            // Interim answers only announce the real one.
-            if reply.0 / 100 != 1 {
-                let (status, headers) = reply;
-                let framing = Framing::of(status, &headers)?;
-                return Ok(Reply::new(status, headers, framing, self, idle));
-            }
-        }
     }
 
     /// Takes a line of the body without its end.
@@ -130,7 +106,8 @@ impl Connection {
         Ok(self.ahead.drain(..taken).collect())
     }
 
-    async fn head(&mut self) -> anyhow::Result<String> {
+    /// The head of an answer, up to its empty line.
+    pub(super) async fn head(&mut self) -> anyhow::Result<String> {
         loop {
             if let Some(end) = self.ahead.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head: Vec<u8> = self.ahead.drain(..end + 4).collect();

@@ -204,6 +204,32 @@ impl Reply {
     }
 }
 
+// === impl Connection ===
+
+impl Connection {
+    /// Reads one answer.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn reply(self) -> anyhow::Result<Reply> {
+        self.reply_into(None).await
+    }
+
+    /// Reads one answer; the connection goes to `idle` when the answer was read to its end.
+    pub(super) async fn reply_into(mut self, idle: Option<Idle>) -> anyhow::Result<Reply> {
+        loop {
+            let head = self.head().await?;
+            let reply = Reply::parse(&head)?;
+            // Interim answers only announce the real one.
+            if reply.0 / 100 != 1 {
+                let (status, headers) = reply;
+                let framing = Framing::of(status, &headers)?;
+                return Ok(Reply::new(status, headers, framing, self, idle));
+            }
+        }
+    }
+}
+
 // === impl Framing ===
 
 impl Framing {

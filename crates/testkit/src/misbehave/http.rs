@@ -2,32 +2,24 @@
 
 mod exchange;
 mod older;
+mod reply;
 mod sessions;
+mod site;
 mod stream;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming as Body;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::reply::{Reply, plain, session_of};
+use self::sessions::Sessions;
+use self::site::Site;
 use super::flags::Flags;
 use super::server::Server;
 use crate::accept;
-use sessions::Sessions;
-
-pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
-
-/// One HTTP server: what it does, and the sessions it knows.
-pub(super) struct Site {
-    server: Arc<Server>,
-    sessions: Sessions,
-}
 
 /// Serves until `shutdown`, which cuts what is open. Inside a test's own process, keep to
 /// faults that do not exit.
@@ -93,16 +85,4 @@ impl Site {
             sessions::lost(&self.server.flags)
         }
     }
-}
-
-fn session_of<B>(request: &Request<B>) -> &str {
-    let header = request.headers().get("mcp-session-id");
-    header.and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-fn plain(status: StatusCode, kind: &'static str, text: String) -> Reply {
-    let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
-    response
 }

@@ -1,4 +1,4 @@
-//! What the line and the HTTP side share: state, counters, and who handles which method.
+//! What the line and the HTTP side share: state, counters and questions to the client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,14 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::flags::Flags;
-use super::message::{self, Incoming, Outlet};
-use super::{handshake, listen, lists, tools};
+use super::message::{Incoming, Outlet};
 
 /// How long a question to the client may stay open.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -23,7 +21,7 @@ pub(super) struct Server {
     /// How often each thing happened; what `stats` shows.
     counters: Mutex<BTreeMap<String, u64>>,
     /// The level that was set last; none: nobody has set any.
-    level: Mutex<Option<String>>,
+    pub(super) level: Mutex<Option<String>>,
     /// Tools added by `change`.
     pub(super) added: AtomicU64,
     /// Counts those tools; listens wait for it.
@@ -31,10 +29,10 @@ pub(super) struct Server {
     /// URIs of resources that `touch` says were updated.
     pub(super) touches: broadcast::Sender<String>,
     /// How it was spoken to first: the method.
-    first: OnceLock<String>,
-    questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
+    pub(super) first: OnceLock<String>,
+    pub(super) questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
     next_question: AtomicU64,
-    running: Mutex<HashMap<String, CancellationToken>>,
+    pub(super) running: Mutex<HashMap<String, CancellationToken>>,
     dice: AtomicU64,
 }
 
@@ -68,16 +66,6 @@ impl Server {
         })
     }
 
-    /// Handles one message to its end, which for some never comes.
-    pub(super) async fn handle(self: Arc<Self>, incoming: Incoming, ways: Ways) {
-        match (incoming.method.clone(), incoming.id.clone()) {
-            (Some(method), Some(id)) => self.request(&method, &id, &incoming, ways).await,
-            (Some(method), None) => self.notification(&method, &incoming, &ways.side).await,
-            (None, Some(id)) => self.answered(&id, incoming),
-            (None, None) => self.count("messages without method and id"),
-        }
-    }
-
     pub(super) fn count(&self, what: &str) {
         *self.counters.lock().entry(what.to_owned()).or_default() += 1;
     }
@@ -106,90 +94,5 @@ impl Server {
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % below.max(1)
-    }
-
-    async fn request(
-        self: &Arc<Self>,
-        method: &str,
-        id: &RawValue,
-        message: &Incoming,
-        ways: Ways,
-    ) {
-        self.count(method);
-        let out = &ways.exchange;
-        let flags = &self.flags;
-        let first = self.first.get_or_init(|| method.to_owned());
-        let opens = ["initialize", "server/discover"].contains(&method);
-        if flags.has("pinned") && opens && first != method {
-            let data = json!({"supported": [], "requested": method});
-            return out.send(message::error(id, -32022, "spoken to otherwise first", &data)).await;
-        }
-        let meta = &message.params()["_meta"];
-        let modern = !meta["io.modelcontextprotocol/protocolVersion"].is_null();
-        if flags.has("modern-only") && !modern && method != "initialize" {
-            return out.send(message::error(id, -32602, "_meta is missing", &Value::Null)).await;
-        }
-        match method {
-            "initialize" => handshake::initialize(self, id, &message.params(), out).await,
-            "server/discover" => handshake::discover(self, id, out).await,
-            "tools/call" => self.call(id, message, ways).await,
-            "subscriptions/listen" if flags.has("modern-only") || flags.has("dual") => {
-                let cancelled = CancellationToken::new();
-                self.running.lock().insert(id.get().to_owned(), cancelled.clone());
-                listen::answer(self, id, &message.params(), out, cancelled).await;
-                self.running.lock().remove(id.get());
-            }
-            "logging/setLevel" => {
-                let level = message.params()["level"].as_str().map(str::to_owned);
-                *self.level.lock() = level;
-                out.send(message::answer(id, "{}")).await;
-            }
-            "resources/subscribe" | "resources/unsubscribe"
-                if flags.has("refuse-subscriptions") =>
-            {
-                flags.pause("refuse-subscriptions").await;
-                out.send(message::error(id, -32002, "no such resource", &Value::Null)).await;
-            }
-            "ping" | "resources/subscribe" | "resources/unsubscribe" => {
-                out.send(message::answer(id, "{}")).await;
-            }
-            _ => lists::answer(self, method, id, &message.params(), out).await,
-        }
-    }
-
-    async fn call(self: &Arc<Self>, id: &RawValue, message: &Incoming, ways: Ways) {
-        let cancelled = CancellationToken::new();
-        self.running.lock().insert(id.get().to_owned(), cancelled.clone());
-        if let Some(most) = self.flags.number("delay") {
-            tokio::time::sleep(Duration::from_millis(self.roll(most as u64 + 1))).await;
-        }
-        tools::call(self, id, message, ways, cancelled).await;
-        self.running.lock().remove(id.get());
-    }
-
-    async fn notification(&self, method: &str, message: &Incoming, side: &Outlet) {
-        self.count(method);
-        match method {
-            "notifications/cancelled" => {
-                let id = message.params()["requestId"].to_string();
-                if let Some(running) = self.running.lock().get(&id) {
-                    self.count("cancelled calls");
-                    running.cancel();
-                }
-            }
-            "notifications/initialized" => handshake::initialized(self, side).await,
-            _ => {}
-        }
-    }
-
-    fn answered(&self, id: &RawValue, answer: Incoming) {
-        let asked = id.get().parse().ok().and_then(|id: u64| self.questions.lock().remove(&id));
-        match asked {
-            Some(waiting) => {
-                self.count("answers");
-                let _ = waiting.send(answer);
-            }
-            None => self.count("answers to nothing"),
-        }
     }
 }

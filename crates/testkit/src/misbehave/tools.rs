@@ -2,6 +2,7 @@
 
 mod answers;
 mod asking;
+mod call;
 mod faults;
 mod signals;
 
@@ -9,10 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use self::call::Call;
 use super::message::{self, Incoming};
 use super::server::{Server, Ways};
 
@@ -24,20 +26,6 @@ pub(super) struct Tool {
 }
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// One call of a tool.
-pub(super) struct Call {
-    server: Arc<Server>,
-    ways: Ways,
-    id: Box<RawValue>,
-    arguments: Value,
-    /// The parameters exactly as they came.
-    raw: String,
-    token: Option<Value>,
-    cancelled: CancellationToken,
-    /// It was answered before it asks.
-    answered: AtomicBool,
-}
 
 macro_rules! tool {
     ($name:literal, $help:literal, $run:path) => {
@@ -168,35 +156,4 @@ pub(super) async fn call(
         answered: AtomicBool::new(false),
     };
     (tool.run)(call).await;
-}
-
-// === impl Call ===
-
-impl Call {
-    /// Answers with the arguments: an answer that goes astray shows whose it was.
-    async fn echo(&self) {
-        let text = self.arguments.to_string();
-        let result = json!({
-            "content": [{"type": "text", "text": text}],
-            "structuredContent": {"echo": self.arguments},
-        });
-        self.answer(&result.to_string()).await;
-    }
-
-    /// Answers with JSON text, in the way the flags want answers.
-    async fn answer(&self, result: &str) {
-        let out = &self.ways.exchange;
-        if self.server.flags.has("unknown-ids") {
-            out.send(format!(r#"{{"jsonrpc":"2.0","id":987654321,"result":{result}}}"#)).await;
-        }
-        let message = message::answer(&self.id, result);
-        if self.server.flags.has("twice") {
-            out.send(message.clone()).await;
-        }
-        out.send(message).await;
-    }
-
-    fn number(&self, name: &str, otherwise: u64) -> u64 {
-        self.arguments[name].as_u64().unwrap_or(otherwise)
-    }
 }

@@ -6,10 +6,12 @@ use mainstay_protocol::discover::{self, Discovered, Verdict};
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Message, Method, Revision, build};
 
-use super::{HandshakeError, OURSELVES, ask, lists};
-use crate::exchange::{Exchange, Fate, Lost, Outgoing};
+use super::ask::{HandshakeError, OURSELVES, ask, own_meta};
+use super::lists::lists;
+use crate::exchange::Exchange;
 use crate::facts::Facts;
 use crate::link::Link;
+use crate::request::{Fate, Lost, Outgoing};
 
 /// Asks a server what it is, and fetches all lists.
 pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
@@ -52,37 +54,9 @@ pub fn listen(link: &Arc<Link>, filter: &Filter) -> Result<Exchange, Lost> {
     link.call(&Outgoing::plain(&request), OURSELVES)
 }
 
-/// `params` of a request of ours with what every request to a modern server says.
-pub(super) fn complete(params: Option<&str>) -> String {
-    let meta = own_meta();
-    let rest = params.and_then(|params| params.strip_prefix('{')).unwrap_or("}");
-    let comma = if rest == "}" { "" } else { "," };
-    format!(r#"{{"_meta":{meta}{comma}{rest}"#)
-}
-
-fn own_meta() -> String {
-    discover::own_meta("mainstay", env!("CARGO_PKG_VERSION"))
-}
-
 fn too_new(versions: &str) -> HandshakeError {
     HandshakeError::Unserveable(format!(
         "it speaks only {versions}; this version of Mainstay serves revisions up to {}",
         Revision::LATEST
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use mainstay_protocol::{Message, build};
-
-    #[test]
-    fn what_every_request_says_is_put_before_the_rest() {
-        for (params, rest) in [(None, ""), (Some("{}"), ""), (Some(r#"{"a":{}}"#), r#","a":{}"#)] {
-            let complete = super::complete(params);
-            assert!(complete.starts_with(r#"{"_meta":{"#), "{complete}");
-            assert!(complete.ends_with(&format!("}}}}{rest}}}")), "{complete}");
-            let request = Message::parse(build::request(1, "m", Some(&complete))).unwrap();
-            assert!(request.params().unwrap().meta.is_modern(), "{complete}");
-        }
-    }
 }

@@ -17,8 +17,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use super::{HandshakeError, ITEMS_MAX, PAGES_MAX, list, shake};
-use crate::Link;
+use super::lists::{ITEMS_MAX, PAGES_MAX};
+use super::{HandshakeError, list, shake};
+use crate::Asker;
 use crate::facts::{Cut, Gaps, List};
 use crate::link::LinkLimits;
 use crate::listener::Listener;
@@ -30,7 +31,7 @@ struct Deaf;
 impl Listener for Deaf {
     fn notification(&self, _: Message) {}
     fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
     fn stray(&self, _: &[u8]) {}

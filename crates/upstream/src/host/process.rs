@@ -8,7 +8,7 @@ use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
+use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::process::{ProcessHost, RunningProcess, SpawnError, StopGraces};

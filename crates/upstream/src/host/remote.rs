@@ -1,16 +1,18 @@
 //! Servers that run somewhere already, spoken to over streamable HTTP or HTTP+SSE of 2024-11-05.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use mainstay_model::InstanceId;
 use mainstay_model::settings::RemoteSpec;
+use mainstay_supervisor::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use super::{Boxed, Host, HostAbilities, Restarts, Running, StartError, remote_backoff};
+use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::remote::sse::{self, NoStream};
-use crate::remote::{self, InvalidTarget, Remote, Speaks, Target};
+use crate::remote::{self, HttpSession, InvalidTarget, Speaks, Target};
 use crate::transport::TransportAbilities;
 
 /// An address. What is found out about it is kept over all instances.
@@ -32,12 +34,16 @@ struct Session {
 
 /// In which transport the next link is opened, or the present one was.
 enum Way {
-    Http(Option<Arc<Remote>>),
+    Http(Option<Arc<HttpSession>>),
     /// `refused`: what streamable HTTP failed for just now.
     Sse {
         refused: Option<String>,
     },
 }
+
+/// Waits between tries of an address that gives no answer.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_secs(2);
 
 // === impl Address ===
 
@@ -64,7 +70,7 @@ impl Host for Address {
             has_pid: false,
             shares_questions: false,
             end_is_answer: false,
-            restarts: Restarts::Endless(remote_backoff()),
+            restarts: Restarts::Endless(Backoff::try_new(WAIT_MIN, WAIT_MAX).unwrap_or_default()),
         }
     }
 
@@ -115,9 +121,9 @@ impl Session {
         let target = self.target.clone();
         let stop = self.stop.child_token();
         let link = match &mut self.way {
-            Way::Http(remote) => {
+            Way::Http(session) => {
                 let (link, opened) = remote::open_known(target, limits, listener, stop);
-                *remote = Some(opened);
+                *session = Some(opened);
                 link
             }
             Way::Sse { refused } => {
@@ -153,7 +159,7 @@ impl Running for Session {
     }
 
     fn has_another_way(&mut self, lost: &str) -> bool {
-        let older = matches!(&self.way, Way::Http(Some(remote)) if remote.may_speak_sse());
+        let older = matches!(&self.way, Way::Http(Some(session)) if session.may_speak_sse());
         if older {
             self.way = Way::Sse { refused: Some(lost.to_owned()) };
         }

@@ -11,7 +11,7 @@ use rustix::param::page_size;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::blocking;
+use super::blocking::blocking;
 use super::procfs::Snapshot;
 
 /// Samples memory, one look at a time: a look that the kernel holds up must not be joined by others.

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::blocking;
 use super::ending::{Ending, KILL_PATIENCE, Next};
 use super::exit::Exit;
 use super::procfs::Identity;
@@ -128,7 +129,7 @@ impl Minder {
         self.reader.drain().await;
         let (folder, main) = (self.folder.clone(), self.tree.main);
         // A disk that hangs must not hide that the process is gone.
-        let _ = timeout(KILL_PATIENCE, super::blocking(move || folder.remove(main))).await;
+        let _ = timeout(KILL_PATIENCE, blocking(move || folder.remove(main))).await;
         let Self { mut child, claim, .. } = self;
         claim.release(|| {
             if let Err(error) = child.try_wait() {

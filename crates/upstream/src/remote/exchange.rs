@@ -19,17 +19,18 @@ use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Dropped;
 use tokio::time::Sleep;
 
-use super::Remote;
 use super::connection::{Connection, Failed, Idle, ResponseFuture, poll_driven};
 use super::retry::Retry;
-use crate::exchange::{Fate, Incoming, Lost, Slot};
+use super::session::HttpSession;
 use crate::link::Link;
+use crate::request::{Fate, Incoming, Lost};
+use crate::slot::Slot;
+use crate::transport::OwnExchange;
 
 /// A call under way at a remote server.
 pub(crate) struct RemoteExchange {
-    idle: Arc<Idle>,
+    session: Arc<HttpSession>,
     state: State,
-    message_bytes_max: usize,
     /// The server has no sessions, no streams to take up again, and asks nothing.
     modern: bool,
     /// Where the stream can be taken up again after the server closed it (2025-11-25).
@@ -85,51 +86,29 @@ const WORDS_BYTES_MAX: usize = 256;
 
 impl RemoteExchange {
     pub(super) fn new(
-        remote: &Remote,
+        session: &Arc<HttpSession>,
         request: Request<Full<Bytes>>,
-        message_bytes_max: usize,
         modern: bool,
     ) -> Self {
         Self {
-            idle: remote.idle.clone(),
+            session: session.clone(),
             state: State::Ready(request),
-            message_bytes_max,
             modern,
             resume: Resume::default(),
         }
     }
 
-    pub(super) fn poll_next(
-        &mut self,
-        link: &Arc<Link>,
-        remote: &Remote,
-        slot: &Slot,
-        cx: &mut Context<'_>,
-    ) -> Poll<Incoming> {
-        loop {
-            match self.step(link, remote, slot, cx) {
-                Step::Again => {}
-                Step::Yield(incoming) => return Poll::Ready(incoming),
-                Step::Wait => return Poll::Pending,
-            }
-        }
-    }
-
-    fn step(
-        &mut self,
-        link: &Arc<Link>,
-        remote: &Remote,
-        slot: &Slot,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    fn step(&mut self, link: &Arc<Link>, slot: &Slot, cx: &mut Context<'_>) -> Step {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Ready(request) => {
-                self.state = match self.idle.take() {
+                self.state = match self.session.idle.take() {
                     Some(mut connection) => {
                         let response = connection.send(request);
                         State::Sent(connection, response)
                     }
-                    None => State::Connecting(Box::pin(self.idle.clone().connect()), request),
+                    None => {
+                        State::Connecting(Box::pin(self.session.idle.clone().connect()), request)
+                    }
                 };
                 Step::Again
             }
@@ -150,9 +129,7 @@ impl RemoteExchange {
             },
             State::Sent(mut connection, mut response) => {
                 match poll_driven(&mut connection, cx, |cx| response.as_mut().poll(cx)) {
-                    Poll::Ready(Ok(response)) => {
-                        self.on_response(link, remote, connection, response)
-                    }
+                    Poll::Ready(Ok(response)) => self.on_response(link, connection, response),
                     Poll::Ready(Err(error)) => self.on_failure(error.into()),
                     Poll::Pending => {
                         self.state = State::Sent(connection, response);
@@ -161,14 +138,14 @@ impl RemoteExchange {
                 }
             }
             State::Reading(connection, body, reader) => {
-                self.read(link, remote, slot, (connection, body, reader), cx)
+                self.read(link, slot, (connection, body, reader), cx)
             }
             State::Pausing(mut sleep) => {
                 if sleep.as_mut().poll(cx).is_pending() {
                     self.state = State::Pausing(sleep);
                     return Step::Wait;
                 }
-                let mut request = remote.request(Method::GET, Bytes::new());
+                let mut request = self.session.request(Method::GET, Bytes::new());
                 let last = self.resume.last_event_id.as_deref().unwrap_or_default();
                 if let Ok(last) = http::HeaderValue::from_str(last) {
                     request.headers_mut().insert("last-event-id", last);
@@ -192,26 +169,25 @@ impl RemoteExchange {
     /// A server that cut one connection has often cut them all: what is sent next must not be
     /// lost on another that only seems to be open.
     fn broke_off(&self, reason: String, fate: Fate) -> Step {
-        self.idle.clear();
+        self.session.idle.clear();
         lost(reason, fate, false)
     }
 
     fn on_response(
         &mut self,
         link: &Arc<Link>,
-        remote: &Remote,
         connection: Box<Connection>,
         response: Response<HttpBody>,
     ) -> Step {
         let status = response.status();
-        let _ = remote.first_status.set(status);
+        self.session.note_status(status);
         if !self.modern {
-            remote.keep_session(response.headers());
+            self.session.keep_session(response.headers());
         }
         let kind =
             response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
         let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
-            Reader::Events(SseDecoder::new(self.message_bytes_max))
+            Reader::Events(SseDecoder::new(self.session.message_bytes_max))
         } else {
             Reader::Whole { status, collected: Collected::default() }
         };
@@ -229,7 +205,6 @@ impl RemoteExchange {
     fn read(
         &mut self,
         link: &Arc<Link>,
-        remote: &Remote,
         slot: &Slot,
         (mut connection, mut body, mut reader): (Box<Connection>, HttpBody, Reader),
         cx: &mut Context<'_>,
@@ -243,7 +218,7 @@ impl RemoteExchange {
                 if let Some(incoming) = take_event(link, slot, &event.data) {
                     self.resume.retry.reward();
                     if matches!(incoming, Incoming::Answer(_)) {
-                        Idle::put_after(&self.idle, &remote.tasks, connection, body);
+                        Idle::put_after(&self.session.idle, &self.session.tasks, connection, body);
                     } else {
                         self.state = State::Reading(connection, body, reader);
                     }
@@ -267,15 +242,15 @@ impl RemoteExchange {
                 match &mut reader {
                     Reader::Events(decoder) => decoder.push(&data),
                     Reader::Whole { status, collected } => {
-                        if collected.len() + data.len() > self.message_bytes_max {
+                        if collected.len() + data.len() > self.session.message_bytes_max {
                             return self.oversized();
                         }
                         collected.push(data);
                         // Of a length that was announced, the end need not be waited for.
                         if body.is_end_stream() {
-                            self.idle.put(connection);
+                            self.session.idle.put(connection);
                             let collected = std::mem::take(collected).into_bytes();
-                            return judge(link, remote, slot, *status, &collected);
+                            return judge(link, &self.session, slot, *status, &collected);
                         }
                     }
                 }
@@ -290,14 +265,14 @@ impl RemoteExchange {
                 }
             },
             Poll::Ready(None) => {
-                self.idle.put(connection);
+                self.session.idle.put(connection);
                 match reader {
                     Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                     Reader::Events(_) => {
                         lost("the server ended the stream without an answer", Fate::Unknown, false)
                     }
                     Reader::Whole { status, collected } => {
-                        judge(link, remote, slot, status, &collected.into_bytes())
+                        judge(link, &self.session, slot, status, &collected.into_bytes())
                     }
                 }
             }
@@ -305,7 +280,7 @@ impl RemoteExchange {
     }
 
     fn oversized(&self) -> Step {
-        Step::Yield(Incoming::Lost(Lost::oversized(self.message_bytes_max)))
+        Step::Yield(Incoming::Lost(Lost::oversized(self.session.message_bytes_max)))
     }
 
     fn pause(&mut self) -> Step {
@@ -313,6 +288,18 @@ impl RemoteExchange {
         let pause = self.resume.retry.next(floor, RETRY_DEFAULT);
         self.state = State::Pausing(Box::pin(tokio::time::sleep(pause)));
         Step::Again
+    }
+}
+
+impl OwnExchange<Link> for RemoteExchange {
+    fn poll_next(&mut self, link: &Arc<Link>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            match self.step(link, slot, cx) {
+                Step::Again => {}
+                Step::Yield(incoming) => return Poll::Ready(incoming),
+                Step::Wait => return Poll::Pending,
+            }
+        }
     }
 }
 
@@ -394,9 +381,15 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
 }
 
 /// A response that is no stream.
-fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, body: &Bytes) -> Step {
+fn judge(
+    link: &Arc<Link>,
+    session: &HttpSession,
+    slot: &Slot,
+    status: StatusCode,
+    body: &Bytes,
+) -> Step {
     if let Ok(message) = Message::parse(body.clone()) {
-        if session_is_gone(remote, status, &message) {
+        if session_is_gone(session, status, &message) {
             return session_lost(link);
         }
         if message.is_answer() {
@@ -411,7 +404,7 @@ fn judge(link: &Arc<Link>, remote: &Remote, slot: &Slot, status: StatusCode, bod
         }
         _ => false,
     };
-    if gone && remote.has_session() && remote.is_settled() {
+    if gone && session.has_session() && session.is_settled() {
         return session_lost(link);
     }
     tracing::debug!(id = slot.id, %status, "unusable answer");
@@ -443,8 +436,8 @@ fn session_lost(link: &Arc<Link>) -> Step {
 
 /// Whether an error answer says that our session is gone. The specification has 404 for it;
 /// servers in the field answer 400 with an error of their own.
-fn session_is_gone(remote: &Remote, status: StatusCode, message: &Message) -> bool {
-    if message.kind() != Kind::Error || !remote.has_session() || !remote.is_settled() {
+fn session_is_gone(session: &HttpSession, status: StatusCode, message: &Message) -> bool {
+    if message.kind() != Kind::Error || !session.has_session() || !session.is_settled() {
         return false;
     }
     let error = message.body().unwrap_or_default();

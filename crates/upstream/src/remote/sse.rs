@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::posts::{Posting, Posts};
+pub use self::stream::NoStream;
 use self::stream::Stream;
 use super::connection::Idle;
 use super::{SEND_DEADLINE, Target, standing};
-use crate::exchange::{Fate, Lost, Outgoing};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::remote::RemoteExchange;
-use crate::transport::{Boxed, Call, Transport, TransportAbilities};
+use crate::request::{Fate, Lost, Outgoing};
+use crate::transport::{Boxed, Call, OwnExchange, Transport, TransportAbilities};
 
 /// The sending side of a link over HTTP+SSE.
 #[derive(Debug)]
@@ -45,17 +45,6 @@ struct Signs {
     settled: AtomicBool,
     /// Something came since this was last looked at.
     heard: AtomicBool,
-}
-
-/// Why there is no link over HTTP+SSE.
-#[derive(Debug, thiserror::Error)]
-pub enum NoStream {
-    /// Nobody is there.
-    #[error("{0}")]
-    Unreachable(String),
-    /// Somebody is, and this is not how to speak to them.
-    #[error("{0}")]
-    NotOffered(String),
 }
 
 /// For the stream to open and to name its address.
@@ -186,13 +175,13 @@ impl Sse {
     }
 }
 
-impl Transport for Sse {
+impl Transport<Link> for Sse {
     fn abilities(&self) -> &'static TransportAbilities {
         &ABILITIES
     }
 
     /// Queues the request.
-    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<dyn OwnExchange<Link>>>, Lost> {
         let request: &Outgoing<'_> = call.request;
         let body = splice(request.message.bytes(), &mut request.edits(call.id_text));
         self.put(Posting { body, id: Some(call.id), in_order: false, done: None })?;

@@ -13,11 +13,11 @@ use mainstay_protocol::{Message, build};
 use mainstay_supervisor::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use super::Remote;
 use super::connection::{driven, respond};
 use super::retry::Retry;
-use crate::exchange::{Fate, Incoming, Outgoing, Owner};
+use super::session::HttpSession;
 use crate::link::Link;
+use crate::request::{Fate, Incoming, Outgoing, Owner};
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ const LASTED: Duration = Duration::from_secs(10);
 /// the request for the first stream, or can't be asked.
 pub(super) async fn run(
     link: Weak<Link>,
-    remote: Weak<Remote>,
+    session: Weak<HttpSession>,
     answered: CancellationToken,
     stop: CancellationToken,
 ) {
@@ -51,10 +51,10 @@ pub(super) async fn run(
         let mut retry = Retry::default();
         let floor = Backoff::try_new(RECONNECT_MIN, RECONNECT_MAX).unwrap_or_default();
         let mut offered = true;
-        while let (Some(link), Some(remote)) = (link.upgrade(), remote.upgrade()) {
+        while let (Some(link), Some(session)) = (link.upgrade(), session.upgrade()) {
             let begun = Instant::now();
             if offered {
-                match listen(&link, &remote, &answered, &mut last_event_id, &mut retry).await {
+                match listen(&link, &session, &answered, &mut last_event_id, &mut retry).await {
                     Ended::NotOffered => offered = false,
                     Ended::Broken => {}
                 }
@@ -62,7 +62,7 @@ pub(super) async fn run(
             if let Some(reason) = silence(&link).await {
                 return link.close(&reason);
             }
-            drop((link, remote));
+            drop((link, session));
             if begun.elapsed() >= LASTED {
                 retry.reward();
             }
@@ -79,16 +79,16 @@ pub(super) async fn run(
 /// Reads one stream to its end.
 async fn listen(
     link: &Arc<Link>,
-    remote: &Remote,
+    session: &HttpSession,
     answered: &CancellationToken,
     last_event_id: &mut Option<String>,
     retry: &mut Retry,
 ) -> Ended {
-    let mut request = remote.request(Method::GET, Bytes::new());
+    let mut request = session.request(Method::GET, Bytes::new());
     if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
         request.headers_mut().insert("last-event-id", last);
     }
-    let response = respond(&remote.idle, request).await;
+    let response = respond(&session.idle, request).await;
     answered.cancel();
     let Ok((response, mut connection)) = response else { return Ended::Broken };
     let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
@@ -96,7 +96,7 @@ async fn listen(
         return Ended::NotOffered;
     }
     let mut body = response.into_body();
-    let mut decoder = SseDecoder::new(remote.limits.message_bytes_max);
+    let mut decoder = SseDecoder::new(session.message_bytes_max);
     loop {
         let frame =
             driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;

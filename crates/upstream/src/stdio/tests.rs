@@ -13,9 +13,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Exchange, Incoming, Outgoing, Owner};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
+use crate::request::{Incoming, Outgoing, Owner};
+use crate::{Asker, Exchange};
 
 /// What clients and the server do, one after the other.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ struct Ears {
 impl Listener for Ears {
     fn notification(&self, _: Message) {}
     fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
     fn stray(&self, _: &[u8]) {}

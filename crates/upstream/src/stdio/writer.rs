@@ -12,10 +12,9 @@ use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Fate, Lost, Outgoing};
 use crate::link::Link;
-use crate::remote::RemoteExchange;
-use crate::transport::{Boxed, Call, Transport, TransportAbilities};
+use crate::request::{Fate, Lost, Outgoing};
+use crate::transport::{Boxed, Call, OwnExchange, Transport, TransportAbilities};
 
 /// The sending end of the pipe, shared by all calls.
 #[derive(Debug)]
@@ -128,12 +127,12 @@ impl Writer {
     }
 }
 
-impl Transport for Writer {
+impl Transport<Link> for Writer {
     fn abilities(&self) -> &'static TransportAbilities {
         &ABILITIES
     }
 
-    fn call(&self, call: &Call<'_>) -> Result<Option<Box<RemoteExchange>>, Lost> {
+    fn call(&self, call: &Call<'_>) -> Result<Option<Box<dyn OwnExchange<Link>>>, Lost> {
         self.write(call.request, call.id_text).map(|()| None)
     }
 

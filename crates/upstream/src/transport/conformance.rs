@@ -17,9 +17,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Exchange, Fate, Incoming, Outgoing, Owner};
+use crate::asker::Asker;
+use crate::exchange::Exchange;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
+use crate::request::{Fate, Incoming, Outgoing, Owner};
 
 /// Longest wait for something that must come true.
 pub(crate) const CAP: Duration = Duration::from_secs(30);
@@ -74,7 +76,7 @@ impl Listener for Ears {
     fn dropped(&self, reason: Dropped) {
         self.dropped.lock().push(reason);
     }
-    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
     fn stray(&self, line: &[u8]) {

@@ -9,7 +9,7 @@ use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
 use mainstay_protocol::Message;
 use mainstay_telemetry::Dropped;
 use mainstay_upstream::host::{self, Host, Running, StartError};
-use mainstay_upstream::{Link, LinkLimits, Listener, handshake};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, handshake};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ struct Deaf;
 impl Listener for Deaf {
     fn notification(&self, _: Message) {}
     fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
     fn stray(&self, _: &[u8]) {}

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
-use super::Seen;
+use super::seen::Seen;
 use crate::client::{Connection, Session};
 use crate::procfs;
-use crate::run::Context;
+use crate::run::context::Context;
 use crate::run::kind::{Kind, Upstream};
 use crate::run::process::{LOOK, signal};
 use crate::run::results::Fact;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 
-use super::Seen;
+use super::seen::Seen;
 use crate::procfs;
 use crate::run::results::median;
 use crate::run::setup::Setup;

@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
-use super::Seen;
+use super::seen::Seen;
 use crate::load::Held;
 use crate::procfs;
-use crate::run::Context;
 use crate::run::cells::target_args;
+use crate::run::context::Context;
 use crate::run::kind::{Kind, Upstream};
 use crate::run::peers::Programs;
 use crate::run::process::tied;

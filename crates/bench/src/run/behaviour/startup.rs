@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::Seen;
-use crate::run::Context;
+use super::seen::Seen;
+use crate::run::context::Context;
 use crate::run::kind::Kind;
 use crate::run::results::median;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::Found;
 use super::super::text::{Dialect, Text};
-use super::{Collected, table};
+use super::collected::{Collected, table};
 use crate::document::Node;
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {

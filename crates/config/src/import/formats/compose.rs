@@ -1,10 +1,10 @@
 //! Compose files: the services among others that are MCP servers.
 
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::{Found, Run};
 use super::super::text::{Dialect, Text};
 use super::super::tree::find;
-use super::super::{Found, Run};
-use super::{Collected, table};
+use super::collected::{Collected, table};
 use crate::document::{Node, Value};
 
 /// The names compose looks for.

@@ -1,10 +1,10 @@
 //! Continue: `mcpServers` of its YAML files, which is a list there.
 
-use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::Found;
 use super::super::text::Dialect;
 use super::super::tree::{find, is_table};
-use super::Collected;
+use super::collected::Collected;
 use crate::document::{Node, Value};
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {

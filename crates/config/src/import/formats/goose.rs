@@ -1,10 +1,10 @@
 //! Goose: `extensions` of its `config.yaml`.
 
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::{Found, Run};
 use super::super::text::{Dialect, Text};
 use super::super::tree::find;
-use super::super::{Found, Run};
-use super::{Collected, table};
+use super::collected::{Collected, table};
 use crate::document::{Node, Value};
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {

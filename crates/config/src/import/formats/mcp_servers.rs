@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::Found;
 use super::super::text::Dialect;
 use super::super::tree::{find, is_table};
-use super::{Collected, table};
+use super::collected::{Collected, table};
 use crate::document::Node;
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {

@@ -1,10 +1,10 @@
 //! OpenCode and others like it: servers right below `mcp`, variables in single braces.
 
-use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::Found;
 use super::super::text::Dialect;
 use super::super::tree::{find, is_table};
-use super::{Collected, table};
+use super::collected::{Collected, table};
 use crate::document::{Node, Value};
 
 /// Whether a file says that it is OpenCode's.

@@ -1,10 +1,11 @@
 //! VS Code: `servers` and `inputs` of `.vscode/mcp.json`, or the same below `mcp` in settings.
 
-use super::super::Found;
 use super::super::entry::{Context, Fields, Skip};
+use super::super::found::Found;
 use super::super::text::{Dialect, Input, is_variable, variable_name};
 use super::super::tree::find;
-use super::{Collected, opencode, table};
+use super::collected::{Collected, table};
+use super::opencode;
 use crate::document::{Node, Value};
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {

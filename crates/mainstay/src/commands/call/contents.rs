@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::daemon;
-use super::{Exit, Failure};
 use crate::cli::CallArgs;
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, format};
 
 #[cfg(test)]

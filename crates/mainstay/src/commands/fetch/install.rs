@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mainstay_config::packages::{Registry, Run};
 
+use super::error::FetchError;
 use super::report::State;
 use super::tool::Tool;
-use super::{FetchError, npm, pypi, report};
+use super::{npm, pypi, report};
 use crate::packages::record::{Digests, Fetched, Record};
 use crate::packages::{FOLDER, folder_of, program, programs};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use mainstay_config::packages::Package;
 use serde_json::Value;
 
-use super::FetchError;
+use super::error::FetchError;
 use super::tool::Tool;
 use crate::packages::record::Digests;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mainstay_config::packages::Package;
 
-use super::FetchError;
+use super::error::FetchError;
 use super::tool::Tool;
 use crate::packages::record::Digests;
 

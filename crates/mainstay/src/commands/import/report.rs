@@ -1,13 +1,18 @@
 //! What an import says: what came, under which name, what stayed behind and why.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_config::Problem;
 use mainstay_config::import::{Added, Plan, VariableToSet};
 use serde_json::{Value, json};
 
-use super::Written;
 use crate::output::{Output, format};
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) config: PathBuf,
+    pub(super) backup: Option<PathBuf>,
+}
 
 pub(super) struct Report<'a> {
     pub(super) plan: &'a Plan,

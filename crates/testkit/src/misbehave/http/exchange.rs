@@ -8,7 +8,9 @@ use hyper::body::Incoming as Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Reply, Site, plain, session_of, sessions, stream};
+use super::reply::{Reply, plain, session_of};
+use super::site::Site;
+use super::{sessions, stream};
 use crate::misbehave::message::{Incoming, Outlet};
 use crate::misbehave::server::Ways;
 

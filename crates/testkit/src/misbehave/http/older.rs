@@ -6,7 +6,9 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as Body;
 
-use super::{Reply, Site, plain, stream};
+use super::reply::{Reply, plain};
+use super::site::Site;
+use super::stream;
 use crate::misbehave::message::Incoming;
 use crate::misbehave::server::Ways;
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{Reply, plain};
+use super::reply::{Reply, plain};
 use crate::misbehave::flags::Flags;
 use crate::misbehave::message::Outlet;
 

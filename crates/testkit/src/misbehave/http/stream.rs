@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
-use super::Reply;
+use super::reply::Reply;
 
 /// A body made of the frames that arrive on a channel.
 struct Frames(mpsc::Receiver<Bytes>);

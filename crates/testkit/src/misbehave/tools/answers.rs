@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use crate::misbehave::message;
 
 pub(super) async fn echo(call: Call) {

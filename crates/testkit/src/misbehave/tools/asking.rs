@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 use crate::misbehave::message::Outlet;
 
 pub(super) async fn user(call: Call) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Call;
+use super::call::Call;
 
 pub(super) async fn hang(call: Call) {
     // The call is kept: letting it go would close its stream, which says something.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Call;
+use super::call::Call;
 
 pub(super) async fn flood(call: Call) {
     for number in 0..call.number("count", 1_000) {

@@ -16,10 +16,11 @@ use mainstay_protocol::{Message, build};
 use mainstay_telemetry::Dropped;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Outgoing, Owner};
+use crate::Asker;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::remote::{Target, open};
+use crate::request::{Outgoing, Owner};
 
 #[derive(Debug)]
 struct Deaf;
@@ -27,7 +28,7 @@ struct Deaf;
 impl Listener for Deaf {
     fn notification(&self, _: Message) {}
     fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Arc<Link>, _: &Message) -> bool {
+    fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
     fn stray(&self, _: &[u8]) {}

@@ -13,11 +13,11 @@ use http_body_util::Full;
 use mainstay_telemetry::Dropped;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::exchange::{Fate, Incoming, Lost};
 use crate::link::Link;
 use crate::remote::connection::{self, Failed, Idle};
 use crate::remote::exchange::unusable;
 use crate::remote::{SEND_DEADLINE, Target};
+use crate::request::{Fate, Incoming, Lost};
 
 /// A message to post.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
 
-use super::NoStream;
 use crate::link::Link;
 use crate::remote::Target;
 use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
@@ -21,6 +20,17 @@ pub(super) struct Stream {
     connection: Box<Connection>,
     body: Incoming,
     decoder: SseDecoder,
+}
+
+/// Why there is no link over HTTP+SSE.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStream {
+    /// Nobody is there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Somebody is, and this is not how to speak to them.
+    #[error("{0}")]
+    NotOffered(String),
 }
 
 // === impl Stream ===

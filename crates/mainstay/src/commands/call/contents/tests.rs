@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::{Piece, pieces, safe, save, show};
 use crate::cli::{CallArgs, Shared};
-use crate::commands::Exit;
+use crate::exit::Exit;
 use crate::output::Output;
 
 fn data(label: &str, file: &str, bytes: &[u8]) -> Piece {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_protocol::{Id, Kind, Message, Method, build};
 
-use super::listens::Standing;
+use super::standing::Standing;
 
 /// How often a request is lost before it is given up.
 pub(super) const LOSSES_MAX: u8 = 3;
@@ -98,6 +98,11 @@ impl Call {
     /// An `error` member as the answer.
     pub(super) fn refusal(&self, error: &str) -> Bytes {
         build::error(Some(&self.id), error)
+    }
+
+    /// When the stream of a listen that lost it is to be asked for again.
+    pub(super) fn falls_due(&self) -> Option<Instant> {
+        self.standing.as_ref()?.at
     }
 }
 

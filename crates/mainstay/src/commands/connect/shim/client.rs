@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use mainstay_protocol::{Kind, Message, Notification};
 
-use super::call;
-use super::call::Call;
-use super::{Effect, HEAD, HELD_MAX, Held, NOTES_HELD_MAX, Phase, Purpose, Shim, outcome};
+use super::call::{self, Call};
+use super::effect::Effect;
+use super::limits::{HEAD, HELD_MAX, NOTES_HELD_MAX};
+use super::outcome;
+use super::state::{Held, Phase, Purpose, Shim};
 
 // === impl Shim ===
 

@@ -5,7 +5,10 @@ use std::time::Instant;
 use mainstay_protocol::{Kind, Message, Method, Notification};
 
 use super::call::{self, Call};
-use super::{End, Listening, Phase, Purpose, RETRY_FIRST, Shim, outcome};
+use super::effect::End;
+use super::limits::RETRY_FIRST;
+use super::outcome;
+use super::state::{Listening, Phase, Purpose, Shim};
 
 // === impl Shim ===
 

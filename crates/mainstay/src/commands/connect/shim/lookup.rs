@@ -7,7 +7,9 @@ use bytes::Bytes;
 use mainstay_protocol::{Kind, Message, Method, build, codes};
 
 use super::call::Call;
-use super::{HEAD, Purpose, Shim, outcome};
+use super::limits::HEAD;
+use super::outcome;
+use super::state::{Purpose, Shim};
 
 /// Pages of a list: with the shortest pages in use more tools than any server has.
 const PAGES_MAX: u16 = 100;

@@ -9,7 +9,8 @@ use mainstay_protocol::framing::lines::TooLong;
 use mainstay_protocol::{Kind, Malformed, Message, build, codes};
 use serde::Deserialize;
 
-use super::{End, RETRY_MAX};
+use super::effect::End;
+use super::limits::RETRY_MAX;
 use crate::output::format;
 
 /// As much of a page as helps to understand a refusal.

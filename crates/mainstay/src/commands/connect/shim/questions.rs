@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mainstay_protocol::edit::{Edit, splice};
-use mainstay_protocol::{Id, Message, Notification};
-
-use super::cancelled;
+use mainstay_protocol::{Id, Message, Notification, build};
 
 /// Questions that the client has not answered yet.
 #[derive(Debug, Default)]
@@ -81,4 +79,9 @@ impl Questions {
     fn end(&mut self, is_over: impl Fn(&Question) -> bool) -> Vec<Bytes> {
         self.open.extract_if(.., |_, of| is_over(of)).map(|(number, _)| cancelled(number)).collect()
     }
+}
+
+/// The notification that takes a question back.
+fn cancelled(question: u64) -> Bytes {
+    build::cancelled(question, "the call it belonged to has ended")
 }

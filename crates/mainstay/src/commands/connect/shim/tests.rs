@@ -422,7 +422,7 @@ fn a_wrong_endpoint_says_which_there_are() {
 #[test]
 fn what_is_too_much_at_once_waits_and_what_is_too_much_to_wait_is_refused() {
     let mut scene = Scene::new();
-    let (sent, held) = (super::UNDER_WAY_MAX, super::HELD_MAX);
+    let (sent, held) = (super::limits::UNDER_WAY_MAX, super::limits::HELD_MAX);
     for id in 0..sent {
         assert_eq!(scene.happens(&format!("> {id} ping")), format!("#{} ping {id}", id + 1));
     }

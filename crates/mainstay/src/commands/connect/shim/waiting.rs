@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{
-    AWAY_MAX, Effect, Held, Leaving, Phase, Purpose, START_MAX, Shim, UNDER_WAY_MAX, UnderWay,
-    outcome,
-};
+use super::effect::{Effect, Leaving};
+use super::limits::{AWAY_MAX, START_MAX, UNDER_WAY_MAX};
+use super::outcome;
+use super::state::{Held, Phase, Purpose, Shim, UnderWay};
 
 // === impl Shim ===
 

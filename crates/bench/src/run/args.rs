@@ -1,0 +1,32 @@
+//! What a run is asked for on the command line.
+
+use std::path::PathBuf;
+
+use super::kind::Kind;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// Two seconds a cell, one round, few repetitions: to see that it works, not how fast.
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Rounds of each cell; the median counts.
+    #[arg(long)]
+    pub(super) rounds: Option<usize>,
+    /// Measured seconds a cell.
+    #[arg(long)]
+    pub(super) seconds: Option<f64>,
+    /// Wait so many seconds at most for a calm machine before each cell.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(super) calm: f64,
+    /// Only rows whose name contains one of these parts, separated by `|`; the names are those of
+    /// cells and observations.
+    #[arg(long, value_name = "PARTS")]
+    pub(super) only: Option<String>,
+    /// Only these targets.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(super) targets: Vec<Kind>,
+    /// Where results go; a part of a run (`--quick`, `--only`, `--targets`) is only printed
+    /// unless this is given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}

@@ -1,0 +1,74 @@
+//! A file of another program, as it was read.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::read_text;
+use crate::problem::{Place, Problems};
+
+/// Assistants keep their history in the same file as their servers; more is some other file.
+pub const IMPORT_BYTES_MAX: u64 = 64 << 20;
+
+/// A file that has been read. It may hold secrets, so it has no `Debug`.
+pub struct ImportFile {
+    /// As it is shown.
+    pub path: PathBuf,
+    /// In full.
+    pub folder: PathBuf,
+    /// The folder of the project that the file belongs to; none: it is the user's.
+    pub workspace: Option<PathBuf>,
+    name: String,
+    pub(super) text: String,
+}
+
+// === impl ImportFile ===
+
+impl ImportFile {
+    /// A file of this text; `path` as it is shown, `full` to find what belongs to it.
+    pub fn new(path: &Path, full: &Path, home: Option<&Path>, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        let folder = full.parent().unwrap_or(Path::new("/")).to_owned();
+        let workspace = workspace_of(full, &folder, home);
+        let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
+        Self { path: path.to_owned(), folder, workspace, name: name.unwrap_or_default(), text }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Reads a file of this machine.
+    ///
+    /// # Errors
+    /// When it can't be read, is no UTF-8, or is larger than [`IMPORT_BYTES_MAX`].
+    pub fn read(path: &Path, home: Option<&Path>) -> Result<Self, Problems> {
+        let shown = || Place::File { file: path.to_owned() };
+        let text = read_text(path, IMPORT_BYTES_MAX)
+            .map_err(|error| Problems::one(shown(), format!("can't read it: {error}"), None))?;
+        let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self::new(path, &full, home, &text))
+    }
+}
+
+/// Files in a folder such as `.vscode` belong to the project around it, except in the home folder,
+/// where they are the user's. The same goes for files that projects keep in their own folder.
+fn workspace_of(full: &Path, folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    const FOLDERS: [&str; 8] =
+        [".vscode", ".cursor", ".gemini", ".codex", ".zed", ".windsurf", ".roo", ".devcontainer"];
+    const FILES: [&str; 6] = [
+        ".mcp.json",
+        "mcp.json",
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yaml",
+        "docker-compose.yml",
+    ];
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let around = if name(folder).is_some_and(|name| FOLDERS.contains(&&*name)) {
+        folder.parent()
+    } else if name(full).is_some_and(|name| FILES.contains(&&*name)) {
+        Some(folder)
+    } else {
+        None
+    };
+    around.filter(|around| Some(*around) != home).map(Path::to_owned)
+}

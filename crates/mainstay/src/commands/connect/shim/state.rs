@@ -1,0 +1,210 @@
+//! The conversation as it stands, and the few things that everything else does with it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use mainstay_protocol::Message;
+
+use super::call::Call;
+use super::effect::Effect;
+use super::limits::{HANDSHAKE, HEAD};
+use super::memory::Memory;
+use super::questions::Questions;
+use super::session::Session;
+use super::tools::Tools;
+
+/// The conversation of one client.
+#[derive(Debug)]
+pub(in crate::commands::connect) struct Shim {
+    pub(super) phase: Phase,
+    pub(super) session: Session,
+    /// What a new session has to hear again; none before the first handshake has come to its end.
+    pub(super) memory: Option<Memory>,
+    pub(super) questions: Questions,
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
+    pub(super) next_exchange: u64,
+    pub(super) held: VecDeque<Held>,
+    /// Listens whose stream is gone, until it is asked for again.
+    pub(super) fallen: Vec<Call>,
+    pub(super) tools: Tools,
+    /// Calls that wait for a list of the tools.
+    pub(super) looked_up: Vec<Call>,
+    pub(super) retry: Retry,
+    pub(super) stream: Stream,
+    /// The session id that came with the answer under way.
+    pub(super) offered: Option<HeaderValue>,
+    /// Somebody has answered at least once.
+    pub(super) reached: bool,
+    /// Why the last exchange that came to nothing did.
+    pub(super) trouble: Option<String>,
+    /// When the client has left: until then what is in flight may finish.
+    pub(super) closing: Option<Instant>,
+    pub(super) effects: Vec<Effect>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No session. Messages go as they are, and the daemon says what it thinks of them.
+    Fresh,
+    /// The client's `initialize` is on its way.
+    Opening,
+    /// It was answered; the client has yet to say `initialized`.
+    Greeted,
+    /// What the session has to hear first is on its way.
+    Settling,
+    Open,
+    /// The daemon is not there; `retry` says when to look again.
+    Away,
+    /// Asking whether the session is still there.
+    Knocking,
+    /// A new session is being opened in the client's name.
+    Reopening,
+    Over,
+}
+
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) purpose: Purpose,
+    pub(super) generation: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Call(Call),
+    /// Something of the client without an answer.
+    Note(Message),
+    /// What a session has to hear first: its answers are for nobody.
+    Greet,
+    Knock,
+    Reopen,
+    Listen,
+    /// A page of the tools' list, for calls that lack something.
+    LookUp {
+        page: u16,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Held {
+    Call(Call),
+    /// Something of the client without an answer.
+    Note(Message),
+}
+
+#[derive(Debug)]
+pub(super) struct Retry {
+    /// Before the next attempt.
+    pub(super) wait: Duration,
+    pub(super) at: Option<Instant>,
+    /// The last attempt.
+    pub(super) last: Option<Instant>,
+}
+
+/// The stream for what comes of its own accord.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) state: Listening,
+    /// Not opened again before this, however quickly it ends.
+    pub(super) not_before: Option<Instant>,
+    /// The id of the last event.
+    pub(super) after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listening {
+    Off,
+    Wanted,
+    On(u64),
+    /// The session has no such stream.
+    Never,
+}
+
+// === impl Shim ===
+
+impl Shim {
+    pub(in crate::commands::connect) fn new() -> Self {
+        Self {
+            phase: Phase::Fresh,
+            session: Session::default(),
+            memory: None,
+            questions: Questions::default(),
+            under_way: BTreeMap::new(),
+            next_exchange: 0,
+            held: VecDeque::new(),
+            fallen: Vec::new(),
+            tools: Tools::default(),
+            looked_up: Vec::new(),
+            retry: Retry { wait: Duration::ZERO, at: None, last: None },
+            stream: Stream { state: Listening::Off, not_before: None, after: None },
+            offered: None,
+            reached: false,
+            trouble: None,
+            closing: None,
+            effects: Vec::new(),
+        }
+    }
+
+    pub(super) fn say(&mut self, message: Bytes) {
+        if self.phase != Phase::Over {
+            self.effects.push(Effect::Say(message));
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        purpose: Purpose,
+        message: Bytes,
+        headers: HeaderMap,
+        within: Duration,
+    ) {
+        let exchange = self.begin(purpose);
+        self.effects.push(Effect::Send { exchange, message, headers, within });
+    }
+
+    /// Sends a request that may pass.
+    pub(super) fn send_call(&mut self, call: Call) {
+        let headers = match call.is_modern {
+            true => self.tools.headers(&call.message),
+            false => self.session.headers(),
+        };
+        let within = if call.is_initialize() { HANDSHAKE } else { HEAD };
+        let message = call.message.bytes().clone();
+        self.send(Purpose::Call(call), message, headers, within);
+    }
+
+    /// Whether the answer to an exchange may bring the id of a session.
+    pub(super) fn opens_a_session(&self, exchange: u64) -> bool {
+        match self.under_way.get(&exchange).map(|of| &of.purpose) {
+            Some(Purpose::Call(call)) => call.is_initialize(),
+            Some(Purpose::Reopen) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn begin(&mut self, purpose: Purpose) -> u64 {
+        self.next_exchange += 1;
+        let of = UnderWay { purpose, generation: self.session.generation };
+        self.under_way.insert(self.next_exchange, of);
+        self.next_exchange
+    }
+
+    pub(super) fn take_call(&mut self, exchange: u64) -> Option<Call> {
+        match self.under_way.remove(&exchange)?.purpose {
+            Purpose::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        match self {
+            Self::Call(call) => call.waits_until,
+            Self::Note(_) => None,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a package can't be fetched.
+
+use std::time::Duration;
+
+use super::tool::ToolError;
+use crate::packages::record::{Changed, RecordError};
+
+/// Why a package is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error("{name} {version} is not in the registry")]
+    NoVersion { name: String, version: String },
+    #[error("{0} is not in the registry")]
+    NoPackage(String),
+    #[error("what {0} answered is not understood")]
+    Answer(&'static str),
+    #[error(transparent)]
+    Changed(#[from] Changed),
+    #[error(
+        "{name} {version} was installed with the digest {found}, which the registry does not have"
+    )]
+    Digest { name: String, version: String, found: String },
+    #[error("{0} has no program, or several and none of its own name; a command can name one")]
+    NoProgram(String),
+    #[error("{package} has no program {program:?}")]
+    MissingProgram { package: String, program: String },
+    #[error("the folder of packages can't be used")]
+    Folder(#[source] std::io::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("it took longer than {} s, which is its `fetch_timeout`", .0.as_secs())]
+    TooLong(Duration),
+}

@@ -1,0 +1,109 @@
+//! Requests of Mainstay itself to a server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_protocol::{Generation, Kind, Message, build, discover};
+
+use crate::link::Link;
+use crate::request::{Fate, Incoming, Outgoing, Owner};
+
+/// Requests of our own.
+pub(super) const OURSELVES: Owner = Owner(0);
+
+/// Why a server did not become ready.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// It is gone, or the link is.
+    #[error("{0}")]
+    Lost(String),
+    /// It answers, and will never answer otherwise.
+    #[error("{0}")]
+    Unserveable(String),
+    /// It answers, but not with what it should.
+    #[error("{0}")]
+    Protocol(String),
+    /// It answers, and does not speak the generation it was asked in.
+    #[error("{0}")]
+    NotSpoken(String),
+}
+
+/// An error that a server answered a request of ours with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{body}")]
+pub struct ErrorAnswer {
+    /// None where it is no number, against the rules.
+    pub code: Option<i32>,
+    /// The JSON of the error.
+    pub body: String,
+}
+
+/// Sends a request of ours and waits: the result, or the error that the server answered. `params` are an
+/// object; what a modern server needs to know besides is added.
+///
+/// # Errors
+/// When the server is gone or can't be asked.
+pub async fn ask(
+    link: &Arc<Link>,
+    method: &str,
+    params: Option<&str>,
+) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
+    let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
+    let complete;
+    let params = match link.generation() {
+        Generation::Legacy => params,
+        Generation::Modern => {
+            complete = with_meta(params);
+            Some(complete.as_str())
+        }
+    };
+    let request = Message::parse(build::request(0, method, params)).map_err(internal)?;
+    let lost = |reason: String| HandshakeError::Lost(format!("{method}: {reason}"));
+    let mut exchange =
+        link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(error.reason))?;
+    loop {
+        match exchange.next().await {
+            Incoming::Answer(answer) if answer.kind() == Kind::Result => {
+                return Ok(Ok(answer.body_bytes().unwrap_or_default()));
+            }
+            Incoming::Answer(answer) => {
+                let body = answer.body().unwrap_or_default().to_owned();
+                return Ok(Err(ErrorAnswer { code: answer.error_code(), body }));
+            }
+            Incoming::Notification(_) => {}
+            Incoming::Question(question) => link.refuse(&question),
+            Incoming::Lost(error) if error.fate == Fate::Refused => {
+                return Err(HandshakeError::Protocol(format!("{method}: {}", error.reason)));
+            }
+            Incoming::Lost(error) => return Err(lost(error.reason)),
+        }
+    }
+}
+
+/// `params` of a request of ours with what every request to a modern server says.
+fn with_meta(params: Option<&str>) -> String {
+    let meta = own_meta();
+    let rest = params.and_then(|params| params.strip_prefix('{')).unwrap_or("}");
+    let comma = if rest == "}" { "" } else { "," };
+    format!(r#"{{"_meta":{meta}{comma}{rest}"#)
+}
+
+pub(super) fn own_meta() -> String {
+    discover::own_meta("mainstay", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::{Message, build};
+
+    #[test]
+    fn what_every_request_says_is_put_before_the_rest() {
+        for (params, rest) in [(None, ""), (Some("{}"), ""), (Some(r#"{"a":{}}"#), r#","a":{}"#)] {
+            let complete = super::with_meta(params);
+            assert!(complete.starts_with(r#"{"_meta":{"#), "{complete}");
+            assert!(complete.ends_with(&format!("}}}}{rest}}}")), "{complete}");
+            let request = Message::parse(build::request(1, "m", Some(&complete))).unwrap();
+            assert!(request.params().unwrap().meta.is_modern(), "{complete}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Takes what a server sends to the call it belongs to, or to the listener.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_protocol::framing::Ends;
+use mainstay_protocol::{Kind, Message, Notification, Scope, build, remnant};
+use mainstay_telemetry::Dropped;
+
+use super::Link;
+use crate::calls::Attribution;
+use crate::request::{Fate, Incoming, Lost};
+use crate::slot::Slot;
+
+impl Link {
+    /// One message of the server, from the stream that all calls share.
+    pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
+        let Ok(message) = Message::parse(bytes.clone()) else {
+            return self.listener.stray(bytes);
+        };
+        match message.kind() {
+            Kind::Result | Kind::Error => {
+                match message.id_number().and_then(|id| self.calls.remove(id)) {
+                    Some(slot) => drop(slot.push(Incoming::Answer(message))),
+                    None => self.listener.late_answer(),
+                }
+            }
+            Kind::Request => self.dispatch_question(&message),
+            Kind::Notification => self.dispatch_notification(message),
+        }
+    }
+
+    /// A request of the server that is not known to belong to a call.
+    fn dispatch_question(self: &Arc<Self>, message: &Message) {
+        if self.is_modern() {
+            return self.listener.dropped(Dropped::Unasked);
+        }
+        if self.answer_ping(message) {
+            return;
+        }
+        let taken = match self.calls.attribute() {
+            Attribution::One(slot) => slot.push(Incoming::Question(message.clone())),
+            Attribution::Nobody => self.listener.question(&self.asker(), message),
+            Attribution::Several => false,
+        };
+        if !taken {
+            self.listener.dropped(Dropped::NoOwner);
+            self.refuse(message);
+        }
+    }
+
+    /// Whether the message was a ping; then it is answered.
+    pub(crate) fn answer_ping(self: &Arc<Self>, message: &Message) -> bool {
+        let ping = message.method() == "ping";
+        if let (true, Some(id)) = (ping, message.id()) {
+            self.send(build::result(&id, "{}"));
+        }
+        ping
+    }
+
+    fn dispatch_notification(&self, message: Message) {
+        if self.is_modern() && message.method() == Notification::Cancelled.as_str() {
+            return self.dispatch_end(&message);
+        }
+        match message.scope() {
+            Scope::Progress(token) => match token.and_then(|token| self.calls.get(token)) {
+                Some(slot) => self.push_notification(&slot, message),
+                None => self.listener.dropped(Dropped::Unasked),
+            },
+            Scope::Subscription(id) => match id.and_then(|id| self.calls.get(id)) {
+                Some(slot) => self.push_notification(&slot, message),
+                None => self.listener.dropped(Dropped::Unasked),
+            },
+            Scope::Server => self.listener.notification(message),
+            Scope::Call => match self.calls.attribute() {
+                Attribution::One(slot) => self.push_notification(&slot, message),
+                Attribution::Nobody => self.listener.notification(message),
+                Attribution::Several => self.listener.dropped(Dropped::NoOwner),
+            },
+        }
+    }
+
+    /// A server ends a listen, with or without an answer to it before or after.
+    fn dispatch_end(&self, message: &Message) {
+        let id = message.params().ok().and_then(|params| params.request_id);
+        let id = id.and_then(|id| mainstay_protocol::id::number(id.raw.as_bytes()));
+        if let Some(slot) = id.and_then(|id| self.calls.remove(id)) {
+            let lost = Lost::new("the server ended the request", Fate::Unknown, false);
+            slot.push(Incoming::Lost(lost));
+        }
+    }
+
+    /// A message that was too large to be taken, of which these ends are left. Whoever it answers
+    /// hears of it.
+    pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
+        let reason = format!("a message of more than {bytes_max} bytes");
+        match remnant::answered(ends.head(), ends.tail()) {
+            None => self.listener.stray(reason.as_bytes()),
+            Some(id) => match self.calls.remove(id) {
+                Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),
+                None => self.listener.late_answer(),
+            },
+        }
+    }
+
+    pub(crate) fn push_notification(&self, slot: &Slot, message: Message) {
+        if !slot.push(Incoming::Notification(message)) {
+            self.listener.dropped(Dropped::SlowClient);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The inbox of one call: what its server sends waits here for whoever asked.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use crate::request::{Incoming, Owner};
+
+/// Where the link's reader leaves what belongs to a call.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: u64,
+    pub(crate) owner: Owner,
+    /// It is a `subscriptions/listen`, which goes on until somebody ends it.
+    pub(crate) listens: bool,
+    inner: Mutex<Inbox>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    queue: VecDeque<Incoming>,
+    waker: Option<Waker>,
+}
+
+/// Notifications and questions waiting for a slow client; beyond it notifications are dropped
+/// and counted, since a server's flood must not fill the memory.
+const INBOX_MAX: usize = 512;
+
+// === impl Slot ===
+
+impl Slot {
+    pub(crate) fn new(id: u64, owner: Owner, listens: bool) -> Self {
+        Self { id, owner, listens, inner: Mutex::default() }
+    }
+
+    /// Whether there was room. Answers and losses always have room.
+    pub(crate) fn push(&self, incoming: Incoming) -> bool {
+        let last = matches!(incoming, Incoming::Answer(_) | Incoming::Lost(_));
+        let mut inbox = self.inner.lock();
+        if !last && inbox.queue.len() >= INBOX_MAX {
+            return false;
+        }
+        inbox.queue.push_back(incoming);
+        let waker = inbox.waker.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &Context<'_>) -> Poll<Incoming> {
+        let mut inbox = self.inner.lock();
+        if let Some(incoming) = inbox.queue.pop_front() {
+            return Poll::Ready(incoming);
+        }
+        match &mut inbox.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
