@@ -146,7 +146,7 @@ pub enum Sharing {
     Call,
 }
 
-/// Which generation of the protocol to speak to a server.
+/// Which era of the protocol to speak to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RevisionChoice {

@@ -128,7 +128,7 @@ pub struct ServerStatus {
     /// The revision spoken to it, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The one spoken to it for clients of the other generation, from when the first has come.
+    /// The one spoken to it for clients of the other era, from when the first has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_revision: Option<String>,
     pub tools: usize,

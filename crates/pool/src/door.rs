@@ -14,12 +14,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::Refusal;
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_telemetry::Attempt;
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::handshake::{self, ErrorAnswer, HandshakeError};
-use mainstay_upstream::{Exchange, Lost, Outgoing, Owner};
+use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 
 use crate::instance::{Instance, Live};
 use crate::key::Want;
@@ -49,14 +49,14 @@ impl Pool {
         want: &Want,
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
-        let generation = want.key.generation;
+        let era = want.key.era;
         // 1. What holds for every call.
         self.check_call()?;
         // 2. The server speaks as its client does, as far as that is known.
-        self.check_spoken(generation)?;
+        self.check_spoken(era)?;
         // 3. An instance: the one that everybody shares, or one that is lent, which may take a wait.
         let (instance, hold) = if want.is_base() {
-            (self.supplier(generation)?, None)
+            (self.supplier(era)?, None)
         } else {
             let hold = self.borrow(want, deadline).await?;
             (hold.instance().clone(), Some(hold))
@@ -64,7 +64,7 @@ impl Pool {
         // 4. It is ready, or worth waiting for.
         let live = self.wait_ready(&instance, deadline).await?;
         // 5. It speaks as its client does: a new run may be of another program.
-        self.check_life(&live, generation)?;
+        self.check_life(&live, era)?;
         // 6. It knows whose calls come now.
         if let Some(hold) = &hold {
             hold.introduce(&live).await;
@@ -87,9 +87,9 @@ impl Pool {
 
     /// A permit for the instance that everybody shares, if that is ready now. What most calls take:
     /// no lock, no wait.
-    pub fn try_base(&self, generation: Generation) -> Option<Permit> {
+    pub fn try_base(&self, era: Era) -> Option<Permit> {
         self.check_call().ok()?;
-        let (instance, live) = self.ready_base(generation)?;
+        let (instance, live) = self.ready_base(era)?;
         Some(Permit::new(instance, live, None))
     }
 
@@ -110,7 +110,7 @@ impl Pool {
 
     /// Sends a notification to the ready instances that serve nobody but this owner now: those that
     /// it holds, and those that only `sharing` may use.
-    pub fn tell_own(&self, owner: Owner, sharing: &str, message: &Bytes) {
+    pub fn tell_own(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
         for instance in self.instances() {
             let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
             if let (true, Some(live)) = (own, instance.live()) {
@@ -132,7 +132,7 @@ impl Permit {
     ///
     /// # Errors
     /// When it could not be sent.
-    pub fn call(&self, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
+    pub fn call(&self, request: &Outgoing<'_>, owner: SessionNo) -> Result<Exchange, Lost> {
         self.live.link.call(request, owner)
     }
 

@@ -50,12 +50,12 @@ pub(crate) async fn supervise(pool: Arc<Pool>, instance: Arc<Instance>) {
         if instance.stop.is_cancelled() {
             return;
         }
-        let generation = instance.lifecycle.lock().generation();
+        let run_no = instance.lifecycle.lock().run_no();
         let news = match faults {
             ..=FAULTS_MAX => News::Lost { reason },
             _ => News::Unserveable { reason },
         };
-        first = Event::Heard(generation, news);
+        first = Event::Heard(run_no, news);
     }
 }
 
@@ -86,10 +86,10 @@ impl Driver {
                 biased;
                 () = self.instance.stop.cancelled() => Event::Stop,
                 report = self.news.1.recv() => match report {
-                    Some((generation, LifeNews::Plain(news))) => Event::Heard(generation, news),
-                    Some((generation, LifeNews::Ready(live))) => {
+                    Some((run_no, LifeNews::Plain(news))) => Event::Heard(run_no, news),
+                    Some((run_no, LifeNews::Ready(live))) => {
                         self.ready = Some(live);
-                        Event::Heard(generation, News::Ready)
+                        Event::Heard(run_no, News::Ready)
                     }
                     None => return,
                 },
@@ -127,12 +127,12 @@ impl Driver {
 
     async fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn(generation) => {
+            Effect::Spawn(run_no) => {
                 let stop = CancellationToken::new();
                 let life = Life {
                     pool: self.pool.clone(),
                     instance: self.instance.clone(),
-                    generation,
+                    run_no,
                     stop: stop.clone(),
                     news: self.news.0.clone(),
                     begun: Instant::now(),
@@ -144,7 +144,7 @@ impl Driver {
                     if let Err(panic) = caught(life.run()).await {
                         let lost = News::Lost { reason: fault(&pool, "a run", &panic) };
                         // The driver is gone only when the daemon is going.
-                        let _ = news.send((generation, LifeNews::Plain(lost))).await;
+                        let _ = news.send((run_no, LifeNews::Plain(lost))).await;
                     }
                 };
                 self.life = Some((stop.drop_guard(), tokio::spawn(run)));

@@ -1,4 +1,4 @@
-//! What a server is to clients of one generation: a server that knows both ways of speaking has two
+//! What a server is to clients of one era: a server that knows both ways of speaking has two
 //! faces, each on instances of its own, since many a process is pinned by the first words it hears.
 //!
 //! The instance that the daemon starts is the first face. Whether there is a second is found out when
@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use mainstay_model::Refusal;
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Revision};
+use mainstay_protocol::{Era, Revision};
 use mainstay_telemetry::events::{NotSpoken, ToolLeftOut};
 use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use crate::instance::{Instance, Live};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
 
-/// Whether a server can be offered to clients of a generation.
+/// Whether a server can be offered to clients of an era.
 #[derive(Debug)]
 pub enum Offer {
     Yes,
@@ -59,10 +59,10 @@ struct RefusedFace {
 // === impl Faces ===
 
 impl Faces {
-    pub(crate) fn of(&self, generation: Generation) -> &Face {
-        match generation {
-            Generation::Legacy => &self.legacy,
-            Generation::Modern => &self.modern,
+    pub(crate) fn of(&self, era: Era) -> &Face {
+        match era {
+            Era::Legacy => &self.legacy,
+            Era::Modern => &self.modern,
         }
     }
 }
@@ -88,20 +88,20 @@ impl Face {
 // === impl Pool ===
 
 impl Pool {
-    /// What the server last said about itself to clients of this generation, also while it is away.
-    pub fn facts(&self, generation: Generation) -> Option<Arc<Facts>> {
-        self.faces.of(generation).facts.load_full()
+    /// What the server last said about itself to clients of this era, also while it is away.
+    pub fn facts(&self, era: Era) -> Option<Arc<Facts>> {
+        self.faces.of(era).facts.load_full()
     }
 
-    /// The instance that supplies the lists for clients of this generation, while there is one.
-    pub fn base(&self, generation: Generation) -> Option<Arc<Instance>> {
-        self.faces.of(generation).base.load_full()
+    /// The instance that supplies the lists for clients of this era, while there is one.
+    pub fn base(&self, era: Era) -> Option<Arc<Instance>> {
+        self.faces.of(era).base.load_full()
     }
 
     /// That instance with its present life, if it can take a call now; it counts as used.
-    pub fn ready_base(&self, generation: Generation) -> Option<(Arc<Instance>, Arc<Live>)> {
-        let base = self.base(generation)?;
-        let live = base.usable().filter(|live| live.generation == generation)?;
+    pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<Live>)> {
+        let base = self.base(era)?;
+        let live = base.usable().filter(|live| live.era == era)?;
         // The first face is never ended for want of use.
         if !self.is_primary(&base) {
             base.touch(Instant::now());
@@ -109,18 +109,18 @@ impl Pool {
         Some((base, live))
     }
 
-    /// The generation of the face that the daemon starts; before its first life, the one that is
+    /// The era of the face that the daemon starts; before its first life, the one that is
     /// tried first.
-    pub fn generation(&self) -> Generation {
+    pub fn era(&self) -> Era {
         match self.primary.get() {
-            Some(primary) => primary.key().generation,
-            None => self.first_generation(),
+            Some(primary) => primary.key().era,
+            None => self.first_era(),
         }
     }
 
     /// [`Self::facts`] of the face that the daemon starts.
     pub fn primary_facts(&self) -> Option<Arc<Facts>> {
-        self.facts(self.generation())
+        self.facts(self.era())
     }
 
     /// The instance that the daemon starts.
@@ -128,13 +128,13 @@ impl Pool {
         self.primary.get()
     }
 
-    /// Whether clients of this generation can be served. What the configuration leaves open is found
+    /// Whether clients of this era can be served. What the configuration leaves open is found
     /// out, which may take a start of the server; many may ask at once.
-    pub async fn offer(self: &Arc<Self>, generation: Generation, deadline: Instant) -> Offer {
+    pub async fn offer(self: &Arc<Self>, era: Era, deadline: Instant) -> Offer {
         if let Some(configured) = self.configured() {
-            return if configured == generation { Offer::Yes } else { Offer::No };
+            return if configured == era { Offer::Yes } else { Offer::No };
         }
-        if self.facts(generation).is_some() {
+        if self.facts(era).is_some() {
             return Offer::Yes;
         }
         let Some(primary) = self.primary.get() else {
@@ -145,26 +145,21 @@ impl Pool {
         {
             return Offer::NotYet(refusal);
         }
-        if self.generation() == generation {
+        if self.era() == era {
             return Offer::Yes;
         }
-        if self.check_spoken(generation).is_err() {
+        if self.check_spoken(era).is_err() {
             return Offer::No;
         }
-        match self.supplier(generation) {
-            Ok(second) => self.find_out(generation, &second, deadline).await,
+        match self.supplier(era) {
+            Ok(second) => self.find_out(era, &second, deadline).await,
             Err(refusal) => Offer::NotYet(refusal),
         }
     }
 
     /// Waits until the instance for a second face has answered, or is known not to.
-    async fn find_out(
-        &self,
-        generation: Generation,
-        second: &Instance,
-        deadline: Instant,
-    ) -> Offer {
-        let face = self.faces.of(generation);
+    async fn find_out(&self, era: Era, second: &Instance, deadline: Instant) -> Offer {
+        let face = self.faces.of(era);
         let mut changed = second.changed.subscribe();
         loop {
             changed.borrow_and_update();
@@ -181,37 +176,36 @@ impl Pool {
     }
 
     /// Refuses what is known not to be spoken.
-    pub(crate) fn check_spoken(&self, generation: Generation) -> Result<(), Refusal> {
-        let only = |spoken: Generation| self.unavailable(&only_speaks(spoken));
+    pub(crate) fn check_spoken(&self, era: Era) -> Result<(), Refusal> {
+        let only = |spoken: Era| self.unavailable(&only_speaks(spoken));
         match self.configured() {
-            Some(configured) if configured != generation => return Err(only(configured)),
+            Some(configured) if configured != era => return Err(only(configured)),
             Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(why) = self.faces.of(generation).refusal() {
+        if let Some(why) = self.faces.of(era).refusal() {
             return Err(self.unavailable(&why));
         }
         // What refused `initialize` has no second face: it was asked for the first one first.
-        let modern_only = generation == Generation::Legacy
-            && self.generation() == Generation::Modern
-            && self.facts(Generation::Modern).is_some();
+        let modern_only =
+            era == Era::Legacy && self.era() == Era::Modern && self.facts(Era::Modern).is_some();
         // Those are older than the question.
         let transport = self.host.transport();
-        let over_sse = generation == Generation::Modern
-            && transport.is_some_and(|transport| !transport.speaks_modern);
+        let over_sse =
+            era == Era::Modern && transport.is_some_and(|transport| !transport.speaks_modern);
         match (modern_only, over_sse) {
-            (true, _) => Err(only(Generation::Modern)),
-            (_, true) => Err(only(Generation::Legacy)),
+            (true, _) => Err(only(Era::Modern)),
+            (_, true) => Err(only(Era::Legacy)),
             (false, false) => Ok(()),
         }
     }
 
-    /// Why clients of this generation can't use a server that others can use. None: they can, or that
+    /// Why clients of this era can't use a server that others can use. None: they can, or that
     /// is not known.
-    pub fn closed_to(&self, generation: Generation) -> Option<String> {
-        let spoken = other(generation);
-        let only_others = self.facts(spoken).is_some() && self.facts(generation).is_none();
-        if !only_others || self.check_spoken(generation).is_ok() {
+    pub fn closed_to(&self, era: Era) -> Option<String> {
+        let spoken = other(era);
+        let only_others = self.facts(spoken).is_some() && self.facts(era).is_none();
+        if !only_others || self.check_spoken(era).is_ok() {
             return None;
         }
         let speaks = match self.configured() {
@@ -219,11 +213,11 @@ impl Pool {
             None => "speaks",
         };
         Some(match spoken {
-            Generation::Modern => format!(
+            Era::Modern => format!(
                 "{speaks} {} only: clients of older revisions can't use it yet",
                 Revision::LATEST
             ),
-            Generation::Legacy => format!(
+            Era::Legacy => format!(
                 "{speaks} revisions up to {} only: clients of {} can't use it yet",
                 Revision::LATEST_LEGACY,
                 Revision::LATEST
@@ -232,22 +226,18 @@ impl Pool {
     }
 
     /// Refuses a life that turned out to speak otherwise than its caller.
-    pub(crate) fn check_life(&self, live: &Live, generation: Generation) -> Result<(), Refusal> {
-        if live.generation == generation {
-            Ok(())
-        } else {
-            Err(self.unavailable(&only_speaks(live.generation)))
-        }
+    pub(crate) fn check_life(&self, live: &Live, era: Era) -> Result<(), Refusal> {
+        if live.era == era { Ok(()) } else { Err(self.unavailable(&only_speaks(live.era))) }
     }
 
     /// Whether it is still to be found out if the server has the face this instance was made for.
     pub(crate) fn is_trial(&self, instance: &Instance) -> bool {
-        self.is_second(instance) && self.facts(instance.key().generation).is_none()
+        self.is_second(instance) && self.facts(instance.key().era).is_none()
     }
 
     /// Whether this instance is for another face than the first, which the configuration leaves open.
     pub(crate) fn is_second(&self, instance: &Instance) -> bool {
-        self.configured().is_none() && instance.key().generation != self.generation()
+        self.configured().is_none() && instance.key().era != self.era()
     }
 
     /// Whether this instance is the one that the daemon starts.
@@ -263,22 +253,22 @@ impl Pool {
         reason: &str,
         for_now: Option<Duration>,
     ) {
-        let generation = instance.key().generation;
-        let face = self.faces.of(generation);
-        let why = format!("{}: {reason}", only_speaks(other(generation)));
+        let era = instance.key().era;
+        let face = self.faces.of(era);
+        let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
         face.refused.store(Some(Arc::new(RefusedFace { why, until })));
         let had = face.facts.swap(None).is_some();
         let server = &self.spec.name;
-        let revision = match generation {
-            Generation::Legacy => Revision::LATEST_LEGACY,
-            Generation::Modern => Revision::LATEST,
+        let revision = match era {
+            Era::Legacy => Revision::LATEST_LEGACY,
+            Era::Modern => Revision::LATEST,
         };
         NotSpoken { server, instance: instance.id, revision: revision.as_str(), reason }
             .emit(&self.metrics);
         self.dismiss(instance);
         if let (Some(hub), true) = (self.hub(), had) {
-            hub.lists_changed(server, generation, &ListKind::ALL);
+            hub.lists_changed(server, era, &ListKind::ALL);
         }
     }
 
@@ -293,18 +283,18 @@ impl Pool {
         if !instance.supplies_lists() {
             return self.learn_variant(instance, facts);
         }
-        let generation = facts.revision.generation();
-        if instance.key().generation != generation {
-            self.turn(instance, generation);
+        let era = facts.revision.era();
+        if instance.key().era != era {
+            self.turn(instance, era);
         }
-        let face = self.faces.of(generation);
+        let face = self.faces.of(era);
         if face.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
             return;
         }
         if self.is_primary(instance) && kinds.is_empty() {
             // It may be another program by now.
             face.refused.store(None);
-            self.faces.of(other(generation)).refused.store(None);
+            self.faces.of(other(era)).refused.store(None);
         }
         let before = face.facts.swap(Some(facts.clone()));
         self.warn_of_unusable(before.as_deref(), facts);
@@ -317,14 +307,14 @@ impl Pool {
             [] => ListKind::ALL.into_iter().filter(differs).collect(),
             said => said.to_vec(),
         };
-        if generation == Generation::Legacy {
+        if era == Era::Legacy {
             let changed = ListKind::ALL.iter().any(differs);
             self.note_lists(facts, changed);
         }
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
         if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
-            hub.lists_changed(&self.spec.name, generation, &changed);
+            hub.lists_changed(&self.spec.name, era, &changed);
         }
     }
 
@@ -339,40 +329,40 @@ impl Pool {
         }
     }
 
-    /// The first face turned out to be of the other generation, or has changed to it.
-    fn turn(&self, instance: &Arc<Instance>, generation: Generation) {
+    /// The first face turned out to be of the other era, or has changed to it.
+    fn turn(&self, instance: &Arc<Instance>, era: Era) {
         let before = instance.key();
-        let after = LeaseKey { generation, ..(*before).clone() };
+        let after = LeaseKey { era, ..(*before).clone() };
         instance.set_key(after);
-        self.faces.of(generation).base.store(Some(instance.clone()));
-        let left = self.faces.of(before.generation);
+        self.faces.of(era).base.store(Some(instance.clone()));
+        let left = self.faces.of(before.era);
         left.leave(instance);
         let had = left.facts.swap(None).is_some();
         if let (Some(hub), true) = (self.hub(), had) {
-            hub.lists_changed(&self.spec.name, before.generation, &ListKind::ALL);
+            hub.lists_changed(&self.spec.name, before.era, &ListKind::ALL);
         }
     }
 
-    /// The generation that the server is configured to speak, if it is.
-    fn configured(&self) -> Option<Generation> {
+    /// The era that the server is configured to speak, if it is.
+    fn configured(&self) -> Option<Era> {
         match self.spec.revision {
             RevisionChoice::Auto => None,
-            RevisionChoice::Legacy => Some(Generation::Legacy),
-            RevisionChoice::Modern => Some(Generation::Modern),
+            RevisionChoice::Legacy => Some(Era::Legacy),
+            RevisionChoice::Modern => Some(Era::Modern),
         }
     }
 
-    pub(crate) fn first_generation(&self) -> Generation {
-        self.configured().unwrap_or(Generation::Legacy)
+    pub(crate) fn first_era(&self) -> Era {
+        self.configured().unwrap_or(Era::Legacy)
     }
 }
 
-fn only_speaks(generation: Generation) -> String {
-    match generation {
-        Generation::Legacy => {
+fn only_speaks(era: Era) -> String {
+    match era {
+        Era::Legacy => {
             format!("it speaks only revisions up to {}", Revision::LATEST_LEGACY)
         }
-        Generation::Modern => format!(
+        Era::Modern => format!(
             "it speaks only {}, and clients of revisions up to {} are not served from it",
             Revision::LATEST,
             Revision::LATEST_LEGACY
@@ -380,9 +370,9 @@ fn only_speaks(generation: Generation) -> String {
     }
 }
 
-pub(crate) fn other(generation: Generation) -> Generation {
-    match generation {
-        Generation::Legacy => Generation::Modern,
-        Generation::Modern => Generation::Legacy,
+pub(crate) fn other(era: Era) -> Era {
+    match era {
+        Era::Legacy => Era::Modern,
+        Era::Modern => Era::Legacy,
     }
 }

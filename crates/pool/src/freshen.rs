@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::handshake;
 
@@ -13,16 +13,11 @@ use crate::pool::Pool;
 impl Pool {
     /// Fetches a list anew from a server that does not tell when it changes, and has not said for how
     /// long it does not. What can't be fetched by `deadline` stays as it was.
-    pub async fn freshen(
-        self: &Arc<Self>,
-        generation: Generation,
-        kind: ListKind,
-        deadline: Instant,
-    ) {
-        if self.facts(generation).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
+    pub async fn freshen(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
+        if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
         }
-        let Some((base, live)) = self.face(generation, deadline).await else { return };
+        let Some((base, live)) = self.face(era, deadline).await else { return };
         if live.is_fresh(kind, Instant::now()) {
             return;
         }
@@ -30,13 +25,8 @@ impl Pool {
     }
 
     /// Fetches a list anew from a server that has shown that it is not as it was.
-    pub async fn refetch(
-        self: &Arc<Self>,
-        generation: Generation,
-        kind: ListKind,
-        deadline: Instant,
-    ) {
-        if let Some((base, live)) = self.face(generation, deadline).await {
+    pub async fn refetch(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
+        if let Some((base, live)) = self.face(era, deadline).await {
             self.fetch(&base, &live, kind, deadline).await;
         }
     }
@@ -57,13 +47,13 @@ impl Pool {
     /// started again.
     async fn face(
         self: &Arc<Self>,
-        generation: Generation,
+        era: Era,
         deadline: Instant,
     ) -> Option<(Arc<Instance>, Arc<Live>)> {
-        if self.base(generation).is_some() {
-            return self.ready_base(generation);
+        if self.base(era).is_some() {
+            return self.ready_base(era);
         }
-        let second = self.supplier(generation).ok()?;
+        let second = self.supplier(era).ok()?;
         let live = self.wait_ready(&second, deadline).await.ok()?;
         Some((second, live))
     }

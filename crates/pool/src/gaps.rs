@@ -1,6 +1,6 @@
 //! What of a server's lists is missing: said once for each life, and kept in its status.
 
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::events::ListIncomplete;
 use mainstay_upstream::facts::Facts;
@@ -23,7 +23,7 @@ impl Pool {
     /// What people should know beside its state, as the rest of a sentence about the server.
     pub(crate) fn note(&self) -> Option<String> {
         // Most servers are for older clients only: that is no news.
-        let closed = self.closed_to(Generation::Legacy);
+        let closed = self.closed_to(Era::Legacy);
         let facts = self.primary_facts();
         let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());
         let gaps = gaps.map(|(kind, gaps)| format!("offers its {} {gaps}", plural(kind)));

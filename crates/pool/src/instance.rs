@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mainstay_model::InstanceId;
 use mainstay_model::status::{InstanceState, InstanceStatus};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_upstream::facts::{Facts, List};
-use mainstay_upstream::{Asker, Link, Owner};
+use mainstay_upstream::{Asker, Link, SessionNo};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use crate::pool::Pool;
 pub struct Instance {
     pub id: InstanceId,
     key: ArcSwap<LeaseKey>,
-    /// What the roster knows it by; none: it is never lent, and supplies the lists of its generation.
+    /// What the roster knows it by; none: it is never lent, and supplies the lists of its era.
     pub(crate) member: Option<MemberId>,
     pool: Weak<Pool>,
     pub(crate) live: ArcSwapOption<Live>,
@@ -60,7 +60,7 @@ pub struct Instance {
 pub struct Live {
     pub(crate) link: Arc<Link>,
     /// How it is spoken to.
-    pub generation: Generation,
+    pub era: Era,
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
     /// What a modern server has promised to tell of, while it is listened to.
@@ -80,7 +80,7 @@ pub(crate) struct ProcessFacts {
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// By the JSON text of the URI.
-    pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<Owner>>,
+    pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<SessionNo>>,
     /// The JSON text of the level that was set last.
     pub(crate) log_level: Option<Box<str>>,
 }
@@ -118,13 +118,13 @@ impl Instance {
         }
     }
 
-    /// Whether the lists of its generation come from it.
+    /// Whether the lists of its era come from it.
     pub(crate) fn supplies_lists(&self) -> bool {
         self.member.is_none()
     }
 
     /// Who may share it. That of the instance that a daemon starts can change with a life, when the
-    /// server turns out to be of another generation than was tried first.
+    /// server turns out to be of another era than was tried first.
     pub fn key(&self) -> Arc<LeaseKey> {
         self.key.load_full()
     }
@@ -160,8 +160,8 @@ impl Instance {
     }
 
     /// The session that holds it now, or held it last and may find it again; 0: none.
-    pub fn held_by(&self) -> Owner {
-        Owner(self.holder.load(Ordering::Acquire))
+    pub fn held_by(&self) -> SessionNo {
+        SessionNo(self.holder.load(Ordering::Acquire))
     }
 
     /// The present life, unless its link is known to be dead and only the driver has not heard yet.
@@ -206,7 +206,7 @@ impl Instance {
 
     /// Sessions that subscribed to this URI, or to one that it lies under. `uri` is JSON text, with
     /// no more escapes than it needs.
-    pub(crate) fn subscribers(&self, uri: &str) -> Vec<Owner> {
+    pub(crate) fn subscribers(&self, uri: &str) -> Vec<SessionNo> {
         let standing = self.standing.lock();
         let wanted = uri.trim_matches('"');
         let mut owners = HashSet::new();
@@ -224,7 +224,7 @@ impl Instance {
     }
 
     /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
-    pub fn subscribe(&self, uri: &str, owner: Owner) -> bool {
+    pub fn subscribe(&self, uri: &str, owner: SessionNo) -> bool {
         let mut standing = self.standing.lock();
         let owners = standing.subscriptions.entry(uri.into()).or_default();
         let first = owners.is_empty();
@@ -235,7 +235,7 @@ impl Instance {
     }
 
     /// Forgets a subscription; whether it was the last to this URI.
-    pub fn unsubscribe(&self, uri: &str, owner: Owner) -> bool {
+    pub fn unsubscribe(&self, uri: &str, owner: SessionNo) -> bool {
         let mut standing = self.standing.lock();
         let Some(owners) = standing.subscriptions.get_mut(uri) else { return false };
         let was_there = owners.remove(&owner);
@@ -311,7 +311,7 @@ impl Live {
         let now = Instant::now();
         Self {
             link,
-            generation: facts.revision.generation(),
+            era: facts.revision.era(),
             facts: ArcSwap::from_pointee(facts),
             since: now,
             heard: ArcSwapOption::empty(),
@@ -331,7 +331,7 @@ impl Live {
     /// for how long there is none.
     pub(crate) fn is_fresh(&self, kind: ListKind, now: Instant) -> bool {
         let facts = self.facts.load();
-        if self.generation == Generation::Legacy {
+        if self.era == Era::Legacy {
             return facts.capabilities.tells_of(kind);
         }
         let told = self.heard.load().as_ref().is_some_and(|heard| heard.wants(kind));

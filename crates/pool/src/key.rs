@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_supervisor::roster::{Tenure, Use};
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 /// Two calls may meet in one instance only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseKey {
     /// How it is spoken to.
-    pub generation: Generation,
+    pub era: Era,
     /// Who shares it: opaque here. Empty: everybody.
     pub sharing: Arc<str>,
     /// JSON of what the clients can do for the server; `{}` where they can be asked nothing.
@@ -23,7 +23,7 @@ pub struct LeaseKey {
 pub struct Want {
     pub key: LeaseKey,
     /// Whose call it is: questions of the server go there.
-    pub owner: Owner,
+    pub owner: SessionNo,
     /// Whose calls take turns with those of others while they wait. Opaque here.
     pub user: u64,
     pub usage: Use,
@@ -34,8 +34,8 @@ pub struct Want {
 
 impl LeaseKey {
     /// Of the instance that supplies the lists, and that all clients share that can be asked nothing.
-    pub fn base(generation: Generation) -> Self {
-        Self { generation, sharing: "".into(), capabilities: NOTHING.into() }
+    pub fn base(era: Era) -> Self {
+        Self { era, sharing: "".into(), capabilities: NOTHING.into() }
     }
 
     pub fn is_base(&self) -> bool {
@@ -63,8 +63,8 @@ impl LeaseKey {
 
 impl Want {
     /// The instance that everybody shares.
-    pub fn base(generation: Generation, owner: Owner) -> Self {
-        let key = LeaseKey::base(generation);
+    pub fn base(era: Era, owner: SessionNo) -> Self {
+        let key = LeaseKey::base(era);
         Self { key, owner, user: owner.0, usage: Use::Shared, tenure: Tenure::Pooled }
     }
 

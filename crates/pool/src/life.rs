@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation as Spoken, Message, build};
-use mainstay_supervisor::lifecycle::{Generation, News};
+use mainstay_protocol::{Era, Message, build};
+use mainstay_supervisor::lifecycle::{News, RunNo};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
@@ -26,8 +26,8 @@ use crate::pool::Pool;
 
 pub(crate) use self::trial::Greeting;
 
-/// What a life reports, with the generation it belongs to.
-pub(crate) type Report = (Generation, LifeNews);
+/// What a life reports, with the run it belongs to.
+pub(crate) type Report = (RunNo, LifeNews);
 
 #[derive(Debug)]
 pub(crate) enum LifeNews {
@@ -45,7 +45,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Life {
     pub(crate) pool: Arc<Pool>,
     pub(crate) instance: Arc<Instance>,
-    pub(crate) generation: Generation,
+    pub(crate) run_no: RunNo,
     pub(crate) stop: CancellationToken,
     pub(crate) news: mpsc::Sender<Report>,
     pub(crate) begun: Instant,
@@ -171,7 +171,7 @@ impl Life {
             | HandshakeError::Protocol(reason)
             | HandshakeError::NotSpoken(reason) => News::Lost { reason },
         })?;
-        if link.generation() == Spoken::Legacy {
+        if link.era() == Era::Legacy {
             self.replay(link).await;
         }
         InstanceReady {
@@ -237,7 +237,7 @@ impl Life {
 
     async fn tell(&self, news: LifeNews) {
         // The driver is gone only when the daemon is going.
-        let _ = self.news.send((self.generation, news)).await;
+        let _ = self.news.send((self.run_no, news)).await;
     }
 }
 
@@ -335,7 +335,7 @@ impl Listener for LifeListener {
             self.instance.asks_roots.store(true, Ordering::Release);
             self.instance.roots_asked.notify_waiters();
         }
-        let owner = mainstay_upstream::Owner(holder);
+        let owner = mainstay_upstream::SessionNo(holder);
         holder != 0
             && self
                 .pool

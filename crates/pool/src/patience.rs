@@ -86,7 +86,7 @@ impl Pool {
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
-        if let Some(why) = self.faces.of(instance.key().generation).refusal() {
+        if let Some(why) = self.faces.of(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
         let name = &self.spec.name;

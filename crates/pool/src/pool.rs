@@ -1,4 +1,4 @@
-//! A server's instances: the one that supplies its lists for each generation, and those that are lent.
+//! A server's instances: the one that supplies its lists for each era, and those that are lent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::ServerSpec;
 use mainstay_model::{InstanceId, Refusal};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_supervisor::lifecycle::Lifecycle;
 use mainstay_supervisor::roster::{Event, MemberId};
 use mainstay_telemetry::{Metrics, ServerMetrics};
@@ -114,7 +114,7 @@ impl Pool {
     /// Starts the instance that supplies the lists. `hub` hears what instances say from now on.
     pub fn start(self: &Arc<Self>, hub: Weak<dyn Hub>) {
         let _ = self.hub.set(hub);
-        let primary = self.prepare(LeaseKey::base(self.first_generation()), None);
+        let primary = self.prepare(LeaseKey::base(self.first_era()), None);
         let _ = self.primary.set(primary.clone());
         self.launch(primary);
         let pool = self.clone();
@@ -152,27 +152,24 @@ impl Pool {
         self.primary.get().is_some_and(|primary| primary.live.load().is_some())
     }
 
-    /// The instance that supplies the lists for clients of a generation; started if there is none.
+    /// The instance that supplies the lists for clients of an era; started if there is none.
     ///
     /// # Errors
     /// When the server is known not to speak to such clients, or the daemon is stopping.
-    pub(crate) fn supplier(
-        self: &Arc<Self>,
-        generation: Generation,
-    ) -> Result<Arc<Instance>, Refusal> {
-        if let Some(base) = self.base(generation) {
+    pub(crate) fn supplier(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
+        if let Some(base) = self.base(era) {
             return Ok(base);
         }
-        self.check_spoken(generation)?;
-        let face = self.faces.of(generation);
+        self.check_spoken(era)?;
+        let face = self.faces.of(era);
         let _starting = face.starting.lock();
-        if let Some(base) = self.base(generation) {
+        if let Some(base) = self.base(era) {
             return Ok(base);
         }
         if self.closing.is_cancelled() {
             return Err(self.unavailable("the daemon is stopping"));
         }
-        let supplier = self.prepare(LeaseKey::base(generation), None);
+        let supplier = self.prepare(LeaseKey::base(era), None);
         self.launch(supplier.clone());
         Ok(supplier)
     }
@@ -187,12 +184,12 @@ impl Pool {
         let limits =
             self.host.abilities().limits(self.spec.start_deadline, self.seed.wrapping_add(id.0));
         let lifecycle = Lifecycle::new(limits, Instant::now());
-        let generation = key.generation;
+        let era = key.era;
         let roster = Arc::downgrade(self);
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
         if instance.supplies_lists() {
             self.suppliers.lock().push(instance.clone());
-            self.faces.of(generation).base.store(Some(instance.clone()));
+            self.faces.of(era).base.store(Some(instance.clone()));
         }
         instance
     }
@@ -214,7 +211,7 @@ impl Pool {
 
     /// Ends an instance that supplies lists.
     pub(crate) fn dismiss(&self, instance: &Instance) {
-        self.faces.of(instance.key().generation).leave(instance);
+        self.faces.of(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 

@@ -46,7 +46,7 @@ impl Pool {
     /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
-        let second = self.facts(other(self.generation()));
+        let second = self.facts(other(self.era()));
         let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
         let instances: Vec<_> =
             self.instances().iter().map(|instance| instance.status(now)).collect();

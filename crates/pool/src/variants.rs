@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::settings::Asks;
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::initialize::InitializeResult;
 use mainstay_protocol::list::ListKind;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -56,7 +56,7 @@ impl Pool {
         let mut learnt = self.variants.learnt.subscribe();
         loop {
             learnt.borrow_and_update();
-            self.facts(Generation::Legacy)?;
+            self.facts(Era::Legacy)?;
             let answer = {
                 let mut known = self.variants.known.lock();
                 known.look_up(self.spec.asks, capabilities, Instant::now())
@@ -100,9 +100,8 @@ impl Pool {
 
     async fn ask_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
         let Ok(turn) = self.finding_out.acquire().await else { return };
-        let nobody = Owner(0);
-        let key =
-            LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Generation::Legacy) };
+        let nobody = SessionNo(0);
+        let key = LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Era::Legacy) };
         let (usage, tenure) = (Use::Once, Tenure::Brief);
         let want = Want { key, owner: nobody, user: nobody.0, usage, tenure };
         // What it lists is learnt as soon as it is ready (`Pool::learn_variant`).
@@ -124,10 +123,10 @@ impl Pool {
     /// Learns what an instance for one kind of clients lists.
     pub(crate) fn learn_variant(&self, instance: &Instance, facts: &Arc<Facts>) {
         let key = instance.key();
-        if facts.revision.generation() != Generation::Legacy || !key.is_interactive() {
+        if facts.revision.era() != Era::Legacy || !key.is_interactive() {
             return;
         }
-        let Some(base) = self.facts(Generation::Legacy) else { return };
+        let Some(base) = self.facts(Era::Legacy) else { return };
         let all = key.capabilities == everything();
         let missed = {
             let mut known = self.variants.known.lock();
@@ -139,14 +138,14 @@ impl Pool {
         };
         self.variants.learnt.send_modify(|count| *count += 1);
         if let (Some(hub), true) = (self.hub(), missed) {
-            hub.lists_changed(&self.spec.name, Generation::Legacy, &ListKind::ALL);
+            hub.lists_changed(&self.spec.name, Era::Legacy, &ListKind::ALL);
         }
     }
 
     /// Begins to find out what the server lists for clients that declare these capabilities, where
     /// that is not known: one of them has come.
     pub fn look_into_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
-        if self.facts(Generation::Legacy).is_none() {
+        if self.facts(Era::Legacy).is_none() {
             return;
         }
         let answer = {

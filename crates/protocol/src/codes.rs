@@ -26,7 +26,7 @@ pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 
 /// Whether an error can only come from a server of 2026-07-28 or later.
 ///
-/// Telling the generations apart needs this: any other error to a modern request means nothing.
+/// Telling the eras apart needs this: any other error to a modern request means nothing.
 pub fn is_modern(code: i32) -> bool {
     (UNSUPPORTED_PROTOCOL_VERSION..=HEADER_MISMATCH).contains(&code)
 }

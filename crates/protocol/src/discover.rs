@@ -9,7 +9,7 @@ use crate::capabilities::ServerCapabilities;
 use crate::envelope::present;
 use crate::initialize::field;
 use crate::params::Field;
-use crate::revision::{Generation, Revision};
+use crate::revision::{Era, Revision};
 
 /// What an answer to `server/discover` says about the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Verdict {
 /// The result of `server/discover`. Spans count from the start of the text it was read from.
 #[derive(Debug)]
 pub struct Discovered<'a> {
-    /// An array of revisions, which may be of either generation.
+    /// An array of revisions, which may be of either era.
     pub supported_versions: Field<'a>,
     pub versions: Vec<String>,
     pub capabilities: Option<Field<'a>>,
@@ -85,7 +85,7 @@ impl<'a> Discovered<'a> {
     /// The latest revision it names that we speak without a handshake.
     pub fn revision(&self) -> Option<Revision> {
         let known = self.versions.iter().filter_map(|version| Revision::parse(version));
-        known.filter(|revision| revision.generation() == Generation::Modern).max()
+        known.filter(|revision| revision.era() == Era::Modern).max()
     }
 
     pub fn server_capabilities(&self) -> ServerCapabilities {
@@ -138,7 +138,7 @@ pub fn verdict(answer: Result<&[u8], &str>) -> Verdict {
 /// Known modern, or later than all we know.
 fn is_modern(version: &str) -> bool {
     match Revision::parse(version) {
-        Some(revision) => revision.generation() == Generation::Modern,
+        Some(revision) => revision.era() == Era::Modern,
         None => version > Revision::LATEST.as_str(),
     }
 }

@@ -27,7 +27,7 @@ pub enum Revision {
 
 /// The two ways a conversation can go. A server may know both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Generation {
+pub enum Era {
     /// `initialize` opens a conversation that both sides remember.
     Legacy,
     /// Every request stands alone and says in `_meta` what it needs.
@@ -60,7 +60,7 @@ pub enum VersionHeader {
 #[derive(Debug)]
 pub struct Rules {
     pub revision: Revision,
-    pub generation: Generation,
+    pub era: Era,
     pub remote: Remote,
     pub version_header: VersionHeader,
     /// `Mcp-Method` and `Mcp-Name` repeat the body.
@@ -131,15 +131,15 @@ impl Revision {
         }
     }
 
-    pub const fn generation(self) -> Generation {
-        self.rules().generation
+    pub const fn era(self) -> Era {
+        self.rules().era
     }
 
     /// What to answer `initialize` with: the revision asked for if it has that handshake, else the
     /// latest that has. The client decides whether it can live with it.
     pub fn negotiate(requested: &str) -> Self {
         Self::parse(requested)
-            .filter(|revision| revision.generation() == Generation::Legacy)
+            .filter(|revision| revision.era() == Era::Legacy)
             .unwrap_or(Self::LATEST_LEGACY)
     }
 }

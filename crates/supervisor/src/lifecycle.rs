@@ -29,7 +29,7 @@ use crate::backoff::{Backoff, Jitter};
 /// One life of an instance, counted from 1. News carries it, so that what is heard late about
 /// an earlier life changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Generation(u64);
+pub struct RunNo(u64);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Event {
     /// It is wanted.
     Start,
     /// The driver has news of the life it was told to spawn.
-    Heard(Generation, News),
+    Heard(RunNo, News),
     /// It is no longer wanted.
     Stop,
     /// What [`Stop`](Event::Stop) asked for is done: nothing of the instance is left.
@@ -62,8 +62,8 @@ pub enum News {
 /// What the driver must do, in this order, each to its end before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Start it and report what happens under this generation.
-    Spawn(Generation),
+    /// Start it and report what happens under this number.
+    Spawn(RunNo),
     /// Begin the handshake; report [`News::Ready`] after it and the first lists.
     Handshake,
     /// Let calls in.
@@ -115,7 +115,7 @@ pub struct Lifecycle {
     limits: Limits,
     phase: Phase,
     since: Instant,
-    generation: Generation,
+    run_no: RunNo,
     history: History,
     reason: Option<String>,
 }
@@ -176,7 +176,7 @@ impl Lifecycle {
             limits,
             phase: Phase::Stopped,
             since: now,
-            generation: Generation(0),
+            run_no: RunNo(0),
             history: History::default(),
             reason: None,
         }
@@ -194,8 +194,8 @@ impl Lifecycle {
         effects: &mut Vec<Effect>,
     ) -> Result<(), IllegalTransition> {
         // News of an earlier life, or of one that was ended already, changes nothing.
-        if let Heard(generation, _) = event
-            && (generation != self.generation || !self.phase.is_alive())
+        if let Heard(run_no, _) = event
+            && (run_no != self.run_no || !self.phase.is_alive())
         {
             return Ok(());
         }
@@ -295,8 +295,8 @@ impl Lifecycle {
     }
 
     /// The life it is in, or the last one it was in.
-    pub fn generation(&self) -> Generation {
-        self.generation
+    pub fn run_no(&self) -> RunNo {
+        self.run_no
     }
 
     /// When the next [`Tick`] has something to do; none: only other events matter.
@@ -333,8 +333,8 @@ impl Lifecycle {
     }
 
     fn spawn(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Phase {
-        self.generation.0 += 1;
-        effects.push(Effect::Spawn(self.generation));
+        self.run_no.0 += 1;
+        effects.push(Effect::Spawn(self.run_no));
         Phase::Starting { deadline: now + self.limits.start }
     }
 
@@ -377,7 +377,7 @@ impl Lifecycle {
 
     fn check_invariants(&self) {
         debug_assert!(self.phase != Phase::Ready || self.reason.is_none());
-        debug_assert!(self.generation.0 > 0 || !self.phase.is_alive());
+        debug_assert!(self.run_no.0 > 0 || !self.phase.is_alive());
         debug_assert!(
             !matches!(self.phase, Phase::CrashLooping { .. }) || self.history.is_looping()
         );

@@ -16,7 +16,7 @@ use crate::remote::RemoteExchange;
 /// Whose call it is: opaque here, given by the caller. Messages of a server that name no call
 /// can be attributed only while all calls in flight have one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner(pub u64);
+pub struct SessionNo(pub u64);
 
 /// A request to send: the message as it came, and what to change in it beside its id.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub struct Exchange {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) id: u64,
-    pub(crate) owner: Owner,
+    pub(crate) owner: SessionNo,
     /// It is a `subscriptions/listen`, which goes on until somebody ends it.
     pub(crate) listens: bool,
     inner: Mutex<Inbox>,
@@ -191,7 +191,7 @@ impl Drop for Exchange {
 // === impl Slot ===
 
 impl Slot {
-    pub(crate) fn new(id: u64, owner: Owner, listens: bool) -> Self {
+    pub(crate) fn new(id: u64, owner: SessionNo, listens: bool) -> Self {
         Self { id, owner, listens, inner: Mutex::default() }
     }
 

@@ -14,7 +14,7 @@ use mainstay_protocol::revision::Revision;
 /// A server's own words, byte for byte.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The `result` of `initialize`, or of `server/discover` where the revision's generation is modern.
+    /// The `result` of `initialize`, or of `server/discover` where the revision's era is modern.
     pub greeting: Bytes,
     pub revision: Revision,
     pub capabilities: ServerCapabilities,

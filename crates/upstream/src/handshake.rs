@@ -1,7 +1,7 @@
-//! The first words with a server: which generation it speaks, what it can do, what it has.
+//! The first words with a server: which era it speaks, what it can do, what it has.
 //!
 //! `initialize` is sent first, because asking a legacy server for `server/discover` is not
-//! harmless: some end themselves, and servers of both generations then refuse `initialize` for good.
+//! harmless: some end themselves, and servers of both eras then refuse `initialize` for good.
 //! Only a server that refuses `initialize` is asked whether it is modern, or one of which only that is
 //! to be found out.
 
@@ -19,14 +19,14 @@ use mainstay_protocol::initialize::{InitializeResult, initialize_params};
 use mainstay_protocol::list::{Caching, ListKind, ListPage};
 use mainstay_protocol::mirror::Mirrors;
 use mainstay_protocol::revision::Revision;
-use mainstay_protocol::{Generation, Kind, Message, build, codes};
+use mainstay_protocol::{Era, Kind, Message, build, codes};
 
-use crate::exchange::{Fate, Incoming, Outgoing, Owner};
+use crate::exchange::{Fate, Incoming, Outgoing, SessionNo};
 use crate::facts::{Cut, Facts, Item, List, Lists};
 use crate::link::Link;
 
 /// Requests of our own.
-const OURSELVES: Owner = Owner(0);
+const OURSELVES: SessionNo = SessionNo(0);
 /// A list of more pages or items than this is cut: a server that always names a next page must
 /// not keep us for ever.
 const PAGES_MAX: usize = 200;
@@ -46,7 +46,7 @@ pub enum HandshakeError {
     /// It answers, but not with what it should.
     #[error("{0}")]
     Protocol(String),
-    /// It answers, and does not speak the generation it was asked in.
+    /// It answers, and does not speak the era it was asked in.
     #[error("{0}")]
     NotSpoken(String),
 }
@@ -177,7 +177,7 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
 }
 
 fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, list: &mut List) {
-    let has_mirrors = link.generation() == Generation::Modern && kind == ListKind::Tools;
+    let has_mirrors = link.era() == Era::Modern && kind == ListKind::Tools;
     for item in &parsed.items {
         let mirrors = if has_mirrors { Mirrors::read(item.raw) } else { Ok(Mirrors::default()) };
         let mirrors = match mirrors {
@@ -211,9 +211,9 @@ pub async fn ask(
 ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
     let complete;
-    let params = match link.generation() {
-        Generation::Legacy => params,
-        Generation::Modern => {
+    let params = match link.era() {
+        Era::Legacy => params,
+        Era::Modern => {
             complete = modern::complete(params);
             Some(complete.as_str())
         }

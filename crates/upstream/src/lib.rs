@@ -20,7 +20,7 @@ pub mod tls;
 mod transport;
 
 pub use asker::Asker;
-pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner};
+pub use exchange::{Exchange, Fate, Incoming, Lost, Outgoing, SessionNo};
 pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mainstay_protocol::framing::Ends;
-use mainstay_protocol::{Generation, Kind, Message, Method, Notification, build, remnant};
+use mainstay_protocol::{Era, Kind, Message, Method, Notification, build, oversized};
 use mainstay_telemetry::Dropped;
 
 use crate::asker::Asker;
 use crate::calls::{Attribution, Calls};
-use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, Owner, Slot};
+use crate::exchange::{Exchange, Fate, Incoming, Lost, Outgoing, SessionNo, Slot};
 use crate::listener::Listener;
 use crate::transport::{Call, Transport, TransportAbilities};
 
@@ -58,8 +58,8 @@ impl Link {
     }
 
     /// How the server is spoken to.
-    pub fn generation(&self) -> Generation {
-        if self.modern.load(Ordering::Acquire) { Generation::Modern } else { Generation::Legacy }
+    pub fn era(&self) -> Era {
+        if self.modern.load(Ordering::Acquire) { Era::Modern } else { Era::Legacy }
     }
 
     /// From here on it is spoken to as a server of 2026-07-28.
@@ -69,11 +69,15 @@ impl Link {
     }
 
     fn is_modern(&self) -> bool {
-        self.generation() == Generation::Modern
+        self.era() == Era::Modern
     }
 
     /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
-    pub fn call(self: &Arc<Self>, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
+    pub fn call(
+        self: &Arc<Self>,
+        request: &Outgoing<'_>,
+        owner: SessionNo,
+    ) -> Result<Exchange, Lost> {
         if let Some(reason) = self.closed.get() {
             return Err(Lost::new(reason.clone(), Fate::Unsent, true));
         }
@@ -268,7 +272,7 @@ impl Link {
     /// hears of it.
     pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
         let reason = format!("a message of more than {bytes_max} bytes");
-        match remnant::answered(ends.head(), ends.tail()) {
+        match oversized::answered(ends.head(), ends.tail()) {
             None => self.listener.stray(reason.as_bytes()),
             Some(id) => match self.calls.remove(id) {
                 Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
-use mainstay_protocol::{Generation, Message, Revision, headers};
+use mainstay_protocol::{Era, Message, Revision, headers};
 use mainstay_telemetry::Dropped;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
@@ -250,7 +250,7 @@ impl Transport for Remote {
         let header = HeaderValue::from_str(revision.as_str()).ok();
         self.negotiate(|negotiated| negotiated.revision = header);
         self.target.found(Speaks::Http);
-        if revision.generation() == Generation::Legacy {
+        if revision.era() == Era::Legacy {
             let (link, stop) = (Arc::downgrade(link), self.stop.clone());
             self.tasks.spawn(standing::run(link, self.this.clone(), stop));
         }

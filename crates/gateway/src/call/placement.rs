@@ -7,9 +7,9 @@ use bytes::Bytes;
 use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Principal, Refusal};
 use mainstay_pool::{Instance, LeaseKey, Permit, Pool, Tenure, Use, Want};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 use crate::endpoint::Endpoint;
 use crate::session::Session;
@@ -75,7 +75,7 @@ pub(crate) async fn acquire_for_list(
     if is_of_a_kind(&want.key, pool.spec.sharing)
         && pool.lists_alike(&want.key.capabilities, known_by).await
     {
-        return pool.acquire(&Want::base(want.key.generation, want.owner), deadline).await;
+        return pool.acquire(&Want::base(want.key.era, want.owner), deadline).await;
     }
     acquire(session, pool, deadline).await
 }
@@ -89,7 +89,7 @@ fn is_of_a_kind(key: &LeaseKey, sharing: Sharing) -> bool {
 /// What most calls take, without looking for it: the instance that everybody shares.
 pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
     match shares_with_all(session, &Terms::of(pool)) {
-        true => pool.try_base(session.revision.generation()),
+        true => pool.try_base(session.revision.era()),
         false => None,
     }
 }
@@ -97,13 +97,13 @@ pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
 /// Whether a session's calls go to the instance that everybody shares. Says the same as [`want`], and makes
 /// no key for it.
 fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool {
-    let circle = match session.revision.generation() {
-        Generation::Modern => match terms.sharing {
+    let circle = match session.revision.era() {
+        Era::Modern => match terms.sharing {
             Sharing::Session => Circle::Session,
             _ => stateless_circle(&session.principal, terms),
         },
-        Generation::Legacy if is_interactive(session, terms) => return false,
-        Generation::Legacy => circle(session, terms),
+        Era::Legacy if is_interactive(session, terms) => return false,
+        Era::Legacy => circle(session, terms),
     };
     circle == Circle::Everybody && terms.sharing != Sharing::Call
 }
@@ -121,7 +121,7 @@ pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
 }
 
 fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
-    if session.revision.generation() == Generation::Modern {
+    if session.revision.era() == Era::Modern {
         let want = want_stateless(&session.principal, session.owner, terms);
         return Want { user: session.user, ..want };
     }
@@ -133,7 +133,7 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
     };
     let key = match interactive {
         true => session.capabilities_json.clone(),
-        false => LeaseKey::base(Generation::Legacy).capabilities,
+        false => LeaseKey::base(Era::Legacy).capabilities,
     };
     let usage = match terms.sharing {
         Sharing::Call => Use::Once,
@@ -145,16 +145,16 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
         _ if interactive && (terms.shares_questions)() => Tenure::Brief,
         _ => Tenure::Pooled,
     };
-    let key = LeaseKey { generation: Generation::Legacy, sharing, capabilities: key };
+    let key = LeaseKey { era: Era::Legacy, sharing, capabilities: key };
     Want { key, owner: session.owner, user: session.user, usage, tenure }
 }
 
 /// The instance that a request goes to which stands alone.
-pub(crate) fn of_stateless(principal: &Principal, owner: Owner, pool: &Pool) -> Want {
+pub(crate) fn of_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Want {
     want_stateless(principal, owner, &Terms::of(pool))
 }
 
-fn want_stateless<P>(principal: &Principal, owner: Owner, terms: &Terms<P>) -> Want {
+fn want_stateless<P>(principal: &Principal, owner: SessionNo, terms: &Terms<P>) -> Want {
     let sharing = match stateless_circle(principal, terms) {
         Circle::Principal => of_principal(principal),
         Circle::Everybody | Circle::Session => "".into(),
@@ -164,12 +164,12 @@ fn want_stateless<P>(principal: &Principal, owner: Owner, terms: &Terms<P>) -> W
         Sharing::Session | Sharing::Call => Use::Once,
         Sharing::User | Sharing::Shared => Use::Shared,
     };
-    let key = LeaseKey { sharing, ..LeaseKey::base(Generation::Modern) };
+    let key = LeaseKey { sharing, ..LeaseKey::base(Era::Modern) };
     Want { key, owner, user: owner.0, usage, tenure: Tenure::Pooled }
 }
 
 /// The sharing key of what only one session may use.
-pub(crate) fn own_sharing(owner: Owner) -> String {
+pub(crate) fn own_sharing(owner: SessionNo) -> String {
     format!("session:{}", owner.0)
 }
 
@@ -183,10 +183,10 @@ pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) 
 fn is_spoken_to(
     session: &Session,
     terms: &Terms<impl Fn() -> bool>,
-    holder: Owner,
+    holder: SessionNo,
     key: &LeaseKey,
 ) -> bool {
-    (holder == Owner(0) || holder == session.owner) && want(session, terms).key == *key
+    (holder == SessionNo(0) || holder == session.owner) && want(session, terms).key == *key
 }
 
 /// Sends a notification to the instances that only this session uses now.

@@ -76,11 +76,11 @@ impl Call {
 
     /// Makes the headers anew, from the list as it is now.
     pub(super) async fn mirror_anew(&mut self) {
-        let generation = self.session.revision.generation();
+        let era = self.session.revision.era();
         let deadline = self.deadline.into_std();
-        self.route.pool.refetch(generation, ListKind::Tools, deadline).await;
+        self.route.pool.refetch(era, ListKind::Tools, deadline).await;
         self.mirrored_anew = true;
-        let Some(facts) = self.route.pool.facts(generation) else { return };
+        let Some(facts) = self.route.pool.facts(era) else { return };
         let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
         if let (Some(tool), Ok(params)) = (tool, self.message.params()) {
             let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);

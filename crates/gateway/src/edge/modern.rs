@@ -12,7 +12,7 @@ use mainstay_pool::Offer;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_telemetry::Refused;
 
@@ -68,7 +68,7 @@ pub(super) async fn answer(
 ) -> HttpAnswer {
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
-    match endpoint.offers(Generation::Modern, gateway.settings.limits.list).await {
+    match endpoint.offers(Era::Modern, gateway.settings.limits.list).await {
         Offer::Yes => {}
         Offer::No => {
             admitted.refused(Refused::Revision, "no server here speaks it");
@@ -78,7 +78,7 @@ pub(super) async fn answer(
             return stateless::refuse(id.as_ref(), refusal, &caller.request_id);
         }
     }
-    // Until either generation of clients is served by either of servers.
+    // Until either era of clients is served by either of servers.
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.has_more_for_legacy() {
         admitted.refused(Refused::Revision, "more servers here speak older ones");

@@ -16,7 +16,7 @@ use crate::session::Session;
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) path: String,
-    /// What clients of each generation see: in that order of [`super::GENERATIONS`].
+    /// What clients of each era see: in that order of [`super::GENERATIONS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
     pub(super) given: Mutex<Given>,
     /// Streams that stand open here, by their kind.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use mainstay_model::ServerId;
 use mainstay_model::settings::Sharing;
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
@@ -54,7 +54,7 @@ pub(crate) async fn of_one_server(
     if !session.capabilities.is_interactive() || pool.spec.sharing == Sharing::Session {
         return None;
     }
-    let base = pool.facts(Generation::Legacy)?;
+    let base = pool.facts(Era::Legacy)?;
     if !base.capabilities.tells_of(kind) {
         return None;
     }

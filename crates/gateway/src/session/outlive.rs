@@ -110,7 +110,7 @@ fn restored(
 ) -> Result<Arc<Session>, Lost> {
     let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
     let capabilities = ClientCapabilities::read(&claims.capabilities);
-    let (owner, principal) = (gateway.next_owner(), principal.clone());
+    let (owner, principal) = (gateway.next_session_no(), principal.clone());
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, kept.used_at);
     let id = |server: &str| Some(endpoint.server_named(server)?.id);

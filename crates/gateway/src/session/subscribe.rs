@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::{Refusal, RefusalCode, ServerId};
 use mainstay_pool::{Permit, Pool, Use, Want};
-use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
-use mainstay_upstream::Owner;
+use mainstay_protocol::{Era, Id, Message, Method, build, codes};
+use mainstay_upstream::SessionNo;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::placement;
@@ -160,7 +160,7 @@ pub(crate) fn forget_all(
 /// the first error is told when all have been asked.
 async fn forget(
     turns: &Arc<Turns>,
-    owner: Owner,
+    owner: SessionNo,
     pool: &Pool,
     uri: &str,
     within: Duration,
@@ -193,7 +193,7 @@ async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
 async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + gateway.settings.limits.call;
     if placement::of(session, pool).usage == Use::Once {
-        let base = Want::base(Generation::Legacy, session.owner);
+        let base = Want::base(Era::Legacy, session.owner);
         return pool.acquire(&base, deadline).await;
     }
     placement::acquire(session, pool, deadline).await

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::status::{self, Status};
-use super::{hurdles, secrets, state};
+use super::{secrets, startup_errors, state};
 use crate::commands::{Exit, Failure};
 
 /// A daemon that serves.
@@ -55,7 +55,7 @@ impl Daemon {
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
         let lock = state::ask(&state_dir, StateLock::acquire).await?;
-        let lock = lock.map_err(|error| hurdles::no_state(&error))?;
+        let lock = lock.map_err(|error| startup_errors::no_state(&error))?;
         let tcp = bind(settings.gateway.listen).await?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
@@ -68,7 +68,7 @@ impl Daemon {
         let socket = state_dir.join(mainstay_admin::SOCKET);
         let bind_unix = |dir: &Path| listener::bind_unix(&dir.join(mainstay_admin::SOCKET));
         let unix = state::ask(&state_dir, bind_unix).await?;
-        let unix = unix.map_err(|error| hurdles::no_socket(&socket, &error))?;
+        let unix = unix.map_err(|error| startup_errors::no_socket(&socket, &error))?;
         let metrics = Arc::new(Metrics::new(
             env!("CARGO_PKG_VERSION"),
             settings.servers.iter().map(|s| &s.name),
@@ -222,7 +222,7 @@ fn addresses<'a>(
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| hurdles::no_address(address, &error))
+    TcpListener::bind(address).await.map_err(|error| startup_errors::no_address(address, &error))
 }
 
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {

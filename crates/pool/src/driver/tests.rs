@@ -9,12 +9,12 @@ use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Name};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Era, Message};
 use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::host::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use mainstay_upstream::{Asker, Link, LinkLimits, Listener, Owner};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, SessionNo};
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
@@ -154,16 +154,16 @@ async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
 }
 
 impl Hub for FaultyHub {
-    fn lists_changed(&self, _: &Name, _: Generation, _: &[ListKind]) {
+    fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {
         let heard = self.heard.fetch_add(1, Ordering::SeqCst);
         assert!(heard >= self.faults, "hearing of lists goes wrong");
     }
 
-    fn resource_updated(&self, _: &Name, _: &[Owner], _: &Message) {}
+    fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
 
     fn background(&self, _: &Name, _: &Arc<Instance>, _: &Message) {}
 
-    fn question(&self, _: &Name, _: Owner, _: Asker, _: &Message) -> bool {
+    fn question(&self, _: &Name, _: SessionNo, _: Asker, _: &Message) -> bool {
         false
     }
 }

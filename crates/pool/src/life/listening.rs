@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::subscriptions::Filter;
-use mainstay_protocol::{Generation, Kind, Message, Method, Notification, codes};
+use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
@@ -32,7 +32,7 @@ impl Life {
     /// Listens for changes of lists as long as the life goes on, where there are any to be heard of.
     /// Never comes back.
     pub(super) async fn listen(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
-        if link.generation() == Generation::Modern && self.instance.supplies_lists() {
+        if link.era() == Era::Modern && self.instance.supplies_lists() {
             let mut wait = WAIT_MIN;
             loop {
                 let facts = live.facts.load_full();
@@ -61,7 +61,7 @@ impl Life {
                 wait = (wait * 2).min(WAIT_MAX);
             }
         }
-        if link.generation() == Generation::Modern && !link.abilities().notices_end {
+        if link.era() == Era::Modern && !link.abilities().notices_end {
             watch(link).await;
         }
         std::future::pending::<()>().await;

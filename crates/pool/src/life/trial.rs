@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_model::settings::RevisionChoice;
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_supervisor::lifecycle::News;
 use mainstay_upstream::Link;
 use mainstay_upstream::facts::Facts;
@@ -39,7 +39,7 @@ impl Greeting {
 }
 
 impl Life {
-    /// In which generation hands are shaken: only the first face may find that out by trying.
+    /// In which era hands are shaken: only the first face may find that out by trying.
     pub(super) fn choice(&self) -> RevisionChoice {
         if self.pool.is_primary(&self.instance) {
             let modern_first = self.pool.modern_first.load(Ordering::Acquire);
@@ -48,9 +48,9 @@ impl Life {
                 configured => configured,
             };
         }
-        match self.instance.key().generation {
-            Generation::Legacy => RevisionChoice::Legacy,
-            Generation::Modern => RevisionChoice::Modern,
+        match self.instance.key().era {
+            Era::Legacy => RevisionChoice::Legacy,
+            Era::Modern => RevisionChoice::Modern,
         }
     }
 
@@ -64,7 +64,7 @@ impl Life {
             && self.pool.spec.revision == RevisionChoice::Auto
             && !done
         {
-            let refused = link.generation() == Generation::Modern;
+            let refused = link.era() == Era::Modern;
             self.pool.modern_first.store(refused && !began_modern, Ordering::Release);
         }
     }

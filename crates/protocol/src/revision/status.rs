@@ -1,6 +1,6 @@
 //! HTTP status codes as MCP uses them.
 
-use super::Generation;
+use super::Era;
 use crate::codes;
 
 pub const OK: u16 = 200;
@@ -21,7 +21,7 @@ pub const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
 /// A `Host` that is not ours.
 pub const FOREIGN_HOST: u16 = 421;
 
-impl Generation {
+impl Era {
     /// The status that goes with an error of the gateway's own about a request.
     ///
     /// Errors that servers answer with keep 200 for legacy clients. For modern ones this is right for

@@ -1,4 +1,4 @@
-use super::{Generation, Remote, Revision, VersionHeader, status};
+use super::{Era, Remote, Revision, VersionHeader, status};
 use crate::codes;
 
 #[test]
@@ -64,7 +64,7 @@ fn the_revisions_differ_where_they_should() {
 fn what_belongs_to_a_conversation_is_legacy() {
     for revision in Revision::ALL {
         let rules = revision.rules();
-        let legacy = revision.generation() == Generation::Legacy;
+        let legacy = revision.era() == Era::Legacy;
         assert_eq!(legacy, revision <= Revision::LATEST_LEGACY, "{revision}");
         assert_eq!(rules.server_requests, legacy, "{revision}");
         assert_eq!(rules.stateful_methods, legacy, "{revision}");
@@ -87,8 +87,8 @@ fn errors_have_the_status_of_their_generation() {
         (1001, 200, 200),
     ];
     for (code, legacy, modern) in table {
-        assert_eq!(Generation::Legacy.status_of(code), legacy, "{code}");
-        assert_eq!(Generation::Modern.status_of(code), modern, "{code}");
+        assert_eq!(Era::Legacy.status_of(code), legacy, "{code}");
+        assert_eq!(Era::Modern.status_of(code), modern, "{code}");
     }
-    assert_eq!(Generation::Legacy.status_of(codes::INTERNAL_ERROR), status::OK);
+    assert_eq!(Era::Legacy.status_of(codes::INTERNAL_ERROR), status::OK);
 }

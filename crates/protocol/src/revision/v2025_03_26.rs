@@ -1,10 +1,10 @@
 //! 2025-03-26: streamable HTTP with sessions and resumption, and the only revision with batches.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader, v2024_11_05};
+use super::{Era, Remote, Revision, Rules, VersionHeader, v2024_11_05};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_03_26,
-    generation: Generation::Legacy,
+    era: Era::Legacy,
     remote: Remote::StreamableHttp,
     version_header: VersionHeader::Unknown,
     mirrored_headers: false,

@@ -1,10 +1,10 @@
 //! 2025-06-18: batches are gone, elicitation and the version header are new.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, Remote, Revision, Rules, VersionHeader};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_06_18,
-    generation: Generation::Legacy,
+    era: Era::Legacy,
     remote: Remote::StreamableHttp,
     version_header: VersionHeader::AfterInitialize,
     mirrored_headers: false,

@@ -1,11 +1,11 @@
 //! 2025-11-25: the last with a handshake. A server may close a stream and let the client come back
 //! for the rest, so streams begin with an event to come back to.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, Remote, Revision, Rules, VersionHeader};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_11_25,
-    generation: Generation::Legacy,
+    era: Era::Legacy,
     remote: Remote::StreamableHttp,
     version_header: VersionHeader::AfterInitialize,
     mirrored_headers: false,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use proptest::prelude::*;
 
-use super::{CrashLoop, Effect, Event, Generation, Lifecycle, Limits, News};
+use super::{CrashLoop, Effect, Event, Lifecycle, Limits, News, RunNo};
 use crate::backoff::Backoff;
 
 /// One step of a schedule: how long nothing happens, then what does.
@@ -35,7 +35,7 @@ struct World {
     life: Lifecycle,
     limits: Limits,
     now: Instant,
-    alive: Option<Generation>,
+    alive: Option<RunNo>,
     gate_open: bool,
     /// Restarts since the last start by hand.
     restarts: Vec<Instant>,
@@ -61,8 +61,8 @@ impl World {
                 Event::Tick
             }
             Happening::Heard { lives_ago, news } => {
-                let generation = self.life.generation().0.saturating_sub(lives_ago);
-                Event::Heard(Generation(generation), news)
+                let run_no = self.life.run_no().0.saturating_sub(lives_ago);
+                Event::Heard(RunNo(run_no), news)
             }
         };
         let before = self.life.state();
@@ -80,9 +80,9 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect, started: bool) {
         match effect {
-            Effect::Spawn(generation) => {
+            Effect::Spawn(run_no) => {
                 assert_eq!(self.alive, None, "spawned while another life was not ended");
-                self.alive = Some(generation);
+                self.alive = Some(run_no);
                 if started {
                     self.restarts.clear();
                 } else {
@@ -111,8 +111,8 @@ impl World {
         assert_eq!(self.gate_open, state == Ready, "the gate is open exactly while ready");
         let lives = matches!(state, Starting | Handshaking | Ready);
         assert_eq!(self.alive.is_some(), lives, "{state:?}");
-        if let Some(generation) = self.alive {
-            assert_eq!(generation, self.life.generation());
+        if let Some(run_no) = self.alive {
+            assert_eq!(run_no, self.life.run_no());
         }
         let waits = matches!(state, BackingOff | CrashLooping);
         assert_eq!(self.life.retry_at().is_some(), waits, "{state:?}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 
-use super::{Effect, Event, Generation, Lifecycle, Limits, News};
+use super::{Effect, Event, Lifecycle, Limits, News, RunNo};
 
 fn limits() -> Limits {
     Limits::default()
@@ -31,8 +31,8 @@ fn check(limits: Limits, story: &str) {
 
 impl Story {
     fn take(&mut self, words: &str) -> String {
-        let present = self.life.generation();
-        let before = Generation(present.0 - u64::from(words.starts_with("stale-")));
+        let present = self.life.run_no();
+        let before = RunNo(present.0 - u64::from(words.starts_with("stale-")));
         let reason = || "it died".to_owned();
         let event = match words.trim_start_matches("stale-") {
             "start" => Event::Start,
@@ -324,7 +324,7 @@ fn it_says_why_since_when_and_when_next() {
     assert_eq!(life.next_deadline(), Some(begin + limits().start));
 
     let died = begin + Duration::from_secs(3);
-    let lost = Event::Heard(life.generation(), News::Lost { reason: "exited with 7".into() });
+    let lost = Event::Heard(life.run_no(), News::Lost { reason: "exited with 7".into() });
     life.step(died, lost, &mut effects).unwrap();
     let retry = Some(died + Duration::from_secs(1));
     assert_eq!((life.since(), life.retry_at(), life.next_deadline()), (died, retry, retry));
@@ -374,13 +374,13 @@ fn ready(limits: Limits) -> (Lifecycle, Instant) {
 
 fn serve(life: &mut Lifecycle, now: Instant) -> Instant {
     for news in [News::Spawned, News::Ready] {
-        let heard = Event::Heard(life.generation(), news);
+        let heard = Event::Heard(life.run_no(), news);
         life.step(now, heard, &mut Vec::new()).unwrap();
     }
     now
 }
 
 fn lose(life: &mut Lifecycle, now: Instant) {
-    let lost = Event::Heard(life.generation(), News::Lost { reason: String::new() });
+    let lost = Event::Heard(life.run_no(), News::Lost { reason: String::new() });
     life.step(now, lost, &mut Vec::new()).unwrap();
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Remote;
 use super::connection::{driven, respond};
 use super::retry::Retry;
-use crate::exchange::{Fate, Incoming, Outgoing, Owner};
+use crate::exchange::{Fate, Incoming, Outgoing, SessionNo};
 use crate::link::Link;
 
 /// How the standing stream ended.
@@ -111,7 +111,7 @@ async fn listen(
 /// Asks the server whether it is still there; what says that it is not.
 pub(super) async fn silence(link: &Arc<Link>) -> Option<String> {
     let ping = Message::parse(build::request(0, "ping", None)).ok()?;
-    let mut exchange = match link.call(&Outgoing::plain(&ping), Owner(0)) {
+    let mut exchange = match link.call(&Outgoing::plain(&ping), SessionNo(0)) {
         Ok(exchange) => exchange,
         Err(lost) => return link.is_closed().then_some(lost.reason),
     };

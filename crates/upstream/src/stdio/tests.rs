@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Exchange, Incoming, Outgoing, Owner};
+use crate::exchange::{Exchange, Incoming, Outgoing, SessionNo};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 
@@ -146,7 +146,7 @@ impl World {
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m","params":{{"n":"{nonce}"}}}}"#);
         let message = Message::parse(Bytes::from(text)).unwrap();
-        let exchange = self.link.call(&Outgoing::plain(&message), Owner(owner)).unwrap();
+        let exchange = self.link.call(&Outgoing::plain(&message), SessionNo(owner)).unwrap();
         self.waiting.push((nonce, exchange));
         // The server reads up to this request; cancellations are on the way before it.
         loop {

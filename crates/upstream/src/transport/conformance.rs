@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::exchange::{Exchange, Fate, Incoming, Outgoing, Owner};
+use crate::exchange::{Exchange, Fate, Incoming, Outgoing, SessionNo};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 
@@ -120,7 +120,7 @@ impl World {
         let message = Message::parse(build::request(777, "tools/call", Some(&params))).unwrap();
         let at = params_at(&message, r#""x""#);
         let outgoing = Outgoing { token: Some(at), ..Outgoing::plain(&message) };
-        let exchange = self.link.call(&outgoing, Owner(owner)).unwrap();
+        let exchange = self.link.call(&outgoing, SessionNo(owner)).unwrap();
         let waiting = Waiting::new(exchange);
         let received = self.next().await;
         assert_eq!(received.name(), name);
@@ -326,7 +326,7 @@ async fn a_closed_link_takes_no_call_and_closes_once<T: Open>() {
     world.link.close("second reason");
     assert!(world.link.is_closed());
     let message = Message::parse(build::request(1, "m", None)).unwrap();
-    let lost = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap_err();
+    let lost = world.link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap_err();
     assert_eq!((lost.fate, lost.link_dead, &*lost.reason), (Fate::Unsent, true, "first reason"));
     if world.link.abilities().calls_apart {
         // Its own exchange goes on, and can still be answered.
@@ -389,7 +389,7 @@ async fn what_is_delivered_first_arrives_first<T: Open>() {
         let first = build::notification("notifications/initialized", None);
         world.link.send_first(first).await;
         let message = Message::parse(build::request(1, "m", None)).unwrap();
-        let waiting = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap();
+        let waiting = world.link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap();
         let waiting = Waiting::new(waiting);
         assert_eq!(world.next().await.message.kind(), Kind::Notification);
         assert_eq!(world.next().await.message.kind(), Kind::Request);

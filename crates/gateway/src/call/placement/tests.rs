@@ -3,9 +3,9 @@ use mainstay_model::{Ids, Principal};
 use mainstay_pool::{LeaseKey, Tenure, Use, Want};
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Revision};
+use mainstay_protocol::{Era, Revision};
 use mainstay_session::Token;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 use super::Terms;
 use crate::session::Session;
@@ -36,7 +36,7 @@ const NOTHING: ClientCapabilities = ClientCapabilities { roots: false, ..ROOTS }
 impl Who {
     fn session(self, owner: u64, revision: Revision) -> Session {
         let (principal, endpoint) = (Principal::new(self.0), Ids::default().endpoint());
-        Session::new(Owner(owner), Token::none(), principal, revision, self.1, endpoint)
+        Session::new(SessionNo(owner), Token::none(), principal, revision, self.1, endpoint)
     }
 
     fn legacy(self) -> Session {
@@ -54,7 +54,7 @@ fn terms(sharing: Sharing, asks: Asks, is_process: bool) -> Terms<impl Fn() -> b
 
 /// Who shares the instance, what its clients declare, how it is used and how long it is kept.
 fn placed(want: &Want) -> (&str, &str, Use, Tenure) {
-    assert_eq!((want.owner, want.user), (Owner(7), 7));
+    assert_eq!((want.owner, want.user), (SessionNo(7), 7));
     (&want.key.sharing, &want.key.capabilities, want.usage, want.tenure)
 }
 
@@ -76,7 +76,7 @@ fn a_client_of_a_process_shares_it_by_the_configuration_and_alone_while_it_can_b
         (S::Call, ALICE_ASKED, ("", roots, U::Once, T::Brief)),
     ] {
         let want = super::want(&who.legacy(), &terms(sharing, Asks::Auto, true));
-        assert_eq!(want.key.generation, Generation::Legacy);
+        assert_eq!(want.key.era, Era::Legacy);
         assert_eq!(placed(&want), wanted, "{sharing:?} {who:?}");
     }
 }
@@ -126,7 +126,7 @@ fn requests_that_stand_alone_share_unless_sessions_may_not() {
     ] {
         for (asks, is_process) in ALL_ASKS.into_iter().flat_map(|it| [(it, true), (it, false)]) {
             let want = super::want(&who.modern(), &terms(sharing, asks, is_process));
-            assert_eq!(want.key.generation, Generation::Modern);
+            assert_eq!(want.key.era, Era::Modern);
             assert_eq!(placed(&want), (wanted.0, "{}", wanted.1, Tenure::Pooled), "{sharing:?}");
         }
     }
@@ -154,11 +154,12 @@ fn what_an_instance_says_is_for_the_sessions_whose_calls_go_there() {
     let terms = terms(Sharing::Shared, Asks::Auto, true);
     let session = ASKED.legacy();
     let own = super::want(&session, &terms).key;
-    let is_for = |holder, key: &LeaseKey| super::is_spoken_to(&session, &terms, Owner(holder), key);
+    let is_for =
+        |holder, key: &LeaseKey| super::is_spoken_to(&session, &terms, SessionNo(holder), key);
     assert!(is_for(0, &own), "nobody has it: it may be anybody's of this kind");
     assert!(is_for(7, &own));
     assert!(!is_for(8, &own), "another has it");
-    let base = LeaseKey::base(Generation::Legacy);
+    let base = LeaseKey::base(Era::Legacy);
     assert!(!is_for(0, &base) && !is_for(7, &base) && !is_for(8, &base));
 }
 
@@ -187,7 +188,7 @@ fn requests_that_stand_alone_take_turns_by_connection() {
     let user = |owner, connection| {
         let (anonymous, revision) = (Principal::anonymous(), Revision::LATEST);
         let session = Session::passing(
-            Owner(owner),
+            SessionNo(owner),
             anonymous,
             revision,
             NOTHING,

@@ -8,7 +8,7 @@ use mainstay_model::{Principal, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
-use mainstay_upstream::{Incoming, Owner};
+use mainstay_upstream::{Incoming, SessionNo};
 use tokio::sync::oneshot;
 
 use super::Listen;
@@ -21,7 +21,7 @@ pub(super) struct Relay {
     gateway: Weak<Gateway>,
     server: ServerId,
     principal: Principal,
-    owner: Owner,
+    owner: SessionNo,
     filter: Filter,
     /// By the server's own URI: what the client calls it.
     published: BTreeMap<String, String>,
@@ -62,7 +62,7 @@ impl Relay {
             gateway: Arc::downgrade(gateway),
             server,
             principal: principal.clone(),
-            owner: gateway.next_owner(),
+            owner: gateway.next_session_no(),
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),

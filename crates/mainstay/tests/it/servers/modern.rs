@@ -1,4 +1,4 @@
-//! Servers of 2026-07-28, and those of both generations side by side.
+//! Servers of 2026-07-28, and those of both eras side by side.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Modern {
         self.ask("stats", json!({})).await["result"]["structuredContent"]["counts"].clone()
     }
 
-    /// What it is told once a server is known to be of its generation, or known not to be.
+    /// What it is told once a server is known to be of its era, or known not to be.
     async fn discover(&self) -> (u16, Value) {
         eventually("an answer to server/discover", async || {
             let (status, mut exchange) = self.send("server/discover", json!({})).await;

@@ -8,11 +8,11 @@ use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::{InstanceId, Name, ServerId};
 use mainstay_pool::{Hub, Instance, Parts, Pool};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Era, Message};
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::host::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use mainstay_upstream::{Asker, Link, LinkLimits, Listener, Owner};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, SessionNo};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::Semaphore;
@@ -116,13 +116,13 @@ impl Drop for Run {
 }
 
 impl Hub for Deaf {
-    fn lists_changed(&self, _: &Name, _: Generation, _: &[ListKind]) {}
+    fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {}
 
-    fn resource_updated(&self, _: &Name, _: &[Owner], _: &Message) {}
+    fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
 
     fn background(&self, _: &Name, _: &Arc<Instance>, _: &Message) {}
 
-    fn question(&self, _: &Name, _: Owner, _: Asker, _: &Message) -> bool {
+    fn question(&self, _: &Name, _: SessionNo, _: Asker, _: &Message) -> bool {
         false
     }
 }
@@ -187,7 +187,7 @@ impl World {
         let hub: Arc<dyn Hub> = self.hub.clone();
         server.pool.start(Arc::downgrade(&hub));
         self.started.push(server.pool.clone());
-        let ready = server.pool.reaches(|pool| pool.facts(Generation::Legacy).is_some());
+        let ready = server.pool.reaches(|pool| pool.facts(Era::Legacy).is_some());
         tokio::time::timeout(CAP, ready).await.expect("in time");
         server
     }
