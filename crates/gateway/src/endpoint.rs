@@ -296,11 +296,11 @@ impl Endpoint {
     }
 
     /// Asks servers that don't tell when a list changes whether it has.
-    pub(crate) async fn freshen(&self, era: Era, kind: ListKind, deadline: Instant) {
+    pub(crate) async fn refresh_list(&self, era: Era, kind: ListKind, deadline: Instant) {
         let mut asking = tokio::task::JoinSet::new();
         for pool in self.pools() {
             let pool = pool.clone();
-            asking.spawn(async move { pool.freshen(era, kind, deadline).await });
+            asking.spawn(async move { pool.refresh_list(era, kind, deadline).await });
         }
         let _ = tokio::time::timeout_at(deadline.into(), async {
             while asking.join_next().await.is_some() {}

@@ -173,7 +173,7 @@ impl Gateway {
 
     /// Starts every server. Nothing waits for them.
     pub fn start(self: &Arc<Self>) {
-        let hub: Arc<dyn mainstay_pool::Hub> = self.clone();
+        let hub: Arc<dyn mainstay_pool::PoolObserver> = self.clone();
         for pool in self.pools() {
             pool.start(Arc::downgrade(&hub));
         }

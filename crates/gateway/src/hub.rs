@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_model::Name;
-use mainstay_pool::{Hub, Instance};
+use mainstay_pool::{Instance, PoolObserver};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, Notification};
 use mainstay_telemetry::{Dropped, events};
@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::session::levels::LogLevel;
 use crate::session::questions;
 
-impl Hub for Gateway {
+impl PoolObserver for Gateway {
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };

@@ -1,4 +1,4 @@
-//! What of a server's lists is missing: said once for each life, and kept in its status.
+//! What of a server's lists is missing: said once for each run, and kept in its status.
 
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;

@@ -1,4 +1,4 @@
-//! One running copy of a server, over all its lives.
+//! One running copy of a server, over all its runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_supervisor::roster::{Event, MemberId};
+use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use mainstay_upstream::facts::{Facts, List};
 use mainstay_upstream::{Asker, Link, SessionNo};
 use parking_lot::Mutex;
@@ -30,7 +30,7 @@ pub struct Instance {
     /// What the roster knows it by; none: it is never lent, and supplies the lists of its era.
     pub(crate) member: Option<MemberId>,
     pool: Weak<Pool>,
-    pub(crate) live: ArcSwapOption<Live>,
+    pub(crate) ready_run: ArcSwapOption<ReadyRun>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
     /// Counts changes of state; waiters look again at each.
     pub(crate) changed: watch::Sender<u64>,
@@ -55,9 +55,9 @@ pub struct Instance {
     used_ms: AtomicU64,
 }
 
-/// One life of an instance, from ready to lost.
+/// One run of an instance, from ready to lost.
 #[derive(Debug)]
-pub struct Live {
+pub struct ReadyRun {
     pub(crate) link: Arc<Link>,
     /// How it is spoken to.
     pub era: Era,
@@ -72,11 +72,11 @@ pub struct Live {
 #[derive(Debug, Default)]
 pub(crate) struct ProcessFacts {
     pub(crate) pid: Option<u32>,
-    /// The end of what the last life wrote to standard error.
+    /// The end of what the last run wrote to standard error.
     pub(crate) last_output: Option<String>,
 }
 
-/// What clients asked for that outlives a life: it is asked for again in the next.
+/// What clients asked for that outlives a run: it is asked for again in the next.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// By the JSON text of the URI.
@@ -100,7 +100,7 @@ impl Instance {
             key: ArcSwap::from_pointee(key),
             member,
             pool,
-            live: ArcSwapOption::empty(),
+            ready_run: ArcSwapOption::empty(),
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
@@ -123,7 +123,7 @@ impl Instance {
         self.member.is_none()
     }
 
-    /// Who may share it. That of the instance that a daemon starts can change with a life, when the
+    /// Who may share it. That of the instance that a daemon starts can change with a run, when the
     /// server turns out to be of another era than was tried first.
     pub fn key(&self) -> Arc<LeaseKey> {
         self.key.load_full()
@@ -151,12 +151,12 @@ impl Instance {
 
     /// Who its questions are answered to, while it is ready.
     pub fn asker(&self) -> Option<Asker> {
-        self.live.load().as_ref().map(|live| live.link.asker())
+        self.ready_run.load().as_ref().map(|run| run.link.asker())
     }
 
-    /// The present life, while it is ready.
-    pub(crate) fn live(&self) -> Option<Arc<Live>> {
-        self.live.load_full()
+    /// The present run, while it is ready.
+    pub(crate) fn ready_run(&self) -> Option<Arc<ReadyRun>> {
+        self.ready_run.load_full()
     }
 
     /// The session that holds it now, or held it last and may find it again; 0: none.
@@ -164,9 +164,9 @@ impl Instance {
         SessionNo(self.holder.load(Ordering::Acquire))
     }
 
-    /// The present life, unless its link is known to be dead and only the driver has not heard yet.
-    pub(crate) fn usable(&self) -> Option<Arc<Live>> {
-        self.live().filter(|live| !live.link.is_closed())
+    /// The present run, unless its link is known to be dead and only the driver has not heard yet.
+    pub(crate) fn usable(&self) -> Option<Arc<ReadyRun>> {
+        self.ready_run().filter(|run| !run.link.is_closed())
     }
 
     /// How long it has not been ready. Very long if it never was.
@@ -182,7 +182,7 @@ impl Instance {
     /// Ready is what calls find ready: between the decision and the opened gate it is not yet.
     pub(crate) fn shown(&self, decided: InstanceState) -> InstanceState {
         match decided {
-            InstanceState::Ready if self.live.load().is_none() => InstanceState::Handshaking,
+            InstanceState::Ready if self.ready_run.load().is_none() => InstanceState::Handshaking,
             decided => decided,
         }
     }
@@ -196,7 +196,7 @@ impl Instance {
             id: self.id,
             state: self.shown(lifecycle.state()),
             pid: self.pid(),
-            calls: self.live().map_or(0, |live| live.link.in_flight()),
+            calls: self.ready_run().map_or(0, |run| run.link.in_flight()),
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,
             memory_bytes: self.memory_bytes(),
@@ -252,7 +252,7 @@ impl Instance {
     /// for does not give way.
     fn note_listened(&self) {
         if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
-            pool.lend(Event::Listened { member, to: self.is_subscribed_to() });
+            pool.lend(RosterEvent::Listened { member, to: self.is_subscribed_to() });
         }
     }
 
@@ -304,9 +304,9 @@ impl Instance {
     }
 }
 
-// === impl Live ===
+// === impl ReadyRun ===
 
-impl Live {
+impl ReadyRun {
     pub(crate) fn new(link: Arc<Link>, facts: Facts) -> Self {
         let now = Instant::now();
         Self {

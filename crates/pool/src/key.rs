@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ClientCapabilities;
-use mainstay_supervisor::roster::{Tenure, Use};
+use mainstay_supervisor::roster::{LeaseMode, Retention};
 use mainstay_upstream::SessionNo;
 
 /// Two calls may meet in one instance only if their keys are equal.
@@ -20,14 +20,14 @@ pub struct LeaseKey {
 
 /// What instance a call wants, and how.
 #[derive(Debug, Clone)]
-pub struct Want {
+pub struct Placement {
     pub key: LeaseKey,
     /// Whose call it is: questions of the server go there.
     pub owner: SessionNo,
     /// Whose calls take turns with those of others while they wait. Opaque here.
     pub user: u64,
-    pub usage: Use,
-    pub tenure: Tenure,
+    pub mode: LeaseMode,
+    pub retention: Retention,
 }
 
 // === impl LeaseKey ===
@@ -44,7 +44,7 @@ impl LeaseKey {
 
     /// What its clients can be asked for.
     pub(crate) fn kinds_of_questions(&self) -> Vec<String> {
-        let can = ClientCapabilities::read(&self.capabilities);
+        let can = ClientCapabilities::from_json(&self.capabilities);
         let kinds = [
             ("roots", can.roots),
             ("sampling", can.sampling),
@@ -59,18 +59,18 @@ impl LeaseKey {
     }
 }
 
-// === impl Want ===
+// === impl Placement ===
 
-impl Want {
+impl Placement {
     /// The instance that everybody shares.
     pub fn base(era: Era, owner: SessionNo) -> Self {
         let key = LeaseKey::base(era);
-        Self { key, owner, user: owner.0, usage: Use::Shared, tenure: Tenure::Pooled }
+        Self { key, owner, user: owner.0, mode: LeaseMode::Shared, retention: Retention::Pooled }
     }
 
     /// Whether that is the instance that supplies the lists, which is never lent.
     pub(crate) fn is_base(&self) -> bool {
-        self.usage == Use::Shared && self.key.is_base()
+        self.mode == LeaseMode::Shared && self.key.is_base()
     }
 }
 

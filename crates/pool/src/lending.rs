@@ -9,17 +9,18 @@ use mainstay_model::settings::PoolSpec;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_supervisor::roster::{
-    Counts, Decision, Event, Holder, Limits, MemberId, Roster, Ticket, Use, UserId, Wanted, Why,
+    Counts, Decision, Holder, LeaseMode, LeaseRequest, MemberId, RefusalReason, Roster,
+    RosterEvent, RosterLimits, Ticket, UserId,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
-use crate::instance::{Instance, Live};
-use crate::key::{LeaseKey, Want};
-use crate::life::roots_changed;
-use crate::patience::LOADING_WAIT_MAX;
+use crate::instance::{Instance, ReadyRun};
+use crate::key::{LeaseKey, Placement};
 use crate::pool::Pool;
+use crate::readiness::LOADING_WAIT_MAX;
+use crate::run::roots_changed;
 
 /// The roster of a pool and what it decides about.
 #[derive(Debug)]
@@ -34,24 +35,24 @@ struct Inner {
     roster: Roster<LeaseKey>,
     tickets: u64,
     /// Calls that wait. One that is not here any more was answered.
-    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    waiting: HashMap<Ticket, oneshot::Sender<LeaseAnswer>>,
     members: HashMap<MemberId, Arc<Instance>>,
 }
 
 /// What a call that waited gets.
-type Answer = Result<Arc<Instance>, (Why, Option<Arc<Instance>>)>;
+type LeaseAnswer = Result<Arc<Instance>, (RefusalReason, Option<Arc<Instance>>)>;
 
 /// A call in the queue. Dropping it takes the call out again.
 struct Waiting {
     pool: Arc<Pool>,
     ticket: Ticket,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<LeaseAnswer>,
     taken: bool,
 }
 
 /// An instance that is lent. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct Lease {
     pool: Arc<Pool>,
     ticket: Ticket,
     instance: Arc<Instance>,
@@ -70,7 +71,7 @@ const ROOTS_WAIT: Duration = Duration::from_secs(2);
 
 impl Lending {
     pub(crate) fn new(spec: &PoolSpec) -> Self {
-        let roster = Roster::new(Limits {
+        let roster = Roster::new(RosterLimits {
             members_max: spec.instances_max,
             idle_min: spec.instances_min,
             idle: spec.idle_timeout,
@@ -100,16 +101,16 @@ impl Pool {
     /// An instance that `want` allows, lent as the roster decides.
     pub(crate) async fn borrow(
         self: &Arc<Self>,
-        want: &Want,
+        want: &Placement,
         deadline: Instant,
-    ) -> Result<Hold, Refusal> {
+    ) -> Result<Lease, Refusal> {
         let mut waiting = self.queue(want);
         let hurry = Instant::now() + LOADING_WAIT_MAX;
         let mut answer = None;
         if hurry < deadline {
             answer = timeout_at(hurry.into(), &mut waiting.answer).await.ok();
             if answer.is_none() {
-                self.lend(Event::Hurried(waiting.ticket));
+                self.lend(RosterEvent::Hurried(waiting.ticket));
             }
         }
         if answer.is_none() {
@@ -123,34 +124,36 @@ impl Pool {
         match answer {
             Some(Ok(Ok(instance))) => {
                 let owner = want.owner.0;
-                let before = match want.usage {
-                    Use::Shared => owner,
-                    Use::Exclusive | Use::Once => instance.holder.swap(owner, Ordering::AcqRel),
+                let before = match want.mode {
+                    LeaseMode::Shared => owner,
+                    LeaseMode::Exclusive | LeaseMode::Once => {
+                        instance.holder.swap(owner, Ordering::AcqRel)
+                    }
                 };
                 let is_new_holder = before != owner && before != 0;
                 let ticket = waiting.ticket;
-                Ok(Hold { pool: self.clone(), ticket, instance, is_new_holder })
+                Ok(Lease { pool: self.clone(), ticket, instance, is_new_holder })
             }
-            Some(Ok(Err((why, instance)))) => Err(self.not_lent(why, instance.as_deref())),
-            Some(Err(_)) | None => Err(self.not_lent(Why::Closed, None)),
+            Some(Ok(Err((reason, instance)))) => Err(self.not_lent(reason, instance.as_deref())),
+            Some(Err(_)) | None => Err(self.not_lent(RefusalReason::Closed, None)),
         }
     }
 
-    fn queue(self: &Arc<Self>, want: &Want) -> Waiting {
+    fn queue(self: &Arc<Self>, want: &Placement) -> Waiting {
         let (answered, answer) = oneshot::channel();
         let mut inner = self.lending.inner.lock();
         inner.tickets += 1;
         let ticket = Ticket(inner.tickets);
         inner.waiting.insert(ticket, answered);
-        let wanted = Wanted {
+        let request = LeaseRequest {
             ticket,
             key: want.key.clone(),
             user: UserId(want.user),
             holder: Holder(want.owner.0),
-            usage: want.usage,
-            tenure: want.tenure,
+            mode: want.mode,
+            retention: want.retention,
         };
-        self.step(&mut inner, Event::Wanted(wanted));
+        self.step(&mut inner, RosterEvent::Requested(request));
         drop(inner);
         Waiting { pool: self.clone(), ticket, answer, taken: false }
     }
@@ -159,16 +162,16 @@ impl Pool {
     fn give_up(self: &Arc<Self>, ticket: Ticket) {
         let mut inner = self.lending.inner.lock();
         if inner.waiting.contains_key(&ticket) {
-            self.step(&mut inner, Event::GaveUp(ticket));
+            self.step(&mut inner, RosterEvent::GaveUp(ticket));
         }
     }
 
     /// Tells the roster what happened.
-    pub(crate) fn lend(self: &Arc<Self>, event: Event<LeaseKey>) {
+    pub(crate) fn lend(self: &Arc<Self>, event: RosterEvent<LeaseKey>) {
         self.step(&mut self.lending.inner.lock(), event);
     }
 
-    fn step(self: &Arc<Self>, inner: &mut Inner, event: Event<LeaseKey>) {
+    fn step(self: &Arc<Self>, inner: &mut Inner, event: RosterEvent<LeaseKey>) {
         let mut decisions = Vec::new();
         inner.roster.step(Instant::now(), event, &mut decisions);
         self.carry_out(inner, decisions);
@@ -188,10 +191,10 @@ impl Pool {
     fn carry_out(self: &Arc<Self>, inner: &mut Inner, decisions: Vec<Decision<LeaseKey>>) {
         for decision in decisions {
             match decision {
-                Decision::Start { member, key, holder, usage } => {
+                Decision::Start { member, key, holder, mode } => {
                     let instance = self.prepare(key, Some(member));
                     // What it asks while it starts goes to whom it is started for.
-                    if usage != Use::Shared {
+                    if mode != LeaseMode::Shared {
                         instance.holder.store(holder.0, Ordering::Release);
                     }
                     inner.members.insert(member, instance.clone());
@@ -210,13 +213,17 @@ impl Pool {
                         instance.stop.cancel();
                     }
                 }
-                Decision::Refuse { ticket, why } => {
-                    let instance = match why {
-                        Why::Away(member) | Why::Starting(member) => inner.members.get(&member),
-                        Why::Busy | Why::QueueFull | Why::Closed => None,
+                Decision::Refuse { ticket, reason } => {
+                    let instance = match reason {
+                        RefusalReason::Away(member) | RefusalReason::Starting(member) => {
+                            inner.members.get(&member)
+                        }
+                        RefusalReason::Busy | RefusalReason::QueueFull | RefusalReason::Closed => {
+                            None
+                        }
                     };
                     if let Some(answered) = inner.waiting.remove(&ticket) {
-                        let _ = answered.send(Err((why, instance.cloned())));
+                        let _ = answered.send(Err((reason, instance.cloned())));
                     }
                 }
             }
@@ -228,8 +235,8 @@ impl Pool {
     pub(crate) fn note_state(self: &Arc<Self>, instance: &Arc<Instance>) {
         let Some(member) = instance.member else { return };
         self.lend(match instance.usable() {
-            Some(_) => Event::Up(member),
-            None => Event::Down { member, soon: self.is_worth_waiting_for(instance) },
+            Some(_) => RosterEvent::Up(member),
+            None => RosterEvent::Down { member, soon: self.is_worth_waiting_for(instance) },
         });
     }
 
@@ -239,15 +246,17 @@ impl Pool {
         let Some(member) = instance.member else { return };
         let mut inner = self.lending.inner.lock();
         inner.members.remove(&member);
-        self.step(&mut inner, Event::Gone(member));
+        self.step(&mut inner, RosterEvent::Gone(member));
     }
 
     /// Why a call gets no instance.
-    fn not_lent(&self, why: Why, instance: Option<&Instance>) -> Refusal {
+    fn not_lent(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
-        match (why, instance) {
-            (Why::Away(_) | Why::Starting(_), Some(instance)) => self.not_ready(instance),
-            (Why::Busy | Why::Away(_) | Why::Starting(_), _) => {
+        match (reason, instance) {
+            (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {
+                self.not_ready(instance)
+            }
+            (RefusalReason::Busy | RefusalReason::Away(_) | RefusalReason::Starting(_), _) => {
                 let say = format!("no instance of {name} became free until the deadline");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
@@ -257,7 +266,7 @@ impl Pool {
                          \"session\" each session keeps its instance until it ends",
                     )
             }
-            (Why::QueueFull, _) => {
+            (RefusalReason::QueueFull, _) => {
                 let say = format!("{WAITING_MAX} calls wait for an instance of {name} already");
                 Refusal::new(RefusalCode::TooManyRequests, say)
                     .server(name)
@@ -265,7 +274,7 @@ impl Pool {
                     .retry_after(Duration::from_secs(1))
                     .hint("raise pool.max of this server, or call less at once")
             }
-            (Why::Closed, _) => self.unavailable("the daemon is stopping"),
+            (RefusalReason::Closed, _) => self.unavailable("the daemon is stopping"),
         }
     }
 }
@@ -280,35 +289,35 @@ impl Drop for Waiting {
         let mut inner = self.pool.lending.inner.lock();
         // Takes the ticket out of the queue, or gives back what was handed to it.
         inner.waiting.remove(&self.ticket);
-        self.pool.step(&mut inner, Event::GaveUp(self.ticket));
+        self.pool.step(&mut inner, RosterEvent::GaveUp(self.ticket));
     }
 }
 
-// === impl Hold ===
+// === impl Lease ===
 
-impl Hold {
+impl Lease {
     pub(crate) fn instance(&self) -> &Arc<Instance> {
         &self.instance
     }
 
     /// Lets a server that keeps its client's roots learn those of the next one before its call.
-    pub(crate) async fn introduce(&self, live: &Live) {
+    pub(crate) async fn introduce(&self, run: &ReadyRun) {
         if !self.is_new_holder || !self.instance.asks_roots.swap(false, Ordering::AcqRel) {
             return;
         }
         let asked = self.instance.roots_asked.notified();
-        live.link.send(roots_changed());
+        run.link.send(roots_changed());
         let _ = tokio::time::timeout(ROOTS_WAIT, asked).await;
     }
 }
 
-impl Drop for Hold {
+impl Drop for Lease {
     fn drop(&mut self) {
         self.instance.touch(Instant::now());
         // One that can't be served at all is of no use to the next.
-        if self.instance.live().is_none() && self.instance.state() == InstanceState::Failed {
+        if self.instance.ready_run().is_none() && self.instance.state() == InstanceState::Failed {
             self.instance.stop.cancel();
         }
-        self.pool.lend(Event::Released(self.ticket));
+        self.pool.lend(RosterEvent::Released(self.ticket));
     }
 }

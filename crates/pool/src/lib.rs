@@ -3,27 +3,27 @@
 //! A [`Pool`] holds the instances of one server. Each [`Instance`] has a driver: it feeds what
 //! happens to the pure [`mainstay_supervisor::lifecycle`] and does what that decides.
 
-pub mod door;
+mod client_lists;
+pub mod dialect;
 mod driver;
-pub mod face;
-mod fault;
-mod freshen;
 mod gaps;
-pub mod hub;
 pub mod instance;
 pub mod key;
 mod lending;
-mod life;
-mod patience;
+pub mod observer;
+mod panics;
+pub mod permit;
 pub mod pool;
-mod report;
-mod variants;
+mod readiness;
+mod refresh;
+mod run;
+mod status;
 
-pub use door::Permit;
-pub use face::Offer;
-pub use hub::Hub;
+pub use client_lists::ListFindings;
+pub use dialect::Offer;
 pub use instance::Instance;
-pub use key::{LeaseKey, Want};
-pub use mainstay_supervisor::roster::{Tenure, Use};
+pub use key::{LeaseKey, Placement};
+pub use mainstay_supervisor::roster::{LeaseMode, Retention};
+pub use observer::PoolObserver;
+pub use permit::Permit;
 pub use pool::{Parts, Pool};
-pub use variants::Verdicts;

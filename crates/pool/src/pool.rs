@@ -8,7 +8,7 @@ use mainstay_model::settings::ServerSpec;
 use mainstay_model::{InstanceId, Refusal};
 use mainstay_protocol::Era;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_supervisor::roster::{Event, MemberId};
+use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
@@ -17,13 +17,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client_lists::{ClientLists, ListFindings};
+use crate::dialect::Dialects;
 use crate::driver;
-use crate::face::Faces;
-use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
 use crate::lending::Lending;
-use crate::variants::{Variants, Verdicts};
+use crate::observer::PoolObserver;
 
 /// What every pool is made of.
 #[derive(Debug, Clone)]
@@ -34,9 +34,9 @@ pub struct Parts {
     /// Counts instances over all pools.
     pub instance_ids: Arc<AtomicU64>,
     /// Held by the one pool that finds out what its server lists for one kind of clients.
-    pub finding_out: Arc<Semaphore>,
+    pub list_discovery: Arc<Semaphore>,
     /// What was found out in this way, by earlier daemons too.
-    pub verdicts: Arc<Verdicts>,
+    pub findings: Arc<ListFindings>,
     /// Scatters the waits of instances, together with their numbers: another in each run of a daemon, so
     /// that several do not restart in step.
     pub seed: u64,
@@ -53,27 +53,27 @@ pub struct Pool {
     pub(crate) stray_lines: AtomicU64,
     instance_ids: Arc<AtomicU64>,
     seed: u64,
-    hub: OnceLock<Weak<dyn Hub>>,
+    observer: OnceLock<Weak<dyn PoolObserver>>,
     /// Instances that supply lists, with those that are on their way out.
     suppliers: Mutex<Vec<Arc<Instance>>>,
     pub(crate) lending: Lending,
-    pub(crate) variants: Variants,
-    pub(crate) finding_out: Arc<Semaphore>,
-    pub(crate) verdicts: Arc<Verdicts>,
+    pub(crate) client_lists: ClientLists,
+    pub(crate) list_discovery: Arc<Semaphore>,
+    pub(crate) findings: Arc<ListFindings>,
     /// The instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
-    pub(crate) faces: Faces,
+    pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
     /// As `closing`, for whoever asks with every call.
     stopping: AtomicBool,
-    /// The first face is asked what it is before it is asked to initialize.
+    /// The first dialect is asked what it is before it is asked to initialize.
     pub(crate) modern_first: AtomicBool,
     /// Restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
 
-/// How often a second face that nobody uses is looked for, at the latest.
+/// How often a second dialect that nobody uses is looked for, at the latest.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
@@ -94,14 +94,14 @@ impl Pool {
             message_bytes_max: parts.message_bytes_max,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
-            hub: OnceLock::new(),
+            observer: OnceLock::new(),
             suppliers: Mutex::default(),
             lending: Lending::new(&spec.pool),
-            variants: Variants::default(),
-            finding_out: parts.finding_out.clone(),
-            verdicts: parts.verdicts.clone(),
+            client_lists: ClientLists::default(),
+            list_discovery: parts.list_discovery.clone(),
+            findings: parts.findings.clone(),
             primary: OnceLock::new(),
-            faces: Faces::default(),
+            dialects: Dialects::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
@@ -111,9 +111,9 @@ impl Pool {
         })
     }
 
-    /// Starts the instance that supplies the lists. `hub` hears what instances say from now on.
-    pub fn start(self: &Arc<Self>, hub: Weak<dyn Hub>) {
-        let _ = self.hub.set(hub);
+    /// Starts the instance that supplies the lists. `observer` hears what instances say from now on.
+    pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
+        let _ = self.observer.set(observer);
         let primary = self.prepare(LeaseKey::base(self.first_era()), None);
         let _ = self.primary.set(primary.clone());
         self.launch(primary);
@@ -126,7 +126,7 @@ impl Pool {
                     () = pool.closing.cancelled() => return,
                     () = pool.lending.changed.notified() => {}
                     () = tokio::time::sleep_until(next.into()) => {
-                        pool.lend(Event::Tick);
+                        pool.lend(RosterEvent::Tick);
                         pool.tidy(Instant::now());
                     }
                 }
@@ -138,7 +138,7 @@ impl Pool {
     pub async fn stop(self: &Arc<Self>) {
         self.stopping.store(true, Ordering::Release);
         self.closing.cancel();
-        self.lend(Event::Close);
+        self.lend(RosterEvent::Close);
         self.suppliers.lock().iter().for_each(|instance| instance.stop.cancel());
         self.tasks.close();
         self.tasks.wait().await;
@@ -149,7 +149,7 @@ impl Pool {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.primary.get().is_some_and(|primary| primary.live.load().is_some())
+        self.primary.get().is_some_and(|primary| primary.ready_run.load().is_some())
     }
 
     /// The instance that supplies the lists for clients of an era; started if there is none.
@@ -161,8 +161,8 @@ impl Pool {
             return Ok(base);
         }
         self.check_spoken(era)?;
-        let face = self.faces.of(era);
-        let _starting = face.starting.lock();
+        let dialect = self.dialects.of(era);
+        let _starting = dialect.starting.lock();
         if let Some(base) = self.base(era) {
             return Ok(base);
         }
@@ -181,15 +181,17 @@ impl Pool {
         member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let limits =
-            self.host.abilities().limits(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+        let limits = self
+            .host
+            .abilities()
+            .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
         let lifecycle = Lifecycle::new(limits, Instant::now());
         let era = key.era;
         let roster = Arc::downgrade(self);
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
         if instance.supplies_lists() {
             self.suppliers.lock().push(instance.clone());
-            self.faces.of(era).base.store(Some(instance.clone()));
+            self.dialects.of(era).base.store(Some(instance.clone()));
         }
         instance
     }
@@ -211,15 +213,15 @@ impl Pool {
 
     /// Ends an instance that supplies lists.
     pub(crate) fn dismiss(&self, instance: &Instance) {
-        self.faces.of(instance.key().era).leave(instance);
+        self.dialects.of(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 
-    /// Ends a second face that nobody has used for the idle time; the one that the daemon started
+    /// Ends a second dialect that nobody has used for the idle time; the one that the daemon started
     /// stays.
     fn tidy(&self, now: Instant) {
         for supplier in self.suppliers() {
-            let in_use = supplier.live().is_some_and(|live| live.link.in_flight() > 0)
+            let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
                 || supplier.is_subscribed_to();
             if !self.is_primary(&supplier)
                 && !in_use
@@ -234,8 +236,8 @@ impl Pool {
         self.suppliers.lock().clone()
     }
 
-    pub(crate) fn hub(&self) -> Option<Arc<dyn Hub>> {
-        self.hub.get()?.upgrade()
+    pub(crate) fn observer(&self) -> Option<Arc<dyn PoolObserver>> {
+        self.observer.get()?.upgrade()
     }
 
     /// An instance has another state than before.

@@ -45,7 +45,7 @@ struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
 impl ClientCapabilities {
     /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
-    pub fn read(json: &str) -> Self {
+    pub fn from_json(json: &str) -> Self {
         let all = Members::of(json);
         let (roots, sampling) = (all.inside("roots"), all.inside("sampling"));
         let elicitation = all.inside("elicitation");
@@ -107,7 +107,7 @@ impl ClientCapabilities {
 
 impl ServerCapabilities {
     /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
-    pub fn read(json: &str) -> Self {
+    pub fn from_json(json: &str) -> Self {
         let all = Members::of(json);
         let resources = all.inside("resources");
         Self {

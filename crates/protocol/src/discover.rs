@@ -13,7 +13,7 @@ use crate::revision::{Era, Revision};
 
 /// What an answer to `server/discover` says about the server.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ServerEra {
     /// It speaks these modern revisions, in words.
     Modern(String),
     /// It does not know the method, or knows it and has no modern revision.
@@ -89,7 +89,10 @@ impl<'a> Discovered<'a> {
     }
 
     pub fn server_capabilities(&self) -> ServerCapabilities {
-        self.capabilities.as_ref().map(|of| ServerCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ServerCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 }
 
@@ -112,25 +115,25 @@ pub fn own_meta(name: &str, software: &str) -> String {
 ///
 /// A result that names a modern revision and the three errors that only modern servers know
 /// (2026-07-28 basic/versioning, compatibility) say modern; everything else says legacy.
-pub fn verdict(answer: Result<&[u8], &str>) -> Verdict {
+pub fn classify(answer: Result<&[u8], &str>) -> ServerEra {
     match answer {
         Ok(result) => match std::str::from_utf8(result).map(Discovered::parse) {
             Ok(Ok(found)) if found.versions.iter().any(|version| is_modern(version)) => {
-                Verdict::Modern(found.versions.join(", "))
+                ServerEra::Modern(found.versions.join(", "))
             }
-            _ => Verdict::Legacy,
+            _ => ServerEra::Legacy,
         },
         Err(error) => match serde_json::from_str::<Refused>(error) {
             Ok(refused) if (-32022..=-32020).contains(&refused.code) => {
                 let supported = refused.data.supported;
                 let named = supported.iter().any(|version| is_modern(version));
-                Verdict::Modern(if named {
+                ServerEra::Modern(if named {
                     supported.join(", ")
                 } else {
                     Revision::LATEST.to_string()
                 })
             }
-            _ => Verdict::Legacy,
+            _ => ServerEra::Legacy,
         },
     }
 }
@@ -145,25 +148,25 @@ fn is_modern(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, verdict};
+    use super::{ServerEra, classify};
 
     #[test]
     fn what_servers_in_the_field_answer() {
-        let modern = |versions: &str| Verdict::Modern(versions.to_owned());
+        let modern = |versions: &str| ServerEra::Modern(versions.to_owned());
         for (answer, expected) in [
             (Ok(r#"{"supportedVersions":["2026-07-28"]}"#), modern("2026-07-28")),
-            (Ok(r#"{"supportedVersions":["2025-11-25"]}"#), Verdict::Legacy),
-            (Ok(r"{}"), Verdict::Legacy),
-            (Err(r#"{"code":-32601,"message":"Method not found"}"#), Verdict::Legacy),
-            (Err(r#"{"code":-32602,"message":"Invalid request parameters"}"#), Verdict::Legacy),
+            (Ok(r#"{"supportedVersions":["2025-11-25"]}"#), ServerEra::Legacy),
+            (Ok(r"{}"), ServerEra::Legacy),
+            (Err(r#"{"code":-32601,"message":"Method not found"}"#), ServerEra::Legacy),
+            (Err(r#"{"code":-32602,"message":"Invalid request parameters"}"#), ServerEra::Legacy),
             (
                 Err(r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}"#),
                 modern("2026-07-28"),
             ),
             (Err(r#"{"code":-32021,"message":""}"#), modern("2026-07-28")),
-            (Err("<html>"), Verdict::Legacy),
+            (Err("<html>"), ServerEra::Legacy),
         ] {
-            assert_eq!(verdict(answer.map(str::as_bytes)), expected, "{answer:?}");
+            assert_eq!(classify(answer.map(str::as_bytes)), expected, "{answer:?}");
         }
     }
 }

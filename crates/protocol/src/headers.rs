@@ -121,7 +121,7 @@ pub fn check_name<'a>(
 ///
 /// A request that does not say its revision is sent as one of the latest, so that whoever reads it
 /// can say what is missing.
-pub fn of_request(message: &Message) -> Vec<(&'static str, String)> {
+pub fn for_request(message: &Message) -> Vec<(&'static str, String)> {
     let params = message.params().unwrap_or_default();
     let version = params.meta.protocol_version.as_ref().and_then(Field::text);
     let version = version.unwrap_or(Cow::Borrowed(Revision::LATEST.as_str()));

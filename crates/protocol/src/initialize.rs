@@ -81,7 +81,10 @@ impl<'a> InitializeParams<'a> {
     }
 
     pub fn client_capabilities(&self) -> ClientCapabilities {
-        self.capabilities.as_ref().map(|of| ClientCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ClientCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 
     pub fn client(&self) -> Option<Implementation> {
@@ -110,7 +113,10 @@ impl<'a> InitializeResult<'a> {
     }
 
     pub fn server_capabilities(&self) -> ServerCapabilities {
-        self.capabilities.as_ref().map(|of| ServerCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ServerCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 
     pub fn server(&self) -> Option<Implementation> {

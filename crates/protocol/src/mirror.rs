@@ -19,10 +19,10 @@ mod tests;
 
 /// The arguments of one tool that are repeated; none for most tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mirrors(Box<[Mirror]>);
+pub struct MirroredArguments(Box<[MirroredArgument]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mirror {
+struct MirroredArgument {
     /// The whole name, in lower case.
     header: Box<str>,
     /// The properties that lead to the value.
@@ -62,14 +62,14 @@ const DATA: [&str; 4] = ["default", "examples", "const", "enum"];
 /// Integers beyond this are not the same everywhere: 2^53 - 1.
 const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
 
-// === impl Mirrors ===
+// === impl MirroredArguments ===
 
-impl Mirrors {
+impl MirroredArguments {
     /// Reads a tool as its server lists it.
     ///
     /// # Errors
     /// When a client over HTTP has to leave the tool out of its list.
-    pub fn read(tool: &str) -> Result<Self, BadMirror> {
+    pub fn of_tool(tool: &str) -> Result<Self, BadMirror> {
         // Nearly every tool is decided by this search.
         if memmem::find(tool.as_bytes(), KEYWORD.as_bytes()).is_none() {
             return Ok(Self::default());
@@ -118,9 +118,9 @@ impl Mirrors {
     }
 }
 
-// === impl Mirror ===
+// === impl MirroredArgument ===
 
-impl Mirror {
+impl MirroredArgument {
     /// The argument as text. What is no primitive has none: its server will refuse it.
     fn value(&self, arguments: &str) -> Option<String> {
         let mut at = arguments;
@@ -170,7 +170,7 @@ impl Mirror {
 fn walk(
     schema: &Value,
     path: &mut Vec<Box<str>>,
-    found: &mut Vec<Mirror>,
+    found: &mut Vec<MirroredArgument>,
 ) -> Result<(), BadMirror> {
     let Value::Object(members) = schema else { return Ok(()) };
     for (name, value) in members {
@@ -190,7 +190,11 @@ fn walk(
 }
 
 /// Notes a property that is repeated.
-fn note(property: &Value, path: &[Box<str>], found: &mut Vec<Mirror>) -> Result<(), BadMirror> {
+fn note(
+    property: &Value,
+    path: &[Box<str>],
+    found: &mut Vec<MirroredArgument>,
+) -> Result<(), BadMirror> {
     let Some(keyword) = property.get(KEYWORD) else { return Ok(()) };
     let name = keyword.as_str().filter(|name| is_token(name));
     let name = name.ok_or_else(|| BadMirror::NotAName(keyword.to_string()))?;
@@ -199,7 +203,7 @@ fn note(property: &Value, path: &[Box<str>], found: &mut Vec<Mirror>) -> Result<
         return Err(BadMirror::Twice(name.to_owned()));
     }
     let kind = primitive(property).ok_or_else(|| BadMirror::NotPrimitive(name.to_owned()))?;
-    found.push(Mirror { header, path: path.into(), is_integer: kind == "integer" });
+    found.push(MirroredArgument { header, path: path.into(), is_integer: kind == "integer" });
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::id;
 ///
 /// An answer is what has a `result` or an `error` that begins within `head`: what else has an id is
 /// a request of the server, and its ids are not ours.
-pub fn answered(head: &[u8], tail: &[u8]) -> Option<u64> {
+pub fn answered_id(head: &[u8], tail: &[u8]) -> Option<u64> {
     let front = Front::read(head)?;
     if !front.answers {
         return None;

@@ -36,7 +36,7 @@ pub enum Era {
 
 /// How a revision goes over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remote {
+pub enum HttpTransport {
     /// A GET opens the stream of all answers, which first names the address to POST to.
     HttpSse,
     /// One address: POST for messages, GET for what the server says unasked, DELETE to end.
@@ -61,7 +61,7 @@ pub enum VersionHeader {
 pub struct Rules {
     pub revision: Revision,
     pub era: Era,
-    pub remote: Remote,
+    pub http: HttpTransport,
     pub version_header: VersionHeader,
     /// `Mcp-Method` and `Mcp-Name` repeat the body.
     pub mirrored_headers: bool,
@@ -155,7 +155,7 @@ impl fmt::Display for Revision {
 impl Rules {
     /// Whether GET opens a stream at the address that takes messages; 405 where not.
     pub fn get_opens_a_stream(&self) -> bool {
-        self.remote == Remote::StreamableHttp
+        self.http == HttpTransport::StreamableHttp
     }
 
     /// Whether DELETE ends a session; 405 where not.
@@ -165,9 +165,9 @@ impl Rules {
 
     /// The `Allow` header that goes with 405.
     pub fn allowed_methods(&self) -> &'static str {
-        match self.remote {
-            Remote::StreamableHttp => "GET, POST, DELETE",
-            Remote::HttpSse | Remote::StatelessHttp => "POST",
+        match self.http {
+            HttpTransport::StreamableHttp => "GET, POST, DELETE",
+            HttpTransport::HttpSse | HttpTransport::StatelessHttp => "POST",
         }
     }
 }

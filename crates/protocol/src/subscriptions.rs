@@ -49,7 +49,7 @@ impl Filter {
     ///
     /// # Errors
     /// When it is no object, or a known member is not of its type.
-    pub fn read(json: &str) -> Result<Self, BadFilter> {
+    pub fn parse(json: &str) -> Result<Self, BadFilter> {
         if !json.starts_with('{') {
             return Err(BadFilter::NotAnObject);
         }
@@ -139,7 +139,7 @@ pub fn params(filter: &Filter, meta: &str) -> String {
 }
 
 /// A server's notification as that of another listen; as it came if it belongs to none.
-pub fn remarked(notification: &Message, listen: &Id) -> Bytes {
+pub fn with_subscription(notification: &Message, listen: &Id) -> Bytes {
     let place = notification.params().ok().and_then(|params| params.meta.subscription_id);
     match place {
         Some(place) => {

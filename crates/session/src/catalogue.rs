@@ -50,7 +50,7 @@ pub struct Entry {
 }
 
 /// Published names by kind; what is stored so that names outlive the daemon.
-pub type Memory = [Names; 4];
+pub type PublishedNames = [Names; 4];
 
 // === impl Catalogue ===
 
@@ -62,7 +62,7 @@ impl Catalogue {
         kind: ListKind,
         servers: impl IntoIterator<Item = (ServerId, &'a Name, Vec<Source<'a>>)>,
         prefix: Prefix,
-        memory: &mut Memory,
+        memory: &mut PublishedNames,
     ) {
         let mut listing = Listing::default();
         let names = &mut memory[kind as usize];
@@ -146,12 +146,12 @@ mod tests {
     use mainstay_model::{Ids, Name, ServerId};
     use mainstay_protocol::list::{ListKind, ListPage};
 
-    use super::{Catalogue, Memory, Source};
+    use super::{Catalogue, PublishedNames, Source};
 
     /// The catalogue of servers with these lists, and the servers.
     fn publish(kind: ListKind, lists: &[(&str, &str)]) -> (Catalogue, Vec<ServerId>) {
         let mut catalogue = Catalogue::default();
-        let mut memory = Memory::default();
+        let mut memory = PublishedNames::default();
         let ids = Ids::default();
         let servers: Vec<_> = lists.iter().map(|_| ids.server()).collect();
         let parsed: Vec<_> = lists

@@ -23,24 +23,24 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 
-use self::history::{History, Verdict};
+use self::history::{History, RestartDecision};
 use crate::backoff::{Backoff, Jitter};
 
-/// One life of an instance, counted from 1. News carries it, so that what is heard late about
+/// One life of an instance, counted from 1. RunEvent carries it, so that what is heard late about
 /// an earlier life changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunNo(u64);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum LifecycleEvent {
     /// It is wanted.
     Start,
     /// The driver has news of the life it was told to spawn.
-    Heard(RunNo, News),
+    Heard(RunNo, RunEvent),
     /// It is no longer wanted.
     Stop,
-    /// What [`Stop`](Event::Stop) asked for is done: nothing of the instance is left.
+    /// What [`Stop`](LifecycleEvent::Stop) asked for is done: nothing of the instance is left.
     Stopped,
     /// Time has passed. Early ticks change nothing, late ones only come late.
     Tick,
@@ -48,7 +48,7 @@ pub enum Event {
 
 /// What the driver learnt about a life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum RunEvent {
     /// The process runs, or the connection stands.
     Spawned,
     /// Handshake done and lists fetched.
@@ -64,7 +64,7 @@ pub enum News {
 pub enum Effect {
     /// Start it and report what happens under this number.
     Spawn(RunNo),
-    /// Begin the handshake; report [`News::Ready`] after it and the first lists.
+    /// Begin the handshake; report [`RunEvent::Ready`] after it and the first lists.
     Handshake,
     /// Let calls in.
     OpenGate,
@@ -79,12 +79,12 @@ pub enum Effect {
 #[error("a {} instance can not take {event:?}", state.as_str())]
 pub struct IllegalTransition {
     pub state: InstanceState,
-    pub event: Event,
+    pub event: LifecycleEvent,
 }
 
 /// How long things may take and how often they may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RestartPolicy {
     /// For one start as a whole: spawned, hands shaken, lists fetched.
     pub start: Duration,
     /// Waits between restarts, after the first.
@@ -112,7 +112,7 @@ pub struct CrashLoop {
 /// The life of one instance. See the picture at the top of the module.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
-    limits: Limits,
+    limits: RestartPolicy,
     phase: Phase,
     since: Instant,
     run_no: RunNo,
@@ -133,12 +133,12 @@ enum Phase {
     Failed,
 }
 
-use Event::{Heard, Start, Stop, Stopped, Tick};
-use News::{Lost, Ready, Spawned, Unserveable};
+use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick};
+use RunEvent::{Lost, Ready, Spawned, Unserveable};
 
-// === impl Limits ===
+// === impl RestartPolicy ===
 
-impl Limits {
+impl RestartPolicy {
     /// The contract's values, for a server with this deadline for a start. The seed scatters
     /// waits; take a different one for each instance.
     pub fn new(start: Duration, seed: u64) -> Self {
@@ -146,7 +146,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             start: Duration::from_secs(120),
@@ -171,7 +171,7 @@ impl Default for CrashLoop {
 impl Lifecycle {
     /// A stopped instance that never lived. `now` is only what [`since`](Self::since) says
     /// until the first event.
-    pub fn new(limits: Limits, now: Instant) -> Self {
+    pub fn new(limits: RestartPolicy, now: Instant) -> Self {
         Self {
             limits,
             phase: Phase::Stopped,
@@ -190,10 +190,10 @@ impl Lifecycle {
     pub fn step(
         &mut self,
         now: Instant,
-        event: Event,
+        event: LifecycleEvent,
         effects: &mut Vec<Effect>,
     ) -> Result<(), IllegalTransition> {
-        // News of an earlier life, or of one that was ended already, changes nothing.
+        // RunEvent of an earlier life, or of one that was ended already, changes nothing.
         if let Heard(run_no, _) = event
             && (run_no != self.run_no || !self.phase.is_alive())
         {
@@ -212,7 +212,7 @@ impl Lifecycle {
     fn next_phase(
         &mut self,
         now: Instant,
-        event: Event,
+        event: LifecycleEvent,
         effects: &mut Vec<Effect>,
     ) -> Result<Phase, IllegalTransition> {
         let next = match (self.phase, event) {
@@ -358,9 +358,9 @@ impl Lifecycle {
         self.end(effects);
         self.reason = Some(reason);
         match self.history.note_loss(now, was_ready, &mut self.limits) {
-            Verdict::AtOnce => self.respawn(now, effects),
-            Verdict::At(retry_at) => Phase::BackingOff { retry_at },
-            Verdict::Loop(retry_at) => Phase::CrashLooping { retry_at },
+            RestartDecision::AtOnce => self.respawn(now, effects),
+            RestartDecision::At(retry_at) => Phase::BackingOff { retry_at },
+            RestartDecision::Loop(retry_at) => Phase::CrashLooping { retry_at },
         }
     }
 

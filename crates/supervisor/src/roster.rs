@@ -16,7 +16,7 @@
 //! A ticket stands for one call that waits for an instance. Tickets are served in the order of
 //! [`queue`]; a ticket never waits while an instance is idle that it may use, and an idle instance of
 //! another key gives way when there is no room. Two kinds of idle instances are spared: one that holds
-//! the state of a session ([`Tenure::Session`]) never gives way; one that a session listens to neither
+//! the state of a session ([`Retention::Session`]) never gives way; one that a session listens to neither
 //! gives way nor is lent to another holder while there is room to start a new one. Only the end of a
 //! session and the end of the pool end an instance that is lent.
 
@@ -32,7 +32,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use self::members::{Members, Phase};
+use self::members::{MemberPhase, Members};
 use self::queue::Queue;
 
 /// A call that waits for an instance or holds one. Given out in growing order by the driver.
@@ -53,7 +53,7 @@ pub struct Holder(pub u64);
 
 /// How many tickets use one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Use {
+pub enum LeaseMode {
     /// All tickets with the same key at the same time.
     Shared,
     /// One ticket at a time.
@@ -64,30 +64,30 @@ pub enum Use {
 
 /// How long an instance is kept when no ticket uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tenure {
-    /// For [`Limits::idle`].
+pub enum Retention {
+    /// For [`RosterLimits::idle`].
     Pooled,
-    /// For [`Limits::idle_brief`]: it serves one kind of clients only.
+    /// For [`RosterLimits::idle_brief`]: it serves one kind of clients only.
     Brief,
-    /// For [`Limits::idle`]. It holds the state of one session, so it gives way to nobody.
+    /// For [`RosterLimits::idle`]. It holds the state of one session, so it gives way to nobody.
     Session,
 }
 
 /// What a ticket waits for. Tickets may meet in one instance only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted<K> {
+pub struct LeaseRequest<K> {
     pub ticket: Ticket,
     pub key: K,
     pub user: UserId,
     pub holder: Holder,
-    pub usage: Use,
-    pub tenure: Tenure,
+    pub mode: LeaseMode,
+    pub retention: Retention,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event<K> {
-    Wanted(Wanted<K>),
+pub enum RosterEvent<K> {
+    Requested(LeaseRequest<K>),
     /// A ticket has waited as long as the start of an instance may hold it up.
     Hurried(Ticket),
     /// Nobody waits for the ticket any more, or its deadline has passed.
@@ -117,19 +117,19 @@ pub enum Event<K> {
 /// What the driver must do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<K> {
-    /// Start an instance; report [`Event::Up`], [`Event::Down`] and at its end [`Event::Gone`].
-    Start { member: MemberId, key: K, holder: Holder, usage: Use },
-    /// The ticket has the member until [`Event::Released`].
+    /// Start an instance; report [`RosterEvent::Up`], [`RosterEvent::Down`] and at its end [`RosterEvent::Gone`].
+    Start { member: MemberId, key: K, holder: Holder, mode: LeaseMode },
+    /// The ticket has the member until [`RosterEvent::Released`].
     Hand { ticket: Ticket, member: MemberId },
-    /// End the member; report [`Event::Gone`].
+    /// End the member; report [`RosterEvent::Gone`].
     Evict(MemberId),
     /// The ticket gets nothing. Comes once, and no `Hand` comes for it.
-    Refuse { ticket: Ticket, why: Why },
+    Refuse { ticket: Ticket, reason: RefusalReason },
 }
 
 /// Why a ticket gets no instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum RefusalReason {
     /// All members were in use for as long as the ticket waited.
     Busy,
     /// The member that the ticket may use is down, and not expected back soon.
@@ -144,7 +144,7 @@ pub enum Why {
 
 /// The bounds of a roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RosterLimits {
     /// Members at a time, those that are leaving included. At least 1.
     pub members_max: usize,
     /// Members that are kept however long they are idle, the most recently used first. Those for one
@@ -174,7 +174,7 @@ pub struct Counts {
 /// The members of one pool and the tickets that wait for them.
 #[derive(Debug)]
 pub struct Roster<K> {
-    limits: Limits,
+    limits: RosterLimits,
     members: Members<K>,
     queue: Queue<K>,
     lent: HashMap<Ticket, MemberId>,
@@ -184,9 +184,9 @@ pub struct Roster<K> {
 // === impl Roster ===
 
 impl<K: Clone + Eq + Hash + Debug> Roster<K> {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RosterLimits) -> Self {
         Self {
-            limits: Limits { members_max: limits.members_max.max(1), ..limits },
+            limits: RosterLimits { members_max: limits.members_max.max(1), ..limits },
             members: Members::default(),
             queue: Queue::default(),
             lent: HashMap::new(),
@@ -195,18 +195,18 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
     }
 
     /// Takes one step. `out` is appended to.
-    pub fn step(&mut self, now: Instant, event: Event<K>, out: &mut Vec<Decision<K>>) {
+    pub fn step(&mut self, now: Instant, event: RosterEvent<K>, out: &mut Vec<Decision<K>>) {
         match event {
-            Event::Wanted(wanted) => self.want(wanted, out),
-            Event::Hurried(ticket) => return self.hurry(ticket, out),
-            Event::GaveUp(ticket) => self.give_up(now, ticket, out),
-            Event::Released(ticket) => self.release(now, ticket, out),
-            Event::Up(member) => self.members.set_phase(now, member, Phase::Up),
-            Event::Down { member, soon } => self.take_down(now, member, soon, out),
-            Event::Gone(member) => self.members.remove(member),
-            Event::Listened { member, to } => self.members.set_listened(member, to),
-            Event::Tick => self.end_idle(now, out),
-            Event::Close => self.close(out),
+            RosterEvent::Requested(request) => self.request(request, out),
+            RosterEvent::Hurried(ticket) => return self.hurry(ticket, out),
+            RosterEvent::GaveUp(ticket) => self.give_up(now, ticket, out),
+            RosterEvent::Released(ticket) => self.release(now, ticket, out),
+            RosterEvent::Up(member) => self.members.set_phase(now, member, MemberPhase::Up),
+            RosterEvent::Down { member, soon } => self.take_down(now, member, soon, out),
+            RosterEvent::Gone(member) => self.members.remove(member),
+            RosterEvent::Listened { member, to } => self.members.set_listened(member, to),
+            RosterEvent::Tick => self.end_idle(now, out),
+            RosterEvent::Close => self.close(out),
         }
         self.serve(now, out);
         self.check_invariants();
@@ -226,7 +226,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// When the next [`Event::Tick`] has something to do, if nothing else happens.
+    /// When the next [`RosterEvent::Tick`] has something to do, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.members.next_end(&self.limits)
     }
@@ -235,23 +235,23 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         Counts { waiting: self.queue.len(), ..self.members.counts() }
     }
 
-    fn want(&mut self, wanted: Wanted<K>, out: &mut Vec<Decision<K>>) {
-        let why = match () {
-            () if self.closed => Why::Closed,
-            () if self.queue.len() >= self.limits.waiting_max => Why::QueueFull,
-            () => return self.queue.push(wanted),
+    fn request(&mut self, request: LeaseRequest<K>, out: &mut Vec<Decision<K>>) {
+        let reason = match () {
+            () if self.closed => RefusalReason::Closed,
+            () if self.queue.len() >= self.limits.waiting_max => RefusalReason::QueueFull,
+            () => return self.queue.push(request),
         };
-        out.push(Decision::Refuse { ticket: wanted.ticket, why });
+        out.push(Decision::Refuse { ticket: request.ticket, reason });
     }
 
     /// Refuses a ticket for which an instance is being started; one that waits for a busy instance
     /// goes on waiting.
     fn hurry(&mut self, ticket: Ticket, out: &mut Vec<Decision<K>>) {
         let Some(place) = self.queue.place_of(ticket) else { return };
-        let starting = self.queue.at(place).and_then(|wanted| self.members.starting_for(wanted));
+        let starting = self.queue.at(place).and_then(|request| self.members.starting_for(request));
         if let Some(member) = starting {
             self.queue.remove(place);
-            out.push(Decision::Refuse { ticket, why: Why::Starting(member) });
+            out.push(Decision::Refuse { ticket, reason: RefusalReason::Starting(member) });
         }
     }
 
@@ -259,10 +259,10 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         let Some(place) = self.queue.place_of(ticket) else {
             return self.release(now, ticket, out);
         };
-        let Some(wanted) = self.queue.remove(place) else { return };
-        let starting = self.members.starting_for(&wanted);
-        let why = starting.map_or(Why::Busy, Why::Starting);
-        out.push(Decision::Refuse { ticket, why });
+        let Some(request) = self.queue.remove(place) else { return };
+        let starting = self.members.starting_for(&request);
+        let reason = starting.map_or(RefusalReason::Busy, RefusalReason::Starting);
+        out.push(Decision::Refuse { ticket, reason });
     }
 
     fn release(&mut self, now: Instant, ticket: Ticket, out: &mut Vec<Decision<K>>) {
@@ -280,15 +280,21 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         soon: bool,
         out: &mut Vec<Decision<K>>,
     ) {
-        self.members.set_phase(now, member, if soon { Phase::Starting } else { Phase::Away });
+        self.members.set_phase(
+            now,
+            member,
+            if soon { MemberPhase::Starting } else { MemberPhase::Away },
+        );
         let Some(failed) = self.members.get(member).filter(|it| it.is_spent()) else { return };
-        let meant = |wanted: &&Wanted<K>| wanted.usage == Use::Once && wanted.key == failed.key;
-        let ticket = self.queue.iter().find(meant).map(|wanted| wanted.ticket);
+        let meant = |request: &&LeaseRequest<K>| {
+            request.mode == LeaseMode::Once && request.key == failed.key
+        };
+        let ticket = self.queue.iter().find(meant).map(|request| request.ticket);
         if let Some(ticket) = ticket
             && let Some(place) = self.queue.place_of(ticket)
         {
             self.queue.serve(place);
-            out.push(Decision::Refuse { ticket, why: Why::Away(member) });
+            out.push(Decision::Refuse { ticket, reason: RefusalReason::Away(member) });
         }
         self.evict(member, out);
     }
@@ -303,7 +309,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.closed = true;
         for place in self.queue.places() {
             self.queue.remove(place);
-            out.push(Decision::Refuse { ticket: place.1, why: Why::Closed });
+            out.push(Decision::Refuse { ticket: place.1, reason: RefusalReason::Closed });
         }
         for id in self.members.ids(|_| true) {
             self.evict(id, out);
@@ -331,27 +337,27 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         // Shared keys that a member is coming for, or its room.
         let mut promised: HashSet<K> = HashSet::new();
         for place in self.queue.places() {
-            let Some(wanted) = self.queue.at(place) else { continue };
-            let ticket = wanted.ticket;
-            if let Some(member) = self.members.free_for(wanted, room > 0) {
-                if let Some(wanted) = self.queue.serve(place) {
-                    self.members.lend(now, member, wanted.holder);
+            let Some(request) = self.queue.at(place) else { continue };
+            let ticket = request.ticket;
+            if let Some(member) = self.members.free_for(request, room > 0) {
+                if let Some(request) = self.queue.serve(place) {
+                    self.members.lend(now, member, request.holder);
                     self.lent.insert(ticket, member);
                     out.push(Decision::Hand { ticket, member });
                 }
                 continue;
             }
-            if let Some(member) = self.members.only_away(wanted) {
+            if let Some(member) = self.members.only_away(request) {
                 self.queue.serve(place);
-                out.push(Decision::Refuse { ticket, why: Why::Away(member) });
+                out.push(Decision::Refuse { ticket, reason: RefusalReason::Away(member) });
                 continue;
             }
-            if wanted.usage == Use::Shared {
-                let is_coming = self.members.starting_for(wanted).is_some();
-                if is_coming || !promised.insert(wanted.key.clone()) {
+            if request.mode == LeaseMode::Shared {
+                let is_coming = self.members.starting_for(request).is_some();
+                if is_coming || !promised.insert(request.key.clone()) {
                     continue;
                 }
-            } else if let Some(count) = starting.get_mut(&(wanted.key.clone(), wanted.usage))
+            } else if let Some(count) = starting.get_mut(&(request.key.clone(), request.mode))
                 && *count > 0
             {
                 *count -= 1;
@@ -359,12 +365,12 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             }
             if room > 0 {
                 room -= 1;
-                let (key, holder, usage) = (wanted.key.clone(), wanted.holder, wanted.usage);
-                let member = self.members.start(now, wanted);
-                out.push(Decision::Start { member, key, holder, usage });
+                let (key, holder, mode) = (request.key.clone(), request.holder, request.mode);
+                let member = self.members.start(now, request);
+                out.push(Decision::Start { member, key, holder, mode });
             } else if leaving > 0 {
                 leaving -= 1;
-            } else if let Some(member) = self.members.to_give_way(wanted, &self.queue) {
+            } else if let Some(member) = self.members.to_give_way(request, &self.queue) {
                 self.evict(member, out);
             }
         }

@@ -272,7 +272,7 @@ impl Link {
     /// hears of it.
     pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
         let reason = format!("a message of more than {bytes_max} bytes");
-        match oversized::answered(ends.head(), ends.tail()) {
+        match oversized::answered_id(ends.head(), ends.tail()) {
             None => self.listener.stray(reason.as_bytes()),
             Some(id) => match self.calls.remove(id) {
                 Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),

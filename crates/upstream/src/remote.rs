@@ -302,7 +302,7 @@ fn mirror(request: &Outgoing<'_>, post: &mut Request<Full<Bytes>>) {
     let sent = edited.as_ref().unwrap_or(request.message);
     let all = post.headers_mut();
     all.remove(headers::NAME);
-    for (name, value) in headers::of_request(sent) {
+    for (name, value) in headers::for_request(sent) {
         if let Ok(value) = HeaderValue::try_from(value) {
             all.insert(HeaderName::from_static(name), value);
         }

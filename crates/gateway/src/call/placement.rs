@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Principal, Refusal};
-use mainstay_pool::{Instance, LeaseKey, Permit, Pool, Tenure, Use, Want};
+use mainstay_pool::{Instance, LeaseKey, LeaseMode, Permit, Placement, Pool, Retention};
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::SessionNo;
@@ -75,7 +75,7 @@ pub(crate) async fn acquire_for_list(
     if is_of_a_kind(&want.key, pool.spec.sharing)
         && pool.lists_alike(&want.key.capabilities, known_by).await
     {
-        return pool.acquire(&Want::base(want.key.era, want.owner), deadline).await;
+        return pool.acquire(&Placement::base(want.key.era, want.owner), deadline).await;
     }
     acquire(session, pool, deadline).await
 }
@@ -116,14 +116,14 @@ fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool 
 ///
 /// A modern server is told with each request what its client can do, and never asks on its own: there
 /// all clients of a principal share.
-pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
+pub(crate) fn of(session: &Session, pool: &Pool) -> Placement {
     want(session, &Terms::of(pool))
 }
 
-fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
+fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Placement {
     if session.revision.era() == Era::Modern {
         let want = want_stateless(&session.principal, session.owner, terms);
-        return Want { user: session.user, ..want };
+        return Placement { user: session.user, ..want };
     }
     let interactive = is_interactive(session, terms);
     let sharing = match circle(session, terms) {
@@ -135,37 +135,37 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
         true => session.capabilities_json.clone(),
         false => LeaseKey::base(Era::Legacy).capabilities,
     };
-    let usage = match terms.sharing {
-        Sharing::Call => Use::Once,
-        _ if interactive && (terms.shares_questions)() => Use::Exclusive,
-        _ => Use::Shared,
+    let mode = match terms.sharing {
+        Sharing::Call => LeaseMode::Once,
+        _ if interactive && (terms.shares_questions)() => LeaseMode::Exclusive,
+        _ => LeaseMode::Shared,
     };
-    let tenure = match terms.sharing {
-        Sharing::Session => Tenure::Session,
-        _ if interactive && (terms.shares_questions)() => Tenure::Brief,
-        _ => Tenure::Pooled,
+    let retention = match terms.sharing {
+        Sharing::Session => Retention::Session,
+        _ if interactive && (terms.shares_questions)() => Retention::Brief,
+        _ => Retention::Pooled,
     };
     let key = LeaseKey { era: Era::Legacy, sharing, capabilities: key };
-    Want { key, owner: session.owner, user: session.user, usage, tenure }
+    Placement { key, owner: session.owner, user: session.user, mode, retention }
 }
 
 /// The instance that a request goes to which stands alone.
-pub(crate) fn of_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Want {
+pub(crate) fn of_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Placement {
     want_stateless(principal, owner, &Terms::of(pool))
 }
 
-fn want_stateless<P>(principal: &Principal, owner: SessionNo, terms: &Terms<P>) -> Want {
+fn want_stateless<P>(principal: &Principal, owner: SessionNo, terms: &Terms<P>) -> Placement {
     let sharing = match stateless_circle(principal, terms) {
         Circle::Principal => of_principal(principal),
         Circle::Everybody | Circle::Session => "".into(),
     };
     // Nothing says which requests belong together, so where sessions don't share, calls don't.
-    let usage = match terms.sharing {
-        Sharing::Session | Sharing::Call => Use::Once,
-        Sharing::User | Sharing::Shared => Use::Shared,
+    let mode = match terms.sharing {
+        Sharing::Session | Sharing::Call => LeaseMode::Once,
+        Sharing::User | Sharing::Shared => LeaseMode::Shared,
     };
     let key = LeaseKey { sharing, ..LeaseKey::base(Era::Modern) };
-    Want { key, owner, user: owner.0, usage, tenure: Tenure::Pooled }
+    Placement { key, owner, user: owner.0, mode, retention: Retention::Pooled }
 }
 
 /// The sharing key of what only one session may use.

@@ -78,7 +78,7 @@ impl Call {
     pub(super) async fn mirror_anew(&mut self) {
         let era = self.session.revision.era();
         let deadline = self.deadline.into_std();
-        self.route.pool.refetch(era, ListKind::Tools, deadline).await;
+        self.route.pool.refetch_list(era, ListKind::Tools, deadline).await;
         self.mirrored_anew = true;
         let Some(facts) = self.route.pool.facts(era) else { return };
         let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));

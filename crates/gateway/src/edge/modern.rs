@@ -149,7 +149,7 @@ fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid>
     headers::check_method(all(headers, headers::METHOD), message.method())
         .map_err(Invalid::Header)?;
     check_name(headers, method, &params)?;
-    let capabilities = ClientCapabilities::read(capabilities.raw);
+    let capabilities = ClientCapabilities::from_json(capabilities.raw);
     Ok(Some(Said { id, method, capabilities, log_level }))
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn page(
             .ok_or("the cursor is not one that was given out here")?,
     };
     endpoint.settle(era, deadline).await;
-    endpoint.freshen(era, kind, deadline).await;
+    endpoint.refresh_list(era, kind, deadline).await;
     let mut catalogue = endpoint.show(era, kind);
     if let Some(session) = session {
         let said = per_client_lists::said(endpoint, session, deadline).await;

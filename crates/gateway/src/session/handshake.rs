@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{Offer, Want};
+use mainstay_pool::{Offer, Placement};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
@@ -90,7 +90,7 @@ async fn single(
     let facts = match pool.facts(Era::Legacy) {
         Some(facts) => facts,
         None => {
-            let base = Want::base(Era::Legacy, SessionNo(0));
+            let base = Placement::base(Era::Legacy, SessionNo(0));
             let deadline = Instant::now() + gateway.settings.limits.call;
             pool.acquire(&base, deadline).await?.facts()
         }

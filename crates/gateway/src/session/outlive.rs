@@ -109,7 +109,7 @@ fn restored(
     kept: &Kept,
 ) -> Result<Arc<Session>, Lost> {
     let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
-    let capabilities = ClientCapabilities::read(&claims.capabilities);
+    let capabilities = ClientCapabilities::from_json(&claims.capabilities);
     let (owner, principal) = (gateway.next_session_no(), principal.clone());
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, kept.used_at);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::{Refusal, RefusalCode, ServerId};
-use mainstay_pool::{Permit, Pool, Use, Want};
+use mainstay_pool::{LeaseMode, Permit, Placement, Pool};
 use mainstay_protocol::{Era, Id, Message, Method, build, codes};
 use mainstay_upstream::SessionNo;
 
@@ -192,8 +192,8 @@ async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
 /// the one that all share.
 async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + gateway.settings.limits.call;
-    if placement::of(session, pool).usage == Use::Once {
-        let base = Want::base(Era::Legacy, session.owner);
+    if placement::of(session, pool).mode == LeaseMode::Once {
+        let base = Placement::base(Era::Legacy, session.owner);
         return pool.acquire(&base, deadline).await;
     }
     placement::acquire(session, pool, deadline).await

@@ -180,7 +180,7 @@ fn refused(gateway: &Gateway, endpoint: &Endpoint, request: &Request<'_>) -> No 
 fn read(message: &Message) -> Result<Filter, String> {
     let params = message.params().map_err(|error| error.to_string())?;
     let filter = params.notifications.ok_or("`notifications` is missing")?;
-    Filter::read(filter.raw).map_err(|error| error.to_string())
+    Filter::parse(filter.raw).map_err(|error| error.to_string())
 }
 
 /// Listens to every server that something else than changes of lists is wanted of.

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
-use mainstay_pool::{Pool, Verdicts};
+use mainstay_pool::{ListFindings, Pool};
 use mainstay_store::Store;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
@@ -28,7 +28,7 @@ pub(super) struct Daemon {
     metrics: Arc<Metrics>,
     host: Arc<ProcessHost>,
     store: Arc<Store>,
-    verdicts: Arc<Verdicts>,
+    findings: Arc<ListFindings>,
     /// The main address, then that of HTTP+SSE if it has one of its own.
     listen: Arc<[SocketAddr]>,
     /// What the main address serves.
@@ -76,14 +76,14 @@ impl Daemon {
         let host = open_host(&state_dir, &metrics).await?;
         // After that: servers keep the limit this daemon was started with.
         raise_file_limit();
-        let verdicts = Arc::new(Verdicts::open(&state_dir));
+        let findings = Arc::new(ListFindings::open(&state_dir));
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             instance_ids: Arc::default(),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: verdicts.clone(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: findings.clone(),
             seed: secrets::random()?,
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
@@ -118,7 +118,7 @@ impl Daemon {
             metrics,
             host,
             store,
-            verdicts,
+            findings,
             listen,
             serves,
             listeners,
@@ -175,7 +175,7 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
-        tokio::join!(self.store.close(), self.gateway.close_names(), self.verdicts.close());
+        tokio::join!(self.store.close(), self.gateway.close_names(), self.findings.close());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }

@@ -21,8 +21,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::Hub;
 use crate::instance::Instance;
+use crate::observer::PoolObserver;
 use crate::pool::{Parts, Pool};
 
 /// Longest wait for something that must come true.
@@ -153,7 +153,7 @@ async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
     }
 }
 
-impl Hub for FaultyHub {
+impl PoolObserver for FaultyHub {
     fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {
         let heard = self.heard.fetch_add(1, Ordering::SeqCst);
         assert!(heard >= self.faults, "hearing of lists goes wrong");
@@ -177,7 +177,7 @@ struct World {
 }
 
 impl World {
-    /// A pool whose host and hub go wrong so many times, with its first instance started.
+    /// A pool whose host and observer go wrong so many times, with its first instance started.
     async fn start(host_faults: usize, hub_faults: usize) -> Self {
         let state = tempfile::tempdir().unwrap();
         // Waits for the end of its input like a guard, and has nothing to end.
@@ -191,16 +191,16 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [&name])),
             message_bytes_max: 1 << 20,
             instance_ids: Arc::new(AtomicU64::new(0)),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: Arc::default(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: Arc::default(),
             seed: 1,
         };
         let stops = Arc::default();
         let host = Arc::new(Faulty { faults: host_faults, starts: AtomicUsize::new(0), stops });
         let pool = Pool::with_host(spec, &parts, host.clone());
-        let hub = Arc::new(FaultyHub { faults: hub_faults, heard: AtomicUsize::new(0) });
-        pool.start(Arc::downgrade(&hub) as Weak<dyn Hub>);
-        Self { pool, host, processes, _hub: hub, _state: state }
+        let observer = Arc::new(FaultyHub { faults: hub_faults, heard: AtomicUsize::new(0) });
+        pool.start(Arc::downgrade(&observer) as Weak<dyn PoolObserver>);
+        Self { pool, host, processes, _hub: observer, _state: state }
     }
 
     /// Waits until the instance is in this state; every reason there was on the way.

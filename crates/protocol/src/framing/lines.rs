@@ -29,7 +29,7 @@ pub struct LineDecoder {
 /// A line was longer than allowed. It was passed over; the lines after it are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line is longer than {max_bytes} bytes")]
-pub struct TooLong {
+pub struct LineTooLong {
     pub max_bytes: usize,
     /// Its beginning and its end.
     pub ends: Ends,
@@ -56,7 +56,7 @@ impl LineDecoder {
     ///
     /// # Errors
     /// Once for each line that is too long, at its end.
-    pub fn next_line(&mut self) -> Option<Result<Bytes, TooLong>> {
+    pub fn next_line(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         self.started = self.started || pass_byte_order_mark(&mut self.buffer);
         if !self.started {
             return None;
@@ -75,7 +75,7 @@ impl LineDecoder {
     ///
     /// # Errors
     /// As [`next_line`](Self::next_line).
-    pub fn finish(&mut self) -> Option<Result<Bytes, TooLong>> {
+    pub fn finish(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         if let Some(found) = self.next_line() {
             return Some(found);
         }
@@ -83,7 +83,7 @@ impl LineDecoder {
         self.judge(rest)
     }
 
-    fn judge(&mut self, mut line: Bytes) -> Option<Result<Bytes, TooLong>> {
+    fn judge(&mut self, mut line: Bytes) -> Option<Result<Bytes, LineTooLong>> {
         let length = line.strip_suffix(b"\r").unwrap_or(&line).len();
         if self.passing.is_none() && length <= self.max_bytes {
             line.truncate(length);
@@ -91,7 +91,7 @@ impl LineDecoder {
         }
         let mut ends = self.passing.take().unwrap_or_default();
         ends.push(&line);
-        Some(Err(TooLong { max_bytes: self.max_bytes, ends: ends.close() }))
+        Some(Err(LineTooLong { max_bytes: self.max_bytes, ends: ends.close() }))
     }
 
     /// Lets go of a line that is too long already, though its end has not come.

@@ -1,4 +1,4 @@
-use super::{Era, Remote, Revision, VersionHeader, status};
+use super::{Era, HttpTransport, Revision, VersionHeader, status};
 use crate::codes;
 
 #[test]
@@ -34,7 +34,7 @@ fn initialize_is_answered_with_a_revision_that_has_it() {
 /// One row for each revision, as the specification's own pages have it.
 #[test]
 fn the_revisions_differ_where_they_should() {
-    use Remote::{HttpSse, StatelessHttp, StreamableHttp};
+    use HttpTransport::{HttpSse, StatelessHttp, StreamableHttp};
     use VersionHeader::{AfterInitialize, Always, Unknown};
 
     let table = [
@@ -48,7 +48,7 @@ fn the_revisions_differ_where_they_should() {
     for (revision, expected) in Revision::ALL.into_iter().zip(table) {
         let rules = revision.rules();
         let is = (
-            rules.remote,
+            rules.http,
             rules.version_header,
             rules.batches,
             rules.priming_events,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{CrashLoop, Limits};
+use super::{CrashLoop, RestartPolicy};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
@@ -21,7 +21,7 @@ pub(super) struct History {
 
 /// When to restart after a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     AtOnce,
     At(Instant),
     Loop(Instant),
@@ -56,7 +56,7 @@ impl History {
         self.restarts
     }
 
-    pub(super) fn note_restart(&mut self, now: Instant, limits: &Limits) {
+    pub(super) fn note_restart(&mut self, now: Instant, limits: &RestartPolicy) {
         self.restarts += 1;
         let kept = limits.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max));
         self.recent.push_back(now);
@@ -70,8 +70,8 @@ impl History {
         &mut self,
         now: Instant,
         was_ready: bool,
-        limits: &mut Limits,
-    ) -> Verdict {
+        limits: &mut RestartPolicy,
+    ) -> RestartDecision {
         let first = self.losses == 0;
         self.losses = self.losses.saturating_add(1);
         let at = if first && was_ready {
@@ -84,10 +84,10 @@ impl History {
         if let Some(crash_loop) = &limits.crash_loop {
             self.looping |= self.would_exceed(at, crash_loop);
             if self.looping {
-                return Verdict::Loop(now + crash_loop.pause);
+                return RestartDecision::Loop(now + crash_loop.pause);
             }
         }
-        if at == now { Verdict::AtOnce } else { Verdict::At(at) }
+        if at == now { RestartDecision::AtOnce } else { RestartDecision::At(at) }
     }
 
     /// Whether one more restart at `at` is one too many within the window before it.

@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Ticket, UserId, Wanted};
+use super::{LeaseRequest, Ticket, UserId};
 
 /// Waiting tickets in the order in which they are served.
 #[derive(Debug)]
 pub(super) struct Queue<K> {
-    waiting: BTreeMap<(u64, Ticket), Wanted<K>>,
+    waiting: BTreeMap<(u64, Ticket), LeaseRequest<K>>,
     /// The earliest turn that a user who is not waiting gets.
     now: u64,
     /// The next turn of users who wait for a later one than `now`.
@@ -34,11 +34,11 @@ impl<K> Queue<K> {
         self.waiting.is_empty()
     }
 
-    pub(super) fn push(&mut self, wanted: Wanted<K>) {
-        let next = self.next.entry(wanted.user).or_default();
+    pub(super) fn push(&mut self, request: LeaseRequest<K>) {
+        let next = self.next.entry(request.user).or_default();
         let turn = self.now.max(*next);
         *next = turn + 1;
-        self.waiting.insert((turn, wanted.ticket), wanted);
+        self.waiting.insert((turn, request.ticket), request);
     }
 
     /// The places of all tickets, the next to be served first.
@@ -46,11 +46,11 @@ impl<K> Queue<K> {
         self.waiting.keys().copied().collect()
     }
 
-    pub(super) fn at(&self, place: (u64, Ticket)) -> Option<&Wanted<K>> {
+    pub(super) fn at(&self, place: (u64, Ticket)) -> Option<&LeaseRequest<K>> {
         self.waiting.get(&place)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Wanted<K>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LeaseRequest<K>> {
         self.waiting.values()
     }
 
@@ -60,19 +60,19 @@ impl<K> Queue<K> {
     }
 
     /// Removes a ticket that is served.
-    pub(super) fn serve(&mut self, place: (u64, Ticket)) -> Option<Wanted<K>> {
-        let wanted = self.remove(place)?;
+    pub(super) fn serve(&mut self, place: (u64, Ticket)) -> Option<LeaseRequest<K>> {
+        let request = self.remove(place)?;
         self.now = self.now.max(place.0 + 1);
         self.next.retain(|_, next| *next > self.now);
-        Some(wanted)
+        Some(request)
     }
 
     /// Removes a ticket that waits no longer.
-    pub(super) fn remove(&mut self, place: (u64, Ticket)) -> Option<Wanted<K>> {
-        let wanted = self.waiting.remove(&place)?;
+    pub(super) fn remove(&mut self, place: (u64, Ticket)) -> Option<LeaseRequest<K>> {
+        let request = self.waiting.remove(&place)?;
         if self.waiting.is_empty() {
             self.next.clear();
         }
-        Some(wanted)
+        Some(request)
     }
 }

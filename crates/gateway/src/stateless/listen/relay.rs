@@ -139,7 +139,7 @@ impl Relay {
         if subscriptions::is_list_changed(notification) {
             return false;
         }
-        let marked = subscriptions::remarked(notification, &self.listen.id);
+        let marked = subscriptions::with_subscription(notification, &self.listen.id);
         self.listen.say(&self.renamed(&marked).unwrap_or(marked));
         false
     }
@@ -160,7 +160,7 @@ impl Relay {
     fn granted(&self, notification: &Message) -> Filter {
         let params = notification.params().ok();
         let field = params.and_then(|params| params.notifications);
-        let said = field.and_then(|field| Filter::read(field.raw).ok()).unwrap_or_default();
+        let said = field.and_then(|field| Filter::parse(field.raw).ok()).unwrap_or_default();
         let uris = said.uris.iter().filter_map(|own| self.published.get(own).cloned()).collect();
         Filter { uris, others: said.others, ..Filter::default() }
     }

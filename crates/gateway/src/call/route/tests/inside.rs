@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::{InstanceId, Name, ServerId};
-use mainstay_pool::{Hub, Instance, Parts, Pool};
+use mainstay_pool::{Instance, Parts, Pool, PoolObserver};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message};
 use mainstay_telemetry::Metrics;
@@ -115,7 +115,7 @@ impl Drop for Run {
     }
 }
 
-impl Hub for Deaf {
+impl PoolObserver for Deaf {
     fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {}
 
     fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
@@ -156,8 +156,8 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [])),
             message_bytes_max: 1 << 20,
             instance_ids: Arc::default(),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: Arc::default(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: Arc::default(),
             seed: 1,
         };
         Self { parts, started: Vec::new(), hub: Arc::new(Deaf), _state: state }
@@ -184,7 +184,7 @@ impl World {
         answers: Answers,
     ) -> crate::topology::Server {
         let server = self.stopped(name, id, answers);
-        let hub: Arc<dyn Hub> = self.hub.clone();
+        let hub: Arc<dyn PoolObserver> = self.hub.clone();
         server.pool.start(Arc::downgrade(&hub));
         self.started.push(server.pool.clone());
         let ready = server.pool.reaches(|pool| pool.facts(Era::Legacy).is_some());

@@ -1,9 +1,9 @@
 //! What a server is to clients of one era: a server that knows both ways of speaking has two
-//! faces, each on instances of its own, since many a process is pinned by the first words it hears.
+//! dialects, each on instances of its own, since many a process is pinned by the first words it hears.
 //!
-//! The instance that the daemon starts is the first face. Whether there is a second is found out when
+//! The instance that the daemon starts is the first dialect. Whether there is a second is found out when
 //! the first client wants it: an instance is made for it, and kept if it answers. One that does not is
-//! not asked again before the next life of the first.
+//! not asked again before the next run of the first.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use mainstay_telemetry::events::{NotSpoken, ToolLeftOut};
 use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 
-use crate::instance::{Instance, Live};
+use crate::instance::{Instance, ReadyRun};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
 
@@ -32,34 +32,34 @@ pub enum Offer {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Faces {
-    legacy: Face,
-    modern: Face,
+pub(crate) struct Dialects {
+    legacy: Dialect,
+    modern: Dialect,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Face {
+pub(crate) struct Dialect {
     /// The instance that supplies the lists, while there is one.
     pub(crate) base: ArcSwapOption<Instance>,
     /// What the server last said about itself; kept while it is away.
     pub(crate) facts: ArcSwapOption<Facts>,
     /// Held while the instance that supplies the lists is made.
     pub(crate) starting: Mutex<()>,
-    /// It is known not to have this face.
-    refused: ArcSwapOption<RefusedFace>,
+    /// It is known not to have this dialect.
+    refused: ArcSwapOption<RefusedDialect>,
 }
 
 #[derive(Debug)]
-struct RefusedFace {
+struct RefusedDialect {
     why: String,
-    /// Until it is asked again; none: not in this life of the first face.
+    /// Until it is asked again; none: not in this run of the first dialect.
     until: Option<Instant>,
 }
 
-// === impl Faces ===
+// === impl Dialects ===
 
-impl Faces {
-    pub(crate) fn of(&self, era: Era) -> &Face {
+impl Dialects {
+    pub(crate) fn of(&self, era: Era) -> &Dialect {
         match era {
             Era::Legacy => &self.legacy,
             Era::Modern => &self.modern,
@@ -67,9 +67,9 @@ impl Faces {
     }
 }
 
-// === impl Face ===
+// === impl Dialect ===
 
-impl Face {
+impl Dialect {
     /// Why the server does not have it, if that is known.
     pub(crate) fn refusal(&self) -> Option<String> {
         let refused = self.refused.load();
@@ -90,26 +90,26 @@ impl Face {
 impl Pool {
     /// What the server last said about itself to clients of this era, also while it is away.
     pub fn facts(&self, era: Era) -> Option<Arc<Facts>> {
-        self.faces.of(era).facts.load_full()
+        self.dialects.of(era).facts.load_full()
     }
 
     /// The instance that supplies the lists for clients of this era, while there is one.
     pub fn base(&self, era: Era) -> Option<Arc<Instance>> {
-        self.faces.of(era).base.load_full()
+        self.dialects.of(era).base.load_full()
     }
 
-    /// That instance with its present life, if it can take a call now; it counts as used.
-    pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<Live>)> {
+    /// That instance with its present run, if it can take a call now; it counts as used.
+    pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         let base = self.base(era)?;
-        let live = base.usable().filter(|live| live.era == era)?;
-        // The first face is never ended for want of use.
+        let run = base.usable().filter(|run| run.era == era)?;
+        // The first dialect is never ended for want of use.
         if !self.is_primary(&base) {
             base.touch(Instant::now());
         }
-        Some((base, live))
+        Some((base, run))
     }
 
-    /// The era of the face that the daemon starts; before its first life, the one that is
+    /// The era of the dialect that the daemon starts; before its first run, the one that is
     /// tried first.
     pub fn era(&self) -> Era {
         match self.primary.get() {
@@ -118,7 +118,7 @@ impl Pool {
         }
     }
 
-    /// [`Self::facts`] of the face that the daemon starts.
+    /// [`Self::facts`] of the dialect that the daemon starts.
     pub fn primary_facts(&self) -> Option<Arc<Facts>> {
         self.facts(self.era())
     }
@@ -157,16 +157,16 @@ impl Pool {
         }
     }
 
-    /// Waits until the instance for a second face has answered, or is known not to.
+    /// Waits until the instance for a second dialect has answered, or is known not to.
     async fn find_out(&self, era: Era, second: &Instance, deadline: Instant) -> Offer {
-        let face = self.faces.of(era);
+        let dialect = self.dialects.of(era);
         let mut changed = second.changed.subscribe();
         loop {
             changed.borrow_and_update();
-            if face.facts.load().is_some() {
+            if dialect.facts.load().is_some() {
                 return Offer::Yes;
             }
-            if face.refusal().is_some() {
+            if dialect.refusal().is_some() {
                 return Offer::No;
             }
             if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
@@ -183,10 +183,10 @@ impl Pool {
             Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(why) = self.faces.of(era).refusal() {
+        if let Some(why) = self.dialects.of(era).refusal() {
             return Err(self.unavailable(&why));
         }
-        // What refused `initialize` has no second face: it was asked for the first one first.
+        // What refused `initialize` has no second dialect: it was asked for the first one first.
         let modern_only =
             era == Era::Legacy && self.era() == Era::Modern && self.facts(Era::Modern).is_some();
         // Those are older than the question.
@@ -225,17 +225,17 @@ impl Pool {
         })
     }
 
-    /// Refuses a life that turned out to speak otherwise than its caller.
-    pub(crate) fn check_life(&self, live: &Live, era: Era) -> Result<(), Refusal> {
-        if live.era == era { Ok(()) } else { Err(self.unavailable(&only_speaks(live.era))) }
+    /// Refuses a run that turned out to speak otherwise than its caller.
+    pub(crate) fn check_run(&self, run: &ReadyRun, era: Era) -> Result<(), Refusal> {
+        if run.era == era { Ok(()) } else { Err(self.unavailable(&only_speaks(run.era))) }
     }
 
-    /// Whether it is still to be found out if the server has the face this instance was made for.
-    pub(crate) fn is_trial(&self, instance: &Instance) -> bool {
+    /// Whether it is still to be found out if the server has the dialect this instance was made for.
+    pub(crate) fn is_undetected(&self, instance: &Instance) -> bool {
         self.is_second(instance) && self.facts(instance.key().era).is_none()
     }
 
-    /// Whether this instance is for another face than the first, which the configuration leaves open.
+    /// Whether this instance is for another dialect than the first, which the configuration leaves open.
     pub(crate) fn is_second(&self, instance: &Instance) -> bool {
         self.configured().is_none() && instance.key().era != self.era()
     }
@@ -245,8 +245,8 @@ impl Pool {
         self.primary.get().is_some_and(|primary| primary.id == instance.id)
     }
 
-    /// The server does not have the face that this instance was made for. It is asked again after
-    /// `for_now`, or in the next life of the first face.
+    /// The server does not have the dialect that this instance was made for. It is asked again after
+    /// `for_now`, or in the next run of the first dialect.
     pub(crate) fn decline(
         &self,
         instance: &Arc<Instance>,
@@ -254,11 +254,11 @@ impl Pool {
         for_now: Option<Duration>,
     ) {
         let era = instance.key().era;
-        let face = self.faces.of(era);
+        let dialect = self.dialects.of(era);
         let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
-        face.refused.store(Some(Arc::new(RefusedFace { why, until })));
-        let had = face.facts.swap(None).is_some();
+        dialect.refused.store(Some(Arc::new(RefusedDialect { why, until })));
+        let had = dialect.facts.swap(None).is_some();
         let server = &self.spec.name;
         let revision = match era {
             Era::Legacy => Revision::LATEST_LEGACY,
@@ -267,12 +267,12 @@ impl Pool {
         NotSpoken { server, instance: instance.id, revision: revision.as_str(), reason }
             .emit(&self.metrics);
         self.dismiss(instance);
-        if let (Some(hub), true) = (self.hub(), had) {
-            hub.lists_changed(server, era, &ListKind::ALL);
+        if let (Some(observer), true) = (self.observer(), had) {
+            observer.lists_changed(server, era, &ListKind::ALL);
         }
     }
 
-    /// Keeps what an instance that supplies lists says. `kinds`: what has changed in a life; empty at
+    /// Keeps what an instance that supplies lists says. `kinds`: what has changed in a run; empty at
     /// its beginning.
     pub(crate) fn remember(
         &self,
@@ -287,16 +287,16 @@ impl Pool {
         if instance.key().era != era {
             self.turn(instance, era);
         }
-        let face = self.faces.of(era);
-        if face.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
+        let dialect = self.dialects.of(era);
+        if dialect.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
             return;
         }
         if self.is_primary(instance) && kinds.is_empty() {
             // It may be another program by now.
-            face.refused.store(None);
-            self.faces.of(other(era)).refused.store(None);
+            dialect.refused.store(None);
+            self.dialects.of(other(era)).refused.store(None);
         }
-        let before = face.facts.swap(Some(facts.clone()));
+        let before = dialect.facts.swap(Some(facts.clone()));
         self.warn_of_unusable(before.as_deref(), facts);
         self.say_gaps(before.as_deref(), facts, kinds.is_empty());
         let differs = |kind: &ListKind| {
@@ -313,8 +313,8 @@ impl Pool {
         }
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
-        if let (Some(hub), false) = (self.hub(), changed.is_empty()) {
-            hub.lists_changed(&self.spec.name, era, &changed);
+        if let (Some(observer), false) = (self.observer(), changed.is_empty()) {
+            observer.lists_changed(&self.spec.name, era, &changed);
         }
     }
 
@@ -329,17 +329,17 @@ impl Pool {
         }
     }
 
-    /// The first face turned out to be of the other era, or has changed to it.
+    /// The first dialect turned out to be of the other era, or has changed to it.
     fn turn(&self, instance: &Arc<Instance>, era: Era) {
         let before = instance.key();
         let after = LeaseKey { era, ..(*before).clone() };
         instance.set_key(after);
-        self.faces.of(era).base.store(Some(instance.clone()));
-        let left = self.faces.of(before.era);
+        self.dialects.of(era).base.store(Some(instance.clone()));
+        let left = self.dialects.of(before.era);
         left.leave(instance);
         let had = left.facts.swap(None).is_some();
-        if let (Some(hub), true) = (self.hub(), had) {
-            hub.lists_changed(&self.spec.name, before.era, &ListKind::ALL);
+        if let (Some(observer), true) = (self.observer(), had) {
+            observer.lists_changed(&self.spec.name, before.era, &ListKind::ALL);
         }
     }
 

@@ -1,7 +1,7 @@
-//! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
+//! One run of an instance: started, hands shaken, ready, lost. Reports each to the driver.
 
+mod detect;
 mod listening;
-mod trial;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
-use mainstay_supervisor::lifecycle::{News, RunNo};
+use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
@@ -21,19 +21,19 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::{Instance, Live};
+use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
-pub(crate) use self::trial::Greeting;
+pub(crate) use self::detect::HandshakeOutcome;
 
-/// What a life reports, with the run it belongs to.
-pub(crate) type Report = (RunNo, LifeNews);
+/// What a run reports, with the run it belongs to.
+pub(crate) type RunReport = (RunNo, RunUpdate);
 
 #[derive(Debug)]
-pub(crate) enum LifeNews {
-    Plain(News),
+pub(crate) enum RunUpdate {
+    Plain(RunEvent),
     /// Ready, with what calls need.
-    Ready(Arc<Live>),
+    Ready(Arc<ReadyRun>),
 }
 
 /// Of what an instance wrote about itself so many lines are kept for whoever asks why it ended.
@@ -42,37 +42,37 @@ const LAST_LINES: usize = 5;
 const SETTLE: Duration = Duration::from_millis(50);
 const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Life {
+pub(crate) struct Run {
     pub(crate) pool: Arc<Pool>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) run_no: RunNo,
     pub(crate) stop: CancellationToken,
-    pub(crate) news: mpsc::Sender<Report>,
+    pub(crate) news: mpsc::Sender<RunReport>,
     pub(crate) begun: Instant,
     /// How the handshake went, once it is over.
-    pub(crate) greeting: OnceLock<Greeting>,
+    pub(crate) handshake: OnceLock<HandshakeOutcome>,
 }
 
-impl Life {
+impl Run {
     /// Runs from start to end. What was started is gone when it returns, or about to go: of a
     /// process that died, its host still ends what it has left behind.
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
-        let trial = pool.is_trial(&self.instance);
-        let end = self.live().await;
-        self.conclude(trial, &end);
-        self.tell(LifeNews::Plain(end)).await;
+        let undetected = pool.is_undetected(&self.instance);
+        let end = self.start_and_serve().await;
+        self.conclude(undetected, &end);
+        self.tell(RunUpdate::Plain(end)).await;
     }
 
-    async fn live(&self) -> News {
+    async fn start_and_serve(&self) -> RunEvent {
         let started = tokio::select! {
             started = self.pool.host.start(self.instance.id) => started,
             () = self.stop.cancelled() => return stopped(),
         };
         let mut running = match started {
             Ok(running) => running,
-            Err(StartError { reason, permanent: true }) => return News::Unserveable { reason },
-            Err(StartError { reason, permanent: false }) => return News::Lost { reason },
+            Err(StartError { reason, permanent: true }) => return RunEvent::Unserveable { reason },
+            Err(StartError { reason, permanent: false }) => return RunEvent::Lost { reason },
         };
         {
             let mut facts = self.instance.process.lock();
@@ -80,18 +80,18 @@ impl Life {
             facts.last_output = None;
         }
         self.started(running.pid());
-        self.tell(LifeNews::Plain(News::Spawned)).await;
+        self.tell(RunUpdate::Plain(RunEvent::Spawned)).await;
         let end = loop {
             let end = self.over_one_link(&mut *running).await;
             match &end {
-                News::Lost { reason }
+                RunEvent::Lost { reason }
                     if !self.stop.is_cancelled()
                         && self.choice() != RevisionChoice::Modern
                         && running.has_another_way(reason) => {}
                 _ => break end,
             }
         };
-        // Of one that died by itself, the rest of its tree is ended beside the next life, which
+        // Of one that died by itself, the rest of its tree is ended beside the next run, which
         // nobody would understand to wait for children that ignore a signal.
         if self.stop.is_cancelled() || !running.has_ended() {
             running.stop().await;
@@ -105,32 +105,32 @@ impl Life {
     }
 
     /// Opens a link and serves over it until it or the instance ends.
-    async fn over_one_link(&self, running: &mut dyn Running) -> News {
-        let listener = Arc::new(LifeListener::new(self));
+    async fn over_one_link(&self, running: &mut dyn Running) -> RunEvent {
+        let listener = Arc::new(RunListener::new(self));
         let opened = tokio::select! {
             opened = running.open(self.limits(), listener.clone()) => opened,
             () = self.stop.cancelled() => return stopped(),
         };
         let link = match opened {
             Ok(link) => link,
-            Err(reason) => return News::Lost { reason },
+            Err(reason) => return RunEvent::Lost { reason },
         };
         let mut served = tokio::select! {
             news = self.serve(&link, &listener) => news,
-            reason = running.ended() => News::Lost { reason },
+            reason = running.ended() => RunEvent::Lost { reason },
         };
         // The end of a process says more than the closed pipe, which is often heard of first.
         if listener.closed.is_cancelled()
             && let Some(reason) = running.end_after_link().await
         {
-            served = News::Lost { reason };
+            served = RunEvent::Lost { reason };
         }
         if self.pool.host.abilities().end_is_answer {
             self.decide_first_words(&link);
         }
         let reason = match &served {
-            News::Lost { reason } | News::Unserveable { reason } => reason,
-            News::Spawned | News::Ready => "stopped",
+            RunEvent::Lost { reason } | RunEvent::Unserveable { reason } => reason,
+            RunEvent::Spawned | RunEvent::Ready => "stopped",
         };
         link.close(reason);
         link.hang_up();
@@ -138,38 +138,38 @@ impl Life {
     }
 
     /// Shakes hands, reports ready, and goes on until the link closes or `stop`.
-    async fn serve(&self, link: &Arc<Link>, listener: &LifeListener) -> News {
+    async fn serve(&self, link: &Arc<Link>, listener: &RunListener) -> RunEvent {
         let news = tokio::select! {
             news = self.make_ready(link) => news,
             () = self.stop.cancelled() => return stopped(),
         };
-        let live = match news {
-            Ok(live) => live,
+        let run = match news {
+            Ok(run) => run,
             Err(news) => return news,
         };
-        self.tell(LifeNews::Ready(live.clone())).await;
-        let mut listening = std::pin::pin!(self.listen(link, &live, listener));
+        self.tell(RunUpdate::Ready(run.clone())).await;
+        let mut listening = std::pin::pin!(self.listen(link, &run, listener));
         loop {
             tokio::select! {
                 () = &mut listening => {}
                 () = self.stop.cancelled() => return stopped(),
                 () = listener.closed.cancelled() => {
-                    return News::Lost { reason: listener.reason.lock().clone() };
+                    return RunEvent::Lost { reason: listener.reason.lock().clone() };
                 }
-                () = listener.dirty.notified() => self.refresh(link, &live, listener).await,
+                () = listener.dirty.notified() => self.fetch_changed_lists(link, &run, listener).await,
             }
         }
     }
 
-    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
+    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
         let shaken = handshake::shake(link, self.choice(), capabilities).await;
-        let _ = self.greeting.set(Greeting::of(&shaken));
+        let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         let facts = shaken.map_err(|error| match error {
-            HandshakeError::Unserveable(reason) => News::Unserveable { reason },
+            HandshakeError::Unserveable(reason) => RunEvent::Unserveable { reason },
             HandshakeError::Lost(reason)
             | HandshakeError::Protocol(reason)
-            | HandshakeError::NotSpoken(reason) => News::Lost { reason },
+            | HandshakeError::NotSpoken(reason) => RunEvent::Lost { reason },
         })?;
         if link.era() == Era::Legacy {
             self.replay(link).await;
@@ -182,10 +182,10 @@ impl Life {
             took: self.begun.elapsed(),
         }
         .emit(&self.pool.metrics);
-        Ok(Arc::new(Live::new(link.clone(), facts)))
+        Ok(Arc::new(ReadyRun::new(link.clone(), facts)))
     }
 
-    /// Asks the new life for what clients had asked the old one for.
+    /// Asks the new run for what clients had asked the old one for.
     async fn replay(&self, link: &Arc<Link>) {
         let (uris, level) = {
             let standing = self.instance.standing.lock();
@@ -203,24 +203,24 @@ impl Life {
     }
 
     /// Fetches the lists that the server says have changed.
-    async fn refresh(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
+    async fn fetch_changed_lists(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
         tokio::time::sleep(SETTLE).await;
         let changed = std::mem::take(&mut *listener.changed.lock());
         for kind in ListKind::ALL {
             let Some(why) = changed[kind as usize] else { continue };
             let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
             let Ok(Ok(list)) = fetched else { continue };
-            let differs = live.facts.load().lists.of(kind) != list.items;
-            live.set_list(kind, list);
+            let differs = run.facts.load().lists.of(kind) != list.items;
+            run.set_list(kind, list);
             // What a server says has changed is passed on, even where we can't see in what.
             if why == Changed::Said || differs {
-                self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
+                self.pool.remember(&self.instance, &run.facts.load_full(), &[kind]);
             }
         }
         // Whoever is told asks for the list, and is to find the new one.
         for word in std::mem::take(&mut *listener.words.lock()) {
-            if let Some(hub) = self.pool.hub() {
-                hub.background(&self.pool.spec.name, &self.instance, &word);
+            if let Some(observer) = self.pool.observer() {
+                observer.background(&self.pool.spec.name, &self.instance, &word);
             }
         }
     }
@@ -235,7 +235,7 @@ impl Life {
         LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
     }
 
-    async fn tell(&self, news: LifeNews) {
+    async fn tell(&self, news: RunUpdate) {
         // The driver is gone only when the daemon is going.
         let _ = self.news.send((self.run_no, news)).await;
     }
@@ -250,9 +250,9 @@ enum Changed {
     Said,
 }
 
-/// Hears the link of one life.
+/// Hears the link of one run.
 #[derive(Debug)]
-struct LifeListener {
+struct RunListener {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
     closed: CancellationToken,
@@ -265,11 +265,11 @@ struct LifeListener {
     words: Mutex<Vec<Message>>,
 }
 
-impl LifeListener {
-    fn new(life: &Life) -> Self {
+impl RunListener {
+    fn new(run: &Run) -> Self {
         Self {
-            pool: life.pool.clone(),
-            instance: life.instance.clone(),
+            pool: run.pool.clone(),
+            instance: run.instance.clone(),
             closed: CancellationToken::new(),
             reason: Mutex::default(),
             dirty: Notify::new(),
@@ -289,7 +289,7 @@ impl LifeListener {
     }
 }
 
-impl Listener for LifeListener {
+impl Listener for RunListener {
     fn notification(&self, message: Message) {
         use mainstay_protocol::Notification as N;
         let kinds: &[ListKind] = match N::parse(message.method()) {
@@ -313,13 +313,13 @@ impl Listener for LifeListener {
                     .ok()
                     .and_then(|params| params.uri?.text().map(|uri| build::string(&uri)));
                 let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
-                if let (Some(hub), false) = (self.pool.hub(), owners.is_empty()) {
-                    hub.resource_updated(&self.pool.spec.name, &owners, &message);
+                if let (Some(observer), false) = (self.pool.observer(), owners.is_empty()) {
+                    observer.resource_updated(&self.pool.spec.name, &owners, &message);
                 }
             }
             _ => {
-                if let Some(hub) = self.pool.hub() {
-                    hub.background(&self.pool.spec.name, &self.instance, &message);
+                if let Some(observer) = self.pool.observer() {
+                    observer.background(&self.pool.spec.name, &self.instance, &message);
                 }
             }
         }
@@ -337,10 +337,9 @@ impl Listener for LifeListener {
         }
         let owner = mainstay_upstream::SessionNo(holder);
         holder != 0
-            && self
-                .pool
-                .hub()
-                .is_some_and(|hub| hub.question(&self.pool.spec.name, owner, link.asker(), message))
+            && self.pool.observer().is_some_and(|observer| {
+                observer.question(&self.pool.spec.name, owner, link.asker(), message)
+            })
     }
 
     fn stray(&self, line: &[u8]) {
@@ -358,8 +357,8 @@ impl Listener for LifeListener {
     }
 }
 
-fn stopped() -> News {
-    News::Lost { reason: "stopped".to_owned() }
+fn stopped() -> RunEvent {
+    RunEvent::Lost { reason: "stopped".to_owned() }
 }
 
 /// A notification for a server, as bytes.

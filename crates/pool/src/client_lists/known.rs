@@ -15,20 +15,20 @@ mod tests;
 
 /// What is known of one version of a server.
 #[derive(Debug, Default)]
-pub(super) struct Knowledge {
+pub(super) struct KnownLists {
     /// The server's own name and version, as it wrote them.
     version: String,
     /// Whether it lists the same for all clients.
     alike: Option<bool>,
     /// By the JSON of capabilities.
-    kinds: HashMap<Arc<str>, Kind>,
+    kinds: HashMap<Arc<str>, ClientKind>,
     /// Counts when kinds are wanted.
     wanted: u64,
 }
 
 /// One kind of clients.
 #[derive(Debug, Default)]
-struct Kind {
+struct ClientKind {
     lists: Option<Arc<Facts>>,
     /// The lists that all clients see have changed since.
     is_stale: bool,
@@ -38,7 +38,7 @@ struct Kind {
     asked_at: Option<Instant>,
     /// How often in a row it could not be found out.
     failures: u32,
-    /// When it was wanted last, by [`Knowledge::wanted`].
+    /// When it was wanted last, by [`KnownLists::wanted`].
     wanted: u64,
     /// Somebody was given a list that may lack something.
     is_missed: bool,
@@ -46,7 +46,7 @@ struct Kind {
 
 /// What a client of one kind is to see.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum LookUp {
     AsForAll,
     Lists(Arc<Facts>),
     Unknown {
@@ -63,18 +63,18 @@ const ASK_EVERY_MAX: Duration = Duration::from_secs(3600);
 /// Kinds of clients that are kept, the most recently wanted ones.
 const KINDS_MAX: usize = 32;
 
-// === impl Kind ===
+// === impl ClientKind ===
 
-impl Kind {
+impl ClientKind {
     fn pause(&self) -> Duration {
         let doubled = self.failures.saturating_sub(1).min(6);
         (ASK_EVERY * (1 << doubled)).min(ASK_EVERY_MAX)
     }
 }
 
-// === impl Knowledge ===
+// === impl KnownLists ===
 
-impl Knowledge {
+impl KnownLists {
     pub(super) fn are_alike(&self, asks: Asks) -> Option<bool> {
         match asks {
             Asks::Never => Some(true),
@@ -87,9 +87,9 @@ impl Knowledge {
         &self.version
     }
 
-    pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> Answer {
+    pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> LookUp {
         let wanted = match self.are_alike(asks) {
-            Some(true) => return Answer::AsForAll,
+            Some(true) => return LookUp::AsForAll,
             Some(false) => kind.clone(),
             // One that declares everything shows whether there is any difference.
             None => everything(),
@@ -97,20 +97,20 @@ impl Knowledge {
         let known = self.kind(kind);
         let lists = known.lists.clone();
         if let (Some(lists), false) = (&lists, known.is_stale) {
-            return Answer::Lists(lists.clone());
+            return LookUp::Lists(lists.clone());
         }
         let asked = self.kind(&wanted);
         let is_due = asked.asked_at.is_none_or(|at| now >= at + asked.pause());
         if !asked.is_asked && !is_due {
             // It failed, or changes all the time: there is nothing to wait for.
-            return lists.map_or(Answer::AsForAll, Answer::Lists);
+            return lists.map_or(LookUp::AsForAll, LookUp::Lists);
         }
         let ask = (!asked.is_asked).then_some(wanted);
         if ask.is_some() {
             asked.is_asked = true;
             asked.asked_at = Some(now);
         }
-        Answer::Unknown { ask, stale: lists }
+        LookUp::Unknown { ask, stale: lists }
     }
 
     /// Notes that a client of this kind was answered without its lists.
@@ -130,7 +130,7 @@ impl Knowledge {
     }
 
     /// What is known of a kind. Where there are too many, the one that was not wanted for longest makes room.
-    fn kind(&mut self, kind: &Arc<str>) -> &mut Kind {
+    fn kind(&mut self, kind: &Arc<str>) -> &mut ClientKind {
         if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(kind) {
             let oldest = self.kinds.iter().min_by_key(|(_, known)| (known.is_asked, known.wanted));
             if let Some(oldest) = oldest.map(|(kind, _)| kind.clone()) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 
-use crate::instance::{Instance, Live};
+use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
 /// How long a call waits for a server that has never been ready: loading can take minutes, and a
@@ -22,18 +22,18 @@ impl Pool {
         &self,
         instance: &Instance,
         deadline: Instant,
-    ) -> Result<Arc<Live>, Refusal> {
-        if let Some(live) = instance.usable() {
-            return Ok(live);
+    ) -> Result<Arc<ReadyRun>, Refusal> {
+        if let Some(run) = instance.usable() {
+            return Ok(run);
         }
         let mut changed = instance.changed.subscribe();
         let loading_until = Instant::now() + LOADING_WAIT_MAX;
         loop {
             changed.borrow_and_update();
-            if let Some(live) = instance.usable() {
-                return Ok(live);
+            if let Some(run) = instance.usable() {
+                return Ok(run);
             }
-            let until = self.patience(instance, deadline, loading_until)?;
+            let until = self.wait_deadline(instance, deadline, loading_until)?;
             if tokio::time::timeout_at(until.into(), changed.changed()).await.is_err()
                 && until >= deadline.min(loading_until)
             {
@@ -43,7 +43,7 @@ impl Pool {
     }
 
     /// Until when it makes sense to wait for this instance.
-    fn patience(
+    fn wait_deadline(
         &self,
         instance: &Instance,
         deadline: Instant,
@@ -77,7 +77,7 @@ impl Pool {
     /// Whether calls may wait for an instance that is not ready now.
     pub(crate) fn is_worth_waiting_for(&self, instance: &Instance) -> bool {
         let later = Instant::now() + LOADING_WAIT_MAX;
-        self.patience(instance, later, later).is_ok()
+        self.wait_deadline(instance, later, later).is_ok()
     }
 
     /// Why an instance can't be used now.
@@ -86,7 +86,7 @@ impl Pool {
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
-        if let Some(why) = self.faces.of(instance.key().era).refusal() {
+        if let Some(why) = self.dialects.of(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
         let name = &self.spec.name;

@@ -21,9 +21,9 @@ use mainstay_upstream::facts::Facts;
 use mainstay_upstream::handshake::{self, ErrorAnswer, HandshakeError};
 use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 
-use crate::instance::{Instance, Live};
-use crate::key::Want;
-use crate::lending::Hold;
+use crate::instance::{Instance, ReadyRun};
+use crate::key::Placement;
+use crate::lending::Lease;
 use crate::pool::Pool;
 
 /// The right to speak to one instance that was ready when it was given. Dropping it gives a lent
@@ -31,9 +31,9 @@ use crate::pool::Pool;
 #[derive(Debug)]
 pub struct Permit {
     instance: Arc<Instance>,
-    live: Arc<Live>,
+    run: Arc<ReadyRun>,
     /// What has to be given back; none for the instance that everybody shares.
-    hold: Option<Hold>,
+    lease: Option<Lease>,
 }
 
 // === impl Pool ===
@@ -46,7 +46,7 @@ impl Pool {
     /// to try again.
     pub async fn acquire(
         self: &Arc<Self>,
-        want: &Want,
+        want: &Placement,
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
         let era = want.key.era;
@@ -55,22 +55,22 @@ impl Pool {
         // 2. The server speaks as its client does, as far as that is known.
         self.check_spoken(era)?;
         // 3. An instance: the one that everybody shares, or one that is lent, which may take a wait.
-        let (instance, hold) = if want.is_base() {
+        let (instance, lease) = if want.is_base() {
             (self.supplier(era)?, None)
         } else {
-            let hold = self.borrow(want, deadline).await?;
-            (hold.instance().clone(), Some(hold))
+            let lease = self.borrow(want, deadline).await?;
+            (lease.instance().clone(), Some(lease))
         };
         // 4. It is ready, or worth waiting for.
-        let live = self.wait_ready(&instance, deadline).await?;
+        let run = self.wait_ready(&instance, deadline).await?;
         // 5. It speaks as its client does: a new run may be of another program.
-        self.check_life(&live, era)?;
+        self.check_run(&run, era)?;
         // 6. It knows whose calls come now.
-        if let Some(hold) = &hold {
-            hold.introduce(&live).await;
+        if let Some(lease) = &lease {
+            lease.introduce(&run).await;
         }
         instance.touch(Instant::now());
-        Ok(Permit::new(instance, live, hold))
+        Ok(Permit::new(instance, run, lease))
     }
 
     /// What is checked before every call.
@@ -89,15 +89,15 @@ impl Pool {
     /// no lock, no wait.
     pub fn try_base(&self, era: Era) -> Option<Permit> {
         self.check_call().ok()?;
-        let (instance, live) = self.ready_base(era)?;
-        Some(Permit::new(instance, live, None))
+        let (instance, run) = self.ready_base(era)?;
+        Some(Permit::new(instance, run, None))
     }
 
     /// A permit for this instance, if it is ready, whoever has it: for words that are no calls, such
     /// as a subscription that ends.
     pub fn reach(&self, instance: &Arc<Instance>) -> Option<Permit> {
-        let live = instance.live()?;
-        Some(Permit::new(instance.clone(), live, None))
+        let run = instance.ready_run()?;
+        Some(Permit::new(instance.clone(), run, None))
     }
 
     /// Waits until nobody speaks to the server any more, for a pool that is given no new calls. Bounded
@@ -113,8 +113,8 @@ impl Pool {
     pub fn tell_own(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
         for instance in self.instances() {
             let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
-            if let (true, Some(live)) = (own, instance.live()) {
-                live.link.send(message.clone());
+            if let (true, Some(run)) = (own, instance.ready_run()) {
+                run.link.send(message.clone());
             }
         }
     }
@@ -123,9 +123,9 @@ impl Pool {
 // === impl Permit ===
 
 impl Permit {
-    fn new(instance: Arc<Instance>, live: Arc<Live>, hold: Option<Hold>) -> Self {
+    fn new(instance: Arc<Instance>, run: Arc<ReadyRun>, lease: Option<Lease>) -> Self {
         instance.permit_begins();
-        Self { instance, live, hold }
+        Self { instance, run, lease }
     }
 
     /// Sends a request. Does not wait: what comes back, comes out of the exchange.
@@ -133,7 +133,7 @@ impl Permit {
     /// # Errors
     /// When it could not be sent.
     pub fn call(&self, request: &Outgoing<'_>, owner: SessionNo) -> Result<Exchange, Lost> {
-        self.live.link.call(request, owner)
+        self.run.link.call(request, owner)
     }
 
     /// Sends a request of our own and waits for its result, or the error as the server wrote it. The
@@ -146,7 +146,7 @@ impl Permit {
         method: &str,
         params: Option<&str>,
     ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
-        handshake::ask(&self.live.link, method, params).await
+        handshake::ask(&self.run.link, method, params).await
     }
 
     /// Begins a `subscriptions/listen` at a server of 2026-07-28.
@@ -154,7 +154,7 @@ impl Permit {
     /// # Errors
     /// When it could not be sent.
     pub fn listen(&self, filter: &Filter) -> Result<Exchange, Lost> {
-        handshake::listen(&self.live.link, filter)
+        handshake::listen(&self.run.link, filter)
     }
 
     /// Notes how an attempt at a call ended, and gives the instance back.
@@ -168,12 +168,12 @@ impl Permit {
 
     /// What the instance said of itself in this run.
     pub fn facts(&self) -> Arc<Facts> {
-        self.live.facts.load_full()
+        self.run.facts.load_full()
     }
 
     /// Whether no other call uses the instance meanwhile.
     pub fn is_lent(&self) -> bool {
-        self.hold.is_some()
+        self.lease.is_some()
     }
 }
 

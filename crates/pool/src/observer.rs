@@ -11,7 +11,7 @@ use mainstay_upstream::{Asker, SessionNo};
 use crate::instance::Instance;
 
 /// Hears what instances say outside of calls. Called from readers: must not block.
-pub trait Hub: Send + Sync + Debug {
+pub trait PoolObserver: Send + Sync + Debug {
     /// What a server has for clients of one era is there for the first time, is gone, or is
     /// other than before.
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]);

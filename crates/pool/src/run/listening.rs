@@ -8,8 +8,8 @@ use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
-use super::{Changed, Life, LifeListener};
-use crate::instance::Live;
+use super::{Changed, Run, RunListener};
+use crate::instance::ReadyRun;
 
 /// Between two listens; doubled each time, up to the second.
 const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -28,14 +28,14 @@ enum Ended {
     NotOffered,
 }
 
-impl Life {
-    /// Listens for changes of lists as long as the life goes on, where there are any to be heard of.
+impl Run {
+    /// Listens for changes of lists as long as the run goes on, where there are any to be heard of.
     /// Never comes back.
-    pub(super) async fn listen(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
+    pub(super) async fn listen(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
         if link.era() == Era::Modern && self.instance.supplies_lists() {
             let mut wait = WAIT_MIN;
             loop {
-                let facts = live.facts.load_full();
+                let facts = run.facts.load_full();
                 let filter = Filter {
                     tools: facts.capabilities.tools_list_changed,
                     prompts: facts.capabilities.prompts_list_changed,
@@ -47,10 +47,10 @@ impl Life {
                 }
                 let begun = Instant::now();
                 let ended = match handshake::listen(link, &filter) {
-                    Ok(exchange) => hear(exchange, live, listener).await,
+                    Ok(exchange) => hear(exchange, run, listener).await,
                     Err(_) => Ended::Over,
                 };
-                live.heard.store(None);
+                run.heard.store(None);
                 if let Ended::NotOffered = ended {
                     break;
                 }
@@ -76,7 +76,7 @@ async fn watch(link: &Arc<Link>) {
         let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
         match tokio::time::timeout(ASK_DEADLINE, asked).await {
             Ok(Err(HandshakeError::Lost(reason))) => return link.close(&reason),
-            // Any answer is a sign of life.
+            // Any answer is a sign of run.
             Ok(_) => {}
             Err(_) => {
                 return link
@@ -87,7 +87,7 @@ async fn watch(link: &Arc<Link>) {
 }
 
 /// Hears one listen to its end.
-async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> Ended {
+async fn hear(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) -> Ended {
     loop {
         match exchange.next().await {
             Incoming::Notification(notification) => {
@@ -95,7 +95,7 @@ async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> E
                     let honoured = honoured(&notification);
                     // What changed while nobody listened.
                     listener.mark(&crate::instance::kinds_of(&honoured), Changed::Perhaps);
-                    live.heard.store(Some(Arc::new(honoured)));
+                    run.heard.store(Some(Arc::new(honoured)));
                 } else {
                     listener.notification(notification);
                 }
@@ -115,5 +115,5 @@ async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> E
 
 fn honoured(acknowledged: &Message) -> Filter {
     let said = acknowledged.params().ok().and_then(|params| params.notifications);
-    said.and_then(|said| Filter::read(said.raw).ok()).unwrap_or_default()
+    said.and_then(|said| Filter::parse(said.raw).ok()).unwrap_or_default()
 }

@@ -25,7 +25,7 @@ struct Panicked {
 pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// Runs a future to its end or to its panic. What the future held is dropped before this returns.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
+pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
     let mut future = Box::pin(future);
     poll_fn(|cx| {
         // What panicked is not polled again, so nobody sees what it left half done but through locks
@@ -39,7 +39,7 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Pani
 }
 
 /// Logs a panic under an id of its own; the reason for people, which names the id.
-pub(crate) fn fault(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> String {
+pub(crate) fn log_panic(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

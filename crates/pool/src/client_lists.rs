@@ -6,8 +6,8 @@
 //! everything is started, its lists are compared with those that all clients see, and it ends. Only
 //! where they differ, the lists for a kind of clients are fetched in the same way, and kept.
 
-mod knowledge;
-mod verdicts;
+mod findings;
+mod known;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,18 +22,18 @@ use mainstay_upstream::facts::Facts;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use self::knowledge::{Answer, Knowledge};
-pub use self::verdicts::Verdicts;
-use self::verdicts::version_of;
+pub use self::findings::ListFindings;
+use self::findings::version_of;
+use self::known::{KnownLists, LookUp};
 use crate::instance::Instance;
-use crate::key::{LeaseKey, Want};
+use crate::key::{LeaseKey, Placement};
 use crate::pool::Pool;
-use crate::{Tenure, Use};
+use crate::{LeaseMode, Retention};
 
 /// What is known of the lists of one server.
 #[derive(Debug, Default)]
-pub(crate) struct Variants {
-    known: Mutex<Knowledge>,
+pub(crate) struct ClientLists {
+    known: Mutex<KnownLists>,
     /// Counts what was learnt; waiters look again at each.
     learnt: watch::Sender<u64>,
 }
@@ -53,26 +53,26 @@ impl Pool {
         capabilities: &Arc<str>,
         deadline: Instant,
     ) -> Option<Arc<Facts>> {
-        let mut learnt = self.variants.learnt.subscribe();
+        let mut learnt = self.client_lists.learnt.subscribe();
         loop {
             learnt.borrow_and_update();
             self.facts(Era::Legacy)?;
             let answer = {
-                let mut known = self.variants.known.lock();
+                let mut known = self.client_lists.known.lock();
                 known.look_up(self.spec.asks, capabilities, Instant::now())
             };
             let stale = match answer {
-                Answer::AsForAll => return None,
-                Answer::Lists(lists) => return Some(lists),
-                Answer::Unknown { ask, stale } => {
+                LookUp::AsForAll => return None,
+                LookUp::Lists(lists) => return Some(lists),
+                LookUp::Unknown { ask, stale } => {
                     if let Some(ask) = ask {
-                        self.find_out_lists(ask);
+                        self.discover_lists(ask);
                     }
                     stale
                 }
             };
             if tokio::time::timeout_at(deadline.into(), learnt.changed()).await.is_err() {
-                self.variants.known.lock().note_missed(capabilities);
+                self.client_lists.known.lock().note_missed(capabilities);
                 return stale;
             }
         }
@@ -81,29 +81,29 @@ impl Pool {
     /// Whether the server is known to list the same for all clients, or comes to be by `deadline`.
     pub async fn lists_alike(self: &Arc<Self>, capabilities: &Arc<str>, deadline: Instant) -> bool {
         self.lists_for(capabilities, deadline).await.is_none()
-            && self.variants.known.lock().are_alike(self.spec.asks) != Some(false)
+            && self.client_lists.known.lock().are_alike(self.spec.asks) != Some(false)
     }
 
     /// Starts an instance for one kind of clients, to see what the server lists for them. One at a
     /// time in the whole daemon, unless it is slow: it is a process more than there were.
-    fn find_out_lists(self: &Arc<Self>, capabilities: Arc<str>) {
+    fn discover_lists(self: &Arc<Self>, capabilities: Arc<str>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = pool.ask_lists(&capabilities) => {}
                 () = pool.closing.cancelled() => {}
             }
-            pool.variants.known.lock().note_asked(&capabilities, Instant::now());
-            pool.variants.learnt.send_modify(|count| *count += 1);
+            pool.client_lists.known.lock().note_asked(&capabilities, Instant::now());
+            pool.client_lists.learnt.send_modify(|count| *count += 1);
         });
     }
 
     async fn ask_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
-        let Ok(turn) = self.finding_out.acquire().await else { return };
+        let Ok(turn) = self.list_discovery.acquire().await else { return };
         let nobody = SessionNo(0);
         let key = LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Era::Legacy) };
-        let (usage, tenure) = (Use::Once, Tenure::Brief);
-        let want = Want { key, owner: nobody, user: nobody.0, usage, tenure };
+        let (mode, retention) = (LeaseMode::Once, Retention::Brief);
+        let want = Placement { key, owner: nobody, user: nobody.0, mode, retention };
         // What it lists is learnt as soon as it is ready (`Pool::learn_variant`).
         let mut acquired = std::pin::pin!(self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE));
         let acquired = match tokio::time::timeout(TURN_MAX, &mut acquired).await {
@@ -129,16 +129,16 @@ impl Pool {
         let Some(base) = self.facts(Era::Legacy) else { return };
         let all = key.capabilities == everything();
         let missed = {
-            let mut known = self.variants.known.lock();
+            let mut known = self.client_lists.known.lock();
             let missed = known.learn(&key.capabilities, all, &base, facts);
             if let Some(alike) = known.are_alike(Asks::Auto) {
-                self.verdicts.keep(&self.spec.name, known.version(), alike);
+                self.findings.keep(&self.spec.name, known.version(), alike);
             }
             missed
         };
-        self.variants.learnt.send_modify(|count| *count += 1);
-        if let (Some(hub), true) = (self.hub(), missed) {
-            hub.lists_changed(&self.spec.name, Era::Legacy, &ListKind::ALL);
+        self.client_lists.learnt.send_modify(|count| *count += 1);
+        if let (Some(observer), true) = (self.observer(), missed) {
+            observer.lists_changed(&self.spec.name, Era::Legacy, &ListKind::ALL);
         }
     }
 
@@ -149,11 +149,11 @@ impl Pool {
             return;
         }
         let answer = {
-            let mut known = self.variants.known.lock();
+            let mut known = self.client_lists.known.lock();
             known.look_up(self.spec.asks, capabilities, Instant::now())
         };
-        if let Answer::Unknown { ask: Some(ask), .. } = answer {
-            self.find_out_lists(ask);
+        if let LookUp::Unknown { ask: Some(ask), .. } = answer {
+            self.discover_lists(ask);
         }
     }
 
@@ -163,9 +163,9 @@ impl Pool {
         let said = InitializeResult::parse(&text).ok();
         let info = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
         let version = version_of(&self.host.target(), &info.unwrap_or_default());
-        let verdict = self.verdicts.of(&self.spec.name, &version);
-        self.variants.known.lock().note_base(&version, verdict, changed);
-        self.variants.learnt.send_modify(|count| *count += 1);
+        let finding = self.findings.of(&self.spec.name, &version);
+        self.client_lists.known.lock().note_base(&version, finding, changed);
+        self.client_lists.learnt.send_modify(|count| *count += 1);
     }
 }
 

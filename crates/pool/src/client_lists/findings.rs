@@ -12,14 +12,14 @@ use sha2::{Digest as _, Sha256};
 
 /// What was found out about servers, and the file that keeps it.
 #[derive(Debug, Default)]
-pub struct Verdicts {
+pub struct ListFindings {
     /// None: nothing outlives the daemon.
     document: Option<Document>,
-    by_server: Mutex<BTreeMap<String, Verdict>>,
+    by_server: Mutex<BTreeMap<String, Finding>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Verdict {
+struct Finding {
     /// A digest of how the server is started and of the name and version it gives itself.
     version: String,
     /// It lists the same for all clients.
@@ -29,16 +29,16 @@ struct Verdict {
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     format: u32,
-    servers: BTreeMap<String, Verdict>,
+    servers: BTreeMap<String, Finding>,
 }
 
 const FILE: &str = "variants.json";
 /// Of the file. A file with another number is set aside.
 const FORMAT: u32 = 1;
 
-// === impl Verdicts ===
+// === impl ListFindings ===
 
-impl Verdicts {
+impl ListFindings {
     /// Reads what earlier daemons found out. Waits for the disk for two seconds at most.
     pub fn open(state_dir: &Path) -> Self {
         let (document, stored) =
@@ -65,17 +65,17 @@ impl Verdicts {
     /// Whether this version of a server lists the same for all clients, if that is known.
     pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
-        let verdict = by_server.get(server.as_str()).filter(|known| known.version == version)?;
-        Some(verdict.alike)
+        let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
+        Some(finding.alike)
     }
 
     pub(super) fn keep(&self, server: &Name, version: &str, alike: bool) {
-        let verdict = Verdict { version: version.to_owned(), alike };
+        let finding = Finding { version: version.to_owned(), alike };
         let mut by_server = self.by_server.lock();
-        if by_server.get(server.as_str()) == Some(&verdict) {
+        if by_server.get(server.as_str()) == Some(&finding) {
             return;
         }
-        by_server.insert(server.to_string(), verdict);
+        by_server.insert(server.to_string(), finding);
         let file = File { format: FORMAT, servers: by_server.clone() };
         drop(by_server);
         if let (Some(document), Ok(bytes)) = (&self.document, serde_json::to_vec(&file)) {
@@ -96,19 +96,19 @@ pub(super) fn version_of(target: &str, server_info: &str) -> String {
 mod tests {
     use mainstay_model::Name;
 
-    use super::{Verdicts, version_of};
+    use super::{ListFindings, version_of};
 
     #[tokio::test]
     async fn what_was_found_out_is_known_to_the_next_daemon() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
         let version = version_of("command", "1");
-        let first = Verdicts::open(folder.path());
+        let first = ListFindings::open(folder.path());
         assert_eq!(first.of(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
         first.close().await;
-        let second = Verdicts::open(folder.path());
+        let second = ListFindings::open(folder.path());
         assert_eq!(second.of(&one, &version), Some(true));
         assert_eq!(second.of(&other, &version), Some(false));
         assert_eq!(second.of(&one, &version_of("command", "2")), None);
@@ -121,10 +121,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(super::FILE);
         std::fs::write(&path, r#"{"format":2,"servers":{}}"#).unwrap();
-        let verdicts = Verdicts::open(folder.path());
+        let findings = ListFindings::open(folder.path());
         let one = Name::try_new("one").unwrap();
-        verdicts.keep(&one, "v", true);
-        verdicts.close().await;
+        findings.keep(&one, "v", true);
+        findings.close().await;
         let aside = path.with_extension("json.unreadable");
         assert!(std::fs::read_to_string(aside).unwrap().contains(r#""format":2"#));
         assert!(std::fs::read_to_string(path).unwrap().contains(r#""format":1"#));

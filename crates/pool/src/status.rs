@@ -7,7 +7,7 @@ use std::time::Instant;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
 use mainstay_protocol::list::ListKind;
 
-use crate::face::other;
+use crate::dialect::other;
 use crate::instance::Instance;
 use crate::pool::Pool;
 
@@ -24,8 +24,8 @@ impl Pool {
     pub fn in_flight(&self) -> usize {
         self.instances()
             .iter()
-            .filter_map(|instance| instance.live())
-            .map(|live| live.link.in_flight())
+            .filter_map(|instance| instance.ready_run())
+            .map(|run| run.link.in_flight())
             .sum()
     }
 
