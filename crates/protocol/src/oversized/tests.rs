@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::answered;
+use super::answered_id;
 
 /// The answer to `text` with everything gone but so many bytes at either end.
 fn cut(text: &str, kept: usize) -> Option<u64> {

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Filter, acknowledged, ended, list_changed, remarked};
+use super::{Filter, acknowledged, ended, list_changed, with_subscription};
 use crate::list::ListKind;
 use crate::{Id, Message};
 

@@ -22,7 +22,7 @@ fn facts(tools: &[&str]) -> Arc<Facts> {
     let mut lists = Lists::default();
     lists.set(ListKind::Tools, List { items: items.collect(), ..List::default() });
     Arc::new(Facts {
-        handshake: "{}".into(),
+        greeting: "{}".into(),
         revision: Revision::LATEST_LEGACY,
         capabilities: ServerCapabilities::default(),
         lists,
