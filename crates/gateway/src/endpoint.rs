@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{EndpointId, Name, ServerId};
-use mainstay_pool::{Offer, Pool};
+use mainstay_pool::{EraSupport, Pool};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Era, Revision};
 use mainstay_session::{Catalogue, Source};
@@ -242,27 +242,27 @@ impl Endpoint {
     pub(crate) async fn settle(&self, era: Era, deadline: Instant) {
         let said = |pool: &Pool| pool.primary_facts().is_some() || !is_on_its_way(pool);
         for pool in self.pools().filter(|pool| may_speak(pool, era)) {
-            if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
+            if tokio::time::timeout_at(deadline.into(), pool.wait_until(said)).await.is_err() {
                 return;
             }
         }
         let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
-        join_all(asked.map(|pool| pool.offer(era, deadline))).await;
+        join_all(asked.map(|pool| pool.detect(era, deadline))).await;
     }
 
     /// Whether there is anything here for clients of an era; found out within `within`.
-    pub(crate) async fn offers(&self, era: Era, within: Duration) -> Offer {
+    pub(crate) async fn offers(&self, era: Era, within: Duration) -> EraSupport {
         let has = |pool: &Arc<Pool>| pool.facts(era).is_some();
         if self.pools().any(has) || self.servers.is_empty() {
-            return Offer::Yes;
+            return EraSupport::Yes;
         }
         self.settle(era, Instant::now() + within).await;
-        let mut best = Offer::No;
+        let mut best = EraSupport::No;
         for pool in self.pools() {
-            match pool.offer(era, Instant::now()).await {
-                Offer::Yes => return Offer::Yes,
-                Offer::NotYet(refusal) => best = Offer::NotYet(refusal),
-                Offer::No => {}
+            match pool.detect(era, Instant::now()).await {
+                EraSupport::Yes => return EraSupport::Yes,
+                EraSupport::NotYet(refusal) => best = EraSupport::NotYet(refusal),
+                EraSupport::No => {}
             }
         }
         best
@@ -344,7 +344,7 @@ impl Endpoint {
         });
         let (server, own) = seen?;
         let server = self.server_named(server)?;
-        server.pool.closed_to(era).is_none().then_some((server.id, own))
+        server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
     }
 
     /// Whether a server that may have something for clients of this era has not said so yet, and
@@ -370,7 +370,7 @@ impl Endpoint {
             .map(|pool| Missing {
                 server: &pool.spec.name,
                 state: state(pool),
-                why: pool.closed_to(era).or_else(|| is_unsettled(pool, era)),
+                why: pool.unsupported_reason(era).or_else(|| is_unsettled(pool, era)),
             })
             .collect()
     }

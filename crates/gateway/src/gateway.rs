@@ -350,7 +350,7 @@ impl Gateway {
         }
         let pools = endpoint.map_or_else(|| self.pools(), |at| at.pools().cloned().collect());
         for pool in pools {
-            pool.release(&crate::call::placement::own_sharing(session.owner));
+            pool.end_sharing(&crate::call::placement::own_sharing(session.owner));
         }
         was_there
     }

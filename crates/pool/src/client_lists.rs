@@ -48,7 +48,7 @@ const FIND_OUT_DEADLINE: Duration = Duration::from_secs(30);
 impl Pool {
     /// What the server lists for clients that declare these capabilities (JSON, as they are declared
     /// to the server). None: what it lists for all, or not known by `deadline`.
-    pub async fn lists_for(
+    pub async fn client_lists(
         self: &Arc<Self>,
         capabilities: &Arc<str>,
         deadline: Instant,
@@ -79,8 +79,12 @@ impl Pool {
     }
 
     /// Whether the server is known to list the same for all clients, or comes to be by `deadline`.
-    pub async fn lists_alike(self: &Arc<Self>, capabilities: &Arc<str>, deadline: Instant) -> bool {
-        self.lists_for(capabilities, deadline).await.is_none()
+    pub async fn has_uniform_lists(
+        self: &Arc<Self>,
+        capabilities: &Arc<str>,
+        deadline: Instant,
+    ) -> bool {
+        self.client_lists(capabilities, deadline).await.is_none()
             && self.client_lists.known.lock().are_alike(self.spec.asks) != Some(false)
     }
 
@@ -90,7 +94,7 @@ impl Pool {
         let pool = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
-                () = pool.ask_lists(&capabilities) => {}
+                () = pool.probe_lists(&capabilities) => {}
                 () = pool.closing.cancelled() => {}
             }
             pool.client_lists.known.lock().note_asked(&capabilities, Instant::now());
@@ -98,13 +102,13 @@ impl Pool {
         });
     }
 
-    async fn ask_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
+    async fn probe_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
         let Ok(turn) = self.list_discovery.acquire().await else { return };
         let nobody = SessionNo(0);
         let key = LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Era::Legacy) };
         let (mode, retention) = (LeaseMode::Once, Retention::Brief);
         let want = Placement { key, owner: nobody, user: nobody.0, mode, retention };
-        // What it lists is learnt as soon as it is ready (`Pool::learn_variant`).
+        // What it lists is learnt as soon as it is ready (`Pool::record_client_lists`).
         let mut acquired = std::pin::pin!(self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE));
         let acquired = match tokio::time::timeout(TURN_MAX, &mut acquired).await {
             Ok(acquired) => acquired,
@@ -121,7 +125,7 @@ impl Pool {
     }
 
     /// Learns what an instance for one kind of clients lists.
-    pub(crate) fn learn_variant(&self, instance: &Instance, facts: &Arc<Facts>) {
+    pub(crate) fn record_client_lists(&self, instance: &Instance, facts: &Arc<Facts>) {
         let key = instance.key();
         if facts.revision.era() != Era::Legacy || !key.is_interactive() {
             return;
@@ -144,7 +148,7 @@ impl Pool {
 
     /// Begins to find out what the server lists for clients that declare these capabilities, where
     /// that is not known: one of them has come.
-    pub fn look_into_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
+    pub fn detect_client_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
         if self.facts(Era::Legacy).is_none() {
             return;
         }
@@ -158,7 +162,7 @@ impl Pool {
     }
 
     /// The lists that all clients see are these from now on. `changed`: they are others than before.
-    pub(crate) fn note_lists(&self, facts: &Facts, changed: bool) {
+    pub(crate) fn record_base_lists(&self, facts: &Facts, changed: bool) {
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok();
         let info = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));

@@ -23,7 +23,7 @@ use crate::pool::Pool;
 
 /// Whether a server can be offered to clients of an era.
 #[derive(Debug)]
-pub enum Offer {
+pub enum EraSupport {
     Yes,
     /// It does not speak to them, and the configuration or the server said so.
     No,
@@ -130,53 +130,53 @@ impl Pool {
 
     /// Whether clients of this era can be served. What the configuration leaves open is found
     /// out, which may take a start of the server; many may ask at once.
-    pub async fn offer(self: &Arc<Self>, era: Era, deadline: Instant) -> Offer {
+    pub async fn detect(self: &Arc<Self>, era: Era, deadline: Instant) -> EraSupport {
         if let Some(configured) = self.configured() {
-            return if configured == era { Offer::Yes } else { Offer::No };
+            return if configured == era { EraSupport::Yes } else { EraSupport::No };
         }
         if self.facts(era).is_some() {
-            return Offer::Yes;
+            return EraSupport::Yes;
         }
         let Some(primary) = self.primary.get() else {
-            return Offer::NotYet(self.unavailable("it has not been started"));
+            return EraSupport::NotYet(self.unavailable("it has not been started"));
         };
         if self.primary_facts().is_none()
             && let Err(refusal) = self.wait_ready(primary, deadline).await
         {
-            return Offer::NotYet(refusal);
+            return EraSupport::NotYet(refusal);
         }
         if self.era() == era {
-            return Offer::Yes;
+            return EraSupport::Yes;
         }
-        if self.check_spoken(era).is_err() {
-            return Offer::No;
+        if self.check_era(era).is_err() {
+            return EraSupport::No;
         }
-        match self.supplier(era) {
-            Ok(second) => self.find_out(era, &second, deadline).await,
-            Err(refusal) => Offer::NotYet(refusal),
+        match self.base_or_start(era) {
+            Ok(second) => self.await_detection(era, &second, deadline).await,
+            Err(refusal) => EraSupport::NotYet(refusal),
         }
     }
 
     /// Waits until the instance for a second dialect has answered, or is known not to.
-    async fn find_out(&self, era: Era, second: &Instance, deadline: Instant) -> Offer {
+    async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
         let dialect = self.dialects.of(era);
         let mut changed = second.changed.subscribe();
         loop {
             changed.borrow_and_update();
             if dialect.facts.load().is_some() {
-                return Offer::Yes;
+                return EraSupport::Yes;
             }
             if dialect.refusal().is_some() {
-                return Offer::No;
+                return EraSupport::No;
             }
             if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
-                return Offer::NotYet(self.not_ready(second));
+                return EraSupport::NotYet(self.not_ready(second));
             }
         }
     }
 
     /// Refuses what is known not to be spoken.
-    pub(crate) fn check_spoken(&self, era: Era) -> Result<(), Refusal> {
+    pub(crate) fn check_era(&self, era: Era) -> Result<(), Refusal> {
         let only = |spoken: Era| self.unavailable(&only_speaks(spoken));
         match self.configured() {
             Some(configured) if configured != era => return Err(only(configured)),
@@ -202,10 +202,10 @@ impl Pool {
 
     /// Why clients of this era can't use a server that others can use. None: they can, or that
     /// is not known.
-    pub fn closed_to(&self, era: Era) -> Option<String> {
+    pub fn unsupported_reason(&self, era: Era) -> Option<String> {
         let spoken = other(era);
         let only_others = self.facts(spoken).is_some() && self.facts(era).is_none();
-        if !only_others || self.check_spoken(era).is_ok() {
+        if !only_others || self.check_era(era).is_ok() {
             return None;
         }
         let speaks = match self.configured() {
@@ -226,7 +226,7 @@ impl Pool {
     }
 
     /// Refuses a run that turned out to speak otherwise than its caller.
-    pub(crate) fn check_run(&self, run: &ReadyRun, era: Era) -> Result<(), Refusal> {
+    pub(crate) fn check_run_era(&self, run: &ReadyRun, era: Era) -> Result<(), Refusal> {
         if run.era == era { Ok(()) } else { Err(self.unavailable(&only_speaks(run.era))) }
     }
 
@@ -247,7 +247,7 @@ impl Pool {
 
     /// The server does not have the dialect that this instance was made for. It is asked again after
     /// `for_now`, or in the next run of the first dialect.
-    pub(crate) fn decline(
+    pub(crate) fn mark_unsupported(
         &self,
         instance: &Arc<Instance>,
         reason: &str,
@@ -266,7 +266,7 @@ impl Pool {
         };
         NotSpoken { server, instance: instance.id, revision: revision.as_str(), reason }
             .emit(&self.metrics);
-        self.dismiss(instance);
+        self.stop_base(instance);
         if let (Some(observer), true) = (self.observer(), had) {
             observer.lists_changed(server, era, &ListKind::ALL);
         }
@@ -274,18 +274,18 @@ impl Pool {
 
     /// Keeps what an instance that supplies lists says. `kinds`: what has changed in a run; empty at
     /// its beginning.
-    pub(crate) fn remember(
+    pub(crate) fn publish_facts(
         &self,
         instance: &Arc<Instance>,
         facts: &Arc<Facts>,
         kinds: &[ListKind],
     ) {
         if !instance.supplies_lists() {
-            return self.learn_variant(instance, facts);
+            return self.record_client_lists(instance, facts);
         }
         let era = facts.revision.era();
         if instance.key().era != era {
-            self.turn(instance, era);
+            self.switch_era(instance, era);
         }
         let dialect = self.dialects.of(era);
         if dialect.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
@@ -297,8 +297,8 @@ impl Pool {
             self.dialects.of(other(era)).refused.store(None);
         }
         let before = dialect.facts.swap(Some(facts.clone()));
-        self.warn_of_unusable(before.as_deref(), facts);
-        self.say_gaps(before.as_deref(), facts, kinds.is_empty());
+        self.log_unusable_tools(before.as_deref(), facts);
+        self.log_gaps(before.as_deref(), facts, kinds.is_empty());
         let differs = |kind: &ListKind| {
             before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
         };
@@ -309,7 +309,7 @@ impl Pool {
         };
         if era == Era::Legacy {
             let changed = ListKind::ALL.iter().any(differs);
-            self.note_lists(facts, changed);
+            self.record_base_lists(facts, changed);
         }
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
@@ -319,7 +319,7 @@ impl Pool {
     }
 
     /// Says once which tools are left out.
-    fn warn_of_unusable(&self, before: Option<&Facts>, now: &Facts) {
+    fn log_unusable_tools(&self, before: Option<&Facts>, now: &Facts) {
         let unusable = now.lists.unusable(ListKind::Tools);
         if before.is_none_or(|before| before.lists.unusable(ListKind::Tools) != unusable) {
             let server = &self.spec.name;
@@ -330,7 +330,7 @@ impl Pool {
     }
 
     /// The first dialect turned out to be of the other era, or has changed to it.
-    fn turn(&self, instance: &Arc<Instance>, era: Era) {
+    fn switch_era(&self, instance: &Arc<Instance>, era: Era) {
         let before = instance.key();
         let after = LeaseKey { era, ..(*before).clone() };
         instance.set_key(after);

@@ -156,7 +156,7 @@ impl Driver {
                 if let Some(run) = self.ready.take() {
                     // What it has is published first: who finds it ready finds its lists, too.
                     let facts = run.facts.load_full();
-                    self.pool.remember(&self.instance, &facts, &[]);
+                    self.pool.publish_facts(&self.instance, &facts, &[]);
                     self.instance.ready_run.store(Some(run));
                 }
             }

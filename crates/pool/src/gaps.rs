@@ -8,10 +8,10 @@ use mainstay_upstream::facts::Facts;
 use crate::pool::Pool;
 
 impl Pool {
-    /// Logs which lists are incomplete. `before`: what was said last; `new_life`: say it again.
-    pub(crate) fn say_gaps(&self, before: Option<&Facts>, now: &Facts, new_life: bool) {
+    /// Logs which lists are incomplete. `before`: what was said last; `new_run`: say it again.
+    pub(crate) fn log_gaps(&self, before: Option<&Facts>, now: &Facts, new_run: bool) {
         let known: Vec<_> = match before {
-            Some(before) if !new_life => before.lists.gaps().collect(),
+            Some(before) if !new_run => before.lists.gaps().collect(),
             _ => Vec::new(),
         };
         for (kind, gaps) in now.lists.gaps().filter(|gaps| !known.contains(gaps)) {
@@ -23,7 +23,7 @@ impl Pool {
     /// What people should know beside its state, as the rest of a sentence about the server.
     pub(crate) fn note(&self) -> Option<String> {
         // Most servers are for older clients only: that is no news.
-        let closed = self.closed_to(Era::Legacy);
+        let closed = self.unsupported_reason(Era::Legacy);
         let facts = self.primary_facts();
         let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());
         let gaps = gaps.map(|(kind, gaps)| format!("offers its {} {gaps}", plural(kind)));

@@ -50,7 +50,7 @@ pub struct Instance {
     pub(crate) process: Mutex<ProcessFacts>,
     /// When it was last ready.
     pub(crate) lost_at: Mutex<Option<Instant>>,
-    pub(crate) standing: Mutex<Standing>,
+    pub(crate) replay_state: Mutex<ReplayState>,
     born: Instant,
     used_ms: AtomicU64,
 }
@@ -64,7 +64,7 @@ pub struct ReadyRun {
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
     /// What a modern server has promised to tell of, while it is listened to.
-    pub(crate) heard: ArcSwapOption<Filter>,
+    pub(crate) subscribed: ArcSwapOption<Filter>,
     /// When each list was fetched last, by its kind.
     fetched: Mutex<[Instant; 4]>,
 }
@@ -78,7 +78,7 @@ pub(crate) struct ProcessFacts {
 
 /// What clients asked for that outlives a run: it is asked for again in the next.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct ReplayState {
     /// By the JSON text of the URI.
     pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<SessionNo>>,
     /// The JSON text of the level that was set last.
@@ -112,7 +112,7 @@ impl Instance {
             memory: AtomicU64::new(0),
             process: Mutex::default(),
             lost_at: Mutex::default(),
-            standing: Mutex::default(),
+            replay_state: Mutex::default(),
             born: Instant::now(),
             used_ms: AtomicU64::new(0),
         }
@@ -170,17 +170,17 @@ impl Instance {
     }
 
     /// How long it has not been ready. Very long if it never was.
-    pub(crate) fn lost_for(&self, now: Instant) -> Duration {
+    pub(crate) fn unready_for(&self, now: Instant) -> Duration {
         let lost = *self.lost_at.lock();
         lost.map_or(Duration::MAX, |lost| now.saturating_duration_since(lost))
     }
 
     pub fn state(&self) -> InstanceState {
-        self.shown(self.lifecycle.lock().state())
+        self.visible_state(self.lifecycle.lock().state())
     }
 
     /// Ready is what calls find ready: between the decision and the opened gate it is not yet.
-    pub(crate) fn shown(&self, decided: InstanceState) -> InstanceState {
+    pub(crate) fn visible_state(&self, decided: InstanceState) -> InstanceState {
         match decided {
             InstanceState::Ready if self.ready_run.load().is_none() => InstanceState::Handshaking,
             decided => decided,
@@ -194,23 +194,23 @@ impl Instance {
             if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
         InstanceStatus {
             id: self.id,
-            state: self.shown(lifecycle.state()),
+            state: self.visible_state(lifecycle.state()),
             pid: self.pid(),
             calls: self.ready_run().map_or(0, |run| run.link.in_flight()),
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,
             memory_bytes: self.memory_bytes(),
-            asks: self.key().kinds_of_questions(),
+            asks: self.key().question_kinds(),
         }
     }
 
     /// Sessions that subscribed to this URI, or to one that it lies under. `uri` is JSON text, with
     /// no more escapes than it needs.
     pub(crate) fn subscribers(&self, uri: &str) -> Vec<SessionNo> {
-        let standing = self.standing.lock();
+        let replay_state = self.replay_state.lock();
         let wanted = uri.trim_matches('"');
         let mut owners = HashSet::new();
-        for (subscribed, by) in &standing.subscriptions {
+        for (subscribed, by) in &replay_state.subscriptions {
             if lies_under(wanted, subscribed.trim_matches('"')) {
                 owners.extend(by.iter().copied());
             }
@@ -220,30 +220,30 @@ impl Instance {
 
     /// Whether somebody waits for what it tells of its resources.
     pub(crate) fn is_subscribed_to(&self) -> bool {
-        !self.standing.lock().subscriptions.is_empty()
+        !self.replay_state.lock().subscriptions.is_empty()
     }
 
     /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
     pub fn subscribe(&self, uri: &str, owner: SessionNo) -> bool {
-        let mut standing = self.standing.lock();
-        let owners = standing.subscriptions.entry(uri.into()).or_default();
+        let mut replay_state = self.replay_state.lock();
+        let owners = replay_state.subscriptions.entry(uri.into()).or_default();
         let first = owners.is_empty();
         owners.insert(owner);
-        drop(standing);
+        drop(replay_state);
         self.note_listened();
         first
     }
 
     /// Forgets a subscription; whether it was the last to this URI.
     pub fn unsubscribe(&self, uri: &str, owner: SessionNo) -> bool {
-        let mut standing = self.standing.lock();
-        let Some(owners) = standing.subscriptions.get_mut(uri) else { return false };
+        let mut replay_state = self.replay_state.lock();
+        let Some(owners) = replay_state.subscriptions.get_mut(uri) else { return false };
         let was_there = owners.remove(&owner);
         let last = owners.is_empty();
         if last {
-            standing.subscriptions.remove(uri);
+            replay_state.subscriptions.remove(uri);
         }
-        drop(standing);
+        drop(replay_state);
         self.note_listened();
         was_there && last
     }
@@ -252,20 +252,20 @@ impl Instance {
     /// for does not give way.
     fn note_listened(&self) {
         if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
-            pool.lend(RosterEvent::Listened { member, to: self.is_subscribed_to() });
+            pool.step_roster(RosterEvent::Listened { member, to: self.is_subscribed_to() });
         }
     }
 
     /// Notes the level a server is told to log at; whether it is another than before.
     pub fn set_log_level(&self, level: &str) -> bool {
-        let mut standing = self.standing.lock();
-        let other = standing.log_level.as_deref() != Some(level);
-        standing.log_level = Some(level.into());
+        let mut replay_state = self.replay_state.lock();
+        let other = replay_state.log_level.as_deref() != Some(level);
+        replay_state.log_level = Some(level.into());
         other
     }
 
     pub fn log_level(&self) -> Option<Box<str>> {
-        self.standing.lock().log_level.clone()
+        self.replay_state.lock().log_level.clone()
     }
 
     pub(crate) fn permit_begins(&self) {
@@ -314,7 +314,7 @@ impl ReadyRun {
             era: facts.revision.era(),
             facts: ArcSwap::from_pointee(facts),
             since: now,
-            heard: ArcSwapOption::empty(),
+            subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
         }
     }
@@ -334,7 +334,7 @@ impl ReadyRun {
         if self.era == Era::Legacy {
             return facts.capabilities.tells_of(kind);
         }
-        let told = self.heard.load().as_ref().is_some_and(|heard| heard.wants(kind));
+        let told = self.subscribed.load().as_ref().is_some_and(|filter| filter.wants(kind));
         let ttl = facts.lists.caching(kind).ttl_ms.map_or(Duration::ZERO, Duration::from_millis);
         let fetched = self.fetched.lock()[kind as usize];
         told || now.saturating_duration_since(fetched) < ttl

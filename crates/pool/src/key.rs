@@ -43,7 +43,7 @@ impl LeaseKey {
     }
 
     /// What its clients can be asked for.
-    pub(crate) fn kinds_of_questions(&self) -> Vec<String> {
+    pub(crate) fn question_kinds(&self) -> Vec<String> {
         let can = ClientCapabilities::from_json(&self.capabilities);
         let kinds = [
             ("roots", can.roots),

@@ -99,7 +99,7 @@ impl Lending {
 
 impl Pool {
     /// An instance that `want` allows, lent as the roster decides.
-    pub(crate) async fn borrow(
+    pub(crate) async fn lease(
         self: &Arc<Self>,
         want: &Placement,
         deadline: Instant,
@@ -110,7 +110,7 @@ impl Pool {
         if hurry < deadline {
             answer = timeout_at(hurry.into(), &mut waiting.answer).await.ok();
             if answer.is_none() {
-                self.lend(RosterEvent::Hurried(waiting.ticket));
+                self.step_roster(RosterEvent::Hurried(waiting.ticket));
             }
         }
         if answer.is_none() {
@@ -134,8 +134,10 @@ impl Pool {
                 let ticket = waiting.ticket;
                 Ok(Lease { pool: self.clone(), ticket, instance, is_new_holder })
             }
-            Some(Ok(Err((reason, instance)))) => Err(self.not_lent(reason, instance.as_deref())),
-            Some(Err(_)) | None => Err(self.not_lent(RefusalReason::Closed, None)),
+            Some(Ok(Err((reason, instance)))) => {
+                Err(self.lease_refusal(reason, instance.as_deref()))
+            }
+            Some(Err(_)) | None => Err(self.lease_refusal(RefusalReason::Closed, None)),
         }
     }
 
@@ -167,7 +169,7 @@ impl Pool {
     }
 
     /// Tells the roster what happened.
-    pub(crate) fn lend(self: &Arc<Self>, event: RosterEvent<LeaseKey>) {
+    pub(crate) fn step_roster(self: &Arc<Self>, event: RosterEvent<LeaseKey>) {
         self.step(&mut self.lending.inner.lock(), event);
     }
 
@@ -178,7 +180,7 @@ impl Pool {
     }
 
     /// Ends the instances that only this `sharing` may use, now that it has ended.
-    pub fn release(self: &Arc<Self>, sharing: &str) {
+    pub fn end_sharing(self: &Arc<Self>, sharing: &str) {
         if sharing.is_empty() {
             return;
         }
@@ -192,13 +194,13 @@ impl Pool {
         for decision in decisions {
             match decision {
                 Decision::Start { member, key, holder, mode } => {
-                    let instance = self.prepare(key, Some(member));
+                    let instance = self.create_instance(key, Some(member));
                     // What it asks while it starts goes to whom it is started for.
                     if mode != LeaseMode::Shared {
                         instance.holder.store(holder.0, Ordering::Release);
                     }
                     inner.members.insert(member, instance.clone());
-                    self.launch(instance);
+                    self.supervise(instance);
                 }
                 Decision::Hand { ticket, member } => {
                     let answered = inner.waiting.remove(&ticket);
@@ -234,7 +236,7 @@ impl Pool {
     /// Tells the roster how it is with an instance that can be lent.
     pub(crate) fn note_state(self: &Arc<Self>, instance: &Arc<Instance>) {
         let Some(member) = instance.member else { return };
-        self.lend(match instance.usable() {
+        self.step_roster(match instance.usable() {
             Some(_) => RosterEvent::Up(member),
             None => RosterEvent::Down { member, soon: self.is_worth_waiting_for(instance) },
         });
@@ -250,7 +252,7 @@ impl Pool {
     }
 
     /// Why a call gets no instance.
-    fn not_lent(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
+    fn lease_refusal(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
         match (reason, instance) {
             (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {
@@ -301,7 +303,7 @@ impl Lease {
     }
 
     /// Lets a server that keeps its client's roots learn those of the next one before its call.
-    pub(crate) async fn introduce(&self, run: &ReadyRun) {
+    pub(crate) async fn refresh_roots(&self, run: &ReadyRun) {
         if !self.is_new_holder || !self.instance.asks_roots.swap(false, Ordering::AcqRel) {
             return;
         }
@@ -318,6 +320,6 @@ impl Drop for Lease {
         if self.instance.ready_run().is_none() && self.instance.state() == InstanceState::Failed {
             self.instance.stop.cancel();
         }
-        self.pool.lend(RosterEvent::Released(self.ticket));
+        self.pool.step_roster(RosterEvent::Released(self.ticket));
     }
 }

@@ -20,7 +20,7 @@ mod run;
 mod status;
 
 pub use client_lists::ListFindings;
-pub use dialect::Offer;
+pub use dialect::EraSupport;
 pub use instance::Instance;
 pub use key::{LeaseKey, Placement};
 pub use mainstay_supervisor::roster::{LeaseMode, Retention};

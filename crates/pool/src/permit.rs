@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`Pool::try_base`] | a call to the instance that everybody shares, if that is ready now: most calls |
 //! | [`Pool::acquire`] | every other call; it may take a wait |
-//! | [`Pool::reach`] | words that are no calls, to an instance that is known: the end of a subscription |
+//! | [Pool::permit_for`] | words that are no calls, to an instance that is known: the end of a subscription |
 //!
 //! What holds for every call is checked in [`Pool::check_call`], which the first two begin with; breakers,
 //! limits and budgets have their place there. [`Pool::acquire`] lists what comes after it.
@@ -53,21 +53,21 @@ impl Pool {
         // 1. What holds for every call.
         self.check_call()?;
         // 2. The server speaks as its client does, as far as that is known.
-        self.check_spoken(era)?;
+        self.check_era(era)?;
         // 3. An instance: the one that everybody shares, or one that is lent, which may take a wait.
         let (instance, lease) = if want.is_base() {
-            (self.supplier(era)?, None)
+            (self.base_or_start(era)?, None)
         } else {
-            let lease = self.borrow(want, deadline).await?;
+            let lease = self.lease(want, deadline).await?;
             (lease.instance().clone(), Some(lease))
         };
         // 4. It is ready, or worth waiting for.
         let run = self.wait_ready(&instance, deadline).await?;
         // 5. It speaks as its client does: a new run may be of another program.
-        self.check_run(&run, era)?;
+        self.check_run_era(&run, era)?;
         // 6. It knows whose calls come now.
         if let Some(lease) = &lease {
-            lease.introduce(&run).await;
+            lease.refresh_roots(&run).await;
         }
         instance.touch(Instant::now());
         Ok(Permit::new(instance, run, lease))
@@ -95,7 +95,7 @@ impl Pool {
 
     /// A permit for this instance, if it is ready, whoever has it: for words that are no calls, such
     /// as a subscription that ends.
-    pub fn reach(&self, instance: &Arc<Instance>) -> Option<Permit> {
+    pub fn permit_for(&self, instance: &Arc<Instance>) -> Option<Permit> {
         let run = instance.ready_run()?;
         Some(Permit::new(instance.clone(), run, None))
     }
@@ -110,7 +110,7 @@ impl Pool {
 
     /// Sends a notification to the ready instances that serve nobody but this owner now: those that
     /// it holds, and those that only `sharing` may use.
-    pub fn tell_own(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
+    pub fn notify_own_instances(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
         for instance in self.instances() {
             let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
             if let (true, Some(run)) = (own, instance.ready_run()) {

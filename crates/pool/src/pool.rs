@@ -55,7 +55,7 @@ pub struct Pool {
     seed: u64,
     observer: OnceLock<Weak<dyn PoolObserver>>,
     /// Instances that supply lists, with those that are on their way out.
-    suppliers: Mutex<Vec<Arc<Instance>>>,
+    bases: Mutex<Vec<Arc<Instance>>>,
     pub(crate) lending: Lending,
     pub(crate) client_lists: ClientLists,
     pub(crate) list_discovery: Arc<Semaphore>,
@@ -74,7 +74,7 @@ pub struct Pool {
 }
 
 /// How often a second dialect that nobody uses is looked for, at the latest.
-const TIDY_EVERY: Duration = Duration::from_secs(5);
+const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
 
@@ -95,7 +95,7 @@ impl Pool {
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
             observer: OnceLock::new(),
-            suppliers: Mutex::default(),
+            bases: Mutex::default(),
             lending: Lending::new(&spec.pool),
             client_lists: ClientLists::default(),
             list_discovery: parts.list_discovery.clone(),
@@ -114,20 +114,20 @@ impl Pool {
     /// Starts the instance that supplies the lists. `observer` hears what instances say from now on.
     pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
         let _ = self.observer.set(observer);
-        let primary = self.prepare(LeaseKey::base(self.first_era()), None);
+        let primary = self.create_instance(LeaseKey::base(self.first_era()), None);
         let _ = self.primary.set(primary.clone());
-        self.launch(primary);
+        self.supervise(primary);
         let pool = self.clone();
         self.tasks.spawn(async move {
             loop {
-                let tidy = Instant::now() + TIDY_EVERY;
-                let next = pool.lending.next_deadline().map_or(tidy, |at| at.min(tidy));
+                let check = Instant::now() + IDLE_CHECK_EVERY;
+                let next = pool.lending.next_deadline().map_or(check, |at| at.min(check));
                 tokio::select! {
                     () = pool.closing.cancelled() => return,
                     () = pool.lending.changed.notified() => {}
                     () = tokio::time::sleep_until(next.into()) => {
-                        pool.lend(RosterEvent::Tick);
-                        pool.tidy(Instant::now());
+                        pool.step_roster(RosterEvent::Tick);
+                        pool.stop_idle_bases(Instant::now());
                     }
                 }
             }
@@ -138,8 +138,8 @@ impl Pool {
     pub async fn stop(self: &Arc<Self>) {
         self.stopping.store(true, Ordering::Release);
         self.closing.cancel();
-        self.lend(RosterEvent::Close);
-        self.suppliers.lock().iter().for_each(|instance| instance.stop.cancel());
+        self.step_roster(RosterEvent::Close);
+        self.bases.lock().iter().for_each(|instance| instance.stop.cancel());
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -156,11 +156,11 @@ impl Pool {
     ///
     /// # Errors
     /// When the server is known not to speak to such clients, or the daemon is stopping.
-    pub(crate) fn supplier(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
+    pub(crate) fn base_or_start(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
         if let Some(base) = self.base(era) {
             return Ok(base);
         }
-        self.check_spoken(era)?;
+        self.check_era(era)?;
         let dialect = self.dialects.of(era);
         let _starting = dialect.starting.lock();
         if let Some(base) = self.base(era) {
@@ -169,13 +169,13 @@ impl Pool {
         if self.closing.is_cancelled() {
             return Err(self.unavailable("the daemon is stopping"));
         }
-        let supplier = self.prepare(LeaseKey::base(era), None);
-        self.launch(supplier.clone());
+        let supplier = self.create_instance(LeaseKey::base(era), None);
+        self.supervise(supplier.clone());
         Ok(supplier)
     }
 
     /// Makes an instance: one that can be lent, or one that supplies lists.
-    pub(crate) fn prepare(
+    pub(crate) fn create_instance(
         self: &Arc<Self>,
         key: LeaseKey,
         member: Option<MemberId>,
@@ -190,18 +190,18 @@ impl Pool {
         let roster = Arc::downgrade(self);
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
         if instance.supplies_lists() {
-            self.suppliers.lock().push(instance.clone());
+            self.bases.lock().push(instance.clone());
             self.dialects.of(era).base.store(Some(instance.clone()));
         }
         instance
     }
 
     /// Sets an instance going, and sees to its end.
-    pub(crate) fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
+    pub(crate) fn supervise(self: &Arc<Self>, instance: Arc<Instance>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
             driver::supervise(pool.clone(), instance.clone()).await;
-            pool.suppliers.lock().retain(|other| other.id != instance.id);
+            pool.bases.lock().retain(|other| other.id != instance.id);
             pool.note_end(&instance);
         });
     }
@@ -212,28 +212,28 @@ impl Pool {
     }
 
     /// Ends an instance that supplies lists.
-    pub(crate) fn dismiss(&self, instance: &Instance) {
+    pub(crate) fn stop_base(&self, instance: &Instance) {
         self.dialects.of(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 
     /// Ends a second dialect that nobody has used for the idle time; the one that the daemon started
     /// stays.
-    fn tidy(&self, now: Instant) {
-        for supplier in self.suppliers() {
+    fn stop_idle_bases(&self, now: Instant) {
+        for supplier in self.bases() {
             let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
                 || supplier.is_subscribed_to();
             if !self.is_primary(&supplier)
                 && !in_use
                 && supplier.idle_for(now) > self.spec.pool.idle_timeout
             {
-                self.dismiss(&supplier);
+                self.stop_base(&supplier);
             }
         }
     }
 
-    pub(crate) fn suppliers(&self) -> Vec<Arc<Instance>> {
-        self.suppliers.lock().clone()
+    pub(crate) fn bases(&self) -> Vec<Arc<Instance>> {
+        self.bases.lock().clone()
     }
 
     pub(crate) fn observer(&self) -> Option<Arc<dyn PoolObserver>> {
@@ -246,7 +246,7 @@ impl Pool {
     }
 
     /// Waits for changes of the instance that the daemon started until there is `enough`.
-    pub async fn reaches(&self, enough: impl Fn(&Self) -> bool) {
+    pub async fn wait_until(&self, enough: impl Fn(&Self) -> bool) {
         let Some(primary) = self.primary.get() else { return };
         let mut changed = primary.changed.subscribe();
         while !enough(self) {

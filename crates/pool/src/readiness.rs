@@ -63,7 +63,7 @@ impl Pool {
             InstanceState::BackingOff
                 if retry_at.is_some_and(|at| {
                     at.saturating_duration_since(Instant::now()) < BACKOFF_WAIT_MAX && at < deadline
-                }) && instance.lost_for(Instant::now()) < ABSENCE_WAIT_MAX =>
+                }) && instance.unready_for(Instant::now()) < ABSENCE_WAIT_MAX =>
             {
                 Ok(deadline.min(loading_until))
             }
@@ -95,7 +95,7 @@ impl Pool {
             state,
             InstanceState::Starting | InstanceState::Handshaking | InstanceState::Stopped
         );
-        let was_never_ready = instance.lost_for(Instant::now()) == Duration::MAX;
+        let was_never_ready = instance.unready_for(Instant::now()) == Duration::MAX;
         if loading && was_never_ready {
             let most = self.spec.start_deadline;
             return Refusal::new(

@@ -38,7 +38,7 @@ impl Pool {
             run.set_list(kind, list);
             // Nobody is told of a change that is none: whoever hears of one asks again.
             if changed {
-                self.remember(base, &run.facts.load_full(), &[kind]);
+                self.publish_facts(base, &run.facts.load_full(), &[kind]);
             }
         }
     }
@@ -53,7 +53,7 @@ impl Pool {
         if self.base(era).is_some() {
             return self.ready_base(era);
         }
-        let second = self.supplier(era).ok()?;
+        let second = self.base_or_start(era).ok()?;
         let run = self.wait_ready(&second, deadline).await.ok()?;
         Some((second, run))
     }

@@ -60,8 +60,8 @@ impl Run {
         let pool = self.pool.clone();
         let undetected = pool.is_undetected(&self.instance);
         let end = self.start_and_serve().await;
-        self.conclude(undetected, &end);
-        self.tell(RunUpdate::Plain(end)).await;
+        self.conclude_detection(undetected, &end);
+        self.report(RunUpdate::Plain(end)).await;
     }
 
     async fn start_and_serve(&self) -> RunEvent {
@@ -80,13 +80,13 @@ impl Run {
             facts.last_output = None;
         }
         self.started(running.pid());
-        self.tell(RunUpdate::Plain(RunEvent::Spawned)).await;
+        self.report(RunUpdate::Plain(RunEvent::Spawned)).await;
         let end = loop {
-            let end = self.over_one_link(&mut *running).await;
+            let end = self.serve_one_link(&mut *running).await;
             match &end {
                 RunEvent::Lost { reason }
                     if !self.stop.is_cancelled()
-                        && self.choice() != RevisionChoice::Modern
+                        && self.revision_choice() != RevisionChoice::Modern
                         && running.has_another_way(reason) => {}
                 _ => break end,
             }
@@ -105,7 +105,7 @@ impl Run {
     }
 
     /// Opens a link and serves over it until it or the instance ends.
-    async fn over_one_link(&self, running: &mut dyn Running) -> RunEvent {
+    async fn serve_one_link(&self, running: &mut dyn Running) -> RunEvent {
         let listener = Arc::new(RunListener::new(self));
         let opened = tokio::select! {
             opened = running.open(self.limits(), listener.clone()) => opened,
@@ -126,7 +126,7 @@ impl Run {
             served = RunEvent::Lost { reason };
         }
         if self.pool.host.abilities().end_is_answer {
-            self.decide_first_words(&link);
+            self.choose_next_handshake(&link);
         }
         let reason = match &served {
             RunEvent::Lost { reason } | RunEvent::Unserveable { reason } => reason,
@@ -147,7 +147,7 @@ impl Run {
             Ok(run) => run,
             Err(news) => return news,
         };
-        self.tell(RunUpdate::Ready(run.clone())).await;
+        self.report(RunUpdate::Ready(run.clone())).await;
         let mut listening = std::pin::pin!(self.listen(link, &run, listener));
         loop {
             tokio::select! {
@@ -163,7 +163,7 @@ impl Run {
 
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
-        let shaken = handshake::shake(link, self.choice(), capabilities).await;
+        let shaken = handshake::shake(link, self.revision_choice(), capabilities).await;
         let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         let facts = shaken.map_err(|error| match error {
             HandshakeError::Unserveable(reason) => RunEvent::Unserveable { reason },
@@ -188,9 +188,9 @@ impl Run {
     /// Asks the new run for what clients had asked the old one for.
     async fn replay(&self, link: &Arc<Link>) {
         let (uris, level) = {
-            let standing = self.instance.standing.lock();
-            let uris: Vec<_> = standing.subscriptions.keys().cloned().collect();
-            (uris, standing.log_level.clone())
+            let replay_state = self.instance.replay_state.lock();
+            let uris: Vec<_> = replay_state.subscriptions.keys().cloned().collect();
+            (uris, replay_state.log_level.clone())
         };
         if let Some(level) = level {
             let params = format!(r#"{{"level":{level}}}"#);
@@ -213,8 +213,8 @@ impl Run {
             let differs = run.facts.load().lists.of(kind) != list.items;
             run.set_list(kind, list);
             // What a server says has changed is passed on, even where we can't see in what.
-            if why == Changed::Said || differs {
-                self.pool.remember(&self.instance, &run.facts.load_full(), &[kind]);
+            if why == ListChange::Announced || differs {
+                self.pool.publish_facts(&self.instance, &run.facts.load_full(), &[kind]);
             }
         }
         // Whoever is told asks for the list, and is to find the new one.
@@ -235,7 +235,7 @@ impl Run {
         LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
     }
 
-    async fn tell(&self, news: RunUpdate) {
+    async fn report(&self, news: RunUpdate) {
         // The driver is gone only when the daemon is going.
         let _ = self.news.send((self.run_no, news)).await;
     }
@@ -243,11 +243,11 @@ impl Run {
 
 /// Why a list is fetched anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Changed {
+enum ListChange {
     /// Nobody listened for a while, so it may have changed.
-    Perhaps,
+    Possible,
     /// The server says that it has.
-    Said,
+    Announced,
 }
 
 /// Hears the link of one run.
@@ -259,7 +259,7 @@ struct RunListener {
     reason: Mutex<String>,
     dirty: Notify,
     /// By kind of list.
-    changed: Mutex<[Option<Changed>; 4]>,
+    changed: Mutex<[Option<ListChange>; 4]>,
     /// What the clients of an instance that supplies no lists are told once they are fetched: one of a
     /// method.
     words: Mutex<Vec<Message>>,
@@ -278,7 +278,7 @@ impl RunListener {
         }
     }
 
-    fn mark(&self, kinds: &[ListKind], why: Changed) {
+    fn mark(&self, kinds: &[ListKind], why: ListChange) {
         let mut changed = self.changed.lock();
         for kind in kinds {
             let reason = &mut changed[*kind as usize];
@@ -304,7 +304,7 @@ impl Listener for RunListener {
                 words.retain(|word| word.method() != message.method());
                 words.push(message);
             }
-            return self.mark(kinds, Changed::Said);
+            return self.mark(kinds, ListChange::Announced);
         }
         match N::parse(message.method()) {
             Some(N::ResourcesUpdated) => {

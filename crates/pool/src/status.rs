@@ -14,7 +14,7 @@ use crate::pool::Pool;
 impl Pool {
     /// The oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
-        let mut all = self.suppliers();
+        let mut all = self.bases();
         all.extend(self.lending.members());
         all.sort_by_key(|instance| instance.id.0);
         all
@@ -76,7 +76,7 @@ impl Pool {
         };
         if let Some(primary) = self.primary.get() {
             let lifecycle = primary.lifecycle.lock();
-            status.state = primary.shown(lifecycle.state());
+            status.state = primary.visible_state(lifecycle.state());
             status.since = clock(lifecycle.since());
             status.retry_in_ms =
                 lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);

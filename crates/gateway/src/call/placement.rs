@@ -73,7 +73,7 @@ pub(crate) async fn acquire_for_list(
 ) -> Result<Permit, Refusal> {
     let want = of(session, pool);
     if is_of_a_kind(&want.key, pool.spec.sharing)
-        && pool.lists_alike(&want.key.capabilities, known_by).await
+        && pool.has_uniform_lists(&want.key.capabilities, known_by).await
     {
         return pool.acquire(&Placement::base(want.key.era, want.owner), deadline).await;
     }
@@ -193,7 +193,7 @@ fn is_spoken_to(
 pub(crate) fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
     let sharing = own_sharing(session.owner);
     for pool in endpoint.pools() {
-        pool.tell_own(session.owner, &sharing, message);
+        pool.notify_own_instances(session.owner, &sharing, message);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use mainstay_pool::Offer;
+use mainstay_pool::EraSupport;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::params::{Field, Params};
@@ -69,12 +69,12 @@ pub(super) async fn answer(
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
     match endpoint.offers(Era::Modern, gateway.settings.limits.list).await {
-        Offer::Yes => {}
-        Offer::No => {
+        EraSupport::Yes => {}
+        EraSupport::No => {
             admitted.refused(Refused::Revision, "no server here speaks it");
             return begin_with_initialize(id.as_ref());
         }
-        Offer::NotYet(refusal) => {
+        EraSupport::NotYet(refusal) => {
             return stateless::refuse(id.as_ref(), refusal, &caller.request_id);
         }
     }

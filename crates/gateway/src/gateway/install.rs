@@ -145,7 +145,7 @@ impl Gateway {
 async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<Session>>) {
     let Some(pool) = gateway.pool(server) else { return };
     tokio::select! {
-        () = pool.reaches(Pool::is_ready) => {}
+        () = pool.wait_until(Pool::is_ready) => {}
         // It was changed again, and whoever did that sees to the rest.
         () = gateway.runs_elsewhere(server, &pool) => return,
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{Offer, Placement};
+use mainstay_pool::{EraSupport, Placement};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
@@ -37,7 +37,7 @@ pub(crate) async fn open(
         .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
-    if let Offer::No = endpoint.offers(Era::Legacy, gateway.settings.limits.list).await {
+    if let EraSupport::No = endpoint.offers(Era::Legacy, gateway.settings.limits.list).await {
         let requested = params.protocol_version.text().unwrap_or_default();
         return Err(NoSession::Stateless(requested.into_owned()));
     }

@@ -129,7 +129,7 @@ impl ServerLevels {
         let json = level.to_json();
         // One that is away is told in its next life.
         if base.set_log_level(&json)
-            && let Some(permit) = pool.reach(&base)
+            && let Some(permit) = pool.permit_for(&base)
         {
             let params = format!(r#"{{"level":{json}}}"#);
             let ask = permit.ask("logging/setLevel", Some(&params));

@@ -149,7 +149,7 @@ async fn ask_again(gateway: Arc<Gateway>, session: Arc<Session>) {
 /// Asks a server, once it is ready, for what a session had asked for.
 pub(crate) async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: ServerId) {
     let Some(pool) = &gateway.pool(server) else { return session.restored_at(server) };
-    pool.reaches(Pool::is_ready).await;
+    pool.wait_until(Pool::is_ready).await;
     if session.log_level().is_some() {
         levels::tell(gateway, vec![Server { id: server, pool: pool.clone() }]).await;
     }
@@ -158,7 +158,7 @@ pub(crate) async fn at_server(gateway: &Gateway, session: &Arc<Session>, server:
             if subscribe::again(gateway, session, (server, pool), &uri).await {
                 break;
             }
-            pool.reaches(Pool::is_ready).await;
+            pool.wait_until(Pool::is_ready).await;
         }
     }
     session.restored_at(server);

@@ -169,7 +169,7 @@ async fn forget(
     for instance in pool.instances() {
         let _turn = turns.take(instance.id, uri).await;
         if instance.unsubscribe(uri, owner)
-            && let Some(permit) = pool.reach(&instance)
+            && let Some(permit) = pool.permit_for(&instance)
         {
             let told = tell(&permit, Method::ResourcesUnsubscribe, uri);
             let told = tokio::time::timeout(within, told).await;

@@ -155,7 +155,7 @@ async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
 
 impl PoolObserver for FaultyHub {
     fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {
-        let heard = self.heard.fetch_add(1, Ordering::SeqCst);
+        let heard = self.subscribed.fetch_add(1, Ordering::SeqCst);
         assert!(heard >= self.faults, "hearing of lists goes wrong");
     }
 
@@ -204,9 +204,9 @@ impl World {
     }
 
     /// Waits until the instance is in this state; every reason there was on the way.
-    async fn reach(&self, state: InstanceState) -> Vec<String> {
+    async fn permit_for(&self, state: InstanceState) -> Vec<String> {
         let reasons = Mutex::new(Vec::new());
-        let reached = self.pool.reaches(|pool| {
+        let reached = self.pool.wait_until(|pool| {
             let instance = pool.primary_base().unwrap();
             let lifecycle = instance.lifecycle.lock();
             if let Some(reason) = lifecycle.reason() {
@@ -230,7 +230,7 @@ impl World {
 #[tokio::test]
 async fn a_run_that_panics_is_lost_with_a_reason_and_the_next_one_follows() {
     let world = World::start(2, 0).await;
-    let reasons = world.reach(InstanceState::Ready).await;
+    let reasons = world.permit_for(InstanceState::Ready).await;
     assert!(reasons.iter().any(|reason| reason.contains("error_id")), "{reasons:?}");
     assert!(world.host.starts.load(Ordering::SeqCst) >= 3);
     assert!(world.pool.is_ready());
@@ -240,7 +240,7 @@ async fn a_run_that_panics_is_lost_with_a_reason_and_the_next_one_follows() {
 #[tokio::test]
 async fn a_driver_that_panics_is_replaced_and_its_run_ended() {
     let world = World::start(0, 1).await;
-    let reasons = world.reach(InstanceState::Ready).await;
+    let reasons = world.permit_for(InstanceState::Ready).await;
     assert!(reasons.iter().any(|reason| reason.contains("error_id")), "{reasons:?}");
     tokio::time::timeout(CAP, async {
         while world.host.stops.load(Ordering::SeqCst) == 0 || !world.pool.is_ready() {
@@ -255,7 +255,7 @@ async fn a_driver_that_panics_is_replaced_and_its_run_ended() {
 #[tokio::test]
 async fn a_driver_that_panics_time_and_again_leaves_a_failed_instance() {
     let world = World::start(0, usize::MAX).await;
-    let reasons = world.reach(InstanceState::Failed).await;
+    let reasons = world.permit_for(InstanceState::Failed).await;
     assert!(reasons.last().unwrap().contains("error_id"), "{reasons:?}");
     world.stop().await;
 }
@@ -263,7 +263,7 @@ async fn a_driver_that_panics_time_and_again_leaves_a_failed_instance() {
 #[tokio::test]
 async fn what_a_list_lacks_is_said_in_the_status() {
     let world = World::start(0, 0).await;
-    world.reach(InstanceState::Ready).await;
+    world.permit_for(InstanceState::Ready).await;
     let status = world.pool.status(std::time::Instant::now(), &|_| String::new());
     let note = status.note.expect("a note");
     assert_eq!(note, "offers its tools without 1 of its entries, which have no name");

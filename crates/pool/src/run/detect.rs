@@ -40,7 +40,7 @@ impl HandshakeOutcome {
 
 impl Run {
     /// In which era hands are shaken: only the first dialect may find that out by trying.
-    pub(super) fn choice(&self) -> RevisionChoice {
+    pub(super) fn revision_choice(&self) -> RevisionChoice {
         if self.pool.is_primary(&self.instance) {
             let modern_first = self.pool.modern_first.load(Ordering::Acquire);
             return match self.pool.spec.revision {
@@ -57,8 +57,8 @@ impl Run {
     /// Decides how the next run of a process begins where the configuration leaves it open. Some end
     /// themselves when they are asked to initialize and speak only later revisions: those are asked for
     /// what they are first, until that is no good either.
-    pub(super) fn decide_first_words(&self, link: &Link) {
-        let began_modern = self.choice() == RevisionChoice::Modern;
+    pub(super) fn choose_next_handshake(&self, link: &Link) {
+        let began_modern = self.revision_choice() == RevisionChoice::Modern;
         let done = self.handshake.get() == Some(&HandshakeOutcome::Done);
         if self.pool.is_primary(&self.instance)
             && self.pool.spec.revision == RevisionChoice::Auto
@@ -74,7 +74,7 @@ impl Run {
     ///
     /// Whatever ends a process that is asked what it does not know is an answer, as is silence until
     /// the lifecycle ended it.
-    pub(super) fn conclude(&self, undetected: bool, end: &RunEvent) {
+    pub(super) fn conclude_detection(&self, undetected: bool, end: &RunEvent) {
         let (RunEvent::Lost { reason } | RunEvent::Unserveable { reason }) = end else { return };
         if self.instance.stop.is_cancelled() || !self.pool.is_second(&self.instance) {
             return;
@@ -93,6 +93,6 @@ impl Run {
             true => format!("it gave no answer within {:?}", self.pool.spec.start_deadline),
             false => reason.clone(),
         };
-        self.pool.decline(&self.instance, &reason, for_now);
+        self.pool.mark_unsupported(&self.instance, &reason, for_now);
     }
 }

@@ -8,7 +8,7 @@ use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
-use super::{Changed, Run, RunListener};
+use super::{ListChange, Run, RunListener};
 use crate::instance::ReadyRun;
 
 /// Between two listens; doubled each time, up to the second.
@@ -21,7 +21,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a listen ended.
-enum Ended {
+enum ListenEnd {
     /// It may be tried again.
     Over,
     /// The server has none.
@@ -47,11 +47,11 @@ impl Run {
                 }
                 let begun = Instant::now();
                 let ended = match handshake::listen(link, &filter) {
-                    Ok(exchange) => hear(exchange, run, listener).await,
-                    Err(_) => Ended::Over,
+                    Ok(exchange) => follow(exchange, run, listener).await,
+                    Err(_) => ListenEnd::Over,
                 };
-                run.heard.store(None);
-                if let Ended::NotOffered = ended {
+                run.subscribed.store(None);
+                if let ListenEnd::NotOffered = ended {
                     break;
                 }
                 if begun.elapsed() >= LASTED {
@@ -62,7 +62,7 @@ impl Run {
             }
         }
         if link.era() == Era::Modern && !link.abilities().notices_end {
-            watch(link).await;
+            check_alive(link).await;
         }
         std::future::pending::<()>().await;
     }
@@ -70,7 +70,7 @@ impl Run {
 
 /// Where no stream stands whose end would be noticed, a remote server is asked whether it is still
 /// there.
-async fn watch(link: &Arc<Link>) {
+async fn check_alive(link: &Arc<Link>) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
@@ -87,15 +87,15 @@ async fn watch(link: &Arc<Link>) {
 }
 
 /// Hears one listen to its end.
-async fn hear(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) -> Ended {
+async fn follow(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) -> ListenEnd {
     loop {
         match exchange.next().await {
             Incoming::Notification(notification) => {
                 if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
                     let honoured = honoured(&notification);
                     // What changed while nobody listened.
-                    listener.mark(&crate::instance::kinds_of(&honoured), Changed::Perhaps);
-                    run.heard.store(Some(Arc::new(honoured)));
+                    listener.mark(&crate::instance::kinds_of(&honoured), ListChange::Possible);
+                    run.subscribed.store(Some(Arc::new(honoured)));
                 } else {
                     listener.notification(notification);
                 }
@@ -104,11 +104,11 @@ async fn hear(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) ->
             Incoming::Answer(answer) if answer.kind() == Kind::Error => {
                 tracing::debug!(error = answer.body(), "a server refuses to be listened to");
                 return match answer.error_code() {
-                    Some(codes::METHOD_NOT_FOUND) => Ended::NotOffered,
-                    _ => Ended::Over,
+                    Some(codes::METHOD_NOT_FOUND) => ListenEnd::NotOffered,
+                    _ => ListenEnd::Over,
                 };
             }
-            Incoming::Answer(_) | Incoming::Lost(_) => return Ended::Over,
+            Incoming::Answer(_) | Incoming::Lost(_) => return ListenEnd::Over,
         }
     }
 }

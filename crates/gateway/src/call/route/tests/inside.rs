@@ -187,7 +187,7 @@ impl World {
         let hub: Arc<dyn PoolObserver> = self.hub.clone();
         server.pool.start(Arc::downgrade(&hub));
         self.started.push(server.pool.clone());
-        let ready = server.pool.reaches(|pool| pool.facts(Era::Legacy).is_some());
+        let ready = server.pool.wait_until(|pool| pool.facts(Era::Legacy).is_some());
         tokio::time::timeout(CAP, ready).await.expect("in time");
         server
     }
