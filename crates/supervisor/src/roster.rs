@@ -1,4 +1,5 @@
-//! Which instance of a server is lent to whom, when one is started, and which one gives way.
+//! The roster of a pool: which instance is lent to which call, when an instance is started, and which
+//! one is evicted.
 //!
 //! ```text
 //!            Start               Up                 Hand
@@ -9,16 +10,16 @@
 //!                                             any member ───────▶ Leaving ──────▶ (none)
 //! ```
 //!
-//! A [`Roster`] counts every instance that can be lent, from its start until nothing of it is left,
-//! and never has more than `members_max`. It does not know the instance that supplies a server's
-//! lists: that one is neither lent nor ended.
+//! A [`Roster`] counts every instance that can be lent, from its start until no part of it is left, and
+//! never has more than `members_max`. The base instance, which supplies a server's lists, is not a member:
+//! it is neither lent nor evicted.
 //!
-//! A ticket stands for one call that waits for an instance. Tickets are served in the order of
-//! [`queue`]; a ticket never waits while an instance is idle that it may use, and an idle instance of
-//! another key gives way when there is no room. Two kinds of idle instances are spared: one that holds
-//! the state of a session ([`Retention::Session`]) never gives way; one that a session listens to neither
-//! gives way nor is lent to another holder while there is room to start a new one. Only the end of a
-//! session and the end of the pool end an instance that is lent.
+//! A ticket stands for a call that waits for an instance. Tickets are served in the order of [`queue`].
+//! A ticket never waits while a member that it may use is idle. If there is no room, an idle member of
+//! another key is evicted, with two exceptions: a member that holds the state of a session
+//! ([`Retention::Session`]) is never evicted; a member that a session listens to is not evicted either, and
+//! is lent to another holder only if there is no room for a new member. A member that is lent ends only with
+//! its session or with the pool.
 
 mod members;
 mod queue;
@@ -35,45 +36,47 @@ use std::time::{Duration, Instant};
 use self::members::{MemberPhase, Members};
 use self::queue::Queue;
 
-/// A call that waits for an instance or holds one. Given out in growing order by the driver.
+/// Identifies a call that waits for a member or holds one. The driver allocates tickets in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// An instance that can be lent; given out here and never twice.
+/// Identifies an instance that can be lent. The roster allocates the ids and never reuses one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u64);
 
-/// Whose tickets count as one user's when turns are given out.
+/// Identifies a user. Tickets of one user share that user's turns in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(pub u64);
 
-/// Whose call it is. A holder finds the instance it had before, while that is idle.
+/// Identifies who a ticket is for, such as a session. A holder gets the member back that it held before, if
+/// that member is idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Holder(pub u64);
 
-/// How many tickets use one instance.
+/// How many tickets use a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseMode {
-    /// All tickets with the same key at the same time.
+    /// All tickets with the member's key, at the same time.
     Shared,
     /// One ticket at a time.
     Exclusive,
-    /// One ticket, after which the instance ends.
+    /// One ticket only; the member ends after it.
     Once,
 }
 
-/// How long an instance is kept when no ticket uses it.
+/// How long an idle member is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retention {
     /// For [`RosterLimits::idle`].
     Pooled,
-    /// For [`RosterLimits::idle_brief`]: it serves one kind of clients only.
+    /// For [`RosterLimits::idle_brief`], because the member serves clients with certain capabilities only.
     Brief,
-    /// For [`RosterLimits::idle`]. It holds the state of one session, so it gives way to nobody.
+    /// For [`RosterLimits::idle`]. The member holds the state of one session, so it is never evicted for
+    /// another key.
     Session,
 }
 
-/// What a ticket waits for. Tickets may meet in one instance only if their keys are equal.
+/// A ticket and what it waits for. Two tickets may share a member only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRequest<K> {
     pub ticket: Ticket,
@@ -84,94 +87,96 @@ pub struct LeaseRequest<K> {
     pub retention: Retention,
 }
 
-/// What happened.
+/// An input of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RosterEvent<K> {
     Requested(LeaseRequest<K>),
-    /// A ticket has waited as long as the start of an instance may hold it up.
+    /// A ticket has waited for as long as a starting member may delay it.
     Hurried(Ticket),
-    /// Nobody waits for the ticket any more, or its deadline has passed.
+    /// The caller of a ticket is gone, or its deadline has passed.
     GaveUp(Ticket),
-    /// What was handed to the ticket is given back.
+    /// The ticket gives its member back.
     Released(Ticket),
-    /// The member takes calls.
+    /// The member accepts calls.
     Up(MemberId),
-    /// The member takes no calls. `soon`: it is on its way and worth waiting for.
+    /// The member does not accept calls. `soon` tells whether it is starting and worth waiting for.
     Down {
         member: MemberId,
         soon: bool,
     },
-    /// Nothing of the member is left.
+    /// No part of the member is left.
     Gone(MemberId),
-    /// Whether a session waits for what the member says of its own accord.
+    /// Whether a session listens to the member's notifications outside of calls.
     Listened {
         member: MemberId,
         to: bool,
     },
     /// Time has passed.
     Tick,
-    /// Nothing is lent from here on.
+    /// The pool closes: no member is lent from now on.
     Close,
 }
 
-/// What the driver must do, in this order.
+/// What the driver must do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<K> {
-    /// Start an instance; report [`RosterEvent::Up`], [`RosterEvent::Down`] and at its end [`RosterEvent::Gone`].
+    /// Start an instance. Report [`RosterEvent::Up`], [`RosterEvent::Down`], and [`RosterEvent::Gone`] at its end.
     Start { member: MemberId, key: K, holder: Holder, mode: LeaseMode },
-    /// The ticket has the member until [`RosterEvent::Released`].
+    /// Lend the member to the ticket until [`RosterEvent::Released`].
     Hand { ticket: Ticket, member: MemberId },
-    /// End the member; report [`RosterEvent::Gone`].
+    /// End the member. Report [`RosterEvent::Gone`].
     Evict(MemberId),
-    /// The ticket gets nothing. Comes once, and no `Hand` comes for it.
+    /// Refuse the ticket. A ticket is refused at most once, and never after a `Hand`.
     Refuse { ticket: Ticket, reason: RefusalReason },
 }
 
-/// Why a ticket gets no instance.
+/// Why a ticket is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// All members were in use for as long as the ticket waited.
+    /// All members were busy for as long as the ticket waited.
     Busy,
-    /// The member that the ticket may use is down, and not expected back soon.
+    /// The only member that the ticket may use is down and not expected back soon.
     Away(MemberId),
     /// The member that was started for the ticket is still starting.
     Starting(MemberId),
-    /// As many tickets wait as may.
+    /// The queue is full.
     QueueFull,
     /// The pool is closed.
     Closed,
 }
 
-/// The bounds of a roster.
+/// The limits of a roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RosterLimits {
-    /// Members at a time, those that are leaving included. At least 1.
+    /// The maximum number of members, including those that are leaving. At least 1.
     pub members_max: usize,
-    /// Members that are kept however long they are idle, the most recently used first. Those for one
-    /// session or one ticket are not among them: nobody else could use them.
+    /// The number of members to keep however long they are idle, the most recently used first. Members for
+    /// one session or one ticket don't count, because no other call could use them.
     pub idle_min: usize,
+    /// How long an idle member is kept.
     pub idle: Duration,
+    /// How long an idle member with [`Retention::Brief`] is kept.
     pub idle_brief: Duration,
-    /// Tickets that wait at a time.
+    /// The maximum number of waiting tickets.
     pub waiting_max: usize,
 }
 
-/// How many members there are, by what they do.
+/// The number of members by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Up and not lent.
     pub idle: usize,
-    /// Lent, whatever their state.
+    /// Lent, in any state.
     pub active: usize,
-    /// Not lent and not up.
+    /// Neither lent nor up.
     pub starting: usize,
-    /// Told to end, and not gone yet.
+    /// Told to end, but not gone yet.
     pub leaving: usize,
-    /// Tickets that wait.
+    /// The number of waiting tickets.
     pub waiting: usize,
 }
 
-/// The members of one pool and the tickets that wait for them.
+/// The members of a pool and the tickets that wait for them.
 #[derive(Debug)]
 pub struct Roster<K> {
     limits: RosterLimits,
@@ -194,7 +199,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         }
     }
 
-    /// Takes one step. `out` is appended to.
+    /// Takes one step and appends to `out` what the driver must do.
     pub fn step(&mut self, now: Instant, event: RosterEvent<K>, out: &mut Vec<Decision<K>>) {
         match event {
             RosterEvent::Requested(request) => self.request(request, out),
@@ -212,7 +217,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// Ends the members whose key is not needed any more, lent or not.
+    /// Evicts all members whose key is no longer needed, even members that are lent.
     pub fn retire(
         &mut self,
         now: Instant,
@@ -226,11 +231,12 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// When the next [`RosterEvent::Tick`] has something to do, if nothing else happens.
+    /// When the next [`RosterEvent::Tick`] has an effect. `None` if only other events can change the roster.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.members.next_end(&self.limits)
     }
 
+    /// The number of members and waiting tickets by state.
     pub fn counts(&self) -> Counts {
         Counts { waiting: self.queue.len(), ..self.members.counts() }
     }
@@ -244,8 +250,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         out.push(Decision::Refuse { ticket: request.ticket, reason });
     }
 
-    /// Refuses a ticket for which an instance is being started; one that waits for a busy instance
-    /// goes on waiting.
+    /// Refuses a ticket that waits for a starting member. A ticket that waits for a busy member stays queued.
     fn hurry(&mut self, ticket: Ticket, out: &mut Vec<Decision<K>>) {
         let Some(place) = self.queue.place_of(ticket) else { return };
         let starting = self.queue.at(place).and_then(|request| self.members.starting_for(request));
@@ -272,7 +277,8 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         }
     }
 
-    /// A member that was started for one ticket and failed is of no use to the next.
+    /// Marks a member as down. A member that failed before its one ticket got it is evicted, and the ticket
+    /// refused.
     fn take_down(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! The members of a roster and what each of them is fit for.
+//! The members of a roster, and which of them can serve a ticket or be evicted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use super::queue::Queue;
 use super::{Counts, Holder, LeaseMode, LeaseRequest, MemberId, Retention, RosterLimits};
 
-/// Whether a member takes calls.
+/// Whether a member accepts calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberPhase {
-    /// Not yet, but soon.
+    /// Not yet, but expected soon.
     Starting,
     Up,
-    /// Not now, and not soon.
+    /// Down, and not expected back soon.
     Away,
-    /// It was told to end.
+    /// Told to end.
     Leaving,
 }
 
@@ -26,13 +26,13 @@ pub(super) struct Member<K> {
     mode: LeaseMode,
     retention: Retention,
     phase: MemberPhase,
-    /// Tickets that have it.
+    /// The number of tickets that hold the member.
     leases: usize,
-    /// Whose ticket had it last.
+    /// The holder of the latest ticket.
     holder: Option<Holder>,
-    /// A session waits for what it says of its own accord.
+    /// Whether a session listens to the member's notifications outside of calls.
     is_listened_to: bool,
-    /// Since when nobody has it, or when it was started.
+    /// When the member was last given back, or was started.
     idle_since: Instant,
 }
 
@@ -49,12 +49,12 @@ impl<K: Eq> Member<K> {
         self.mode == request.mode && self.key == request.key
     }
 
-    /// Whether a ticket that it serves can have it now.
+    /// Whether the member can be lent now, to a ticket that it serves.
     fn is_free(&self) -> bool {
         self.phase == MemberPhase::Up && (self.mode == LeaseMode::Shared || self.leases == 0)
     }
 
-    /// Whether it was started for one ticket and has failed before it was lent.
+    /// Whether the member was started for one ticket and failed before it was lent.
     pub(super) fn is_spent(&self) -> bool {
         self.mode == LeaseMode::Once && self.phase == MemberPhase::Away && self.leases == 0
     }
@@ -63,14 +63,14 @@ impl<K: Eq> Member<K> {
         self.leases == 0 && matches!(self.phase, MemberPhase::Up | MemberPhase::Away)
     }
 
-    /// Whether it counts towards the members that are kept however long they are idle.
+    /// Whether the member counts towards [`RosterLimits::idle_min`].
     fn is_for_anybody(&self) -> bool {
         self.retention != Retention::Session
             && self.mode != LeaseMode::Once
             && self.phase != MemberPhase::Leaving
     }
 
-    /// When it has been idle for long enough; none while it is kept.
+    /// When the idle time of the member is over. `None` while it is in use or listened to.
     fn ends_at(&self, limits: &RosterLimits) -> Option<Instant> {
         if !self.is_idle() || self.is_listened_to {
             return None;
@@ -117,7 +117,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         counts
     }
 
-    /// How many members are starting that nobody has, by what they are for.
+    /// The number of starting members that are not lent, by key and mode.
     pub(super) fn starting(&self) -> HashMap<(K, LeaseMode), usize> {
         let mut starting = HashMap::new();
         let all = self.all.values();
@@ -148,7 +148,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         self.all.remove(&id);
     }
 
-    /// Whether the member was there and was not leaving yet.
+    /// Marks a member as leaving. Returns whether it existed and was not leaving yet.
     pub(super) fn leave(&mut self, id: MemberId) -> bool {
         self.all.get_mut(&id).is_some_and(|member| {
             std::mem::replace(&mut member.phase, MemberPhase::Leaving) != MemberPhase::Leaving
@@ -160,7 +160,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         if member.phase == MemberPhase::Leaving || member.phase == phase {
             return;
         }
-        // A member that nobody has is idle from the moment it comes up.
+        // A member that is not lent is idle from the moment it comes up.
         if member.phase == MemberPhase::Starting && member.leases == 0 {
             member.idle_since = now;
         }
@@ -181,7 +181,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         }
     }
 
-    /// Takes a member back; whether it ends now.
+    /// Takes a member back. Returns whether it must end now.
     pub(super) fn give_back(&mut self, now: Instant, id: MemberId) -> bool {
         let Some(member) = self.all.get_mut(&id) else { return false };
         member.leases = member.leases.saturating_sub(1);
@@ -189,9 +189,9 @@ impl<K: Clone + Eq + Hash> Members<K> {
         member.mode == LeaseMode::Once && member.leases == 0
     }
 
-    /// The member that a ticket gets now: the one its holder had last, else one that no session
-    /// listens to. One that another session listens to is lent only where there is no `room` for a
-    /// new one.
+    /// The member that a ticket gets now: the one that its holder held last, or else one that no session
+    /// listens to. A member that another session listens to is lent only if there is no `room` for a new
+    /// member.
     pub(super) fn free_for(&self, request: &LeaseRequest<K>, room: bool) -> Option<MemberId> {
         let free = || self.all.iter().filter(|(_, it)| it.serves(request) && it.is_free());
         let had = free().find(|(_, it)| it.holder == Some(request.holder));
@@ -201,12 +201,12 @@ impl<K: Clone + Eq + Hash> Members<K> {
         found.map(|(id, _)| *id)
     }
 
-    /// A member that is starting and will serve the ticket.
+    /// A starting member that will serve the ticket.
     pub(super) fn starting_for(&self, request: &LeaseRequest<K>) -> Option<MemberId> {
         self.open_to(request, MemberPhase::Starting)
     }
 
-    /// A member that is away, where no other serves the ticket now or soon.
+    /// A member that is away, if no other member serves the ticket now or soon.
     pub(super) fn only_away(&self, request: &LeaseRequest<K>) -> Option<MemberId> {
         let hopeful = |it: &Member<K>| matches!(it.phase, MemberPhase::Starting | MemberPhase::Up);
         if self.all.values().any(|it| it.serves(request) && hopeful(it)) {
@@ -222,8 +222,8 @@ impl<K: Clone + Eq + Hash> Members<K> {
         found.map(|(id, _)| *id)
     }
 
-    /// The member that ends so that a ticket of another key has room: one that is away, else the one
-    /// that has been idle for longest, else one that is starting for nobody.
+    /// The member to evict so that a ticket of another key has room: one that is away, or else the one that
+    /// has been idle for longest, or else a starting one that no ticket waits for.
     pub(super) fn to_give_way(&self, to: &LeaseRequest<K>, queue: &Queue<K>) -> Option<MemberId> {
         let is_kept = |it: &Member<K>| it.is_listened_to || it.retention == Retention::Session;
         let rank = |it: &Member<K>| match it.phase {
@@ -237,7 +237,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         ranked.min().map(|(_, _, id)| id)
     }
 
-    /// The members that have been idle for longer than they are kept.
+    /// The members whose idle time is over.
     pub(super) fn idle_too_long(&self, now: Instant, limits: &RosterLimits) -> Vec<MemberId> {
         let mut kept = self.for_anybody();
         let mut over: Vec<_> = self.all.iter().collect();
@@ -253,7 +253,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
         ends.map(|(id, _)| *id).collect()
     }
 
-    /// When the next member has been idle for longer than it is kept.
+    /// When the idle time of the next member is over.
     pub(super) fn next_end(&self, limits: &RosterLimits) -> Option<Instant> {
         let has_spare = self.for_anybody() > limits.idle_min;
         let may_end = |it: &&Member<K>| !it.is_for_anybody() || has_spare;
