@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A URL with the scheme `http` or `https`, a host, an optional port and a path. The path defaults to `/mcp`.
+/// A URL with the scheme `http` or `https`, a host, an optional port and a path. The path defaults to
+/// `/mcp`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     https: bool,

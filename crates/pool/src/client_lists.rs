@@ -1,10 +1,9 @@
-//! What a server lists for clients that can be asked something, where that differs from what it lists
-//! for all.
+//! Lists that depend on the capabilities of the client.
 //!
-//! A list never starts an instance for each kind of clients. Whether a server's lists depend on what
-//! clients declare is found out once for each version of the server: an instance that declares
-//! everything is started, its lists are compared with those that all clients see, and it ends. Only
-//! where they differ, the lists for a kind of clients are fetched in the same way, and kept.
+//! Whether a server has such lists is detected once per version of the server. Mainstay starts an instance
+//! that declares all capabilities, compares its lists with those of the base instance, and stops it. Only
+//! if they differ, the lists for other sets of capabilities are fetched in the same way and cached. So a
+//! list request never starts an instance for each set of capabilities.
 
 mod findings;
 mod known;
@@ -30,24 +29,24 @@ use crate::key::{LeaseKey, Placement};
 use crate::pool::Pool;
 use crate::{LeaseMode, Retention};
 
-/// What is known of the lists of one server.
+/// The client-specific lists of a server.
 #[derive(Debug, Default)]
 pub(crate) struct ClientLists {
     known: Mutex<KnownLists>,
-    /// Counts what was learnt; waiters look again at each.
+    /// Counts changes of `known`. Waiters check again after each.
     learnt: watch::Sender<u64>,
 }
 
-/// How long a server may keep others from being found out about.
+/// How long a probe keeps other servers from being probed.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// How long it may take to find out what a server lists for a kind of clients.
+/// The time limit of a probe.
 const FIND_OUT_DEADLINE: Duration = Duration::from_secs(30);
 
 // === impl Pool ===
 
 impl Pool {
-    /// What the server lists for clients that declare these capabilities (JSON, as they are declared
-    /// to the server). None: what it lists for all, or not known by `deadline`.
+    /// The lists for clients with these capabilities (JSON, as declared to the server). `None` if the lists
+    /// are the same for all clients, or not known by `deadline`.
     pub async fn client_lists(
         self: &Arc<Self>,
         capabilities: &Arc<str>,
@@ -78,7 +77,7 @@ impl Pool {
         }
     }
 
-    /// Whether the server is known to list the same for all clients, or comes to be by `deadline`.
+    /// Whether the lists are known by `deadline` to be the same for all clients.
     pub async fn has_uniform_lists(
         self: &Arc<Self>,
         capabilities: &Arc<str>,
@@ -88,8 +87,8 @@ impl Pool {
             && self.client_lists.known.lock().are_alike(self.spec.asks) != Some(false)
     }
 
-    /// Starts an instance for one kind of clients, to see what the server lists for them. One at a
-    /// time in the whole daemon, unless it is slow: it is a process more than there were.
+    /// Starts a probe for one set of capabilities. Because a probe may start a process, the daemon runs one
+    /// at a time, except for slow ones.
     fn discover_lists(self: &Arc<Self>, capabilities: Arc<str>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
@@ -108,11 +107,11 @@ impl Pool {
         let key = LeaseKey { capabilities: capabilities.clone(), ..LeaseKey::base(Era::Legacy) };
         let (mode, retention) = (LeaseMode::Once, Retention::Brief);
         let want = Placement { key, owner: nobody, user: nobody.0, mode, retention };
-        // What it lists is learnt as soon as it is ready (`Pool::record_client_lists`).
+        // `Pool::record_client_lists` records the lists when the instance becomes ready.
         let mut acquired = std::pin::pin!(self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE));
         let acquired = match tokio::time::timeout(TURN_MAX, &mut acquired).await {
             Ok(acquired) => acquired,
-            // A server that is slow, or hangs, must not keep the others from their turn.
+            // A slow server must not delay the probes of other servers.
             Err(_) => {
                 drop(turn);
                 acquired.await
@@ -120,11 +119,11 @@ impl Pool {
         };
         if let Err(refusal) = acquired {
             let server = &self.spec.name;
-            tracing::debug!(target: "mainstay", %server, %refusal, "its lists for clients that can be asked are not known");
+            tracing::debug!(target: "mainstay", %server, %refusal, "client-specific lists could not be fetched");
         }
     }
 
-    /// Learns what an instance for one kind of clients lists.
+    /// Records the lists of an instance with client capabilities.
     pub(crate) fn record_client_lists(&self, instance: &Instance, facts: &Arc<Facts>) {
         let key = instance.key();
         if facts.revision.era() != Era::Legacy || !key.is_interactive() {
@@ -146,8 +145,7 @@ impl Pool {
         }
     }
 
-    /// Begins to find out what the server lists for clients that declare these capabilities, where
-    /// that is not known: one of them has come.
+    /// Starts detection for clients with these capabilities, if the result is not known yet.
     pub fn detect_client_lists(self: &Arc<Self>, capabilities: &Arc<str>) {
         if self.facts(Era::Legacy).is_none() {
             return;
@@ -161,7 +159,7 @@ impl Pool {
         }
     }
 
-    /// The lists that all clients see are these from now on. `changed`: they are others than before.
+    /// Records the lists of the base instance. `changed` tells whether they differ from the previous ones.
     pub(crate) fn record_base_lists(&self, facts: &Facts, changed: bool) {
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok();
@@ -173,7 +171,7 @@ impl Pool {
     }
 }
 
-/// The JSON of a client that can be asked everything.
+/// All client capabilities, as JSON.
 fn everything() -> Arc<str> {
     let all = ClientCapabilities {
         roots: true,

@@ -1,9 +1,9 @@
-//! What a server is to clients of one era: a server that knows both ways of speaking has two
-//! dialects, each on instances of its own, since many a process is pinned by the first words it hears.
+//! The eras of a server. A server that supports both eras has two dialects, each on instances of its own,
+//! because the first request fixes the era of many processes.
 //!
-//! The instance that the daemon starts is the first dialect. Whether there is a second is found out when
-//! the first client wants it: an instance is made for it, and kept if it answers. One that does not is
-//! not asked again before the next run of the first.
+//! The primary instance, which the daemon starts, speaks the primary dialect. The second dialect is
+//! detected when the first client of that era arrives: an instance is started for it and kept if its
+//! handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,38 +21,41 @@ use crate::instance::{Instance, ReadyRun};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
 
-/// Whether a server can be offered to clients of an era.
+/// Whether a server supports an era.
 #[derive(Debug)]
 pub enum EraSupport {
     Yes,
-    /// It does not speak to them, and the configuration or the server said so.
+    /// Not supported, according to the configuration or the server.
     No,
-    /// Not known by the deadline: why.
+    /// Not detected by the deadline, with the reason.
     NotYet(Refusal),
 }
 
+/// The two dialects of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Dialects {
     legacy: Dialect,
     modern: Dialect,
 }
 
+/// What is known about a server in one era.
 #[derive(Debug, Default)]
 pub(crate) struct Dialect {
-    /// The instance that supplies the lists, while there is one.
+    /// The base instance, while there is one.
     pub(crate) base: ArcSwapOption<Instance>,
-    /// What the server last said about itself; kept while it is away.
+    /// The latest facts about the server. Kept while the server is unavailable.
     pub(crate) facts: ArcSwapOption<Facts>,
-    /// Held while the instance that supplies the lists is made.
+    /// Held while the base instance is created.
     pub(crate) starting: Mutex<()>,
-    /// It is known not to have this dialect.
+    /// Set if the server does not support this era.
     refused: ArcSwapOption<RefusedDialect>,
 }
 
+/// A dialect that the server does not support.
 #[derive(Debug)]
 struct RefusedDialect {
     why: String,
-    /// Until it is asked again; none: not in this run of the first dialect.
+    /// When detection may be repeated. `None`: in the next run of the primary instance.
     until: Option<Instant>,
 }
 
@@ -70,14 +73,14 @@ impl Dialects {
 // === impl Dialect ===
 
 impl Dialect {
-    /// Why the server does not have it, if that is known.
+    /// Why the server does not support the era, if that is known.
     pub(crate) fn refusal(&self) -> Option<String> {
         let refused = self.refused.load();
         let refused = refused.as_ref()?;
         refused.until.is_none_or(|until| Instant::now() < until).then(|| refused.why.clone())
     }
 
-    /// The instance is no longer the one that supplies the lists.
+    /// Clears the base instance if it is `instance`.
     pub(crate) fn leave(&self, instance: &Instance) {
         if self.base.load().as_ref().is_some_and(|base| base.id == instance.id) {
             self.base.store(None);
@@ -88,29 +91,28 @@ impl Dialect {
 // === impl Pool ===
 
 impl Pool {
-    /// What the server last said about itself to clients of this era, also while it is away.
+    /// The latest facts about the server in this era, even while it is unavailable.
     pub fn facts(&self, era: Era) -> Option<Arc<Facts>> {
         self.dialects.of(era).facts.load_full()
     }
 
-    /// The instance that supplies the lists for clients of this era, while there is one.
+    /// The base instance of this era, while there is one.
     pub fn base(&self, era: Era) -> Option<Arc<Instance>> {
         self.dialects.of(era).base.load_full()
     }
 
-    /// That instance with its present run, if it can take a call now; it counts as used.
+    /// The base instance with its current run, if it can take a call now. Marks it as used.
     pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         let base = self.base(era)?;
         let run = base.usable().filter(|run| run.era == era)?;
-        // The first dialect is never ended for want of use.
+        // The primary instance has no idle timeout.
         if !self.is_primary(&base) {
             base.touch(Instant::now());
         }
         Some((base, run))
     }
 
-    /// The era of the dialect that the daemon starts; before its first run, the one that is
-    /// tried first.
+    /// The era of the primary instance. Before its first run, the era that is tried first.
     pub fn era(&self) -> Era {
         match self.primary.get() {
             Some(primary) => primary.key().era,
@@ -118,7 +120,7 @@ impl Pool {
         }
     }
 
-    /// [`Self::facts`] of the dialect that the daemon starts.
+    /// The latest facts about the server in the primary era.
     pub fn primary_facts(&self) -> Option<Arc<Facts>> {
         self.facts(self.era())
     }
@@ -128,8 +130,8 @@ impl Pool {
         self.primary.get()
     }
 
-    /// Whether clients of this era can be served. What the configuration leaves open is found
-    /// out, which may take a start of the server; many may ask at once.
+    /// Whether the server supports this era. Detects it if necessary, which may start an instance.
+    /// Concurrent calls share one detection.
     pub async fn detect(self: &Arc<Self>, era: Era, deadline: Instant) -> EraSupport {
         if let Some(configured) = self.configured() {
             return if configured == era { EraSupport::Yes } else { EraSupport::No };
@@ -157,7 +159,7 @@ impl Pool {
         }
     }
 
-    /// Waits until the instance for a second dialect has answered, or is known not to.
+    /// Waits until detection with the instance `second` has a result.
     async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
         let dialect = self.dialects.of(era);
         let mut changed = second.changed.subscribe();
@@ -175,7 +177,7 @@ impl Pool {
         }
     }
 
-    /// Refuses what is known not to be spoken.
+    /// Refuses an era that the server is known not to support.
     pub(crate) fn check_era(&self, era: Era) -> Result<(), Refusal> {
         let only = |spoken: Era| self.unavailable(&only_speaks(spoken));
         match self.configured() {
@@ -186,10 +188,10 @@ impl Pool {
         if let Some(why) = self.dialects.of(era).refusal() {
             return Err(self.unavailable(&why));
         }
-        // What refused `initialize` has no second dialect: it was asked for the first one first.
+        // `initialize` was tried first, so a server that is modern has refused it.
         let modern_only =
             era == Era::Legacy && self.era() == Era::Modern && self.facts(Era::Modern).is_some();
-        // Those are older than the question.
+        // HTTP+SSE is older than the modern era.
         let transport = self.host.transport();
         let over_sse =
             era == Era::Modern && transport.is_some_and(|transport| !transport.speaks_modern);
@@ -200,8 +202,8 @@ impl Pool {
         }
     }
 
-    /// Why clients of this era can't use a server that others can use. None: they can, or that
-    /// is not known.
+    /// Why clients of this era can't use a server that clients of the other era can use. `None` if they
+    /// can, or if that is not known.
     pub fn unsupported_reason(&self, era: Era) -> Option<String> {
         let spoken = other(era);
         let only_others = self.facts(spoken).is_some() && self.facts(era).is_none();
@@ -225,28 +227,29 @@ impl Pool {
         })
     }
 
-    /// Refuses a run that turned out to speak otherwise than its caller.
+    /// Refuses a run of another era than the caller's.
     pub(crate) fn check_run_era(&self, run: &ReadyRun, era: Era) -> Result<(), Refusal> {
         if run.era == era { Ok(()) } else { Err(self.unavailable(&only_speaks(run.era))) }
     }
 
-    /// Whether it is still to be found out if the server has the dialect this instance was made for.
+    /// Whether the instance was started to detect a dialect, and the result is still open.
     pub(crate) fn is_undetected(&self, instance: &Instance) -> bool {
         self.is_second(instance) && self.facts(instance.key().era).is_none()
     }
 
-    /// Whether this instance is for another dialect than the first, which the configuration leaves open.
+    /// Whether the instance belongs to the second dialect of a server whose configuration leaves the era
+    /// open.
     pub(crate) fn is_second(&self, instance: &Instance) -> bool {
         self.configured().is_none() && instance.key().era != self.era()
     }
 
-    /// Whether this instance is the one that the daemon starts.
+    /// Whether the instance is the one that the daemon starts.
     pub(crate) fn is_primary(&self, instance: &Instance) -> bool {
         self.primary.get().is_some_and(|primary| primary.id == instance.id)
     }
 
-    /// The server does not have the dialect that this instance was made for. It is asked again after
-    /// `for_now`, or in the next run of the first dialect.
+    /// Records that the server does not support the era of this instance. Detection may be repeated after
+    /// `for_now`, or in the next run of the primary instance.
     pub(crate) fn mark_unsupported(
         &self,
         instance: &Arc<Instance>,
@@ -272,8 +275,8 @@ impl Pool {
         }
     }
 
-    /// Keeps what an instance that supplies lists says. `kinds`: what has changed in a run; empty at
-    /// its beginning.
+    /// Publishes the facts of a base instance. `kinds` names the lists that have changed in a run; it is
+    /// empty at the start of a run.
     pub(crate) fn publish_facts(
         &self,
         instance: &Arc<Instance>,
@@ -292,7 +295,7 @@ impl Pool {
             return;
         }
         if self.is_primary(instance) && kinds.is_empty() {
-            // It may be another program by now.
+            // The program may have been replaced.
             dialect.refused.store(None);
             self.dialects.of(other(era)).refused.store(None);
         }
@@ -302,7 +305,7 @@ impl Pool {
         let differs = |kind: &ListKind| {
             before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
         };
-        // What a server says has changed is passed on, even where we can't see in what.
+        // An announced change is passed on even if the list looks the same.
         let changed: Vec<_> = match kinds {
             [] => ListKind::ALL.into_iter().filter(differs).collect(),
             said => said.to_vec(),
@@ -318,7 +321,7 @@ impl Pool {
         }
     }
 
-    /// Says once which tools are left out.
+    /// Logs which tools can't be offered, once per change.
     fn log_unusable_tools(&self, before: Option<&Facts>, now: &Facts) {
         let unusable = now.lists.unusable(ListKind::Tools);
         if before.is_none_or(|before| before.lists.unusable(ListKind::Tools) != unusable) {
@@ -329,7 +332,7 @@ impl Pool {
         }
     }
 
-    /// The first dialect turned out to be of the other era, or has changed to it.
+    /// Moves the primary instance to another era, because its handshake ended in that era.
     fn switch_era(&self, instance: &Arc<Instance>, era: Era) {
         let before = instance.key();
         let after = LeaseKey { era, ..(*before).clone() };
@@ -343,7 +346,7 @@ impl Pool {
         }
     }
 
-    /// The era that the server is configured to speak, if it is.
+    /// The configured era, if the configuration fixes it.
     fn configured(&self) -> Option<Era> {
         match self.spec.revision {
             RevisionChoice::Auto => None,

@@ -1,4 +1,4 @@
-//! Carries out what the lifecycle of one instance decides.
+//! The driver of an instance, which carries out the effects of its lifecycle.
 
 #[cfg(test)]
 mod tests;
@@ -21,32 +21,32 @@ use crate::panics::{catch_panic, log_panic};
 use crate::pool::Pool;
 use crate::run::{Run, RunReport, RunUpdate};
 
-/// RunEvent of a run that the driver has not read yet; a run sends at most three.
+/// The maximum number of unread updates of a run. A run sends at most three.
 const NEWS_MAX: usize = 4;
 
-/// After so many faults of its driver an instance is failed instead of tried again.
+/// After this many panics of its driver, an instance is failed instead of restarted.
 const FAULTS_MAX: u32 = 5;
 
 struct Driver {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
     news: (mpsc::Sender<RunReport>, mpsc::Receiver<RunReport>),
-    /// Its token ends it, also when this driver is gone.
+    /// The current run. Dropping the guard stops it, even if the driver is gone.
     run: Option<(DropGuard, JoinHandle<()>)>,
     ready: Option<Arc<ReadyRun>>,
-    /// What is said of losses while a remote server is away.
+    /// Limits the log lines about losses while a remote server is unavailable.
     losses: Recurrence,
 }
 
-/// Drives an instance until it is stopped and nothing of it is left. A driver that panics is replaced:
-/// its run is lost, and the next one follows by the same rules as after any other loss.
+/// Drives an instance until it is stopped and no part of it is left. A driver that panics is replaced: its
+/// run counts as lost, and the lifecycle decides about the next one.
 pub(crate) async fn supervise(pool: Arc<Pool>, instance: Arc<Instance>) {
     let mut first = LifecycleEvent::Start;
     for faults in 1.. {
         let driver = Driver::new(pool.clone(), instance.clone());
         let Err(panic) = catch_panic(driver.run(first)).await else { return };
         let reason = log_panic(&pool, "a driver", &panic);
-        // The end of its run goes on without a driver.
+        // The run ends without a driver.
         if instance.stop.is_cancelled() {
             return;
         }
@@ -71,7 +71,7 @@ impl Driver {
         }
     }
 
-    /// Runs until the instance is stopped and nothing of it is left.
+    /// Runs until the instance is stopped and no part of it is left.
     async fn run(mut self, first: LifecycleEvent) {
         self.take(first).await;
         loop {
@@ -143,18 +143,18 @@ impl Driver {
                 let run = async move {
                     if let Err(panic) = catch_panic(run.run()).await {
                         let lost = RunEvent::Lost { reason: log_panic(&pool, "a run", &panic) };
-                        // The driver is gone only when the daemon is going.
+                        // The driver is gone only while the daemon stops.
                         let _ = news.send((run_no, RunUpdate::Plain(lost))).await;
                     }
                 };
                 self.run = Some((stop.drop_guard(), tokio::spawn(run)));
             }
-            // The run shakes hands by itself once it is up.
+            // The run begins the handshake by itself.
             Effect::Handshake => {}
             Effect::OpenGate => {
                 self.losses.forget();
                 if let Some(run) = self.ready.take() {
-                    // What it has is published first: who finds it ready finds its lists, too.
+                    // Publish the lists first, so that callers that find the instance ready find them, too.
                     let facts = run.facts.load_full();
                     self.pool.publish_facts(&self.instance, &facts, &[]);
                     self.instance.ready_run.store(Some(run));
@@ -167,7 +167,7 @@ impl Driver {
             Effect::Kill => {
                 if let Some((stop, run)) = self.run.take() {
                     drop(stop);
-                    // RunEvent it still sends must not fill the channel while we wait for its end.
+                    // Drain its updates while waiting, so that the channel does not fill up.
                     let mut run = run;
                     loop {
                         tokio::select! {
@@ -180,14 +180,14 @@ impl Driver {
         }
     }
 
-    /// Says what changed, once, with the reason.
+    /// Logs a change of state with its reason.
     fn log(&mut self, before: InstanceState, event: &LifecycleEvent) {
         let (LifecycleEvent::Heard(_, RunEvent::Lost { .. } | RunEvent::Unserveable { .. })
         | LifecycleEvent::Tick) = event
         else {
             return;
         };
-        // What ends now is not wanted any more, or was an answer and no failure.
+        // An instance that is being stopped is no longer needed, or its loss was the result of a detection.
         if self.instance.stop.is_cancelled() {
             return;
         }

@@ -1,4 +1,4 @@
-//! What of a server's lists is missing: said once for each run, and kept in its status.
+//! Gaps in a server's lists: logged once per run, and shown in the status.
 
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
@@ -8,7 +8,7 @@ use mainstay_upstream::facts::Facts;
 use crate::pool::Pool;
 
 impl Pool {
-    /// Logs which lists are incomplete. `before`: what was said last; `new_run`: say it again.
+    /// Logs which lists are incomplete. Skips gaps that `before` already had, unless this is a `new_run`.
     pub(crate) fn log_gaps(&self, before: Option<&Facts>, now: &Facts, new_run: bool) {
         let known: Vec<_> = match before {
             Some(before) if !new_run => before.lists.gaps().collect(),
@@ -20,9 +20,9 @@ impl Pool {
         }
     }
 
-    /// What people should know beside its state, as the rest of a sentence about the server.
+    /// A remark for the status, as the rest of a sentence about the server.
     pub(crate) fn note(&self) -> Option<String> {
-        // Most servers are for older clients only: that is no news.
+        // Most servers support older clients only, so that needs no remark.
         let closed = self.unsupported_reason(Era::Legacy);
         let facts = self.primary_facts();
         let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());

@@ -1,4 +1,4 @@
-//! One running copy of a server, over all its runs.
+//! Instances: running copies of a server, over all their runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,66 +22,67 @@ use tokio_util::sync::CancellationToken;
 use crate::key::LeaseKey;
 use crate::pool::Pool;
 
-/// An instance: it keeps its place and what clients asked of it when its process is replaced.
+/// An instance of a server. It keeps its id, subscriptions and log level when its process is replaced.
 #[derive(Debug)]
 pub struct Instance {
     pub id: InstanceId,
     key: ArcSwap<LeaseKey>,
-    /// What the roster knows it by; none: it is never lent, and supplies the lists of its era.
+    /// The instance's id in the roster. `None` for a base instance, which is never lent.
     pub(crate) member: Option<MemberId>,
     pool: Weak<Pool>,
     pub(crate) ready_run: ArcSwapOption<ReadyRun>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
-    /// Counts changes of state; waiters look again at each.
+    /// Counts state changes. Waiters check the state again after each.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) stop: CancellationToken,
-    /// The session that has it to itself, or had it last; 0: none.
+    /// The session that holds the instance alone, or held it last. 0: none.
     pub(crate) holder: AtomicU64,
-    /// The server has asked for roots outside of calls: they are the holder's.
+    /// Whether the server has requested the roots of its holder outside of calls.
     pub(crate) asks_roots: AtomicBool,
-    /// Told each time it does.
+    /// Notified on each such request.
     pub(crate) roots_asked: Notify,
-    /// Permits to speak to it that are out.
+    /// The number of permits for the instance.
     permits: AtomicUsize,
-    /// Told when the last of them is back.
+    /// Notified when the last permit is dropped.
     unused: Notify,
-    /// Resident memory of its process tree in bytes when it was looked at last; 0: not looked at.
+    /// Resident memory of the process tree in bytes, as measured last. 0: not measured.
     memory: AtomicU64,
     pub(crate) process: Mutex<ProcessFacts>,
-    /// When it was last ready.
+    /// When the instance was lost last.
     pub(crate) lost_at: Mutex<Option<Instant>>,
     pub(crate) replay_state: Mutex<ReplayState>,
     born: Instant,
     used_ms: AtomicU64,
 }
 
-/// One run of an instance, from ready to lost.
+/// A run of an instance that is ready.
 #[derive(Debug)]
 pub struct ReadyRun {
     pub(crate) link: Arc<Link>,
-    /// How it is spoken to.
+    /// The era of the conversation.
     pub era: Era,
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
-    /// What a modern server has promised to tell of, while it is listened to.
+    /// The filter that a modern server has acknowledged, while the subscription to its lists is open.
     pub(crate) subscribed: ArcSwapOption<Filter>,
-    /// When each list was fetched last, by its kind.
+    /// When each list was fetched last, by [`ListKind`].
     fetched: Mutex<[Instant; 4]>,
 }
 
+/// What is known about the process of an instance.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessFacts {
     pub(crate) pid: Option<u32>,
-    /// The end of what the last run wrote to standard error.
+    /// The last lines that the previous run wrote to standard error.
     pub(crate) last_output: Option<String>,
 }
 
-/// What clients asked for that outlives a run: it is asked for again in the next.
+/// What clients have requested from the instance and what is requested again in its next run.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayState {
-    /// By the JSON text of the URI.
+    /// The subscribed sessions by the JSON text of the resource's URI.
     pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<SessionNo>>,
-    /// The JSON text of the level that was set last.
+    /// The log level that was set last, as JSON text.
     pub(crate) log_level: Option<Box<str>>,
 }
 
@@ -118,13 +119,13 @@ impl Instance {
         }
     }
 
-    /// Whether the lists of its era come from it.
+    /// Whether this is a base instance, which supplies the lists of its era.
     pub(crate) fn supplies_lists(&self) -> bool {
         self.member.is_none()
     }
 
-    /// Who may share it. That of the instance that a daemon starts can change with a run, when the
-    /// server turns out to be of another era than was tried first.
+    /// Which calls may share the instance. The key of the primary instance can change with a run, when the
+    /// server turns out to be of another era than the one that was tried first.
     pub fn key(&self) -> Arc<LeaseKey> {
         self.key.load_full()
     }
@@ -133,43 +134,43 @@ impl Instance {
         self.key.store(Arc::new(key));
     }
 
-    /// The number of its process, where it has one and that runs.
+    /// The process id, while the instance has a process.
     pub fn pid(&self) -> Option<u32> {
         self.process.lock().pid
     }
 
-    /// Notes how much memory its process tree holds.
+    /// Records the resident memory of the process tree, in bytes.
     pub fn note_memory(&self, bytes: u64) {
         self.memory.store(bytes, Ordering::Relaxed);
     }
 
-    /// Resident memory of its process tree in bytes, while it has a process and that was looked at.
+    /// Resident memory of the process tree in bytes. `None` without a process or a measurement.
     pub fn memory_bytes(&self) -> Option<u64> {
         self.pid()?;
         Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
-    /// Who its questions are answered to, while it is ready.
+    /// The handle for answering the instance's questions, while it is ready.
     pub fn asker(&self) -> Option<Asker> {
         self.ready_run.load().as_ref().map(|run| run.link.asker())
     }
 
-    /// The present run, while it is ready.
+    /// The current run, while it is ready.
     pub(crate) fn ready_run(&self) -> Option<Arc<ReadyRun>> {
         self.ready_run.load_full()
     }
 
-    /// The session that holds it now, or held it last and may find it again; 0: none.
+    /// The session that holds the instance now, or held it last. 0: none.
     pub fn held_by(&self) -> SessionNo {
         SessionNo(self.holder.load(Ordering::Acquire))
     }
 
-    /// The present run, unless its link is known to be dead and only the driver has not heard yet.
+    /// The current run, unless its link is closed and the driver has not noticed yet.
     pub(crate) fn usable(&self) -> Option<Arc<ReadyRun>> {
         self.ready_run().filter(|run| !run.link.is_closed())
     }
 
-    /// How long it has not been ready. Very long if it never was.
+    /// The time since the instance was lost. [`Duration::MAX`] if it never was ready.
     pub(crate) fn unready_for(&self, now: Instant) -> Duration {
         let lost = *self.lost_at.lock();
         lost.map_or(Duration::MAX, |lost| now.saturating_duration_since(lost))
@@ -179,7 +180,8 @@ impl Instance {
         self.visible_state(self.lifecycle.lock().state())
     }
 
-    /// Ready is what calls find ready: between the decision and the opened gate it is not yet.
+    /// The state to show. An instance counts as ready only when calls can use it, which is slightly later
+    /// than the decision of the lifecycle.
     pub(crate) fn visible_state(&self, decided: InstanceState) -> InstanceState {
         match decided {
             InstanceState::Ready if self.ready_run.load().is_none() => InstanceState::Handshaking,
@@ -204,8 +206,8 @@ impl Instance {
         }
     }
 
-    /// Sessions that subscribed to this URI, or to one that it lies under. `uri` is JSON text, with
-    /// no more escapes than it needs.
+    /// The sessions that have subscribed to this URI or to a URI above it. `uri` is JSON text without
+    /// unnecessary escapes.
     pub(crate) fn subscribers(&self, uri: &str) -> Vec<SessionNo> {
         let replay_state = self.replay_state.lock();
         let wanted = uri.trim_matches('"');
@@ -218,12 +220,12 @@ impl Instance {
         owners.into_iter().collect()
     }
 
-    /// Whether somebody waits for what it tells of its resources.
+    /// Whether a session has subscribed to a resource.
     pub(crate) fn is_subscribed_to(&self) -> bool {
         !self.replay_state.lock().subscriptions.is_empty()
     }
 
-    /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
+    /// Adds a subscription. Returns whether it is the first to this URI, so that the server must be told.
     pub fn subscribe(&self, uri: &str, owner: SessionNo) -> bool {
         let mut replay_state = self.replay_state.lock();
         let owners = replay_state.subscriptions.entry(uri.into()).or_default();
@@ -234,7 +236,7 @@ impl Instance {
         first
     }
 
-    /// Forgets a subscription; whether it was the last to this URI.
+    /// Removes a subscription. Returns whether it was the last to this URI.
     pub fn unsubscribe(&self, uri: &str, owner: SessionNo) -> bool {
         let mut replay_state = self.replay_state.lock();
         let Some(owners) = replay_state.subscriptions.get_mut(uri) else { return false };
@@ -248,15 +250,14 @@ impl Instance {
         was_there && last
     }
 
-    /// Tells the roster whether somebody waits for what it says of its resources: one that is waited
-    /// for does not give way.
+    /// Tells the roster whether a session has subscribed. Such an instance is not evicted.
     fn note_listened(&self) {
         if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
             pool.step_roster(RosterEvent::Listened { member, to: self.is_subscribed_to() });
         }
     }
 
-    /// Notes the level a server is told to log at; whether it is another than before.
+    /// Sets the log level of the server. Returns whether it has changed.
     pub fn set_log_level(&self, level: &str) -> bool {
         let mut replay_state = self.replay_state.lock();
         let other = replay_state.log_level.as_deref() != Some(level);
@@ -278,7 +279,7 @@ impl Instance {
         }
     }
 
-    /// Waits until nobody holds a permit for it.
+    /// Waits until all permits for the instance are dropped.
     pub(crate) async fn until_unused(&self) {
         loop {
             let unused = self.unused.notified();
@@ -319,7 +320,7 @@ impl ReadyRun {
         }
     }
 
-    /// A list that was just fetched.
+    /// Replaces a list that was just fetched.
     pub(crate) fn set_list(&self, kind: ListKind, list: List) {
         let mut facts = (**self.facts.load()).clone();
         facts.lists.set(kind, list);
@@ -327,8 +328,7 @@ impl ReadyRun {
         self.fetched.lock()[kind as usize] = Instant::now();
     }
 
-    /// Whether a list need not be asked for again: the server would have told of a change, or said
-    /// for how long there is none.
+    /// Whether a list is up to date: the server would have announced a change, or its TTL has not passed.
     pub(crate) fn is_fresh(&self, kind: ListKind, now: Instant) -> bool {
         let facts = self.facts.load();
         if self.era == Era::Legacy {
@@ -341,12 +341,12 @@ impl ReadyRun {
     }
 }
 
-/// The lists whose changes a filter is for.
+/// The lists whose changes a filter includes.
 pub(crate) fn kinds_of(filter: &Filter) -> Vec<ListKind> {
     ListKind::ALL.into_iter().filter(|kind| filter.wants(*kind)).collect()
 }
 
-/// Whether a URI is this one or a part of it.
+/// Whether a URI equals `whole` or is below it.
 fn lies_under(uri: &str, whole: &str) -> bool {
     let marks = ['/', '?', '#'];
     uri.strip_prefix(whole)

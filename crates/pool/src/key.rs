@@ -1,4 +1,4 @@
-//! Which instance a call may be on.
+//! Lease keys and placements: which instance a call may use.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_supervisor::roster::{LeaseMode, Retention};
 use mainstay_upstream::SessionNo;
 
-/// Two calls may meet in one instance only if their keys are equal.
+/// Identifies the calls that may share an instance: two calls may share one only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseKey {
-    /// How it is spoken to.
+    /// The era of the conversation.
     pub era: Era,
-    /// Who shares it: opaque here. Empty: everybody.
+    /// Opaque to the pool: who shares the instance. Empty for all clients.
     pub sharing: Arc<str>,
-    /// JSON of what the clients can do for the server; `{}` where they can be asked nothing.
+    /// The client capabilities that the instance is started with, as JSON. `{}` for clients without any.
     pub capabilities: Arc<str>,
 }
 
-/// What instance a call wants, and how.
+/// Which instance a call may use, and how.
 #[derive(Debug, Clone)]
 pub struct Placement {
     pub key: LeaseKey,
-    /// Whose call it is: questions of the server go there.
+    /// The session of the call, which gets the server's questions.
     pub owner: SessionNo,
-    /// Whose calls take turns with those of others while they wait. Opaque here.
+    /// Opaque to the pool: the user for fair queueing of waiting calls.
     pub user: u64,
     pub mode: LeaseMode,
     pub retention: Retention,
@@ -33,16 +33,17 @@ pub struct Placement {
 // === impl LeaseKey ===
 
 impl LeaseKey {
-    /// Of the instance that supplies the lists, and that all clients share that can be asked nothing.
+    /// The key of the base instance, which supplies the lists and serves all clients without capabilities.
     pub fn base(era: Era) -> Self {
         Self { era, sharing: "".into(), capabilities: NOTHING.into() }
     }
 
+    /// Whether this is the key of the base instance.
     pub fn is_base(&self) -> bool {
         self.sharing.is_empty() && !self.is_interactive()
     }
 
-    /// What its clients can be asked for.
+    /// The kinds of questions that the clients support.
     pub(crate) fn question_kinds(&self) -> Vec<String> {
         let can = ClientCapabilities::from_json(&self.capabilities);
         let kinds = [
@@ -53,7 +54,7 @@ impl LeaseKey {
         kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind.to_owned()).collect()
     }
 
-    /// Whether its clients can be asked something.
+    /// Whether the clients support any questions.
     pub fn is_interactive(&self) -> bool {
         &*self.capabilities != NOTHING
     }
@@ -62,17 +63,17 @@ impl LeaseKey {
 // === impl Placement ===
 
 impl Placement {
-    /// The instance that everybody shares.
+    /// The placement of a call on the base instance.
     pub fn base(era: Era, owner: SessionNo) -> Self {
         let key = LeaseKey::base(era);
         Self { key, owner, user: owner.0, mode: LeaseMode::Shared, retention: Retention::Pooled }
     }
 
-    /// Whether that is the instance that supplies the lists, which is never lent.
+    /// Whether the call uses the base instance, which is never lent.
     pub(crate) fn is_base(&self) -> bool {
         self.mode == LeaseMode::Shared && self.key.is_base()
     }
 }
 
-/// The JSON of a client that can be asked nothing.
+/// The capabilities of a client that supports no questions, as JSON.
 const NOTHING: &str = "{}";

@@ -1,4 +1,4 @@
-//! Instances that are lent: carries out what the [`Roster`] decides.
+//! Leases: carries out the decisions of the [`Roster`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::pool::Pool;
 use crate::readiness::LOADING_WAIT_MAX;
 use crate::run::roots_changed;
 
-/// The roster of a pool and what it decides about.
+/// The roster of a pool, with its members and the waiting calls.
 #[derive(Debug)]
 pub(crate) struct Lending {
     inner: Mutex<Inner>,
-    /// Told when the roster may have another deadline than before.
+    /// Notified when the next deadline of the roster may have changed.
     pub(crate) changed: Notify,
 }
 
@@ -34,15 +34,15 @@ pub(crate) struct Lending {
 struct Inner {
     roster: Roster<LeaseKey>,
     tickets: u64,
-    /// Calls that wait. One that is not here any more was answered.
+    /// The waiting calls. A call that was answered is removed.
     waiting: HashMap<Ticket, oneshot::Sender<LeaseAnswer>>,
     members: HashMap<MemberId, Arc<Instance>>,
 }
 
-/// What a call that waited gets.
+/// The answer to a waiting call: an instance, or the reason for a refusal and the instance it concerns.
 type LeaseAnswer = Result<Arc<Instance>, (RefusalReason, Option<Arc<Instance>>)>;
 
-/// A call in the queue. Dropping it takes the call out again.
+/// A call in the queue. Dropping it removes the call.
 struct Waiting {
     pool: Arc<Pool>,
     ticket: Ticket,
@@ -50,21 +50,21 @@ struct Waiting {
     taken: bool,
 }
 
-/// An instance that is lent. Dropping it gives it back.
+/// A lease on an instance. Dropping it gives the instance back.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     ticket: Ticket,
     instance: Arc<Instance>,
-    /// Somebody else had it before.
+    /// Whether another session held the instance before.
     is_new_holder: bool,
 }
 
-/// How long an instance for one kind of clients is kept after its last call.
+/// How long an idle instance for clients with certain capabilities is kept.
 const BRIEF: Duration = Duration::from_secs(60);
-/// Calls that wait for an instance of one server: each holds a request and its connection.
+/// The maximum number of waiting calls of a server. Each holds a request and its connection.
 const WAITING_MAX: usize = 1024;
-/// A server that asked for roots before gets this long to ask for those of its next client.
+/// How long a call waits for a server that has requested roots before to request those of its new client.
 const ROOTS_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Lending ===
@@ -98,7 +98,7 @@ impl Lending {
 // === impl Pool ===
 
 impl Pool {
-    /// An instance that `want` allows, lent as the roster decides.
+    /// Waits for a lease on an instance that matches the placement `want`.
     pub(crate) async fn lease(
         self: &Arc<Self>,
         want: &Placement,
@@ -160,7 +160,7 @@ impl Pool {
         Waiting { pool: self.clone(), ticket, answer, taken: false }
     }
 
-    /// Ends the wait of a ticket; one that was answered in this moment keeps its answer.
+    /// Ends the wait of a ticket. A ticket that was answered at the same moment keeps its answer.
     fn give_up(self: &Arc<Self>, ticket: Ticket) {
         let mut inner = self.lending.inner.lock();
         if inner.waiting.contains_key(&ticket) {
@@ -168,7 +168,7 @@ impl Pool {
         }
     }
 
-    /// Tells the roster what happened.
+    /// Feeds an event to the roster and carries out its decisions.
     pub(crate) fn step_roster(self: &Arc<Self>, event: RosterEvent<LeaseKey>) {
         self.step(&mut self.lending.inner.lock(), event);
     }
@@ -179,7 +179,7 @@ impl Pool {
         self.carry_out(inner, decisions);
     }
 
-    /// Ends the instances that only this `sharing` may use, now that it has ended.
+    /// Stops the instances that only `sharing` may use, because it has ended.
     pub fn end_sharing(self: &Arc<Self>, sharing: &str) {
         if sharing.is_empty() {
             return;
@@ -195,7 +195,7 @@ impl Pool {
             match decision {
                 Decision::Start { member, key, holder, mode } => {
                     let instance = self.create_instance(key, Some(member));
-                    // What it asks while it starts goes to whom it is started for.
+                    // Questions during the start go to the session that it is started for.
                     if mode != LeaseMode::Shared {
                         instance.holder.store(holder.0, Ordering::Release);
                     }
@@ -206,7 +206,7 @@ impl Pool {
                     let answered = inner.waiting.remove(&ticket);
                     if let (Some(answered), Some(instance)) = (answered, inner.members.get(&member))
                     {
-                        // Whoever stopped waiting in this moment gives it back (`Waiting::drop`).
+                        // If the call has just stopped waiting, `Waiting::drop` gives the instance back.
                         let _ = answered.send(Ok(instance.clone()));
                     }
                 }
@@ -233,7 +233,7 @@ impl Pool {
         self.lending.changed.notify_one();
     }
 
-    /// Tells the roster how it is with an instance that can be lent.
+    /// Tells the roster whether an instance is up.
     pub(crate) fn note_state(self: &Arc<Self>, instance: &Arc<Instance>) {
         let Some(member) = instance.member else { return };
         self.step_roster(match instance.usable() {
@@ -242,7 +242,7 @@ impl Pool {
         });
     }
 
-    /// Nothing of an instance is left.
+    /// Handles the end of an instance, when no part of it is left.
     pub(crate) fn note_end(self: &Arc<Self>, instance: &Arc<Instance>) {
         self.past_restarts.fetch_add(instance.lifecycle.lock().restarts(), Ordering::Relaxed);
         let Some(member) = instance.member else { return };
@@ -251,7 +251,7 @@ impl Pool {
         self.step(&mut inner, RosterEvent::Gone(member));
     }
 
-    /// Why a call gets no instance.
+    /// The refusal of a call that gets no lease.
     fn lease_refusal(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
         match (reason, instance) {
@@ -289,7 +289,7 @@ impl Drop for Waiting {
             return;
         }
         let mut inner = self.pool.lending.inner.lock();
-        // Takes the ticket out of the queue, or gives back what was handed to it.
+        // Removes the ticket from the queue, or gives back the instance that it was lent.
         inner.waiting.remove(&self.ticket);
         self.pool.step(&mut inner, RosterEvent::GaveUp(self.ticket));
     }
@@ -302,7 +302,7 @@ impl Lease {
         &self.instance
     }
 
-    /// Lets a server that keeps its client's roots learn those of the next one before its call.
+    /// Makes a server that caches its client's roots fetch those of its new client before the call.
     pub(crate) async fn refresh_roots(&self, run: &ReadyRun) {
         if !self.is_new_holder || !self.instance.asks_roots.swap(false, Ordering::AcqRel) {
             return;
@@ -316,7 +316,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.instance.touch(Instant::now());
-        // One that can't be served at all is of no use to the next.
+        // An instance that has failed is of no use to the next call.
         if self.instance.ready_run().is_none() && self.instance.state() == InstanceState::Failed {
             self.instance.stop.cancel();
         }

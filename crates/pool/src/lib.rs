@@ -1,7 +1,8 @@
-//! Leases on ready instances by an opaque key; carries out the supervisor's decisions. Does not know who the client is.
+//! Pools of server instances. This crate carries out the decisions of the supervisor and does not know the
+//! clients: who shares an instance is decided by an opaque [`LeaseKey`].
 //!
-//! A [`Pool`] holds the instances of one server. Each [`Instance`] has a driver: it feeds what
-//! happens to the pure [`mainstay_supervisor::lifecycle`] and does what that decides.
+//! A [`Pool`] owns the instances of one server. Each [`Instance`] has a driver, which feeds events to the
+//! pure [`mainstay_supervisor::lifecycle`] and carries out its effects.
 
 mod client_lists;
 pub mod dialect;

@@ -1,4 +1,4 @@
-//! What pools tell the gateway.
+//! The interface through which pools notify the gateway.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,19 +10,18 @@ use mainstay_upstream::{Asker, SessionNo};
 
 use crate::instance::Instance;
 
-/// Hears what instances say outside of calls. Called from readers: must not block.
+/// Receives what happens outside of calls. Implementations must not block, because readers call them.
 pub trait PoolObserver: Send + Sync + Debug {
-    /// What a server has for clients of one era is there for the first time, is gone, or is
-    /// other than before.
+    /// The server's lists for clients of an era are new, gone or changed.
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]);
 
-    /// A resource changed that these sessions subscribed to on the instance.
+    /// A resource that these sessions have subscribed to has changed.
     fn resource_updated(&self, server: &Name, owners: &[SessionNo], message: &Message);
 
-    /// Another notification that belongs to no call.
+    /// The instance sent another notification outside of calls.
     fn background(&self, server: &Name, instance: &Arc<Instance>, message: &Message);
 
-    /// A request of the server outside of calls, to the one session that holds the instance.
-    /// False: it can't be asked.
+    /// The server sent a request outside of calls to the session that holds the instance. Returns false if
+    /// that session can't be asked.
     fn question(&self, server: &Name, owner: SessionNo, asker: Asker, message: &Message) -> bool;
 }

@@ -1,13 +1,13 @@
-//! The one way to a server: whoever outside of the pool has something to say to it holds a [`Permit`].
+//! Permits. Code outside of the pool talks to a server only through a [`Permit`].
 //!
-//! | way | for |
+//! | function | purpose |
 //! | --- | --- |
-//! | [`Pool::try_base`] | a call to the instance that everybody shares, if that is ready now: most calls |
-//! | [`Pool::acquire`] | every other call; it may take a wait |
-//! | [Pool::permit_for`] | words that are no calls, to an instance that is known: the end of a subscription |
+//! | [`Pool::try_base`] | a call to the base instance, if it is ready now; most calls |
+//! | [`Pool::acquire`] | any other call; may wait |
+//! | [`Pool::permit_for`] | messages to a known instance outside of calls, such as the end of a subscription |
 //!
-//! What holds for every call is checked in [`Pool::check_call`], which the first two begin with; breakers,
-//! limits and budgets have their place there. [`Pool::acquire`] lists what comes after it.
+//! `try_base` and `acquire` begin with [`Pool::check_call`], which checks what holds for every call.
+//! Breakers, limits and budgets belong there. [`Pool::acquire`] lists the checks that follow.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,46 +26,46 @@ use crate::key::Placement;
 use crate::lending::Lease;
 use crate::pool::Pool;
 
-/// The right to speak to one instance that was ready when it was given. Dropping it gives a lent
-/// instance back.
+/// The right to talk to an instance, which was ready when the permit was issued. Dropping the permit ends
+/// the lease, if there is one.
 #[derive(Debug)]
 pub struct Permit {
     instance: Arc<Instance>,
     run: Arc<ReadyRun>,
-    /// What has to be given back; none for the instance that everybody shares.
+    /// The lease. `None` for a base instance.
     lease: Option<Lease>,
 }
 
 // === impl Pool ===
 
 impl Pool {
-    /// A permit for an instance that `want` allows, as soon as there is one.
+    /// Waits for an instance that matches the placement `want`, and issues a permit for it.
     ///
     /// # Errors
-    /// When there is none by `deadline`, or it is known that there will be none: says why, and when
-    /// to try again.
+    /// A refusal with the reason and a retry time, if no instance is ready by `deadline`, or it is known
+    /// earlier that none will be.
     pub async fn acquire(
         self: &Arc<Self>,
         want: &Placement,
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
         let era = want.key.era;
-        // 1. What holds for every call.
+        // 1. The checks for every call.
         self.check_call()?;
-        // 2. The server speaks as its client does, as far as that is known.
+        // 2. The server supports the client's era, as far as that is known.
         self.check_era(era)?;
-        // 3. An instance: the one that everybody shares, or one that is lent, which may take a wait.
+        // 3. An instance is chosen: the base, or one that is leased, which may wait.
         let (instance, lease) = if want.is_base() {
             (self.base_or_start(era)?, None)
         } else {
             let lease = self.lease(want, deadline).await?;
             (lease.instance().clone(), Some(lease))
         };
-        // 4. It is ready, or worth waiting for.
+        // 4. The instance is ready, or worth waiting for.
         let run = self.wait_ready(&instance, deadline).await?;
-        // 5. It speaks as its client does: a new run may be of another program.
+        // 5. The run is of the client's era. A new run may be of another program.
         self.check_run_era(&run, era)?;
-        // 6. It knows whose calls come now.
+        // 6. The server knows the roots of its new client.
         if let Some(lease) = &lease {
             lease.refresh_roots(&run).await;
         }
@@ -73,10 +73,10 @@ impl Pool {
         Ok(Permit::new(instance, run, lease))
     }
 
-    /// What is checked before every call.
+    /// The checks for every call.
     ///
     /// # Errors
-    /// When the server takes no calls any more, because the daemon stops or the server was taken out of the
+    /// A refusal if the pool is stopping, because the daemon stops or the server was removed from the
     /// configuration.
     fn check_call(&self) -> Result<(), Refusal> {
         match self.is_stopping() {
@@ -85,31 +85,31 @@ impl Pool {
         }
     }
 
-    /// A permit for the instance that everybody shares, if that is ready now. What most calls take:
-    /// no lock, no wait.
+    /// Issues a permit for the base instance, if it is ready now. Most calls use this. It takes no lock and
+    /// does not wait.
     pub fn try_base(&self, era: Era) -> Option<Permit> {
         self.check_call().ok()?;
         let (instance, run) = self.ready_base(era)?;
         Some(Permit::new(instance, run, None))
     }
 
-    /// A permit for this instance, if it is ready, whoever has it: for words that are no calls, such
-    /// as a subscription that ends.
+    /// Issues a permit for an instance, if it is ready, whoever holds it. For messages outside of calls,
+    /// such as the end of a subscription.
     pub fn permit_for(&self, instance: &Arc<Instance>) -> Option<Permit> {
         let run = instance.ready_run()?;
         Some(Permit::new(instance.clone(), run, None))
     }
 
-    /// Waits until nobody speaks to the server any more, for a pool that is given no new calls. Bounded
-    /// by the caller.
+    /// Waits until all permits are dropped. The pool must get no new calls meanwhile, and the caller must
+    /// bound the wait.
     pub async fn until_unused(&self) {
         for instance in self.instances() {
             instance.until_unused().await;
         }
     }
 
-    /// Sends a notification to the ready instances that serve nobody but this owner now: those that
-    /// it holds, and those that only `sharing` may use.
+    /// Sends a notification to the ready instances that serve only one session: those that `owner` holds,
+    /// and those that only `sharing` may use.
     pub fn notify_own_instances(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
         for instance in self.instances() {
             let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
@@ -128,19 +128,19 @@ impl Permit {
         Self { instance, run, lease }
     }
 
-    /// Sends a request. Does not wait: what comes back, comes out of the exchange.
+    /// Sends a request without waiting. The exchange returns the response.
     ///
     /// # Errors
-    /// When it could not be sent.
+    /// [`Lost`] if the request could not be sent.
     pub fn call(&self, request: &Outgoing<'_>, owner: SessionNo) -> Result<Exchange, Lost> {
         self.run.link.call(request, owner)
     }
 
-    /// Sends a request of our own and waits for its result, or the error as the server wrote it. The
-    /// caller bounds the time.
+    /// Sends a request of Mainstay's own and waits for its result, or for the server's error. The caller
+    /// must bound the wait.
     ///
     /// # Errors
-    /// When the server is gone or can't be asked.
+    /// [`HandshakeError`] if the server is lost, or its answer is invalid.
     pub async fn ask(
         &self,
         method: &str,
@@ -149,29 +149,30 @@ impl Permit {
         handshake::ask(&self.run.link, method, params).await
     }
 
-    /// Begins a `subscriptions/listen` at a server of 2026-07-28.
+    /// Sends `subscriptions/listen` to a modern server.
     ///
     /// # Errors
-    /// When it could not be sent.
+    /// [`Lost`] if the request could not be sent.
     pub fn listen(&self, filter: &Filter) -> Result<Exchange, Lost> {
         handshake::listen(&self.run.link, filter)
     }
 
-    /// Notes how an attempt at a call ended, and gives the instance back.
+    /// Records the outcome of an attempt and drops the permit.
     pub fn finish(self, pool: &Pool, attempt: Attempt) {
         pool.server_metrics.attempted(attempt);
     }
 
+    /// The instance that the permit is for.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.instance
     }
 
-    /// What the instance said of itself in this run.
+    /// The facts that the instance reported in this run.
     pub fn facts(&self) -> Arc<Facts> {
         self.run.facts.load_full()
     }
 
-    /// Whether no other call uses the instance meanwhile.
+    /// Whether the instance is leased.
     pub fn is_lent(&self) -> bool {
         self.lease.is_some()
     }

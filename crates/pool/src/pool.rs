@@ -1,4 +1,5 @@
-//! A server's instances: the one that supplies its lists for each era, and those that are lent.
+//! The pool of a server: its base instances, which supply the lists of each era, and the instances that are
+//! lent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -25,24 +26,24 @@ use crate::key::LeaseKey;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
 
-/// What every pool is made of.
+/// The parts that all pools of a daemon share.
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub host: Arc<ProcessHost>,
     pub metrics: Arc<Metrics>,
     pub message_bytes_max: usize,
-    /// Counts instances over all pools.
+    /// Allocates instance ids for all pools.
     pub instance_ids: Arc<AtomicU64>,
-    /// Held by the one pool that finds out what its server lists for one kind of clients.
+    /// Limits the pools that probe client-specific lists at the same time.
     pub list_discovery: Arc<Semaphore>,
-    /// What was found out in this way, by earlier daemons too.
+    /// Whether servers have client-specific lists, as found by this daemon and earlier ones.
     pub findings: Arc<ListFindings>,
-    /// Scatters the waits of instances, together with their numbers: another in each run of a daemon, so
-    /// that several do not restart in step.
+    /// The seed of restart jitter, combined with the instance id. It differs between runs of the daemon, so
+    /// that several daemons don't restart instances in step.
     pub seed: u64,
 }
 
-/// The instances of one server.
+/// The pool of one server.
 #[derive(Debug)]
 pub struct Pool {
     pub spec: ServerSpec,
@@ -54,37 +55,38 @@ pub struct Pool {
     instance_ids: Arc<AtomicU64>,
     seed: u64,
     observer: OnceLock<Weak<dyn PoolObserver>>,
-    /// Instances that supply lists, with those that are on their way out.
+    /// The base instances, including those that are stopping.
     bases: Mutex<Vec<Arc<Instance>>>,
     pub(crate) lending: Lending,
     pub(crate) client_lists: ClientLists,
     pub(crate) list_discovery: Arc<Semaphore>,
     pub(crate) findings: Arc<ListFindings>,
-    /// The instance that the daemon starts.
+    /// The primary instance: the base instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
     pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
-    /// As `closing`, for whoever asks with every call.
+    /// Set with `closing`. Cheaper to check on each call.
     stopping: AtomicBool,
-    /// The first dialect is asked what it is before it is asked to initialize.
+    /// Whether the primary instance's next handshake begins with `server/discover` instead of `initialize`.
     pub(crate) modern_first: AtomicBool,
-    /// Restarts of instances that no longer exist.
+    /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
 
-/// How often a second dialect that nobody uses is looked for, at the latest.
+/// The longest time between two checks for an idle base instance of the second dialect.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
 
 impl Pool {
+    /// A pool for a configured server. [`start`](Self::start) starts it.
     pub fn new(spec: ServerSpec, parts: &Parts) -> Arc<Self> {
         let host = host::of(&spec, &parts.host);
         Self::with_host(spec, parts, host)
     }
 
-    /// As [`new`](Self::new), with a host that need not be what `spec` says.
+    /// Like [`new`](Self::new), but with another host than the one of `spec`.
     pub fn with_host(spec: ServerSpec, parts: &Parts, host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
@@ -111,7 +113,7 @@ impl Pool {
         })
     }
 
-    /// Starts the instance that supplies the lists. `observer` hears what instances say from now on.
+    /// Starts the primary instance. From now on `observer` is notified of events.
     pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
         let _ = self.observer.set(observer);
         let primary = self.create_instance(LeaseKey::base(self.first_era()), None);
@@ -134,7 +136,7 @@ impl Pool {
         });
     }
 
-    /// Stops every instance; returns when nothing of them is left.
+    /// Stops all instances. Returns when no part of them is left.
     pub async fn stop(self: &Arc<Self>) {
         self.stopping.store(true, Ordering::Release);
         self.closing.cancel();
@@ -148,14 +150,15 @@ impl Pool {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Whether the primary instance is ready.
     pub fn is_ready(&self) -> bool {
         self.primary.get().is_some_and(|primary| primary.ready_run.load().is_some())
     }
 
-    /// The instance that supplies the lists for clients of an era; started if there is none.
+    /// The base instance of an era. Starts it if there is none.
     ///
     /// # Errors
-    /// When the server is known not to speak to such clients, or the daemon is stopping.
+    /// A refusal if the server does not support the era, or the daemon is stopping.
     pub(crate) fn base_or_start(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
         if let Some(base) = self.base(era) {
             return Ok(base);
@@ -174,7 +177,7 @@ impl Pool {
         Ok(supplier)
     }
 
-    /// Makes an instance: one that can be lent, or one that supplies lists.
+    /// Creates an instance: a member of the roster, or a base instance if `member` is `None`.
     pub(crate) fn create_instance(
         self: &Arc<Self>,
         key: LeaseKey,
@@ -196,7 +199,7 @@ impl Pool {
         instance
     }
 
-    /// Sets an instance going, and sees to its end.
+    /// Drives an instance in a task of its own until its end.
     pub(crate) fn supervise(self: &Arc<Self>, instance: Arc<Instance>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
@@ -206,19 +209,19 @@ impl Pool {
         });
     }
 
-    /// What starts its instances.
+    /// The host that starts the instances.
     pub fn host(&self) -> &dyn Host {
         &*self.host
     }
 
-    /// Ends an instance that supplies lists.
+    /// Stops a base instance.
     pub(crate) fn stop_base(&self, instance: &Instance) {
         self.dialects.of(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 
-    /// Ends a second dialect that nobody has used for the idle time; the one that the daemon started
-    /// stays.
+    /// Stops a base instance of the second dialect that has been idle for the idle timeout. The primary
+    /// instance stays.
     fn stop_idle_bases(&self, now: Instant) {
         for supplier in self.bases() {
             let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
@@ -240,12 +243,12 @@ impl Pool {
         self.observer.get()?.upgrade()
     }
 
-    /// An instance has another state than before.
+    /// Handles a state change of an instance.
     pub(crate) fn note_change(self: &Arc<Self>, instance: &Arc<Instance>) {
         self.note_state(instance);
     }
 
-    /// Waits for changes of the instance that the daemon started until there is `enough`.
+    /// Waits until `enough` returns true. Checks it after each state change of the primary instance.
     pub async fn wait_until(&self, enough: impl Fn(&Self) -> bool) {
         let Some(primary) = self.primary.get() else { return };
         let mut changed = primary.changed.subscribe();

@@ -1,4 +1,4 @@
-//! How long it makes sense to wait for an instance, and what to say when it does not.
+//! How long a call waits for an instance that is not ready, and the refusal when it stops waiting.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +9,19 @@ use mainstay_model::{Refusal, RefusalCode};
 use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
-/// How long a call waits for a server that has never been ready: loading can take minutes, and a
-/// quick no with a time to come back is worth more than a call that hangs until its deadline.
+/// The longest wait of a call for a server that has never been ready. Loading can take minutes, and a quick
+/// refusal with a retry time is better than a call that hangs until its deadline.
 pub(crate) const LOADING_WAIT_MAX: Duration = Duration::from_secs(10);
-/// A server that will be tried again this soon is waited for.
+/// A call waits for a server whose next restart is due within this time.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(3);
-/// A server that has been away for longer is not waited for: the call fails at once.
+/// A call does not wait for a server that was lost longer ago than this.
 const ABSENCE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Pool {
+    /// Waits until an instance is ready.
+    ///
+    /// # Errors
+    /// A refusal if the instance is not ready by `deadline`, or waiting makes no sense.
     pub(crate) async fn wait_ready(
         &self,
         instance: &Instance,
@@ -42,7 +46,7 @@ impl Pool {
         }
     }
 
-    /// Until when it makes sense to wait for this instance.
+    /// Until when a call should wait for the instance.
     fn wait_deadline(
         &self,
         instance: &Instance,
@@ -59,7 +63,7 @@ impl Pool {
             | InstanceState::Starting
             | InstanceState::Handshaking
             | InstanceState::Stopped => Ok(deadline.min(loading_until)),
-            // It was there a moment ago and may be back in the next.
+            // The instance was ready a moment ago and may be ready again soon.
             InstanceState::BackingOff
                 if retry_at.is_some_and(|at| {
                     at.saturating_duration_since(Instant::now()) < BACKOFF_WAIT_MAX && at < deadline
@@ -74,13 +78,13 @@ impl Pool {
         }
     }
 
-    /// Whether calls may wait for an instance that is not ready now.
+    /// Whether calls should wait for an instance that is not ready now.
     pub(crate) fn is_worth_waiting_for(&self, instance: &Instance) -> bool {
         let later = Instant::now() + LOADING_WAIT_MAX;
         self.wait_deadline(instance, later, later).is_ok()
     }
 
-    /// Why an instance can't be used now.
+    /// The refusal of a call to an instance that is not ready.
     pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());

@@ -1,4 +1,4 @@
-//! Lists of servers that do not tell when they change.
+//! Refreshing lists of servers that don't announce changes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +11,8 @@ use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
 impl Pool {
-    /// Fetches a list anew from a server that does not tell when it changes, and has not said for how
-    /// long it does not. What can't be fetched by `deadline` stays as it was.
+    /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
+    /// old list stays if this fails or takes until `deadline`.
     pub async fn refresh_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
         if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
@@ -24,7 +24,7 @@ impl Pool {
         self.fetch(&base, &run, kind, deadline).await;
     }
 
-    /// Fetches a list anew from a server that has shown that it is not as it was.
+    /// Fetches a list again, because an answer has shown that it is outdated.
     pub async fn refetch_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
         if let Some((base, run)) = self.ready_base_or_start(era, deadline).await {
             self.fetch(&base, &run, kind, deadline).await;
@@ -36,15 +36,15 @@ impl Pool {
         if let Ok(Ok(list)) = tokio::time::timeout_at(deadline.into(), list).await {
             let changed = run.facts.load().lists.of(kind) != list.items;
             run.set_list(kind, list);
-            // Nobody is told of a change that is none: whoever hears of one asks again.
+            // Notify clients only of a real change, because they fetch the list again.
             if changed {
                 self.publish_facts(base, &run.facts.load_full(), &[kind]);
             }
         }
     }
 
-    /// The instance with the lists, if it is ready; a second dialect that was ended for want of use is
-    /// started again.
+    /// The base instance with its run, if it is ready. Starts a base instance that was stopped because it
+    /// was idle, and waits for it.
     async fn ready_base_or_start(
         self: &Arc<Self>,
         era: Era,

@@ -1,4 +1,4 @@
-//! One run of an instance: started, hands shaken, ready, lost. Reports each to the driver.
+//! A run of an instance: start, handshake, serving and loss. The run reports each step to the driver.
 
 mod detect;
 mod listening;
@@ -26,22 +26,24 @@ use crate::pool::Pool;
 
 pub(crate) use self::detect::HandshakeOutcome;
 
-/// What a run reports, with the run it belongs to.
+/// An update that a run sends to its driver, with the number of the run.
 pub(crate) type RunReport = (RunNo, RunUpdate);
 
+/// An event of a run.
 #[derive(Debug)]
 pub(crate) enum RunUpdate {
     Plain(RunEvent),
-    /// Ready, with what calls need.
+    /// The run is ready. Carries what calls need.
     Ready(Arc<ReadyRun>),
 }
 
-/// Of what an instance wrote about itself so many lines are kept for whoever asks why it ended.
+/// The number of lines of standard error that are kept for the reason of a loss.
 const LAST_LINES: usize = 5;
-/// Many changes at once are one change.
+/// How long to wait for further changes of lists before fetching them.
 const SETTLE: Duration = Duration::from_millis(50);
 const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 
+/// A run in progress.
 pub(crate) struct Run {
     pub(crate) pool: Arc<Pool>,
     pub(crate) instance: Arc<Instance>,
@@ -49,13 +51,13 @@ pub(crate) struct Run {
     pub(crate) stop: CancellationToken,
     pub(crate) news: mpsc::Sender<RunReport>,
     pub(crate) begun: Instant,
-    /// How the handshake went, once it is over.
+    /// The outcome of the handshake, once it is over.
     pub(crate) handshake: OnceLock<HandshakeOutcome>,
 }
 
 impl Run {
-    /// Runs from start to end. What was started is gone when it returns, or about to go: of a
-    /// process that died, its host still ends what it has left behind.
+    /// Runs from start to end. When it returns, the process is gone, although the host may still be ending
+    /// child processes that a dead process left behind.
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
         let undetected = pool.is_undetected(&self.instance);
@@ -91,8 +93,8 @@ impl Run {
                 _ => break end,
             }
         };
-        // Of one that died by itself, the rest of its tree is ended beside the next run, which
-        // nobody would understand to wait for children that ignore a signal.
+        // The children of a process that exited by itself are ended in parallel to the next run, so that
+        // children that ignore a signal don't delay it.
         if self.stop.is_cancelled() || !running.has_ended() {
             running.stop().await;
         }
@@ -104,7 +106,7 @@ impl Run {
         end
     }
 
-    /// Opens a link and serves over it until it or the instance ends.
+    /// Opens a link and serves it until the link closes or the instance ends.
     async fn serve_one_link(&self, running: &mut dyn Running) -> RunEvent {
         let listener = Arc::new(RunListener::new(self));
         let opened = tokio::select! {
@@ -119,7 +121,7 @@ impl Run {
             news = self.serve(&link, &listener) => news,
             reason = running.ended() => RunEvent::Lost { reason },
         };
-        // The end of a process says more than the closed pipe, which is often heard of first.
+        // The exit of a process is a better reason than its closed pipe, which is often noticed first.
         if listener.closed.is_cancelled()
             && let Some(reason) = running.end_after_link().await
         {
@@ -137,7 +139,7 @@ impl Run {
         served
     }
 
-    /// Shakes hands, reports ready, and goes on until the link closes or `stop`.
+    /// Performs the handshake, reports ready, and serves until the link closes or `stop` is cancelled.
     async fn serve(&self, link: &Arc<Link>, listener: &RunListener) -> RunEvent {
         let news = tokio::select! {
             news = self.make_ready(link) => news,
@@ -185,7 +187,7 @@ impl Run {
         Ok(Arc::new(ReadyRun::new(link.clone(), facts)))
     }
 
-    /// Asks the new run for what clients had asked the old one for.
+    /// Repeats the log level and the subscriptions of the previous run.
     async fn replay(&self, link: &Arc<Link>) {
         let (uris, level) = {
             let replay_state = self.instance.replay_state.lock();
@@ -202,7 +204,7 @@ impl Run {
         }
     }
 
-    /// Fetches the lists that the server says have changed.
+    /// Fetches the lists that have changed.
     async fn fetch_changed_lists(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
         tokio::time::sleep(SETTLE).await;
         let changed = std::mem::take(&mut *listener.changed.lock());
@@ -212,12 +214,12 @@ impl Run {
             let Ok(Ok(list)) = fetched else { continue };
             let differs = run.facts.load().lists.of(kind) != list.items;
             run.set_list(kind, list);
-            // What a server says has changed is passed on, even where we can't see in what.
+            // An announced change is passed on even if the list looks the same.
             if why == ListChange::Announced || differs {
                 self.pool.publish_facts(&self.instance, &run.facts.load_full(), &[kind]);
             }
         }
-        // Whoever is told asks for the list, and is to find the new one.
+        // Clients fetch the list when they are notified, so notify them only now.
         for word in std::mem::take(&mut *listener.words.lock()) {
             if let Some(observer) = self.pool.observer() {
                 observer.background(&self.pool.spec.name, &self.instance, &word);
@@ -236,21 +238,21 @@ impl Run {
     }
 
     async fn report(&self, news: RunUpdate) {
-        // The driver is gone only when the daemon is going.
+        // The driver is gone only while the daemon stops.
         let _ = self.news.send((self.run_no, news)).await;
     }
 }
 
-/// Why a list is fetched anew.
+/// Why a list is fetched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ListChange {
-    /// Nobody listened for a while, so it may have changed.
+    /// It may have changed, because there was no subscription for a while.
     Possible,
-    /// The server says that it has.
+    /// The server announced a change.
     Announced,
 }
 
-/// Hears the link of one run.
+/// Handles what a run's link receives outside of calls.
 #[derive(Debug)]
 struct RunListener {
     pool: Arc<Pool>,
@@ -258,10 +260,10 @@ struct RunListener {
     closed: CancellationToken,
     reason: Mutex<String>,
     dirty: Notify,
-    /// By kind of list.
+    /// The lists to fetch again, by [`ListKind`].
     changed: Mutex<[Option<ListChange>; 4]>,
-    /// What the clients of an instance that supplies no lists are told once they are fetched: one of a
-    /// method.
+    /// Notifications to forward to the clients of an instance that is not a base, once the lists are
+    /// fetched. At most one per method.
     words: Mutex<Vec<Message>>,
 }
 
@@ -361,7 +363,7 @@ fn stopped() -> RunEvent {
     RunEvent::Lost { reason: "stopped".to_owned() }
 }
 
-/// A notification for a server, as bytes.
+/// The notification `roots/list_changed` for a server.
 pub(crate) fn roots_changed() -> bytes::Bytes {
     build::notification("notifications/roots/list_changed", None)
 }

@@ -1,4 +1,4 @@
-//! What is so now, read from the instances themselves.
+//! The status of a pool, read from its instances.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 
 impl Pool {
-    /// The oldest first.
+    /// All instances, oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
         let mut all = self.bases();
         all.extend(self.lending.members());
@@ -20,7 +20,7 @@ impl Pool {
         all
     }
 
-    /// Calls in flight over all instances.
+    /// The number of calls in flight on all instances.
     pub fn in_flight(&self) -> usize {
         self.instances()
             .iter()
@@ -29,8 +29,7 @@ impl Pool {
             .sum()
     }
 
-    /// The instances that can be lent, as the roster counts them: what is counted is what
-    /// `pool.max` bounds. The instance that supplies the lists is not among them.
+    /// The numbers of the roster, whose total `pool.max` bounds. Base instances are not included.
     pub fn pool_status(&self) -> PoolStatus {
         let counts = self.lending.counts();
         let active = counts.active + counts.starting + counts.leaving;
@@ -43,7 +42,7 @@ impl Pool {
         }
     }
 
-    /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
+    /// The status of the server. `clock` formats a time as RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
         let second = self.facts(other(self.era()));

@@ -61,8 +61,8 @@ impl ClientCapabilities {
         }
     }
 
-    /// Whether a server may send requests to this client. Calls of such a client can share a connection with
-    /// other clients' calls only if each question can be attributed to its call.
+    /// Whether a server may send requests to this client. Calls of such a client can share a connection
+    /// with other clients' calls only if each question can be attributed to its call.
     pub fn is_interactive(self) -> bool {
         self.roots || self.sampling || self.elicitation || self.elicitation_url
     }

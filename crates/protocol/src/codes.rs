@@ -1,4 +1,5 @@
-//! Error codes of JSON-RPC and MCP. Refusals by Mainstay have positive codes; see `mainstay_model::refusal`.
+//! Error codes of JSON-RPC and MCP. Refusals by Mainstay have positive codes; see
+//! `mainstay_model::refusal`.
 
 /// The message is not JSON.
 pub const PARSE_ERROR: i32 = -32700;

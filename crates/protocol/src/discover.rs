@@ -115,8 +115,8 @@ pub fn own_meta(name: &str, software: &str) -> String {
 
 /// Detects a server's era from the result or the error that it answered `server/discover` with.
 ///
-/// A result that names a modern revision means modern, and so does each of the three errors that only modern
-/// servers know (2026-07-28, basic/versioning, compatibility). Everything else means legacy.
+/// A result that names a modern revision means modern, and so does each of the three errors that only
+/// modern servers know (2026-07-28, basic/versioning, compatibility). Everything else means legacy.
 pub fn classify(answer: Result<&[u8], &str>) -> ServerEra {
     match answer {
         Ok(result) => match std::str::from_utf8(result).map(Discovered::parse) {

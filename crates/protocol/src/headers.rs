@@ -1,7 +1,7 @@
 //! The HTTP headers of MCP: names, encoding of values, and validation against the body.
 //!
-//! Header names are case-insensitive, values are case-sensitive. A value that HTTP can't carry is encoded as
-//! `=?base64?…?=` (2026-07-28, "Value Encoding"). A value that already looks encoded is encoded, too.
+//! Header names are case-insensitive, values are case-sensitive. A value that HTTP can't carry is encoded
+//! as `=?base64?…?=` (2026-07-28, "Value Encoding"). A value that already looks encoded is encoded, too.
 
 use std::borrow::Cow;
 
@@ -69,7 +69,8 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
 /// Decodes a header value.
 ///
 /// # Errors
-/// [`BadValue`] if the value contains bytes that are not allowed, or is marked as encoded but can't be decoded.
+/// [`BadValue`] if the value contains bytes that are not allowed, or is marked as encoded but can't be
+/// decoded.
 pub fn decode_value(header: &[u8]) -> Result<Cow<'_, str>, BadValue> {
     let text = plain_value(header)?;
     let encoded = text.strip_prefix(ENCODED_START).and_then(|rest| rest.strip_suffix(ENCODED_END));
@@ -114,8 +115,8 @@ pub fn check_name<'a>(
     same(NAME, decode_value(value), name)
 }
 
-/// The headers that repeat the body of a request of 2026-07-28, with encoded values: revision, method, and the
-/// name or URI. Headers for arguments ([`crate::mirror`]) are not included.
+/// The headers that repeat the body of a request of 2026-07-28, with encoded values: revision, method, and
+/// the name or URI. Headers for arguments ([`crate::mirror`]) are not included.
 ///
 /// A request without a revision gets the latest one, so that the server can report what is missing.
 pub fn for_request(message: &Message) -> Vec<(&'static str, String)> {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 /// A request id: the JSON text of a string or a number (`7`, `"7"`, `1.0`, a 30-digit integer).
 ///
-/// Two ids are equal if their texts are equal. A response repeats the text as received (JSON-RPC 2.0, section
-/// 5: the id of a response must be the same as that of the request).
+/// Two ids are equal if their texts are equal. A response repeats the text as received (JSON-RPC 2.0,
+/// section 5: the id of a response must be the same as that of the request).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Id(Bytes);
 
@@ -27,7 +27,8 @@ impl Id {
         &self.0
     }
 
-    /// The id as a number, if Mainstay can have assigned it: digits only, without sign, leading zero or fraction.
+    /// The id as a number, if Mainstay can have assigned it: digits only, without sign, leading zero or
+    /// fraction.
     pub fn as_number(&self) -> Option<u64> {
         number(&self.0)
     }

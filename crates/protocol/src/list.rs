@@ -139,8 +139,8 @@ impl ListKind {
         }
     }
 
-    /// The notification about changes of the list. `None` for resource templates, whose changes are announced
-    /// by the notification of resources.
+    /// The notification about changes of the list. `None` for resource templates, whose changes are
+    /// announced by the notification of resources.
     pub const fn changed(self) -> Option<Notification> {
         match self {
             Self::Tools => Some(Notification::ToolsListChanged),

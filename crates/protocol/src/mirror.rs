@@ -2,7 +2,8 @@
 //!
 //! A property of a tool's `inputSchema` with the keyword `x-mcp-header` is repeated in the header
 //! `Mcp-Param-NAME`, so that proxies can route by it without parsing bodies. The keyword is allowed only at
-//! properties that are reached through `properties` alone, so the path to the value in `arguments` is fixed.
+//! properties that are reached through `properties` alone, so the path to the value in `arguments` is
+//! fixed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -88,8 +89,8 @@ impl MirroredArguments {
         self.0.is_empty()
     }
 
-    /// The headers of a call: names in lower case and encoded values. `arguments` is JSON. Arguments that are
-    /// absent or null have no header.
+    /// The headers of a call: names in lower case and encoded values. `arguments` is JSON. Arguments that
+    /// are absent or null have no header.
     pub fn headers(&self, arguments: Option<&str>) -> Vec<(&str, String)> {
         let Some(arguments) = arguments else { return Vec::new() };
         let mut all = Vec::with_capacity(self.0.len());
@@ -101,8 +102,8 @@ impl MirroredArguments {
         all
     }
 
-    /// Checks the headers of a call against its `arguments`, which are JSON. `given` returns all values of a
-    /// header by its name in lower case.
+    /// Checks the headers of a call against its `arguments`, which are JSON. `given` returns all values of
+    /// a header by its name in lower case.
     ///
     /// # Errors
     /// [`HeaderMismatch`] if a header is missing, repeated, without an argument, or different from it.

@@ -1,16 +1,16 @@
 //! Oversized messages, of which only the head and the tail were kept.
 //!
-//! Mainstay can't forward such a message, but the call that waits for it must fail at once instead of at its
-//! deadline. Servers write the id of a response near the start or the end of the message, so the id can be
-//! found in the head or the tail.
+//! Mainstay can't forward such a message, but the call that waits for it must fail at once instead of at
+//! its deadline. Servers write the id of a response near the start or the end of the message, so the id can
+//! be found in the head or the tail.
 
 use crate::id;
 
-/// The id of our request that an oversized message answers. `head` and `tail` are the first and the last bytes
-/// of the message. `None` if the message is not a response, or the id is uncertain.
+/// The id of our request that an oversized message answers. `head` and `tail` are the first and the last
+/// bytes of the message. `None` if the message is not a response, or the id is uncertain.
 ///
-/// A message is a response if its `result` or `error` starts within `head`. Any other message with an id is a
-/// request of the server, whose ids are unrelated to ours.
+/// A message is a response if its `result` or `error` starts within `head`. Any other message with an id is
+/// a request of the server, whose ids are unrelated to ours.
 pub fn answered_id(head: &[u8], tail: &[u8]) -> Option<u64> {
     let front = Front::read(head)?;
     if !front.answers {
@@ -140,8 +140,8 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
-/// The id among the last members of an object that ends with `tail`. Reads backwards while values are scalars,
-/// because such members belong to the outermost object.
+/// The id among the last members of an object that ends with `tail`. Reads backwards while values are
+/// scalars, because such members belong to the outermost object.
 fn last_id(tail: &[u8]) -> Option<&[u8]> {
     let mut rest = tail.trim_ascii_end().strip_suffix(b"}")?;
     loop {

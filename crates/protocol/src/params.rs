@@ -158,8 +158,8 @@ impl Message {
         })
     }
 
-    /// Whether the message is a request or notification from 2026-07-28 on, according to its `_meta`. For other
-    /// messages this usually costs only a search of the bytes.
+    /// Whether the message is a request or notification from 2026-07-28 on, according to its `_meta`. For
+    /// other messages this usually costs only a search of the bytes.
     pub fn is_modern(&self) -> bool {
         matches!(self.kind(), Kind::Request | Kind::Notification)
             && MODERN_META.find(self.bytes()).is_some()

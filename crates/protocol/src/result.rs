@@ -63,7 +63,8 @@ impl Message {
             .is_ok_and(|result| result.is_error.is_some_and(|flag| flag.get() == "true"))
     }
 
-    /// The bytes of a `resources/read` result with another id and with the URI `own` replaced by `published`.
+    /// The bytes of a `resources/read` result with another id and with the URI `own` replaced by
+    /// `published`.
     pub fn with_id_and_uris(&self, id: &[u8], own: &str, published: &str) -> Bytes {
         let published = string(published);
         let mut edits = Vec::new();

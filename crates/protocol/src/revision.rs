@@ -69,7 +69,8 @@ pub struct Rules {
     pub sessions: bool,
     /// A request body may be an array of messages, which the server must accept.
     pub batches: bool,
-    /// A stream may begin with an event that has an id and no data. Clients of earlier revisions may fail on it.
+    /// A stream may begin with an event that has an id and no data. Clients of earlier revisions may fail
+    /// on it.
     pub priming_events: bool,
     /// A client can resume a stream with `Last-Event-ID`.
     pub resumable: bool,
@@ -135,8 +136,8 @@ impl Revision {
         self.rules().era
     }
 
-    /// The revision to answer `initialize` with: the requested one if it is a legacy revision, or else the latest
-    /// legacy revision. The client decides whether it accepts the answer.
+    /// The revision to answer `initialize` with: the requested one if it is a legacy revision, or else the
+    /// latest legacy revision. The client decides whether it accepts the answer.
     pub fn negotiate(requested: &str) -> Self {
         Self::parse(requested)
             .filter(|revision| revision.era() == Era::Legacy)

@@ -15,8 +15,8 @@ static SUBSCRIPTION: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(SUBSCRI
 pub enum Scope {
     /// The call with this progress token. `None` if Mainstay did not assign the token.
     Progress(Option<u64>),
-    /// The `subscriptions/listen` request with this id, from 2026-07-28 on. `None` if Mainstay did not assign
-    /// the id.
+    /// The `subscriptions/listen` request with this id, from 2026-07-28 on. `None` if Mainstay did not
+    /// assign the id.
     Subscription(Option<u64>),
     /// All clients of the server, such as a list change or an updated resource.
     Server,

@@ -14,7 +14,8 @@ use crate::{Id, Message, Notification};
 #[cfg(test)]
 mod tests;
 
-/// The member of `_meta` that names the subscription of a message: the id of the `subscriptions/listen` request.
+/// The member of `_meta` that names the subscription of a message: the id of the `subscriptions/listen`
+/// request.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// What a client subscribes to, or which part of it the server honours.

@@ -28,7 +28,8 @@ pub struct Claims {
     pub serial: Serial,
 }
 
-/// Identifies a session among all sessions that a state folder has ever had. Not a secret: it opens nothing.
+/// Identifies a session among all sessions that a state folder has ever had. Not a secret: it opens
+/// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Serial {
     /// A random number that the daemon chose when it started.

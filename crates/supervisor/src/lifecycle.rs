@@ -243,7 +243,8 @@ impl Lifecycle {
 
             // ## Starting | Handshaking | Ready => BackingOff | CrashLooping | Starting
             //
-            // A missed deadline counts as a loss: the instance does not serve, and the restart policy applies.
+            // A missed deadline counts as a loss: the instance does not serve, and the restart policy
+            // applies.
             (Phase::Starting { deadline }, Tick) if deadline <= now => {
                 self.retreat(now, self.late("start"), effects)
             }
@@ -362,8 +363,8 @@ impl Lifecycle {
         }
     }
 
-    /// Forgets earlier losses if the instance has been ready for long enough. Depends on the time and not on
-    /// ticks, so a late tick makes no difference.
+    /// Forgets earlier losses if the instance has been ready for long enough. Depends on the time and not
+    /// on ticks, so a late tick makes no difference.
     fn note_health(&mut self, now: Instant) {
         if self.phase == Phase::Ready && self.since + self.policy.health <= now {
             self.history.forgive();

@@ -14,12 +14,12 @@
 //! never has more than `members_max`. The base instance, which supplies a server's lists, is not a member:
 //! it is neither lent nor evicted.
 //!
-//! A ticket stands for a call that waits for an instance. Tickets are served in the order of [`queue`].
-//! A ticket never waits while a member that it may use is idle. If there is no room, an idle member of
+//! A ticket stands for a call that waits for an instance. Tickets are served in the order of [`queue`]. A
+//! ticket never waits while a member that it may use is idle. If there is no room, an idle member of
 //! another key is evicted, with two exceptions: a member that holds the state of a session
 //! ([`Retention::Session`]) is never evicted; a member that a session listens to is not evicted either, and
-//! is lent to another holder only if there is no room for a new member. A member that is lent ends only with
-//! its session or with the pool.
+//! is lent to another holder only if there is no room for a new member. A member that is lent ends only
+//! with its session or with the pool.
 
 mod members;
 mod queue;
@@ -120,7 +120,8 @@ pub enum RosterEvent<K> {
 /// What the driver must do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<K> {
-    /// Start an instance. Report [`RosterEvent::Up`], [`RosterEvent::Down`], and [`RosterEvent::Gone`] at its end.
+    /// Start an instance. Report [`RosterEvent::Up`], [`RosterEvent::Down`], and [`RosterEvent::Gone`] at
+    /// its end.
     Start { member: MemberId, key: K, holder: Holder, mode: LeaseMode },
     /// Lend the member to the ticket until [`RosterEvent::Released`].
     Hand { ticket: Ticket, member: MemberId },
@@ -231,7 +232,8 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// When the next [`RosterEvent::Tick`] has an effect. `None` if only other events can change the roster.
+    /// When the next [`RosterEvent::Tick`] has an effect. `None` if only other events can change the
+    /// roster.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.members.next_end(&self.limits)
     }
@@ -250,7 +252,8 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         out.push(Decision::Refuse { ticket: request.ticket, reason });
     }
 
-    /// Refuses a ticket that waits for a starting member. A ticket that waits for a busy member stays queued.
+    /// Refuses a ticket that waits for a starting member. A ticket that waits for a busy member stays
+    /// queued.
     fn hurry(&mut self, ticket: Ticket, out: &mut Vec<Decision<K>>) {
         let Some(place) = self.queue.place_of(ticket) else { return };
         let starting = self.queue.at(place).and_then(|request| self.members.starting_for(request));

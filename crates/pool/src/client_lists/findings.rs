@@ -1,5 +1,5 @@
-//! Whether the lists of servers depend on what clients declare, remembered over restarts of the daemon: to
-//! find it out takes a start of the server.
+//! The stored findings on which servers have client-specific lists. They outlive the daemon, because
+//! detection takes a start of the server.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,19 +10,19 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// What was found out about servers, and the file that keeps it.
+/// The findings about all servers, and their file.
 #[derive(Debug, Default)]
 pub struct ListFindings {
-    /// None: nothing outlives the daemon.
+    /// The file. `None` keeps findings in memory only.
     document: Option<Document>,
     by_server: Mutex<BTreeMap<String, Finding>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Finding {
-    /// A digest of how the server is started and of the name and version it gives itself.
+    /// A digest of the server's command or URL and of the name and version that it reports.
     version: String,
-    /// It lists the same for all clients.
+    /// Whether the lists are the same for all clients.
     alike: bool,
 }
 
@@ -33,13 +33,13 @@ struct File {
 }
 
 const FILE: &str = "variants.json";
-/// Of the file. A file with another number is set aside.
+/// The format version of the file. A file with another version is set aside.
 const FORMAT: u32 = 1;
 
 // === impl ListFindings ===
 
 impl ListFindings {
-    /// Reads what earlier daemons found out. Waits for the disk for two seconds at most.
+    /// Reads the findings of earlier daemons. Waits at most two seconds for the disk.
     pub fn open(state_dir: &Path) -> Self {
         let (document, stored) =
             Document::open(state_dir.join(FILE), "findings about lists of servers");
@@ -55,14 +55,14 @@ impl ListFindings {
         Self { document: Some(document), by_server: Mutex::new(by_server) }
     }
 
-    /// Writes what is left; a disk that hangs is waited for for two seconds.
+    /// Writes what is not written yet. Waits at most two seconds for the disk.
     pub async fn close(&self) {
         if let Some(document) = &self.document {
             document.close().await;
         }
     }
 
-    /// Whether this version of a server lists the same for all clients, if that is known.
+    /// Whether this version of a server has the same lists for all clients, if that is known.
     pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
         let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
@@ -84,8 +84,8 @@ impl ListFindings {
     }
 }
 
-/// What a version of a server is known by: how it is started, and what it says of itself. A digest, since a
-/// command may hold what is nobody's business.
+/// A digest that identifies a version of a server: its command or URL, and the name and version that it
+/// reports. The text itself is not stored, because a command may contain confidential data.
 pub(super) fn version_of(target: &str, server_info: &str) -> String {
     let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

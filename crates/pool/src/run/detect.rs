@@ -1,4 +1,4 @@
-//! What the first words of a run say about the server: whether it has a second dialect at all.
+//! Detection of a server's eras from the handshakes of its runs.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,19 +12,20 @@ use mainstay_upstream::handshake::HandshakeError;
 
 use super::Run;
 
-/// How a handshake went.
+/// The outcome of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HandshakeOutcome {
     Done,
-    /// The server speaks, but not like this.
+    /// The server does not support the era.
     NotSpoken,
-    /// It answered something else.
+    /// The server answered with another error.
     Refused,
-    /// No answer came.
+    /// The server did not answer.
     Lost,
 }
 
-/// A remote server that gave no answer may only have been in trouble: so long it is not asked again.
+/// How long to wait before detection is repeated after a remote server did not answer. It may have had a
+/// temporary fault.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl HandshakeOutcome {
@@ -39,7 +40,7 @@ impl HandshakeOutcome {
 }
 
 impl Run {
-    /// In which era hands are shaken: only the first dialect may find that out by trying.
+    /// The era of the handshake. Only the primary instance detects it by trying.
     pub(super) fn revision_choice(&self) -> RevisionChoice {
         if self.pool.is_primary(&self.instance) {
             let modern_first = self.pool.modern_first.load(Ordering::Acquire);
@@ -54,9 +55,9 @@ impl Run {
         }
     }
 
-    /// Decides how the next run of a process begins where the configuration leaves it open. Some end
-    /// themselves when they are asked to initialize and speak only later revisions: those are asked for
-    /// what they are first, until that is no good either.
+    /// Chooses the first request of the primary instance's next run, if the configuration leaves it open.
+    /// Some modern servers exit when they receive `initialize`; their next run begins with
+    /// `server/discover`, unless that fails, too.
     pub(super) fn choose_next_handshake(&self, link: &Link) {
         let began_modern = self.revision_choice() == RevisionChoice::Modern;
         let done = self.handshake.get() == Some(&HandshakeOutcome::Done);
@@ -69,11 +70,11 @@ impl Run {
         }
     }
 
-    /// Draws the conclusion from the end of a run, where it is one about the server. `undetected`: whether
-    /// it has this dialect was still to be found out.
+    /// Records that the server does not support an era, if the end of a run shows that. `undetected` tells
+    /// whether support was unknown when the run started.
     ///
-    /// Whatever ends a process that is asked what it does not know is an answer, as is silence until
-    /// the lifecycle ended it.
+    /// A process that exits during the handshake does not support the era, and neither does one that gave
+    /// no answer until the lifecycle ended it.
     pub(super) fn conclude_detection(&self, undetected: bool, end: &RunEvent) {
         let (RunEvent::Lost { reason } | RunEvent::Unserveable { reason }) = end else { return };
         if self.instance.stop.is_cancelled() || !self.pool.is_second(&self.instance) {
@@ -90,7 +91,7 @@ impl Run {
             Some(HandshakeOutcome::Lost) | None => Some(ASK_AGAIN_AFTER),
         };
         let reason = match silent {
-            true => format!("it gave no answer within {:?}", self.pool.spec.start_deadline),
+            true => format!("it did not answer within {:?}", self.pool.spec.start_deadline),
             false => reason.clone(),
         };
         self.pool.mark_unsupported(&self.instance, &reason, for_now);

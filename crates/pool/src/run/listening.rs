@@ -1,4 +1,4 @@
-//! What a modern server says of its own accord about its lists: it has to be listened to for that.
+//! The subscription to list changes of a modern server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,26 +11,26 @@ use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 use super::{ListChange, Run, RunListener};
 use crate::instance::ReadyRun;
 
-/// Between two listens; doubled each time, up to the second.
+/// The wait before the next `subscriptions/listen`. It doubles each time, up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// A listen that lasted this long was no failure.
+/// A subscription that lasted this long resets the wait.
 const LASTED: Duration = Duration::from_secs(10);
-/// Without a listen, between two questions whether the server is still there, and for the answer.
+/// The time between two liveness checks of a server without a subscription, and the limit for the answer.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How a listen ended.
+/// How a subscription ended.
 enum ListenEnd {
-    /// It may be tried again.
+    /// It can be opened again.
     Over,
-    /// The server has none.
+    /// The server does not support subscriptions.
     NotOffered,
 }
 
 impl Run {
-    /// Listens for changes of lists as long as the run goes on, where there are any to be heard of.
-    /// Never comes back.
+    /// Keeps a subscription to list changes open during the run, if the server announces any. Never
+    /// returns.
     pub(super) async fn listen(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
         if link.era() == Era::Modern && self.instance.supplies_lists() {
             let mut wait = WAIT_MIN;
@@ -68,15 +68,14 @@ impl Run {
     }
 }
 
-/// Where no stream stands whose end would be noticed, a remote server is asked whether it is still
-/// there.
+/// Checks regularly whether a remote server is still alive, because no open stream would show its loss.
 async fn check_alive(link: &Arc<Link>) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
         match tokio::time::timeout(ASK_DEADLINE, asked).await {
             Ok(Err(HandshakeError::Lost(reason))) => return link.close(&reason),
-            // Any answer is a sign of run.
+            // Any answer is a sign of life.
             Ok(_) => {}
             Err(_) => {
                 return link
@@ -86,14 +85,14 @@ async fn check_alive(link: &Arc<Link>) {
     }
 }
 
-/// Hears one listen to its end.
+/// Handles the messages of a subscription until it ends.
 async fn follow(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) -> ListenEnd {
     loop {
         match exchange.next().await {
             Incoming::Notification(notification) => {
                 if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
                     let honoured = honoured(&notification);
-                    // What changed while nobody listened.
+                    // Changes while there was no subscription were missed.
                     listener.mark(&crate::instance::kinds_of(&honoured), ListChange::Possible);
                     run.subscribed.store(Some(Arc::new(honoured)));
                 } else {
@@ -102,7 +101,7 @@ async fn follow(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) 
             }
             Incoming::Question(question) => exchange.refuse(&question),
             Incoming::Answer(answer) if answer.kind() == Kind::Error => {
-                tracing::debug!(error = answer.body(), "a server refuses to be listened to");
+                tracing::debug!(error = answer.body(), "server refused subscriptions/listen");
                 return match answer.error_code() {
                     Some(codes::METHOD_NOT_FOUND) => ListenEnd::NotOffered,
                     _ => ListenEnd::Over,

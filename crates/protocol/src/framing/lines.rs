@@ -1,8 +1,8 @@
 //! Newline-delimited JSON, the framing of MCP over stdio.
 //!
 //! Each message ends with a line feed and contains none. The decoder also accepts what real servers send: a
-//! carriage return before the line feed, a byte order mark at the start of the stream, blank lines, and a last
-//! message without a line feed.
+//! carriage return before the line feed, a byte order mark at the start of the stream, blank lines, and a
+//! last message without a line feed.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -15,8 +15,8 @@ mod tests;
 /// Splits a stream of bytes into lines.
 ///
 /// Add input with [`push`](Self::push) or by reading into [`buffer_mut`](Self::buffer_mut), and then call
-/// [`next_line`](Self::next_line) until it returns `None`. The decoder holds at most `max_bytes` and the input
-/// of the last read.
+/// [`next_line`](Self::next_line) until it returns `None`. The decoder holds at most `max_bytes` and the
+/// input of the last read.
 #[derive(Debug)]
 pub struct LineDecoder {
     buffer: ScanBuffer,
@@ -73,7 +73,8 @@ impl LineDecoder {
         None
     }
 
-    /// The next line after the end of the stream. The last one needs no line feed. `None` if no line is left.
+    /// The next line after the end of the stream. The last one needs no line feed. `None` if no line is
+    /// left.
     ///
     /// # Errors
     /// As for [`next_line`](Self::next_line).

@@ -1,13 +1,13 @@
 //! Server-sent events, as defined by the WHATWG HTML standard, sections "Parsing an event stream" and
 //! "Interpreting an event stream".
 //!
-//! A stream consists of lines that end in LF, CR or CRLF. A line is a field (`field: value`, where one space
-//! after the colon is not part of the value), a comment if it starts with a colon, or the end of an event if it
-//! is empty. Several `data` lines are joined by LF. An event that is cut off by the end of the stream is
-//! discarded.
+//! A stream consists of lines that end in LF, CR or CRLF. A line is a field (`field: value`, where one
+//! space after the colon is not part of the value), a comment if it starts with a colon, or the end of an
+//! event if it is empty. Several `data` lines are joined by LF. An event that is cut off by the end of the
+//! stream is discarded.
 //!
-//! The decoder differs from a browser in one point: it also returns events without data. MCP uses them to give
-//! a client an id to resume from before the first message (priming events, 2025-11-25).
+//! The decoder differs from a browser in one point: it also returns events without data. MCP uses them to
+//! give a client an id to resume from before the first message (priming events, 2025-11-25).
 
 use std::time::Duration;
 
@@ -53,7 +53,8 @@ pub struct SseDecoder {
     passing: Option<Passing>,
 }
 
-/// The error for an event that is larger than allowed. The event is discarded; later events are not affected.
+/// The error for an event that is larger than allowed. The event is discarded; later events are not
+/// affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event is larger than {max_event_bytes} bytes")]
 pub struct EventTooLarge {
@@ -266,8 +267,8 @@ impl Pending {
     }
 }
 
-/// Appends an event to `out`. Line breaks in `data` start further `data` lines, which does not change the value
-/// of JSON. Line breaks in the event type and the id are removed.
+/// Appends an event to `out`. Line breaks in `data` start further `data` lines, which does not change the
+/// value of JSON. Line breaks in the event type and the id are removed.
 pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mut impl BufMut) {
     if let Some(event) = event {
         put_field(b"event: ", event, &LINE_BREAKS, out);

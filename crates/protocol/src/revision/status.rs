@@ -11,8 +11,8 @@ pub const BAD_REQUEST: u16 = 400;
 pub const UNAUTHORIZED: u16 = 401;
 /// The request's `Origin` is not allowed.
 pub const FOREIGN_ORIGIN: u16 = 403;
-/// The session has ended and the client must initialize again. Within a session, legacy clients understand 404
-/// in no other way, so no other error may use it.
+/// The session has ended and the client must initialize again. Within a session, legacy clients understand
+/// 404 in no other way, so no other error may use it.
 pub const SESSION_GONE: u16 = 404;
 /// The address does not support GET or DELETE.
 pub const METHOD_NOT_ALLOWED: u16 = 405;
@@ -24,8 +24,8 @@ pub const FOREIGN_HOST: u16 = 421;
 impl Era {
     /// The HTTP status for an error that the gateway itself answers a request with.
     ///
-    /// For errors of servers, legacy clients get status 200. Modern clients get the status given here, except that
-    /// [`codes::INVALID_PARAMS`] about `_meta` has [`BAD_REQUEST`].
+    /// For errors of servers, legacy clients get status 200. Modern clients get the status given here,
+    /// except that [`codes::INVALID_PARAMS`] about `_meta` has [`BAD_REQUEST`].
     pub fn status_of(self, code: i32) -> u16 {
         match (self, code) {
             (_, codes::PARSE_ERROR | codes::INVALID_REQUEST) => BAD_REQUEST,

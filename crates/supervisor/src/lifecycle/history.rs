@@ -9,8 +9,8 @@ use super::{CrashLoop, RestartPolicy};
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     /// The times of the latest restarts, oldest first, to detect a crash loop: at most
-    /// [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them, and none if the policy defines no
-    /// crash loop.
+    /// [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them, and none if the policy defines
+    /// no crash loop.
     recent: VecDeque<Instant>,
     /// Losses since the instance was last healthy. The first loss may lead to an immediate restart.
     losses: u32,
