@@ -1,7 +1,7 @@
 //! Lines: cutting a stream differently finds the same lines, and a line is what was written.
 
 use bytes::Bytes;
-use mainstay_protocol::framing::lines::{LineDecoder, TooLong, encode_line};
+use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong, encode_line};
 
 pub fn check(data: &[u8]) {
     let Some((limit, piece, stream)) = crate::split(data) else { return };
@@ -17,7 +17,7 @@ pub fn check(data: &[u8]) {
 fn decode<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
-) -> Vec<Result<Bytes, TooLong>> {
+) -> Vec<Result<Bytes, LineTooLong>> {
     let mut decoder = LineDecoder::new(limit);
     let mut out = Vec::new();
     for (at, piece) in pieces.into_iter().enumerate() {

@@ -45,7 +45,7 @@ fn check_handshake(text: &str) {
         params.client();
         let capabilities = params.client_capabilities();
         let again = capabilities.to_json();
-        assert_eq!(ClientCapabilities::read(&again), settle(capabilities));
+        assert_eq!(ClientCapabilities::from_json(&again), settle(capabilities));
     }
     if let Ok(result) = InitializeResult::parse(text) {
         result.revision();

@@ -14,9 +14,9 @@ use futures_util::future::join_all;
 use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{EndpointId, Name, ServerId};
-use mainstay_pool::{Offer, Pool};
+use mainstay_pool::{EraSupport, Pool};
 use mainstay_protocol::list::{Caching, ListKind};
-use mainstay_protocol::{Generation, Revision};
+use mainstay_protocol::{Era, Revision};
 use mainstay_session::{Catalogue, Source};
 use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
@@ -42,7 +42,7 @@ pub struct Endpoint {
     names: Arc<NameStore>,
 }
 
-/// What one server last said to clients of one generation.
+/// What one server last said to clients of one era.
 struct Said<'a> {
     server: ServerId,
     name: &'a Name,
@@ -57,7 +57,7 @@ pub(crate) struct Missing<'a> {
     pub(crate) why: Option<String>,
 }
 
-const GENERATIONS: [Generation; 2] = [Generation::Legacy, Generation::Modern];
+const GENERATIONS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 impl Endpoint {
     /// An endpoint that is there for the first time. Without a `prefix` it is that of one server, under
@@ -143,22 +143,22 @@ impl Endpoint {
             || self.prefix != before.prefix
     }
 
-    pub(crate) fn catalogue(&self, generation: Generation) -> Arc<Catalogue> {
-        self.lasting.catalogues[generation as usize].load_full()
+    pub(crate) fn catalogue(&self, era: Era) -> Arc<Catalogue> {
+        self.lasting.catalogues[era as usize].load_full()
     }
 
     /// Merges lists anew from what the servers last said. Servers that were given up are left out;
     /// one that is only being restarted keeps its place.
     ///
-    /// A name is given for both generations at once, in the order of the file, so that a tool is called
+    /// A name is given for both eras at once, in the order of the file, so that a tool is called
     /// the same by all clients and stays so when a server learns another revision.
     pub(crate) fn publish(&self, kinds: &[ListKind]) {
         if self.single {
             return;
         }
         let mut given = self.lasting.given.lock();
-        let facts = GENERATIONS.map(|generation| self.said(generation));
-        let mut catalogues = GENERATIONS.map(|generation| (*self.catalogue(generation)).clone());
+        let facts = GENERATIONS.map(|era| self.said(era));
+        let mut catalogues = GENERATIONS.map(|era| (*self.catalogue(era)).clone());
         for kind in kinds {
             let at = *kind as usize;
             let mut names = given.seen.clone();
@@ -179,25 +179,25 @@ impl Endpoint {
         }
     }
 
-    /// What the servers last said to clients of a generation.
-    fn said(&self, generation: Generation) -> Vec<Said<'_>> {
+    /// What the servers last said to clients of an era.
+    fn said(&self, era: Era) -> Vec<Said<'_>> {
         let there = self.servers.iter().filter(|server| !is_given_up(&server.pool));
         there
             .filter_map(|Server { id, pool }| {
-                Some(Said { server: *id, name: &pool.spec.name, facts: pool.facts(generation)? })
+                Some(Said { server: *id, name: &pool.spec.name, facts: pool.facts(era)? })
             })
             .collect()
     }
 
     /// The catalogue for a client that is about to see this list of it: its names stay from now on.
-    pub(crate) fn show(&self, generation: Generation, kind: ListKind) -> Arc<Catalogue> {
+    pub(crate) fn show(&self, era: Era, kind: ListKind) -> Arc<Catalogue> {
         let mut given = self.lasting.given.lock();
         let at = kind as usize;
         if std::mem::take(&mut given.unseen[at]) {
             given.seen[at] = given.now[at].clone();
             self.names.save(&self.name, &given.seen);
         }
-        self.catalogue(generation)
+        self.catalogue(era)
     }
 
     /// Waits until the names that were shown are stored, for a second at most.
@@ -210,11 +210,11 @@ impl Endpoint {
     pub(crate) fn show_more(
         &self,
         shown: Arc<Catalogue>,
-        generation: Generation,
+        era: Era,
         kind: ListKind,
         said: &[(ServerId, Arc<Facts>)],
     ) -> Arc<Catalogue> {
-        let base = self.said(generation);
+        let base = self.said(era);
         let more = said.iter().filter_map(|(server, facts)| {
             let all = base.iter().find(|base| base.server == *server)?;
             let more = Said { server: *server, name: all.name, facts: facts.clone() };
@@ -237,44 +237,44 @@ impl Endpoint {
         Arc::new(whole)
     }
 
-    /// Waits until every server has said what it has for clients of a generation, or is known not to,
+    /// Waits until every server has said what it has for clients of an era, or is known not to,
     /// or `deadline`.
-    pub(crate) async fn settle(&self, generation: Generation, deadline: Instant) {
+    pub(crate) async fn settle(&self, era: Era, deadline: Instant) {
         let said = |pool: &Pool| pool.primary_facts().is_some() || !is_on_its_way(pool);
-        for pool in self.pools().filter(|pool| may_speak(pool, generation)) {
-            if tokio::time::timeout_at(deadline.into(), pool.reaches(said)).await.is_err() {
+        for pool in self.pools().filter(|pool| may_speak(pool, era)) {
+            if tokio::time::timeout_at(deadline.into(), pool.wait_until(said)).await.is_err() {
                 return;
             }
         }
         let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
-        join_all(asked.map(|pool| pool.offer(generation, deadline))).await;
+        join_all(asked.map(|pool| pool.detect(era, deadline))).await;
     }
 
-    /// Whether there is anything here for clients of a generation; found out within `within`.
-    pub(crate) async fn offers(&self, generation: Generation, within: Duration) -> Offer {
-        let has = |pool: &Arc<Pool>| pool.facts(generation).is_some();
+    /// Whether there is anything here for clients of an era; found out within `within`.
+    pub(crate) async fn offers(&self, era: Era, within: Duration) -> EraSupport {
+        let has = |pool: &Arc<Pool>| pool.facts(era).is_some();
         if self.pools().any(has) || self.servers.is_empty() {
-            return Offer::Yes;
+            return EraSupport::Yes;
         }
-        self.settle(generation, Instant::now() + within).await;
-        let mut best = Offer::No;
+        self.settle(era, Instant::now() + within).await;
+        let mut best = EraSupport::No;
         for pool in self.pools() {
-            match pool.offer(generation, Instant::now()).await {
-                Offer::Yes => return Offer::Yes,
-                Offer::NotYet(refusal) => best = Offer::NotYet(refusal),
-                Offer::No => {}
+            match pool.detect(era, Instant::now()).await {
+                EraSupport::Yes => return EraSupport::Yes,
+                EraSupport::NotYet(refusal) => best = EraSupport::NotYet(refusal),
+                EraSupport::No => {}
             }
         }
         best
     }
 
-    /// Whether clients of the legacy generation find every server here that modern ones find, and more.
+    /// Whether clients of the legacy era find every server here that modern ones find, and more.
     /// A client that speaks both is then better off with the former.
     pub(crate) fn has_more_for_legacy(&self) -> bool {
-        let has = |pool: &Pool, generation| pool.facts(generation).is_some();
+        let has = |pool: &Pool, era| pool.facts(era).is_some();
         let (mut more, mut less) = (false, false);
         for pool in self.pools() {
-            match (has(pool, Generation::Legacy), has(pool, Generation::Modern)) {
+            match (has(pool, Era::Legacy), has(pool, Era::Modern)) {
                 (true, false) => more = true,
                 (false, true) => less = true,
                 _ => {}
@@ -285,22 +285,22 @@ impl Endpoint {
 
     /// Whether clients of 2026-07-28 are told when a list changes.
     pub(crate) fn tells_of(&self, kind: ListKind) -> bool {
-        let facts = || self.servers[0].pool.facts(Generation::Modern);
+        let facts = || self.servers[0].pool.facts(Era::Modern);
         !self.single || facts().is_some_and(|facts| facts.capabilities.has_changes_of(kind))
     }
 
     /// Whether a server tells clients of 2026-07-28 when a resource changes.
     pub(crate) fn can_subscribe(&self, server: ServerId) -> bool {
-        let facts = self.pool(server).and_then(|pool| pool.facts(Generation::Modern));
+        let facts = self.pool(server).and_then(|pool| pool.facts(Era::Modern));
         facts.is_some_and(|facts| facts.capabilities.resources_subscribe)
     }
 
     /// Asks servers that don't tell when a list changes whether it has.
-    pub(crate) async fn freshen(&self, generation: Generation, kind: ListKind, deadline: Instant) {
+    pub(crate) async fn refresh_list(&self, era: Era, kind: ListKind, deadline: Instant) {
         let mut asking = tokio::task::JoinSet::new();
         for pool in self.pools() {
             let pool = pool.clone();
-            asking.spawn(async move { pool.freshen(generation, kind, deadline).await });
+            asking.spawn(async move { pool.refresh_list(era, kind, deadline).await });
         }
         let _ = tokio::time::timeout_at(deadline.into(), async {
             while asking.join_next().await.is_some() {}
@@ -309,11 +309,11 @@ impl Endpoint {
     }
 
     /// For how long and for whom a merged list may be kept: the strictest of what its servers say.
-    pub(crate) fn caching(&self, generation: Generation, kind: ListKind) -> Caching {
-        if !self.missing(generation).is_empty() {
+    pub(crate) fn caching(&self, era: Era, kind: ListKind) -> Caching {
+        if !self.missing(era).is_empty() {
             return Caching { ttl_ms: Some(0), public: false };
         }
-        let facts = self.pools().filter_map(|pool| pool.facts(generation));
+        let facts = self.pools().filter_map(|pool| pool.facts(era));
         let all = facts.map(|facts| facts.lists.caching(kind));
         all.reduce(|one, other| Caching {
             ttl_ms: Some(one.ttl_ms.unwrap_or(0).min(other.ttl_ms.unwrap_or(0))),
@@ -324,11 +324,11 @@ impl Endpoint {
 
     /// The server and its own name for what a client has seen here, in this daemon or before it was
     /// started, though it is in no list now. Its server is on its way or away, or has not said yet what it
-    /// has for this client; or it has it no longer, and says so itself. None: clients of this generation
+    /// has for this client; or it has it no longer, and says so itself. None: clients of this era
     /// can't use that server.
     pub(crate) fn remembered(
         &self,
-        generation: Generation,
+        era: Era,
         kind: ListKind,
         published: &str,
     ) -> Option<(ServerId, String)> {
@@ -344,14 +344,14 @@ impl Endpoint {
         });
         let (server, own) = seen?;
         let server = self.server_named(server)?;
-        server.pool.closed_to(generation).is_none().then_some((server.id, own))
+        server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
     }
 
-    /// Whether a server that may have something for clients of this generation has not said so yet, and
+    /// Whether a server that may have something for clients of this era has not said so yet, and
     /// is about to.
-    pub(crate) fn is_incomplete(&self, generation: Generation) -> bool {
+    pub(crate) fn is_incomplete(&self, era: Era) -> bool {
         self.pools().any(|pool| {
-            may_speak(pool, generation) && pool.primary_facts().is_none() && is_on_its_way(pool)
+            may_speak(pool, era) && pool.primary_facts().is_none() && is_on_its_way(pool)
         })
     }
 
@@ -363,14 +363,14 @@ impl Endpoint {
         (published != own).then(|| published.to_owned())
     }
 
-    /// Servers whose items are not in the lists of a generation, and why not.
-    pub(crate) fn missing(&self, generation: Generation) -> Vec<Missing<'_>> {
+    /// Servers whose items are not in the lists of an era, and why not.
+    pub(crate) fn missing(&self, era: Era) -> Vec<Missing<'_>> {
         self.pools()
-            .filter(|pool| pool.facts(generation).is_none() || is_given_up(pool))
+            .filter(|pool| pool.facts(era).is_none() || is_given_up(pool))
             .map(|pool| Missing {
                 server: &pool.spec.name,
                 state: state(pool),
-                why: pool.closed_to(generation).or_else(|| is_unsettled(pool, generation)),
+                why: pool.unsupported_reason(era).or_else(|| is_unsettled(pool, era)),
             })
             .collect()
     }
@@ -417,21 +417,21 @@ fn state(pool: &Pool) -> InstanceState {
     pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
 }
 
-/// Whether the configuration leaves it open that a server speaks to clients of a generation.
-fn may_speak(pool: &Pool, generation: Generation) -> bool {
+/// Whether the configuration leaves it open that a server speaks to clients of an era.
+fn may_speak(pool: &Pool, era: Era) -> bool {
     match pool.spec.revision {
         RevisionChoice::Auto => true,
-        RevisionChoice::Legacy => generation == Generation::Legacy,
-        RevisionChoice::Modern => generation == Generation::Modern,
+        RevisionChoice::Legacy => era == Era::Legacy,
+        RevisionChoice::Modern => era == Era::Modern,
     }
 }
 
 /// Said of a server that is there, and that has not answered yet whether it is for these clients, too.
-fn is_unsettled(pool: &Pool, generation: Generation) -> Option<String> {
-    let is_there = pool.facts(generation).is_none() && pool.primary_facts().is_some();
-    let revision = match generation {
-        Generation::Legacy => Revision::LATEST_LEGACY,
-        Generation::Modern => Revision::LATEST,
+fn is_unsettled(pool: &Pool, era: Era) -> Option<String> {
+    let is_there = pool.facts(era).is_none() && pool.primary_facts().is_some();
+    let revision = match era {
+        Era::Legacy => Revision::LATEST_LEGACY,
+        Era::Modern => Revision::LATEST,
     };
     is_there.then(|| format!("has not answered yet whether it speaks {revision}"))
 }

@@ -20,7 +20,7 @@ use mainstay_session::{QuestionNumbers, SealKey};
 use mainstay_store::{Store, StoreState};
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_telemetry::{Metrics, StreamKind};
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -173,7 +173,7 @@ impl Gateway {
 
     /// Starts every server. Nothing waits for them.
     pub fn start(self: &Arc<Self>) {
-        let hub: Arc<dyn mainstay_pool::Hub> = self.clone();
+        let hub: Arc<dyn mainstay_pool::PoolObserver> = self.clone();
         for pool in self.pools() {
             pool.start(Arc::downgrade(&hub));
         }
@@ -324,8 +324,8 @@ impl Gateway {
         self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.path_of(own))
     }
 
-    pub(crate) fn next_owner(&self) -> Owner {
-        Owner(self.owners.fetch_add(1, Ordering::Relaxed))
+    pub(crate) fn next_session_no(&self) -> SessionNo {
+        SessionNo(self.owners.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The number of a connection that opens now.
@@ -350,7 +350,7 @@ impl Gateway {
         }
         let pools = endpoint.map_or_else(|| self.pools(), |at| at.pools().cloned().collect());
         for pool in pools {
-            pool.release(&crate::call::placement::own_sharing(session.owner));
+            pool.end_sharing(&crate::call::placement::own_sharing(session.owner));
         }
         was_there
     }

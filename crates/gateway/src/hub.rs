@@ -3,30 +3,30 @@
 use std::sync::Arc;
 
 use mainstay_model::Name;
-use mainstay_pool::{Hub, Instance};
+use mainstay_pool::{Instance, PoolObserver};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message, Notification};
+use mainstay_protocol::{Era, Message, Notification};
 use mainstay_telemetry::{Dropped, events};
-use mainstay_upstream::{Asker, Owner};
+use mainstay_upstream::{Asker, SessionNo};
 
 use crate::call::placement;
 use crate::gateway::Gateway;
 use crate::session::levels::LogLevel;
 use crate::session::questions;
 
-impl Hub for Gateway {
-    fn lists_changed(&self, server: &Name, generation: Generation, kinds: &[ListKind]) {
+impl PoolObserver for Gateway {
+    fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
         for endpoint in topology.with(server.id) {
             endpoint.publish(kinds);
         }
-        match generation {
-            Generation::Modern => {
+        match era {
+            Era::Modern => {
                 let concerned: Vec<_> = topology.with(server.id).map(|at| at.id).collect();
                 self.listens.lists_changed(&concerned, kinds);
             }
-            Generation::Legacy => {
+            Era::Legacy => {
                 for endpoint in topology.with(server.id) {
                     endpoint.lasting.lists_changed(kinds);
                 }
@@ -34,7 +34,7 @@ impl Hub for Gateway {
         }
     }
 
-    fn resource_updated(&self, server: &Name, owners: &[Owner], message: &Message) {
+    fn resource_updated(&self, server: &Name, owners: &[SessionNo], message: &Message) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
         for session in owners.iter().filter_map(|owner| self.sessions.of(*owner)) {
@@ -77,7 +77,7 @@ impl Hub for Gateway {
         }
     }
 
-    fn question(&self, server: &Name, owner: Owner, asker: Asker, message: &Message) -> bool {
+    fn question(&self, server: &Name, owner: SessionNo, asker: Asker, message: &Message) -> bool {
         let Some(session) = self.sessions.of(owner) else { return false };
         if !session.can_be_asked(message.method()) {
             return false;

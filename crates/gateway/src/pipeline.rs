@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::BadParams;
-use mainstay_protocol::{Generation, Id, Kind, Message, Method, Notification, build, codes};
+use mainstay_protocol::{Era, Id, Kind, Message, Method, Notification, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 
 use crate::answer::{self, HttpAnswer};
@@ -82,8 +82,7 @@ async fn request(
             let deadline = begun + gateway.settings.limits.list;
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
             let session = Some(&**session);
-            let page =
-                lists::page(endpoint, session, Generation::Legacy, kind, &message, deadline).await;
+            let page = lists::page(endpoint, session, Era::Legacy, kind, &message, deadline).await;
             Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
         }
         Some(method) => match ListKind::of(method) {
@@ -143,12 +142,12 @@ async fn route_of(
     let invalid =
         |error: BadParams| NoRoute { code: codes::INVALID_PARAMS, message: error.to_string() };
     let params = message.params().map_err(invalid)?;
-    let find = || route::find(endpoint, Generation::Legacy, method, &params);
+    let find = || route::find(endpoint, Era::Legacy, method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
         // The server may be on its way: a session of an earlier daemon has not waited for it yet.
         // Boxed, since every request would else be moved with the room for it.
-        Box::pin(endpoint.settle(Generation::Legacy, deadline)).await;
+        Box::pin(endpoint.settle(Era::Legacy, deadline)).await;
         route = find();
     }
     Ok((route?, route::token(message, &params)))

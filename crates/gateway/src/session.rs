@@ -21,7 +21,7 @@ use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, Revision, build};
 use mainstay_session::{CallNo, Questions, Serial, Token};
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 
 use self::levels::LogLevel;
@@ -38,7 +38,7 @@ use crate::stream::resume::{Ended, EventId, Name, Resumed, Streams};
 #[derive(Debug)]
 pub struct Session {
     /// Its number: what pools and links know it by.
-    pub(crate) owner: Owner,
+    pub(crate) owner: SessionNo,
     /// Whose calls take turns with those of others where they wait: the session, or, without one, the
     /// connection.
     pub(crate) user: u64,
@@ -94,7 +94,7 @@ const MISSED_RESOURCES_MAX: usize = 64;
 
 impl Session {
     pub(crate) fn new(
-        owner: Owner,
+        owner: SessionNo,
         token: Token,
         principal: Principal,
         revision: Revision,
@@ -121,7 +121,7 @@ impl Session {
 
     /// Stands for the client of one request that belongs to no session.
     pub(crate) fn passing(
-        owner: Owner,
+        owner: SessionNo,
         principal: Principal,
         revision: Revision,
         capabilities: ClientCapabilities,

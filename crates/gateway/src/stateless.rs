@@ -17,7 +17,7 @@ use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::Params;
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Id, Message, Method, Revision, build, codes};
 use mainstay_telemetry::{CorrelationId, Outcome};
 
@@ -67,8 +67,7 @@ pub(crate) async fn answer(
         }
         Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
             let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
-            let page =
-                lists::page(endpoint, None, Generation::Modern, kind, &message, deadline).await;
+            let page = lists::page(endpoint, None, Era::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
         _ => return call(gateway, endpoint, message, request).await,
@@ -102,7 +101,7 @@ async fn call(
         Err(NoRoute { code, message }) => return fail(&request.id, code, &message),
     };
     let caller = Session::passing(
-        gateway.next_owner(),
+        gateway.next_session_no(),
         request.caller.principal.clone(),
         Revision::V2026_07_28,
         request.capabilities,
@@ -130,12 +129,12 @@ async fn route_of(
 ) -> Result<(Route, Option<ProgressToken>), NoRoute> {
     let invalid = |code, error: &dyn Error| NoRoute { code, message: error.to_string() };
     let params = message.params().map_err(|error| invalid(codes::INVALID_PARAMS, &error))?;
-    let find = || route::find(endpoint, Generation::Modern, request.method, &params);
+    let find = || route::find(endpoint, Era::Modern, request.method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
         // The server may be on its way. Boxed, since every request would else be moved with the room
         // for it.
-        Box::pin(endpoint.settle(Generation::Modern, Instant::now() + patience)).await;
+        Box::pin(endpoint.settle(Era::Modern, Instant::now() + patience)).await;
         route = find();
     }
     let mut route = route?;
@@ -149,7 +148,7 @@ async fn route_of(
 fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(), HeaderMismatch> {
     let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
     if let Some(tool) = &route.tool
-        && let Some(facts) = route.pool.facts(Generation::Modern)
+        && let Some(facts) = route.pool.facts(Era::Modern)
         && let Some(tool) = facts.lists.tool(tool)
     {
         let values = |name: &str| {
@@ -221,6 +220,6 @@ pub(crate) fn fail(id: &Id, code: i32, say: &str) -> HttpAnswer {
 }
 
 fn status(code: Option<i32>) -> StatusCode {
-    let status = code.map_or(200, |code| Generation::Modern.status_of(code));
+    let status = code.map_or(200, |code| Era::Modern.status_of(code));
     StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
 }

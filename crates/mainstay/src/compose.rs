@@ -2,8 +2,8 @@
 
 mod daemon;
 mod demo;
-mod hurdles;
 mod secrets;
+mod startup_errors;
 mod state;
 mod status;
 

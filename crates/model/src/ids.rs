@@ -1,18 +1,19 @@
-//! Numbers that servers and endpoints are known by while the daemon runs. Names are what people and files
-//! know them by: a name can be taken away and given to another server, a number can't.
+//! Ids that identify servers and endpoints while the daemon runs.
+//!
+//! People and files use names. A name can be removed and given to another server; an id is never reused.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A configured server. It keeps its number for as long as its name stays in the configuration, also when
-/// it is changed and started anew. No other server of the same run of the daemon ever has it.
+/// Identifies a configured server. The id stays the same while the server's name stays in the
+/// configuration, even if its settings change. The same run of the daemon never gives it to another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(u64);
 
-/// An endpoint: a path that clients attach to. What holds for [`ServerId`] holds for it, too.
+/// Identifies an endpoint, a path that clients connect to. The rules of [`ServerId`] apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(u64);
 
-/// Gives out the numbers; there is one for each daemon.
+/// Allocates server and endpoint ids. A daemon has one allocator.
 #[derive(Debug, Default)]
 pub struct Ids {
     given: AtomicU64,
@@ -21,10 +22,12 @@ pub struct Ids {
 // === impl Ids ===
 
 impl Ids {
+    /// Allocates the next server id.
     pub fn server(&self) -> ServerId {
         ServerId(self.next())
     }
 
+    /// Allocates the next endpoint id.
     pub fn endpoint(&self) -> EndpointId {
         EndpointId(self.next())
     }

@@ -1,6 +1,6 @@
-//! The words every other crate speaks: names, settings, refusals and states.
+//! The vocabulary of the workspace: names, settings, refusals and states.
 //!
-//! No I/O, no wire formats, no clock. What a word means is said in `docs/lexicon.md`.
+//! This crate has no I/O, no wire formats and no clock. `docs/lexicon.md` defines the words.
 
 pub mod fate;
 pub mod ids;

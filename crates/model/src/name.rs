@@ -1,4 +1,4 @@
-//! Identities, each a type of its own so that one can't be taken for another.
+//! Identities. Each has its own type, so the compiler keeps them apart.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a server or an endpoint; both share one namespace (`/mcp/{name}`).
 ///
-/// 1 to 40 ASCII letters, digits, `-` and `_`, starting with a letter or digit: it stands in URLs,
-/// in metric labels and before tool names, which clients cut at 64 characters.
+/// A name has 1 to 40 ASCII letters, digits, `-` and `_`, and starts with a letter or a digit. Names
+/// appear in URLs, in metric labels and as prefixes of tool names, which clients cut at 64 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Arc<str>);
 
-/// Longest allowed [`Name`], in characters.
+/// The maximum length of a [`Name`], in characters.
 pub const NAME_LENGTH_MAX: usize = 40;
 
-/// Why a text is no [`Name`].
+/// The error for a text that is not a valid [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a name: 1 to {NAME_LENGTH_MAX} letters, digits, `-` and `_`, beginning with a letter or digit"
+    "{0:?} is not a name: use 1 to {NAME_LENGTH_MAX} letters, digits, `-` and `_`, and begin with a letter or digit"
 )]
 pub struct InvalidName(pub String);
 
-/// One running copy of a server, unique for the life of a daemon.
+/// Identifies an instance of a server. Ids are unique within a run of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(pub u64);
 
-/// Who a call belongs to: the user of the key or token, or `anonymous`.
+/// The user that a call belongs to: the owner of the key or token, or `anonymous`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Principal(Option<Arc<str>>);
@@ -38,6 +38,10 @@ const ANONYMOUS: &str = "anonymous";
 // === impl Name ===
 
 impl Name {
+    /// Validates a name.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if the text breaks the rules of [`Name`].
     pub fn try_new(text: &str) -> Result<Self, InvalidName> {
         let mut bytes = text.bytes();
         let begins_well = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
@@ -97,11 +101,12 @@ impl fmt::Display for InstanceId {
 // === impl Principal ===
 
 impl Principal {
-    /// Everybody, where there is no login.
+    /// The principal of every call when login is off.
     pub fn anonymous() -> Self {
         Self(None)
     }
 
+    /// The principal of a user. The user name `anonymous` gives [`Self::anonymous`].
     pub fn new(user: &str) -> Self {
         Self((user != ANONYMOUS).then(|| user.into()))
     }

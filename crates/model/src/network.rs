@@ -1,4 +1,4 @@
-//! A range of IP addresses, written `ADDRESS/BITS` or as one address.
+//! IP networks in CIDR notation: `ADDRESS/BITS`, or a single address.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,37 +6,36 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// A range of IP addresses: those that begin with the same bits.
+/// A range of IP addresses that share a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
-    /// Every bit after `bits` is zero.
+    /// The network address; all bits after the prefix are zero.
     address: IpAddr,
-    /// 0 to 32, or to 128 for IPv6.
+    /// The prefix length: 0 to 32 for IPv4, 0 to 128 for IPv6.
     bits: u8,
 }
 
-/// Why a text is no [`Network`].
+/// The error for a text that is not a valid [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidNetwork {
-    #[error("it is no IP address")]
+    #[error("it is not an IP address")]
     Address,
-    #[error("what follows the `/` must be a number, 0 to {0}")]
+    #[error("the part after `/` must be a number from 0 to {0}")]
     Bits(u8),
-    #[error("the address goes on after its first {0} bits")]
+    #[error("the address has bits set beyond its first {0} bits")]
     Beyond(u8),
 }
 
 // === impl Network ===
 
 impl Network {
-    /// Whether an address is in the range. An IPv4 address counts as such where it is written as an
-    /// IPv6 one, too.
+    /// Whether the network contains an address. IPv4-mapped IPv6 addresses count as IPv4 addresses.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.bits) == self.address
     }
 
-    /// Every address of its kind is in the range.
+    /// Whether the network contains every address of its IP version.
     pub fn is_everything(&self) -> bool {
         self.bits == 0
     }
@@ -84,7 +83,7 @@ fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The address with only its first bits.
+/// Clears all bits of an address after the first `bits`.
 fn masked(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(ip) => {

@@ -1,43 +1,46 @@
-//! How clients call the gateway when a proxy is in front of it.
+//! The URL of the gateway as clients see it through a reverse proxy.
 //!
-//! The public URL stands for the daemon's own `/mcp`, and everything else lies below it: `/mcp/NAME` at
-//! `URL/NAME`, `/sse` at `URL/sse`, the address that clients of HTTP+SSE post to at `URL/messages`.
-//! So two daemons share a host when one is at `/mcp` and the other at `/mcp/dev`.
+//! The public URL maps to the daemon's own `/mcp`. All other paths are below it: `/mcp/NAME` is
+//! `URL/NAME`, `/sse` is `URL/sse`, and the address that HTTP+SSE clients post to is `URL/messages`.
+//! Two daemons can share a host if one has the path `/mcp` and the other `/mcp/dev`.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// `http` or `https`, a host with or without a port, and a path. A URL without a path means `/mcp`.
+/// A URL with the scheme `http` or `https`, a host, an optional port and a path. The path defaults to
+/// `/mcp`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     https: bool,
     authority: String,
-    /// Begins with `/`, is never only that, and does not end with it.
+    /// The path: starts with `/`, does not end with `/`, and is never just `/`.
     path: String,
 }
 
-/// Why a text is no [`PublicUrl`].
+/// The error for a text that is not a valid [`PublicUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicUrl {
-    #[error("it begins with neither http:// nor https://, or names no host")]
+    #[error("it must start with http:// or https:// and name a host")]
     Host,
-    #[error("addresses are built on it, so it can't have a `?` or `#` part")]
+    #[error("it can't have a `?` or `#` part, because other addresses are built on it")]
     End,
-    #[error("its path may hold letters, digits, `-`, `.`, `_`, `~` and single slashes")]
+    #[error("its path may contain only letters, digits, `-`, `.`, `_`, `~` and single slashes")]
     Path,
 }
 
-/// Where the daemon itself serves what the public URL stands for.
+/// The daemon's own path that the public URL maps to.
 const ROOT: &str = "/mcp";
-/// What lies below the public URL under its own name.
+/// Paths of the daemon that keep their name below the public URL.
 const BESIDE: [&str; 2] = ["/sse", "/messages"];
 
 // === impl PublicUrl ===
 
 impl PublicUrl {
+    /// Parses a public URL.
+    ///
     /// # Errors
-    /// What is wrong with the text.
+    /// [`InvalidPublicUrl`] names the part of the URL that is wrong.
     pub fn try_new(text: &str) -> Result<Self, InvalidPublicUrl> {
         let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -67,7 +70,7 @@ impl PublicUrl {
         self.https
     }
 
-    /// The host, with its port where one is written.
+    /// The host, and the port if the URL has one.
     pub fn authority(&self) -> &str {
         &self.authority
     }
@@ -80,7 +83,7 @@ impl PublicUrl {
         }
     }
 
-    /// The port, written or meant.
+    /// The port, or the default port of the scheme.
     pub fn port(&self) -> Option<u16> {
         match self.authority.rsplit_once(':') {
             Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
@@ -88,28 +91,28 @@ impl PublicUrl {
         }
     }
 
-    /// Scheme and host, as a browser puts them into `Origin`.
+    /// The origin (scheme, host, port) as browsers send it in `Origin`.
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
     }
 
-    /// What stands for `/mcp`.
+    /// The public path that maps to `/mcp`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where clients find what the daemon itself has at `/mcp…`, `/sse…` or `/messages`.
+    /// The public URL of one of the daemon's own paths (`/mcp…`, `/sse…` or `/messages`).
     pub fn of(&self, own: &str) -> String {
         format!("{}{}", self.origin(), self.path_of(own))
     }
 
-    /// The path of [`Self::of`].
+    /// The public path of one of the daemon's own paths.
     pub fn path_of(&self, own: &str) -> String {
         format!("{}{}", self.path, own.strip_prefix(ROOT).unwrap_or(own))
     }
 
-    /// The daemon's own path behind a public one, for a proxy that passes paths on as they are; none where
-    /// the path is no public one.
+    /// The daemon's own path for a public path. `None` if the path is not below the public URL. Serves
+    /// proxies that forward paths unchanged.
     pub fn own(&self, path: &str) -> Option<String> {
         let below = path.strip_prefix(&self.path)?;
         let is =

@@ -1,10 +1,10 @@
-//! Values that must not be printed.
+//! Secret values.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A secret: usable, but not printable, neither by `Debug` nor by serialization.
+/// A secret. `Debug`, `Display` and serialization write `***`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Redacted<T>(T);
@@ -14,7 +14,7 @@ impl<T> Redacted<T> {
         Self(secret)
     }
 
-    /// The secret itself, for the one place that hands it on.
+    /// The secret itself. Call this only where the secret is handed to its user.
     pub fn expose(&self) -> &T {
         &self.0
     }

@@ -1,10 +1,10 @@
-//! What Mainstay itself says no with: one short list of codes that never changes.
+//! Refusals: the errors that Mainstay itself answers with. The codes are stable.
 
 use serde::Serialize;
 
 use crate::Name;
 
-/// The reason for a refusal. The number is the JSON-RPC `code`, the name is `data.code`.
+/// The code of a refusal. Its number is the JSON-RPC error `code`; its name is `data.code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RefusalCode {
@@ -23,7 +23,7 @@ pub enum RefusalCode {
     Internal = 1013,
 }
 
-/// A refusal with all that helps the one who is refused. Never holds a secret.
+/// A refusal: a code, a message and details that help the client. Contains no secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -32,25 +32,25 @@ pub struct Refusal {
     pub data: Box<RefusalData>,
 }
 
-/// The `data` member of the error; absent members are left out.
+/// The `data` member of the JSON-RPC error. Members without a value are omitted.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RefusalData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Name>,
-    /// When it makes sense to try again, in milliseconds.
+    /// How long the client should wait before it retries, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// The limit that was met, with its value: `max_body: 4 MiB`.
+    /// The limit that was reached, with its value, such as `max_body: 4 MiB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-    /// Since when it is so, RFC 3339.
+    /// When the condition began, as an RFC 3339 time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Finds an internal error in the log.
+    /// The id under which the log has the internal error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_id: Option<String>,
 }
@@ -74,11 +74,12 @@ impl RefusalCode {
         Self::Internal,
     ];
 
-    /// The JSON-RPC error code.
+    /// The JSON-RPC error code, 1001 to 1013.
     pub fn number(self) -> i32 {
         self as i32
     }
 
+    /// The stable name, as in `data.code`.
     pub fn name(self) -> &'static str {
         match self {
             Self::TooManyRequests => "TOO_MANY_REQUESTS",
@@ -130,7 +131,7 @@ impl Refusal {
         self
     }
 
-    /// The whole JSON-RPC `error` member: `{"code":…,"message":…,"data":{"code":…,…}}`.
+    /// The JSON-RPC `error` member: `{"code":…,"message":…,"data":{"code":…,…}}`.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Wire<'a> {

@@ -1,6 +1,7 @@
-//! What the daemon runs on: resolved, checked, with no `Option` that has no meaning of its own.
+//! The resolved and validated settings of a daemon.
 //!
-//! `config` makes it from text; nobody else reads files or the environment.
+//! The `config` crate builds them from files, environment variables and flags. An `Option` here has a
+//! meaning of its own; defaults are already applied.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,8 +12,8 @@ use serde::Serialize;
 
 use crate::{Name, Network, PublicUrl, Redacted};
 
-/// All settings of one daemon. Servers and endpoints keep the order of the file: it decides
-/// who keeps a name when two collide.
+/// All settings of a daemon. Servers and endpoints keep the order of the configuration file, which
+/// decides which server keeps its bare name when two names collide.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     pub gateway: GatewaySettings,
@@ -21,87 +22,89 @@ pub struct Settings {
     pub state_dir: PathBuf,
 }
 
+/// The `[gateway]` section: addresses, access rules and limits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GatewaySettings {
     pub listen: SocketAddr,
-    /// Streamable HTTP.
+    /// Whether clients can use streamable HTTP.
     pub http: bool,
-    /// HTTP+SSE of 2024-11-05.
+    /// Whether clients can use HTTP+SSE (revision 2024-11-05).
     pub sse: bool,
-    /// An address of its own for HTTP+SSE; none: the same as `listen`.
+    /// A separate address for HTTP+SSE. `None` serves it at `listen`.
     pub sse_listen: Option<SocketAddr>,
-    /// How clients call the gateway when a proxy is in front, path included.
+    /// The URL of the gateway as clients see it through a reverse proxy.
     pub public_url: Option<PublicUrl>,
-    /// Hosts allowed beside loopback names, `listen` and the host of `public_url`.
+    /// Allowed values of `Host` besides loopback names, `listen` and the host of `public_url`.
     pub allowed_hosts: Vec<String>,
-    /// Origins allowed beside loopback ones and that of `public_url`.
+    /// Allowed values of `Origin` besides loopback origins and that of `public_url`.
     pub allowed_origins: Vec<String>,
-    /// Whose word counts on where a request came from; nobody's by default.
+    /// Proxies whose forwarding headers the gateway believes. Empty by default.
     pub trusted_proxies: Vec<Network>,
     pub login: Login,
     pub limits: Limits,
 }
 
+/// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Login {
     None,
 }
 
-/// A bound for everything a client can make grow.
+/// Limits on everything that a client or a server can make grow.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Limits {
-    /// A request body, in bytes.
+    /// The size of a request body, in bytes.
     pub body_bytes_max: usize,
-    /// A message from a server, in bytes: one line, one SSE event or one body.
+    /// The size of a message from a server, in bytes: one line, one SSE event or one HTTP body.
     pub message_bytes_max: usize,
-    /// Nesting of a message.
+    /// The nesting depth of a message.
     pub depth_max: usize,
-    /// Sessions of the daemon.
+    /// The number of sessions of the daemon.
     pub sessions_max: usize,
-    /// Open connections of the daemon.
+    /// The number of open client connections of the daemon.
     pub connections_max: usize,
-    /// A session nobody uses ends after this.
+    /// An idle session expires after this time.
     #[serde(serialize_with = "as_millis")]
     pub session_idle: Duration,
-    /// Time for request headers, and again for the body, to arrive.
+    /// The time within which the request headers must arrive, and then again the body.
     #[serde(serialize_with = "as_millis")]
     pub receive: Duration,
-    /// Deadline of a call.
+    /// The deadline of a call, counted from its start.
     #[serde(serialize_with = "as_millis")]
     pub call: Duration,
-    /// Progress extends a call's deadline up to this, counted from its start.
+    /// The longest deadline that progress can extend a call to, counted from its start.
     #[serde(serialize_with = "as_millis")]
     pub call_max: Duration,
-    /// How long a merged list waits for a server.
+    /// How long a merged list waits for each server.
     #[serde(serialize_with = "as_millis")]
     pub list: Duration,
-    /// How long calls in flight may finish when the daemon stops.
+    /// How long the daemon waits for calls in flight when it stops.
     #[serde(serialize_with = "as_millis")]
     pub drain: Duration,
 }
 
-/// A server as configured: a name and how to run it.
+/// A configured server: its name and how to run it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerSpec {
     pub name: Name,
     pub runtime: Runtime,
     pub sharing: Sharing,
-    /// The daemon is not ready without it.
+    /// Whether the daemon is ready only when this server is.
     pub required: bool,
     pub revision: RevisionChoice,
     pub asks: Asks,
     pub needs: Vec<String>,
     pub pool: PoolSpec,
-    /// Time for one start: process up, handshake, lists.
+    /// The time limit for one start: process, handshake and first lists.
     #[serde(serialize_with = "as_millis")]
     pub start_deadline: Duration,
-    /// Time to fetch what a package runner starts, ahead of its start or during it.
+    /// The time limit for fetching the package that a package runner starts.
     #[serde(serialize_with = "as_millis")]
     pub fetch_deadline: Duration,
 }
 
-/// How instances of a server come to be.
+/// How instances of a server are started.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Runtime {
@@ -109,44 +112,44 @@ pub enum Runtime {
     Remote(RemoteSpec),
 }
 
-/// A command, started without a shell.
+/// A command of this machine, started without a shell.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ProcessSpec {
-    /// Never empty; the first is the program.
+    /// The program and its arguments; never empty.
     pub command: Vec<String>,
     pub env: BTreeMap<String, Redacted<String>>,
     pub cwd: Option<PathBuf>,
-    /// Whom it runs as, by name or number; none: as the daemon.
+    /// The user to run as, by name or id. `None` runs as the daemon's user.
     pub user: Option<String>,
-    /// Its group, by name or number; none: that of `user`, or else the daemon's.
+    /// The group to run as, by name or id. `None` uses the group of `user`, or else the daemon's group.
     pub group: Option<String>,
-    /// Files it may have open, soft and hard limit alike; none: what the daemon began with.
+    /// The limit on open files, soft and hard. `None` uses the limit that the daemon started with.
     pub files_max: Option<u64>,
 }
 
-/// A server reached over streamable HTTP.
+/// A remote server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RemoteSpec {
-    /// `http` or `https`, with a host.
+    /// The URL: scheme `http` or `https`, with a host.
     pub url: String,
     pub headers: BTreeMap<String, Redacted<String>>,
 }
 
-/// Who shares an instance.
+/// Which calls share an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sharing {
-    /// All sessions of one principal.
+    /// All sessions of one user.
     User,
-    /// Everybody.
+    /// All sessions of all users.
     Shared,
-    /// One session.
+    /// The calls of one session.
     Session,
-    /// One call.
+    /// Nothing: each call has its own instance.
     Call,
 }
 
-/// Which generation of the protocol to speak to a server.
+/// Which era of the protocol to speak to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RevisionChoice {
@@ -155,29 +158,29 @@ pub enum RevisionChoice {
     Modern,
 }
 
-/// Whether a server may ask its clients something: for input, for a model's answer, for their roots.
+/// Whether a server asks its clients questions: elicitation, sampling or roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Asks {
-    /// It may; whether its lists depend on what clients declare is found out.
+    /// The server may ask. Mainstay detects whether its lists depend on client capabilities.
     Auto,
-    /// It asks nothing: clients that can be asked share its instances with all others.
+    /// The server never asks. All clients share its instances, whatever they declare.
     Never,
-    /// It may, and its lists depend on what clients declare.
+    /// The server may ask, and its lists depend on client capabilities.
     Always,
 }
 
-/// How many instances of a server there may be.
+/// The size of a server's pool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PoolSpec {
-    /// Kept warm; 0 where no pool is configured.
+    /// The number of idle instances to keep; 0 if no pool is configured.
     pub instances_min: usize,
     pub instances_max: usize,
     #[serde(serialize_with = "as_millis")]
     pub idle_timeout: Duration,
 }
 
-/// A named group of servers behind one address.
+/// An endpoint that serves a named group of servers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndpointSpec {
     pub name: Name,
@@ -185,11 +188,11 @@ pub struct EndpointSpec {
     pub prefix: Prefix,
 }
 
-/// When a server's names get its own name in front.
+/// When Mainstay prefixes the names of tools and prompts with the server's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefix {
-    /// Only where names collide; the first server in the file keeps the bare name.
+    /// Only when names collide. The first server in the file keeps the bare name.
     Auto,
     Always,
     Never,
@@ -201,7 +204,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 4 << 20,
-            // A server is trusted more than a client: results of tens of megabytes exist.
+            // Larger than the limit for clients: real servers return results of tens of megabytes.
             message_bytes_max: 64 << 20,
             depth_max: 128,
             sessions_max: 10_000,
@@ -246,7 +249,7 @@ impl Default for PoolSpec {
 // === impl ServerSpec ===
 
 impl ServerSpec {
-    /// A server with every setting at its default.
+    /// A server with default settings.
     pub fn new(name: Name, runtime: Runtime) -> Self {
         Self {
             name,

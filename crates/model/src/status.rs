@@ -1,6 +1,6 @@
-//! What is so right now, as health answers, the API and the command line show it.
+//! The status of the daemon, as the health endpoints, the API and the command line show it.
 //!
-//! Every value is read from the thing itself when asked; nothing here is kept up by hand.
+//! Each value is read from its source on request. Nothing here is cached.
 
 use std::collections::BTreeMap;
 
@@ -8,44 +8,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InstanceId, Name};
 
-/// One word for the whole daemon.
+/// The health of the daemon in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     Ok,
-    /// A required server has not been ready yet.
+    /// A required server has not become ready yet.
     Loading,
-    /// Something that is not required is not ready.
+    /// A server that is not required is not ready.
     Degraded,
     Draining,
-    /// A required server was ready or was given up, and is not ready now.
+    /// A required server was ready before or has failed, and is not ready now.
     Error,
 }
 
-/// The life of one instance.
+/// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
     Stopped,
     /// The process is being started or the connection opened.
     Starting,
-    /// It runs; handshake and first lists are under way.
+    /// The instance runs. The handshake is in progress, or the first lists are being fetched.
     Handshaking,
     Ready,
-    /// It failed; the next start has a time.
+    /// The instance failed. The next start is scheduled.
     BackingOff,
-    /// It failed too often; it is tried rarely.
+    /// The instance failed too often. It is restarted at long intervals.
     CrashLooping,
     Draining,
-    /// It can't be served: wrong protocol, bad command. Not tried again until the configuration changes.
+    /// The instance can't be served, for example because the command does not exist or the protocol is
+    /// wrong. It is not restarted until the configuration changes.
     Failed,
 }
 
-/// Everything, for `status` and `/health/detailed`.
+/// The whole status, for `mainstay status` and `/health/detailed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DaemonStatus {
     pub status: Health,
-    /// Names of breakers with `CLOSED`, `HALF_OPEN` or `OPEN`.
+    /// The state of each circuit breaker by name: `CLOSED`, `HALF_OPEN` or `OPEN`.
     pub circuit_breakers: BTreeMap<String, String>,
     pub version: String,
     pub pid: u32,
@@ -61,26 +62,27 @@ pub struct DaemonStatus {
     pub endpoints: Vec<EndpointStatus>,
 }
 
+/// Counts of sessions, calls and open streams.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SessionsStatus {
     pub active: usize,
     pub max: usize,
-    /// Calls in flight over all sessions.
+    /// Calls in flight in all sessions.
     pub calls: usize,
-    /// Clients of 2026-07-28 that listen. They have no session, and as many may as there may be
-    /// sessions.
+    /// Open `subscriptions/listen` requests of clients of 2026-07-28, which have no session. Their
+    /// maximum is `max`, too.
     #[serde(default)]
     pub listens: usize,
-    /// Streams that sessions keep open to hear what comes of its own accord.
+    /// Streams that sessions keep open for messages outside of calls.
     #[serde(default)]
     pub streams: usize,
-    /// Why what becomes of sessions, or names once published, can't be stored, while that is so: a
-    /// restart of the daemon would lose it.
+    /// Why the state of sessions or published names can't be stored at the moment. A restart of the
+    /// daemon would lose what is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unstored: Option<String>,
 }
 
-/// The five numbers of `/stats/pool`, summed over pools.
+/// The five numbers of `/stats/pool`, summed over all pools.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolStatus {
@@ -91,60 +93,63 @@ pub struct PoolStatus {
     pub min_pool_size: usize,
 }
 
+/// Memory use, in bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct MemoryStatus {
-    /// Of the daemon itself.
+    /// Resident memory of the daemon itself.
     pub resident_bytes: u64,
-    /// Of the processes that it runs, seen within the last seconds.
+    /// Resident memory of the server processes, measured within the last seconds.
     #[serde(default)]
     pub servers_bytes: u64,
-    /// The cgroup's limit, else the machine's memory.
+    /// The memory limit of the cgroup, or else the memory of the machine.
     pub limit_bytes: u64,
 }
 
+/// The status of a server over all its instances.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServerStatus {
     pub name: Name,
     /// `process` or `remote`.
     pub kind: String,
-    /// The command or URL, without secrets.
+    /// The command line or the URL, without secrets.
     pub target: String,
     pub required: bool,
     pub state: InstanceState,
-    /// Why it is not ready, in plain words, with the last output of a process that died.
+    /// Why the server is not ready, with the last output of a process that died.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What there is to know although it is ready: which clients it is not for.
+    /// A remark about a server that is ready, such as which clients can't use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Since when it is in this state, RFC 3339.
+    /// When the server entered this state, as an RFC 3339 time.
     pub since: String,
-    /// When it is tried again.
+    /// The time until the next start, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
-    /// `stdio`, `streamable HTTP` or `HTTP+SSE`, once known.
+    /// The transport, once known: `stdio`, `streamable HTTP` or `HTTP+SSE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
-    /// The revision spoken to it, once known.
+    /// The negotiated protocol revision, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The one spoken to it for clients of the other generation, from when the first has come.
+    /// The revision negotiated for clients of the other era, once the first such client has connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_revision: Option<String>,
     pub tools: usize,
     pub resources: usize,
     pub prompts: usize,
-    /// Starts after the first, of all its instances.
+    /// Restarts of all instances: every start after an instance's first.
     pub restarts: u64,
     pub calls: usize,
-    /// Resident memory of all its instances that are processes of this machine.
+    /// Resident memory of all instances that are processes of this machine, in bytes.
     #[serde(default)]
     pub memory_bytes: u64,
-    /// Lines on standard output that were no messages.
+    /// Lines on standard output that were not messages.
     pub stray_lines: u64,
     pub instances: Vec<InstanceStatus>,
 }
 
+/// The status of an instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InstanceStatus {
     pub id: InstanceId,
@@ -155,24 +160,26 @@ pub struct InstanceStatus {
     pub calls: usize,
     pub restarts: u64,
     pub uptime_ms: u64,
-    /// Resident memory of its process and of all that came of it, seen within the last seconds; none
-    /// where it is no process of this machine.
+    /// Resident memory of the instance's process tree in bytes, measured within the last seconds. `None`
+    /// if the instance is not a process of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// What its clients can be asked for, where it serves such clients only: `roots`, `sampling`,
-    /// `elicitation`.
+    /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
+    /// Empty for an instance of clients without capabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<String>,
 }
 
+/// The status of an endpoint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EndpointStatus {
     /// `/mcp` or `/mcp/{name}`.
     pub path: String,
     pub servers: Vec<Name>,
-    /// Clients that listen here, and streams of sessions that are open here.
+    /// Open `subscriptions/listen` requests at this endpoint.
     #[serde(default)]
     pub listens: usize,
+    /// Open streams of sessions at this endpoint.
     #[serde(default)]
     pub streams: usize,
 }

@@ -1,4 +1,4 @@
-//! Carries out what the lifecycle of one instance decides.
+//! The driver of an instance, which carries out the effects of its lifecycle.
 
 #[cfg(test)]
 mod tests;
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use mainstay_model::status::InstanceState;
-use mainstay_supervisor::lifecycle::{Effect, Event, News};
+use mainstay_supervisor::lifecycle::{Effect, LifecycleEvent, RunEvent};
 use mainstay_telemetry::Recurrence;
 use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
 use mainstay_upstream::host::Restarts;
@@ -16,46 +16,46 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::fault::{caught, fault};
-use crate::instance::{Instance, Live};
-use crate::life::{Life, LifeNews, Report};
+use crate::instance::{Instance, ReadyRun};
+use crate::panics::{catch_panic, log_panic};
 use crate::pool::Pool;
+use crate::run::{Run, RunReport, RunUpdate};
 
-/// News of a life that the driver has not read yet; a life sends at most three.
+/// The maximum number of unread updates of a run. A run sends at most three.
 const NEWS_MAX: usize = 4;
 
-/// After so many faults of its driver an instance is failed instead of tried again.
+/// After this many panics of its driver, an instance is failed instead of restarted.
 const FAULTS_MAX: u32 = 5;
 
 struct Driver {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
-    news: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    /// Its token ends it, also when this driver is gone.
-    life: Option<(DropGuard, JoinHandle<()>)>,
-    ready: Option<Arc<Live>>,
-    /// What is said of losses while a remote server is away.
+    news: (mpsc::Sender<RunReport>, mpsc::Receiver<RunReport>),
+    /// The current run. Dropping the guard stops it, even if the driver is gone.
+    run: Option<(DropGuard, JoinHandle<()>)>,
+    ready: Option<Arc<ReadyRun>>,
+    /// Limits the log lines about losses while a remote server is unavailable.
     losses: Recurrence,
 }
 
-/// Drives an instance until it is stopped and nothing of it is left. A driver that panics is replaced:
-/// its life is lost, and the next one follows by the same rules as after any other loss.
+/// Drives an instance until it is stopped and no part of it is left. A driver that panics is replaced: its
+/// run counts as lost, and the lifecycle decides about the next one.
 pub(crate) async fn supervise(pool: Arc<Pool>, instance: Arc<Instance>) {
-    let mut first = Event::Start;
+    let mut first = LifecycleEvent::Start;
     for faults in 1.. {
         let driver = Driver::new(pool.clone(), instance.clone());
-        let Err(panic) = caught(driver.run(first)).await else { return };
-        let reason = fault(&pool, "a driver", &panic);
-        // The end of its life goes on without a driver.
+        let Err(panic) = catch_panic(driver.run(first)).await else { return };
+        let reason = log_panic(&pool, "a driver", &panic);
+        // The run ends without a driver.
         if instance.stop.is_cancelled() {
             return;
         }
-        let generation = instance.lifecycle.lock().generation();
+        let run_no = instance.lifecycle.lock().run_no();
         let news = match faults {
-            ..=FAULTS_MAX => News::Lost { reason },
-            _ => News::Unserveable { reason },
+            ..=FAULTS_MAX => RunEvent::Lost { reason },
+            _ => RunEvent::Unserveable { reason },
         };
-        first = Event::Heard(generation, news);
+        first = LifecycleEvent::Heard(run_no, news);
     }
 }
 
@@ -65,14 +65,14 @@ impl Driver {
             pool,
             instance,
             news: mpsc::channel(NEWS_MAX),
-            life: None,
+            run: None,
             ready: None,
             losses: Recurrence::default(),
         }
     }
 
-    /// Runs until the instance is stopped and nothing of it is left.
-    async fn run(mut self, first: Event) {
+    /// Runs until the instance is stopped and no part of it is left.
+    async fn run(mut self, first: LifecycleEvent) {
         self.take(first).await;
         loop {
             let deadline = self.instance.lifecycle.lock().next_deadline();
@@ -84,21 +84,21 @@ impl Driver {
             };
             let event = tokio::select! {
                 biased;
-                () = self.instance.stop.cancelled() => Event::Stop,
+                () = self.instance.stop.cancelled() => LifecycleEvent::Stop,
                 report = self.news.1.recv() => match report {
-                    Some((generation, LifeNews::Plain(news))) => Event::Heard(generation, news),
-                    Some((generation, LifeNews::Ready(live))) => {
-                        self.ready = Some(live);
-                        Event::Heard(generation, News::Ready)
+                    Some((run_no, RunUpdate::Plain(news))) => LifecycleEvent::Heard(run_no, news),
+                    Some((run_no, RunUpdate::Ready(run))) => {
+                        self.ready = Some(run);
+                        LifecycleEvent::Heard(run_no, RunEvent::Ready)
                     }
                     None => return,
                 },
-                () = tick => Event::Tick,
+                () = tick => LifecycleEvent::Tick,
             };
-            let stopping = event == Event::Stop;
+            let stopping = event == LifecycleEvent::Stop;
             self.take(event).await;
             if stopping {
-                self.take(Event::Stopped).await;
+                self.take(LifecycleEvent::Stopped).await;
                 let reason = "no longer needed";
                 let (server, instance) = (&self.pool.spec.name, self.instance.id);
                 InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
@@ -107,7 +107,7 @@ impl Driver {
         }
     }
 
-    async fn take(&mut self, event: Event) {
+    async fn take(&mut self, event: LifecycleEvent) {
         let mut effects = Vec::new();
         let before = self.instance.state();
         {
@@ -127,51 +127,51 @@ impl Driver {
 
     async fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn(generation) => {
+            Effect::Spawn(run_no) => {
                 let stop = CancellationToken::new();
-                let life = Life {
+                let run = Run {
                     pool: self.pool.clone(),
                     instance: self.instance.clone(),
-                    generation,
+                    run_no,
                     stop: stop.clone(),
                     news: self.news.0.clone(),
                     begun: Instant::now(),
-                    greeting: OnceLock::new(),
+                    handshake: OnceLock::new(),
                 };
                 let news = self.news.0.clone();
                 let pool = self.pool.clone();
                 let run = async move {
-                    if let Err(panic) = caught(life.run()).await {
-                        let lost = News::Lost { reason: fault(&pool, "a run", &panic) };
-                        // The driver is gone only when the daemon is going.
-                        let _ = news.send((generation, LifeNews::Plain(lost))).await;
+                    if let Err(panic) = catch_panic(run.run()).await {
+                        let lost = RunEvent::Lost { reason: log_panic(&pool, "a run", &panic) };
+                        // The driver is gone only while the daemon stops.
+                        let _ = news.send((run_no, RunUpdate::Plain(lost))).await;
                     }
                 };
-                self.life = Some((stop.drop_guard(), tokio::spawn(run)));
+                self.run = Some((stop.drop_guard(), tokio::spawn(run)));
             }
-            // The life shakes hands by itself once it is up.
+            // The run begins the handshake by itself.
             Effect::Handshake => {}
             Effect::OpenGate => {
                 self.losses.forget();
-                if let Some(live) = self.ready.take() {
-                    // What it has is published first: who finds it ready finds its lists, too.
-                    let facts = live.facts.load_full();
-                    self.pool.remember(&self.instance, &facts, &[]);
-                    self.instance.live.store(Some(live));
+                if let Some(run) = self.ready.take() {
+                    // Publish the lists first, so that callers that find the instance ready find them, too.
+                    let facts = run.facts.load_full();
+                    self.pool.publish_facts(&self.instance, &facts, &[]);
+                    self.instance.ready_run.store(Some(run));
                 }
             }
             Effect::ShutGate => {
-                self.instance.live.store(None);
+                self.instance.ready_run.store(None);
                 *self.instance.lost_at.lock() = Some(Instant::now());
             }
             Effect::Kill => {
-                if let Some((stop, life)) = self.life.take() {
+                if let Some((stop, run)) = self.run.take() {
                     drop(stop);
-                    // News it still sends must not fill the channel while we wait for its end.
-                    let mut life = life;
+                    // Drain its updates while waiting, so that the channel does not fill up.
+                    let mut run = run;
                     loop {
                         tokio::select! {
-                            _ = &mut life => break,
+                            _ = &mut run => break,
                             _ = self.news.1.recv() => {}
                         }
                     }
@@ -180,13 +180,14 @@ impl Driver {
         }
     }
 
-    /// Says what changed, once, with the reason.
-    fn log(&mut self, before: InstanceState, event: &Event) {
-        let (Event::Heard(_, News::Lost { .. } | News::Unserveable { .. }) | Event::Tick) = event
+    /// Logs a change of state with its reason.
+    fn log(&mut self, before: InstanceState, event: &LifecycleEvent) {
+        let (LifecycleEvent::Heard(_, RunEvent::Lost { .. } | RunEvent::Unserveable { .. })
+        | LifecycleEvent::Tick) = event
         else {
             return;
         };
-        // What ends now is not wanted any more, or was an answer and no failure.
+        // An instance that is being stopped is no longer needed, or its loss was the result of a detection.
         if self.instance.stop.is_cancelled() {
             return;
         }
@@ -214,7 +215,9 @@ impl Driver {
                 retry_in: retry_in.unwrap_or_default(),
             }
             .emit(&self.pool.metrics),
-            InstanceState::BackingOff | InstanceState::Starting if *event != Event::Tick => {
+            InstanceState::BackingOff | InstanceState::Starting
+                if *event != LifecycleEvent::Tick =>
+            {
                 let held_back = match self.pool.host.abilities().restarts {
                     Restarts::Bounded => Some(0),
                     Restarts::Endless(_) => self.losses.admit(Instant::now(), reason),

@@ -1,6 +1,6 @@
-//! What of a server's lists is missing: said once for each life, and kept in its status.
+//! Gaps in a server's lists: logged once per run, and shown in the status.
 
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::events::ListIncomplete;
 use mainstay_upstream::facts::Facts;
@@ -8,10 +8,10 @@ use mainstay_upstream::facts::Facts;
 use crate::pool::Pool;
 
 impl Pool {
-    /// Logs which lists are incomplete. `before`: what was said last; `new_life`: say it again.
-    pub(crate) fn say_gaps(&self, before: Option<&Facts>, now: &Facts, new_life: bool) {
+    /// Logs which lists are incomplete. Skips gaps that `before` already had, unless this is a `new_run`.
+    pub(crate) fn log_gaps(&self, before: Option<&Facts>, now: &Facts, new_run: bool) {
         let known: Vec<_> = match before {
-            Some(before) if !new_life => before.lists.gaps().collect(),
+            Some(before) if !new_run => before.lists.gaps().collect(),
             _ => Vec::new(),
         };
         for (kind, gaps) in now.lists.gaps().filter(|gaps| !known.contains(gaps)) {
@@ -20,10 +20,10 @@ impl Pool {
         }
     }
 
-    /// What people should know beside its state, as the rest of a sentence about the server.
+    /// A remark for the status, as the rest of a sentence about the server.
     pub(crate) fn note(&self) -> Option<String> {
-        // Most servers are for older clients only: that is no news.
-        let closed = self.closed_to(Generation::Legacy);
+        // Most servers support older clients only, so that needs no remark.
+        let closed = self.unsupported_reason(Era::Legacy);
         let facts = self.primary_facts();
         let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());
         let gaps = gaps.map(|(kind, gaps)| format!("offers its {} {gaps}", plural(kind)));

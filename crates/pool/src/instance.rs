@@ -1,4 +1,4 @@
-//! One running copy of a server, over all its lives.
+//! Instances: running copies of a server, over all their runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mainstay_model::InstanceId;
 use mainstay_model::status::{InstanceState, InstanceStatus};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_supervisor::roster::{Event, MemberId};
+use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use mainstay_upstream::facts::{Facts, List};
-use mainstay_upstream::{Asker, Link, Owner};
+use mainstay_upstream::{Asker, Link, SessionNo};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -22,66 +22,67 @@ use tokio_util::sync::CancellationToken;
 use crate::key::LeaseKey;
 use crate::pool::Pool;
 
-/// An instance: it keeps its place and what clients asked of it when its process is replaced.
+/// An instance of a server. It keeps its id, subscriptions and log level when its process is replaced.
 #[derive(Debug)]
 pub struct Instance {
     pub id: InstanceId,
     key: ArcSwap<LeaseKey>,
-    /// What the roster knows it by; none: it is never lent, and supplies the lists of its generation.
+    /// The instance's id in the roster. `None` for a base instance, which is never lent.
     pub(crate) member: Option<MemberId>,
     pool: Weak<Pool>,
-    pub(crate) live: ArcSwapOption<Live>,
+    pub(crate) ready_run: ArcSwapOption<ReadyRun>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
-    /// Counts changes of state; waiters look again at each.
+    /// Counts state changes. Waiters check the state again after each.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) stop: CancellationToken,
-    /// The session that has it to itself, or had it last; 0: none.
+    /// The session that holds the instance alone, or held it last. 0: none.
     pub(crate) holder: AtomicU64,
-    /// The server has asked for roots outside of calls: they are the holder's.
+    /// Whether the server has requested the roots of its holder outside of calls.
     pub(crate) asks_roots: AtomicBool,
-    /// Told each time it does.
+    /// Notified on each such request.
     pub(crate) roots_asked: Notify,
-    /// Permits to speak to it that are out.
+    /// The number of permits for the instance.
     permits: AtomicUsize,
-    /// Told when the last of them is back.
+    /// Notified when the last permit is dropped.
     unused: Notify,
-    /// Resident memory of its process tree in bytes when it was looked at last; 0: not looked at.
+    /// Resident memory of the process tree in bytes, as measured last. 0: not measured.
     memory: AtomicU64,
     pub(crate) process: Mutex<ProcessFacts>,
-    /// When it was last ready.
+    /// When the instance was lost last.
     pub(crate) lost_at: Mutex<Option<Instant>>,
-    pub(crate) standing: Mutex<Standing>,
+    pub(crate) replay_state: Mutex<ReplayState>,
     born: Instant,
     used_ms: AtomicU64,
 }
 
-/// One life of an instance, from ready to lost.
+/// A run of an instance that is ready.
 #[derive(Debug)]
-pub struct Live {
+pub struct ReadyRun {
     pub(crate) link: Arc<Link>,
-    /// How it is spoken to.
-    pub generation: Generation,
+    /// The era of the conversation.
+    pub era: Era,
     pub facts: ArcSwap<Facts>,
     pub since: Instant,
-    /// What a modern server has promised to tell of, while it is listened to.
-    pub(crate) heard: ArcSwapOption<Filter>,
-    /// When each list was fetched last, by its kind.
+    /// The filter that a modern server has acknowledged, while the subscription to its lists is open.
+    pub(crate) subscribed: ArcSwapOption<Filter>,
+    /// When each list was fetched last, by [`ListKind`].
     fetched: Mutex<[Instant; 4]>,
 }
 
+/// What is known about the process of an instance.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessFacts {
     pub(crate) pid: Option<u32>,
-    /// The end of what the last life wrote to standard error.
+    /// The last lines that the previous run wrote to standard error.
     pub(crate) last_output: Option<String>,
 }
 
-/// What clients asked for that outlives a life: it is asked for again in the next.
+/// What clients have requested from the instance and what is requested again in its next run.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
-    /// By the JSON text of the URI.
-    pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<Owner>>,
-    /// The JSON text of the level that was set last.
+pub(crate) struct ReplayState {
+    /// The subscribed sessions by the JSON text of the resource's URI.
+    pub(crate) subscriptions: BTreeMap<Box<str>, HashSet<SessionNo>>,
+    /// The log level that was set last, as JSON text.
     pub(crate) log_level: Option<Box<str>>,
 }
 
@@ -100,7 +101,7 @@ impl Instance {
             key: ArcSwap::from_pointee(key),
             member,
             pool,
-            live: ArcSwapOption::empty(),
+            ready_run: ArcSwapOption::empty(),
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
@@ -112,19 +113,19 @@ impl Instance {
             memory: AtomicU64::new(0),
             process: Mutex::default(),
             lost_at: Mutex::default(),
-            standing: Mutex::default(),
+            replay_state: Mutex::default(),
             born: Instant::now(),
             used_ms: AtomicU64::new(0),
         }
     }
 
-    /// Whether the lists of its generation come from it.
+    /// Whether this is a base instance, which supplies the lists of its era.
     pub(crate) fn supplies_lists(&self) -> bool {
         self.member.is_none()
     }
 
-    /// Who may share it. That of the instance that a daemon starts can change with a life, when the
-    /// server turns out to be of another generation than was tried first.
+    /// Which calls may share the instance. The key of the primary instance can change with a run, when the
+    /// server turns out to be of another era than the one that was tried first.
     pub fn key(&self) -> Arc<LeaseKey> {
         self.key.load_full()
     }
@@ -133,56 +134,57 @@ impl Instance {
         self.key.store(Arc::new(key));
     }
 
-    /// The number of its process, where it has one and that runs.
+    /// The process id, while the instance has a process.
     pub fn pid(&self) -> Option<u32> {
         self.process.lock().pid
     }
 
-    /// Notes how much memory its process tree holds.
+    /// Records the resident memory of the process tree, in bytes.
     pub fn note_memory(&self, bytes: u64) {
         self.memory.store(bytes, Ordering::Relaxed);
     }
 
-    /// Resident memory of its process tree in bytes, while it has a process and that was looked at.
+    /// Resident memory of the process tree in bytes. `None` without a process or a measurement.
     pub fn memory_bytes(&self) -> Option<u64> {
         self.pid()?;
         Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
-    /// Who its questions are answered to, while it is ready.
+    /// The handle for answering the instance's questions, while it is ready.
     pub fn asker(&self) -> Option<Asker> {
-        self.live.load().as_ref().map(|live| live.link.asker())
+        self.ready_run.load().as_ref().map(|run| run.link.asker())
     }
 
-    /// The present life, while it is ready.
-    pub(crate) fn live(&self) -> Option<Arc<Live>> {
-        self.live.load_full()
+    /// The current run, while it is ready.
+    pub(crate) fn ready_run(&self) -> Option<Arc<ReadyRun>> {
+        self.ready_run.load_full()
     }
 
-    /// The session that holds it now, or held it last and may find it again; 0: none.
-    pub fn held_by(&self) -> Owner {
-        Owner(self.holder.load(Ordering::Acquire))
+    /// The session that holds the instance now, or held it last. 0: none.
+    pub fn held_by(&self) -> SessionNo {
+        SessionNo(self.holder.load(Ordering::Acquire))
     }
 
-    /// The present life, unless its link is known to be dead and only the driver has not heard yet.
-    pub(crate) fn usable(&self) -> Option<Arc<Live>> {
-        self.live().filter(|live| !live.link.is_closed())
+    /// The current run, unless its link is closed and the driver has not noticed yet.
+    pub(crate) fn usable(&self) -> Option<Arc<ReadyRun>> {
+        self.ready_run().filter(|run| !run.link.is_closed())
     }
 
-    /// How long it has not been ready. Very long if it never was.
-    pub(crate) fn lost_for(&self, now: Instant) -> Duration {
+    /// The time since the instance was lost. [`Duration::MAX`] if it never was ready.
+    pub(crate) fn unready_for(&self, now: Instant) -> Duration {
         let lost = *self.lost_at.lock();
         lost.map_or(Duration::MAX, |lost| now.saturating_duration_since(lost))
     }
 
     pub fn state(&self) -> InstanceState {
-        self.shown(self.lifecycle.lock().state())
+        self.visible_state(self.lifecycle.lock().state())
     }
 
-    /// Ready is what calls find ready: between the decision and the opened gate it is not yet.
-    pub(crate) fn shown(&self, decided: InstanceState) -> InstanceState {
+    /// The state to show. An instance counts as ready only when calls can use it, which is slightly later
+    /// than the decision of the lifecycle.
+    pub(crate) fn visible_state(&self, decided: InstanceState) -> InstanceState {
         match decided {
-            InstanceState::Ready if self.live.load().is_none() => InstanceState::Handshaking,
+            InstanceState::Ready if self.ready_run.load().is_none() => InstanceState::Handshaking,
             decided => decided,
         }
     }
@@ -194,23 +196,23 @@ impl Instance {
             if ready { now.saturating_duration_since(lifecycle.since()) } else { Duration::ZERO };
         InstanceStatus {
             id: self.id,
-            state: self.shown(lifecycle.state()),
+            state: self.visible_state(lifecycle.state()),
             pid: self.pid(),
-            calls: self.live().map_or(0, |live| live.link.in_flight()),
+            calls: self.ready_run().map_or(0, |run| run.link.in_flight()),
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,
             memory_bytes: self.memory_bytes(),
-            asks: self.key().kinds_of_questions(),
+            asks: self.key().question_kinds(),
         }
     }
 
-    /// Sessions that subscribed to this URI, or to one that it lies under. `uri` is JSON text, with
-    /// no more escapes than it needs.
-    pub(crate) fn subscribers(&self, uri: &str) -> Vec<Owner> {
-        let standing = self.standing.lock();
+    /// The sessions that have subscribed to this URI or to a URI above it. `uri` is JSON text without
+    /// unnecessary escapes.
+    pub(crate) fn subscribers(&self, uri: &str) -> Vec<SessionNo> {
+        let replay_state = self.replay_state.lock();
         let wanted = uri.trim_matches('"');
         let mut owners = HashSet::new();
-        for (subscribed, by) in &standing.subscriptions {
+        for (subscribed, by) in &replay_state.subscriptions {
             if lies_under(wanted, subscribed.trim_matches('"')) {
                 owners.extend(by.iter().copied());
             }
@@ -218,54 +220,53 @@ impl Instance {
         owners.into_iter().collect()
     }
 
-    /// Whether somebody waits for what it tells of its resources.
+    /// Whether a session has subscribed to a resource.
     pub(crate) fn is_subscribed_to(&self) -> bool {
-        !self.standing.lock().subscriptions.is_empty()
+        !self.replay_state.lock().subscriptions.is_empty()
     }
 
-    /// Notes a subscription; whether it is the first to this URI, so that the server must be asked.
-    pub fn subscribe(&self, uri: &str, owner: Owner) -> bool {
-        let mut standing = self.standing.lock();
-        let owners = standing.subscriptions.entry(uri.into()).or_default();
+    /// Adds a subscription. Returns whether it is the first to this URI, so that the server must be told.
+    pub fn subscribe(&self, uri: &str, owner: SessionNo) -> bool {
+        let mut replay_state = self.replay_state.lock();
+        let owners = replay_state.subscriptions.entry(uri.into()).or_default();
         let first = owners.is_empty();
         owners.insert(owner);
-        drop(standing);
+        drop(replay_state);
         self.note_listened();
         first
     }
 
-    /// Forgets a subscription; whether it was the last to this URI.
-    pub fn unsubscribe(&self, uri: &str, owner: Owner) -> bool {
-        let mut standing = self.standing.lock();
-        let Some(owners) = standing.subscriptions.get_mut(uri) else { return false };
+    /// Removes a subscription. Returns whether it was the last to this URI.
+    pub fn unsubscribe(&self, uri: &str, owner: SessionNo) -> bool {
+        let mut replay_state = self.replay_state.lock();
+        let Some(owners) = replay_state.subscriptions.get_mut(uri) else { return false };
         let was_there = owners.remove(&owner);
         let last = owners.is_empty();
         if last {
-            standing.subscriptions.remove(uri);
+            replay_state.subscriptions.remove(uri);
         }
-        drop(standing);
+        drop(replay_state);
         self.note_listened();
         was_there && last
     }
 
-    /// Tells the roster whether somebody waits for what it says of its resources: one that is waited
-    /// for does not give way.
+    /// Tells the roster whether a session has subscribed. Such an instance is not evicted.
     fn note_listened(&self) {
         if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
-            pool.lend(Event::Listened { member, to: self.is_subscribed_to() });
+            pool.step_roster(RosterEvent::Listened { member, to: self.is_subscribed_to() });
         }
     }
 
-    /// Notes the level a server is told to log at; whether it is another than before.
+    /// Sets the log level of the server. Returns whether it has changed.
     pub fn set_log_level(&self, level: &str) -> bool {
-        let mut standing = self.standing.lock();
-        let other = standing.log_level.as_deref() != Some(level);
-        standing.log_level = Some(level.into());
+        let mut replay_state = self.replay_state.lock();
+        let other = replay_state.log_level.as_deref() != Some(level);
+        replay_state.log_level = Some(level.into());
         other
     }
 
     pub fn log_level(&self) -> Option<Box<str>> {
-        self.standing.lock().log_level.clone()
+        self.replay_state.lock().log_level.clone()
     }
 
     pub(crate) fn permit_begins(&self) {
@@ -278,7 +279,7 @@ impl Instance {
         }
     }
 
-    /// Waits until nobody holds a permit for it.
+    /// Waits until all permits for the instance are dropped.
     pub(crate) async fn until_unused(&self) {
         loop {
             let unused = self.unused.notified();
@@ -304,22 +305,22 @@ impl Instance {
     }
 }
 
-// === impl Live ===
+// === impl ReadyRun ===
 
-impl Live {
+impl ReadyRun {
     pub(crate) fn new(link: Arc<Link>, facts: Facts) -> Self {
         let now = Instant::now();
         Self {
             link,
-            generation: facts.revision.generation(),
+            era: facts.revision.era(),
             facts: ArcSwap::from_pointee(facts),
             since: now,
-            heard: ArcSwapOption::empty(),
+            subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
         }
     }
 
-    /// A list that was just fetched.
+    /// Replaces a list that was just fetched.
     pub(crate) fn set_list(&self, kind: ListKind, list: List) {
         let mut facts = (**self.facts.load()).clone();
         facts.lists.set(kind, list);
@@ -327,26 +328,25 @@ impl Live {
         self.fetched.lock()[kind as usize] = Instant::now();
     }
 
-    /// Whether a list need not be asked for again: the server would have told of a change, or said
-    /// for how long there is none.
+    /// Whether a list is up to date: the server would have announced a change, or its TTL has not passed.
     pub(crate) fn is_fresh(&self, kind: ListKind, now: Instant) -> bool {
         let facts = self.facts.load();
-        if self.generation == Generation::Legacy {
+        if self.era == Era::Legacy {
             return facts.capabilities.tells_of(kind);
         }
-        let told = self.heard.load().as_ref().is_some_and(|heard| heard.wants(kind));
+        let told = self.subscribed.load().as_ref().is_some_and(|filter| filter.wants(kind));
         let ttl = facts.lists.caching(kind).ttl_ms.map_or(Duration::ZERO, Duration::from_millis);
         let fetched = self.fetched.lock()[kind as usize];
         told || now.saturating_duration_since(fetched) < ttl
     }
 }
 
-/// The lists whose changes a filter is for.
+/// The lists whose changes a filter includes.
 pub(crate) fn kinds_of(filter: &Filter) -> Vec<ListKind> {
     ListKind::ALL.into_iter().filter(|kind| filter.wants(*kind)).collect()
 }
 
-/// Whether a URI is this one or a part of it.
+/// Whether a URI equals `whole` or is below it.
 fn lies_under(uri: &str, whole: &str) -> bool {
     let marks = ['/', '?', '#'];
     uri.strip_prefix(whole)

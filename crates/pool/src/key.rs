@@ -1,50 +1,51 @@
-//! Which instance a call may be on.
+//! Lease keys and placements: which instance a call may use.
 
 use std::sync::Arc;
 
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ClientCapabilities;
-use mainstay_supervisor::roster::{Tenure, Use};
-use mainstay_upstream::Owner;
+use mainstay_supervisor::roster::{LeaseMode, Retention};
+use mainstay_upstream::SessionNo;
 
-/// Two calls may meet in one instance only if their keys are equal.
+/// Identifies the calls that may share an instance: two calls may share one only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseKey {
-    /// How it is spoken to.
-    pub generation: Generation,
-    /// Who shares it: opaque here. Empty: everybody.
+    /// The era of the conversation.
+    pub era: Era,
+    /// Opaque to the pool: who shares the instance. Empty for all clients.
     pub sharing: Arc<str>,
-    /// JSON of what the clients can do for the server; `{}` where they can be asked nothing.
+    /// The client capabilities that the instance is started with, as JSON. `{}` for clients without any.
     pub capabilities: Arc<str>,
 }
 
-/// What instance a call wants, and how.
+/// Which instance a call may use, and how.
 #[derive(Debug, Clone)]
-pub struct Want {
+pub struct Placement {
     pub key: LeaseKey,
-    /// Whose call it is: questions of the server go there.
-    pub owner: Owner,
-    /// Whose calls take turns with those of others while they wait. Opaque here.
+    /// The session of the call, which gets the server's questions.
+    pub owner: SessionNo,
+    /// Opaque to the pool: the user for fair queueing of waiting calls.
     pub user: u64,
-    pub usage: Use,
-    pub tenure: Tenure,
+    pub mode: LeaseMode,
+    pub retention: Retention,
 }
 
 // === impl LeaseKey ===
 
 impl LeaseKey {
-    /// Of the instance that supplies the lists, and that all clients share that can be asked nothing.
-    pub fn base(generation: Generation) -> Self {
-        Self { generation, sharing: "".into(), capabilities: NOTHING.into() }
+    /// The key of the base instance, which supplies the lists and serves all clients without capabilities.
+    pub fn base(era: Era) -> Self {
+        Self { era, sharing: "".into(), capabilities: NOTHING.into() }
     }
 
+    /// Whether this is the key of the base instance.
     pub fn is_base(&self) -> bool {
         self.sharing.is_empty() && !self.is_interactive()
     }
 
-    /// What its clients can be asked for.
-    pub(crate) fn kinds_of_questions(&self) -> Vec<String> {
-        let can = ClientCapabilities::read(&self.capabilities);
+    /// The kinds of questions that the clients support.
+    pub(crate) fn question_kinds(&self) -> Vec<String> {
+        let can = ClientCapabilities::from_json(&self.capabilities);
         let kinds = [
             ("roots", can.roots),
             ("sampling", can.sampling),
@@ -53,26 +54,26 @@ impl LeaseKey {
         kinds.into_iter().filter(|(_, is)| *is).map(|(kind, _)| kind.to_owned()).collect()
     }
 
-    /// Whether its clients can be asked something.
+    /// Whether the clients support any questions.
     pub fn is_interactive(&self) -> bool {
         &*self.capabilities != NOTHING
     }
 }
 
-// === impl Want ===
+// === impl Placement ===
 
-impl Want {
-    /// The instance that everybody shares.
-    pub fn base(generation: Generation, owner: Owner) -> Self {
-        let key = LeaseKey::base(generation);
-        Self { key, owner, user: owner.0, usage: Use::Shared, tenure: Tenure::Pooled }
+impl Placement {
+    /// The placement of a call on the base instance.
+    pub fn base(era: Era, owner: SessionNo) -> Self {
+        let key = LeaseKey::base(era);
+        Self { key, owner, user: owner.0, mode: LeaseMode::Shared, retention: Retention::Pooled }
     }
 
-    /// Whether that is the instance that supplies the lists, which is never lent.
+    /// Whether the call uses the base instance, which is never lent.
     pub(crate) fn is_base(&self) -> bool {
-        self.usage == Use::Shared && self.key.is_base()
+        self.mode == LeaseMode::Shared && self.key.is_base()
     }
 }
 
-/// The JSON of a client that can be asked nothing.
+/// The capabilities of a client that supports no questions, as JSON.
 const NOTHING: &str = "{}";

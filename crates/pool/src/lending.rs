@@ -1,4 +1,4 @@
-//! Instances that are lent: carries out what the [`Roster`] decides.
+//! Leases: carries out the decisions of the [`Roster`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,23 +9,24 @@ use mainstay_model::settings::PoolSpec;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_supervisor::roster::{
-    Counts, Decision, Event, Holder, Limits, MemberId, Roster, Ticket, Use, UserId, Wanted, Why,
+    Counts, Decision, Holder, LeaseMode, LeaseRequest, MemberId, RefusalReason, Roster,
+    RosterEvent, RosterLimits, Ticket, UserId,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
-use crate::instance::{Instance, Live};
-use crate::key::{LeaseKey, Want};
-use crate::life::roots_changed;
-use crate::patience::LOADING_WAIT_MAX;
+use crate::instance::{Instance, ReadyRun};
+use crate::key::{LeaseKey, Placement};
 use crate::pool::Pool;
+use crate::readiness::LOADING_WAIT_MAX;
+use crate::run::roots_changed;
 
-/// The roster of a pool and what it decides about.
+/// The roster of a pool, with its members and the waiting calls.
 #[derive(Debug)]
 pub(crate) struct Lending {
     inner: Mutex<Inner>,
-    /// Told when the roster may have another deadline than before.
+    /// Notified when the next deadline of the roster may have changed.
     pub(crate) changed: Notify,
 }
 
@@ -33,44 +34,44 @@ pub(crate) struct Lending {
 struct Inner {
     roster: Roster<LeaseKey>,
     tickets: u64,
-    /// Calls that wait. One that is not here any more was answered.
-    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    /// The waiting calls. A call that was answered is removed.
+    waiting: HashMap<Ticket, oneshot::Sender<LeaseAnswer>>,
     members: HashMap<MemberId, Arc<Instance>>,
 }
 
-/// What a call that waited gets.
-type Answer = Result<Arc<Instance>, (Why, Option<Arc<Instance>>)>;
+/// The answer to a waiting call: an instance, or the reason for a refusal and the instance it concerns.
+type LeaseAnswer = Result<Arc<Instance>, (RefusalReason, Option<Arc<Instance>>)>;
 
-/// A call in the queue. Dropping it takes the call out again.
+/// A call in the queue. Dropping it removes the call.
 struct Waiting {
     pool: Arc<Pool>,
     ticket: Ticket,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<LeaseAnswer>,
     taken: bool,
 }
 
-/// An instance that is lent. Dropping it gives it back.
+/// A lease on an instance. Dropping it gives the instance back.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct Lease {
     pool: Arc<Pool>,
     ticket: Ticket,
     instance: Arc<Instance>,
-    /// Somebody else had it before.
+    /// Whether another session held the instance before.
     is_new_holder: bool,
 }
 
-/// How long an instance for one kind of clients is kept after its last call.
+/// How long an idle instance for clients with certain capabilities is kept.
 const BRIEF: Duration = Duration::from_secs(60);
-/// Calls that wait for an instance of one server: each holds a request and its connection.
+/// The maximum number of waiting calls of a server. Each holds a request and its connection.
 const WAITING_MAX: usize = 1024;
-/// A server that asked for roots before gets this long to ask for those of its next client.
+/// How long a call waits for a server that has requested roots before to request those of its new client.
 const ROOTS_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Lending ===
 
 impl Lending {
     pub(crate) fn new(spec: &PoolSpec) -> Self {
-        let roster = Roster::new(Limits {
+        let roster = Roster::new(RosterLimits {
             members_max: spec.instances_max,
             idle_min: spec.instances_min,
             idle: spec.idle_timeout,
@@ -97,19 +98,19 @@ impl Lending {
 // === impl Pool ===
 
 impl Pool {
-    /// An instance that `want` allows, lent as the roster decides.
-    pub(crate) async fn borrow(
+    /// Waits for a lease on an instance that matches the placement `want`.
+    pub(crate) async fn lease(
         self: &Arc<Self>,
-        want: &Want,
+        want: &Placement,
         deadline: Instant,
-    ) -> Result<Hold, Refusal> {
+    ) -> Result<Lease, Refusal> {
         let mut waiting = self.queue(want);
         let hurry = Instant::now() + LOADING_WAIT_MAX;
         let mut answer = None;
         if hurry < deadline {
             answer = timeout_at(hurry.into(), &mut waiting.answer).await.ok();
             if answer.is_none() {
-                self.lend(Event::Hurried(waiting.ticket));
+                self.step_roster(RosterEvent::Hurried(waiting.ticket));
             }
         }
         if answer.is_none() {
@@ -123,59 +124,63 @@ impl Pool {
         match answer {
             Some(Ok(Ok(instance))) => {
                 let owner = want.owner.0;
-                let before = match want.usage {
-                    Use::Shared => owner,
-                    Use::Exclusive | Use::Once => instance.holder.swap(owner, Ordering::AcqRel),
+                let before = match want.mode {
+                    LeaseMode::Shared => owner,
+                    LeaseMode::Exclusive | LeaseMode::Once => {
+                        instance.holder.swap(owner, Ordering::AcqRel)
+                    }
                 };
                 let is_new_holder = before != owner && before != 0;
                 let ticket = waiting.ticket;
-                Ok(Hold { pool: self.clone(), ticket, instance, is_new_holder })
+                Ok(Lease { pool: self.clone(), ticket, instance, is_new_holder })
             }
-            Some(Ok(Err((why, instance)))) => Err(self.not_lent(why, instance.as_deref())),
-            Some(Err(_)) | None => Err(self.not_lent(Why::Closed, None)),
+            Some(Ok(Err((reason, instance)))) => {
+                Err(self.lease_refusal(reason, instance.as_deref()))
+            }
+            Some(Err(_)) | None => Err(self.lease_refusal(RefusalReason::Closed, None)),
         }
     }
 
-    fn queue(self: &Arc<Self>, want: &Want) -> Waiting {
+    fn queue(self: &Arc<Self>, want: &Placement) -> Waiting {
         let (answered, answer) = oneshot::channel();
         let mut inner = self.lending.inner.lock();
         inner.tickets += 1;
         let ticket = Ticket(inner.tickets);
         inner.waiting.insert(ticket, answered);
-        let wanted = Wanted {
+        let request = LeaseRequest {
             ticket,
             key: want.key.clone(),
             user: UserId(want.user),
             holder: Holder(want.owner.0),
-            usage: want.usage,
-            tenure: want.tenure,
+            mode: want.mode,
+            retention: want.retention,
         };
-        self.step(&mut inner, Event::Wanted(wanted));
+        self.step(&mut inner, RosterEvent::Requested(request));
         drop(inner);
         Waiting { pool: self.clone(), ticket, answer, taken: false }
     }
 
-    /// Ends the wait of a ticket; one that was answered in this moment keeps its answer.
+    /// Ends the wait of a ticket. A ticket that was answered at the same moment keeps its answer.
     fn give_up(self: &Arc<Self>, ticket: Ticket) {
         let mut inner = self.lending.inner.lock();
         if inner.waiting.contains_key(&ticket) {
-            self.step(&mut inner, Event::GaveUp(ticket));
+            self.step(&mut inner, RosterEvent::GaveUp(ticket));
         }
     }
 
-    /// Tells the roster what happened.
-    pub(crate) fn lend(self: &Arc<Self>, event: Event<LeaseKey>) {
+    /// Feeds an event to the roster and carries out its decisions.
+    pub(crate) fn step_roster(self: &Arc<Self>, event: RosterEvent<LeaseKey>) {
         self.step(&mut self.lending.inner.lock(), event);
     }
 
-    fn step(self: &Arc<Self>, inner: &mut Inner, event: Event<LeaseKey>) {
+    fn step(self: &Arc<Self>, inner: &mut Inner, event: RosterEvent<LeaseKey>) {
         let mut decisions = Vec::new();
         inner.roster.step(Instant::now(), event, &mut decisions);
         self.carry_out(inner, decisions);
     }
 
-    /// Ends the instances that only this `sharing` may use, now that it has ended.
-    pub fn release(self: &Arc<Self>, sharing: &str) {
+    /// Stops the instances that only `sharing` may use, because it has ended.
+    pub fn end_sharing(self: &Arc<Self>, sharing: &str) {
         if sharing.is_empty() {
             return;
         }
@@ -188,20 +193,20 @@ impl Pool {
     fn carry_out(self: &Arc<Self>, inner: &mut Inner, decisions: Vec<Decision<LeaseKey>>) {
         for decision in decisions {
             match decision {
-                Decision::Start { member, key, holder, usage } => {
-                    let instance = self.prepare(key, Some(member));
-                    // What it asks while it starts goes to whom it is started for.
-                    if usage != Use::Shared {
+                Decision::Start { member, key, holder, mode } => {
+                    let instance = self.create_instance(key, Some(member));
+                    // Questions during the start go to the session that it is started for.
+                    if mode != LeaseMode::Shared {
                         instance.holder.store(holder.0, Ordering::Release);
                     }
                     inner.members.insert(member, instance.clone());
-                    self.launch(instance);
+                    self.supervise(instance);
                 }
                 Decision::Hand { ticket, member } => {
                     let answered = inner.waiting.remove(&ticket);
                     if let (Some(answered), Some(instance)) = (answered, inner.members.get(&member))
                     {
-                        // Whoever stopped waiting in this moment gives it back (`Waiting::drop`).
+                        // If the call has just stopped waiting, `Waiting::drop` gives the instance back.
                         let _ = answered.send(Ok(instance.clone()));
                     }
                 }
@@ -210,13 +215,17 @@ impl Pool {
                         instance.stop.cancel();
                     }
                 }
-                Decision::Refuse { ticket, why } => {
-                    let instance = match why {
-                        Why::Away(member) | Why::Starting(member) => inner.members.get(&member),
-                        Why::Busy | Why::QueueFull | Why::Closed => None,
+                Decision::Refuse { ticket, reason } => {
+                    let instance = match reason {
+                        RefusalReason::Away(member) | RefusalReason::Starting(member) => {
+                            inner.members.get(&member)
+                        }
+                        RefusalReason::Busy | RefusalReason::QueueFull | RefusalReason::Closed => {
+                            None
+                        }
                     };
                     if let Some(answered) = inner.waiting.remove(&ticket) {
-                        let _ = answered.send(Err((why, instance.cloned())));
+                        let _ = answered.send(Err((reason, instance.cloned())));
                     }
                 }
             }
@@ -224,30 +233,32 @@ impl Pool {
         self.lending.changed.notify_one();
     }
 
-    /// Tells the roster how it is with an instance that can be lent.
+    /// Tells the roster whether an instance is up.
     pub(crate) fn note_state(self: &Arc<Self>, instance: &Arc<Instance>) {
         let Some(member) = instance.member else { return };
-        self.lend(match instance.usable() {
-            Some(_) => Event::Up(member),
-            None => Event::Down { member, soon: self.is_worth_waiting_for(instance) },
+        self.step_roster(match instance.usable() {
+            Some(_) => RosterEvent::Up(member),
+            None => RosterEvent::Down { member, soon: self.is_worth_waiting_for(instance) },
         });
     }
 
-    /// Nothing of an instance is left.
+    /// Handles the end of an instance, when no part of it is left.
     pub(crate) fn note_end(self: &Arc<Self>, instance: &Arc<Instance>) {
         self.past_restarts.fetch_add(instance.lifecycle.lock().restarts(), Ordering::Relaxed);
         let Some(member) = instance.member else { return };
         let mut inner = self.lending.inner.lock();
         inner.members.remove(&member);
-        self.step(&mut inner, Event::Gone(member));
+        self.step(&mut inner, RosterEvent::Gone(member));
     }
 
-    /// Why a call gets no instance.
-    fn not_lent(&self, why: Why, instance: Option<&Instance>) -> Refusal {
+    /// The refusal of a call that gets no lease.
+    fn lease_refusal(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
-        match (why, instance) {
-            (Why::Away(_) | Why::Starting(_), Some(instance)) => self.not_ready(instance),
-            (Why::Busy | Why::Away(_) | Why::Starting(_), _) => {
+        match (reason, instance) {
+            (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {
+                self.not_ready(instance)
+            }
+            (RefusalReason::Busy | RefusalReason::Away(_) | RefusalReason::Starting(_), _) => {
                 let say = format!("no instance of {name} became free until the deadline");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
@@ -257,7 +268,7 @@ impl Pool {
                          \"session\" each session keeps its instance until it ends",
                     )
             }
-            (Why::QueueFull, _) => {
+            (RefusalReason::QueueFull, _) => {
                 let say = format!("{WAITING_MAX} calls wait for an instance of {name} already");
                 Refusal::new(RefusalCode::TooManyRequests, say)
                     .server(name)
@@ -265,7 +276,7 @@ impl Pool {
                     .retry_after(Duration::from_secs(1))
                     .hint("raise pool.max of this server, or call less at once")
             }
-            (Why::Closed, _) => self.unavailable("the daemon is stopping"),
+            (RefusalReason::Closed, _) => self.unavailable("the daemon is stopping"),
         }
     }
 }
@@ -278,37 +289,37 @@ impl Drop for Waiting {
             return;
         }
         let mut inner = self.pool.lending.inner.lock();
-        // Takes the ticket out of the queue, or gives back what was handed to it.
+        // Removes the ticket from the queue, or gives back the instance that it was lent.
         inner.waiting.remove(&self.ticket);
-        self.pool.step(&mut inner, Event::GaveUp(self.ticket));
+        self.pool.step(&mut inner, RosterEvent::GaveUp(self.ticket));
     }
 }
 
-// === impl Hold ===
+// === impl Lease ===
 
-impl Hold {
+impl Lease {
     pub(crate) fn instance(&self) -> &Arc<Instance> {
         &self.instance
     }
 
-    /// Lets a server that keeps its client's roots learn those of the next one before its call.
-    pub(crate) async fn introduce(&self, live: &Live) {
+    /// Makes a server that caches its client's roots fetch those of its new client before the call.
+    pub(crate) async fn refresh_roots(&self, run: &ReadyRun) {
         if !self.is_new_holder || !self.instance.asks_roots.swap(false, Ordering::AcqRel) {
             return;
         }
         let asked = self.instance.roots_asked.notified();
-        live.link.send(roots_changed());
+        run.link.send(roots_changed());
         let _ = tokio::time::timeout(ROOTS_WAIT, asked).await;
     }
 }
 
-impl Drop for Hold {
+impl Drop for Lease {
     fn drop(&mut self) {
         self.instance.touch(Instant::now());
-        // One that can't be served at all is of no use to the next.
-        if self.instance.live().is_none() && self.instance.state() == InstanceState::Failed {
+        // An instance that has failed is of no use to the next call.
+        if self.instance.ready_run().is_none() && self.instance.state() == InstanceState::Failed {
             self.instance.stop.cancel();
         }
-        self.pool.lend(Event::Released(self.ticket));
+        self.pool.step_roster(RosterEvent::Released(self.ticket));
     }
 }

@@ -1,29 +1,30 @@
-//! Leases on ready instances by an opaque key; carries out the supervisor's decisions. Does not know who the client is.
+//! Pools of server instances. This crate carries out the decisions of the supervisor and does not know the
+//! clients: who shares an instance is decided by an opaque [`LeaseKey`].
 //!
-//! A [`Pool`] holds the instances of one server. Each [`Instance`] has a driver: it feeds what
-//! happens to the pure [`mainstay_supervisor::lifecycle`] and does what that decides.
+//! A [`Pool`] owns the instances of one server. Each [`Instance`] has a driver, which feeds events to the
+//! pure [`mainstay_supervisor::lifecycle`] and carries out its effects.
 
-pub mod door;
+mod client_lists;
+pub mod dialect;
 mod driver;
-pub mod face;
-mod fault;
-mod freshen;
 mod gaps;
-pub mod hub;
 pub mod instance;
 pub mod key;
 mod lending;
-mod life;
-mod patience;
+pub mod observer;
+mod panics;
+pub mod permit;
 pub mod pool;
-mod report;
-mod variants;
+mod readiness;
+mod refresh;
+mod run;
+mod status;
 
-pub use door::Permit;
-pub use face::Offer;
-pub use hub::Hub;
+pub use client_lists::ListFindings;
+pub use dialect::EraSupport;
 pub use instance::Instance;
-pub use key::{LeaseKey, Want};
-pub use mainstay_supervisor::roster::{Tenure, Use};
+pub use key::{LeaseKey, Placement};
+pub use mainstay_supervisor::roster::{LeaseMode, Retention};
+pub use observer::PoolObserver;
+pub use permit::Permit;
 pub use pool::{Parts, Pool};
-pub use variants::Verdicts;

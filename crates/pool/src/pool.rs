@@ -1,4 +1,5 @@
-//! A server's instances: the one that supplies its lists for each generation, and those that are lent.
+//! The pool of a server: its base instances, which supply the lists of each era, and the instances that are
+//! lent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::ServerSpec;
 use mainstay_model::{InstanceId, Refusal};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_supervisor::roster::{Event, MemberId};
+use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
@@ -17,32 +18,32 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client_lists::{ClientLists, ListFindings};
+use crate::dialect::Dialects;
 use crate::driver;
-use crate::face::Faces;
-use crate::hub::Hub;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
 use crate::lending::Lending;
-use crate::variants::{Variants, Verdicts};
+use crate::observer::PoolObserver;
 
-/// What every pool is made of.
+/// The parts that all pools of a daemon share.
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub host: Arc<ProcessHost>,
     pub metrics: Arc<Metrics>,
     pub message_bytes_max: usize,
-    /// Counts instances over all pools.
+    /// Allocates instance ids for all pools.
     pub instance_ids: Arc<AtomicU64>,
-    /// Held by the one pool that finds out what its server lists for one kind of clients.
-    pub finding_out: Arc<Semaphore>,
-    /// What was found out in this way, by earlier daemons too.
-    pub verdicts: Arc<Verdicts>,
-    /// Scatters the waits of instances, together with their numbers: another in each run of a daemon, so
-    /// that several do not restart in step.
+    /// Limits the pools that probe client-specific lists at the same time.
+    pub list_discovery: Arc<Semaphore>,
+    /// Whether servers have client-specific lists, as found by this daemon and earlier ones.
+    pub findings: Arc<ListFindings>,
+    /// The seed of restart jitter, combined with the instance id. It differs between runs of the daemon, so
+    /// that several daemons don't restart instances in step.
     pub seed: u64,
 }
 
-/// The instances of one server.
+/// The pool of one server.
 #[derive(Debug)]
 pub struct Pool {
     pub spec: ServerSpec,
@@ -53,38 +54,39 @@ pub struct Pool {
     pub(crate) stray_lines: AtomicU64,
     instance_ids: Arc<AtomicU64>,
     seed: u64,
-    hub: OnceLock<Weak<dyn Hub>>,
-    /// Instances that supply lists, with those that are on their way out.
-    suppliers: Mutex<Vec<Arc<Instance>>>,
+    observer: OnceLock<Weak<dyn PoolObserver>>,
+    /// The base instances, including those that are stopping.
+    bases: Mutex<Vec<Arc<Instance>>>,
     pub(crate) lending: Lending,
-    pub(crate) variants: Variants,
-    pub(crate) finding_out: Arc<Semaphore>,
-    pub(crate) verdicts: Arc<Verdicts>,
-    /// The instance that the daemon starts.
+    pub(crate) client_lists: ClientLists,
+    pub(crate) list_discovery: Arc<Semaphore>,
+    pub(crate) findings: Arc<ListFindings>,
+    /// The primary instance: the base instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
-    pub(crate) faces: Faces,
+    pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
-    /// As `closing`, for whoever asks with every call.
+    /// Set with `closing`. Cheaper to check on each call.
     stopping: AtomicBool,
-    /// The first face is asked what it is before it is asked to initialize.
+    /// Whether the primary instance's next handshake begins with `server/discover` instead of `initialize`.
     pub(crate) modern_first: AtomicBool,
-    /// Restarts of instances that no longer exist.
+    /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
 
-/// How often a second face that nobody uses is looked for, at the latest.
-const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// The longest time between two checks for an idle base instance of the second dialect.
+const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
 
 impl Pool {
+    /// A pool for a configured server. [`start`](Self::start) starts it.
     pub fn new(spec: ServerSpec, parts: &Parts) -> Arc<Self> {
         let host = host::of(&spec, &parts.host);
         Self::with_host(spec, parts, host)
     }
 
-    /// As [`new`](Self::new), with a host that need not be what `spec` says.
+    /// Like [`new`](Self::new), but with another host than the one of `spec`.
     pub fn with_host(spec: ServerSpec, parts: &Parts, host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
@@ -94,14 +96,14 @@ impl Pool {
             message_bytes_max: parts.message_bytes_max,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
-            hub: OnceLock::new(),
-            suppliers: Mutex::default(),
+            observer: OnceLock::new(),
+            bases: Mutex::default(),
             lending: Lending::new(&spec.pool),
-            variants: Variants::default(),
-            finding_out: parts.finding_out.clone(),
-            verdicts: parts.verdicts.clone(),
+            client_lists: ClientLists::default(),
+            list_discovery: parts.list_discovery.clone(),
+            findings: parts.findings.clone(),
             primary: OnceLock::new(),
-            faces: Faces::default(),
+            dialects: Dialects::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
@@ -111,35 +113,35 @@ impl Pool {
         })
     }
 
-    /// Starts the instance that supplies the lists. `hub` hears what instances say from now on.
-    pub fn start(self: &Arc<Self>, hub: Weak<dyn Hub>) {
-        let _ = self.hub.set(hub);
-        let primary = self.prepare(LeaseKey::base(self.first_generation()), None);
+    /// Starts the primary instance. From now on `observer` is notified of events.
+    pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
+        let _ = self.observer.set(observer);
+        let primary = self.create_instance(LeaseKey::base(self.first_era()), None);
         let _ = self.primary.set(primary.clone());
-        self.launch(primary);
+        self.supervise(primary);
         let pool = self.clone();
         self.tasks.spawn(async move {
             loop {
-                let tidy = Instant::now() + TIDY_EVERY;
-                let next = pool.lending.next_deadline().map_or(tidy, |at| at.min(tidy));
+                let check = Instant::now() + IDLE_CHECK_EVERY;
+                let next = pool.lending.next_deadline().map_or(check, |at| at.min(check));
                 tokio::select! {
                     () = pool.closing.cancelled() => return,
                     () = pool.lending.changed.notified() => {}
                     () = tokio::time::sleep_until(next.into()) => {
-                        pool.lend(Event::Tick);
-                        pool.tidy(Instant::now());
+                        pool.step_roster(RosterEvent::Tick);
+                        pool.stop_idle_bases(Instant::now());
                     }
                 }
             }
         });
     }
 
-    /// Stops every instance; returns when nothing of them is left.
+    /// Stops all instances. Returns when no part of them is left.
     pub async fn stop(self: &Arc<Self>) {
         self.stopping.store(true, Ordering::Release);
         self.closing.cancel();
-        self.lend(Event::Close);
-        self.suppliers.lock().iter().for_each(|instance| instance.stop.cancel());
+        self.step_roster(RosterEvent::Close);
+        self.bases.lock().iter().for_each(|instance| instance.stop.cancel());
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -148,106 +150,106 @@ impl Pool {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Whether the primary instance is ready.
     pub fn is_ready(&self) -> bool {
-        self.primary.get().is_some_and(|primary| primary.live.load().is_some())
+        self.primary.get().is_some_and(|primary| primary.ready_run.load().is_some())
     }
 
-    /// The instance that supplies the lists for clients of a generation; started if there is none.
+    /// The base instance of an era. Starts it if there is none.
     ///
     /// # Errors
-    /// When the server is known not to speak to such clients, or the daemon is stopping.
-    pub(crate) fn supplier(
-        self: &Arc<Self>,
-        generation: Generation,
-    ) -> Result<Arc<Instance>, Refusal> {
-        if let Some(base) = self.base(generation) {
+    /// A refusal if the server does not support the era, or the daemon is stopping.
+    pub(crate) fn base_or_start(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
+        if let Some(base) = self.base(era) {
             return Ok(base);
         }
-        self.check_spoken(generation)?;
-        let face = self.faces.of(generation);
-        let _starting = face.starting.lock();
-        if let Some(base) = self.base(generation) {
+        self.check_era(era)?;
+        let dialect = self.dialects.of(era);
+        let _starting = dialect.starting.lock();
+        if let Some(base) = self.base(era) {
             return Ok(base);
         }
         if self.closing.is_cancelled() {
             return Err(self.unavailable("the daemon is stopping"));
         }
-        let supplier = self.prepare(LeaseKey::base(generation), None);
-        self.launch(supplier.clone());
+        let supplier = self.create_instance(LeaseKey::base(era), None);
+        self.supervise(supplier.clone());
         Ok(supplier)
     }
 
-    /// Makes an instance: one that can be lent, or one that supplies lists.
-    pub(crate) fn prepare(
+    /// Creates an instance: a member of the roster, or a base instance if `member` is `None`.
+    pub(crate) fn create_instance(
         self: &Arc<Self>,
         key: LeaseKey,
         member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let limits =
-            self.host.abilities().limits(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+        let limits = self
+            .host
+            .abilities()
+            .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
         let lifecycle = Lifecycle::new(limits, Instant::now());
-        let generation = key.generation;
+        let era = key.era;
         let roster = Arc::downgrade(self);
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
         if instance.supplies_lists() {
-            self.suppliers.lock().push(instance.clone());
-            self.faces.of(generation).base.store(Some(instance.clone()));
+            self.bases.lock().push(instance.clone());
+            self.dialects.of(era).base.store(Some(instance.clone()));
         }
         instance
     }
 
-    /// Sets an instance going, and sees to its end.
-    pub(crate) fn launch(self: &Arc<Self>, instance: Arc<Instance>) {
+    /// Drives an instance in a task of its own until its end.
+    pub(crate) fn supervise(self: &Arc<Self>, instance: Arc<Instance>) {
         let pool = self.clone();
         self.tasks.spawn(async move {
             driver::supervise(pool.clone(), instance.clone()).await;
-            pool.suppliers.lock().retain(|other| other.id != instance.id);
+            pool.bases.lock().retain(|other| other.id != instance.id);
             pool.note_end(&instance);
         });
     }
 
-    /// What starts its instances.
+    /// The host that starts the instances.
     pub fn host(&self) -> &dyn Host {
         &*self.host
     }
 
-    /// Ends an instance that supplies lists.
-    pub(crate) fn dismiss(&self, instance: &Instance) {
-        self.faces.of(instance.key().generation).leave(instance);
+    /// Stops a base instance.
+    pub(crate) fn stop_base(&self, instance: &Instance) {
+        self.dialects.of(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 
-    /// Ends a second face that nobody has used for the idle time; the one that the daemon started
-    /// stays.
-    fn tidy(&self, now: Instant) {
-        for supplier in self.suppliers() {
-            let in_use = supplier.live().is_some_and(|live| live.link.in_flight() > 0)
+    /// Stops a base instance of the second dialect that has been idle for the idle timeout. The primary
+    /// instance stays.
+    fn stop_idle_bases(&self, now: Instant) {
+        for supplier in self.bases() {
+            let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
                 || supplier.is_subscribed_to();
             if !self.is_primary(&supplier)
                 && !in_use
                 && supplier.idle_for(now) > self.spec.pool.idle_timeout
             {
-                self.dismiss(&supplier);
+                self.stop_base(&supplier);
             }
         }
     }
 
-    pub(crate) fn suppliers(&self) -> Vec<Arc<Instance>> {
-        self.suppliers.lock().clone()
+    pub(crate) fn bases(&self) -> Vec<Arc<Instance>> {
+        self.bases.lock().clone()
     }
 
-    pub(crate) fn hub(&self) -> Option<Arc<dyn Hub>> {
-        self.hub.get()?.upgrade()
+    pub(crate) fn observer(&self) -> Option<Arc<dyn PoolObserver>> {
+        self.observer.get()?.upgrade()
     }
 
-    /// An instance has another state than before.
+    /// Handles a state change of an instance.
     pub(crate) fn note_change(self: &Arc<Self>, instance: &Arc<Instance>) {
         self.note_state(instance);
     }
 
-    /// Waits for changes of the instance that the daemon started until there is `enough`.
-    pub async fn reaches(&self, enough: impl Fn(&Self) -> bool) {
+    /// Waits until `enough` returns true. Checks it after each state change of the primary instance.
+    pub async fn wait_until(&self, enough: impl Fn(&Self) -> bool) {
         let Some(primary) = self.primary.get() else { return };
         let mut changed = primary.changed.subscribe();
         while !enough(self) {

@@ -1,10 +1,10 @@
-//! Messages of our own. Members given as `&str` must be JSON text.
+//! Builders for messages that Mainstay itself sends. Parameters named after members must be JSON text.
 
 use bytes::Bytes;
 
 use crate::Id;
 
-/// `{"jsonrpc":"2.0","id":…,"result":…}`
+/// Builds a result: `{"jsonrpc":"2.0","id":…,"result":…}`.
 pub fn result(id: &Id, result: &str) -> Bytes {
     let mut out = Vec::with_capacity(40 + id.as_bytes().len() + result.len());
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
@@ -15,7 +15,7 @@ pub fn result(id: &Id, result: &str) -> Bytes {
     out.into()
 }
 
-/// An error answer; the `error` member as a whole. Without an id it answers nothing in particular.
+/// Builds an error response from its whole `error` member. Without an id, `id` is `null`.
 pub fn error(id: Option<&Id>, error: &str) -> Bytes {
     let mut out = Vec::with_capacity(64 + error.len());
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
@@ -26,27 +26,27 @@ pub fn error(id: Option<&Id>, error: &str) -> Bytes {
     out.into()
 }
 
-/// The `error` member with a code and a message.
+/// Builds the `error` member from a code and a message.
 pub fn error_member(code: i32, message: &str) -> String {
     format!(r#"{{"code":{code},"message":{}}}"#, string(message))
 }
 
-/// An error answer with a code and a message.
+/// Builds an error response from a code and a message.
 pub fn failure(id: Option<&Id>, code: i32, message: &str) -> Bytes {
     error(id, &error_member(code, message))
 }
 
-/// `{"jsonrpc":"2.0","id":…,"method":…,"params":…}`
+/// Builds a request: `{"jsonrpc":"2.0","id":…,"method":…,"params":…}`.
 pub fn request(id: u64, method: &str, params: Option<&str>) -> Bytes {
     call(Some(id), method, params)
 }
 
-/// `{"jsonrpc":"2.0","method":…,"params":…}`
+/// Builds a notification: `{"jsonrpc":"2.0","method":…,"params":…}`.
 pub fn notification(method: &str, params: Option<&str>) -> Bytes {
     call(None, method, params)
 }
 
-/// A JSON string.
+/// Encodes a text as a JSON string.
 pub fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -57,7 +57,7 @@ fn call(id: Option<u64>, method: &str, params: Option<&str>) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#, string(method)).into()
 }
 
-/// Tells the other side that the answer to its request `id` is no longer wanted.
+/// Builds the notification that cancels our own request `id`.
 pub fn cancelled(id: u64, reason: &str) -> Bytes {
     let params = format!(r#"{{"requestId":{id},"reason":{}}}"#, string(reason));
     notification("notifications/cancelled", Some(&params))

@@ -1,7 +1,7 @@
-//! What clients and servers say they can do, as far as a gateway acts on it.
+//! The capabilities of clients and servers, as far as a gateway acts on them.
 //!
-//! The JSON that said so is kept beside these wherever it has to be passed on; what is built here is
-//! for answers and handshakes of our own.
+//! Where capabilities are passed on, the original JSON is kept beside these types. The JSON that is built
+//! here is for handshakes and responses of our own.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use serde_json::value::RawValue;
 
 use crate::revision::Rules;
 
-/// What a client can do for a server.
+/// The capabilities that a client declares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ClientCapabilities {
     pub roots: bool,
     pub roots_list_changed: bool,
     pub sampling: bool,
-    /// `sampling.context`: what is around the conversation may be asked for.
+    /// `sampling.context`: the server may ask for the context of the conversation.
     pub sampling_context: bool,
     pub sampling_tools: bool,
-    /// Questions as forms, which is also what an empty `elicitation` means.
+    /// Elicitation with forms. An empty `elicitation` object means forms, too.
     pub elicitation: bool,
-    /// Questions by sending the user to a URL.
+    /// Elicitation that sends the user to a URL.
     pub elicitation_url: bool,
 }
 
-/// What a server can do for clients.
+/// The capabilities that a server declares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ServerCapabilities {
     pub tools: bool,
@@ -38,14 +38,14 @@ pub struct ServerCapabilities {
     pub completions: bool,
 }
 
-/// The members of an object; empty for what is no object.
+/// The members of a JSON object. Empty for any other value.
 struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
 // === impl ClientCapabilities ===
 
 impl ClientCapabilities {
-    /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
-    pub fn read(json: &str) -> Self {
+    /// Parses the JSON of `capabilities`. A member with an unexpected shape counts as absent.
+    pub fn from_json(json: &str) -> Self {
         let all = Members::of(json);
         let (roots, sampling) = (all.inside("roots"), all.inside("sampling"));
         let elicitation = all.inside("elicitation");
@@ -61,13 +61,13 @@ impl ClientCapabilities {
         }
     }
 
-    /// Whether a server may put questions to this client. Such a client's calls can't be mixed with
-    /// others' where a question could not be told to belong to its call.
+    /// Whether a server may send requests to this client. Calls of such a client can share a connection
+    /// with other clients' calls only if each question can be attributed to its call.
     pub fn is_interactive(self) -> bool {
         self.roots || self.sampling || self.elicitation || self.elicitation_url
     }
 
-    /// Only what a revision knows.
+    /// Keeps only the capabilities that a revision defines.
     #[must_use]
     pub fn within(self, rules: &Rules) -> Self {
         let knows = |name| rules.client_capabilities.contains(&name);
@@ -106,8 +106,8 @@ impl ClientCapabilities {
 // === impl ServerCapabilities ===
 
 impl ServerCapabilities {
-    /// Reads the JSON of `capabilities`. Whatever has an unexpected shape is not there.
-    pub fn read(json: &str) -> Self {
+    /// Parses the JSON of `capabilities`. A member with an unexpected shape counts as absent.
+    pub fn from_json(json: &str) -> Self {
         let all = Members::of(json);
         let resources = all.inside("resources");
         Self {
@@ -123,7 +123,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// Whether it has a list of this kind.
+    /// Whether the server has a list of this kind.
     pub fn has_list(self, kind: crate::list::ListKind) -> bool {
         use crate::list::ListKind;
         match kind {
@@ -133,8 +133,8 @@ impl ServerCapabilities {
         }
     }
 
-    /// Whether its list of this kind need not be asked for again until it says so: it tells of
-    /// changes, or has no such list.
+    /// Whether a list of this kind stays valid until the server sends `list_changed`. True if the server
+    /// announces changes, or has no such list.
     pub fn tells_of(self, kind: crate::list::ListKind) -> bool {
         use crate::list::ListKind;
         match kind {
@@ -146,7 +146,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// Whether it says when its list of this kind changes.
+    /// Whether the server announces changes of its list of this kind (`listChanged`).
     pub fn has_changes_of(self, kind: crate::list::ListKind) -> bool {
         use crate::list::ListKind;
         match kind {
@@ -156,7 +156,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// What one of the two can do.
+    /// The union of the capabilities of two servers.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self {
@@ -202,7 +202,7 @@ impl<'a> Members<'a> {
         self.0.get(name).map(|value| value.get())
     }
 
-    /// Declared: by an object as a rule, but some say `true`.
+    /// Whether a capability is declared: by an object, or by `true` as some implementations do.
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.starts_with('{') || value == "true")
     }
@@ -216,7 +216,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// An object of the members that are there.
+/// Builds a JSON object from the members that are present.
 fn object<const N: usize, T: AsRef<str>>(members: &[Option<T>; N]) -> String {
     let mut json = String::from("{");
     for member in members.iter().flatten() {

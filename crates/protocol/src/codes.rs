@@ -1,32 +1,33 @@
-//! Error codes of JSON-RPC and of MCP. Refusals of Mainstay's own have positive codes of their own.
+//! Error codes of JSON-RPC and MCP. Refusals by Mainstay have positive codes; see
+//! `mainstay_model::refusal`.
 
-/// The bytes were no JSON.
+/// The message is not JSON.
 pub const PARSE_ERROR: i32 = -32700;
-/// JSON, but no JSON-RPC message.
+/// The message is JSON, but not a JSON-RPC message.
 pub const INVALID_REQUEST: i32 = -32600;
 pub const METHOD_NOT_FOUND: i32 = -32601;
 pub const INVALID_PARAMS: i32 = -32602;
 pub const INTERNAL_ERROR: i32 = -32603;
 
-/// No meaning fixed by any revision; SDKs use it for "no session", "not initialized", "connection closed".
+/// Not defined by any revision. SDKs use it for "no session", "not initialized" and "connection closed".
 pub const SERVER_ERROR: i32 = -32000;
-/// What SDKs answer for a session they don't know.
+/// Not defined by any revision. SDKs answer it for an unknown session.
 pub const SESSION_NOT_FOUND: i32 = -32001;
-/// Up to 2025-11-25. Later revisions say [`INVALID_PARAMS`].
+/// The resource does not exist. Up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
 pub const RESOURCE_NOT_FOUND: i32 = -32002;
-/// Only 2025-11-25: the user has to visit a URL first.
+/// The user must visit a URL first. Only in 2025-11-25.
 pub const URL_ELICITATION_REQUIRED: i32 = -32042;
 
-/// From 2026-07-28: a header is missing or does not say what the body says.
+/// A header is missing or contradicts the body. From 2026-07-28.
 pub const HEADER_MISMATCH: i32 = -32020;
-/// From 2026-07-28: the request needs a capability the client did not declare.
+/// The request needs a capability that the client did not declare. From 2026-07-28.
 pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
-/// From 2026-07-28: the revision asked for is not spoken here.
+/// The server does not support the requested revision. From 2026-07-28.
 pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 
-/// Whether an error can only come from a server of 2026-07-28 or later.
+/// Whether only a server of 2026-07-28 or later answers with this code.
 ///
-/// Telling the generations apart needs this: any other error to a modern request means nothing.
+/// Era detection relies on these codes: any other error to a modern request tells nothing about the era.
 pub fn is_modern(code: i32) -> bool {
     (UNSUPPORTED_PROTOCOL_VERSION..=HEADER_MISMATCH).contains(&code)
 }

@@ -1,11 +1,11 @@
-//! How deep a JSON text nests, told without parsing it.
+//! The nesting depth of a JSON text, checked without parsing it.
 
-/// Whether no more than `max` arrays and objects stand inside one another.
+/// Whether arrays and objects nest at most `max` levels deep.
 ///
-/// For text that is no JSON the answer is either; the parser refuses it.
+/// The result for text that is not JSON is unspecified; the parser refuses such text.
 pub fn within_depth(json: &[u8], max: usize) -> bool {
-    // Counting opening brackets is far quicker than telling which of them are inside strings, and
-    // nearly every message has fewer than any sensible limit.
+    // Most messages have fewer brackets than any sensible limit, and counting them is much faster than
+    // excluding those inside strings.
     let few = memchr::memchr2_iter(b'[', b'{', json).nth(max).is_none();
     few || deepest_within(json, max)
 }
@@ -30,7 +30,7 @@ fn deepest_within(json: &[u8], max: usize) -> bool {
     true
 }
 
-/// How many bytes the rest of a string takes, its closing quote included.
+/// The length of the rest of a string, including its closing quote.
 fn string_len(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &rest[at..]) {
@@ -38,7 +38,7 @@ fn string_len(rest: &[u8]) -> usize {
         if rest[at - 1] == b'"' {
             return at;
         }
-        // Whatever the escape is, its first character is no closing quote.
+        // The character after a backslash never closes the string.
         at = (at + 1).min(rest.len());
     }
     rest.len()

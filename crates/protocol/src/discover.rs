@@ -1,5 +1,5 @@
-//! `server/discover` of 2026-07-28: telling a modern server from a legacy one, and what it says of
-//! itself.
+//! `server/discover` of 2026-07-28: building the request, reading the result, and telling modern servers
+//! from legacy ones.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,31 +9,31 @@ use crate::capabilities::ServerCapabilities;
 use crate::envelope::present;
 use crate::initialize::field;
 use crate::params::Field;
-use crate::revision::{Generation, Revision};
+use crate::revision::{Era, Revision};
 
-/// What an answer to `server/discover` says about the server.
+/// The era of a server, detected from its answer to `server/discover`.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It speaks these modern revisions, in words.
+pub enum ServerEra {
+    /// The server supports these modern revisions, as comma-separated text.
     Modern(String),
-    /// It does not know the method, or knows it and has no modern revision.
+    /// The server does not know the method, or supports no modern revision.
     Legacy,
 }
 
-/// The result of `server/discover`. Spans count from the start of the text it was read from.
+/// A parsed result of `server/discover`. Spans are relative to the parsed text.
 #[derive(Debug)]
 pub struct Discovered<'a> {
-    /// An array of revisions, which may be of either generation.
+    /// The JSON array of supported revisions of either era.
     pub supported_versions: Field<'a>,
     pub versions: Vec<String>,
     pub capabilities: Option<Field<'a>>,
     pub instructions: Option<Field<'a>>,
 }
 
-/// Why a result of `server/discover` can't be used.
+/// The error for an invalid result of `server/discover`.
 #[derive(Debug, thiserror::Error)]
 pub enum BadDiscovery {
-    #[error("not an object with `supportedVersions`")]
+    #[error("it is not an object with `supportedVersions`")]
     NoVersions,
     #[error("not usable: {0}")]
     Member(#[from] serde_json::Error),
@@ -64,8 +64,10 @@ struct RefusedData {
 }
 
 impl<'a> Discovered<'a> {
+    /// Parses the `result` member.
+    ///
     /// # Errors
-    /// When there are no versions in it or a member is twice in it.
+    /// [`BadDiscovery`] if `supportedVersions` is missing, or a member is invalid or duplicate.
     pub fn parse(result: &'a str) -> Result<Self, BadDiscovery> {
         // serde would read a struct from an array, member by member.
         if !result.trim_ascii_start().starts_with('{') {
@@ -82,23 +84,26 @@ impl<'a> Discovered<'a> {
         })
     }
 
-    /// The latest revision it names that we speak without a handshake.
+    /// The latest modern revision that both the server and Mainstay support.
     pub fn revision(&self) -> Option<Revision> {
         let known = self.versions.iter().filter_map(|version| Revision::parse(version));
-        known.filter(|revision| revision.generation() == Generation::Modern).max()
+        known.filter(|revision| revision.era() == Era::Modern).max()
     }
 
     pub fn server_capabilities(&self) -> ServerCapabilities {
-        self.capabilities.as_ref().map(|of| ServerCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ServerCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 }
 
-/// `params` of a request that a modern server can't refuse.
+/// Builds the `params` of a `server/discover` request.
 pub fn params(name: &str, software: &str) -> String {
     format!(r#"{{"_meta":{}}}"#, own_meta(name, software))
 }
 
-/// `_meta` of a request of our own, for which a server can ask nothing.
+/// Builds the `_meta` of a request of our own. It declares no client capabilities.
 pub fn own_meta(name: &str, software: &str) -> String {
     format!(
         r#"{{"io.modelcontextprotocol/protocolVersion":"{}","io.modelcontextprotocol/clientCapabilities":{{}},"io.modelcontextprotocol/clientInfo":{{"name":{},"version":{}}}}}"#,
@@ -108,62 +113,62 @@ pub fn own_meta(name: &str, software: &str) -> String {
     )
 }
 
-/// Reads the result or the error that came for `server/discover`.
+/// Detects a server's era from the result or the error that it answered `server/discover` with.
 ///
-/// A result that names a modern revision and the three errors that only modern servers know
-/// (2026-07-28 basic/versioning, compatibility) say modern; everything else says legacy.
-pub fn verdict(answer: Result<&[u8], &str>) -> Verdict {
+/// A result that names a modern revision means modern, and so does each of the three errors that only
+/// modern servers know (2026-07-28, basic/versioning, compatibility). Everything else means legacy.
+pub fn classify(answer: Result<&[u8], &str>) -> ServerEra {
     match answer {
         Ok(result) => match std::str::from_utf8(result).map(Discovered::parse) {
             Ok(Ok(found)) if found.versions.iter().any(|version| is_modern(version)) => {
-                Verdict::Modern(found.versions.join(", "))
+                ServerEra::Modern(found.versions.join(", "))
             }
-            _ => Verdict::Legacy,
+            _ => ServerEra::Legacy,
         },
         Err(error) => match serde_json::from_str::<Refused>(error) {
             Ok(refused) if (-32022..=-32020).contains(&refused.code) => {
                 let supported = refused.data.supported;
                 let named = supported.iter().any(|version| is_modern(version));
-                Verdict::Modern(if named {
+                ServerEra::Modern(if named {
                     supported.join(", ")
                 } else {
                     Revision::LATEST.to_string()
                 })
             }
-            _ => Verdict::Legacy,
+            _ => ServerEra::Legacy,
         },
     }
 }
 
-/// Known modern, or later than all we know.
+/// Whether a revision is modern, or later than all known revisions.
 fn is_modern(version: &str) -> bool {
     match Revision::parse(version) {
-        Some(revision) => revision.generation() == Generation::Modern,
+        Some(revision) => revision.era() == Era::Modern,
         None => version > Revision::LATEST.as_str(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, verdict};
+    use super::{ServerEra, classify};
 
     #[test]
     fn what_servers_in_the_field_answer() {
-        let modern = |versions: &str| Verdict::Modern(versions.to_owned());
+        let modern = |versions: &str| ServerEra::Modern(versions.to_owned());
         for (answer, expected) in [
             (Ok(r#"{"supportedVersions":["2026-07-28"]}"#), modern("2026-07-28")),
-            (Ok(r#"{"supportedVersions":["2025-11-25"]}"#), Verdict::Legacy),
-            (Ok(r"{}"), Verdict::Legacy),
-            (Err(r#"{"code":-32601,"message":"Method not found"}"#), Verdict::Legacy),
-            (Err(r#"{"code":-32602,"message":"Invalid request parameters"}"#), Verdict::Legacy),
+            (Ok(r#"{"supportedVersions":["2025-11-25"]}"#), ServerEra::Legacy),
+            (Ok(r"{}"), ServerEra::Legacy),
+            (Err(r#"{"code":-32601,"message":"Method not found"}"#), ServerEra::Legacy),
+            (Err(r#"{"code":-32602,"message":"Invalid request parameters"}"#), ServerEra::Legacy),
             (
                 Err(r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}"#),
                 modern("2026-07-28"),
             ),
             (Err(r#"{"code":-32021,"message":""}"#), modern("2026-07-28")),
-            (Err("<html>"), Verdict::Legacy),
+            (Err("<html>"), ServerEra::Legacy),
         ] {
-            assert_eq!(verdict(answer.map(str::as_bytes)), expected, "{answer:?}");
+            assert_eq!(classify(answer.map(str::as_bytes)), expected, "{answer:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Changes to a message are splices: replace some spans, keep every other byte.
+//! Byte-preserving edits: replace some spans of a message and keep all other bytes.
 
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes};
 
-/// Puts `with` in the place of `span`. An empty span inserts.
+/// Replaces the bytes of `span` with `with`. An empty span inserts.
 #[derive(Debug, Clone)]
 pub struct Edit<'a> {
     pub span: Range<usize>,
@@ -17,9 +17,9 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// Appends `bytes` with `edits` applied to `out`.
+/// Applies `edits` to `bytes` and appends the result to `out`.
 ///
-/// Edits may come in any order; they are sorted in place and must not overlap.
+/// Edits can be in any order, but must not overlap. They are sorted in place.
 pub fn splice_into(bytes: &[u8], edits: &mut [Edit<'_>], out: &mut impl BufMut) {
     edits.sort_by_key(|edit| edit.span.start);
     let mut at = 0;
@@ -32,11 +32,11 @@ pub fn splice_into(bytes: &[u8], edits: &mut [Edit<'_>], out: &mut impl BufMut) 
     out.put_slice(&bytes[at..]);
 }
 
-/// A copy of `bytes` with `edits` applied.
+/// Applies `edits` to a copy of `bytes`.
 pub fn splice(bytes: &[u8], edits: &mut [Edit<'_>]) -> Bytes {
     let more: usize = edits.iter().map(|edit| edit.with.len()).sum();
     let less: usize = edits.iter().map(|edit| edit.span.len()).sum();
-    // Exactly as long as needed, it becomes `Bytes` without another allocation.
+    // The exact capacity lets the conversion to `Bytes` keep the allocation.
     let mut out = Vec::with_capacity((bytes.len() + more).saturating_sub(less));
     splice_into(bytes, edits, &mut out);
     out.into()

@@ -1,10 +1,10 @@
 //! JSON-RPC envelopes over raw bytes.
 //!
-//! One pass validates the whole message and remembers where its members stand. `params`, `result`
-//! and `error` are not looked into; [`crate::params`] does that for requests that need it.
-//! Messages follow JSON-RPC 2.0 as MCP narrows it: ids are strings or numbers, never null
-//! (except in an error answer to a request that could not be read); a member that appears twice is refused,
-//! since the two ends might not agree on which one counts.
+//! A single pass validates the whole message and records the spans of its members. It does not decode
+//! `params`, `result` or `error`; [`crate::params`] does that where it is needed. Messages follow JSON-RPC
+//! 2.0 as MCP restricts it: ids are strings or numbers, and `null` only in an error response to a request
+//! that could not be parsed. Duplicate members are refused, because client and server could disagree about
+//! which one counts.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::edit::{Edit, splice};
 use crate::scan::members;
 use crate::{Id, Method};
 
-/// One JSON-RPC message: its bytes and where in them the envelope's members stand.
+/// A JSON-RPC message: its bytes and the spans of its members.
 #[derive(Debug, Clone)]
 pub struct Message {
     bytes: Bytes,
@@ -27,38 +27,39 @@ pub struct Message {
     body: Option<Span>,
 }
 
+/// The kind of a JSON-RPC message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Request,
     Notification,
-    /// An answer with a `result`.
+    /// A response with a `result`.
     Result,
-    /// An answer with an `error`.
+    /// A response with an `error`.
     Error,
 }
 
-/// Why bytes are no message.
+/// The error for bytes that are not a valid message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Not JSON at all: -32700.
+    /// The bytes are not JSON: code -32700.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// JSON, but no JSON-RPC message: -32600. The id is there if it could be read.
+    /// The bytes are JSON, but not a JSON-RPC message: code -32600. Has the id if it could be parsed.
     #[error("not a JSON-RPC message: {reason}")]
     NotAMessage { reason: String, id: Option<Id> },
-    /// An array of messages; only 2025-03-26 knows these.
+    /// An array of messages, which only revision 2025-03-26 allows.
     #[error("a batch: send one message at a time")]
     Batch,
 }
 
-/// A span of at most 4 GiB: messages are bounded far below that.
+/// A byte range in a message. Offsets have 32 bits, because message sizes are limited far below 4 GiB.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
     end: u32,
 }
 
-/// A string's content: in place where it has no escapes, which is always in practice.
+/// The content of a JSON string. It is kept in place if it has no escapes, as in practice it never has.
 #[derive(Debug, Clone)]
 enum Text {
     /// The name of a known method.
@@ -81,9 +82,10 @@ members! {
 // === impl Message ===
 
 impl Message {
-    /// Reads one message.
+    /// Parses a message in one pass, without copying the bytes and without recursion.
     ///
-    /// Costs one pass over the bytes and no copy of them. Does not recurse, whatever the nesting.
+    /// # Errors
+    /// [`Malformed`] if the bytes are not a single valid message.
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             Malformed::NotJson(format!("invalid UTF-8 at byte {}", error.valid_up_to()))
@@ -135,10 +137,12 @@ impl Message {
         Ok(Self { bytes, kind, id, method, body })
     }
 
+    /// The kind of the message.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
+    /// The bytes of the whole message.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -147,21 +151,22 @@ impl Message {
         self.bytes
     }
 
-    /// The id; none for notifications and for errors that answer nothing.
+    /// The id. `None` for notifications, and for errors without an id.
     pub fn id(&self) -> Option<Id> {
         self.id.map(|id| Id::from_raw(self.bytes.slice(id.range())))
     }
 
-    /// The id, if it is one of our own (see [`Id::as_number`]).
+    /// The id as a number, if Mainstay can have assigned it (see [`Id::as_number`]).
     pub fn id_number(&self) -> Option<u64> {
         crate::id::number(&self.bytes[self.id?.range()])
     }
 
+    /// The byte range of the id.
     pub fn id_span(&self) -> Option<Range<usize>> {
         self.id.map(Span::range)
     }
 
-    /// The method; empty for answers.
+    /// The method. Empty for responses.
     pub fn method(&self) -> &str {
         match &self.method {
             None => "",
@@ -176,26 +181,28 @@ impl Message {
         self.body.map(|span| self.text(span.range()))
     }
 
+    /// The byte range of `params`, `result` or `error`.
     pub fn body_span(&self) -> Option<Range<usize>> {
         self.body.map(Span::range)
     }
 
-    /// `params`, `result` or `error`, sharing the message's memory.
+    /// `params`, `result` or `error` as bytes that share the message's memory.
     pub fn body_bytes(&self) -> Option<Bytes> {
         self.body.map(|span| self.bytes.slice(span.range()))
     }
 
+    /// Whether the message is a response.
     pub fn is_answer(&self) -> bool {
         matches!(self.kind, Kind::Result | Kind::Error)
     }
 
-    /// The message with another id. The message must have one.
+    /// The bytes of the message with another id. The message must have an id.
     pub fn with_id(&self, id: &[u8]) -> Bytes {
         let span = self.id.map_or(0..0, Span::range);
         splice(&self.bytes, &mut [Edit::new(span, id)])
     }
 
-    /// The byte offset of a text inside this message, for edits of what was found in it.
+    /// The byte range of a text that was borrowed from this message, for edits.
     pub fn span_of(&self, inner: &str) -> Range<usize> {
         let start = inner.as_ptr() as usize - self.bytes.as_ptr() as usize;
         debug_assert!(start + inner.len() <= self.bytes.len(), "not a part of the message");
@@ -203,7 +210,7 @@ impl Message {
     }
 
     fn text(&self, range: Range<usize>) -> &str {
-        // Whole message was checked by `parse`; spans begin and end at ASCII characters.
+        // `parse` has validated the message as UTF-8, and spans begin and end at ASCII characters.
         std::str::from_utf8(&self.bytes[range]).unwrap_or_default()
     }
 }
@@ -211,7 +218,7 @@ impl Message {
 // === impl Span ===
 
 impl Span {
-    /// Where `inner`, a part of `whole`, stands in it.
+    /// The byte range of `inner` in `whole`. `inner` must be borrowed from `whole`.
     fn of(whole: &str, inner: &str) -> Self {
         let start = inner.as_ptr() as usize - whole.as_ptr() as usize;
         debug_assert!(start + inner.len() <= whole.len(), "not a part of the message");
@@ -249,6 +256,7 @@ impl Malformed {
         }
     }
 
+    /// The id of the request, if it could be parsed.
     pub fn id(&self) -> Option<&Id> {
         match self {
             Self::NotAMessage { id, .. } => id.as_ref(),
@@ -257,7 +265,10 @@ impl Malformed {
     }
 }
 
-/// The messages of a batch, each still to be read. An array without any is no batch.
+/// Splits a batch into its messages, which are not parsed yet.
+///
+/// # Errors
+/// [`Malformed`] if the bytes are not a JSON array, or an empty one.
 pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
     let messages: Vec<&RawValue> =
         serde_json::from_slice(bytes).map_err(|error| Malformed::NotJson(error.to_string()))?;
@@ -269,7 +280,7 @@ pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
 
 // === helpers ===
 
-/// A member that is there, even if it is `null`: serde's `Option` can't tell the two apart.
+/// Deserializes a member so that `null` differs from an absent member, unlike serde's `Option`.
 pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -285,7 +296,7 @@ fn not_a_message(reason: &str, id: Option<&Id>) -> Malformed {
     Malformed::NotAMessage { reason: reason.to_owned(), id: id.map(Id::detached) }
 }
 
-/// Tells JSON of the wrong shape from no JSON, off the fast path.
+/// The error for a text that is not an object. Off the fast path.
 fn why_no_object(text: &str) -> Malformed {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) if text.trim_ascii_start().starts_with('[') => Malformed::Batch,

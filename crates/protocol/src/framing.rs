@@ -1,8 +1,8 @@
-//! Where one message ends and the next begins: newline-delimited JSON and event streams.
+//! Framing of messages: newline-delimited JSON and server-sent events.
 //!
-//! Both decoders take bytes in whatever pieces they arrive, hold at most one unfinished line or
-//! event, and hand out [`bytes::Bytes`] that share the memory they were read into. What is handed
-//! out keeps that memory alive: a message that is kept for long should be copied.
+//! Both decoders accept input in pieces of any size and hold at most one unfinished line or event. They
+//! return [`bytes::Bytes`] that share the read buffer and keep it alive. Copy a message that is kept for
+//! long.
 
 mod buffer;
 mod ends;

@@ -1,8 +1,7 @@
-//! MCP's HTTP headers: their names, and how values get into them and out again.
+//! The HTTP headers of MCP: names, encoding of values, and validation against the body.
 //!
-//! Names are compared without regard to case, values with regard to it. A value that HTTP can't carry
-//! as it is travels as `=?base64?…?=` (2026-07-28, "Value Encoding"); so does a value that merely looks
-//! like that, or it would be taken for what it isn't.
+//! Header names are case-insensitive, values are case-sensitive. A value that HTTP can't carry is encoded
+//! as `=?base64?…?=` (2026-07-28, "Value Encoding"). A value that already looks encoded is encoded, too.
 
 use std::borrow::Cow;
 
@@ -14,7 +13,7 @@ use crate::{Field, Message, Method, Revision};
 #[cfg(test)]
 mod tests;
 
-/// Names are in lower case, as HTTP libraries keep them.
+/// Names the session of a request. All names here are in lower case, as in HTTP libraries.
 pub const SESSION_ID: &str = "mcp-session-id";
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 pub const LAST_EVENT_ID: &str = "last-event-id";
@@ -22,41 +21,41 @@ pub const LAST_EVENT_ID: &str = "last-event-id";
 pub const METHOD: &str = "mcp-method";
 /// Repeats `params.name` or `params.uri` of the body.
 pub const NAME: &str = "mcp-name";
-/// Begins the names of headers that repeat arguments.
+/// The prefix of headers that repeat arguments.
 pub const PARAM_PREFIX: &str = "mcp-param-";
 
-/// Longest session id we take, in bytes. Ours are shorter; those of servers are rarely over 100.
+/// The maximum length of a session id, in bytes. Ids of Mainstay and of most servers are much shorter.
 pub const SESSION_ID_BYTES_MAX: usize = 1024;
 
 const ENCODED_START: &str = "=?base64?";
 const ENCODED_END: &str = "?=";
 
-/// Why a header's value can't be read.
+/// The error for an invalid header value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadValue {
-    #[error("holds bytes other than printable ASCII, space and tab")]
+    #[error("contains bytes other than printable ASCII, space and tab")]
     NotText,
-    #[error("is marked as base64 and is not")]
+    #[error("is marked as base64, but is not valid base64")]
     NotBase64,
     #[error("is not UTF-8 after decoding")]
     NotUtf8,
 }
 
-/// A header does not repeat what the body says: -32020 and HTTP 400.
+/// The error for a header that does not match the body: code -32020, HTTP status 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderMismatch {
     #[error("header {header} is missing")]
     Missing { header: Cow<'static, str> },
-    /// Whoever reads the first and whoever reads the last would not see the same.
-    #[error("header {header} is there more than once")]
+    /// A proxy that reads the first value and a server that reads the last could disagree.
+    #[error("header {header} occurs more than once")]
     Repeated { header: Cow<'static, str> },
     #[error("header {header} {reason}")]
     Unreadable { header: Cow<'static, str>, reason: BadValue },
-    #[error("header {header} does not say the same as the body")]
+    #[error("header {header} does not match the body")]
     Different { header: Cow<'static, str> },
 }
 
-/// The form in which a value goes into a header.
+/// Encodes a value for a header, if necessary.
 pub fn encode_value(value: &str) -> Cow<'_, str> {
     let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let padded = value.starts_with(' ') || value.ends_with(' ');
@@ -67,10 +66,11 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{ENCODED_START}{}{ENCODED_END}", STANDARD.encode(value)))
 }
 
-/// The value that a header carries.
+/// Decodes a header value.
 ///
 /// # Errors
-/// When it holds what no header value may, or is marked as encoded and can't be decoded.
+/// [`BadValue`] if the value contains bytes that are not allowed, or is marked as encoded but can't be
+/// decoded.
 pub fn decode_value(header: &[u8]) -> Result<Cow<'_, str>, BadValue> {
     let text = plain_value(header)?;
     let encoded = text.strip_prefix(ENCODED_START).and_then(|rest| rest.strip_suffix(ENCODED_END));
@@ -79,10 +79,10 @@ pub fn decode_value(header: &[u8]) -> Result<Cow<'_, str>, BadValue> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| BadValue::NotUtf8)
 }
 
-/// Checks `MCP-Protocol-Version`: `values` are all its occurrences. It is never encoded.
+/// Checks `MCP-Protocol-Version`, which is never encoded. `values` has all occurrences.
 ///
 /// # Errors
-/// When it is not there exactly once with exactly this version.
+/// [`HeaderMismatch`] unless the header occurs exactly once and equals `version`.
 pub fn check_version<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
     version: &str,
@@ -91,10 +91,10 @@ pub fn check_version<'a>(
     same(PROTOCOL_VERSION, plain_value(value).map(Cow::Borrowed), version)
 }
 
-/// Checks `Mcp-Method`: `values` are all its occurrences. It is never encoded.
+/// Checks `Mcp-Method`, which is never encoded. `values` has all occurrences.
 ///
 /// # Errors
-/// When it is not there exactly once with exactly this method.
+/// [`HeaderMismatch`] unless the header occurs exactly once and equals `method`.
 pub fn check_method<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
     method: &str,
@@ -103,10 +103,10 @@ pub fn check_method<'a>(
     same(METHOD, plain_value(value).map(Cow::Borrowed), method)
 }
 
-/// Checks `Mcp-Name` against the name or URI in the body: `values` are all its occurrences.
+/// Checks `Mcp-Name` against the name or URI in the body. `values` has all occurrences.
 ///
 /// # Errors
-/// When it is not there exactly once, plain or encoded, with exactly this name.
+/// [`HeaderMismatch`] unless the header occurs exactly once and its decoded value equals `name`.
 pub fn check_name<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
     name: &str,
@@ -115,13 +115,11 @@ pub fn check_name<'a>(
     same(NAME, decode_value(value), name)
 }
 
-/// What the headers of a request of 2026-07-28 repeat of its body, each in the form in which it goes
-/// into a header: the revision, the method, and what it is about. What its tool wants repeated of the
-/// arguments comes on top.
+/// The headers that repeat the body of a request of 2026-07-28, with encoded values: revision, method, and
+/// the name or URI. Headers for arguments ([`crate::mirror`]) are not included.
 ///
-/// A request that does not say its revision is sent as one of the latest, so that whoever reads it
-/// can say what is missing.
-pub fn of_request(message: &Message) -> Vec<(&'static str, String)> {
+/// A request without a revision gets the latest one, so that the server can report what is missing.
+pub fn for_request(message: &Message) -> Vec<(&'static str, String)> {
     let params = message.params().unwrap_or_default();
     let version = params.meta.protocol_version.as_ref().and_then(Field::text);
     let version = version.unwrap_or(Cow::Borrowed(Revision::LATEST.as_str()));
@@ -134,13 +132,13 @@ pub fn of_request(message: &Message) -> Vec<(&'static str, String)> {
     headers
 }
 
-/// Whether this may be a session id: visible ASCII, neither empty nor over long.
+/// Whether a value is a valid session id: visible ASCII, 1 to [`SESSION_ID_BYTES_MAX`] bytes.
 pub fn is_session_id(value: &[u8]) -> bool {
     let length_fits = (1..=SESSION_ID_BYTES_MAX).contains(&value.len());
     length_fits && value.iter().all(u8::is_ascii_graphic)
 }
 
-/// The text of a header value, without the spaces and tabs that HTTP allows around it.
+/// The text of a header value, without surrounding spaces and tabs.
 fn plain_value(header: &[u8]) -> Result<&str, BadValue> {
     let allowed = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     match std::str::from_utf8(header) {

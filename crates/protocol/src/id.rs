@@ -1,13 +1,13 @@
-//! JSON-RPC ids, kept as the text they were written in.
+//! JSON-RPC ids, kept as their original JSON text.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// A request id: the raw JSON of a string or a number (`7`, `"7"`, `1.0`, a 30-digit integer).
+/// A request id: the JSON text of a string or a number (`7`, `"7"`, `1.0`, a 30-digit integer).
 ///
-/// Two ids are the same when their text is the same; type and spelling are echoed as received
-/// (JSON-RPC 2.0 §5: the response's id must be the same as the request's).
+/// Two ids are equal if their texts are equal. A response repeats the text as received (JSON-RPC 2.0,
+/// section 5: the id of a response must be the same as that of the request).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Id(Bytes);
 
@@ -17,7 +17,7 @@ impl Id {
         Self(raw)
     }
 
-    /// Our own ids are plain integers.
+    /// An id that Mainstay assigns: a plain integer.
     pub fn number(number: u64) -> Self {
         Self(Bytes::from(number.to_string()))
     }
@@ -27,18 +27,19 @@ impl Id {
         &self.0
     }
 
-    /// The id as one of our own, if it can be one: digits only, no sign, no leading zero, no fraction.
+    /// The id as a number, if Mainstay can have assigned it: digits only, without sign, leading zero or
+    /// fraction.
     pub fn as_number(&self) -> Option<u64> {
         number(&self.0)
     }
 
-    /// A copy that doesn't keep the message it came in alive.
+    /// A copy that does not keep the memory of its message alive.
     pub fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
 }
 
-/// Reads raw JSON text as one of our own ids or tokens.
+/// Parses the JSON text of an id or token that Mainstay can have assigned.
 pub fn number(raw: &[u8]) -> Option<u64> {
     let plain = match raw {
         [b'0'] => true,

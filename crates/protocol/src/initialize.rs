@@ -1,4 +1,4 @@
-//! The handshake of the revisions up to 2025-11-25: what is read of it, and how ours is written.
+//! The `initialize` handshake of the revisions up to 2025-11-25: parsing and building.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,16 +9,16 @@ use crate::envelope::present;
 use crate::params::Field;
 use crate::revision::Revision;
 
-/// `params` of `initialize`. Spans count from the start of the text they were read from.
+/// The parsed `params` of `initialize`. Spans are relative to the parsed text.
 #[derive(Debug)]
 pub struct InitializeParams<'a> {
-    /// As the client wrote it; [`Revision::negotiate`] makes an answer of it.
+    /// The revision that the client requests. [`Revision::negotiate`] chooses the one to answer with.
     pub protocol_version: Field<'a>,
     pub capabilities: Option<Field<'a>>,
     pub client_info: Option<Field<'a>>,
 }
 
-/// The result of `initialize`. Spans count from the start of the text they were read from.
+/// The parsed result of `initialize`. Spans are relative to the parsed text.
 #[derive(Debug)]
 pub struct InitializeResult<'a> {
     pub protocol_version: Field<'a>,
@@ -27,7 +27,7 @@ pub struct InitializeResult<'a> {
     pub instructions: Option<Field<'a>>,
 }
 
-/// Who somebody says to be. Nothing may depend on it.
+/// The name and version that a client or server reports. Informational only: nothing may depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Implementation {
     #[serde(default)]
@@ -36,12 +36,12 @@ pub struct Implementation {
     pub version: String,
 }
 
-/// Why a handshake can't be used.
+/// The error for invalid `params` or an invalid result of `initialize`.
 #[derive(Debug, thiserror::Error)]
 pub enum BadHandshake {
     #[error("not an object")]
     NotAnObject,
-    #[error("`protocolVersion` is missing or no string")]
+    #[error("`protocolVersion` is missing or not a string")]
     NoVersion,
     #[error("not usable: {0}")]
     Member(#[from] serde_json::Error),
@@ -65,8 +65,10 @@ struct Wire<'a> {
 // === impl InitializeParams ===
 
 impl<'a> InitializeParams<'a> {
+    /// Parses the `params` member.
+    ///
     /// # Errors
-    /// When there is no version in it or a member is twice in it.
+    /// [`BadHandshake`] if `protocolVersion` is missing, or a member is invalid or duplicate.
     pub fn parse(params: &'a str) -> Result<Self, BadHandshake> {
         let wire = Wire::parse(params)?;
         Ok(Self {
@@ -76,12 +78,16 @@ impl<'a> InitializeParams<'a> {
         })
     }
 
+    /// The revision to answer the client with.
     pub fn revision(&self) -> Revision {
         Revision::negotiate(&self.protocol_version.text().unwrap_or_default())
     }
 
     pub fn client_capabilities(&self) -> ClientCapabilities {
-        self.capabilities.as_ref().map(|of| ClientCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ClientCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 
     pub fn client(&self) -> Option<Implementation> {
@@ -92,8 +98,10 @@ impl<'a> InitializeParams<'a> {
 // === impl InitializeResult ===
 
 impl<'a> InitializeResult<'a> {
+    /// Parses the `result` member.
+    ///
     /// # Errors
-    /// When there is no version in it or a member is twice in it.
+    /// [`BadHandshake`] if `protocolVersion` is missing, or a member is invalid or duplicate.
     pub fn parse(result: &'a str) -> Result<Self, BadHandshake> {
         let wire = Wire::parse(result)?;
         Ok(Self {
@@ -104,13 +112,16 @@ impl<'a> InitializeResult<'a> {
         })
     }
 
-    /// The revision the server settled on; none if we don't speak it.
+    /// The revision that the server chose. `None` if Mainstay does not support it.
     pub fn revision(&self) -> Option<Revision> {
         Revision::parse(&self.protocol_version.text()?)
     }
 
     pub fn server_capabilities(&self) -> ServerCapabilities {
-        self.capabilities.as_ref().map(|of| ServerCapabilities::read(of.raw)).unwrap_or_default()
+        self.capabilities
+            .as_ref()
+            .map(|of| ServerCapabilities::from_json(of.raw))
+            .unwrap_or_default()
     }
 
     pub fn server(&self) -> Option<Implementation> {
@@ -140,7 +151,7 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// `params` of an `initialize` of ours. `capabilities` is JSON.
+/// Builds the `params` of an `initialize` request. `capabilities` is JSON.
 pub fn initialize_params(
     revision: Revision,
     capabilities: &str,
@@ -153,7 +164,7 @@ pub fn initialize_params(
     )
 }
 
-/// The result of an `initialize` that we answer. `capabilities` is JSON.
+/// Builds the result of an `initialize` request. `capabilities` is JSON.
 pub fn initialize_result(
     revision: Revision,
     capabilities: &str,

@@ -1,8 +1,8 @@
-//! JSON-RPC and MCP on paper: bytes to envelopes and back, without loss and without I/O.
+//! JSON-RPC and MCP messages: lossless parsing and editing, without I/O.
 //!
-//! The only crate that names a JSON-RPC or MCP field. A message is kept as the bytes it came in;
-//! what we need of it is a set of spans into them, and every change is a splice. So ids, key order,
-//! big numbers and members nobody here has heard of pass through untouched.
+//! This is the only crate that knows the names of JSON-RPC and MCP members. A message keeps the bytes that
+//! it arrived in. Parsing records spans into these bytes, and a change splices them. So ids, key order, big
+//! numbers and unknown members pass through unchanged.
 
 pub mod build;
 pub mod capabilities;
@@ -18,8 +18,8 @@ pub mod initialize;
 pub mod list;
 pub mod methods;
 pub mod mirror;
+pub mod oversized;
 pub mod params;
-pub mod remnant;
 mod result;
 pub mod revision;
 mod scan;
@@ -31,5 +31,5 @@ pub use envelope::{Kind, Malformed, Message};
 pub use id::Id;
 pub use methods::{Method, Notification};
 pub use params::{Field, Params};
-pub use revision::{Generation, Revision};
+pub use revision::{Era, Revision};
 pub use scope::Scope;

@@ -1,4 +1,4 @@
-//! One page of a list, cut into its items without changing a byte of them.
+//! Pages of lists, split into items without changing their bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::initialize::field;
 use crate::params::Field;
 use crate::{Method, Notification};
 
-/// The four lists.
+/// The four kinds of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListKind {
     Tools,
@@ -20,40 +20,40 @@ pub enum ListKind {
     Prompts,
 }
 
-/// A page. Spans count from the start of the text it was read from.
+/// A parsed page of a list. Spans are relative to the parsed text.
 #[derive(Debug)]
 pub struct ListPage<'a> {
     pub items: Vec<ListItem<'a>>,
-    /// Where the next page begins; may be empty, which is not the same as absent.
+    /// The cursor of the next page. An empty cursor is not the same as none.
     pub next_cursor: Option<Cow<'a, str>>,
-    /// So many entries have no usable key and are left out of `items`.
+    /// The number of entries without a valid key, which `items` does not contain.
     pub malformed: usize,
     pub caching: Caching,
 }
 
-/// For how long and for whom a result may be kept, from 2026-07-28 on. The default promises nothing.
+/// How long and for whom a result may be cached (from 2026-07-28). The default allows no caching.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caching {
-    /// It stays true for this long, in milliseconds.
+    /// How long the result stays valid, in milliseconds.
     pub ttl_ms: Option<u64>,
-    /// It is the same for everybody.
+    /// Whether the result is the same for all users.
     pub public: bool,
 }
 
-/// One tool, resource, template or prompt.
+/// A tool, resource, resource template or prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListItem<'a> {
-    /// The whole item, byte for byte.
+    /// The JSON text of the whole item.
     pub raw: &'a str,
     pub span: Range<usize>,
-    /// What it is called by: a name, a URI or a URI template.
+    /// The item's name, URI or URI template.
     pub key: Cow<'a, str>,
-    /// Where the key stands in the page, its quotes included.
+    /// The byte range of the key in the page, including its quotes.
     pub key_span: Range<usize>,
     pub hints: ToolHints,
 }
 
-/// What a tool's annotations promise. Only promises: an untrusted server may say anything.
+/// The annotations of a tool. They are hints: an untrusted server can claim anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolHints {
     pub read_only: Option<bool>,
@@ -62,14 +62,14 @@ pub struct ToolHints {
     pub open_world: Option<bool>,
 }
 
-/// Why a result is no page of a list.
+/// The error for a result that is not a valid page.
 #[derive(Debug, thiserror::Error)]
 pub enum BadList {
     #[error("the result is not an object with an array `{member}`")]
     NoItems { member: &'static str },
-    #[error("`nextCursor` is no string")]
+    #[error("`nextCursor` is not a string")]
     BadCursor,
-    #[error("the result can't be read: {0}")]
+    #[error("the result can't be parsed: {0}")]
     NotJson(#[from] serde_json::Error),
 }
 
@@ -124,11 +124,12 @@ impl ListKind {
     pub const ALL: [Self; 4] =
         [Self::Tools, Self::Resources, Self::ResourceTemplates, Self::Prompts];
 
-    /// The list a method asks for.
+    /// The list that a method requests.
     pub fn of(method: Method) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.method() == method)
     }
 
+    /// The method that requests the list.
     pub const fn method(self) -> Method {
         match self {
             Self::Tools => Method::ToolsList,
@@ -138,8 +139,8 @@ impl ListKind {
         }
     }
 
-    /// The notification that says the list has changed. Templates have none of their own: it is that of
-    /// resources.
+    /// The notification about changes of the list. `None` for resource templates, whose changes are
+    /// announced by the notification of resources.
     pub const fn changed(self) -> Option<Notification> {
         match self {
             Self::Tools => Some(Notification::ToolsListChanged),
@@ -149,7 +150,7 @@ impl ListKind {
         }
     }
 
-    /// The member of the result that holds the items.
+    /// The member of the result that contains the items.
     pub const fn member(self) -> &'static str {
         match self {
             Self::Tools => "tools",
@@ -163,11 +164,10 @@ impl ListKind {
 // === impl ListPage ===
 
 impl<'a> ListPage<'a> {
-    /// Cuts the `result` of a list method.
+    /// Parses the `result` of a list method. An entry without a valid key is only counted.
     ///
     /// # Errors
-    /// When there are no items where they should be, or what they are in can't be read. An item that
-    /// can't be read is only counted: it doesn't take the others with it.
+    /// [`BadList`] if the result has no array of items, or is invalid.
     pub fn parse(result: &'a str, kind: ListKind) -> Result<Self, BadList> {
         let no_items = || BadList::NoItems { member: kind.member() };
         // serde would read a struct from an array, member by member.
@@ -199,7 +199,7 @@ impl Caching {
         }
     }
 
-    /// What holds for two results together.
+    /// The caching that two results together allow.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let ttl_ms = self.ttl_ms.zip(other.ttl_ms).map(|(one, another)| one.min(another));
@@ -224,7 +224,7 @@ impl<'a> ListItem<'a> {
         Some(Self { raw, span, key: key.text()?, key_span: key.span, hints })
     }
 
-    /// Where the key stands in [`raw`](Self::raw), its quotes included.
+    /// The byte range of the key in [`raw`](Self::raw), including its quotes.
     pub fn key_span_in_item(&self) -> Range<usize> {
         self.key_span.start - self.span.start..self.key_span.end - self.span.start
     }
@@ -233,7 +233,7 @@ impl<'a> ListItem<'a> {
 // === impl ToolHints ===
 
 impl ToolHints {
-    /// Reads `annotations`; whatever has an unexpected shape promises nothing.
+    /// Parses `annotations`. Members with an unexpected shape count as absent.
     fn read(annotations: &str) -> Self {
         if !annotations.starts_with('{') {
             return Self::default();
@@ -250,7 +250,7 @@ impl ToolHints {
         }
     }
 
-    /// Whether the same call may be made twice without doing its work twice, as far as promised.
+    /// Whether repeating a call is safe: the tool claims to be read-only or idempotent.
     pub fn may_repeat(self) -> bool {
         self.read_only == Some(true) || self.idempotent == Some(true)
     }

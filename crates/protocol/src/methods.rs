@@ -1,6 +1,6 @@
-//! The methods and notifications of all revisions, under the names they have on the wire.
+//! The methods and notifications of all revisions by their names on the wire.
 //!
-//! What is not listed here passes through by its name.
+//! Methods that are not listed here pass through by name.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ macro_rules! words {
                 }
             }
 
-            /// By the name on the wire; none if it is not a known one.
+            /// Looks up a name on the wire. `None` if it is not known.
             pub fn parse(text: &str) -> Option<Self> {
                 match text {
                     $($text => Some(Self::$word),)+
@@ -55,7 +55,7 @@ words! {
         PromptsGet = "prompts/get",
         CompletionComplete = "completion/complete",
         LoggingSetLevel = "logging/setLevel",
-        /// From the server to the client, as are the next two.
+        /// Sent by the server to the client, like the next two.
         SamplingCreateMessage = "sampling/createMessage",
         ElicitationCreate = "elicitation/create",
         RootsList = "roots/list",
@@ -92,7 +92,7 @@ words! {
 // === impl Method ===
 
 impl Method {
-    /// The member of `params` that says what the request is about; `Mcp-Name` repeats it.
+    /// The member of `params` that `Mcp-Name` repeats: the name, URI or task that the request is about.
     pub const fn name_member(self) -> Option<&'static str> {
         match self {
             Self::ToolsCall | Self::PromptsGet => Some("name"),

@@ -1,8 +1,9 @@
-//! Arguments that a tool wants repeated as headers: `x-mcp-header` of 2026-07-28.
+//! Tool arguments that are repeated as HTTP headers: `x-mcp-header` of 2026-07-28.
 //!
-//! A property of a tool's `inputSchema` that has it is sent a second time as `Mcp-Param-NAME`, so that
-//! who stands between can route by it without reading bodies. It may only stand at properties that
-//! are reached through `properties` alone, so the value's place in `arguments` is known beforehand.
+//! A property of a tool's `inputSchema` with the keyword `x-mcp-header` is repeated in the header
+//! `Mcp-Param-NAME`, so that proxies can route by it without parsing bodies. The keyword is allowed only at
+//! properties that are reached through `properties` alone, so the path to the value in `arguments` is
+//! fixed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,35 +18,35 @@ use crate::headers::{self, HeaderMismatch};
 #[cfg(test)]
 mod tests;
 
-/// The arguments of one tool that are repeated; none for most tools.
+/// The arguments of a tool that are repeated as headers. Empty for most tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mirrors(Box<[Mirror]>);
+pub struct MirroredArguments(Box<[MirroredArgument]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mirror {
-    /// The whole name, in lower case.
+struct MirroredArgument {
+    /// The header name in lower case.
     header: Box<str>,
-    /// The properties that lead to the value.
+    /// The path of properties to the value.
     path: Box<[Box<str>]>,
     is_integer: bool,
 }
 
-/// Why a tool must not be used over HTTP.
+/// The error for an invalid use of `x-mcp-header`. Such a tool must not be used over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadMirror {
-    #[error("its inputSchema can't be read: {0}")]
+    #[error("its inputSchema can't be parsed: {0}")]
     Unreadable(String),
-    #[error("x-mcp-header {0} is no header name")]
+    #[error("x-mcp-header {0} is not a header name")]
     NotAName(String),
-    #[error("x-mcp-header {0:?} stands at two properties")]
+    #[error("x-mcp-header {0:?} is used at two properties")]
     Twice(String),
-    #[error("x-mcp-header {0:?} stands at a property that is no string, integer or boolean")]
+    #[error("x-mcp-header {0:?} is used at a property that is not a string, integer or boolean")]
     NotPrimitive(String),
-    #[error("x-mcp-header {0} stands where no chain of properties leads")]
+    #[error("x-mcp-header {0} is used at a place that can't be reached through `properties` alone")]
     Unreachable(String),
 }
 
-/// What is read of a tool.
+/// The parsed members of a tool.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Tool {
@@ -54,23 +55,23 @@ struct Tool {
 }
 
 const KEYWORD: &str = "x-mcp-header";
-/// Members whose members are schemas by names of the author's own.
+/// Schema keywords whose values are maps from names to schemas.
 const NAMED_SCHEMAS: [&str; 5] =
     ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-/// Members that hold data, in which the keyword would mean nothing.
+/// Schema keywords whose values are data, in which `x-mcp-header` has no meaning.
 const DATA: [&str; 4] = ["default", "examples", "const", "enum"];
-/// Integers beyond this are not the same everywhere: 2^53 - 1.
+/// The largest integer that every JSON implementation represents exactly: 2^53 - 1.
 const SAFE_MAX: f64 = 9_007_199_254_740_991.0;
 
-// === impl Mirrors ===
+// === impl MirroredArguments ===
 
-impl Mirrors {
-    /// Reads a tool as its server lists it.
+impl MirroredArguments {
+    /// Parses the arguments to repeat from a tool's JSON.
     ///
     /// # Errors
-    /// When a client over HTTP has to leave the tool out of its list.
-    pub fn read(tool: &str) -> Result<Self, BadMirror> {
-        // Nearly every tool is decided by this search.
+    /// [`BadMirror`] if the tool uses the keyword wrongly. HTTP clients must then omit the tool.
+    pub fn of_tool(tool: &str) -> Result<Self, BadMirror> {
+        // Most tools don't contain the keyword, so this search decides.
         if memmem::find(tool.as_bytes(), KEYWORD.as_bytes()).is_none() {
             return Ok(Self::default());
         }
@@ -88,8 +89,8 @@ impl Mirrors {
         self.0.is_empty()
     }
 
-    /// The headers that go with a call, by their names in lower case, each value in the form in which
-    /// it goes into a header. `arguments` is JSON; what is absent or null has no header.
+    /// The headers of a call: names in lower case and encoded values. `arguments` is JSON. Arguments that
+    /// are absent or null have no header.
     pub fn headers(&self, arguments: Option<&str>) -> Vec<(&str, String)> {
         let Some(arguments) = arguments else { return Vec::new() };
         let mut all = Vec::with_capacity(self.0.len());
@@ -101,11 +102,11 @@ impl Mirrors {
         all
     }
 
-    /// Checks the headers that came with a call against its `arguments`, which are JSON. `given` is
-    /// asked for all values of a header by its name in lower case.
+    /// Checks the headers of a call against its `arguments`, which are JSON. `given` returns all values of
+    /// a header by its name in lower case.
     ///
     /// # Errors
-    /// When one is missing, is there more than once or for nothing, or says something else.
+    /// [`HeaderMismatch`] if a header is missing, repeated, without an argument, or different from it.
     pub fn check<'a, V>(
         &self,
         arguments: Option<&str>,
@@ -118,10 +119,10 @@ impl Mirrors {
     }
 }
 
-// === impl Mirror ===
+// === impl MirroredArgument ===
 
-impl Mirror {
-    /// The argument as text. What is no primitive has none: its server will refuse it.
+impl MirroredArgument {
+    /// The argument as text. `None` if it is not a primitive value; the server will refuse it.
     fn value(&self, arguments: &str) -> Option<String> {
         let mut at = arguments;
         for name in &self.path {
@@ -166,11 +167,11 @@ impl Mirror {
 
 // === helpers ===
 
-/// Collects what stands at the properties of a schema that a chain of `properties` leads to.
+/// Collects the keywords of a schema's properties, recursively through `properties`.
 fn walk(
     schema: &Value,
     path: &mut Vec<Box<str>>,
-    found: &mut Vec<Mirror>,
+    found: &mut Vec<MirroredArgument>,
 ) -> Result<(), BadMirror> {
     let Value::Object(members) = schema else { return Ok(()) };
     for (name, value) in members {
@@ -189,8 +190,12 @@ fn walk(
     Ok(())
 }
 
-/// Notes a property that is repeated.
-fn note(property: &Value, path: &[Box<str>], found: &mut Vec<Mirror>) -> Result<(), BadMirror> {
+/// Adds a property to `found` if it has the keyword.
+fn note(
+    property: &Value,
+    path: &[Box<str>],
+    found: &mut Vec<MirroredArgument>,
+) -> Result<(), BadMirror> {
     let Some(keyword) = property.get(KEYWORD) else { return Ok(()) };
     let name = keyword.as_str().filter(|name| is_token(name));
     let name = name.ok_or_else(|| BadMirror::NotAName(keyword.to_string()))?;
@@ -199,11 +204,11 @@ fn note(property: &Value, path: &[Box<str>], found: &mut Vec<Mirror>) -> Result<
         return Err(BadMirror::Twice(name.to_owned()));
     }
     let kind = primitive(property).ok_or_else(|| BadMirror::NotPrimitive(name.to_owned()))?;
-    found.push(Mirror { header, path: path.into(), is_integer: kind == "integer" });
+    found.push(MirroredArgument { header, path: path.into(), is_integer: kind == "integer" });
     Ok(())
 }
 
-/// The one type that a property allows beside null.
+/// The type of a property, if it is a single primitive type, optionally with null.
 fn primitive(property: &Value) -> Option<&str> {
     let kind = match property.get("type")? {
         Value::String(kind) => kind.as_str(),
@@ -216,7 +221,7 @@ fn primitive(property: &Value) -> Option<&str> {
     matches!(kind, "string" | "integer" | "boolean").then_some(kind)
 }
 
-/// Refuses the keyword in whatever the member `name` of a schema holds.
+/// Refuses the keyword anywhere in the value of the schema member `name`.
 fn unreachable_in(name: &str, value: &Value) -> Result<(), BadMirror> {
     match value {
         _ if DATA.contains(&name) => Ok(()),
@@ -236,13 +241,13 @@ fn unreachable_schema(schema: &Value) -> Result<(), BadMirror> {
     members.iter().try_for_each(|(name, value)| unreachable_in(name, value))
 }
 
-/// RFC 9110, 5.6.2.
+/// Whether a text is a token (RFC 9110, section 5.6.2).
 fn is_token(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
 }
 
-/// A JSON number in its plain decimal form if it is an integer, else as it is written.
+/// A JSON number in plain decimal form if it is an integer, or else as it is written.
 fn plain_number(raw: &str) -> Cow<'_, str> {
     if raw == "-0" {
         return Cow::Borrowed("0");

@@ -1,4 +1,4 @@
-//! The few members of `params` and `_meta` that a gateway acts on, each with its place.
+//! The members of `params` and `_meta` that a gateway acts on, with their spans.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,59 +9,60 @@ use memchr::memmem::Finder;
 use crate::scan::members;
 use crate::{Kind, Message, Method};
 
-/// Finds what all members of `_meta` begin with that only requests from 2026-07-28 on have.
+/// Searches for the prefix of the `_meta` members that mark requests from 2026-07-28 on.
 static MODERN_META: LazyLock<Finder<'_>> =
     LazyLock::new(|| Finder::new(b"\"io.modelcontextprotocol/"));
 
-/// What of a message's `params` is looked at; everything else stays bytes.
+/// The parsed members of `params`. All other members stay bytes.
 #[derive(Debug, Default)]
 pub struct Params<'a> {
-    /// Of a tool or prompt.
+    /// The name of a tool or prompt.
     pub name: Option<Field<'a>>,
-    /// Of a resource.
+    /// The URI of a resource.
     pub uri: Option<Field<'a>>,
     pub arguments: Option<Field<'a>>,
     pub cursor: Option<Field<'a>>,
-    /// Of `logging/setLevel` and `notifications/message`.
+    /// The level of `logging/setLevel` and `notifications/message`.
     pub level: Option<Field<'a>>,
-    /// Of `notifications/cancelled`.
+    /// The request that `notifications/cancelled` cancels.
     pub request_id: Option<Field<'a>>,
-    /// Of `notifications/progress`.
+    /// The token of `notifications/progress`.
     pub progress_token: Option<Field<'a>>,
-    /// Of `completion/complete`: what is completed.
+    /// `ref` of `completion/complete`.
     pub reference: Option<Reference<'a>>,
-    /// Of `initialize`.
+    /// `protocolVersion` of `initialize`.
     pub protocol_version: Option<Field<'a>>,
     pub capabilities: Option<Field<'a>>,
     pub client_info: Option<Field<'a>>,
-    /// Of the tasks extension.
+    /// `taskId` of the tasks extension.
     pub task_id: Option<Field<'a>>,
-    /// Of `subscriptions/listen`: what the client wants to hear of.
+    /// The filter of `subscriptions/listen`.
     pub notifications: Option<Field<'a>>,
     pub meta: Meta<'a>,
 }
 
-/// What of `_meta` is looked at.
+/// The parsed members of `_meta`.
 #[derive(Debug, Default)]
 pub struct Meta<'a> {
     pub progress_token: Option<Field<'a>>,
-    /// `io.modelcontextprotocol/protocolVersion`: there only from 2026-07-28 on, as are the next three.
+    /// `io.modelcontextprotocol/protocolVersion`. Like the next three, only from 2026-07-28 on.
     pub protocol_version: Option<Field<'a>>,
     pub client_capabilities: Option<Field<'a>>,
     pub client_info: Option<Field<'a>>,
     pub log_level: Option<Field<'a>>,
-    /// `io.modelcontextprotocol/subscriptionId`: the id of the listen a notification belongs to.
+    /// `io.modelcontextprotocol/subscriptionId`: the id of the `subscriptions/listen` request that a
+    /// notification belongs to.
     pub subscription_id: Option<Field<'a>>,
 }
 
-/// `ref` of `completion/complete`: a prompt by name or a resource template by URI.
+/// `ref` of `completion/complete`: a prompt by name, or a resource template by URI.
 #[derive(Debug)]
 pub struct Reference<'a> {
     pub name: Option<Field<'a>>,
     pub uri: Option<Field<'a>>,
 }
 
-/// A value and where it stands in the message.
+/// A JSON value and its byte range in the message.
 #[derive(Debug, Clone)]
 pub struct Field<'a> {
     /// The JSON text.
@@ -69,7 +70,7 @@ pub struct Field<'a> {
     pub span: Range<usize>,
 }
 
-/// `params` is there and is not an object, or a member is twice in it: -32602.
+/// The error for invalid `params`: code -32602.
 #[derive(Debug, thiserror::Error)]
 pub enum BadParams {
     #[error("`{0}` must be an object")]
@@ -116,7 +117,10 @@ members! {
 }
 
 impl Message {
-    /// Looks into `params`. Absent `params` are empty ones.
+    /// Parses `params`. Absent `params` give empty ones.
+    ///
+    /// # Errors
+    /// [`BadParams`] if `params`, `_meta` or `ref` is not an object, or has a duplicate member.
     pub fn params(&self) -> Result<Params<'_>, BadParams> {
         let Some(body) = self.body() else { return Ok(Params::default()) };
         let wire = Wire::read(object(body, "params")?)?;
@@ -154,8 +158,8 @@ impl Message {
         })
     }
 
-    /// Whether it is a request or notification from 2026-07-28 on, by its `_meta`. As a rule this costs
-    /// no more than a search of the bytes.
+    /// Whether the message is a request or notification from 2026-07-28 on, according to its `_meta`. For
+    /// other messages this usually costs only a search of the bytes.
     pub fn is_modern(&self) -> bool {
         matches!(self.kind(), Kind::Request | Kind::Notification)
             && MODERN_META.find(self.bytes()).is_some()
@@ -167,13 +171,13 @@ impl Message {
     }
 }
 
-/// The JSON text of an object, which serde would otherwise also read from an array.
+/// Checks that a JSON text is an object, because serde would also accept an array.
 fn object<'a>(json: &'a str, name: &'static str) -> Result<&'a str, BadParams> {
     if json.starts_with('{') { Ok(json) } else { Err(BadParams::NotAnObject(name)) }
 }
 
 impl Meta<'_> {
-    /// Whether it has what only requests from 2026-07-28 on have.
+    /// Whether a member is present that only requests from 2026-07-28 on have.
     pub fn is_modern(&self) -> bool {
         self.protocol_version.is_some()
             || self.client_capabilities.is_some()
@@ -183,7 +187,7 @@ impl Meta<'_> {
 }
 
 impl<'a> Params<'a> {
-    /// What the request is about: the member that `Mcp-Name` repeats.
+    /// The member that `Mcp-Name` repeats: the name, URI or task that the request is about.
     pub fn subject(&self, method: Method) -> Option<&Field<'a>> {
         match method.name_member()? {
             "name" => self.name.as_ref(),
@@ -194,7 +198,7 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The content of a string; none if the value is something else.
+    /// The content of a JSON string. `None` for any other value.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         let inner = self.raw.strip_prefix('"')?.strip_suffix('"')?;
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {

@@ -1,4 +1,4 @@
-//! The little that is looked at in results.
+//! The parts of responses that a gateway acts on.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use crate::edit::{Edit, splice};
 use crate::envelope::present;
 use crate::{Kind, Message};
 
-/// Finds the name of the member by which a tool says that it failed.
+/// Searches for the member that marks a failed tool call.
 static IS_ERROR: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"isError\""));
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Content<'a> {
 }
 
 impl Message {
-    /// The code of an error answer; none for anything else.
+    /// The code of an error response. `None` for any other message.
     pub fn error_code(&self) -> Option<i32> {
         if self.kind() != Kind::Error {
             return None;
@@ -48,14 +48,14 @@ impl Message {
         Some(error.code)
     }
 
-    /// Whether the result of `tools/call` says that the tool failed.
+    /// Whether a result of `tools/call` reports that the tool failed (`isError`).
     ///
-    /// Nearly every result is decided by one search for the member's name and what follows it.
+    /// A search for the member's name decides for most results; only the others are parsed.
     pub fn is_tool_error(&self) -> bool {
         let Some(span) = self.body_span() else { return false };
         let body = &self.bytes()[span];
         let mut places = IS_ERROR.find_iter(body);
-        // Wherever they stand: if all are false, so is the one that counts.
+        // If every occurrence is false, the one that counts is false, too.
         if places.all(|at| body[at + IS_ERROR.needle().len()..].starts_with(b":false")) {
             return false;
         }
@@ -63,7 +63,8 @@ impl Message {
             .is_ok_and(|result| result.is_error.is_some_and(|flag| flag.get() == "true"))
     }
 
-    /// The result of `resources/read` with another id, and with `published` for the URI `own`.
+    /// The bytes of a `resources/read` result with another id and with the URI `own` replaced by
+    /// `published`.
     pub fn with_id_and_uris(&self, id: &[u8], own: &str, published: &str) -> Bytes {
         let published = string(published);
         let mut edits = Vec::new();

@@ -1,7 +1,6 @@
-//! The published revisions of MCP, and in what they differ as far as a gateway has to care.
+//! The published revisions of MCP, and their differences as far as a gateway is concerned.
 //!
-//! A revision is told apart in one place only: its [`Rules`]. Code elsewhere asks a rule and never
-//! compares dates.
+//! All differences are in [`Rules`]. Other code asks a rule and never compares revisions.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ mod v2026_07_28;
 #[cfg(test)]
 mod tests;
 
-/// A published protocol version. Later ones are greater.
+/// A published revision of the protocol. Later revisions are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
     V2024_11_05,
@@ -25,61 +24,63 @@ pub enum Revision {
     V2026_07_28,
 }
 
-/// The two ways a conversation can go. A server may know both.
+/// The two eras of the protocol. A server can support both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Generation {
-    /// `initialize` opens a conversation that both sides remember.
+pub enum Era {
+    /// `initialize` opens a session that both sides keep state for.
     Legacy,
-    /// Every request stands alone and says in `_meta` what it needs.
+    /// There are no sessions: every request carries its context in `_meta`.
     Modern,
 }
 
-/// How a revision goes over HTTP.
+/// The HTTP transport of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remote {
-    /// A GET opens the stream of all answers, which first names the address to POST to.
+pub enum HttpTransport {
+    /// HTTP+SSE: a GET opens the stream of all responses. Its first event names the address to POST to.
     HttpSse,
-    /// One address: POST for messages, GET for what the server says unasked, DELETE to end.
+    /// Streamable HTTP at one address: POST sends messages, GET opens a stream for messages of the server,
+    /// DELETE ends the session.
     StreamableHttp,
-    /// One address, POST only.
+    /// Streamable HTTP without sessions: POST only.
     StatelessHttp,
 }
 
-/// When `MCP-Protocol-Version` has to be there.
+/// When a request must have the header `MCP-Protocol-Version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionHeader {
-    /// The revision does not know it.
+    /// The revision does not define the header.
     Unknown,
-    /// On everything after `initialize`. Where it is absent, 2025-03-26 is meant.
+    /// On every request after `initialize`. An absent header means 2025-03-26.
     AfterInitialize,
-    /// On every request, and equal to what the body says.
+    /// On every request, and equal to the revision in the body.
     Always,
 }
 
-/// What one revision allows and asks for.
+/// What a revision allows and requires.
 #[derive(Debug)]
 pub struct Rules {
     pub revision: Revision,
-    pub generation: Generation,
-    pub remote: Remote,
+    pub era: Era,
+    pub http: HttpTransport,
     pub version_header: VersionHeader,
-    /// `Mcp-Method` and `Mcp-Name` repeat the body.
+    /// `Mcp-Method` and `Mcp-Name` repeat members of the body.
     pub mirrored_headers: bool,
-    /// The server may give out a session id, and the client has to send it back.
+    /// The server may assign a session id, which the client must send with each request.
     pub sessions: bool,
-    /// An array of messages may come as one body and has to be accepted.
+    /// A request body may be an array of messages, which the server must accept.
     pub batches: bool,
-    /// A stream may begin with an event that has an id and no data. Earlier clients may choke on it.
+    /// A stream may begin with an event that has an id and no data. Clients of earlier revisions may fail
+    /// on it.
     pub priming_events: bool,
-    /// A cut stream can be taken up again with `Last-Event-ID`.
+    /// A client can resume a stream with `Last-Event-ID`.
     pub resumable: bool,
-    /// The server may ask the client something, and the client may send answers.
+    /// The server may send requests to the client.
     pub server_requests: bool,
-    /// Over HTTP, closing the stream of an answer cancels the request. Elsewhere it must not.
+    /// Over HTTP, closing the response stream cancels the request. In other revisions it must not.
     pub disconnect_cancels: bool,
     /// `resources/subscribe`, `resources/unsubscribe`, `logging/setLevel` and `ping` exist.
     pub stateful_methods: bool,
-    /// Members of `capabilities` that a client may declare.
+    /// The members of `capabilities` that a client may declare.
     pub client_capabilities: &'static [&'static str],
     /// The client may declare `elicitation.url`.
     pub url_elicitation: bool,
@@ -98,12 +99,12 @@ impl Revision {
         Self::V2026_07_28,
     ];
 
-    /// The last that begins with `initialize`.
+    /// The latest revision with an `initialize` handshake.
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
 
     pub const LATEST: Self = Self::V2026_07_28;
 
-    /// What is meant where the version header is absent.
+    /// The revision that a request without the version header has.
     pub const WITHOUT_HEADER: Self = Self::V2025_03_26;
 
     pub const fn as_str(self) -> &'static str {
@@ -116,7 +117,7 @@ impl Revision {
         }
     }
 
-    /// By its date; none if it was never published.
+    /// Parses a revision's date. `None` if it was never published.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|revision| revision.as_str() == text)
     }
@@ -131,15 +132,15 @@ impl Revision {
         }
     }
 
-    pub const fn generation(self) -> Generation {
-        self.rules().generation
+    pub const fn era(self) -> Era {
+        self.rules().era
     }
 
-    /// What to answer `initialize` with: the revision asked for if it has that handshake, else the
-    /// latest that has. The client decides whether it can live with it.
+    /// The revision to answer `initialize` with: the requested one if it is a legacy revision, or else the
+    /// latest legacy revision. The client decides whether it accepts the answer.
     pub fn negotiate(requested: &str) -> Self {
         Self::parse(requested)
-            .filter(|revision| revision.generation() == Generation::Legacy)
+            .filter(|revision| revision.era() == Era::Legacy)
             .unwrap_or(Self::LATEST_LEGACY)
     }
 }
@@ -155,7 +156,7 @@ impl fmt::Display for Revision {
 impl Rules {
     /// Whether GET opens a stream at the address that takes messages; 405 where not.
     pub fn get_opens_a_stream(&self) -> bool {
-        self.remote == Remote::StreamableHttp
+        self.http == HttpTransport::StreamableHttp
     }
 
     /// Whether DELETE ends a session; 405 where not.
@@ -165,9 +166,9 @@ impl Rules {
 
     /// The `Allow` header that goes with 405.
     pub fn allowed_methods(&self) -> &'static str {
-        match self.remote {
-            Remote::StreamableHttp => "GET, POST, DELETE",
-            Remote::HttpSse | Remote::StatelessHttp => "POST",
+        match self.http {
+            HttpTransport::StreamableHttp => "GET, POST, DELETE",
+            HttpTransport::HttpSse | HttpTransport::StatelessHttp => "POST",
         }
     }
 }

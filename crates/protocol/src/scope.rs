@@ -1,4 +1,4 @@
-//! Whom a server's notification concerns, as far as its method tells.
+//! The scope of a server's notification: which client or call it concerns.
 
 use std::sync::LazyLock;
 
@@ -7,23 +7,25 @@ use memchr::memmem::Finder;
 use crate::Message;
 use crate::subscriptions::SUBSCRIPTION_ID;
 
-/// Finds the name of the member by which a notification names the listen it belongs to.
+/// Searches for the member that names the subscription of a notification.
 static SUBSCRIPTION: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(SUBSCRIPTION_ID));
 
-/// Whom a notification of a server concerns.
+/// Which client or call a notification of a server concerns.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The call with this token. None: the token is not one of ours.
+    /// The call with this progress token. `None` if Mainstay did not assign the token.
     Progress(Option<u64>),
-    /// The listen that is this request of ours, from 2026-07-28 on. None: it is not one of ours.
+    /// The `subscriptions/listen` request with this id, from 2026-07-28 on. `None` if Mainstay did not
+    /// assign the id.
     Subscription(Option<u64>),
-    /// Everybody who uses the server: list changes, updated resources.
+    /// All clients of the server, such as a list change or an updated resource.
     Server,
-    /// Some call in flight, but the message does not say which.
+    /// A call in flight; the message does not name it.
     Call,
 }
 
 impl Message {
+    /// The scope of a notification, according to its method and `_meta`.
     pub fn scope(&self) -> Scope {
         match self.method() {
             "notifications/progress" => {
@@ -39,11 +41,11 @@ impl Message {
         }
     }
 
-    /// The listen that a notification names.
+    /// The subscription that a notification names.
     fn subscription(&self) -> Option<Scope> {
         SUBSCRIPTION.find(self.bytes())?;
         let id = self.params().ok()?.meta.subscription_id?;
-        // Some servers make text of the number.
+        // Some servers send the number as a string.
         let digits = id.raw.trim_matches('"');
         Some(Scope::Subscription(crate::id::number(digits.as_bytes())))
     }

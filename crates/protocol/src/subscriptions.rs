@@ -1,5 +1,5 @@
-//! `subscriptions/listen` of 2026-07-28: what a client wants to hear of, and the marks that tell the
-//! notifications of one listen from those of another.
+//! `subscriptions/listen` of 2026-07-28: the filter of a subscription, and the id in `_meta` that marks the
+//! notifications of a subscription.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,23 @@ use crate::{Id, Message, Notification};
 #[cfg(test)]
 mod tests;
 
-/// The member of `_meta` that names the listen a message belongs to: the id of its request.
+/// The member of `_meta` that names the subscription of a message: the id of the `subscriptions/listen`
+/// request.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// What is listened for, or what of it is honoured.
+/// What a client subscribes to, or which part of it the server honours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub tools: bool,
     pub prompts: bool,
     pub resources: bool,
-    /// URIs of resources.
+    /// The URIs of subscribed resources.
     pub uris: Vec<String>,
-    /// Members that extensions add, with their JSON.
+    /// Members of extensions with their JSON.
     pub others: BTreeMap<String, String>,
 }
 
-/// Why a filter can't be read: -32602.
+/// The error for an invalid filter: code -32602.
 #[derive(Debug, thiserror::Error)]
 pub enum BadFilter {
     #[error("`notifications` must be an object")]
@@ -38,18 +39,18 @@ pub enum BadFilter {
     NotAFlag(&'static str),
     #[error("`notifications.resourceSubscriptions` must be an array of strings")]
     NotUris,
-    #[error("`notifications` can't be read: {0}")]
+    #[error("`notifications` can't be parsed: {0}")]
     NotJson(#[from] serde_json::Error),
 }
 
 // === impl Filter ===
 
 impl Filter {
-    /// Reads `params.notifications`.
+    /// Parses `params.notifications`.
     ///
     /// # Errors
-    /// When it is no object, or a known member is not of its type.
-    pub fn read(json: &str) -> Result<Self, BadFilter> {
+    /// [`BadFilter`] if the value is not an object, or a known member has the wrong type.
+    pub fn parse(json: &str) -> Result<Self, BadFilter> {
         if !json.starts_with('{') {
             return Err(BadFilter::NotAnObject);
         }
@@ -70,6 +71,7 @@ impl Filter {
         Ok(filter)
     }
 
+    /// The JSON of the filter.
     pub fn to_json(&self) -> String {
         let mut members = Vec::new();
         for (name, wanted) in [
@@ -89,7 +91,8 @@ impl Filter {
         format!("{{{}}}", members.join(","))
     }
 
-    /// Whether a change of this list is wanted. That of templates is told as that of resources.
+    /// Whether the filter includes changes of this list. Changes of resource templates count as changes of
+    /// resources.
     pub fn wants(&self, kind: ListKind) -> bool {
         match kind {
             ListKind::Tools => self.tools,
@@ -98,7 +101,7 @@ impl Filter {
         }
     }
 
-    /// Nothing is wanted of it but changes of lists.
+    /// Whether the filter includes only list changes.
     pub fn is_only_lists(&self) -> bool {
         self.uris.is_empty() && self.others.is_empty()
     }
@@ -106,40 +109,40 @@ impl Filter {
 
 // === messages ===
 
-/// The first message of every listen: what of it is honoured.
+/// Builds the first message of a subscription, which acknowledges the honoured part of the filter.
 pub fn acknowledged(listen: &Id, honoured: &Filter) -> Bytes {
     let more = format!(r#","notifications":{}"#, honoured.to_json());
     marked(Notification::SubscriptionsAcknowledged, listen, &more)
 }
 
-/// A list has changed. None for templates, which have no notification of their own.
+/// Builds a `list_changed` notification. `None` for resource templates, which have no notification.
 pub fn list_changed(listen: &Id, kind: ListKind) -> Option<Bytes> {
     Some(marked(kind.changed()?, listen, ""))
 }
 
-/// Whether a notification says that a list has changed.
+/// Whether a notification is a `list_changed`.
 pub fn is_list_changed(notification: &Message) -> bool {
     let method = Notification::parse(notification.method());
     method.is_some() && ListKind::ALL.into_iter().any(|kind| kind.changed() == method)
 }
 
-/// A resource has changed, or may have.
+/// Builds a notification that a resource has changed, or may have changed.
 pub fn resource_updated(listen: &Id, uri: &str) -> Bytes {
     marked(Notification::ResourcesUpdated, listen, &format!(r#","uri":{}"#, string(uri)))
 }
 
-/// The answer to a listen: it ends as it should.
+/// Builds the result of `subscriptions/listen`, which ends the subscription normally.
 pub fn ended(listen: &Id) -> Bytes {
     build::result(listen, &format!(r#"{{"resultType":"complete","_meta":{{{}}}}}"#, mark(listen)))
 }
 
-/// The `params` of a listen of our own, but for `_meta`, which `meta` is the JSON of.
+/// Builds the `params` of `subscriptions/listen`. `meta` is the JSON of `_meta`.
 pub fn params(filter: &Filter, meta: &str) -> String {
     format!(r#"{{"notifications":{},"_meta":{meta}}}"#, filter.to_json())
 }
 
-/// A server's notification as that of another listen; as it came if it belongs to none.
-pub fn remarked(notification: &Message, listen: &Id) -> Bytes {
+/// The bytes of a notification with another subscription id. Unchanged if it belongs to no subscription.
+pub fn with_subscription(notification: &Message, listen: &Id) -> Bytes {
     let place = notification.params().ok().and_then(|params| params.meta.subscription_id);
     match place {
         Some(place) => {

@@ -1,62 +1,62 @@
-//! How long a call may take: the server's time and the time of people, counted apart.
+//! The deadline of a call. Time that people take to answer questions does not count against the server.
 
 use std::time::{Duration, Instant};
 
-/// The deadline of one call.
+/// Computes the deadline of one call.
 ///
-/// The server has `ordinary`, which progress extends to at most `most`, both counted from the beginning
-/// of the call. While a question to the client is open this time stands still, because people answer
-/// slowly; for at most `most` over all questions. So a call is over after twice `most` at the latest,
-/// however often its server asks.
+/// The server has `ordinary` time. Progress extends it to at most `most`, counted from the start of the
+/// call. The clock of the server stops while a question to the client is open, for at most `most` in
+/// total. So every call ends within twice `most`, however often its server asks.
 #[derive(Debug, Clone)]
 pub struct CallTime {
     begun: Instant,
     ordinary: Duration,
     most: Duration,
-    /// What the server has by now, without pauses.
+    /// The time granted to the server so far, without pauses.
     granted: Duration,
-    /// Pauses that are over.
+    /// The total length of finished pauses.
     paused: Duration,
-    /// A question is open since then.
+    /// When the current pause began.
     paused_at: Option<Instant>,
 }
 
 impl CallTime {
-    /// A call that begins now.
+    /// Starts a call at `now`.
     pub fn new(now: Instant, ordinary: Duration, most: Duration) -> Self {
         let most = most.max(ordinary);
         let (paused, paused_at) = (Duration::ZERO, None);
         Self { begun: now, ordinary, most, granted: ordinary, paused, paused_at }
     }
 
-    /// When the call is over, as far as is known now.
+    /// The current deadline. Progress and questions can extend it.
     pub fn deadline(&self) -> Instant {
         let paused = if self.paused_at.is_some() { self.most } else { self.paused };
         self.begun + self.granted + paused
     }
 
-    /// The server reports progress.
+    /// Extends the deadline: the server reported progress.
     pub fn progress(&mut self, now: Instant) {
         let took = now.saturating_duration_since(self.begun).saturating_sub(self.paused_until(now));
         self.granted = self.granted.max((took + self.ordinary).min(self.most));
     }
 
-    /// A question to the client is open from now on. Changes nothing while another is.
+    /// Stops the server's clock when a question to the client opens. Has no effect during a pause.
     pub fn pause(&mut self, now: Instant) {
         self.paused_at.get_or_insert(now);
     }
 
-    /// No question is open any more.
+    /// Restarts the server's clock when the last open question closes.
     pub fn go_on(&mut self, now: Instant) {
         self.paused = self.paused_until(now);
         self.paused_at = None;
     }
 
+    /// Whether a question is open.
     pub fn is_paused(&self) -> bool {
         self.paused_at.is_some()
     }
 
-    /// All pauses so far.
+    /// The total length of all pauses until `now`, at most `most`.
     fn paused_until(&self, now: Instant) -> Duration {
         let present = self.paused_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         (self.paused + present).min(self.most)

@@ -1,5 +1,5 @@
-//! What a merged endpoint has: the items of its servers under published names, and the way back
-//! from a name to the server.
+//! Merged catalogues: the tools, resources, templates and prompts of an endpoint's servers under
+//! published names, and the map from a published name back to its server.
 
 use std::collections::HashMap;
 
@@ -13,63 +13,63 @@ use mainstay_protocol::list::ListKind;
 use crate::names::Names;
 use crate::template;
 
-/// One item of a server, as the server lists it.
+/// An item as its server lists it.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
     pub raw: &'a Bytes,
-    /// A name, a URI or a URI template.
+    /// The item's name, URI or URI template.
     pub key: &'a str,
-    /// Where the key stands in `raw`, its quotes included.
+    /// The byte range of the key in `raw`, including its quotes.
     pub key_span: std::ops::Range<usize>,
     pub may_repeat: bool,
 }
 
-/// Everything one endpoint publishes.
+/// All items that an endpoint publishes.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     kinds: HashMap<u8, Listing>,
 }
 
-/// One of the four lists, in the order of the servers.
+/// One of the four lists. Items keep the order of the servers.
 #[derive(Debug, Clone, Default)]
 struct Listing {
     items: Vec<Bytes>,
     by_name: HashMap<Box<str>, Entry>,
-    /// In the order of the list: templates are tried one after the other.
+    /// Published names in the order of the list. Templates are matched in this order.
     names: Vec<Box<str>>,
 }
 
-/// The way back from a published name.
+/// What a published name refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub server: ServerId,
-    /// The server's own name for it.
+    /// The server's own name for the item.
     pub own: Box<str>,
     /// Whether the server promises that a call may be repeated.
     pub may_repeat: bool,
 }
 
-/// Published names by kind; what is stored so that names outlive the daemon.
-pub type Memory = [Names; 4];
+/// The published names of an endpoint, by [`ListKind`]. They are stored across restarts of the daemon.
+pub type PublishedNames = [Names; 4];
 
 // === impl Catalogue ===
 
 impl Catalogue {
-    /// Replaces one list by what the servers have. Servers that are away are not among `servers`,
-    /// but keep their names in `memory`.
+    /// Replaces one list with the items of `servers`. Servers that are unavailable are not in `servers`;
+    /// their names stay reserved in `memory`.
     pub fn publish<'a>(
         &mut self,
         kind: ListKind,
         servers: impl IntoIterator<Item = (ServerId, &'a Name, Vec<Source<'a>>)>,
         prefix: Prefix,
-        memory: &mut Memory,
+        memory: &mut PublishedNames,
     ) {
         let mut listing = Listing::default();
         let names = &mut memory[kind as usize];
         for (server, server_name, sources) in servers {
             for source in sources {
                 let name = published(names, kind, server_name, source.key, prefix);
-                // A server that lists one name twice, or a group that never prefixes: the first counts.
+                // Duplicate names within a server, or in a group that never prefixes: the first one wins.
                 if listing.by_name.contains_key(name.as_str()) {
                     continue;
                 }
@@ -88,17 +88,18 @@ impl Catalogue {
         self.kinds.insert(kind as u8, listing);
     }
 
-    /// The items, byte for byte but for names that had to change.
+    /// The items of a list. Only names that had to change differ from what the server sent.
     pub fn items(&self, kind: ListKind) -> &[Bytes] {
         self.kinds.get(&(kind as u8)).map_or(&[], |listing| &listing.items)
     }
 
+    /// Looks up an item by its published name.
     pub fn find(&self, kind: ListKind, name: &str) -> Option<&Entry> {
         self.kinds.get(&(kind as u8))?.by_name.get(name)
     }
 
-    /// The server of a resource: by its URI, else by a template that could have made it.
-    /// The URI to ask the server for comes with it.
+    /// Finds the server of a resource by its URI, or else by the first template that matches the URI.
+    /// Returns the server and the server's own URI for the resource.
     pub fn find_resource(&self, uri: &str) -> Option<(ServerId, String)> {
         if let Some(entry) = self.find(ListKind::Resources, uri) {
             return Some((entry.server, entry.own.to_string()));
@@ -115,7 +116,7 @@ impl Catalogue {
         None
     }
 
-    /// Names of a list, to suggest one.
+    /// The published names of a list, for suggestions in error messages.
     pub fn names(&self, kind: ListKind) -> impl Iterator<Item = &str> {
         self.kinds
             .get(&(kind as u8))
@@ -124,8 +125,8 @@ impl Catalogue {
     }
 }
 
-/// Tools and prompts get the server's name before theirs; a URI stays a URI, so it is put under one
-/// of ours.
+/// Publishes a key. A tool or prompt that collides gets the server's name as a prefix; a URI that
+/// collides is put below `mainstay://{server}/`, so that it stays a valid URI.
 fn published(
     names: &mut Names,
     kind: ListKind,
@@ -146,12 +147,12 @@ mod tests {
     use mainstay_model::{Ids, Name, ServerId};
     use mainstay_protocol::list::{ListKind, ListPage};
 
-    use super::{Catalogue, Memory, Source};
+    use super::{Catalogue, PublishedNames, Source};
 
     /// The catalogue of servers with these lists, and the servers.
     fn publish(kind: ListKind, lists: &[(&str, &str)]) -> (Catalogue, Vec<ServerId>) {
         let mut catalogue = Catalogue::default();
-        let mut memory = Memory::default();
+        let mut memory = PublishedNames::default();
         let ids = Ids::default();
         let servers: Vec<_> = lists.iter().map(|_| ids.server()).collect();
         let parsed: Vec<_> = lists

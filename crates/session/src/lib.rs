@@ -1,4 +1,5 @@
-//! One client's conversation: names, merging, correlation and subscriptions. Opens no socket, spawns no task.
+//! The pure core of a session: published names, merged catalogues, session tokens, open questions, call
+//! deadlines and log levels. This crate opens no sockets, spawns no tasks and reads no clock.
 
 pub mod call_time;
 pub mod catalogue;

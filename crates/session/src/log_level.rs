@@ -1,9 +1,9 @@
-//! How much a server logs, and for whom.
+//! Log levels of MCP, and the level that a shared server is set to.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// RFC 5424 severities as MCP names them, the most verbose first.
+/// The severities of RFC 5424 as MCP names them, most verbose first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Debug,
@@ -16,11 +16,11 @@ pub enum LogLevel {
     Emergency,
 }
 
-/// The levels that clients of one shared server have asked for: it logs at the lowest of them.
+/// The levels that the clients of a shared server have requested. The server logs at the lowest of them.
 #[derive(Debug)]
 pub struct WantedLevels<O> {
     by_owner: HashMap<O, LogLevel>,
-    /// How many want each level, by its place in [`LogLevel::ALL`].
+    /// The number of clients per level, indexed as [`LogLevel::ALL`].
     counts: [usize; LogLevel::ALL.len()],
 }
 
@@ -38,7 +38,7 @@ impl LogLevel {
         Self::Emergency,
     ];
 
-    /// By its name, with or without the quotes of JSON.
+    /// Parses a level name, with or without JSON quotes.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.trim_matches('"') {
             "debug" => Self::Debug,
@@ -53,7 +53,7 @@ impl LogLevel {
         })
     }
 
-    /// The JSON text of its name.
+    /// The level name as a JSON string.
     pub fn to_json(self) -> String {
         format!("\"{}\"", format!("{self:?}").to_ascii_lowercase())
     }
@@ -68,7 +68,7 @@ impl<O> Default for WantedLevels<O> {
 }
 
 impl<O: Eq + Hash> WantedLevels<O> {
-    /// Notes what one client wants from now on.
+    /// Sets the level that a client requests.
     pub fn set(&mut self, owner: O, level: LogLevel) {
         if let Some(before) = self.by_owner.insert(owner, level) {
             self.counts[before as usize] -= 1;
@@ -76,14 +76,14 @@ impl<O: Eq + Hash> WantedLevels<O> {
         self.counts[level as usize] += 1;
     }
 
-    /// Forgets a client that is gone; whether it wanted anything.
+    /// Removes a client. Returns whether it had requested a level.
     pub fn remove(&mut self, owner: &O) -> bool {
         let Some(before) = self.by_owner.remove(owner) else { return false };
         self.counts[before as usize] -= 1;
         true
     }
 
-    /// The most verbose level that somebody wants.
+    /// The most verbose requested level. `None` if no client has requested one.
     pub fn lowest(&self) -> Option<LogLevel> {
         LogLevel::ALL.into_iter().find(|level| self.counts[*level as usize] > 0)
     }

@@ -1,7 +1,7 @@
-//! The names under which a merged endpoint publishes what its servers have.
+//! The names under which a merged endpoint publishes its servers' items.
 //!
-//! A name once published never changes while its server is configured: models remember tools by
-//! name, and users approve them by name.
+//! A published name never changes while its server is configured, because models remember tools by name
+//! and users approve them by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,26 +12,28 @@ use sha2::{Digest, Sha256};
 
 use crate::template;
 
-/// Names given out so far, for one kind of thing at one endpoint.
+/// The published names of one [`ListKind`](mainstay_protocol::list::ListKind) at one endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
-    /// By server and the server's own name.
+    /// Published names by server and by the server's own name.
     published: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(skip)]
     taken: BTreeSet<String>,
 }
 
-/// Longest published name: clients refuse or cut longer ones.
+/// The maximum length of a published name, in characters. Clients refuse or cut longer names.
 pub const LENGTH_MAX: usize = 64;
-/// What is kept of a longer one, before `_` and eight digits of its hash.
+/// The number of characters kept of a longer name, before `_` and eight digits of its hash.
 const KEPT: usize = 55;
 
 // === impl Names ===
 
 impl Names {
-    /// The published name of `own`, a name of `server`. The same for ever once given.
+    /// The published name for `server`'s own name `own`. The first call assigns it; later calls return the
+    /// same name.
     ///
-    /// Servers are to be asked in the order of the file: the first keeps a name that collides.
+    /// Call this for servers in the order of the configuration file: the first server keeps a name that
+    /// collides.
     pub fn publish(&mut self, server: &Name, own: &str, prefix: Prefix) -> String {
         if let Some(name) = self.published.get(server.as_str()).and_then(|of| of.get(own)) {
             return name.clone();
@@ -56,8 +58,8 @@ impl Names {
         name
     }
 
-    /// The published form of a URI or URI template: where it collides, `mainstay://{server}/` stands
-    /// before it. URIs are not cut.
+    /// The published form of a URI or URI template. A URI that collides gets the prefix
+    /// `mainstay://{server}/`. URIs are not shortened.
     pub fn publish_uri(&mut self, server: &Name, own: &str, prefix: Prefix) -> String {
         if let Some(uri) = self.published.get(server.as_str()).and_then(|of| of.get(own)) {
             return uri.clone();
@@ -76,23 +78,23 @@ impl Names {
         uri
     }
 
-    /// Forgets servers that are no longer configured, and makes what was loaded usable.
+    /// Removes servers that are no longer configured, and rebuilds the index after deserialization.
     pub fn retain(&mut self, configured: impl Fn(&str) -> bool) {
         self.published.retain(|server, _| configured(server));
         self.taken = self.published.values().flat_map(|of| of.values().cloned()).collect();
     }
 
-    /// Whether the same names were given out.
+    /// Whether both have published the same names.
     pub fn is_same(&self, other: &Self) -> bool {
         self.published == other.published
     }
 
-    /// What `own` of `server` is published as, if it has been.
+    /// The published name for `server`'s own name `own`, if there is one.
     pub fn find(&self, server: &Name, own: &str) -> Option<&str> {
         self.published.get(server.as_str())?.get(own).map(String::as_str)
     }
 
-    /// The server and its own name for what was published under this name.
+    /// The server and its own name for a published name.
     pub fn whose(&self, published: &str) -> Option<(&str, &str)> {
         self.published.iter().find_map(|(server, of)| {
             let (own, _) = of.iter().find(|(_, name)| *name == published)?;
@@ -100,8 +102,8 @@ impl Names {
         })
     }
 
-    /// The server whose published template can have made a URI, and its own URI for it. None where no
-    /// template, or those of several servers, can.
+    /// The server whose published template matches a URI, and the server's own URI. `None` if no template
+    /// matches, or templates of more than one server.
     pub fn whose_template(&self, uri: &str) -> Option<(&str, String)> {
         let matching = self.published.iter().filter_map(|(server, of)| {
             let (own, published) = of.iter().find(|(_, name)| template::matches(name, uri))?;
@@ -119,8 +121,8 @@ impl Names {
     }
 }
 
-/// At most [`LENGTH_MAX`] characters: a longer name keeps its first 55 and gets `_` and eight hex
-/// digits of the SHA-256 of the whole.
+/// Shortens a name to [`LENGTH_MAX`] characters: the first 55 characters, `_`, and eight hex digits of
+/// the SHA-256 of the whole name.
 pub fn shorten(name: &str) -> String {
     if name.chars().count() <= LENGTH_MAX { name.to_owned() } else { with_hash(name, name) }
 }

@@ -1,8 +1,8 @@
-//! Questions of servers to one client (sampling, elicitation, roots) that wait for an answer.
+//! Open questions of servers to a client: sampling, elicitation and roots requests that wait for an answer.
 //!
-//! The client knows each question by a number of ours. An answer goes to the server that asked under
-//! the server's own id, and to nobody when its question is not open (any more). How many questions may
-//! be open is bounded: a server that asks faster than its client answers is refused.
+//! Mainstay numbers the questions that it sends to a client. It forwards an answer to the server that
+//! asked, under the server's own id, and drops an answer to a question that is not open. The number and
+//! the size of open questions are bounded; Mainstay refuses further questions to the server.
 
 #[cfg(test)]
 mod tests;
@@ -12,52 +12,50 @@ use std::time::{Duration, Instant};
 
 use mainstay_protocol::Id;
 
-/// Questions of one call that may be open at once. People are asked one thing at a time; programs ask a
-/// model a handful of things in parallel.
+/// The maximum number of open questions of a call. People are asked one question at a time; programs ask
+/// a model a few questions in parallel.
 pub const OPEN_PER_CALL_MAX: usize = 16;
 
-/// Questions of one session that may be open at once: four calls that ask as much as they may.
+/// The maximum number of open questions of a session, enough for four calls at their maximum.
 pub const OPEN_PER_SESSION_MAX: usize = 64;
 
-/// Bytes of a session's open questions from which on no further one is taken. A question may carry
-/// images, so the one that passes the bound is let through: what is held is at most so much and one
-/// message.
+/// The size of a session's open questions, in bytes, at which further questions are refused. The
+/// question that crosses the bound is still accepted, because a single question may carry images. So a
+/// session holds at most this much and one message.
 pub const OPEN_BYTES_MAX: usize = 4 << 20;
 
-/// How long a question outside of any call may take a place; a later one may have it then. Questions of
-/// a call go with their call.
+/// How long a question outside of calls counts against the limits. Questions of a call end with the call.
 pub const OUTSIDE_CALLS_FOR: Duration = Duration::from_secs(300);
 
-/// Where the numbers of one run of the daemon begin, at most. With this start there is room for a
-/// billion questions before a number needs more than 31 bits, which every client can repeat: some
-/// keep ids in 32 bits, some in a float of 14 digits.
+/// The highest possible first number of a run of the daemon. It leaves room for a billion questions
+/// within 31 bits. Some clients store ids in 32 bits, others in a float with 14 digits.
 const BEGINNING_MAX: u64 = (1 << 30) - 1;
 
-/// Gives out the numbers of questions: rising through a run of the daemon, and none twice.
+/// Allocates question numbers, which rise during a run of the daemon and never repeat.
 ///
-/// Each run begins at a random place. A client may answer a question of an earlier run late, in a
-/// session that has gone on since, and its answer must not be taken for that to another question.
+/// Each run starts at a random number. Otherwise a late answer to a question of an earlier run, in a
+/// session that was restored, could be taken for the answer to another question.
 #[derive(Debug)]
 pub struct QuestionNumbers(AtomicU64);
 
-/// The call a question belongs to; a number of its session's own.
+/// Identifies a call within its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallNo(pub u64);
 
-/// A question that is open. `A` is how its server is reached.
+/// An open question. `A` is the handle for answering the server.
 #[derive(Debug)]
 pub struct Question<A> {
     pub asker: A,
-    /// The server's own id for it.
+    /// The server's own id of the question.
     pub id: Id,
-    /// None: it belongs to no call.
+    /// The call that the question belongs to. `None` for a question outside of calls.
     pub call: Option<CallNo>,
-    /// The length of the message.
+    /// The length of the message, in bytes.
     pub bytes: usize,
     pub asked_at: Instant,
 }
 
-/// Why a question is not put to the client.
+/// The limit that refuses a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooMany {
     InCall,
@@ -75,12 +73,12 @@ pub struct Questions<A> {
 // === impl QuestionNumbers ===
 
 impl QuestionNumbers {
-    /// Numbers for one run, beginning at a place made of `random`.
+    /// Starts the numbers of a run at a number derived from `random`.
     pub fn beginning_at(random: u32) -> Self {
         Self(AtomicU64::new((u64::from(random) & BEGINNING_MAX) + 1))
     }
 
-    /// A number that no other question of this run has.
+    /// Allocates the next number.
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
@@ -95,10 +93,10 @@ impl<A> Default for Questions<A> {
 }
 
 impl<A> Questions<A> {
-    /// Takes a question that is about to be put to the client under `number`.
+    /// Opens a question under `number`, before it is sent to the client.
     ///
     /// # Errors
-    /// When so many are open that it has to be refused; nothing has changed then.
+    /// The limit that would be exceeded. The question is not opened then.
     pub fn ask(&mut self, number: u64, question: Question<A>) -> Result<(), TooMany> {
         if let Some(call) = question.call
             && self.open_in(call) >= OPEN_PER_CALL_MAX
@@ -116,14 +114,14 @@ impl<A> Questions<A> {
         Ok(())
     }
 
-    /// Closes the question with this number: the client has answered, or the question was not put to
-    /// it after all. None: no such question is open, so an answer is for nobody.
+    /// Closes the question with this number, because the client answered it or it could not be sent.
+    /// Returns `None` if no such question is open.
     pub fn close(&mut self, number: u64) -> Option<Question<A>> {
         let at = self.open.iter().position(|(other, _)| *other == number)?;
         Some(self.remove(at))
     }
 
-    /// Closes the question that its server has taken back, and says which it was.
+    /// Closes the first question that matches, because its server cancelled it. Returns its number.
     pub fn take_back(&mut self, is_this: impl Fn(&Question<A>) -> bool) -> Option<u64> {
         let at = self.open.iter().position(|(_, question)| is_this(question))?;
         let number = self.open[at].0;
@@ -131,12 +129,12 @@ impl<A> Questions<A> {
         Some(number)
     }
 
-    /// Closes the questions of a call.
+    /// Closes all questions of a call.
     pub fn close_call(&mut self, call: CallNo) -> Vec<Question<A>> {
         self.close_all(|question| question.call == Some(call))
     }
 
-    /// Closes questions outside of calls that nobody has answered for [`OUTSIDE_CALLS_FOR`].
+    /// Closes questions outside of calls that have been open for [`OUTSIDE_CALLS_FOR`].
     pub fn close_lapsed(&mut self, now: Instant) -> Vec<Question<A>> {
         self.close_all(|question| {
             question.call.is_none()
@@ -144,15 +142,17 @@ impl<A> Questions<A> {
         })
     }
 
-    /// Closes every question: the client is gone.
+    /// Closes all questions, because the client is gone.
     pub fn close_everything(&mut self) -> Vec<Question<A>> {
         self.close_all(|_| true)
     }
 
+    /// The number of open questions of a call.
     pub fn open_in(&self, call: CallNo) -> usize {
         self.open.iter().filter(|(_, question)| question.call == Some(call)).count()
     }
 
+    /// All open questions.
     pub fn iter(&self) -> impl Iterator<Item = &Question<A>> {
         self.open.iter().map(|(_, question)| question)
     }
@@ -161,7 +161,7 @@ impl<A> Questions<A> {
         let (_, question) = self.open.swap_remove(at);
         self.bytes -= question.bytes;
         if self.open.is_empty() {
-            // An idle session is small.
+            // Frees the memory: most sessions are idle.
             self.open = Vec::new();
         }
         question
@@ -178,8 +178,8 @@ impl<A> Questions<A> {
     }
 }
 
-/// The number in the id of an answer. Clients repeat ids in their own spelling: as a string, or as a
-/// number with a fraction of nothing.
+/// The question number in the id of an answer. Accepts the id as an integer, as a string, or as a number
+/// with a zero fraction, because clients re-encode ids.
 pub fn number_of(id: &Id) -> Option<u64> {
     if let Some(number) = id.as_number() {
         return Some(number);

@@ -1,8 +1,8 @@
-//! Whether a URI can come from a resource template.
+//! Matching of URIs against resource templates.
 
-/// Whether `uri` matches `template` (RFC 6570): the text between expressions must be there in
-/// order, and each expression may stand for anything, slashes only where it allows them
-/// (`{+path}`, `{/path}`, `{#x}`).
+/// Whether `uri` matches the URI template `template` (RFC 6570). The literal parts must appear in order.
+/// An expression matches any text, but matches slashes only if its operator allows them (`{+path}`,
+/// `{/path}`, `{#x}`).
 pub fn matches(template: &str, uri: &str) -> bool {
     let mut rest = uri;
     let mut parts = template.split('{');
@@ -36,8 +36,8 @@ pub fn matches(template: &str, uri: &str) -> bool {
     rest.is_empty()
 }
 
-/// The server's own URI for one made from a published template, which differs from the server's own
-/// template only by what stands before it.
+/// The server's own URI for a URI that was built from a published template. The published template is
+/// the server's own with an optional prefix.
 pub fn own_uri<'a>(published: &str, own: &str, uri: &'a str) -> &'a str {
     let before = published.strip_suffix(own).unwrap_or_default();
     uri.strip_prefix(before).unwrap_or(uri)

@@ -1,7 +1,7 @@
-//! Session ids: sealed tokens that nobody can guess or alter.
+//! Session ids: encrypted tokens that clients can neither guess nor alter.
 //!
-//! A token holds what a session is made of, so a new one costs no write anywhere. It is encrypted and
-//! authenticated (XChaCha20-Poly1305) under a key that only this state folder has.
+//! A token contains what is needed to restore its session, so opening a session needs no disk write. It
+//! is encrypted and authenticated with XChaCha20-Poly1305 under the key of the state folder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,32 +12,33 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 
-/// What a session begins with.
+/// The contents of a token: what a session starts with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// The user it belongs to; nobody else may use it.
+    /// The user of the session. No other user may use it.
     pub principal: String,
-    /// The revision that was settled on.
+    /// The negotiated protocol revision.
     pub revision: String,
-    /// JSON of the client's capabilities, as far as servers act on them.
+    /// The client's capabilities as JSON, reduced to those that servers act on.
     pub capabilities: String,
-    /// The address it was opened at: `""` or the name of a server or a group.
+    /// The endpoint of the session: `""` for `/mcp`, or the name of a server or a group.
     pub endpoint: String,
-    /// Seconds since 1970.
+    /// When the session was opened, in seconds since 1970-01-01 UTC.
     pub opened_at: u64,
     pub serial: Serial,
 }
 
-/// Which session it is of all that one state folder ever had. No secret: nothing is opened with it.
+/// Identifies a session among all sessions that a state folder has ever had. Not a secret: it opens
+/// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Serial {
-    /// A random number that the daemon took when it started.
+    /// A random number that the daemon chose when it started.
     pub run: u64,
-    /// Which of that daemon's sessions, from 1 on.
+    /// The number of the session within that run of the daemon, counted from 1.
     pub number: u64,
 }
 
-/// The key of a state folder.
+/// The key of a state folder that tokens are sealed with.
 #[derive(Clone)]
 pub struct SealKey(XChaCha20Poly1305);
 
@@ -46,7 +47,7 @@ pub struct SealKey(XChaCha20Poly1305);
 pub struct Token(Arc<str>);
 
 const NONCE_BYTES: usize = 24;
-/// Sets other uses of the key apart, and future layouts of the claims.
+/// The first plaintext byte. It separates tokens from other uses of the key and from other layouts.
 const CONTEXT: u8 = 2;
 
 // === impl SealKey ===
@@ -58,9 +59,9 @@ impl SealKey {
         Self(XChaCha20Poly1305::new(&key.into()))
     }
 
-    /// `nonce` must be random: it makes the token unguessable and unique.
+    /// Seals claims into a token. `nonce` must be random; it makes the token unguessable and unique.
     ///
-    /// None if the claims can't be sealed, which needs gigabytes of them.
+    /// Returns `None` if encryption fails, which takes gigabytes of claims.
     pub fn seal(&self, claims: &Claims, nonce: [u8; NONCE_BYTES]) -> Option<Token> {
         let mut plain = vec![CONTEXT];
         serde_json::to_writer(&mut plain, claims).ok()?;
@@ -70,7 +71,7 @@ impl SealKey {
         Some(Token(URL_SAFE_NO_PAD.encode(bytes).into()))
     }
 
-    /// A token that was sealed with this key, and its claims; none for anything else.
+    /// Opens a token that was sealed with this key. Returns `None` for any other text.
     pub fn open(&self, text: &str) -> Option<(Token, Claims)> {
         let claims = self.unseal(text)?;
         Some((Token(text.into()), claims))
@@ -96,7 +97,7 @@ impl fmt::Debug for SealKey {
 // === impl Token ===
 
 impl Token {
-    /// Of what has no session, and can't be found under any id.
+    /// The empty token of a request without a session. No look-up finds it.
     pub fn none() -> Self {
         Self(Arc::default())
     }
@@ -106,7 +107,7 @@ impl Token {
     }
 }
 
-/// A token is a secret: whoever has it has the session.
+/// Writes no part of the token: whoever knows a token can use its session.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(***)")

@@ -1,40 +1,42 @@
-//! Growing waits between attempts, and the scatter that keeps many instances from retrying together.
+//! Exponential backoff with jitter.
 
 use std::time::Duration;
 
-/// A wait that doubles from attempt to attempt up to a bound.
+/// Exponential backoff: the wait doubles with each attempt, up to a maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     min: Duration,
     max: Duration,
 }
 
-/// Why two durations make no [`Backoff`].
+/// The error for bounds that make no valid [`Backoff`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
-    #[error("the first wait is zero: attempts would follow each other without pause")]
+    #[error("the first wait is zero, so attempts would follow each other without a pause")]
     Zero,
-    #[error("the first wait {min:?} is longer than the last {max:?}")]
+    #[error("the first wait {min:?} is longer than the longest wait {max:?}")]
     Reversed { min: Duration, max: Duration },
 }
 
-/// A series of factors between 0.8 and 1.2, fixed by its seed.
+/// Jitter: a pseudo-random series of factors between 0.8 and 1.2, determined by a seed.
 ///
-/// The seed comes from the driver, so a schedule can be replayed exactly.
+/// The driver supplies the seed, so tests can replay a schedule exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter {
-    /// None: every factor is 1.
+    /// The state of the generator. `None` means that every factor is 1.
     state: Option<u64>,
 }
 
-/// How far a wait may be scattered, in thousandths, to either side.
+/// The maximum deviation of a wait to either side, in thousandths.
 const SCATTER_PERMILLE: u64 = 200;
 
 // === impl Backoff ===
 
 impl Backoff {
+    /// A backoff from `min` to `max`.
+    ///
     /// # Errors
-    /// When `min` is zero or longer than `max`.
+    /// [`InvalidBackoff`] if `min` is zero or longer than `max`.
     pub const fn try_new(min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
         if min.is_zero() {
             return Err(InvalidBackoff::Zero);
@@ -45,9 +47,9 @@ impl Backoff {
         Ok(Self { min, max })
     }
 
-    /// The wait before attempt `n`, counted from 0, before scatter.
+    /// The wait before attempt `n`, counted from 0, without jitter.
     pub fn wait(&self, n: u32) -> Duration {
-        // Shifts past 31 would overflow; the bound is reached long before.
+        // A shift past 31 would overflow; the maximum is reached long before that.
         self.min.saturating_mul(1 << n.min(31)).min(self.max)
     }
 }
@@ -62,15 +64,17 @@ impl Default for Backoff {
 // === impl Jitter ===
 
 impl Jitter {
+    /// No jitter: every factor is 1.
     pub const fn none() -> Self {
         Self { state: None }
     }
 
+    /// The series of factors that `seed` determines.
     pub const fn seeded(seed: u64) -> Self {
         Self { state: Some(seed) }
     }
 
-    /// `wait`, scattered by the next factor of the series.
+    /// Multiplies `wait` by the next factor of the series.
     pub fn scatter(&mut self, wait: Duration) -> Duration {
         let Some(state) = &mut self.state else { return wait };
         let permille = 1000 - SCATTER_PERMILLE + next(state) % (2 * SCATTER_PERMILLE + 1);
@@ -78,7 +82,7 @@ impl Jitter {
     }
 }
 
-/// SplitMix64: one addition and a mix, enough to spread waits.
+/// The SplitMix64 generator, which is cheap and good enough to spread waits.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;

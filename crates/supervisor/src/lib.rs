@@ -1,7 +1,8 @@
-//! Decides which instances should live and what comes next. Reads no clock, starts no process.
+//! Pure state machines of supervision: when an instance is started, restarted and stopped, and which
+//! call gets which instance.
 //!
-//! Everything here takes an event and the time and gives back decisions; the drivers that carry
-//! them out live in `upstream` and `pool`.
+//! A state machine takes an event and the current time and returns decisions. It reads no clock and
+//! starts no process; the drivers in `pool` do that.
 
 pub mod backoff;
 pub mod lifecycle;

@@ -1,4 +1,4 @@
-//! The life of one instance: when it is started, given up, tried again, and ended.
+//! The lifecycle of an instance: when it is started, restarted, declared failed and stopped.
 //!
 //! ```text
 //!             Start            Spawned               Ready
@@ -10,8 +10,8 @@
 //!      └── Stop, from anywhere          Unserveable, from anything alive ──▶ Failed
 //! ```
 //!
-//! The one exception to the picture: an instance that was healthy and dies goes from `Ready`
-//! to `Starting` in one step, because its first restart waits for nothing.
+//! One transition is not in the picture: an instance that was healthy and is lost goes from `Ready` to
+//! `Starting` in one step, because its first restart has no wait.
 
 mod history;
 #[cfg(test)]
@@ -23,104 +23,104 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 
-use self::history::{History, Verdict};
+use self::history::{History, RestartDecision};
 use crate::backoff::{Backoff, Jitter};
 
-/// One life of an instance, counted from 1. News carries it, so that what is heard late about
-/// an earlier life changes nothing.
+/// The number of a run of an instance, counted from 1. A run lasts from a start to the loss or stop that
+/// ends it. Run events carry the number, so that late events of an earlier run are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Generation(u64);
+pub struct RunNo(u64);
 
-/// What happened.
+/// An input of the state machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// It is wanted.
+pub enum LifecycleEvent {
+    /// The instance is needed.
     Start,
-    /// The driver has news of the life it was told to spawn.
-    Heard(Generation, News),
-    /// It is no longer wanted.
+    /// The driver reports an event of the run that it was told to spawn.
+    Heard(RunNo, RunEvent),
+    /// The instance is no longer needed.
     Stop,
-    /// What [`Stop`](Event::Stop) asked for is done: nothing of the instance is left.
+    /// The driver has carried out [`Stop`](LifecycleEvent::Stop): no part of the instance is left.
     Stopped,
-    /// Time has passed. Early ticks change nothing, late ones only come late.
+    /// Time has passed. An early tick has no effect; a late tick only delays its effect.
     Tick,
 }
 
-/// What the driver learnt about a life.
+/// What the driver reports about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// The process runs, or the connection stands.
+pub enum RunEvent {
+    /// The process has started, or the connection is open.
     Spawned,
-    /// Handshake done and lists fetched.
+    /// The handshake is complete and the lists are fetched.
     Ready,
-    /// It died, hung up, hung, or could not be started this time.
+    /// The instance exited, closed its connection, stopped responding, or could not be started.
     Lost { reason: String },
-    /// It can't be served however often it is started: wrong protocol, no such command.
+    /// No restart can help, for example because the command does not exist or the protocol is wrong.
     Unserveable { reason: String },
 }
 
-/// What the driver must do, in this order, each to its end before the next.
+/// What the driver must do. It completes each effect before it begins the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Start it and report what happens under this generation.
-    Spawn(Generation),
-    /// Begin the handshake; report [`News::Ready`] after it and the first lists.
+    /// Start a run and report its events under this number.
+    Spawn(RunNo),
+    /// Start the handshake. Report [`RunEvent::Ready`] once the first lists are fetched.
     Handshake,
-    /// Let calls in.
+    /// Admit calls.
     OpenGate,
-    /// Let no new call in. Calls in flight may finish before the next effect.
+    /// Admit no new calls. Calls in flight may finish before the next effect.
     ShutGate,
-    /// End whatever is left of the life before, all of it. Harmless when nothing is.
+    /// End everything that is left of the run. Has no effect if nothing is left.
     Kill,
 }
 
-/// An event that the present state has no answer to: an error of the driver. Nothing changed.
+/// The error for an event that the current state does not allow: a fault of the driver. The state has
+/// not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a {} instance can not take {event:?}", state.as_str())]
+#[error("an instance that is {} can't take the event {event:?}", state.as_str())]
 pub struct IllegalTransition {
     pub state: InstanceState,
-    pub event: Event,
+    pub event: LifecycleEvent,
 }
 
-/// How long things may take and how often they may fail.
+/// Time policy of a start, and the rules for restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For one start as a whole: spawned, hands shaken, lists fetched.
+pub struct RestartPolicy {
+    /// The time limit for a start: process, handshake and first lists together.
     pub start: Duration,
-    /// Waits between restarts, after the first.
+    /// The waits between restarts. The first restart of a healthy instance has no wait.
     pub backoff: Backoff,
-    /// Scatters those waits.
+    /// The jitter of those waits.
     pub jitter: Jitter,
-    /// Ready for this long makes up for the failures before.
+    /// An instance that has been ready for this long is healthy: earlier losses are forgotten.
     pub health: Duration,
-    /// When restarts are so frequent that they are a crash loop. None: never; the instance is tried
-    /// again after each backoff, for ever.
+    /// What counts as a crash loop. `None` restarts the instance after each backoff without end.
     pub crash_loop: Option<CrashLoop>,
 }
 
-/// What a crash loop is, and how often an instance in one is tried.
+/// The definition of a crash loop, and the pause between restarts in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrashLoop {
-    /// More restarts than this within `window` are a crash loop. The history of an instance keeps
-    /// the times of so many restarts, at most 255.
+    /// More restarts than this within `window` are a crash loop. An instance keeps the times of this many
+    /// restarts, at most 255.
     pub restarts_max: u8,
     pub window: Duration,
-    /// Between two tries in a crash loop.
+    /// The time between two restarts in a crash loop.
     pub pause: Duration,
 }
 
-/// The life of one instance. See the picture at the top of the module.
+/// The state machine of one instance. See the picture in the module's documentation.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
-    limits: Limits,
+    policy: RestartPolicy,
     phase: Phase,
     since: Instant,
-    generation: Generation,
+    run_no: RunNo,
     history: History,
     reason: Option<String>,
 }
 
-/// [`InstanceState`] with what only this module needs to know about it.
+/// [`InstanceState`] with the deadlines that this module needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Stopped,
@@ -133,20 +133,20 @@ enum Phase {
     Failed,
 }
 
-use Event::{Heard, Start, Stop, Stopped, Tick};
-use News::{Lost, Ready, Spawned, Unserveable};
+use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick};
+use RunEvent::{Lost, Ready, Spawned, Unserveable};
 
-// === impl Limits ===
+// === impl RestartPolicy ===
 
-impl Limits {
-    /// The contract's values, for a server with this deadline for a start. The seed scatters
-    /// waits; take a different one for each instance.
+impl RestartPolicy {
+    /// The default policy with this time limit for a start. The seed determines the jitter; use a
+    /// different seed for each instance.
     pub fn new(start: Duration, seed: u64) -> Self {
         Self { start, jitter: Jitter::seeded(seed), ..Self::default() }
     }
 }
 
-impl Default for Limits {
+impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             start: Duration::from_secs(120),
@@ -169,33 +169,32 @@ impl Default for CrashLoop {
 // === impl Lifecycle ===
 
 impl Lifecycle {
-    /// A stopped instance that never lived. `now` is only what [`since`](Self::since) says
-    /// until the first event.
-    pub fn new(limits: Limits, now: Instant) -> Self {
+    /// A stopped instance without runs. [`since`](Self::since) returns `now` until the first event.
+    pub fn new(policy: RestartPolicy, now: Instant) -> Self {
         Self {
-            limits,
+            policy,
             phase: Phase::Stopped,
             since: now,
-            generation: Generation(0),
+            run_no: RunNo(0),
             history: History::default(),
             reason: None,
         }
     }
 
-    /// Takes one step. Performs nothing: the driver hands in `now`, carries out `effects` in
-    /// order, and reports what happened as further events. `effects` is appended to.
+    /// Takes one step and appends to `effects` what the driver must do. The driver carries the effects out
+    /// in order and reports the results as further events.
     ///
     /// # Errors
-    /// When the present state has no answer to the event; nothing has changed then.
+    /// [`IllegalTransition`] if the current state does not allow the event. The state has not changed then.
     pub fn step(
         &mut self,
         now: Instant,
-        event: Event,
+        event: LifecycleEvent,
         effects: &mut Vec<Effect>,
     ) -> Result<(), IllegalTransition> {
-        // News of an earlier life, or of one that was ended already, changes nothing.
-        if let Heard(generation, _) = event
-            && (generation != self.generation || !self.phase.is_alive())
+        // Ignore events of earlier runs, and of a run that was already ended.
+        if let Heard(run_no, _) = event
+            && (run_no != self.run_no || !self.phase.is_alive())
         {
             return Ok(());
         }
@@ -208,11 +207,11 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The table of transitions, to be read from top to bottom.
+    /// The transition table, to be read from top to bottom.
     fn next_phase(
         &mut self,
         now: Instant,
-        event: Event,
+        event: LifecycleEvent,
         effects: &mut Vec<Effect>,
     ) -> Result<Phase, IllegalTransition> {
         let next = match (self.phase, event) {
@@ -225,7 +224,7 @@ impl Lifecycle {
 
             // ## Starting => Handshaking => Ready
             //
-            // Both share one deadline: a server that is slow to come up has less time to talk.
+            // Both phases share one deadline: a server that starts slowly has less time for the handshake.
             (Phase::Starting { deadline }, Heard(_, Spawned)) => {
                 effects.push(Effect::Handshake);
                 Phase::Handshaking { deadline }
@@ -236,7 +235,7 @@ impl Lifecycle {
                 Phase::Ready
             }
 
-            // ## Ready, for long enough: what went wrong before is forgotten
+            // ## Ready for long enough: earlier losses are forgotten
             (Phase::Ready, Tick) => {
                 self.note_health(now);
                 Phase::Ready
@@ -244,8 +243,8 @@ impl Lifecycle {
 
             // ## Starting | Handshaking | Ready => BackingOff | CrashLooping | Starting
             //
-            // A missed deadline and a death are the same thing to everyone else: the instance
-            // is not serving, and we decide whether to try again.
+            // A missed deadline counts as a loss: the instance does not serve, and the restart policy
+            // applies.
             (Phase::Starting { deadline }, Tick) if deadline <= now => {
                 self.retreat(now, self.late("start"), effects)
             }
@@ -270,7 +269,7 @@ impl Lifecycle {
 
             // ## Anything => Draining => Stopped
             //
-            // Also where nothing should be alive, so that the driver answers to every stop alike.
+            // Also in states without a run, so that the driver handles every stop the same way.
             (phase @ (Phase::Stopped | Phase::Draining), Stop) => phase,
             (_, Stop) => {
                 self.end(effects);
@@ -278,38 +277,39 @@ impl Lifecycle {
             }
             (Phase::Draining, Stopped) => Phase::Stopped,
 
-            // A tick before any deadline changes nothing.
+            // A tick before the deadline has no effect.
             (phase, Tick) => phase,
             (phase, event) => return Err(IllegalTransition { state: phase.state(), event }),
         };
         Ok(next)
     }
 
+    /// The current state.
     pub fn state(&self) -> InstanceState {
         self.phase.state()
     }
 
-    /// Since when it is in this state.
+    /// When the instance entered its current state.
     pub fn since(&self) -> Instant {
         self.since
     }
 
-    /// The life it is in, or the last one it was in.
-    pub fn generation(&self) -> Generation {
-        self.generation
+    /// The number of the current run, or of the last one.
+    pub fn run_no(&self) -> RunNo {
+        self.run_no
     }
 
-    /// When the next [`Tick`] has something to do; none: only other events matter.
+    /// When the next [`Tick`] has an effect. `None` if only other events can change the state.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting { deadline } | Phase::Handshaking { deadline } => Some(deadline),
             Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
-            Phase::Ready if !self.history.is_clean() => Some(self.since + self.limits.health),
+            Phase::Ready if !self.history.is_clean() => Some(self.since + self.policy.health),
             Phase::Ready | Phase::Stopped | Phase::Draining | Phase::Failed => None,
         }
     }
 
-    /// When it is tried again, while it waits for that.
+    /// When the next restart is due, while the instance waits for it.
     pub fn retry_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
@@ -317,34 +317,33 @@ impl Lifecycle {
         }
     }
 
-    /// Starts after the first, each caused by a failure; kept over stops.
+    /// The number of restarts after losses. A stop does not reset it.
     pub fn restarts(&self) -> u64 {
         self.history.restarts()
     }
 
-    /// Whether it is in a crash loop, also while one of its rare tries is under way.
+    /// Whether the instance is in a crash loop. Still true while a restart from the loop is in progress.
     pub fn is_crash_looping(&self) -> bool {
         self.history.is_looping()
     }
 
-    /// Why it is not ready, or was not before the present start. None once it is ready.
+    /// Why the instance is not ready, or why the current start was necessary. `None` once it is ready.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
     fn spawn(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Phase {
-        self.generation.0 += 1;
-        effects.push(Effect::Spawn(self.generation));
-        Phase::Starting { deadline: now + self.limits.start }
+        self.run_no.0 += 1;
+        effects.push(Effect::Spawn(self.run_no));
+        Phase::Starting { deadline: now + self.policy.start }
     }
 
     fn respawn(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Phase {
-        self.history.note_restart(now, &self.limits);
+        self.history.note_restart(now, &self.policy);
         self.spawn(now, effects)
     }
 
-    /// Leaves whatever lives. Kill is part of it even when death was the news: a server that
-    /// died may have left children, and one that hangs has not died.
+    /// Ends the current run. `Kill` is necessary even after an exit: the process may have left children.
     fn end(&self, effects: &mut Vec<Effect>) {
         if self.phase == Phase::Ready {
             effects.push(Effect::ShutGate);
@@ -357,27 +356,28 @@ impl Lifecycle {
         let was_ready = self.phase == Phase::Ready;
         self.end(effects);
         self.reason = Some(reason);
-        match self.history.note_loss(now, was_ready, &mut self.limits) {
-            Verdict::AtOnce => self.respawn(now, effects),
-            Verdict::At(retry_at) => Phase::BackingOff { retry_at },
-            Verdict::Loop(retry_at) => Phase::CrashLooping { retry_at },
+        match self.history.note_loss(now, was_ready, &mut self.policy) {
+            RestartDecision::AtOnce => self.respawn(now, effects),
+            RestartDecision::At(retry_at) => Phase::BackingOff { retry_at },
+            RestartDecision::Loop(retry_at) => Phase::CrashLooping { retry_at },
         }
     }
 
-    /// Counted from the time, not from ticks, so a late tick takes no credit away.
+    /// Forgets earlier losses if the instance has been ready for long enough. Depends on the time and not
+    /// on ticks, so a late tick makes no difference.
     fn note_health(&mut self, now: Instant) {
-        if self.phase == Phase::Ready && self.since + self.limits.health <= now {
+        if self.phase == Phase::Ready && self.since + self.policy.health <= now {
             self.history.forgive();
         }
     }
 
     fn late(&self, what: &str) -> String {
-        format!("did not {what} within {:?}", self.limits.start)
+        format!("did not {what} within {:?}", self.policy.start)
     }
 
     fn check_invariants(&self) {
         debug_assert!(self.phase != Phase::Ready || self.reason.is_none());
-        debug_assert!(self.generation.0 > 0 || !self.phase.is_alive());
+        debug_assert!(self.run_no.0 > 0 || !self.phase.is_alive());
         debug_assert!(
             !matches!(self.phase, Phase::CrashLooping { .. }) || self.history.is_looping()
         );
@@ -390,7 +390,7 @@ impl Lifecycle {
 // === impl Phase ===
 
 impl Phase {
-    /// Whether a life is under way, whose news counts.
+    /// Whether a run is in progress, so that its events count.
     fn is_alive(self) -> bool {
         matches!(self, Self::Starting { .. } | Self::Handshaking { .. } | Self::Ready)
     }

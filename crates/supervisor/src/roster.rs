@@ -1,4 +1,5 @@
-//! Which instance of a server is lent to whom, when one is started, and which one gives way.
+//! The roster of a pool: which instance is lent to which call, when an instance is started, and which
+//! one is evicted.
 //!
 //! ```text
 //!            Start               Up                 Hand
@@ -9,16 +10,16 @@
 //!                                             any member ───────▶ Leaving ──────▶ (none)
 //! ```
 //!
-//! A [`Roster`] counts every instance that can be lent, from its start until nothing of it is left,
-//! and never has more than `members_max`. It does not know the instance that supplies a server's
-//! lists: that one is neither lent nor ended.
+//! A [`Roster`] counts every instance that can be lent, from its start until no part of it is left, and
+//! never has more than `members_max`. The base instance, which supplies a server's lists, is not a member:
+//! it is neither lent nor evicted.
 //!
-//! A ticket stands for one call that waits for an instance. Tickets are served in the order of
-//! [`queue`]; a ticket never waits while an instance is idle that it may use, and an idle instance of
-//! another key gives way when there is no room. Two kinds of idle instances are spared: one that holds
-//! the state of a session ([`Tenure::Session`]) never gives way; one that a session listens to neither
-//! gives way nor is lent to another holder while there is room to start a new one. Only the end of a
-//! session and the end of the pool end an instance that is lent.
+//! A ticket stands for a call that waits for an instance. Tickets are served in the order of [`queue`]. A
+//! ticket never waits while a member that it may use is idle. If there is no room, an idle member of
+//! another key is evicted, with two exceptions: a member that holds the state of a session
+//! ([`Retention::Session`]) is never evicted; a member that a session listens to is not evicted either, and
+//! is lent to another holder only if there is no room for a new member. A member that is lent ends only
+//! with its session or with the pool.
 
 mod members;
 mod queue;
@@ -32,149 +33,154 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use self::members::{Members, Phase};
+use self::members::{MemberPhase, Members};
 use self::queue::Queue;
 
-/// A call that waits for an instance or holds one. Given out in growing order by the driver.
+/// Identifies a call that waits for a member or holds one. The driver allocates tickets in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// An instance that can be lent; given out here and never twice.
+/// Identifies an instance that can be lent. The roster allocates the ids and never reuses one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u64);
 
-/// Whose tickets count as one user's when turns are given out.
+/// Identifies a user. Tickets of one user share that user's turns in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UserId(pub u64);
 
-/// Whose call it is. A holder finds the instance it had before, while that is idle.
+/// Identifies who a ticket is for, such as a session. A holder gets the member back that it held before, if
+/// that member is idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Holder(pub u64);
 
-/// How many tickets use one instance.
+/// How many tickets use a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Use {
-    /// All tickets with the same key at the same time.
+pub enum LeaseMode {
+    /// All tickets with the member's key, at the same time.
     Shared,
     /// One ticket at a time.
     Exclusive,
-    /// One ticket, after which the instance ends.
+    /// One ticket only; the member ends after it.
     Once,
 }
 
-/// How long an instance is kept when no ticket uses it.
+/// How long an idle member is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tenure {
-    /// For [`Limits::idle`].
+pub enum Retention {
+    /// For [`RosterLimits::idle`].
     Pooled,
-    /// For [`Limits::idle_brief`]: it serves one kind of clients only.
+    /// For [`RosterLimits::idle_brief`], because the member serves clients with certain capabilities only.
     Brief,
-    /// For [`Limits::idle`]. It holds the state of one session, so it gives way to nobody.
+    /// For [`RosterLimits::idle`]. The member holds the state of one session, so it is never evicted for
+    /// another key.
     Session,
 }
 
-/// What a ticket waits for. Tickets may meet in one instance only if their keys are equal.
+/// A ticket and what it waits for. Two tickets may share a member only if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted<K> {
+pub struct LeaseRequest<K> {
     pub ticket: Ticket,
     pub key: K,
     pub user: UserId,
     pub holder: Holder,
-    pub usage: Use,
-    pub tenure: Tenure,
+    pub mode: LeaseMode,
+    pub retention: Retention,
 }
 
-/// What happened.
+/// An input of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event<K> {
-    Wanted(Wanted<K>),
-    /// A ticket has waited as long as the start of an instance may hold it up.
+pub enum RosterEvent<K> {
+    Requested(LeaseRequest<K>),
+    /// A ticket has waited for as long as a starting member may delay it.
     Hurried(Ticket),
-    /// Nobody waits for the ticket any more, or its deadline has passed.
+    /// The caller of a ticket is gone, or its deadline has passed.
     GaveUp(Ticket),
-    /// What was handed to the ticket is given back.
+    /// The ticket gives its member back.
     Released(Ticket),
-    /// The member takes calls.
+    /// The member accepts calls.
     Up(MemberId),
-    /// The member takes no calls. `soon`: it is on its way and worth waiting for.
+    /// The member does not accept calls. `soon` tells whether it is starting and worth waiting for.
     Down {
         member: MemberId,
         soon: bool,
     },
-    /// Nothing of the member is left.
+    /// No part of the member is left.
     Gone(MemberId),
-    /// Whether a session waits for what the member says of its own accord.
+    /// Whether a session listens to the member's notifications outside of calls.
     Listened {
         member: MemberId,
         to: bool,
     },
     /// Time has passed.
     Tick,
-    /// Nothing is lent from here on.
+    /// The pool closes: no member is lent from now on.
     Close,
 }
 
-/// What the driver must do, in this order.
+/// What the driver must do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<K> {
-    /// Start an instance; report [`Event::Up`], [`Event::Down`] and at its end [`Event::Gone`].
-    Start { member: MemberId, key: K, holder: Holder, usage: Use },
-    /// The ticket has the member until [`Event::Released`].
+    /// Start an instance. Report [`RosterEvent::Up`], [`RosterEvent::Down`], and [`RosterEvent::Gone`] at
+    /// its end.
+    Start { member: MemberId, key: K, holder: Holder, mode: LeaseMode },
+    /// Lend the member to the ticket until [`RosterEvent::Released`].
     Hand { ticket: Ticket, member: MemberId },
-    /// End the member; report [`Event::Gone`].
+    /// End the member. Report [`RosterEvent::Gone`].
     Evict(MemberId),
-    /// The ticket gets nothing. Comes once, and no `Hand` comes for it.
-    Refuse { ticket: Ticket, why: Why },
+    /// Refuse the ticket. A ticket is refused at most once, and never after a `Hand`.
+    Refuse { ticket: Ticket, reason: RefusalReason },
 }
 
-/// Why a ticket gets no instance.
+/// Why a ticket is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// All members were in use for as long as the ticket waited.
+pub enum RefusalReason {
+    /// All members were busy for as long as the ticket waited.
     Busy,
-    /// The member that the ticket may use is down, and not expected back soon.
+    /// The only member that the ticket may use is down and not expected back soon.
     Away(MemberId),
     /// The member that was started for the ticket is still starting.
     Starting(MemberId),
-    /// As many tickets wait as may.
+    /// The queue is full.
     QueueFull,
     /// The pool is closed.
     Closed,
 }
 
-/// The bounds of a roster.
+/// The limits of a roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Members at a time, those that are leaving included. At least 1.
+pub struct RosterLimits {
+    /// The maximum number of members, including those that are leaving. At least 1.
     pub members_max: usize,
-    /// Members that are kept however long they are idle, the most recently used first. Those for one
-    /// session or one ticket are not among them: nobody else could use them.
+    /// The number of members to keep however long they are idle, the most recently used first. Members for
+    /// one session or one ticket don't count, because no other call could use them.
     pub idle_min: usize,
+    /// How long an idle member is kept.
     pub idle: Duration,
+    /// How long an idle member with [`Retention::Brief`] is kept.
     pub idle_brief: Duration,
-    /// Tickets that wait at a time.
+    /// The maximum number of waiting tickets.
     pub waiting_max: usize,
 }
 
-/// How many members there are, by what they do.
+/// The number of members by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Up and not lent.
     pub idle: usize,
-    /// Lent, whatever their state.
+    /// Lent, in any state.
     pub active: usize,
-    /// Not lent and not up.
+    /// Neither lent nor up.
     pub starting: usize,
-    /// Told to end, and not gone yet.
+    /// Told to end, but not gone yet.
     pub leaving: usize,
-    /// Tickets that wait.
+    /// The number of waiting tickets.
     pub waiting: usize,
 }
 
-/// The members of one pool and the tickets that wait for them.
+/// The members of a pool and the tickets that wait for them.
 #[derive(Debug)]
 pub struct Roster<K> {
-    limits: Limits,
+    limits: RosterLimits,
     members: Members<K>,
     queue: Queue<K>,
     lent: HashMap<Ticket, MemberId>,
@@ -184,9 +190,9 @@ pub struct Roster<K> {
 // === impl Roster ===
 
 impl<K: Clone + Eq + Hash + Debug> Roster<K> {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RosterLimits) -> Self {
         Self {
-            limits: Limits { members_max: limits.members_max.max(1), ..limits },
+            limits: RosterLimits { members_max: limits.members_max.max(1), ..limits },
             members: Members::default(),
             queue: Queue::default(),
             lent: HashMap::new(),
@@ -194,25 +200,25 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         }
     }
 
-    /// Takes one step. `out` is appended to.
-    pub fn step(&mut self, now: Instant, event: Event<K>, out: &mut Vec<Decision<K>>) {
+    /// Takes one step and appends to `out` what the driver must do.
+    pub fn step(&mut self, now: Instant, event: RosterEvent<K>, out: &mut Vec<Decision<K>>) {
         match event {
-            Event::Wanted(wanted) => self.want(wanted, out),
-            Event::Hurried(ticket) => return self.hurry(ticket, out),
-            Event::GaveUp(ticket) => self.give_up(now, ticket, out),
-            Event::Released(ticket) => self.release(now, ticket, out),
-            Event::Up(member) => self.members.set_phase(now, member, Phase::Up),
-            Event::Down { member, soon } => self.take_down(now, member, soon, out),
-            Event::Gone(member) => self.members.remove(member),
-            Event::Listened { member, to } => self.members.set_listened(member, to),
-            Event::Tick => self.end_idle(now, out),
-            Event::Close => self.close(out),
+            RosterEvent::Requested(request) => self.request(request, out),
+            RosterEvent::Hurried(ticket) => return self.hurry(ticket, out),
+            RosterEvent::GaveUp(ticket) => self.give_up(now, ticket, out),
+            RosterEvent::Released(ticket) => self.release(now, ticket, out),
+            RosterEvent::Up(member) => self.members.set_phase(now, member, MemberPhase::Up),
+            RosterEvent::Down { member, soon } => self.take_down(now, member, soon, out),
+            RosterEvent::Gone(member) => self.members.remove(member),
+            RosterEvent::Listened { member, to } => self.members.set_listened(member, to),
+            RosterEvent::Tick => self.end_idle(now, out),
+            RosterEvent::Close => self.close(out),
         }
         self.serve(now, out);
         self.check_invariants();
     }
 
-    /// Ends the members whose key is not needed any more, lent or not.
+    /// Evicts all members whose key is no longer needed, even members that are lent.
     pub fn retire(
         &mut self,
         now: Instant,
@@ -226,32 +232,34 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// When the next [`Event::Tick`] has something to do, if nothing else happens.
+    /// When the next [`RosterEvent::Tick`] has an effect. `None` if only other events can change the
+    /// roster.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.members.next_end(&self.limits)
     }
 
+    /// The number of members and waiting tickets by state.
     pub fn counts(&self) -> Counts {
         Counts { waiting: self.queue.len(), ..self.members.counts() }
     }
 
-    fn want(&mut self, wanted: Wanted<K>, out: &mut Vec<Decision<K>>) {
-        let why = match () {
-            () if self.closed => Why::Closed,
-            () if self.queue.len() >= self.limits.waiting_max => Why::QueueFull,
-            () => return self.queue.push(wanted),
+    fn request(&mut self, request: LeaseRequest<K>, out: &mut Vec<Decision<K>>) {
+        let reason = match () {
+            () if self.closed => RefusalReason::Closed,
+            () if self.queue.len() >= self.limits.waiting_max => RefusalReason::QueueFull,
+            () => return self.queue.push(request),
         };
-        out.push(Decision::Refuse { ticket: wanted.ticket, why });
+        out.push(Decision::Refuse { ticket: request.ticket, reason });
     }
 
-    /// Refuses a ticket for which an instance is being started; one that waits for a busy instance
-    /// goes on waiting.
+    /// Refuses a ticket that waits for a starting member. A ticket that waits for a busy member stays
+    /// queued.
     fn hurry(&mut self, ticket: Ticket, out: &mut Vec<Decision<K>>) {
         let Some(place) = self.queue.place_of(ticket) else { return };
-        let starting = self.queue.at(place).and_then(|wanted| self.members.starting_for(wanted));
+        let starting = self.queue.at(place).and_then(|request| self.members.starting_for(request));
         if let Some(member) = starting {
             self.queue.remove(place);
-            out.push(Decision::Refuse { ticket, why: Why::Starting(member) });
+            out.push(Decision::Refuse { ticket, reason: RefusalReason::Starting(member) });
         }
     }
 
@@ -259,10 +267,10 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         let Some(place) = self.queue.place_of(ticket) else {
             return self.release(now, ticket, out);
         };
-        let Some(wanted) = self.queue.remove(place) else { return };
-        let starting = self.members.starting_for(&wanted);
-        let why = starting.map_or(Why::Busy, Why::Starting);
-        out.push(Decision::Refuse { ticket, why });
+        let Some(request) = self.queue.remove(place) else { return };
+        let starting = self.members.starting_for(&request);
+        let reason = starting.map_or(RefusalReason::Busy, RefusalReason::Starting);
+        out.push(Decision::Refuse { ticket, reason });
     }
 
     fn release(&mut self, now: Instant, ticket: Ticket, out: &mut Vec<Decision<K>>) {
@@ -272,7 +280,8 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         }
     }
 
-    /// A member that was started for one ticket and failed is of no use to the next.
+    /// Marks a member as down. A member that failed before its one ticket got it is evicted, and the ticket
+    /// refused.
     fn take_down(
         &mut self,
         now: Instant,
@@ -280,15 +289,21 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         soon: bool,
         out: &mut Vec<Decision<K>>,
     ) {
-        self.members.set_phase(now, member, if soon { Phase::Starting } else { Phase::Away });
+        self.members.set_phase(
+            now,
+            member,
+            if soon { MemberPhase::Starting } else { MemberPhase::Away },
+        );
         let Some(failed) = self.members.get(member).filter(|it| it.is_spent()) else { return };
-        let meant = |wanted: &&Wanted<K>| wanted.usage == Use::Once && wanted.key == failed.key;
-        let ticket = self.queue.iter().find(meant).map(|wanted| wanted.ticket);
+        let meant = |request: &&LeaseRequest<K>| {
+            request.mode == LeaseMode::Once && request.key == failed.key
+        };
+        let ticket = self.queue.iter().find(meant).map(|request| request.ticket);
         if let Some(ticket) = ticket
             && let Some(place) = self.queue.place_of(ticket)
         {
             self.queue.serve(place);
-            out.push(Decision::Refuse { ticket, why: Why::Away(member) });
+            out.push(Decision::Refuse { ticket, reason: RefusalReason::Away(member) });
         }
         self.evict(member, out);
     }
@@ -303,7 +318,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.closed = true;
         for place in self.queue.places() {
             self.queue.remove(place);
-            out.push(Decision::Refuse { ticket: place.1, why: Why::Closed });
+            out.push(Decision::Refuse { ticket: place.1, reason: RefusalReason::Closed });
         }
         for id in self.members.ids(|_| true) {
             self.evict(id, out);
@@ -331,27 +346,27 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         // Shared keys that a member is coming for, or its room.
         let mut promised: HashSet<K> = HashSet::new();
         for place in self.queue.places() {
-            let Some(wanted) = self.queue.at(place) else { continue };
-            let ticket = wanted.ticket;
-            if let Some(member) = self.members.free_for(wanted, room > 0) {
-                if let Some(wanted) = self.queue.serve(place) {
-                    self.members.lend(now, member, wanted.holder);
+            let Some(request) = self.queue.at(place) else { continue };
+            let ticket = request.ticket;
+            if let Some(member) = self.members.free_for(request, room > 0) {
+                if let Some(request) = self.queue.serve(place) {
+                    self.members.lend(now, member, request.holder);
                     self.lent.insert(ticket, member);
                     out.push(Decision::Hand { ticket, member });
                 }
                 continue;
             }
-            if let Some(member) = self.members.only_away(wanted) {
+            if let Some(member) = self.members.only_away(request) {
                 self.queue.serve(place);
-                out.push(Decision::Refuse { ticket, why: Why::Away(member) });
+                out.push(Decision::Refuse { ticket, reason: RefusalReason::Away(member) });
                 continue;
             }
-            if wanted.usage == Use::Shared {
-                let is_coming = self.members.starting_for(wanted).is_some();
-                if is_coming || !promised.insert(wanted.key.clone()) {
+            if request.mode == LeaseMode::Shared {
+                let is_coming = self.members.starting_for(request).is_some();
+                if is_coming || !promised.insert(request.key.clone()) {
                     continue;
                 }
-            } else if let Some(count) = starting.get_mut(&(wanted.key.clone(), wanted.usage))
+            } else if let Some(count) = starting.get_mut(&(request.key.clone(), request.mode))
                 && *count > 0
             {
                 *count -= 1;
@@ -359,12 +374,12 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             }
             if room > 0 {
                 room -= 1;
-                let (key, holder, usage) = (wanted.key.clone(), wanted.holder, wanted.usage);
-                let member = self.members.start(now, wanted);
-                out.push(Decision::Start { member, key, holder, usage });
+                let (key, holder, mode) = (request.key.clone(), request.holder, request.mode);
+                let member = self.members.start(now, request);
+                out.push(Decision::Start { member, key, holder, mode });
             } else if leaving > 0 {
                 leaving -= 1;
-            } else if let Some(member) = self.members.to_give_way(wanted, &self.queue) {
+            } else if let Some(member) = self.members.to_give_way(request, &self.queue) {
                 self.evict(member, out);
             }
         }

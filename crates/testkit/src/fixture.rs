@@ -1,7 +1,7 @@
 //! The conformance fixture: a server that exposes exactly what the protocol's own suite asks
 //! for, under the names the suite uses.
 //!
-//! It speaks every revision, or those of one generation, and is built on the official SDK, so that
+//! It speaks every revision, or those of one era, and is built on the official SDK, so that
 //! what the gateway meets here was not written by the gateway's own authors.
 #![expect(
     deprecated,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::request::{Incoming, Lost, Owner};
+use crate::request::{Incoming, Lost, SessionNo};
 use crate::slot::Slot;
 
 /// Our ids start at 1 and are never used twice on a link, whatever ids the clients use.
@@ -36,7 +36,7 @@ impl Calls {
     }
 
     /// A new call, or none where there are too many.
-    pub(crate) fn insert(&self, owner: Owner, listens: bool) -> Option<Arc<Slot>> {
+    pub(crate) fn insert(&self, owner: SessionNo, listens: bool) -> Option<Arc<Slot>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot::new(id, owner, listens));
         let mut table = self.table.lock();
@@ -58,13 +58,13 @@ impl Calls {
     /// Without a listen of our own, which lasts as long as the link.
     pub(crate) fn len(&self) -> usize {
         let table = self.table.lock();
-        table.values().filter(|slot| !slot.listens || slot.owner != Owner(0)).count()
+        table.values().filter(|slot| !slot.listens || slot.owner != SessionNo(0)).count()
     }
 
     pub(crate) fn attribute(&self) -> Attribution {
         let table = self.table.lock();
         // What is said for a listen names it.
-        let mut calls = table.values().filter(|slot| slot.owner != Owner(0) && !slot.listens);
+        let mut calls = table.values().filter(|slot| slot.owner != SessionNo(0) && !slot.listens);
         let Some(mut latest) = calls.next() else { return Attribution::Nobody };
         for slot in calls {
             if slot.owner != latest.owner {

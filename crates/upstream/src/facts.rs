@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ToolHints};
-use mainstay_protocol::mirror::{BadMirror, Mirrors};
+use mainstay_protocol::mirror::{BadMirror, MirroredArguments};
 use mainstay_protocol::revision::Revision;
 
 /// A server's own words, byte for byte.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The `result` of `initialize`, or of `server/discover` where the revision's generation is modern.
+    /// The `result` of `initialize`, or of `server/discover` where the revision's era is modern.
     pub greeting: Bytes,
     pub revision: Revision,
     pub capabilities: ServerCapabilities,
@@ -69,7 +69,7 @@ pub struct Item {
     pub key_span: Range<usize>,
     pub hints: ToolHints,
     /// Arguments of a tool that its server wants repeated as headers.
-    pub mirrors: Mirrors,
+    pub mirrors: MirroredArguments,
 }
 
 // === impl Item ===

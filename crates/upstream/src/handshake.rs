@@ -1,7 +1,7 @@
-//! The first words with a server: which generation it speaks, what it can do, what it has.
+//! The first words with a server: which era it speaks, what it can do, what it has.
 //!
 //! `initialize` is sent first, because asking a legacy server for `server/discover` is not
-//! harmless: some end themselves, and servers of both generations then refuse `initialize` for good.
+//! harmless: some end themselves, and servers of both eras then refuse `initialize` for good.
 //! Only a server that refuses `initialize` is asked whether it is modern, or one of which only that is
 //! to be found out.
 

@@ -26,5 +26,5 @@ pub use exchange::Exchange;
 pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;
-pub use request::{Fate, Incoming, Lost, Outgoing, Owner};
+pub use request::{Fate, Incoming, Lost, Outgoing, SessionNo};
 pub use transport::TransportAbilities;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use mainstay_protocol::{Generation, Message, build};
+use mainstay_protocol::{Era, Message, build};
 use mainstay_telemetry::Dropped;
 
 use crate::asker::{Answerable, Asker};
@@ -59,8 +59,8 @@ impl Link {
     }
 
     /// How the server is spoken to.
-    pub fn generation(&self) -> Generation {
-        if self.modern.load(Ordering::Acquire) { Generation::Modern } else { Generation::Legacy }
+    pub fn era(&self) -> Era {
+        if self.modern.load(Ordering::Acquire) { Era::Modern } else { Era::Legacy }
     }
 
     /// From here on it is spoken to as a server of 2026-07-28.
@@ -70,7 +70,7 @@ impl Link {
     }
 
     fn is_modern(&self) -> bool {
-        self.generation() == Generation::Modern
+        self.era() == Era::Modern
     }
 
     /// Sends a notification or an answer.

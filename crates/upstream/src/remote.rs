@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use mainstay_protocol::edit::splice;
-use mainstay_protocol::{Generation, Message, Revision, headers};
+use mainstay_protocol::{Era, Message, Revision, headers};
 use mainstay_telemetry::Dropped;
 use tokio_util::sync::CancellationToken;
 
@@ -166,7 +166,7 @@ impl Transport<Link> for Remote {
     fn settle(&self, link: &Arc<Link>, revision: Revision) {
         self.session.settle(revision);
         self.session.target.found(Speaks::Http);
-        if revision.generation() == Generation::Legacy {
+        if revision.era() == Era::Legacy {
             let (link, session) = (Arc::downgrade(link), Arc::downgrade(&self.session));
             let (answered, stop) = (self.standing_answered.clone(), self.stop.clone());
             self.session.tasks.spawn(standing::run(link, session, answered, stop));
@@ -199,7 +199,7 @@ fn mirror(request: &Outgoing<'_>, post: &mut Request<Full<Bytes>>) {
     let sent = edited.as_ref().unwrap_or(request.message);
     let all = post.headers_mut();
     all.remove(headers::NAME);
-    for (name, value) in headers::of_request(sent) {
+    for (name, value) in headers::for_request(sent) {
         if let Ok(value) = HeaderValue::try_from(value) {
             all.insert(HeaderName::from_static(name), value);
         }

@@ -7,7 +7,7 @@ use mainstay_protocol::{Edit, Message};
 /// Whose call it is: opaque here, given by the caller. Messages of a server that name no call
 /// can be attributed only while all calls in flight have one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner(pub u64);
+pub struct SessionNo(pub u64);
 
 /// A request to send: the message as it came, and what to change in it beside its id.
 #[derive(Debug, Clone)]

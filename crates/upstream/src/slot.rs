@@ -5,13 +5,13 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use crate::request::{Incoming, Owner};
+use crate::request::{Incoming, SessionNo};
 
 /// Where the link's reader leaves what belongs to a call.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) id: u64,
-    pub(crate) owner: Owner,
+    pub(crate) owner: SessionNo,
     /// It is a `subscriptions/listen`, which goes on until somebody ends it.
     pub(crate) listens: bool,
     inner: Mutex<Inbox>,
@@ -30,7 +30,7 @@ const INBOX_MAX: usize = 512;
 // === impl Slot ===
 
 impl Slot {
-    pub(crate) fn new(id: u64, owner: Owner, listens: bool) -> Self {
+    pub(crate) fn new(id: u64, owner: SessionNo, listens: bool) -> Self {
         Self { id, owner, listens, inner: Mutex::default() }
     }
 

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use mainstay_protocol::envelope::Kind;
 use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_protocol::initialize::initialize_params;
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Message, Method as Asked, Revision, build, codes};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -104,36 +104,36 @@ impl Conversation {
     /// [`ClientError::Status`] with 404 for an endpoint that does not exist; a refusal when the
     /// server is not to be had.
     pub async fn open(client: &Client, path: &str, version: &str) -> Result<Self, CallError> {
-        match Self::open_as(Generation::Legacy, client, path, version).await {
+        match Self::open_as(Era::Legacy, client, path, version).await {
             // Only who speaks nothing else answers `initialize` so.
             Err(CallError::Refused { code, .. })
                 if i32::try_from(code).is_ok_and(codes::is_modern) =>
             {
-                Self::open_as(Generation::Modern, client, path, version).await
+                Self::open_as(Era::Modern, client, path, version).await
             }
             opened => opened,
         }
     }
 
-    /// The same as clients of one generation do it.
+    /// The same as clients of one era do it.
     ///
     /// # Errors
-    /// As for [`open`](Self::open); a refusal, too, where this generation is not spoken.
+    /// As for [`open`](Self::open); a refusal, too, where this era is not spoken.
     pub async fn open_as(
-        generation: Generation,
+        era: Era,
         client: &Client,
         path: &str,
         version: &str,
     ) -> Result<Self, CallError> {
-        let manner = match generation {
-            Generation::Legacy => Manner::Session(Session::default()),
-            Generation::Modern => Manner::Stateless(Stateless::new(NAME, version)),
+        let manner = match era {
+            Era::Legacy => Manner::Session(Session::default()),
+            Era::Modern => Manner::Stateless(Stateless::new(NAME, version)),
         };
         let (client, path) = (client.clone(), path.to_owned());
         let mut conversation = Self { client, path, manner, next_id: 1 };
-        match generation {
-            Generation::Legacy => conversation.shake_hands(version).await?,
-            Generation::Modern => {
+        match era {
+            Era::Legacy => conversation.shake_hands(version).await?,
+            Era::Modern => {
                 let method = Asked::ServerDiscover.as_str();
                 let found = conversation.request(method, None, &mut |_| {}).await?;
                 stateless::check(&found)?;
@@ -193,10 +193,10 @@ impl Conversation {
     }
 
     /// How it is led.
-    pub fn generation(&self) -> Generation {
+    pub fn era(&self) -> Era {
         match self.manner {
-            Manner::Session(_) => Generation::Legacy,
-            Manner::Stateless(_) => Generation::Modern,
+            Manner::Session(_) => Era::Legacy,
+            Manner::Stateless(_) => Era::Modern,
         }
     }
 

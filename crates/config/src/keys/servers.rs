@@ -68,7 +68,7 @@ static KEYS: [Key; 17] = [
         "revision",
         Kind::Choice(&REVISION),
         "'legacy'",
-        "Which generation of the protocol to speak to it.",
+        "Which era of the protocol to speak to it.",
     )
     .or("'auto'"),
     Key::new(

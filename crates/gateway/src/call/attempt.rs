@@ -163,10 +163,10 @@ impl Attempt {
 
     /// Makes the headers that repeat arguments from the list as it is now.
     async fn make_headers(&mut self, by: &Sender<'_>) {
-        let generation = by.session.revision.generation();
-        self.route.pool.refetch(generation, ListKind::Tools, by.deadline.into_std()).await;
+        let era = by.session.revision.era();
+        self.route.pool.refetch_list(era, ListKind::Tools, by.deadline.into_std()).await;
         self.headers_are_stale = false;
-        let Some(facts) = self.route.pool.facts(generation) else { return };
+        let Some(facts) = self.route.pool.facts(era) else { return };
         let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
         if let (Some(tool), Ok(params)) = (tool, self.message.params()) {
             let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);

@@ -6,10 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Principal, Refusal};
-use mainstay_pool::{Instance, LeaseKey, Permit, Pool, Tenure, Use, Want};
-use mainstay_protocol::Generation;
+use mainstay_pool::{Instance, LeaseKey, LeaseMode, Permit, Placement, Pool, Retention};
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 use crate::endpoint::Endpoint;
 use crate::session::Session;
@@ -73,9 +73,9 @@ pub(crate) async fn acquire_for_list(
 ) -> Result<Permit, Refusal> {
     let want = of(session, pool);
     if is_of_a_kind(&want.key, pool.spec.sharing)
-        && pool.lists_alike(&want.key.capabilities, known_by).await
+        && pool.has_uniform_lists(&want.key.capabilities, known_by).await
     {
-        return pool.acquire(&Want::base(want.key.generation, want.owner), deadline).await;
+        return pool.acquire(&Placement::base(want.key.era, want.owner), deadline).await;
     }
     acquire(session, pool, deadline).await
 }
@@ -89,7 +89,7 @@ fn is_of_a_kind(key: &LeaseKey, sharing: Sharing) -> bool {
 /// What most calls take, without looking for it: the instance that everybody shares.
 pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
     match shares_with_all(session, &Terms::of(pool)) {
-        true => pool.try_base(session.revision.generation()),
+        true => pool.try_base(session.revision.era()),
         false => None,
     }
 }
@@ -97,13 +97,13 @@ pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
 /// Whether a session's calls go to the instance that everybody shares. Says the same as [`want`], and makes
 /// no key for it.
 fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool {
-    let circle = match session.revision.generation() {
-        Generation::Modern => match terms.sharing {
+    let circle = match session.revision.era() {
+        Era::Modern => match terms.sharing {
             Sharing::Session => Circle::Session,
             _ => stateless_circle(&session.principal, terms),
         },
-        Generation::Legacy if is_interactive(session, terms) => return false,
-        Generation::Legacy => circle(session, terms),
+        Era::Legacy if is_interactive(session, terms) => return false,
+        Era::Legacy => circle(session, terms),
     };
     circle == Circle::Everybody && terms.sharing != Sharing::Call
 }
@@ -116,14 +116,14 @@ fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool 
 ///
 /// A modern server is told with each request what its client can do, and never asks on its own: there
 /// all clients of a principal share.
-pub(crate) fn of(session: &Session, pool: &Pool) -> Want {
+pub(crate) fn of(session: &Session, pool: &Pool) -> Placement {
     want(session, &Terms::of(pool))
 }
 
-fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
-    if session.revision.generation() == Generation::Modern {
+fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Placement {
+    if session.revision.era() == Era::Modern {
         let want = want_stateless(&session.principal, session.owner, terms);
-        return Want { user: session.user, ..want };
+        return Placement { user: session.user, ..want };
     }
     let interactive = is_interactive(session, terms);
     let sharing = match circle(session, terms) {
@@ -133,43 +133,43 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Want {
     };
     let key = match interactive {
         true => session.capabilities_json.clone(),
-        false => LeaseKey::base(Generation::Legacy).capabilities,
+        false => LeaseKey::base(Era::Legacy).capabilities,
     };
-    let usage = match terms.sharing {
-        Sharing::Call => Use::Once,
-        _ if interactive && (terms.shares_questions)() => Use::Exclusive,
-        _ => Use::Shared,
+    let mode = match terms.sharing {
+        Sharing::Call => LeaseMode::Once,
+        _ if interactive && (terms.shares_questions)() => LeaseMode::Exclusive,
+        _ => LeaseMode::Shared,
     };
-    let tenure = match terms.sharing {
-        Sharing::Session => Tenure::Session,
-        _ if interactive && (terms.shares_questions)() => Tenure::Brief,
-        _ => Tenure::Pooled,
+    let retention = match terms.sharing {
+        Sharing::Session => Retention::Session,
+        _ if interactive && (terms.shares_questions)() => Retention::Brief,
+        _ => Retention::Pooled,
     };
-    let key = LeaseKey { generation: Generation::Legacy, sharing, capabilities: key };
-    Want { key, owner: session.owner, user: session.user, usage, tenure }
+    let key = LeaseKey { era: Era::Legacy, sharing, capabilities: key };
+    Placement { key, owner: session.owner, user: session.user, mode, retention }
 }
 
 /// The instance that a request goes to which stands alone.
-pub(crate) fn of_stateless(principal: &Principal, owner: Owner, pool: &Pool) -> Want {
+pub(crate) fn of_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Placement {
     want_stateless(principal, owner, &Terms::of(pool))
 }
 
-fn want_stateless<P>(principal: &Principal, owner: Owner, terms: &Terms<P>) -> Want {
+fn want_stateless<P>(principal: &Principal, owner: SessionNo, terms: &Terms<P>) -> Placement {
     let sharing = match stateless_circle(principal, terms) {
         Circle::Principal => of_principal(principal),
         Circle::Everybody | Circle::Session => "".into(),
     };
     // Nothing says which requests belong together, so where sessions don't share, calls don't.
-    let usage = match terms.sharing {
-        Sharing::Session | Sharing::Call => Use::Once,
-        Sharing::User | Sharing::Shared => Use::Shared,
+    let mode = match terms.sharing {
+        Sharing::Session | Sharing::Call => LeaseMode::Once,
+        Sharing::User | Sharing::Shared => LeaseMode::Shared,
     };
-    let key = LeaseKey { sharing, ..LeaseKey::base(Generation::Modern) };
-    Want { key, owner, user: owner.0, usage, tenure: Tenure::Pooled }
+    let key = LeaseKey { sharing, ..LeaseKey::base(Era::Modern) };
+    Placement { key, owner, user: owner.0, mode, retention: Retention::Pooled }
 }
 
 /// The sharing key of what only one session may use.
-pub(crate) fn own_sharing(owner: Owner) -> String {
+pub(crate) fn own_sharing(owner: SessionNo) -> String {
     format!("session:{}", owner.0)
 }
 
@@ -183,17 +183,17 @@ pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) 
 fn is_spoken_to(
     session: &Session,
     terms: &Terms<impl Fn() -> bool>,
-    holder: Owner,
+    holder: SessionNo,
     key: &LeaseKey,
 ) -> bool {
-    (holder == Owner(0) || holder == session.owner) && want(session, terms).key == *key
+    (holder == SessionNo(0) || holder == session.owner) && want(session, terms).key == *key
 }
 
 /// Sends a notification to the instances that only this session uses now.
 pub(crate) fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
     let sharing = own_sharing(session.owner);
     for pool in endpoint.pools() {
-        pool.tell_own(session.owner, &sharing, message);
+        pool.notify_own_instances(session.owner, &sharing, message);
     }
 }
 

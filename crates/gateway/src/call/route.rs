@@ -10,7 +10,7 @@ use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::{Generation, Message, Method, codes};
+use mainstay_protocol::{Era, Message, Method, codes};
 
 use crate::endpoint::Endpoint;
 use crate::topology::Server;
@@ -59,14 +59,14 @@ pub(crate) struct NoRoute {
 /// Finds the server of a request with known parameters.
 pub(crate) fn find(
     endpoint: &Endpoint,
-    generation: Generation,
+    era: Era,
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, NoRoute> {
     if endpoint.single {
-        return single(endpoint, generation, method, params);
+        return single(endpoint, era, method, params);
     }
-    let place = (endpoint, generation);
+    let place = (endpoint, era);
     match method {
         Some(Method::ToolsCall) => named(place, ListKind::Tools, params.name.as_ref(), "tool"),
         Some(Method::PromptsGet) => named(place, ListKind::Prompts, params.name.as_ref(), "prompt"),
@@ -92,7 +92,7 @@ pub(crate) fn find(
 /// One server: nothing is renamed, and a method nobody here knows is the server's to refuse.
 fn single(
     endpoint: &Endpoint,
-    generation: Generation,
+    era: Era,
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, NoRoute> {
@@ -102,7 +102,7 @@ fn single(
         _ => None,
     };
     let may_repeat = match (&tool, method) {
-        (Some(tool), _) => pool.facts(generation).is_some_and(|facts| {
+        (Some(tool), _) => pool.facts(era).is_some_and(|facts| {
             facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())
         }),
         (None, Some(method)) => is_read(method),
@@ -112,11 +112,11 @@ fn single(
     Ok(Route { tool, may_repeat, ..Route::to(id, pool) })
 }
 
-/// An address, as the clients of one generation see it.
-type Place<'a> = (&'a Endpoint, Generation);
+/// An address, as the clients of one era see it.
+type Place<'a> = (&'a Endpoint, Era);
 
 fn named(
-    (endpoint, generation): Place<'_>,
+    (endpoint, era): Place<'_>,
     kind: ListKind,
     name: Option<&Field<'_>>,
     word: &str,
@@ -124,10 +124,10 @@ fn named(
     let field = name.ok_or_else(|| invalid("`name` is missing"))?;
     let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
     let is_tool = kind == ListKind::Tools;
-    let catalogue = endpoint.catalogue(generation);
+    let catalogue = endpoint.catalogue(era);
     let Some(entry) = catalogue.find(kind, &name) else {
-        let Some((server, own)) = endpoint.remembered(generation, kind, &name) else {
-            return Err(unknown((endpoint, generation), word, &name));
+        let Some((server, own)) = endpoint.remembered(era, kind, &name) else {
+            return Err(unknown((endpoint, era), word, &name));
         };
         // It waits for its server, and hears from it or from us if that does not have it.
         let edits = vec![(field.span.clone(), string(&own).into())];
@@ -147,12 +147,12 @@ fn named(
     })
 }
 
-fn resource((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+fn resource((endpoint, era): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
     let field = uri.ok_or_else(|| invalid("`uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
-    let Some((server, own)) = resource_of(endpoint, generation, &uri) else {
-        let mut error = unknown((endpoint, generation), "resource", &uri);
-        if generation == Generation::Legacy {
+    let Some((server, own)) = resource_of(endpoint, era, &uri) else {
+        let mut error = unknown((endpoint, era), "resource", &uri);
+        if era == Era::Legacy {
             error.code = codes::RESOURCE_NOT_FOUND;
         }
         return Err(error);
@@ -167,36 +167,32 @@ fn resource((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Resul
 }
 
 /// The server of a resource, and the URI that it knows it by.
-pub(crate) fn resource_of(
-    endpoint: &Endpoint,
-    generation: Generation,
-    uri: &str,
-) -> Option<(ServerId, String)> {
+pub(crate) fn resource_of(endpoint: &Endpoint, era: Era, uri: &str) -> Option<(ServerId, String)> {
     if endpoint.single {
         return Some((endpoint.servers[0].id, uri.to_owned()));
     }
-    let listed = endpoint.catalogue(generation).find_resource(uri);
-    listed.or_else(|| endpoint.remembered(generation, ListKind::Resources, uri)).or_else(|| {
-        if endpoint.is_incomplete(generation) {
+    let listed = endpoint.catalogue(era).find_resource(uri);
+    listed.or_else(|| endpoint.remembered(era, ListKind::Resources, uri)).or_else(|| {
+        if endpoint.is_incomplete(era) {
             return None;
         }
         // Servers may have resources that they don't list; with one server there is no doubt.
-        match &only_with_resources((endpoint, generation))[..] {
+        match &only_with_resources((endpoint, era))[..] {
             [only] => Some((*only, uri.to_owned())),
             _ => None,
         }
     })
 }
 
-fn template((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+fn template((endpoint, era): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
     let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
-    let catalogue = endpoint.catalogue(generation);
+    let catalogue = endpoint.catalogue(era);
     let kind = ListKind::ResourceTemplates;
     let listed = catalogue.find(kind, &uri).map(|entry| (entry.server, entry.own.to_string()));
-    let found = listed.or_else(|| endpoint.remembered(generation, kind, &uri));
+    let found = listed.or_else(|| endpoint.remembered(era, kind, &uri));
     let Some((server, own)) = found else {
-        return Err(unknown((endpoint, generation), "resource template", &uri));
+        return Err(unknown((endpoint, era), "resource template", &uri));
     };
     let mut edits = Vec::new();
     if own != *uri {
@@ -205,9 +201,8 @@ fn template((endpoint, generation): Place<'_>, uri: Option<&Field<'_>>) -> Resul
     Ok(Route { edits, may_repeat: true, ..to(endpoint, server)? })
 }
 
-fn only_with_resources((endpoint, generation): Place<'_>) -> Vec<ServerId> {
-    let has =
-        |pool: &Pool| pool.facts(generation).is_some_and(|facts| facts.capabilities.resources);
+fn only_with_resources((endpoint, era): Place<'_>) -> Vec<ServerId> {
+    let has = |pool: &Pool| pool.facts(era).is_some_and(|facts| facts.capabilities.resources);
     endpoint.servers.iter().filter(|server| has(&server.pool)).map(|server| server.id).collect()
 }
 
@@ -227,9 +222,9 @@ fn is_read(method: Method) -> bool {
         )
 }
 
-fn unknown((endpoint, generation): Place<'_>, word: &str, name: &str) -> NoRoute {
+fn unknown((endpoint, era): Place<'_>, word: &str, name: &str) -> NoRoute {
     let missing: Vec<_> =
-        endpoint.missing(generation).into_iter().map(|missing| missing.to_string()).collect();
+        endpoint.missing(era).into_iter().map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {
         String::new()
     } else {

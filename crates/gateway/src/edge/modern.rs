@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use mainstay_pool::Offer;
+use mainstay_pool::EraSupport;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_telemetry::Refused;
 
@@ -68,17 +68,17 @@ pub(super) async fn answer(
 ) -> HttpAnswer {
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
-    match endpoint.offers(Generation::Modern, gateway.settings.limits.list).await {
-        Offer::Yes => {}
-        Offer::No => {
+    match endpoint.offers(Era::Modern, gateway.settings.limits.list).await {
+        EraSupport::Yes => {}
+        EraSupport::No => {
             admitted.refused(Refused::Revision, "no server here speaks it");
             return begin_with_initialize(id.as_ref());
         }
-        Offer::NotYet(refusal) => {
+        EraSupport::NotYet(refusal) => {
             return stateless::refuse(id.as_ref(), refusal, &caller.request_id);
         }
     }
-    // Until either generation of clients is served by either of servers.
+    // Until either era of clients is served by either of servers.
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.has_more_for_legacy() {
         admitted.refused(Refused::Revision, "more servers here speak older ones");
@@ -149,7 +149,7 @@ fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid>
     headers::check_method(all(headers, headers::METHOD), message.method())
         .map_err(Invalid::Header)?;
     check_name(headers, method, &params)?;
-    let capabilities = ClientCapabilities::read(capabilities.raw);
+    let capabilities = ClientCapabilities::from_json(capabilities.raw);
     Ok(Some(Said { id, method, capabilities, log_level }))
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use mainstay_protocol::list::ListKind;
 use mainstay_session::Catalogue;
-use mainstay_session::catalogue::Memory;
+use mainstay_session::catalogue::PublishedNames;
 use mainstay_telemetry::StreamKind;
 use parking_lot::Mutex;
 
@@ -16,7 +16,7 @@ use crate::session::Session;
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) path: String,
-    /// What clients of each generation see: in that order of [`super::GENERATIONS`].
+    /// What clients of each era see: in that order of [`super::GENERATIONS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
     pub(super) given: Mutex<Given>,
     /// Streams that stand open here, by their kind.
@@ -30,10 +30,10 @@ pub(crate) struct Lasting {
 #[derive(Debug)]
 pub(super) struct Given {
     /// Clients have seen these: they stay.
-    pub(super) seen: Memory,
+    pub(super) seen: PublishedNames,
     /// Those of the present catalogue. Which of two servers comes up first must not decide about
     /// names, so what nobody has seen is given out anew, in the order of the file.
-    pub(super) now: Memory,
+    pub(super) now: PublishedNames,
     /// By kind: `seen` lacks something of `now`.
     pub(super) unseen: [bool; 4],
 }
@@ -41,7 +41,7 @@ pub(super) struct Given {
 // === impl Lasting ===
 
 impl Lasting {
-    pub(super) fn new(path: String, seen: Memory) -> Self {
+    pub(super) fn new(path: String, seen: PublishedNames) -> Self {
         let (catalogues, open, listeners, changes) = Default::default();
         let given = Given { now: seen.clone(), seen, unseen: [false; 4] };
         Self { path, catalogues, given: Mutex::new(given), open, listeners, changes }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Era, Message};
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::per_client_lists;
@@ -19,7 +19,7 @@ const PAGE_ITEMS: usize = 1000;
 pub(crate) async fn page(
     endpoint: &Endpoint,
     session: Option<&Session>,
-    generation: Generation,
+    era: Era,
     kind: ListKind,
     message: &Message,
     deadline: Instant,
@@ -35,12 +35,12 @@ pub(crate) async fn page(
             .and_then(|cursor| cursor.parse::<usize>().ok())
             .ok_or("the cursor is not one that was given out here")?,
     };
-    endpoint.settle(generation, deadline).await;
-    endpoint.freshen(generation, kind, deadline).await;
-    let mut catalogue = endpoint.show(generation, kind);
+    endpoint.settle(era, deadline).await;
+    endpoint.refresh_list(era, kind, deadline).await;
+    let mut catalogue = endpoint.show(era, kind);
     if let Some(session) = session {
         let said = per_client_lists::said(endpoint, session, deadline).await;
-        catalogue = endpoint.show_more(catalogue, generation, kind, &said);
+        catalogue = endpoint.show_more(catalogue, era, kind, &said);
     }
     // What its client is about to see leads to the same servers after a crash.
     endpoint.names_stored().await;
@@ -61,12 +61,12 @@ pub(crate) async fn page(
     if to < items.len() {
         out.push_str(&format!(r#","nextCursor":"{to}""#));
     }
-    let missing = missing(endpoint, generation);
-    match generation {
-        Generation::Legacy if missing.is_empty() => {}
-        Generation::Legacy => out.push_str(&format!(r#","_meta":{{{missing}}}"#)),
-        Generation::Modern => {
-            let caching = endpoint.caching(generation, kind);
+    let missing = missing(endpoint, era);
+    match era {
+        Era::Legacy if missing.is_empty() => {}
+        Era::Legacy => out.push_str(&format!(r#","_meta":{{{missing}}}"#)),
+        Era::Modern => {
+            let caching = endpoint.caching(era, kind);
             let scope = if caching.public { "public" } else { "private" };
             let ttl = caching.ttl_ms.unwrap_or(0);
             let more = if missing.is_empty() { String::new() } else { format!(",{missing}") };
@@ -89,9 +89,9 @@ pub(crate) fn server_info() -> String {
 }
 
 /// The member of `_meta` that says whose items are not in the list; empty if nobody's.
-fn missing(endpoint: &Endpoint, generation: Generation) -> String {
+fn missing(endpoint: &Endpoint, era: Era) -> String {
     let all: Vec<_> = endpoint
-        .missing(generation)
+        .missing(era)
         .into_iter()
         .map(|missing| {
             let (server, state) = (string(missing.server.as_str()), missing.state.as_str());

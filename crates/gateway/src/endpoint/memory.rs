@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mainstay_session::catalogue::Memory;
+use mainstay_session::catalogue::PublishedNames;
 use mainstay_store::Document;
 use parking_lot::Mutex;
 
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(crate) struct NameStore {
     document: Document,
-    by_endpoint: Mutex<BTreeMap<String, Memory>>,
+    by_endpoint: Mutex<BTreeMap<String, PublishedNames>>,
 }
 
 impl NameStore {
@@ -28,7 +28,7 @@ impl NameStore {
     }
 
     /// Returns the names of an endpoint, without those of servers it no longer has.
-    pub(crate) fn load(&self, endpoint: &str, configured: impl Fn(&str) -> bool) -> Memory {
+    pub(crate) fn load(&self, endpoint: &str, configured: impl Fn(&str) -> bool) -> PublishedNames {
         let known = self.by_endpoint.lock().get(endpoint).cloned();
         let mut memory = known.unwrap_or_default();
         for names in &mut memory {
@@ -38,7 +38,7 @@ impl NameStore {
     }
 
     /// Keeps the names of an endpoint, and has them written if one is new.
-    pub(crate) fn save(&self, endpoint: &str, memory: &Memory) {
+    pub(crate) fn save(&self, endpoint: &str, memory: &PublishedNames) {
         let mut all = self.by_endpoint.lock();
         if all.get(endpoint).is_some_and(|stored| is_same(stored, memory)) {
             return;
@@ -68,7 +68,7 @@ impl NameStore {
     }
 }
 
-fn is_same(stored: &Memory, memory: &Memory) -> bool {
+fn is_same(stored: &PublishedNames, memory: &PublishedNames) -> bool {
     stored.iter().zip(memory).all(|(stored, now)| stored.is_same(now))
 }
 
@@ -78,12 +78,12 @@ mod tests {
     use mainstay_model::Name;
     use mainstay_model::settings::Prefix;
     use mainstay_protocol::list::ListKind;
-    use mainstay_session::catalogue::Memory;
+    use mainstay_session::catalogue::PublishedNames;
 
     use super::NameStore;
 
-    fn names(server: &str) -> Memory {
-        let mut memory = Memory::default();
+    fn names(server: &str) -> PublishedNames {
+        let mut memory = PublishedNames::default();
         let server = Name::try_new(server).unwrap();
         memory[ListKind::Tools as usize].publish(&server, "echo", Prefix::Always);
         memory
@@ -100,7 +100,7 @@ mod tests {
         let known = second.load("work", |server| server == "a");
         assert!(super::is_same(&known, &names("a")));
         let gone = second.load("play", |server| server == "a");
-        assert!(super::is_same(&gone, &Memory::default()), "not configured any more");
+        assert!(super::is_same(&gone, &PublishedNames::default()), "not configured any more");
         assert_eq!((first.failing(), second.failing()), (None, None));
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use mainstay_model::ServerId;
 use mainstay_model::settings::Sharing;
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
@@ -25,7 +25,7 @@ pub(crate) async fn said(
         return Vec::new();
     }
     let each = endpoint.servers.iter().map(async |Server { id, pool }| {
-        Some((*id, pool.lists_for(&session.capabilities_json, deadline).await?))
+        Some((*id, pool.client_lists(&session.capabilities_json, deadline).await?))
     });
     join_all(each).await.into_iter().flatten().collect()
 }
@@ -34,7 +34,7 @@ pub(crate) async fn said(
 pub(crate) fn look_into(endpoint: &Endpoint, session: &Session) {
     if session.capabilities.is_interactive() {
         for pool in endpoint.pools() {
-            pool.look_into_lists(&session.capabilities_json);
+            pool.detect_client_lists(&session.capabilities_json);
         }
     }
 }
@@ -54,11 +54,11 @@ pub(crate) async fn of_one_server(
     if !session.capabilities.is_interactive() || pool.spec.sharing == Sharing::Session {
         return None;
     }
-    let base = pool.facts(Generation::Legacy)?;
+    let base = pool.facts(Era::Legacy)?;
     if !base.capabilities.tells_of(kind) {
         return None;
     }
-    let facts = pool.lists_for(&session.capabilities_json, deadline).await?;
+    let facts = pool.client_lists(&session.capabilities_json, deadline).await?;
     let items = facts.lists.of(kind).iter();
     let items: Vec<_> = items.map(|item| String::from_utf8_lossy(&item.raw)).collect();
     Some(format!(r#"{{"{}":[{}]}}"#, kind.member(), items.join(",")))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use mainstay_model::{EndpointId, ServerId};
-use mainstay_pool::{Hub, Pool};
+use mainstay_pool::{Pool, PoolObserver};
 use mainstay_protocol::list::ListKind;
 
 use super::Gateway;
@@ -46,7 +46,7 @@ impl Gateway {
         let changes = after.changes_since(&before);
         self.topology.store(after.clone());
         self.replaced.send_replace(());
-        let hub: Arc<dyn Hub> = self.clone();
+        let hub: Arc<dyn PoolObserver> = self.clone();
         for pool in &changes.new {
             pool.start(Arc::downgrade(&hub));
         }
@@ -145,7 +145,7 @@ impl Gateway {
 async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<Session>>) {
     let Some(pool) = gateway.pool(server) else { return };
     tokio::select! {
-        () = pool.reaches(Pool::is_ready) => {}
+        () = pool.wait_until(Pool::is_ready) => {}
         // It was changed again, and whoever did that sees to the rest.
         () = gateway.runs_elsewhere(server, &pool) => return,
     }

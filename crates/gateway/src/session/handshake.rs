@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{Offer, Want};
+use mainstay_pool::{EraSupport, Placement};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
-use mainstay_protocol::{Generation, Message, Revision};
+use mainstay_protocol::{Era, Message, Revision};
 use mainstay_session::Claims;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 use crate::endpoint::{Endpoint, per_client_lists};
 use crate::gateway::Gateway;
@@ -37,7 +37,7 @@ pub(crate) async fn open(
         .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
-    if let Offer::No = endpoint.offers(Generation::Legacy, gateway.settings.limits.list).await {
+    if let EraSupport::No = endpoint.offers(Era::Legacy, gateway.settings.limits.list).await {
         let requested = params.protocol_version.text().unwrap_or_default();
         return Err(NoSession::Stateless(requested.into_owned()));
     }
@@ -71,7 +71,7 @@ fn new_session(
         serial: gateway.store.next(),
     };
     let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
-    let owner = gateway.next_owner();
+    let owner = gateway.next_session_no();
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, claims.opened_at);
     session.begin_with(endpoint.lasting.changes.now());
@@ -87,10 +87,10 @@ async fn single(
     revision: Revision,
 ) -> Result<Bytes, Refusal> {
     let pool = &endpoint.servers[0].pool;
-    let facts = match pool.facts(Generation::Legacy) {
+    let facts = match pool.facts(Era::Legacy) {
         Some(facts) => facts,
         None => {
-            let base = Want::base(Generation::Legacy, Owner(0));
+            let base = Placement::base(Era::Legacy, SessionNo(0));
             let deadline = Instant::now() + gateway.settings.limits.call;
             pool.acquire(&base, deadline).await?.facts()
         }
@@ -106,7 +106,7 @@ async fn single(
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come late.
 async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Bytes {
-    endpoint.settle(Generation::Legacy, Instant::now() + gateway.settings.limits.list).await;
+    endpoint.settle(Era::Legacy, Instant::now() + gateway.settings.limits.list).await;
     let late = ServerCapabilities {
         tools: true,
         tools_list_changed: true,
@@ -119,7 +119,7 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> B
     let mut capabilities = late;
     let mut instructions = String::new();
     for pool in endpoint.pools() {
-        let Some(facts) = pool.facts(Generation::Legacy) else { continue };
+        let Some(facts) = pool.facts(Era::Legacy) else { continue };
         capabilities = capabilities.union(facts.capabilities);
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok().and_then(|said| said.instructions);

@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mainstay_model::ServerId;
 use mainstay_pool::{Permit, Pool};
-use mainstay_protocol::Generation;
+use mainstay_protocol::Era;
 use mainstay_session::WantedLevels;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -32,7 +32,7 @@ pub(crate) struct Levels {
 /// What clients want of one server.
 #[derive(Debug, Default)]
 struct ServerLevels {
-    wanted: Mutex<WantedLevels<Owner>>,
+    wanted: Mutex<WantedLevels<SessionNo>>,
     /// Held while the server is told, so that the last thing it hears is what is wanted last.
     telling: tokio::sync::Mutex<()>,
 }
@@ -43,7 +43,7 @@ const LEVEL_FOR_NOBODY: LogLevel = LogLevel::Info;
 
 /// Whether a server can be told how loud to log.
 pub(crate) fn has_levels(pool: &Pool) -> bool {
-    pool.facts(Generation::Legacy).is_some_and(|facts| facts.capabilities.logging)
+    pool.facts(Era::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
 /// Notes what a session wants from now on, of all servers of its endpoint.
@@ -58,7 +58,7 @@ pub(crate) fn note(gateway: &Gateway, endpoint: &Endpoint, session: &Session, le
 }
 
 /// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
-pub(crate) fn forget(gateway: &Gateway, owner: Owner) {
+pub(crate) fn forget(gateway: &Gateway, owner: SessionNo) {
     for (server, levels) in gateway.levels.all() {
         let changes = {
             let mut wanted = levels.wanted.lock();
@@ -119,7 +119,7 @@ impl ServerLevels {
     /// Tells the server at which level to log, unless it knows. Its answer is waited for so long.
     async fn tell(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
         let _turn = self.telling.lock().await;
-        let Some(base) = pool.base(Generation::Legacy).filter(|_| has_levels(&pool)) else {
+        let Some(base) = pool.base(Era::Legacy).filter(|_| has_levels(&pool)) else {
             return;
         };
         let told = base.log_level();
@@ -129,7 +129,7 @@ impl ServerLevels {
         let json = level.to_json();
         // One that is away is told in its next life.
         if base.set_log_level(&json)
-            && let Some(permit) = pool.reach(&base)
+            && let Some(permit) = pool.permit_for(&base)
         {
             let params = format!(r#"{{"level":{json}}}"#);
             let ask = permit.ask("logging/setLevel", Some(&params));

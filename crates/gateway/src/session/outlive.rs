@@ -109,8 +109,8 @@ fn restored(
     kept: &Kept,
 ) -> Result<Arc<Session>, Lost> {
     let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
-    let capabilities = ClientCapabilities::read(&claims.capabilities);
-    let (owner, principal) = (gateway.next_owner(), principal.clone());
+    let capabilities = ClientCapabilities::from_json(&claims.capabilities);
+    let (owner, principal) = (gateway.next_session_no(), principal.clone());
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, kept.used_at);
     let id = |server: &str| Some(endpoint.server_named(server)?.id);
@@ -149,7 +149,7 @@ async fn ask_again(gateway: Arc<Gateway>, session: Arc<Session>) {
 /// Asks a server, once it is ready, for what a session had asked for.
 pub(crate) async fn at_server(gateway: &Gateway, session: &Arc<Session>, server: ServerId) {
     let Some(pool) = &gateway.pool(server) else { return session.restored_at(server) };
-    pool.reaches(Pool::is_ready).await;
+    pool.wait_until(Pool::is_ready).await;
     if session.log_level().is_some() {
         levels::tell(gateway, vec![Server { id: server, pool: pool.clone() }]).await;
     }
@@ -158,7 +158,7 @@ pub(crate) async fn at_server(gateway: &Gateway, session: &Arc<Session>, server:
             if subscribe::again(gateway, session, (server, pool), &uri).await {
                 break;
             }
-            pool.reaches(Pool::is_ready).await;
+            pool.wait_until(Pool::is_ready).await;
         }
     }
     session.restored_at(server);

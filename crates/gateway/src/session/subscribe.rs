@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::{Refusal, RefusalCode, ServerId};
-use mainstay_pool::{Permit, Pool, Use, Want};
-use mainstay_protocol::{Generation, Id, Message, Method, build, codes};
-use mainstay_upstream::Owner;
+use mainstay_pool::{LeaseMode, Permit, Placement, Pool};
+use mainstay_protocol::{Era, Id, Message, Method, build, codes};
+use mainstay_upstream::SessionNo;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::placement;
@@ -160,7 +160,7 @@ pub(crate) fn forget_all(
 /// the first error is told when all have been asked.
 async fn forget(
     turns: &Arc<Turns>,
-    owner: Owner,
+    owner: SessionNo,
     pool: &Pool,
     uri: &str,
     within: Duration,
@@ -169,7 +169,7 @@ async fn forget(
     for instance in pool.instances() {
         let _turn = turns.take(instance.id, uri).await;
         if instance.unsubscribe(uri, owner)
-            && let Some(permit) = pool.reach(&instance)
+            && let Some(permit) = pool.permit_for(&instance)
         {
             let told = tell(&permit, Method::ResourcesUnsubscribe, uri);
             let told = tokio::time::timeout(within, told).await;
@@ -192,8 +192,8 @@ async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
 /// the one that all share.
 async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + gateway.settings.limits.call;
-    if placement::of(session, pool).usage == Use::Once {
-        let base = Want::base(Generation::Legacy, session.owner);
+    if placement::of(session, pool).mode == LeaseMode::Once {
+        let base = Placement::base(Era::Legacy, session.owner);
         return pool.acquire(&base, deadline).await;
     }
     placement::acquire(session, pool, deadline).await

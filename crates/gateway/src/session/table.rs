@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 use parking_lot::RwLock;
 
 use crate::session::Session;
@@ -68,7 +68,7 @@ impl Sessions {
         self.by_token.read().get(token).cloned()
     }
 
-    pub(crate) fn of(&self, owner: Owner) -> Option<Arc<Session>> {
+    pub(crate) fn of(&self, owner: SessionNo) -> Option<Arc<Session>> {
         self.by_owner.read().get(&owner.0).cloned()
     }
 

@@ -9,7 +9,7 @@ use mainstay_protocol::build::string;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::discover::Discovered;
 use mainstay_protocol::edit::{Edit, splice};
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::lists;
@@ -23,7 +23,7 @@ pub(crate) async fn result(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Resul
 /// One server: its own words, but for the revisions, which are those that are served here.
 fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
     let unreadable = || Refusal::new(RefusalCode::Internal, "the server's handshake can't be read");
-    let facts = endpoint.servers[0].pool.facts(Generation::Modern).ok_or_else(unreadable)?;
+    let facts = endpoint.servers[0].pool.facts(Era::Modern).ok_or_else(unreadable)?;
     let text = String::from_utf8_lossy(&facts.greeting);
     let said = Discovered::parse(&text).map_err(|_| unreadable())?;
     let versions = format!(r#"["{}"]"#, facts.revision);
@@ -33,8 +33,8 @@ fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
 /// Several servers: what any of them can do. Lists can always change, because a server can come
 /// late.
 async fn merged(gateway: &Gateway, endpoint: &Endpoint) -> Bytes {
-    let generation = Generation::Modern;
-    endpoint.settle(generation, Instant::now() + gateway.settings.limits.list).await;
+    let era = Era::Modern;
+    endpoint.settle(era, Instant::now() + gateway.settings.limits.list).await;
     let mut capabilities = ServerCapabilities {
         tools: true,
         tools_list_changed: true,
@@ -47,7 +47,7 @@ async fn merged(gateway: &Gateway, endpoint: &Endpoint) -> Bytes {
     let mut instructions = String::new();
     let mut revision = None;
     for pool in endpoint.pools() {
-        let Some(facts) = pool.facts(generation) else { continue };
+        let Some(facts) = pool.facts(era) else { continue };
         revision = revision.max(Some(facts.revision));
         capabilities = capabilities.union(facts.capabilities);
         let text = String::from_utf8_lossy(&facts.greeting);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use mainstay_model::{EndpointId, Refusal, RefusalCode, ServerId};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::revision::Generation;
+use mainstay_protocol::revision::Era;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Id, Message, codes};
 use mainstay_telemetry::events::StreamRefused;
@@ -180,7 +180,7 @@ fn refused(gateway: &Gateway, endpoint: &Endpoint, request: &Request<'_>) -> No 
 fn read(message: &Message) -> Result<Filter, String> {
     let params = message.params().map_err(|error| error.to_string())?;
     let filter = params.notifications.ok_or("`notifications` is missing")?;
-    Filter::read(filter.raw).map_err(|error| error.to_string())
+    Filter::parse(filter.raw).map_err(|error| error.to_string())
 }
 
 /// Listens to every server that something else than changes of lists is wanted of.
@@ -193,7 +193,7 @@ fn relay_all(
 ) -> Vec<tokio::sync::oneshot::Receiver<Filter>> {
     let mut of: BTreeMap<ServerId, Vec<(String, String)>> = BTreeMap::new();
     for uri in wanted.uris {
-        let found = route::resource_of(endpoint, Generation::Modern, &uri);
+        let found = route::resource_of(endpoint, Era::Modern, &uri);
         // What nobody here has is not honoured, as what can't be listened for.
         if let Some((server, own)) = found.filter(|(server, _)| endpoint.can_subscribe(*server)) {
             of.entry(server).or_default().push((own, uri));

@@ -119,7 +119,7 @@ mod tests {
     use mainstay_model::{Ids, Principal};
     use mainstay_protocol::capabilities::ClientCapabilities;
     use mainstay_protocol::{Id, Revision};
-    use mainstay_upstream::Owner;
+    use mainstay_upstream::SessionNo;
 
     use super::{KEPT_BYTES_MAX, Kept, ROOMY_BYTES, STREAM_BYTES};
     use crate::session::Session;
@@ -129,7 +129,7 @@ mod tests {
         let revision = Revision::V2025_11_25;
         let session = |owner| {
             let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
-            Session::passing(Owner(owner), principal, revision, can, None, endpoint, owner)
+            Session::passing(SessionNo(owner), principal, revision, can, None, endpoint, owner)
         };
         (0..count).map(session).map(Arc::new).collect()
     }

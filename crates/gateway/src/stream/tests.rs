@@ -260,7 +260,7 @@ fn streams_are_kept_for_a_time() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Offer(usize),
+    EraSupport(usize),
     Read(usize),
     Cut,
     /// Comes back, having received all but this many of the events it was sent.
@@ -269,7 +269,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => prop_oneof![9 => 1..200usize, 1 => 20_000..400_000usize].prop_map(Step::Offer),
+        4 => prop_oneof![9 => 1..200usize, 1 => 20_000..400_000usize].prop_map(Step::EraSupport),
         4 => (1..20usize).prop_map(Step::Read),
         1 => Just(Step::Cut),
         2 => (0..6usize).prop_map(Step::Return),
@@ -294,7 +294,7 @@ proptest! {
         };
         for step in steps {
             match step {
-                Step::Offer(size) => {
+                Step::EraSupport(size) => {
                     number += 1;
                     let text = format!("{number}:{}", "x".repeat(size));
                     if stream.offer(event(&text)) {

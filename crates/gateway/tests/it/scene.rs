@@ -55,8 +55,8 @@ impl Scene {
             metrics: metrics.clone(),
             message_bytes_max: limits.message_bytes_max,
             instance_ids: Arc::default(),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: Arc::default(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: Arc::default(),
             seed: 1,
         };
         let gateway = Gateway::new(Parts {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mainstay_admin::client::CallError;
 use mainstay_admin::{Client, ClientError, Conversation};
 use mainstay_model::status::DaemonStatus;
-use mainstay_protocol::{Generation, Revision};
+use mainstay_protocol::{Era, Revision};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -76,7 +76,7 @@ struct ToolFields {
 // === impl Merged ===
 
 impl Merged {
-    /// Adds what clients of the other generation see: a server may show itself to both.
+    /// Adds what clients of the other era see: a server may show itself to both.
     fn add(&mut self, other: Self) {
         let names = |all: &[Missing]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
         let (ours, theirs) = (names(&self.missing), names(&other.missing));
@@ -112,10 +112,10 @@ pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
     let client = client.with_deadline(CALL);
     let (path, version) = ("/mcp", env!("CARGO_PKG_VERSION"));
     let conversation = Conversation::open(&client, path, version).await?;
-    let generation = conversation.generation();
+    let era = conversation.era();
     let mut merged = list_and_close(conversation).await?;
-    if generation == Generation::Legacy && has_modern(&status) {
-        let modern = Conversation::open_as(Generation::Modern, &client, path, version).await?;
+    if era == Era::Legacy && has_modern(&status) {
+        let modern = Conversation::open_as(Era::Modern, &client, path, version).await?;
         merged.add(list_and_close(modern).await?);
     }
     Ok(merged)
@@ -125,7 +125,7 @@ pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
 fn has_modern(status: &DaemonStatus) -> bool {
     let revisions = status.servers.iter().filter_map(|server| server.revision.as_deref());
     let mut revisions = revisions.filter_map(Revision::parse);
-    revisions.any(|revision| revision.generation() == Generation::Modern)
+    revisions.any(|revision| revision.era() == Era::Modern)
 }
 
 async fn list_and_close(mut conversation: Conversation) -> Result<Merged, Failure> {

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
-use mainstay_pool::{Pool, Verdicts};
+use mainstay_pool::{ListFindings, Pool};
 use mainstay_store::Store;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::status::{self, Status};
-use super::{hurdles, secrets, state};
+use super::{secrets, startup_errors, state};
 use crate::exit::{Exit, Failure};
 
 /// A daemon that serves.
@@ -28,7 +28,7 @@ pub(super) struct Daemon {
     metrics: Arc<Metrics>,
     host: Arc<ProcessHost>,
     store: Arc<Store>,
-    verdicts: Arc<Verdicts>,
+    findings: Arc<ListFindings>,
     /// The main address, then that of HTTP+SSE if it has one of its own.
     listen: Arc<[SocketAddr]>,
     /// What the main address serves.
@@ -55,7 +55,7 @@ impl Daemon {
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
         let lock = state::ask(&state_dir, StateLock::acquire).await?;
-        let lock = lock.map_err(|error| hurdles::no_state(&error))?;
+        let lock = lock.map_err(|error| startup_errors::no_state(&error))?;
         let tcp = bind(settings.gateway.listen).await?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
@@ -68,7 +68,7 @@ impl Daemon {
         let socket = state_dir.join(mainstay_admin::SOCKET);
         let bind_unix = |dir: &Path| listener::bind_unix(&dir.join(mainstay_admin::SOCKET));
         let unix = state::ask(&state_dir, bind_unix).await?;
-        let unix = unix.map_err(|error| hurdles::no_socket(&socket, &error))?;
+        let unix = unix.map_err(|error| startup_errors::no_socket(&socket, &error))?;
         let metrics = Arc::new(Metrics::new(
             env!("CARGO_PKG_VERSION"),
             settings.servers.iter().map(|s| &s.name),
@@ -76,14 +76,14 @@ impl Daemon {
         let host = open_host(&state_dir, &metrics).await?;
         // After that: servers keep the limit this daemon was started with.
         raise_file_limit();
-        let verdicts = Arc::new(Verdicts::open(&state_dir));
+        let findings = Arc::new(ListFindings::open(&state_dir));
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             instance_ids: Arc::default(),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: verdicts.clone(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: findings.clone(),
             seed: secrets::random()?,
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
@@ -118,7 +118,7 @@ impl Daemon {
             metrics,
             host,
             store,
-            verdicts,
+            findings,
             listen,
             serves,
             listeners,
@@ -175,7 +175,7 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
-        tokio::join!(self.store.close(), self.gateway.close_names(), self.verdicts.close());
+        tokio::join!(self.store.close(), self.gateway.close_names(), self.findings.close());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
@@ -222,7 +222,7 @@ fn addresses<'a>(
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| hurdles::no_address(address, &error))
+    TcpListener::bind(address).await.map_err(|error| startup_errors::no_address(address, &error))
 }
 
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::shared::{PATIENCE, daemon, misbehave, until};
 
-/// A daemon with a server of both generations as a process (`near`), one of 2026-07-28 over HTTP
+/// A daemon with a server of both eras as a process (`near`), one of 2026-07-28 over HTTP
 /// (`far`), and one that has never heard of it (`old`).
 struct Scene {
     daemon: Daemon,

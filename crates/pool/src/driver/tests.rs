@@ -9,20 +9,20 @@ use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Name};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Era, Message};
 use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::host::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use mainstay_upstream::{Asker, Link, LinkLimits, Listener, Owner};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, SessionNo};
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::Hub;
 use crate::instance::Instance;
+use crate::observer::PoolObserver;
 use crate::pool::{Parts, Pool};
 
 /// Longest wait for something that must come true.
@@ -153,17 +153,17 @@ async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
     }
 }
 
-impl Hub for FaultyHub {
-    fn lists_changed(&self, _: &Name, _: Generation, _: &[ListKind]) {
+impl PoolObserver for FaultyHub {
+    fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {
         let heard = self.heard.fetch_add(1, Ordering::SeqCst);
         assert!(heard >= self.faults, "hearing of lists goes wrong");
     }
 
-    fn resource_updated(&self, _: &Name, _: &[Owner], _: &Message) {}
+    fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
 
     fn background(&self, _: &Name, _: &Arc<Instance>, _: &Message) {}
 
-    fn question(&self, _: &Name, _: Owner, _: Asker, _: &Message) -> bool {
+    fn question(&self, _: &Name, _: SessionNo, _: Asker, _: &Message) -> bool {
         false
     }
 }
@@ -177,7 +177,7 @@ struct World {
 }
 
 impl World {
-    /// A pool whose host and hub go wrong so many times, with its first instance started.
+    /// A pool whose host and observer go wrong so many times, with its first instance started.
     async fn start(host_faults: usize, hub_faults: usize) -> Self {
         let state = tempfile::tempdir().unwrap();
         // Waits for the end of its input like a guard, and has nothing to end.
@@ -191,22 +191,22 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [&name])),
             message_bytes_max: 1 << 20,
             instance_ids: Arc::new(AtomicU64::new(0)),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: Arc::default(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: Arc::default(),
             seed: 1,
         };
         let stops = Arc::default();
         let host = Arc::new(Faulty { faults: host_faults, starts: AtomicUsize::new(0), stops });
         let pool = Pool::with_host(spec, &parts, host.clone());
-        let hub = Arc::new(FaultyHub { faults: hub_faults, heard: AtomicUsize::new(0) });
-        pool.start(Arc::downgrade(&hub) as Weak<dyn Hub>);
-        Self { pool, host, processes, _hub: hub, _state: state }
+        let observer = Arc::new(FaultyHub { faults: hub_faults, heard: AtomicUsize::new(0) });
+        pool.start(Arc::downgrade(&observer) as Weak<dyn PoolObserver>);
+        Self { pool, host, processes, _hub: observer, _state: state }
     }
 
     /// Waits until the instance is in this state; every reason there was on the way.
-    async fn reach(&self, state: InstanceState) -> Vec<String> {
+    async fn permit_for(&self, state: InstanceState) -> Vec<String> {
         let reasons = Mutex::new(Vec::new());
-        let reached = self.pool.reaches(|pool| {
+        let reached = self.pool.wait_until(|pool| {
             let instance = pool.primary_base().unwrap();
             let lifecycle = instance.lifecycle.lock();
             if let Some(reason) = lifecycle.reason() {
@@ -230,7 +230,7 @@ impl World {
 #[tokio::test]
 async fn a_run_that_panics_is_lost_with_a_reason_and_the_next_one_follows() {
     let world = World::start(2, 0).await;
-    let reasons = world.reach(InstanceState::Ready).await;
+    let reasons = world.permit_for(InstanceState::Ready).await;
     assert!(reasons.iter().any(|reason| reason.contains("error_id")), "{reasons:?}");
     assert!(world.host.starts.load(Ordering::SeqCst) >= 3);
     assert!(world.pool.is_ready());
@@ -240,7 +240,7 @@ async fn a_run_that_panics_is_lost_with_a_reason_and_the_next_one_follows() {
 #[tokio::test]
 async fn a_driver_that_panics_is_replaced_and_its_run_ended() {
     let world = World::start(0, 1).await;
-    let reasons = world.reach(InstanceState::Ready).await;
+    let reasons = world.permit_for(InstanceState::Ready).await;
     assert!(reasons.iter().any(|reason| reason.contains("error_id")), "{reasons:?}");
     tokio::time::timeout(CAP, async {
         while world.host.stops.load(Ordering::SeqCst) == 0 || !world.pool.is_ready() {
@@ -255,7 +255,7 @@ async fn a_driver_that_panics_is_replaced_and_its_run_ended() {
 #[tokio::test]
 async fn a_driver_that_panics_time_and_again_leaves_a_failed_instance() {
     let world = World::start(0, usize::MAX).await;
-    let reasons = world.reach(InstanceState::Failed).await;
+    let reasons = world.permit_for(InstanceState::Failed).await;
     assert!(reasons.last().unwrap().contains("error_id"), "{reasons:?}");
     world.stop().await;
 }
@@ -263,7 +263,7 @@ async fn a_driver_that_panics_time_and_again_leaves_a_failed_instance() {
 #[tokio::test]
 async fn what_a_list_lacks_is_said_in_the_status() {
     let world = World::start(0, 0).await;
-    world.reach(InstanceState::Ready).await;
+    world.permit_for(InstanceState::Ready).await;
     let status = world.pool.status(std::time::Instant::now(), &|_| String::new());
     let note = status.note.expect("a note");
     assert_eq!(note, "offers its tools without 1 of its entries, which have no name");

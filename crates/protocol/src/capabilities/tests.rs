@@ -31,8 +31,8 @@ fn what_a_client_declares() {
         ),
     ];
     for (json, expected) in table {
-        assert_eq!(ClientCapabilities::read(json), expected, "{json}");
-        assert_eq!(ClientCapabilities::read(&expected.to_json()), expected, "{json}");
+        assert_eq!(ClientCapabilities::from_json(json), expected, "{json}");
+        assert_eq!(ClientCapabilities::from_json(&expected.to_json()), expected, "{json}");
         assert_eq!(expected.is_interactive(), expected != none, "{json}");
     }
 }
@@ -40,11 +40,11 @@ fn what_a_client_declares() {
 #[test]
 fn an_unexpected_shape_declares_nothing() {
     for json in ["", "null", "[]", "7", r#"{"roots":null,"sampling":false,"elicitation":"yes"}"#] {
-        assert_eq!(ClientCapabilities::read(json), ClientCapabilities::default(), "{json}");
+        assert_eq!(ClientCapabilities::from_json(json), ClientCapabilities::default(), "{json}");
     }
     let json = r#"{"tools":{"listChanged":"yes"},"logging":true,"prompts":[]}"#;
     let expected = ServerCapabilities { tools: true, logging: true, ..Default::default() };
-    assert_eq!(ServerCapabilities::read(json), expected);
+    assert_eq!(ServerCapabilities::from_json(json), expected);
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn a_revision_is_told_only_what_it_knows() {
 #[test]
 fn what_a_server_declares() {
     let json = r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"prompts":{"listChanged":true},"logging":{},"completions":{}}"#;
-    let all = ServerCapabilities::read(json);
+    let all = ServerCapabilities::from_json(json);
     assert_eq!(all.to_json(), json);
     let none = ServerCapabilities::default();
     assert_eq!(none.to_json(), "{}");
     assert_eq!(none.union(all), all);
 
-    let tools = ServerCapabilities::read(r#"{"tools":{}}"#);
-    let resources = ServerCapabilities::read(r#"{"resources":{"subscribe":true}}"#);
+    let tools = ServerCapabilities::from_json(r#"{"tools":{}}"#);
+    let resources = ServerCapabilities::from_json(r#"{"resources":{"subscribe":true}}"#);
     assert_eq!(tools.union(resources).to_json(), r#"{"tools":{},"resources":{"subscribe":true}}"#);
 }

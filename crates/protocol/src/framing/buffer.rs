@@ -1,25 +1,25 @@
-//! Bytes that have arrived and are not yet known to hold a whole line.
+//! The input buffer of the decoders.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Room offered to a read. Most messages fit, and an idle stream costs no more than this.
+/// The spare capacity for a read, in bytes. Most messages fit, and an idle stream holds no more than this.
 const READ_BYTES_MIN: usize = 8 * 1024;
 
-/// Room offered to a read in the middle of a long line: fewer reads, still small beside the line.
+/// The spare capacity for a read within a long line, in bytes: fewer reads, but small compared to the line.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
-/// A buffer that has grown past this is given back once the line that needed it has been taken.
+/// A buffer that has grown beyond this many bytes is freed once the long line has been taken.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
-/// A growing buffer that remembers how far it has been searched.
+/// A growing buffer that records how far it was searched for a line end.
 ///
-/// Without the mark, each piece of a 64 MB line would start the search from its beginning again.
+/// Otherwise each piece of a 64 MB line would restart the search at its beginning.
 #[derive(Debug, Default)]
 pub(super) struct ScanBuffer {
     bytes: BytesMut,
-    /// So many bytes from the front hold no line end.
+    /// The number of bytes at the front that contain no line end.
     scanned: usize,
-    /// The largest the memory behind `bytes` has been since it was last given back.
+    /// The largest capacity of `bytes` since memory was last freed.
     largest: usize,
 }
 
@@ -30,7 +30,7 @@ impl ScanBuffer {
         self.bytes.extend_from_slice(chunk);
     }
 
-    /// The buffer itself with room at its end, for reading straight into it.
+    /// The buffer with spare capacity, to read into.
     pub(super) fn room(&mut self) -> &mut BytesMut {
         if self.bytes.capacity() - self.bytes.len() < READ_BYTES_MIN {
             self.bytes.reserve(self.bytes.len().clamp(READ_BYTES_MIN, READ_BYTES_MAX));
@@ -51,7 +51,7 @@ impl ScanBuffer {
         self.bytes.is_empty()
     }
 
-    /// Where the first line end is, if `search` finds one in what has not been searched yet.
+    /// The position of the first line end, if `search` finds one in the bytes not searched yet.
     pub(super) fn find(&mut self, search: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
         let from = self.scanned.min(self.bytes.len());
         let found = search(&self.bytes[from..]).map(|at| from + at);
@@ -59,7 +59,7 @@ impl ScanBuffer {
         found
     }
 
-    /// Takes the line that ends before `end`, and with it the one byte that ends it.
+    /// Removes the line that ends at `end`, and the byte at `end`.
     pub(super) fn take_line(&mut self, end: usize) -> Bytes {
         self.note_size();
         let mut line = self.bytes.split_to(end + 1);
@@ -69,7 +69,7 @@ impl ScanBuffer {
         line.freeze()
     }
 
-    /// Takes all there is.
+    /// Removes all bytes.
     pub(super) fn take_rest(&mut self) -> Bytes {
         self.note_size();
         let rest = self.bytes.split();
@@ -78,7 +78,7 @@ impl ScanBuffer {
         rest.freeze()
     }
 
-    /// Drops bytes from the front.
+    /// Discards bytes from the front.
     pub(super) fn skip(&mut self, count: usize) {
         self.bytes.advance(count);
         self.scanned = self.scanned.saturating_sub(count);
@@ -95,7 +95,7 @@ impl ScanBuffer {
         self.largest = self.largest.max(self.bytes.capacity());
     }
 
-    /// Lets go of memory that one long line needed. The copy is short, and made once for a growth.
+    /// Frees the memory of a long line. Copies at most 16 KiB, once per growth.
     fn give_back(&mut self) {
         if self.largest > KEPT_BYTES_MAX && self.bytes.len() <= KEPT_BYTES_MAX / 4 {
             self.bytes = BytesMut::from(self.as_slice());
@@ -103,14 +103,14 @@ impl ScanBuffer {
         }
     }
 
-    /// The memory held right now, to show that it is bounded.
+    /// The memory held at the moment, so that tests can show that it is bounded.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 }
 
-/// Drops a byte order mark from the front. False while there are too few bytes to tell.
+/// Discards a byte order mark at the front. Returns false while there are too few bytes to decide.
 pub(super) fn pass_byte_order_mark(buffer: &mut ScanBuffer) -> bool {
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     if buffer.as_slice().starts_with(MARK) {

@@ -1,25 +1,26 @@
-//! What is kept of something too large to be held: enough to tell whom it was for.
+//! The head and tail that are kept of an oversized line or event.
 
-/// Both ends of a line or an event that was passed over. Together they are all of it when it is no
-/// longer than both.
+/// The first and the last bytes of a line or event that was too large and was discarded. Together they are
+/// the whole of it if it is no longer than both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ends {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-/// Of each end. Ids stand within some dozen bytes of one of them, whoever writes the message.
+/// The maximum length of each end, in bytes. In practice, the id of a message is within a few dozen bytes
+/// of its start or its end.
 const END_BYTES: usize = 512;
 
 // === impl Ends ===
 
 impl Ends {
-    /// The beginning, at most 512 bytes.
+    /// The first bytes, at most 512.
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// The end, at most 512 bytes, without what is in the head.
+    /// The last bytes, at most 512, without those in the head.
     pub fn tail(&self) -> &[u8] {
         &self.tail[self.tail.len().saturating_sub(END_BYTES)..]
     }
@@ -28,20 +29,20 @@ impl Ends {
         self.head.is_empty()
     }
 
-    /// Takes in the next piece. What is moved for it is no longer than the piece, whatever its length.
+    /// Adds the next piece. Moves at most as many bytes as the piece has.
     pub(super) fn push(&mut self, piece: &[u8]) {
         let room = END_BYTES - self.head.len();
         let (first, rest) = piece.split_at(room.min(piece.len()));
         self.head.extend_from_slice(first);
         let rest = &rest[rest.len().saturating_sub(END_BYTES)..];
-        // Room for twice as much, so that moving it up is rare.
+        // Twice the size, so that moving the bytes is rare.
         if self.tail.len() + rest.len() > 2 * END_BYTES {
             self.tail.drain(..self.tail.len().saturating_sub(END_BYTES));
         }
         self.tail.extend_from_slice(rest);
     }
 
-    /// It has ended: what was kept in passing is let go.
+    /// Trims the tail at the end of the line or event.
     pub(super) fn close(mut self) -> Self {
         self.tail.drain(..self.tail.len().saturating_sub(END_BYTES));
         self

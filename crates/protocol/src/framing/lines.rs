@@ -1,8 +1,8 @@
-//! One message a line, as MCP has it on standard input and output.
+//! Newline-delimited JSON, the framing of MCP over stdio.
 //!
-//! A message is followed by a line feed and holds none itself. What real servers send besides is
-//! taken as it comes: a carriage return before the line feed, a byte order mark at the very start,
-//! blank lines between messages, and a last message that ends with the stream.
+//! Each message ends with a line feed and contains none. The decoder also accepts what real servers send: a
+//! carriage return before the line feed, a byte order mark at the start of the stream, blank lines, and a
+//! last message without a line feed.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,51 +12,53 @@ use super::buffer::{ScanBuffer, pass_byte_order_mark};
 #[cfg(test)]
 mod tests;
 
-/// Cuts a stream of bytes into lines.
+/// Splits a stream of bytes into lines.
 ///
-/// Feed it with [`push`](Self::push) or by reading into [`buffer_mut`](Self::buffer_mut), and after
-/// each take lines until there are none. It holds at most `max_bytes` and what the last read brought.
+/// Add input with [`push`](Self::push) or by reading into [`buffer_mut`](Self::buffer_mut), and then call
+/// [`next_line`](Self::next_line) until it returns `None`. The decoder holds at most `max_bytes` and the
+/// input of the last read.
 #[derive(Debug)]
 pub struct LineDecoder {
     buffer: ScanBuffer,
     max_bytes: usize,
-    /// The start of the stream has been looked at for a byte order mark.
+    /// Whether the start of the stream was checked for a byte order mark.
     started: bool,
-    /// The line under way is too long: all that is kept of it.
+    /// The ends of the current line, if it is too long.
     passing: Option<Ends>,
 }
 
-/// A line was longer than allowed. It was passed over; the lines after it are not affected.
+/// The error for a line that is longer than allowed. The line is discarded; later lines are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line is longer than {max_bytes} bytes")]
-pub struct TooLong {
+pub struct LineTooLong {
     pub max_bytes: usize,
-    /// Its beginning and its end.
+    /// The first and the last bytes of the line.
     pub ends: Ends,
 }
 
 // === impl LineDecoder ===
 
 impl LineDecoder {
-    /// Lines of more than `max_bytes`, line end not counted, are refused.
+    /// A decoder that refuses lines of more than `max_bytes`, not counting the line end.
     pub fn new(max_bytes: usize) -> Self {
         Self { buffer: ScanBuffer::default(), max_bytes, started: false, passing: None }
     }
 
+    /// Adds input.
     pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.push(chunk);
     }
 
-    /// The buffer to append to, with at least 8 KiB of room. Only append: what is in it is counted.
+    /// The input buffer, with at least 8 KiB of spare capacity. Only append to it.
     pub fn buffer_mut(&mut self) -> &mut BytesMut {
         self.buffer.room()
     }
 
-    /// The next whole line, without its end and never blank. `None`: more bytes are needed.
+    /// The next complete line that is not blank, without its line end. `None` if more input is needed.
     ///
     /// # Errors
-    /// Once for each line that is too long, at its end.
-    pub fn next_line(&mut self) -> Option<Result<Bytes, TooLong>> {
+    /// [`LineTooLong`], once for each line that is too long, when its end is reached.
+    pub fn next_line(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         self.started = self.started || pass_byte_order_mark(&mut self.buffer);
         if !self.started {
             return None;
@@ -71,11 +73,12 @@ impl LineDecoder {
         None
     }
 
-    /// After the end of the stream: what is left, line by line, the last one without a line feed.
+    /// The next line after the end of the stream. The last one needs no line feed. `None` if no line is
+    /// left.
     ///
     /// # Errors
-    /// As [`next_line`](Self::next_line).
-    pub fn finish(&mut self) -> Option<Result<Bytes, TooLong>> {
+    /// As for [`next_line`](Self::next_line).
+    pub fn finish(&mut self) -> Option<Result<Bytes, LineTooLong>> {
         if let Some(found) = self.next_line() {
             return Some(found);
         }
@@ -83,7 +86,7 @@ impl LineDecoder {
         self.judge(rest)
     }
 
-    fn judge(&mut self, mut line: Bytes) -> Option<Result<Bytes, TooLong>> {
+    fn judge(&mut self, mut line: Bytes) -> Option<Result<Bytes, LineTooLong>> {
         let length = line.strip_suffix(b"\r").unwrap_or(&line).len();
         if self.passing.is_none() && length <= self.max_bytes {
             line.truncate(length);
@@ -91,13 +94,13 @@ impl LineDecoder {
         }
         let mut ends = self.passing.take().unwrap_or_default();
         ends.push(&line);
-        Some(Err(TooLong { max_bytes: self.max_bytes, ends: ends.close() }))
+        Some(Err(LineTooLong { max_bytes: self.max_bytes, ends: ends.close() }))
     }
 
-    /// Lets go of a line that is too long already, though its end has not come.
+    /// Discards the buffered part of a line that is already too long.
     fn pass_overflow(&mut self) {
         let held = self.buffer.as_slice();
-        // A carriage return at the end may turn out to be half of the line end.
+        // A trailing carriage return may be part of the line end.
         let least = held.strip_suffix(b"\r").unwrap_or(held).len();
         if self.passing.is_some() || least > self.max_bytes {
             self.passing.get_or_insert_default().push(held);
@@ -106,9 +109,10 @@ impl LineDecoder {
     }
 }
 
-/// Appends one message and its line feed.
+/// Appends a message and a line feed to `out`.
 ///
-/// A raw line break in JSON can only stand between tokens, so a space in its place says the same.
+/// Line breaks in the message become spaces. In JSON they can only occur between tokens, so the value stays
+/// the same.
 pub fn encode_line(message: &[u8], out: &mut impl BufMut) {
     let mut rest = message;
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {

@@ -1,13 +1,13 @@
-//! Event streams, by "Server-sent events" of the WHATWG HTML standard, sections "Parsing an event
-//! stream" and "Interpreting an event stream".
+//! Server-sent events, as defined by the WHATWG HTML standard, sections "Parsing an event stream" and
+//! "Interpreting an event stream".
 //!
-//! A stream is lines that end in LF, CR or CRLF. A line is `field: value` (one space after the colon
-//! is not part of the value), a comment when it begins with a colon, and the end of an event when it
-//! is empty. Several `data` lines are one text, joined by LF. An event that the stream's end cuts off
-//! is not delivered.
+//! A stream consists of lines that end in LF, CR or CRLF. A line is a field (`field: value`, where one
+//! space after the colon is not part of the value), a comment if it starts with a colon, or the end of an
+//! event if it is empty. Several `data` lines are joined by LF. An event that is cut off by the end of the
+//! stream is discarded.
 //!
-//! One thing differs from a browser on purpose: an event without data is handed out too, because MCP
-//! uses it to give a client an id to resume from before there is anything to say.
+//! The decoder differs from a browser in one point: it also returns events without data. MCP uses them to
+//! give a client an id to resume from before the first message (priming events, 2025-11-25).
 
 use std::time::Duration;
 
@@ -19,63 +19,64 @@ use super::buffer::{ScanBuffer, pass_byte_order_mark};
 #[cfg(test)]
 mod tests;
 
-/// A comment: keeps a silent connection open through proxies and means nothing.
+/// A comment. It has no meaning and keeps idle connections open through proxies.
 pub const COMMENT: &[u8] = b":\n\n";
 
 const LINE_BREAKS: [char; 2] = ['\n', '\r'];
 
-/// What a line of data begins with, at least.
+/// The prefix of a data line.
 const DATA: &[u8] = b"data:";
 
-/// One event.
+/// A server-sent event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The event's name; `None` for `message`, which is also what an event without a name is.
+    /// The event type. `None` for `message`, the default type.
     pub event: Option<String>,
-    /// The id to resume after, if this event sets it. Empty: it unsets it.
+    /// The id to resume from, if the event sets one. An empty id resets it.
     pub id: Option<String>,
-    /// How long to wait before connecting again, if this event says so.
+    /// The reconnection delay, if the event sets one.
     pub retry: Option<Duration>,
-    /// Empty when the event only carries an id or a delay. Not checked to be UTF-8.
+    /// The data. Empty if the event only has an id or a delay. Not validated as UTF-8.
     pub data: Bytes,
 }
 
-/// Cuts a stream of bytes into events. Fed and emptied like [`super::lines::LineDecoder`].
+/// Splits a stream of bytes into events. Used like [`super::lines::LineDecoder`].
 #[derive(Debug)]
 pub struct SseDecoder {
     buffer: ScanBuffer,
     max_event_bytes: usize,
-    /// The start of the stream has been looked at for a byte order mark.
+    /// Whether the start of the stream was checked for a byte order mark.
     started: bool,
-    /// The last line ended in CR; a LF right after it belongs to that line end.
+    /// Whether the last line ended in CR, so that an LF right after it belongs to the same line end.
     after_carriage_return: bool,
     pending: Pending,
     passing: Option<Passing>,
 }
 
-/// An event was larger than allowed. It was passed over; the events after it are not affected.
+/// The error for an event that is larger than allowed. The event is discarded; later events are not
+/// affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event is larger than {max_event_bytes} bytes")]
 pub struct EventTooLarge {
     pub max_event_bytes: usize,
-    /// Beginning and end of its data.
+    /// The first and the last bytes of the event's data.
     pub ends: Ends,
 }
 
-/// The event under way.
+/// The current, unfinished event.
 #[derive(Debug, Default)]
 struct Pending {
     event: Event,
-    /// Data of more than one line; copied, because the lines are not together in the stream.
+    /// The data of several lines, joined in a copy.
     joined: Option<BytesMut>,
     has_data: bool,
-    /// Some field was there, so the blank line ends an event.
+    /// Whether a field was read, so that a blank line ends an event.
     begun: bool,
-    /// What its lines add up to, for the limit.
+    /// The total length of the event's lines, for the limit.
     bytes: usize,
 }
 
-/// What is kept of an event that is too large, and where in it we are.
+/// The current event if it is too large: its ends, and the position in the current line.
 #[derive(Debug)]
 struct Passing {
     ends: Ends,
@@ -85,16 +86,16 @@ struct Passing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     LineStart,
-    /// In a line of data.
+    /// In a `data` line.
     Data,
-    /// In a line of anything else.
+    /// In any other line.
     Other,
 }
 
 // === impl SseDecoder ===
 
 impl SseDecoder {
-    /// Events whose lines add up to more than `max_event_bytes` are refused.
+    /// A decoder that refuses events whose lines add up to more than `max_event_bytes`.
     pub fn new(max_event_bytes: usize) -> Self {
         Self {
             buffer: ScanBuffer::default(),
@@ -106,19 +107,20 @@ impl SseDecoder {
         }
     }
 
+    /// Adds input.
     pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.push(chunk);
     }
 
-    /// The buffer to append to, with at least 8 KiB of room. Only append: what is in it is counted.
+    /// The input buffer, with at least 8 KiB of spare capacity. Only append to it.
     pub fn buffer_mut(&mut self) -> &mut BytesMut {
         self.buffer.room()
     }
 
-    /// The next whole event. `None`: more bytes are needed; at the end of the stream, there is none.
+    /// The next complete event. `None` if more input is needed.
     ///
     /// # Errors
-    /// Once for each event that is too large, at its end.
+    /// [`EventTooLarge`], once for each event that is too large, when its end is reached.
     pub fn next_event(&mut self) -> Option<Result<Event, EventTooLarge>> {
         self.started = self.started || pass_byte_order_mark(&mut self.buffer);
         if !self.started {
@@ -169,7 +171,7 @@ impl SseDecoder {
         Some(self.buffer.take_line(end))
     }
 
-    /// Lets go of an event that is too large already, though its end has not come.
+    /// Discards the buffered part of an event that is already too large.
     fn pass_overflow(&mut self) {
         let held = self.buffer.as_slice();
         if self.passing.is_none()
@@ -179,7 +181,7 @@ impl SseDecoder {
             self.passing = Some(Passing::after(&self.pending.take().unwrap_or_default()));
         }
         if let Some(passing) = &mut self.passing
-            // Before that many bytes it can't be told what a line is.
+            // The kind of a line can't be determined from fewer bytes.
             && (passing.at != Place::LineStart || held.len() > DATA.len())
         {
             passing.piece(held);
@@ -191,14 +193,14 @@ impl SseDecoder {
 // === impl Passing ===
 
 impl Passing {
-    /// `event`: its lines so far.
+    /// Starts to discard an event. `event` has its lines so far.
     fn after(event: &Event) -> Self {
         let mut ends = Ends::default();
         ends.push(&event.data);
         Self { ends, at: Place::LineStart }
     }
 
-    /// Takes in a piece of a line, from its beginning or from where the last piece ended.
+    /// Adds the next piece of the current line.
     fn piece(&mut self, piece: &[u8]) {
         let mut piece = piece;
         if self.at == Place::LineStart
@@ -221,7 +223,7 @@ impl Passing {
 // === impl Pending ===
 
 impl Pending {
-    /// Takes in one line that is not empty. Comments and unknown fields leave no trace.
+    /// Adds a line that is not empty. Ignores comments and unknown fields.
     fn field(&mut self, line: &Bytes) {
         let (name, value) = match memchr::memchr(b':', line) {
             Some(colon) if line.get(colon + 1) == Some(&b' ') => (colon, colon + 2),
@@ -232,7 +234,7 @@ impl Pending {
         match &line[..name] {
             b"data" => self.data(line.slice(value..)),
             b"event" => self.event.event = Some(text()).filter(|name| !is_message(name)),
-            // An id with a NUL could not be sent back in a header.
+            // The standard ignores ids with a NUL; they could not be sent back in a header.
             b"id" if !line.contains(&0) => self.event.id = Some(text()),
             b"retry" => match milliseconds(&line[value..]) {
                 Some(delay) => self.event.retry = Some(delay),
@@ -265,14 +267,14 @@ impl Pending {
     }
 }
 
-/// Appends one event. Line breaks in `data` become further `data` lines; in JSON, where they can only
-/// stand between tokens, nothing is lost by that. Line breaks in the name or the id are left out.
+/// Appends an event to `out`. Line breaks in `data` start further `data` lines, which does not change the
+/// value of JSON. Line breaks in the event type and the id are removed.
 pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mut impl BufMut) {
     if let Some(event) = event {
         put_field(b"event: ", event, &LINE_BREAKS, out);
     }
     if let Some(id) = id {
-        // A NUL would make readers ignore the whole id.
+        // Readers ignore an id that contains a NUL.
         put_field(b"id: ", id, &['\n', '\r', '\0'], out);
     }
     let mut rest = data;
@@ -285,8 +287,8 @@ pub fn encode_event(event: Option<&str>, id: Option<&str>, data: &[u8], out: &mu
     out.put_u8(b'\n');
 }
 
-/// Appends an event without data, that gives the client an id to resume from and, where wanted, how
-/// long to wait before it does. Clients from 2025-11-25 on know it; earlier ones may choke on it.
+/// Appends a priming event to `out`: an event without data that has an id to resume from and optionally a
+/// reconnection delay. Clients of revisions before 2025-11-25 may fail on it.
 pub fn encode_priming(id: &str, retry: Option<Duration>, out: &mut impl BufMut) {
     if let Some(retry) = retry {
         put_field(b"retry: ", &retry.as_millis().to_string(), &LINE_BREAKS, out);

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     BadValue, HeaderMismatch, METHOD, NAME, SESSION_ID_BYTES_MAX, check_method, check_name,
-    decode_value, encode_value, is_session_id, of_request,
+    decode_value, encode_value, for_request, is_session_id,
 };
 use crate::Message;
 
@@ -126,7 +126,7 @@ fn requests_are_repeated_as_far_as_they_say_what_they_are_about() {
     ] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
         let message = Message::parse(text.into()).unwrap();
-        let values: Vec<_> = of_request(&message).into_iter().map(|(_, value)| value).collect();
+        let values: Vec<_> = for_request(&message).into_iter().map(|(_, value)| value).collect();
         assert_eq!(values.join(" "), expected);
     }
 }

@@ -1,12 +1,12 @@
-use super::{BadMirror, Mirrors};
+use super::{BadMirror, MirroredArguments};
 use crate::headers::HeaderMismatch;
 
 fn tool(schema: &str) -> String {
     format!(r#"{{"name":"t","inputSchema":{{"type":"object",{schema}}}}}"#)
 }
 
-fn mirrors(properties: &str) -> Mirrors {
-    Mirrors::read(&tool(&format!(r#""properties":{{{properties}}}"#))).unwrap()
+fn mirrors(properties: &str) -> MirroredArguments {
+    MirroredArguments::of_tool(&tool(&format!(r#""properties":{{{properties}}}"#))).unwrap()
 }
 
 const REGION: &str = r#""region":{"type":"string","x-mcp-header":"Region"}"#;
@@ -17,7 +17,7 @@ fn tools_without_the_keyword_have_none() {
     for properties in ["", r#""a":{"type":"string"}"#, r#""x-mcp-header":{"type":"object"}"#] {
         assert!(mirrors(properties).is_empty(), "{properties}");
     }
-    assert!(Mirrors::read(r#"{"name":"t"}"#).unwrap().is_empty());
+    assert!(MirroredArguments::of_tool(r#"{"name":"t"}"#).unwrap().is_empty());
     // As data it means nothing.
     let data =
         r#""a":{"type":"object","default":{"x-mcp-header":"A"},"enum":[{"x-mcp-header":1}]}"#;
@@ -49,7 +49,7 @@ fn what_the_specification_forbids_is_found() {
         ),
         (r#""x-mcp-header":"A""#.into(), BadMirror::Unreachable(r#""A""#.into())),
     ] {
-        assert_eq!(Mirrors::read(&tool(&schema)), Err(expected), "{schema}");
+        assert_eq!(MirroredArguments::of_tool(&tool(&schema)), Err(expected), "{schema}");
     }
     for place in [
         r#""properties":{"a":{"type":"array","items":{SCHEMA}}}"#,
@@ -64,7 +64,7 @@ fn what_the_specification_forbids_is_found() {
         r#""properties":{"a":{"$ref":"b","$defs":{"b":{SCHEMA}}}}"#,
     ] {
         let schema = place.replace("{SCHEMA}", r#"{"type":"string","x-mcp-header":"A"}"#);
-        let found = Mirrors::read(&tool(&schema));
+        let found = MirroredArguments::of_tool(&tool(&schema));
         assert_eq!(found, Err(BadMirror::Unreachable(r#""A""#.into())), "{schema}");
     }
 }

@@ -1,31 +1,31 @@
 //! HTTP status codes as MCP uses them.
 
-use super::Generation;
+use super::Era;
 use crate::codes;
 
 pub const OK: u16 = 200;
-/// A notification or an answer was taken; there is nothing to say.
+/// A notification or response was accepted. The HTTP response has no body.
 pub const ACCEPTED: u16 = 202;
-/// Not a message, no session where one is needed, a version nobody knows.
+/// The body is not a message, a required session id is missing, or the revision is unknown.
 pub const BAD_REQUEST: u16 = 400;
 pub const UNAUTHORIZED: u16 = 401;
-/// A page that may not speak to us.
+/// The request's `Origin` is not allowed.
 pub const FOREIGN_ORIGIN: u16 = 403;
-/// The session is gone and the client has to initialize again. Legacy clients read it as nothing
-/// else, so nothing else may be answered with it inside a session.
+/// The session has ended and the client must initialize again. Within a session, legacy clients understand
+/// 404 in no other way, so no other error may use it.
 pub const SESSION_GONE: u16 = 404;
-/// GET or DELETE where there is no stream to open and no session to end.
+/// The address does not support GET or DELETE.
 pub const METHOD_NOT_ALLOWED: u16 = 405;
 pub const BODY_TOO_LARGE: u16 = 413;
 pub const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
-/// A `Host` that is not ours.
+/// The request's `Host` is not allowed.
 pub const FOREIGN_HOST: u16 = 421;
 
-impl Generation {
-    /// The status that goes with an error of the gateway's own about a request.
+impl Era {
+    /// The HTTP status for an error that the gateway itself answers a request with.
     ///
-    /// Errors that servers answer with keep 200 for legacy clients. For modern ones this is right for
-    /// them too, except that [`codes::INVALID_PARAMS`] about `_meta` is [`BAD_REQUEST`].
+    /// For errors of servers, legacy clients get status 200. Modern clients get the status given here,
+    /// except that [`codes::INVALID_PARAMS`] about `_meta` has [`BAD_REQUEST`].
     pub fn status_of(self, code: i32) -> u16 {
         match (self, code) {
             (_, codes::PARSE_ERROR | codes::INVALID_REQUEST) => BAD_REQUEST,

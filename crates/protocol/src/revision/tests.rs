@@ -1,4 +1,4 @@
-use super::{Generation, Remote, Revision, VersionHeader, status};
+use super::{Era, HttpTransport, Revision, VersionHeader, status};
 use crate::codes;
 
 #[test]
@@ -34,7 +34,7 @@ fn initialize_is_answered_with_a_revision_that_has_it() {
 /// One row for each revision, as the specification's own pages have it.
 #[test]
 fn the_revisions_differ_where_they_should() {
-    use Remote::{HttpSse, StatelessHttp, StreamableHttp};
+    use HttpTransport::{HttpSse, StatelessHttp, StreamableHttp};
     use VersionHeader::{AfterInitialize, Always, Unknown};
 
     let table = [
@@ -48,7 +48,7 @@ fn the_revisions_differ_where_they_should() {
     for (revision, expected) in Revision::ALL.into_iter().zip(table) {
         let rules = revision.rules();
         let is = (
-            rules.remote,
+            rules.http,
             rules.version_header,
             rules.batches,
             rules.priming_events,
@@ -64,7 +64,7 @@ fn the_revisions_differ_where_they_should() {
 fn what_belongs_to_a_conversation_is_legacy() {
     for revision in Revision::ALL {
         let rules = revision.rules();
-        let legacy = revision.generation() == Generation::Legacy;
+        let legacy = revision.era() == Era::Legacy;
         assert_eq!(legacy, revision <= Revision::LATEST_LEGACY, "{revision}");
         assert_eq!(rules.server_requests, legacy, "{revision}");
         assert_eq!(rules.stateful_methods, legacy, "{revision}");
@@ -87,8 +87,8 @@ fn errors_have_the_status_of_their_generation() {
         (1001, 200, 200),
     ];
     for (code, legacy, modern) in table {
-        assert_eq!(Generation::Legacy.status_of(code), legacy, "{code}");
-        assert_eq!(Generation::Modern.status_of(code), modern, "{code}");
+        assert_eq!(Era::Legacy.status_of(code), legacy, "{code}");
+        assert_eq!(Era::Modern.status_of(code), modern, "{code}");
     }
-    assert_eq!(Generation::Legacy.status_of(codes::INTERNAL_ERROR), status::OK);
+    assert_eq!(Era::Legacy.status_of(codes::INTERNAL_ERROR), status::OK);
 }

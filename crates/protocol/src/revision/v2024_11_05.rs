@@ -1,13 +1,13 @@
 //! 2024-11-05: the first. Over HTTP one stream carries all answers, and messages are POSTed beside it.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, HttpTransport, Revision, Rules, VersionHeader};
 
 pub(super) const CLIENT_CAPABILITIES: &[&str] = &["experimental", "roots", "sampling"];
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2024_11_05,
-    generation: Generation::Legacy,
-    remote: Remote::HttpSse,
+    era: Era::Legacy,
+    http: HttpTransport::HttpSse,
     version_header: VersionHeader::Unknown,
     mirrored_headers: false,
     sessions: false,

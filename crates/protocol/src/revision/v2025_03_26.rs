@@ -1,11 +1,11 @@
 //! 2025-03-26: streamable HTTP with sessions and resumption, and the only revision with batches.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader, v2024_11_05};
+use super::{Era, HttpTransport, Revision, Rules, VersionHeader, v2024_11_05};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_03_26,
-    generation: Generation::Legacy,
-    remote: Remote::StreamableHttp,
+    era: Era::Legacy,
+    http: HttpTransport::StreamableHttp,
     version_header: VersionHeader::Unknown,
     mirrored_headers: false,
     sessions: true,

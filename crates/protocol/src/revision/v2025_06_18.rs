@@ -1,11 +1,11 @@
 //! 2025-06-18: batches are gone, elicitation and the version header are new.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, HttpTransport, Revision, Rules, VersionHeader};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_06_18,
-    generation: Generation::Legacy,
-    remote: Remote::StreamableHttp,
+    era: Era::Legacy,
+    http: HttpTransport::StreamableHttp,
     version_header: VersionHeader::AfterInitialize,
     mirrored_headers: false,
     sessions: true,

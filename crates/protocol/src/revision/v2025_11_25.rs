@@ -1,12 +1,12 @@
 //! 2025-11-25: the last with a handshake. A server may close a stream and let the client come back
 //! for the rest, so streams begin with an event to come back to.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, HttpTransport, Revision, Rules, VersionHeader};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2025_11_25,
-    generation: Generation::Legacy,
-    remote: Remote::StreamableHttp,
+    era: Era::Legacy,
+    http: HttpTransport::StreamableHttp,
     version_header: VersionHeader::AfterInitialize,
     mirrored_headers: false,
     sessions: true,

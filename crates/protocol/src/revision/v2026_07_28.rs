@@ -2,12 +2,12 @@
 //! capabilities along, headers repeat what middle boxes want to see, and what a server wants to ask
 //! comes as a result that the client answers with another request.
 
-use super::{Generation, Remote, Revision, Rules, VersionHeader};
+use super::{Era, HttpTransport, Revision, Rules, VersionHeader};
 
 pub(super) const RULES: Rules = Rules {
     revision: Revision::V2026_07_28,
-    generation: Generation::Modern,
-    remote: Remote::StatelessHttp,
+    era: Era::Modern,
+    http: HttpTransport::StatelessHttp,
     version_header: VersionHeader::Always,
     mirrored_headers: true,
     sessions: false,

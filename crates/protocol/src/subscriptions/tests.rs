@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Filter, acknowledged, ended, list_changed, remarked};
+use super::{Filter, acknowledged, ended, list_changed, with_subscription};
 use crate::list::ListKind;
 use crate::{Id, Message};
 
@@ -11,12 +11,12 @@ fn id(raw: &'static str) -> Id {
 #[test]
 fn a_filter_is_read_and_written_with_what_extensions_add() {
     let json = r#"{"toolsListChanged":true,"resourceSubscriptions":["a://\"x"],"taskIds":["t1"]}"#;
-    let filter = Filter::read(json).unwrap();
+    let filter = Filter::parse(json).unwrap();
     assert!(filter.wants(ListKind::Tools) && !filter.wants(ListKind::Prompts));
     assert_eq!(filter.uris, ["a://\"x"]);
     assert!(!filter.is_only_lists());
     assert_eq!(filter.to_json(), json);
-    assert_eq!(Filter::read("{}").unwrap(), Filter::default());
+    assert_eq!(Filter::parse("{}").unwrap(), Filter::default());
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_filter_of_the_wrong_shape_is_an_error() {
         r#"{"resourceSubscriptions":"a://x"}"#,
         r#"{"resourceSubscriptions":[1]}"#,
     ] {
-        assert!(Filter::read(json).is_err(), "{json}");
+        assert!(Filter::parse(json).is_err(), "{json}");
     }
 }
 
@@ -54,5 +54,5 @@ fn every_message_carries_the_id_of_its_listen_as_the_client_wrote_it() {
 fn a_servers_mark_becomes_ours_and_nothing_else_changes() {
     let text = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://x","_meta":{"b":2,"io.modelcontextprotocol/subscriptionId":77}}}"#;
     let message = Message::parse(Bytes::from_static(text.as_bytes())).unwrap();
-    assert_eq!(remarked(&message, &id("\"mine\"")), text.replace("77", "\"mine\""));
+    assert_eq!(with_subscription(&message, &id("\"mine\"")), text.replace("77", "\"mine\""));
 }

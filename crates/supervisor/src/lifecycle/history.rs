@@ -1,19 +1,20 @@
-//! What an instance did so far, and what that says about its next restart.
+//! The losses and restarts of an instance, and the decision about its next restart.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{CrashLoop, Limits};
+use super::{CrashLoop, RestartPolicy};
 
+/// The losses and restarts of an instance.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
-    /// Times of the latest restarts, oldest first. Kept only to recognise a crash loop, which is
-    /// more than [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them within a
-    /// window: never more than that many, and none where nothing counts as a crash loop.
+    /// The times of the latest restarts, oldest first, to detect a crash loop: at most
+    /// [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them, and none if the policy defines
+    /// no crash loop.
     recent: VecDeque<Instant>,
-    /// Losses since it was last healthy; the first may be restarted at once.
+    /// Losses since the instance was last healthy. The first loss may lead to an immediate restart.
     losses: u32,
-    /// How often it waited since it was last healthy.
+    /// Backoff waits since the instance was last healthy.
     waits: u32,
     looping: bool,
     restarts: u64,
@@ -21,7 +22,7 @@ pub(super) struct History {
 
 /// When to restart after a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     AtOnce,
     At(Instant),
     Loop(Instant),
@@ -30,20 +31,20 @@ pub(super) enum Verdict {
 // === impl History ===
 
 impl History {
-    /// What a start by hand forgets: everything but the count.
+    /// Forgets everything except the number of restarts. For a start by hand.
     pub(super) fn clear(&mut self) {
         *self = Self { restarts: self.restarts, ..Self::default() };
     }
 
-    /// What health forgives. Restarts still count towards the window: one that is healthy just
-    /// long enough between crashes is a crash loop all the same.
+    /// Forgets losses and waits, because the instance is healthy. Restarts still count towards the window:
+    /// an instance that is healthy only briefly between crashes is still in a crash loop.
     pub(super) fn forgive(&mut self) {
         self.losses = 0;
         self.waits = 0;
         self.looping = false;
     }
 
-    /// Whether [`forgive`](Self::forgive) would change nothing.
+    /// Whether [`forgive`](Self::forgive) would have no effect.
     pub(super) fn is_clean(&self) -> bool {
         self.losses == 0 && !self.looping
     }
@@ -56,47 +57,47 @@ impl History {
         self.restarts
     }
 
-    pub(super) fn note_restart(&mut self, now: Instant, limits: &Limits) {
+    pub(super) fn note_restart(&mut self, now: Instant, policy: &RestartPolicy) {
         self.restarts += 1;
-        let kept = limits.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max));
+        let kept = policy.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max));
         self.recent.push_back(now);
         while self.recent.len() > kept {
             self.recent.pop_front();
         }
     }
 
-    /// `was_ready`: the life that was lost had come as far as serving.
+    /// Records a loss and decides when to restart. `was_ready` tells whether the lost run had been ready.
     pub(super) fn note_loss(
         &mut self,
         now: Instant,
         was_ready: bool,
-        limits: &mut Limits,
-    ) -> Verdict {
+        policy: &mut RestartPolicy,
+    ) -> RestartDecision {
         let first = self.losses == 0;
         self.losses = self.losses.saturating_add(1);
         let at = if first && was_ready {
             now
         } else {
-            let wait = limits.backoff.wait(self.waits);
+            let wait = policy.backoff.wait(self.waits);
             self.waits = self.waits.saturating_add(1);
-            now + limits.jitter.scatter(wait)
+            now + policy.jitter.scatter(wait)
         };
-        if let Some(crash_loop) = &limits.crash_loop {
+        if let Some(crash_loop) = &policy.crash_loop {
             self.looping |= self.would_exceed(at, crash_loop);
             if self.looping {
-                return Verdict::Loop(now + crash_loop.pause);
+                return RestartDecision::Loop(now + crash_loop.pause);
             }
         }
-        if at == now { Verdict::AtOnce } else { Verdict::At(at) }
+        if at == now { RestartDecision::AtOnce } else { RestartDecision::At(at) }
     }
 
-    /// Whether one more restart at `at` is one too many within the window before it.
+    /// Whether a restart at `at` would exceed the maximum within the window before it.
     fn would_exceed(&self, at: Instant, crash_loop: &CrashLoop) -> bool {
         let within = |restart: &&Instant| at.duration_since(**restart) < crash_loop.window;
         self.recent.iter().filter(within).count() >= usize::from(crash_loop.restarts_max)
     }
 
-    /// How many restarts are kept by their time.
+    /// The number of restart times that are kept.
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         self.recent.len()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use proptest::prelude::*;
 
-use super::{CrashLoop, Effect, Event, Generation, Lifecycle, Limits, News};
+use super::{CrashLoop, Effect, Lifecycle, LifecycleEvent, RestartPolicy, RunEvent, RunNo};
 use crate::backoff::Backoff;
 
 /// One step of a schedule: how long nothing happens, then what does.
@@ -23,53 +23,53 @@ enum Happening {
     Tick,
     /// A tick exactly when the machine asked for one.
     Due,
-    /// News of a life, so many before the present one.
+    /// RunEvent of a life, so many before the present one.
     Heard {
         lives_ago: u64,
-        news: News,
+        news: RunEvent,
     },
 }
 
 /// The world around the machine, as its effects make it.
 struct World {
-    life: Lifecycle,
-    limits: Limits,
+    lifecycle: Lifecycle,
+    limits: RestartPolicy,
     now: Instant,
-    alive: Option<Generation>,
+    alive: Option<RunNo>,
     gate_open: bool,
     /// Restarts since the last start by hand.
     restarts: Vec<Instant>,
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: RestartPolicy) -> Self {
         let now = Instant::now();
-        let life = Lifecycle::new(limits, now);
-        Self { life, limits, now, alive: None, gate_open: false, restarts: Vec::new() }
+        let lifecycle = Lifecycle::new(limits, now);
+        Self { lifecycle, limits, now, alive: None, gate_open: false, restarts: Vec::new() }
     }
 
     fn take(&mut self, step: Step) {
         self.now += step.pause;
         let started = matches!(step.happening, Happening::Start);
         let event = match step.happening {
-            Happening::Start => Event::Start,
-            Happening::Stop => Event::Stop,
-            Happening::Stopped => Event::Stopped,
-            Happening::Tick => Event::Tick,
+            Happening::Start => LifecycleEvent::Start,
+            Happening::Stop => LifecycleEvent::Stop,
+            Happening::Stopped => LifecycleEvent::Stopped,
+            Happening::Tick => LifecycleEvent::Tick,
             Happening::Due => {
-                self.now = self.now.max(self.life.next_deadline().unwrap_or(self.now));
-                Event::Tick
+                self.now = self.now.max(self.lifecycle.next_deadline().unwrap_or(self.now));
+                LifecycleEvent::Tick
             }
             Happening::Heard { lives_ago, news } => {
-                let generation = self.life.generation().0.saturating_sub(lives_ago);
-                Event::Heard(Generation(generation), news)
+                let run_no = self.lifecycle.run_no().0.saturating_sub(lives_ago);
+                LifecycleEvent::Heard(RunNo(run_no), news)
             }
         };
-        let before = self.life.state();
+        let before = self.lifecycle.state();
         let mut effects = Vec::new();
-        let outcome = self.life.step(self.now, event, &mut effects);
+        let outcome = self.lifecycle.step(self.now, event, &mut effects);
         if outcome.is_err() {
-            assert_eq!(self.life.state(), before, "a refused event changes nothing");
+            assert_eq!(self.lifecycle.state(), before, "a refused event changes nothing");
             assert!(effects.is_empty(), "a refused event has no effect");
         }
         for effect in effects {
@@ -80,9 +80,9 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect, started: bool) {
         match effect {
-            Effect::Spawn(generation) => {
-                assert_eq!(self.alive, None, "spawned while another life was not ended");
-                self.alive = Some(generation);
+            Effect::Spawn(run_no) => {
+                assert_eq!(self.alive, None, "spawned while another lifecycle was not ended");
+                self.alive = Some(run_no);
                 if started {
                     self.restarts.clear();
                 } else {
@@ -107,25 +107,29 @@ impl World {
 
     fn check(&self) {
         use InstanceState::{BackingOff, CrashLooping, Handshaking, Ready, Starting};
-        let state = self.life.state();
+        let state = self.lifecycle.state();
         assert_eq!(self.gate_open, state == Ready, "the gate is open exactly while ready");
         let lives = matches!(state, Starting | Handshaking | Ready);
         assert_eq!(self.alive.is_some(), lives, "{state:?}");
-        if let Some(generation) = self.alive {
-            assert_eq!(generation, self.life.generation());
+        if let Some(run_no) = self.alive {
+            assert_eq!(run_no, self.lifecycle.run_no());
         }
         let waits = matches!(state, BackingOff | CrashLooping);
-        assert_eq!(self.life.retry_at().is_some(), waits, "{state:?}");
+        assert_eq!(self.lifecycle.retry_at().is_some(), waits, "{state:?}");
         if waits || matches!(state, Starting | Handshaking) {
-            assert!(self.life.next_deadline().is_some(), "{state:?} would last for ever");
+            assert!(self.lifecycle.next_deadline().is_some(), "{state:?} would last for ever");
         }
         let Some(crash_loop) = self.limits.crash_loop else {
             assert_ne!(state, CrashLooping, "these limits have no crash loop");
-            assert!(!self.life.is_crash_looping());
-            return assert_eq!(self.life.history.kept(), 0, "restarts are kept for nothing");
+            assert!(!self.lifecycle.is_crash_looping());
+            return assert_eq!(self.lifecycle.history.kept(), 0, "restarts are kept for nothing");
         };
         let most = usize::from(crash_loop.restarts_max);
-        assert!(self.life.history.kept() <= most, "{} restarts kept", self.life.history.kept());
+        assert!(
+            self.lifecycle.history.kept() <= most,
+            "{} restarts kept",
+            self.lifecycle.history.kept()
+        );
         if let Some(last) = self.restarts.last() {
             let within = |at: &&Instant| *last - **at < crash_loop.window;
             let count = self.restarts.iter().filter(within).count();
@@ -135,25 +139,27 @@ impl World {
 }
 
 /// The limits of processes, of remote servers (which never crash-loop), and those between.
-fn limits() -> impl Strategy<Value = Limits> {
-    let processes = any::<u64>().prop_map(|seed| Limits::new(Duration::from_secs(120), seed));
+fn limits() -> impl Strategy<Value = RestartPolicy> {
+    let processes =
+        any::<u64>().prop_map(|seed| RestartPolicy::new(Duration::from_secs(120), seed));
     let backoff = Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2));
     let remote = (processes.clone(), Just(backoff.expect("valid")))
-        .prop_map(|(limits, backoff)| Limits { backoff, crash_loop: None, ..limits });
-    let others = (processes.clone(), any::<u8>()).prop_map(|(limits, restarts_max)| Limits {
-        crash_loop: Some(CrashLoop { restarts_max, ..CrashLoop::default() }),
-        ..limits
-    });
+        .prop_map(|(limits, backoff)| RestartPolicy { backoff, crash_loop: None, ..limits });
+    let others =
+        (processes.clone(), any::<u8>()).prop_map(|(limits, restarts_max)| RestartPolicy {
+            crash_loop: Some(CrashLoop { restarts_max, ..CrashLoop::default() }),
+            ..limits
+        });
     prop_oneof![2 => processes, 2 => remote, 1 => others]
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
     let reason = String::new;
     let news = prop_oneof![
-        4 => Just(News::Spawned),
-        4 => Just(News::Ready),
-        4 => Just(News::Lost { reason: reason() }),
-        1 => Just(News::Unserveable { reason: reason() }),
+        4 => Just(RunEvent::Spawned),
+        4 => Just(RunEvent::Ready),
+        4 => Just(RunEvent::Lost { reason: reason() }),
+        1 => Just(RunEvent::Unserveable { reason: reason() }),
     ];
     prop_oneof![
         2 => Just(Happening::Start),
@@ -192,26 +198,26 @@ proptest! {
         seed in any::<u64>(),
         comes_up in prop::collection::vec(0..3usize, 60),
     ) {
-        let limits = Limits::new(Duration::from_secs(120), seed);
+        let limits = RestartPolicy::new(Duration::from_secs(120), seed);
         let mut world = World::new(limits);
         let begin = world.now;
         let at_once = |happening| Step { pause: Duration::ZERO, happening };
         world.take(at_once(Happening::Start));
         for far in comes_up {
-            for news in [News::Spawned, News::Ready].into_iter().take(far) {
+            for news in [RunEvent::Spawned, RunEvent::Ready].into_iter().take(far) {
                 world.take(at_once(Happening::Heard { lives_ago: 0, news }));
             }
-            let lost = News::Lost { reason: String::new() };
+            let lost = RunEvent::Lost { reason: String::new() };
             world.take(at_once(Happening::Heard { lives_ago: 0, news: lost }));
-            if world.life.state() != InstanceState::Starting {
+            if world.lifecycle.state() != InstanceState::Starting {
                 world.take(at_once(Happening::Due));
             }
         }
         let crash_loop = limits.crash_loop.expect("processes have one");
         let windows = (world.now - begin).as_secs() / crash_loop.window.as_secs();
         let bound = windows + 1 + u64::from(crash_loop.restarts_max);
-        prop_assert!(world.life.restarts() <= bound, "{} > {bound}", world.life.restarts());
-        prop_assert!(world.life.is_crash_looping());
+        prop_assert!(world.lifecycle.restarts() <= bound, "{} > {bound}", world.lifecycle.restarts());
+        prop_assert!(world.lifecycle.is_crash_looping());
     }
 
     /// A remote server that is away for days: tried again and again, and nothing grows by it.
@@ -221,20 +227,20 @@ proptest! {
         comes_up in prop::collection::vec(0..3usize, 500),
     ) {
         let backoff = Backoff::try_new(Duration::from_millis(250), Duration::from_secs(2)).unwrap();
-        let limits = Limits::new(Duration::from_secs(120), seed);
-        let mut world = World::new(Limits { backoff, crash_loop: None, ..limits });
+        let limits = RestartPolicy::new(Duration::from_secs(120), seed);
+        let mut world = World::new(RestartPolicy { backoff, crash_loop: None, ..limits });
         let at_once = |happening| Step { pause: Duration::ZERO, happening };
         world.take(at_once(Happening::Start));
         for far in comes_up {
-            for news in [News::Spawned, News::Ready].into_iter().take(far) {
+            for news in [RunEvent::Spawned, RunEvent::Ready].into_iter().take(far) {
                 world.take(at_once(Happening::Heard { lives_ago: 0, news }));
             }
-            let lost = News::Lost { reason: String::new() };
+            let lost = RunEvent::Lost { reason: String::new() };
             world.take(at_once(Happening::Heard { lives_ago: 0, news: lost }));
-            if world.life.state() != InstanceState::Starting {
+            if world.lifecycle.state() != InstanceState::Starting {
                 world.take(at_once(Happening::Due));
             }
         }
-        prop_assert_eq!(world.life.restarts(), 500);
+        prop_assert_eq!(world.lifecycle.restarts(), 500);
     }
 }

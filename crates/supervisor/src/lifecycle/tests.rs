@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 
-use super::{Effect, Event, Generation, Lifecycle, Limits, News};
+use super::{Effect, Lifecycle, LifecycleEvent, RestartPolicy, RunEvent, RunNo};
 
-fn limits() -> Limits {
-    Limits::default()
+fn limits() -> RestartPolicy {
+    RestartPolicy::default()
 }
 
 struct Story {
-    life: Lifecycle,
+    lifecycle: Lifecycle,
     now: Instant,
 }
 
-fn check(limits: Limits, story: &str) {
+fn check(limits: RestartPolicy, story: &str) {
     let now = Instant::now();
-    let mut told = Story { life: Lifecycle::new(limits, now), now };
+    let mut told = Story { lifecycle: Lifecycle::new(limits, now), now };
     for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (event, expected) = line.split_once("->").expect("event -> outcome");
         let outcome = told.take(event.trim());
@@ -31,29 +31,33 @@ fn check(limits: Limits, story: &str) {
 
 impl Story {
     fn take(&mut self, words: &str) -> String {
-        let present = self.life.generation();
-        let before = Generation(present.0 - u64::from(words.starts_with("stale-")));
+        let present = self.lifecycle.run_no();
+        let before = RunNo(present.0 - u64::from(words.starts_with("stale-")));
         let reason = || "it died".to_owned();
         let event = match words.trim_start_matches("stale-") {
-            "start" => Event::Start,
-            "spawned" => Event::Heard(before, News::Spawned),
-            "ready" => Event::Heard(before, News::Ready),
-            "lost" => Event::Heard(before, News::Lost { reason: reason() }),
-            "unserveable" => Event::Heard(before, News::Unserveable { reason: reason() }),
-            "stop" => Event::Stop,
-            "stopped" => Event::Stopped,
-            "tick" => Event::Tick,
+            "start" => LifecycleEvent::Start,
+            "spawned" => LifecycleEvent::Heard(before, RunEvent::Spawned),
+            "ready" => LifecycleEvent::Heard(before, RunEvent::Ready),
+            "lost" => LifecycleEvent::Heard(before, RunEvent::Lost { reason: reason() }),
+            "unserveable" => {
+                LifecycleEvent::Heard(before, RunEvent::Unserveable { reason: reason() })
+            }
+            "stop" => LifecycleEvent::Stop,
+            "stopped" => LifecycleEvent::Stopped,
+            "tick" => LifecycleEvent::Tick,
             wait => {
                 self.now += duration(wait.strip_prefix("wait ").expect("a known event"));
-                Event::Tick
+                LifecycleEvent::Tick
             }
         };
         let mut effects = Vec::new();
-        match self.life.step(self.now, event, &mut effects) {
-            Ok(()) => effects.iter().fold(format!("{:?}", self.life.state()), |line, effect| {
-                format!("{line} {}", word(effect))
-            }),
-            Err(_) => format!("illegal in {:?}", self.life.state()),
+        match self.lifecycle.step(self.now, event, &mut effects) {
+            Ok(()) => {
+                effects.iter().fold(format!("{:?}", self.lifecycle.state()), |line, effect| {
+                    format!("{line} {}", word(effect))
+                })
+            }
+            Err(_) => format!("illegal in {:?}", self.lifecycle.state()),
         }
     }
 }
@@ -151,12 +155,12 @@ fn a_minute_of_health_makes_up_for_failures() {
 
 #[test]
 fn health_counts_from_the_time_and_not_from_ticks() {
-    let (mut life, now) = ready(limits());
-    lose(&mut life, now);
-    assert_eq!(life.state(), InstanceState::Starting);
-    let now = serve(&mut life, now);
-    lose(&mut life, now + Duration::from_secs(60));
-    assert_eq!(life.state(), InstanceState::Starting);
+    let (mut lifecycle, now) = ready(limits());
+    lose(&mut lifecycle, now);
+    assert_eq!(lifecycle.state(), InstanceState::Starting);
+    let now = serve(&mut lifecycle, now);
+    lose(&mut lifecycle, now + Duration::from_secs(60));
+    assert_eq!(lifecycle.state(), InstanceState::Starting);
 }
 
 #[test]
@@ -316,71 +320,77 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 #[test]
 fn it_says_why_since_when_and_when_next() {
     let begin = Instant::now();
-    let mut life = Lifecycle::new(limits(), begin);
+    let mut lifecycle = Lifecycle::new(limits(), begin);
     let mut effects = Vec::new();
-    assert_eq!((life.next_deadline(), life.reason()), (None, None));
+    assert_eq!((lifecycle.next_deadline(), lifecycle.reason()), (None, None));
 
-    life.step(begin, Event::Start, &mut effects).unwrap();
-    assert_eq!(life.next_deadline(), Some(begin + limits().start));
+    lifecycle.step(begin, LifecycleEvent::Start, &mut effects).unwrap();
+    assert_eq!(lifecycle.next_deadline(), Some(begin + limits().start));
 
     let died = begin + Duration::from_secs(3);
-    let lost = Event::Heard(life.generation(), News::Lost { reason: "exited with 7".into() });
-    life.step(died, lost, &mut effects).unwrap();
+    let lost = LifecycleEvent::Heard(
+        lifecycle.run_no(),
+        RunEvent::Lost { reason: "exited with 7".into() },
+    );
+    lifecycle.step(died, lost, &mut effects).unwrap();
     let retry = Some(died + Duration::from_secs(1));
-    assert_eq!((life.since(), life.retry_at(), life.next_deadline()), (died, retry, retry));
-    assert_eq!((life.reason(), life.restarts()), (Some("exited with 7"), 0));
+    assert_eq!(
+        (lifecycle.since(), lifecycle.retry_at(), lifecycle.next_deadline()),
+        (died, retry, retry)
+    );
+    assert_eq!((lifecycle.reason(), lifecycle.restarts()), (Some("exited with 7"), 0));
 
     let again = died + Duration::from_secs(1);
-    life.step(again, Event::Tick, &mut effects).unwrap();
-    assert_eq!((life.reason(), life.restarts()), (Some("exited with 7"), 1));
-    serve(&mut life, again);
-    assert_eq!((life.reason(), life.retry_at()), (None, None));
-    assert_eq!(life.next_deadline(), Some(again + limits().health));
-    life.step(again + limits().health, Event::Tick, &mut effects).unwrap();
-    assert_eq!((life.next_deadline(), life.since()), (None, again));
+    lifecycle.step(again, LifecycleEvent::Tick, &mut effects).unwrap();
+    assert_eq!((lifecycle.reason(), lifecycle.restarts()), (Some("exited with 7"), 1));
+    serve(&mut lifecycle, again);
+    assert_eq!((lifecycle.reason(), lifecycle.retry_at()), (None, None));
+    assert_eq!(lifecycle.next_deadline(), Some(again + limits().health));
+    lifecycle.step(again + limits().health, LifecycleEvent::Tick, &mut effects).unwrap();
+    assert_eq!((lifecycle.next_deadline(), lifecycle.since()), (None, again));
 }
 
 #[test]
 fn a_late_start_says_how_long_it_was_given() {
     let begin = Instant::now();
-    let mut life = Lifecycle::new(limits(), begin);
+    let mut lifecycle = Lifecycle::new(limits(), begin);
     let mut effects = Vec::new();
-    life.step(begin, Event::Start, &mut effects).unwrap();
-    life.step(begin + limits().start, Event::Tick, &mut effects).unwrap();
-    assert_eq!(life.reason(), Some("did not start within 120s"));
+    lifecycle.step(begin, LifecycleEvent::Start, &mut effects).unwrap();
+    lifecycle.step(begin + limits().start, LifecycleEvent::Tick, &mut effects).unwrap();
+    assert_eq!(lifecycle.reason(), Some("did not start within 120s"));
 }
 
 #[test]
 fn waits_are_scattered_by_the_seed() {
     let wait = |seed| {
         let begin = Instant::now();
-        let mut life = Lifecycle::new(Limits::new(limits().start, seed), begin);
-        life.step(begin, Event::Start, &mut Vec::new()).unwrap();
-        lose(&mut life, begin);
-        life.retry_at().expect("it waits") - begin
+        let mut lifecycle = Lifecycle::new(RestartPolicy::new(limits().start, seed), begin);
+        lifecycle.step(begin, LifecycleEvent::Start, &mut Vec::new()).unwrap();
+        lose(&mut lifecycle, begin);
+        lifecycle.retry_at().expect("it waits") - begin
     };
     assert_ne!(wait(1), wait(2));
     assert_eq!(wait(1), wait(1));
 }
 
 /// An instance that serves, and the time.
-fn ready(limits: Limits) -> (Lifecycle, Instant) {
+fn ready(limits: RestartPolicy) -> (Lifecycle, Instant) {
     let now = Instant::now();
-    let mut life = Lifecycle::new(limits, now);
-    life.step(now, Event::Start, &mut Vec::new()).unwrap();
-    serve(&mut life, now);
-    (life, now)
+    let mut lifecycle = Lifecycle::new(limits, now);
+    lifecycle.step(now, LifecycleEvent::Start, &mut Vec::new()).unwrap();
+    serve(&mut lifecycle, now);
+    (lifecycle, now)
 }
 
-fn serve(life: &mut Lifecycle, now: Instant) -> Instant {
-    for news in [News::Spawned, News::Ready] {
-        let heard = Event::Heard(life.generation(), news);
-        life.step(now, heard, &mut Vec::new()).unwrap();
+fn serve(lifecycle: &mut Lifecycle, now: Instant) -> Instant {
+    for news in [RunEvent::Spawned, RunEvent::Ready] {
+        let heard = LifecycleEvent::Heard(lifecycle.run_no(), news);
+        lifecycle.step(now, heard, &mut Vec::new()).unwrap();
     }
     now
 }
 
-fn lose(life: &mut Lifecycle, now: Instant) {
-    let lost = Event::Heard(life.generation(), News::Lost { reason: String::new() });
-    life.step(now, lost, &mut Vec::new()).unwrap();
+fn lose(lifecycle: &mut Lifecycle, now: Instant) {
+    let lost = LifecycleEvent::Heard(lifecycle.run_no(), RunEvent::Lost { reason: String::new() });
+    lifecycle.step(now, lost, &mut Vec::new()).unwrap();
 }

@@ -1,21 +1,21 @@
-//! The members of a roster and what each of them is fit for.
+//! The members of a roster, and which of them can serve a ticket or be evicted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
-use super::{Counts, Holder, Limits, MemberId, Tenure, Use, Wanted};
+use super::{Counts, Holder, LeaseMode, LeaseRequest, MemberId, Retention, RosterLimits};
 
-/// Whether a member takes calls.
+/// Whether a member accepts calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not yet, but soon.
+pub(super) enum MemberPhase {
+    /// Not yet, but expected soon.
     Starting,
     Up,
-    /// Not now, and not soon.
+    /// Down, and not expected back soon.
     Away,
-    /// It was told to end.
+    /// Told to end.
     Leaving,
 }
 
@@ -23,16 +23,16 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Member<K> {
     pub(super) key: K,
-    usage: Use,
-    tenure: Tenure,
-    phase: Phase,
-    /// Tickets that have it.
+    mode: LeaseMode,
+    retention: Retention,
+    phase: MemberPhase,
+    /// The number of tickets that hold the member.
     leases: usize,
-    /// Whose ticket had it last.
+    /// The holder of the latest ticket.
     holder: Option<Holder>,
-    /// A session waits for what it says of its own accord.
+    /// Whether a session listens to the member's notifications outside of calls.
     is_listened_to: bool,
-    /// Since when nobody has it, or when it was started.
+    /// When the member was last given back, or was started.
     idle_since: Instant,
 }
 
@@ -45,37 +45,39 @@ pub(super) struct Members<K> {
 // === impl Member ===
 
 impl<K: Eq> Member<K> {
-    fn serves(&self, wanted: &Wanted<K>) -> bool {
-        self.usage == wanted.usage && self.key == wanted.key
+    fn serves(&self, request: &LeaseRequest<K>) -> bool {
+        self.mode == request.mode && self.key == request.key
     }
 
-    /// Whether a ticket that it serves can have it now.
+    /// Whether the member can be lent now, to a ticket that it serves.
     fn is_free(&self) -> bool {
-        self.phase == Phase::Up && (self.usage == Use::Shared || self.leases == 0)
+        self.phase == MemberPhase::Up && (self.mode == LeaseMode::Shared || self.leases == 0)
     }
 
-    /// Whether it was started for one ticket and has failed before it was lent.
+    /// Whether the member was started for one ticket and failed before it was lent.
     pub(super) fn is_spent(&self) -> bool {
-        self.usage == Use::Once && self.phase == Phase::Away && self.leases == 0
+        self.mode == LeaseMode::Once && self.phase == MemberPhase::Away && self.leases == 0
     }
 
     fn is_idle(&self) -> bool {
-        self.leases == 0 && matches!(self.phase, Phase::Up | Phase::Away)
+        self.leases == 0 && matches!(self.phase, MemberPhase::Up | MemberPhase::Away)
     }
 
-    /// Whether it counts towards the members that are kept however long they are idle.
+    /// Whether the member counts towards [`RosterLimits::idle_min`].
     fn is_for_anybody(&self) -> bool {
-        self.tenure != Tenure::Session && self.usage != Use::Once && self.phase != Phase::Leaving
+        self.retention != Retention::Session
+            && self.mode != LeaseMode::Once
+            && self.phase != MemberPhase::Leaving
     }
 
-    /// When it has been idle for long enough; none while it is kept.
-    fn ends_at(&self, limits: &Limits) -> Option<Instant> {
+    /// When the idle time of the member is over. `None` while it is in use or listened to.
+    fn ends_at(&self, limits: &RosterLimits) -> Option<Instant> {
         if !self.is_idle() || self.is_listened_to {
             return None;
         }
-        let idle: Duration = match self.tenure {
-            Tenure::Brief => limits.idle_brief.min(limits.idle),
-            Tenure::Pooled | Tenure::Session => limits.idle,
+        let idle: Duration = match self.retention {
+            Retention::Brief => limits.idle_brief.min(limits.idle),
+            Retention::Pooled | Retention::Session => limits.idle,
         };
         Some(self.idle_since + idle)
     }
@@ -106,35 +108,35 @@ impl<K: Clone + Eq + Hash> Members<K> {
         let mut counts = Counts::default();
         for member in self.all.values() {
             match member.phase {
-                Phase::Leaving => counts.leaving += 1,
+                MemberPhase::Leaving => counts.leaving += 1,
                 _ if member.leases > 0 => counts.active += 1,
-                Phase::Up => counts.idle += 1,
-                Phase::Starting | Phase::Away => counts.starting += 1,
+                MemberPhase::Up => counts.idle += 1,
+                MemberPhase::Starting | MemberPhase::Away => counts.starting += 1,
             }
         }
         counts
     }
 
-    /// How many members are starting that nobody has, by what they are for.
-    pub(super) fn starting(&self) -> HashMap<(K, Use), usize> {
+    /// The number of starting members that are not lent, by key and mode.
+    pub(super) fn starting(&self) -> HashMap<(K, LeaseMode), usize> {
         let mut starting = HashMap::new();
         let all = self.all.values();
-        for member in all.filter(|it| it.phase == Phase::Starting && it.leases == 0) {
-            *starting.entry((member.key.clone(), member.usage)).or_default() += 1;
+        for member in all.filter(|it| it.phase == MemberPhase::Starting && it.leases == 0) {
+            *starting.entry((member.key.clone(), member.mode)).or_default() += 1;
         }
         starting
     }
 
-    pub(super) fn start(&mut self, now: Instant, wanted: &Wanted<K>) -> MemberId {
+    pub(super) fn start(&mut self, now: Instant, request: &LeaseRequest<K>) -> MemberId {
         self.started += 1;
         let id = MemberId(self.started);
         let member = Member {
-            key: wanted.key.clone(),
-            usage: wanted.usage,
-            tenure: wanted.tenure,
-            phase: Phase::Starting,
+            key: request.key.clone(),
+            mode: request.mode,
+            retention: request.retention,
+            phase: MemberPhase::Starting,
             leases: 0,
-            holder: Some(wanted.holder),
+            holder: Some(request.holder),
             is_listened_to: false,
             idle_since: now,
         };
@@ -146,20 +148,20 @@ impl<K: Clone + Eq + Hash> Members<K> {
         self.all.remove(&id);
     }
 
-    /// Whether the member was there and was not leaving yet.
+    /// Marks a member as leaving. Returns whether it existed and was not leaving yet.
     pub(super) fn leave(&mut self, id: MemberId) -> bool {
         self.all.get_mut(&id).is_some_and(|member| {
-            std::mem::replace(&mut member.phase, Phase::Leaving) != Phase::Leaving
+            std::mem::replace(&mut member.phase, MemberPhase::Leaving) != MemberPhase::Leaving
         })
     }
 
-    pub(super) fn set_phase(&mut self, now: Instant, id: MemberId, phase: Phase) {
+    pub(super) fn set_phase(&mut self, now: Instant, id: MemberId, phase: MemberPhase) {
         let Some(member) = self.all.get_mut(&id) else { return };
-        if member.phase == Phase::Leaving || member.phase == phase {
+        if member.phase == MemberPhase::Leaving || member.phase == phase {
             return;
         }
-        // A member that nobody has is idle from the moment it comes up.
-        if member.phase == Phase::Starting && member.leases == 0 {
+        // A member that is not lent is idle from the moment it comes up.
+        if member.phase == MemberPhase::Starting && member.leases == 0 {
             member.idle_since = now;
         }
         member.phase = phase;
@@ -179,64 +181,64 @@ impl<K: Clone + Eq + Hash> Members<K> {
         }
     }
 
-    /// Takes a member back; whether it ends now.
+    /// Takes a member back. Returns whether it must end now.
     pub(super) fn give_back(&mut self, now: Instant, id: MemberId) -> bool {
         let Some(member) = self.all.get_mut(&id) else { return false };
         member.leases = member.leases.saturating_sub(1);
         member.idle_since = now;
-        member.usage == Use::Once && member.leases == 0
+        member.mode == LeaseMode::Once && member.leases == 0
     }
 
-    /// The member that a ticket gets now: the one its holder had last, else one that no session
-    /// listens to. One that another session listens to is lent only where there is no `room` for a
-    /// new one.
-    pub(super) fn free_for(&self, wanted: &Wanted<K>, room: bool) -> Option<MemberId> {
-        let free = || self.all.iter().filter(|(_, it)| it.serves(wanted) && it.is_free());
-        let had = free().find(|(_, it)| it.holder == Some(wanted.holder));
+    /// The member that a ticket gets now: the one that its holder held last, or else one that no session
+    /// listens to. A member that another session listens to is lent only if there is no `room` for a new
+    /// member.
+    pub(super) fn free_for(&self, request: &LeaseRequest<K>, room: bool) -> Option<MemberId> {
+        let free = || self.all.iter().filter(|(_, it)| it.serves(request) && it.is_free());
+        let had = free().find(|(_, it)| it.holder == Some(request.holder));
         let found = had
-            .or_else(|| free().find(|(_, it)| it.usage == Use::Shared || !it.is_listened_to))
+            .or_else(|| free().find(|(_, it)| it.mode == LeaseMode::Shared || !it.is_listened_to))
             .or_else(|| free().next().filter(|_| !room));
         found.map(|(id, _)| *id)
     }
 
-    /// A member that is starting and will serve the ticket.
-    pub(super) fn starting_for(&self, wanted: &Wanted<K>) -> Option<MemberId> {
-        self.open_to(wanted, Phase::Starting)
+    /// A starting member that will serve the ticket.
+    pub(super) fn starting_for(&self, request: &LeaseRequest<K>) -> Option<MemberId> {
+        self.open_to(request, MemberPhase::Starting)
     }
 
-    /// A member that is away, where no other serves the ticket now or soon.
-    pub(super) fn only_away(&self, wanted: &Wanted<K>) -> Option<MemberId> {
-        let hopeful = |it: &Member<K>| matches!(it.phase, Phase::Starting | Phase::Up);
-        if self.all.values().any(|it| it.serves(wanted) && hopeful(it)) {
+    /// A member that is away, if no other member serves the ticket now or soon.
+    pub(super) fn only_away(&self, request: &LeaseRequest<K>) -> Option<MemberId> {
+        let hopeful = |it: &Member<K>| matches!(it.phase, MemberPhase::Starting | MemberPhase::Up);
+        if self.all.values().any(|it| it.serves(request) && hopeful(it)) {
             return None;
         }
-        self.open_to(wanted, Phase::Away)
+        self.open_to(request, MemberPhase::Away)
     }
 
-    fn open_to(&self, wanted: &Wanted<K>, phase: Phase) -> Option<MemberId> {
-        let is_open = |it: &Member<K>| it.usage == Use::Shared || it.leases == 0;
+    fn open_to(&self, request: &LeaseRequest<K>, phase: MemberPhase) -> Option<MemberId> {
+        let is_open = |it: &Member<K>| it.mode == LeaseMode::Shared || it.leases == 0;
         let mut all = self.all.iter();
-        let found = all.find(|(_, it)| it.serves(wanted) && it.phase == phase && is_open(it));
+        let found = all.find(|(_, it)| it.serves(request) && it.phase == phase && is_open(it));
         found.map(|(id, _)| *id)
     }
 
-    /// The member that ends so that a ticket of another key has room: one that is away, else the one
-    /// that has been idle for longest, else one that is starting for nobody.
-    pub(super) fn to_give_way(&self, to: &Wanted<K>, queue: &Queue<K>) -> Option<MemberId> {
-        let is_kept = |it: &Member<K>| it.is_listened_to || it.tenure == Tenure::Session;
+    /// The member to evict so that a ticket of another key has room: one that is away, or else the one that
+    /// has been idle for longest, or else a starting one that no ticket waits for.
+    pub(super) fn to_give_way(&self, to: &LeaseRequest<K>, queue: &Queue<K>) -> Option<MemberId> {
+        let is_kept = |it: &Member<K>| it.is_listened_to || it.retention == Retention::Session;
         let rank = |it: &Member<K>| match it.phase {
             _ if it.leases > 0 || is_kept(it) || it.serves(to) => None,
-            Phase::Away => Some(0),
-            Phase::Up => Some(1),
-            Phase::Starting => (!queue.iter().any(|wanted| it.serves(wanted))).then_some(2),
-            Phase::Leaving => None,
+            MemberPhase::Away => Some(0),
+            MemberPhase::Up => Some(1),
+            MemberPhase::Starting => (!queue.iter().any(|request| it.serves(request))).then_some(2),
+            MemberPhase::Leaving => None,
         };
         let ranked = self.all.iter().filter_map(|(id, it)| Some((rank(it)?, it.idle_since, *id)));
         ranked.min().map(|(_, _, id)| id)
     }
 
-    /// The members that have been idle for longer than they are kept.
-    pub(super) fn idle_too_long(&self, now: Instant, limits: &Limits) -> Vec<MemberId> {
+    /// The members whose idle time is over.
+    pub(super) fn idle_too_long(&self, now: Instant, limits: &RosterLimits) -> Vec<MemberId> {
         let mut kept = self.for_anybody();
         let mut over: Vec<_> = self.all.iter().collect();
         over.retain(|(_, it)| it.ends_at(limits).is_some_and(|at| at <= now));
@@ -251,8 +253,8 @@ impl<K: Clone + Eq + Hash> Members<K> {
         ends.map(|(id, _)| *id).collect()
     }
 
-    /// When the next member has been idle for longer than it is kept.
-    pub(super) fn next_end(&self, limits: &Limits) -> Option<Instant> {
+    /// When the idle time of the next member is over.
+    pub(super) fn next_end(&self, limits: &RosterLimits) -> Option<Instant> {
         let has_spare = self.for_anybody() > limits.idle_min;
         let may_end = |it: &&Member<K>| !it.is_for_anybody() || has_spare;
         self.all.values().filter(may_end).filter_map(|it| it.ends_at(limits)).min()

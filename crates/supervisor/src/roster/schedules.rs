@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::{
-    Counts, Decision, Event, Holder, Limits, MemberId, Roster, Tenure, Ticket, Use, UserId, Wanted,
-    Why,
+    Counts, Decision, Holder, LeaseMode, LeaseRequest, MemberId, RefusalReason, Retention, Roster,
+    RosterEvent, RosterLimits, Ticket, UserId,
 };
 
 /// Where the environment does not say how many.
@@ -17,7 +17,7 @@ const SCHEDULES: u64 = 10_000;
 const STEPS: u64 = 80;
 
 /// A key of the test: what it is called, and how it is used.
-type Key = (u64, Use, Tenure);
+type Key = (u64, LeaseMode, Retention);
 
 /// SplitMix64.
 struct Random(u64);
@@ -63,10 +63,10 @@ struct Seen {
 /// The world around a roster, as its decisions make it.
 struct World {
     roster: Roster<Key>,
-    limits: Limits,
+    limits: RosterLimits,
     now: Instant,
     members: BTreeMap<MemberId, Seen>,
-    waiting: BTreeMap<Ticket, Wanted<Key>>,
+    waiting: BTreeMap<Ticket, LeaseRequest<Key>>,
     lent: HashMap<Ticket, MemberId>,
     tickets: u64,
     closed: bool,
@@ -74,7 +74,7 @@ struct World {
 
 impl World {
     fn new(random: &mut Random) -> Self {
-        let limits = Limits {
+        let limits = RosterLimits {
             members_max: 1 + random.below(4) as usize,
             idle_min: random.below(3) as usize,
             idle: Duration::from_secs(900),
@@ -97,7 +97,7 @@ impl World {
         self.members.iter().filter(|(_, it)| such(it)).map(|(id, _)| *id).collect()
     }
 
-    fn tell(&mut self, event: Event<Key>) {
+    fn tell(&mut self, event: RosterEvent<Key>) {
         let kind = event.clone();
         let mut out = Vec::new();
         self.roster.step(self.now, event, &mut out);
@@ -107,21 +107,21 @@ impl World {
 
     fn retire(&mut self, name: u64) {
         let mut out = Vec::new();
-        self.roster.retire(self.now, |key| key.0 == name && key.2 == Tenure::Session, &mut out);
-        self.carry_out(out, &Event::Close);
+        self.roster.retire(self.now, |key| key.0 == name && key.2 == Retention::Session, &mut out);
+        self.carry_out(out, &RosterEvent::Close);
         self.check();
     }
 
-    fn carry_out(&mut self, out: Vec<Decision<Key>>, cause: &Event<Key>) {
+    fn carry_out(&mut self, out: Vec<Decision<Key>>, cause: &RosterEvent<Key>) {
         for decision in out {
             match decision {
-                Decision::Start { member, key, holder, usage } => {
-                    assert_eq!(key.1, usage);
+                Decision::Start { member, key, holder, mode } => {
+                    assert_eq!(key.1, mode);
                     self.on_start(member, key, holder);
                 }
                 Decision::Hand { ticket, member } => self.on_hand(ticket, member),
                 Decision::Evict(member) => self.on_evict(member, cause),
-                Decision::Refuse { ticket, why } => self.on_refuse(ticket, why),
+                Decision::Refuse { ticket, reason } => self.on_refuse(ticket, reason),
             }
         }
     }
@@ -147,10 +147,10 @@ impl World {
         let member = self.members.get_mut(&id).expect("handed a member that is gone");
         assert_eq!(member.key, wanted.key);
         assert!(member.state == State::Up && !member.leaving, "handed a member that is not up");
-        match wanted.usage {
-            Use::Shared => {}
-            Use::Exclusive => assert!(member.holders.is_empty(), "lent to two at a time"),
-            Use::Once => assert!(!member.was_lent, "lent twice"),
+        match wanted.mode {
+            LeaseMode::Shared => {}
+            LeaseMode::Exclusive => assert!(member.holders.is_empty(), "lent to two at a time"),
+            LeaseMode::Once => assert!(!member.was_lent, "lent twice"),
         }
         member.holders.insert(ticket);
         member.last = wanted.holder;
@@ -158,21 +158,21 @@ impl World {
         self.lent.insert(ticket, id);
     }
 
-    fn on_evict(&mut self, id: MemberId, cause: &Event<Key>) {
+    fn on_evict(&mut self, id: MemberId, cause: &RosterEvent<Key>) {
         let min = self.limits.idle_min;
-        let for_anybody = |key: Key| key.2 != Tenure::Session && key.1 != Use::Once;
+        let for_anybody = |key: Key| key.2 != Retention::Session && key.1 != LeaseMode::Once;
         let others = self.ids(|it| for_anybody(it.key) && !it.leaving).len();
         let member = self.members.get_mut(&id).expect("evicted a member that is gone");
         assert!(!member.leaving, "evicted twice");
         member.leaving = true;
         let idle = self.now - member.idle_since;
         match cause {
-            Event::Close => {}
-            Event::Tick => {
+            RosterEvent::Close => {}
+            RosterEvent::Tick => {
                 assert!(member.holders.is_empty() && !member.listened);
                 let kept = match member.key.2 {
-                    Tenure::Brief => self.limits.idle_brief,
-                    Tenure::Pooled | Tenure::Session => self.limits.idle,
+                    Retention::Brief => self.limits.idle_brief,
+                    Retention::Pooled | Retention::Session => self.limits.idle,
                 };
                 // Or it gave way to a ticket that waits.
                 if self.waiting.is_empty() {
@@ -182,28 +182,28 @@ impl World {
             }
             _ => {
                 assert!(member.holders.is_empty(), "a member that is lent gave way");
-                let once = member.key.1 == Use::Once;
-                assert!(once || !member.listened && member.key.2 != Tenure::Session);
+                let once = member.key.1 == LeaseMode::Once;
+                assert!(once || !member.listened && member.key.2 != Retention::Session);
             }
         }
     }
 
-    fn on_refuse(&mut self, ticket: Ticket, why: Why) {
+    fn on_refuse(&mut self, ticket: Ticket, reason: RefusalReason) {
         let wanted = self.waiting.remove(&ticket);
-        match why {
-            Why::QueueFull => {
+        match reason {
+            RefusalReason::QueueFull => {
                 assert!(wanted.is_some() && self.waiting.len() >= self.limits.waiting_max);
             }
-            Why::Closed => assert!(self.closed),
-            Why::Away(id) => {
+            RefusalReason::Closed => assert!(self.closed),
+            RefusalReason::Away(id) => {
                 assert_eq!(self.members[&id].key, wanted.expect("refused twice").key);
                 assert_eq!(self.members[&id].state, State::Away);
             }
-            Why::Starting(id) => {
+            RefusalReason::Starting(id) => {
                 assert_eq!(self.members[&id].state, State::Starting);
                 assert!(wanted.is_some(), "refused twice");
             }
-            Why::Busy => assert!(wanted.is_some(), "refused twice"),
+            RefusalReason::Busy => assert!(wanted.is_some(), "refused twice"),
         }
     }
 
@@ -226,7 +226,7 @@ impl World {
                 it.key == wanted.key
                     && it.state == State::Up
                     && !it.leaving
-                    && (it.holders.is_empty() || wanted.usage == Use::Shared)
+                    && (it.holders.is_empty() || wanted.mode == LeaseMode::Shared)
                     && (!it.listened || it.last == wanted.holder || !room && !is_coming)
             };
             let idle = self.ids(usable);
@@ -241,23 +241,23 @@ impl World {
     fn want(&mut self, random: &mut Random) {
         self.tickets += 1;
         let name = random.below(4);
-        let (usage, tenure) = match name {
-            0 => (Use::Shared, Tenure::Session),
-            1 => (Use::Once, Tenure::Brief),
-            2 => (Use::Exclusive, Tenure::Brief),
-            _ => (Use::Exclusive, Tenure::Pooled),
+        let (mode, retention) = match name {
+            0 => (LeaseMode::Shared, Retention::Session),
+            1 => (LeaseMode::Once, Retention::Brief),
+            2 => (LeaseMode::Exclusive, Retention::Brief),
+            _ => (LeaseMode::Exclusive, Retention::Pooled),
         };
         let user = random.below(5);
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             ticket: Ticket(self.tickets),
-            key: (name, usage, tenure),
+            key: (name, mode, retention),
             user: UserId(user),
             holder: Holder(user),
-            usage,
-            tenure,
+            mode,
+            retention,
         };
         self.waiting.insert(wanted.ticket, wanted.clone());
-        self.tell(Event::Wanted(wanted));
+        self.tell(RosterEvent::Requested(wanted));
     }
 
     fn release(&mut self, ticket: Ticket) {
@@ -267,7 +267,7 @@ impl World {
             member.holders.remove(&ticket);
             member.idle_since = self.now;
         }
-        self.tell(Event::Released(ticket));
+        self.tell(RosterEvent::Released(ticket));
     }
 
     fn set(&mut self, id: MemberId, state: State, soon: bool) {
@@ -278,14 +278,14 @@ impl World {
         }
         member.state = state;
         self.tell(match state {
-            State::Up => Event::Up(id),
-            State::Starting | State::Away => Event::Down { member: id, soon },
+            State::Up => RosterEvent::Up(id),
+            State::Starting | State::Away => RosterEvent::Down { member: id, soon },
         });
     }
 
     fn gone(&mut self, id: MemberId) {
         self.members.remove(&id);
-        self.tell(Event::Gone(id));
+        self.tell(RosterEvent::Gone(id));
     }
 
     fn happen(&mut self, random: &mut Random) {
@@ -307,20 +307,22 @@ impl World {
             20..23 => random.of(&leaving).into_iter().for_each(|id| self.gone(id)),
             23 => random.of(&all).into_iter().for_each(|id| self.set(id, State::Starting, true)),
             24 => random.of(&all).into_iter().for_each(|id| self.set(id, State::Away, false)),
-            25 => random.of(&waiting).into_iter().for_each(|it| self.tell(Event::GaveUp(it))),
-            26 => random.of(&waiting).into_iter().for_each(|it| self.tell(Event::Hurried(it))),
+            25 => random.of(&waiting).into_iter().for_each(|it| self.tell(RosterEvent::GaveUp(it))),
+            26 => {
+                random.of(&waiting).into_iter().for_each(|it| self.tell(RosterEvent::Hurried(it)))
+            }
             27 => {
                 let to = random.below(2) == 0;
                 if let Some(member) = random.of(&all) {
                     self.members.get_mut(&member).expect("it is there").listened = to;
-                    self.tell(Event::Listened { member, to });
+                    self.tell(RosterEvent::Listened { member, to });
                 }
             }
             28 => self.retire(0),
             29 => random.of(&all).into_iter().for_each(|id| self.gone(id)),
             _ => {
                 self.now = self.now.max(self.roster.next_deadline().unwrap_or(self.now));
-                self.tell(Event::Tick);
+                self.tell(RosterEvent::Tick);
                 assert!(self.roster.next_deadline().is_none_or(|at| at > self.now));
             }
         }
@@ -330,7 +332,7 @@ impl World {
     fn come_to_rest(&mut self) {
         for id in self.ids(|it| it.listened) {
             self.members.get_mut(&id).expect("it is there").listened = false;
-            self.tell(Event::Listened { member: id, to: false });
+            self.tell(RosterEvent::Listened { member: id, to: false });
         }
         for _ in 0..200 {
             if self.waiting.is_empty() {
@@ -353,7 +355,7 @@ impl World {
 
     fn close(&mut self) {
         self.closed = true;
-        self.tell(Event::Close);
+        self.tell(RosterEvent::Close);
         assert!(self.waiting.is_empty() && self.members.values().all(|it| it.leaving));
     }
 }

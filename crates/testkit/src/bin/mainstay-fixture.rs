@@ -1,6 +1,6 @@
 //! The conformance fixture as a program: `mainstay-fixture stdio` or
 //! `mainstay-fixture http [--listen ADDR]`, with `--only legacy` or `--only modern` for a server of
-//! one generation.
+//! one era.
 
 use std::io::Write;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mainstay_protocol::{Generation, Kind, Message, build, discover};
+use mainstay_protocol::{Era, Kind, Message, build, discover};
 
 use crate::link::Link;
-use crate::request::{Fate, Incoming, Outgoing, Owner};
+use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
 /// Requests of our own.
-pub(super) const OURSELVES: Owner = Owner(0);
+pub(super) const OURSELVES: SessionNo = SessionNo(0);
 
 /// Why a server did not become ready.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum HandshakeError {
     /// It answers, but not with what it should.
     #[error("{0}")]
     Protocol(String),
-    /// It answers, and does not speak the generation it was asked in.
+    /// It answers, and does not speak the era it was asked in.
     #[error("{0}")]
     NotSpoken(String),
 }
@@ -50,9 +50,9 @@ pub async fn ask(
 ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
     let complete;
-    let params = match link.generation() {
-        Generation::Legacy => params,
-        Generation::Modern => {
+    let params = match link.era() {
+        Era::Legacy => params,
+        Era::Modern => {
             complete = with_meta(params);
             Some(complete.as_str())
         }

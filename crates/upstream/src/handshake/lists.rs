@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ListPage};
-use mainstay_protocol::mirror::Mirrors;
-use mainstay_protocol::{Generation, build, codes};
+use mainstay_protocol::mirror::MirroredArguments;
+use mainstay_protocol::{Era, build, codes};
 
 use super::ask::{HandshakeError, ask};
 use crate::facts::{Cut, Item, List, Lists};
@@ -83,9 +83,13 @@ pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeErr
 }
 
 fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, list: &mut List) {
-    let has_mirrors = link.generation() == Generation::Modern && kind == ListKind::Tools;
+    let has_mirrors = link.era() == Era::Modern && kind == ListKind::Tools;
     for item in &parsed.items {
-        let mirrors = if has_mirrors { Mirrors::read(item.raw) } else { Ok(Mirrors::default()) };
+        let mirrors = if has_mirrors {
+            MirroredArguments::of_tool(item.raw)
+        } else {
+            Ok(MirroredArguments::default())
+        };
         let mirrors = match mirrors {
             Ok(mirrors) => mirrors,
             Err(error) if link.abilities().mirrors_arguments => {
@@ -93,7 +97,7 @@ fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, 
                 continue;
             }
             // Nothing is repeated to a process; clients over HTTP leave the tool out themselves.
-            Err(_) => Mirrors::default(),
+            Err(_) => MirroredArguments::default(),
         };
         list.items.push(Item {
             raw: page.slice(item.span.clone()),

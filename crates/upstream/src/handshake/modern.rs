@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::discover::{self, Discovered, Verdict};
+use mainstay_protocol::discover::{self, Discovered, ServerEra};
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Message, Method, Revision, build};
 
@@ -17,14 +17,16 @@ use crate::request::{Fate, Lost, Outgoing};
 pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
     link.speak_modern();
     let answer = ask(link, Method::ServerDiscover.as_str(), None).await?;
-    let verdict = discover::verdict(answer.as_deref().map_err(|error| error.body.as_str()));
+    let verdict = discover::classify(answer.as_deref().map_err(|error| error.body.as_str()));
     let greeting = match (answer, verdict) {
-        (Ok(greeting), Verdict::Modern(_)) => greeting,
-        (Err(error), Verdict::Modern(versions)) if versions.contains(Revision::LATEST.as_str()) => {
+        (Ok(greeting), ServerEra::Modern(_)) => greeting,
+        (Err(error), ServerEra::Modern(versions))
+            if versions.contains(Revision::LATEST.as_str()) =>
+        {
             return Err(HandshakeError::Protocol(format!("it refused server/discover: {error}")));
         }
-        (Err(_), Verdict::Modern(versions)) => return Err(too_new(&versions)),
-        (_, Verdict::Legacy) => {
+        (Err(_), ServerEra::Modern(versions)) => return Err(too_new(&versions)),
+        (_, ServerEra::Legacy) => {
             return Err(HandshakeError::NotSpoken(
                 "it does not answer server/discover, so it is not modern".to_owned(),
             ));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_model::InstanceId;
 use mainstay_supervisor::backoff::{Backoff, Jitter};
-use mainstay_supervisor::lifecycle::Limits;
+use mainstay_supervisor::lifecycle::RestartPolicy;
 
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
@@ -32,7 +32,7 @@ pub struct HostAbilities {
 /// How instances are tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restarts {
-    /// Within the limits of a crash loop.
+    /// Within the policy of a crash loop.
     Bounded,
     /// For ever, with these waits: to ask again is cheap, and nothing crashes by it.
     Endless(Backoff),
@@ -68,7 +68,7 @@ pub trait Running: Send + Sync {
     /// When there is no way to speak to it. Its end may say more, if it has ended.
     fn open(
         &mut self,
-        limits: LinkLimits,
+        policy: LinkLimits,
         listener: Arc<dyn Listener>,
     ) -> Boxed<'_, Result<Arc<Link>, String>>;
 
@@ -107,13 +107,13 @@ pub struct StartError {
 // === impl HostAbilities ===
 
 impl HostAbilities {
-    /// The limits of one instance's lifecycle. `seed` scatters its waits; take another for each.
-    pub fn limits(&self, start: Duration, seed: u64) -> Limits {
-        let limits = Limits::new(start, seed);
+    /// The policy of one instance's lifecycle. `seed` scatters its waits; take another for each.
+    pub fn restart_policy(&self, start: Duration, seed: u64) -> RestartPolicy {
+        let policy = RestartPolicy::new(start, seed);
         match self.restarts {
-            Restarts::Bounded => limits,
+            Restarts::Bounded => policy,
             Restarts::Endless(backoff) => {
-                Limits { backoff, jitter: Jitter::seeded(seed), crash_loop: None, ..limits }
+                RestartPolicy { backoff, jitter: Jitter::seeded(seed), crash_loop: None, ..policy }
             }
         }
     }

@@ -7,12 +7,16 @@ use mainstay_protocol::Method;
 
 use super::Link;
 use crate::exchange::Exchange;
-use crate::request::{Fate, Incoming, Lost, Outgoing, Owner};
+use crate::request::{Fate, Incoming, Lost, Outgoing, SessionNo};
 use crate::transport::Call;
 
 impl Link {
     /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
-    pub fn call(self: &Arc<Self>, request: &Outgoing<'_>, owner: Owner) -> Result<Exchange, Lost> {
+    pub fn call(
+        self: &Arc<Self>,
+        request: &Outgoing<'_>,
+        owner: SessionNo,
+    ) -> Result<Exchange, Lost> {
         if let Some(reason) = self.closed.get() {
             return Err(Lost::new(reason.clone(), Fate::Unsent, true));
         }

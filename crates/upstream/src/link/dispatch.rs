@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_protocol::framing::Ends;
-use mainstay_protocol::{Kind, Message, Notification, Scope, build, remnant};
+use mainstay_protocol::{Kind, Message, Notification, Scope, build, oversized};
 use mainstay_telemetry::Dropped;
 
 use super::Link;
@@ -94,7 +94,7 @@ impl Link {
     /// hears of it.
     pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
         let reason = format!("a message of more than {bytes_max} bytes");
-        match remnant::answered(ends.head(), ends.tail()) {
+        match oversized::answered_id(ends.head(), ends.tail()) {
             None => self.listener.stray(reason.as_bytes()),
             Some(id) => match self.calls.remove(id) {
                 Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),

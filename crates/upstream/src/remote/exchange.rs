@@ -14,7 +14,7 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::{Generation, Kind, Message, Scope};
+use mainstay_protocol::{Era, Kind, Message, Scope};
 use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Dropped;
 use tokio::time::Sleep;
@@ -360,7 +360,7 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     };
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
-        Kind::Request if link.generation() == Generation::Modern => {
+        Kind::Request if link.era() == Era::Modern => {
             link.listener().dropped(Dropped::Unasked);
         }
         Kind::Request if link.answer_ping(&message) => {}

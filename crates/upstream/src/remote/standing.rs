@@ -17,7 +17,7 @@ use super::connection::{driven, respond};
 use super::retry::Retry;
 use super::session::HttpSession;
 use crate::link::Link;
-use crate::request::{Fate, Incoming, Outgoing, Owner};
+use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
 #[cfg(test)]
 mod tests;
@@ -121,7 +121,7 @@ async fn listen(
 /// Asks the server whether it is still there; what says that it is not.
 pub(super) async fn silence(link: &Arc<Link>) -> Option<String> {
     let ping = Message::parse(build::request(0, "ping", None)).ok()?;
-    let mut exchange = match link.call(&Outgoing::plain(&ping), Owner(0)) {
+    let mut exchange = match link.call(&Outgoing::plain(&ping), SessionNo(0)) {
         Ok(exchange) => exchange,
         Err(lost) => return link.is_closed().then_some(lost.reason),
     };

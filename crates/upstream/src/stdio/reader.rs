@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use mainstay_protocol::framing::lines::{LineDecoder, TooLong};
+use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +45,9 @@ pub(super) async fn run(
     }
 }
 
-fn hand_on(link: &Arc<Link>, line: Result<Bytes, TooLong>) {
+fn hand_on(link: &Arc<Link>, line: Result<Bytes, LineTooLong>) {
     match line {
         Ok(line) => link.dispatch(&line),
-        Err(TooLong { max_bytes, ends }) => link.dispatch_oversized(&ends, max_bytes),
+        Err(LineTooLong { max_bytes, ends }) => link.dispatch_oversized(&ends, max_bytes),
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::request::{Incoming, Outgoing, Owner};
+use crate::request::{Incoming, Outgoing, SessionNo};
 use crate::{Asker, Exchange};
 
 /// What clients and the server do, one after the other.
@@ -147,7 +147,7 @@ impl World {
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m","params":{{"n":"{nonce}"}}}}"#);
         let message = Message::parse(Bytes::from(text)).unwrap();
-        let exchange = self.link.call(&Outgoing::plain(&message), Owner(owner)).unwrap();
+        let exchange = self.link.call(&Outgoing::plain(&message), SessionNo(owner)).unwrap();
         self.waiting.push((nonce, exchange));
         // The server reads up to this request; cancellations are on the way before it.
         loop {

@@ -21,7 +21,7 @@ use crate::asker::Asker;
 use crate::exchange::Exchange;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::request::{Fate, Incoming, Outgoing, Owner};
+use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
 /// Longest wait for something that must come true.
 pub(crate) const CAP: Duration = Duration::from_secs(30);
@@ -122,7 +122,7 @@ impl World {
         let message = Message::parse(build::request(777, "tools/call", Some(&params))).unwrap();
         let at = params_at(&message, r#""x""#);
         let outgoing = Outgoing { token: Some(at), ..Outgoing::plain(&message) };
-        let exchange = self.link.call(&outgoing, Owner(owner)).unwrap();
+        let exchange = self.link.call(&outgoing, SessionNo(owner)).unwrap();
         let waiting = Waiting::new(exchange);
         let received = self.next().await;
         assert_eq!(received.name(), name);
@@ -328,7 +328,7 @@ async fn a_closed_link_takes_no_call_and_closes_once<T: Open>() {
     world.link.close("second reason");
     assert!(world.link.is_closed());
     let message = Message::parse(build::request(1, "m", None)).unwrap();
-    let lost = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap_err();
+    let lost = world.link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap_err();
     assert_eq!((lost.fate, lost.link_dead, &*lost.reason), (Fate::Unsent, true, "first reason"));
     if world.link.abilities().calls_apart {
         // Its own exchange goes on, and can still be answered.
@@ -391,7 +391,7 @@ async fn what_is_delivered_first_arrives_first<T: Open>() {
         let first = build::notification("notifications/initialized", None);
         world.link.send_first(first).await;
         let message = Message::parse(build::request(1, "m", None)).unwrap();
-        let waiting = world.link.call(&Outgoing::plain(&message), Owner(1)).unwrap();
+        let waiting = world.link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap();
         let waiting = Waiting::new(waiting);
         assert_eq!(world.next().await.message.kind(), Kind::Notification);
         assert_eq!(world.next().await.message.kind(), Kind::Request);

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mainstay_protocol::discover::{self, Verdict};
-use mainstay_protocol::headers::of_request;
+use mainstay_protocol::discover::{self, ServerEra};
+use mainstay_protocol::headers::for_request;
 use mainstay_protocol::list::{ListKind, ListPage};
-use mainstay_protocol::mirror::Mirrors;
+use mainstay_protocol::mirror::MirroredArguments;
 use mainstay_protocol::{Message, Method};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,7 +21,7 @@ pub(super) struct Stateless {
     /// Members of `_meta`, with their JSON.
     meta: Members,
     /// What tools want repeated as headers, by their names.
-    mirrors: BTreeMap<String, Mirrors>,
+    mirrors: BTreeMap<String, MirroredArguments>,
 }
 
 type Members = BTreeMap<String, Box<RawValue>>;
@@ -81,7 +81,7 @@ impl Stateless {
         let Ok(page) = ListPage::parse(text, ListKind::Tools) else { return };
         for tool in page.items {
             // Of one that asks for the impossible nothing is repeated.
-            let mirrors = Mirrors::read(tool.raw).unwrap_or_default();
+            let mirrors = MirroredArguments::of_tool(tool.raw).unwrap_or_default();
             self.mirrors.insert(tool.key.into_owned(), mirrors);
         }
     }
@@ -89,7 +89,7 @@ impl Stateless {
 
 /// What the headers of a request of 2026-07-28 repeat of its body; `mirrors` is what the tool that it
 /// calls wants repeated of its arguments.
-pub fn headers(message: &Message, mirrors: Option<&Mirrors>) -> HeaderMap {
+pub fn headers(message: &Message, mirrors: Option<&MirroredArguments>) -> HeaderMap {
     let mut all = HeaderMap::new();
     let mut add = |name: &str, value: &str| {
         // What no header can carry is missing, and whoever checks it says so.
@@ -97,7 +97,7 @@ pub fn headers(message: &Message, mirrors: Option<&Mirrors>) -> HeaderMap {
             all.insert(name, value);
         }
     };
-    for (name, value) in of_request(message) {
+    for (name, value) in for_request(message) {
         add(name, &value);
     }
     let params = message.params().unwrap_or_default();
@@ -110,8 +110,8 @@ pub fn headers(message: &Message, mirrors: Option<&Mirrors>) -> HeaderMap {
 
 /// Whether the answer to `server/discover` names a revision that is spoken here.
 pub(super) fn check(found: &[u8]) -> Result<(), CallError> {
-    match discover::verdict(Ok(found)) {
-        Verdict::Modern(_) => Ok(()),
-        Verdict::Legacy => Err(CallError::NoRevision),
+    match discover::classify(Ok(found)) {
+        ServerEra::Modern(_) => Ok(()),
+        ServerEra::Legacy => Err(CallError::NoRevision),
     }
 }

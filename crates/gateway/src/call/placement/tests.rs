@@ -1,11 +1,11 @@
 use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Ids, Principal};
-use mainstay_pool::{LeaseKey, Tenure, Use, Want};
+use mainstay_pool::{LeaseKey, LeaseMode, Placement, Retention};
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Revision};
+use mainstay_protocol::{Era, Revision};
 use mainstay_session::Token;
-use mainstay_upstream::Owner;
+use mainstay_upstream::SessionNo;
 
 use super::Terms;
 use crate::session::Session;
@@ -36,7 +36,7 @@ const NOTHING: ClientCapabilities = ClientCapabilities { roots: false, ..ROOTS }
 impl Who {
     fn session(self, owner: u64, revision: Revision) -> Session {
         let (principal, endpoint) = (Principal::new(self.0), Ids::default().endpoint());
-        Session::new(Owner(owner), Token::none(), principal, revision, self.1, endpoint)
+        Session::new(SessionNo(owner), Token::none(), principal, revision, self.1, endpoint)
     }
 
     fn legacy(self) -> Session {
@@ -53,14 +53,14 @@ fn terms(sharing: Sharing, asks: Asks, is_process: bool) -> Terms<impl Fn() -> b
 }
 
 /// Who shares the instance, what its clients declare, how it is used and how long it is kept.
-fn placed(want: &Want) -> (&str, &str, Use, Tenure) {
-    assert_eq!((want.owner, want.user), (Owner(7), 7));
-    (&want.key.sharing, &want.key.capabilities, want.usage, want.tenure)
+fn placed(want: &Placement) -> (&str, &str, LeaseMode, Retention) {
+    assert_eq!((want.owner, want.user), (SessionNo(7), 7));
+    (&want.key.sharing, &want.key.capabilities, want.mode, want.retention)
 }
 
 #[test]
 fn a_client_of_a_process_shares_it_by_the_configuration_and_alone_while_it_can_be_asked() {
-    use {Sharing as S, Tenure as T, Use as U};
+    use {LeaseMode as U, Retention as T, Sharing as S};
     let roots = r#"{"roots":{}}"#;
     for (sharing, who, wanted) in [
         (S::Shared, ANYBODY, ("", "{}", U::Shared, T::Pooled)),
@@ -76,14 +76,14 @@ fn a_client_of_a_process_shares_it_by_the_configuration_and_alone_while_it_can_b
         (S::Call, ALICE_ASKED, ("", roots, U::Once, T::Brief)),
     ] {
         let want = super::want(&who.legacy(), &terms(sharing, Asks::Auto, true));
-        assert_eq!(want.key.generation, Generation::Legacy);
+        assert_eq!(want.key.era, Era::Legacy);
         assert_eq!(placed(&want), wanted, "{sharing:?} {who:?}");
     }
 }
 
 #[test]
 fn a_client_of_a_remote_server_has_a_session_of_its_own_there_while_it_can_be_asked() {
-    use {Sharing as S, Tenure as T, Use as U};
+    use {LeaseMode as U, Retention as T, Sharing as S};
     let roots = r#"{"roots":{}}"#;
     for (sharing, who, wanted) in [
         (S::Shared, ALICE, ("", "{}", U::Shared, T::Pooled)),
@@ -118,16 +118,16 @@ fn where_a_server_asks_nothing_clients_are_told_apart_by_nothing_they_can_be_ask
 fn requests_that_stand_alone_share_unless_sessions_may_not() {
     use Sharing as S;
     for (sharing, who, wanted) in [
-        (S::Shared, ALICE_ASKED, ("", Use::Shared)),
-        (S::User, ASKED, ("", Use::Shared)),
-        (S::User, ALICE_ASKED, ("user:alice", Use::Shared)),
-        (S::Session, ALICE_ASKED, ("", Use::Once)),
-        (S::Call, ALICE_ASKED, ("", Use::Once)),
+        (S::Shared, ALICE_ASKED, ("", LeaseMode::Shared)),
+        (S::User, ASKED, ("", LeaseMode::Shared)),
+        (S::User, ALICE_ASKED, ("user:alice", LeaseMode::Shared)),
+        (S::Session, ALICE_ASKED, ("", LeaseMode::Once)),
+        (S::Call, ALICE_ASKED, ("", LeaseMode::Once)),
     ] {
         for (asks, is_process) in ALL_ASKS.into_iter().flat_map(|it| [(it, true), (it, false)]) {
             let want = super::want(&who.modern(), &terms(sharing, asks, is_process));
-            assert_eq!(want.key.generation, Generation::Modern);
-            assert_eq!(placed(&want), (wanted.0, "{}", wanted.1, Tenure::Pooled), "{sharing:?}");
+            assert_eq!(want.key.era, Era::Modern);
+            assert_eq!(placed(&want), (wanted.0, "{}", wanted.1, Retention::Pooled), "{sharing:?}");
         }
     }
 }
@@ -140,7 +140,7 @@ fn what_goes_to_the_shared_instance_at_once_is_what_would_be_placed_there() {
                 for session in [who.legacy(), who.modern()] {
                     let terms = terms(sharing, asks, is_process);
                     let want = super::want(&session, &terms);
-                    let is_base = want.usage == Use::Shared && want.key.is_base();
+                    let is_base = want.mode == LeaseMode::Shared && want.key.is_base();
                     let at_once = super::shares_with_all(&session, &terms);
                     assert_eq!(at_once, is_base, "{sharing:?} {asks:?} {is_process} {want:?}");
                 }
@@ -154,11 +154,12 @@ fn what_an_instance_says_is_for_the_sessions_whose_calls_go_there() {
     let terms = terms(Sharing::Shared, Asks::Auto, true);
     let session = ASKED.legacy();
     let own = super::want(&session, &terms).key;
-    let is_for = |holder, key: &LeaseKey| super::is_spoken_to(&session, &terms, Owner(holder), key);
+    let is_for =
+        |holder, key: &LeaseKey| super::is_spoken_to(&session, &terms, SessionNo(holder), key);
     assert!(is_for(0, &own), "nobody has it: it may be anybody's of this kind");
     assert!(is_for(7, &own));
     assert!(!is_for(8, &own), "another has it");
-    let base = LeaseKey::base(Generation::Legacy);
+    let base = LeaseKey::base(Era::Legacy);
     assert!(!is_for(0, &base) && !is_for(7, &base) && !is_for(8, &base));
 }
 
@@ -187,7 +188,7 @@ fn requests_that_stand_alone_take_turns_by_connection() {
     let user = |owner, connection| {
         let (anonymous, revision) = (Principal::anonymous(), Revision::LATEST);
         let session = Session::passing(
-            Owner(owner),
+            SessionNo(owner),
             anonymous,
             revision,
             NOTHING,

@@ -6,7 +6,7 @@ use mainstay_model::settings::Prefix;
 use mainstay_model::{Ids, ServerId};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message, Method};
+use mainstay_protocol::{Era, Message, Method};
 use serde_json::{Value, json};
 
 use self::inside::{Answers, World};
@@ -90,17 +90,12 @@ fn request(method: &str, params: &Value) -> Message {
 
 /// Where a legacy client's request goes; else the code and the text of the error.
 fn sent(at: &Endpoint, method: &str, params: &Value) -> Result<Found, (i32, String)> {
-    sent_by(Generation::Legacy, at, method, params)
+    sent_by(Era::Legacy, at, method, params)
 }
 
-fn sent_by(
-    generation: Generation,
-    at: &Endpoint,
-    method: &str,
-    params: &Value,
-) -> Result<Found, (i32, String)> {
+fn sent_by(era: Era, at: &Endpoint, method: &str, params: &Value) -> Result<Found, (i32, String)> {
     let message = request(method, params);
-    let route = find(at, generation, Method::parse(method), &message.params().unwrap())
+    let route = find(at, era, Method::parse(method), &message.params().unwrap())
         .map_err(|error| (error.code, error.message))?;
     let mut edits: Vec<_> =
         route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
@@ -209,8 +204,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
     let text = r#"unknown tool "sum"; not in the lists now: late (stopped)"#;
     assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(-32602, text));
     // From 2026-07-28 on there is no code of its own for resources.
-    let other =
-        sent_by(Generation::Modern, &endpoint, "resources/read", &json!({"uri": "x://two"}));
+    let other = sent_by(Era::Modern, &endpoint, "resources/read", &json!({"uri": "x://two"}));
     assert_eq!(other.unwrap_err().0, -32602);
     world.end().await;
 }
@@ -218,7 +212,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
 #[tokio::test]
 async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_it() {
     let Scene { mut world, ids, a, endpoint, .. } = Scene::start().await;
-    let (uri, legacy) = (json!({"uri": "x://hidden"}), Generation::Legacy);
+    let (uri, legacy) = (json!({"uri": "x://hidden"}), Era::Legacy);
     assert_eq!(resource_of(&endpoint, legacy, "x://hidden"), None, "both may have it");
     let tools = world.ready("tools", ids.server(), TOOLS).await;
     let only = self::endpoint(&world, &ids, &[&tools, &a], Some(Prefix::Auto));
@@ -234,7 +228,7 @@ async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_
 async fn what_a_client_has_seen_waits_for_its_server() {
     let Scene { world, a, b, endpoint, .. } = Scene::start().await;
     for kind in ListKind::ALL {
-        endpoint.show(Generation::Legacy, kind);
+        endpoint.show(Era::Legacy, kind);
     }
     let late = world.stopped("b", b.id, EVERYTHING);
     let now = Endpoint::again(&endpoint, vec![a.clone(), late], Some(Prefix::Auto));
@@ -287,7 +281,7 @@ async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
         let wanted = read(&a, params.clone()).map(|found| Found { may_repeat, ..found });
         assert_eq!(sent(&single, method, &params), wanted, "{method}");
     }
-    let found = resource_of(&single, Generation::Legacy, "y://any");
+    let found = resource_of(&single, Era::Legacy, "y://any");
     assert_eq!(found, Some((a.id, "y://any".to_owned())));
     // Without lists nothing is known of a tool.
     let late = world.stopped("late", ids.server(), EVERYTHING);

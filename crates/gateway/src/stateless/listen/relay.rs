@@ -8,7 +8,7 @@ use mainstay_model::{Principal, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
-use mainstay_upstream::{Incoming, Owner};
+use mainstay_upstream::{Incoming, SessionNo};
 use tokio::sync::oneshot;
 
 use super::Listen;
@@ -21,7 +21,7 @@ pub(super) struct Relay {
     gateway: Weak<Gateway>,
     server: ServerId,
     principal: Principal,
-    owner: Owner,
+    owner: SessionNo,
     filter: Filter,
     /// By the server's own URI: what the client calls it.
     published: BTreeMap<String, String>,
@@ -62,7 +62,7 @@ impl Relay {
             gateway: Arc::downgrade(gateway),
             server,
             principal: principal.clone(),
-            owner: gateway.next_owner(),
+            owner: gateway.next_session_no(),
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),
@@ -139,7 +139,7 @@ impl Relay {
         if subscriptions::is_list_changed(notification) {
             return false;
         }
-        let marked = subscriptions::remarked(notification, &self.listen.id);
+        let marked = subscriptions::with_subscription(notification, &self.listen.id);
         self.listen.say(&self.renamed(&marked).unwrap_or(marked));
         false
     }
@@ -160,7 +160,7 @@ impl Relay {
     fn granted(&self, notification: &Message) -> Filter {
         let params = notification.params().ok();
         let field = params.and_then(|params| params.notifications);
-        let said = field.and_then(|field| Filter::read(field.raw).ok()).unwrap_or_default();
+        let said = field.and_then(|field| Filter::parse(field.raw).ok()).unwrap_or_default();
         let uris = said.uris.iter().filter_map(|own| self.published.get(own).cloned()).collect();
         Filter { uris, others: said.others, ..Filter::default() }
     }

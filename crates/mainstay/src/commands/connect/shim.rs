@@ -42,7 +42,7 @@ mod waiting;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_protocol::framing::lines::TooLong;
+use mainstay_protocol::framing::lines::LineTooLong;
 use mainstay_protocol::{Malformed, Message, envelope};
 
 use self::call::Call;
@@ -60,7 +60,7 @@ impl Shim {
     }
 
     /// A line came from the client.
-    pub(super) fn line(&mut self, now: Instant, line: Result<Bytes, TooLong>) {
+    pub(super) fn line(&mut self, now: Instant, line: Result<Bytes, LineTooLong>) {
         match line.map(|line| (line.clone(), Message::parse(line))) {
             Err(too_long) => self.say(outcome::too_long(&too_long)),
             Ok((_, Ok(message))) => self.take(now, message),

@@ -9,11 +9,11 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
-use mainstay_protocol::framing::lines::{LineDecoder, TooLong, encode_line};
+use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong, encode_line};
 use tokio::sync::mpsc;
 
 /// A line, or that one was too long.
-pub(super) type Line = Result<Bytes, TooLong>;
+pub(super) type Line = Result<Bytes, LineTooLong>;
 
 /// Lines read ahead: enough that reading and sending overlap.
 const LINES_AHEAD: usize = 16;

@@ -90,7 +90,7 @@ async fn a_wrong_revision_header_is_told_the_right_ones() {
     scene.undisturbed().await;
 }
 
-/// Clients of both generations ask for the newer first, and take any error that only a newer
+/// Clients of both eras ask for the newer first, and take any error that only a newer
 /// server would not give for "this one is older".
 #[tokio::test]
 async fn requests_of_the_next_revision_send_clients_back_to_initialize() {

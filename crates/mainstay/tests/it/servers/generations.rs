@@ -1,4 +1,4 @@
-//! Which generation a server speaks is found out without harm, and said where it can't be served.
+//! Which era a server speaks is found out without harm, and said where it can't be served.
 
 use serde_json::json;
 

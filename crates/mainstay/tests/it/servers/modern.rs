@@ -1,4 +1,4 @@
-//! Servers of 2026-07-28, and those of both generations side by side.
+//! Servers of 2026-07-28, and those of both eras side by side.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Modern {
         self.ask("stats", json!({})).await["result"]["structuredContent"]["counts"].clone()
     }
 
-    /// What it is told once a server is known to be of its generation, or known not to be.
+    /// What it is told once a server is known to be of its era, or known not to be.
     async fn discover(&self) -> (u16, Value) {
         eventually("an answer to server/discover", async || {
             let (status, mut exchange) = self.send("server/discover", json!({})).await;
@@ -134,7 +134,7 @@ async fn a_server_of_both_is_spoken_to_in_both_and_in_each_from_its_first_word_o
     for name in ["pipe", "site"] {
         assert_eq!(in_state(&daemon, name, "ready").await["revision"], "2025-11-25");
         let modern = Modern::of(&daemon, name);
-        // Many may ask at once: there is one second face.
+        // Many may ask at once: there is one second dialect.
         let (one, another) = tokio::join!(modern.discover(), modern.discover());
         assert_eq!((one.0, another.0), (200, 200), "{one:?} {another:?}");
         assert_eq!(in_state(&daemon, name, "ready").await["second_revision"], REVISION);
@@ -180,7 +180,7 @@ async fn a_second_face_is_started_again_after_it_was_lost_and_ended_when_nobody_
     .await;
     assert_ne!(second().await, [Some(pid)]);
     // The listen for changes of lists is no use of it.
-    eventually("only the first face is left", async || second().await.is_empty().then_some(()))
+    eventually("only the first dialect is left", async || second().await.is_empty().then_some(()))
         .await;
     assert_echo(&modern.ask("echo", json!({"n": 8})).await, &json!({"n": 8}));
     assert_eq!(second().await.len(), 1);
@@ -215,7 +215,7 @@ async fn what_a_server_does_when_asked_for_the_unknown_is_no_failure_of_it() {
         assert_eq!(status, 400, "{name}: {answer}");
         // It is not asked a second time.
         assert_eq!(modern.send("tools/list", json!({})).await.0, 400, "{name}");
-        eventually("only the first face is left", async || {
+        eventually("only the first dialect is left", async || {
             let now = server(&daemon, name).await;
             (now["instances"].as_array().unwrap().len() == 1).then_some(())
         })

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use super::{LineDecoder, TooLong, encode_line};
+use super::{LineDecoder, LineTooLong, encode_line};
 use crate::framing::Ends;
 
 const MAX_BYTES: usize = 16;
 
-type Decoded = Vec<Result<Vec<u8>, TooLong>>;
+type Decoded = Vec<Result<Vec<u8>, LineTooLong>>;
 
 /// Feeds the pieces one after another and collects what comes out, to the end of the stream.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
@@ -35,7 +35,7 @@ fn check(stream: &[u8], lines: &[&str]) {
             line if line.len() > MAX_BYTES => {
                 let mut ends = Ends::default();
                 ends.push(line.as_bytes());
-                Err(TooLong { max_bytes: MAX_BYTES, ends })
+                Err(LineTooLong { max_bytes: MAX_BYTES, ends })
             }
             line => Ok(line.as_bytes().to_vec()),
         })

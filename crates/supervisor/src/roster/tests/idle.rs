@@ -1,10 +1,12 @@
 //! When members that nobody uses end, and which are kept.
 
-use super::{Counts, Decision, Event, Limits, SECOND, Scene, Tenure, Use, started};
+use super::{
+    Counts, Decision, LeaseMode, Retention, RosterEvent, RosterLimits, SECOND, Scene, started,
+};
 
 #[test]
 fn idle_members_end_by_their_tenure_and_the_least_are_kept() {
-    let mut scene = Scene::with(Limits {
+    let mut scene = Scene::with(RosterLimits {
         members_max: 9,
         idle_min: 1,
         idle: 900 * SECOND,
@@ -12,38 +14,38 @@ fn idle_members_end_by_their_tenure_and_the_least_are_kept() {
         waiting_max: 10,
     });
     assert_eq!(scene.roster.next_deadline(), None);
-    let pooled = (Use::Exclusive, Tenure::Pooled);
+    let pooled = (LeaseMode::Exclusive, Retention::Pooled);
     let mut members = Vec::new();
     for (key, kind) in [
-        ("kind", (Use::Exclusive, Tenure::Brief)),
+        ("kind", (LeaseMode::Exclusive, Retention::Brief)),
         ("one", pooled),
         ("two", pooled),
-        ("session", (Use::Shared, Tenure::Session)),
+        ("session", (LeaseMode::Shared, Retention::Session)),
     ] {
         let (ticket, done) = scene.want_as(key, 1, kind);
         members.push(started(&done));
-        scene.tell(Event::Up(started(&done)));
+        scene.tell(RosterEvent::Up(started(&done)));
         scene.now += SECOND;
-        scene.tell(Event::Released(ticket));
+        scene.tell(RosterEvent::Released(ticket));
     }
     let begin = scene.now;
     assert_eq!(scene.roster.next_deadline(), Some(begin + 57 * SECOND));
     scene.now = begin + 56 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
+    assert_eq!(scene.tell(RosterEvent::Tick), []);
     scene.now = begin + 57 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[0])]);
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(members[0])]);
     assert_eq!(scene.roster.next_deadline(), Some(begin + 898 * SECOND));
     scene.now = begin + 899 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[1])], "the older one");
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(members[1])], "the older one");
     scene.now = begin + 2000 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(members[3])]);
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(members[3])]);
     assert_eq!(scene.roster.next_deadline(), None, "the least that are kept stay");
     assert_eq!(scene.counts(), Counts { idle: 1, leaving: 3, ..Counts::default() });
 }
 
 #[test]
 fn a_brief_tenure_is_never_longer_than_the_usual_one() {
-    let mut scene = Scene::with(Limits {
+    let mut scene = Scene::with(RosterLimits {
         members_max: 1,
         idle_min: 0,
         idle: SECOND,
@@ -51,9 +53,9 @@ fn a_brief_tenure_is_never_longer_than_the_usual_one() {
         waiting_max: 1,
     });
     let (ticket, member) = scene.lent("a", 1);
-    scene.tell(Event::Released(ticket));
+    scene.tell(RosterEvent::Released(ticket));
     scene.now += SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(member)]);
 }
 
 #[test]
@@ -61,33 +63,33 @@ fn a_member_is_idle_from_the_moment_it_is_up() {
     let mut scene = Scene::new(1);
     let (ticket, done) = scene.want("a", 1);
     let member = started(&done);
-    scene.tell(Event::GaveUp(ticket));
+    scene.tell(RosterEvent::GaveUp(ticket));
     scene.now += 100 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [], "it is not up yet");
-    scene.tell(Event::Up(member));
+    assert_eq!(scene.tell(RosterEvent::Tick), [], "it is not up yet");
+    scene.tell(RosterEvent::Up(member));
     scene.now += 59 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
+    assert_eq!(scene.tell(RosterEvent::Tick), []);
     scene.now += SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(member)]);
 }
 
 #[test]
 fn an_idle_member_that_is_away_for_a_while_is_kept_no_longer_for_it() {
     let mut scene = Scene::new(1);
     let (ticket, member) = scene.lent("a", 1);
-    scene.tell(Event::Released(ticket));
+    scene.tell(RosterEvent::Released(ticket));
     scene.now += 30 * SECOND;
-    scene.tell(Event::Down { member, soon: false });
+    scene.tell(RosterEvent::Down { member, soon: false });
     scene.now += 20 * SECOND;
-    scene.tell(Event::Up(member));
+    scene.tell(RosterEvent::Up(member));
     assert_eq!(scene.roster.next_deadline(), Some(scene.now + 10 * SECOND));
     scene.now += 10 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), [Decision::Evict(member)]);
+    assert_eq!(scene.tell(RosterEvent::Tick), [Decision::Evict(member)]);
 }
 
 #[test]
 fn the_least_that_are_kept_are_those_that_anybody_can_use() {
-    let mut scene = Scene::with(Limits {
+    let mut scene = Scene::with(RosterLimits {
         members_max: 9,
         idle_min: 2,
         idle: 900 * SECOND,
@@ -95,22 +97,22 @@ fn the_least_that_are_kept_are_those_that_anybody_can_use() {
         waiting_max: 10,
     });
     let kinds = ["one", "two", "three"].map(|key| scene.lent(key, 1));
-    let (session, done) = scene.want_as("session", 1, (Use::Shared, Tenure::Session));
+    let (session, done) = scene.want_as("session", 1, (LeaseMode::Shared, Retention::Session));
     let own = started(&done);
-    scene.tell(Event::Up(own));
+    scene.tell(RosterEvent::Up(own));
     for (ticket, _) in kinds {
         scene.now += SECOND;
-        scene.tell(Event::Released(ticket));
+        scene.tell(RosterEvent::Released(ticket));
     }
-    scene.tell(Event::Released(session));
+    scene.tell(RosterEvent::Released(session));
     scene.now += 10_000 * SECOND;
     let over = [Decision::Evict(kinds[0].1), Decision::Evict(own)];
-    assert_eq!(scene.tell(Event::Tick), over, "the two that were used last stay");
+    assert_eq!(scene.tell(RosterEvent::Tick), over, "the two that were used last stay");
     scene.now += 10_000 * SECOND;
-    assert_eq!(scene.tell(Event::Tick), []);
+    assert_eq!(scene.tell(RosterEvent::Tick), []);
     // They give way all the same.
-    scene.tell(Event::Gone(kinds[0].1));
-    scene.tell(Event::Gone(own));
+    scene.tell(RosterEvent::Gone(kinds[0].1));
+    scene.tell(RosterEvent::Gone(own));
     for key in ["a", "b", "c", "d", "e", "g", "h"] {
         scene.lent(key, 2);
     }

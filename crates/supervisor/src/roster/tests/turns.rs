@@ -1,6 +1,6 @@
 //! Whose ticket is next.
 
-use super::{Decision, Event, Scene, Why, started};
+use super::{Decision, RefusalReason, RosterEvent, Scene, started};
 
 #[test]
 fn users_take_turns_and_each_is_served_in_order() {
@@ -11,7 +11,7 @@ fn users_take_turns_and_each_is_served_in_order() {
     let late = scene.want("a", 3).0;
     let mut order = Vec::new();
     for _ in 0..6 {
-        let done = scene.tell(Event::Released(has));
+        let done = scene.tell(RosterEvent::Released(has));
         let [Decision::Hand { ticket, member: of }] = done[..] else { panic!("{done:?}") };
         assert_eq!(of, member);
         order.push(ticket);
@@ -27,7 +27,7 @@ fn a_user_who_goes_on_asking_stays_behind_its_own_tickets_and_new_users() {
     let mut greedy: Vec<_> = (0..3).map(|_| scene.want("a", 1).0).collect();
     let mut order = Vec::new();
     let mut serve = |scene: &mut Scene| {
-        let done = scene.tell(Event::Released(has));
+        let done = scene.tell(RosterEvent::Released(has));
         let [Decision::Hand { ticket, .. }] = done[..] else { panic!("{done:?}") };
         order.push(ticket);
         has = ticket;
@@ -50,7 +50,7 @@ fn a_stream_of_new_users_does_not_keep_an_old_one_waiting() {
     let mut served = 0;
     for user in 2..100 {
         scene.want("a", user);
-        let done = scene.tell(Event::Released(has));
+        let done = scene.tell(RosterEvent::Released(has));
         let [Decision::Hand { ticket, .. }] = done[..] else { panic!("{done:?}") };
         has = ticket;
         served += 1;
@@ -67,9 +67,12 @@ fn a_key_whose_tickets_never_end_does_not_keep_another_waiting() {
     let (one, first) = scene.lent("a", 1);
     let other = scene.want("b", 2).0;
     scene.want("a", 1);
-    assert_eq!(scene.tell(Event::Released(one)), [Decision::Evict(first)]);
-    let second = started(&scene.tell(Event::Gone(first)));
-    assert_eq!(scene.tell(Event::Up(second)), [Decision::Hand { ticket: other, member: second }]);
+    assert_eq!(scene.tell(RosterEvent::Released(one)), [Decision::Evict(first)]);
+    let second = started(&scene.tell(RosterEvent::Gone(first)));
+    assert_eq!(
+        scene.tell(RosterEvent::Up(second)),
+        [Decision::Hand { ticket: other, member: second }]
+    );
 }
 
 #[test]
@@ -80,6 +83,6 @@ fn so_many_wait_and_no_more() {
         assert_eq!(scene.want("a", 1).1, []);
     }
     let (ticket, done) = scene.want("a", 2);
-    assert_eq!(done, [Decision::Refuse { ticket, why: Why::QueueFull }]);
+    assert_eq!(done, [Decision::Refuse { ticket, reason: RefusalReason::QueueFull }]);
     assert_eq!(scene.counts().waiting, 10);
 }

@@ -20,7 +20,7 @@ use crate::Asker;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::remote::{Target, open};
-use crate::request::{Outgoing, Owner};
+use crate::request::{Outgoing, SessionNo};
 
 #[derive(Debug)]
 struct Deaf;
@@ -87,7 +87,7 @@ async fn a_stream_that_asks_for_no_pause_is_taken_up_ever_more_rarely() {
     let _ended = stop.clone().drop_guard();
     let (link, taken_up) = hasty(&stop).await;
     let message = Message::parse(build::request(1, "m", None)).unwrap();
-    let mut exchange = link.call(&Outgoing::plain(&message), Owner(1)).unwrap();
+    let mut exchange = link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap();
     let begun = Instant::now();
     let waited = tokio::time::timeout(Duration::from_millis(1200), exchange.next()).await;
     assert!(waited.is_err(), "there is no answer");

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::{InstanceId, Name, ServerId};
-use mainstay_pool::{Hub, Instance, Parts, Pool};
+use mainstay_pool::{Instance, Parts, Pool, PoolObserver};
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation, Message};
+use mainstay_protocol::{Era, Message};
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::host::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use mainstay_upstream::{Asker, Link, LinkLimits, Listener, Owner};
+use mainstay_upstream::{Asker, Link, LinkLimits, Listener, SessionNo};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::Semaphore;
@@ -115,14 +115,14 @@ impl Drop for Run {
     }
 }
 
-impl Hub for Deaf {
-    fn lists_changed(&self, _: &Name, _: Generation, _: &[ListKind]) {}
+impl PoolObserver for Deaf {
+    fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {}
 
-    fn resource_updated(&self, _: &Name, _: &[Owner], _: &Message) {}
+    fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
 
     fn background(&self, _: &Name, _: &Arc<Instance>, _: &Message) {}
 
-    fn question(&self, _: &Name, _: Owner, _: Asker, _: &Message) -> bool {
+    fn question(&self, _: &Name, _: SessionNo, _: Asker, _: &Message) -> bool {
         false
     }
 }
@@ -156,8 +156,8 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [])),
             message_bytes_max: 1 << 20,
             instance_ids: Arc::default(),
-            finding_out: Arc::new(Semaphore::new(1)),
-            verdicts: Arc::default(),
+            list_discovery: Arc::new(Semaphore::new(1)),
+            findings: Arc::default(),
             seed: 1,
         };
         Self { parts, started: Vec::new(), hub: Arc::new(Deaf), _state: state }
@@ -184,10 +184,10 @@ impl World {
         answers: Answers,
     ) -> crate::topology::Server {
         let server = self.stopped(name, id, answers);
-        let hub: Arc<dyn Hub> = self.hub.clone();
+        let hub: Arc<dyn PoolObserver> = self.hub.clone();
         server.pool.start(Arc::downgrade(&hub));
         self.started.push(server.pool.clone());
-        let ready = server.pool.reaches(|pool| pool.facts(Generation::Legacy).is_some());
+        let ready = server.pool.wait_until(|pool| pool.facts(Era::Legacy).is_some());
         tokio::time::timeout(CAP, ready).await.expect("in time");
         server
     }

@@ -30,7 +30,7 @@ impl Memory {
     /// A handshake; none if it did not come to its end.
     pub(super) fn new(initialize: &Call, answer: &Message) -> Option<Self> {
         let result = handshake(answer)?;
-        let told = result.capabilities.map(|of| ServerCapabilities::read(of.raw));
+        let told = result.capabilities.map(|of| ServerCapabilities::from_json(of.raw));
         Some(Self {
             initialize: initialize.message.bytes().clone(),
             initialized: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::framing::lines::TooLong;
+use mainstay_protocol::framing::lines::LineTooLong;
 use mainstay_protocol::{Kind, Malformed, Message, build, codes};
 use serde::Deserialize;
 
@@ -56,7 +56,7 @@ pub(super) fn malformed(problem: &Malformed) -> Bytes {
     build::failure(problem.id(), problem.code(), &problem.to_string())
 }
 
-pub(super) fn too_long(line: &TooLong) -> Bytes {
+pub(super) fn too_long(line: &LineTooLong) -> Bytes {
     let refusal = Refusal::new(RefusalCode::LimitExceeded, "the line is too long and was dropped")
         .limit(format!("line: {} MiB", line.max_bytes >> 20));
     build::error(None, &refusal.to_json())

@@ -93,7 +93,7 @@ impl Standing {
 /// What an acknowledgement promises.
 fn granted(ack: &Message) -> Filter {
     let params = ack.params().unwrap_or_default();
-    let filter = params.notifications.and_then(|field| Filter::read(field.raw).ok());
+    let filter = params.notifications.and_then(|field| Filter::parse(field.raw).ok());
     filter.unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use http::HeaderMap;
 use mainstay_admin::client;
 use mainstay_protocol::list::{ListKind, ListPage};
-use mainstay_protocol::mirror::Mirrors;
+use mainstay_protocol::mirror::MirroredArguments;
 use mainstay_protocol::{Message, Method};
 
 /// What is known of tools, by their names; of most there is nothing to know.
@@ -18,7 +18,7 @@ struct Known {
     /// To call it twice is the same as once, as it promises.
     may_repeat: bool,
     /// What of its arguments goes into headers, too.
-    mirrors: Mirrors,
+    mirrors: MirroredArguments,
 }
 
 /// Far more than any client can make use of.
@@ -34,7 +34,7 @@ impl Tools {
             self.0.remove(&*tool.key);
             let may_repeat = tool.hints.may_repeat();
             // Of one that asks for the impossible nothing is repeated.
-            let mirrors = Mirrors::read(tool.raw).unwrap_or_default();
+            let mirrors = MirroredArguments::of_tool(tool.raw).unwrap_or_default();
             let says_something = may_repeat || !mirrors.is_empty();
             if says_something && self.0.len() < TOOLS_MAX {
                 self.0.insert(tool.key.clone().into(), Known { may_repeat, mirrors });

@@ -1,4 +1,4 @@
-//! How long it makes sense to wait for an instance, and what to say when it does not.
+//! How long a call waits for an instance that is not ready, and the refusal when it stops waiting.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,34 +6,38 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 
-use crate::instance::{Instance, Live};
+use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
-/// How long a call waits for a server that has never been ready: loading can take minutes, and a
-/// quick no with a time to come back is worth more than a call that hangs until its deadline.
+/// The longest wait of a call for a server that has never been ready. Loading can take minutes, and a quick
+/// refusal with a retry time is better than a call that hangs until its deadline.
 pub(crate) const LOADING_WAIT_MAX: Duration = Duration::from_secs(10);
-/// A server that will be tried again this soon is waited for.
+/// A call waits for a server whose next restart is due within this time.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(3);
-/// A server that has been away for longer is not waited for: the call fails at once.
+/// A call does not wait for a server that was lost longer ago than this.
 const ABSENCE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Pool {
+    /// Waits until an instance is ready.
+    ///
+    /// # Errors
+    /// A refusal if the instance is not ready by `deadline`, or waiting makes no sense.
     pub(crate) async fn wait_ready(
         &self,
         instance: &Instance,
         deadline: Instant,
-    ) -> Result<Arc<Live>, Refusal> {
-        if let Some(live) = instance.usable() {
-            return Ok(live);
+    ) -> Result<Arc<ReadyRun>, Refusal> {
+        if let Some(run) = instance.usable() {
+            return Ok(run);
         }
         let mut changed = instance.changed.subscribe();
         let loading_until = Instant::now() + LOADING_WAIT_MAX;
         loop {
             changed.borrow_and_update();
-            if let Some(live) = instance.usable() {
-                return Ok(live);
+            if let Some(run) = instance.usable() {
+                return Ok(run);
             }
-            let until = self.patience(instance, deadline, loading_until)?;
+            let until = self.wait_deadline(instance, deadline, loading_until)?;
             if tokio::time::timeout_at(until.into(), changed.changed()).await.is_err()
                 && until >= deadline.min(loading_until)
             {
@@ -42,8 +46,8 @@ impl Pool {
         }
     }
 
-    /// Until when it makes sense to wait for this instance.
-    fn patience(
+    /// Until when a call should wait for the instance.
+    fn wait_deadline(
         &self,
         instance: &Instance,
         deadline: Instant,
@@ -59,11 +63,11 @@ impl Pool {
             | InstanceState::Starting
             | InstanceState::Handshaking
             | InstanceState::Stopped => Ok(deadline.min(loading_until)),
-            // It was there a moment ago and may be back in the next.
+            // The instance was ready a moment ago and may be ready again soon.
             InstanceState::BackingOff
                 if retry_at.is_some_and(|at| {
                     at.saturating_duration_since(Instant::now()) < BACKOFF_WAIT_MAX && at < deadline
-                }) && instance.lost_for(Instant::now()) < ABSENCE_WAIT_MAX =>
+                }) && instance.unready_for(Instant::now()) < ABSENCE_WAIT_MAX =>
             {
                 Ok(deadline.min(loading_until))
             }
@@ -74,19 +78,19 @@ impl Pool {
         }
     }
 
-    /// Whether calls may wait for an instance that is not ready now.
+    /// Whether calls should wait for an instance that is not ready now.
     pub(crate) fn is_worth_waiting_for(&self, instance: &Instance) -> bool {
         let later = Instant::now() + LOADING_WAIT_MAX;
-        self.patience(instance, later, later).is_ok()
+        self.wait_deadline(instance, later, later).is_ok()
     }
 
-    /// Why an instance can't be used now.
+    /// The refusal of a call to an instance that is not ready.
     pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
-        if let Some(why) = self.faces.of(instance.key().generation).refusal() {
+        if let Some(why) = self.dialects.of(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
         let name = &self.spec.name;
@@ -95,7 +99,7 @@ impl Pool {
             state,
             InstanceState::Starting | InstanceState::Handshaking | InstanceState::Stopped
         );
-        let was_never_ready = instance.lost_for(Instant::now()) == Duration::MAX;
+        let was_never_ready = instance.unready_for(Instant::now()) == Duration::MAX;
         if loading && was_never_ready {
             let most = self.spec.start_deadline;
             return Refusal::new(

@@ -1,41 +1,41 @@
-//! What a modern server says of its own accord about its lists: it has to be listened to for that.
+//! The subscription to list changes of a modern server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::subscriptions::Filter;
-use mainstay_protocol::{Generation, Kind, Message, Method, Notification, codes};
+use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
-use super::{Changed, Life, LifeListener};
-use crate::instance::Live;
+use super::{ListChange, Run, RunListener};
+use crate::instance::ReadyRun;
 
-/// Between two listens; doubled each time, up to the second.
+/// The wait before the next `subscriptions/listen`. It doubles each time, up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// A listen that lasted this long was no failure.
+/// A subscription that lasted this long resets the wait.
 const LASTED: Duration = Duration::from_secs(10);
-/// Without a listen, between two questions whether the server is still there, and for the answer.
+/// The time between two liveness checks of a server without a subscription, and the limit for the answer.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How a listen ended.
-enum Ended {
-    /// It may be tried again.
+/// How a subscription ended.
+enum ListenEnd {
+    /// It can be opened again.
     Over,
-    /// The server has none.
+    /// The server does not support subscriptions.
     NotOffered,
 }
 
-impl Life {
-    /// Listens for changes of lists as long as the life goes on, where there are any to be heard of.
-    /// Never comes back.
-    pub(super) async fn listen(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
-        if link.generation() == Generation::Modern && self.instance.supplies_lists() {
+impl Run {
+    /// Keeps a subscription to list changes open during the run, if the server announces any. Never
+    /// returns.
+    pub(super) async fn listen(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
+        if link.era() == Era::Modern && self.instance.supplies_lists() {
             let mut wait = WAIT_MIN;
             loop {
-                let facts = live.facts.load_full();
+                let facts = run.facts.load_full();
                 let filter = Filter {
                     tools: facts.capabilities.tools_list_changed,
                     prompts: facts.capabilities.prompts_list_changed,
@@ -47,11 +47,11 @@ impl Life {
                 }
                 let begun = Instant::now();
                 let ended = match handshake::listen(link, &filter) {
-                    Ok(exchange) => hear(exchange, live, listener).await,
-                    Err(_) => Ended::Over,
+                    Ok(exchange) => follow(exchange, run, listener).await,
+                    Err(_) => ListenEnd::Over,
                 };
-                live.heard.store(None);
-                if let Ended::NotOffered = ended {
+                run.subscribed.store(None);
+                if let ListenEnd::NotOffered = ended {
                     break;
                 }
                 if begun.elapsed() >= LASTED {
@@ -61,22 +61,21 @@ impl Life {
                 wait = (wait * 2).min(WAIT_MAX);
             }
         }
-        if link.generation() == Generation::Modern && !link.abilities().notices_end {
-            watch(link).await;
+        if link.era() == Era::Modern && !link.abilities().notices_end {
+            check_alive(link).await;
         }
         std::future::pending::<()>().await;
     }
 }
 
-/// Where no stream stands whose end would be noticed, a remote server is asked whether it is still
-/// there.
-async fn watch(link: &Arc<Link>) {
+/// Checks regularly whether a remote server is still alive, because no open stream would show its loss.
+async fn check_alive(link: &Arc<Link>) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
         match tokio::time::timeout(ASK_DEADLINE, asked).await {
             Ok(Err(HandshakeError::Lost(reason))) => return link.close(&reason),
-            // Any answer is a sign of life.
+            // Any answer is a sign of run.
             Ok(_) => {}
             Err(_) => {
                 return link
@@ -86,34 +85,34 @@ async fn watch(link: &Arc<Link>) {
     }
 }
 
-/// Hears one listen to its end.
-async fn hear(mut exchange: Exchange, live: &Live, listener: &LifeListener) -> Ended {
+/// Handles the messages of a subscription until it ends.
+async fn follow(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) -> ListenEnd {
     loop {
         match exchange.next().await {
             Incoming::Notification(notification) => {
                 if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
                     let honoured = honoured(&notification);
-                    // What changed while nobody listened.
-                    listener.mark(&crate::instance::kinds_of(&honoured), Changed::Perhaps);
-                    live.heard.store(Some(Arc::new(honoured)));
+                    // Changes while there was no subscription were missed.
+                    listener.mark(&crate::instance::kinds_of(&honoured), ListChange::Possible);
+                    run.subscribed.store(Some(Arc::new(honoured)));
                 } else {
                     listener.notification(notification);
                 }
             }
             Incoming::Question(question) => exchange.refuse(&question),
             Incoming::Answer(answer) if answer.kind() == Kind::Error => {
-                tracing::debug!(error = answer.body(), "a server refuses to be listened to");
+                tracing::debug!(error = answer.body(), "server refused subscriptions/listen");
                 return match answer.error_code() {
-                    Some(codes::METHOD_NOT_FOUND) => Ended::NotOffered,
-                    _ => Ended::Over,
+                    Some(codes::METHOD_NOT_FOUND) => ListenEnd::NotOffered,
+                    _ => ListenEnd::Over,
                 };
             }
-            Incoming::Answer(_) | Incoming::Lost(_) => return Ended::Over,
+            Incoming::Answer(_) | Incoming::Lost(_) => return ListenEnd::Over,
         }
     }
 }
 
 fn honoured(acknowledged: &Message) -> Filter {
     let said = acknowledged.params().ok().and_then(|params| params.notifications);
-    said.and_then(|said| Filter::read(said.raw).ok()).unwrap_or_default()
+    said.and_then(|said| Filter::parse(said.raw).ok()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Whether the lists of servers depend on what clients declare, remembered over restarts of the daemon: to
-//! find it out takes a start of the server.
+//! The stored findings on which servers have client-specific lists. They outlive the daemon, because
+//! detection takes a start of the server.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,36 +10,36 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// What was found out about servers, and the file that keeps it.
+/// The findings about all servers, and their file.
 #[derive(Debug, Default)]
-pub struct Verdicts {
-    /// None: nothing outlives the daemon.
+pub struct ListFindings {
+    /// The file. `None` keeps findings in memory only.
     document: Option<Document>,
-    by_server: Mutex<BTreeMap<String, Verdict>>,
+    by_server: Mutex<BTreeMap<String, Finding>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Verdict {
-    /// A digest of how the server is started and of the name and version it gives itself.
+struct Finding {
+    /// A digest of the server's command or URL and of the name and version that it reports.
     version: String,
-    /// It lists the same for all clients.
+    /// Whether the lists are the same for all clients.
     alike: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     format: u32,
-    servers: BTreeMap<String, Verdict>,
+    servers: BTreeMap<String, Finding>,
 }
 
 const FILE: &str = "variants.json";
-/// Of the file. A file with another number is set aside.
+/// The format version of the file. A file with another version is set aside.
 const FORMAT: u32 = 1;
 
-// === impl Verdicts ===
+// === impl ListFindings ===
 
-impl Verdicts {
-    /// Reads what earlier daemons found out. Waits for the disk for two seconds at most.
+impl ListFindings {
+    /// Reads the findings of earlier daemons. Waits at most two seconds for the disk.
     pub fn open(state_dir: &Path) -> Self {
         let (document, stored) =
             Document::open(state_dir.join(FILE), "findings about lists of servers");
@@ -55,27 +55,27 @@ impl Verdicts {
         Self { document: Some(document), by_server: Mutex::new(by_server) }
     }
 
-    /// Writes what is left; a disk that hangs is waited for for two seconds.
+    /// Writes what is not written yet. Waits at most two seconds for the disk.
     pub async fn close(&self) {
         if let Some(document) = &self.document {
             document.close().await;
         }
     }
 
-    /// Whether this version of a server lists the same for all clients, if that is known.
+    /// Whether this version of a server has the same lists for all clients, if that is known.
     pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
-        let verdict = by_server.get(server.as_str()).filter(|known| known.version == version)?;
-        Some(verdict.alike)
+        let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
+        Some(finding.alike)
     }
 
     pub(super) fn keep(&self, server: &Name, version: &str, alike: bool) {
-        let verdict = Verdict { version: version.to_owned(), alike };
+        let finding = Finding { version: version.to_owned(), alike };
         let mut by_server = self.by_server.lock();
-        if by_server.get(server.as_str()) == Some(&verdict) {
+        if by_server.get(server.as_str()) == Some(&finding) {
             return;
         }
-        by_server.insert(server.to_string(), verdict);
+        by_server.insert(server.to_string(), finding);
         let file = File { format: FORMAT, servers: by_server.clone() };
         drop(by_server);
         if let (Some(document), Ok(bytes)) = (&self.document, serde_json::to_vec(&file)) {
@@ -84,8 +84,8 @@ impl Verdicts {
     }
 }
 
-/// What a version of a server is known by: how it is started, and what it says of itself. A digest, since a
-/// command may hold what is nobody's business.
+/// A digest that identifies a version of a server: its command or URL, and the name and version that it
+/// reports. The text itself is not stored, because a command may contain confidential data.
 pub(super) fn version_of(target: &str, server_info: &str) -> String {
     let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -96,19 +96,19 @@ pub(super) fn version_of(target: &str, server_info: &str) -> String {
 mod tests {
     use mainstay_model::Name;
 
-    use super::{Verdicts, version_of};
+    use super::{ListFindings, version_of};
 
     #[tokio::test]
     async fn what_was_found_out_is_known_to_the_next_daemon() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
         let version = version_of("command", "1");
-        let first = Verdicts::open(folder.path());
+        let first = ListFindings::open(folder.path());
         assert_eq!(first.of(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
         first.close().await;
-        let second = Verdicts::open(folder.path());
+        let second = ListFindings::open(folder.path());
         assert_eq!(second.of(&one, &version), Some(true));
         assert_eq!(second.of(&other, &version), Some(false));
         assert_eq!(second.of(&one, &version_of("command", "2")), None);
@@ -121,10 +121,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(super::FILE);
         std::fs::write(&path, r#"{"format":2,"servers":{}}"#).unwrap();
-        let verdicts = Verdicts::open(folder.path());
+        let findings = ListFindings::open(folder.path());
         let one = Name::try_new("one").unwrap();
-        verdicts.keep(&one, "v", true);
-        verdicts.close().await;
+        findings.keep(&one, "v", true);
+        findings.close().await;
         let aside = path.with_extension("json.unreadable");
         assert!(std::fs::read_to_string(aside).unwrap().contains(r#""format":2"#));
         assert!(std::fs::read_to_string(path).unwrap().contains(r#""format":1"#));

@@ -1,4 +1,4 @@
-//! What is known of a server's lists for each kind of clients, and what is still to be found out.
+//! The cache of a server's client-specific lists, and the schedule of probes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,68 +13,69 @@ use super::everything;
 #[cfg(test)]
 mod tests;
 
-/// What is known of one version of a server.
+/// The client-specific lists of one version of a server.
 #[derive(Debug, Default)]
-pub(super) struct Knowledge {
-    /// The server's own name and version, as it wrote them.
+pub(super) struct KnownLists {
+    /// The digest of the server's version.
     version: String,
-    /// Whether it lists the same for all clients.
+    /// Whether the lists are the same for all clients, if that is known.
     alike: Option<bool>,
-    /// By the JSON of capabilities.
-    kinds: HashMap<Arc<str>, Kind>,
-    /// Counts when kinds are wanted.
+    /// The lists by the JSON of client capabilities.
+    kinds: HashMap<Arc<str>, ClientKind>,
+    /// Counts look-ups, to find the least recently used entry.
     wanted: u64,
 }
 
-/// One kind of clients.
+/// The lists for one set of client capabilities.
 #[derive(Debug, Default)]
-struct Kind {
+struct ClientKind {
     lists: Option<Arc<Facts>>,
-    /// The lists that all clients see have changed since.
+    /// Whether the lists of the base instance have changed since.
     is_stale: bool,
-    /// It is being found out.
+    /// Whether a probe is in progress.
     is_asked: bool,
-    /// When it was asked last, or when that failed.
+    /// When the last probe started, or failed.
     asked_at: Option<Instant>,
-    /// How often in a row it could not be found out.
+    /// The number of consecutive failed probes.
     failures: u32,
-    /// When it was wanted last, by [`Knowledge::wanted`].
+    /// The latest look-up, as counted by [`KnownLists::wanted`].
     wanted: u64,
-    /// Somebody was given a list that may lack something.
+    /// Whether a client received a list that may be incomplete.
     is_missed: bool,
 }
 
-/// What a client of one kind is to see.
+/// The result of a look-up.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum LookUp {
     AsForAll,
     Lists(Arc<Facts>),
     Unknown {
-        /// What to find out now; none: it is being found out, or was not long ago.
+        /// The capabilities to probe now. `None` if a probe is in progress, or was recent.
         ask: Option<Arc<str>>,
-        /// What there is until then.
+        /// The outdated lists, if there are any.
         stale: Option<Arc<Facts>>,
     },
 }
 
-/// Between two questions for the same kind of clients; doubled with each failure, up to the second.
+/// The time between two probes for the same capabilities. It doubles with each failure, up to
+/// [`ASK_EVERY_MAX`].
 const ASK_EVERY: Duration = Duration::from_secs(60);
 const ASK_EVERY_MAX: Duration = Duration::from_secs(3600);
-/// Kinds of clients that are kept, the most recently wanted ones.
+/// The maximum number of cached sets of capabilities. The least recently used one is dropped.
 const KINDS_MAX: usize = 32;
 
-// === impl Kind ===
+// === impl ClientKind ===
 
-impl Kind {
+impl ClientKind {
     fn pause(&self) -> Duration {
         let doubled = self.failures.saturating_sub(1).min(6);
         (ASK_EVERY * (1 << doubled)).min(ASK_EVERY_MAX)
     }
 }
 
-// === impl Knowledge ===
+// === impl KnownLists ===
 
-impl Knowledge {
+impl KnownLists {
     pub(super) fn are_alike(&self, asks: Asks) -> Option<bool> {
         match asks {
             Asks::Never => Some(true),
@@ -87,38 +88,38 @@ impl Knowledge {
         &self.version
     }
 
-    pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> Answer {
+    pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> LookUp {
         let wanted = match self.are_alike(asks) {
-            Some(true) => return Answer::AsForAll,
+            Some(true) => return LookUp::AsForAll,
             Some(false) => kind.clone(),
-            // One that declares everything shows whether there is any difference.
+            // A client with all capabilities shows whether there is any difference.
             None => everything(),
         };
         let known = self.kind(kind);
         let lists = known.lists.clone();
         if let (Some(lists), false) = (&lists, known.is_stale) {
-            return Answer::Lists(lists.clone());
+            return LookUp::Lists(lists.clone());
         }
         let asked = self.kind(&wanted);
         let is_due = asked.asked_at.is_none_or(|at| now >= at + asked.pause());
         if !asked.is_asked && !is_due {
-            // It failed, or changes all the time: there is nothing to wait for.
-            return lists.map_or(Answer::AsForAll, Answer::Lists);
+            // The last probe failed, or the lists change all the time: there is nothing to wait for.
+            return lists.map_or(LookUp::AsForAll, LookUp::Lists);
         }
         let ask = (!asked.is_asked).then_some(wanted);
         if ask.is_some() {
             asked.is_asked = true;
             asked.asked_at = Some(now);
         }
-        Answer::Unknown { ask, stale: lists }
+        LookUp::Unknown { ask, stale: lists }
     }
 
-    /// Notes that a client of this kind was answered without its lists.
+    /// Records that a client received a list without its client-specific items.
     pub(super) fn note_missed(&mut self, kind: &Arc<str>) {
         self.kind(kind).is_missed = true;
     }
 
-    /// Notes that it was tried to find out; what was found is learnt before.
+    /// Records the end of a probe. Its results were recorded before.
     pub(super) fn note_asked(&mut self, kind: &Arc<str>, now: Instant) {
         if let Some(known) = self.kinds.get_mut(kind) {
             known.is_asked = false;
@@ -129,8 +130,8 @@ impl Knowledge {
         }
     }
 
-    /// What is known of a kind. Where there are too many, the one that was not wanted for longest makes room.
-    fn kind(&mut self, kind: &Arc<str>) -> &mut Kind {
+    /// The entry of a set of capabilities. Drops the least recently used entry if there are too many.
+    fn kind(&mut self, kind: &Arc<str>) -> &mut ClientKind {
         if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(kind) {
             let oldest = self.kinds.iter().min_by_key(|(_, known)| (known.is_asked, known.wanted));
             if let Some(oldest) = oldest.map(|(kind, _)| kind.clone()) {
@@ -143,8 +144,8 @@ impl Knowledge {
         known
     }
 
-    /// Learns what is listed for a kind of clients; `all`: for one that declares everything. Whether
-    /// clients were answered without it that should look again.
+    /// Records the lists for a set of capabilities. `all` tells whether it has all capabilities. Returns
+    /// whether clients that received incomplete lists should fetch them again.
     pub(super) fn learn(
         &mut self,
         kind: &Arc<str>,
@@ -170,8 +171,8 @@ impl Knowledge {
         missed && !same
     }
 
-    /// The lists that all clients see were read, of this version of the server; `alike` is what an
-    /// earlier daemon found out about it. `changed`: the lists are others than before.
+    /// Records that the lists of the base instance were fetched from this version of the server. `alike` is
+    /// the finding of an earlier daemon. `changed` tells whether the lists differ from the previous ones.
     pub(super) fn note_base(&mut self, version: &str, alike: Option<bool>, changed: bool) {
         if self.version != version {
             *self = Self { version: version.to_owned(), alike, ..Self::default() };

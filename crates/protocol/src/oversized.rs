@@ -1,17 +1,17 @@
-//! Messages of which only both ends are left: they were too large to be read.
+//! Oversized messages, of which only the head and the tail were kept.
 //!
-//! Such a message can't be passed on, but whoever waits for it should not wait in vain. Servers write
-//! the id of an answer before its result or after it, next to the message's beginning or end either
-//! way, so it can be found without what stands between.
+//! Mainstay can't forward such a message, but the call that waits for it must fail at once instead of at
+//! its deadline. Servers write the id of a response near the start or the end of the message, so the id can
+//! be found in the head or the tail.
 
 use crate::id;
 
-/// Which of our requests a message answers whose beginning is `head` and whose end is `tail`; what
-/// was between them is gone. None where that can't be told for sure, or it is no answer.
+/// The id of our request that an oversized message answers. `head` and `tail` are the first and the last
+/// bytes of the message. `None` if the message is not a response, or the id is uncertain.
 ///
-/// An answer is what has a `result` or an `error` that begins within `head`: what else has an id is
-/// a request of the server, and its ids are not ours.
-pub fn answered(head: &[u8], tail: &[u8]) -> Option<u64> {
+/// A message is a response if its `result` or `error` starts within `head`. Any other message with an id is
+/// a request of the server, whose ids are unrelated to ours.
+pub fn answered_id(head: &[u8], tail: &[u8]) -> Option<u64> {
     let front = Front::read(head)?;
     if !front.answers {
         return None;
@@ -22,14 +22,14 @@ pub fn answered(head: &[u8], tail: &[u8]) -> Option<u64> {
     }
 }
 
-/// What the members say that begin within the head.
+/// The members that start within the head.
 #[derive(Debug, Default)]
 struct Front<'a> {
     id: Option<&'a [u8]>,
     answers: bool,
 }
 
-/// A place in bytes that may break off anywhere.
+/// A position in JSON text that may be cut off anywhere.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -38,7 +38,7 @@ struct Cursor<'a> {
 // === impl Front ===
 
 impl<'a> Front<'a> {
-    /// None for what is no object, or contradicts itself.
+    /// Parses the head. `None` if it is not an object, or has contradictory members.
     fn read(head: &'a [u8]) -> Option<Self> {
         let mut front = Self::default();
         let mut cursor = Cursor { bytes: head, at: 0 };
@@ -67,19 +67,19 @@ impl<'a> Front<'a> {
 // === impl Cursor ===
 
 impl<'a> Cursor<'a> {
-    /// The byte that stands next, after white space.
+    /// The next byte after white space.
     fn peek(&mut self) -> Option<u8> {
         let space = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_whitespace());
         self.at += space.count();
         self.bytes.get(self.at).copied()
     }
 
-    /// Passes `wanted` if it stands next.
+    /// Consumes the next byte if it is `wanted`.
     fn byte(&mut self, wanted: u8) -> Option<()> {
         (self.peek()? == wanted).then(|| self.at += 1)
     }
 
-    /// A whole string with its quotes.
+    /// Consumes a complete string and returns it with its quotes.
     fn string(&mut self) -> Option<&'a [u8]> {
         if self.peek()? != b'"' {
             return None;
@@ -100,7 +100,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// A whole value of any kind. A number is whole when something else follows.
+    /// Consumes a complete value. A number is complete if another character follows.
     fn value(&mut self) -> Option<&'a [u8]> {
         let mut depth = 0_usize;
         self.peek()?;
@@ -126,7 +126,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A number or a word, and the end of it.
+    /// Consumes a number or a literal and checks that it ends.
     fn plain(&mut self) -> Option<()> {
         let length = self.bytes[self.at..].iter().position(|byte| !is_plain(*byte))?;
         self.at += length;
@@ -140,8 +140,8 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
-/// The id among the last members of an object that ends with `tail`, as far as their values are
-/// neither objects nor lists. Read backwards, these can only be members of the outermost object.
+/// The id among the last members of an object that ends with `tail`. Reads backwards while values are
+/// scalars, because such members belong to the outermost object.
 fn last_id(tail: &[u8]) -> Option<&[u8]> {
     let mut rest = tail.trim_ascii_end().strip_suffix(b"}")?;
     loop {
@@ -155,7 +155,7 @@ fn last_id(tail: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A string, number or word at the end, and what stands before it.
+/// Splits off the string, number or literal at the end.
 fn split_scalar(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.last() == Some(&b'"') {
         return split_string(bytes);
@@ -164,7 +164,7 @@ fn split_scalar(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (start < bytes.len()).then(|| bytes.split_at(start))
 }
 
-/// The string at the end. Its own quotes are the two that no odd number of backslashes stands before.
+/// Splits off the string at the end. A quote after an odd number of backslashes is escaped.
 fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = bytes.strip_suffix(b"\"")?;
     let mut end = inner.len();

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
-use super::answered;
+use super::answered_id;
 
 /// The answer to `text` with everything gone but so many bytes at either end.
 fn cut(text: &str, kept: usize) -> Option<u64> {
     let bytes = text.as_bytes();
     let head = &bytes[..kept.min(bytes.len())];
     let tail = &bytes[bytes.len().saturating_sub(kept).max(head.len())..];
-    answered(head, tail)
+    answered_id(head, tail)
 }
 
 #[test]
@@ -62,16 +62,16 @@ fn what_can_not_be_told_for_sure_is_not_told() {
 
 #[test]
 fn a_number_that_is_cut_is_no_number() {
-    assert_eq!(answered(br#"{"result":1,"id":12"#, b""), None);
-    assert_eq!(answered(br#"{"result":"x"#, br#"34}"#), None);
-    assert_eq!(answered(br#"{"result":"x"#, br#":34}"#), None);
-    assert_eq!(answered(br#"{"result":"x"#, br#"d":34}"#), None);
-    assert_eq!(answered(br#"{"result":"x"#, br#"","id":34}"#), Some(34));
+    assert_eq!(answered_id(br#"{"result":1,"id":12"#, b""), None);
+    assert_eq!(answered_id(br#"{"result":"x"#, br#"34}"#), None);
+    assert_eq!(answered_id(br#"{"result":"x"#, br#":34}"#), None);
+    assert_eq!(answered_id(br#"{"result":"x"#, br#"d":34}"#), None);
+    assert_eq!(answered_id(br#"{"result":"x"#, br#"","id":34}"#), Some(34));
 }
 
 #[test]
 fn a_whole_message_will_do() {
-    assert_eq!(answered(br#"{"jsonrpc":"2.0","id":3,"result":{}}"#, b""), Some(3));
+    assert_eq!(answered_id(br#"{"jsonrpc":"2.0","id":3,"result":{}}"#, b""), Some(3));
 }
 
 proptest! {
@@ -80,7 +80,7 @@ proptest! {
         head in prop::collection::vec(prop::sample::select(br#"{}[]":,\idresult0179 x"#.to_vec()), 0..60),
         tail in prop::collection::vec(prop::sample::select(br#"{}[]":,\idresult0179 x"#.to_vec()), 0..60),
     ) {
-        let _ = answered(&head, &tail);
+        let _ = answered_id(&head, &tail);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is so now, read from the instances themselves.
+//! The status of a pool, read from its instances.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,30 +7,29 @@ use std::time::Instant;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
 use mainstay_protocol::list::ListKind;
 
-use crate::face::other;
+use crate::dialect::other;
 use crate::instance::Instance;
 use crate::pool::Pool;
 
 impl Pool {
-    /// The oldest first.
+    /// All instances, oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
-        let mut all = self.suppliers();
+        let mut all = self.bases();
         all.extend(self.lending.members());
         all.sort_by_key(|instance| instance.id.0);
         all
     }
 
-    /// Calls in flight over all instances.
+    /// The number of calls in flight on all instances.
     pub fn in_flight(&self) -> usize {
         self.instances()
             .iter()
-            .filter_map(|instance| instance.live())
-            .map(|live| live.link.in_flight())
+            .filter_map(|instance| instance.ready_run())
+            .map(|run| run.link.in_flight())
             .sum()
     }
 
-    /// The instances that can be lent, as the roster counts them: what is counted is what
-    /// `pool.max` bounds. The instance that supplies the lists is not among them.
+    /// The numbers of the roster, whose total `pool.max` bounds. Base instances are not included.
     pub fn pool_status(&self) -> PoolStatus {
         let counts = self.lending.counts();
         let active = counts.active + counts.starting + counts.leaving;
@@ -43,10 +42,10 @@ impl Pool {
         }
     }
 
-    /// The truth about the server, read from its parts. `clock` turns a time into RFC 3339.
+    /// The status of the server. `clock` formats a time as RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
-        let second = self.facts(other(self.generation()));
+        let second = self.facts(other(self.era()));
         let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
         let instances: Vec<_> =
             self.instances().iter().map(|instance| instance.status(now)).collect();
@@ -76,7 +75,7 @@ impl Pool {
         };
         if let Some(primary) = self.primary.get() {
             let lifecycle = primary.lifecycle.lock();
-            status.state = primary.shown(lifecycle.state());
+            status.state = primary.visible_state(lifecycle.state());
             status.since = clock(lifecycle.since());
             status.retry_in_ms =
                 lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);

@@ -1,4 +1,4 @@
-//! Faults of our own: a panic ends what it happened in, and nothing else.
+//! Containment of panics: a panic ends only the run or driver that it occurred in.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use mainstay_telemetry::events::InternalFault;
 
 use crate::pool::Pool;
 
-/// A panic, for the log.
+/// The error that logs a panic.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} of server {server} panicked: {text}")]
 struct Panicked {
@@ -21,15 +21,15 @@ struct Panicked {
     text: String,
 }
 
-/// What a panic left.
+/// The payload of a panic.
 pub(crate) type Panic = Box<dyn Any + Send>;
 
-/// Runs a future to its end or to its panic. What the future held is dropped before this returns.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
+/// Runs a future and catches a panic. The future is dropped before this returns.
+pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Panic> {
     let mut future = Box::pin(future);
     poll_fn(|cx| {
-        // What panicked is not polled again, so nobody sees what it left half done but through locks
-        // that are given back when it unwinds.
+        // A future that panicked is not polled again, so its broken state is visible only through locks,
+        // which unwinding releases.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
@@ -38,8 +38,8 @@ pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Pani
     .await
 }
 
-/// Logs a panic under an id of its own; the reason for people, which names the id.
-pub(crate) fn fault(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> String {
+/// Logs a panic under a new error id. Returns a reason for people that contains the id.
+pub(crate) fn log_panic(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -48,5 +48,5 @@ pub(crate) fn fault(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> Stri
     let error = Panicked { what, server: pool.spec.name.clone(), text };
     let error_id = CorrelationId::next().to_string();
     InternalFault { error_id: &error_id, request_id: None, error: &error }.emit(&pool.metrics);
-    format!("an error inside of Mainstay: see error_id {error_id} in its log")
+    format!("internal error in Mainstay: see error_id {error_id} in its log")
 }

@@ -1,7 +1,7 @@
-//! One life of an instance: started, hands shaken, ready, lost. Reports each to the driver.
+//! A run of an instance: start, handshake, serving and loss. The run reports each step to the driver.
 
+mod detect;
 mod listening;
-mod trial;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Generation as Spoken, Message, build};
-use mainstay_supervisor::lifecycle::{Generation, News};
+use mainstay_protocol::{Era, Message, build};
+use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, HandshakeError};
@@ -21,58 +21,60 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::{Instance, Live};
+use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
-pub(crate) use self::trial::Greeting;
+pub(crate) use self::detect::HandshakeOutcome;
 
-/// What a life reports, with the generation it belongs to.
-pub(crate) type Report = (Generation, LifeNews);
+/// An update that a run sends to its driver, with the number of the run.
+pub(crate) type RunReport = (RunNo, RunUpdate);
 
+/// An event of a run.
 #[derive(Debug)]
-pub(crate) enum LifeNews {
-    Plain(News),
-    /// Ready, with what calls need.
-    Ready(Arc<Live>),
+pub(crate) enum RunUpdate {
+    Plain(RunEvent),
+    /// The run is ready. Carries what calls need.
+    Ready(Arc<ReadyRun>),
 }
 
-/// Of what an instance wrote about itself so many lines are kept for whoever asks why it ended.
+/// The number of lines of standard error that are kept for the reason of a loss.
 const LAST_LINES: usize = 5;
-/// Many changes at once are one change.
+/// How long to wait for further changes of lists before fetching them.
 const SETTLE: Duration = Duration::from_millis(50);
 const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Life {
+/// A run in progress.
+pub(crate) struct Run {
     pub(crate) pool: Arc<Pool>,
     pub(crate) instance: Arc<Instance>,
-    pub(crate) generation: Generation,
+    pub(crate) run_no: RunNo,
     pub(crate) stop: CancellationToken,
-    pub(crate) news: mpsc::Sender<Report>,
+    pub(crate) news: mpsc::Sender<RunReport>,
     pub(crate) begun: Instant,
-    /// How the handshake went, once it is over.
-    pub(crate) greeting: OnceLock<Greeting>,
+    /// The outcome of the handshake, once it is over.
+    pub(crate) handshake: OnceLock<HandshakeOutcome>,
 }
 
-impl Life {
-    /// Runs from start to end. What was started is gone when it returns, or about to go: of a
-    /// process that died, its host still ends what it has left behind.
+impl Run {
+    /// Runs from start to end. When it returns, the process is gone, although the host may still be ending
+    /// child processes that a dead process left behind.
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
-        let trial = pool.is_trial(&self.instance);
-        let end = self.live().await;
-        self.conclude(trial, &end);
-        self.tell(LifeNews::Plain(end)).await;
+        let undetected = pool.is_undetected(&self.instance);
+        let end = self.start_and_serve().await;
+        self.conclude_detection(undetected, &end);
+        self.report(RunUpdate::Plain(end)).await;
     }
 
-    async fn live(&self) -> News {
+    async fn start_and_serve(&self) -> RunEvent {
         let started = tokio::select! {
             started = self.pool.host.start(self.instance.id) => started,
             () = self.stop.cancelled() => return stopped(),
         };
         let mut running = match started {
             Ok(running) => running,
-            Err(StartError { reason, permanent: true }) => return News::Unserveable { reason },
-            Err(StartError { reason, permanent: false }) => return News::Lost { reason },
+            Err(StartError { reason, permanent: true }) => return RunEvent::Unserveable { reason },
+            Err(StartError { reason, permanent: false }) => return RunEvent::Lost { reason },
         };
         {
             let mut facts = self.instance.process.lock();
@@ -80,19 +82,19 @@ impl Life {
             facts.last_output = None;
         }
         self.started(running.pid());
-        self.tell(LifeNews::Plain(News::Spawned)).await;
+        self.report(RunUpdate::Plain(RunEvent::Spawned)).await;
         let end = loop {
-            let end = self.over_one_link(&mut *running).await;
+            let end = self.serve_one_link(&mut *running).await;
             match &end {
-                News::Lost { reason }
+                RunEvent::Lost { reason }
                     if !self.stop.is_cancelled()
-                        && self.choice() != RevisionChoice::Modern
+                        && self.revision_choice() != RevisionChoice::Modern
                         && running.has_another_way(reason) => {}
                 _ => break end,
             }
         };
-        // Of one that died by itself, the rest of its tree is ended beside the next life, which
-        // nobody would understand to wait for children that ignore a signal.
+        // The children of a process that exited by itself are ended in parallel to the next run, so that
+        // children that ignore a signal don't delay it.
         if self.stop.is_cancelled() || !running.has_ended() {
             running.stop().await;
         }
@@ -104,74 +106,74 @@ impl Life {
         end
     }
 
-    /// Opens a link and serves over it until it or the instance ends.
-    async fn over_one_link(&self, running: &mut dyn Running) -> News {
-        let listener = Arc::new(LifeListener::new(self));
+    /// Opens a link and serves it until the link closes or the instance ends.
+    async fn serve_one_link(&self, running: &mut dyn Running) -> RunEvent {
+        let listener = Arc::new(RunListener::new(self));
         let opened = tokio::select! {
             opened = running.open(self.limits(), listener.clone()) => opened,
             () = self.stop.cancelled() => return stopped(),
         };
         let link = match opened {
             Ok(link) => link,
-            Err(reason) => return News::Lost { reason },
+            Err(reason) => return RunEvent::Lost { reason },
         };
         let mut served = tokio::select! {
             news = self.serve(&link, &listener) => news,
-            reason = running.ended() => News::Lost { reason },
+            reason = running.ended() => RunEvent::Lost { reason },
         };
-        // The end of a process says more than the closed pipe, which is often heard of first.
+        // The exit of a process is a better reason than its closed pipe, which is often noticed first.
         if listener.closed.is_cancelled()
             && let Some(reason) = running.end_after_link().await
         {
-            served = News::Lost { reason };
+            served = RunEvent::Lost { reason };
         }
         if self.pool.host.abilities().end_is_answer {
-            self.decide_first_words(&link);
+            self.choose_next_handshake(&link);
         }
         let reason = match &served {
-            News::Lost { reason } | News::Unserveable { reason } => reason,
-            News::Spawned | News::Ready => "stopped",
+            RunEvent::Lost { reason } | RunEvent::Unserveable { reason } => reason,
+            RunEvent::Spawned | RunEvent::Ready => "stopped",
         };
         link.close(reason);
         link.hang_up();
         served
     }
 
-    /// Shakes hands, reports ready, and goes on until the link closes or `stop`.
-    async fn serve(&self, link: &Arc<Link>, listener: &LifeListener) -> News {
+    /// Performs the handshake, reports ready, and serves until the link closes or `stop` is cancelled.
+    async fn serve(&self, link: &Arc<Link>, listener: &RunListener) -> RunEvent {
         let news = tokio::select! {
             news = self.make_ready(link) => news,
             () = self.stop.cancelled() => return stopped(),
         };
-        let live = match news {
-            Ok(live) => live,
+        let run = match news {
+            Ok(run) => run,
             Err(news) => return news,
         };
-        self.tell(LifeNews::Ready(live.clone())).await;
-        let mut listening = std::pin::pin!(self.listen(link, &live, listener));
+        self.report(RunUpdate::Ready(run.clone())).await;
+        let mut listening = std::pin::pin!(self.listen(link, &run, listener));
         loop {
             tokio::select! {
                 () = &mut listening => {}
                 () = self.stop.cancelled() => return stopped(),
                 () = listener.closed.cancelled() => {
-                    return News::Lost { reason: listener.reason.lock().clone() };
+                    return RunEvent::Lost { reason: listener.reason.lock().clone() };
                 }
-                () = listener.dirty.notified() => self.refresh(link, &live, listener).await,
+                () = listener.dirty.notified() => self.fetch_changed_lists(link, &run, listener).await,
             }
         }
     }
 
-    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<Live>, News> {
+    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
-        let shaken = handshake::shake(link, self.choice(), capabilities).await;
-        let _ = self.greeting.set(Greeting::of(&shaken));
+        let shaken = handshake::shake(link, self.revision_choice(), capabilities).await;
+        let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         let facts = shaken.map_err(|error| match error {
-            HandshakeError::Unserveable(reason) => News::Unserveable { reason },
+            HandshakeError::Unserveable(reason) => RunEvent::Unserveable { reason },
             HandshakeError::Lost(reason)
             | HandshakeError::Protocol(reason)
-            | HandshakeError::NotSpoken(reason) => News::Lost { reason },
+            | HandshakeError::NotSpoken(reason) => RunEvent::Lost { reason },
         })?;
-        if link.generation() == Spoken::Legacy {
+        if link.era() == Era::Legacy {
             self.replay(link).await;
         }
         InstanceReady {
@@ -182,15 +184,15 @@ impl Life {
             took: self.begun.elapsed(),
         }
         .emit(&self.pool.metrics);
-        Ok(Arc::new(Live::new(link.clone(), facts)))
+        Ok(Arc::new(ReadyRun::new(link.clone(), facts)))
     }
 
-    /// Asks the new life for what clients had asked the old one for.
+    /// Repeats the log level and the subscriptions of the previous run.
     async fn replay(&self, link: &Arc<Link>) {
         let (uris, level) = {
-            let standing = self.instance.standing.lock();
-            let uris: Vec<_> = standing.subscriptions.keys().cloned().collect();
-            (uris, standing.log_level.clone())
+            let replay_state = self.instance.replay_state.lock();
+            let uris: Vec<_> = replay_state.subscriptions.keys().cloned().collect();
+            (uris, replay_state.log_level.clone())
         };
         if let Some(level) = level {
             let params = format!(r#"{{"level":{level}}}"#);
@@ -202,25 +204,25 @@ impl Life {
         }
     }
 
-    /// Fetches the lists that the server says have changed.
-    async fn refresh(&self, link: &Arc<Link>, live: &Live, listener: &LifeListener) {
+    /// Fetches the lists that have changed.
+    async fn fetch_changed_lists(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
         tokio::time::sleep(SETTLE).await;
         let changed = std::mem::take(&mut *listener.changed.lock());
         for kind in ListKind::ALL {
             let Some(why) = changed[kind as usize] else { continue };
             let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
             let Ok(Ok(list)) = fetched else { continue };
-            let differs = live.facts.load().lists.of(kind) != list.items;
-            live.set_list(kind, list);
-            // What a server says has changed is passed on, even where we can't see in what.
-            if why == Changed::Said || differs {
-                self.pool.remember(&self.instance, &live.facts.load_full(), &[kind]);
+            let differs = run.facts.load().lists.of(kind) != list.items;
+            run.set_list(kind, list);
+            // An announced change is passed on even if the list looks the same.
+            if why == ListChange::Announced || differs {
+                self.pool.publish_facts(&self.instance, &run.facts.load_full(), &[kind]);
             }
         }
-        // Whoever is told asks for the list, and is to find the new one.
+        // Clients fetch the list when they are notified, so notify them only now.
         for word in std::mem::take(&mut *listener.words.lock()) {
-            if let Some(hub) = self.pool.hub() {
-                hub.background(&self.pool.spec.name, &self.instance, &word);
+            if let Some(observer) = self.pool.observer() {
+                observer.background(&self.pool.spec.name, &self.instance, &word);
             }
         }
     }
@@ -235,41 +237,41 @@ impl Life {
         LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
     }
 
-    async fn tell(&self, news: LifeNews) {
-        // The driver is gone only when the daemon is going.
-        let _ = self.news.send((self.generation, news)).await;
+    async fn report(&self, news: RunUpdate) {
+        // The driver is gone only while the daemon stops.
+        let _ = self.news.send((self.run_no, news)).await;
     }
 }
 
-/// Why a list is fetched anew.
+/// Why a list is fetched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Changed {
-    /// Nobody listened for a while, so it may have changed.
-    Perhaps,
-    /// The server says that it has.
-    Said,
+enum ListChange {
+    /// It may have changed, because there was no subscription for a while.
+    Possible,
+    /// The server announced a change.
+    Announced,
 }
 
-/// Hears the link of one life.
+/// Handles what a run's link receives outside of calls.
 #[derive(Debug)]
-struct LifeListener {
+struct RunListener {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
     closed: CancellationToken,
     reason: Mutex<String>,
     dirty: Notify,
-    /// By kind of list.
-    changed: Mutex<[Option<Changed>; 4]>,
-    /// What the clients of an instance that supplies no lists are told once they are fetched: one of a
-    /// method.
+    /// The lists to fetch again, by [`ListKind`].
+    changed: Mutex<[Option<ListChange>; 4]>,
+    /// Notifications to forward to the clients of an instance that is not a base, once the lists are
+    /// fetched. At most one per method.
     words: Mutex<Vec<Message>>,
 }
 
-impl LifeListener {
-    fn new(life: &Life) -> Self {
+impl RunListener {
+    fn new(run: &Run) -> Self {
         Self {
-            pool: life.pool.clone(),
-            instance: life.instance.clone(),
+            pool: run.pool.clone(),
+            instance: run.instance.clone(),
             closed: CancellationToken::new(),
             reason: Mutex::default(),
             dirty: Notify::new(),
@@ -278,7 +280,7 @@ impl LifeListener {
         }
     }
 
-    fn mark(&self, kinds: &[ListKind], why: Changed) {
+    fn mark(&self, kinds: &[ListKind], why: ListChange) {
         let mut changed = self.changed.lock();
         for kind in kinds {
             let reason = &mut changed[*kind as usize];
@@ -289,7 +291,7 @@ impl LifeListener {
     }
 }
 
-impl Listener for LifeListener {
+impl Listener for RunListener {
     fn notification(&self, message: Message) {
         use mainstay_protocol::Notification as N;
         let kinds: &[ListKind] = match N::parse(message.method()) {
@@ -304,7 +306,7 @@ impl Listener for LifeListener {
                 words.retain(|word| word.method() != message.method());
                 words.push(message);
             }
-            return self.mark(kinds, Changed::Said);
+            return self.mark(kinds, ListChange::Announced);
         }
         match N::parse(message.method()) {
             Some(N::ResourcesUpdated) => {
@@ -313,13 +315,13 @@ impl Listener for LifeListener {
                     .ok()
                     .and_then(|params| params.uri?.text().map(|uri| build::string(&uri)));
                 let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
-                if let (Some(hub), false) = (self.pool.hub(), owners.is_empty()) {
-                    hub.resource_updated(&self.pool.spec.name, &owners, &message);
+                if let (Some(observer), false) = (self.pool.observer(), owners.is_empty()) {
+                    observer.resource_updated(&self.pool.spec.name, &owners, &message);
                 }
             }
             _ => {
-                if let Some(hub) = self.pool.hub() {
-                    hub.background(&self.pool.spec.name, &self.instance, &message);
+                if let Some(observer) = self.pool.observer() {
+                    observer.background(&self.pool.spec.name, &self.instance, &message);
                 }
             }
         }
@@ -335,10 +337,10 @@ impl Listener for LifeListener {
             self.instance.asks_roots.store(true, Ordering::Release);
             self.instance.roots_asked.notify_waiters();
         }
-        let owner = mainstay_upstream::Owner(holder);
+        let owner = mainstay_upstream::SessionNo(holder);
         holder != 0
-            && self.pool.hub().is_some_and(|hub| {
-                hub.question(&self.pool.spec.name, owner, asker.clone(), message)
+            && self.pool.observer().is_some_and(|observer| {
+                observer.question(&self.pool.spec.name, owner, asker.clone(), message)
             })
     }
 
@@ -357,11 +359,11 @@ impl Listener for LifeListener {
     }
 }
 
-fn stopped() -> News {
-    News::Lost { reason: "stopped".to_owned() }
+fn stopped() -> RunEvent {
+    RunEvent::Lost { reason: "stopped".to_owned() }
 }
 
-/// A notification for a server, as bytes.
+/// The notification `roots/list_changed` for a server.
 pub(crate) fn roots_changed() -> bytes::Bytes {
     build::notification("notifications/roots/list_changed", None)
 }

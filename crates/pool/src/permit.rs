@@ -1,0 +1,185 @@
+//! Permits. Code outside of the pool talks to a server only through a [`Permit`].
+//!
+//! | function | purpose |
+//! | --- | --- |
+//! | [`Pool::try_base`] | a call to the base instance, if it is ready now; most calls |
+//! | [`Pool::acquire`] | any other call; may wait |
+//! | [`Pool::permit_for`] | messages to a known instance outside of calls, such as the end of a subscription |
+//!
+//! `try_base` and `acquire` begin with [`Pool::check_call`], which checks what holds for every call.
+//! Breakers, limits and budgets belong there. [`Pool::acquire`] lists the checks that follow.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mainstay_model::Refusal;
+use mainstay_protocol::Era;
+use mainstay_protocol::subscriptions::Filter;
+use mainstay_telemetry::Attempt;
+use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake::{self, ErrorAnswer, HandshakeError};
+use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
+
+use crate::instance::{Instance, ReadyRun};
+use crate::key::Placement;
+use crate::lending::Lease;
+use crate::pool::Pool;
+
+/// The right to talk to an instance, which was ready when the permit was issued. Dropping the permit ends
+/// the lease, if there is one.
+#[derive(Debug)]
+pub struct Permit {
+    instance: Arc<Instance>,
+    run: Arc<ReadyRun>,
+    /// The lease. `None` for a base instance.
+    lease: Option<Lease>,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// Waits for an instance that matches the placement `want`, and issues a permit for it.
+    ///
+    /// # Errors
+    /// A refusal with the reason and a retry time, if no instance is ready by `deadline`, or it is known
+    /// earlier that none will be.
+    pub async fn acquire(
+        self: &Arc<Self>,
+        want: &Placement,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        let era = want.key.era;
+        // 1. The checks for every call.
+        self.check_call()?;
+        // 2. The server supports the client's era, as far as that is known.
+        self.check_era(era)?;
+        // 3. An instance is chosen: the base, or one that is leased, which may wait.
+        let (instance, lease) = if want.is_base() {
+            (self.base_or_start(era)?, None)
+        } else {
+            let lease = self.lease(want, deadline).await?;
+            (lease.instance().clone(), Some(lease))
+        };
+        // 4. The instance is ready, or worth waiting for.
+        let run = self.wait_ready(&instance, deadline).await?;
+        // 5. The run is of the client's era. A new run may be of another program.
+        self.check_run_era(&run, era)?;
+        // 6. The server knows the roots of its new client.
+        if let Some(lease) = &lease {
+            lease.refresh_roots(&run).await;
+        }
+        instance.touch(Instant::now());
+        Ok(Permit::new(instance, run, lease))
+    }
+
+    /// The checks for every call.
+    ///
+    /// # Errors
+    /// A refusal if the pool is stopping, because the daemon stops or the server was removed from the
+    /// configuration.
+    fn check_call(&self) -> Result<(), Refusal> {
+        match self.is_stopping() {
+            true => Err(self.unavailable("it is being stopped")),
+            false => Ok(()),
+        }
+    }
+
+    /// Issues a permit for the base instance, if it is ready now. Most calls use this. It takes no lock and
+    /// does not wait.
+    pub fn try_base(&self, era: Era) -> Option<Permit> {
+        self.check_call().ok()?;
+        let (instance, run) = self.ready_base(era)?;
+        Some(Permit::new(instance, run, None))
+    }
+
+    /// Issues a permit for an instance, if it is ready, whoever holds it. For messages outside of calls,
+    /// such as the end of a subscription.
+    pub fn permit_for(&self, instance: &Arc<Instance>) -> Option<Permit> {
+        let run = instance.ready_run()?;
+        Some(Permit::new(instance.clone(), run, None))
+    }
+
+    /// Waits until all permits are dropped. The pool must get no new calls meanwhile, and the caller must
+    /// bound the wait.
+    pub async fn until_unused(&self) {
+        for instance in self.instances() {
+            instance.until_unused().await;
+        }
+    }
+
+    /// Sends a notification to the ready instances that serve only one session: those that `owner` holds,
+    /// and those that only `sharing` may use.
+    pub fn notify_own_instances(&self, owner: SessionNo, sharing: &str, message: &Bytes) {
+        for instance in self.instances() {
+            let own = *instance.key().sharing == *sharing || instance.held_by() == owner;
+            if let (true, Some(run)) = (own, instance.ready_run()) {
+                run.link.send(message.clone());
+            }
+        }
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    fn new(instance: Arc<Instance>, run: Arc<ReadyRun>, lease: Option<Lease>) -> Self {
+        instance.permit_begins();
+        Self { instance, run, lease }
+    }
+
+    /// Sends a request without waiting. The exchange returns the response.
+    ///
+    /// # Errors
+    /// [`Lost`] if the request could not be sent.
+    pub fn call(&self, request: &Outgoing<'_>, owner: SessionNo) -> Result<Exchange, Lost> {
+        self.run.link.call(request, owner)
+    }
+
+    /// Sends a request of Mainstay's own and waits for its result, or for the server's error. The caller
+    /// must bound the wait.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] if the server is lost, or its answer is invalid.
+    pub async fn ask(
+        &self,
+        method: &str,
+        params: Option<&str>,
+    ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
+        handshake::ask(&self.run.link, method, params).await
+    }
+
+    /// Sends `subscriptions/listen` to a modern server.
+    ///
+    /// # Errors
+    /// [`Lost`] if the request could not be sent.
+    pub fn listen(&self, filter: &Filter) -> Result<Exchange, Lost> {
+        handshake::listen(&self.run.link, filter)
+    }
+
+    /// Records the outcome of an attempt and drops the permit.
+    pub fn finish(self, pool: &Pool, attempt: Attempt) {
+        pool.server_metrics.attempted(attempt);
+    }
+
+    /// The instance that the permit is for.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// The facts that the instance reported in this run.
+    pub fn facts(&self) -> Arc<Facts> {
+        self.run.facts.load_full()
+    }
+
+    /// Whether the instance is leased.
+    pub fn is_lent(&self) -> bool {
+        self.lease.is_some()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.instance.permit_ends();
+    }
+}

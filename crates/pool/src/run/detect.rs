@@ -1,0 +1,99 @@
+//! Detection of a server's eras from the handshakes of its runs.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mainstay_model::settings::RevisionChoice;
+use mainstay_protocol::Era;
+use mainstay_supervisor::lifecycle::RunEvent;
+use mainstay_upstream::Link;
+use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake::HandshakeError;
+
+use super::Run;
+
+/// The outcome of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandshakeOutcome {
+    Done,
+    /// The server does not support the era.
+    NotSpoken,
+    /// The server answered with another error.
+    Refused,
+    /// The server did not answer.
+    Lost,
+}
+
+/// How long to wait before detection is repeated after a remote server did not answer. It may have had a
+/// temporary fault.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+impl HandshakeOutcome {
+    pub(super) fn of(shaken: &Result<Facts, HandshakeError>) -> Self {
+        match shaken {
+            Ok(_) => Self::Done,
+            Err(HandshakeError::NotSpoken(_)) => Self::NotSpoken,
+            Err(HandshakeError::Protocol(_) | HandshakeError::Unserveable(_)) => Self::Refused,
+            Err(HandshakeError::Lost(_)) => Self::Lost,
+        }
+    }
+}
+
+impl Run {
+    /// The era of the handshake. Only the primary instance detects it by trying.
+    pub(super) fn revision_choice(&self) -> RevisionChoice {
+        if self.pool.is_primary(&self.instance) {
+            let modern_first = self.pool.modern_first.load(Ordering::Acquire);
+            return match self.pool.spec.revision {
+                RevisionChoice::Auto if modern_first => RevisionChoice::Modern,
+                configured => configured,
+            };
+        }
+        match self.instance.key().era {
+            Era::Legacy => RevisionChoice::Legacy,
+            Era::Modern => RevisionChoice::Modern,
+        }
+    }
+
+    /// Chooses the first request of the primary instance's next run, if the configuration leaves it open.
+    /// Some modern servers exit when they receive `initialize`; their next run begins with
+    /// `server/discover`, unless that fails, too.
+    pub(super) fn choose_next_handshake(&self, link: &Link) {
+        let began_modern = self.revision_choice() == RevisionChoice::Modern;
+        let done = self.handshake.get() == Some(&HandshakeOutcome::Done);
+        if self.pool.is_primary(&self.instance)
+            && self.pool.spec.revision == RevisionChoice::Auto
+            && !done
+        {
+            let refused = link.era() == Era::Modern;
+            self.pool.modern_first.store(refused && !began_modern, Ordering::Release);
+        }
+    }
+
+    /// Records that the server does not support an era, if the end of a run shows that. `undetected` tells
+    /// whether support was unknown when the run started.
+    ///
+    /// A process that exits during the handshake does not support the era, and neither does one that gave
+    /// no answer until the lifecycle ended it.
+    pub(super) fn conclude_detection(&self, undetected: bool, end: &RunEvent) {
+        let (RunEvent::Lost { reason } | RunEvent::Unserveable { reason }) = end else { return };
+        if self.instance.stop.is_cancelled() || !self.pool.is_second(&self.instance) {
+            return;
+        }
+        let ends_answer = self.pool.host.abilities().end_is_answer;
+        let silent = self.stop.is_cancelled();
+        let for_now = match self.handshake.get() {
+            Some(HandshakeOutcome::Done) => return,
+            Some(HandshakeOutcome::NotSpoken) => None,
+            _ if !undetected => return,
+            Some(HandshakeOutcome::Refused) => None,
+            Some(HandshakeOutcome::Lost) | None if ends_answer || silent => None,
+            Some(HandshakeOutcome::Lost) | None => Some(ASK_AGAIN_AFTER),
+        };
+        let reason = match silent {
+            true => format!("it did not answer within {:?}", self.pool.spec.start_deadline),
+            false => reason.clone(),
+        };
+        self.pool.mark_unsupported(&self.instance, &reason, for_now);
+    }
+}
