@@ -405,13 +405,14 @@ impl Call {
 
     /// Answers the call with a refusal of ours.
     fn refuse(&mut self, refusal: Refusal, outcome: telemetry::Outcome) -> Progress {
-        let refusal = self.account.refused(&self.attempt.route, refusal);
+        let refusal = self.account.refused(&self.attempt.route.pool, refusal);
         self.done(outcome);
         Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
     }
 
     fn done(&mut self, outcome: telemetry::Outcome) {
-        if self.account.close(&self.attempt.route, outcome) {
+        let Route { pool, tool, .. } = &self.attempt.route;
+        if self.account.close(pool, tool.as_deref(), outcome) {
             self.session.finish(&self.control);
         }
     }

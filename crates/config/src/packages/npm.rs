@@ -1,6 +1,6 @@
 //! `npx`, `npm exec` and those that are like them.
 
-use super::package::{Found, Package, Registry, Runner, Unclear};
+use super::package::{Package, Registry, Runner, RunnerWords, Unclear};
 
 /// Options with a value that are of use for installing.
 const KEPT_WITH_VALUE: [&str; 2] = ["--registry", "--userconfig"];
@@ -21,8 +21,9 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// Reads the words after the runner.
-pub(super) fn find(words: &[&str], runner: Runner) -> Result<Found, Unclear> {
-    let mut found = Found { packages: Vec::new(), options: Vec::new(), program: None, words: 0 };
+pub(super) fn find(words: &[&str], runner: Runner) -> Result<RunnerWords, Unclear> {
+    let mut found =
+        RunnerWords { packages: Vec::new(), options: Vec::new(), program: None, words: 0 };
     let mut rest = words.iter().enumerate();
     let mut is_after_dashes = false;
     while let Some((at, &word)) = rest.next() {
@@ -66,7 +67,7 @@ pub(super) fn find(words: &[&str], runner: Runner) -> Result<Found, Unclear> {
 }
 
 /// `npm exec PACKAGE -- …`: what stands before the dashes must not be npm's.
-fn after_package(words: &[&str], found: &mut Found) -> Result<(), Unclear> {
+fn after_package(words: &[&str], found: &mut RunnerWords) -> Result<(), Unclear> {
     match words.first() {
         Some(&"--") => found.words += 1,
         _ if words.iter().any(|word| word.starts_with('-')) => return Err(Unclear::Ambiguous),

@@ -47,8 +47,8 @@ pub enum Unclear {
     Ambiguous,
 }
 
-/// What the words of a command came to.
-pub(super) struct Found {
+/// The words of a command that starts a package runner, told apart.
+pub(super) struct RunnerWords {
     pub(super) packages: Vec<Package>,
     pub(super) options: Vec<String>,
     pub(super) program: Option<String>,

@@ -1,6 +1,6 @@
 //! `uvx`, `uv tool run` and `pipx run`.
 
-use super::package::{Found, Package, Registry, Unclear};
+use super::package::{Package, Registry, RunnerWords, Unclear};
 
 /// Options with a value that are of use for installing, by their long names.
 const KEPT_WITH_VALUE: [&str; 17] = [
@@ -39,7 +39,7 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// Reads the words after the runner.
-pub(super) fn find(words: &[&str]) -> Result<Found, Unclear> {
+pub(super) fn find(words: &[&str]) -> Result<RunnerWords, Unclear> {
     let mut from = None;
     let mut beside = Vec::new();
     let mut options = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn find(words: &[&str]) -> Result<Found, Unclear> {
                 }
             };
             let packages = std::iter::once(main).chain(beside).collect();
-            return Ok(Found { packages, options, program: Some(program), words: at + 1 });
+            return Ok(RunnerWords { packages, options, program: Some(program), words: at + 1 });
         }
         let (name, value) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value)),

@@ -1,11 +1,10 @@
 //! What is counted and logged of one call.
 
 use mainstay_model::Refusal;
+use mainstay_pool::Pool;
 use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::{CorrelationId, Method, Outcome};
 use tokio::time::Instant;
-
-use super::route::Route;
 
 /// The books of one call: open from its beginning to its end.
 pub(super) struct Account {
@@ -30,12 +29,12 @@ impl Account {
     }
 
     /// Counts and logs a refusal of ours; the refusal with the id that finds it in the log.
-    pub(super) fn refused(&self, route: &Route, mut refusal: Refusal) -> Refusal {
-        route.pool.server_metrics.failed(refusal.code.into());
+    pub(super) fn refused(&self, pool: &Pool, mut refusal: Refusal) -> Refusal {
+        pool.server_metrics.failed(refusal.code.into());
         refusal.data.request_id = Some(self.request_id.to_string());
         tracing::info!(
             target: "mainstay",
-            request_id = %self.request_id, server = %route.pool.spec.name,
+            request_id = %self.request_id, server = %pool.spec.name,
             method = self.method.as_str(), code = refusal.code.name(), reason = %refusal.message,
             "call refused"
         );
@@ -43,14 +42,14 @@ impl Account {
     }
 
     /// Counts the call with its outcome, once; whether this was the time.
-    pub(super) fn close(&mut self, route: &Route, outcome: Outcome) -> bool {
+    pub(super) fn close(&mut self, pool: &Pool, tool: Option<&str>, outcome: Outcome) -> bool {
         if std::mem::replace(&mut self.is_closed, true) {
             return false;
         }
         let took = self.begun.elapsed();
-        let metrics = &route.pool.server_metrics;
+        let metrics = &pool.server_metrics;
         metrics.finished(self.method, outcome, took);
-        if let Some(tool) = &route.tool {
+        if let Some(tool) = tool {
             metrics.tool(tool, took);
         }
         true
