@@ -309,7 +309,9 @@ impl World {
             24 => random.of(&all).into_iter().for_each(|id| self.set(id, State::Away, false)),
             25 => random.of(&waiting).into_iter().for_each(|it| self.tell(RosterEvent::GaveUp(it))),
             26 => {
-                random.of(&waiting).into_iter().for_each(|it| self.tell(RosterEvent::Hurried(it)))
+                if let Some(it) = random.of(&waiting) {
+                    self.tell(RosterEvent::Hurried(it));
+                }
             }
             27 => {
                 let to = random.below(2) == 0;
