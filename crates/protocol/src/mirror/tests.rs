@@ -141,5 +141,8 @@ fn headers_must_say_what_the_arguments_say() {
         assert_eq!(check(Some(arguments), &headers), Err(expected), "{arguments} {headers:?}");
     }
     let unreadable = check(Some(r#"{"region":"eu"}"#), &[(region, "=?base64?!?=")]).unwrap_err();
-    assert_eq!(unreadable.to_string(), "header mcp-param-region is marked as base64 and is not");
+    assert_eq!(
+        unreadable.to_string(),
+        "header mcp-param-region is marked as base64, but is not valid base64"
+    );
 }
