@@ -24,9 +24,9 @@ import { difference, partOf } from "./difference.mjs";
 import { servers } from "./plans.mjs";
 import { serveWeb } from "./web.mjs";
 
-// For all walks of a client through a server, each of which has a deadline of its own.
 // What the refusal of a server that is still starting says of when to come back.
 const RETRY_MS = 5000;
+// For all walks of a client through a server, each of which has a deadline of its own.
 const WALKS_MS_MAX = 240_000;
 // Walks at once: more than CI's two cores, for a walk is mostly waiting.
 const LANES = 6;
@@ -206,7 +206,7 @@ async function check(client, server) {
   let found = await walk(client, server);
   // On a busy machine a server may start so slowly that calls are refused with a time to come back at.
   if (found.some(([, wrong]) => wrong?.includes("is still starting"))) {
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await pause(RETRY_MS);
     found = await walk(client, server);
   }
   for (const [name, wrong] of found) {
