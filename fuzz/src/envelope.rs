@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mainstay_protocol::depth::within_depth;
-use mainstay_protocol::{Message, Method, Notification};
+use mainstay_protocol::{Kind, Message, Method, Notification};
 use serde_json::Value;
 
 pub fn check(data: &[u8]) {
@@ -58,9 +58,13 @@ fn check_against(message: &Message, value: &Value) {
         assert_eq!(method, message.method());
     }
     if let Some(body) = message.body() {
-        let member = ["params", "result", "error"].into_iter().find_map(|name| value.get(name));
+        let name = match message.kind() {
+            Kind::Request | Kind::Notification => "params",
+            Kind::Result => "result",
+            Kind::Error => "error",
+        };
         let body: Value = serde_json::from_str(body).expect("a part of JSON is JSON");
-        assert_eq!(Some(&body), member);
+        assert_eq!(Some(&body), value.get(name));
     }
 }
 
