@@ -23,7 +23,7 @@ use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 
 use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
-use crate::lending::Lease;
+use crate::lease::Lease;
 use crate::pool::Pool;
 
 /// The right to talk to an instance, which was ready when the permit was issued. Dropping the permit ends

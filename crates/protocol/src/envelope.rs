@@ -9,7 +9,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::edit::{Edit, splice};
@@ -93,11 +92,11 @@ impl Message {
         if u32::try_from(text.len()).is_err() {
             return Err(not_a_message("larger than 4 GiB", None));
         }
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(why_no_object(text));
         }
-        let wire = match Wire::read(text) {
+        let wire = match Wire::parse(text) {
             Ok(wire) => wire,
             Err(error) if error.is_data() => return Err(not_a_message(&error.to_string(), None)),
             Err(error) => return Err(Malformed::NotJson(error.to_string())),
@@ -279,14 +278,6 @@ pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
 }
 
 // === helpers ===
-
-/// Deserializes a member so that `null` differs from an absent member, unlike serde's `Option`.
-pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    <&RawValue>::deserialize(from).map(Some)
-}
 
 fn is_id(raw: &str) -> bool {
     matches!(raw.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))

@@ -6,9 +6,8 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::envelope::present;
-use crate::initialize::field;
-use crate::params::Field;
+use crate::params::{Field, field};
+use crate::scan::present;
 use crate::{Method, Notification};
 
 /// The four kinds of lists.
@@ -170,7 +169,7 @@ impl<'a> ListPage<'a> {
     /// [`BadList`] if the result has no array of items, or is invalid.
     pub fn parse(result: &'a str, kind: ListKind) -> Result<Self, BadList> {
         let no_items = || BadList::NoItems { member: kind.member() };
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !result.trim_ascii_start().starts_with('{') {
             return Err(no_items());
         }

@@ -63,13 +63,13 @@ impl ListFindings {
     }
 
     /// Whether this version of a server has the same lists for all clients, if that is known.
-    pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
+    pub(crate) fn of(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
         let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
         Some(finding.alike)
     }
 
-    pub(super) fn keep(&self, server: &Name, version: &str, alike: bool) {
+    pub(crate) fn keep(&self, server: &Name, version: &str, alike: bool) {
         let finding = Finding { version: version.to_owned(), alike };
         let mut by_server = self.by_server.lock();
         if by_server.get(server.as_str()) == Some(&finding) {
@@ -86,7 +86,7 @@ impl ListFindings {
 
 /// A digest that identifies a version of a server: its command or URL, and the name and version that it
 /// reports. The text itself is not stored, because a command may contain confidential data.
-pub(super) fn version_of(target: &str, server_info: &str) -> String {
+pub(crate) fn version_of(target: &str, server_info: &str) -> String {
     let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
