@@ -40,7 +40,7 @@ pub(crate) struct RefusedDialect {
 // === impl Dialects ===
 
 impl Dialects {
-    pub(crate) fn of(&self, era: Era) -> &Dialect {
+    pub(crate) fn get(&self, era: Era) -> &Dialect {
         match era {
             Era::Legacy => &self.legacy,
             Era::Modern => &self.modern,

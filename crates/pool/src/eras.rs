@@ -35,12 +35,12 @@ pub enum EraSupport {
 impl Pool {
     /// The latest facts about the server in this era, even while it is unavailable.
     pub fn facts(&self, era: Era) -> Option<Arc<Facts>> {
-        self.dialects.of(era).facts.load_full()
+        self.dialects.get(era).facts.load_full()
     }
 
     /// The base instance of this era, while there is one.
     pub fn base(&self, era: Era) -> Option<Arc<Instance>> {
-        self.dialects.of(era).base.load_full()
+        self.dialects.get(era).base.load_full()
     }
 
     /// The base instance with its current run, if it can take a call now. Marks it as used.
@@ -103,7 +103,7 @@ impl Pool {
 
     /// Waits until detection with the instance `second` has a result.
     async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
-        let dialect = self.dialects.of(era);
+        let dialect = self.dialects.get(era);
         let mut changed = second.changed.subscribe();
         loop {
             changed.borrow_and_update();
@@ -127,7 +127,7 @@ impl Pool {
             Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(why) = self.dialects.of(era).refusal() {
+        if let Some(why) = self.dialects.get(era).refusal() {
             return Err(self.unavailable(&why));
         }
         // `initialize` was tried first, so a server that is modern has refused it.
@@ -199,7 +199,7 @@ impl Pool {
         for_now: Option<Duration>,
     ) {
         let era = instance.key().era;
-        let dialect = self.dialects.of(era);
+        let dialect = self.dialects.get(era);
         let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
         dialect.refused.store(Some(Arc::new(RefusedDialect { why, until })));
@@ -232,14 +232,14 @@ impl Pool {
         if instance.key().era != era {
             self.switch_era(instance, era);
         }
-        let dialect = self.dialects.of(era);
+        let dialect = self.dialects.get(era);
         if dialect.base.load().as_ref().is_none_or(|base| base.id != instance.id) {
             return;
         }
         if self.is_primary(instance) && kinds.is_empty() {
             // The program may have been replaced.
             dialect.refused.store(None);
-            self.dialects.of(other(era)).refused.store(None);
+            self.dialects.get(other(era)).refused.store(None);
         }
         let before = dialect.facts.swap(Some(facts.clone()));
         self.log_unusable_tools(before.as_deref(), facts);
@@ -279,8 +279,8 @@ impl Pool {
         let before = instance.key();
         let after = LeaseKey { era, ..(*before).clone() };
         instance.set_key(after);
-        self.dialects.of(era).base.store(Some(instance.clone()));
-        let left = self.dialects.of(before.era);
+        self.dialects.get(era).base.store(Some(instance.clone()));
+        let left = self.dialects.get(before.era);
         left.leave(instance);
         let had = left.facts.swap(None).is_some();
         if let (Some(observer), true) = (self.observer(), had) {
@@ -305,10 +305,10 @@ impl Pool {
 fn only_speaks(era: Era) -> String {
     match era {
         Era::Legacy => {
-            format!("it speaks only revisions up to {}", Revision::LATEST_LEGACY)
+            format!("it supports only revisions up to {}", Revision::LATEST_LEGACY)
         }
         Era::Modern => format!(
-            "it speaks only {}, and clients of revisions up to {} are not served from it",
+            "it supports only {}, and clients of revisions up to {} can't use it yet",
             Revision::LATEST,
             Revision::LATEST_LEGACY
         ),

@@ -63,7 +63,7 @@ impl Pool {
             return Ok(base);
         }
         self.check_era(era)?;
-        let dialect = self.dialects.of(era);
+        let dialect = self.dialects.get(era);
         let _starting = dialect.starting.lock();
         if let Some(base) = self.base(era) {
             return Ok(base);
@@ -93,7 +93,7 @@ impl Pool {
         let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
         if instance.supplies_lists() {
             self.bases.lock().push(instance.clone());
-            self.dialects.of(era).base.store(Some(instance.clone()));
+            self.dialects.get(era).base.store(Some(instance.clone()));
         }
         instance
     }
@@ -110,7 +110,7 @@ impl Pool {
 
     /// Stops a base instance.
     pub(crate) fn stop_base(&self, instance: &Instance) {
-        self.dialects.of(instance.key().era).leave(instance);
+        self.dialects.get(instance.key().era).leave(instance);
         instance.stop.cancel();
     }
 

@@ -204,22 +204,23 @@ impl Pool {
                 self.not_ready(instance)
             }
             (RefusalReason::Busy | RefusalReason::Away(_) | RefusalReason::Starting(_), _) => {
-                let say = format!("no instance of {name} became free until the deadline");
+                let say = format!("no instance of {name} became free before the deadline");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
                     .limit(format!("pool.max: {max}"))
                     .hint(
-                        "raise pool.max of this server, or call less at once; with sharing = \
+                        "increase pool.max of this server, or make fewer calls at the same time; with sharing = \
                          \"session\" each session keeps its instance until it ends",
                     )
             }
             (RefusalReason::QueueFull, _) => {
-                let say = format!("{WAITING_MAX} calls wait for an instance of {name} already");
+                let say =
+                    format!("{WAITING_MAX} calls are already waiting for an instance of {name}");
                 Refusal::new(RefusalCode::TooManyRequests, say)
                     .server(name)
                     .limit(format!("calls waiting for an instance: {WAITING_MAX}"))
                     .retry_after(Duration::from_secs(1))
-                    .hint("raise pool.max of this server, or call less at once")
+                    .hint("increase pool.max of this server, or make fewer calls at the same time")
             }
             (RefusalReason::Closed, _) => self.unavailable("the daemon is stopping"),
         }

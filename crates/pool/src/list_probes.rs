@@ -149,7 +149,7 @@ impl Pool {
         let said = InitializeResult::parse(&text).ok();
         let info = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
         let version = version_of(&self.host.target(), &info.unwrap_or_default());
-        let finding = self.findings.of(&self.spec.name, &version);
+        let finding = self.findings.is_uniform(&self.spec.name, &version);
         self.client_lists.known.lock().note_base(&version, finding, changed);
         self.client_lists.learnt.send_modify(|count| *count += 1);
     }

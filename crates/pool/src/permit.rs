@@ -80,7 +80,7 @@ impl Pool {
     /// configuration.
     fn check_call(&self) -> Result<(), Refusal> {
         match self.is_stopping() {
-            true => Err(self.unavailable("it is being stopped")),
+            true => Err(self.unavailable("it is stopping")),
             false => Ok(()),
         }
     }

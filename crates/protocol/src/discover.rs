@@ -34,7 +34,7 @@ pub struct Discovered<'a> {
 pub enum BadDiscovery {
     #[error("it is not an object with `supportedVersions`")]
     NoVersions,
-    #[error("not usable: {0}")]
+    #[error("invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 

@@ -47,7 +47,7 @@ pub enum Malformed {
     #[error("not a JSON-RPC message: {reason}")]
     NotAMessage { reason: String, id: Option<Id> },
     /// An array of messages, which only revision 2025-03-26 allows.
-    #[error("a batch: send one message at a time")]
+    #[error("batches are not supported: send one message at a time")]
     Batch,
 }
 
@@ -120,10 +120,10 @@ impl Message {
             (Some(_), None, None) if id.is_some() => (Kind::Request, wire.params),
             (Some(_), None, None) => (Kind::Notification, wire.params),
             (None, Some(result), None) if id.is_some() => (Kind::Result, Some(result)),
-            (None, Some(_), None) => return refuse("a result needs an `id`"),
+            (None, Some(_), None) => return refuse("a result must have an `id`"),
             (None, None, Some(error)) => (Kind::Error, Some(error)),
             (None, None, None) => return refuse("`method`, `result` or `error` is missing"),
-            _ => return refuse("only one of `method`, `result` and `error` may be there"),
+            _ => return refuse("only one of `method`, `result` and `error` is allowed"),
         };
         let method = match wire.method {
             None => None,
@@ -272,7 +272,7 @@ pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
     let messages: Vec<&RawValue> =
         serde_json::from_slice(bytes).map_err(|error| Malformed::NotJson(error.to_string()))?;
     if messages.is_empty() {
-        return Err(not_a_message("an empty batch", None));
+        return Err(not_a_message("the batch is empty", None));
     }
     Ok(messages.iter().map(|message| bytes.slice_ref(message.get().as_bytes())).collect())
 }
@@ -291,7 +291,7 @@ fn not_a_message(reason: &str, id: Option<&Id>) -> Malformed {
 fn why_no_object(text: &str) -> Malformed {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) if text.trim_ascii_start().starts_with('[') => Malformed::Batch,
-        Ok(_) => not_a_message("a message is an object", None),
+        Ok(_) => not_a_message("a message must be an object", None),
         Err(error) => Malformed::NotJson(error.to_string()),
     }
 }

@@ -43,7 +43,7 @@ pub enum BadHandshake {
     NotAnObject,
     #[error("`protocolVersion` is missing or not a string")]
     NoVersion,
-    #[error("not usable: {0}")]
+    #[error("invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 
@@ -91,7 +91,7 @@ impl<'a> InitializeParams<'a> {
     }
 
     pub fn client(&self) -> Option<Implementation> {
-        Implementation::read(self.client_info.as_ref()?)
+        Implementation::parse(self.client_info.as_ref()?)
     }
 }
 
@@ -125,14 +125,14 @@ impl<'a> InitializeResult<'a> {
     }
 
     pub fn server(&self) -> Option<Implementation> {
-        Implementation::read(self.server_info.as_ref()?)
+        Implementation::parse(self.server_info.as_ref()?)
     }
 }
 
 // === impl Implementation ===
 
 impl Implementation {
-    fn read(field: &Field<'_>) -> Option<Self> {
+    fn parse(field: &Field<'_>) -> Option<Self> {
         // serde would also accept an array, with the members in order.
         let object = field.raw.starts_with('{').then_some(field.raw)?;
         serde_json::from_str(object).ok()

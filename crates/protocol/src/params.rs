@@ -76,7 +76,7 @@ pub struct Field<'a> {
 pub enum BadParams {
     #[error("`{0}` must be an object")]
     NotAnObject(&'static str),
-    #[error("`params` is not usable: {0}")]
+    #[error("`params` is invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 

@@ -1,7 +1,7 @@
 //! A fast scanner for the members of a JSON object. It makes one pass and allocates nothing.
 //!
-//! The scanner gives up on rare input, which may still be valid. The caller then uses the full parser, which
-//! also explains errors.
+//! The scanner gives up on rare input, which may still be valid. The caller then uses the full parser,
+//! which also explains errors.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 /// The maximum nesting depth that the scanner follows. Deeper text is left to the full parser.
 const DEPTH_MAX: u32 = u64::BITS;
 
-/// Declares a struct with some members of a JSON object, each as JSON text. Its `parse` refuses text that is
-/// not a JSON object, and an object in which one of the members occurs twice.
+/// Declares a struct with some members of a JSON object, each as JSON text. Its `parse` refuses text that
+/// is not a JSON object, and an object in which one of the members occurs twice.
 macro_rules! members {
     ($(#[$about:meta])* $object:ident { $($member:ident = $name:literal,)+ }) => {
         $(#[$about])*

@@ -225,7 +225,7 @@ label! {
 
 impl Method {
     /// The label for a method's name on the wire.
-    pub fn of(method: &str) -> Self {
+    pub fn from_wire(method: &str) -> Self {
         Self::ALL.iter().copied().find(|known| known.as_str() == method).unwrap_or(Self::Other)
     }
 }
@@ -234,14 +234,14 @@ impl Method {
 
 impl ErrorCode {
     /// The label for the name of an error code.
-    pub fn of(code: &str) -> Self {
+    pub fn from_name(code: &str) -> Self {
         Self::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Self::Other)
     }
 }
 
 impl From<mainstay_model::RefusalCode> for ErrorCode {
     fn from(code: mainstay_model::RefusalCode) -> Self {
-        Self::of(code.name())
+        Self::from_name(code.name())
     }
 }
 
@@ -260,8 +260,8 @@ mod tests {
 
     #[test]
     fn what_a_client_invents_is_other() {
-        assert_eq!(Method::of("tools/call"), Method::ToolsCall);
-        assert_eq!(Method::of("tools/call\n"), Method::Other);
-        assert_eq!(ErrorCode::of("-32603"), ErrorCode::Other);
+        assert_eq!(Method::from_wire("tools/call"), Method::ToolsCall);
+        assert_eq!(Method::from_wire("tools/call\n"), Method::Other);
+        assert_eq!(ErrorCode::from_name("-32603"), ErrorCode::Other);
     }
 }

@@ -48,7 +48,8 @@ impl ListFindings {
             None => {}
             Some(Ok(File { format: FORMAT, servers })) => by_server = servers,
             Some(Ok(File { format, .. })) => {
-                document.reject(&format!("it has format {format}, and {FORMAT} is known here"));
+                document
+                    .reject(&format!("it has format {format}, and this version supports {FORMAT}"));
             }
             Some(Err(error)) => document.reject(&error),
         }
@@ -63,7 +64,7 @@ impl ListFindings {
     }
 
     /// Whether this version of a server has the same lists for all clients, if that is known.
-    pub(crate) fn of(&self, server: &Name, version: &str) -> Option<bool> {
+    pub(crate) fn is_uniform(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
         let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
         Some(finding.alike)
@@ -104,15 +105,15 @@ mod tests {
         let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
         let version = version_of("command", "1");
         let first = ListFindings::open(folder.path());
-        assert_eq!(first.of(&one, &version), None);
+        assert_eq!(first.is_uniform(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
         first.close().await;
         let second = ListFindings::open(folder.path());
-        assert_eq!(second.of(&one, &version), Some(true));
-        assert_eq!(second.of(&other, &version), Some(false));
-        assert_eq!(second.of(&one, &version_of("command", "2")), None);
-        assert_eq!(second.of(&one, &version_of("another command", "1")), None);
+        assert_eq!(second.is_uniform(&one, &version), Some(true));
+        assert_eq!(second.is_uniform(&other, &version), Some(false));
+        assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
+        assert_eq!(second.is_uniform(&one, &version_of("another command", "1")), None);
         second.close().await;
     }
 

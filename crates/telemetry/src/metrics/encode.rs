@@ -231,7 +231,7 @@ impl<'a> Family<'a> {
 
     fn histogram(&mut self, values: &[&str], histogram: &Histogram) -> fmt::Result {
         debug_assert_eq!(self.entry.kind, Kind::Histogram);
-        let read = histogram.read();
+        let read = histogram.snapshot();
         self.series(values, |series| {
             let (sum, count) = (read.sum_seconds, read.count);
             series.encode_histogram::<NoLabelSet>(sum, count, &read.buckets, None)

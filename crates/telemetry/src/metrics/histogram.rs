@@ -49,7 +49,7 @@ impl Histogram {
         self.sum_nanos.fetch_add(nanos, Relaxed);
     }
 
-    pub(crate) fn read(&self) -> Reading {
+    pub(crate) fn snapshot(&self) -> Reading {
         let mut buckets = [(f64::INFINITY, 0); BUCKETS];
         for (at, (bound, count)) in buckets.iter_mut().enumerate() {
             *bound = BOUNDS_SECONDS.get(at).copied().unwrap_or(f64::INFINITY);
@@ -82,7 +82,7 @@ mod tests {
         ] {
             let histogram = Histogram::default();
             histogram.record(Duration::from_micros(micros));
-            let reading = histogram.read();
+            let reading = histogram.snapshot();
             assert_eq!(reading.buckets[bucket].1, 1, "{micros} µs");
             assert_eq!(reading.count, 1);
         }
@@ -92,8 +92,8 @@ mod tests {
     fn the_sum_is_in_seconds_and_the_longest_time_does_no_harm() {
         let histogram = Histogram::default();
         histogram.record(Duration::from_millis(1500));
-        assert!((histogram.read().sum_seconds - 1.5).abs() < 1e-9);
+        assert!((histogram.snapshot().sum_seconds - 1.5).abs() < 1e-9);
         histogram.record(Duration::MAX);
-        assert_eq!(histogram.read().buckets[BUCKETS - 1].1, 1);
+        assert_eq!(histogram.snapshot().buckets[BUCKETS - 1].1, 1);
     }
 }

@@ -83,7 +83,7 @@ impl ServerMetrics {
     /// Counts an error by the name of its code, as in `data.code` of a refusal. Unknown names count as
     /// `OTHER`.
     pub fn error(&self, code: &str) {
-        self.failed(ErrorCode::of(code));
+        self.failed(ErrorCode::from_name(code));
     }
 
     /// Counts an error.
