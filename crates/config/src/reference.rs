@@ -8,23 +8,27 @@ const HEAD: &str = r#"# Configuration
 
 <!-- Generated from the declarations in crates/config/src/keys. `MAINSTAY_BLESS=1 cargo test -p mainstay-config` writes it anew. -->
 
-One file, `mainstay.toml`. `mainstay check` reports everything that is wrong with it at once, each with its line;
-`mainstay check --resolved` shows each value that is in force and where it came from; `mainstay init` writes a file to
-begin with; `mainstay schema` prints a JSON Schema for editors.
+Mainstay reads one file, `mainstay.toml`.
 
-## Where it is
+- `mainstay init` writes a starter file.
+- `mainstay check` reports all problems at once, each with its line.
+- `mainstay check --resolved` shows each value in force and where it comes from.
+- `mainstay schema` prints a JSON Schema for editors.
 
-`--config FILE`, else `./mainstay.toml`, else `$XDG_CONFIG_HOME/mainstay/mainstay.toml` (`~/.config` where that is not
-set), else `/etc/mainstay/mainstay.toml`. Without any, the defaults hold and there are no servers.
+## Where the file is
 
-The state folder is `--state DIR`, else `MAINSTAY_STATE`, else `/var/lib/mainstay` for root and
-`$XDG_STATE_HOME/mainstay` (`~/.local/state/mainstay`) for everybody else.
+Mainstay uses the first of these that exists: `--config FILE`, `./mainstay.toml`,
+`$XDG_CONFIG_HOME/mainstay/mainstay.toml` (by default `~/.config/mainstay/mainstay.toml`), `/etc/mainstay/mainstay.toml`.
+Without a file, all settings have their defaults and there are no servers.
 
-## What overrides what
+The state folder is `--state DIR`, or else `MAINSTAY_STATE`, or else `/var/lib/mainstay` for root and
+`$XDG_STATE_HOME/mainstay` (by default `~/.local/state/mainstay`) for other users.
 
-Defaults, then the file, then the environment, then flags: the last one that says something wins.
+## Precedence
 
-A variable is `MAINSTAY__` and the path of a key in capitals, with two underscores between its parts:
+Flags override the environment, the environment overrides the file, and the file overrides the defaults.
+
+The variable for a key is `MAINSTAY__` and the path of the key in capitals, with two underscores between its parts:
 
 | variable | key |
 | --- | --- |
@@ -35,21 +39,21 @@ A variable is `MAINSTAY__` and the path of a key in capitals, with two underscor
 | `MAINSTAY__SERVERS__WEATHER__HEADERS__X_API_KEY=…` | `servers.weather.headers.X-API-KEY` |
 | `MAINSTAY__GATEWAY__ALLOWED_HOSTS=a.example,b.example` | `gateway.allowed_hosts` |
 
-The name of a server is found in any case, and with `_` for `-`; a name that the file lacks makes a new server. A name
-with two underscores in a row can only be set in the file. An unknown key or variable is an error that names the
+Server names in variables are case-insensitive, and `_` matches `-`. A name that is not in the file adds a server. A name
+with two consecutive underscores can only be set in the file. An unknown key or variable is an error, which suggests the
 nearest known one.
 
-## How values are written
+## Values
 
 | kind | form |
 | --- | --- |
 | duration | whole numbers with `ms`, `s`, `m`, `h`, `d`: `"500ms"`, `"30s"`, `"1h30m"` |
 | size | a whole number with `B`, `KB`, `MB`, `GB` (powers of 1000) or `KiB`, `MiB`, `GiB` (of 1024): `"4MiB"` |
-| path | `~` is the home folder; a relative path counts from the folder of the file |
-| variable | `${NAME}` in any text; `${NAME:-default}` where it may be missing or empty; `$$` for a dollar sign |
-| secret | `"secret:env:NAME"` or `"secret:file:PATH"` as a whole value, where the tables below say so; the newline at the end of the file is dropped |
+| path | `~` is the home folder; relative paths start at the folder of the file |
+| variable | `${NAME}` in any text; `${NAME:-default}` if the variable may be missing or empty; `$$` for a dollar sign |
+| secret | `"secret:env:NAME"` or `"secret:file:PATH"` as a whole value, for the keys below that allow it; a newline at the end of the file is removed |
 
-Secrets, and all values of `env` and `headers`, are never shown: not in problems, logs, states or `--resolved`.
+Secrets and all values of `env` and `headers` are never shown, neither in problems, logs and status nor by `--resolved`.
 "#;
 
 /// The reference page in Markdown.

@@ -129,7 +129,7 @@ fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<
     };
     let target = at(path);
     if let (Target::Aside | Target::Unknown, Some(url)) = (&target, &gateway.settings.public_url)
-        && let Some(own) = url.own(path)
+        && let Some(own) = url.own_path(path)
     {
         return (at(&own), Cow::Owned(own));
     }

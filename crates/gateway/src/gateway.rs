@@ -321,7 +321,7 @@ impl Gateway {
 
     /// Where clients find one of the daemon's own paths: elsewhere if a proxy in front moves it.
     pub(crate) fn public_path(&self, own: &str) -> String {
-        self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.path_of(own))
+        self.settings.public_url.as_ref().map_or_else(|| own.to_owned(), |url| url.public_path(own))
     }
 
     pub(crate) fn next_session_no(&self) -> SessionNo {

@@ -78,14 +78,14 @@ async fn request(
         Some(Method::LoggingSetLevel) => {
             Some(set_level(gateway, endpoint, session, &message).await)
         }
-        Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
+        Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
             let deadline = begun + gateway.settings.limits.list;
-            let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
+            let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let session = Some(&**session);
             let page = lists::page(endpoint, session, Era::Legacy, kind, &message, deadline).await;
             Some(page.map_err(|error| (codes::INVALID_PARAMS, error)))
         }
-        Some(method) => match ListKind::of(method) {
+        Some(method) => match ListKind::from_method(method) {
             Some(kind) => {
                 let deadline = begun + gateway.settings.limits.list;
                 per_client_lists::of_one_server(endpoint, session, kind, deadline).await.map(Ok)
@@ -96,7 +96,7 @@ async fn request(
     };
     if let Some(result) = local {
         let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
-        let label = mainstay_telemetry::Method::of(message.method());
+        let label = mainstay_telemetry::Method::from_wire(message.method());
         gateway.metrics.gateway().finished(label, outcome, begun.elapsed());
         return match result {
             Ok(result) => answer::message(build::result(&id, &result)),

@@ -65,8 +65,8 @@ pub(crate) async fn answer(
         Some(Method::SubscriptionsListen) => {
             return listen::open(gateway, endpoint, &message, request).await;
         }
-        Some(method) if !endpoint.single && ListKind::of(method).is_some() => {
-            let kind = ListKind::of(method).unwrap_or(ListKind::Tools);
+        Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
+            let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let page = lists::page(endpoint, None, Era::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
@@ -77,7 +77,7 @@ pub(crate) async fn answer(
         Err(Ok(_)) => Outcome::Refused,
         Err(Err(_)) => Outcome::Error,
     };
-    let label = mainstay_telemetry::Method::of(message.method());
+    let label = mainstay_telemetry::Method::from_wire(message.method());
     gateway.metrics.gateway().finished(label, outcome, begun.elapsed());
     match local {
         Ok(result) => {

@@ -102,18 +102,18 @@ impl PublicUrl {
     }
 
     /// The public URL of one of the daemon's own paths (`/mcp…`, `/sse…` or `/messages`).
-    pub fn of(&self, own: &str) -> String {
-        format!("{}{}", self.origin(), self.path_of(own))
+    pub fn url_for(&self, own: &str) -> String {
+        format!("{}{}", self.origin(), self.public_path(own))
     }
 
     /// The public path of one of the daemon's own paths.
-    pub fn path_of(&self, own: &str) -> String {
+    pub fn public_path(&self, own: &str) -> String {
         format!("{}{}", self.path, own.strip_prefix(ROOT).unwrap_or(own))
     }
 
     /// The daemon's own path for a public path. `None` if the path is not below the public URL. Serves
     /// proxies that forward paths unchanged.
-    pub fn own(&self, path: &str) -> Option<String> {
+    pub fn own_path(&self, path: &str) -> Option<String> {
         let below = path.strip_prefix(&self.path)?;
         let is =
             |own: &str| below.strip_prefix(own).is_some_and(|b| b.is_empty() || b.starts_with('/'));
@@ -197,12 +197,12 @@ mod tests {
             ("https://x/tools", "/mcp", "/tools"),
         ] {
             let url = PublicUrl::try_new(url).unwrap();
-            assert_eq!(url.path_of(own), public, "{url} {own}");
-            assert_eq!(url.own(public).as_deref(), Some(own), "{url} {public}");
+            assert_eq!(url.public_path(own), public, "{url} {own}");
+            assert_eq!(url.own_path(public).as_deref(), Some(own), "{url} {public}");
         }
         let url = PublicUrl::try_new("https://x/mcp/dev").unwrap();
-        assert_eq!(url.own("/mcp/devices"), None);
-        assert_eq!(url.own("/mcp"), None);
-        assert_eq!(url.own("/mcp/dev/ssex").as_deref(), Some("/mcp/ssex"));
+        assert_eq!(url.own_path("/mcp/devices"), None);
+        assert_eq!(url.own_path("/mcp"), None);
+        assert_eq!(url.own_path("/mcp/dev/ssex").as_deref(), Some("/mcp/ssex"));
     }
 }

@@ -122,7 +122,7 @@ impl Driver {
         }
         self.log(before, &event);
         self.instance.note_change();
-        self.pool.note_change(&self.instance);
+        self.pool.note_state(&self.instance);
     }
 
     async fn perform(&mut self, effect: Effect) {

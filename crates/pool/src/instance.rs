@@ -1,6 +1,7 @@
 //! Instances: running copies of a server, over all their runs.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_supervisor::lifecycle::Lifecycle;
-use mainstay_supervisor::roster::{MemberId, RosterEvent};
+use mainstay_supervisor::roster::MemberId;
 use mainstay_upstream::facts::{Facts, List};
 use mainstay_upstream::{Asker, Link, SessionNo};
 use parking_lot::Mutex;
@@ -20,7 +21,6 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::key::LeaseKey;
-use crate::pool::Pool;
 
 /// An instance of a server. It keeps its id, subscriptions and log level when its process is replaced.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Instance {
     key: ArcSwap<LeaseKey>,
     /// The instance's id in the roster. `None` for a base instance, which is never lent.
     pub(crate) member: Option<MemberId>,
-    pool: Weak<Pool>,
+    subscriptions_observer: Weak<dyn SubscriptionsObserver>,
     pub(crate) ready_run: ArcSwapOption<ReadyRun>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
     /// Counts state changes. Waiters check the state again after each.
@@ -53,6 +53,11 @@ pub struct Instance {
     pub(crate) replay_state: Mutex<ReplayState>,
     born: Instant,
     used_ms: AtomicU64,
+}
+
+/// Is notified whether sessions have subscribed to the resources of an instance.
+pub(crate) trait SubscriptionsObserver: Send + Sync + Debug {
+    fn note_listened(self: Arc<Self>, member: MemberId, listened: bool);
 }
 
 /// A run of an instance that is ready.
@@ -94,13 +99,13 @@ impl Instance {
         key: LeaseKey,
         lifecycle: Lifecycle,
         member: Option<MemberId>,
-        pool: Weak<Pool>,
+        subscriptions_observer: Weak<dyn SubscriptionsObserver>,
     ) -> Self {
         Self {
             id,
             key: ArcSwap::from_pointee(key),
             member,
-            pool,
+            subscriptions_observer,
             ready_run: ArcSwapOption::empty(),
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
@@ -252,8 +257,9 @@ impl Instance {
 
     /// Tells the roster whether a session has subscribed. Such an instance is not evicted.
     fn note_listened(&self) {
-        if let (Some(member), Some(pool)) = (self.member, self.pool.upgrade()) {
-            pool.step_roster(RosterEvent::Listened { member, to: self.is_subscribed_to() });
+        if let (Some(member), Some(observer)) = (self.member, self.subscriptions_observer.upgrade())
+        {
+            observer.note_listened(member, self.is_subscribed_to());
         }
     }
 

@@ -5,12 +5,16 @@
 //! pure [`mainstay_supervisor::lifecycle`] and carries out its effects.
 
 mod client_lists;
-pub mod dialect;
+mod dialect;
 mod driver;
+mod eras;
 mod gaps;
 pub mod instance;
+mod instances;
 pub mod key;
+mod lease;
 mod lending;
+mod list_probes;
 pub mod observer;
 mod panics;
 pub mod permit;
@@ -21,7 +25,7 @@ mod run;
 mod status;
 
 pub use client_lists::ListFindings;
-pub use dialect::EraSupport;
+pub use eras::EraSupport;
 pub use instance::Instance;
 pub use key::{LeaseKey, Placement};
 pub use mainstay_supervisor::roster::{LeaseMode, Retention};

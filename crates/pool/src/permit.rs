@@ -23,7 +23,7 @@ use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 
 use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
-use crate::lending::Lease;
+use crate::lease::Lease;
 use crate::pool::Pool;
 
 /// The right to talk to an instance, which was ready when the permit was issued. Dropping the permit ends
@@ -80,7 +80,7 @@ impl Pool {
     /// configuration.
     fn check_call(&self) -> Result<(), Refusal> {
         match self.is_stopping() {
-            true => Err(self.unavailable("it is being stopped")),
+            true => Err(self.unavailable("it is stopping")),
             false => Ok(()),
         }
     }

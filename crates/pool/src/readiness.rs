@@ -90,7 +90,7 @@ impl Pool {
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
         drop(lifecycle);
-        if let Some(why) = self.dialects.of(instance.key().era).refusal() {
+        if let Some(why) = self.dialects.get(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
         let name = &self.spec.name;
@@ -109,7 +109,7 @@ impl Pool {
             .server(name)
             .retry_after(Duration::from_secs(5))
             .hint(format!(
-                "a start may take up to {most:?}; `mainstay status` shows how far it is"
+                "a start may take up to {most:?}; `mainstay status` shows the progress"
             ));
         }
         let refusal = self.unavailable(&format!("it is {}{because}", state.as_str()));

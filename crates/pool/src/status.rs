@@ -7,7 +7,7 @@ use std::time::Instant;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
 use mainstay_protocol::list::ListKind;
 
-use crate::dialect::other;
+use crate::eras::other;
 use crate::instance::Instance;
 use crate::pool::Pool;
 

@@ -46,7 +46,7 @@ struct Members<'a>(BTreeMap<String, &'a RawValue>);
 impl ClientCapabilities {
     /// Parses the JSON of `capabilities`. A member with an unexpected shape counts as absent.
     pub fn from_json(json: &str) -> Self {
-        let all = Members::of(json);
+        let all = Members::parse(json);
         let (roots, sampling) = (all.inside("roots"), all.inside("sampling"));
         let elicitation = all.inside("elicitation");
         let has_url = elicitation.has("url");
@@ -108,7 +108,7 @@ impl ClientCapabilities {
 impl ServerCapabilities {
     /// Parses the JSON of `capabilities`. A member with an unexpected shape counts as absent.
     pub fn from_json(json: &str) -> Self {
-        let all = Members::of(json);
+        let all = Members::parse(json);
         let resources = all.inside("resources");
         Self {
             tools: all.has("tools"),
@@ -194,7 +194,7 @@ impl ServerCapabilities {
 // === impl Members ===
 
 impl<'a> Members<'a> {
-    fn of(json: &'a str) -> Self {
+    fn parse(json: &'a str) -> Self {
         Self(serde_json::from_str(json).unwrap_or_default())
     }
 
@@ -212,7 +212,7 @@ impl<'a> Members<'a> {
     }
 
     fn inside(&self, name: &str) -> Self {
-        Self::of(self.get(name).unwrap_or_default())
+        Self::parse(self.get(name).unwrap_or_default())
     }
 }
 

@@ -6,10 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::build::string;
 use crate::capabilities::ServerCapabilities;
-use crate::envelope::present;
-use crate::initialize::field;
-use crate::params::Field;
+use crate::params::{Field, field};
 use crate::revision::{Era, Revision};
+use crate::scan::present;
 
 /// The era of a server, detected from its answer to `server/discover`.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub struct Discovered<'a> {
 pub enum BadDiscovery {
     #[error("it is not an object with `supportedVersions`")]
     NoVersions,
-    #[error("not usable: {0}")]
+    #[error("invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 
@@ -69,7 +68,7 @@ impl<'a> Discovered<'a> {
     /// # Errors
     /// [`BadDiscovery`] if `supportedVersions` is missing, or a member is invalid or duplicate.
     pub fn parse(result: &'a str) -> Result<Self, BadDiscovery> {
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !result.trim_ascii_start().starts_with('{') {
             return Err(BadDiscovery::NoVersions);
         }

@@ -9,7 +9,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::edit::{Edit, splice};
@@ -48,7 +47,7 @@ pub enum Malformed {
     #[error("not a JSON-RPC message: {reason}")]
     NotAMessage { reason: String, id: Option<Id> },
     /// An array of messages, which only revision 2025-03-26 allows.
-    #[error("a batch: send one message at a time")]
+    #[error("batches are not supported: send one message at a time")]
     Batch,
 }
 
@@ -93,11 +92,11 @@ impl Message {
         if u32::try_from(text.len()).is_err() {
             return Err(not_a_message("larger than 4 GiB", None));
         }
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(why_no_object(text));
         }
-        let wire = match Wire::read(text) {
+        let wire = match Wire::parse(text) {
             Ok(wire) => wire,
             Err(error) if error.is_data() => return Err(not_a_message(&error.to_string(), None)),
             Err(error) => return Err(Malformed::NotJson(error.to_string())),
@@ -121,10 +120,10 @@ impl Message {
             (Some(_), None, None) if id.is_some() => (Kind::Request, wire.params),
             (Some(_), None, None) => (Kind::Notification, wire.params),
             (None, Some(result), None) if id.is_some() => (Kind::Result, Some(result)),
-            (None, Some(_), None) => return refuse("a result needs an `id`"),
+            (None, Some(_), None) => return refuse("a result must have an `id`"),
             (None, None, Some(error)) => (Kind::Error, Some(error)),
             (None, None, None) => return refuse("`method`, `result` or `error` is missing"),
-            _ => return refuse("only one of `method`, `result` and `error` may be there"),
+            _ => return refuse("only one of `method`, `result` and `error` is allowed"),
         };
         let method = match wire.method {
             None => None,
@@ -273,20 +272,12 @@ pub fn batch(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
     let messages: Vec<&RawValue> =
         serde_json::from_slice(bytes).map_err(|error| Malformed::NotJson(error.to_string()))?;
     if messages.is_empty() {
-        return Err(not_a_message("an empty batch", None));
+        return Err(not_a_message("the batch is empty", None));
     }
     Ok(messages.iter().map(|message| bytes.slice_ref(message.get().as_bytes())).collect())
 }
 
 // === helpers ===
-
-/// Deserializes a member so that `null` differs from an absent member, unlike serde's `Option`.
-pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    <&RawValue>::deserialize(from).map(Some)
-}
 
 fn is_id(raw: &str) -> bool {
     matches!(raw.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))
@@ -300,7 +291,7 @@ fn not_a_message(reason: &str, id: Option<&Id>) -> Malformed {
 fn why_no_object(text: &str) -> Malformed {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) if text.trim_ascii_start().starts_with('[') => Malformed::Batch,
-        Ok(_) => not_a_message("a message is an object", None),
+        Ok(_) => not_a_message("a message must be an object", None),
         Err(error) => Malformed::NotJson(error.to_string()),
     }
 }

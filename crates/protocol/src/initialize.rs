@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::build::string;
 use crate::capabilities::{ClientCapabilities, ServerCapabilities};
-use crate::envelope::present;
-use crate::params::Field;
+use crate::params::{Field, field};
 use crate::revision::Revision;
+use crate::scan::present;
 
 /// The parsed `params` of `initialize`. Spans are relative to the parsed text.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub enum BadHandshake {
     NotAnObject,
     #[error("`protocolVersion` is missing or not a string")]
     NoVersion,
-    #[error("not usable: {0}")]
+    #[error("invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 
@@ -91,7 +91,7 @@ impl<'a> InitializeParams<'a> {
     }
 
     pub fn client(&self) -> Option<Implementation> {
-        Implementation::read(self.client_info.as_ref()?)
+        Implementation::parse(self.client_info.as_ref()?)
     }
 }
 
@@ -125,15 +125,15 @@ impl<'a> InitializeResult<'a> {
     }
 
     pub fn server(&self) -> Option<Implementation> {
-        Implementation::read(self.server_info.as_ref()?)
+        Implementation::parse(self.server_info.as_ref()?)
     }
 }
 
 // === impl Implementation ===
 
 impl Implementation {
-    fn read(field: &Field<'_>) -> Option<Self> {
-        // serde would read a struct from an array, member by member.
+    fn parse(field: &Field<'_>) -> Option<Self> {
+        // serde would also accept an array, with the members in order.
         let object = field.raw.starts_with('{').then_some(field.raw)?;
         serde_json::from_str(object).ok()
     }
@@ -143,7 +143,7 @@ impl Implementation {
 
 impl<'a> Wire<'a> {
     fn parse(text: &'a str) -> Result<Self, BadHandshake> {
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(BadHandshake::NotAnObject);
         }
@@ -186,13 +186,6 @@ fn implementation(name: &str, software: &str) -> String {
 
 fn version<'a>(text: &str, raw: Option<&'a RawValue>) -> Result<Field<'a>, BadHandshake> {
     field(text, raw).filter(|field| field.text().is_some()).ok_or(BadHandshake::NoVersion)
-}
-
-/// A member's value with its place in `text`.
-pub(crate) fn field<'a>(text: &str, raw: Option<&'a RawValue>) -> Option<Field<'a>> {
-    let raw = raw?.get();
-    let start = raw.as_ptr() as usize - text.as_ptr() as usize;
-    Some(Field { raw, span: start..start + raw.len() })
 }
 
 #[cfg(test)]

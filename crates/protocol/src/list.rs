@@ -6,9 +6,8 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::envelope::present;
-use crate::initialize::field;
-use crate::params::Field;
+use crate::params::{Field, field};
+use crate::scan::present;
 use crate::{Method, Notification};
 
 /// The four kinds of lists.
@@ -125,7 +124,7 @@ impl ListKind {
         [Self::Tools, Self::Resources, Self::ResourceTemplates, Self::Prompts];
 
     /// The list that a method requests.
-    pub fn of(method: Method) -> Option<Self> {
+    pub fn from_method(method: Method) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.method() == method)
     }
 
@@ -170,21 +169,22 @@ impl<'a> ListPage<'a> {
     /// [`BadList`] if the result has no array of items, or is invalid.
     pub fn parse(result: &'a str, kind: ListKind) -> Result<Self, BadList> {
         let no_items = || BadList::NoItems { member: kind.member() };
-        // serde would read a struct from an array, member by member.
+        // serde would also accept an array, with the members in order.
         if !result.trim_ascii_start().starts_with('{') {
             return Err(no_items());
         }
         let page: WirePage<'a> = serde_json::from_str(result)?;
-        let array = page.of(kind).filter(|raw| raw.get().starts_with('[')).ok_or_else(no_items)?;
+        let array =
+            page.items(kind).filter(|raw| raw.get().starts_with('[')).ok_or_else(no_items)?;
         let entries: Vec<&'a RawValue> = serde_json::from_str(array.get())?;
         let next_cursor = match field(result, page.next_cursor) {
             None => None,
             Some(cursor) => Some(cursor.text().ok_or(BadList::BadCursor)?),
         };
         let items: Vec<_> =
-            entries.iter().filter_map(|raw| ListItem::read(result, raw, kind)).collect();
+            entries.iter().filter_map(|raw| ListItem::parse(result, raw, kind)).collect();
         let malformed = entries.len() - items.len();
-        let caching = Caching::read(page.ttl_ms, page.cache_scope);
+        let caching = Caching::parse(page.ttl_ms, page.cache_scope);
         Ok(Self { items, next_cursor, malformed, caching })
     }
 }
@@ -192,7 +192,7 @@ impl<'a> ListPage<'a> {
 // === impl Caching ===
 
 impl Caching {
-    pub(crate) fn read(ttl_ms: Option<&RawValue>, cache_scope: Option<&RawValue>) -> Self {
+    pub(crate) fn parse(ttl_ms: Option<&RawValue>, cache_scope: Option<&RawValue>) -> Self {
         Self {
             ttl_ms: ttl_ms.and_then(|ttl| ttl.get().parse().ok()),
             public: cache_scope.is_some_and(|scope| scope.get() == r#""public""#),
@@ -210,7 +210,7 @@ impl Caching {
 // === impl ListItem ===
 
 impl<'a> ListItem<'a> {
-    fn read(page: &str, raw: &'a RawValue, kind: ListKind) -> Option<Self> {
+    fn parse(page: &str, raw: &'a RawValue, kind: ListKind) -> Option<Self> {
         let Field { raw, span } = field(page, Some(raw))?;
         if !raw.starts_with('{') {
             return None;
@@ -218,7 +218,7 @@ impl<'a> ListItem<'a> {
         let wire: WireItem<'a> = serde_json::from_str(raw).ok()?;
         let key = field(page, wire.key(kind))?;
         let hints = match (kind, wire.annotations) {
-            (ListKind::Tools, Some(annotations)) => ToolHints::read(annotations.get()),
+            (ListKind::Tools, Some(annotations)) => ToolHints::parse(annotations.get()),
             _ => ToolHints::default(),
         };
         Some(Self { raw, span, key: key.text()?, key_span: key.span, hints })
@@ -234,7 +234,7 @@ impl<'a> ListItem<'a> {
 
 impl ToolHints {
     /// Parses `annotations`. Members with an unexpected shape count as absent.
-    fn read(annotations: &str) -> Self {
+    fn parse(annotations: &str) -> Self {
         if !annotations.starts_with('{') {
             return Self::default();
         }
@@ -259,7 +259,7 @@ impl ToolHints {
 // === impl WirePage ===
 
 impl<'a> WirePage<'a> {
-    fn of(&self, kind: ListKind) -> Option<&'a RawValue> {
+    fn items(&self, kind: ListKind) -> Option<&'a RawValue> {
         match kind {
             ListKind::Tools => self.tools,
             ListKind::Resources => self.resources,

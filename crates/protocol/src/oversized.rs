@@ -12,7 +12,7 @@ use crate::id;
 /// A message is a response if its `result` or `error` starts within `head`. Any other message with an id is
 /// a request of the server, whose ids are unrelated to ours.
 pub fn answered_id(head: &[u8], tail: &[u8]) -> Option<u64> {
-    let front = Front::read(head)?;
+    let front = Front::parse(head)?;
     if !front.answers {
         return None;
     }
@@ -39,7 +39,7 @@ struct Cursor<'a> {
 
 impl<'a> Front<'a> {
     /// Parses the head. `None` if it is not an object, or has contradictory members.
-    fn read(head: &'a [u8]) -> Option<Self> {
+    fn parse(head: &'a [u8]) -> Option<Self> {
         let mut front = Self::default();
         let mut cursor = Cursor { bytes: head, at: 0 };
         cursor.byte(b'{')?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use serde_json::value::RawValue;
 
 use crate::scan::members;
 use crate::{Kind, Message, Method};
@@ -75,7 +76,7 @@ pub struct Field<'a> {
 pub enum BadParams {
     #[error("`{0}` must be an object")]
     NotAnObject(&'static str),
-    #[error("`params` is not usable: {0}")]
+    #[error("`params` is invalid: {0}")]
     Member(#[from] serde_json::Error),
 }
 
@@ -123,14 +124,14 @@ impl Message {
     /// [`BadParams`] if `params`, `_meta` or `ref` is not an object, or has a duplicate member.
     pub fn params(&self) -> Result<Params<'_>, BadParams> {
         let Some(body) = self.body() else { return Ok(Params::default()) };
-        let wire = Wire::read(object(body, "params")?)?;
+        let wire = Wire::parse(object(body, "params")?)?;
         let field = |raw| self.field(raw);
         let meta = match wire.meta {
-            Some(meta) => WireMeta::read(object(meta, "_meta")?)?,
+            Some(meta) => WireMeta::parse(object(meta, "_meta")?)?,
             None => WireMeta::default(),
         };
         let reference = match wire.reference {
-            Some(reference) => Some(WireReference::read(object(reference, "ref")?)?),
+            Some(reference) => Some(WireReference::parse(object(reference, "ref")?)?),
             None => None,
         };
         Ok(Params {
@@ -174,6 +175,13 @@ impl Message {
 /// Checks that a JSON text is an object, because serde would also accept an array.
 fn object<'a>(json: &'a str, name: &'static str) -> Result<&'a str, BadParams> {
     if json.starts_with('{') { Ok(json) } else { Err(BadParams::NotAnObject(name)) }
+}
+
+/// A member's value with its span in `text`, which `raw` must be borrowed from.
+pub(crate) fn field<'a>(text: &str, raw: Option<&'a RawValue>) -> Option<Field<'a>> {
+    let raw = raw?.get();
+    let start = raw.as_ptr() as usize - text.as_ptr() as usize;
+    Some(Field { raw, span: start..start + raw.len() })
 }
 
 impl Meta<'_> {

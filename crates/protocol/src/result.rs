@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::build::string;
 use crate::edit::{Edit, splice};
-use crate::envelope::present;
+use crate::scan::present;
 use crate::{Kind, Message};
 
 /// Searches for the member that marks a failed tool call.

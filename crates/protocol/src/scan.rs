@@ -1,13 +1,16 @@
-//! Finds the members of a JSON object in one pass, without building anything.
+//! A fast scanner for the members of a JSON object. It makes one pass and allocates nothing.
 //!
-//! What is not taken here need not be wrong: whoever gets none asks the full parser, which can also
-//! say why.
+//! The scanner gives up on rare input, which may still be valid. The caller then uses the full parser,
+//! which also explains errors.
 
-/// Nesting that is followed; deeper text is left to the full parser.
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The maximum nesting depth that the scanner follows. Deeper text is left to the full parser.
 const DEPTH_MAX: u32 = u64::BITS;
 
-/// Declares the members of an object that are looked at, each kept as its JSON text. `read` refuses
-/// what is no JSON object and an object with one of the members twice.
+/// Declares a struct with some members of a JSON object, each as JSON text. Its `parse` refuses text that
+/// is not a JSON object, and an object in which one of the members occurs twice.
 macro_rules! members {
     ($(#[$about:meta])* $object:ident { $($member:ident = $name:literal,)+ }) => {
         $(#[$about])*
@@ -20,8 +23,8 @@ macro_rules! members {
         }
 
         impl<'a> $object<'a> {
-            /// `json` must begin with `{`: serde would read an array, too.
-            fn read(json: &'a str) -> serde_json::Result<Self> {
+            /// Parses an object. `json` must begin with `{`, because serde would also accept an array.
+            fn parse(json: &'a str) -> serde_json::Result<Self> {
                 Self::scan(json).map_or_else(|| serde_json::from_str(json), Ok)
             }
 
@@ -41,18 +44,26 @@ macro_rules! members {
 }
 pub(crate) use members;
 
-/// Reads a member's JSON text, `null` included: serde's `Option` can't tell that from an absent member.
+/// Deserializes a member as JSON text. `null` differs from an absent member, unlike serde's `Option`.
 pub(crate) fn text<'de, D>(from: D) -> Result<Option<&'de str>, D::Error>
 where
     D: serde::Deserializer<'de>,
 {
-    crate::envelope::present(from).map(|raw| raw.map(serde_json::value::RawValue::get))
+    present(from).map(|raw| raw.map(RawValue::get))
+}
+
+/// Deserializes a member so that `null` differs from an absent member, unlike serde's `Option`.
+pub(crate) fn present<'de, D>(from: D) -> Result<Option<&'de RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 /// Calls `take` with the name and the JSON text of each member of the object `json`.
 ///
-/// None if `json` is no JSON object, has a name with escapes in it or nests deeper than 64 levels below
-/// its members, or if `take` says so.
+/// Returns `None` if `json` is not a JSON object, has a member name with escapes, or nests deeper than 64
+/// levels below its members, or if `take` returns `None`.
 pub(crate) fn each_member<'a>(
     json: &'a str,
     mut take: impl FnMut(&'a str, &'a str) -> Option<()>,
@@ -82,7 +93,7 @@ pub(crate) fn each_member<'a>(
     scanner.peek().is_none().then_some(())
 }
 
-/// A place in UTF-8 text. Every step gives none where the text is no JSON.
+/// A position in UTF-8 text. Every step returns `None` if the text is not JSON.
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -91,7 +102,7 @@ struct Scanner<'a> {
 // === impl Scanner ===
 
 impl Scanner<'_> {
-    /// The byte that stands next, after white space.
+    /// The next byte after white space.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at) {
@@ -101,7 +112,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes the byte that stands next, after white space.
+    /// Consumes the next byte after white space.
     fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
@@ -112,9 +123,9 @@ impl Scanner<'_> {
         (self.next()? == wanted).then_some(())
     }
 
-    /// Passes a value. Does not recurse, whatever the nesting.
+    /// Consumes a value, without recursion.
     fn value(&mut self) -> Option<()> {
-        // One bit for each open bracket, the innermost lowest: whether it is an object's.
+        // One bit per open bracket, the innermost lowest: set for objects, clear for arrays.
         let (mut objects, mut depth) = (0_u64, 0_u32);
         loop {
             match self.next()? {
@@ -125,7 +136,7 @@ impl Scanner<'_> {
                 b'f' => self.word(b"alse")?,
                 b'n' => self.word(b"ull")?,
                 open @ (b'{' | b'[') => {
-                    // The closing bracket stands two places after the opening one in ASCII.
+                    // In ASCII, a closing bracket is two code points after its opening bracket.
                     if self.peek()? == open + 2 {
                         self.at += 1;
                     } else if depth < DEPTH_MAX {
@@ -142,7 +153,7 @@ impl Scanner<'_> {
                 }
                 _ => return None,
             }
-            // A value has ended, and with it perhaps those around it.
+            // A value has ended, and possibly the arrays and objects around it.
             loop {
                 if depth == 0 {
                     return Some(());
@@ -163,14 +174,14 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes a member's name and the colon after it.
+    /// Consumes a member's name and the colon after it.
     fn name(&mut self) -> Option<()> {
         self.expect(b'"')?;
         self.string()?;
         self.expect(b':')
     }
 
-    /// Passes the rest of a string whose opening quote is behind.
+    /// Consumes the rest of a string after its opening quote.
     fn string(&mut self) -> Option<()> {
         loop {
             self.run();
@@ -184,7 +195,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// As [`string`](Self::string), if there are no escapes in it.
+    /// Like [`string`](Self::string), but only for strings without escapes.
     fn plain(&mut self) -> Option<()> {
         self.run();
         (self.bytes.get(self.at) == Some(&b'"')).then(|| self.at += 1)
@@ -204,11 +215,11 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes to the next quote, backslash or control character, or to the end.
+    /// Moves to the next quote, backslash or control character, or to the end.
     fn run(&mut self) {
         const ONES: u64 = u64::MAX / 255;
         const HIGHEST: u64 = ONES << 7;
-        // Eight bytes at a time: the lowest bit that is left marks the first of such bytes.
+        // Checks eight bytes at a time. The lowest set bit of `found` marks the first match.
         let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
         while let Some(eight) = self.bytes[self.at..].first_chunk() {
             let word = u64::from_le_bytes(*eight);
@@ -238,7 +249,7 @@ impl Scanner<'_> {
         if digit.is_ascii_digit() { self.number(digit) } else { None }
     }
 
-    /// Passes the rest of a number that begins with `digit`.
+    /// Consumes the rest of a number that begins with `digit`.
     fn number(&mut self, digit: u8) -> Option<()> {
         if digit != b'0' {
             self.digits();

@@ -1,22 +1,22 @@
-//! Every metric there is: name, kind, labels, unit and what it means.
+//! The catalogue of all metrics: name, kind, labels, unit and help text.
 //!
-//! Flat on purpose. What watches the daemon (alert rules, dashboards, docs) is made from [`ALL`],
-//! so that none of it can name a metric that does not exist.
+//! Alert rules, dashboards and documentation are generated from [`ALL`], so they can't name a metric that
+//! does not exist.
 
-/// What a value of a metric means over time.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, from zero at the start of the daemon.
+    /// A count that only grows, from zero at the start of the daemon.
     Counter,
-    /// What is so at the moment of the scrape.
+    /// A value at the moment of the scrape.
     Gauge,
-    /// Counts of observations at or below each bound.
+    /// The number of observations at or below each bound.
     Histogram,
-    /// Always 1; the labels are the information.
+    /// Always 1; the labels carry the information.
     Info,
 }
 
-/// The unit of a metric, which is also the end of its name.
+/// The unit of a metric, which is also the suffix of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     None,
@@ -24,10 +24,10 @@ pub enum Unit {
     Bytes,
 }
 
-/// One metric.
+/// A metric.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// As a query writes it; histograms add `_bucket`, `_sum` and `_count`.
+    /// The name in queries. Histograms add `_bucket`, `_sum` and `_count`.
     pub name: &'static str,
     pub kind: Kind,
     pub labels: &'static [&'static str],
@@ -35,7 +35,7 @@ pub struct Entry {
     pub help: &'static str,
 }
 
-/// Upper bounds of the buckets of every histogram, in seconds; `+Inf` follows.
+/// The upper bounds of the buckets of all histograms, in seconds. `+Inf` follows.
 pub const BOUNDS_SECONDS: [f64; 17] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     120.0, 300.0,
@@ -46,7 +46,7 @@ pub const REQUESTS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server", "method", "outcome"],
     unit: Unit::None,
-    help: "Requests answered, by how they ended",
+    help: "Requests by outcome",
 };
 
 pub const ERRORS: Entry = Entry {
@@ -54,7 +54,7 @@ pub const ERRORS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server", "code"],
     unit: Unit::None,
-    help: "Transport errors, missed deadlines and refusals; not a tool's own isError",
+    help: "Transport errors, missed deadlines and refusals, without isError results of tools",
 };
 
 pub const REQUEST_DURATION: Entry = Entry {
@@ -62,7 +62,7 @@ pub const REQUEST_DURATION: Entry = Entry {
     kind: Kind::Histogram,
     labels: &["server", "method"],
     unit: Unit::Seconds,
-    help: "Time from a request's arrival to its answer",
+    help: "Time from the arrival of a request to its response",
 };
 
 pub const ACTIVE_SESSIONS: Entry = Entry {
@@ -70,7 +70,7 @@ pub const ACTIVE_SESSIONS: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::None,
-    help: "Sessions that have neither ended nor expired",
+    help: "Sessions that have not ended or expired",
 };
 
 pub const MEMORY_USAGE: Entry = Entry {
@@ -78,7 +78,7 @@ pub const MEMORY_USAGE: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::Bytes,
-    help: "Resident memory of the daemon with all that it runs",
+    help: "Resident memory of the daemon and all server processes",
 };
 
 pub const MEMORY_LIMIT: Entry = Entry {
@@ -86,7 +86,7 @@ pub const MEMORY_LIMIT: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::Bytes,
-    help: "Memory limit of the control group, else the memory of the machine",
+    help: "Memory limit of the control group, or else the memory of the machine",
 };
 
 pub const BREAKER_STATE: Entry = Entry {
@@ -94,7 +94,7 @@ pub const BREAKER_STATE: Entry = Entry {
     kind: Kind::Gauge,
     labels: &["service"],
     unit: Unit::None,
-    help: "0 closed, 1 half-open, 2 open",
+    help: "State of a circuit breaker: 0 closed, 1 half-open, 2 open",
 };
 
 pub const BREAKER_FAILURES: Entry = Entry {
@@ -102,7 +102,7 @@ pub const BREAKER_FAILURES: Entry = Entry {
     kind: Kind::Counter,
     labels: &["service"],
     unit: Unit::None,
-    help: "Failures a breaker has counted",
+    help: "Failures counted by a circuit breaker",
 };
 
 pub const TOOL_DURATION: Entry = Entry {
@@ -110,7 +110,7 @@ pub const TOOL_DURATION: Entry = Entry {
     kind: Kind::Histogram,
     labels: &["server", "tool"],
     unit: Unit::Seconds,
-    help: "Time of a tool's calls; past 200 tools of a server the rest share the name other",
+    help: "Duration of tool calls; all tools of a server beyond 200 share the name other",
 };
 
 pub const INSTANCE_STATE: Entry = Entry {
@@ -118,7 +118,7 @@ pub const INSTANCE_STATE: Entry = Entry {
     kind: Kind::Gauge,
     labels: &["server", "state"],
     unit: Unit::None,
-    help: "Instances in each state",
+    help: "Instances by state",
 };
 
 pub const ATTEMPTS: Entry = Entry {
@@ -126,7 +126,7 @@ pub const ATTEMPTS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server", "outcome"],
     unit: Unit::None,
-    help: "Attempts to get an answer from a server, those of repeated calls included",
+    help: "Attempts to get a response from a server, including repeated ones",
 };
 
 pub const INSTANCE_STARTS: Entry = Entry {
@@ -134,7 +134,7 @@ pub const INSTANCE_STARTS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server"],
     unit: Unit::None,
-    help: "Starts of instances, first ones and restarts",
+    help: "Starts of instances, including restarts",
 };
 
 pub const STRAY_LINES: Entry = Entry {
@@ -142,7 +142,7 @@ pub const STRAY_LINES: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server"],
     unit: Unit::None,
-    help: "Lines on a server's standard output that were no messages",
+    help: "Lines on a server's standard output that are not messages",
 };
 
 pub const LATE_ANSWERS: Entry = Entry {
@@ -150,7 +150,7 @@ pub const LATE_ANSWERS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server"],
     unit: Unit::None,
-    help: "Answers nobody waits for: too late, given twice, or to an unknown id",
+    help: "Responses that no call waits for: late, duplicate, or with an unknown id",
 };
 
 pub const DROPPED_NOTIFICATIONS: Entry = Entry {
@@ -158,7 +158,7 @@ pub const DROPPED_NOTIFICATIONS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server", "reason"],
     unit: Unit::None,
-    help: "Notifications of a server that reached no client, and why",
+    help: "Notifications of a server that reached no client, by reason",
 };
 
 pub const QUESTIONS_REFUSED: Entry = Entry {
@@ -166,7 +166,7 @@ pub const QUESTIONS_REFUSED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["server", "reason"],
     unit: Unit::None,
-    help: "Questions of a server that its client was not asked because too many waited, by bound",
+    help: "Questions of a server that were refused because too many were open, by limit",
 };
 
 pub const CALLS_IN_FLIGHT: Entry = Entry {
@@ -174,7 +174,7 @@ pub const CALLS_IN_FLIGHT: Entry = Entry {
     kind: Kind::Gauge,
     labels: &["server"],
     unit: Unit::None,
-    help: "Requests sent to a server and not yet answered",
+    help: "Requests sent to a server without a response yet",
 };
 
 pub const CONNECTIONS_OPEN: Entry = Entry {
@@ -182,7 +182,7 @@ pub const CONNECTIONS_OPEN: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::None,
-    help: "Open connections of clients",
+    help: "Open client connections",
 };
 
 pub const REFUSED: Entry = Entry {
@@ -190,7 +190,7 @@ pub const REFUSED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["reason"],
     unit: Unit::None,
-    help: "HTTP requests and connections turned away before a message was read",
+    help: "HTTP requests and connections refused before a message was read, by reason",
 };
 
 pub const STREAMS_RESUMED: Entry = Entry {
@@ -198,7 +198,7 @@ pub const STREAMS_RESUMED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["outcome"],
     unit: Unit::None,
-    help: "Clients that came back for a stream (Last-Event-ID), and what they got",
+    help: "Attempts of clients to resume a stream (Last-Event-ID), by outcome",
 };
 
 pub const STREAMS_KEPT: Entry = Entry {
@@ -206,7 +206,7 @@ pub const STREAMS_KEPT: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::Bytes,
-    help: "Memory that streams hold: what clients have not read, and what they may ask for again",
+    help: "Memory of streams: events that clients have not read or may request again",
 };
 
 pub const STREAMS_OPEN: Entry = Entry {
@@ -214,7 +214,7 @@ pub const STREAMS_OPEN: Entry = Entry {
     kind: Kind::Gauge,
     labels: &["endpoint", "kind"],
     unit: Unit::None,
-    help: "Streams that clients keep open to hear what comes of its own accord",
+    help: "Open streams for messages outside of calls",
 };
 
 pub const STREAMS_OPENED: Entry = Entry {
@@ -222,7 +222,7 @@ pub const STREAMS_OPENED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["kind"],
     unit: Unit::None,
-    help: "Such streams that were opened",
+    help: "Streams for messages outside of calls that were opened",
 };
 
 pub const STREAMS_ENDED: Entry = Entry {
@@ -230,7 +230,7 @@ pub const STREAMS_ENDED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["kind", "reason"],
     unit: Unit::None,
-    help: "Such streams that have ended, and why",
+    help: "Streams for messages outside of calls that ended, by reason",
 };
 
 pub const STREAMS_REFUSED: Entry = Entry {
@@ -238,7 +238,7 @@ pub const STREAMS_REFUSED: Entry = Entry {
     kind: Kind::Counter,
     labels: &["kind"],
     unit: Unit::None,
-    help: "Such streams that were refused because there were as many as there may be",
+    help: "Streams for messages outside of calls that were refused because the maximum was open",
 };
 
 pub const SESSIONS_EXPIRED: Entry = Entry {
@@ -246,7 +246,7 @@ pub const SESSIONS_EXPIRED: Entry = Entry {
     kind: Kind::Counter,
     labels: &[],
     unit: Unit::None,
-    help: "Sessions that ended because nobody used them",
+    help: "Sessions that expired because they were idle",
 };
 
 pub const SESSIONS_RESTORED: Entry = Entry {
@@ -254,7 +254,7 @@ pub const SESSIONS_RESTORED: Entry = Entry {
     kind: Kind::Counter,
     labels: &[],
     unit: Unit::None,
-    help: "Sessions of an earlier daemon that went on in this one",
+    help: "Sessions of an earlier daemon that were restored",
 };
 
 pub const STORE_FAILING: Entry = Entry {
@@ -262,7 +262,7 @@ pub const STORE_FAILING: Entry = Entry {
     kind: Kind::Gauge,
     labels: &[],
     unit: Unit::None,
-    help: "1 while what became of sessions can't be written to the state folder",
+    help: "1 while the state of sessions can't be written to the state folder",
 };
 
 pub const STORE_FAILURES: Entry = Entry {
@@ -270,7 +270,7 @@ pub const STORE_FAILURES: Entry = Entry {
     kind: Kind::Counter,
     labels: &[],
     unit: Unit::None,
-    help: "Attempts to write to the state folder that failed",
+    help: "Failed attempts to write to the state folder",
 };
 
 pub const LOG_LINES_DROPPED: Entry = Entry {
@@ -278,7 +278,7 @@ pub const LOG_LINES_DROPPED: Entry = Entry {
     kind: Kind::Counter,
     labels: &[],
     unit: Unit::None,
-    help: "Log lines given up because standard error did not take them",
+    help: "Log lines dropped because standard error was blocked",
 };
 
 pub const BUILD: Entry = Entry {
@@ -286,10 +286,10 @@ pub const BUILD: Entry = Entry {
     kind: Kind::Info,
     labels: &["version"],
     unit: Unit::None,
-    help: "The version that runs",
+    help: "The version of the daemon",
 };
 
-/// All of them, in the order of the scrape.
+/// All metrics in the order of the scrape.
 pub const ALL: [&Entry; 31] = [
     &REQUESTS,
     &ERRORS,
@@ -327,7 +327,7 @@ pub const ALL: [&Entry; 31] = [
 // === impl Entry ===
 
 impl Entry {
-    /// The name of the family: OpenMetrics writes the suffixes of kind and unit itself.
+    /// The name of the metric family, without the suffixes of kind and unit that OpenMetrics adds.
     pub(crate) fn stem(&self) -> &'static str {
         let suffix = match (self.kind, self.unit) {
             (Kind::Counter, _) => "_total",

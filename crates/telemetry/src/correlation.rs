@@ -1,19 +1,19 @@
-//! A name for one request that finds it again in every log, from client to server and back.
+//! Correlation ids, which identify a request in all logs.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// The header that carries it, both ways.
+/// The header that carries the id in requests and responses.
 pub const HEADER: &str = "x-request-id";
 
-/// Longest id accepted from a client, in characters.
+/// The maximum length of a client's id, in characters.
 pub const LENGTH_MAX: usize = 128;
 
-/// The id of one request: the client's own where it sent a fit one, else ours.
+/// The id of a request: the client's, if it sent a valid one, or a generated one.
 ///
-/// Ours costs one addition; its text (`3f9a1c22-1b`) is made when somebody writes it. The first
-/// part is random for each boot of the daemon, so that ids of two boots don't meet in one log.
+/// Generating an id costs one addition; its text (`3f9a1c22-1b`) is formatted only when it is written. The
+/// first part is random for each run of the daemon, so that ids of two runs don't collide in one log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(Inner);
 
@@ -29,18 +29,18 @@ static BOOT: OnceLock<u32> = OnceLock::new();
 // === impl CorrelationId ===
 
 impl CorrelationId {
-    /// A new id of ours.
+    /// Generates an id.
     pub fn next() -> Self {
         Self(Inner::Ours(NEXT.fetch_add(1, Relaxed)))
     }
 
-    /// The id a client sent, or one of ours where it sent none or an unfit one.
+    /// The id of a request header. Generates one if the header is absent or invalid.
     pub fn of_header(value: Option<&[u8]>) -> Self {
         value.and_then(Self::try_client).unwrap_or_else(Self::next)
     }
 
-    /// A client's id: 1 to 128 visible ASCII characters, so that it can forge neither a header
-    /// nor a line of a log.
+    /// Validates a client's id: 1 to 128 visible ASCII characters, so that it can forge neither headers nor
+    /// log lines.
     pub fn try_client(value: &[u8]) -> Option<Self> {
         let fit = (1..=LENGTH_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
         let text = std::str::from_utf8(value).ok().filter(|_| fit)?;
@@ -57,7 +57,8 @@ impl fmt::Display for CorrelationId {
     }
 }
 
-/// Telling boots apart needs no secrecy: without randomness of the system, the process id does.
+/// The number of this run of the daemon. It needs no secrecy, so the process id is used if the system has
+/// no random numbers.
 fn boot() -> u32 {
     *BOOT.get_or_init(|| getrandom::u32().unwrap_or_else(|_| std::process::id()))
 }

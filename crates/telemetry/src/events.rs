@@ -1,9 +1,9 @@
-//! What happens in a daemon that an operator should know: a log line and its metric are one
-//! event, so that neither is forgotten.
+//! Events for operators. An event writes its log line and updates its metric, so that the two agree.
 //!
-//! Levels go by who must act: `error` somebody must, `warn` somebody should look, `info` the life
-//! of the daemon, `debug` for whoever follows one thing. What a stranger can cause as often as
-//! they like is throttled. No event carries a session id, an argument, a result or a secret.
+//! The level says who must act: on `error` somebody must act, on `warn` somebody should look, `info` shows
+//! the operation of the daemon, and `debug` helps to follow a single request or instance. Events that
+//! clients or servers can cause at will are throttled. No event contains a session id, an argument, a
+//! result or a secret.
 
 mod instance;
 mod service;
@@ -24,13 +24,13 @@ pub use service::{
 pub use storage::{EndUnwritten, SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
 pub use streams::{StreamEnded, StreamOpened, StreamRefused};
 
-/// Longest piece of foreign text in a line, in characters.
+/// The maximum length of text from a client or server in a log line, in characters.
 const EXCERPT_CHARS_MAX: usize = 200;
 
-/// Text a stranger wrote, fit for one line of a log: cut, and without control characters that
-/// could forge lines or drive a terminal.
+/// Text from a client or server for a log line. It is cut, and control characters are escaped, so that it
+/// can neither forge lines nor control a terminal.
 fn excerpt(bytes: &[u8]) -> String {
-    // A character has at most four bytes: what lies behind that many is cut anyway.
+    // A character has at most four bytes, so the cut text is within this many bytes.
     let head = &bytes[..bytes.len().min(4 * EXCERPT_CHARS_MAX)];
     let text = String::from_utf8_lossy(head);
     let mut out = String::new();

@@ -1,6 +1,6 @@
-//! The values labels may have: closed lists, so that no client can make the series grow.
+//! The values of labels. They are closed enums, so clients can't create new series.
 
-/// An enum whose variants are the values of one label.
+/// Defines an enum whose variants are the values of a label.
 macro_rules! label {
     (
         $(#[$about:meta])*
@@ -27,8 +27,8 @@ macro_rules! label {
 }
 
 label! {
-    /// The method of a request. Notifications are not counted; a method that is not listed is
-    /// [`Other`](Self::Other), because a client chooses the text.
+    /// The method of a request. Notifications are not counted. Unknown methods are [`Other`](Self::Other),
+    /// because clients choose the text.
     pub enum Method {
         Initialize = "initialize",
         Discover = "server/discover",
@@ -45,7 +45,7 @@ label! {
         Complete = "completion/complete",
         SetLevel = "logging/setLevel",
         Listen = "subscriptions/listen",
-        /// A server asks a client, as the next two.
+        /// Sent by a server to a client, like the next two.
         Sample = "sampling/createMessage",
         Elicit = "elicitation/create",
         RootsList = "roots/list",
@@ -57,36 +57,36 @@ label! {
     /// How a request ended.
     pub enum Outcome {
         Ok = "ok",
-        /// The tool itself says that it failed (`isError`).
+        /// The tool reported a failure (`isError`).
         ToolError = "tool_error",
         /// The server answered with an error.
         Error = "error",
-        /// Mainstay said no.
+        /// Mainstay refused the request.
         Refused = "refused",
-        /// The client took it back or went away.
+        /// The client cancelled the request or disconnected.
         Cancelled = "cancelled",
         Timeout = "timeout",
-        /// It was sent and its answer is lost.
+        /// The request was sent, but its response was lost.
         Lost = "lost",
     }
 }
 
 label! {
-    /// How an attempt to get an answer from a server ended. A call that is repeated has several.
+    /// How an attempt to get a response from a server ended. A repeated call has several attempts.
     pub enum Attempt {
-        /// The server answered, be it with an error.
+        /// The server responded with a result or an error.
         Answered = "answered",
-        /// The server could not be reached, or its answer will never come.
+        /// The server could not be reached, or its response was lost.
         Lost = "lost",
         /// The deadline of the call passed first.
         TimedOut = "timed_out",
-        /// The client did not want the answer any more.
+        /// The client cancelled the request.
         Withdrawn = "withdrawn",
     }
 }
 
 label! {
-    /// What a counted error was. The first thirteen are the names of our refusals, in their order.
+    /// The kind of an error. The first thirteen are the refusal codes in their order.
     pub enum ErrorCode {
         TooManyRequests = "TOO_MANY_REQUESTS",
         QueueTimeout = "QUEUE_TIMEOUT",
@@ -103,108 +103,108 @@ label! {
         Internal = "INTERNAL",
         /// The pipe or connection to the server failed.
         Transport = "TRANSPORT",
-        /// The server said something that is no message or breaks the protocol.
+        /// The server sent an invalid message or broke the protocol.
         Protocol = "PROTOCOL",
         Other = "OTHER",
     }
 }
 
 label! {
-    /// Why a notification of a server reached no client.
+    /// Why a notification of a server was dropped.
     pub enum Dropped {
         /// The client reads too slowly and its queue is full.
         SlowClient = "slow_client",
-        /// No stream of the client is open to carry it.
+        /// The client has no open stream.
         NoListener = "no_listener",
-        /// Nobody asked for it: an unknown progress token or subscription.
+        /// The progress token or subscription is unknown.
         Unasked = "unasked",
-        /// The server sends more than it may.
+        /// The server exceeded its limit.
         Flood = "flood",
-        /// It names no call and calls of several clients are in flight: it must not be guessed.
+        /// The notification names no call, and calls of several clients are in flight.
         NoOwner = "no_owner",
-        /// The server did not take what we sent it.
+        /// The server did not accept a notification of a client.
         NotDelivered = "not_delivered",
     }
 }
 
 label! {
-    /// Why a client was not asked what a server wanted to ask it.
+    /// Why a question of a server was refused.
     pub enum QuestionRefused {
-        /// As many questions of its call are open as may be.
+        /// The call has the maximum number of open questions.
         CallLimit = "call_limit",
-        /// As many questions of its session are open as may be.
+        /// The session has the maximum number of open questions.
         SessionLimit = "session_limit",
-        /// The open questions of its session hold as many bytes as they may.
+        /// The session's open questions have the maximum size.
         BytesLimit = "bytes_limit",
-        /// The client does not read what it was sent before.
+        /// The client does not read its stream.
         SlowClient = "slow_client",
     }
 }
 
 label! {
-    /// What a client got that wanted to go on with a stream.
+    /// The outcome of an attempt to resume a stream.
     pub enum Resumption {
-        /// The stream, from where it was cut.
+        /// The stream was resumed where it was cut.
         Resumed = "resumed",
-        /// The call's answer is not kept any more, and that is what it was told.
+        /// The response of the call is no longer available, and the client was told so.
         Lost = "lost",
-        /// There is nothing to come on it.
+        /// The stream is complete.
         Over = "over",
-        /// Another stream: which one was meant is not known, or it does not matter.
+        /// A new stream, because the requested one is unknown or irrelevant.
         Fresh = "fresh",
     }
 }
 
 label! {
-    /// A stream that stands: a client keeps it open to hear what comes of its own accord.
+    /// The kind of a long-lived stream, which a client keeps open to receive messages outside of calls.
     pub enum StreamKind {
         /// `subscriptions/listen` of 2026-07-28.
         Listen = "listen",
-        /// The GET of a session over streamable HTTP.
+        /// The GET stream of a session over streamable HTTP.
         Get = "get",
-        /// The one stream of a session over HTTP+SSE.
+        /// The stream of a session over HTTP+SSE.
         Sse = "sse",
     }
 }
 
 label! {
-    /// Why a stream that stood has ended.
+    /// Why a long-lived stream ended.
     pub enum StreamEnd {
-        /// The client closed it, or its connection was lost.
+        /// The client closed the stream, or its connection was lost.
         Client = "client",
-        /// The client reads too slowly to be told all it asked for.
+        /// The client reads too slowly.
         SlowClient = "slow_client",
-        /// The same client has opened another that took its place.
+        /// The same client opened a new stream instead.
         Displaced = "displaced",
-        /// The session it belonged to has ended.
+        /// The session ended.
         Session = "session",
-        /// The daemon stops.
+        /// The daemon is stopping.
         Stopped = "stopped",
     }
 }
 
 label! {
-    /// Why a request or a connection was turned away before a message was read.
+    /// Why a request or a connection was refused before a message was read.
     pub enum Refused {
         Origin = "origin",
         Host = "host",
         /// The credential is missing or wrong.
         Login = "login",
-        /// No such address.
+        /// The address does not exist.
         Path = "path",
         HttpMethod = "http_method",
-        /// `Accept` or `Content-Type` is not what the transport wants.
+        /// `Accept` or `Content-Type` is not allowed by the transport.
         MediaType = "media_type",
-        /// A header contradicts the body or is malformed.
+        /// A header is malformed or contradicts the body.
         Header = "header",
         Revision = "revision",
         BodySize = "body_size",
-        /// Header or body did not arrive in time.
+        /// The headers or the body did not arrive in time.
         Slow = "slow",
         Malformed = "malformed",
         Depth = "depth",
         UnknownSession = "unknown_session",
-        /// The session is somebody else's.
+        /// The session belongs to another user.
         ForeignSession = "foreign_session",
         SessionLimit = "session_limit",
         ConnectionLimit = "connection_limit",
@@ -213,7 +213,7 @@ label! {
 }
 
 label! {
-    /// The state of a breaker; the position is the value of the metric.
+    /// The state of a circuit breaker. The index is the value of the metric.
     pub enum Breaker {
         Closed = "CLOSED",
         HalfOpen = "HALF_OPEN",
@@ -224,8 +224,8 @@ label! {
 // === impl Method ===
 
 impl Method {
-    /// The label of a method as it stands on the wire.
-    pub fn of(method: &str) -> Self {
+    /// The label for a method's name on the wire.
+    pub fn from_wire(method: &str) -> Self {
         Self::ALL.iter().copied().find(|known| known.as_str() == method).unwrap_or(Self::Other)
     }
 }
@@ -233,15 +233,15 @@ impl Method {
 // === impl ErrorCode ===
 
 impl ErrorCode {
-    /// The label of a code's name.
-    pub fn of(code: &str) -> Self {
+    /// The label for the name of an error code.
+    pub fn from_name(code: &str) -> Self {
         Self::ALL.iter().copied().find(|known| known.as_str() == code).unwrap_or(Self::Other)
     }
 }
 
 impl From<mainstay_model::RefusalCode> for ErrorCode {
     fn from(code: mainstay_model::RefusalCode) -> Self {
-        Self::of(code.name())
+        Self::from_name(code.name())
     }
 }
 
@@ -260,8 +260,8 @@ mod tests {
 
     #[test]
     fn what_a_client_invents_is_other() {
-        assert_eq!(Method::of("tools/call"), Method::ToolsCall);
-        assert_eq!(Method::of("tools/call\n"), Method::Other);
-        assert_eq!(ErrorCode::of("-32603"), ErrorCode::Other);
+        assert_eq!(Method::from_wire("tools/call"), Method::ToolsCall);
+        assert_eq!(Method::from_wire("tools/call\n"), Method::Other);
+        assert_eq!(ErrorCode::from_name("-32603"), ErrorCode::Other);
     }
 }

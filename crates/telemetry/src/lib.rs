@@ -1,7 +1,7 @@
-//! Typed events, the catalogue of metric names, logs and correlation ids.
+//! Metrics, typed events, logs and correlation ids.
 //!
-//! The only crate that holds a metric's name. It knows nothing of sockets, sessions or processes:
-//! others tell it what happened, or hand it a callback that says what is so now.
+//! This is the only crate that knows the names of metrics. It knows nothing about sockets, sessions or
+//! processes: other crates emit events, and register callbacks that supply gauges.
 
 pub mod catalogue;
 pub mod correlation;

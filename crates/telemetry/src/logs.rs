@@ -1,7 +1,6 @@
-//! Logs go to standard error: text for a terminal, one JSON object a line for everything else.
+//! Logging to standard error: text on a terminal, or else one JSON object per line.
 //!
-//! A thread of its own writes them. A terminal that is held or a pipe nobody reads would
-//! otherwise stop whoever logs, and with it the calls of everybody.
+//! A separate thread writes the lines, so that a blocked terminal or pipe can't block calls.
 
 use std::io::IsTerminal;
 
@@ -14,17 +13,17 @@ mod writer;
 pub use writer::LogGuard;
 pub(crate) use writer::lines_dropped;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// Text where standard error is a terminal, else JSON.
+    /// Text if standard error is a terminal, or else JSON.
     #[default]
     Auto,
     Text,
     Json,
 }
 
-/// The least important level that is written.
+/// The least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
     Error,
@@ -35,21 +34,21 @@ pub enum Level {
     Trace,
 }
 
-/// What to log and how.
+/// The options for logging.
 #[derive(Debug, Clone, Default)]
 pub struct LogOptions {
     pub format: Format,
-    /// Of our own crates; libraries stay at `warn`.
+    /// The level of Mainstay's own crates. Libraries stay at `warn`.
     pub level: Level,
-    /// Warnings and errors only, whatever `level` says.
+    /// Logs only warnings and errors, regardless of `level`.
     pub quiet: bool,
-    /// Directives as in `info,mainstay_gateway=debug`; takes the place of `level` and `quiet`.
+    /// Filter directives such as `info,mainstay_gateway=debug`, which replace `level` and `quiet`.
     pub filter: Option<String>,
-    /// Colours, where the format is text and standard error is a terminal.
+    /// Uses colours if the format is text and standard error is a terminal.
     pub colour: bool,
 }
 
-/// Why logging could not be set up.
+/// The error for logging that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("log filter {filter:?} is not understood")]
@@ -64,11 +63,10 @@ pub enum LogError {
     Thread(#[source] std::io::Error),
 }
 
-/// Sets up logging for the whole process. Lines are written until the guard is dropped, which
-/// waits for those that are queued.
+/// Sets up logging for the process. Dropping the guard writes the queued lines and ends logging.
 ///
 /// # Errors
-/// When the filter can't be read, when logging was set up before, or without a thread.
+/// [`LogError`] if the filter is invalid, logging was set up before, or the thread can't be started.
 pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     let terminal = std::io::stderr().is_terminal();
     let filter = options.filter()?;

@@ -1,7 +1,7 @@
-//! The numbers of one daemon and their scrape.
+//! The metrics of a daemon, and the scrape.
 //!
-//! Counters and histograms live here as plain atomics. Gauges are not kept: observers say what
-//! is so when somebody scrapes, so that no gauge can drift from the thing it shows.
+//! Counters and histograms are atomics. Gauges are not stored: observers supply their values at each
+//! scrape, so a gauge can't drift from what it measures.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,26 +26,26 @@ mod tests;
 pub use sample::Sample;
 pub use server::ServerMetrics;
 
-/// The value of the label `server` for what the gateway answers without any one server: the
-/// merged endpoint. No [`Name`] can be this.
+/// The value of the label `server` for requests that the gateway answers itself. It is not a valid
+/// [`Name`].
 pub const GATEWAY_LABEL: &str = "*";
 
-/// Says what is so now; called at each scrape.
+/// Supplies gauges. Called at each scrape.
 pub type Observer = Box<dyn Fn(&mut Sample) + Send + Sync>;
 
-/// All metrics of a daemon. Cheap to clone; clones share the numbers.
+/// All metrics of a daemon. Clones are cheap and share the values.
 #[derive(Clone)]
 pub struct Metrics {
     board: Arc<Board>,
     registry: Arc<Registry>,
 }
 
-/// Where the numbers are.
+/// The shared values.
 pub(crate) struct Board {
     version: Box<str>,
     gateway: Arc<ServerMetrics>,
-    /// In the order of configuration, which is the order of the scrape. Resolved once by those
-    /// who count, so a list is quick enough.
+    /// The metrics of the servers in the order of the configuration and of the scrape. Callers look a
+    /// server up once and keep the result, so a list is fast enough.
     servers: RwLock<Vec<Arc<ServerMetrics>>>,
     refused: [AtomicU64; Refused::COUNT],
     resumed: [AtomicU64; Resumption::COUNT],
@@ -58,7 +58,7 @@ pub(crate) struct Board {
     observers: RwLock<Vec<Observer>>,
 }
 
-/// What has become of the streams of one kind.
+/// The counts of streams of one kind.
 #[derive(Default)]
 struct StreamCounts {
     opened: AtomicU64,
@@ -70,7 +70,7 @@ struct StreamCounts {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Metrics with every series of `servers` at zero.
+    /// New metrics. All series of `servers` start at zero.
     pub fn new<'a>(version: &str, servers: impl IntoIterator<Item = &'a Name>) -> Self {
         let servers = servers.into_iter().map(|name| Arc::new(ServerMetrics::new(name.as_str())));
         let board = Arc::new(Board {
@@ -92,8 +92,7 @@ impl Metrics {
         Self { board, registry: Arc::new(registry) }
     }
 
-    /// The counters of a server, to be resolved once and kept. A server that is new gets its
-    /// series here.
+    /// The counters of a server. Look them up once and keep them. A new server gets its series here.
     pub fn server(&self, name: &Name) -> Arc<ServerMetrics> {
         let known = |list: &[Arc<ServerMetrics>]| {
             list.iter().find(|server| server.label() == name.as_str()).cloned()
@@ -109,59 +108,58 @@ impl Metrics {
         })
     }
 
-    /// The counters for what the gateway answers itself, under the server label
-    /// [`GATEWAY_LABEL`].
+    /// The counters for requests that the gateway answers itself, with the server label [`GATEWAY_LABEL`].
     pub fn gateway(&self) -> Arc<ServerMetrics> {
         Arc::clone(&self.board.gateway)
     }
 
-    /// Adds a source of gauges. It is called at each scrape, must not block, and should hold what
-    /// it looks at weakly: it is never removed.
+    /// Registers a source of gauges. It is called at each scrape, must not block, and is never removed, so
+    /// it should hold only weak references.
     pub fn observe(&self, observer: Observer) {
         self.board.observers.write().push(observer);
     }
 
-    /// A request or connection was turned away before a message was read.
+    /// Counts a refused request or connection.
     pub fn refused(&self, reason: Refused) {
         self.board.refused[reason.index()].fetch_add(1, Relaxed);
     }
 
-    /// A client came back for a stream.
+    /// Counts an attempt to resume a stream.
     pub fn resumed(&self, outcome: Resumption) {
         self.board.resumed[outcome.index()].fetch_add(1, Relaxed);
     }
 
-    /// A client has opened a stream that stands.
+    /// Counts an opened stream.
     pub fn stream_opened(&self, kind: StreamKind) {
         self.board.streams[kind.index()].opened.fetch_add(1, Relaxed);
     }
 
-    /// One has ended.
+    /// Counts a stream that ended.
     pub fn stream_ended(&self, kind: StreamKind, reason: StreamEnd) {
         self.board.streams[kind.index()].ended[reason.index()].fetch_add(1, Relaxed);
     }
 
-    /// There are as many as there may be, and one more was wanted.
+    /// Counts a refused stream.
     pub fn stream_refused(&self, kind: StreamKind) {
         self.board.streams[kind.index()].refused.fetch_add(1, Relaxed);
     }
 
-    /// So many sessions ended because nobody used them.
+    /// Counts sessions that expired.
     pub fn sessions_expired(&self, count: u64) {
         self.board.sessions_expired.fetch_add(count, Relaxed);
     }
 
-    /// A session of an earlier daemon goes on.
+    /// Counts a restored session.
     pub fn session_restored(&self) {
         self.board.sessions_restored.fetch_add(1, Relaxed);
     }
 
-    /// An attempt to write what outlives the daemon came to nothing.
+    /// Counts a failed attempt to write to the state folder.
     pub fn store_failed(&self) {
         self.board.store_failures.fetch_add(1, Relaxed);
     }
 
-    /// The scrape: OpenMetrics text, for the media type [`CONTENT_TYPE`].
+    /// Encodes all metrics as OpenMetrics text, with the media type [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(64 << 10);
         prometheus_client::encoding::text::encode(&mut text, &self.registry)

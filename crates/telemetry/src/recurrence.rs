@@ -1,20 +1,20 @@
-//! Keeps what happens over and over from filling the log: said at once, then ever more rarely.
+//! Rate limiting of log lines about a recurring problem: immediately at first, then at growing intervals.
 
 use std::time::{Duration, Instant};
 
-/// Something that may recur for as long as its cause is there: a server that can't be reached.
+/// Decides which occurrences of a recurring problem are logged, such as a server that can't be reached.
 ///
-/// The first time is worth a line, and so is a cause that was not there before. The same cause is
-/// repeated after a minute at the earliest, and after twice as long each time.
+/// The first occurrence is logged, and so is each new cause. The same cause is logged again after one
+/// minute at the earliest, and the interval doubles each time, up to an hour.
 #[derive(Debug, Default)]
 pub struct Recurrence(Option<Line>);
 
-/// The last line that was written.
+/// The last log line.
 #[derive(Debug)]
 struct Line {
     cause: Box<str>,
     at: Instant,
-    /// Until it is repeated.
+    /// The interval until the same cause is logged again.
     pause: Duration,
     held_back: u64,
 }
@@ -25,7 +25,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 // === impl Recurrence ===
 
 impl Recurrence {
-    /// Whether it is worth a line now, and how many were held back since the last.
+    /// Returns the number of occurrences since the last line if this one should be logged, or `None`.
     pub fn admit(&mut self, now: Instant, cause: &str) -> Option<u64> {
         let same = self.0.as_mut().filter(|line| *line.cause == *cause);
         if let Some(line) = same {
@@ -42,7 +42,7 @@ impl Recurrence {
         Some(before.map_or(0, |line| line.held_back))
     }
 
-    /// It has not happened for long enough to be news again.
+    /// Resets the state, because the problem is over. The next occurrence is logged.
     pub fn forget(&mut self) {
         self.0 = None;
     }

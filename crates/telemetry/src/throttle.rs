@@ -1,12 +1,12 @@
-//! Keeps a stranger from filling the log: so many lines in a window, then only their number.
+//! Throttling of log lines that clients or servers can cause at will.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Length of a window.
+/// The length of a window.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Lines in a window: a banner of a few lines is shown whole, a flood is not.
+/// The maximum number of lines per window. A banner of a few lines is logged completely, a flood is not.
 const LINES_MAX: u32 = 5;
 
 /// Admits [`LINES_MAX`] lines every [`WINDOW`].
@@ -23,7 +23,7 @@ struct Window {
 // === impl Throttle ===
 
 impl Throttle {
-    /// Whether a line may be written now, and how many were held back before it.
+    /// Returns the number of lines suppressed before this one if it may be logged, or `None`.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock();
         match window.as_mut() {

@@ -24,7 +24,7 @@ use moment::Moment;
 const INSTRUCTIONS: &str = "A demonstration: time zones by their IANA names, such as \
 Europe/Berlin, and a countdown that reports progress every second and can be cancelled.";
 
-/// Long enough to watch, shorter than any caller's patience.
+/// The maximum length of a countdown, in seconds. Clients time out later.
 const COUNTDOWN_SECONDS_MAX: u32 = 240;
 
 pub(crate) struct Clock {
@@ -154,14 +154,14 @@ impl ServerHandler for Clock {
         let argument = &request.argument;
         let found = prompts::completions(&argument.name, &argument.value);
         let total = found.len();
-        // The specification allows a hundred values in an answer.
+        // The specification allows at most a hundred values.
         let shown: Vec<String> = found.into_iter().take(100).collect();
         let completion = json!({"values": shown, "total": total, "hasMore": total > shown.len()});
         result(json!({"completion": completion}))
     }
 }
 
-/// Progress for a caller that asked for it; one that is gone meanwhile needs none.
+/// Sends progress if the caller requested it. Ignores a caller that is gone.
 async fn report(context: &Context, gone: u32, total: u32) {
     if let Some(token) = context.meta.get_progress_token() {
         let progress = ProgressNotificationParam::new(token, f64::from(gone))

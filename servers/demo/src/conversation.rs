@@ -1,16 +1,16 @@
-//! Asking the client something in the middle of a call, in the way of its revision: a request
-//! of our own where there is a handshake, an unfinished result since 2026-07-28.
+//! Questions to the client during a call: a request to the client in legacy revisions, an unfinished result
+//! in 2026-07-28.
 
 use rmcp::model::{CallToolResponse, CallToolResult, InputRequiredResult, ServerRequest};
 use serde_json::{Value, json};
 
 use crate::wire::{Context, is_modern, result, wire};
 
-/// What came of a question.
+/// The outcome of a question.
 pub(crate) enum Asked {
     /// The client's answer.
     Answer(Value),
-    /// No answer yet: this is the result of the call for now.
+    /// There is no answer yet. The call returns this unfinished result.
     Later(CallToolResponse),
 }
 
@@ -24,13 +24,13 @@ pub(crate) struct Question {
 // === impl Question ===
 
 impl Question {
-    /// A form for the user.
+    /// A form for the user (elicitation).
     pub(crate) fn form(key: &'static str, message: &str, schema: &Value) -> Self {
         let params = json!({"message": message, "requestedSchema": schema});
         Self { key, method: "elicitation/create", params }
     }
 
-    /// A task for the client's model.
+    /// A request to the client's model (sampling).
     pub(crate) fn model(key: &'static str, system: &str, prompt: &str) -> Self {
         let params = json!({
             "messages": [{"role": "user", "content": {"type": "text", "text": prompt}}],
@@ -40,8 +40,8 @@ impl Question {
         Self { key, method: "sampling/createMessage", params }
     }
 
-    /// Puts the question. `given` are the answers the client sent along with this call; an
-    /// answer of another shape than asked for counts as none.
+    /// Asks the question. `given` has the answers that the client sent with this call. An answer of an
+    /// unexpected shape counts as none.
     pub(crate) async fn ask(
         self,
         given: Option<&Value>,
@@ -76,7 +76,7 @@ impl Question {
     }
 }
 
-/// A finished tool result from what the specification shows.
+/// Builds a finished tool result from its JSON.
 pub(crate) fn finished(body: Value) -> Result<CallToolResponse, String> {
     result::<CallToolResult>(body).map(Into::into).map_err(said)
 }

@@ -1,6 +1,5 @@
-//! Demonstration servers that live inside the binary: something to connect to before anything
-//! is configured. They keep nothing on disk, reach nothing outside and are no part of the
-//! gateway.
+//! Demonstration servers that are built into the binary, for trying Mainstay without any configuration.
+//! They store nothing on disk, need no network, and are not part of the gateway.
 
 mod clock;
 mod conversation;
@@ -14,7 +13,7 @@ use std::str::FromStr;
 
 pub use serve::{run_stdio, serve_http};
 
-/// A demonstration server that speaks over standard input and output.
+/// A demonstration server that uses standard input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdioDemo {
     /// Notes kept in memory: tools, resources, subscriptions, list changes.
@@ -23,7 +22,7 @@ pub enum StdioDemo {
     Clock,
 }
 
-/// A name that is no demonstration server's.
+/// The error for the name of an unknown demonstration server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownDemo(String);
 
@@ -32,7 +31,7 @@ pub struct UnknownDemo(String);
 impl StdioDemo {
     pub const ALL: [Self; 2] = [Self::Notes, Self::Clock];
 
-    /// The name on the command line and in configuration.
+    /// The name on the command line and in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! `notes`: short notes kept in memory, as tools and as resources one can subscribe to.
+//! `notes`: short notes in memory, as tools and as resources with subscriptions.
 
 mod book;
 mod news;
@@ -29,7 +29,7 @@ use news::News;
 const INSTRUCTIONS: &str = "A demonstration: notes live in memory and are gone when the server \
 stops. Add some, then read notes://all or notes://note/1, or subscribe to them.";
 
-/// One client's book of notes.
+/// The notes of a client.
 pub(crate) struct Notes {
     book: Mutex<Book>,
     news: Arc<News>,

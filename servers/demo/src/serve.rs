@@ -1,4 +1,4 @@
-//! The two ways to reach a demonstration server.
+//! Serving a demonstration server over standard input and output, or over HTTP.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::clock::Clock;
 use crate::notes::Notes;
 use crate::weather::Weather;
 
-/// Serves one client on standard input and output until it hangs up.
+/// Serves one client on standard input and output until it disconnects.
 ///
 /// # Errors
-/// When the client's first messages are no handshake.
+/// If the first messages are not a handshake.
 pub async fn run_stdio(demo: StdioDemo) -> anyhow::Result<()> {
     match demo {
         StdioDemo::Notes => stdio(Notes::new()).await,
@@ -30,11 +30,11 @@ pub async fn run_stdio(demo: StdioDemo) -> anyhow::Result<()> {
     }
 }
 
-/// Serves the simulated weather over streamable HTTP, at any path of the listener, until
-/// `shutdown`; connections open then are cut. Foreign hosts and origins are refused.
+/// Serves the simulated weather over streamable HTTP, at any path of the listener, until `shutdown`. Open
+/// connections are closed then. Foreign hosts and origins are refused.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve_http(listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(shutdown.child_token())
@@ -52,7 +52,7 @@ pub async fn serve_http(listener: TcpListener, shutdown: CancellationToken) -> a
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted?,
         };
-        // An answer may be several small writes: without this the second waits for an ack.
+        // A response may take several small writes; Nagle's algorithm would delay the second one.
         stream.set_nodelay(true)?;
         let service = service.clone();
         connections.spawn(async move {
@@ -60,7 +60,7 @@ pub async fn serve_http(listener: TcpListener, shutdown: CancellationToken) -> a
                 let service = service.clone();
                 async move { Ok::<_, Infallible>(service.handle(request).await) }
             });
-            // A client that goes away in the middle is its own business.
+            // A client may disconnect at any time.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
         });
     }
@@ -74,7 +74,7 @@ async fn stdio(server: impl ServerHandler) -> anyhow::Result<()> {
             running.waiting().await?;
             Ok(())
         }
-        // Whoever started it only looked, and hung up.
+        // The client disconnected without a handshake.
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

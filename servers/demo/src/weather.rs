@@ -1,5 +1,5 @@
-//! `weather`: simulated weather over HTTP. It shows what a server can do besides plain tools:
-//! every kind of content, questions to the user and to the client's model.
+//! `weather`: simulated weather over HTTP. It demonstrates all kinds of content, and questions to the user
+//! and to the client's model.
 
 mod forecast;
 mod picture;
@@ -29,7 +29,7 @@ use forecast::Forecast;
 const INSTRUCTIONS: &str = "A demonstration: all weather here is simulated. It depends only on \
 the name of the city and the date, so that the same question has the same answer.";
 
-/// One session of the simulated weather; nothing is kept between calls.
+/// The simulated weather. It keeps no state between calls.
 pub(crate) struct Weather {
     tools: ToolRouter<Self>,
 }

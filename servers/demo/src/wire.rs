@@ -1,4 +1,4 @@
-//! From JSON to the SDK's types, where JSON is what one would read in the specification.
+//! Conversion of JSON, as the specification shows it, to the SDK's types.
 
 use rmcp::model::{ErrorData, ServerConfig};
 use rmcp::service::{RequestContext, RoleServer};
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 pub(crate) type Context = RequestContext<RoleServer>;
 
-/// A typed message; the error can only come from a mistake in this crate.
+/// Deserializes a message. An error means a mistake in this crate.
 pub(crate) fn wire<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
     serde_json::from_value(value)
         .map_err(|error| ErrorData::internal_error(format!("demonstration data: {error}"), None))
 }
 
-/// A typed result, marked as complete. The SDK takes the mark away again for clients of
-/// revisions that do not know it.
+/// Deserializes a result and marks it as complete. The SDK removes the mark for clients of revisions
+/// without it.
 pub(crate) fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
     value["resultType"] = json!("complete");
     wire(value)
 }
 
-/// What a server says of itself.
+/// The server information for the handshake.
 pub(crate) fn about(
     name: &str,
     title: &str,
@@ -42,13 +42,13 @@ pub(crate) fn about(
     .expect("every caller passes a literal of the right shape")
 }
 
-/// Whether this request follows 2026-07-28: no handshake, no requests from the server.
+/// Whether the request is of revision 2026-07-28, without a handshake and without requests of the server.
 pub(crate) fn is_modern(context: &Context) -> bool {
     context.protocol_version().is_some_and(|version| !version.has_initialize())
 }
 
-/// Takes the width of numbers out of a schema: it is a format that only Rust knows, and clients
-/// that check schemas warn of it.
+/// Removes the width of numbers from a schema. These formats are specific to Rust, and clients that
+/// validate schemas warn about them.
 pub(crate) fn plain_numbers(schema: &mut Schema) {
     let is_width = |format: &Value| {
         format.as_str().is_some_and(|it| it.trim_start_matches('u').starts_with("int"))

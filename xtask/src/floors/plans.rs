@@ -36,7 +36,7 @@ pub(super) const INSIDE: [Inside; 1] = [Inside {
 }];
 
 /// Files that stand in circles of more than four, by crate. A number may only go down.
-pub(super) const IN_CIRCLES: [(&str, usize); 2] = [("gateway", 26), ("pool", 10)];
+pub(super) const IN_CIRCLES: [(&str, usize); 1] = [("gateway", 26)];
 
 /// Names of types that stand for two things, by crate. A number may only go down.
 pub(super) const TWOFOLD: [(&str, usize); 5] =

@@ -97,8 +97,8 @@ fn trusted_proxies(gateway: &Table, notes: &mut Notes) {
 pub(super) fn shadowed(gateway: &Table, named: &[&Named], notes: &mut Notes) {
     let Some(url) = gateway.text("public_url").and_then(|text| url_of(text).ok()) else { return };
     for one in named {
-        let public = url.path_of(&format!("/mcp/{}", one.name));
-        let own = url.own(&public).unwrap_or_default();
+        let public = url.public_path(&format!("/mcp/{}", one.name));
+        let own = url.own_path(&public).unwrap_or_default();
         if own != format!("/mcp/{}", one.name) {
             let message = format!(
                 "`{}` can't be reached at `public_url`: there {public} stands for {own}",

@@ -34,7 +34,7 @@ pub fn url(gateway: &GatewaySettings, endpoint: Option<&str>) -> Result<String, 
     }
     let own = endpoint.map_or_else(|| "/mcp".to_owned(), |name| format!("/mcp/{name}"));
     Ok(match &gateway.public_url {
-        Some(public) => public.of(&own),
+        Some(public) => public.url_for(&own),
         None => format!("http://{}{own}", reached(gateway.listen)?),
     })
 }

@@ -9,13 +9,14 @@ pub(crate) static ENDPOINT: Section = Section {
             "servers",
             Kind::List(Item::Server),
             "['everything', 'files']",
-            "The servers of the group, by name; at least one.",
+            "The names of the servers in the group, at least one.",
         ),
         Key::new(
             "prefix",
             Kind::Choice(&PREFIX),
             "'always'",
-            "When a tool, prompt or resource gets the name of its server in front.",
+            "When the names of tools, prompts and resources get the name of their server as a \
+             prefix.",
         )
         .or("'auto'"),
     ],
@@ -25,23 +26,23 @@ pub(crate) static ENDPOINT: Section = Section {
 static PREFIX: [Word; 3] = [
     Word {
         word: "auto",
-        doc: "only where names collide; the first server in the file keeps the bare name",
+        doc: "only if names collide; the first server in the file keeps the bare name",
     },
-    Word { word: "always", doc: "on every name" },
-    Word { word: "never", doc: "on none; of two equal names the first server's is served" },
+    Word { word: "always", doc: "on all names" },
+    Word { word: "never", doc: "on no names; of two equal names, the first server's is served" },
 ];
 
 pub(crate) static VOLUME: Section = Section {
     title: "volumes.NAME",
-    doc: "A path with data that servers read or write. Read and checked, but not watched \
-         by this version.",
+    doc: "A path with data that servers read or write. This version validates the settings, but \
+          does not monitor volumes.",
     keys: &[
-        Key::new("path", Kind::Path, "'/mnt/archive'", "Where the data is."),
+        Key::new("path", Kind::Path, "'/mnt/archive'", "The path of the data."),
         Key::new(
             "fallback",
             Kind::Path,
             "'/var/cache/archive'",
-            "Where to look while `path` is away.",
+            "The path to use while `path` is unavailable.",
         ),
     ],
     example: "",
@@ -49,33 +50,28 @@ pub(crate) static VOLUME: Section = Section {
 
 pub(crate) static EXTERNAL: Section = Section {
     title: "externals.NAME",
-    doc: "Something that servers need and Mainstay does not run. Exactly one key says how to \
-          see that it is there. Read and checked, but not probed by this version.",
+    doc: "A dependency of servers that Mainstay does not run. Exactly one key sets how to check \
+          its health. This version validates the settings, but does not probe externals.",
     keys: &[
         Key::new(
             "http",
             Kind::Url(&["http", "https"]),
             "'http://127.0.0.1:9200/health'",
-            "Healthy when a GET answers 200.",
+            "Healthy if a GET returns status 200.",
         ),
-        Key::new(
-            "tcp",
-            Kind::HostPort,
-            "'127.0.0.1:5432'",
-            "Healthy when it accepts a connection.",
-        ),
-        Key::new("command", Kind::Command, "['pg_isready']", "Healthy when it exits with 0."),
+        Key::new("tcp", Kind::HostPort, "'127.0.0.1:5432'", "Healthy if it accepts a connection."),
+        Key::new("command", Kind::Command, "['pg_isready']", "Healthy if it exits with code 0."),
         Key::new(
             "redis",
             Kind::SecretUrl(&["redis", "rediss"]),
             "'redis://127.0.0.1:6379'",
-            "Healthy when it answers PING. Never shown.",
+            "Healthy if it answers PING. The value is never shown.",
         ),
         Key::new(
             "postgres",
             Kind::SecretUrl(&["postgres", "postgresql"]),
             "'secret:env:DATABASE_URL'",
-            "Healthy when it answers a query. Never shown.",
+            "Healthy if it answers a query. The value is never shown.",
         ),
     ],
     example: "",

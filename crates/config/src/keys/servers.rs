@@ -4,9 +4,9 @@ use super::{DAY, HOUR, Item, Key, Kind, Map, SECOND, Section, Word};
 
 pub(crate) static SERVER: Section = Section {
     title: "servers.NAME",
-    doc: "An MCP server and how to run it. It is served at `/mcp/NAME`, and at `/mcp` together \
-          with the others. The order of the file decides who keeps a name when two servers publish the same one. \
-          Exactly one of `command` and `url` says what it is.",
+    doc: "An MCP server, served at `/mcp/NAME` and, together with all others, at `/mcp`. If two \
+          servers have an item of the same name, the first server in the file keeps the name. \
+          Exactly one of `command` and `url` is required.",
     keys: &KEYS,
     example: EXAMPLE,
 };
@@ -16,93 +16,103 @@ static KEYS: [Key; 17] = [
         "command",
         Kind::Command,
         "['npx', '-y', '@modelcontextprotocol/server-everything@2026.8.31']",
-        "A program that speaks MCP on stdio, and its arguments, each a string of its \
-         own: no shell reads them. A program with a `/` is a path.",
+        "A program that speaks MCP over stdio, and its arguments. Each argument is a separate \
+         string; no shell is involved. A program with a `/` is a path.",
     ),
     Key::new(
         "url",
         Kind::Url(&["http", "https"]),
         "'https://mcp.example.org/mcp'",
-        "A server that runs already, reached over streamable HTTP, or HTTP+SSE of 2024-11-05.",
+        "The URL of a running server that speaks streamable HTTP or HTTP+SSE (revision \
+         2024-11-05).",
     ),
     Key::new("image", IMAGE, "'example/server:1'", "A container image."),
     Key::new(
         "headers",
         Kind::Secrets(Map::Headers),
         "{ Authorization = 'Bearer ${TOKEN}' }",
-        "Headers sent to `url` with each request. Values are never shown.",
+        "Headers to send to `url` with each request. Values are never shown.",
     )
     .or("{}"),
     Key::new(
         "env",
         Kind::Secrets(Map::Variables),
         "{ API_KEY = 'secret:env:API_KEY' }",
-        "Variables for `command`, added to its environment. Values are never shown.",
+        "Variables to add to the environment of `command`. Values are never shown.",
     )
     .or("{}"),
     Key::new(
         "cwd",
         Kind::Path,
         "'~/projects'",
-        "The folder that `command` runs in; unset: that of the daemon.",
+        "The working folder of `command`. Unset: the daemon's.",
     ),
     Key::new(
         "user",
         Kind::Account,
         "'nobody'",
-        "Whom `command` runs as: a name of /etc/passwd, or a number in quotes, which needs `group` as well \
-         where /etc/passwd lacks it; unset: the user of the daemon. Only a daemon that runs as root can start \
-         servers as others. Groups, `HOME`, `USER`, `LOGNAME` and `SHELL` become those of the user; `npx` \
-         and `uvx` need a home folder that this user can write to.",
+        "The user that `command` runs as: a name in /etc/passwd, or a number in quotes. A number \
+         that /etc/passwd lacks needs `group`, too. Unset: the daemon's user. Only a daemon that \
+         runs as root can start servers as other users. Groups, `HOME`, `USER`, `LOGNAME` and \
+         `SHELL` are set for the user. `npx` and `uvx` need a home folder that the user can write \
+         to.",
     ),
     Key::new(
         "group",
         Kind::Account,
         "'nogroup'",
-        "Its group: a name of /etc/group, or a number in quotes; unset: that of `user`, or else of the daemon.",
+        "The group that `command` runs as: a name in /etc/group, or a number in quotes. Unset: \
+         the group of `user`, or else the daemon's.",
     ),
-    Key::new("sharing", Kind::Choice(&SHARING), "'shared'", "Who shares an instance.").or("'user'"),
-    Key::new("required", Kind::Bool, "true", "The daemon is not ready without this server.")
+    Key::new("sharing", Kind::Choice(&SHARING), "'shared'", "Which calls share an instance.")
+        .or("'user'"),
+    Key::new("required", Kind::Bool, "true", "The daemon is ready only when this server is ready.")
         .or("false"),
     Key::new(
         "revision",
         Kind::Choice(&REVISION),
         "'legacy'",
-        "Which era of the protocol to speak to it.",
+        "Which revisions to use with the server.",
     )
     .or("'auto'"),
     Key::new(
         "asks",
         Kind::Choice(&ASKS),
         "'never'",
-        "Whether it may ask clients for something: sampling, elicitation, roots. A process that may ask \
-         serves clients that offer one of these one call at a time.",
+        "Whether the server asks clients questions: sampling, elicitation, roots. A process that \
+         may ask handles one call at a time for clients that support one of these.",
     )
     .or("'auto'"),
     Key::new(
         "needs",
         Kind::List(Item::Need),
         "['server:database', 'volume:archive']",
-        "What must be healthy before it starts: `server:NAME`, `volume:NAME` or `external:NAME`.",
+        "What must be healthy before the server starts: `server:NAME`, `volume:NAME` or \
+         `external:NAME`.",
     )
     .or("[]"),
     Key::new(
         "start_timeout",
         Kind::Duration { min: Duration::from_millis(100), max: HOUR },
         "'30s'",
-        "Time for one start: process up, handshake done, lists read.",
+        "The time limit for one start: process, handshake and first lists.",
     )
     .or("'2m'"),
     Key::new(
         "fetch_timeout",
         Kind::Duration { min: SECOND, max: HOUR },
         "'10m'",
-        "Time for `mainstay fetch` to fetch the package that `command` names; where that was not \
-         done, a start gets as much time on top of its own.",
+        "The time limit for `mainstay fetch` to fetch the package that `command` names. If the \
+         package was not fetched, this is added to the time limit of a start.",
     )
     .or("'3m'"),
-    Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "What `command` may use."),
-    Key::new("pool", Kind::Table(&POOL), "{ min = 2, max = 20 }", "Keep instances warm."),
+    Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "Resource limits for `command`."),
+    Key::new(
+        "pool",
+        Kind::Table(&POOL),
+        "{ min = 2, max = 20 }",
+        "The number of instances to keep.",
+    ),
 ];
 
 const IMAGE: Kind = Kind::Refused {
@@ -112,34 +122,35 @@ const IMAGE: Kind = Kind::Refused {
 
 static SHARING: [Word; 4] = [
     Word { word: "user", doc: "all sessions of one user" },
-    Word { word: "shared", doc: "everybody" },
-    Word { word: "session", doc: "one session" },
-    Word { word: "call", doc: "one call" },
+    Word { word: "shared", doc: "all sessions of all users" },
+    Word { word: "session", doc: "the calls of one session" },
+    Word { word: "call", doc: "no sharing: each call has its own instance" },
 ];
 
 static REVISION: [Word; 3] = [
-    Word { word: "auto", doc: "find out" },
-    Word { word: "legacy", doc: "2025-11-25 and before" },
+    Word { word: "auto", doc: "detect them" },
+    Word { word: "legacy", doc: "2025-11-25 and earlier" },
     Word { word: "modern", doc: "2026-07-28" },
 ];
 
 static ASKS: [Word; 3] = [
     Word {
         word: "auto",
-        doc: "it may; it is started once with all of these on offer, to see whether it lists more then",
+        doc: "it may ask; Mainstay starts it once with all of these to detect whether its lists \
+              depend on them",
     },
-    Word { word: "never", doc: "it asks nothing: all clients share an instance" },
-    Word { word: "always", doc: "it may, and what it lists depends on what its client offers" },
+    Word { word: "never", doc: "it never asks; all clients share an instance" },
+    Word { word: "always", doc: "it may ask, and its lists depend on what the client supports" },
 ];
 
 static LIMITS: Section = Section {
     title: "servers.NAME.limits",
-    doc: "Bounds for each process of the server, in force from its first instruction on.",
+    doc: "Resource limits for each process of the server, applied before the program starts.",
     keys: &[Key::new(
         "files",
         Kind::Count { min: 16, max: 1 << 30 },
         "4096",
-        "Files that it may have open at once, soft and hard limit alike; unset: the limits that the \
+        "The maximum number of open files, as soft and hard limit. Unset: the limits that the \
          daemon was started with.",
     )],
     example: "",
@@ -147,30 +158,31 @@ static LIMITS: Section = Section {
 
 static POOL: Section = Section {
     title: "servers.NAME.pool",
-    doc: "How many instances of the server there may be beside the one that supplies its lists. Without this \
-          table there may be 100, and none is kept for longer than its idle time.",
+    doc: "The number of instances of the server, in addition to the one that supplies its lists. \
+          Without this table the maximum is 100, and no idle instance is kept beyond its idle \
+          timeout.",
     keys: &[
         Key::new(
             "min",
             Kind::Count { min: 0, max: 10_000 },
             "2",
-            "Instances that are kept however long they are idle; never more than `max`. They are lent to whoever \
-             can use them and give way to others; instances of one session or one call are not among them.",
+            "The number of idle instances to keep, at most `max`. They can be evicted to make \
+             room for other instances. Instances for one session or one call are not counted.",
         )
         .or("10"),
         Key::new(
             "max",
             Kind::Count { min: 1, max: 10_000 },
             "20",
-            "Instances that can be lent at a time, beside the one that supplies the lists.",
+            "The maximum number of instances, in addition to the one that supplies the lists.",
         )
         .or("100"),
         Key::new(
             "idle_timeout",
             Kind::Duration { min: SECOND, max: DAY.saturating_mul(30) },
             "'5m'",
-            "An instance beyond `min` that nobody uses for this long is stopped; one for clients that can be asked \
-             after a minute at the latest.",
+            "An instance beyond `min` that is idle for this long is stopped. An instance for \
+             clients that support questions is stopped after at most one minute.",
         )
         .or("'15m'"),
     ],

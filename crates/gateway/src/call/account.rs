@@ -16,7 +16,12 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn open(method: &str, request_id: CorrelationId) -> Self {
-        Self { begun: Instant::now(), method: Method::of(method), request_id, is_closed: false }
+        Self {
+            begun: Instant::now(),
+            method: Method::from_wire(method),
+            request_id,
+            is_closed: false,
+        }
     }
 
     /// The outcome of a call with this answer.

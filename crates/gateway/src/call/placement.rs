@@ -199,7 +199,7 @@ pub(crate) fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) 
 
 /// The kind of list that a request asks for.
 pub(crate) fn list_kind(method: &str) -> Option<ListKind> {
-    mainstay_protocol::Method::parse(method).and_then(ListKind::of)
+    mainstay_protocol::Method::parse(method).and_then(ListKind::from_method)
 }
 
 /// Whether the server may ask this session's client something.

@@ -215,7 +215,7 @@ fn to(endpoint: &Endpoint, server: ServerId) -> Result<Route, NoRoute> {
 
 /// A request that changes nothing at the server.
 fn is_read(method: Method) -> bool {
-    ListKind::of(method).is_some()
+    ListKind::from_method(method).is_some()
         || matches!(
             method,
             Method::ResourcesRead | Method::PromptsGet | Method::CompletionComplete | Method::Ping

@@ -147,7 +147,7 @@ impl Daemon {
         }
         for endpoint in status::endpoints(&self.gateway) {
             let own = endpoint.path().replacen("/mcp", root, 1);
-            let public = self.gateway.public_url().map(|public| public.of(&own));
+            let public = self.gateway.public_url().map(|public| public.url_for(&own));
             let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
             let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
             println!("  {url:<45} {}", servers.join(", "));

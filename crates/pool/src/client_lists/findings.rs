@@ -48,7 +48,8 @@ impl ListFindings {
             None => {}
             Some(Ok(File { format: FORMAT, servers })) => by_server = servers,
             Some(Ok(File { format, .. })) => {
-                document.reject(&format!("it has format {format}, and {FORMAT} is known here"));
+                document
+                    .reject(&format!("it has format {format}, and this version supports {FORMAT}"));
             }
             Some(Err(error)) => document.reject(&error),
         }
@@ -63,13 +64,13 @@ impl ListFindings {
     }
 
     /// Whether this version of a server has the same lists for all clients, if that is known.
-    pub(super) fn of(&self, server: &Name, version: &str) -> Option<bool> {
+    pub(crate) fn is_uniform(&self, server: &Name, version: &str) -> Option<bool> {
         let by_server = self.by_server.lock();
         let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
         Some(finding.alike)
     }
 
-    pub(super) fn keep(&self, server: &Name, version: &str, alike: bool) {
+    pub(crate) fn keep(&self, server: &Name, version: &str, alike: bool) {
         let finding = Finding { version: version.to_owned(), alike };
         let mut by_server = self.by_server.lock();
         if by_server.get(server.as_str()) == Some(&finding) {
@@ -86,7 +87,7 @@ impl ListFindings {
 
 /// A digest that identifies a version of a server: its command or URL, and the name and version that it
 /// reports. The text itself is not stored, because a command may contain confidential data.
-pub(super) fn version_of(target: &str, server_info: &str) -> String {
+pub(crate) fn version_of(target: &str, server_info: &str) -> String {
     let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -104,15 +105,15 @@ mod tests {
         let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
         let version = version_of("command", "1");
         let first = ListFindings::open(folder.path());
-        assert_eq!(first.of(&one, &version), None);
+        assert_eq!(first.is_uniform(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
         first.close().await;
         let second = ListFindings::open(folder.path());
-        assert_eq!(second.of(&one, &version), Some(true));
-        assert_eq!(second.of(&other, &version), Some(false));
-        assert_eq!(second.of(&one, &version_of("command", "2")), None);
-        assert_eq!(second.of(&one, &version_of("another command", "1")), None);
+        assert_eq!(second.is_uniform(&one, &version), Some(true));
+        assert_eq!(second.is_uniform(&other, &version), Some(false));
+        assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
+        assert_eq!(second.is_uniform(&one, &version_of("another command", "1")), None);
         second.close().await;
     }
 

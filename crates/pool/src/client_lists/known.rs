@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::settings::Asks;
+use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
-
-use super::everything;
 
 #[cfg(test)]
 mod tests;
 
 /// The client-specific lists of one version of a server.
 #[derive(Debug, Default)]
-pub(super) struct KnownLists {
+pub(crate) struct KnownLists {
     /// The digest of the server's version.
     version: String,
     /// Whether the lists are the same for all clients, if that is known.
@@ -46,7 +45,7 @@ struct ClientKind {
 
 /// The result of a look-up.
 #[derive(Debug)]
-pub(super) enum LookUp {
+pub(crate) enum LookUp {
     AsForAll,
     Lists(Arc<Facts>),
     Unknown {
@@ -76,7 +75,7 @@ impl ClientKind {
 // === impl KnownLists ===
 
 impl KnownLists {
-    pub(super) fn are_alike(&self, asks: Asks) -> Option<bool> {
+    pub(crate) fn are_alike(&self, asks: Asks) -> Option<bool> {
         match asks {
             Asks::Never => Some(true),
             Asks::Always => Some(false),
@@ -84,11 +83,11 @@ impl KnownLists {
         }
     }
 
-    pub(super) fn version(&self) -> &str {
+    pub(crate) fn version(&self) -> &str {
         &self.version
     }
 
-    pub(super) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> LookUp {
+    pub(crate) fn look_up(&mut self, asks: Asks, kind: &Arc<str>, now: Instant) -> LookUp {
         let wanted = match self.are_alike(asks) {
             Some(true) => return LookUp::AsForAll,
             Some(false) => kind.clone(),
@@ -115,12 +114,12 @@ impl KnownLists {
     }
 
     /// Records that a client received a list without its client-specific items.
-    pub(super) fn note_missed(&mut self, kind: &Arc<str>) {
+    pub(crate) fn note_missed(&mut self, kind: &Arc<str>) {
         self.kind(kind).is_missed = true;
     }
 
     /// Records the end of a probe. Its results were recorded before.
-    pub(super) fn note_asked(&mut self, kind: &Arc<str>, now: Instant) {
+    pub(crate) fn note_asked(&mut self, kind: &Arc<str>, now: Instant) {
         if let Some(known) = self.kinds.get_mut(kind) {
             known.is_asked = false;
             known.asked_at = Some(now);
@@ -146,7 +145,7 @@ impl KnownLists {
 
     /// Records the lists for a set of capabilities. `all` tells whether it has all capabilities. Returns
     /// whether clients that received incomplete lists should fetch them again.
-    pub(super) fn learn(
+    pub(crate) fn learn(
         &mut self,
         kind: &Arc<str>,
         all: bool,
@@ -173,7 +172,7 @@ impl KnownLists {
 
     /// Records that the lists of the base instance were fetched from this version of the server. `alike` is
     /// the finding of an earlier daemon. `changed` tells whether the lists differ from the previous ones.
-    pub(super) fn note_base(&mut self, version: &str, alike: Option<bool>, changed: bool) {
+    pub(crate) fn note_base(&mut self, version: &str, alike: Option<bool>, changed: bool) {
         if self.version != version {
             *self = Self { version: version.to_owned(), alike, ..Self::default() };
         }
@@ -181,4 +180,18 @@ impl KnownLists {
             known.is_stale |= changed;
         }
     }
+}
+
+/// All client capabilities, as JSON.
+pub(crate) fn everything() -> Arc<str> {
+    let all = ClientCapabilities {
+        roots: true,
+        roots_list_changed: true,
+        sampling: true,
+        sampling_context: true,
+        sampling_tools: true,
+        elicitation: true,
+        elicitation_url: true,
+    };
+    all.to_json().into()
 }

@@ -41,7 +41,7 @@ fn each_list_has_its_member_and_its_key() {
         let page = ListPage::parse(result, kind).unwrap();
         assert_eq!(page.items[0].key, key);
         assert_eq!(page.next_cursor, None);
-        assert_eq!(ListKind::of(kind.method()), Some(kind));
+        assert_eq!(ListKind::from_method(kind.method()), Some(kind));
     }
 }
 

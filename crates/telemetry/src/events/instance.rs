@@ -1,4 +1,4 @@
-//! Events in the life of an instance and on its link.
+//! Events of instances and their links.
 
 use std::time::{Duration, Instant};
 
@@ -9,56 +9,56 @@ use super::excerpt;
 use crate::labels::{Dropped, QuestionRefused};
 use crate::metrics::{Metrics, ServerMetrics};
 
-/// A process was started, or a connection is being opened.
+/// A process was started, or a connection to a remote server is being opened.
 #[derive(Debug)]
 pub struct InstanceStarted<'a> {
     pub server: &'a Name,
     pub instance: InstanceId,
     /// None for a remote server.
     pub pid: Option<u32>,
-    /// It is tried again because it was lost, or could not be reached.
+    /// Whether this is a restart after a loss.
     pub again: bool,
 }
 
-/// Handshake and first lists are done.
+/// An instance is ready: its handshake is complete and its lists are fetched.
 #[derive(Debug)]
 pub struct InstanceReady<'a> {
     pub server: &'a Name,
     pub instance: InstanceId,
     pub revision: &'a str,
     pub tools: usize,
-    /// From the start to now.
+    /// The time since the start.
     pub took: Duration,
 }
 
-/// It ended, hung or failed its handshake; it is tried again.
+/// An instance was lost and will be restarted.
 #[derive(Debug)]
 pub struct InstanceLost<'a> {
     pub server: &'a Name,
     pub instance: InstanceId,
-    /// In plain words, without secrets.
+    /// The reason for people, without secrets.
     pub reason: &'a str,
-    /// The end of what it wrote to standard error.
+    /// The last lines that the instance wrote to standard error.
     pub last_output: Option<&'a str>,
-    /// When it is started again; none: at once.
+    /// The time until the restart. `None`: immediately.
     pub retry_in: Option<Duration>,
-    /// How often this has happened since it was last said.
+    /// The number of losses since the last log line.
     pub held_back: u64,
 }
 
-/// It failed too often and is now tried rarely.
+/// An instance is in a crash loop and is restarted at long intervals.
 #[derive(Debug)]
 pub struct CrashLoop<'a> {
     pub server: &'a Name,
     pub instance: InstanceId,
     pub reason: &'a str,
     pub last_output: Option<&'a str>,
-    /// Starts within the window that made it a crash loop.
+    /// The number of restarts so far.
     pub starts: u32,
     pub retry_in: Duration,
 }
 
-/// It can't be served and is not tried again until the configuration changes.
+/// An instance failed and is not restarted until the configuration changes.
 #[derive(Debug)]
 pub struct InstanceFailed<'a> {
     pub server: &'a Name,
@@ -67,7 +67,7 @@ pub struct InstanceFailed<'a> {
     pub last_output: Option<&'a str>,
 }
 
-/// It was made to find out whether the server speaks another revision, too, and it does not.
+/// Detection found that the server does not support the other era.
 #[derive(Debug)]
 pub struct NotSpoken<'a> {
     pub server: &'a Name,
@@ -76,7 +76,7 @@ pub struct NotSpoken<'a> {
     pub reason: &'a str,
 }
 
-/// A tool of the server is not offered to anybody, because its definition forbids that.
+/// A tool is omitted from the server's list because its definition is invalid.
 #[derive(Debug)]
 pub struct ToolLeftOut<'a> {
     pub server: &'a Name,
@@ -84,16 +84,16 @@ pub struct ToolLeftOut<'a> {
     pub reason: &'a dyn std::error::Error,
 }
 
-/// A list of the server is offered with gaps: it was cut, or has entries that nobody could call.
+/// A list of the server is incomplete: it was cut, or has invalid entries.
 #[derive(Debug)]
 pub struct ListIncomplete<'a> {
     pub server: &'a Name,
-    /// The method that asks for the list.
+    /// The method that requests the list.
     pub list: &'a str,
     pub gaps: &'a str,
 }
 
-/// It was stopped because it is no longer needed.
+/// An instance was stopped because it is no longer needed.
 #[derive(Debug)]
 pub struct InstanceStopped<'a> {
     pub server: &'a Name,
@@ -101,27 +101,27 @@ pub struct InstanceStopped<'a> {
     pub reason: &'a str,
 }
 
-/// A line on standard output was no message. Throttled by server.
+/// A server wrote a line to standard output that is not a message. Throttled per server.
 #[derive(Debug)]
 pub struct StrayLine<'a> {
     pub instance: InstanceId,
     pub line: &'a [u8],
 }
 
-/// An answer came that nobody waits for.
+/// A server sent a response that no call waits for.
 #[derive(Debug)]
 pub struct LateAnswer {
     pub instance: InstanceId,
 }
 
-/// A notification reached no client. Throttled by server.
+/// A notification was dropped. Throttled per server.
 #[derive(Debug)]
 pub struct NotificationDropped<'a> {
     pub method: &'a str,
     pub reason: Dropped,
 }
 
-/// A client was not asked what a server wanted to ask it. Throttled by server.
+/// A question of a server was refused. Throttled per server.
 #[derive(Debug)]
 pub struct QuestionNotAsked<'a> {
     pub method: &'a str,
@@ -134,9 +134,9 @@ impl InstanceStarted<'_> {
     pub fn emit(self, metrics: &Metrics) {
         metrics.server(self.server).started();
         let Self { server, instance, pid, again } = self;
-        // A remote server that is away is tried every two seconds, and nothing is started by it.
+        // An unavailable remote server is tried every two seconds, which starts no process.
         if again && pid.is_none() {
-            debug!(target: "mainstay", %server, %instance, "instance started again");
+            debug!(target: "mainstay", %server, %instance, "instance restarted");
         } else {
             info!(target: "mainstay", %server, %instance, pid, "instance started");
         }
@@ -179,14 +179,14 @@ impl InstanceFailed<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output } = self;
         let last_output = last_output.map(tail);
-        error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed for good");
+        error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed permanently");
     }
 }
 
 impl NotSpoken<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, revision, reason } = self;
-        info!(target: "mainstay", %server, %instance, revision, reason, "revision is not spoken");
+        info!(target: "mainstay", %server, %instance, revision, reason, "revision is not supported");
     }
 }
 
@@ -194,7 +194,7 @@ impl ToolLeftOut<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, tool, reason } = self;
         let (tool, reason) = (excerpt(tool.as_bytes()), excerpt(reason.to_string().as_bytes()));
-        warn!(target: "mainstay", %server, tool, reason, "tool is left out");
+        warn!(target: "mainstay", %server, tool, reason, "tool is omitted");
     }
 }
 
@@ -213,7 +213,7 @@ impl InstanceStopped<'_> {
 }
 
 impl StrayLine<'_> {
-    /// Takes the server's own counters: a server that prints banners may print millions.
+    /// Takes the server's own counters, because a server can print millions of such lines.
     pub fn emit(self, server: &ServerMetrics) {
         server.stray_line();
         let Some(held_back) = server.stray_throttle.admit(Instant::now()) else { return };
@@ -221,7 +221,7 @@ impl StrayLine<'_> {
         warn!(
             target: "mainstay",
             server = server.label(), instance = %self.instance, line, held_back,
-            "line on standard output is no message"
+            "line on standard output is not a message"
         );
     }
 }
@@ -231,7 +231,7 @@ impl LateAnswer {
         server.late_answer();
         debug!(
             target: "mainstay",
-            server = server.label(), instance = %self.instance, "answer nobody waits for"
+            server = server.label(), instance = %self.instance, "response without a waiting call"
         );
     }
 }
@@ -257,7 +257,7 @@ impl QuestionNotAsked<'_> {
         warn!(
             target: "mainstay",
             server = server.label(), method, reason = self.reason.as_str(), held_back,
-            "a server asks more than its client answers; question refused"
+            "question refused: the server asks more than its client answers"
         );
     }
 }
@@ -266,7 +266,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The last of some output: where a program says why it dies.
+/// The end of some output, where a program reports why it exits.
 fn tail(output: &str) -> String {
     let start = output.len().saturating_sub(super::EXCERPT_CHARS_MAX);
     let start = (start..=output.len()).find(|at| output.is_char_boundary(*at));

@@ -1,4 +1,4 @@
-//! Events in the life of the daemon and at its door.
+//! Events of the daemon itself and of refused requests.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -11,63 +11,63 @@ use crate::correlation::CorrelationId;
 use crate::labels::Refused;
 use crate::metrics::Metrics;
 
-/// The gateway listens.
+/// The gateway accepts connections.
 #[derive(Debug)]
 pub struct Serving<'a> {
     pub listen: &'a [SocketAddr],
     pub servers: usize,
 }
 
-/// A request or a connection was turned away. Throttled by reason.
+/// A request or a connection was refused. Throttled per reason.
 #[derive(Debug)]
 pub struct RefusedRequest<'a> {
     pub reason: Refused,
     pub peer: Option<SocketAddr>,
     pub request_id: Option<&'a CorrelationId>,
-    /// The offending value, if it is no secret; it is cut and escaped.
+    /// The offending value, unless it is secret. It is cut and escaped.
     pub detail: &'a str,
 }
 
-/// Sessions ended because nobody used them.
+/// Idle sessions expired.
 #[derive(Debug)]
 pub struct SessionExpired {
     pub count: u64,
-    /// How long they may be idle.
+    /// The idle time after which sessions expire.
     pub idle_max: Duration,
 }
 
-/// What an earlier daemon left behind was cleared away at the start.
+/// The daemon cleaned up after an earlier daemon at its start.
 #[derive(Debug)]
 pub struct Swept {
-    /// Processes that were still alive and were ended.
+    /// Processes of the earlier daemon that were still running and were ended.
     pub processes: usize,
-    /// Records whose process was gone.
+    /// Records of processes that were gone.
     pub records: usize,
 }
 
-/// The daemon takes no new work and lets calls in flight finish.
+/// The daemon accepts no new calls and waits for calls in flight.
 #[derive(Debug)]
 pub struct DrainStarted {
     pub calls: usize,
-    /// The longest it takes.
+    /// The longest time that draining takes.
     pub deadline: Duration,
 }
 
-/// Draining is over.
+/// Draining ended.
 #[derive(Debug)]
 pub struct DrainFinished {
-    /// Calls that were cut off.
+    /// Calls that were aborted.
     pub calls_left: usize,
     pub took: Duration,
 }
 
-/// The daemon is down, with everything it started.
+/// The daemon stopped, and so did everything that it had started.
 #[derive(Debug)]
 pub struct Stopped {
     pub uptime: Duration,
 }
 
-/// A fault of our own; `error_id` is what the client was told.
+/// An internal error. The client was told the `error_id`.
 #[derive(Debug)]
 pub struct InternalFault<'a> {
     pub error_id: &'a str,
@@ -109,9 +109,9 @@ impl Swept {
     pub fn emit(self, _: &Metrics) {
         let Self { processes, records } = self;
         if processes > 0 {
-            warn!(target: "mainstay", processes, records, "ended what an earlier daemon left running");
+            warn!(target: "mainstay", processes, records, "ended processes of an earlier daemon");
         } else if records > 0 {
-            debug!(target: "mainstay", records, "cleared records of an earlier daemon");
+            debug!(target: "mainstay", records, "removed records of an earlier daemon");
         }
     }
 }
@@ -130,7 +130,7 @@ impl DrainFinished {
         if calls_left == 0 {
             info!(target: "mainstay", took_ms, "drained");
         } else {
-            warn!(target: "mainstay", took_ms, calls_left, "drained to the deadline; calls were cut off");
+            warn!(target: "mainstay", took_ms, calls_left, "drain deadline reached; calls were aborted");
         }
     }
 }
@@ -146,11 +146,11 @@ impl InternalFault<'_> {
         let Self { error_id, request_id, error } = self;
         let request_id = request_id.map(tracing::field::display);
         let error = chain(error);
-        error!(target: "mainstay", error_id, request_id, error, "internal fault");
+        error!(target: "mainstay", error_id, request_id, error, "internal error");
     }
 }
 
-/// An error and what caused it, on one line.
+/// An error and its causes on one line.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,4 +1,4 @@
-//! Events of what is kept over the daemon's end.
+//! Events of stored state, which outlives the daemon.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,44 +10,44 @@ use super::service::chain;
 use crate::correlation::CorrelationId;
 use crate::metrics::Metrics;
 
-/// What became of sessions can't be written. Said once until it can be again.
+/// The state of sessions can't be written. Logged once until writing succeeds again.
 #[derive(Debug)]
 pub struct StoreFailing<'a> {
     pub path: &'a Path,
     pub error: &'a (dyn Error + 'static),
-    /// Nothing was wrong before.
+    /// Whether this is the first failure since the last success.
     pub is_first: bool,
 }
 
-/// It can be written again, and everything is.
+/// Writing succeeds again, and all state is stored.
 #[derive(Debug)]
 pub struct StoreRecovered<'a> {
     pub path: &'a Path,
     pub after: Duration,
 }
 
-/// What an earlier daemon left is not all as it was written.
+/// The state of an earlier daemon is damaged.
 #[derive(Debug)]
 pub struct StoreDamaged<'a> {
     pub path: &'a Path,
-    /// Where it can be looked at, if it could be put there.
+    /// Where the damaged file was moved to, if that succeeded.
     pub aside: Option<&'a Path>,
-    /// What is wrong with it.
+    /// The damage.
     pub problem: &'a str,
 }
 
-/// A session of an earlier daemon goes on in this one.
+/// A session of an earlier daemon was restored.
 #[derive(Debug)]
 pub struct SessionRestored {
     pub subscriptions: usize,
 }
 
-/// A client has ended its session and was told so before that was written: the disk took too long.
+/// The end of a session was confirmed to the client before it was written, because the disk was too slow.
 /// Throttled.
 #[derive(Debug)]
 pub struct EndUnwritten<'a> {
     pub request_id: &'a CorrelationId,
-    /// How long it was waited for.
+    /// How long the request waited for the disk.
     pub after: Duration,
 }
 
@@ -60,7 +60,7 @@ impl StoreFailing<'_> {
             let (path, error) = (self.path.display(), chain(self.error));
             warn!(
                 target: "mainstay", %path, error,
-                "what became of sessions can't be stored; a restart of the daemon would lose it"
+                "the state of sessions can't be stored; a restart of the daemon would lose it"
             );
         }
     }
@@ -69,7 +69,7 @@ impl StoreFailing<'_> {
 impl StoreRecovered<'_> {
     pub fn emit(self, _: &Metrics) {
         let (path, after_s) = (self.path.display(), self.after.as_secs());
-        info!(target: "mainstay", %path, after_s, "what became of sessions is stored again");
+        info!(target: "mainstay", %path, after_s, "the state of sessions is stored again");
     }
 }
 
@@ -79,7 +79,7 @@ impl StoreDamaged<'_> {
         let aside = self.aside.map(Path::display).map(tracing::field::display);
         warn!(
             target: "mainstay", %path, aside, problem,
-            "what was stored of sessions is damaged; what can be read of it is used"
+            "the stored state of sessions is damaged; the intact part is used"
         );
     }
 }
@@ -98,7 +98,7 @@ impl EndUnwritten<'_> {
         let after_ms = u64::try_from(self.after.as_millis()).unwrap_or(u64::MAX);
         warn!(
             target: "mainstay", %request_id, after_ms, held_back,
-            "the end of a session is not written yet; a crash of the daemon now would bring it back"
+            "the end of a session is not stored yet; a crash of the daemon now would restore the session"
         );
     }
 }

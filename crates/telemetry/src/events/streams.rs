@@ -1,4 +1,4 @@
-//! Events of streams that stand: what clients keep open to hear what comes of its own accord.
+//! Events of long-lived streams, which clients keep open to receive messages outside of calls.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::correlation::CorrelationId;
 use crate::labels::{StreamEnd, StreamKind};
 use crate::metrics::Metrics;
 
-/// A client has opened one.
+/// A client opened a stream.
 #[derive(Debug)]
 pub struct StreamOpened<'a> {
     pub kind: StreamKind,
@@ -17,18 +17,18 @@ pub struct StreamOpened<'a> {
     pub request_id: &'a CorrelationId,
 }
 
-/// It has ended.
+/// A stream ended.
 #[derive(Debug)]
 pub struct StreamEnded<'a> {
     pub kind: StreamKind,
     pub endpoint: &'a str,
-    /// Of the request that opened it.
+    /// The id of the request that opened the stream.
     pub request_id: &'a CorrelationId,
     pub reason: StreamEnd,
     pub after: Duration,
 }
 
-/// There are as many as there may be, and one more was refused. Throttled by kind.
+/// A stream was refused because the maximum number is open. Throttled per kind.
 #[derive(Debug)]
 pub struct StreamRefused<'a> {
     pub kind: StreamKind,
@@ -67,7 +67,7 @@ impl StreamRefused<'_> {
         let kind = kind.as_str();
         warn!(
             target: "mainstay", %request_id, kind, endpoint, max, held_back,
-            "stream refused: there are as many as there may be"
+            "stream refused: the maximum number of streams is open"
         );
     }
 }

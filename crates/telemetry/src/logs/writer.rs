@@ -1,4 +1,4 @@
-//! The thread that writes lines, and the bounded queue before it.
+//! The thread that writes log lines, and its bounded queue.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,23 +7,22 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait: seconds of the busiest log, and with lines of some hundred bytes a few
-/// megabytes at most.
+/// The maximum number of queued lines: several seconds of a busy log, and at most a few megabytes.
 const QUEUE_LINES_MAX: usize = 8192;
-/// How long the end of the process waits for a standard error that takes nothing.
+/// How long the end of the process waits for a blocked standard error.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
-/// Lines given up because the queue was full, in this process.
+/// The number of lines that this process dropped because the queue was full.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Keeps the log alive; dropping it writes what is queued, for at most a second.
+/// Keeps logging active. Dropping it writes the queued lines, for at most one second.
 #[derive(Debug)]
 #[must_use = "lines that are queued when the process ends are lost without it"]
 pub struct LogGuard {
     queue: SyncSender<Order>,
 }
 
-/// Where the subscriber gets its writers: each line is one order.
+/// Makes writers for the subscriber. Each line is one order to the thread.
 #[derive(Debug, Clone)]
 pub(super) struct Lines {
     queue: SyncSender<Order>,
@@ -32,16 +31,16 @@ pub(super) struct Lines {
 #[derive(Debug)]
 enum Order {
     Write(Vec<u8>),
-    /// Everything before it has been written when this is answered.
+    /// Answered when all earlier lines are written.
     Flush(SyncSender<()>),
 }
 
-/// Lines given up so far.
+/// The number of dropped lines so far.
 pub(crate) fn lines_dropped() -> u64 {
     DROPPED.load(Relaxed)
 }
 
-/// Starts the thread. It ends when the subscriber and the guard are gone, or with the process.
+/// Starts the thread. It ends when both the subscriber and the guard are dropped.
 pub(super) fn spawn(out: Box<dyn Write + Send>) -> io::Result<(Lines, LogGuard)> {
     let (queue, orders) = sync_channel(QUEUE_LINES_MAX);
     std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&orders, out))?;
@@ -52,7 +51,7 @@ fn write(orders: &Receiver<Order>, mut out: Box<dyn Write + Send>) {
     while let Ok(order) = orders.recv() {
         match order {
             Order::Write(line) => {
-                // There is nowhere to say that the log can't be written but in a number.
+                // A failure to write the log can only be counted.
                 if out.write_all(&line).is_err() {
                     DROPPED.fetch_add(1, Relaxed);
                 }
@@ -76,7 +75,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Write for Lines {
-    /// The subscriber formats a whole line before it writes.
+    /// Receives a whole line, because the subscriber formats a line before it writes.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.queue.try_send(Order::Write(line.to_vec())).is_err() {
             DROPPED.fetch_add(1, Relaxed);
@@ -94,7 +93,7 @@ impl Write for Lines {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         let (done, written) = sync_channel(1);
-        // A full queue means that standard error is stuck: waiting would not help.
+        // A full queue means that standard error is blocked, so waiting would not help.
         if self.queue.try_send(Order::Flush(done)).is_ok() {
             let _ = written.recv_timeout(FLUSH_MAX);
         }
@@ -125,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is released.
+    /// Blocks until it is released.
     struct Stuck(Receiver<()>);
 
     impl Write for Stuck {

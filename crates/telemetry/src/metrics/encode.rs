@@ -1,4 +1,4 @@
-//! From numbers to OpenMetrics text, in the order of the catalogue.
+//! Encoding of metrics as OpenMetrics text, in the order of the catalogue.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::logs;
 static SECONDS: registry::Unit = registry::Unit::Seconds;
 static BYTES: registry::Unit = registry::Unit::Bytes;
 
-/// One family being written. Label values come in the order of the entry's labels.
+/// Writes one metric family. Label values are in the order of the entry's labels.
 struct Family<'a> {
     entry: &'static Entry,
     encoder: MetricEncoder<'a>,
 }
 
-/// Reads one number of a server.
+/// Reads a count of a server.
 type Count = fn(&ServerMetrics) -> u64;
 
-/// Names from the catalogue, values from the series.
+/// Label names of the catalogue with the values of a series.
 struct Labels<'a>(&'static [&'static str], &'a [&'a str]);
 
 pub(super) fn requests(
@@ -231,7 +231,7 @@ impl<'a> Family<'a> {
 
     fn histogram(&mut self, values: &[&str], histogram: &Histogram) -> fmt::Result {
         debug_assert_eq!(self.entry.kind, Kind::Histogram);
-        let read = histogram.read();
+        let read = histogram.snapshot();
         self.series(values, |series| {
             let (sum, count) = (read.sum_seconds, read.count);
             series.encode_histogram::<NoLabelSet>(sum, count, &read.buckets, None)

@@ -1,14 +1,14 @@
-//! A histogram without a lock.
+//! A lock-free histogram.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::catalogue::BOUNDS_SECONDS;
 
-/// The bounds and `+Inf`.
+/// The number of buckets: the bounds and `+Inf`.
 pub(crate) const BUCKETS: usize = BOUNDS_SECONDS.len() + 1;
 
-/// The bounds in nanoseconds: comparing integers is quicker than dividing first.
+/// The bounds in nanoseconds, so that observations are compared as integers.
 const BOUNDS_NANOS: [u64; BOUNDS_SECONDS.len()] = {
     let mut nanos = [0; BOUNDS_SECONDS.len()];
     let mut at = 0;
@@ -19,22 +19,22 @@ const BOUNDS_NANOS: [u64; BOUNDS_SECONDS.len()] = {
     nanos
 };
 
-/// Counts durations by bucket. Two relaxed additions an observation; a scrape in between may see
-/// one of them, which the next scrape sets right.
+/// Counts durations by bucket, with two relaxed additions per observation. A concurrent scrape may see only
+/// one of them; the next scrape sees both.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
-    /// Each observation in the one bucket it falls into, not cumulative.
+    /// The number of observations per bucket, not cumulative.
     buckets: [AtomicU64; BUCKETS],
-    /// Wraps after 584 years of accumulated time.
+    /// The sum of all durations in nanoseconds. Wraps after 584 years.
     sum_nanos: AtomicU64,
 }
 
-/// What a histogram held at one moment.
+/// The values of a histogram at one moment.
 pub(crate) struct Reading {
-    /// Upper bound in seconds and count, not cumulative.
+    /// The upper bound in seconds and the count of each bucket, not cumulative.
     pub(crate) buckets: [(f64, u64); BUCKETS],
     pub(crate) sum_seconds: f64,
-    /// Always the sum of the buckets, so that the text agrees with itself.
+    /// The sum of the buckets, so that the output is consistent.
     pub(crate) count: u64,
 }
 
@@ -43,13 +43,13 @@ pub(crate) struct Reading {
 impl Histogram {
     pub(crate) fn record(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        // Most calls are quick, so the first bounds are looked at first.
+        // Search from the lowest bound, because most calls are fast.
         let bucket = BOUNDS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BUCKETS - 1);
         self.buckets[bucket].fetch_add(1, Relaxed);
         self.sum_nanos.fetch_add(nanos, Relaxed);
     }
 
-    pub(crate) fn read(&self) -> Reading {
+    pub(crate) fn snapshot(&self) -> Reading {
         let mut buckets = [(f64::INFINITY, 0); BUCKETS];
         for (at, (bound, count)) in buckets.iter_mut().enumerate() {
             *bound = BOUNDS_SECONDS.get(at).copied().unwrap_or(f64::INFINITY);
@@ -82,7 +82,7 @@ mod tests {
         ] {
             let histogram = Histogram::default();
             histogram.record(Duration::from_micros(micros));
-            let reading = histogram.read();
+            let reading = histogram.snapshot();
             assert_eq!(reading.buckets[bucket].1, 1, "{micros} µs");
             assert_eq!(reading.count, 1);
         }
@@ -92,8 +92,8 @@ mod tests {
     fn the_sum_is_in_seconds_and_the_longest_time_does_no_harm() {
         let histogram = Histogram::default();
         histogram.record(Duration::from_millis(1500));
-        assert!((histogram.read().sum_seconds - 1.5).abs() < 1e-9);
+        assert!((histogram.snapshot().sum_seconds - 1.5).abs() < 1e-9);
         histogram.record(Duration::MAX);
-        assert_eq!(histogram.read().buckets[BUCKETS - 1].1, 1);
+        assert_eq!(histogram.snapshot().buckets[BUCKETS - 1].1, 1);
     }
 }

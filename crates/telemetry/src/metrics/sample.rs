@@ -1,10 +1,10 @@
-//! What is so at the moment of a scrape, as observers say it.
+//! The gauges of a scrape.
 
 use mainstay_model::status::InstanceState;
 
 use crate::labels::{Breaker, StreamKind};
 
-/// Every state an instance can be in, in the order of the scrape.
+/// All states of an instance in the order of the scrape.
 pub(crate) const STATES: [InstanceState; 8] = [
     InstanceState::Stopped,
     InstanceState::Starting,
@@ -16,7 +16,7 @@ pub(crate) const STATES: [InstanceState; 8] = [
     InstanceState::Failed,
 ];
 
-/// The gauges of one scrape. All start at zero; what several observers say is added up.
+/// The gauges of one scrape. All start at zero, and values of several observers are added.
 #[derive(Debug, Default)]
 pub struct Sample {
     pub(crate) active_sessions: u64,
@@ -27,7 +27,7 @@ pub struct Sample {
     pub(crate) store_failing: u64,
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
-    /// By address.
+    /// Open streams by address.
     pub(crate) streams: Vec<(String, [u64; StreamKind::COUNT])>,
 }
 
@@ -55,17 +55,17 @@ impl Sample {
         Self { servers, ..Self::default() }
     }
 
-    /// Sessions that have neither ended nor expired.
+    /// Adds sessions that have not ended or expired.
     pub fn active_sessions(&mut self, count: usize) {
         self.active_sessions += count as u64;
     }
 
-    /// Memory that streams of clients hold.
+    /// Adds memory of client streams, in bytes.
     pub fn streams_kept_bytes(&mut self, bytes: usize) {
         self.streams_kept_bytes += bytes as u64;
     }
 
-    /// Streams that stand open at an address, such as `/mcp/NAME`.
+    /// Adds open streams at an address, such as `/mcp/NAME`.
     pub fn streams_open(&mut self, endpoint: &str, kind: StreamKind, count: usize) {
         let at = self.streams.iter().position(|(known, _)| known == endpoint);
         let at = at.unwrap_or_else(|| {
@@ -75,35 +75,35 @@ impl Sample {
         self.streams[at].1[kind.index()] += count as u64;
     }
 
-    /// Open connections of clients.
+    /// Adds open client connections.
     pub fn connections_open(&mut self, count: usize) {
         self.connections_open += count as u64;
     }
 
-    /// Resident memory and its limit, in bytes. The last to say it wins: there is one process.
+    /// Sets resident memory and its limit, in bytes. The last observer wins, because there is one process.
     pub fn memory(&mut self, usage_bytes: u64, limit_bytes: u64) {
         self.memory_usage = usage_bytes;
         self.memory_limit = limit_bytes;
     }
 
-    /// What outlives the daemon can't be written now.
+    /// Marks that the state of sessions can't be written.
     pub fn store_failing(&mut self, failing: bool) {
         self.store_failing += u64::from(failing);
     }
 
-    /// Requests sent to a server and not yet answered.
+    /// Adds requests sent to a server without a response yet.
     pub fn calls_in_flight(&mut self, server: &str, count: usize) {
         self.of(server).calls_in_flight += count as u64;
     }
 
-    /// So many more instances of a server are in this state.
+    /// Adds instances of a server in this state.
     pub fn instances(&mut self, server: &str, state: InstanceState, count: usize) {
         if let Some(at) = STATES.iter().position(|known| *known == state) {
             self.of(server).instances[at] += count as u64;
         }
     }
 
-    /// A breaker, its state, and the failures it has counted since the daemon's start.
+    /// Adds a circuit breaker with its state and its failures since the start of the daemon.
     pub fn breaker(&mut self, service: &str, state: Breaker, failures: u64) {
         self.breakers.push(BreakerSample { service: service.to_owned(), state, failures });
     }

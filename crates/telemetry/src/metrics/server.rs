@@ -1,4 +1,4 @@
-//! The counters of one server, made to be touched by every call.
+//! The counters of a server, which every call updates.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use super::histogram::Histogram;
 use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused};
 use crate::throttle::Throttle;
 
-/// Tools of one server with a series of their own: enough for any server people use, few enough
-/// that a scrape stays small.
+/// The maximum number of tools of a server with their own series. It covers all real servers and keeps the
+/// scrape small.
 const TOOLS_MAX: usize = 200;
-/// Longest tool name that becomes a label, in bytes: the protocol's own bound.
+/// The maximum length of a tool name as a label, in bytes. This is the protocol's limit.
 const TOOL_NAME_BYTES_MAX: usize = 128;
-/// The name of all further tools.
+/// The label of all other tools.
 pub(crate) const OTHER_TOOL: &str = "other";
 
-/// The counters of one server. Resolve once with [`Metrics::server`](crate::Metrics::server) and
-/// keep: counting a call is a few additions, without a lock or a look-up.
+/// The counters of a server. Look them up once with [`Metrics::server`](crate::Metrics::server) and keep
+/// them: counting a call then takes a few additions, without a lock or a look-up.
 #[derive(Debug)]
 pub struct ServerMetrics {
     label: Box<str>,
@@ -38,8 +38,8 @@ pub struct ServerMetrics {
     pub(crate) question_throttle: Throttle,
 }
 
-/// Requests of one method. A cache line pair of its own, so that threads that count different
-/// methods don't slow one another down.
+/// The requests of one method, aligned to a pair of cache lines, so that threads that count different
+/// methods don't slow each other down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct MethodCell {
@@ -68,22 +68,22 @@ impl ServerMetrics {
         }
     }
 
-    /// The server's name, or `*` for the gateway itself.
+    /// The value of the label `server`: the server's name, or `*` for the gateway itself.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// A request has been answered, or given up.
+    /// Counts a finished request with its outcome and duration.
     pub fn finished(&self, method: Method, outcome: Outcome, took: Duration) {
         let cell = &self.methods[method.index()];
         cell.outcomes[outcome.index()].fetch_add(1, Relaxed);
         cell.duration.record(took);
     }
 
-    /// Counts an error by the name of its code, as in `data.code` of a refusal. A name that is
-    /// not in [`ErrorCode`] counts as `OTHER`.
+    /// Counts an error by the name of its code, as in `data.code` of a refusal. Unknown names count as
+    /// `OTHER`.
     pub fn error(&self, code: &str) {
-        self.failed(ErrorCode::of(code));
+        self.failed(ErrorCode::from_name(code));
     }
 
     /// Counts an error.
@@ -91,35 +91,35 @@ impl ServerMetrics {
         self.errors[code.index()].fetch_add(1, Relaxed);
     }
 
-    /// Gives tools a series each, at zero, as far as there is room.
+    /// Creates a series for each tool, up to the maximum.
     pub fn know_tools<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         for name in names {
             self.tool_histogram(name);
         }
     }
 
-    /// A call of a tool ended. Count only tools the server lists: a name is a label, and the
-    /// first 200 keep theirs for the life of the daemon.
+    /// Counts a tool call with its duration. Only count tools that the server lists, because the first 200
+    /// names keep their series while the daemon runs.
     pub fn tool(&self, tool: &str, took: Duration) {
         self.tool_histogram(tool).record(took);
     }
 
-    /// An instance was started.
+    /// Counts a start of an instance.
     pub fn started(&self) {
         self.starts.fetch_add(1, Relaxed);
     }
 
-    /// A line on standard output was no message.
+    /// Counts a line on standard output that is not a message.
     pub fn stray_line(&self) {
         self.stray_lines.fetch_add(1, Relaxed);
     }
 
-    /// An answer came that nobody waits for.
+    /// Counts a response that no call waits for.
     pub fn late_answer(&self) {
         self.late_answers.fetch_add(1, Relaxed);
     }
 
-    /// An attempt to get an answer from the server has ended.
+    /// Counts an attempt with its outcome.
     pub fn attempted(&self, attempt: Attempt) {
         self.attempts[attempt.index()].fetch_add(1, Relaxed);
     }
@@ -128,12 +128,12 @@ impl ServerMetrics {
         self.attempts[attempt.index()].load(Relaxed)
     }
 
-    /// A notification reached no client.
+    /// Counts a dropped notification.
     pub fn dropped(&self, reason: Dropped) {
         self.dropped[reason.index()].fetch_add(1, Relaxed);
     }
 
-    /// A client was not asked what the server wanted to ask it.
+    /// Counts a refused question.
     pub fn question_refused(&self, reason: QuestionRefused) {
         self.questions_refused[reason.index()].fetch_add(1, Relaxed);
     }
@@ -150,7 +150,7 @@ impl ServerMetrics {
     }
 }
 
-// What the scrape reads.
+// Accessors for the scrape.
 impl ServerMetrics {
     pub(crate) fn requests(&self, method: Method, outcome: Outcome) -> u64 {
         self.methods[method.index()].outcomes[outcome.index()].load(Relaxed)

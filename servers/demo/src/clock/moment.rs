@@ -1,4 +1,4 @@
-//! A moment as seen from a place.
+//! A moment in a time zone.
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -28,7 +28,7 @@ impl Moment {
         Ok(Self::of(&Timestamp::now().to_zoned(find(zone)?), zone))
     }
 
-    /// A local time of a zone: a date with a time, or a time of today.
+    /// Parses a local time in a zone: a date with a time, or a time of today.
     pub(super) fn at(time: &str, zone: &str) -> Result<Self, String> {
         let tz = find(zone)?;
         let local = match (time.parse::<DateTime>(), time.parse::<Time>()) {
@@ -42,7 +42,7 @@ impl Moment {
         Ok(Self::of(&zoned, zone))
     }
 
-    /// The same moment seen from another place.
+    /// The same moment in another zone.
     pub(super) fn elsewhere(&self, zone: &str) -> Result<Self, String> {
         let moment =
             Timestamp::from_second(self.unix_seconds).map_err(|error| error.to_string())?;
@@ -64,7 +64,7 @@ impl Moment {
     }
 }
 
-/// The names of all zones that begin with `typed` or have a city that does.
+/// The names of all zones that begin with `typed`, or whose city does.
 pub(super) fn zones_like(typed: &str) -> Vec<String> {
     let typed = typed.to_lowercase();
     let fits = |name: &String| {

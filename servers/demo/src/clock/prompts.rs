@@ -1,4 +1,4 @@
-//! Prompts around time zones, with arguments that complete.
+//! Prompts about time zones, with completion of arguments.
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{PromptMessage, Role};
@@ -72,7 +72,7 @@ impl Clock {
     }
 }
 
-/// What may follow in an argument.
+/// The completions of an argument.
 pub(super) fn completions(argument: &str, typed: &str) -> Vec<String> {
     match argument {
         "my_zone" | "their_zone" | "time_zone" => zones_like(typed),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Enough to play with; a demonstration must not eat a machine.
+/// Limits of the demonstration, so that it can't exhaust the machine.
 const NOTES_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
@@ -34,7 +34,7 @@ pub(super) struct Book {
 // === impl Book ===
 
 impl Book {
-    /// A book that is not empty, so that a first look shows something.
+    /// A book with sample notes, so that a first list is not empty.
     pub(super) fn with_examples() -> Self {
         let mut book = Self::default();
         let examples = [
@@ -79,7 +79,7 @@ impl Book {
         Ok(note)
     }
 
-    /// Takes a note out; gives it back with the number of notes left.
+    /// Removes a note. Returns the note and the number of notes left.
     pub(super) fn remove(&mut self, id: u64) -> Result<(Note, usize), String> {
         let note = self.notes.remove(&id).ok_or_else(|| format!("there is no note {id}"))?;
         Ok((note, self.notes.len()))
@@ -98,7 +98,7 @@ impl Book {
         self.all().filter(wanted).cloned().collect()
     }
 
-    /// Notes in which every word of the query occurs somewhere.
+    /// The notes in which every word of the query occurs.
     pub(super) fn search(&self, query: &str) -> Vec<Note> {
         let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
         let found = |note: &&Note| {

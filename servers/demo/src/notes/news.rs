@@ -1,4 +1,4 @@
-//! Telling the client what changed, in the way of its revision.
+//! Notifications about changes, as the client's revision defines them.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::wire::{Context, is_modern};
 
-/// More addresses than there can be notes.
+/// The maximum number of subscribed URIs; more than there can be notes.
 const WATCHED_MAX: usize = 2_000;
 
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ enum Change {
     Resource(String),
 }
 
-/// What one client wants to hear of.
+/// The subscriptions of a client.
 pub(super) struct News {
     watched: Mutex<BTreeSet<String>>,
     listeners: broadcast::Sender<Change>,
@@ -28,7 +28,7 @@ pub(super) struct News {
 
 impl Default for News {
     fn default() -> Self {
-        // A listener 64 changes behind skips some: a change only says "look again".
+        // A listener that is 64 changes behind misses some. A change only tells it to read again.
         Self { watched: Mutex::default(), listeners: broadcast::channel(64).0 }
     }
 }
@@ -47,17 +47,17 @@ impl News {
         self.watched.lock().remove(uri);
     }
 
-    /// The list of notes is another one now.
+    /// Announces that the list of notes has changed.
     pub(super) async fn list_changed(&self, context: &Context) {
         if is_modern(context) {
             let _ = self.listeners.send(Change::List);
         } else {
-            // A client that is gone needs no news.
+            // The client is gone.
             let _ = context.peer.notify_resource_list_changed().await;
         }
     }
 
-    /// One resource reads differently now.
+    /// Announces that a resource has changed.
     pub(super) async fn updated(&self, context: &Context, uri: &str) {
         if is_modern(context) {
             let _ = self.listeners.send(Change::Resource(uri.to_owned()));
@@ -67,8 +67,8 @@ impl News {
         }
     }
 
-    /// Passes changes to one listener until its client closes it. What the listener did not
-    /// ask for is refused by its sink and dropped here.
+    /// Forwards changes to a listener until its client closes it. Its sink refuses changes that the
+    /// listener has not subscribed to; these are dropped.
     pub(super) async fn listen(&self, context: &SubscriptionContext) {
         let mut changes = self.listeners.subscribe();
         loop {

@@ -1,4 +1,4 @@
-//! The notes as resources: one page for each, and one with all.
+//! The notes as resources: one per note, and one with all notes.
 
 use rmcp::model::{
     ErrorData, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResponse,
@@ -12,7 +12,7 @@ use crate::wire::result;
 pub(super) const ALL: &str = "notes://all";
 const ONE: &str = "notes://note/";
 
-/// The address of a note's page.
+/// The URI of a note.
 pub(super) fn of(id: u64) -> String {
     format!("{ONE}{id}")
 }

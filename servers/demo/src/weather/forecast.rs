@@ -1,4 +1,4 @@
-//! Made-up weather: a pure function of the city's name and the date.
+//! Simulated weather: a pure function of the city's name and the date.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -63,7 +63,7 @@ impl Forecast {
         Ok(Self { city: city.to_owned(), simulated: true, days })
     }
 
-    /// Whether the days are what somebody likes.
+    /// Compares the days with the weather that the user likes.
     pub(super) fn verdict(&self, liked: &str) -> String {
         let fits = |day: &&Day| match liked {
             "dry" => day.wet_percent < 40,
@@ -83,7 +83,7 @@ impl Day {
     fn of(city: &str, date: Date) -> Self {
         let place = hash(&city.to_lowercase());
         let dice = hash(&format!("{}|{date}", city.to_lowercase()));
-        // A place has a climate, the year has a wave, the day has luck.
+        // The temperature depends on the place, the season and a random part of the day.
         let climate = pick(place, 0, 26) - 4;
         let year = f64::from(date.day_of_year()) / 365.0 * std::f64::consts::TAU;
         #[expect(clippy::cast_possible_truncation, reason = "at most nine degrees either way")]
@@ -107,7 +107,7 @@ impl Day {
         }
     }
 
-    /// The day in a sentence that says where it comes from.
+    /// A sentence about the day that says that it is simulated.
     pub(super) fn sentence(&self, city: &str) -> String {
         format!(
             "{city}, {}: {:?}, {} to {} °C, wind {} km/h, {} % chance of rain or snow (simulated)",
@@ -116,14 +116,14 @@ impl Day {
     }
 }
 
-/// FNV-1a: no library changes what a city's weather is.
+/// The FNV-1a hash, so that a city's weather does not depend on a library version.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// A number below `below` from the bits at `from`.
+/// A number below `below`, taken from the bits at `from`.
 fn pick(dice: u64, from: u32, below: u64) -> i32 {
     i32::try_from((dice.rotate_right(from) & 0xffff) % below).unwrap_or(0)
 }

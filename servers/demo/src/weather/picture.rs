@@ -1,9 +1,9 @@
-//! A PNG of a few columns, written by hand: uncompressed, and no larger than a thumbnail.
+//! A small uncompressed PNG with one column per day.
 
 const COLUMN: usize = 12;
 const HEIGHT: usize = 48;
 
-/// One column for each temperature in degrees Celsius, between -20 and 40.
+/// Draws one column per temperature in degrees Celsius, from -20 to 40.
 pub(super) fn columns(degrees: &[i32]) -> Vec<u8> {
     let width = degrees.len() * COLUMN;
     let mut pixels = Vec::with_capacity((width * 3 + 1) * HEIGHT);
@@ -22,7 +22,7 @@ pub(super) fn columns(degrees: &[i32]) -> Vec<u8> {
     png(width, HEIGHT, &pixels)
 }
 
-/// From blue at 0 to red at 60.
+/// The colour of a column: from blue at 0 to red at 60.
 fn colour(warmth: usize) -> [u8; 3] {
     let red = u8::try_from(warmth * 4).unwrap_or(u8::MAX);
     [red, 90, 240 - red]
@@ -41,7 +41,7 @@ fn png(width: usize, height: usize, pixels: &[u8]) -> Vec<u8> {
     image
 }
 
-/// A zlib stream of blocks that are not compressed.
+/// Encodes a zlib stream of uncompressed blocks.
 fn stored(data: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let blocks = data.chunks(0xffff);

@@ -1,4 +1,4 @@
-//! The weather of a few cities, and of any, as resources.
+//! The weather as resources: a list of a few cities, and a template for any city.
 
 use rmcp::model::{
     ErrorData, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResponse,

@@ -1,4 +1,4 @@
-//! The wind as a short sound: the stronger, the higher.
+//! The wind as a short sound. Stronger wind has a higher tone.
 
 const RATE: u32 = 8_000;
 const SAMPLES: u32 = 3_200;

@@ -103,7 +103,7 @@ impl<'a> Environment<'a> {
         }
         for (path, upstream) in own {
             let exactly = if path.ends_with('/') { "" } else { "= " };
-            let public = self.url.path_of(path);
+            let public = self.url.public_path(path);
             line(text, &format!("    location {exactly}{public} {{"));
             line(text, &format!("        proxy_pass http://{upstream}{path};"));
             self.directives(text);

@@ -61,7 +61,7 @@ async fn a_disk_that_hangs_holds_up_the_end_of_a_session_for_a_while_only() {
     }
     assert_eq!(ending.await.unwrap(), 200);
     assert!(meanwhile > 3, "others were held up: {meanwhile}");
-    let told = |line: &str| line.contains("is not written yet") && line.contains("the-end");
+    let told = |line: &str| line.contains("is not stored yet") && line.contains("the-end");
     until("the log says so", async || scene.daemon().log().lines().any(told)).await;
     drop(frozen);
     scene.end(End::Kill).await;

@@ -1,0 +1,131 @@
+//! Creation, start and stop of a pool's instances.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use mainstay_model::{InstanceId, Refusal};
+use mainstay_protocol::Era;
+use mainstay_supervisor::lifecycle::Lifecycle;
+use mainstay_supervisor::roster::{MemberId, RosterEvent};
+
+use crate::driver;
+use crate::instance::Instance;
+use crate::key::LeaseKey;
+use crate::observer::PoolObserver;
+use crate::pool::Pool;
+
+/// The longest time between two checks for an idle base instance of the second dialect.
+const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
+
+// === impl Pool ===
+
+impl Pool {
+    /// Starts the primary instance. From now on `observer` is notified of events.
+    pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
+        let _ = self.observer.set(observer);
+        let primary = self.create_instance(LeaseKey::base(self.first_era()), None);
+        let _ = self.primary.set(primary.clone());
+        self.supervise(primary);
+        let pool = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let check = Instant::now() + IDLE_CHECK_EVERY;
+                let next = pool.lending.next_deadline().map_or(check, |at| at.min(check));
+                tokio::select! {
+                    () = pool.closing.cancelled() => return,
+                    () = pool.lending.changed.notified() => {}
+                    () = tokio::time::sleep_until(next.into()) => {
+                        pool.step_roster(RosterEvent::Tick);
+                        pool.stop_idle_bases(Instant::now());
+                    }
+                }
+            }
+        });
+    }
+
+    /// Stops all instances. Returns when no part of them is left.
+    pub async fn stop(self: &Arc<Self>) {
+        self.stopping.store(true, Ordering::Release);
+        self.closing.cancel();
+        self.step_roster(RosterEvent::Close);
+        self.bases.lock().iter().for_each(|instance| instance.stop.cancel());
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The base instance of an era. Starts it if there is none.
+    ///
+    /// # Errors
+    /// A refusal if the server does not support the era, or the daemon is stopping.
+    pub(crate) fn base_or_start(self: &Arc<Self>, era: Era) -> Result<Arc<Instance>, Refusal> {
+        if let Some(base) = self.base(era) {
+            return Ok(base);
+        }
+        self.check_era(era)?;
+        let dialect = self.dialects.get(era);
+        let _starting = dialect.starting.lock();
+        if let Some(base) = self.base(era) {
+            return Ok(base);
+        }
+        if self.closing.is_cancelled() {
+            return Err(self.unavailable("the daemon is stopping"));
+        }
+        let supplier = self.create_instance(LeaseKey::base(era), None);
+        self.supervise(supplier.clone());
+        Ok(supplier)
+    }
+
+    /// Creates an instance: a member of the roster, or a base instance if `member` is `None`.
+    pub(crate) fn create_instance(
+        self: &Arc<Self>,
+        key: LeaseKey,
+        member: Option<MemberId>,
+    ) -> Arc<Instance> {
+        let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
+        let limits = self
+            .host
+            .abilities()
+            .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+        let lifecycle = Lifecycle::new(limits, Instant::now());
+        let era = key.era;
+        let roster = Arc::downgrade(self);
+        let instance = Arc::new(Instance::new(id, key, lifecycle, member, roster));
+        if instance.supplies_lists() {
+            self.bases.lock().push(instance.clone());
+            self.dialects.get(era).base.store(Some(instance.clone()));
+        }
+        instance
+    }
+
+    /// Drives an instance in a task of its own until its end.
+    pub(crate) fn supervise(self: &Arc<Self>, instance: Arc<Instance>) {
+        let pool = self.clone();
+        self.tasks.spawn(async move {
+            driver::supervise(pool.clone(), instance.clone()).await;
+            pool.bases.lock().retain(|other| other.id != instance.id);
+            pool.note_end(&instance);
+        });
+    }
+
+    /// Stops a base instance.
+    pub(crate) fn stop_base(&self, instance: &Instance) {
+        self.dialects.get(instance.key().era).leave(instance);
+        instance.stop.cancel();
+    }
+
+    /// Stops a base instance of the second dialect that has been idle for the idle timeout. The primary
+    /// instance stays.
+    fn stop_idle_bases(&self, now: Instant) {
+        for supplier in self.bases() {
+            let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
+                || supplier.is_subscribed_to();
+            if !self.is_primary(&supplier)
+                && !in_use
+                && supplier.idle_for(now) > self.spec.pool.idle_timeout
+            {
+                self.stop_base(&supplier);
+            }
+        }
+    }
+}
