@@ -122,7 +122,7 @@ pub(crate) fn provide(root: &Path, suites: &[&str]) -> anyhow::Result<()> {
     let missing: Vec<Need> = wanted.iter().copied().filter(|need| !is_here(need)).collect();
     let can_install = install::has_apt_as_root();
     let (own, others) = split(&missing, can_install);
-    problems.extend(others.iter().map(|need| format!("{}: {}", need.what, how(need.from))));
+    problems.extend(told(&others));
     // Nothing is fetched for a run that can't be.
     if problems.is_empty() {
         problems.extend(install::all(&own));
@@ -158,6 +158,25 @@ fn split(missing: &[Need], can_install: bool) -> (Vec<Need>, Vec<Need>) {
     missing.iter().copied().partition(|need| is_ours(&need))
 }
 
+/// What is missing and how to get it: packages in one command.
+fn told(missing: &[Need]) -> Vec<String> {
+    let (debian, others): (Vec<Need>, Vec<Need>) =
+        missing.iter().partition(|need| matches!(need.from, Source::Debian(_)));
+    let mut told: Vec<String> =
+        others.iter().map(|need| format!("{}: {}", need.what, how(need.from))).collect();
+    if !debian.is_empty() {
+        let names: Vec<&str> = debian.iter().map(|need| need.what).collect();
+        let packages: Vec<&str> =
+            debian.iter().flat_map(|need| install::packages(need.from)).copied().collect();
+        told.push(format!("{}: {}", names.join(", "), how_packages(&packages)));
+    }
+    told
+}
+
+fn how_packages(packages: &[&str]) -> String {
+    format!("as root on Debian or Ubuntu, `apt-get install {}`", packages.join(" "))
+}
+
 fn how(from: Source) -> String {
     match from {
         Source::Crates { name, version } => {
@@ -165,12 +184,7 @@ fn how(from: Source) -> String {
                 tools().map_or_else(|_| "CACHE/tools".into(), |tools| tools.display().to_string());
             format!("cargo install --locked --root {folder} {name}@{version}")
         }
-        Source::Debian(packages) => {
-            format!(
-                "as root on Debian or Ubuntu, `apt-get install {}`, or `make test` as root",
-                packages.join(" ")
-            )
-        }
+        Source::Debian(packages) => how_packages(packages),
         Source::Toolchain(command) => format!("`{command}`"),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn all(needs: &[Need]) -> Vec<String> {
     problems
 }
 
-fn packages(from: Source) -> &'static [&'static str] {
+pub(super) fn packages(from: Source) -> &'static [&'static str] {
     match from {
         Source::Debian(packages) => packages,
         Source::Crates { .. } | Source::Toolchain(_) => &[],

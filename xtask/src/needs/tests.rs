@@ -1,4 +1,4 @@
-use super::{NEEDS, Need, Source, how, is_here, provide, split};
+use super::{NEEDS, Need, Source, how, is_here, provide, split, told};
 
 const HERE: Need =
     Need { what: "sh", suites: &[], check: &["sh", "-c", "exit 0"], from: Source::Debian(&["sh"]) };
@@ -34,6 +34,9 @@ fn it_is_said_how_to_get_what_is_missing() {
         "`rustup component add clippy`"
     );
     assert!(how(Source::Debian(&["npm", "git"])).contains("`apt-get install npm git`"));
+    let git = Need { what: "git", from: Source::Debian(&["git"]), ..HERE };
+    let told = told(&[HERE, git]);
+    assert_eq!(told, ["sh, git: as root on Debian or Ubuntu, `apt-get install sh git`"]);
     let crates = how(Source::Crates { name: "cargo-deny", version: "0.20.2" });
     assert!(crates.ends_with("/tools cargo-deny@0.20.2"), "{crates}");
 }
