@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 mod code;
 mod floors;
 mod fuzz;
+mod needs;
 mod programs;
 mod requirements;
 mod sources;
@@ -17,6 +18,7 @@ const HELP: &str = "\
 cargo xtask requirements            docs/requirements.md is complete and the tests it names exist
 cargo xtask deps                    crates depend downwards only; pure crates stay pure
 cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, fuzz, conformance; all unless named
+cargo xtask tools [SUITE…]          installs what the suites need, or says what is missing and how to get it
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 
@@ -41,6 +43,7 @@ fn run(arguments: &[String]) -> anyhow::Result<String> {
         ("requirements", []) => requirements::check(&root),
         ("deps", []) => floors::check(&root),
         ("test", rest) => suites::run(&root, rest),
+        ("tools", rest) => suites::prepare(&root, rest),
         ("fuzz", rest) => fuzz::run(&root, rest),
         ("help" | "--help" | "-h", _) => Ok(HELP.to_owned()),
         _ => bail!("no such task\n{HELP}"),

@@ -30,7 +30,27 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
         .context("neither HOME nor XDG_CACHE_HOME is set")
 }
 
+/// The folder of the programs that this repository installs, with `bin` in it.
+pub(crate) fn tools() -> anyhow::Result<PathBuf> {
+    Ok(cache()?.join("tools"))
+}
+
+/// A command that finds what is installed by this repository, and what distributions keep for root.
+pub(crate) fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("PATH", path());
+    command
+}
+
+fn path() -> OsString {
+    let before = tools().ok().map(|tools| tools.join("bin"));
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let after = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let all = before.into_iter().chain(std::env::split_paths(&own)).chain(after);
+    std::env::join_paths(all).unwrap_or(own)
+}
+
 /// Whether a program can be started with these arguments and ends well.
 pub(crate) fn answers(program: &Path, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    command(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }

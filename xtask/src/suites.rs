@@ -2,13 +2,13 @@
 //!
 //! A suite that fails does not keep the next ones from running: one run shows all that is wrong.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 
-use crate::programs::{answers, cache, cargo};
-use crate::{floors, fuzz, requirements};
+use crate::programs::cargo;
+use crate::{floors, fuzz, needs, requirements};
 
 mod watched;
 
@@ -28,6 +28,17 @@ const SUITES: [(&str, Run); 7] = [
     ("conformance", conformance),
 ];
 
+/// The names of the suites, in the order in which they run.
+pub(crate) const NAMES: [&str; SUITES.len()] = {
+    let mut names = [""; SUITES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = SUITES[at].0;
+        at += 1;
+    }
+    names
+};
+
 struct Outcome {
     name: &'static str,
     took: Duration,
@@ -35,15 +46,13 @@ struct Outcome {
     said: anyhow::Result<Vec<String>>,
 }
 
-/// Runs the named suites, or all of them.
+/// Runs the named suites, or all of them, once all that they need is there.
 pub(crate) fn run(root: &Path, named: &[String]) -> anyhow::Result<String> {
-    let known = SUITES.map(|(name, _)| name);
-    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("no suite `{unknown}`; there are: {}", known.join(", "));
-    }
+    let chosen = chosen(named)?;
+    needs::provide(root, &chosen)?;
     let mut outcomes = Vec::new();
     for (name, suite) in SUITES {
-        if !named.is_empty() && !named.iter().any(|chosen| chosen == name) {
+        if !chosen.contains(&name) {
             continue;
         }
         println!("== {name}");
@@ -57,6 +66,21 @@ pub(crate) fn run(root: &Path, named: &[String]) -> anyhow::Result<String> {
     let table = table(&outcomes);
     ensure!(outcomes.iter().all(|outcome| outcome.said.is_ok()), "a suite failed\n{table}");
     Ok(table)
+}
+
+/// Installs what the named suites need, or all of them, and runs none.
+pub(crate) fn prepare(root: &Path, named: &[String]) -> anyhow::Result<String> {
+    let chosen = chosen(named)?;
+    needs::provide(root, &chosen)?;
+    Ok(format!("all is here that is needed for {}", chosen.join(", ")))
+}
+
+fn chosen(named: &[String]) -> anyhow::Result<Vec<&'static str>> {
+    if let Some(unknown) = named.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        bail!("no suite `{unknown}`; there are: {}", NAMES.join(", "));
+    }
+    let is_chosen = |name: &&str| named.is_empty() || named.iter().any(|chosen| chosen == name);
+    Ok(NAMES.into_iter().filter(is_chosen).collect())
 }
 
 fn table(outcomes: &[Outcome]) -> String {
@@ -89,20 +113,15 @@ fn lists(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(vec![requirements::check(root)?, floors::check(root)?])
 }
 
-/// Licences, duplicates and sources; `make tools` installs what this needs.
+/// Licences, duplicates and sources.
 fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
-    let cached = cache()?.join("tools/bin/cargo-deny");
-    let program = if cached.is_file() { cached } else { PathBuf::from("cargo-deny") };
-    ensure!(answers(&program, &["--version"]), "cargo-deny is not here; `make tools` installs it");
-    watched::run(root, &program, &["check", "licenses", "bans", "sources"])
+    let checks = ["check", "licenses", "bans", "sources"];
+    watched::run(root, Path::new("cargo-deny"), &checks)
 }
 
 fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
-    if answers(&cargo(), &["nextest", "--version"]) {
-        watched::run(root, &cargo(), &["nextest", "run", "--workspace", "--no-fail-fast"])
-    } else {
-        watched::run(root, &cargo(), &["test", "--workspace", "--no-fail-fast"])
-    }
+    let arguments = ["nextest", "run", "--workspace", "--no-fail-fast"];
+    watched::run(root, &cargo(), &arguments)
 }
 
 /// The protocol's own suite, and real clients and servers, through the gateway. The programs are

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 
 use anyhow::{Context, ensure};
+
+use crate::programs::command;
 
 /// Enough for every test binary of the workspace to say its line.
 const CLOSING_LINES_MAX: usize = 100;
@@ -17,7 +19,7 @@ pub(super) fn run(
     arguments: &[&str],
 ) -> anyhow::Result<Vec<String>> {
     let shown = format!("{} {}", program.display(), arguments.join(" "));
-    let mut child = Command::new(program)
+    let mut child = command(program)
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
