@@ -72,6 +72,39 @@ pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Reads the first bytes of a file: as many as this, if there are so many.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(bytes as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Makes an empty file, readable and writable by its owner only, where there is none.
+///
+/// # Errors
+/// When it can't be made.
+pub(crate) fn create_empty(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is a regular file, or nothing.
+///
+/// # Errors
+/// When it can't be looked at.
+pub(crate) fn is_regular_or_absent(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(meta.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
 /// new path.
 ///
@@ -81,6 +114,14 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = beside(path, ".unreadable");
     fs::rename(path, &aside)?;
     Ok(aside)
+}
+
+/// Renames a file that belongs to one that was set aside.
+///
+/// # Errors
+/// When it can't be renamed.
+pub(crate) fn set_aside_as(path: &Path, aside: &Path) -> io::Result<()> {
+    fs::rename(path, aside)
 }
 
 /// Copies a file that is about to be replaced to `FILE.unreadable`; returns that path.
@@ -101,7 +142,8 @@ pub(crate) fn slow(path: &Path, busy_since: Instant) -> Option<String> {
         .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path of a file with this at the end of its name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

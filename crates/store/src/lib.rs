@@ -6,8 +6,11 @@
 //! up to, [`journal`] the file, and [`Store`] all of that for the rest of the daemon.
 //!
 //! A [`Document`] is one small file, such as `names.json`, with a thread of its own. [`file`] is how
-//! either kind is read and replaced.
+//! either kind is read and replaced. A [`Database`] has the tables, such as that of the [`audit`] log.
 
+pub mod audit;
+mod backend;
+mod database;
 mod document;
 pub mod file;
 mod image;
@@ -16,6 +19,9 @@ mod ranges;
 mod record;
 mod store;
 
+pub use audit::{AuditEntry, AuditLog, AuditOutcome};
+pub use backend::{Answer, Stored, Unavailable};
+pub use database::{Database, Newer};
 pub use document::Document;
 pub use image::{Kept, Known};
 pub use store::{Options, Store, StoreState};
