@@ -57,7 +57,8 @@ pub const TEXT_BYTES_MAX: usize = 512;
 
 impl AuditEntry {
     /// Cuts every text to [`TEXT_BYTES_MAX`], at the end of a character.
-    pub(crate) fn cut(mut self) -> Self {
+    #[must_use]
+    pub fn cut(mut self) -> Self {
         let texts = [&mut self.peer, &mut self.request_id, &mut self.action];
         texts.into_iter().chain(&mut self.token).chain(&mut self.target).for_each(cut);
         if let AuditOutcome::Failed(why) = &mut self.outcome {

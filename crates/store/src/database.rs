@@ -17,16 +17,19 @@ use tokio::sync::{oneshot, watch};
 
 use crate::backend::Unavailable;
 use crate::file;
+use crate::newer::Newer;
 
 mod audit;
 mod connection;
+mod records;
 mod worker;
 
-pub use self::connection::Newer;
+pub(crate) use self::connection::{FORMAT, format_of};
+pub(crate) use self::records::Kind;
 
 /// The open file.
 #[derive(Debug)]
-pub struct Database {
+pub(crate) struct Database {
     shared: Arc<Shared>,
 }
 
@@ -94,7 +97,7 @@ impl Database {
     ///
     /// # Errors
     /// When a newer version of the daemon has written the file. Nothing of it is changed then.
-    pub fn open(folder: &Path) -> Result<Self, Newer> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Newer> {
         let shared = Arc::new(Shared {
             path: folder.join(FILE),
             queue: Mutex::new(Queue { busy_since: Some(Instant::now()), ..Queue::default() }),
@@ -141,6 +144,10 @@ impl Database {
     ) -> Result<T, Unavailable> {
         let (tell, told) = oneshot::channel();
         let question: Question = Box::new(move |connection| {
+            // Whoever has given up must not find later that it was done all the same.
+            if tell.is_closed() {
+                return Ok(());
+            }
             let answer = match connection {
                 Ok(connection) => question(connection),
                 Err(unavailable) => {
@@ -189,22 +196,25 @@ impl Database {
     }
 
     /// Returns why nothing can be stored, while that is so.
-    pub fn failing(&self) -> Option<String> {
+    pub(crate) fn failing(&self) -> Option<String> {
         let queue = self.shared.queue.lock();
         let slow = || file::slow(&self.shared.path, queue.busy_since?);
         queue.failing.clone().or_else(slow)
     }
 
-    /// Writes what is left and ends the thread. A disk that hangs is waited for for two seconds.
-    pub async fn close(&self) {
+    /// Writes what is left and ends the thread; returns whether everything was written. A disk that hangs
+    /// is waited for for two seconds.
+    pub(crate) async fn close(&self) -> bool {
         self.end();
         let mut progress = self.shared.progress.subscribe();
         let ended = progress.wait_for(|now| now.ended);
         let ended = tokio::time::timeout(CLOSE_DEADLINE, ended).await.is_ok();
-        if !ended || !self.shared.queue.lock().changes.is_empty() {
+        let is_written = ended && self.shared.queue.lock().changes.is_empty();
+        if !is_written {
             let path = self.shared.path.display();
             tracing::warn!(target: "mainstay", %path, "the newest entries of the audit log are not stored");
         }
+        is_written
     }
 
     fn end(&self) {

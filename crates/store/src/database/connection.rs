@@ -2,23 +2,14 @@
 //! can't be used.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::io_error;
 use crate::file;
-
-/// A newer version of the daemon has written the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newer {
-    pub path: PathBuf,
-    /// The format that was found.
-    pub found: u64,
-    /// The newest format that this version reads.
-    pub known: u64,
-}
+use crate::newer::Newer;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -31,10 +22,13 @@ pub(super) enum NotOpened {
 
 /// What every file of SQLite begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Where `user_version` and `application_id` are in a file.
+const FORMAT_AT: usize = 60;
+const APPLICATION_AT: usize = 68;
 /// `application_id` of the file: the bytes of `Msty`.
 const APPLICATION: i64 = 0x4d73_7479;
-/// `user_version` of the file: the format of its tables.
-const FORMAT: i64 = 1;
+/// `user_version` of the file: the format of its tables, which is the number of steps that made them.
+pub(crate) const FORMAT: u64 = STEPS.len() as u64;
 /// How long a lock of somebody who reads the file, such as the `sqlite3` program, is waited for.
 const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -43,9 +37,9 @@ const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 const SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
-/// Tables of format 1.
-const TABLES: &str = "
-    CREATE TABLE audit (
+/// What makes each format from the one before.
+const STEPS: [&str; 2] = [
+    "CREATE TABLE audit (
         id INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
         token TEXT,
@@ -55,8 +49,15 @@ const TABLES: &str = "
         target TEXT,
         outcome TEXT NOT NULL,
         why TEXT
-    ) STRICT;
-";
+    ) STRICT;",
+    "CREATE TABLE records (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;",
+];
 
 /// Opens the file; one that can't be used is set aside, with a warning, and a new one begins.
 pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
@@ -105,15 +106,15 @@ fn open_once(path: &Path) -> Result<Connection, NotOpened> {
     // The first look at the content: before anything is changed.
     let (application, format) = (number("application_id"), number("user_version"));
     let (application, format) = (application.map_err(not_opened)?, format.map_err(not_opened)?);
-    match (application, format) {
-        (APPLICATION, FORMAT) => {}
-        (APPLICATION, found @ FORMAT..) => {
-            let (path, found, known) = (path.to_owned(), found as u64, FORMAT as u64);
+    let is_new = (application, format) == (0, 0) && is_empty(&connection).map_err(not_opened)?;
+    match (application, usize::try_from(format)) {
+        (APPLICATION, Ok(found)) if found > STEPS.len() => {
+            let (path, found, known) = (path.to_owned(), found as u64, FORMAT);
             return Err(NotOpened::Newer(Newer { path, found, known }));
         }
-        (0, 0) if is_empty(&connection).map_err(not_opened)? => {
-            create(&mut connection).map_err(not_opened)?;
-        }
+        (APPLICATION, Ok(found)) if found == STEPS.len() => {}
+        (APPLICATION, Ok(found)) => upgrade(&mut connection, found).map_err(not_opened)?,
+        _ if is_new => upgrade(&mut connection, 0).map_err(not_opened)?,
         _ => return Err(NotOpened::Unusable("it is a database of something else".to_owned())),
     }
     connection.execute_batch(SETTINGS).map_err(not_opened)?;
@@ -135,7 +136,7 @@ fn prepare(path: &Path) -> Result<(), NotOpened> {
     file::create_empty(path).map_err(NotOpened::Failed)?;
     // SQLite takes a file of a few bytes for an empty one, and would write over it.
     let head = file::head(path, MAGIC.len()).map_err(NotOpened::Failed)?;
-    if !head.is_empty() && head != MAGIC {
+    if head.is_some_and(|head| !head.is_empty() && head != MAGIC) {
         return Err(NotOpened::Unusable("it is no database".to_owned()));
     }
     Ok(())
@@ -145,12 +146,20 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Makes the tables of the present format, all or none.
+fn upgrade(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    STEPS[from..].iter().try_for_each(|step| transaction.execute_batch(step))?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.pragma_update(None, "user_version", FORMAT as i64)?;
     transaction.commit()
+}
+
+/// The format of a file, from its first bytes.
+pub(crate) fn format_of(head: &[u8]) -> Option<u64> {
+    let number = |at: usize| Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    let is_ours = head.starts_with(MAGIC) && i64::from(number(APPLICATION_AT)?) == APPLICATION;
+    is_ours.then(|| number(FORMAT_AT).map(u64::from)).flatten()
 }
 
 fn not_opened(error: rusqlite::Error) -> NotOpened {

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, FILE};
 use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, TEXT_BYTES_MAX};
 use crate::backend::Unavailable;
+use crate::table::{Put, Table as _};
 
 fn open(folder: &Path) -> Database {
     Database::open(folder).unwrap()
@@ -246,8 +247,27 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(newer);
     let before = fs::read(&path).unwrap();
     let refused = Database::open(folder.path()).unwrap_err();
-    assert_eq!((refused.found, refused.known, &refused.path), (9, 1, &path));
+    assert_eq!((refused.found, refused.known, &refused.path), (9, 2, &path));
     assert_eq!(fs::read(&path).unwrap(), before);
     let left = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "nothing else is there");
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_format_gets_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let database = open(folder.path());
+    database.record(entry(1));
+    database.close().await;
+    let older = Connection::open(&path).unwrap();
+    older.execute_batch("DROP TABLE records; PRAGMA user_version = 1").unwrap();
+    drop(older);
+    assert_eq!(super::format_of(&fs::read(&path).unwrap()), Some(1));
+    let database = std::sync::Arc::new(open(folder.path()));
+    assert_eq!(numbers(&*database).await, [1]);
+    let users = Database::table(&database, super::Kind::Users);
+    assert_eq!(users.put("a", 0, b"x").await, Ok(Put::Done { version: 1 }));
+    database.close().await;
+    assert_eq!(super::format_of(&fs::read(&path).unwrap()), Some(super::FORMAT));
 }

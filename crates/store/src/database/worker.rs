@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connection::{self, Newer, NotOpened};
+use super::connection::{self, NotOpened};
 use super::{Change, Progress, Question, Shared};
 use crate::backend::Unavailable;
+use crate::newer::Newer;
 
 /// Changes that are brought to disk together.
 const COMMIT_CHANGES_MAX: usize = 256;
