@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::backend::{Answer, Stored};
+use crate::answer::{Answer, Stored};
 
 /// Keeps what was done by whom. Entries are in the order in which they were recorded.
 pub trait AuditLog: Debug + Send + Sync {

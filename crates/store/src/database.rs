@@ -5,7 +5,6 @@
 //! a deadline, so a disk that hangs holds up that thread and nobody else.
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -15,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 
-use crate::backend::Unavailable;
+use crate::answer::Unavailable;
 use crate::file;
 use crate::newer::Newer;
 
@@ -239,11 +238,6 @@ impl std::fmt::Debug for Queue {
             .field("questions", &questions)
             .finish_non_exhaustive()
     }
-}
-
-/// An error of SQLite as one of the system, for messages.
-fn io_error(error: rusqlite::Error) -> io::Error {
-    io::Error::other(error)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::{Backend, StoreState, Stored, Upkeep};
+use crate::answer::Stored;
+use crate::backend::{Backend, StoreState, Upkeep};
 use crate::database::{Database, Kind};
 use crate::store::Store;
 

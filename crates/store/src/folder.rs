@@ -23,9 +23,9 @@ use crate::directory::Directory;
 use crate::document::Document;
 use crate::embedded::Embedded;
 use crate::lock::{LockError, StateLock};
-use crate::newer::{self, Newer};
+use crate::newer::Newer;
 use crate::store::{Options, Store};
-use crate::{Backend, file, journal};
+use crate::{Backend, file, formats, journal};
 
 /// An open state folder. It is this daemon's alone for as long as this lives.
 #[derive(Debug)]
@@ -47,12 +47,6 @@ pub enum OpenError {
     Io { step: &'static str, path: PathBuf, source: io::Error },
 }
 
-pub(crate) const FILE: &str = "format";
-/// What the file begins with.
-pub(crate) const HEADER: &str = "mainstay state";
-/// Of the folder as a whole: which files there are, and those that say no format of their own because they
-/// are of one life of the daemon (`lock`, `processes/`).
-pub(crate) const FORMAT: u64 = 1;
 const SOCKET: &str = "control.sock";
 const PROCESSES: &str = "processes";
 const VARIANTS: &str = "variants.json";
@@ -72,11 +66,11 @@ impl Folder {
             let path = path.to_owned();
             move |source| OpenError::Io { step, path, source }
         };
-        if let Some(newer) = newer::look(path).map_err(failed("look into"))? {
+        if let Some(newer) = formats::look(path).map_err(failed("look into"))? {
             return Err(OpenError::Newer(newer));
         }
-        let format = path.join(FILE);
-        let content = format!("{HEADER} {FORMAT}\n");
+        let format = path.join(formats::FOLDER);
+        let content = format!("{} {}\n", formats::FOLDER_HEADER, formats::FOLDER_FORMAT);
         let found = file::head(&format, content.len() + 1).map_err(failed("look into"))?;
         if found.as_deref() != Some(content.as_bytes()) {
             file::replace(&format, &[content.as_bytes()]).map_err(failed("write to"))?;

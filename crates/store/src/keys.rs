@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::backend::Answer;
+use crate::answer::Answer;
 
 /// Keeps secret keys.
 pub trait KeyStore: Debug + Send + Sync {

@@ -9,6 +9,7 @@
 //! [`Document`] is one small file with a thread of its own, such as `names.json`, and `database` has the
 //! tables. [`file`] is how files are read and replaced.
 
+mod answer;
 pub mod audit;
 mod backend;
 mod database;
@@ -17,6 +18,7 @@ mod document;
 mod embedded;
 pub mod file;
 mod folder;
+mod formats;
 mod image;
 mod journal;
 mod keyfile;
@@ -30,8 +32,9 @@ mod sessions;
 mod store;
 pub mod table;
 
+pub use answer::{Answer, Stored, Unavailable};
 pub use audit::{AuditEntry, AuditLog, AuditOutcome};
-pub use backend::{Answer, Backend, StoreState, Stored, Unavailable, Upkeep};
+pub use backend::{Backend, StoreState, Upkeep};
 pub use directory::Directory;
 pub use document::Document;
 pub use folder::{Folder, OpenError};

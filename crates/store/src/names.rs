@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use mainstay_session::catalogue::PublishedNames;
 
-use crate::backend::{Answer, Stored};
+use crate::answer::{Answer, Stored};
 
 /// Published names by endpoint.
 pub type NamesByEndpoint = BTreeMap<String, PublishedNames>;

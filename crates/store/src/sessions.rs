@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use mainstay_session::Serial;
 
-use crate::backend::{Answer, Stored};
+use crate::answer::{Answer, Stored};
 
 /// Keeps what became of sessions. Methods that note something never wait; [`Self::written`] and
 /// [`Self::stored`] say when it survives. Times are seconds since 1970.

@@ -11,7 +11,8 @@ use mainstay_telemetry::events::StoreDamaged;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use crate::backend::{Answer, StoreState, Stored};
+use crate::answer::{Answer, Stored};
+use crate::backend::StoreState;
 use crate::file;
 use crate::image::Image;
 use crate::journal::{self, Found, Journal};

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::backend::Answer;
+use crate::answer::Answer;
 
 /// Keeps the records of one kind. What a record means is known to whoever writes it.
 pub trait Table: Debug + Send + Sync {

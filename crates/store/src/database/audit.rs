@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 
 use super::Database;
+use crate::answer::{Answer, Stored};
 use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, PAGE_MAX};
-use crate::backend::{Answer, Stored};
 
 const INSERT: &str =
     "INSERT INTO audit (at_ms, token, peer, request_id, action, target, outcome, why)

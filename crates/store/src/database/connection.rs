@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::io_error;
 use crate::file;
 use crate::newer::Newer;
 
@@ -166,5 +165,5 @@ fn not_opened(error: rusqlite::Error) -> NotOpened {
     if is_damage(&error) {
         return NotOpened::Unusable(error.to_string());
     }
-    NotOpened::Failed(io_error(error))
+    NotOpened::Failed(io::Error::other(error))
 }

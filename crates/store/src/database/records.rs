@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior, params};
 
 use super::Database;
-use crate::backend::Answer;
+use crate::answer::Answer;
 use crate::table::{PAGE_MAX, Put, Row, Table};
 
 /// What records are about.

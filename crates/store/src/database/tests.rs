@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, FILE};
+use crate::answer::Unavailable;
 use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::backend::Unavailable;
 use crate::table::{Put, Table as _};
 
 fn open(folder: &Path) -> Database {
@@ -125,7 +125,7 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     assert_eq!(database.recent(1).await, Err(Unavailable::Closed));
 }
 
-async fn futures<T>(all: Vec<crate::backend::Answer<'_, T>>) -> Vec<Result<T, Unavailable>> {
+async fn futures<T>(all: Vec<crate::answer::Answer<'_, T>>) -> Vec<Result<T, Unavailable>> {
     let mut answers = Vec::new();
     let mut all: std::collections::VecDeque<_> = all.into();
     std::future::poll_fn(|cx| {

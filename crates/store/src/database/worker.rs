@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, NotOpened};
 use super::{Change, Progress, Question, Shared};
-use crate::backend::Unavailable;
+use crate::answer::Unavailable;
 use crate::newer::Newer;
 
 /// Changes that are brought to disk together.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::backend::{Answer, Unavailable};
+use crate::answer::{Answer, Unavailable};
 use crate::keyfile;
 use crate::keys::{KEY_BYTES, KeyName, KeyStore};
 

@@ -6,7 +6,7 @@ use mainstay_session::catalogue::PublishedNames;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Answer, Stored};
+use crate::answer::{Answer, Stored};
 use crate::document::{self, Document};
 use crate::names::{NameStore, NamesByEndpoint};
 
