@@ -16,6 +16,7 @@ mod inside;
 mod meanings;
 mod plans;
 mod purity;
+mod writers;
 
 #[cfg(test)]
 mod tests;
@@ -86,10 +87,14 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
                 if floor <= Floor::Cores {
                     problems.extend(purity::check(root, folder)?);
                 }
+                if floor != Floor::Tools {
+                    problems.extend(writers::check(root, folder)?);
+                }
                 problems.extend(within(&name, &Code::read(root, folder)?));
             }
         }
     }
+    problems.extend(writers::idle(root)?);
     none_of(&problems)?;
     Ok(format!("{} crates stand where they should", crates.len()))
 }

@@ -110,7 +110,7 @@ async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> Htt
     };
     match parts.method {
         Method::POST => post(admitted, endpoint, body).await,
-        Method::GET => get(admitted, endpoint),
+        Method::GET => get(admitted, endpoint).await,
         Method::DELETE => delete(admitted, endpoint).await,
         Method::OPTIONS => refuse::preflight(&parts.headers),
         _ => refuse::method("POST, GET, DELETE, OPTIONS", admitted),
@@ -158,7 +158,7 @@ async fn post(
     if message.kind() == Kind::Request && message.method() == "initialize" {
         return initialize(admitted, endpoint, &message).await;
     }
-    let session = match find(admitted, endpoint) {
+    let session = match find(admitted, endpoint).await {
         Ok(session) => session,
         Err(none) => return none.answer(message.id().as_ref()),
     };
@@ -253,14 +253,14 @@ async fn open_session(
 }
 
 /// Opens a stream for what servers say of their own accord, or goes on with one that was cut.
-fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
+async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     if !takes_events(headers) {
         admitted.refused(Refused::MediaType, text(headers, "accept"));
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match find(admitted, endpoint) {
+    match find(admitted, endpoint).await {
         Ok(session) => {
             session.touch();
             let last = headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
@@ -272,7 +272,7 @@ fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
 }
 
 async fn delete(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
-    match find(admitted, endpoint) {
+    match find(admitted, endpoint).await {
         Ok(session) => {
             admitted.gateway.end_session(&session);
             admitted.gateway.keep_end(&session, &admitted.caller.request_id).await;

@@ -22,7 +22,7 @@ use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
 
 use self::lasting::Lasting;
-use self::memory::NameStore;
+use self::memory::NameRegistry;
 use crate::topology::Server;
 
 /// What clients attach to: all servers, one of them, or a named group.
@@ -39,7 +39,7 @@ pub struct Endpoint {
     /// Places in `servers`, by the number of the server.
     places: Vec<(ServerId, usize)>,
     pub(crate) lasting: Arc<Lasting>,
-    names: Arc<NameStore>,
+    names: Arc<NameRegistry>,
 }
 
 /// What one server last said to clients of one era.
@@ -67,9 +67,9 @@ impl Endpoint {
         name: String,
         servers: Vec<Server>,
         prefix: Option<Prefix>,
-        names: &Arc<NameStore>,
+        names: &Arc<NameRegistry>,
     ) -> Self {
-        let seen = names.load(&name, |server| has(&servers, server));
+        let seen = names.names_of(&name, |server| has(&servers, server));
         let path = if name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{name}") };
         let lasting = Arc::new(Lasting::new(path, seen));
         Self::of(id, name, servers, prefix, lasting, names.clone())
@@ -101,7 +101,7 @@ impl Endpoint {
         servers: Vec<Server>,
         prefix: Option<Prefix>,
         lasting: Arc<Lasting>,
-        names: Arc<NameStore>,
+        names: Arc<NameRegistry>,
     ) -> Self {
         let mut places: Vec<_> = servers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
         places.sort_unstable();

@@ -2,7 +2,6 @@
 
 mod install;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,7 +16,7 @@ use mainstay_protocol::Message;
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_session::{QuestionNumbers, SealKey};
-use mainstay_store::{Store, StoreState};
+use mainstay_store::{Backend, SessionStore, StoreState, Upkeep};
 use mainstay_telemetry::events::SessionExpired;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::SessionNo;
@@ -32,7 +31,7 @@ use crate::edge::forwarded::Proxies;
 use crate::edge::gate::Gate;
 use crate::edge::sse::Conversations;
 use crate::endpoint::Endpoint;
-use crate::endpoint::memory::NameStore;
+use crate::endpoint::memory::NameRegistry;
 use crate::session::Session;
 use crate::session::levels::{self, Levels};
 use crate::session::subscribe::{self, turns::Turns};
@@ -52,8 +51,7 @@ pub struct Parts {
     pub layout: Layout,
     pub metrics: Arc<Metrics>,
     pub key: SealKey,
-    pub state_dir: PathBuf,
-    pub store: Arc<Store>,
+    pub backend: Backend,
 }
 
 /// The gateway: one for a daemon.
@@ -68,8 +66,9 @@ pub struct Gateway {
     pub(crate) turns: Arc<Turns>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) key: SealKey,
-    pub(crate) store: Arc<Store>,
-    names: Arc<NameStore>,
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) upkeep: Arc<dyn Upkeep>,
+    names: Arc<NameRegistry>,
     pub(crate) gate: Gate,
     pub(crate) proxies: Proxies,
     pub(crate) clock: Clock,
@@ -116,8 +115,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 // === impl Gateway ===
 
 impl Gateway {
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let names = Arc::new(NameStore::open(&parts.state_dir));
+    /// Waits for the published names, as long as the backend takes.
+    pub async fn new(parts: Parts) -> Arc<Self> {
+        let names = Arc::new(NameRegistry::load(parts.backend.names).await);
         let ids = Ids::default();
         let topology = Topology::after(&Topology::default(), parts.layout, &ids, &names);
         let gateway = Arc::new(Self {
@@ -133,7 +133,8 @@ impl Gateway {
             settings: parts.settings,
             metrics: parts.metrics,
             key: parts.key,
-            store: parts.store,
+            store: parts.backend.sessions,
+            upkeep: parts.backend.upkeep,
             names,
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
@@ -270,16 +271,9 @@ impl Gateway {
         self.sessions.max()
     }
 
-    /// How it is with what outlives the daemon: sessions and published names.
+    /// How it is with what outlives the daemon.
     pub fn store_state(&self) -> StoreState {
-        let mut state = self.store.state();
-        state.failing = state.failing.or_else(|| self.names.failing());
-        state
-    }
-
-    /// Writes the published names that are not in their file yet. A disk that hangs is not waited for.
-    pub async fn close_names(&self) {
-        self.names.close().await;
+        self.upkeep.state()
     }
 
     pub fn calls_in_flight(&self) -> usize {

@@ -2,8 +2,8 @@
 
 pub(crate) mod handshake;
 pub(crate) mod levels;
-pub(crate) mod outlive;
 pub(crate) mod questions;
+pub(crate) mod restore;
 pub(crate) mod subscribe;
 pub(crate) mod table;
 
@@ -25,8 +25,8 @@ use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 
 use self::levels::LogLevel;
-use self::outlive::Restoring;
 use self::questions::Asking;
+use self::restore::Restoring;
 use crate::answer;
 use crate::endpoint::lasting::Lasting;
 use crate::endpoint::listeners::{ListChanges, Listen, Told};

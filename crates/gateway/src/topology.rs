@@ -12,7 +12,7 @@ use mainstay_model::{EndpointId, Ids, Name, ServerId};
 use mainstay_pool::Pool;
 
 use crate::endpoint::Endpoint;
-use crate::endpoint::memory::NameStore;
+use crate::endpoint::memory::NameRegistry;
 
 /// A server and the pool that runs it now.
 #[derive(Debug, Clone)]
@@ -65,7 +65,12 @@ pub(crate) struct Changes {
 
 impl Topology {
     /// The topology of a layout. What was there in `before` keeps its number, its names and its streams.
-    pub(crate) fn after(before: &Self, layout: Layout, ids: &Ids, names: &Arc<NameStore>) -> Self {
+    pub(crate) fn after(
+        before: &Self,
+        layout: Layout,
+        ids: &Ids,
+        names: &Arc<NameRegistry>,
+    ) -> Self {
         let servers: Vec<_> = layout
             .pools
             .into_iter()

@@ -68,6 +68,10 @@ const DISK: Disk = Disk {
     set_aside: file::set_aside,
 };
 
+/// Published names.
+pub(crate) const NAMES: &str = "names.json";
+/// Format 0 says none.
+pub(crate) const NAMES_FORMAT: u64 = 1;
 /// No file that was written here comes near it; memory is spared from one that is something else.
 const BYTES_MAX: u64 = 64 << 20;
 /// How long a start of the daemon waits for the file.
@@ -86,7 +90,7 @@ impl Document {
     /// None: there is no file, or it can't be read within two seconds. One that can't be read is set
     /// aside as `FILE.unreadable`, with a warning, and while that fails it is not overwritten: values stay
     /// in memory, and [`Self::failing`] says so.
-    pub fn open(path: PathBuf, what: &'static str) -> (Self, Option<Vec<u8>>) {
+    pub(crate) fn open(path: PathBuf, what: &'static str) -> (Self, Option<Vec<u8>>) {
         Self::open_on(path, what, DISK, READ_DEADLINE)
     }
 

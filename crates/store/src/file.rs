@@ -23,14 +23,7 @@ pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(5);
 /// # Errors
 /// When something else is there, when the file is larger, and when it can't be read.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-    // Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let Some(file) = open(path)? else { return Ok(None) };
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -53,14 +46,21 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// When the new file can't be written, brought to disk or renamed.
-pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
-    let new = beside(path, ".new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // What is made here is a regular file: nothing that was there before is opened.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
+    replace_with(path, parts, 0o600)
+}
+
+/// Replaces a file as the state folder's own are, but readable by everybody: one that holds no secret, and
+/// that another user may have written than the one the daemon runs as.
+///
+/// # Errors
+/// When the new file can't be written, brought to disk or renamed.
+pub fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with(path, &[content], 0o644).map(drop)
+}
+
+fn replace_with(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<File> {
+    let (new, mut file) = create_beside(path, mode)?;
     for part in parts {
         file.write_all(part)?;
     }
@@ -72,6 +72,54 @@ pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Reads the first bytes of a file: as many as this, if there are so many. None: there is no such file;
+/// what is no regular file has no bytes.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn head(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    let Some(file) = open(path)? else { return Ok(None) };
+    if file.metadata()?.is_file() {
+        file.take(bytes as u64).read_to_end(&mut head)?;
+    }
+    Ok(Some(head))
+}
+
+/// Replaces a file as [`replace`] does, without waiting until it is on disk: after a crash of the machine
+/// it may be empty.
+///
+/// # Errors
+/// When the new file can't be written or renamed.
+pub(crate) fn replace_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (new, mut file) = create_beside(path, 0o600)?;
+    file.write_all(content)?;
+    fs::rename(new, path)
+}
+
+/// Makes an empty file, readable and writable by its owner only, where there is none.
+///
+/// # Errors
+/// When it can't be made.
+pub(crate) fn create_empty(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is a regular file, or nothing.
+///
+/// # Errors
+/// When it can't be looked at.
+pub(crate) fn is_regular_or_absent(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(meta.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
 /// new path.
 ///
@@ -81,6 +129,14 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = beside(path, ".unreadable");
     fs::rename(path, &aside)?;
     Ok(aside)
+}
+
+/// Renames a file that belongs to one that was set aside.
+///
+/// # Errors
+/// When it can't be renamed.
+pub(crate) fn set_aside_as(path: &Path, aside: &Path) -> io::Result<()> {
+    fs::rename(path, aside)
 }
 
 /// Copies a file that is about to be replaced to `FILE.unreadable`; returns that path.
@@ -101,7 +157,32 @@ pub(crate) fn slow(path: &Path, busy_since: Instant) -> Option<String> {
         .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// Opens something for reading, whatever it is. None: there is nothing.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    // Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    match options.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the file that is to replace another.
+fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
+    let new = beside(path, ".new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // What is made here is a regular file: nothing that was there before is opened.
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    Ok((new, file))
+}
+
+/// The path of a file with this at the end of its name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -1,11 +1,12 @@
 //! What all records of a journal add up to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use mainstay_session::Serial;
 
 use crate::ranges::Ranges;
 use crate::record::Record;
+use crate::sessions::{Kept, Known};
 
 /// The state of all sessions that something became of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,26 +21,6 @@ struct Run {
     ended: Ranges,
     /// When one of them ended last.
     at: u64,
-}
-
-/// What a session has beside what it began with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// When it was in use last, as far as was noted; seconds since 1970.
-    pub used_at: u64,
-    pub level: Option<Box<str>>,
-    /// Names of servers, with the JSON text of URIs as these servers know them.
-    pub subscriptions: BTreeSet<(Box<str>, Box<str>)>,
-}
-
-/// What is known of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing became of it after it was opened.
-    Nothing,
-    Kept(Kept),
-    /// It must not be used again.
-    Ended,
 }
 
 /// That sessions have ended is remembered for at least this long, in seconds: longer than a session

@@ -38,6 +38,10 @@ pub(crate) enum Found {
     TooLarge,
 }
 
+pub(crate) const FILE: &str = "sessions.journal";
+/// What the first line begins with.
+pub(crate) const NAME: &str = "mainstay sessions";
+pub(crate) const FORMAT: u64 = 1;
 /// The first line of every file of this format.
 const HEADER: &[u8] = b"mainstay sessions 1\n";
 /// A file that has this much added is written anew, if it has also grown fivefold.

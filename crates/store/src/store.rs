@@ -11,18 +11,19 @@ use mainstay_telemetry::events::StoreDamaged;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use crate::answer::{Answer, Stored};
+use crate::backend::StoreState;
 use crate::file;
-use crate::image::{Image, Known};
+use crate::image::Image;
 use crate::journal::{self, Found, Journal};
 use crate::record::Record;
+use crate::sessions::{Known, SessionStore};
 
 mod writer;
 
-/// How a store is opened.
+/// How the sessions of a state folder are opened.
 #[derive(Debug)]
 pub struct Options {
-    /// The state folder.
-    pub folder: PathBuf,
     /// A random number for this run of the daemon.
     pub run: u64,
     /// Seconds since 1970.
@@ -37,7 +38,7 @@ pub struct Options {
 /// What became of sessions, in memory and on disk. A disk that fails costs a warning and, after a
 /// restart of the daemon, what could not be written; nothing else.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     shared: Arc<Shared>,
     run: u64,
     opened: AtomicU64,
@@ -45,15 +46,6 @@ pub struct Store {
     pruned_at: AtomicU64,
     sessions_max: usize,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-}
-
-/// How it is with a store, for whoever watches.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoreState {
-    /// Why nothing can be written, while that is so.
-    pub failing: Option<String>,
-    /// Size of the file.
-    pub bytes: u64,
 }
 
 /// What the writer and everybody else share.
@@ -105,7 +97,6 @@ struct Written {
     ended: bool,
 }
 
-const FILE: &str = "sessions.journal";
 /// Lines that wait for a slow disk. Beyond this they are dropped, since the image has it all, and
 /// the file is written anew.
 const PENDING_BYTES_MAX: usize = 1 << 20;
@@ -123,13 +114,13 @@ const KEPT_FACTOR: usize = 4;
 impl Store {
     /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
     /// said, and the store begins with what could be read.
-    pub fn open(options: Options) -> Self {
-        Self::open_on(options, Journal::replace)
+    pub(crate) fn open(folder: &Path, options: Options) -> Self {
+        Self::open_on(folder, options, Journal::replace)
     }
 
-    fn open_on(options: Options, replace: Replace) -> Self {
-        let Options { folder, run, now, idle, sessions_max, metrics } = options;
-        let path = folder.join(FILE);
+    fn open_on(folder: &Path, options: Options, replace: Replace) -> Self {
+        let Options { run, now, idle, sessions_max, metrics } = options;
+        let path = folder.join(journal::FILE);
         let mut image = Image::default();
         let found = journal::read(&path, |record| image.apply(record));
         report(&path, &found, &metrics);
@@ -155,74 +146,6 @@ impl Store {
         store
     }
 
-    /// Whether a daemon with this state folder has stored something.
-    #[expect(clippy::disallowed_methods, reason = "asked before the daemon serves")]
-    pub fn is_at(folder: &Path) -> bool {
-        folder.join(FILE).exists()
-    }
-
-    /// The number of a session that is being opened. Nothing is written.
-    pub fn next(&self) -> Serial {
-        Serial { run: self.run, number: self.opened.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-
-    pub fn known(&self, of: Serial) -> Known {
-        self.shared.inner.lock().image.known(of)
-    }
-
-    pub fn has_ended(&self, of: Serial) -> bool {
-        self.shared.inner.lock().image.has_ended(of)
-    }
-
-    /// These sessions were in use at these times, in seconds since 1970.
-    pub fn used(&self, uses: impl IntoIterator<Item = (Serial, u64)>) {
-        self.note(uses.into_iter().map(|(of, at)| Record::Used { of, at }));
-    }
-
-    pub fn level(&self, of: Serial, at: u64, level: &str) {
-        self.note([Record::Level { of, at, level: level.into() }]);
-    }
-
-    /// `uri` is the JSON text of a URI as the server knows it.
-    pub fn subscribed(&self, of: Serial, at: u64, server: &str, uri: &str) {
-        self.note([Record::Subscribed { of, at, server: server.into(), uri: uri.into() }]);
-    }
-
-    pub fn unsubscribed(&self, of: Serial, server: &str, uri: &str) {
-        self.note([Record::Unsubscribed { of, server: server.into(), uri: uri.into() }]);
-    }
-
-    /// The session must not be used again, by this daemon or a later one.
-    pub fn ended(&self, of: Serial, at: u64) {
-        self.note([Record::Ended { of, at }]);
-    }
-
-    /// Forgets what nobody can come back for. Does nothing if called again within a minute.
-    pub fn prune(&self, now: u64) {
-        if self.pruned_at.load(Ordering::Relaxed).saturating_add(PRUNE_SECONDS) > now {
-            return;
-        }
-        self.pruned_at.store(now, Ordering::Relaxed);
-        let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
-        self.shared.inner.lock().image.prune(
-            now,
-            self.idle_seconds.saturating_add(LAG_SECONDS),
-            most,
-        );
-    }
-
-    /// Waits until all that was noted so far is on disk; whether it is. A disk that fails or takes
-    /// longer than a second is not waited for.
-    pub async fn stored(&self) -> bool {
-        self.reached(|written| written.upto).await
-    }
-
-    /// Waits until all that was noted so far is in the file, where the next daemon finds it however
-    /// this one ends; whether it is. Much quicker than [`Self::stored`], and bounded in the same way.
-    pub async fn written(&self) -> bool {
-        self.reached(|written| written.added).await
-    }
-
     async fn reached(&self, how_far: impl Fn(&Written) -> u64) -> bool {
         let noted = self.shared.inner.lock().noted;
         let mut written = self.shared.written.subscribe();
@@ -231,20 +154,26 @@ impl Store {
         matches!(done, Ok(Ok(now)) if how_far(&now) >= noted)
     }
 
-    pub fn state(&self) -> StoreState {
+    /// Returns how the journal is.
+    pub(crate) fn state(&self) -> StoreState {
         let inner = self.shared.inner.lock();
         let failing = inner.failing.as_ref().map(|failing| failing.why.clone());
         let slow = || file::slow(&self.shared.path, inner.busy_since?);
         StoreState { failing: failing.or_else(slow), bytes: inner.bytes }
     }
 
-    /// Writes what is left and ends the writer. What is noted after this stays in memory.
-    pub async fn close(&self) {
+    /// Writes what is left and ends the writer; returns whether everything was written. What is noted
+    /// after this stays in memory.
+    pub(crate) async fn close(&self) -> bool {
         self.end();
-        let Some(writer) = self.writer.lock().take() else { return };
-        // A disk that hangs must not keep the daemon from ending.
-        let joined = tokio::task::spawn_blocking(move || writer.join());
-        let _ = tokio::time::timeout(STORED_DEADLINE * 2, joined).await;
+        let writer = self.writer.lock().take();
+        if let Some(writer) = writer {
+            // A disk that hangs must not keep the daemon from ending.
+            let joined = tokio::task::spawn_blocking(move || writer.join());
+            let _ = tokio::time::timeout(STORED_DEADLINE * 2, joined).await;
+        }
+        let noted = self.shared.inner.lock().noted;
+        self.shared.written.borrow().upto >= noted
     }
 
     fn end(&self) {
@@ -263,6 +192,57 @@ impl Store {
         if news {
             self.shared.wake.notify_one();
         }
+    }
+}
+
+impl SessionStore for Store {
+    fn next(&self) -> Serial {
+        Serial { run: self.run, number: self.opened.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
+    fn known(&self, of: Serial) -> Answer<'_, Known> {
+        // Everything is in memory: nothing is waited for.
+        let known = self.shared.inner.lock().image.known(of);
+        Box::pin(std::future::ready(Ok(known)))
+    }
+
+    fn used(&self, uses: &[(Serial, u64)]) {
+        self.note(uses.iter().map(|(of, at)| Record::Used { of: *of, at: *at }));
+    }
+
+    fn level(&self, of: Serial, at: u64, level: &str) {
+        self.note([Record::Level { of, at, level: level.into() }]);
+    }
+
+    fn subscribed(&self, of: Serial, at: u64, server: &str, uri: &str) {
+        self.note([Record::Subscribed { of, at, server: server.into(), uri: uri.into() }]);
+    }
+
+    fn unsubscribed(&self, of: Serial, server: &str, uri: &str) {
+        self.note([Record::Unsubscribed { of, server: server.into(), uri: uri.into() }]);
+    }
+
+    fn ended(&self, of: Serial, at: u64) {
+        self.note([Record::Ended { of, at }]);
+    }
+
+    /// Does nothing if called again within a minute.
+    fn prune(&self, now: u64) {
+        if self.pruned_at.load(Ordering::Relaxed).saturating_add(PRUNE_SECONDS) > now {
+            return;
+        }
+        self.pruned_at.store(now, Ordering::Relaxed);
+        let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
+        let idle = self.idle_seconds.saturating_add(LAG_SECONDS);
+        self.shared.inner.lock().image.prune(now, idle, most);
+    }
+
+    fn stored(&self) -> Stored<'_> {
+        Box::pin(self.reached(|written| written.upto))
+    }
+
+    fn written(&self) -> Stored<'_> {
+        Box::pin(self.reached(|written| written.added))
     }
 }
 

@@ -207,6 +207,8 @@ label! {
         /// The session belongs to another user.
         ForeignSession = "foreign_session",
         SessionLimit = "session_limit",
+        /// The store does not say whether there is such a session.
+        Store = "store",
         ConnectionLimit = "connection_limit",
         Draining = "draining",
     }

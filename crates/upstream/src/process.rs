@@ -18,7 +18,6 @@ mod environment;
 mod exec;
 mod exit;
 mod guard;
-mod lock;
 mod memory;
 mod minder;
 mod procfs;
@@ -55,7 +54,6 @@ use self::blocking::blocking;
 pub use self::exec::exec_main;
 pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
-pub use self::lock::{LockError, StateLock};
 pub use self::records::MARK_VARIABLE;
 pub use self::running::{RunningProcess, StopGraces};
 pub use self::spawn::{ExecCommand, SpawnError};
@@ -119,7 +117,7 @@ impl ProcessHost {
     /// Sweeps what an earlier daemon left, makes this process inherit orphans, starts the guard
     /// and the reaper. Takes some seconds where there is something to sweep.
     ///
-    /// Hold the [`StateLock`] of this folder. Must be called within a runtime.
+    /// Hold the folder open (`mainstay_store::Folder`). Must be called within a runtime.
     ///
     /// # Errors
     /// Says which of these could not be done. Nothing of it is left running then.

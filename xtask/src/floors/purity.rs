@@ -22,6 +22,12 @@ const TRACES: [(&str, &str); 12] = [
 
 /// What is impure in a crate, tests left aside.
 pub(super) fn check(root: &Path, folder: &Path) -> anyhow::Result<Vec<String>> {
+    let sources = sources(root, folder)?;
+    Ok(sources.iter().flat_map(|(shown, source)| problems(shown, source, &TRACES)).collect())
+}
+
+/// The sources of a crate but those of its tests, each with its path in the repository.
+pub(super) fn sources(root: &Path, folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let mut read = Vec::new();
     for file in sources::rust_files(&folder.join("src"))? {
         let source = sources::read(&file)?;
@@ -29,18 +35,22 @@ pub(super) fn check(root: &Path, folder: &Path) -> anyhow::Result<Vec<String>> {
     }
     let for_tests: Vec<PathBuf> =
         read.iter().flat_map(|(file, source)| test_modules(file, source)).collect();
-    let mut problems = Vec::new();
-    for (file, source) in &read {
+    let kept = read.into_iter().filter(|(file, _)| {
         let module = file.with_extension("");
-        if for_tests.iter().any(|tests| module.starts_with(tests)) {
-            continue;
-        }
-        let shown = file.strip_prefix(root).unwrap_or(file).display();
-        problems.extend(
-            traces(source).map(|(line, trace, does)| format!("{shown}:{line}: `{trace}` {does}")),
-        );
-    }
-    Ok(problems)
+        !for_tests.iter().any(|tests| module.starts_with(tests))
+    });
+    let shown = |file: &Path| file.strip_prefix(root).unwrap_or(file).display().to_string();
+    Ok(kept.map(|(file, source)| (shown(&file), source)).collect())
+}
+
+/// What traces in a source say, each with its place.
+pub(super) fn problems<'a>(
+    shown: &'a str,
+    source: &'a str,
+    traces: &'a [(&'static str, &'static str)],
+) -> impl Iterator<Item = String> + 'a {
+    traces_of(source, traces)
+        .map(move |(line, trace, does)| format!("{shown}:{line}: `{trace}` {does}"))
 }
 
 /// The modules a file declares for tests only, as paths without `.rs`.
@@ -56,15 +66,24 @@ fn test_modules(file: &Path, source: &str) -> Vec<PathBuf> {
     names.map(|name| below.join(name)).collect()
 }
 
-/// Where a source shows traces, up to its own tests.
+/// Where a source shows that it is impure.
+#[cfg(test)]
 pub(super) fn traces(source: &str) -> impl Iterator<Item = (usize, &'static str, &'static str)> {
+    traces_of(source, &TRACES)
+}
+
+/// Where a source shows traces, up to its own tests.
+fn traces_of<'a>(
+    source: &'a str,
+    traces: &'a [(&'static str, &'static str)],
+) -> impl Iterator<Item = (usize, &'static str, &'static str)> + 'a {
     source
         .lines()
         .enumerate()
         .take_while(|(_, line)| line.trim() != "mod tests {")
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .flat_map(|(at, line)| {
-            let found = TRACES.into_iter().filter(|(trace, _)| line.contains(trace));
-            found.map(move |(trace, does)| (at + 1, trace, does))
+        .flat_map(move |(at, line)| {
+            let found = traces.iter().filter(move |(trace, _)| line.contains(trace));
+            found.map(move |(trace, does)| (at + 1, *trace, *does))
         })
 }

@@ -31,7 +31,7 @@ pub(super) async fn answer(
         Ok(messages) => messages,
         Err(problem) => return refuse::malformed(&problem, admitted),
     };
-    let session = match find(admitted, endpoint) {
+    let session = match find(admitted, endpoint).await {
         Ok(session) => session,
         Err(none) => return none.answer(None),
     };

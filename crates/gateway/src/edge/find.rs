@@ -13,7 +13,7 @@ use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::pipeline;
 use crate::session::Session;
-use crate::session::outlive::{self, Lost};
+use crate::session::restore::{self, Lost};
 
 /// Why a request has no session.
 pub(super) enum NotFound {
@@ -23,8 +23,9 @@ pub(super) enum NotFound {
     Refused(Refusal),
 }
 
-/// The session a request names, if it is this caller's and at this address.
-pub(super) fn find(
+/// The session a request names, if it is this caller's and at this address. Waits only where it has to be
+/// restored.
+pub(super) async fn find(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
 ) -> Result<Arc<Session>, NotFound> {
@@ -51,13 +52,17 @@ pub(super) fn find(
     };
     let principal = &admitted.caller.principal;
     let found = match token.to_str() {
-        Ok(token) => outlive::find(admitted.gateway, endpoint, principal, token),
+        Ok(token) => restore::find(admitted.gateway, endpoint, principal, token).await,
         Err(_) => Err(Lost::Unknown),
     };
     let reason = match found {
         Ok(session) => return Ok(session),
-        Err(Lost::Refused(refusal)) => {
+        Err(Lost::NoRoom(refusal)) => {
             admitted.refused(Refused::SessionLimit, "");
+            return Err(NotFound::Refused(refusal));
+        }
+        Err(Lost::Unknowable(refusal)) => {
+            admitted.refused(Refused::Store, "");
             return Err(NotFound::Refused(refusal));
         }
         Err(Lost::Foreign) => Refused::ForeignSession,

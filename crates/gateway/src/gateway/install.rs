@@ -13,7 +13,7 @@ use mainstay_pool::{Pool, PoolObserver};
 use mainstay_protocol::list::ListKind;
 
 use super::Gateway;
-use crate::session::{Session, levels, outlive};
+use crate::session::{Session, levels, restore};
 use crate::topology::{Changes, Layout, Topology};
 
 /// What is no longer there, while calls to it finish.
@@ -151,10 +151,10 @@ async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<S
     }
     let each = futures_util::stream::iter(sessions);
     each.for_each_concurrent(TOLD_AT_ONCE, async |session| {
-        outlive::at_server(gateway, &session, server).await;
+        restore::at_server(gateway, &session, server).await;
         let Some(endpoint) = gateway.endpoint_of(&session) else { return };
         for uri in session.subscriptions_at(server) {
-            session.resource_updated(&outlive::update_of(&endpoint, server, &uri));
+            session.resource_updated(&restore::update_of(&endpoint, server, &uri));
         }
     })
     .await;

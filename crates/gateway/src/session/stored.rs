@@ -8,7 +8,7 @@ use mainstay_session::Serial;
 
 use super::Session;
 use crate::session::levels::LogLevel;
-use crate::session::outlive::Restoring;
+use crate::session::restore::Restoring;
 
 /// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
 /// and in the store.

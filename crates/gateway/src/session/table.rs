@@ -1,4 +1,4 @@
-//! All sessions of the daemon.
+//! All sessions of the daemon, and places for those that are being restored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,25 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_upstream::SessionNo;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::session::Session;
 
-/// What became of the attempt to have a session again.
+/// The place of a session in the table.
 #[derive(Debug)]
-pub(crate) enum Again {
-    This(Arc<Session>),
-    /// Another request was quicker; this is the one it made.
-    Other(Arc<Session>),
-    /// Somebody ended it meanwhile.
-    Ended,
+pub(crate) enum Place<'a> {
+    Taken(Arc<Session>),
+    /// It is this request's to fill.
+    Reserved(Reservation<'a>),
+}
+
+/// A place for a session that is being restored. Dropping it gives the place back to the next request
+/// that waits for it.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    sessions: &'a Sessions,
+    token: Box<str>,
 }
 
 /// Clients can't choose the ids that are in it, so it need not withstand chosen ones.
@@ -29,12 +36,22 @@ type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
 pub(crate) struct Sessions {
     by_token: RwLock<ByToken>,
     by_owner: RwLock<HashMap<u64, Arc<Session>, RandomState>>,
+    /// Tokens of sessions that are being restored, each with those that wait for it. Only tokens that were
+    /// sealed here come in, each for as long as one request looks at the store.
+    reserved: Mutex<HashMap<Box<str>, watch::Sender<()>, RandomState>>,
     max: usize,
 }
 
+// === impl Sessions ===
+
 impl Sessions {
     pub(crate) fn new(max: usize) -> Self {
-        Self { by_token: RwLock::default(), by_owner: RwLock::default(), max }
+        Self {
+            by_token: RwLock::default(),
+            by_owner: RwLock::default(),
+            reserved: Mutex::default(),
+            max,
+        }
     }
 
     /// # Errors
@@ -43,25 +60,28 @@ impl Sessions {
         self.insert_into(&mut self.by_token.write(), session)
     }
 
-    /// Inserts a session of an earlier daemon, unless that has happened or `has_ended`. Whoever ends
-    /// a session must have said so before it is removed here.
-    ///
-    /// # Errors
-    /// When there are as many as there may be.
-    pub(crate) fn again(
-        &self,
-        session: Arc<Session>,
-        has_ended: impl Fn() -> bool,
-    ) -> Result<Again, Refusal> {
-        let mut by_token = self.by_token.write();
-        if let Some(other) = by_token.get(session.token.as_str()) {
-            return Ok(Again::Other(other.clone()));
+    /// Reserves the place of a session that is not in the table; waits while another request has reserved
+    /// it.
+    pub(crate) async fn reserve(&self, token: &str) -> Place<'_> {
+        loop {
+            let mut done = {
+                let mut reserved = self.reserved.lock();
+                // Under that lock: a reservation is given back only after its session is there.
+                if let Some(session) = self.find(token) {
+                    return Place::Taken(session);
+                }
+                match reserved.get(token) {
+                    Some(other) => other.subscribe(),
+                    None => {
+                        let token: Box<str> = token.into();
+                        reserved.insert(token.clone(), watch::Sender::new(()));
+                        return Place::Reserved(Reservation { sessions: self, token });
+                    }
+                }
+            };
+            // An error: it was given back.
+            let _ = done.changed().await;
         }
-        if has_ended() {
-            return Ok(Again::Ended);
-        }
-        self.insert_into(&mut by_token, session.clone())?;
-        Ok(Again::This(session))
     }
 
     pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
@@ -112,5 +132,24 @@ impl Sessions {
         self.by_owner.write().insert(session.owner.0, session.clone());
         by_token.insert(session.token.as_str().into(), session);
         Ok(())
+    }
+}
+
+// === impl Reservation ===
+
+impl Reservation<'_> {
+    /// Puts the session into its place.
+    ///
+    /// # Errors
+    /// When there are as many as there may be.
+    pub(crate) fn commit(self, session: Arc<Session>) -> Result<(), Refusal> {
+        self.sessions.insert(session)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // Whoever waits learns it by the end of the sender.
+        self.sessions.reserved.lock().remove(&self.token);
     }
 }

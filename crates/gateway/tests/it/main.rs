@@ -2,5 +2,6 @@
 
 mod exec;
 mod hub;
+mod restore;
 mod scene;
 mod topology;

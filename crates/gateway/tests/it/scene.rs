@@ -10,9 +10,9 @@ use mainstay_model::settings::{
 };
 use mainstay_pool::Pool;
 use mainstay_session::SealKey;
-use mainstay_store::{Options, Store};
+use mainstay_store::Backend;
 use mainstay_telemetry::Metrics;
-use mainstay_testkit::{Client, programs};
+use mainstay_testkit::{Client, MemoryStore, programs};
 use mainstay_upstream::process::{GuardCommand, ProcessHost};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) struct Scene {
     pub(crate) gateway: Arc<Gateway>,
     parts: mainstay_pool::Parts,
-    store: Arc<Store>,
+    backend: Backend,
     address: String,
     _folder: TempDir,
 }
@@ -35,6 +35,11 @@ pub(crate) struct Scene {
 impl Scene {
     /// Without servers; calls in flight get `drain` when what they need is taken away.
     pub(crate) async fn start(drain: Duration) -> Self {
+        Self::with_store(drain, &MemoryStore::default()).await
+    }
+
+    /// With what earlier daemons have stored there.
+    pub(crate) async fn with_store(drain: Duration, store: &MemoryStore) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new("0", []));
         // What a guard is for is shown elsewhere: this one only waits.
@@ -42,14 +47,7 @@ impl Scene {
         let guard = GuardCommand { program: "/bin/sh".into(), args: waits };
         let host = ProcessHost::open(folder.path(), guard, exec::command()).await.unwrap();
         let limits = Limits { drain, ..Limits::default() };
-        let store = Arc::new(Store::open(Options {
-            folder: folder.path().to_owned(),
-            run: 1,
-            now: 1_800_000_000,
-            idle: limits.session_idle,
-            sessions_max: limits.sessions_max,
-            metrics: metrics.clone(),
-        }));
+        let backend = store.open();
         let parts = mainstay_pool::Parts {
             host,
             metrics: metrics.clone(),
@@ -64,15 +62,15 @@ impl Scene {
             layout: Layout::default(),
             metrics,
             key: SealKey::new([7; SealKey::BYTES]),
-            state_dir: folder.path().to_owned(),
-            store: store.clone(),
-        });
+            backend: backend.clone(),
+        })
+        .await;
         gateway.start();
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", tcp.local_addr().unwrap());
         let serves = Serves { http: true, sse: true };
         tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves));
-        Self { gateway, parts, store, address, _folder: folder }
+        Self { gateway, parts, backend, address, _folder: folder }
     }
 
     /// What runs a server of this name; nothing of it runs before it is installed.
@@ -105,6 +103,14 @@ impl Scene {
         found.map_or(0, |count| count.parse().unwrap())
     }
 
+    /// The value of one series, named as it stands at `/metrics`; 0 where it is not there yet.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let metrics = self.parts.metrics.encode();
+        let mut lines = metrics.lines();
+        let found = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found.map_or(0, |value| value.parse().unwrap())
+    }
+
     /// A client with a session of this revision that can do this for servers.
     pub(crate) async fn client_of(&self, path: &str, revision: &str, can: &Value) -> Client {
         let mut client = self.stranger(path);
@@ -124,7 +130,7 @@ impl Scene {
     /// Ends everything that was started.
     pub(crate) async fn end(self) {
         self.gateway.drain().await;
-        self.store.close().await;
+        self.backend.upkeep.close().await;
         self.parts.host.shutdown().await;
     }
 }

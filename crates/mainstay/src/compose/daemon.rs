@@ -8,10 +8,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
-use mainstay_store::Store;
+use mainstay_session::SealKey;
+use mainstay_store::{Backend, Folder, KeyName};
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
-use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost, StateLock};
+use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +28,7 @@ pub(super) struct Daemon {
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     host: Arc<ProcessHost>,
-    store: Arc<Store>,
+    backend: Backend,
     findings: Arc<ListFindings>,
     /// The main address, then that of HTTP+SSE if it has one of its own.
     listen: Arc<[SocketAddr]>,
@@ -37,7 +38,8 @@ pub(super) struct Daemon {
     signals: Signals,
     drain: std::time::Duration,
     started: Instant,
-    _lock: StateLock,
+    /// Held to the end: nobody else may run with it until then.
+    _folder: Arc<Folder>,
 }
 
 struct Signals {
@@ -54,8 +56,8 @@ impl Daemon {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
-        let lock = state::ask(&state_dir, StateLock::acquire).await?;
-        let lock = lock.map_err(|error| startup_errors::no_state(&error))?;
+        let folder = state::ask(&state_dir, Folder::open).await?;
+        let folder = Arc::new(folder.map_err(|error| startup_errors::no_state(&error))?);
         let tcp = bind(settings.gateway.listen).await?;
         let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
         let sse = match own_sse {
@@ -65,9 +67,9 @@ impl Daemon {
         let listen = addresses([Some(&tcp), sse.as_ref()])?;
         let serves =
             Serves { http: settings.gateway.http, sse: settings.gateway.sse && own_sse.is_none() };
-        let socket = state_dir.join(mainstay_admin::SOCKET);
-        let bind_unix = |dir: &Path| listener::bind_unix(&dir.join(mainstay_admin::SOCKET));
-        let unix = state::ask(&state_dir, bind_unix).await?;
+        let socket = folder.socket();
+        let own_socket = socket.clone();
+        let unix = state::ask(&state_dir, move |_| listener::bind_unix(&own_socket)).await?;
         let unix = unix.map_err(|error| startup_errors::no_socket(&socket, &error))?;
         let metrics = Arc::new(Metrics::new(
             env!("CARGO_PKG_VERSION"),
@@ -76,7 +78,9 @@ impl Daemon {
         let host = open_host(&state_dir, &metrics).await?;
         // After that: servers keep the limit this daemon was started with.
         raise_file_limit();
-        let findings = Arc::new(ListFindings::open(&state_dir));
+        let own_folder = folder.clone();
+        let findings = state::ask(&state_dir, move |_| ListFindings::open(&own_folder)).await?;
+        let findings = Arc::new(findings);
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),
@@ -88,17 +92,17 @@ impl Daemon {
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
-        let key = state::ask(&state_dir, secrets::session_key).await??;
-        let token = state::ask(&state_dir, secrets::token).await??;
-        let store = open_store(&state_dir, &settings.gateway.limits, &metrics).await?;
+        let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
+        let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
+        let token = secrets::token(&backend).await?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
             layout: Layout { pools, groups: settings.endpoints },
             metrics: metrics.clone(),
             key,
-            state_dir: state_dir.clone(),
-            store: store.clone(),
-        });
+            backend: backend.clone(),
+        })
+        .await;
         let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
         answers.observe();
         answers.answer_requests(token);
@@ -117,7 +121,7 @@ impl Daemon {
             gateway,
             metrics,
             host,
-            store,
+            backend,
             findings,
             listen,
             serves,
@@ -125,7 +129,7 @@ impl Daemon {
             signals,
             drain,
             started,
-            _lock: lock,
+            _folder: folder,
         })
     }
 
@@ -175,7 +179,7 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
-        tokio::join!(self.store.close(), self.gateway.close_names(), self.findings.close());
+        tokio::join!(self.backend.upkeep.close(), self.findings.close());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
@@ -240,22 +244,22 @@ async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHos
     Ok(host)
 }
 
-async fn open_store(
-    state_dir: &Path,
+async fn open_backend(
+    folder: &Arc<Folder>,
     limits: &Limits,
     metrics: &Arc<Metrics>,
-) -> Result<Arc<Store>, Failure> {
+) -> Result<Backend, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let options = mainstay_store::Options {
-        folder: state_dir.to_owned(),
         run: secrets::random()?,
         now,
         idle: limits.session_idle,
         sessions_max: limits.sessions_max,
         metrics: metrics.clone(),
     };
-    let store = state::ask(state_dir, move |_| Store::open(options)).await?;
-    Ok(Arc::new(store))
+    let own = folder.clone();
+    let opened = state::ask(folder.path(), move |_| own.backend(options)).await?;
+    opened.map_err(|newer| startup_errors::newer_state(&newer))
 }
 
 /// Every session can hold a connection, and each counts against a limit that is often left at 1024.

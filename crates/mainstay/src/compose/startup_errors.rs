@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use mainstay_upstream::process::LockError;
+use mainstay_store::{Newer, OpenError};
 
 use crate::exit::{Exit, Failure};
 
@@ -12,10 +12,15 @@ use crate::exit::{Exit, Failure};
 const PORTS_OF_ROOT: u16 = 1024;
 
 /// The state folder is another daemon's, or can't be used.
-pub(super) fn no_state(error: &LockError) -> Failure {
+pub(super) fn no_state(error: &OpenError) -> Failure {
     let failure = Failure::of(Exit::Failed, error);
-    let LockError::Io { source, .. } = error else {
-        return failure.hint("one daemon runs for each state folder; --state DIR names another");
+    let source = match error {
+        OpenError::Held(_) => {
+            return failure
+                .hint("one daemon runs for each state folder; --state DIR names another");
+        }
+        OpenError::Newer(newer) => return newer_state(newer),
+        OpenError::Io { source, .. } => source,
     };
     failure.hint(match source.kind() {
         ErrorKind::StorageFull => DISK_FULL,
@@ -25,6 +30,13 @@ pub(super) fn no_state(error: &LockError) -> Failure {
         }
         _ => "--state DIR or MAINSTAY_STATE names another folder",
     })
+}
+
+/// A newer version has written something in the state folder.
+pub(super) fn newer_state(newer: &Newer) -> Failure {
+    Failure::of(Exit::Failed, newer)
+        .hint("nothing was changed: run the version that wrote it, or a newer one")
+        .hint("--state DIR names another folder, with sessions and names of its own")
 }
 
 const DISK_FULL: &str = "the disk is full, and a daemon needs a few kilobytes to start: make room, \

@@ -1,10 +1,5 @@
 //! `packages.json`: what was fetched, with the digests that its registry gave.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "runs before the daemon does, or in a command of its own"
-)]
-
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -99,11 +94,8 @@ impl Record {
     pub(crate) fn save(&mut self, state_dir: &Path) -> Result<(), RecordError> {
         self.version = VERSION;
         let path = state_dir.join(FILE);
-        let written = serde_json::to_vec_pretty(self).map_err(io::Error::from).and_then(|text| {
-            let new = path.with_extension("json.new");
-            std::fs::write(&new, text)?;
-            std::fs::rename(&new, &path)
-        });
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
+        let written = text.and_then(|text| file::replace_readable(&path, &text));
         written.map_err(|source| RecordError::Write { path, source })
     }
 

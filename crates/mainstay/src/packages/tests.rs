@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests may block")]
 
 use std::fs;
+use std::path::Path;
 
 use mainstay_config::packages::Run;
 use mainstay_model::Name;
@@ -126,4 +127,12 @@ fn servers_start_from_what_was_fetched_or_get_the_time_to_fetch() {
     let program = bin.join("why").to_str().unwrap().to_owned();
     assert_eq!(found[0], (vec![program, "--flag".to_owned()], 120));
     assert_eq!(found.iter().map(|(_, seconds)| *seconds).collect::<Vec<_>>(), [120, 300, 300, 120]);
+}
+
+#[test]
+fn a_record_of_the_first_version_is_read() {
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/states/before-formats");
+    let record = Record::load(&state).unwrap();
+    let fetched = record.find("npm-echo-server-1.0.0-00000000").unwrap();
+    assert_eq!(fetched.packages, [digests("echo-server", "1.0.0", &["sha512:AAAA"])]);
 }

@@ -6,6 +6,7 @@ mod questions;
 mod restored;
 mod storage;
 mod streams;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 

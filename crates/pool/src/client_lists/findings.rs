@@ -2,10 +2,9 @@
 //! detection takes a start of the server.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use mainstay_model::Name;
-use mainstay_store::Document;
+use mainstay_store::{Document, Folder};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -32,17 +31,15 @@ struct File {
     servers: BTreeMap<String, Finding>,
 }
 
-const FILE: &str = "variants.json";
-/// The format version of the file. A file with another version is set aside.
+/// The format version of the file. A folder with a newer one is not opened.
 const FORMAT: u32 = 1;
 
 // === impl ListFindings ===
 
 impl ListFindings {
     /// Reads the findings of earlier daemons. Waits at most two seconds for the disk.
-    pub fn open(state_dir: &Path) -> Self {
-        let (document, stored) =
-            Document::open(state_dir.join(FILE), "findings about lists of servers");
+    pub fn open(folder: &Folder) -> Self {
+        let (document, stored) = folder.variants();
         let mut by_server = BTreeMap::new();
         match stored.as_deref().map(serde_json::from_slice::<File>) {
             None => {}
@@ -96,20 +93,22 @@ pub(crate) fn version_of(target: &str, server_info: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use mainstay_model::Name;
+    use mainstay_store::Folder;
 
     use super::{ListFindings, version_of};
 
     #[tokio::test]
     async fn what_was_found_out_is_known_to_the_next_daemon() {
-        let folder = tempfile::tempdir().unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path()).unwrap();
         let [one, other] = ["one", "other"].map(|name| Name::try_new(name).unwrap());
         let version = version_of("command", "1");
-        let first = ListFindings::open(folder.path());
+        let first = ListFindings::open(&folder);
         assert_eq!(first.is_uniform(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
         first.close().await;
-        let second = ListFindings::open(folder.path());
+        let second = ListFindings::open(&folder);
         assert_eq!(second.is_uniform(&one, &version), Some(true));
         assert_eq!(second.is_uniform(&other, &version), Some(false));
         assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
@@ -118,16 +117,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_of_a_later_format_is_set_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(super::FILE);
-        std::fs::write(&path, r#"{"format":2,"servers":{}}"#).unwrap();
-        let findings = ListFindings::open(folder.path());
+    async fn a_file_of_another_format_is_set_aside() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path()).unwrap();
+        let path = state.path().join("variants.json");
+        std::fs::write(&path, r#"{"format":0,"servers":{}}"#).unwrap();
+        let findings = ListFindings::open(&folder);
         let one = Name::try_new("one").unwrap();
         findings.keep(&one, "v", true);
         findings.close().await;
         let aside = path.with_extension("json.unreadable");
-        assert!(std::fs::read_to_string(aside).unwrap().contains(r#""format":2"#));
+        assert!(std::fs::read_to_string(aside).unwrap().contains(r#""format":0"#));
         assert!(std::fs::read_to_string(path).unwrap().contains(r#""format":1"#));
     }
 }

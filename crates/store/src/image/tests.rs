@@ -1,8 +1,9 @@
 use mainstay_session::Serial;
 use proptest::prelude::*;
 
-use super::{Image, Kept, Known};
+use super::Image;
 use crate::record::Record;
+use crate::sessions::{Kept, Known};
 
 const IDLE: u64 = 3600;
 

@@ -8,20 +8,20 @@ use std::time::Duration;
 use mainstay_session::Serial;
 use mainstay_telemetry::Metrics;
 
-use super::{FILE, Options, Store};
-use crate::image::Known;
-use crate::journal::Journal;
+use super::{Options, Store};
+use crate::journal::{FILE, Journal};
+use crate::sessions::{Known, SessionStore as _};
 
 const NOW: u64 = 1_790_000_000;
 
 fn open(folder: &Path, run: u64, now: u64) -> Store {
-    Store::open(options(folder, run, now))
+    Store::open(folder, options(run, now))
 }
 
-fn options(folder: &Path, run: u64, now: u64) -> Options {
+fn options(run: u64, now: u64) -> Options {
     let metrics = Arc::new(Metrics::new("0", []));
     let idle = Duration::from_secs(3600);
-    Options { folder: folder.to_owned(), run, now, idle, sessions_max: 10, metrics }
+    Options { run, now, idle, sessions_max: 10, metrics }
 }
 
 fn fifo(path: &Path) {
@@ -29,8 +29,12 @@ fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
+fn known(store: &Store, of: Serial) -> Known {
+    store.shared.inner.lock().image.known(of)
+}
+
 fn used_at(store: &Store, of: Serial) -> Option<u64> {
-    match store.known(of) {
+    match known(store, of) {
         Known::Kept(kept) => Some(kept.used_at),
         Known::Nothing | Known::Ended => None,
     }
@@ -49,9 +53,9 @@ async fn what_was_stored_is_there_for_the_next_daemon() {
     assert!(first.stored().await);
     // As after a crash: nobody closes the first.
     let second = open(folder.path(), 2, NOW + 5);
-    assert_eq!(second.known(quiet), Known::Nothing);
-    assert_eq!(second.known(ended), Known::Ended);
-    let Known::Kept(kept) = second.known(busy) else { panic!("{:?}", second.known(busy)) };
+    assert_eq!(known(&second, quiet), Known::Nothing);
+    assert_eq!(known(&second, ended), Known::Ended);
+    let Known::Kept(kept) = known(&second, busy) else { panic!("{:?}", known(&second, busy)) };
     assert_eq!((kept.used_at, kept.level.as_deref()), (NOW + 1, Some("debug")));
     assert_eq!(kept.subscriptions, [("files".into(), "\"file:///b\"".into())].into());
     assert_ne!(second.next(), quiet, "numbers of another run");
@@ -66,7 +70,7 @@ async fn what_is_written_is_there_whatever_becomes_of_who_wrote_it() {
     let [own, last] = std::array::from_fn(|_| first.next());
     assert!(first.written().await, "nothing was noted yet");
     for round in 0..20 {
-        first.used([(own, NOW + round)]);
+        first.used(&[(own, NOW + round)]);
         assert!(first.written().await);
         let file = fs::read_to_string(folder.path().join(FILE)).unwrap();
         assert!(file.contains(&format!("\"at\":{}", NOW + round)), "{round}: {file}");
@@ -74,7 +78,10 @@ async fn what_is_written_is_there_whatever_becomes_of_who_wrote_it() {
     first.ended(last, NOW);
     assert!(first.written().await && first.stored().await);
     let second = open(folder.path(), 2, NOW + 20);
-    assert_eq!((used_at(&second, own), second.has_ended(last)), (Some(NOW + 19), true));
+    assert_eq!(
+        (used_at(&second, own), (known(&second, last) == Known::Ended)),
+        (Some(NOW + 19), true)
+    );
     second.close().await;
     first.close().await;
 }
@@ -90,13 +97,13 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let hung = folder.path().join("sessions.hangs");
     fifo(&hung);
-    let store = Store::open_on(options(folder.path(), 1, NOW), hangs);
+    let store = Store::open_on(folder.path(), options(1, NOW), hangs);
     let own = store.next();
     store.ended(own, NOW);
     let waits = async { tokio::join!(store.written(), store.stored()) };
     let waited = tokio::time::timeout(Duration::from_secs(20), waits).await;
     assert_eq!(waited.expect("it is given up"), (false, false));
-    assert!(store.has_ended(own), "in memory all is well");
+    assert!((known(&store, own) == Known::Ended), "in memory all is well");
     assert_eq!(store.state().failing, None, "nothing has failed yet");
     let long_ago = std::time::Instant::now() - crate::file::SLOW_AFTER * 2;
     store.shared.inner.lock().busy_since = Some(long_ago);
@@ -109,7 +116,7 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     let ended = progress.wait_for(|written| written.ended);
     drop(tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap());
     assert_eq!(store.state().failing, None);
-    assert!(open(folder.path(), 2, NOW).has_ended(own));
+    assert!(known(&open(folder.path(), 2, NOW), own) == Known::Ended);
     drop(written);
 }
 
@@ -126,7 +133,7 @@ async fn a_fifo_in_the_place_of_either_file_keeps_nobody_waiting() {
     let opened = tokio::time::timeout(Duration::from_secs(20), opened).await;
     let store = opened.expect("opening does not wait for a writer").unwrap();
     let own = store.next();
-    store.used([(own, NOW)]);
+    store.used(&[(own, NOW)]);
     assert!(store.stored().await, "{:?}", store.state());
     store.close().await;
     assert_eq!(used_at(&open(folder.path(), 2, NOW), own), Some(NOW));
@@ -139,7 +146,7 @@ async fn closing_writes_what_is_left() {
     for round in 0..20 {
         let store = open(folder.path(), round, NOW + round);
         let own = store.next();
-        store.used([(own, NOW + round)]);
+        store.used(&[(own, NOW + round)]);
         store.close().await;
         store.close().await;
         let next = open(folder.path(), 100 + round, NOW + round);
@@ -154,7 +161,7 @@ async fn many_notes_are_few_bytes_in_the_end() {
     let store = open(folder.path(), 1, NOW);
     let own = store.next();
     for at in 0..100_000 {
-        store.used([(own, NOW + at)]);
+        store.used(&[(own, NOW + at)]);
     }
     assert!(store.stored().await);
     store.close().await;
@@ -178,7 +185,7 @@ async fn a_file_of_the_past_is_written_anew() {
     let path = folder.path().join(FILE);
     let mut largest = 0;
     for at in 0..30 {
-        store.used((0..5_000).map(|_| (own, NOW + at)));
+        store.used(&vec![(own, NOW + at); 5_000]);
         assert!(store.stored().await);
         largest = fs::metadata(&path).unwrap().len().max(largest);
     }
@@ -192,7 +199,7 @@ async fn a_folder_that_takes_nothing_is_said_and_lived_with() {
     let state = folder.path().join("gone");
     let store = open(&state, 1, NOW);
     let own = store.next();
-    store.used([(own, NOW)]);
+    store.used(&[(own, NOW)]);
     assert!(!store.stored().await);
     assert_eq!(used_at(&store, own), Some(NOW), "in memory all is well");
     let why = store.state().failing.unwrap();
@@ -217,9 +224,9 @@ async fn a_damaged_file_is_put_aside_and_what_can_be_read_is_used() {
     let path = folder.path().join(FILE);
     let store = open(folder.path(), 1, NOW);
     let [one, two] = std::array::from_fn(|_| store.next());
-    store.used([(one, NOW)]);
+    store.used(&[(one, NOW)]);
     assert!(store.stored().await);
-    store.used([(two, NOW)]);
+    store.used(&[(two, NOW)]);
     store.close().await;
     let aside = path.with_extension("journal.unreadable");
     for (content, kept) in [

@@ -8,14 +8,11 @@
 //! The folder exists before the first process does, so its mark, which every process carries in
 //! its environment, finds even one whose record was never written.
 
-#![expect(clippy::disallowed_methods, reason = "called on threads that may block")]
-
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::io;
+use std::path::Path;
 
 use mainstay_model::{InstanceId, Name};
+use mainstay_store::Directory;
 use serde::{Deserialize, Serialize};
 
 use super::procfs::{Identity, own_pid, place};
@@ -31,7 +28,7 @@ pub(super) struct Mark(String);
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     mark: Mark,
-    path: PathBuf,
+    files: Directory,
 }
 
 /// Who wrote a folder.
@@ -86,7 +83,7 @@ impl Folder {
     /// Makes the folder of this daemon, readable by its user alone.
     pub(super) fn create(state_dir: &Path, mark: Mark) -> io::Result<Self> {
         let folder = Self::at(state_dir, mark);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder.path)?;
+        folder.files.create()?;
         let identity = Identity::of(own_pid())?
             .ok_or_else(|| io::Error::other("this process is not listed in /proc"))?;
         folder.write("daemon", &Writer { identity, place: place() })?;
@@ -95,23 +92,15 @@ impl Folder {
 
     /// The folder of the daemon with this mark, whether or not there is one.
     pub(super) fn at(state_dir: &Path, mark: Mark) -> Self {
-        let path = all_folders(state_dir).join(mark.as_str());
-        Self { mark, path }
+        let files = all_folders(state_dir).within(mark.as_str());
+        Self { mark, files }
     }
 
     /// The folders of all daemons that left one.
     pub(super) fn all(state_dir: &Path) -> io::Result<Vec<Self>> {
-        let entries = match fs::read_dir(all_folders(state_dir)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut folders = Vec::new();
-        for entry in entries {
-            if let Some(mark) = entry?.file_name().to_str().and_then(Mark::parse) {
-                folders.push(Self::at(state_dir, mark));
-            }
-        }
-        Ok(folders)
+        let names = all_folders(state_dir).names()?;
+        let marks = names.iter().filter_map(|name| Mark::parse(name));
+        Ok(marks.map(|mark| Self::at(state_dir, mark)).collect())
     }
 
     pub(super) fn mark(&self) -> &Mark {
@@ -134,43 +123,36 @@ impl Folder {
     }
 
     pub(super) fn remove(&self, pid: i32) {
-        if let Err(error) = fs::remove_file(self.path.join(file_name(pid))) {
+        if let Err(error) = self.files.remove(&file_name(pid)) {
             tracing::warn!(%error, pid, "can not remove the record of a process");
         }
     }
 
     /// What can be read; a record cut short by a full disk is as good as none.
     pub(super) fn records(&self) -> Vec<Record> {
-        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
-        let files = entries.flatten().map(|entry| entry.path());
-        files
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
-            .collect()
+        let names = self.files.names().unwrap_or_default();
+        let records = names.iter().filter(|name| name.ends_with(".json"));
+        let read = |name: &String| serde_json::from_slice(&self.files.get(name)?).ok();
+        records.filter_map(read).collect()
     }
 
     /// Removes it with all records. Somebody else may be at it too.
     pub(super) fn delete(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.files.delete()
     }
 
     fn writer(&self) -> Option<Writer> {
-        serde_json::from_slice(&fs::read(self.path.join("daemon")).ok()?).ok()
+        serde_json::from_slice(&self.files.get("daemon")?).ok()
     }
 
-    /// Written aside and renamed, so that nobody reads half of it.
+    /// Nobody reads half of it.
     fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
-        let aside = self.path.join(format!("{name}.new"));
-        fs::write(&aside, serde_json::to_vec(value)?)?;
-        fs::rename(aside, self.path.join(name))
+        self.files.put(name, &serde_json::to_vec(value)?)
     }
 }
 
-fn all_folders(state_dir: &Path) -> PathBuf {
-    state_dir.join("processes")
+fn all_folders(state_dir: &Path) -> Directory {
+    mainstay_store::Folder::processes(state_dir)
 }
 
 fn file_name(pid: i32) -> String {
@@ -207,7 +189,7 @@ mod tests {
             instance: InstanceId(3),
         };
         folder.add(&record).unwrap();
-        std::fs::write(folder.path.join("9.json"), "{\"half").unwrap();
+        folder.files.put("9.json", b"{\"half").unwrap();
 
         let found = Folder::all(state.path()).unwrap();
         assert_eq!(found.len(), 1);
@@ -223,10 +205,9 @@ mod tests {
     fn a_folder_of_another_boot_says_nothing_about_processes_here() {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::create(state.path(), Mark::random().unwrap()).unwrap();
-        let daemon = folder.path.join("daemon");
-        let text = std::fs::read_to_string(&daemon).unwrap();
-        let place = super::place();
-        std::fs::write(&daemon, text.replace(&place, "another boot")).unwrap();
+        let text = String::from_utf8(folder.files.get("daemon").unwrap()).unwrap();
+        let other = text.replace(&super::place(), "another boot");
+        folder.files.put("daemon", other.as_bytes()).unwrap();
         assert!(!folder.is_in_use() && !folder.is_of_this_place());
     }
 }

@@ -7,12 +7,13 @@ use mainstay_model::{Ids, ServerId};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, Method};
+use mainstay_testkit::MemoryStore;
 use serde_json::{Value, json};
 
 use self::inside::{Answers, World};
 use super::{find, is_read, resource_of, token};
 use crate::endpoint::Endpoint;
-use crate::endpoint::memory::NameStore;
+use crate::endpoint::memory::NameRegistry;
 use crate::topology::Server;
 
 const EVERYTHING: Answers = &[
@@ -65,19 +66,14 @@ impl Scene {
         let (mut world, ids) = (World::new().await, Ids::default());
         let a = world.ready("a", ids.server(), EVERYTHING).await;
         let b = world.ready("b", ids.server(), EVERYTHING).await;
-        let endpoint = endpoint(&world, &ids, &[&a, &b], Some(Prefix::Auto));
+        let endpoint = endpoint(&ids, &[&a, &b], Some(Prefix::Auto)).await;
         Self { world, ids, a, b, endpoint }
     }
 }
 
-fn endpoint(
-    world: &World,
-    ids: &Ids,
-    servers: &[&Server],
-    prefix: Option<Prefix>,
-) -> Arc<Endpoint> {
+async fn endpoint(ids: &Ids, servers: &[&Server], prefix: Option<Prefix>) -> Arc<Endpoint> {
     let servers = servers.iter().map(|&server| server.clone()).collect();
-    let names = Arc::new(NameStore::open(world.state_dir()));
+    let names = Arc::new(NameRegistry::load(MemoryStore::default().open().names).await);
     let endpoint = Endpoint::new(ids.endpoint(), "work".to_owned(), servers, prefix, &names);
     endpoint.publish(&ListKind::ALL);
     Arc::new(endpoint)
@@ -200,7 +196,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
     }
     // Which of them a server would have had that is not there yet nobody knows.
     let late = world.stopped("late", ids.server(), EVERYTHING);
-    let endpoint = self::endpoint(&world, &ids, &[&a, &late], Some(Prefix::Auto));
+    let endpoint = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
     let text = r#"unknown tool "sum"; not in the lists now: late (stopped)"#;
     assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(-32602, text));
     // From 2026-07-28 on there is no code of its own for resources.
@@ -215,11 +211,11 @@ async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_
     let (uri, legacy) = (json!({"uri": "x://hidden"}), Era::Legacy);
     assert_eq!(resource_of(&endpoint, legacy, "x://hidden"), None, "both may have it");
     let tools = world.ready("tools", ids.server(), TOOLS).await;
-    let only = self::endpoint(&world, &ids, &[&tools, &a], Some(Prefix::Auto));
+    let only = self::endpoint(&ids, &[&tools, &a], Some(Prefix::Auto)).await;
     assert_eq!(sent(&only, "resources/read", &uri), read(&a, uri.clone()));
     // Not while another server is yet to say what it has.
     let late = world.stopped("late", ids.server(), EVERYTHING);
-    let unsure = self::endpoint(&world, &ids, &[&a, &late], Some(Prefix::Auto));
+    let unsure = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
     assert_eq!(sent(&unsure, "resources/read", &uri).unwrap_err().0, -32002);
     world.end().await;
 }
@@ -262,7 +258,7 @@ async fn a_server_that_was_taken_away_a_moment_ago_is_still_in_the_lists() {
 #[tokio::test]
 async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
     let Scene { world, ids, a, .. } = Scene::start().await;
-    let single = endpoint(&world, &ids, &[&a], None);
+    let single = endpoint(&ids, &[&a], None).await;
     for (name, may_repeat) in [("write", false), ("read", true), ("unheard-of", false)] {
         let wanted = call(&a, name, may_repeat);
         assert_eq!(sent(&single, "tools/call", &json!({"name": name})), wanted);
@@ -285,7 +281,7 @@ async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
     assert_eq!(found, Some((a.id, "y://any".to_owned())));
     // Without lists nothing is known of a tool.
     let late = world.stopped("late", ids.server(), EVERYTHING);
-    let single = endpoint(&world, &ids, &[&late], None);
+    let single = endpoint(&ids, &[&late], None).await;
     let params = json!({"name": "read"});
     assert_eq!(sent(&single, "tools/call", &params), call(&late, "read", false));
     world.end().await;

@@ -192,10 +192,6 @@ impl World {
         server
     }
 
-    pub(super) fn state_dir(&self) -> &std::path::Path {
-        self._state.path()
-    }
-
     pub(super) async fn end(self) {
         for pool in &self.started {
             tokio::time::timeout(CAP, pool.stop()).await.expect("in time");

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 /// Held as long as this lives, and by the kernel's doing not a moment longer than the process.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     file: File,
 }
 
@@ -32,7 +32,7 @@ impl StateLock {
     ///
     /// # Errors
     /// [`LockError::Held`] when a daemon runs with this folder; else what could not be done.
-    pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+    pub(crate) fn acquire(state_dir: &Path) -> Result<Self, LockError> {
         let failed = |step, path: &Path| {
             let path = path.to_owned();
             move |source| LockError::Io { step, path, source }

@@ -1,8 +1,9 @@
-//! Sessions outlive the daemon: what is stored of them while they last, and how one that an earlier
-//! daemon opened goes on in this one.
+//! Restores sessions of earlier daemons, and stores what later ones need for that.
 //!
 //! A session's id says what it began with, so any id that is sealed with our key, has not expired and
 //! was not ended is a session: it is made again when it is first seen, and its client notices nothing.
+//! The first request that names it reserves its place in the table, asks the store, and commits; others
+//! that name it meanwhile wait for that.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use mainstay_model::{Principal, Refusal, ServerId};
+use mainstay_model::{Principal, Refusal, RefusalCode, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::{Notification, Revision, build};
 use mainstay_session::{Claims, Token};
-use mainstay_store::{Kept, Known};
+use mainstay_store::{Kept, Known, Unavailable};
 use mainstay_telemetry::CorrelationId;
 use mainstay_telemetry::events::{EndUnwritten, SessionRestored};
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::session::Session;
 use crate::session::levels::LogLevel;
-use crate::session::table::Again;
+use crate::session::table::{Place, Reservation};
 use crate::session::{levels, subscribe};
 use crate::topology::Server;
 
@@ -36,7 +37,9 @@ pub(crate) enum Lost {
     /// It is somebody else's, or at another address.
     Foreign,
     /// It is one, but there is no room for it now.
-    Refused(Refusal),
+    NoRoom(Refusal),
+    /// It may be one: the store does not say.
+    Unknowable(Refusal),
 }
 
 /// Servers that a restored session still has to be made known to.
@@ -53,20 +56,62 @@ const RESTORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a server that goes away meanwhile is asked again.
 const RESTORE_ATTEMPTS: usize = 3;
 
-/// The session with this id, if this caller may use it here.
-pub(crate) fn find(
+/// Longest that a request waits for a session that is being restored.
+const FIND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// When a client should try again whose session can't be looked up.
+const UNKNOWABLE_RETRY: Duration = Duration::from_secs(2);
+
+/// Finds the session with this id, if this caller may use it here. Waits only where it has to be restored.
+pub(crate) async fn find(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
     principal: &Principal,
     id: &str,
 ) -> Result<Arc<Session>, Lost> {
     if let Some(session) = gateway.sessions.find(id) {
-        let own = session.principal == *principal && session.endpoint == endpoint.id;
-        return if own { Ok(session) } else { Err(Lost::Foreign) };
+        return own(session, endpoint, principal);
     }
+    // In a box: it happens once in the life of a session, and every request would be larger by it.
+    Box::pin(look_up(gateway, endpoint, principal, id)).await
+}
+
+fn own(
+    session: Arc<Session>,
+    endpoint: &Endpoint,
+    principal: &Principal,
+) -> Result<Arc<Session>, Lost> {
+    let own = session.principal == *principal && session.endpoint == endpoint.id;
+    if own { Ok(session) } else { Err(Lost::Foreign) }
+}
+
+async fn look_up(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    id: &str,
+) -> Result<Arc<Session>, Lost> {
     let (token, claims) = gateway.key.open(id).ok_or(Lost::Unknown)?;
-    let now = gateway.clock.unix_seconds();
-    let kept = match gateway.store.known(claims.serial) {
+    let place = gateway.sessions.reserve(id);
+    match tokio::time::timeout(FIND_PATIENCE, place).await {
+        Ok(Place::Taken(session)) => own(session, endpoint, principal),
+        Ok(Place::Reserved(reservation)) => {
+            restore(gateway, endpoint, principal, (token, &claims), reservation).await
+        }
+        Err(_) => Err(unknowable(&Unavailable::Slow(FIND_PATIENCE))),
+    }
+}
+
+/// Restores a session whose place is reserved. Nobody in this daemon can end it before it is in the table.
+async fn restore(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    (token, claims): (Token, &Claims),
+    reservation: Reservation<'_>,
+) -> Result<Arc<Session>, Lost> {
+    let known = gateway.store.known(claims.serial).await.map_err(|error| unknowable(&error))?;
+    let kept = match known {
         Known::Ended => return Err(Lost::Unknown),
         Known::Nothing => Kept { used_at: claims.opened_at, ..Kept::default() },
         Known::Kept(kept) => kept,
@@ -74,29 +119,33 @@ pub(crate) fn find(
     if claims.principal != principal.as_str() || claims.endpoint != endpoint.name {
         return Err(Lost::Foreign);
     }
+    let now = gateway.clock.unix_seconds();
     if now.saturating_sub(kept.used_at) >= gateway.settings.limits.session_idle.as_secs() {
         // So that it stays expired, however long sessions may be idle from now on.
         gateway.store.ended(claims.serial, now);
         return Err(Lost::Unknown);
     }
-    let session = restored(gateway, endpoint, principal, token, &claims, &kept)?;
-    let ended = || gateway.store.has_ended(claims.serial);
-    match gateway.sessions.again(session, ended).map_err(Lost::Refused)? {
-        Again::Ended => Err(Lost::Unknown),
-        Again::Other(session) => Ok(session),
-        Again::This(session) => {
-            SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&gateway.metrics);
-            if gateway.has_stopped_sessions() {
-                session.end();
-            } else if session.is_restoring() {
-                if let Some(level) = session.log_level() {
-                    levels::note(gateway, endpoint, &session, level);
-                }
-                gateway.tasks.spawn(ask_again(gateway.clone(), session.clone()));
-            }
-            Ok(session)
+    let session = restored(gateway, endpoint, principal, token, claims, &kept)?;
+    reservation.commit(session.clone()).map_err(Lost::NoRoom)?;
+    SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&gateway.metrics);
+    if gateway.has_stopped_sessions() {
+        session.end();
+    } else if session.is_restoring() {
+        if let Some(level) = session.log_level() {
+            levels::note(gateway, endpoint, &session, level);
         }
+        gateway.tasks.spawn(ask_again(gateway.clone(), session.clone()));
     }
+    Ok(session)
+}
+
+/// A client is never told that its session is lost because nobody could look: it would begin another.
+fn unknowable(error: &Unavailable) -> Lost {
+    let refusal = Refusal::new(
+        RefusalCode::Degraded,
+        format!("what is stored of this session can't be read now: {error}"),
+    );
+    Lost::Unknowable(refusal.retry_after(UNKNOWABLE_RETRY))
 }
 
 /// A session as it was.
@@ -179,7 +228,7 @@ impl Gateway {
             Some((session.note_use(used_at, interval)?, used_at))
         });
         let uses: Vec<_> = uses.collect();
-        self.store.used(uses);
+        self.store.used(&uses);
         self.store.prune(now_seconds);
     }
 
@@ -200,7 +249,7 @@ impl Gateway {
         // A disk that fails has been told of already.
         if session.serial().is_some()
             && !self.store.written().await
-            && self.store.state().failing.is_none()
+            && self.upkeep.state().failing.is_none()
         {
             EndUnwritten { request_id, after: begun.elapsed() }.emit(&self.metrics);
         }

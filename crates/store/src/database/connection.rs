@@ -1,0 +1,169 @@
+//! Opening the file: what it must be, what is made of one that is older, and what becomes of one that
+//! can't be used.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::file;
+use crate::newer::Newer;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    Newer(Newer),
+    /// The content is not that of a database of the daemon.
+    Unusable(String),
+    Failed(io::Error),
+}
+
+/// What every file of SQLite begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Where `user_version` and `application_id` are in a file.
+const FORMAT_AT: usize = 60;
+const APPLICATION_AT: usize = 68;
+/// `application_id` of the file: the bytes of `Msty`.
+const APPLICATION: i64 = 0x4d73_7479;
+/// `user_version` of the file: the format of its tables, which is the number of steps that made them.
+pub(crate) const FORMAT: u64 = STEPS.len() as u64;
+/// How long a lock of somebody who reads the file, such as the `sqlite3` program, is waited for.
+const BUSY_DEADLINE: Duration = Duration::from_secs(1);
+
+/// `synchronous = FULL` brings each commit to the disk: what was confirmed survives a power cut, and there
+/// are few commits. The log beside the file (WAL) lets others read while the daemon writes.
+const SETTINGS: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+/// What makes each format from the one before.
+const STEPS: [&str; 2] = [
+    "CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        token TEXT,
+        peer TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        target TEXT,
+        outcome TEXT NOT NULL,
+        why TEXT
+    ) STRICT;",
+    "CREATE TABLE records (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;",
+];
+
+/// Opens the file; one that can't be used is set aside, with a warning, and a new one begins.
+pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
+    match open_once(path) {
+        Err(NotOpened::Unusable(why)) => {
+            set_aside(path, &why).map_err(NotOpened::Failed)?;
+            open_once(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether an error says that the content of the file is damaged.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Renames the file and what belongs to it to `FILE.unreadable`.
+pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<()> {
+    let aside = file::set_aside(path)?;
+    // Without them the file misses its newest entries, and with them another one would be damaged.
+    for suffix in COMPANIONS {
+        match file::set_aside_as(&file::beside(path, suffix), &file::beside(&aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let (path, aside) = (path.display(), aside.display());
+    tracing::warn!(
+        target: "mainstay", %path, %aside, why,
+        "the audit log and other tables can't be used; the file is set aside and a new one begins"
+    );
+    Ok(())
+}
+
+/// Files that SQLite has beside its own.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+fn open_once(path: &Path) -> Result<Connection, NotOpened> {
+    prepare(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(not_opened)?;
+    connection.busy_timeout(BUSY_DEADLINE).map_err(not_opened)?;
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    // The first look at the content: before anything is changed.
+    let (application, format) = (number("application_id"), number("user_version"));
+    let (application, format) = (application.map_err(not_opened)?, format.map_err(not_opened)?);
+    let is_new = (application, format) == (0, 0) && is_empty(&connection).map_err(not_opened)?;
+    match (application, usize::try_from(format)) {
+        (APPLICATION, Ok(found)) if found > STEPS.len() => {
+            let (path, found, known) = (path.to_owned(), found as u64, FORMAT);
+            return Err(NotOpened::Newer(Newer { path, found, known }));
+        }
+        (APPLICATION, Ok(found)) if found == STEPS.len() => {}
+        (APPLICATION, Ok(found)) => upgrade(&mut connection, found).map_err(not_opened)?,
+        _ if is_new => upgrade(&mut connection, 0).map_err(not_opened)?,
+        _ => return Err(NotOpened::Unusable("it is a database of something else".to_owned())),
+    }
+    connection.execute_batch(SETTINGS).map_err(not_opened)?;
+    Ok(connection)
+}
+
+/// Sees to it that there is a regular file, readable by its owner only, and that nothing else is in the
+/// place of the files that SQLite has beside it.
+fn prepare(path: &Path) -> Result<(), NotOpened> {
+    for suffix in COMPANIONS {
+        let companion = file::beside(path, suffix);
+        if !file::is_regular_or_absent(&companion).map_err(NotOpened::Failed)? {
+            file::set_aside(&companion).map_err(NotOpened::Failed)?;
+        }
+    }
+    if !file::is_regular_or_absent(path).map_err(NotOpened::Failed)? {
+        return Err(NotOpened::Unusable("not a regular file".to_owned()));
+    }
+    file::create_empty(path).map_err(NotOpened::Failed)?;
+    // SQLite takes a file of a few bytes for an empty one, and would write over it.
+    let head = file::head(path, MAGIC.len()).map_err(NotOpened::Failed)?;
+    if head.is_some_and(|head| !head.is_empty() && head != MAGIC) {
+        return Err(NotOpened::Unusable("it is no database".to_owned()));
+    }
+    Ok(())
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// Makes the tables of the present format, all or none.
+fn upgrade(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    STEPS[from..].iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", FORMAT as i64)?;
+    transaction.commit()
+}
+
+/// The format of a file, from its first bytes.
+pub(crate) fn format_of(head: &[u8]) -> Option<u64> {
+    let number = |at: usize| Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    let is_ours = head.starts_with(MAGIC) && i64::from(number(APPLICATION_AT)?) == APPLICATION;
+    is_ours.then(|| number(FORMAT_AT).map(u64::from)).flatten()
+}
+
+fn not_opened(error: rusqlite::Error) -> NotOpened {
+    if is_damage(&error) {
+        return NotOpened::Unusable(error.to_string());
+    }
+    NotOpened::Failed(io::Error::other(error))
+}

@@ -1,0 +1,233 @@
+//! The thread that owns the connection: makes changes, many in one commit, and answers questions.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::connection::{self, NotOpened};
+use super::{Change, Progress, Question, Shared};
+use crate::answer::Unavailable;
+use crate::newer::Newer;
+
+/// Changes that are brought to disk together.
+const COMMIT_CHANGES_MAX: usize = 256;
+/// How long a disk that fails is left alone: at first, and at most, after doubling.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// What is done at a time.
+struct Work {
+    changes: VecDeque<Change>,
+    questions: VecDeque<Question>,
+    /// It is the last work, whatever comes of it.
+    last: bool,
+}
+
+/// Why work could not be done.
+enum Fault {
+    NotOpened(NotOpened),
+    Sql(rusqlite::Error),
+}
+
+/// Starts the thread, which says whether it may use the file. If there can be no more threads, that is
+/// the reason why nothing is stored.
+pub(super) fn start(shared: &Arc<Shared>, tell: SyncSender<Result<(), Newer>>) {
+    let worker = shared.clone();
+    let thread = thread::Builder::new().name("mainstay-state".to_owned());
+    let started = thread.spawn(move || run(&worker, &tell));
+    if let Err(error) = started {
+        failed(shared, &error);
+        end(shared);
+    }
+}
+
+fn run(shared: &Shared, tell: &SyncSender<Result<(), Newer>>) {
+    let mut connection = None;
+    let mut pause = Duration::ZERO;
+    match connection::open(&shared.path) {
+        Ok(opened) => connection = Some(opened),
+        Err(NotOpened::Newer(newer)) => {
+            // Whoever has gone on without the file learns it from whatever it asks.
+            shared.queue.lock().closing = true;
+            let _ = tell.send(Err(newer));
+            return end(shared);
+        }
+        Err(NotOpened::Unusable(why)) => pause = failed_then(shared, &why, pause),
+        Err(NotOpened::Failed(error)) => pause = failed_then(shared, &error, pause),
+    }
+    let _ = tell.send(Ok(()));
+    shared.queue.lock().busy_since = None;
+    loop {
+        let mut work = next(shared, pause);
+        let mut last = work.last;
+        pause = match carry_out(shared, &mut connection, &mut work) {
+            Ok(()) => Duration::ZERO,
+            Err(fault) => {
+                last |= put_back(shared, &mut work);
+                recover(shared, &mut connection, &fault);
+                failed_then(shared, &fault, pause)
+            }
+        };
+        answer(shared, &mut connection, work.questions);
+        shared.queue.lock().busy_since = None;
+        if last {
+            // Brings what is in the log beside the file into it.
+            drop(connection);
+            return end(shared);
+        }
+    }
+}
+
+/// Waits until there is something to do. Changes rest for `pause`; questions and the end don't.
+fn next(shared: &Shared, pause: Duration) -> Work {
+    let mut queue = shared.queue.lock();
+    let until = Instant::now() + pause;
+    while !queue.closing && queue.questions.is_empty() {
+        let rests = Instant::now() < until;
+        if !rests && !queue.changes.is_empty() {
+            break;
+        }
+        if rests {
+            shared.wake.wait_until(&mut queue, until);
+        } else {
+            shared.wake.wait(&mut queue);
+        }
+    }
+    queue.busy_since = Some(Instant::now());
+    let rests = Instant::now() < until && !queue.closing;
+    let count = if rests { 0 } else { queue.changes.len().min(COMMIT_CHANGES_MAX) };
+    let changes = queue.changes.drain(..count).collect();
+    let questions = std::mem::take(&mut queue.questions);
+    let last = queue.closing && queue.changes.is_empty();
+    Work { changes, questions, last }
+}
+
+/// Makes the changes, all or none of them.
+fn carry_out(
+    shared: &Shared,
+    connection: &mut Option<Connection>,
+    work: &mut Work,
+) -> Result<(), Fault> {
+    let open = connected(shared, connection).map_err(Fault::NotOpened)?;
+    if work.changes.is_empty() {
+        return Ok(());
+    }
+    let transaction = open.transaction().map_err(Fault::Sql)?;
+    work.changes.iter().try_for_each(|change| change(&transaction)).map_err(Fault::Sql)?;
+    transaction.commit().map_err(Fault::Sql)?;
+    succeeded(shared, work.changes.len() as u64);
+    work.changes.clear();
+    Ok(())
+}
+
+/// The connection; opened anew where it was lost.
+fn connected<'a>(
+    shared: &Shared,
+    connection: &'a mut Option<Connection>,
+) -> Result<&'a mut Connection, NotOpened> {
+    let open = match connection.take() {
+        Some(open) => open,
+        None => {
+            let opened = connection::open(&shared.path)?;
+            succeeded(shared, 0);
+            opened
+        }
+    };
+    Ok(connection.insert(open))
+}
+
+fn answer(shared: &Shared, connection: &mut Option<Connection>, questions: VecDeque<Question>) {
+    for question in questions {
+        let outcome = match connection {
+            Some(connection) => question(Ok(connection)),
+            None => {
+                let why = shared.queue.lock().failing.clone().unwrap_or_default();
+                question(Err(Unavailable::Failed(why)))
+            }
+        };
+        if let Err(error) = outcome {
+            recover(shared, connection, &Fault::Sql(error));
+        }
+    }
+}
+
+/// Sets a file aside whose content is damaged, and takes the next one.
+fn recover(shared: &Shared, connection: &mut Option<Connection>, fault: &Fault) {
+    let Fault::Sql(error) = fault else { return };
+    if !connection::is_damage(error) {
+        return;
+    }
+    *connection = None;
+    match connection::set_aside(&shared.path, &error.to_string()) {
+        Ok(()) => *connection = connection::open(&shared.path).ok(),
+        Err(error) => {
+            failed_then(shared, &error, Duration::ZERO);
+        }
+    }
+}
+
+/// Changes that could not be made are tried again, before newer ones. At the end they are left there,
+/// to be told of; returns whether it is that.
+fn put_back(shared: &Shared, work: &mut Work) -> bool {
+    let mut queue = shared.queue.lock();
+    while let Some(change) = work.changes.pop_back() {
+        queue.changes.push_front(change);
+    }
+    queue.closing
+}
+
+fn succeeded(shared: &Shared, changes: u64) {
+    let mut queue = shared.queue.lock();
+    let was_failing = queue.failing.take().is_some();
+    let dropped = std::mem::take(&mut queue.dropped);
+    drop(queue);
+    shared.progress.send_modify(|progress| {
+        progress.stored += changes;
+        progress.failing = false;
+    });
+    if was_failing {
+        let path = shared.path.display();
+        tracing::info!(target: "mainstay", %path, dropped, "the audit log is stored again");
+    }
+}
+
+/// Returns for how long the disk is left alone.
+fn failed_then(shared: &Shared, why: &dyn Display, pause: Duration) -> Duration {
+    failed(shared, why);
+    (pause * 2).clamp(RETRY_MIN, RETRY_MAX)
+}
+
+fn failed(shared: &Shared, why: &dyn Display) {
+    let path = shared.path.display();
+    let mut queue = shared.queue.lock();
+    let was_failing = queue.failing.replace(format!("{path}: {why}")).is_some();
+    drop(queue);
+    shared.progress.send_modify(|progress| progress.failing = true);
+    if !was_failing {
+        tracing::warn!(target: "mainstay", %path, error = %why, "the audit log can't be stored");
+    }
+}
+
+fn end(shared: &Shared) {
+    shared.progress.send_modify(|Progress { ended, .. }| *ended = true);
+}
+
+// === impl Fault ===
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotOpened(NotOpened::Newer(newer)) => {
+                write!(f, "it has format {}, and this version reads {}", newer.found, newer.known)
+            }
+            Self::NotOpened(NotOpened::Unusable(why)) => f.write_str(why),
+            Self::NotOpened(NotOpened::Failed(error)) => error.fmt(f),
+            Self::Sql(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The backend in the state folder.
+//!
+//! Sessions are a journal, since they are noted often, looked up by nothing but their number, and fit in
+//! memory. Published names are one document, read once. What is asked for in other ways, or only grows, is
+//! in tables.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::answer::Stored;
+use crate::backend::{Backend, StoreState, Upkeep};
+use crate::database::{Database, Kind};
+use crate::store::Store;
+
+mod keys;
+mod names;
+
+use self::keys::KeyFiles;
+use self::names::NamesFile;
+
+/// Everything of one state folder.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    sessions: Arc<Store>,
+    names: Arc<NamesFile>,
+    keys: Arc<KeyFiles>,
+    database: Arc<Database>,
+}
+
+// === impl Embedded ===
+
+impl Embedded {
+    pub(crate) fn open(
+        folder: &Path,
+        had_sessions: bool,
+        sessions: Arc<Store>,
+        database: Arc<Database>,
+    ) -> Self {
+        let names = Arc::new(NamesFile::open(folder));
+        let keys = Arc::new(KeyFiles::new(folder, had_sessions));
+        Self { sessions, names, keys, database }
+    }
+
+    pub(crate) fn backend(self) -> Backend {
+        let table = |kind| Arc::new(Database::table(&self.database, kind));
+        Backend {
+            sessions: self.sessions.clone(),
+            names: self.names.clone(),
+            keys: self.keys.clone(),
+            audit: self.database.clone(),
+            users: table(Kind::Users),
+            approvals: table(Kind::Approvals),
+            usage: table(Kind::Usage),
+            upkeep: Arc::new(self),
+        }
+    }
+}
+
+impl Upkeep for Embedded {
+    fn state(&self) -> StoreState {
+        let StoreState { failing, bytes } = self.sessions.state();
+        let failing = failing.or_else(|| self.names.failing());
+        StoreState { failing: failing.or_else(|| self.database.failing()), bytes }
+    }
+
+    fn close(&self) -> Stored<'_> {
+        Box::pin(async {
+            let (sessions, names, database) =
+                tokio::join!(self.sessions.close(), self.names.close(), self.database.close());
+            sessions && names && database
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! The state folder: one owner for everything in it.
+//!
+//! ```text
+//! STATE/format                what version of the folder this is
+//! STATE/lock                  held by the daemon that runs with it
+//! STATE/control.sock          the command socket
+//! STATE/session.key           seals session ids
+//! STATE/token.key             opens the API from another machine
+//! STATE/sessions.journal      what became of sessions
+//! STATE/names.json            published names
+//! STATE/variants.json         what was found out about lists of servers
+//! STATE/state.db              audit log, users, approvals, usage
+//! STATE/processes/MARK/       what runs, for whoever comes after a daemon that was killed
+//! STATE/packages.json         what was fetched, into STATE/packages/
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::database::Database;
+use crate::directory::Directory;
+use crate::document::Document;
+use crate::embedded::Embedded;
+use crate::lock::{LockError, StateLock};
+use crate::newer::Newer;
+use crate::store::{Options, Store};
+use crate::{Backend, file, formats, journal};
+
+/// An open state folder. It is this daemon's alone for as long as this lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    had_sessions: bool,
+    _lock: StateLock,
+}
+
+/// Why a state folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another daemon runs with it.
+    #[error(transparent)]
+    Held(LockError),
+    #[error(transparent)]
+    Newer(Newer),
+    #[error("can not {step} {}", path.display())]
+    Io { step: &'static str, path: PathBuf, source: io::Error },
+}
+
+const SOCKET: &str = "control.sock";
+const PROCESSES: &str = "processes";
+const VARIANTS: &str = "variants.json";
+
+// === impl Folder ===
+
+impl Folder {
+    /// Makes the folder where there is none, readable by this user alone, and takes it for this process.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// When a daemon runs with it, when a newer version has written something in it, of which nothing is
+    /// changed then, and when the disk fails.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = StateLock::acquire(path)?;
+        let failed = |step| {
+            let path = path.to_owned();
+            move |source| OpenError::Io { step, path, source }
+        };
+        if let Some(newer) = formats::look(path).map_err(failed("look into"))? {
+            return Err(OpenError::Newer(newer));
+        }
+        let format = path.join(formats::FOLDER);
+        let content = format!("{} {}\n", formats::FOLDER_HEADER, formats::FOLDER_FORMAT);
+        let found = file::head(&format, content.len() + 1).map_err(failed("look into"))?;
+        if found.as_deref() != Some(content.as_bytes()) {
+            file::replace(&format, &[content.as_bytes()]).map_err(failed("write to"))?;
+        }
+        let had_sessions =
+            file::head(&path.join(journal::FILE), 1).is_ok_and(|head| head.is_some());
+        Ok(Self { path: path.to_owned(), had_sessions, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of the command socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join(SOCKET)
+    }
+
+    /// The folder of records of processes, for the daemon and for whoever sweeps after it.
+    pub fn processes(state_dir: &Path) -> Directory {
+        Directory::at(state_dir.join(PROCESSES))
+    }
+
+    /// What was found out about lists of servers, and what is in it. Waits for the disk for two seconds at
+    /// most.
+    pub fn variants(&self) -> (Document, Option<Vec<u8>>) {
+        Document::open(self.path.join(VARIANTS), "findings about lists of servers")
+    }
+
+    /// Opens everything that outlives the daemon. Waits for the disk; whatever is wrong with a file or the
+    /// folder is said, and the backend begins with what could be read.
+    ///
+    /// # Errors
+    /// When a newer version has written a file.
+    pub fn backend(&self, options: Options) -> Result<Backend, Newer> {
+        let database = Arc::new(Database::open(&self.path)?);
+        let sessions = Arc::new(Store::open(&self.path, options));
+        Ok(Embedded::open(&self.path, self.had_sessions, sessions, database).backend())
+    }
+}
+
+impl From<LockError> for OpenError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { .. } => Self::Held(error),
+            LockError::Io { step, path, source } => Self::Io { step, path, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

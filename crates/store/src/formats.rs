@@ -1,0 +1,105 @@
+//! The formats of all files of the state folder. Files of a newer version are found before anything is
+//! changed, and left alone.
+
+use std::io;
+use std::path::Path;
+
+use crate::newer::Newer;
+use crate::{database, document, file, journal, keyfile};
+
+/// A file of the state folder.
+struct Format {
+    file: &'static str,
+    /// The newest format that this version reads.
+    known: u64,
+    /// Reads the format from the first bytes of the file. None: it is not said there, as in files of the
+    /// first versions, or in something else.
+    read: fn(&[u8]) -> Option<u64>,
+}
+
+/// The file that has the format of the folder as a whole: which files there are, and those that say no
+/// format of their own because they are of one life of the daemon (`lock`, `processes/`).
+pub(crate) const FOLDER: &str = "format";
+/// What it begins with.
+pub(crate) const FOLDER_HEADER: &str = "mainstay state";
+pub(crate) const FOLDER_FORMAT: u64 = 1;
+
+const FORMATS: [Format; 8] = [
+    Format { file: FOLDER, known: FOLDER_FORMAT, read: |head| in_line(head, FOLDER_HEADER) },
+    Format {
+        file: journal::FILE,
+        known: journal::FORMAT,
+        read: |head| in_line(head, journal::NAME),
+    },
+    Format {
+        file: "session.key",
+        known: keyfile::FORMAT,
+        read: |head| in_line(head, keyfile::NAME),
+    },
+    Format { file: "token.key", known: keyfile::FORMAT, read: |head| in_line(head, keyfile::NAME) },
+    Format {
+        file: document::NAMES,
+        known: document::NAMES_FORMAT,
+        read: |head| in_json(head, "format"),
+    },
+    Format { file: "variants.json", known: 1, read: |head| in_json(head, "format") },
+    Format { file: "packages.json", known: 1, read: |head| in_json(head, "version") },
+    Format { file: database::FILE, known: database::FORMAT, read: database::format_of },
+];
+
+/// Where each file says its format.
+const HEAD_BYTES: usize = 256;
+
+/// Looks for files of a newer version in a state folder; changes nothing.
+pub(crate) fn look(folder: &Path) -> io::Result<Option<Newer>> {
+    for Format { file, known, read } in FORMATS {
+        let path = folder.join(file);
+        let found = file::head(&path, HEAD_BYTES)?.as_deref().and_then(read);
+        if let Some(found) = found.filter(|found| *found > known) {
+            return Ok(Some(Newer { path, found, known }));
+        }
+    }
+    Ok(None)
+}
+
+/// The number at the end of a first line such as `mainstay sessions 1`.
+fn in_line(head: &[u8], name: &str) -> Option<u64> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let number = std::str::from_utf8(line).ok()?.strip_prefix(name)?.strip_prefix(' ')?;
+    number.parse().ok()
+}
+
+/// The number of the first member of an object, if it has this name.
+fn in_json(head: &[u8], name: &str) -> Option<u64> {
+    let head = String::from_utf8_lossy(head);
+    let rest = head.trim_start().strip_prefix('{')?.trim_start();
+    let rest = rest.strip_prefix('"')?.strip_prefix(name)?.strip_prefix('"')?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+    let digits = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_json, in_line};
+
+    #[test]
+    fn formats_are_read_from_first_lines() {
+        let read = |head: &str| in_line(head.as_bytes(), "mainstay sessions");
+        assert_eq!(read("mainstay sessions 12\n0123 {}\n"), Some(12));
+        assert_eq!(read("mainstay sessions 3"), Some(3));
+        for other in ["", "mainstay sessions", "mainstay sessions x\n", "mainstay sessionsx 1\n"] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn formats_are_read_from_json() {
+        let read = |head: &str| in_json(head.as_bytes(), "format");
+        assert_eq!(read(r#"{"format":2,"servers":{}}"#), Some(2));
+        assert_eq!(read("{\n  \"format\": 17\n}"), Some(17));
+        for other in ["", "[2]", "{}", r#"{"":[]}"#, r#"{"format":"2"}"#, r#"{"a":{"format":2}}"#] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The file of a secret key: a line that names the format, then the key and a checksum.
+
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::file;
+use crate::keys::KEY_BYTES;
+
+/// What the first line begins with.
+pub(crate) const NAME: &str = "mainstay key";
+/// Format 0 is the bare key, without a checksum.
+pub(crate) const FORMAT: u64 = 1;
+/// More than any key has; one that is longer is damaged.
+const FILE_BYTES_MAX: u64 = 4096;
+/// Hexadecimal digits of the checksum.
+const SUM_DIGITS: usize = 16;
+
+/// Returns the key in a file, and makes it where there is none. One of an older format is written anew.
+///
+/// # Errors
+/// When the file is damaged, can't be read or can't be made.
+pub(crate) fn get_or_create(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    let Some(found) = file::read(path, FILE_BYTES_MAX)? else {
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        write(path, &key)?;
+        return Ok(key);
+    };
+    if let Ok(bare) = <[u8; KEY_BYTES]>::try_from(&*found)
+        && bare != [0; KEY_BYTES]
+    {
+        write(path, &bare)?;
+        return Ok(bare);
+    }
+    read(&found).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the key is damaged"))
+}
+
+fn write(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
+    let text = format!("{NAME} {FORMAT}\n{} {}\n", hex(key), sum(key));
+    file::replace(path, &[text.as_bytes()]).map(drop)
+}
+
+/// None: it is not as it was written.
+fn read(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
+    let text = std::str::from_utf8(content).ok()?;
+    let line = text.strip_prefix(NAME)?.strip_prefix(&format!(" {FORMAT}\n"))?;
+    let (digits, found) = line.strip_suffix('\n')?.split_once(' ')?;
+    let mut key = [0; KEY_BYTES];
+    if digits.len() != 2 * KEY_BYTES || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, at) in key.iter_mut().zip(0..) {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
+    }
+    (found == sum(&key)).then_some(key)
+}
+
+fn sum(key: &[u8; KEY_BYTES]) -> String {
+    let mut sum = hex(&Sha256::digest(key));
+    sum.truncate(SUM_DIGITS);
+    sum
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests may block")]
+mod tests {
+    use std::fs;
+
+    use super::{KEY_BYTES, get_or_create};
+
+    #[test]
+    fn a_key_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        let key = get_or_create(&path).unwrap();
+        assert_ne!(key, [0; KEY_BYTES]);
+        assert_eq!(get_or_create(&path).unwrap(), key);
+        assert_ne!(get_or_create(&folder.path().join("b.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn a_bare_key_is_taken_and_written_with_its_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        fs::write(&path, [7; KEY_BYTES]).unwrap();
+        assert_eq!(get_or_create(&path).unwrap(), [7; KEY_BYTES]);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("mainstay key 1\n0707"), "{text}");
+        assert_eq!(get_or_create(&path).unwrap(), [7; KEY_BYTES]);
+    }
+
+    #[test]
+    fn a_damaged_key_is_refused_whichever_byte_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        get_or_create(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            assert!(get_or_create(&path).is_err(), "byte {at}");
+            assert_eq!(fs::read(&path).unwrap(), damaged, "it is left as it is");
+        }
+        for other in [&[0; KEY_BYTES][..], &[], &whole[..whole.len() - 1]] {
+            fs::write(&path, other).unwrap();
+            assert!(get_or_create(&path).is_err(), "{other:?}");
+        }
+    }
+}

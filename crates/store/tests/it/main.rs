@@ -1,0 +1,10 @@
+//! What every backend promises, tried on each of them.
+
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
+mod faults;
+mod places;
+mod suite;
+
+suite::store_suite!(embedded, crate::places::StateFolder::new());
+suite::store_suite!(memory, crate::places::InMemory::default());

@@ -1,0 +1,120 @@
+//! Sessions and names.
+
+use std::collections::BTreeSet;
+
+use mainstay_session::Serial;
+use mainstay_session::catalogue::PublishedNames;
+use mainstay_store::{Backend, Kept, Known};
+
+use crate::places::{NOW, Place};
+
+/// Names with one tool.
+fn names(published: &str) -> PublishedNames {
+    let tools = format!(r#"{{"published":{{"near":{{"echo":"{published}"}}}}}}"#);
+    let none = r#"{"published":{}}"#;
+    serde_json::from_str(&format!("[{tools},{none},{none},{none}]")).unwrap()
+}
+
+async fn known(backend: &Backend, of: Serial) -> Known {
+    backend.sessions.known(of).await.unwrap()
+}
+
+pub(crate) async fn what_became_of_sessions_survives(mut place: impl Place) {
+    let first = place.open();
+    let [quiet, busy, ended] = std::array::from_fn(|_| first.sessions.next());
+    first.sessions.subscribed(busy, NOW, "files", "\"file:///a\"");
+    first.sessions.subscribed(busy, NOW, "files", "\"file:///b\"");
+    first.sessions.unsubscribed(busy, "files", "\"file:///a\"");
+    first.sessions.level(busy, NOW + 1, "debug");
+    first.sessions.ended(ended, NOW);
+    assert!(first.sessions.stored().await && first.sessions.written().await);
+    place.crash();
+    let second = place.open();
+    assert_eq!(known(&second, quiet).await, Known::Nothing);
+    assert_eq!(known(&second, ended).await, Known::Ended);
+    let kept = Kept {
+        used_at: NOW + 1,
+        level: Some("debug".into()),
+        subscriptions: [("files".into(), "\"file:///b\"".into())].into(),
+    };
+    assert_eq!(known(&second, busy).await, Known::Kept(kept));
+}
+
+pub(crate) async fn notes_are_read_at_once_and_the_last_one_counts(mut place: impl Place) {
+    let backend = place.open();
+    let own = backend.sessions.next();
+    for (at, level) in [(NOW, "debug"), (NOW + 5, "error"), (NOW + 3, "info")] {
+        backend.sessions.level(own, at, level);
+        let Known::Kept(kept) = known(&backend, own).await else { panic!("it is noted") };
+        assert_eq!(kept.level.as_deref(), Some(level));
+    }
+    backend.sessions.used(&[(own, NOW + 2)]);
+    let Known::Kept(kept) = known(&backend, own).await else { panic!("it is noted") };
+    assert_eq!(kept.used_at, NOW + 5, "the latest use, in whichever order they are noted");
+}
+
+pub(crate) async fn the_end_of_a_session_is_final(mut place: impl Place) {
+    let first = place.open();
+    let own = first.sessions.next();
+    first.sessions.level(own, NOW, "debug");
+    first.sessions.ended(own, NOW);
+    first.sessions.used(&[(own, NOW + 1)]);
+    first.sessions.subscribed(own, NOW + 2, "files", "\"late\"");
+    assert_eq!(known(&first, own).await, Known::Ended);
+    assert!(first.sessions.written().await && first.sessions.stored().await);
+    place.crash();
+    let second = place.open();
+    second.sessions.used(&[(own, NOW + 3)]);
+    assert_eq!(known(&second, own).await, Known::Ended);
+}
+
+pub(crate) async fn no_two_sessions_have_the_same_number(mut place: impl Place) {
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let backend = place.open();
+        for _ in 0..100 {
+            assert!(seen.insert(backend.sessions.next()));
+        }
+        place.crash();
+    }
+}
+
+pub(crate) async fn sessions_are_noted_from_many_tasks_at_once(mut place: impl Place) {
+    let first = place.open();
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let backend = first.clone();
+        tasks.spawn(async move {
+            let mut own = Vec::new();
+            for at in 0..20 {
+                let serial = backend.sessions.next();
+                backend.sessions.used(&[(serial, NOW + task * 100 + at)]);
+                assert!(backend.sessions.stored().await);
+                own.push((serial, NOW + task * 100 + at));
+            }
+            own
+        });
+    }
+    let all: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    place.crash();
+    let second = place.open();
+    for (serial, at) in all {
+        let kept = Kept { used_at: at, ..Kept::default() };
+        assert_eq!(known(&second, serial).await, Known::Kept(kept));
+    }
+}
+
+pub(crate) async fn names_survive_and_the_last_ones_count(mut place: impl Place) {
+    let first = place.open();
+    assert!(first.names.load().await.unwrap().is_empty());
+    first.names.save("work", &names("early"));
+    first.names.save("play", &names("other"));
+    first.names.save("work", &names("late"));
+    assert!(first.names.stored().await);
+    place.crash();
+    let mut loaded = place.open().names.load().await.unwrap();
+    let found = ["play", "work"].map(|endpoint| loaded.remove(endpoint).unwrap());
+    let text = found.map(|names| serde_json::to_string(&names[0]).unwrap());
+    assert!(text[0].contains("other") && text[1].contains("late"), "{text:?}");
+    assert!(loaded.is_empty(), "{loaded:?}");
+}
