@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header};
+use mainstay_model::Refusal;
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Id, build};
 
-use self::body::{Body, Owner};
+use self::body::{Body, StreamOwner};
 use crate::stream::{EventStream, Reader};
 
 pub(crate) type HttpAnswer = Response<Body>;
@@ -63,7 +64,7 @@ pub(crate) fn only_event(id: &str, message: &[u8]) -> HttpAnswer {
 }
 
 /// A stream of events that drops `owner` when it ends or its reader goes away.
-pub(crate) fn events_until(stream: Arc<EventStream>, owner: Owner) -> HttpAnswer {
+pub(crate) fn events_until(stream: Arc<EventStream>, owner: StreamOwner) -> HttpAnswer {
     stream_of(Body::events_until(stream, owner))
 }
 
@@ -77,9 +78,7 @@ fn stream_of(body: Body) -> HttpAnswer {
     response
 }
 
-/// A message as an event.
-pub(crate) fn event(message: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(message.len() + 32);
-    sse::encode_event(Some("message"), None, message, &mut out);
-    out.freeze()
+/// A refusal as a JSON-RPC error.
+pub(crate) fn refusal(id: Option<&Id>, refusal: &Refusal) -> Bytes {
+    build::error(id, &refusal.to_json())
 }

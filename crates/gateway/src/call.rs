@@ -5,8 +5,6 @@
 //! knows nothing of HTTP, and outlives the request that it came with.
 
 pub(crate) mod delivery;
-pub(crate) mod placement;
-pub(crate) mod route;
 
 mod account;
 mod attempt;
@@ -16,11 +14,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Name, Refusal, RefusalCode};
 use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
-use mainstay_session::{CallTime, Conversation, Decision, End, Event, Terms};
+use mainstay_session::{CallTime, Conversation, Decision, End, Event, LogLevel, Terms};
 use mainstay_telemetry as telemetry;
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, ServerMetrics, events};
 use mainstay_upstream::{Incoming, Lost};
@@ -28,18 +27,21 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use self::account::Account;
 use self::attempt::{Attempt, NotSent, Sender};
-use self::delivery::ANSWER_GRACE;
-use self::route::{ProgressToken, Route};
-use crate::gateway::Gateway;
-use crate::session::levels::LogLevel;
+use crate::endpoint::route::{ProgressToken, Route};
+use crate::session::Session;
+use crate::session::control::Control;
 use crate::session::questions::{self, NotAsked};
-use crate::session::{Control, Session};
+use crate::sessions::Sessions;
 use crate::stream::EventStream;
+
+/// A client that lost its stream can still answer a question that came on it, or be back for one,
+/// for this long.
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(3);
 
 /// A call under way. It outlives the client's connection: a legacy client that went away has not
 /// cancelled (2025-11-25 basic/transports, sending messages).
 pub(crate) struct Call {
-    gateway: Arc<Gateway>,
+    sessions: Arc<Sessions>,
     session: Arc<Session>,
     id: Id,
     control: Arc<Control>,
@@ -83,7 +85,7 @@ enum Woken {
 
 impl Call {
     pub(crate) fn new(
-        gateway: Arc<Gateway>,
+        sessions: Arc<Sessions>,
         session: Arc<Session>,
         (message, id): (Message, Id),
         route: Route,
@@ -91,7 +93,7 @@ impl Call {
         request_id: CorrelationId,
     ) -> Self {
         let account = Account::open(message.method(), request_id);
-        let limits = &gateway.settings.limits;
+        let limits = &sessions.serving.settings.limits;
         let time = CallTime::new(account.begun.into_std(), limits.call, limits.call_max);
         let is_stateful = session.revision.rules().stateful_methods;
         let terms = Terms {
@@ -99,10 +101,10 @@ impl Call {
             can_ask: is_stateful,
             has_mirrors: route.tool.is_some() && !is_stateful,
         };
-        gateway.call_begins();
+        sessions.serving.begin_call();
         Self {
             control: session.begin(&id),
-            gateway,
+            sessions,
             session,
             id,
             conversation: Conversation::new(terms, time),
@@ -201,7 +203,7 @@ impl Call {
             session: &self.session,
             control: &self.control,
             deadline: self.conversation.deadline().into(),
-            list_wait: self.gateway.settings.limits.list,
+            list_wait: self.sessions.serving.settings.limits.list,
         };
         match self.attempt.send(&by).await {
             Ok(()) => {
@@ -340,7 +342,7 @@ impl Call {
             self.attempt.refuse(question);
             return None;
         }
-        let number = self.gateway.question_numbers.next();
+        let number = self.sessions.question_numbers.next();
         match self.session.ask(number, Some(&self.control), &asker, question) {
             Ok(message) => Some(Progress::Event { message, question: Some(number) }),
             Err(why) => {
@@ -364,7 +366,7 @@ impl Call {
                 None
             }
             _ => {
-                let limits = &self.gateway.settings.limits;
+                let limits = &self.sessions.serving.settings.limits;
                 let refusal = refusal::of_loss(lost, self.server(), limits);
                 let outcome = match refusal.code {
                     RefusalCode::OutcomeUnknown => telemetry::Outcome::Lost,
@@ -378,7 +380,7 @@ impl Call {
     fn on_deadline(&mut self) -> Option<Progress> {
         let Decision::Finish(End::TimedOut) = self.on(Event::Deadline) else { return None };
         self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
-        let limits = &self.gateway.settings.limits;
+        let limits = &self.sessions.serving.settings.limits;
         let took = self.account.begun.elapsed();
         let refusal = refusal::too_late(took, self.server(), limits);
         Some(self.refuse(refusal, telemetry::Outcome::Timeout))
@@ -425,7 +427,7 @@ impl Drop for Call {
         self.done(telemetry::Outcome::Cancelled);
         // Not before: a drain ends streams as soon as there are no calls, and with them answers
         // that are not in them yet.
-        self.gateway.call_ends();
+        self.sessions.serving.end_call();
     }
 }
 

@@ -4,43 +4,36 @@
 //! method, how large, what kind of message, which session. Nobody who is not let in gets as far as the
 //! address: what is found there is told to nobody else.
 
-pub(crate) mod admit;
-pub(crate) mod forwarded;
-pub(crate) mod gate;
-
+mod admit;
 mod batch;
 mod body;
 mod find;
+mod headers;
+mod initialize;
 mod modern;
 mod refuse;
-pub(crate) mod sse;
+mod sse;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
-use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::{Kind, Message, build, codes, depth, headers};
-use mainstay_telemetry::{CorrelationId, Outcome, Refused, correlation};
+use mainstay_protocol::headers::LAST_EVENT_ID;
+use mainstay_protocol::{Kind, Message, codes};
+use mainstay_telemetry::{CorrelationId, Refused};
 use tracing::Instrument;
 
 use self::admit::Admitted;
-pub use self::admit::{Caller, Peer, Serves};
+use self::body::read_json;
 use self::find::find;
+use self::headers::{REQUEST_ID, takes_events, text};
 use crate::answer::{self, HttpAnswer};
-use crate::call::delivery;
+use crate::caller::{Peer, Serves, Takes};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::pipeline::{self, Takes};
-use crate::session::Session;
-use crate::session::handshake::{self, NoSession};
-
-// Names of headers, checked at compile time instead of with each request.
-static SESSION: HeaderName = HeaderName::from_static(headers::SESSION_ID);
-static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
-static REQUEST_ID: HeaderName = HeaderName::from_static(correlation::HEADER);
+use crate::pipeline;
+use crate::sessions::listen;
 
 /// What a request is for.
 #[derive(Debug)]
@@ -120,7 +113,7 @@ async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> Htt
 /// What a request is for, and the daemon's own path of it. A proxy may pass paths on as clients write
 /// them; what the daemon has itself at such a path comes first.
 fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<'a, str>) {
-    let topology = gateway.topology_now();
+    let topology = gateway.directory.topology_now();
     let at = |path: &str| match Address::of(path, serves) {
         Address::Mcp(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Mcp),
         Address::Sse(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Sse),
@@ -128,7 +121,8 @@ fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<
         Address::Other => Target::Aside,
     };
     let target = at(path);
-    if let (Target::Aside | Target::Unknown, Some(url)) = (&target, &gateway.settings.public_url)
+    if let (Target::Aside | Target::Unknown, Some(url)) =
+        (&target, &gateway.serving.settings.public_url)
         && let Some(own) = url.own_path(path)
     {
         return (at(&own), Cow::Owned(own));
@@ -156,7 +150,7 @@ async fn post(
         return modern::answer(admitted, endpoint, message).await;
     }
     if message.kind() == Kind::Request && message.method() == "initialize" {
-        return initialize(admitted, endpoint, &message).await;
+        return initialize::answer(admitted, endpoint, &message).await;
     }
     let session = match find(admitted, endpoint).await {
         Ok(session) => session,
@@ -164,95 +158,10 @@ async fn post(
     };
     let takes = Takes { events: takes_events(admitted.headers()) };
     let at = (endpoint, &session);
-    pipeline::answer(admitted.gateway, at, message, takes, &admitted.caller).await
+    pipeline::answer(&admitted.gateway.sessions, at, message, takes, &admitted.caller).await
 }
 
-/// A body that can be a message: of the right type, whole, within its bounds.
-async fn read_json(
-    admitted: &Admitted<'_>,
-    body: &mut Option<Incoming>,
-) -> Result<Bytes, HttpAnswer> {
-    let headers = admitted.headers();
-    if !is_json(headers) {
-        admitted.refused(Refused::MediaType, text(headers, "content-type"));
-        let say = "Content-Type must be application/json";
-        return Err(answer::failure(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            None,
-            codes::INVALID_REQUEST,
-            say,
-        ));
-    }
-    let limits = &admitted.gateway.settings.limits;
-    let body = match body::read(limits, headers, body.take()).await {
-        Ok(body) => body,
-        Err(problem) => return Err(body::no_body(&problem, admitted)),
-    };
-    let depth_max = limits.depth_max;
-    if !depth::within_depth(&body, depth_max) {
-        admitted.refused(Refused::Depth, "");
-        let mut refusal =
-            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
-                .limit(format!("max_depth: {depth_max}"));
-        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
-        return Err(answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json())));
-    }
-    Ok(body)
-}
-
-async fn initialize(
-    admitted: &Admitted<'_>,
-    endpoint: &Arc<Endpoint>,
-    message: &Message,
-) -> HttpAnswer {
-    let (session, bytes) =
-        open_session(admitted.gateway, endpoint, &admitted.caller, message).await;
-    let mut answer = answer::message(bytes);
-    let token = session.and_then(|session| HeaderValue::from_str(session.token.as_str()).ok());
-    if let Some(token) = token {
-        answer.headers_mut().insert(&SESSION, token);
-    }
-    answer
-}
-
-/// Carries out `initialize`: the session, if there is one now, and the message to answer with.
-async fn open_session(
-    gateway: &Arc<Gateway>,
-    endpoint: &Arc<Endpoint>,
-    caller: &Caller,
-    message: &Message,
-) -> (Option<Arc<Session>>, Bytes) {
-    let begun = std::time::Instant::now();
-    let id = message.id();
-    let opened = if gateway.is_draining() {
-        Err(NoSession::Refused(pipeline::stopping(gateway, &caller.request_id)))
-    } else {
-        handshake::open(gateway, endpoint, caller.principal.clone(), message).await
-    };
-    let metrics = gateway.metrics.gateway();
-    let (outcome, session, bytes) = match opened {
-        Ok((session, result)) => {
-            let result = std::str::from_utf8(&result).unwrap_or("{}");
-            let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
-            (Outcome::Ok, Some(session), bytes)
-        }
-        Err(NoSession::Stateless(requested)) => {
-            (Outcome::Error, None, modern::unsupported(id.as_ref(), &requested))
-        }
-        Err(NoSession::Invalid(say)) => {
-            (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
-        }
-        Err(NoSession::Refused(mut refusal)) => {
-            refusal.data.request_id = Some(caller.request_id.to_string());
-            metrics.failed(refusal.code.into());
-            (Outcome::Refused, None, pipeline::refuse(id.as_ref(), &refusal))
-        }
-    };
-    metrics.finished(mainstay_telemetry::Method::Initialize, outcome, begun.elapsed());
-    (session, bytes)
-}
-
-/// Opens a stream for what servers say of their own accord, or goes on with one that was cut.
+/// Opens a stream for background messages, or resumes one that was cut.
 async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     if !takes_events(headers) {
@@ -263,9 +172,9 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     match find(admitted, endpoint).await {
         Ok(session) => {
             session.touch();
-            let last = headers.get(headers::LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+            let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             let at = (endpoint, &session);
-            delivery::listen(admitted.gateway, at, last, &admitted.caller.request_id)
+            listen::open(&admitted.gateway.sessions, at, last, &admitted.caller.request_id)
         }
         Err(none) => none.answer(None),
     }
@@ -274,16 +183,14 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
 async fn delete(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     match find(admitted, endpoint).await {
         Ok(session) => {
-            admitted.gateway.end_session(&session);
-            admitted.gateway.keep_end(&session, &admitted.caller.request_id).await;
+            let sessions = &admitted.gateway.sessions;
+            sessions.end(&session);
+            sessions.keep_end(&session, &admitted.caller.request_id).await;
             answer::empty(StatusCode::OK)
         }
         Err(none) => none.answer(None),
     }
 }
-
-/// What the SDKs answer for an unknown session; clients know it.
-const SESSION_NOT_FOUND: i32 = -32001;
 
 impl<'a> Address<'a> {
     fn of(path: &'a str, serves: Serves) -> Self {
@@ -312,33 +219,10 @@ fn below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
-    })
-}
-
-/// Whether the client can take a stream. One that doesn't say takes anything.
-fn takes_events(headers: &HeaderMap) -> bool {
-    let mut accepts = headers.get_all(header::ACCEPT).iter().peekable();
-    accepts.peek().is_none()
-        || accepts.any(|value| {
-            value.to_str().is_ok_and(|value| {
-                value.contains("text/event-stream")
-                    || value.contains("*/*")
-                    || value.contains("text/*")
-            })
-        })
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Address, Serves};
+    use super::Address;
+    use crate::caller::Serves;
 
     #[test]
     fn addresses_are_told_apart() {

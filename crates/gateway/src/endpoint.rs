@@ -1,10 +1,10 @@
 //! An address and the servers behind it.
 
 pub(crate) mod lasting;
-pub(crate) mod listeners;
 pub(crate) mod lists;
-pub(crate) mod memory;
+pub(crate) mod names;
 pub(crate) mod per_client_lists;
+pub(crate) mod route;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
 
 use self::lasting::Lasting;
-use self::memory::NameRegistry;
-use crate::topology::Server;
+use self::names::NameRegistry;
+use crate::server::Server;
 
 /// What clients attach to: all servers, one of them, or a named group.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(crate) struct Missing<'a> {
     pub(crate) why: Option<String>,
 }
 
-const GENERATIONS: [Era; 2] = [Era::Legacy, Era::Modern];
+const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 impl Endpoint {
     /// An endpoint that is there for the first time. Without a `prefix` it is that of one server, under
@@ -110,12 +110,12 @@ impl Endpoint {
     }
 
     pub fn path(&self) -> String {
-        self.lasting.path.clone()
+        self.lasting.streams.path().to_owned()
     }
 
     /// Streams of this kind that clients keep open here.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
-        self.lasting.streams_open(kind)
+        self.lasting.streams.count(kind)
     }
 
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
@@ -157,8 +157,8 @@ impl Endpoint {
             return;
         }
         let mut given = self.lasting.given.lock();
-        let facts = GENERATIONS.map(|era| self.said(era));
-        let mut catalogues = GENERATIONS.map(|era| (*self.catalogue(era)).clone());
+        let facts = ERAS.map(|era| self.said(era));
+        let mut catalogues = ERAS.map(|era| (*self.catalogue(era)).clone());
         for kind in kinds {
             let at = *kind as usize;
             let mut names = given.seen.clone();

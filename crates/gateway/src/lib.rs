@@ -1,24 +1,38 @@
-//! The way of a request: listeners, client transports, the one pipeline, drain.
+//! The way of a request through the daemon.
 //!
-//! Read it in this order: [`listener`] accepts, [`edge`] tells what came in and who may, [`pipeline`]
-//! what a message of a session asks for and `stateless` what one that stands alone does, [`endpoint`]
-//! which server it is for, [`call`] takes it there and brings the answer back. How an instance is
-//! started is not known here.
+//! The modules in the order in which a request passes them:
+//!
+//! - [`listener`] accepts connections; [`edge`] takes requests apart, and `admission` decides who is let in;
+//! - `pipeline` answers the messages of sessions, and `stateless` requests that stand alone;
+//! - [`endpoint`] finds the server of a message, and `session::placement` the instance;
+//! - [`call`] brings a request to a server and its answer back, over `stream` where there is more than one
+//!   message.
+//!
+//! What they share is in three contexts, each of which knows those before it: `serving` (settings, metrics,
+//! tasks), `directory` (servers and endpoints) and `sessions`. [`Gateway`] joins them.
 
+mod admission;
 mod answer;
 pub mod call;
+mod caller;
+mod directory;
 pub mod edge;
 pub mod endpoint;
 mod gateway;
-mod hub;
 pub mod listener;
 pub mod pipeline;
+mod server;
+mod serving;
 pub mod session;
+mod sessions;
+mod sse_streams;
 mod stateless;
 mod stream;
 mod topology;
 
 pub use answer::body::Body;
-pub use edge::{Caller, Peer, Serves};
-pub use gateway::{Aside, Clock, Gateway, Parts};
-pub use topology::{Layout, Server, Topology};
+pub use caller::{Caller, Peer, Serves};
+pub use gateway::{Aside, Gateway, Parts};
+pub use server::Server;
+pub use serving::Clock;
+pub use topology::{Layout, Topology};

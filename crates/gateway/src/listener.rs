@@ -1,8 +1,8 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 
-mod lean;
-mod patience;
-mod silence;
+mod idle_timeout;
+mod raw_stream;
+mod write_timeout;
 
 use std::convert::Infallible;
 use std::fs::Permissions;
@@ -29,11 +29,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixSocket};
 use tokio_util::io::InspectReader;
 
-use self::patience::Patient;
-use self::silence::Silence;
+use self::idle_timeout::IdleTimeout;
+use self::write_timeout::WriteTimeout;
 use crate::answer::HttpAnswer;
-use crate::edge::{self, Peer, Serves};
+use crate::caller::{Peer, Serves};
+use crate::edge;
 use crate::gateway::Gateway;
+use crate::serving::Connection;
 
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -61,14 +63,14 @@ const OVERLOADED: &[u8] =
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
     loop {
         let accepted = tokio::select! {
-            () = gateway.stopping.cancelled() => return,
+            () = gateway.serving.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
                 let _ = set_tcp_user_timeout(&stream, LOST_AFTER.as_millis() as u32);
-                let connection = gateway.next_connection();
+                let connection = gateway.serving.next_connection_no();
                 let address = Some(address);
                 take(&gateway, stream, Peer { address, operator: false, serves, connection });
             }
@@ -81,12 +83,12 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
 pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
     loop {
         let accepted = tokio::select! {
-            () = gateway.stopping.cancelled() => return,
+            () = gateway.serving.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = gateway.next_connection();
+                let connection = gateway.serving.next_connection_no();
                 let serves = Serves { http: true, sse: true };
                 take(&gateway, stream, Peer { address: None, operator: true, serves, connection });
             }
@@ -122,20 +124,19 @@ fn take<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let open = gateway.connections.fetch_add(1, Ordering::AcqRel);
-    let counted = Counted(gateway.clone());
-    if open >= gateway.settings.limits.connections_max && !peer.operator {
+    let (counted, open_before) = gateway.serving.open_connection();
+    if open_before >= gateway.serving.settings.limits.connections_max && !peer.operator {
         let reason = Refused::ConnectionLimit;
         RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
-            .emit(&gateway.metrics);
-        gateway.tasks.spawn(turn_away(stream, counted));
+            .emit(&gateway.serving.metrics);
+        gateway.serving.tasks.spawn(turn_away(stream, counted));
     } else {
-        gateway.tasks.spawn(serve(stream, peer, counted));
+        gateway.serving.tasks.spawn(serve(gateway.clone(), stream, peer, counted));
     }
 }
 
 /// Says at once that there is no room, before anything is read.
-async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Counted) {
+async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Connection) {
     let _ = tokio::time::timeout(Duration::from_secs(1), async {
         stream.write_all(OVERLOADED).await?;
         stream.shutdown().await
@@ -144,21 +145,21 @@ async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Counted) {
     drop(counted);
 }
 
-async fn serve<S>(stream: S, peer: Peer, counted: Counted)
+async fn serve<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, counted: Connection)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let gateway = &counted.0;
+    let gateway = &gateway;
     let stuck = Arc::new(AtomicBool::new(false));
     let streamed = Mutex::new(None);
     // hyper keeps room for the service's future while the connection idles: boxed, that is a pointer.
     let service = service_fn(|request| {
         let (stuck, streamed) = (&stuck, &streamed);
         Box::pin(async move {
-            let may_carry = lean::may_carry(&request);
+            let may_carry = raw_stream::may_carry(&request);
             let answer = edge::answer(gateway, request, peer).await;
             // What hyper has not sent yet of an earlier answer would be lost with it.
-            if may_carry && lean::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
+            if may_carry && raw_stream::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
                 *streamed.lock() = Some(answer);
                 std::future::pending().await
             } else {
@@ -166,13 +167,13 @@ where
             }
         })
     });
-    let receive = gateway.settings.limits.receive;
-    let silence = Silence::new(receive, KEPT_ALIVE);
-    let told = silence.clone();
-    let stream = Patient::new(Gather(stream), receive, stuck.clone());
+    let receive = gateway.serving.settings.limits.receive;
+    let idle_timeout = IdleTimeout::new(receive, KEPT_ALIVE);
+    let told = idle_timeout.clone();
+    let stream = WriteTimeout::new(Gather(stream), receive, stuck.clone());
     let stream = InspectReader::new(stream, move |_: &[u8]| told.heard());
     let mut connection = http1::Builder::new()
-        .timer(silence)
+        .timer(idle_timeout)
         .header_read_timeout(receive)
         .serve_connection(TokioIo::new(stream), service);
     // Reading a request's body rouses the connection that brings it, which is this very task.
@@ -194,10 +195,10 @@ where
             Served::Stream(answer) => {
                 let stream = connection.into_parts().io.into_inner().into_inner();
                 // A task of its own, since this one is as large as its busiest time.
-                gateway.tasks.clone().spawn(carry(stream, answer, counted));
+                gateway.serving.tasks.clone().spawn(carry(stream, answer, counted));
             }
         },
-        () = gateway.stopping.cancelled() => {
+        () = gateway.serving.stopping.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             // The last bytes of an answer may still be on their way out.
             let _ = tokio::time::timeout(LAST_BYTES, connection).await;
@@ -207,13 +208,13 @@ where
 
 /// Carries a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
 /// within another one has room in both.
-fn carry<S>(stream: S, answer: HttpAnswer, counted: Counted) -> impl Future<Output = ()>
+fn carry<S>(stream: S, answer: HttpAnswer, counted: Connection) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let carrying = Box::pin(lean::carry(stream, answer));
+    let carrying = Box::pin(raw_stream::carry(stream, answer));
     async move {
-        let stopping = &counted.0.stopping;
+        let stopping = &counted.serving().stopping;
         let last_bytes = async {
             stopping.cancelled().await;
             tokio::time::sleep(LAST_BYTES).await;
@@ -237,15 +238,6 @@ enum Served {
     Ended(hyper::Result<()>),
     /// It carries this from now on and nothing else.
     Stream(HttpAnswer),
-}
-
-/// One open connection, for as long as it lives.
-struct Counted(Arc<Gateway>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 #[cfg(test)]

@@ -4,38 +4,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::BadParams;
 use mainstay_protocol::{Era, Id, Kind, Message, Method, Notification, build, codes};
-use mainstay_telemetry::{CorrelationId, Outcome};
+use mainstay_session::LogLevel;
+use mainstay_telemetry::Outcome;
 
 use crate::answer::{self, HttpAnswer};
-use crate::call::Call;
-use crate::call::route::{self, NoRoute, ProgressToken, Route};
-use crate::call::{delivery, placement};
-use crate::edge::Caller;
-use crate::endpoint::Endpoint;
-use crate::endpoint::{lists, per_client_lists};
-use crate::gateway::Gateway;
-use crate::session::Session;
-use crate::session::levels;
-use crate::session::levels::LogLevel;
-use crate::session::subscribe;
-
-/// What a client's transport can take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Takes {
-    /// A stream of events as the answer to a POST.
-    pub(crate) events: bool,
-}
+use crate::call::{Call, delivery};
+use crate::caller::{Caller, Takes};
+use crate::endpoint::route::{self, NoRoute, ProgressToken, Route};
+use crate::endpoint::{Endpoint, lists, per_client_lists};
+use crate::session::levels::has_levels;
+use crate::session::{Session, placement};
+use crate::sessions::{Sessions, levels, subscribe};
 
 /// A session, and the endpoint that it is at.
 type At<'a> = (&'a Arc<Endpoint>, &'a Arc<Session>);
 
 /// Answers one message of a session.
 pub(crate) async fn answer(
-    gateway: &Arc<Gateway>,
+    sessions: &Arc<Sessions>,
     (endpoint, session): At<'_>,
     message: Message,
     takes: Takes,
@@ -52,14 +41,14 @@ pub(crate) async fn answer(
             answer::accepted()
         }
         Kind::Request => match message.id() {
-            Some(id) => request(gateway, (endpoint, session), (message, id), takes, caller).await,
+            Some(id) => request(sessions, (endpoint, session), (message, id), takes, caller).await,
             None => answer::accepted(),
         },
     }
 }
 
 async fn request(
-    gateway: &Arc<Gateway>,
+    sessions: &Arc<Sessions>,
     (endpoint, session): At<'_>,
     (message, id): (Message, Id),
     takes: Takes,
@@ -67,8 +56,11 @@ async fn request(
 ) -> HttpAnswer {
     let method = Method::parse(message.method());
     let begun = Instant::now();
-    if gateway.is_draining() && method != Some(Method::Ping) {
-        return answer::message(refuse(Some(&id), &stopping(gateway, &caller.request_id)));
+    if sessions.serving.is_draining() && method != Some(Method::Ping) {
+        return answer::message(answer::refusal(
+            Some(&id),
+            &sessions.serving.maintenance(&caller.request_id),
+        ));
     }
     let local = match method {
         Some(Method::Ping) => Some(Ok("{}".to_owned())),
@@ -76,10 +68,10 @@ async fn request(
             Some(Err((codes::INVALID_REQUEST, "this session is initialized already".to_owned())))
         }
         Some(Method::LoggingSetLevel) => {
-            Some(set_level(gateway, endpoint, session, &message).await)
+            Some(set_level(sessions, endpoint, session, &message).await)
         }
         Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
-            let deadline = begun + gateway.settings.limits.list;
+            let deadline = begun + sessions.serving.settings.limits.list;
             let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let session = Some(&**session);
             let page = lists::page(endpoint, session, Era::Legacy, kind, &message, deadline).await;
@@ -87,7 +79,7 @@ async fn request(
         }
         Some(method) => match ListKind::from_method(method) {
             Some(kind) => {
-                let deadline = begun + gateway.settings.limits.list;
+                let deadline = begun + sessions.serving.settings.limits.list;
                 per_client_lists::of_one_server(endpoint, session, kind, deadline).await.map(Ok)
             }
             None => None,
@@ -97,13 +89,13 @@ async fn request(
     if let Some(result) = local {
         let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
         let label = mainstay_telemetry::Method::from_wire(message.method());
-        gateway.metrics.gateway().finished(label, outcome, begun.elapsed());
+        sessions.serving.metrics.gateway().finished(label, outcome, begun.elapsed());
         return match result {
             Ok(result) => answer::message(build::result(&id, &result)),
             Err((code, text)) => answer::message(build::failure(Some(&id), code, &text)),
         };
     }
-    let deadline = begun + gateway.settings.limits.list;
+    let deadline = begun + sessions.serving.settings.limits.list;
     let (route, token) = match route_of(endpoint, method, &message, deadline).await {
         Ok(found) => found,
         Err(NoRoute { code, message }) => {
@@ -113,21 +105,21 @@ async fn request(
     session.known_at(route.server).await;
     match method {
         Some(Method::ResourcesSubscribe) => {
-            subscribe::subscribe(gateway, session, &route, &message, &id).await
+            subscribe::subscribe(sessions, session, &route, &message, &id).await
         }
         Some(Method::ResourcesUnsubscribe) => {
-            subscribe::unsubscribe(gateway, session, &route, &message, &id).await
+            subscribe::unsubscribe(sessions, session, &route, &message, &id).await
         }
         _ => {
             let call = Call::new(
-                gateway.clone(),
+                sessions.clone(),
                 session.clone(),
                 (message, id),
                 route,
                 token,
                 caller.request_id.clone(),
             );
-            delivery::carry_out(gateway, Box::new(call), takes).await
+            delivery::carry_out(sessions, Box::new(call), takes).await
         }
     }
 }
@@ -165,7 +157,7 @@ fn notified(endpoint: &Endpoint, session: &Session, message: &Message) {
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            placement::tell_own(endpoint, session, message.bytes());
+            tell_own(endpoint, session, message.bytes());
         }
         // Progress on a question, or something new: to whoever is waiting for this client.
         _ => {
@@ -176,10 +168,18 @@ fn notified(endpoint: &Endpoint, session: &Session, message: &Message) {
     }
 }
 
+/// Sends a notification to the instances that only this session uses now.
+fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
+    let sharing = placement::own_sharing(session.owner);
+    for pool in endpoint.pools() {
+        pool.notify_own_instances(session.owner, &sharing, message);
+    }
+}
+
 type Local = Result<String, (i32, String)>;
 
 async fn set_level(
-    gateway: &Gateway,
+    sessions: &Sessions,
     endpoint: &Endpoint,
     session: &Session,
     message: &Message,
@@ -194,27 +194,13 @@ async fn set_level(
         ))
     })?;
     let servers = endpoint.servers.iter();
-    let able: Vec<_> = servers.filter(|server| levels::has_levels(&server.pool)).cloned().collect();
+    let able: Vec<_> = servers.filter(|server| has_levels(&server.pool)).cloned().collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
-    levels::note(gateway, endpoint, session, level);
-    gateway.keep_level(session, level).await;
-    levels::tell(gateway, able).await;
+    levels::note(sessions, endpoint, session, level);
+    sessions.keep_level(session, level).await;
+    levels::tell(sessions, able).await;
     Ok("{}".to_owned())
-}
-
-/// Why nothing new is begun while calls in flight finish.
-pub(crate) fn stopping(gateway: &Gateway, request_id: &CorrelationId) -> Refusal {
-    let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
-        .retry_after(gateway.settings.limits.drain)
-        .hint("calls that were in flight are being finished; try again once it is back");
-    refusal.data.request_id = Some(request_id.to_string());
-    refusal
-}
-
-/// A refusal as the answer to a request that belongs to no server.
-pub(crate) fn refuse(id: Option<&Id>, refusal: &Refusal) -> Bytes {
-    build::error(id, &refusal.to_json())
 }

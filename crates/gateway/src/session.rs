@@ -1,38 +1,38 @@
 //! One client's conversation with the gateway.
 
-pub(crate) mod handshake;
+pub(crate) mod audience;
+pub(crate) mod control;
 pub(crate) mod levels;
+pub(crate) mod list_changes;
+pub(crate) mod placement;
 pub(crate) mod questions;
-pub(crate) mod restore;
-pub(crate) mod subscribe;
+pub(crate) mod room;
 pub(crate) mod table;
+pub(crate) mod turns;
 
+mod asking;
+mod outgoing;
+mod restoring;
 mod stored;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use mainstay_model::{EndpointId, Principal, ServerId};
 use mainstay_protocol::capabilities::ClientCapabilities;
-use mainstay_protocol::list::ListKind;
-use mainstay_protocol::{Id, Revision, build};
-use mainstay_session::{CallNo, Questions, Serial, Token};
+use mainstay_protocol::{Id, Revision};
+use mainstay_session::{CallNo, LogLevel, Questions, Serial, Token};
 use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 
-use self::levels::LogLevel;
-use self::questions::Asking;
-use self::restore::Restoring;
-use crate::answer;
-use crate::endpoint::lasting::Lasting;
-use crate::endpoint::listeners::{ListChanges, Listen, Told};
-use crate::stream::EventStream;
-use crate::stream::kept::Kept;
-use crate::stream::resume::{Ended, EventId, Name, Resumed, Streams};
+use self::asking::{Asking, refuse_for_client};
+use self::control::Control;
+use self::list_changes::Told;
+use self::restoring::Restoring;
+use crate::stream::streams::Streams;
 
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
 #[derive(Debug)]
@@ -77,18 +77,6 @@ struct State {
     missed: BTreeSet<Bytes>,
     ended: bool,
 }
-
-/// What reaches a call from outside: that the client takes it back, or has answered a question.
-#[derive(Debug)]
-pub(crate) struct Control {
-    call: CallNo,
-    cancelled: AtomicBool,
-    answered: AtomicBool,
-    waker: AtomicWaker,
-}
-
-/// Updated resources remembered for a client without a stream.
-const MISSED_RESOURCES_MAX: usize = 64;
 
 // === impl Session ===
 
@@ -224,109 +212,6 @@ impl Session {
         self.state.get_mut().told = told;
     }
 
-    /// Opens a stream for what comes of its own accord, beginning with what was missed; `at` is what lasts
-    /// of the session's endpoint.
-    pub(crate) fn stand(self: &Arc<Self>, at: &Lasting, kept: &Arc<Kept>) -> Arc<EventStream> {
-        let stream = self.new_stream(kept, Name::standing);
-        at.listeners.enter(self.owner.0, self, || {
-            let mut state = self.state.lock();
-            if state.ended {
-                stream.end();
-                return false;
-            }
-            state.say_missed(&stream, &at.changes);
-            state.streams.stand(stream.clone());
-            true
-        });
-        stream
-    }
-
-    /// Takes a stream that is there already for everything: its transport has no other.
-    pub(crate) fn stand_on(self: &Arc<Self>, at: &Lasting, stream: Arc<EventStream>) {
-        at.listeners.enter(self.owner.0, self, || {
-            let mut state = self.state.lock();
-            state.on_one_stream = true;
-            state.streams.stand(stream);
-            !state.ended
-        });
-    }
-
-    /// A stream for what comes of a call.
-    pub(crate) fn stream_of_call(&self, kept: &Arc<Kept>, request: &Id) -> Arc<EventStream> {
-        let mut state = self.state.lock();
-        if state.on_one_stream || state.ended {
-            return Arc::default();
-        }
-        let stream = self.new_stream(kept, |number| Name::call(number, request));
-        if stream.name().is_some() {
-            state.streams.begin(stream.clone());
-        }
-        stream
-    }
-
-    fn new_stream(&self, kept: &Arc<Kept>, name: impl Fn(u64) -> Name) -> Arc<EventStream> {
-        let rules = self.revision.rules();
-        if !rules.resumable {
-            return Arc::default();
-        }
-        let (number, share) = kept.open();
-        Arc::new(EventStream::resumable(name(number), rules.priming_events, share))
-    }
-
-    /// Goes on with a stream after an event.
-    pub(crate) fn resume(&self, at: &Lasting, event: &EventId) -> Resumed {
-        let mut state = self.state.lock();
-        let resumed = state.streams.resume(event);
-        if let Resumed::Goes(reader) = &resumed
-            && !event.is_of_call()
-        {
-            state.say_missed(reader.stream(), &at.changes);
-        }
-        resumed
-    }
-
-    pub(crate) fn bound_streams(&self) {
-        self.state.lock().streams.bound();
-    }
-
-    pub(crate) fn ended_streams(&self) -> Vec<Ended> {
-        self.state.lock().streams.ended()
-    }
-
-    pub(crate) fn forget_stream(&self, stream: &Arc<EventStream>) {
-        self.state.lock().streams.forget(stream);
-    }
-
-    pub(crate) fn forget_read(&self, now: Instant) {
-        self.state.lock().streams.forget_read(now);
-    }
-
-    /// Says something outside of calls to a client that listens, on one stream only; whether it does.
-    pub(crate) fn say(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.say(&answer::event(message))
-    }
-
-    /// As [`Self::say`], or leaves it on a stream that the client may go on with.
-    pub(crate) fn leave_word(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.leave_word(&answer::event(message))
-    }
-
-    /// Tells the client of changed lists that it was not told of, if it listens.
-    pub(crate) fn lists_changed(&self, changes: &ListChanges) {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let now = changes.now();
-        say_changed(&mut state.told, now, |event| state.streams.say(event));
-    }
-
-    pub(crate) fn resource_updated(&self, message: &Bytes) {
-        let mut state = self.state.lock();
-        if !state.streams.say(&answer::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
-        {
-            state.missed.insert(message.clone());
-        }
-    }
-
     /// Whether it takes nothing new any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.state.lock().ended
@@ -343,80 +228,7 @@ impl Session {
         let unanswered = state.questions.close_everything();
         let subscriptions = std::mem::take(&mut state.subscriptions);
         drop(state);
-        questions::answer_for_client(unanswered);
+        refuse_for_client(unanswered);
         subscriptions
     }
-}
-
-impl Listen for Session {
-    fn listens(&self) -> bool {
-        self.state.lock().streams.stands()
-    }
-}
-
-// === impl State ===
-
-impl State {
-    /// Says what the client has missed, once.
-    fn say_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
-        say_changed(&mut self.told, changes.now(), |event| {
-            stream.push(event.clone());
-            true
-        });
-        for update in std::mem::take(&mut self.missed) {
-            stream.push(answer::event(&update));
-        }
-    }
-}
-
-/// Says which lists have changed since `told`, and notes what `say` has brought to the client.
-fn say_changed(told: &mut Told, now: Told, mut say: impl FnMut(&Bytes) -> bool) {
-    for kind in ListKind::ALL {
-        let at = kind as usize;
-        if told[at] == now[at] {
-            continue;
-        }
-        let is_said = list_changed(kind).is_none_or(|message| say(&answer::event(&message)));
-        if is_said {
-            told[at] = now[at];
-        }
-    }
-}
-
-// === impl Control ===
-
-impl Control {
-    fn of(call: CallNo) -> Self {
-        let (cancelled, answered) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { call, cancelled, answered, waker: AtomicWaker::new() }
-    }
-
-    /// The client has answered a question of the call.
-    fn note_answer(&self) {
-        self.answered.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Whether it has since this was asked last.
-    pub(crate) fn take_answered(&self) -> bool {
-        self.answered.swap(false, Ordering::AcqRel)
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    pub(crate) fn poll_cancelled(&self, cx: &std::task::Context<'_>) -> bool {
-        if self.cancelled.load(Ordering::Acquire) {
-            return true;
-        }
-        self.waker.register(cx.waker());
-        self.cancelled.load(Ordering::Acquire)
-    }
-}
-
-/// The notification that a list has changed. Templates have none of their own: it is that of resources.
-fn list_changed(kind: ListKind) -> Option<Bytes> {
-    Some(build::notification(kind.changed()?.as_str(), None))
 }

@@ -5,72 +5,75 @@
 
 mod discover;
 pub(crate) mod listen;
+pub(crate) mod request;
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use mainstay_model::Refusal;
-use mainstay_protocol::capabilities::ClientCapabilities;
+use http::{HeaderMap, HeaderValue};
 use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::Params;
 use mainstay_protocol::revision::Era;
-use mainstay_protocol::{Id, Message, Method, Revision, build, codes};
-use mainstay_telemetry::{CorrelationId, Outcome};
+use mainstay_protocol::{Message, Method, Revision, build, codes};
+use mainstay_telemetry::Outcome;
 
+use self::listen::Listens;
+use self::request::{Request, fail, refuse, status};
 use crate::answer::{self, HttpAnswer};
 use crate::call::delivery::{self, Begins};
-use crate::call::route::{self, NoRoute, ProgressToken, Route};
 use crate::call::{Call, Progress};
-use crate::edge::Caller;
+use crate::caller::Takes;
+use crate::endpoint::route::{self, NoRoute, ProgressToken, Route};
 use crate::endpoint::{Endpoint, lists};
-use crate::gateway::Gateway;
-use crate::pipeline::{self, Takes};
 use crate::session::Session;
-use crate::session::levels::LogLevel;
-use crate::stream::EventStream;
+use crate::sessions::Sessions;
+use crate::stream::{EventStream, event};
 
-/// A request that has passed its checks, with what it says of itself.
-#[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) id: Id,
-    /// None: no method known here.
-    pub(crate) method: Option<Method>,
-    pub(crate) capabilities: ClientCapabilities,
-    /// None: no log messages are wanted.
-    pub(crate) log_level: Option<LogLevel>,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) caller: &'a Caller,
-    pub(crate) takes: Takes,
+/// What requests of 2026-07-28 need.
+pub(crate) struct Stateless {
+    sessions: Arc<Sessions>,
+    pub(crate) listens: Arc<Listens>,
+}
+
+// === impl Stateless ===
+
+impl Stateless {
+    pub(crate) fn new(sessions: &Arc<Sessions>) -> Self {
+        let listens = Listens::new(&sessions.serving, &sessions.directory);
+        Self { sessions: sessions.clone(), listens }
+    }
 }
 
 /// Answers one request.
 pub(crate) async fn answer(
-    gateway: &Arc<Gateway>,
+    stateless: &Stateless,
     endpoint: &Arc<Endpoint>,
     message: Message,
     request: Request<'_>,
 ) -> HttpAnswer {
-    if gateway.is_draining() {
-        let refusal = pipeline::stopping(gateway, &request.caller.request_id);
+    let Stateless { sessions, listens } = stateless;
+    if sessions.serving.is_draining() {
+        let refusal = sessions.serving.maintenance(&request.caller.request_id);
         return refuse(Some(&request.id), refusal, &request.caller.request_id);
     }
     let begun = Instant::now();
-    let deadline = begun + gateway.settings.limits.list;
+    let deadline = begun + sessions.serving.settings.limits.list;
     let local = match request.method {
-        Some(Method::ServerDiscover) => discover::result(gateway, endpoint).await.map_err(Ok),
+        Some(Method::ServerDiscover) => {
+            discover::result(&sessions.serving, endpoint).await.map_err(Ok)
+        }
         Some(Method::SubscriptionsListen) => {
-            return listen::open(gateway, endpoint, &message, request).await;
+            return listen::open(listens, endpoint, &message, request).await;
         }
         Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
             let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let page = lists::page(endpoint, None, Era::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
-        _ => return call(gateway, endpoint, message, request).await,
+        _ => return call(sessions, endpoint, message, request).await,
     };
     let outcome = match &local {
         Ok(_) => Outcome::Ok,
@@ -78,7 +81,7 @@ pub(crate) async fn answer(
         Err(Err(_)) => Outcome::Error,
     };
     let label = mainstay_telemetry::Method::from_wire(message.method());
-    gateway.metrics.gateway().finished(label, outcome, begun.elapsed());
+    sessions.serving.metrics.gateway().finished(label, outcome, begun.elapsed());
     match local {
         Ok(result) => {
             let result = std::str::from_utf8(&result).unwrap_or("{}");
@@ -90,18 +93,18 @@ pub(crate) async fn answer(
 }
 
 async fn call(
-    gateway: &Arc<Gateway>,
+    sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
     message: Message,
     request: Request<'_>,
 ) -> HttpAnswer {
-    let patience = gateway.settings.limits.list;
-    let (route, token) = match route_of(endpoint, &message, &request, patience).await {
+    let wait_max = sessions.serving.settings.limits.list;
+    let (route, token) = match route_of(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
         Err(NoRoute { code, message }) => return fail(&request.id, code, &message),
     };
     let caller = Session::passing(
-        gateway.next_session_no(),
+        sessions.serving.next_session_no(),
         request.caller.principal.clone(),
         Revision::V2026_07_28,
         request.capabilities,
@@ -110,14 +113,14 @@ async fn call(
         request.caller.connection,
     );
     let call = Call::new(
-        gateway.clone(),
+        sessions.clone(),
         Arc::new(caller),
         (message, request.id),
         route,
         token,
         request.caller.request_id.clone(),
     );
-    carry_out(gateway, Box::new(call), request.takes).await
+    carry_out(sessions, Box::new(call), request.takes).await
 }
 
 /// Where a request goes, and its progress token.
@@ -125,7 +128,7 @@ async fn route_of(
     endpoint: &Arc<Endpoint>,
     message: &Message,
     request: &Request<'_>,
-    patience: Duration,
+    wait_max: Duration,
 ) -> Result<(Route, Option<ProgressToken>), NoRoute> {
     let invalid = |code, error: &dyn Error| NoRoute { code, message: error.to_string() };
     let params = message.params().map_err(|error| invalid(codes::INVALID_PARAMS, &error))?;
@@ -134,7 +137,7 @@ async fn route_of(
     if route.is_err() && !endpoint.single {
         // The server may be on its way. Boxed, since every request would else be moved with the room
         // for it.
-        Box::pin(endpoint.settle(Era::Modern, Instant::now() + patience)).await;
+        Box::pin(endpoint.settle(Era::Modern, Instant::now() + wait_max)).await;
         route = find();
     }
     let mut route = route?;
@@ -167,16 +170,16 @@ fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(
 }
 
 /// Answers a call; whoever drops it meanwhile has cancelled it.
-async fn carry_out(gateway: &Arc<Gateway>, mut call: Box<Call>, takes: Takes) -> HttpAnswer {
+async fn carry_out(sessions: &Sessions, mut call: Box<Call>, takes: Takes) -> HttpAnswer {
     match delivery::begins(&mut call, takes).await {
         Begins::Plain(bytes) => answer::json(status(call.error_code()), bytes),
         Begins::TakenBack => answer::accepted(),
-        Begins::Stream(event) => {
+        Begins::Stream(first) => {
             let stream = Arc::new(EventStream::default());
-            if let Some(event) = event {
-                stream.push(answer::event(&event));
+            if let Some(first) = first {
+                stream.push(event(&first));
             }
-            gateway.tasks.spawn(pump(call, stream.clone()));
+            sessions.serving.tasks.spawn(pump(call, stream.clone()));
             answer::events(stream)
         }
     }
@@ -191,35 +194,15 @@ async fn pump(mut call: Box<Call>, stream: Arc<EventStream>) {
         };
         match progress {
             Progress::Event { message, .. } => {
-                if !stream.offer(answer::event(&message)) {
+                if !stream.offer(event(&message)) {
                     call.notification_dropped();
                 }
             }
             Progress::Answer(message) => {
-                stream.push(answer::event(&message));
+                stream.push(event(&message));
                 return stream.end();
             }
             Progress::Cancelled => return stream.end(),
         }
     }
-}
-
-/// A refusal of ours.
-pub(crate) fn refuse(
-    id: Option<&Id>,
-    mut refusal: Refusal,
-    request_id: &CorrelationId,
-) -> HttpAnswer {
-    refusal.data.request_id = Some(request_id.to_string());
-    answer::message(pipeline::refuse(id, &refusal))
-}
-
-/// A JSON-RPC error of ours, with the status that goes with it.
-pub(crate) fn fail(id: &Id, code: i32, say: &str) -> HttpAnswer {
-    answer::failure(status(Some(code)), Some(id), code, say)
-}
-
-fn status(code: Option<i32>) -> StatusCode {
-    let status = code.map_or(200, |code| Era::Modern.status_of(code));
-    StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
 }

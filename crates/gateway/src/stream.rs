@@ -4,22 +4,24 @@
 //! read are kept for a while: what was handed to a connection has not arrived anywhere yet, and a
 //! connection that is cut takes it along.
 
-pub(crate) mod kept;
-pub(crate) mod resume;
-pub(crate) mod standing;
+pub(crate) mod event_id;
+pub(crate) mod open_stream;
+pub(crate) mod replay_budget;
+pub(crate) mod streams;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use mainstay_protocol::framing::sse;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::kept::Share;
-use self::resume::Name;
-use self::standing::{Left, Standing};
+use self::event_id::StreamName;
+use self::open_stream::{Left, OpenStreamGuard};
+use self::replay_budget::Share;
 
 mod reader;
 
@@ -40,7 +42,7 @@ pub(crate) struct EventStream {
 
 #[derive(Debug)]
 struct Resumable {
-    name: Name,
+    name: StreamName,
     /// The client knows events that have an id and no data.
     primes: bool,
     share: Share,
@@ -69,7 +71,7 @@ struct Inner {
     /// It gave way to another.
     displaced: bool,
     /// Counts its present reader.
-    standing: Option<Box<Standing>>,
+    open: Option<Box<OpenStreamGuard>>,
 }
 
 /// What has come of a stream that somebody wants to go on with.
@@ -109,11 +111,11 @@ const KEEP_READ_FOR: Duration = Duration::from_secs(60);
 
 impl EventStream {
     /// A stream that can be taken up again, by the ids of its events.
-    pub(crate) fn resumable(name: Name, primes: bool, share: Share) -> Self {
+    pub(crate) fn resumable(name: StreamName, primes: bool, share: Share) -> Self {
         Self { resumable: Some(Resumable { name, primes, share }), ..Self::default() }
     }
 
-    pub(crate) fn name(&self) -> Option<&Name> {
+    pub(crate) fn name(&self) -> Option<&StreamName> {
         self.resumable.as_ref().map(|resumable| &resumable.name)
     }
 
@@ -219,9 +221,9 @@ impl EventStream {
         self.end();
     }
 
-    /// Whoever reads it from now on is counted by this.
-    pub(crate) fn stands(&self, standing: Box<Standing>) {
-        let before = self.inner.lock().standing.replace(standing);
+    /// Counts the present reader with a guard.
+    pub(crate) fn count_with(&self, guard: Box<OpenStreamGuard>) {
+        let before = self.inner.lock().open.replace(guard);
         if let Some(before) = before {
             before.end(Left::Displaced);
         }
@@ -394,7 +396,7 @@ impl EventStream {
         if inner.turn != turn {
             return;
         }
-        let standing = inner.standing.take();
+        let open = inner.open.take();
         let how = match (inner.displaced, inner.ended) {
             (true, _) => Left::Displaced,
             (false, true) => Left::AtTheEnd,
@@ -410,8 +412,8 @@ impl EventStream {
         }
         drop(inner);
         self.freed.notify_waiters();
-        if let Some(standing) = standing {
-            standing.end(how);
+        if let Some(open) = open {
+            open.end(how);
         }
     }
 
@@ -446,4 +448,11 @@ impl Inner {
             waker.wake();
         }
     }
+}
+
+/// Encodes a message as an event.
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.len() + 32);
+    sse::encode_event(Some("message"), None, message, &mut out);
+    out.freeze()
 }

@@ -12,14 +12,8 @@ use mainstay_model::{EndpointId, Ids, Name, ServerId};
 use mainstay_pool::Pool;
 
 use crate::endpoint::Endpoint;
-use crate::endpoint::memory::NameRegistry;
-
-/// A server and the pool that runs it now.
-#[derive(Debug, Clone)]
-pub struct Server {
-    pub id: ServerId,
-    pub pool: Arc<Pool>,
-}
+use crate::endpoint::names::NameRegistry;
+use crate::server::Server;
 
 /// What a topology is made of.
 #[derive(Debug, Clone, Default)]

@@ -26,11 +26,11 @@ pub enum Body {
 pub struct Events {
     reader: Reader,
     keep_alive: Pin<Box<Sleep>>,
-    _owner: Option<Owner>,
+    _owner: Option<StreamOwner>,
 }
 
 /// Something that ends with a stream.
-pub(crate) type Owner = Box<dyn Any + Send + Sync>;
+pub(crate) type StreamOwner = Box<dyn Any + Send + Sync>;
 
 /// The longest silence on a stream. Intermediaries cut connections that are silent for 60 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -45,11 +45,11 @@ impl Body {
         Self::stream(reader, None)
     }
 
-    pub(crate) fn events_until(stream: Arc<EventStream>, owner: Owner) -> Self {
+    pub(crate) fn events_until(stream: Arc<EventStream>, owner: StreamOwner) -> Self {
         Self::stream(stream.reader(), Some(owner))
     }
 
-    fn stream(reader: Reader, owner: Option<Owner>) -> Self {
+    fn stream(reader: Reader, owner: Option<StreamOwner>) -> Self {
         let keep_alive = Box::pin(tokio::time::sleep(KEEP_ALIVE));
         Self::Events(Events { reader, keep_alive, _owner: owner })
     }
@@ -109,8 +109,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::{Body, KEEP_ALIVE};
-    use crate::stream::kept::Kept;
-    use crate::stream::resume::Name;
+    use crate::stream::event_id::StreamName;
+    use crate::stream::replay_budget::ReplayBudget;
     use crate::stream::{EventStream, TakenUp};
 
     async fn next(body: &mut Body) -> Vec<u8> {
@@ -119,8 +119,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_stream_is_ever_silent_for_long() {
-        let (number, share) = Kept::new(0).open();
-        let name = Name::standing(number);
+        let (number, share) = ReplayBudget::new(0).open();
+        let name = StreamName::standing(number);
         let stream = Arc::new(EventStream::resumable(name, false, share));
         stream.push("event\n\n".into());
         let mut first = Body::events(stream.clone());

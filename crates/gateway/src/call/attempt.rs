@@ -14,9 +14,9 @@ use mainstay_telemetry as telemetry;
 use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, sleep_until};
 
-use super::placement;
-use super::route::{ProgressToken, Route};
-use crate::session::{Control, Session, levels};
+use crate::endpoint::route::{ProgressToken, Route};
+use crate::session::control::Control;
+use crate::session::{Session, levels, placement};
 
 /// A request and its way to a server. At most one attempt is under way at a time.
 pub(super) struct Attempt {

@@ -15,8 +15,9 @@ use super::admit::Admitted;
 use super::find::find;
 use super::refuse;
 use crate::answer::{self, HttpAnswer};
+use crate::caller::Takes;
 use crate::endpoint::Endpoint;
-use crate::pipeline::{self, Takes};
+use crate::pipeline;
 use crate::session::Session;
 
 /// Messages of one batch: each may be a call, and all of them run at once.
@@ -75,8 +76,8 @@ async fn one(admitted: &Admitted<'_>, at: (&Arc<Endpoint>, &Arc<Session>), bytes
     }
     // One body for all answers has no place for anything else.
     let takes = Takes { events: false };
-    let (gateway, caller) = (admitted.gateway, &admitted.caller);
-    let answer = pipeline::answer(gateway, at, message, takes, caller).await;
+    let (sessions, caller) = (&admitted.gateway.sessions, &admitted.caller);
+    let answer = pipeline::answer(sessions, at, message, takes, caller).await;
     match answer.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},

@@ -10,21 +10,55 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use mainstay_model::settings::Limits;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::build;
+use mainstay_protocol::{build, codes, depth};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
+use super::headers::{is_json, text};
 use crate::answer::{self, HttpAnswer};
 
 /// Why a body was not taken.
-pub(super) enum NoBody {
+enum NoBody {
     TooLarge,
     Slow,
     Broken,
 }
 
+/// A body that can be a message: of the right type, whole, within its bounds.
+pub(super) async fn read_json(
+    admitted: &Admitted<'_>,
+    body: &mut Option<Incoming>,
+) -> Result<Bytes, HttpAnswer> {
+    let headers = admitted.headers();
+    if !is_json(headers) {
+        admitted.refused(Refused::MediaType, text(headers, "content-type"));
+        let say = "Content-Type must be application/json";
+        return Err(answer::failure(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            None,
+            codes::INVALID_REQUEST,
+            say,
+        ));
+    }
+    let limits = &admitted.gateway.serving.settings.limits;
+    let body = match read(limits, headers, body.take()).await {
+        Ok(body) => body,
+        Err(problem) => return Err(no_body(&problem, admitted)),
+    };
+    let depth_max = limits.depth_max;
+    if !depth::within_depth(&body, depth_max) {
+        admitted.refused(Refused::Depth, "");
+        let mut refusal =
+            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
+                .limit(format!("max_depth: {depth_max}"));
+        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
+        return Err(answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json())));
+    }
+    Ok(body)
+}
+
 /// Reads a body whole, bounded in bytes and time.
-pub(super) async fn read(
+async fn read(
     limits: &Limits,
     headers: &HeaderMap,
     body: Option<Incoming>,
@@ -98,8 +132,8 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-pub(super) fn no_body(problem: &NoBody, admitted: &Admitted<'_>) -> HttpAnswer {
-    let limits = &admitted.gateway.settings.limits;
+fn no_body(problem: &NoBody, admitted: &Admitted<'_>) -> HttpAnswer {
+    let limits = &admitted.gateway.serving.settings.limits;
     let (status, reason, say, limit) = match problem {
         NoBody::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -8,12 +8,11 @@ use mainstay_protocol::{Id, Revision, codes};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
-use super::{REVISION, SESSION, SESSION_NOT_FOUND, text};
+use super::headers::{REVISION, SESSION, SESSION_NOT_FOUND, text};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
-use crate::pipeline;
 use crate::session::Session;
-use crate::session::restore::{self, Lost};
+use crate::sessions::restore::{self, Lost};
 
 /// Why a request has no session.
 pub(super) enum NotFound {
@@ -52,7 +51,7 @@ pub(super) async fn find(
     };
     let principal = &admitted.caller.principal;
     let found = match token.to_str() {
-        Ok(token) => restore::find(admitted.gateway, endpoint, principal, token).await,
+        Ok(token) => restore::find(&admitted.gateway.sessions, endpoint, principal, token).await,
         Err(_) => Err(Lost::Unknown),
     };
     let reason = match found {
@@ -82,7 +81,7 @@ impl NotFound {
         match self {
             Self::Invalid(status, code, say) => answer::failure(*status, id, *code, say),
             Self::Refused(refusal) => {
-                let body = pipeline::refuse(id, refusal);
+                let body = answer::refusal(id, refusal);
                 if id.is_some() {
                     return answer::message(body);
                 }

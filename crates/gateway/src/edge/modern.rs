@@ -14,15 +14,16 @@ use mainstay_protocol::headers::{self, HeaderMismatch};
 use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
+use mainstay_session::LogLevel;
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
-use super::{REVISION, takes_events};
+use super::headers::{REVISION, takes_events};
 use crate::answer::{self, HttpAnswer};
+use crate::caller::Takes;
 use crate::endpoint::Endpoint;
-use crate::pipeline::Takes;
-use crate::session::levels::LogLevel;
-use crate::stateless::{self, Request};
+use crate::stateless;
+use crate::stateless::request::{self, Request};
 
 #[cfg(test)]
 mod tests;
@@ -68,14 +69,14 @@ pub(super) async fn answer(
 ) -> HttpAnswer {
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
-    match endpoint.offers(Era::Modern, gateway.settings.limits.list).await {
+    match endpoint.offers(Era::Modern, gateway.serving.settings.limits.list).await {
         EraSupport::Yes => {}
         EraSupport::No => {
             admitted.refused(Refused::Revision, "no server here speaks it");
             return begin_with_initialize(id.as_ref());
         }
         EraSupport::NotYet(refusal) => {
-            return stateless::refuse(id.as_ref(), refusal, &caller.request_id);
+            return request::refuse(id.as_ref(), refusal, &caller.request_id);
         }
     }
     // Until either era of clients is served by either of servers.
@@ -97,7 +98,7 @@ pub(super) async fn answer(
     let headers = admitted.headers();
     let takes = Takes { events: takes_events(headers) };
     let request = Request { id, method, capabilities, log_level, headers, caller, takes };
-    stateless::answer(gateway, endpoint, message, request).await
+    stateless::answer(&gateway.stateless, endpoint, message, request).await
 }
 
 /// The answer of a server that has never heard of these revisions: clients that know both begin anew.

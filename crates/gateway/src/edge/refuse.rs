@@ -5,9 +5,9 @@ use mainstay_protocol::{Malformed, build, codes, headers};
 use mainstay_telemetry::{Refused, correlation};
 
 use super::admit::Admitted;
-use super::text;
+use super::headers::text;
+use crate::admission::gate::Foreign;
 use crate::answer::{self, HttpAnswer};
-use crate::edge::gate::Foreign;
 
 pub(super) fn malformed(problem: &Malformed, admitted: &Admitted<'_>) -> HttpAnswer {
     admitted.refused(Refused::Malformed, &problem.to_string());

@@ -4,8 +4,7 @@
 //! The stream is the session: when it is cut, the session ends, since this transport has no way to
 //! take it up again.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,44 +12,30 @@ use bytes::BytesMut;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use mainstay_model::{EndpointId, Principal, Refusal, RefusalCode};
+use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Kind, Message, build, codes};
 use mainstay_telemetry::{Refused, StreamKind};
-use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::admit::Admitted;
-use super::{Caller, SESSION_NOT_FOUND, read_json, refuse, takes_events, text};
+use super::body::read_json;
+use super::headers::{SESSION_NOT_FOUND, takes_events, text};
+use super::initialize::open_session;
+use super::refuse;
 use crate::answer::body::Body;
 use crate::answer::{self, HttpAnswer};
+use crate::caller::{Caller, Takes};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::pipeline::{self, Takes};
-use crate::session::Session;
-use crate::stream::EventStream;
-use crate::stream::standing::Standing;
+use crate::pipeline;
+use crate::sse_streams::SseStream;
+use crate::stream::open_stream::OpenStreamGuard;
+use crate::stream::{EventStream, event};
 
 /// Where messages are posted to.
-pub(super) const MESSAGES: &str = "/messages";
-
-/// Open streams of this transport, by what stands in the address they announced.
-#[derive(Debug, Default)]
-pub(crate) struct Conversations {
-    open: Mutex<HashMap<String, Arc<Conversation>>>,
-}
-
-#[derive(Debug)]
-struct Conversation {
-    endpoint: EndpointId,
-    principal: Principal,
-    stream: Arc<EventStream>,
-    /// There from `initialize` on.
-    session: OnceLock<Arc<Session>>,
-    /// One for each request that is being answered.
-    places: Arc<Semaphore>,
-}
+pub(crate) const MESSAGES: &str = "/messages";
 
 /// Requests of one client being answered at once. A message is taken before it is answered, so
 /// unlike elsewhere its connection bounds nothing; beyond this the next one is not taken yet.
@@ -58,9 +43,9 @@ const REQUESTS_MAX: usize = 256;
 
 const TAKES: Takes = Takes { events: true };
 
-/// Ends a conversation when its stream's body is dropped.
+/// Ends a sse_stream when its stream's body is dropped.
 struct Ending {
-    gateway: Weak<Gateway>,
+    gateway: Arc<Gateway>,
     id: String,
 }
 
@@ -82,17 +67,17 @@ pub(super) fn answer(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpA
         Ok(answer) => answer,
         Err(refusal) => {
             if refusal.code == RefusalCode::SessionLimit {
-                admitted.gateway.metrics.stream_refused(StreamKind::Sse);
+                admitted.gateway.serving.metrics.stream_refused(StreamKind::Sse);
             }
             admitted.refused(Refused::SessionLimit, "");
-            answer::json(StatusCode::SERVICE_UNAVAILABLE, pipeline::refuse(None, &refusal))
+            answer::json(StatusCode::SERVICE_UNAVAILABLE, answer::refusal(None, &refusal))
         }
     }
 }
 
 fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer, Refusal> {
     let Admitted { gateway, caller, prefix, .. } = admitted;
-    if gateway.is_draining() {
+    if gateway.serving.is_draining() {
         return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
     }
     let mut random = [0; 24];
@@ -104,23 +89,25 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
     let address = format!("{}?sessionId={id}", address(gateway, prefix.as_deref()));
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
     stream.push(first.freeze());
-    let conversation = Conversation {
+    let sse_stream = SseStream {
         endpoint: endpoint.id,
         principal: caller.principal.clone(),
         stream: stream.clone(),
         session: OnceLock::new(),
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
-    gateway.conversations.insert(&id, conversation, gateway.sessions_max())?;
-    stream.stands(Standing::open(gateway, endpoint, StreamKind::Sse, &caller.request_id));
-    let ending = Ending { gateway: Arc::downgrade(gateway), id };
+    gateway.sse_streams.insert(&id, sse_stream, gateway.sessions_max())?;
+    let at = &endpoint.lasting.streams;
+    let serving = &gateway.serving;
+    stream.count_with(OpenStreamGuard::open(serving, at, StreamKind::Sse, &caller.request_id));
+    let ending = Ending { gateway: Arc::clone(gateway), id };
     Ok(answer::events_until(stream, Box::new(ending)))
 }
 
 /// The path clients post to, as it is reached through the proxy in front: what is configured of it
 /// counts before what the proxy says.
 fn address(gateway: &Gateway, prefix: Option<&str>) -> String {
-    match (&gateway.settings.public_url, prefix) {
+    match (&gateway.serving.settings.public_url, prefix) {
         (None, Some(prefix)) => format!("{prefix}{MESSAGES}"),
         _ => gateway.public_path(MESSAGES),
     }
@@ -138,14 +125,14 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
         .uri
         .query()
         .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")));
-    let conversation = id
-        .and_then(|id| gateway.conversations.find(id))
-        .filter(|conversation| conversation.principal == caller.principal);
-    let Some(conversation) = conversation else {
+    let sse_stream = id
+        .and_then(|id| gateway.sse_streams.find(id))
+        .filter(|sse_stream| sse_stream.principal == caller.principal);
+    let Some(sse_stream) = sse_stream else {
         return unknown(admitted);
     };
     // Its stream ends with it, when whoever has taken it away gets to that.
-    let Some(endpoint) = gateway.topology().endpoint_of(conversation.endpoint).cloned() else {
+    let Some(endpoint) = gateway.directory.endpoint(sse_stream.endpoint) else {
         return unknown(admitted);
     };
     let body = match read_json(admitted, body).await {
@@ -158,11 +145,12 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
     };
     let is_request = message.kind() == Kind::Request;
     let starts = is_request && message.method() == "initialize";
-    let session = conversation.session.get().cloned();
+    let session = sse_stream.session.get().cloned();
     match session {
         // What waits for an answer or a cancellation may hold all places, so these take none.
         Some(session) if !is_request => {
-            pipeline::answer(gateway, (&endpoint, &session), message, TAKES, caller).await;
+            pipeline::answer(&gateway.sessions, (&endpoint, &session), message, TAKES, caller)
+                .await;
         }
         None if !starts => {
             let say = "send initialize first";
@@ -175,25 +163,30 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
             );
         }
         session => {
-            let Ok(place) = conversation.places.clone().acquire_owned().await else {
+            let Ok(place) = sse_stream.places.clone().acquire_owned().await else {
                 return answer::accepted();
             };
             let (of, caller) = (Arc::clone(gateway), caller.clone());
-            let forwards = gateway.forwards();
+            let forwards = gateway.serving.begin_forward();
             let answered = async move {
                 match session {
-                    Some(session) if conversation.stream.is_open() => {
-                        let answer =
-                            pipeline::answer(&of, (&endpoint, &session), message, TAKES, &caller)
-                                .await;
-                        forward(answer.into_body(), &conversation.stream).await;
+                    Some(session) if sse_stream.stream.is_open() => {
+                        let answer = pipeline::answer(
+                            &of.sessions,
+                            (&endpoint, &session),
+                            message,
+                            TAKES,
+                            &caller,
+                        )
+                        .await;
+                        forward(answer.into_body(), &sse_stream.stream).await;
                     }
                     Some(_) => {}
-                    None => initialize(&of, &endpoint, &conversation, &caller, &message).await,
+                    None => initialize(&of, &endpoint, &sse_stream, &caller, &message).await,
                 }
                 drop((place, forwards));
             };
-            gateway.tasks.spawn(answered.in_current_span());
+            gateway.serving.tasks.spawn(answered.in_current_span());
         }
     }
     answer::accepted()
@@ -202,26 +195,25 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
 async fn initialize(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
-    conversation: &Conversation,
+    sse_stream: &SseStream,
     caller: &Caller,
     message: &Message,
 ) {
-    let (session, answer) = super::open_session(gateway, endpoint, caller, message).await;
+    let (session, answer) = open_session(gateway, endpoint, caller, message).await;
     if let Some(session) = session {
-        session.stand_on(&endpoint.lasting, conversation.stream.clone());
-        if let Err(second) = conversation.session.set(session) {
-            gateway.end_session(&second);
+        endpoint.lasting.audience.use_only_stream(&session, sse_stream.stream.clone());
+        if let Err(second) = sse_stream.session.set(session) {
+            gateway.sessions.end(&second);
             let say = "this session is initialized already";
             let failure = build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
-            return conversation.stream.push(answer::event(&failure));
+            return sse_stream.stream.push(event(&failure));
         }
         // Its stream may have been cut meanwhile, and whoever ends it then has found no session.
-        if let (Some(session), false) = (conversation.session.get(), conversation.stream.is_open())
-        {
-            gateway.end_session(session);
+        if let (Some(session), false) = (sse_stream.session.get(), sse_stream.stream.is_open()) {
+            gateway.sessions.end(session);
         }
     }
-    conversation.stream.push(answer::event(&answer));
+    sse_stream.stream.push(event(&answer));
 }
 
 /// What is said where no stream is waiting for answers.
@@ -241,69 +233,26 @@ async fn forward(body: Body, stream: &EventStream) {
                 && !message.is_empty()
             {
                 stream.room().await;
-                stream.push(answer::event(&message));
+                stream.push(event(&message));
             }
         }
         Body::Events(_) => {
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
-                if let Ok(event) = frame.into_data() {
+                if let Ok(data) = frame.into_data() {
                     stream.room().await;
-                    stream.push(event);
+                    stream.push(data);
                 }
             }
         }
     }
 }
 
-// === impl Conversations ===
-
-impl Conversations {
-    fn insert(&self, id: &str, conversation: Conversation, max: usize) -> Result<(), Refusal> {
-        let mut open = self.open.lock();
-        if open.len() >= max {
-            return Err(Refusal::new(
-                RefusalCode::SessionLimit,
-                format!("there are {max} sessions, and no more are allowed"),
-            )
-            .limit(format!("max_sessions: {max}")));
-        }
-        open.insert(id.to_owned(), Arc::new(conversation));
-        Ok(())
-    }
-
-    fn find(&self, id: &str) -> Option<Arc<Conversation>> {
-        self.open.lock().get(id).cloned()
-    }
-
-    fn remove(&self, id: &str) -> Option<Arc<Conversation>> {
-        self.open.lock().remove(id)
-    }
-
-    /// Ends the streams at endpoints that are gone.
-    pub(crate) fn end_at(&self, endpoints: &[EndpointId]) {
-        let open = self.open.lock();
-        for conversation in open.values().filter(|it| endpoints.contains(&it.endpoint)) {
-            conversation.stream.end();
-        }
-    }
-
-    /// Ends every stream.
-    pub(crate) fn end_all(&self) {
-        for conversation in self.open.lock().values() {
-            conversation.stream.end();
-        }
-    }
-}
-
 impl Drop for Ending {
     fn drop(&mut self) {
-        let Some(gateway) = self.gateway.upgrade() else { return };
-        let conversation = gateway.conversations.remove(&self.id);
-        if let Some(session) =
-            conversation.and_then(|conversation| conversation.session.get().cloned())
-        {
-            gateway.end_session(&session);
+        let sse_stream = self.gateway.sse_streams.remove(&self.id);
+        if let Some(session) = sse_stream.and_then(|sse_stream| sse_stream.session.get().cloned()) {
+            self.gateway.sessions.end(&session);
         }
     }
 }

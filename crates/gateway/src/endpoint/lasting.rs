@@ -1,29 +1,25 @@
 //! What an endpoint keeps when its servers are changed under it: names, streams, what was told.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use mainstay_protocol::list::ListKind;
 use mainstay_session::Catalogue;
 use mainstay_session::catalogue::PublishedNames;
-use mainstay_telemetry::StreamKind;
 use parking_lot::Mutex;
 
-use crate::endpoint::listeners::{ListChanges, Listeners};
-use crate::session::Session;
+use crate::session::audience::Audience;
+use crate::stream::open_stream::OpenStreams;
 
 /// The part of an endpoint that is the same in each topology that has it.
 #[derive(Debug)]
 pub(crate) struct Lasting {
-    pub(crate) path: String,
-    /// What clients of each era see: in that order of [`super::GENERATIONS`].
+    /// What clients of each era see: in that order of [`super::ERAS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
     pub(super) given: Mutex<Given>,
-    /// Streams that stand open here, by their kind.
-    open: [AtomicUsize; StreamKind::COUNT],
-    /// Sessions here that have a stream for what is said outside of calls.
-    pub(crate) listeners: Listeners<Session>,
-    pub(crate) changes: ListChanges,
+    /// Streams that clients keep open here.
+    pub(crate) streams: Arc<OpenStreams>,
+    /// Sessions here that have a stream for background messages.
+    pub(crate) audience: Audience,
 }
 
 /// The names an endpoint gives out.
@@ -42,29 +38,13 @@ pub(super) struct Given {
 
 impl Lasting {
     pub(super) fn new(path: String, seen: PublishedNames) -> Self {
-        let (catalogues, open, listeners, changes) = Default::default();
         let given = Given { now: seen.clone(), seen, unseen: [false; 4] };
-        Self { path, catalogues, given: Mutex::new(given), open, listeners, changes }
-    }
-
-    /// A stream of this kind opens.
-    pub(crate) fn stream_opens(&self, kind: StreamKind) {
-        self.open[kind as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A stream of this kind has ended.
-    pub(crate) fn stream_ends(&self, kind: StreamKind) {
-        self.open[kind as usize].fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn streams_open(&self, kind: StreamKind) -> usize {
-        self.open[kind as usize].load(Ordering::Relaxed)
-    }
-
-    /// Tells those with sessions here that lists are other than before, now or when they open a stream.
-    pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
-        self.changes.count(kinds);
-        self.listeners.tell(|session| session.lists_changed(&self.changes));
+        Self {
+            catalogues: Default::default(),
+            given: Mutex::new(given),
+            streams: OpenStreams::new(path),
+            audience: Audience::default(),
+        }
     }
 
     /// Forgets the names of servers that the endpoint no longer has.

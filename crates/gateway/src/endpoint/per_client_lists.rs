@@ -11,8 +11,8 @@ use mainstay_protocol::list::ListKind;
 use mainstay_upstream::facts::Facts;
 
 use crate::endpoint::Endpoint;
+use crate::server::Server;
 use crate::session::Session;
-use crate::topology::Server;
 
 /// What servers list for a client where that is not what they list
 /// for all. What is not known by `deadline` is left out, and announced when it is known.

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use mainstay_model::{EndpointId, ServerId};
-use mainstay_pool::{Pool, PoolObserver};
+use mainstay_pool::Pool;
 use mainstay_protocol::list::ListKind;
 
 use super::Gateway;
-use crate::session::{Session, levels, restore};
+use crate::session::Session;
+use crate::sessions::{Sessions, levels, restore};
 use crate::topology::{Changes, Layout, Topology};
 
 /// What is no longer there, while calls to it finish.
@@ -41,50 +42,41 @@ impl Gateway {
         if self.is_draining() {
             return false;
         }
-        let before = self.topology.load_full();
-        let after = Arc::new(Topology::after(&before, layout, &self.ids, &self.names));
+        let (before, after) = self.directory.replace(layout);
         let changes = after.changes_since(&before);
-        self.topology.store(after.clone());
-        self.replaced.send_replace(());
-        let hub: Arc<dyn PoolObserver> = self.clone();
+        let observer = self.observer();
         for pool in &changes.new {
-            pool.start(Arc::downgrade(&hub));
+            pool.start(observer.clone());
         }
         for endpoint in changes.opened.iter().filter_map(|id| after.endpoint_of(*id)) {
             endpoint.publish(&ListKind::ALL);
         }
         for endpoint in changes.changed.iter().filter_map(|id| after.endpoint_of(*id)) {
             endpoint.publish(&ListKind::ALL);
-            endpoint.lasting.lists_changed(&ListKind::ALL);
+            endpoint.lasting.audience.lists_changed(&ListKind::ALL);
         }
-        self.listens.lists_changed(&changes.changed, &ListKind::ALL);
+        self.stateless.listens.lists_changed(&changes.changed, &ListKind::ALL);
         self.forget_servers(&before, &changes.removed);
         self.tell_servers(&after, &changes);
         self.retire(changes);
         true
     }
 
-    /// Waits until a server is run by another pool than this one, or is gone.
-    pub(crate) async fn runs_elsewhere(&self, server: ServerId, pool: &Arc<Pool>) {
-        let mut replaced = self.replaced.subscribe();
-        while self.pool(server).is_some_and(|now| Arc::ptr_eq(&now, pool)) {
-            if replaced.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// Forgets what sessions had asked of servers that are gone.
     fn forget_servers(&self, before: &Topology, removed: &[ServerId]) {
         let removed = removed.iter().filter_map(|id| before.server(*id));
         for server in removed {
-            self.levels.forget_server(server.id);
-            for session in self.sessions.all() {
+            self.sessions.levels.forget_server(server.id);
+            for session in self.sessions.table.all() {
                 let uris = session.subscriptions_at(server.id);
                 for uri in uris {
                     session.unsubscribed(server.id, &uri);
                     if let Some(serial) = session.serial() {
-                        self.store.unsubscribed(serial, server.pool.spec.name.as_str(), &uri);
+                        self.sessions.store.unsubscribed(
+                            serial,
+                            server.pool.spec.name.as_str(),
+                            &uri,
+                        );
                     }
                 }
             }
@@ -102,19 +94,19 @@ impl Gateway {
                 }
                 let level = session.log_level();
                 if let Some(level) = level {
-                    levels::note(self, endpoint, session, level);
+                    levels::note(&self.sessions, endpoint, session, level);
                 }
                 level.is_some() || !session.subscriptions_at(server).is_empty()
             };
-            let sessions: Vec<_> = self.sessions.all().into_iter().filter(asked).collect();
+            let sessions: Vec<_> = self.sessions.table.all().into_iter().filter(asked).collect();
             if sessions.is_empty() {
                 continue;
             }
-            let gateway = self.clone();
-            self.tasks.spawn(async move {
+            let context = self.sessions.clone();
+            self.serving.tasks.spawn(async move {
                 tokio::select! {
-                    () = ask_again(&gateway, server, sessions) => {}
-                    () = gateway.stopping.cancelled() => {}
+                    () = ask_again(&context, server, sessions) => {}
+                    () = context.serving.stopping.cancelled() => {}
                 }
             });
         }
@@ -128,12 +120,12 @@ impl Gateway {
         }
         self.retiring.lock().extend(retiring.pools.iter().cloned());
         let gateway = self.clone();
-        self.tasks.spawn(async move {
+        self.serving.tasks.spawn(async move {
             tokio::select! {
                 () = retiring.is_quiet(&gateway) => {}
-                () = tokio::time::sleep(gateway.settings.limits.drain) => {}
+                () = tokio::time::sleep(gateway.serving.settings.limits.drain) => {}
                 // The pools are stopped with all others.
-                () = gateway.stopping.cancelled() => return,
+                () = gateway.serving.stopping.cancelled() => return,
             }
             retiring.end(&gateway).await;
         });
@@ -142,17 +134,18 @@ impl Gateway {
 
 /// Asks a server again for what sessions had asked for, and tells these that what they subscribed to may
 /// have changed meanwhile.
-async fn ask_again(gateway: &Arc<Gateway>, server: ServerId, sessions: Vec<Arc<Session>>) {
-    let Some(pool) = gateway.pool(server) else { return };
+async fn ask_again(context: &Sessions, server: ServerId, sessions: Vec<Arc<Session>>) {
+    let directory = &context.directory;
+    let Some(pool) = directory.pool(server) else { return };
     tokio::select! {
         () = pool.wait_until(Pool::is_ready) => {}
         // It was changed again, and whoever did that sees to the rest.
-        () = gateway.runs_elsewhere(server, &pool) => return,
+        () = directory.runs_elsewhere(server, &pool) => return,
     }
     let each = futures_util::stream::iter(sessions);
     each.for_each_concurrent(TOLD_AT_ONCE, async |session| {
-        restore::at_server(gateway, &session, server).await;
-        let Some(endpoint) = gateway.endpoint_of(&session) else { return };
+        restore::at_server(context, &session, server).await;
+        let Some(endpoint) = directory.endpoint(session.endpoint) else { return };
         for uri in session.subscriptions_at(server) {
             session.resource_updated(&restore::update_of(&endpoint, server, &uri));
         }
@@ -179,17 +172,17 @@ impl Retiring {
         if self.endpoints.is_empty() {
             return Vec::new();
         }
-        let mut all = gateway.sessions.all();
+        let mut all = gateway.sessions.table.all();
         all.retain(|session| self.endpoints.contains(&session.endpoint));
         all
     }
 
     async fn end(self, gateway: &Arc<Gateway>) {
         for session in self.sessions(gateway) {
-            gateway.end_session(&session);
+            gateway.sessions.end(&session);
         }
-        gateway.conversations.end_at(&self.endpoints);
-        gateway.listens.end_at(&self.endpoints);
+        gateway.sse_streams.end_at(&self.endpoints);
+        gateway.stateless.listens.end_at(&self.endpoints);
         let mut stopping = tokio::task::JoinSet::new();
         let ids: BTreeSet<_> =
             self.pools.iter().map(Arc::as_ptr).map(<*const Pool>::addr).collect();

@@ -7,31 +7,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use mainstay_model::ServerId;
 use mainstay_pool::{Permit, Pool};
 use mainstay_protocol::Era;
-use mainstay_session::WantedLevels;
+use mainstay_session::{LogLevel, WantedLevels};
 use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub(crate) use mainstay_session::LogLevel;
-
-use crate::endpoint::Endpoint;
-use crate::gateway::Gateway;
-use crate::session::Session;
-use crate::topology::Server;
-
 /// What clients want of each server.
 #[derive(Debug, Default)]
-pub(crate) struct Levels {
+pub(crate) struct LogLevels {
     servers: Mutex<HashMap<ServerId, Arc<ServerLevels>>>,
 }
 
 /// What clients want of one server.
 #[derive(Debug, Default)]
-struct ServerLevels {
+pub(crate) struct ServerLevels {
     wanted: Mutex<WantedLevels<SessionNo>>,
     /// Held while the server is told, so that the last thing it hears is what is wanted last.
     telling: tokio::sync::Mutex<()>,
@@ -46,43 +38,6 @@ pub(crate) fn has_levels(pool: &Pool) -> bool {
     pool.facts(Era::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
-/// Notes what a session wants from now on, of all servers of its endpoint.
-pub(crate) fn note(gateway: &Gateway, endpoint: &Endpoint, session: &Session, level: LogLevel) {
-    for server in &endpoint.servers {
-        gateway.levels.of(server.id).wanted.lock().set(session.owner, level);
-    }
-    // It may have ended meanwhile, and whoever ended it has found nothing to forget.
-    if session.has_ended() {
-        forget(gateway, session.owner);
-    }
-}
-
-/// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
-pub(crate) fn forget(gateway: &Gateway, owner: SessionNo) {
-    for (server, levels) in gateway.levels.all() {
-        let changes = {
-            let mut wanted = levels.wanted.lock();
-            let before = wanted.lowest();
-            wanted.remove(&owner) && wanted.lowest() != before
-        };
-        if changes
-            && !gateway.has_stopped_sessions()
-            && let Some(pool) = gateway.pool(server)
-        {
-            gateway.tasks.spawn(levels.tell(pool, gateway.settings.limits.call));
-        }
-    }
-}
-
-/// Tells servers what is wanted of them now; waits for them as long as a call may take.
-pub(crate) async fn tell(gateway: &Gateway, servers: Vec<Server>) {
-    let within = gateway.settings.limits.call;
-    let tell = |Server { id, pool }| gateway.levels.of(id).tell(pool, within);
-    // What was begun goes on if the client goes away.
-    let told = servers.into_iter().map(|server| gateway.tasks.spawn(tell(server)));
-    let _ = tokio::time::timeout(within, join_all(told)).await;
-}
-
 /// An instance lent to one session logs as that session wants it.
 pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline: Instant) {
     if let Some(level) = level
@@ -95,15 +50,15 @@ pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline:
     }
 }
 
-// === impl Levels ===
+// === impl LogLevels ===
 
-impl Levels {
-    fn of(&self, server: ServerId) -> Arc<ServerLevels> {
+impl LogLevels {
+    pub(crate) fn of(&self, server: ServerId) -> Arc<ServerLevels> {
         self.servers.lock().entry(server).or_default().clone()
     }
 
-    /// Every server that somebody has ever wanted a level of.
-    fn all(&self) -> Vec<(ServerId, Arc<ServerLevels>)> {
+    /// All servers that a client has ever set a level of.
+    pub(crate) fn all(&self) -> Vec<(ServerId, Arc<ServerLevels>)> {
         self.servers.lock().iter().map(|(server, levels)| (*server, levels.clone())).collect()
     }
 
@@ -116,8 +71,20 @@ impl Levels {
 // === impl ServerLevels ===
 
 impl ServerLevels {
-    /// Tells the server at which level to log, unless it knows. Its answer is waited for so long.
-    async fn tell(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
+    /// Notes the level that a session wants from now on.
+    pub(crate) fn set(&self, owner: SessionNo, level: LogLevel) {
+        self.wanted.lock().set(owner, level);
+    }
+
+    /// Forgets the level that a session wanted; whether the lowest wanted level is another now.
+    pub(crate) fn remove(&self, owner: SessionNo) -> bool {
+        let mut wanted = self.wanted.lock();
+        let before = wanted.lowest();
+        wanted.remove(&owner) && wanted.lowest() != before
+    }
+
+    /// Tells the server at which level to log, unless it knows; waits at most `within` for its answer.
+    pub(crate) async fn tell(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
         let _turn = self.telling.lock().await;
         let Some(base) = pool.base(Era::Legacy).filter(|_| has_levels(&pool)) else {
             return;

@@ -11,14 +11,9 @@ use mainstay_session::{Question, TooMany, questions};
 use mainstay_telemetry::{QuestionRefused, ServerMetrics, events};
 use mainstay_upstream::Asker;
 
-use super::{Control, Session};
-
-/// The server that asked, and the call that waits meanwhile.
-#[derive(Debug)]
-pub(super) struct Asking {
-    server: Asker,
-    call: Option<Arc<Control>>,
-}
+use super::Session;
+use super::asking::{Asking, refuse_for_client};
+use super::control::Control;
 
 /// Why the client is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +61,7 @@ impl Session {
         let lapsed = state.questions.close_lapsed(now);
         let taken = state.questions.ask(number, asked);
         drop(state);
-        answer_for_client(lapsed);
+        refuse_for_client(lapsed);
         taken.map_err(NotAsked::TooMany)?;
         Ok(question.with_id(number.to_string().as_bytes()))
     }
@@ -116,7 +111,7 @@ impl Session {
     /// Answers the questions of a call in the client's place: it is gone.
     pub(crate) fn refuse_questions_of(&self, call: &Control) {
         let open = self.state.lock().questions.close_call(call.call);
-        answer_for_client(open);
+        refuse_for_client(open);
     }
 
     /// Servers that wait for an answer of this client.
@@ -129,13 +124,6 @@ impl Session {
             }
         }
         askers
-    }
-}
-
-/// Tells servers that nobody will answer them.
-pub(super) fn answer_for_client(questions: Vec<Question<Asking>>) {
-    for question in questions {
-        question.asker.server.refuse(&question.id, "the client that was asked has gone away");
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_model::ServerId;
-use mainstay_session::Serial;
+use mainstay_session::{LogLevel, Serial};
 
 use super::Session;
-use crate::session::levels::LogLevel;
-use crate::session::restore::Restoring;
+use super::restoring::Restoring;
 
 /// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
 /// and in the store.

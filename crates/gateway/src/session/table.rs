@@ -24,7 +24,7 @@ pub(crate) enum Place<'a> {
 /// that waits for it.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
-    sessions: &'a Sessions,
+    sessions: &'a SessionTable,
     token: Box<str>,
 }
 
@@ -33,7 +33,7 @@ type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
 
 /// Sessions by id and by number.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionTable {
     by_token: RwLock<ByToken>,
     by_owner: RwLock<HashMap<u64, Arc<Session>, RandomState>>,
     /// Tokens of sessions that are being restored, each with those that wait for it. Only tokens that were
@@ -42,9 +42,9 @@ pub(crate) struct Sessions {
     max: usize,
 }
 
-// === impl Sessions ===
+// === impl SessionTable ===
 
-impl Sessions {
+impl SessionTable {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             by_token: RwLock::default(),

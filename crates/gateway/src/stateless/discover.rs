@@ -1,6 +1,5 @@
 //! `server/discover`: answered from what the servers of 2026-07-28 said when they became ready.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,11 +12,11 @@ use mainstay_protocol::revision::Era;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::lists;
-use crate::gateway::Gateway;
+use crate::serving::Serving;
 
 /// The result, as JSON.
-pub(crate) async fn result(gateway: &Arc<Gateway>, endpoint: &Endpoint) -> Result<Bytes, Refusal> {
-    if endpoint.single { single(endpoint) } else { Ok(merged(gateway, endpoint).await) }
+pub(crate) async fn result(serving: &Serving, endpoint: &Endpoint) -> Result<Bytes, Refusal> {
+    if endpoint.single { single(endpoint) } else { Ok(merged(serving, endpoint).await) }
 }
 
 /// One server: its own words, but for the revisions, which are those that are served here.
@@ -32,9 +31,9 @@ fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come
 /// late.
-async fn merged(gateway: &Gateway, endpoint: &Endpoint) -> Bytes {
+async fn merged(serving: &Serving, endpoint: &Endpoint) -> Bytes {
     let era = Era::Modern;
-    endpoint.settle(era, Instant::now() + gateway.settings.limits.list).await;
+    endpoint.settle(era, Instant::now() + serving.settings.limits.list).await;
     let mut capabilities = ServerCapabilities {
         tools: true,
         tools_list_changed: true,

@@ -5,8 +5,8 @@
 //! and again until the client closes its stream.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -21,13 +21,13 @@ use parking_lot::RwLock;
 use tokio::task::JoinSet;
 
 use self::relay::Relay;
+use super::request::{self, Request};
 use crate::answer::{self, HttpAnswer};
-use crate::call::route;
-use crate::endpoint::Endpoint;
-use crate::gateway::Gateway;
-use crate::stateless::{self, Request};
-use crate::stream::EventStream;
-use crate::stream::standing::Standing;
+use crate::directory::Directory;
+use crate::endpoint::{Endpoint, route};
+use crate::serving::Serving;
+use crate::stream::open_stream::OpenStreamGuard;
+use crate::stream::{EventStream, event};
 
 mod relay;
 
@@ -43,9 +43,10 @@ pub(crate) struct Listen {
     stream: Arc<EventStream>,
 }
 
-/// All clients listening, by a number of ours.
-#[derive(Debug, Default)]
+/// All clients that listen, by a number of the daemon's own.
 pub(crate) struct Listens {
+    pub(super) serving: Arc<Serving>,
+    pub(super) directory: Arc<Directory>,
     all: RwLock<HashMap<u64, Arc<Listen>>>,
     last: AtomicU64,
     /// Places that are taken: by those above, and by those that servers are still asked for.
@@ -53,7 +54,7 @@ pub(crate) struct Listens {
 }
 
 /// One of as many listens as there may be.
-struct Place(Weak<Gateway>);
+struct Place(Arc<Listens>);
 
 /// What ends with the client's stream.
 struct Leaving {
@@ -77,18 +78,18 @@ const URIS_MAX: usize = 1000;
 
 /// Answers `subscriptions/listen`.
 pub(crate) async fn open(
-    gateway: &Arc<Gateway>,
+    listens: &Arc<Listens>,
     endpoint: &Arc<Endpoint>,
     message: &Message,
     request: Request<'_>,
 ) -> HttpAnswer {
     let begun = Instant::now();
-    let no = match accept(gateway, endpoint, message, &request).await {
+    let no = match accept(listens, endpoint, message, &request).await {
         // It is counted when it ends.
         Ok(answer) => return answer,
         Err(no) => no,
     };
-    let metrics = gateway.metrics.gateway();
+    let metrics = listens.serving.metrics.gateway();
     let (outcome, answer) = match no {
         No::NotAcceptable => {
             let say = "the answer to a listen is a stream: Accept must have text/event-stream";
@@ -96,11 +97,11 @@ pub(crate) async fn open(
             (Outcome::Error, answer::failure(status, id, codes::INVALID_REQUEST, say))
         }
         No::Invalid(say) => {
-            (Outcome::Error, stateless::fail(&request.id, codes::INVALID_PARAMS, &say))
+            (Outcome::Error, request::fail(&request.id, codes::INVALID_PARAMS, &say))
         }
         No::Refused(refusal) => {
             metrics.failed(refusal.code.into());
-            let answer = stateless::refuse(Some(&request.id), refusal, &request.caller.request_id);
+            let answer = request::refuse(Some(&request.id), refusal, &request.caller.request_id);
             (Outcome::Refused, answer)
         }
     };
@@ -109,7 +110,7 @@ pub(crate) async fn open(
 }
 
 async fn accept(
-    gateway: &Arc<Gateway>,
+    listens: &Arc<Listens>,
     endpoint: &Arc<Endpoint>,
     message: &Message,
     request: &Request<'_>,
@@ -123,7 +124,7 @@ async fn accept(
         return Err(No::Refused(refusal.limit(format!("resourceSubscriptions: {URIS_MAX}"))));
     }
     // Before servers are asked for anything: who is refused costs them nothing.
-    let place = Place::take(gateway).ok_or_else(|| refused(gateway, endpoint, request))?;
+    let place = Place::take(listens).ok_or_else(|| refused(listens, endpoint, request))?;
     let stream = Arc::new(EventStream::default());
     let mut honoured = Filter {
         tools: wanted.tools && endpoint.tells_of(ListKind::Tools),
@@ -139,7 +140,7 @@ async fn accept(
         stream: stream.clone(),
     });
     let mut relays = JoinSet::new();
-    let asked = relay_all((gateway, endpoint), &listen, request, wanted, &mut relays);
+    let asked = relay_all((listens, endpoint), &listen, request, wanted, &mut relays);
     let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
     for answer in asked {
         if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
@@ -148,23 +149,22 @@ async fn accept(
         }
     }
     // Before it is registered, so that nothing comes before it.
-    stream.push(answer::event(&subscriptions::acknowledged(&request.id, &honoured)));
-    let standing =
-        Standing::open(gateway, endpoint, StreamKind::Listen, &request.caller.request_id);
-    stream.stands(standing);
-    let number = gateway.listens.insert(listen);
-    if gateway.has_stopped_sessions() {
+    stream.push(event(&subscriptions::acknowledged(&request.id, &honoured)));
+    let (at, request_id) = (&endpoint.lasting.streams, &request.caller.request_id);
+    stream.count_with(OpenStreamGuard::open(&listens.serving, at, StreamKind::Listen, request_id));
+    let number = listens.insert(listen);
+    if listens.serving.has_ended_streams() {
         // Whoever ended all others has not seen it.
-        gateway.listens.end_all();
+        listens.end_all();
     }
     Ok(answer::events_until(stream, Box::new(Leaving { place, number, _relays: relays })))
 }
 
-fn refused(gateway: &Gateway, endpoint: &Endpoint, request: &Request<'_>) -> No {
-    let max = gateway.sessions_max();
+fn refused(listens: &Listens, endpoint: &Endpoint, request: &Request<'_>) -> No {
+    let max = listens.max();
     let (kind, endpoint, request_id) =
         (StreamKind::Listen, &endpoint.path(), &request.caller.request_id);
-    StreamRefused { kind, endpoint, request_id, max }.emit(&gateway.metrics);
+    StreamRefused { kind, endpoint, request_id, max }.emit(&listens.serving.metrics);
     let refusal = Refusal::new(
         RefusalCode::SessionLimit,
         format!("{max} clients are listening, and no more are allowed"),
@@ -185,7 +185,7 @@ fn read(message: &Message) -> Result<Filter, String> {
 
 /// Listens to every server that something else than changes of lists is wanted of.
 fn relay_all(
-    (gateway, endpoint): (&Arc<Gateway>, &Endpoint),
+    (listens, endpoint): (&Arc<Listens>, &Endpoint),
     listen: &Arc<Listen>,
     request: &Request<'_>,
     wanted: Filter,
@@ -207,7 +207,7 @@ fn relay_all(
     for (server, uris) in of {
         let others = if endpoint.single { wanted.others.clone() } else { BTreeMap::new() };
         let (relay, answer) =
-            Relay::new(gateway, listen, server, &request.caller.principal, uris, others);
+            Relay::new(listens, listen, server, &request.caller.principal, uris, others);
         relays.spawn(relay.run());
         asked.push(answer);
     }
@@ -220,14 +220,14 @@ impl Listen {
     /// Says something; a client that reads so slowly that it would miss it loses its stream, and
     /// learns by that.
     fn say(&self, message: &[u8]) {
-        if !self.stream.offer(answer::event(message)) {
+        if !self.stream.offer(event(message)) {
             self.stream.end();
         }
     }
 
     /// Ends the stream as it should end.
     fn end(&self) {
-        self.stream.push(answer::event(&subscriptions::ended(&self.id)));
+        self.stream.push(event(&subscriptions::ended(&self.id)));
         self.stream.end();
     }
 }
@@ -235,6 +235,16 @@ impl Listen {
 // === impl Listens ===
 
 impl Listens {
+    pub(super) fn new(serving: &Arc<Serving>, directory: &Arc<Directory>) -> Arc<Self> {
+        let (all, last, taken) = Default::default();
+        Arc::new(Self { serving: serving.clone(), directory: directory.clone(), all, last, taken })
+    }
+
+    /// As many clients may listen as there may be sessions.
+    fn max(&self) -> usize {
+        self.serving.settings.limits.sessions_max
+    }
+
     /// The number it is known by.
     fn insert(&self, listen: Arc<Listen>) -> u64 {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
@@ -274,9 +284,7 @@ impl Listens {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if let Some(gateway) = self.place.0.upgrade() {
-            gateway.listens.all.write().remove(&self.number);
-        }
+        self.place.0.all.write().remove(&self.number);
     }
 }
 
@@ -284,19 +292,16 @@ impl Drop for Leaving {
 
 impl Place {
     /// None: there are as many as there may be.
-    fn take(gateway: &Arc<Gateway>) -> Option<Self> {
-        let max = gateway.sessions_max();
+    fn take(listens: &Arc<Listens>) -> Option<Self> {
+        let max = listens.max();
         let one_more = |taken| (taken < max).then_some(taken + 1);
-        let taken = &gateway.listens.taken;
-        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(Arc::downgrade(gateway)))
+        listens.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self(listens.clone()))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(gateway) = self.0.upgrade() {
-            gateway.listens.taken.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -14,13 +14,12 @@ use super::{
     EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader, TakenUp,
     UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
 };
-use crate::answer;
-use crate::stream::kept::Kept;
-use crate::stream::resume::Name;
+use crate::stream::event_id::StreamName;
+use crate::stream::replay_budget::ReplayBudget;
 
 fn resumable(primes: bool) -> Arc<EventStream> {
-    let (number, share) = Kept::new(1).open();
-    Arc::new(EventStream::resumable(Name::call(number, &Id::number(7)), primes, share))
+    let (number, share) = ReplayBudget::new(1).open();
+    Arc::new(EventStream::resumable(StreamName::call(number, &Id::number(7)), primes, share))
 }
 
 /// What can be read now, and whether that is all there will be.
@@ -44,7 +43,7 @@ fn texts(events: &[Event]) -> Vec<String> {
 }
 
 fn event(text: &str) -> Bytes {
-    answer::event(text.as_bytes())
+    super::event(text.as_bytes())
 }
 
 fn goes(stream: &Arc<EventStream>, after: u64) -> Reader {
@@ -80,10 +79,14 @@ fn questions_have_room_of_their_own_and_no_more() {
 
 #[test]
 fn nobody_is_asked_more_while_all_streams_together_keep_too_much() {
-    let kept = Kept::new(1);
+    let kept = ReplayBudget::new(1);
     let of = |request| {
         let (number, share) = kept.open();
-        Arc::new(EventStream::resumable(Name::call(number, &Id::number(request)), true, share))
+        Arc::new(EventStream::resumable(
+            StreamName::call(number, &Id::number(request)),
+            true,
+            share,
+        ))
     };
     let (away, asked) = (of(1), of(2));
     let mut reader = asked.clone().reader();

@@ -1,7 +1,7 @@
 //! One server listened to on behalf of one client.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::{Principal, ServerId};
@@ -11,14 +11,13 @@ use mainstay_protocol::{Edit, Kind, Message, Notification, build};
 use mainstay_upstream::{Incoming, SessionNo};
 use tokio::sync::oneshot;
 
-use super::Listen;
-use crate::call::placement;
-use crate::gateway::Gateway;
+use super::{Listen, Listens};
+use crate::session::placement;
 
 /// Listens to a server until the client leaves, and again whenever the server has ended it.
 pub(super) struct Relay {
     listen: Arc<Listen>,
-    gateway: Weak<Gateway>,
+    listens: Arc<Listens>,
     server: ServerId,
     principal: Principal,
     owner: SessionNo,
@@ -48,7 +47,7 @@ enum Ended {
 impl Relay {
     /// What it listens for: `uris` by the server's own name and by the client's.
     pub(super) fn new(
-        gateway: &Arc<Gateway>,
+        listens: &Arc<Listens>,
         listen: &Arc<Listen>,
         server: ServerId,
         principal: &Principal,
@@ -59,14 +58,14 @@ impl Relay {
         let (acknowledged, answer) = oneshot::channel();
         let relay = Self {
             listen: listen.clone(),
-            gateway: Arc::downgrade(gateway),
+            listens: listens.clone(),
             server,
             principal: principal.clone(),
-            owner: gateway.next_session_no(),
+            owner: listens.serving.next_session_no(),
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),
-            call_timeout: gateway.settings.limits.call,
+            call_timeout: listens.serving.settings.limits.call,
         };
         (relay, answer)
     }
@@ -75,14 +74,13 @@ impl Relay {
         let mut wait = WAIT_MIN;
         loop {
             // A server that was changed has another pool, and one that was taken away has none.
-            let Some(gateway) = self.gateway.upgrade() else { return };
-            let Some(pool) = gateway.pool(self.server) else { return };
+            let directory = self.listens.directory.clone();
+            let Some(pool) = directory.pool(self.server) else { return };
             let server = self.server;
             let ended = tokio::select! {
                 ended = self.listen_once(&pool) => ended,
-                () = gateway.runs_elsewhere(server, &pool) => Ended::Taken,
+                () = directory.runs_elsewhere(server, &pool) => Ended::Taken,
             };
-            drop(gateway);
             match ended {
                 Ended::Taken => wait = WAIT_MIN,
                 Ended::NotTaken => {}

@@ -1,48 +1,19 @@
-//! Streams that clients take up again with `Last-Event-ID`: what their events are called, and which
-//! of them a session still has.
+//! The streams of a session, and their resumption with `Last-Event-ID`.
 //!
-//! The specification leaves open what an id gets that can't be honoured. Here it depends on what
-//! the client must be waiting for, and the id says so: see [`Name`] and [`Resumed`].
+//! The specification leaves open what a client gets for an id whose stream is gone. Here it depends on what
+//! the client must be waiting for, which the id says: see [`super::event_id::StreamName`] and [`Resumed`].
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use mainstay_protocol::{Id, Message};
+use mainstay_protocol::Id;
 
-use crate::stream::{EventStream, Reader, TakenUp};
+use super::event_id::{Carries, EventId, request_of};
+use super::{EventStream, Reader, TakenUp};
 
 #[cfg(test)]
 mod tests;
-
-/// What the events of one stream are called by: `{stream}.{n}`, and while the answer to a request
-/// is to come, `{stream}.{n}.{request}` with the request's id in base64.
-///
-/// So an id is enough to tell a client what has become of its call, even after a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name {
-    of: Of,
-    number: u64,
-}
-
-/// What a stream carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Of {
-    /// What comes of its own accord.
-    Standing,
-    /// What comes of a call, with its request's id unless that is a long one.
-    Call(Option<Box<str>>),
-}
-
-/// An event a client names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EventId {
-    name: Name,
-    /// Its place in the stream; before the first: 0.
-    after: u64,
-}
 
 /// What a client that wants to go on with a stream gets.
 #[derive(Debug)]
@@ -81,84 +52,20 @@ const STANDING_MAX: usize = 8;
 const ENDED_MAX: usize = 64;
 const ENDED_BYTES_MAX: usize = 16 << 20;
 
-/// Longer ids are not repeated in those of events.
-const REQUEST_ID_BYTES_MAX: usize = 128;
+// === impl Resumed ===
 
-// === impl Name ===
-
-impl Name {
-    pub(crate) fn standing(number: u64) -> Self {
-        Self { of: Of::Standing, number }
-    }
-
-    pub(crate) fn call(number: u64, request: &Id) -> Self {
-        let raw = request.as_bytes();
-        let short = raw.len() <= REQUEST_ID_BYTES_MAX;
-        Self { of: Of::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())), number }
-    }
-
-    /// The id of an event before the last.
-    pub(crate) fn id(&self, event: u64) -> String {
-        match &self.of {
-            Of::Call(Some(request)) => format!("p{:x}.{event}.{request}", self.number),
-            _ => self.last_id(event),
-        }
-    }
-
-    /// The id of the last event: nothing is to come after it.
-    pub(crate) fn last_id(&self, event: u64) -> String {
-        let of = if self.of == Of::Standing { 'g' } else { 'p' };
-        format!("{of}{:x}.{event}", self.number)
-    }
-}
-
-// === impl EventId ===
-
-impl EventId {
-    /// None for what is no id of ours.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('.');
-        let stream = parts.next()?;
-        let number = u64::from_str_radix(stream.get(1..)?, 16).ok()?;
-        let after = parts.next()?.parse().ok()?;
-        let of = match (stream.as_bytes()[0], parts.next()) {
-            (b'g', None) => Of::Standing,
-            (b'p', request) => Of::Call(request.map(Into::into)),
-            _ => return None,
-        };
-        parts.next().is_none().then_some(Self { name: Name { of, number }, after })
-    }
-
-    /// The id of a last event after this one.
-    pub(crate) fn next(&self) -> String {
-        self.name.last_id(self.after.saturating_add(1))
-    }
-
-    pub(crate) fn is_of_call(&self) -> bool {
-        matches!(self.name.of, Of::Call(_))
-    }
-
-    /// What the client can be told when there is no such stream.
-    fn without_stream(&self) -> Resumed {
-        match &self.name.of {
-            Of::Standing => Resumed::Fresh,
-            Of::Call(None) => Resumed::Over,
-            Of::Call(Some(request)) => match request_of(request) {
-                Some(id) => Resumed::Lost(id),
-                None => Resumed::Fresh,
+impl Resumed {
+    /// What a client is told for the id of an event whose stream is gone.
+    fn without(event: &EventId) -> Self {
+        match &event.name.of {
+            Carries::Standing => Self::Fresh,
+            Carries::Call(None) => Self::Over,
+            Carries::Call(Some(request)) => match request_of(request) {
+                Some(id) => Self::Lost(id),
+                None => Self::Fresh,
             },
         }
     }
-}
-
-/// The id in the id of an event: whatever a client writes there, only an id comes out.
-fn request_of(encoded: &str) -> Option<Id> {
-    let raw = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-    if raw.len() > REQUEST_ID_BYTES_MAX {
-        return None;
-    }
-    let request = [br#"{"jsonrpc":"2.0","method":"ping","id":"#, raw.as_slice(), b"}"].concat();
-    Message::parse(request.into()).ok()?.id()
 }
 
 // === impl Streams ===
@@ -203,17 +110,17 @@ impl Streams {
     /// what belongs to other streams never comes on it.
     pub(crate) fn resume(&self, event: &EventId) -> Resumed {
         let streams = match event.name.of {
-            Of::Standing => &self.standing,
-            Of::Call(_) => &self.of_calls,
+            Carries::Standing => &self.standing,
+            Carries::Call(_) => &self.of_calls,
         };
         let number = event.name.number;
         let mut all = streams.iter().rev();
         let found = all.find(|stream| stream.name().is_some_and(|name| name.number == number));
         match found.map(|stream| stream.take_up(event.after)) {
             Some(TakenUp::Goes(reader)) => Resumed::Goes(reader),
-            Some(TakenUp::Over) if event.name.of == Of::Standing => Resumed::Fresh,
+            Some(TakenUp::Over) if event.name.of == Carries::Standing => Resumed::Fresh,
             Some(TakenUp::Over) => Resumed::Over,
-            Some(TakenUp::Lost) | None => event.without_stream(),
+            Some(TakenUp::Lost) | None => Resumed::without(event),
         }
     }
 

@@ -1,16 +1,27 @@
-//! Who listens at an endpoint: sessions that have a stream for what servers say of their own accord, open
-//! or such that its client may go on with it. What is said costs nothing for a session without one.
+//! The sessions at an endpoint that have a stream for background messages, read at the moment or not. A
+//! background message costs nothing for a session without one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use mainstay_protocol::list::ListKind;
 use parking_lot::Mutex;
 
-/// Somebody who may have a stream.
-pub(crate) trait Listen {
-    /// Whether it has one now.
+use super::Session;
+use super::list_changes::ListChanges;
+use crate::stream::EventStream;
+use crate::stream::replay_budget::ReplayBudget;
+
+/// The audience of background messages at an endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Audience {
+    listeners: Listeners<Session>,
+    changes: ListChanges,
+}
+
+/// A session, for the index of those that have a stream.
+trait Listen {
+    /// Whether it has a stream now.
     fn listens(&self) -> bool;
 }
 
@@ -19,35 +30,78 @@ pub(crate) trait Listen {
 /// One enters when it opens a stream, under the lock of this index: whoever is told something afterwards
 /// finds it. One that has no stream any more leaves when it is told something, at the latest.
 #[derive(Debug)]
-pub(crate) struct Listeners<T> {
+struct Listeners<T> {
     all: Mutex<HashMap<u64, Arc<T>>>,
 }
 
-/// How often each list of an endpoint has changed for clients with sessions. A session that remembers what
-/// it was told of needs nobody to walk by in order to learn what it missed.
-#[derive(Debug, Default)]
-pub(crate) struct ListChanges([AtomicU32; ListKind::ALL.len()]);
+// === impl Audience ===
 
-/// The changes that somebody was told of.
-pub(crate) type Told = [u32; ListKind::ALL.len()];
+impl Audience {
+    /// How often each list has changed.
+    pub(crate) fn changes(&self) -> &ListChanges {
+        &self.changes
+    }
+
+    /// Opens a stream for background messages to a session, which begins with what its client has missed.
+    pub(crate) fn open_stream(
+        &self,
+        session: &Arc<Session>,
+        budget: &Arc<ReplayBudget>,
+    ) -> Arc<EventStream> {
+        let mut opened = None;
+        self.listeners.enter(session.owner.0, session, || {
+            let (stream, stands) = session.open_standing(&self.changes, budget);
+            opened = Some(stream);
+            stands
+        });
+        opened.unwrap_or_default()
+    }
+
+    /// Uses an open stream for everything that is said to a session, since its transport has no other.
+    pub(crate) fn use_only_stream(&self, session: &Arc<Session>, stream: Arc<EventStream>) {
+        self.listeners.enter(session.owner.0, session, || session.use_only_stream(stream));
+    }
+
+    /// Forgets a session that has ended.
+    pub(crate) fn leave(&self, session: &Session) {
+        self.listeners.leave(session.owner.0);
+    }
+
+    /// Calls `tell` for each session that has a stream.
+    pub(crate) fn tell(&self, tell: impl FnMut(&Session)) {
+        self.listeners.tell(tell);
+    }
+
+    /// Tells sessions that lists have changed, now or when their client opens a stream.
+    pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
+        self.changes.count(kinds);
+        self.tell(|session| session.lists_changed(&self.changes));
+    }
+}
+
+impl Listen for Session {
+    fn listens(&self) -> bool {
+        Session::listens(self)
+    }
+}
 
 // === impl Listeners ===
 
 impl<T: Listen> Listeners<T> {
     /// Enters a listener once `open` has given it a stream; false: it has none.
-    pub(crate) fn enter(&self, number: u64, listener: &Arc<T>, open: impl FnOnce() -> bool) {
+    fn enter(&self, number: u64, listener: &Arc<T>, open: impl FnOnce() -> bool) {
         let mut all = self.all.lock();
         if open() {
             all.insert(number, listener.clone());
         }
     }
 
-    pub(crate) fn leave(&self, number: u64) {
+    fn leave(&self, number: u64) {
         self.all.lock().remove(&number);
     }
 
     /// Calls `tell` for each listener; those that turn out to have no stream leave.
-    pub(crate) fn tell(&self, mut tell: impl FnMut(&T)) {
+    fn tell(&self, mut tell: impl FnMut(&T)) {
         let all: Vec<_> = {
             let all = self.all.lock();
             all.iter().map(|(number, listener)| (*number, listener.clone())).collect()
@@ -78,35 +132,12 @@ impl<T> Default for Listeners<T> {
     }
 }
 
-// === impl ListChanges ===
-
-impl ListChanges {
-    /// Counts a change of these lists. Only then may listeners be told of it.
-    pub(crate) fn count(&self, kinds: &[ListKind]) {
-        for kind in kinds {
-            self.0[*kind as usize].fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// What somebody has been told of who knows everything so far.
-    pub(crate) fn now(&self) -> Told {
-        self.0.each_ref().map(|count| count.load(Ordering::Acquire))
-    }
-
-    /// What somebody has been told of who knows nothing for certain.
-    pub(crate) fn unknown(&self) -> Told {
-        self.now().map(|count| count.wrapping_sub(1))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use mainstay_protocol::list::ListKind;
-
-    use super::{ListChanges, Listen, Listeners};
+    use super::{Listen, Listeners};
 
     #[derive(Default)]
     struct Client {
@@ -169,19 +200,5 @@ mod tests {
         listeners.enter(1, &client, || client.set(true));
         listeners.tell(|_| told += 1);
         assert_eq!(told, 2);
-    }
-
-    #[test]
-    fn changes_are_counted_by_list() {
-        let changes = ListChanges::default();
-        let told = changes.now();
-        changes.count(&[ListKind::Tools, ListKind::Prompts]);
-        let differs: Vec<_> = ListKind::ALL
-            .into_iter()
-            .filter(|kind| changes.now()[*kind as usize] != told[*kind as usize])
-            .collect();
-        assert_eq!(differs, [ListKind::Tools, ListKind::Prompts]);
-        let unknown = changes.unknown();
-        assert!(changes.now().iter().zip(unknown).all(|(now, told)| *now != told));
     }
 }

@@ -13,8 +13,8 @@ use mainstay_protocol::{Era, Message, Revision};
 use mainstay_session::Claims;
 use mainstay_upstream::SessionNo;
 
+use super::Sessions;
 use crate::endpoint::{Endpoint, per_client_lists};
-use crate::gateway::Gateway;
 use crate::session::Session;
 
 /// Why there is no session.
@@ -28,7 +28,7 @@ pub(crate) enum NoSession {
 
 /// Opens a session; the result to answer with.
 pub(crate) async fn open(
-    gateway: &Gateway,
+    sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
     principal: Principal,
     message: &Message,
@@ -37,23 +37,25 @@ pub(crate) async fn open(
         .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
-    if let EraSupport::No = endpoint.offers(Era::Legacy, gateway.settings.limits.list).await {
+    if let EraSupport::No =
+        endpoint.offers(Era::Legacy, sessions.serving.settings.limits.list).await
+    {
         let requested = params.protocol_version.text().unwrap_or_default();
         return Err(NoSession::Stateless(requested.into_owned()));
     }
     let result = if endpoint.single {
-        single(gateway, endpoint, revision).await.map_err(NoSession::Refused)?
+        single(sessions, endpoint, revision).await.map_err(NoSession::Refused)?
     } else {
-        merged(gateway, endpoint, revision).await
+        merged(sessions, endpoint, revision).await
     };
-    let session = new_session(gateway, endpoint, principal, revision, capabilities)
+    let session = new_session(sessions, endpoint, principal, revision, capabilities)
         .map_err(NoSession::Refused)?;
     per_client_lists::look_into(endpoint, &session);
     Ok((session, result))
 }
 
 fn new_session(
-    gateway: &Gateway,
+    sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
     principal: Principal,
     revision: Revision,
@@ -67,22 +69,22 @@ fn new_session(
         revision: revision.as_str().to_owned(),
         capabilities: capabilities.to_json(),
         endpoint: endpoint.name.clone(),
-        opened_at: gateway.clock.unix_seconds(),
-        serial: gateway.store.next(),
+        opened_at: sessions.serving.clock.unix_seconds(),
+        serial: sessions.store.next(),
     };
-    let token = gateway.key.seal(&claims, nonce).ok_or_else(internal)?;
-    let owner = gateway.next_session_no();
+    let token = sessions.key.seal(&claims, nonce).ok_or_else(internal)?;
+    let owner = sessions.serving.next_session_no();
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, claims.opened_at);
-    session.begin_with(endpoint.lasting.changes.now());
+    session.begin_with(endpoint.lasting.audience.changes().now());
     let session = Arc::new(session);
-    gateway.sessions.insert(session.clone())?;
+    sessions.table.insert(session.clone())?;
     Ok(session)
 }
 
 /// One server: its own words, with the revision that was settled on here.
 async fn single(
-    gateway: &Gateway,
+    sessions: &Sessions,
     endpoint: &Endpoint,
     revision: Revision,
 ) -> Result<Bytes, Refusal> {
@@ -91,7 +93,7 @@ async fn single(
         Some(facts) => facts,
         None => {
             let base = Placement::base(Era::Legacy, SessionNo(0));
-            let deadline = Instant::now() + gateway.settings.limits.call;
+            let deadline = Instant::now() + sessions.serving.settings.limits.call;
             pool.acquire(&base, deadline).await?.facts()
         }
     };
@@ -105,8 +107,8 @@ async fn single(
 }
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come late.
-async fn merged(gateway: &Gateway, endpoint: &Endpoint, revision: Revision) -> Bytes {
-    endpoint.settle(Era::Legacy, Instant::now() + gateway.settings.limits.list).await;
+async fn merged(sessions: &Sessions, endpoint: &Endpoint, revision: Revision) -> Bytes {
+    endpoint.settle(Era::Legacy, Instant::now() + sessions.serving.settings.limits.list).await;
     let late = ServerCapabilities {
         tools: true,
         tools_list_changed: true,

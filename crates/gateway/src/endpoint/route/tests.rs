@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use self::inside::{Answers, World};
 use super::{find, is_read, resource_of, token};
 use crate::endpoint::Endpoint;
-use crate::endpoint::memory::NameRegistry;
-use crate::topology::Server;
+use crate::endpoint::names::NameRegistry;
+use crate::server::Server;
 
 const EVERYTHING: Answers = &[
     (

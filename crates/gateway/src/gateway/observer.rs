@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use mainstay_model::Name;
+use bytes::Bytes;
+use mainstay_model::{Name, ServerId};
 use mainstay_pool::{Instance, PoolObserver};
+use mainstay_protocol::build::string;
+use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, Notification};
+use mainstay_session::LogLevel;
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::{Asker, SessionNo};
 
-use crate::call::placement;
-use crate::gateway::Gateway;
-use crate::session::levels::LogLevel;
-use crate::session::questions;
+use super::Gateway;
+use crate::endpoint::Endpoint;
+use crate::session::{placement, questions};
 
 impl PoolObserver for Gateway {
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]) {
@@ -24,11 +27,11 @@ impl PoolObserver for Gateway {
         match era {
             Era::Modern => {
                 let concerned: Vec<_> = topology.with(server.id).map(|at| at.id).collect();
-                self.listens.lists_changed(&concerned, kinds);
+                self.stateless.listens.lists_changed(&concerned, kinds);
             }
             Era::Legacy => {
                 for endpoint in topology.with(server.id) {
-                    endpoint.lasting.lists_changed(kinds);
+                    endpoint.lasting.audience.lists_changed(kinds);
                 }
             }
         }
@@ -37,9 +40,9 @@ impl PoolObserver for Gateway {
     fn resource_updated(&self, server: &Name, owners: &[SessionNo], message: &Message) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
-        for session in owners.iter().filter_map(|owner| self.sessions.of(*owner)) {
+        for session in owners.iter().filter_map(|owner| self.sessions.table.of(*owner)) {
             let Some(endpoint) = topology.endpoint_of(session.endpoint) else { continue };
-            let published = Self::published_update(endpoint, server.id, message);
+            let published = published_update(endpoint, server.id, message);
             session.resource_updated(&published);
         }
     }
@@ -58,7 +61,7 @@ impl PoolObserver for Gateway {
         let Some(of) = topology.server_named(server) else { return };
         let (mut heard, mut unheard) = (false, false);
         for endpoint in topology.with(of.id) {
-            endpoint.lasting.listeners.tell(|session| {
+            endpoint.lasting.audience.tell(|session| {
                 // Only to those who asked: a server's background talk has no owner.
                 let asked = session.log_level().is_some() && session.wants_log(level);
                 if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
@@ -71,18 +74,18 @@ impl PoolObserver for Gateway {
         // Whether one without a stream had wanted a line of a log is not asked: that would cost each of
         // them something.
         if unheard || !(heard || is_log) {
-            let metrics = self.metrics.server(server);
+            let metrics = self.serving.metrics.server(server);
             let reason = Dropped::NoListener;
             events::NotificationDropped { method: message.method(), reason }.emit(&metrics);
         }
     }
 
     fn question(&self, server: &Name, owner: SessionNo, asker: Asker, message: &Message) -> bool {
-        let Some(session) = self.sessions.of(owner) else { return false };
+        let Some(session) = self.sessions.table.of(owner) else { return false };
         if !session.can_be_asked(message.method()) {
             return false;
         }
-        let number = self.question_numbers.next();
+        let number = self.sessions.question_numbers.next();
         match session.ask(number, None, &asker, message) {
             Ok(bytes) if session.say(&bytes) => true,
             Ok(_) => {
@@ -90,7 +93,7 @@ impl PoolObserver for Gateway {
                 false
             }
             Err(why) => {
-                questions::refuse(&asker, message, why, &self.metrics.server(server));
+                questions::refuse(&asker, message, why, &self.serving.metrics.server(server));
                 true
             }
         }
@@ -101,10 +104,26 @@ impl Gateway {
     /// A server takes back what it asked outside of calls; only the session that holds it was asked.
     fn question_taken_back(&self, instance: &Instance, message: &Message) {
         if let Some(asker) = instance.asker()
-            && let Some(session) = self.sessions.of(instance.held_by())
+            && let Some(session) = self.sessions.table.of(instance.held_by())
             && let Some(taken_back) = session.question_taken_back(&asker, message)
         {
             session.leave_word(&taken_back);
         }
+    }
+}
+
+/// Returns a notification that a resource changed with the URI under which clients of the endpoint know the
+/// resource.
+fn published_update(endpoint: &Endpoint, server: ServerId, message: &Message) -> Bytes {
+    let unchanged = message.bytes().clone();
+    let Some(uri) = message.params().ok().and_then(|params| params.uri) else {
+        return unchanged;
+    };
+    let own = uri.text().unwrap_or_default();
+    match endpoint.published_uri(server, &own) {
+        Some(published) => {
+            splice(message.bytes(), &mut [Edit::new(uri.span, string(&published).as_bytes())])
+        }
+        None => unchanged,
     }
 }

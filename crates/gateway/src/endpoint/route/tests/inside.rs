@@ -169,11 +169,11 @@ impl World {
         name: &str,
         id: ServerId,
         answers: Answers,
-    ) -> crate::topology::Server {
+    ) -> crate::server::Server {
         let runtime = Runtime::Process(ProcessSpec::default());
         let spec = ServerSpec::new(Name::try_new(name).unwrap(), runtime);
         let pool = Pool::with_host(spec, &self.parts, Arc::new(Inside(answers)));
-        crate::topology::Server { id, pool }
+        crate::server::Server { id, pool }
     }
 
     /// A server that has said what it has.
@@ -182,7 +182,7 @@ impl World {
         name: &str,
         id: ServerId,
         answers: Answers,
-    ) -> crate::topology::Server {
+    ) -> crate::server::Server {
         let server = self.stopped(name, id, answers);
         let hub: Arc<dyn PoolObserver> = self.hub.clone();
         server.pool.start(Arc::downgrade(&hub));

@@ -2,8 +2,6 @@
 //! changed by a call is told of. A server hears of the first and the last subscriber of each URI, one
 //! thing after the other, so whoever comes second hears what the first was answered.
 
-pub(crate) mod turns;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,20 +10,18 @@ use mainstay_pool::{LeaseMode, Permit, Placement, Pool};
 use mainstay_protocol::{Era, Id, Message, Method, build, codes};
 use mainstay_upstream::SessionNo;
 
+use super::Sessions;
 use crate::answer::{self, HttpAnswer};
-use crate::call::placement;
-use crate::call::route::Route;
-use crate::gateway::Gateway;
-use crate::pipeline;
-use crate::session::Session;
-use crate::session::subscribe::turns::Turns;
+use crate::endpoint::route::Route;
+use crate::session::turns::Turns;
+use crate::session::{Session, placement};
 
 /// How long a server may take to forget a subscription that nobody waits for.
 const FORGET_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers `resources/subscribe`.
 pub(crate) async fn subscribe(
-    gateway: &Arc<Gateway>,
+    sessions: &Arc<Sessions>,
     session: &Arc<Session>,
     route: &Route,
     message: &Message,
@@ -37,20 +33,20 @@ pub(crate) async fn subscribe(
             Refusal::new(RefusalCode::LimitExceeded, "the session has too many subscriptions")
                 .limit("subscriptions: 1000, with 64 KiB of URIs")
                 .hint("unsubscribe from what is no longer needed");
-        return answer::message(pipeline::refuse(Some(id), &refusal));
+        return answer::message(answer::refusal(Some(id), &refusal));
     }
-    let holder = match holder(gateway, session, &route.pool).await {
+    let holder = match holder(sessions, session, &route.pool).await {
         Ok(holder) => holder,
-        Err(refusal) => return answer::message(pipeline::refuse(Some(id), &refusal)),
+        Err(refusal) => return answer::message(answer::refusal(Some(id), &refusal)),
     };
     // A client that goes away leaves nothing behind of which it is not known whether the server has it.
-    let (own_gateway, own_session, server) = (gateway.clone(), session.clone(), route.server);
-    let asked = gateway.tasks.spawn(async move {
+    let (own_sessions, own_session, server) = (sessions.clone(), session.clone(), route.server);
+    let asked = sessions.serving.tasks.spawn(async move {
         // One that has ended meanwhile wants nothing any more.
         let wanted = || own_session.subscribed(server, &uri);
-        let told = ask(&own_gateway, &own_session, server, &holder, &uri, wanted).await;
+        let told = ask(&own_sessions, &own_session, server, &holder, &uri, wanted).await;
         if told.is_ok() && own_session.is_subscribed(server, &uri) {
-            own_gateway.keep_subscription(&own_session, server, &uri, true).await;
+            own_sessions.keep_subscription(&own_session, server, &uri, true).await;
         }
         told
     });
@@ -68,7 +64,7 @@ pub(crate) async fn subscribe(
 /// Subscribes a session at the instance that holds its subscriptions, if that is `wanted` when it is
 /// its turn. The error is the server's, to this session or to another that asked for the same just before.
 async fn ask(
-    gateway: &Gateway,
+    sessions: &Sessions,
     session: &Session,
     server: ServerId,
     permit: &Permit,
@@ -76,14 +72,16 @@ async fn ask(
     wanted: impl Fn() -> bool,
 ) -> Result<(), String> {
     let instance = permit.instance();
-    let turn = gateway.turns.take(instance.id, uri).await;
+    let turn = sessions.turns.take(instance.id, uri).await;
     if let Some(error) = turn.refused_meanwhile() {
         return Err(error);
     }
     if wanted() && instance.subscribe(uri, session.owner) {
         let told = tell(permit, Method::ResourcesSubscribe, uri);
         // One that is lost meanwhile is asked again when it is back.
-        if let Ok(Err(error)) = tokio::time::timeout(gateway.settings.limits.call, told).await {
+        if let Ok(Err(error)) =
+            tokio::time::timeout(sessions.serving.settings.limits.call, told).await
+        {
             session.unsubscribed(server, uri);
             instance.unsubscribe(uri, session.owner);
             turn.refuse(&error);
@@ -95,12 +93,12 @@ async fn ask(
 
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
 pub(crate) async fn again(
-    gateway: &Gateway,
+    sessions: &Sessions,
     session: &Session,
     (server, pool): (ServerId, &Arc<Pool>),
     uri: &str,
 ) -> bool {
-    let holder = match holder(gateway, session, pool).await {
+    let holder = match holder(sessions, session, pool).await {
         Ok(holder) => holder,
         Err(refusal) => {
             tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
@@ -109,17 +107,17 @@ pub(crate) async fn again(
     };
     // It may have ended meanwhile, or thought better of it.
     let wanted = || session.is_subscribed(server, uri);
-    if let Err(error) = ask(gateway, session, server, &holder, uri, wanted).await {
+    if let Err(error) = ask(sessions, session, server, &holder, uri, wanted).await {
         tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
         session.unsubscribed(server, uri);
-        gateway.keep_subscription(session, server, uri, false).await;
+        sessions.keep_subscription(session, server, uri, false).await;
     }
     true
 }
 
 /// Answers `resources/unsubscribe`.
 pub(crate) async fn unsubscribe(
-    gateway: &Gateway,
+    sessions: &Sessions,
     session: &Session,
     route: &Route,
     message: &Message,
@@ -127,10 +125,13 @@ pub(crate) async fn unsubscribe(
 ) -> HttpAnswer {
     let Some(uri) = own_uri(route, message) else { return no_uri(id) };
     session.unsubscribed(route.server, &uri);
-    gateway.keep_subscription(session, route.server, &uri, false).await;
-    let within = gateway.settings.limits.call;
-    let (turns, owner, pool) = (gateway.turns.clone(), session.owner, route.pool.clone());
-    let told = gateway.tasks.spawn(async move { forget(&turns, owner, &pool, &uri, within).await });
+    sessions.keep_subscription(session, route.server, &uri, false).await;
+    let within = sessions.serving.settings.limits.call;
+    let (turns, owner, pool) = (sessions.turns.clone(), session.owner, route.pool.clone());
+    let told = sessions
+        .serving
+        .tasks
+        .spawn(async move { forget(&turns, owner, &pool, &uri, within).await });
     match tokio::time::timeout(within, told).await {
         Ok(Ok(Err(error))) => answer::message(build::error(Some(id), &error)),
         Ok(_) | Err(_) => answer::message(build::result(id, "{}")),
@@ -139,17 +140,18 @@ pub(crate) async fn unsubscribe(
 
 /// Forgets what a session that has ended subscribed to.
 pub(crate) fn forget_all(
-    gateway: &Gateway,
+    sessions: &Sessions,
     session: &Arc<Session>,
     uris: Vec<(ServerId, Box<str>)>,
 ) {
-    let held = uris.into_iter().filter_map(|(server, uri)| Some((gateway.pool(server)?, uri)));
+    let held =
+        uris.into_iter().filter_map(|(server, uri)| Some((sessions.directory.pool(server)?, uri)));
     let held: Vec<_> = held.collect();
     if held.is_empty() {
         return;
     }
-    let (turns, session) = (gateway.turns.clone(), session.clone());
-    gateway.tasks.spawn(async move {
+    let (turns, session) = (sessions.turns.clone(), session.clone());
+    sessions.serving.tasks.spawn(async move {
         for (pool, uri) in held {
             let _ = forget(&turns, session.owner, &pool, &uri, FORGET_DEADLINE).await;
         }
@@ -190,8 +192,12 @@ async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
 
 /// A permit for the instance that the session's calls go to; where each call has one of its own, for
 /// the one that all share.
-async fn holder(gateway: &Gateway, session: &Session, pool: &Arc<Pool>) -> Result<Permit, Refusal> {
-    let deadline = Instant::now() + gateway.settings.limits.call;
+async fn holder(
+    sessions: &Sessions,
+    session: &Session,
+    pool: &Arc<Pool>,
+) -> Result<Permit, Refusal> {
+    let deadline = Instant::now() + sessions.serving.settings.limits.call;
     if placement::of(session, pool).mode == LeaseMode::Once {
         let base = Placement::base(Era::Legacy, session.owner);
         return pool.acquire(&base, deadline).await;

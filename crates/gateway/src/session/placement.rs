@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use mainstay_model::settings::{Asks, Sharing};
 use mainstay_model::{Principal, Refusal};
 use mainstay_pool::{Instance, LeaseKey, LeaseMode, Permit, Placement, Pool, Retention};
@@ -11,8 +10,7 @@ use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_upstream::SessionNo;
 
-use crate::endpoint::Endpoint;
-use crate::session::Session;
+use super::Session;
 
 #[cfg(test)]
 mod tests;
@@ -187,14 +185,6 @@ fn is_spoken_to(
     key: &LeaseKey,
 ) -> bool {
     (holder == SessionNo(0) || holder == session.owner) && want(session, terms).key == *key
-}
-
-/// Sends a notification to the instances that only this session uses now.
-pub(crate) fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
-    let sharing = own_sharing(session.owner);
-    for pool in endpoint.pools() {
-        pool.notify_own_instances(session.owner, &sharing, message);
-    }
 }
 
 /// The kind of list that a request asks for.

@@ -10,22 +10,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream on which no write may be stuck for longer than `patience`.
+/// A stream on which no write may be stuck for longer than `limit`.
 ///
 /// Costs nothing while the other end reads: the clock runs only from a write that can't go on.
 #[derive(Debug)]
-pub(crate) struct Patient<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
+    limit: Duration,
     stuck: Option<Pin<Box<Sleep>>>,
     /// Whether it is, for whoever can't ask because the stream is in other hands.
     shows: Arc<AtomicBool>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     /// `shows` is true while a write is stuck.
-    pub(crate) fn new(stream: S, patience: Duration, shows: Arc<AtomicBool>) -> Self {
-        Self { stream, patience, stuck: None, shows }
+    pub(crate) fn new(stream: S, limit: Duration, shows: Arc<AtomicBool>) -> Self {
+        Self { stream, limit, stuck: None, shows }
     }
 
     /// Looks at the clock when a write can't go on.
@@ -39,8 +39,8 @@ impl<S> Patient<S> {
             self.stuck = None;
             return wrote;
         }
-        let patience = self.patience;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let limit = self.limit;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         match stuck.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
@@ -51,7 +51,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -61,7 +61,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,15 +104,15 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::Patient;
+    use super::WriteTimeout;
 
     #[tokio::test(start_paused = true)]
     async fn who_never_reads_is_given_up_and_who_reads_slowly_is_not() {
         let (near, mut far) = duplex(16);
-        let mut patient = Patient::new(near, Duration::from_secs(30), Arc::default());
+        let mut stream = WriteTimeout::new(near, Duration::from_secs(30), Arc::default());
         let writing = tokio::spawn(async move {
-            let slow = patient.write_all(&[7; 64]).await;
-            let never = patient.write_all(&[7; 64]).await;
+            let slow = stream.write_all(&[7; 64]).await;
+            let never = stream.write_all(&[7; 64]).await;
             (slow.is_ok(), never.map_err(|error| error.kind()))
         });
         let mut read = [0; 16];

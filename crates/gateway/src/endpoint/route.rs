@@ -13,7 +13,7 @@ use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::{Era, Message, Method, codes};
 
 use crate::endpoint::Endpoint;
-use crate::topology::Server;
+use crate::server::Server;
 
 #[cfg(test)]
 mod tests;

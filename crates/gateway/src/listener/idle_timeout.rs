@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 /// The clock of one connection. hyper asks it for the time of each wait; what arrives is told by
 /// [`heard`](Self::heard).
 #[derive(Debug, Clone)]
-pub(crate) struct Silence(Arc<Shared>);
+pub(crate) struct IdleTimeout(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -42,9 +42,9 @@ struct Wait {
 /// What hyper polls: the present wait.
 struct Waiting(Arc<Shared>);
 
-// === impl Silence ===
+// === impl IdleTimeout ===
 
-impl Silence {
+impl IdleTimeout {
     /// Give hyper `head` as the time to read a head within.
     pub(crate) fn new(head: Duration, idle: Duration) -> Self {
         let wait = Mutex::default();
@@ -57,7 +57,7 @@ impl Silence {
     }
 }
 
-impl Timer for Silence {
+impl Timer for IdleTimeout {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
         self.sleep_until(self.now() + duration)
     }
@@ -121,7 +121,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
     use tokio_util::io::InspectReader;
 
-    use super::Silence;
+    use super::IdleTimeout;
 
     const HEAD: Duration = Duration::from_secs(30);
     const IDLE: Duration = Duration::from_secs(300);
@@ -129,8 +129,8 @@ mod tests {
     /// A connection to a server that answers everything with nothing.
     fn connection() -> DuplexStream {
         let (near, far) = duplex(4096);
-        let silence = Silence::new(HEAD, IDLE);
-        let told = silence.clone();
+        let idle_timeout = IdleTimeout::new(HEAD, IDLE);
+        let told = idle_timeout.clone();
         let stream = InspectReader::new(near, move |_: &[u8]| told.heard());
         tokio::spawn(async move {
             let service = service_fn(async |_| {
@@ -138,7 +138,7 @@ mod tests {
                 Ok::<_, Infallible>(Response::new(nothing))
             });
             let serving = http1::Builder::new()
-                .timer(silence)
+                .timer(idle_timeout)
                 .header_read_timeout(HEAD)
                 .serve_connection(TokioIo::new(stream), service);
             let _ = serving.await;

@@ -1,0 +1,93 @@
+//! Who is let in. This is decided before the path of a request is looked at, so that a refused caller learns
+//! from no answer which servers there are. The order:
+//!
+//! 1. the address of the caller, as trusted proxies name it ([`forwarded`]);
+//! 2. `Host` and `Origin`, unless the request comes over the command socket ([`gate`]);
+//! 3. the login: who the user is.
+
+pub(crate) mod forwarded;
+pub(crate) mod gate;
+
+use http::HeaderMap;
+use mainstay_model::Principal;
+use mainstay_model::settings::{GatewaySettings, Login};
+
+use self::forwarded::{Proxies, Said};
+use self::gate::{Foreign, Gate};
+use crate::caller::Peer;
+
+/// The rules of the configuration about who may send requests.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    proxies: Proxies,
+    gate: Gate,
+    login: Login,
+}
+
+// === impl Admission ===
+
+impl Admission {
+    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+        let proxies = Proxies::new(settings.trusted_proxies.clone());
+        Self { proxies, gate: Gate::new(settings), login: settings.login }
+    }
+
+    /// Returns what trusted proxies say about a request, and its user or why it is refused.
+    pub(crate) fn decide(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> (Said, Result<Principal, Foreign>) {
+        let said = self.proxies.said(peer.address, headers);
+        let decision = self.user(peer.operator, headers, &said.hosts);
+        (said, decision)
+    }
+
+    /// `forwarded` are the hosts that trusted proxies name.
+    fn user(
+        &self,
+        operator: bool,
+        headers: &HeaderMap,
+        forwarded: &[String],
+    ) -> Result<Principal, Foreign> {
+        if !operator {
+            self.gate.check(headers, forwarded)?;
+        }
+        match self.login {
+            Login::None => Ok(Principal::anonymous()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use mainstay_model::Principal;
+    use mainstay_model::settings::GatewaySettings;
+
+    use super::Admission;
+    use super::gate::Foreign;
+
+    #[test]
+    fn the_gate_stands_before_everything_and_not_before_the_operator() {
+        let admission = Admission::new(&GatewaySettings::default());
+        let anonymous = || Ok(Principal::anonymous());
+        for (operator, host, origin, forwarded, expected) in [
+            (false, "localhost", None, None, anonymous()),
+            (false, "evil.example", None, None, Err(Foreign::Host)),
+            (false, "localhost", Some("https://evil.example"), None, Err(Foreign::Origin)),
+            (false, "localhost", None, Some("evil.example"), Err(Foreign::ForwardedHost)),
+            (true, "evil.example", None, None, anonymous()),
+            (true, "localhost", Some("https://evil.example"), None, anonymous()),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static(host));
+            if let Some(origin) = origin {
+                headers.insert("origin", HeaderValue::from_static(origin));
+            }
+            let forwarded: Vec<_> = forwarded.into_iter().map(str::to_owned).collect();
+            let decided = admission.user(operator, &headers, &forwarded);
+            assert_eq!(decided, expected, "{operator} {host} {origin:?} {forwarded:?}");
+        }
+    }
+}

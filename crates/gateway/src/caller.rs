@@ -1,0 +1,63 @@
+//! The sender of a request.
+
+use std::net::SocketAddr;
+
+use mainstay_model::Principal;
+use mainstay_telemetry::CorrelationId;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// None: the command socket.
+    pub address: Option<SocketAddr>,
+    /// Whether the connection came over the command socket, where the file's permissions decide who may.
+    pub operator: bool,
+    pub serves: Serves,
+    /// The number of the connection, unique in this daemon.
+    pub connection: u64,
+}
+
+/// Which of the two remote transports an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serves {
+    /// Streamable HTTP, `/mcp`.
+    pub http: bool,
+    /// HTTP+SSE of 2024-11-05, `/sse`.
+    pub sse: bool,
+}
+
+/// The sender of a request that was admitted. Limits, audit and logs take who called from here, and from
+/// nowhere else.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The address of the client: behind trusted proxies, the one they name. None: the command socket, where
+    /// no proxy names one.
+    pub address: Option<SocketAddr>,
+    /// The operator of the daemon, who may do everything.
+    pub operator: bool,
+    /// What the address serves that the request came to.
+    pub serves: Serves,
+    /// The number of the connection. Where there is neither a login nor a session, limits count by it.
+    pub connection: u64,
+    /// The user; `anonymous` without a login.
+    pub principal: Principal,
+    /// Finds the request in logs and refusals.
+    pub request_id: CorrelationId,
+}
+
+/// What a client's transport can carry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takes {
+    /// A stream of events as the answer to a POST.
+    pub(crate) events: bool,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The other end of the connection, with the address that trusted proxies name.
+    pub(crate) fn peer(&self) -> Peer {
+        let Self { address, operator, serves, connection, .. } = *self;
+        Peer { address, operator, serves, connection }
+    }
+}

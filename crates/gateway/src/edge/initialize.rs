@@ -1,0 +1,71 @@
+//! `initialize`: opens a session.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use mainstay_protocol::{Message, build, codes};
+use mainstay_telemetry::Outcome;
+
+use super::admit::Admitted;
+use super::headers::SESSION;
+use super::modern;
+use crate::answer::{self, HttpAnswer};
+use crate::caller::Caller;
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+use crate::session::Session;
+use crate::sessions::handshake::{self, NoSession};
+
+/// Answers `initialize`.
+pub(super) async fn answer(
+    admitted: &Admitted<'_>,
+    endpoint: &Arc<Endpoint>,
+    message: &Message,
+) -> HttpAnswer {
+    let (session, bytes) =
+        open_session(admitted.gateway, endpoint, &admitted.caller, message).await;
+    let mut answer = answer::message(bytes);
+    let token = session.and_then(|session| HeaderValue::from_str(session.token.as_str()).ok());
+    if let Some(token) = token {
+        answer.headers_mut().insert(&SESSION, token);
+    }
+    answer
+}
+
+/// Carries out `initialize`: the session, if there is one now, and the message to answer with.
+pub(super) async fn open_session(
+    gateway: &Arc<Gateway>,
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    message: &Message,
+) -> (Option<Arc<Session>>, Bytes) {
+    let begun = std::time::Instant::now();
+    let id = message.id();
+    let opened = if gateway.serving.is_draining() {
+        Err(NoSession::Refused(gateway.serving.maintenance(&caller.request_id)))
+    } else {
+        handshake::open(&gateway.sessions, endpoint, caller.principal.clone(), message).await
+    };
+    let metrics = gateway.serving.metrics.gateway();
+    let (outcome, session, bytes) = match opened {
+        Ok((session, result)) => {
+            let result = std::str::from_utf8(&result).unwrap_or("{}");
+            let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
+            (Outcome::Ok, Some(session), bytes)
+        }
+        Err(NoSession::Stateless(requested)) => {
+            (Outcome::Error, None, modern::unsupported(id.as_ref(), &requested))
+        }
+        Err(NoSession::Invalid(say)) => {
+            (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
+        }
+        Err(NoSession::Refused(mut refusal)) => {
+            refusal.data.request_id = Some(caller.request_id.to_string());
+            metrics.failed(refusal.code.into());
+            (Outcome::Refused, None, answer::refusal(id.as_ref(), &refusal))
+        }
+    };
+    metrics.finished(mainstay_telemetry::Method::Initialize, outcome, begun.elapsed());
+    (session, bytes)
+}

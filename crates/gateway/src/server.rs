@@ -1,0 +1,13 @@
+//! A server as endpoints and the topology know it.
+
+use std::sync::Arc;
+
+use mainstay_model::ServerId;
+use mainstay_pool::Pool;
+
+/// A server and the pool that runs it now.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub id: ServerId,
+    pub pool: Arc<Pool>,
+}

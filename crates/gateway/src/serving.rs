@@ -1,0 +1,189 @@
+//! What all requests share: settings, metrics, the clock, the tasks, and how far the daemon is on its way to
+//! its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mainstay_model::settings::GatewaySettings;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_telemetry::{CorrelationId, Metrics};
+use mainstay_upstream::SessionNo;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The lowest of the three contexts: it knows no server, no endpoint and no session.
+pub(crate) struct Serving {
+    pub(crate) settings: GatewaySettings,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: TaskTracker,
+    /// Set when the daemon accepts no new connections and sessions.
+    pub(crate) draining: CancellationToken,
+    /// Set when everything that is still under way has to end.
+    pub(crate) stopping: CancellationToken,
+    streams_ended: AtomicBool,
+    /// Calls that are being answered.
+    calls: AtomicUsize,
+    /// Answers on their way from a call to the stream that carries them.
+    forwards: AtomicUsize,
+    /// Notified when there are none of either any more.
+    quiet: Notify,
+    connections: AtomicUsize,
+    connection_numbers: AtomicU64,
+    session_numbers: AtomicU64,
+}
+
+/// An answer on its way to a stream. A drain waits until it is dropped.
+pub(crate) struct Forward(Arc<Serving>);
+
+/// An open connection, counted until it is dropped.
+pub(crate) struct Connection(Arc<Serving>);
+
+/// Converts monotonic times to dates.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+    started_at: SystemTime,
+}
+
+// === impl Serving ===
+
+impl Serving {
+    pub(crate) fn new(settings: GatewaySettings, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            metrics,
+            clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            streams_ended: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            forwards: AtomicUsize::new(0),
+            quiet: Notify::new(),
+            connections: AtomicUsize::new(0),
+            connection_numbers: AtomicU64::new(1),
+            session_numbers: AtomicU64::new(1),
+        })
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// The refusal for requests that arrive while calls in flight are finished.
+    pub(crate) fn maintenance(&self, request_id: &CorrelationId) -> Refusal {
+        let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
+            .retry_after(self.settings.limits.drain)
+            .hint("calls in flight are being finished; retry when the daemon is back");
+        refusal.data.request_id = Some(request_id.to_string());
+        refusal
+    }
+
+    /// Whether the streams and calls of all sessions have been ended, because the daemon is about to exit.
+    pub(crate) fn has_ended_streams(&self) -> bool {
+        self.streams_ended.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_streams_ended(&self) {
+        self.streams_ended.store(true, Ordering::Release);
+    }
+
+    /// Returns the number of a new session, or of a request that belongs to none.
+    pub(crate) fn next_session_no(&self) -> SessionNo {
+        SessionNo(self.session_numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Returns the number of a new connection.
+    pub(crate) fn next_connection_no(&self) -> u64 {
+        self.connection_numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a new connection; also returns how many were open before it.
+    pub(crate) fn open_connection(self: &Arc<Self>) -> (Connection, usize) {
+        let open_before = self.connections.fetch_add(1, Ordering::AcqRel);
+        (Connection(self.clone()), open_before)
+    }
+
+    pub(crate) fn connections_open(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn calls_in_flight(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn begin_call(&self) {
+        self.calls.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a call out, once its answer has been handed to whatever carries it to the client.
+    pub(crate) fn end_call(&self) {
+        if self.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_waiters();
+        }
+    }
+
+    /// Counts an answer that is being forwarded to a stream.
+    pub(crate) fn begin_forward(self: &Arc<Self>) -> Forward {
+        self.forwards.fetch_add(1, Ordering::AcqRel);
+        Forward(self.clone())
+    }
+
+    /// Waits until no call is being answered.
+    pub(crate) async fn all_answered(&self) {
+        loop {
+            let quiet = self.quiet.notified();
+            if self.calls_in_flight() == 0 && self.forwards.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+}
+
+// === impl Forward ===
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        if self.0.forwards.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.quiet.notify_waiters();
+        }
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(crate) fn serving(&self) -> &Arc<Serving> {
+        &self.0
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+// === impl Clock ===
+
+impl Clock {
+    pub fn unix_seconds(self) -> u64 {
+        let now = self.started_at + self.started.elapsed();
+        now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    pub fn date(self, at: Instant) -> SystemTime {
+        match at.checked_duration_since(self.started) {
+            Some(after) => self.started_at + after,
+            None => self.started_at,
+        }
+    }
+
+    pub fn uptime(self) -> Duration {
+        self.started.elapsed()
+    }
+}

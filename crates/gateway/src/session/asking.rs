@@ -1,0 +1,22 @@
+//! Who has asked a question.
+
+use std::sync::Arc;
+
+use mainstay_session::Question;
+use mainstay_upstream::Asker;
+
+use super::control::Control;
+
+/// The server that asked a question, and the call that waits for the answer.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) server: Asker,
+    pub(super) call: Option<Arc<Control>>,
+}
+
+/// Tells servers that nobody will answer their questions.
+pub(super) fn refuse_for_client(questions: Vec<Question<Asking>>) {
+    for question in questions {
+        question.asker.server.refuse(&question.id, "the client that was asked has gone away");
+    }
+}

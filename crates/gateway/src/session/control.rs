@@ -1,0 +1,48 @@
+//! What reaches a call from outside of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::task::AtomicWaker;
+use mainstay_session::CallNo;
+
+/// Tells a call that its client has cancelled it, or has answered a question.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(super) call: CallNo,
+    cancelled: AtomicBool,
+    answered: AtomicBool,
+    waker: AtomicWaker,
+}
+
+// === impl Control ===
+
+impl Control {
+    pub(super) fn of(call: CallNo) -> Self {
+        let (cancelled, answered) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { call, cancelled, answered, waker: AtomicWaker::new() }
+    }
+
+    /// Notes that the client has answered a question of the call.
+    pub(super) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the client has answered since this was called last.
+    pub(crate) fn take_answered(&self) -> bool {
+        self.answered.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn poll_cancelled(&self, cx: &std::task::Context<'_>) -> bool {
+        if self.cancelled.load(Ordering::Acquire) {
+            return true;
+        }
+        self.waker.register(cx.waker());
+        self.cancelled.load(Ordering::Acquire)
+    }
+}

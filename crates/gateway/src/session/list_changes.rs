@@ -1,0 +1,55 @@
+//! How often the lists of an endpoint have changed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mainstay_protocol::list::ListKind;
+
+/// How often each list of an endpoint has changed for clients with sessions. A session that remembers what
+/// it was told of needs nobody to walk by in order to learn what it missed.
+#[derive(Debug, Default)]
+pub(crate) struct ListChanges([AtomicU32; ListKind::ALL.len()]);
+
+/// The changes that somebody was told of.
+pub(crate) type Told = [u32; ListKind::ALL.len()];
+
+// === impl ListChanges ===
+
+impl ListChanges {
+    /// Counts a change of these lists. Only then may listeners be told of it.
+    pub(crate) fn count(&self, kinds: &[ListKind]) {
+        for kind in kinds {
+            self.0[*kind as usize].fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// What somebody has been told of who knows everything so far.
+    pub(crate) fn now(&self) -> Told {
+        self.0.each_ref().map(|count| count.load(Ordering::Acquire))
+    }
+
+    /// What somebody has been told of who knows nothing for certain.
+    pub(crate) fn unknown(&self) -> Told {
+        self.now().map(|count| count.wrapping_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::list::ListKind;
+
+    use super::ListChanges;
+
+    #[test]
+    fn changes_are_counted_by_list() {
+        let changes = ListChanges::default();
+        let told = changes.now();
+        changes.count(&[ListKind::Tools, ListKind::Prompts]);
+        let differs: Vec<_> = ListKind::ALL
+            .into_iter()
+            .filter(|kind| changes.now()[*kind as usize] != told[*kind as usize])
+            .collect();
+        assert_eq!(differs, [ListKind::Tools, ListKind::Prompts]);
+        let unknown = changes.unknown();
+        assert!(changes.now().iter().zip(unknown).all(|(now, told)| *now != told));
+    }
+}

@@ -1,0 +1,92 @@
+//! Makes room when streams hold too much for clients that may resume them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::session::Session;
+use crate::stream::replay_budget::{ROOMY_BYTES, ReplayBudget};
+
+/// Drops answers when too much is kept: first those that were read to the end, then the oldest; and then
+/// what was read on streams that continue. `sessions` is called only if there is no room.
+pub(crate) fn make_room(budget: &ReplayBudget, sessions: impl FnOnce() -> Vec<Arc<Session>>) {
+    let Some(_one) = budget.try_make_room() else { return };
+    let sessions = sessions();
+    let mut ended = Vec::new();
+    for session in &sessions {
+        ended.extend(session.ended_streams().into_iter().map(|ended| (ended, session)));
+    }
+    ended.sort_by_key(|(ended, _)| (ended.unread, ended.touched));
+    for (ended, session) in ended {
+        if budget.bytes() <= ROOMY_BYTES {
+            return;
+        }
+        session.forget_stream(&ended.stream);
+    }
+    let now = Instant::now();
+    for session in &sessions {
+        session.forget_read(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use mainstay_model::{Ids, Principal};
+    use mainstay_protocol::capabilities::ClientCapabilities;
+    use mainstay_protocol::{Id, Revision};
+    use mainstay_upstream::SessionNo;
+
+    use super::make_room;
+    use crate::session::Session;
+    use crate::stream::replay_budget::{KEPT_BYTES_MAX, ROOMY_BYTES, ReplayBudget, STREAM_BYTES};
+
+    fn sessions(count: u64) -> Vec<Arc<Session>> {
+        let endpoint = Ids::default().endpoint();
+        let revision = Revision::V2025_11_25;
+        let session = |owner| {
+            let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
+            Session::passing(SessionNo(owner), principal, revision, can, None, endpoint, owner)
+        };
+        (0..count).map(session).map(Arc::new).collect()
+    }
+
+    /// How many answers each session has left.
+    fn left(sessions: &[Arc<Session>]) -> Vec<usize> {
+        sessions.iter().map(|session| session.ended_streams().len()).collect()
+    }
+
+    #[test]
+    fn answers_that_were_read_go_first_and_then_the_oldest() {
+        let budget = ReplayBudget::new(7);
+        let sessions = sessions(3);
+        let answer = Bytes::from(vec![b'x'; KEPT_BYTES_MAX / 8 - STREAM_BYTES]);
+        let cx = Context::from_waker(Waker::noop());
+        for read in [false, true, false] {
+            for session in &sessions {
+                let stream = session.stream_of_call(&budget, &Id::number(1));
+                let mut reader = stream.clone().reader();
+                stream.finish(answer.clone());
+                while read && matches!(reader.poll_next(&cx), std::task::Poll::Ready(Some(_))) {}
+            }
+        }
+        assert_eq!(budget.bytes(), 9 * (answer.len() + STREAM_BYTES));
+        make_room(&budget, || sessions.clone());
+        assert_eq!(left(&sessions), [2, 2, 3], "two of the three that were read");
+        assert!(budget.bytes() <= ROOMY_BYTES);
+        make_room(&budget, || panic!("there is room"));
+        for session in &sessions[1..] {
+            for _ in 0..2 {
+                session.stream_of_call(&budget, &Id::number(1)).finish(answer.clone());
+            }
+        }
+        make_room(&budget, || sessions.clone());
+        assert_eq!(left(&sessions), [1, 3, 3], "the last that was read, and the three oldest");
+        for session in &sessions {
+            session.end();
+        }
+        assert_eq!(budget.bytes(), 0);
+    }
+}

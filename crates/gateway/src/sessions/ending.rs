@@ -1,0 +1,49 @@
+//! The end of a session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_telemetry::events::SessionExpired;
+
+use super::{Sessions, levels, subscribe};
+use crate::session::{Session, placement, room};
+
+impl Sessions {
+    /// Ends a session and what servers hold for it; whether it was in the table.
+    pub(crate) fn end(&self, session: &Arc<Session>) -> bool {
+        // Stored first: a request that does not find the session in the table asks the store next.
+        if let Some(serial) = session.serial() {
+            self.store.ended(serial, self.serving.clock.unix_seconds());
+        }
+        let was_there = self.table.remove(session);
+        subscribe::forget_all(self, session, session.end().into_iter().collect());
+        if session.log_level().is_some() {
+            levels::forget(self, session.owner);
+        }
+        let endpoint = self.directory.endpoint(session.endpoint);
+        if let Some(endpoint) = &endpoint {
+            endpoint.lasting.audience.leave(session);
+        }
+        let pools = endpoint
+            .map_or_else(|| self.directory.pools(), |endpoint| endpoint.pools().cloned().collect());
+        for pool in pools {
+            pool.end_sharing(&placement::own_sharing(session.owner));
+        }
+        was_there
+    }
+
+    /// Ends sessions that have been idle for too long.
+    pub(crate) fn expire(&self) {
+        let idle_max = self.serving.settings.limits.session_idle;
+        let expired = self.table.expired(Instant::now(), idle_max);
+        let count = expired.iter().filter(|session| self.end(session)).count() as u64;
+        if count > 0 {
+            SessionExpired { count, idle_max }.emit(&self.serving.metrics);
+        }
+    }
+
+    /// Drops answers that are kept for clients that may come back, if these hold too much.
+    pub(crate) fn make_room(&self) {
+        room::make_room(&self.replay, || self.table.all());
+    }
+}

@@ -1,0 +1,42 @@
+//! The log levels that sessions ask for: noted, forgotten with the session, and told to the servers.
+
+use futures_util::future::join_all;
+use mainstay_session::LogLevel;
+use mainstay_upstream::SessionNo;
+
+use super::Sessions;
+use crate::endpoint::Endpoint;
+use crate::server::Server;
+use crate::session::Session;
+
+/// Notes what a session wants from now on, of all servers of its endpoint.
+pub(crate) fn note(sessions: &Sessions, endpoint: &Endpoint, session: &Session, level: LogLevel) {
+    for server in &endpoint.servers {
+        sessions.levels.of(server.id).set(session.owner, level);
+    }
+    // It may have ended meanwhile, and whoever ended it has found nothing to forget.
+    if session.has_ended() {
+        forget(sessions, session.owner);
+    }
+}
+
+/// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
+pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
+    for (server, levels) in sessions.levels.all() {
+        if levels.remove(owner)
+            && !sessions.serving.has_ended_streams()
+            && let Some(pool) = sessions.directory.pool(server)
+        {
+            sessions.serving.tasks.spawn(levels.tell(pool, sessions.serving.settings.limits.call));
+        }
+    }
+}
+
+/// Tells servers what is wanted of them now; waits for them as long as a call may take.
+pub(crate) async fn tell(sessions: &Sessions, servers: Vec<Server>) {
+    let within = sessions.serving.settings.limits.call;
+    let tell = |Server { id, pool }| sessions.levels.of(id).tell(pool, within);
+    // What was begun goes on if the client goes away.
+    let told = servers.into_iter().map(|server| sessions.serving.tasks.spawn(tell(server)));
+    let _ = tokio::time::timeout(within, join_all(told)).await;
+}

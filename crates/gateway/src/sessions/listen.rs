@@ -1,0 +1,76 @@
+//! The streams that clients open with GET.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_telemetry::{CorrelationId, Resumption, StreamKind};
+
+use super::Sessions;
+use crate::answer::{self, HttpAnswer};
+use crate::endpoint::Endpoint;
+use crate::session::Session;
+use crate::stream::event_id::EventId;
+use crate::stream::open_stream::OpenStreamGuard;
+use crate::stream::streams::Resumed;
+
+/// Opens a stream for background messages, or resumes one that was cut.
+///
+/// The specification says what a `Last-Event-ID` is for, and not what one gets that can't be
+/// honoured. So that no client waits for what will never come:
+/// - the answer to a call that is not kept any more becomes an error that says so;
+/// - nothing more to come is 405, "no stream for you here", which clients take as final. They come
+///   back at once, and for ever, to a stream that just ends;
+/// - anything else is a stream like any other: its client listens for what comes of its own accord.
+pub(crate) fn open(
+    sessions: &Arc<Sessions>,
+    (endpoint, session): (&Arc<Endpoint>, &Arc<Session>),
+    last_event_id: Option<&str>,
+    request_id: &CorrelationId,
+) -> HttpAnswer {
+    let resumable = session.revision.rules().resumable;
+    let serving = &sessions.serving;
+    let guard =
+        || OpenStreamGuard::open(serving, &endpoint.lasting.streams, StreamKind::Get, request_id);
+    let fresh = || {
+        let stream = endpoint.lasting.audience.open_stream(session, &sessions.replay);
+        stream.count_with(guard());
+        answer::events(stream)
+    };
+    let Some(last_event_id) = last_event_id.filter(|_| resumable) else {
+        return fresh();
+    };
+    let event = EventId::parse(last_event_id);
+    let changes = endpoint.lasting.audience.changes();
+    let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(changes, event));
+    serving.metrics.resumed(match &resumed {
+        Resumed::Goes(_) => Resumption::Resumed,
+        Resumed::Lost(_) => Resumption::Lost,
+        Resumed::Over => Resumption::Over,
+        Resumed::Fresh => Resumption::Fresh,
+    });
+    match (resumed, event) {
+        (Resumed::Goes(reader), Some(event)) if !event.is_of_call() => {
+            reader.stream().count_with(guard());
+            answer::resumed(reader)
+        }
+        (Resumed::Goes(reader), _) => answer::resumed(reader),
+        (Resumed::Over, _) => {
+            let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+            let others = HeaderValue::from_static("POST, DELETE, OPTIONS");
+            answer.headers_mut().insert(header::ALLOW, others);
+            answer
+        }
+        (Resumed::Lost(id), Some(event)) => {
+            let mut refusal = Refusal::new(
+                RefusalCode::OutcomeUnknown,
+                "the answer to this call came while its stream was cut, and is not kept any more",
+            )
+            .hint("it may have been carried out; look before you call again");
+            refusal.data.request_id = Some(request_id.to_string());
+            serving.metrics.gateway().failed(refusal.code.into());
+            answer::only_event(&event.next(), &answer::refusal(Some(&id), &refusal))
+        }
+        (Resumed::Fresh | Resumed::Lost(_), _) => fresh(),
+    }
+}

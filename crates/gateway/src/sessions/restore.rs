@@ -1,0 +1,199 @@
+//! Finds the session that a request names, and restores it if an earlier daemon opened it.
+//!
+//! A session's id says what it began with, so any id that is sealed with our key, has not expired and
+//! was not ended is a session: it is made again when it is first seen, and its client notices nothing.
+//! The first request that names it reserves its place in the table, asks the store, and commits; others
+//! that name it meanwhile wait for that.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mainstay_model::{Principal, Refusal, RefusalCode, ServerId};
+use mainstay_pool::Pool;
+use mainstay_protocol::capabilities::ClientCapabilities;
+use mainstay_protocol::{Notification, Revision, build};
+use mainstay_session::{Claims, LogLevel, Token};
+use mainstay_store::{Kept, Known, Unavailable};
+use mainstay_telemetry::events::SessionRestored;
+
+use super::{Sessions, levels, subscribe};
+use crate::endpoint::Endpoint;
+use crate::server::Server;
+use crate::session::Session;
+use crate::session::table::{Place, Reservation};
+
+/// Why an id is no session.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// It never was one, has expired or was ended.
+    Unknown,
+    /// It is somebody else's, or at another address.
+    Foreign,
+    /// It is one, but there is no room for it now.
+    NoRoom(Refusal),
+    /// It may be one: the store does not say.
+    Unknowable(Refusal),
+}
+
+/// How often a server that goes away meanwhile is asked again.
+const RESTORE_ATTEMPTS: usize = 3;
+
+/// Longest that a request waits for a session that is being restored.
+const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// When a client should try again whose session can't be looked up.
+const UNKNOWABLE_RETRY: Duration = Duration::from_secs(2);
+
+/// Finds the session with this id, if this caller may use it here. Waits only where it has to be restored.
+pub(crate) async fn find(
+    sessions: &Arc<Sessions>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    id: &str,
+) -> Result<Arc<Session>, Lost> {
+    if let Some(session) = sessions.table.find(id) {
+        return own(session, endpoint, principal);
+    }
+    // In a box: it happens once in the life of a session, and every request would be larger by it.
+    Box::pin(look_up(sessions, endpoint, principal, id)).await
+}
+
+fn own(
+    session: Arc<Session>,
+    endpoint: &Endpoint,
+    principal: &Principal,
+) -> Result<Arc<Session>, Lost> {
+    let own = session.principal == *principal && session.endpoint == endpoint.id;
+    if own { Ok(session) } else { Err(Lost::Foreign) }
+}
+
+async fn look_up(
+    sessions: &Arc<Sessions>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    id: &str,
+) -> Result<Arc<Session>, Lost> {
+    let (token, claims) = sessions.key.open(id).ok_or(Lost::Unknown)?;
+    let place = sessions.table.reserve(id);
+    match tokio::time::timeout(FIND_WAIT_MAX, place).await {
+        Ok(Place::Taken(session)) => own(session, endpoint, principal),
+        Ok(Place::Reserved(reservation)) => {
+            restore(sessions, endpoint, principal, (token, &claims), reservation).await
+        }
+        Err(_) => Err(unknowable(&Unavailable::Slow(FIND_WAIT_MAX))),
+    }
+}
+
+/// Restores a session whose place is reserved. Nobody in this daemon can end it before it is in the table.
+async fn restore(
+    sessions: &Arc<Sessions>,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    (token, claims): (Token, &Claims),
+    reservation: Reservation<'_>,
+) -> Result<Arc<Session>, Lost> {
+    let known = sessions.store.known(claims.serial).await.map_err(|error| unknowable(&error))?;
+    let kept = match known {
+        Known::Ended => return Err(Lost::Unknown),
+        Known::Nothing => Kept { used_at: claims.opened_at, ..Kept::default() },
+        Known::Kept(kept) => kept,
+    };
+    if claims.principal != principal.as_str() || claims.endpoint != endpoint.name {
+        return Err(Lost::Foreign);
+    }
+    let now = sessions.serving.clock.unix_seconds();
+    if now.saturating_sub(kept.used_at) >= sessions.serving.settings.limits.session_idle.as_secs() {
+        // So that it stays expired, however long sessions may be idle from now on.
+        sessions.store.ended(claims.serial, now);
+        return Err(Lost::Unknown);
+    }
+    let session = restored(sessions, endpoint, principal, token, claims, &kept)?;
+    reservation.commit(session.clone()).map_err(Lost::NoRoom)?;
+    SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&sessions.serving.metrics);
+    if sessions.serving.has_ended_streams() {
+        session.end();
+    } else if session.is_restoring() {
+        if let Some(level) = session.log_level() {
+            levels::note(sessions, endpoint, &session, level);
+        }
+        sessions.serving.tasks.spawn(ask_again(sessions.clone(), session.clone()));
+    }
+    Ok(session)
+}
+
+/// A client is never told that its session is lost because nobody could look: it would begin another.
+fn unknowable(error: &Unavailable) -> Lost {
+    let refusal = Refusal::new(
+        RefusalCode::Degraded,
+        format!("what is stored of this session can't be read now: {error}"),
+    );
+    Lost::Unknowable(refusal.retry_after(UNKNOWABLE_RETRY))
+}
+
+/// A session as it was.
+fn restored(
+    sessions: &Sessions,
+    endpoint: &Arc<Endpoint>,
+    principal: &Principal,
+    token: Token,
+    claims: &Claims,
+    kept: &Kept,
+) -> Result<Arc<Session>, Lost> {
+    let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
+    let capabilities = ClientCapabilities::from_json(&claims.capabilities);
+    let (owner, principal) = (sessions.serving.next_session_no(), principal.clone());
+    let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
+    session.store_as(claims.serial, kept.used_at);
+    let id = |server: &str| Some(endpoint.server_named(server)?.id);
+    // A server that is gone from the configuration has nothing to tell.
+    let subscriptions = kept.subscriptions.iter();
+    let subscriptions: BTreeSet<(ServerId, Box<str>)> =
+        subscriptions.filter_map(|(server, uri)| Some((id(server)?, uri.clone()))).collect();
+    // Nobody knows what has changed while no daemon was there to be told.
+    session.begin_with(endpoint.lasting.audience.changes().unknown());
+    for (server, uri) in &subscriptions {
+        session.resource_updated(&update_of(endpoint, *server, uri));
+    }
+    let level = kept.level.as_deref().and_then(LogLevel::parse);
+    session.take_over(level, subscriptions, endpoint.servers.iter().map(|server| server.id));
+    Ok(Arc::new(session))
+}
+
+/// The notification that a resource changed, from the JSON text of the server's own URI.
+pub(crate) fn update_of(endpoint: &Endpoint, server: ServerId, uri: &str) -> Bytes {
+    let own: String = serde_json::from_str(uri).unwrap_or_default();
+    let published = endpoint.published_uri(server, &own).map(|uri| build::string(&uri));
+    let params = format!(r#"{{"uri":{}}}"#, published.as_deref().unwrap_or(uri));
+    build::notification(Notification::ResourcesUpdated.as_str(), Some(&params))
+}
+
+/// Asks servers for what a session had asked for, each as soon as it is ready.
+async fn ask_again(sessions: Arc<Sessions>, session: Arc<Session>) {
+    let servers = session.servers_to_restore();
+    let each = servers.into_iter().map(|server| at_server(&sessions, &session, server));
+    tokio::select! {
+        _ = join_all(each) => {}
+        () = sessions.serving.stopping.cancelled() => {}
+    }
+}
+
+/// Asks a server, once it is ready, for what a session had asked for.
+pub(crate) async fn at_server(sessions: &Sessions, session: &Arc<Session>, server: ServerId) {
+    let Some(pool) = &sessions.directory.pool(server) else { return session.restored_at(server) };
+    pool.wait_until(Pool::is_ready).await;
+    if session.log_level().is_some() {
+        levels::tell(sessions, vec![Server { id: server, pool: pool.clone() }]).await;
+    }
+    for uri in session.subscriptions_at(server) {
+        for _ in 0..RESTORE_ATTEMPTS {
+            if subscribe::again(sessions, session, (server, pool), &uri).await {
+                break;
+            }
+            pool.wait_until(Pool::is_ready).await;
+        }
+    }
+    session.restored_at(server);
+}

@@ -1,0 +1,75 @@
+//! What is stored of sessions for the daemon after this one.
+
+use std::time::{Duration, Instant};
+
+use mainstay_model::ServerId;
+use mainstay_session::LogLevel;
+use mainstay_telemetry::CorrelationId;
+use mainstay_telemetry::events::EndUnwritten;
+
+use super::Sessions;
+use crate::session::Session;
+
+/// That a session is in use is noted at most this often: a restart may make it seem idle for so much
+/// longer than it was.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+impl Sessions {
+    /// Notes which sessions have been in use; `exactly`: as exactly as it is known.
+    pub(crate) fn note_uses(&self, exactly: bool) {
+        let now = Instant::now();
+        let now_seconds = self.serving.clock.unix_seconds();
+        let interval = USE_NOTED_EVERY.min(self.serving.settings.limits.session_idle / 8).as_secs();
+        let interval = if exactly { 1 } else { interval.max(1) };
+        let sessions = self.table.all();
+        let uses = sessions.iter().filter_map(|session| {
+            let used_at = now_seconds.saturating_sub(session.idle_for(now).as_secs());
+            Some((session.note_use(used_at, interval)?, used_at))
+        });
+        let uses: Vec<_> = uses.collect();
+        self.store.used(&uses);
+        self.store.prune(now_seconds);
+    }
+
+    /// Stores a level a session has asked for; waits for the disk, so that what was confirmed is
+    /// there after a crash.
+    pub(crate) async fn keep_level(&self, session: &Session, level: LogLevel) {
+        if let Some(serial) = session.serial() {
+            self.store.level(serial, self.serving.clock.unix_seconds(), &level.to_json());
+            self.store.stored().await;
+        }
+    }
+
+    /// Waits until the end of a session is written, so that no crash of the daemon can undo what its
+    /// client was told. What a power cut would undo is not waited for: bringing it to the disk takes a
+    /// hundred times as long, and nobody but that client could use the session.
+    pub(crate) async fn keep_end(&self, session: &Session, request_id: &CorrelationId) {
+        let begun = Instant::now();
+        // A disk that fails has been told of already.
+        if session.serial().is_some()
+            && !self.store.written().await
+            && self.upkeep.state().failing.is_none()
+        {
+            EndUnwritten { request_id, after: begun.elapsed() }.emit(&self.serving.metrics);
+        }
+    }
+
+    /// Stores a subscription, or that it is over, in the same way.
+    pub(crate) async fn keep_subscription(
+        &self,
+        session: &Session,
+        server: ServerId,
+        uri: &str,
+        subscribed: bool,
+    ) {
+        let Some(serial) = session.serial() else { return };
+        let Some(pool) = self.directory.pool(server) else { return };
+        let name = pool.spec.name.as_str();
+        if subscribed {
+            self.store.subscribed(serial, self.serving.clock.unix_seconds(), name, uri);
+        } else {
+            self.store.unsubscribed(serial, name, uri);
+        }
+        self.store.stored().await;
+    }
+}

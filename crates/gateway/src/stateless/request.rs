@@ -1,0 +1,46 @@
+//! A request of 2026-07-28, and refusals of it.
+
+use http::{HeaderMap, StatusCode};
+use mainstay_model::Refusal;
+use mainstay_protocol::capabilities::ClientCapabilities;
+use mainstay_protocol::revision::Era;
+use mainstay_protocol::{Id, Method};
+use mainstay_session::LogLevel;
+use mainstay_telemetry::CorrelationId;
+
+use crate::answer::{self, HttpAnswer};
+use crate::caller::{Caller, Takes};
+
+/// A request that has passed its checks, with what it says of itself.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) id: Id,
+    /// None: no method known here.
+    pub(crate) method: Option<Method>,
+    pub(crate) capabilities: ClientCapabilities,
+    /// None: no log messages are wanted.
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) caller: &'a Caller,
+    pub(crate) takes: Takes,
+}
+
+/// A refusal of ours.
+pub(crate) fn refuse(
+    id: Option<&Id>,
+    mut refusal: Refusal,
+    request_id: &CorrelationId,
+) -> HttpAnswer {
+    refusal.data.request_id = Some(request_id.to_string());
+    answer::message(answer::refusal(id, &refusal))
+}
+
+/// A JSON-RPC error of ours, with the status that goes with it.
+pub(crate) fn fail(id: &Id, code: i32, say: &str) -> HttpAnswer {
+    answer::failure(status(Some(code)), Some(id), code, say)
+}
+
+pub(crate) fn status(code: Option<i32>) -> StatusCode {
+    let status = code.map_or(200, |code| Era::Modern.status_of(code));
+    StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
+}

@@ -1,0 +1,100 @@
+//! The ids of events, by which clients resume streams with `Last-Event-ID`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mainstay_protocol::{Id, Message};
+
+/// The name of a stream, which begins the ids of its events: `{stream}.{n}`, and while the answer to a request
+/// is to come, `{stream}.{n}.{request}` with the request's id in base64.
+///
+/// So an id is enough to tell a client what has become of its call, even after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamName {
+    pub(super) of: Carries,
+    pub(super) number: u64,
+}
+
+/// What a stream carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// What comes of its own accord.
+    Standing,
+    /// What comes of a call, with its request's id unless that is a long one.
+    Call(Option<Box<str>>),
+}
+
+/// The id of an event, as a client repeats it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventId {
+    pub(super) name: StreamName,
+    /// Its place in the stream; before the first: 0.
+    pub(super) after: u64,
+}
+
+/// Longer ids are not repeated in those of events.
+pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
+
+// === impl StreamName ===
+
+impl StreamName {
+    pub(crate) fn standing(number: u64) -> Self {
+        Self { of: Carries::Standing, number }
+    }
+
+    pub(crate) fn call(number: u64, request: &Id) -> Self {
+        let raw = request.as_bytes();
+        let short = raw.len() <= REQUEST_ID_BYTES_MAX;
+        Self { of: Carries::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())), number }
+    }
+
+    /// The id of an event before the last.
+    pub(crate) fn id(&self, event: u64) -> String {
+        match &self.of {
+            Carries::Call(Some(request)) => format!("p{:x}.{event}.{request}", self.number),
+            _ => self.last_id(event),
+        }
+    }
+
+    /// The id of the last event: nothing is to come after it.
+    pub(crate) fn last_id(&self, event: u64) -> String {
+        let of = if self.of == Carries::Standing { 'g' } else { 'p' };
+        format!("{of}{:x}.{event}", self.number)
+    }
+}
+
+// === impl EventId ===
+
+impl EventId {
+    /// None for what is no id of ours.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let stream = parts.next()?;
+        let number = u64::from_str_radix(stream.get(1..)?, 16).ok()?;
+        let after = parts.next()?.parse().ok()?;
+        let of = match (stream.as_bytes()[0], parts.next()) {
+            (b'g', None) => Carries::Standing,
+            (b'p', request) => Carries::Call(request.map(Into::into)),
+            _ => return None,
+        };
+        parts.next().is_none().then_some(Self { name: StreamName { of, number }, after })
+    }
+
+    /// The id of a last event after this one.
+    pub(crate) fn next(&self) -> String {
+        self.name.last_id(self.after.saturating_add(1))
+    }
+
+    pub(crate) fn is_of_call(&self) -> bool {
+        matches!(self.name.of, Carries::Call(_))
+    }
+}
+
+/// The id in the id of an event: whatever a client writes there, only an id comes out.
+pub(super) fn request_of(encoded: &str) -> Option<Id> {
+    let raw = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+    if raw.len() > REQUEST_ID_BYTES_MAX {
+        return None;
+    }
+    let request = [br#"{"jsonrpc":"2.0","method":"ping","id":"#, raw.as_slice(), b"}"].concat();
+    Message::parse(request.into()).ok()?.id()
+}

@@ -1,0 +1,88 @@
+//! What all streams together keep for clients that may resume them: counted here, and bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+/// Counts the bytes that the streams of the daemon hold, and numbers the streams.
+#[derive(Debug)]
+pub(crate) struct ReplayBudget {
+    bytes: AtomicUsize,
+    next: AtomicU64,
+    /// Held by the caller that makes room; others need not.
+    making_room: Mutex<()>,
+}
+
+/// The part of one stream.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Arc<ReplayBudget>,
+    bytes: AtomicUsize,
+}
+
+/// Bound of what streams hold; past it the oldest answers are dropped. An answer is mostly a few KiB, so this
+/// is room for ten thousand clients that lost their connection at once.
+pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// What is left after room was made, so that it need not be made for each answer.
+pub(crate) const ROOMY_BYTES: usize = KEPT_BYTES_MAX / 8 * 7;
+
+/// What a stream costs when it holds nothing.
+pub(crate) const STREAM_BYTES: usize = 512;
+
+// === impl ReplayBudget ===
+
+impl ReplayBudget {
+    /// `beginning` should differ between runs of the daemon, so that no stream gets a number that a client
+    /// knows from an earlier one.
+    pub(crate) fn new(beginning: u32) -> Arc<Self> {
+        let next = AtomicU64::new(u64::from(beginning) << 32);
+        Arc::new(Self { bytes: AtomicUsize::new(0), next, making_room: Mutex::default() })
+    }
+
+    /// Returns the number and the share of a new stream.
+    pub(crate) fn open(self: &Arc<Self>) -> (u64, Share) {
+        let share = Share { of: self.clone(), bytes: AtomicUsize::new(0) };
+        share.add(STREAM_BYTES);
+        (self.next.fetch_add(1, Ordering::Relaxed), share)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the right to make room, if there is too little and nobody else makes some.
+    pub(crate) fn try_make_room(&self) -> Option<MutexGuard<'_, ()>> {
+        self.is_full().then(|| self.making_room.try_lock()).flatten()
+    }
+
+    /// Whether the streams together hold too much.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes() > KEPT_BYTES_MAX
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.of.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.of.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.of.is_full()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
