@@ -39,5 +39,4 @@ pub(super) const INSIDE: [Inside; 1] = [Inside {
 pub(super) const IN_CIRCLES: [(&str, usize); 1] = [("gateway", 26)];
 
 /// Names of types that stand for two things, by crate. A number may only go down.
-pub(super) const TWOFOLD: [(&str, usize); 5] =
-    [("bench", 4), ("config", 2), ("gateway", 1), ("mainstay", 1), ("testkit", 2)];
+pub(super) const TWOFOLD: [(&str, usize); 1] = [("gateway", 1)];

@@ -1,6 +1,6 @@
 //! Parses `npx`, `npm exec` and similar runners.
 
-use super::package::{Package, RunnerWords, Registry, Runner, Unclear};
+use super::package::{Package, Registry, Runner, RunnerWords, Unclear};
 
 /// Options with a value that are of use for installing.
 const KEPT_WITH_VALUE: [&str; 2] = ["--registry", "--userconfig"];

@@ -1,6 +1,6 @@
 //! `uvx`, `uv tool run` and `pipx run`.
 
-use super::package::{Package, RunnerWords, Registry, Unclear};
+use super::package::{Package, Registry, RunnerWords, Unclear};
 
 /// Options with a value that are of use for installing, by their long names.
 const KEPT_WITH_VALUE: [&str; 17] = [
