@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BareProxyArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -38,7 +38,7 @@ struct Proxy {
 }
 
 /// Serves until killed; prints its address first.
-pub(crate) fn main(args: &Args) -> Result<()> {
+pub(crate) fn main(args: &BareProxyArgs) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await

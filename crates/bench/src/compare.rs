@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use self::comparison::{BESIDE_HAPROXY, Comparison, Named};
-use self::pairs::{Cell, Pair};
+use self::pairs::{Pair, PairedCell};
 use crate::instructions::{CALLS, Counter};
 use crate::load::Report;
 use crate::run::behaviour::memory::{IDLE_REPETITIONS, WARM_UP_SESSIONS, Wire, growth, lowest};
@@ -44,7 +44,7 @@ const IDLE_STREAM: &str = "idle-stream";
 const IDLE_SESSIONS: u32 = 5_000;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CompareArgs {
     /// The `mainstay` program from before a change.
     old: PathBuf,
     /// The one with it.
@@ -69,14 +69,14 @@ pub(crate) struct Args {
 /// Both binaries, and how to run them.
 #[derive(Debug)]
 struct Bench<'a> {
-    args: &'a Args,
+    args: &'a CompareArgs,
     old: Programs,
     new: Programs,
     haproxy: Result<Programs>,
 }
 
 /// Prints the comparison; an error when a budget is not kept.
-pub(crate) fn main(args: &Args) -> Result<()> {
+pub(crate) fn main(args: &CompareArgs) -> Result<()> {
     until_interrupted(async {
         raise_limit_on_files();
         let comparison = Bench::new(args)?.run().await?;
@@ -94,7 +94,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 // === impl Bench ===
 
 impl<'a> Bench<'a> {
-    fn new(args: &'a Args) -> Result<Self> {
+    fn new(args: &'a CompareArgs) -> Result<Self> {
         ensure!((0.2..=60.0).contains(&args.seconds), "--seconds is from 0.2 to 60");
         let (old, new) = (Programs::mainstay(&args.old)?, Programs::mainstay(&args.new)?);
         Ok(Self { args, old, new, haproxy: Programs::haproxy() })
@@ -110,7 +110,7 @@ impl<'a> Bench<'a> {
             new: self.args.new.clone(),
             rounds: self.args.rounds,
             seconds: self.args.seconds,
-            cells: self.wanted(&NAMES[..CELLS]).map(Cell::new).collect(),
+            cells: self.wanted(&NAMES[..CELLS]).map(PairedCell::new).collect(),
             idle: Vec::new(),
             instructions: Vec::new(),
             notes: Vec::new(),
@@ -155,7 +155,7 @@ impl<'a> Bench<'a> {
     }
 
     /// One round of one cell.
-    async fn measure(&self, round: u32, found: &mut Cell) -> Result<()> {
+    async fn measure(&self, round: u32, found: &mut PairedCell) -> Result<()> {
         let cell = cells::find(found.name).context("it is a cell of a run")?;
         hardware::calm(Duration::from_secs_f64(self.args.calm.clamp(0.0, 600.0))).await;
         let mut turns = vec![(&self.old, Kind::Mainstay), (&self.new, Kind::Mainstay)];

@@ -26,7 +26,7 @@ const SESSION: &str = "mcp-session-id";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct EchoHttpArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -40,7 +40,7 @@ struct Sessions {
 }
 
 /// Serves until killed; prints its address first.
-pub(crate) fn main(args: &Args) -> Result<()> {
+pub(crate) fn main(args: &EchoHttpArgs) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await

@@ -21,7 +21,7 @@ use crate::mcp::{Reply, answer};
 const READ_BYTES: usize = 64 << 10;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct EchoStdioArgs {
     /// Says nothing to this program, but a process list shows whose it is.
     #[arg(long)]
     mark: Option<String>,

@@ -11,7 +11,7 @@ use anyhow::{Error, anyhow};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ExecArgs {
     /// Ask it to end, where it would be killed: it has processes of its own to end.
     #[arg(long)]
     gently: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 /// Returns only when the program can't be run.
-pub(crate) fn main(args: &Args) -> Error {
+pub(crate) fn main(args: &ExecArgs) -> Error {
     let Some((program, rest)) = args.command.split_first() else {
         return anyhow!("no program to run");
     };

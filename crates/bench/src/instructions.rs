@@ -33,7 +33,7 @@ const ENDING: Duration = Duration::from_secs(60);
 const IDS: u64 = 1_000_000;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct InstructionsArgs {
     /// A `mainstay` program, built for release.
     binary: PathBuf,
     /// The servers behind; without it, those that the valgrind here can do.
@@ -58,7 +58,7 @@ pub(crate) struct Counter {
 }
 
 /// Prints the instructions for a call of each server behind.
-pub(crate) fn main(args: &Args) -> Result<()> {
+pub(crate) fn main(args: &InstructionsArgs) -> Result<()> {
     until_interrupted(async {
         let counter = Counter::find().await?;
         let mut found = serde_json::Map::new();

@@ -19,7 +19,7 @@ use self::watched::Watched;
 use crate::client::Target;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LoadArgs {
     #[command(flatten)]
     target: Target,
     /// A process whose CPU time is measured along, as NAME=PID.
@@ -32,20 +32,20 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Mode {
     /// Each client calls again as soon as it has its answer.
-    Closed(closed::Plan),
+    Closed(closed::ClosedPlan),
     /// Calls arrive at a fixed rate, whether earlier ones are answered or not.
-    Open(open::Plan),
+    Open(open::OpenPlan),
     /// Sessions are opened and ended, one after the other.
-    Sessions(sessions::Plan),
+    Sessions(sessions::SessionsPlan),
     /// Clients share ids and each answer carries its caller's mark.
-    Astray(astray::Plan),
+    Astray(astray::AstrayPlan),
     /// Opens sessions and leaves them idle until standard input ends.
-    Hold(hold::Plan),
+    Hold(hold::HoldPlan),
 }
 
 /// Runs the load and prints the report as one line of JSON.
-pub(crate) fn main(args: Args) -> Result<()> {
-    let Args { target, watch, mode } = args;
+pub(crate) fn main(args: LoadArgs) -> Result<()> {
+    let LoadArgs { target, watch, mode } = args;
     let report = match mode {
         Mode::Closed(plan) => plan.run(&target, &watch)?,
         Mode::Open(plan) => plan.run(&target, &watch)?,

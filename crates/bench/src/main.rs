@@ -29,22 +29,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A tiny MCP server over streamable HTTP.
-    EchoHttp(echo_http::Args),
+    EchoHttp(echo_http::EchoHttpArgs),
     /// A tiny MCP server over standard input and output.
-    EchoStdio(echo_stdio::Args),
+    EchoStdio(echo_stdio::EchoStdioArgs),
     /// A reverse proxy of hyper and nothing else: the yardstick.
-    BareProxy(bare_proxy::Args),
+    BareProxy(bare_proxy::BareProxyArgs),
     /// Drives one target and prints what it saw as one line of JSON.
-    Load(load::Args),
+    Load(load::LoadArgs),
     /// Everything side by side: one run, one table.
-    Run(run::Args),
+    Run(run::RunArgs),
     /// Two daemons in turns: what a change costs, as ratios.
-    Compare(compare::Args),
+    Compare(compare::CompareArgs),
     /// Counts the instructions that a call takes, under callgrind.
-    Instructions(instructions::Args),
+    Instructions(instructions::InstructionsArgs),
     /// Becomes another program that ends with the process that started it.
     #[command(hide = true)]
-    Exec(exec::Args),
+    Exec(exec::ExecArgs),
 }
 
 fn main() -> Result<()> {

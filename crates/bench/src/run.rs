@@ -21,14 +21,14 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-pub(crate) use self::args::Args;
+pub(crate) use self::args::RunArgs;
 use self::context::Context;
 use self::hardware::Hardware;
 use self::peers::Programs;
 use self::results::Results;
 
 /// Runs everything, bounded in time; ends all it started, also when interrupted.
-pub(crate) fn main(args: Args) -> Result<()> {
+pub(crate) fn main(args: RunArgs) -> Result<()> {
     until_interrupted(run(args))
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn until_interrupted(work: impl Future<Output = Result<()>>) -> Resul
     })
 }
 
-async fn run(args: Args) -> Result<()> {
+async fn run(args: RunArgs) -> Result<()> {
     check_names(&args)?;
     raise_limit_on_files();
     let programs = Programs::find(&args).await?;
@@ -69,7 +69,7 @@ async fn run(args: Args) -> Result<()> {
 
 /// Each part of `--only` must be part of some name: a row nobody measures looks like a row with nothing
 /// to show.
-fn check_names(args: &Args) -> Result<()> {
+fn check_names(args: &RunArgs) -> Result<()> {
     let names: Vec<&str> =
         cells::CELLS.iter().map(|cell| cell.name).chain(behaviour::names()).collect();
     for part in args.only.iter().flat_map(|only| only.split('|')) {
@@ -106,12 +106,12 @@ pub(crate) fn raise_limit_on_files() {
 mod tests {
     use clap::Parser;
 
-    use super::{Args, check_names};
+    use super::{RunArgs, check_names};
 
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        args: Args,
+        args: RunArgs,
     }
 
     fn check(only: &str) -> Result<(), String> {

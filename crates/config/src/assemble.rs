@@ -152,7 +152,7 @@ fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
     })
 }
 
-/// The address, its host spelt as browsers spell it.
+/// Parses a public URL, with its host spelt as browsers spell it.
 pub(crate) fn public_url(text: &str) -> Result<PublicUrl, InvalidPublicUrl> {
     match url::Url::parse(text) {
         Ok(url) => PublicUrl::try_new(url.as_str()),

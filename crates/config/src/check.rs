@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::notes::Notes;
 use crate::typed::{Named, Root};
 
-/// Notes everything that is wrong between keys that are each right by themselves.
+/// Notes everything that is wrong across keys that are each valid by themselves.
 pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     gateway::check(&root.gateway, notes);
     let named: Vec<_> = root.servers.iter().chain(&root.endpoints).collect();
@@ -38,7 +38,7 @@ pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes:
     }
 }
 
-/// What is read and yet does nothing is said, never passed over.
+/// Warns of sections that this version reads and does not act on.
 fn not_acted_on(all: &[Named], notes: &mut Notes) {
     for one in all {
         let message = format!("[{}] is checked, but this version does not act on it", one.path);

@@ -16,7 +16,7 @@ pub trait Disk {
     /// A folder, or what can't be found out.
     fn is_folder(&self, path: &Path) -> bool;
 
-    /// The text of a file that holds one secret, as it stands there.
+    /// Reads a file that holds one secret, with everything the file holds.
     ///
     /// # Errors
     /// When the file can't be read, is no regular file, is no UTF-8, or is larger than [`SECRET_BYTES_MAX`].
@@ -27,13 +27,13 @@ pub trait Disk {
 /// another file.
 pub const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// For one look at the disk, which takes microseconds where nothing hangs.
+/// Longest look at the disk; without a hanging mount it takes microseconds.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// A file that holds one secret.
 pub struct SecretFile {
     pub text: String,
-    /// Others than its owner may read it.
+    /// Whether users other than the file's owner may read it.
     pub is_open_to_others: bool,
 }
 
@@ -41,8 +41,9 @@ pub struct SecretFile {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
-/// The disk of this machine as a daemon asks it: for secrets only. Whether programs and folders are there is
-/// found out by the start of a server, in a process that may wait for a mount that hangs; a daemon may not.
+/// The disk as a daemon reads it: for secrets only. A daemon must not look for programs and
+/// folders, since they may lie on a mount that hangs; the start of a server finds out, in a process
+/// of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SecretsOnly;
 

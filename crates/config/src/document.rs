@@ -30,7 +30,7 @@ pub(crate) struct Node {
 #[derive(Clone)]
 pub(crate) enum Value {
     Text(String),
-    /// None where it does not fit.
+    /// An integer. None when it does not fit an `i64`.
     Integer(Option<i64>),
     Bool(bool),
     Float,
@@ -68,7 +68,7 @@ pub(crate) fn parse_file(text: &str) -> (Node, Vec<SyntaxError>) {
     (root, errors)
 }
 
-/// Reads one value that stands outside of the file, at a place of its own.
+/// Parses one value from outside of the file, such as a variable, and places it at `at`.
 pub(crate) fn parse_value(text: &str, at: &At) -> Option<Node> {
     let value = DeValue::parse(text).ok()?;
     Some(node_of(&value, &|_| at.clone()))
@@ -110,14 +110,15 @@ fn table_of(table: &DeTable<'_>, locate: &impl Fn(Range<usize>) -> At) -> Value 
 // === impl SyntaxError ===
 
 impl SyntaxError {
-    /// A quote or bracket is missing, and what follows may be inside of what it should have closed.
+    /// Whether a quote or bracket is missing, so that what follows may be inside of what it should
+    /// have closed.
     pub(crate) fn is_unclosed(&self) -> bool {
         let is_string =
             self.message.starts_with("invalid") && self.message.contains("string, expected");
         is_string || self.message.starts_with("unclosed") || self.is_comma_missing()
     }
 
-    /// Inside of a list or table on which another key follows, as it does where the bracket is
+    /// Whether a key follows inside of a list or table, as happens where the closing bracket is
     /// missing.
     pub(crate) fn is_comma_missing(&self) -> bool {
         self.message.starts_with("missing comma")
@@ -138,7 +139,7 @@ impl Node {
         }
     }
 
-    /// What it is, with an article, for "expected …, found …".
+    /// The name of the value's type, with an article, for messages.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.value {
             Value::Text(_) => "a string",
@@ -151,8 +152,8 @@ impl Node {
         }
     }
 
-    /// As JSON, for declared defaults and examples; fractions and dates, which we have none of, are
-    /// null.
+    /// The value as JSON, for declared defaults and examples; fractions and dates, which no
+    /// declaration has, become null.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Text(text) => text.clone().into(),
@@ -212,7 +213,7 @@ pub(crate) fn toml_text(value: &serde_json::Value) -> String {
     }
 }
 
-/// A key as it stands in TOML: bare where possible.
+/// Formats a key for TOML: bare where possible.
 pub(crate) fn key_text(key: &str) -> String {
     let bare =
         !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');

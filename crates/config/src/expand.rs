@@ -66,7 +66,7 @@ fn look_up<'a>(
     }
 }
 
-/// The reference that `text` is, if it is one.
+/// Parses `text` as a reference to a secret, if it is one.
 pub(crate) fn secret_ref(text: &str) -> Option<SecretRef<'_>> {
     let reference = text.strip_prefix("secret:")?;
     Some(match reference.split_once(':') {
@@ -76,7 +76,7 @@ pub(crate) fn secret_ref(text: &str) -> Option<SecretRef<'_>> {
     })
 }
 
-/// A reference inside other text, where nothing would replace it.
+/// Whether `text` has a secret reference inside of other text, where it would not be replaced.
 pub(crate) fn has_stray_secret_ref(text: &str) -> bool {
     !text.starts_with("secret:") && (text.contains("secret:env:") || text.contains("secret:file:"))
 }

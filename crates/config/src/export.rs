@@ -1,4 +1,4 @@
-//! What makes a client use Mainstay, and the client's own file with it: text in, text out.
+//! Edits a client's own configuration so that the client uses Mainstay: text in, text out.
 //!
 //! Everything else in a client's file stays as it is, byte for byte: JSON, TOML and YAML are edited
 //! where they stand, never written anew.
@@ -42,7 +42,8 @@ impl Client {
         }
     }
 
-    /// The client's file with Mainstay in it; the same text where it is in it already.
+    /// Adds Mainstay to the text of the client's file. Returns the same text when it is there
+    /// already.
     ///
     /// # Errors
     /// When the text can't be read, or holds something else where servers belong.
@@ -62,7 +63,8 @@ impl Client {
         }
     }
 
-    /// The client's file without Mainstay; the same text where it is not in it.
+    /// Removes Mainstay from the text of the client's file. Returns the same text when it is not
+    /// there.
     ///
     /// # Errors
     /// When the text can't be read.
@@ -74,7 +76,7 @@ impl Client {
         }
     }
 
-    /// What the client's file says about Mainstay.
+    /// Finds the entries for Mainstay in the text of the client's file.
     ///
     /// # Errors
     /// When the text can't be read.
@@ -92,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Where the client keeps its file on this system; none: it has no file of its own.
+    /// The path of the client's file on this system. None when the client has no file of its own.
     pub fn place(&self, folders: &Folders) -> Option<PathBuf> {
         (self.file)(folders)
     }

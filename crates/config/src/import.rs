@@ -1,10 +1,10 @@
-//! What other programs know about MCP servers, as servers of ours: text in, text out.
+//! Imports MCP servers from the files of other programs: text in, text out.
 //!
 //! ```text
-//!  file ─▶ tree ─▶ formats ─▶ Found ─▶ secrets ─▶ Plan (names, references, TOML) ─▶ verify
+//!  file ─▶ tree ─▶ formats ─▶ Found ─▶ secrets ─▶ ImportPlan (names, references, TOML) ─▶ verify
 //! ```
 //! Formats are told apart by what is in a file, never by its name. Values that look like secrets
-//! leave a [`Plan`] only through [`SecretToWrite`]; nothing else in it holds one.
+//! leave a [`ImportPlan`] only through [`SecretToWrite`]; nothing else in it holds one.
 
 mod build;
 mod emit;
@@ -29,7 +29,7 @@ use std::path::Path;
 
 pub use self::file::{IMPORT_BYTES_MAX, ImportFile};
 pub use self::found::{Parsed, Skipped};
-pub use self::plan::{Added, Already, Plan, PlanRequest, Renamed, plan};
+pub use self::plan::{Added, Already, ImportPlan, PlanRequest, Renamed, plan};
 pub use self::refer::{SecretHome, SecretToWrite, VariableToSet};
 pub use self::verify::{Configured, configured, verify};
 
@@ -39,7 +39,7 @@ pub(crate) use self::tree::{JSON_OPTIONS, find};
 use crate::document::Node;
 use crate::problem::{Place, Problems};
 
-/// Reads what a file says about servers.
+/// Parses the servers in a file.
 ///
 /// # Errors
 /// When the text can't be read as what it looks like, with line and column, and when nothing in it
@@ -57,7 +57,7 @@ pub fn parse(file: &ImportFile) -> Result<Parsed, Problems> {
     })
 }
 
-/// JSON with comments, as a value; the order of its keys is lost.
+/// Parses JSON with comments to a value; the order of keys is lost.
 ///
 /// # Errors
 /// When it can't be read, with line and column.
@@ -68,7 +68,7 @@ pub(crate) fn json_tree(path: &Path, text: &str) -> Result<serde_json::Value, Pr
     }
 }
 
-/// YAML, as a tree that knows where everything stands.
+/// Parses YAML to a tree that keeps the place of every node.
 ///
 /// # Errors
 /// When it can't be read, with line and column.

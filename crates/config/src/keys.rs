@@ -14,7 +14,7 @@ pub(crate) use servers::SERVER;
 
 /// A table of the file, and what may stand in it.
 pub(crate) struct Section {
-    /// As a reader of the file sees it: `gateway`, `servers.NAME`.
+    /// The section's title in messages: `gateway`, `servers.NAME`.
     pub(crate) title: &'static str,
     pub(crate) doc: &'static str,
     pub(crate) keys: &'static [Key],
@@ -32,9 +32,9 @@ pub(crate) struct TopLevel {
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// What holds when nobody writes the key, as TOML; none: the key is unset.
+    /// The default as TOML. None when the key is unset by default.
     pub(crate) default: Option<&'static str>,
-    /// A value that somebody might write, as TOML.
+    /// An example value as TOML.
     pub(crate) example: &'static str,
     pub(crate) doc: &'static str,
 }
@@ -68,7 +68,7 @@ pub(crate) enum Kind {
     SecretUrl(&'static [&'static str]),
     /// `~` counts from the home folder, a relative path from the folder of the file.
     Path,
-    /// A program and its arguments.
+    /// A program followed by its arguments.
     Command,
     List(Item),
     /// A table of texts that are never shown.

@@ -1,4 +1,4 @@
-//! What the environment and the flags say, laid over the tree of the file.
+//! Lays the environment and the flags over the tree of the file.
 //!
 //! A variable is `MAINSTAY__` and the path of a key in capitals, `__` between its parts:
 //! `MAINSTAY__GATEWAY__LISTEN`, `MAINSTAY__SERVERS__WEATHER__ENV__API_KEY`. The name of a server is
@@ -16,20 +16,20 @@ pub(crate) const PREFIX: &str = "MAINSTAY__";
 /// A flag of the command line that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    /// As it was typed: `--listen`.
+    /// The flag as typed: `--listen`.
     pub flag: String,
-    /// What it sets: `gateway.listen`.
+    /// The key that the flag sets: `gateway.listen`.
     pub key: String,
     pub value: String,
 }
 
-/// Where a value goes: the keys of the tables on the way, and what it must be; none: a text.
-struct Target {
+/// The place of a value: the keys of the tables that lead to it, and its type. None: a text.
+struct KeyPath {
     path: Vec<String>,
     kind: Option<&'static Kind>,
 }
 
-/// Why a path leads nowhere, and what was probably meant.
+/// Why a path matches no key, and what was probably meant.
 struct Lost {
     message: String,
     help: Option<String>,
@@ -62,7 +62,7 @@ pub(crate) fn lay_flags(root: &mut Node, flags: &[Flag], notes: &mut Notes) {
         match found {
             Some((top, key)) => {
                 let path = vec![top.name.to_owned(), key.name.to_owned()];
-                lay(root, &Target { path, kind: Some(&key.kind) }, &flag.value, &at);
+                lay(root, &KeyPath { path, kind: Some(&key.kind) }, &flag.value, &at);
             }
             None => {
                 notes.error(
@@ -75,7 +75,7 @@ pub(crate) fn lay_flags(root: &mut Node, flags: &[Flag], notes: &mut Notes) {
     }
 }
 
-/// `MAINSTAY_GATEWAY_LISTEN` means nothing, but somebody who wrote it thinks that it does.
+/// Warns of names such as `MAINSTAY_GATEWAY_LISTEN`, which set nothing.
 fn warn_of_single_underscore(name: &str, notes: &mut Notes) {
     let Some(rest) = name.strip_prefix("MAINSTAY_") else { return };
     let known = TOP_LEVEL.iter().filter(|top| !top.named).flat_map(|top| {
@@ -92,7 +92,7 @@ fn warn_of_single_underscore(name: &str, notes: &mut Notes) {
     }
 }
 
-fn find_variable(root: &Node, parts: &[&str]) -> Result<Target, Lost> {
+fn find_variable(root: &Node, parts: &[&str]) -> Result<KeyPath, Lost> {
     let (top_part, mut rest) = parts.split_first().expect("split gives at least one part");
     let top_names = TOP_LEVEL.iter().map(|top| top.name);
     let Some(top) = TOP_LEVEL.iter().find(|top| top.name.to_uppercase() == **top_part) else {
@@ -120,7 +120,7 @@ fn find_key(
     mut path: Vec<String>,
     begun: &str,
     parts: &[&str],
-) -> Result<Target, Lost> {
+) -> Result<KeyPath, Lost> {
     let part = parts.first().copied().unwrap_or_default();
     let Some(key) = section.keys.iter().find(|key| key.name.to_uppercase() == part) else {
         return Err(unknown(begun, part, section.key_names(), "keys here are"));
@@ -132,13 +132,13 @@ fn find_key(
         (Kind::Secrets(map), [_, ..]) => {
             let name = map_key(root, &path, *map, &rest.join("__"));
             path.push(name);
-            Ok(Target { path, kind: None })
+            Ok(KeyPath { path, kind: None })
         }
         (Kind::Secrets(_), []) => Err(Lost {
             message: format!("`{}` is a table", key.name),
             help: Some(format!("set one entry: {PREFIX}{begun}{part}__NAME")),
         }),
-        (_, []) => Ok(Target { path, kind: Some(&key.kind) }),
+        (_, []) => Ok(KeyPath { path, kind: Some(&key.kind) }),
         (_, [_, ..]) => Err(Lost {
             message: format!("`{}` is a value, with nothing inside", key.name),
             help: Some(format!("did you mean `{PREFIX}{begun}{part}`?")),
@@ -169,8 +169,8 @@ fn existing_or_new(root: &Node, top: &TopLevel, name: &str) -> String {
         .map_or(wanted, |entry| entry.key.clone())
 }
 
-/// Variables keep their name; headers are without case, and have `-` where a variable can only have
-/// `_`.
+/// The key for a variable or a header. Header names ignore case and have `-` where a variable can
+/// only have `_`.
 fn map_key(root: &Node, path: &[String], map: Map, name: &str) -> String {
     if map == Map::Variables {
         return name.to_owned();
@@ -186,7 +186,7 @@ fn map_key(root: &Node, path: &[String], map: Map, name: &str) -> String {
         .map_or(header, |entry| entry.key.clone())
 }
 
-fn lay(root: &mut Node, target: &Target, text: &str, at: &At) {
+fn lay(root: &mut Node, target: &KeyPath, text: &str, at: &At) {
     let node = value_for(target.kind, text, at);
     let Some((last, way)) = target.path.split_last() else { return };
     let mut table = root;
@@ -202,7 +202,7 @@ fn lay(root: &mut Node, target: &Target, text: &str, at: &At) {
     }
 }
 
-/// Where the entry of this key is; a new one is an empty table.
+/// The index of the entry with this key; a missing entry is added as an empty table.
 fn place_of(entries: &mut Vec<Entry>, key: &str, at: &At) -> usize {
     if let Some(index) = entries.iter().position(|entry| entry.key == key) {
         return index;
@@ -212,8 +212,8 @@ fn place_of(entries: &mut Vec<Entry>, key: &str, at: &At) -> usize {
     entries.len() - 1
 }
 
-/// A text as the value that the key wants; where it is none, the text itself, which is refused
-/// later in the words for the key.
+/// Converts a text to the type that the key wants. A text that doesn't fit stays a text, and is
+/// refused later with the message of the key.
 fn value_for(kind: Option<&Kind>, text: &str, at: &At) -> Node {
     let node = |value| Node { at: at.clone(), value };
     let as_toml =

@@ -1,4 +1,4 @@
-//! The one function that makes settings of text.
+//! Loads settings from text.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::syntax;
 /// Everything that settings are made of. It may hold secrets, so it has no `Debug`.
 pub struct LoadRequest {
     pub file: Option<ConfigFile>,
-    /// For `MAINSTAY__` variables, `${VAR}` and `secret:env:` references, and `PATH`.
+    /// The environment: for `MAINSTAY__` variables, `${VAR}`, `secret:env:` references and `PATH`.
     pub env: BTreeMap<String, String>,
     /// What `~` stands for.
     pub home: Option<PathBuf>,
@@ -33,19 +33,19 @@ pub struct LoadRequest {
 
 /// A configuration file that has been read.
 pub struct ConfigFile {
-    /// As it is shown in problems.
+    /// The path for messages.
     pub path: PathBuf,
     pub text: String,
 }
 
-/// The state folder, chosen before any file is read, and who chose it.
+/// The state folder, which is chosen before any file is read, and the origin of the choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDir {
     pub path: PathBuf,
     pub origin: Origin,
 }
 
-/// Settings that hold, and how they came to be.
+/// Valid settings, with the origin of each value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     pub settings: Settings,
@@ -55,7 +55,7 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
 }
 
-/// Makes settings of a file, the environment and the flags, each stronger than the one before.
+/// Loads settings from a file, the environment and the flags; later sources override earlier ones.
 ///
 /// Having no file is no error: the settings are the defaults, without servers.
 ///
@@ -99,8 +99,8 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
 }
 
-/// The problems of a text that is no TOML, and what was read before the first of them. After it a
-/// key may have lost its table, and would be called wrong where it is right.
+/// The problems of a text that is no TOML, with those found before the first syntax error. After it
+/// a key may have lost its table, so later problems would be misleading.
 fn broken(
     request: &LoadRequest,
     tree: &Node,

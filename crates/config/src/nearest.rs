@@ -3,8 +3,8 @@
 /// No word of ours is longer, and comparing is quadratic.
 const LENGTH_MAX: usize = 80;
 
-/// Of the `known` words the one most like `word`, if any is like enough to be worth a hint.
-/// Case and `-` against `_` count for nothing.
+/// The word of `known` that is most like `word`, if one is similar enough to suggest. Case is
+/// ignored, and `-` equals `_`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     if word.is_empty() || word.len() > LENGTH_MAX {
@@ -27,8 +27,8 @@ pub(crate) fn did_you_mean<'a>(
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// A word that only leaves out or adds an end (`timeout`, `call_timeout`) is nearer than its
-/// letters say.
+/// The distance of two words. A word that only leaves out or adds an end (`timeout`,
+/// `call_timeout`) is nearer than its letters say.
 fn distance(word: &str, candidate: &str) -> usize {
     let edits = strsim::osa_distance(word, candidate);
     let shorter = word.len().min(candidate.len());

@@ -1,4 +1,4 @@
-//! Problems while they are being found, before lines are counted.
+//! Collects problems before their lines are counted.
 
 use crate::document::At;
 use crate::problem::{Place, Problem, Severity};
@@ -7,7 +7,7 @@ use crate::source::Source;
 /// More than anybody reads; a file in which nothing is right stays readable and quick to report.
 const PROBLEMS_MAX: usize = 200;
 
-/// Problems while they are being found.
+/// The problems found so far.
 #[derive(Default)]
 pub(crate) struct Notes {
     drafts: Vec<Draft>,
@@ -48,12 +48,12 @@ impl Notes {
         self.drafts.iter().any(|draft| draft.severity == Severity::Error)
     }
 
-    /// Keeps of what was found in the file only what stands before this byte.
+    /// Keeps only problems of the file that end before this byte.
     pub(crate) fn keep_before(&mut self, end: usize) {
         self.drafts.retain(|draft| matches!(&draft.at, At::File(span) if span.end <= end));
     }
 
-    /// The problems in their order, with their lines.
+    /// The problems in the order of the file, with their lines.
     pub(crate) fn finish(mut self, source: Option<&Source<'_>>) -> Vec<Problem> {
         self.drafts.sort_by(|a, b| a.at.rank().cmp(&b.at.rank()));
         let place = |at: &At| match (at, source) {

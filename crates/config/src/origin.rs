@@ -1,4 +1,4 @@
-//! Where each value came from: a default, a line of the file, a variable or a flag.
+//! The origin of each value: a default, a line of the file, a variable or a flag.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::source::Source;
 use crate::typed::Typed;
 use crate::units::format_duration;
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "from", rename_all = "lowercase")]
 pub enum Origin {
@@ -28,7 +28,7 @@ pub enum Origin {
     },
 }
 
-/// Every value that is in force, in the order of the declarations, secrets masked.
+/// Every value in force, in the order of the declarations, with secrets masked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Origins {
@@ -38,9 +38,9 @@ pub struct Origins {
 /// A value that is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ResolvedValue {
-    /// As in `servers.weather.command`.
+    /// The key, such as `servers.weather.command`.
     pub key: String,
-    /// As somebody would write it; `***` for a secret.
+    /// The value as it would be written; `***` for a secret.
     pub value: serde_json::Value,
     #[serde(flatten)]
     pub origin: Origin,
@@ -63,12 +63,12 @@ pub(crate) struct Written {
 // === impl Written ===
 
 impl Written {
-    /// Notes that somebody, or the default, leaves a key empty.
+    /// Adds a key that is empty.
     pub(crate) fn add_empty(all: &mut Vec<Self>, path: &str, node: &Node) {
         all.push(Self { key: path.to_owned(), value: "".into(), at: node.at.clone() });
     }
 
-    /// Notes a value, or each entry of a table of secrets.
+    /// Adds a value, or each entry of a table of secrets.
     pub(crate) fn add(all: &mut Vec<Self>, path: &str, typed: &Typed, node: &Node) {
         let value = match typed {
             // The keys of the table are noted one by one.
@@ -125,12 +125,12 @@ impl Origins {
         }
     }
 
-    /// Where the value of a key such as `gateway.listen` came from; none where it is unset.
+    /// The origin of a key's value, such as `gateway.listen`. None when the key is unset.
     pub fn of(&self, key: &str) -> Option<&Origin> {
         self.values.iter().find(|value| value.key == key).map(|value| &value.origin)
     }
 
-    /// What `mainstay check --resolved` shows.
+    /// The values for `mainstay check --resolved`.
     pub fn resolved(&self) -> Resolved<'_> {
         Resolved { values: &self.values }
     }

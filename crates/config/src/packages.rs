@@ -1,4 +1,5 @@
-//! Commands that fetch what they run: which package of which registry, and how closely it is named.
+//! Parses commands that fetch what they run: which package of which registry, and how exactly it is
+//! named.
 //!
 //! Only forms that are understood whole are taken; of the others it is said why not. Nothing is
 //! asked of a registry here.
@@ -13,13 +14,13 @@ use self::package::base;
 pub use self::package::{Package, Registry, Runner, Unclear};
 use crate::import::shell;
 
-/// What a command of a package runner runs.
+/// A command of a package runner, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct PackageCommand {
     pub runner: Runner,
-    /// The one that the program is from, then those that it needs beside it. Never empty.
+    /// The package of the program, then those that it needs beside it. Never empty.
     pub packages: Vec<Package>,
-    /// What the runner is told of registries and installing, as its own options.
+    /// Options of the runner about registries and installing.
     pub options: Vec<String>,
     /// The program; none: the package's only one, or that of its own name.
     pub program: Option<String>,
@@ -28,20 +29,20 @@ pub struct Run {
     is_in_shell: bool,
 }
 
-// === impl Run ===
+// === impl PackageCommand ===
 
-impl Run {
-    /// What a command runs; none where it is no package runner.
+impl PackageCommand {
+    /// Parses a command. None when it is no package runner.
     ///
     /// # Errors
     /// Why the command of a package runner is not understood.
-    pub fn of(command: &[String]) -> Option<Result<Self, Unclear>> {
+    pub fn parse(command: &[String]) -> Option<Result<Self, Unclear>> {
         let (words, is_in_shell) = match script(command) {
             Some(script) => (shell::split(script)?, true),
             None => (command.to_vec(), false),
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (runner, own) = Runner::of(&words)?;
+        let (runner, own) = Runner::at_start(&words)?;
         let found = match runner {
             Runner::Npx | Runner::NpmExec | Runner::PnpmDlx | Runner::Bunx => {
                 npm::find(&words[own..], runner)
@@ -62,13 +63,13 @@ impl Run {
         self.packages[0].registry
     }
 
-    /// Every package is the same one tomorrow.
+    /// Whether every package is named with its exact version.
     pub fn is_pinned(&self) -> bool {
         self.packages.iter().all(|package| package.version.is_some())
     }
 
-    /// The command with a program in place of the runner and what it is told; none where a shell would
-    /// have to be understood for that.
+    /// The command with `program` in place of the runner and its words. None where that would need
+    /// a shell to be understood.
     pub fn started_by(&self, command: &[String], program: &Path) -> Option<Vec<String>> {
         let program = program.to_str()?;
         let Some(script) = script(command).filter(|_| self.is_in_shell) else {
@@ -88,7 +89,7 @@ impl Run {
     }
 }
 
-/// What a shell is told to become: `sh -c 'exec …'`.
+/// The script of `sh -c 'exec …'`.
 fn script(command: &[String]) -> Option<&str> {
     let [program, option, script, ..] = command else { return None };
     let is_shell = matches!(base(program), "sh" | "bash" | "dash" | "zsh");

@@ -1,12 +1,11 @@
-//! What is wrong with a configuration, where, and what would be right.
+//! Problems of a configuration: what is wrong, where, and what would be right.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// Everything found wrong, in the order of the file, then the environment, then the flags.
-/// It holds at least one error; warnings found on the way are among the problems too.
+/// All problems, in the order of the file, then the environment, then the flags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems {
@@ -19,12 +18,12 @@ pub struct Problem {
     pub severity: Severity,
     #[serde(flatten)]
     pub place: Place,
-    /// The key it is about, as in `servers.weather.command`; empty where it is about none.
+    /// The key that is wrong, such as `servers.weather.command`; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// What is wrong.
     pub message: String,
-    /// What is allowed, or what was probably meant.
+    /// What is allowed, or was probably meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
@@ -32,13 +31,13 @@ pub struct Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The daemon does not start with it.
+    /// The daemon does not start.
     Error,
-    /// The daemon starts, but somebody should look.
+    /// The daemon starts, and somebody should have a look.
     Warning,
 }
 
-/// Where a problem is.
+/// The place of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "in", rename_all = "lowercase")]
 pub enum Place {
@@ -63,7 +62,7 @@ pub enum Place {
     Settings,
 }
 
-/// A line of the file as it may be shown.
+/// A line of the file, safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
     pub text: String,
@@ -155,8 +154,8 @@ impl Excerpt {
     }
 }
 
-/// What somebody wrote, quoted so that it can do nothing to a terminal; of a long text the beginning
-/// and of several lines the first, since a quote that was forgotten swallows what follows.
+/// Quotes what somebody wrote so that it can't control a terminal. Of a long text only the
+/// beginning is shown, and of several lines the first: a forgotten quote swallows what follows.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
     let first = text.split(['\n', '\r']).next().unwrap_or_default();

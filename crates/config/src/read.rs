@@ -1,4 +1,5 @@
-//! From the tree to typed values, key by key, as declared. What holds across keys is `check`'s.
+//! Reads the tree to typed values, key by key, as declared. What holds across keys is checked by
+//! `check`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +22,7 @@ mod values;
 
 pub(crate) use lists::is_taken as is_header_taken;
 
-/// Reads a tree; notes what is wrong and goes on.
+/// Reads a tree; notes each problem and goes on.
 pub(crate) struct Reader<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,
     pub(crate) home: Option<&'a Path>,
@@ -125,7 +126,7 @@ impl Reader<'_> {
         table
     }
 
-    /// Where the value of a key stands, and the value if there is one that is right.
+    /// The place of a key's value, and the value if it is valid.
     fn slot(
         &mut self,
         key: &'static Key,

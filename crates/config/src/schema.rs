@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::document::declared_json;
 use crate::keys::{Item, Key, Kind, Section, TOP_LEVEL, Word};
 
-/// Text with a variable in it may be anything once expanded.
+/// Pattern of a text with a variable, which may be anything once expanded.
 const EXPANDED: &str = r"\$\{";
 
 /// The JSON Schema (draft 2020-12) of `mainstay.toml`. What it accepts may still be wrong across

@@ -1,4 +1,4 @@
-//! A file's text: from bytes to lines and columns, and lines shown without their secrets.
+//! The text of a file: maps bytes to lines and columns, and shows lines without their secrets.
 
 use std::ops::Range;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) struct Source<'a> {
     lines: Vec<usize>,
     /// What is never shown, in bytes, sorted, without overlap.
     masks: Vec<Range<usize>>,
-    /// Where comments begin, in bytes, sorted. People put old passwords into them.
+    /// The bytes at which comments begin, sorted. They may hold old passwords.
     comments: Vec<usize>,
     /// The text is no TOML, so that masks may be missing: lines are shown only as far as they are
     /// surely no secret.
@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// From here on no line is trusted to be what the tree says.
+    /// Marks the text as broken: the tree can't be trusted to know its secrets.
     pub(crate) fn mark_broken(&mut self) {
         self.is_broken = true;
     }
@@ -107,7 +107,7 @@ impl<'a> Source<'a> {
         self.text.floor_char_boundary(byte)
     }
 
-    /// The line stands in a table whose values are all secrets, as far as headers say.
+    /// Whether the line stands in a table of secrets, as far as headers tell.
     fn is_below_secret_header(&self, line_start: usize) -> bool {
         let header =
             self.text[..line_start].lines().rev().find(|line| line.trim_start().starts_with('['));

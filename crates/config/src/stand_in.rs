@@ -1,4 +1,4 @@
-//! What stands in for variables and secrets where they are not at hand.
+//! Stand-ins for variables and secrets that are not at hand.
 //!
 //! Whoever adds a server to a configuration, or asks it for an address, need not be whoever runs the
 //! daemon: variables may only be set there, and secrets only be read there.
@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::expand::is_variable;
 
-/// It can be a host, a port, and a part of a path.
+/// A value that is valid as a host, a port and a part of a path.
 const WORD: &str = "1";
 const ADDRESS: &str = "http://1";
 

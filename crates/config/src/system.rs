@@ -1,4 +1,4 @@
-//! Where the file and the state folder are, and the one place that asks the process for its
+//! Finds the configuration file and the state folder. The only module that reads the process's
 //! environment.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub struct Request {
     pub flags: Vec<Flag>,
 }
 
-/// Who asks, as far as places depend on it.
+/// The environment and user that the places depend on.
 pub(crate) struct Caller<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,
     pub(crate) home: Option<&'a Path>,
@@ -44,7 +44,7 @@ pub fn from_system(request: Request) -> Result<Loaded, Problems> {
     from_system_with(request, Box::new(RealDisk))
 }
 
-/// As [`from_system`], without a look at programs and working folders, which may lie on a mount that
+/// [`from_system`] without looking for programs and working folders, which may lie on a mount that
 /// hangs.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub(crate) fn find_config(request: &Request) -> Result<Option<ConfigFile>, Probl
     Caller::new(&env, home.as_deref()).config(request)
 }
 
-/// The environment of this process and the home folder of its user.
+/// The environment of this process, and the home folder of its user.
 pub(crate) fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
     let env = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
@@ -142,7 +142,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Where a configuration may be, best first.
+    /// The paths where a configuration may be, best first.
     pub(crate) fn config_candidates(&self) -> Vec<PathBuf> {
         let user = self
             .folder("XDG_CONFIG_HOME", ".config")
@@ -153,7 +153,7 @@ impl<'a> Caller<'a> {
         candidates
     }
 
-    /// Where the state is kept.
+    /// The state folder.
     pub(crate) fn state_dir(&self, flag: Option<&Path>) -> Result<StateDir, Problems> {
         if let Some(path) = flag {
             return Ok(StateDir {

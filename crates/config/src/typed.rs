@@ -9,7 +9,7 @@ use mainstay_model::{Name, Redacted};
 
 use crate::document::At;
 
-/// Everything that was read.
+/// The whole configuration, read.
 pub(crate) struct Root {
     pub(crate) gateway: Table,
     pub(crate) servers: Vec<Named>,
@@ -35,7 +35,7 @@ pub(crate) struct Table {
 
 struct Slot {
     at: At,
-    /// None where it is unset, and where it is wrong, which has been noted.
+    /// The value. None when the key is unset, or wrong, which has been noted.
     typed: Option<Typed>,
 }
 
@@ -69,7 +69,7 @@ impl Table {
         self.slots.insert(key, Slot { at, typed });
     }
 
-    /// Somebody wrote the key, rightly or wrongly.
+    /// Whether the key is written, validly or not.
     pub(crate) fn is_written(&self, key: &str) -> bool {
         self.slots.get(key).is_some_and(|slot| slot.at.is_written())
     }
@@ -118,7 +118,7 @@ impl Table {
         if let Some(Typed::List(items)) = self.typed(key) { items } else { &[] }
     }
 
-    /// A list that was written, and holds nothing.
+    /// Whether the list is written, and empty.
     pub(crate) fn is_empty_list(&self, key: &str) -> bool {
         matches!(self.typed(key), Some(Typed::List(items)) if items.is_empty())
     }

@@ -21,8 +21,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
-use mainstay_upstream::gather::Gather;
-use mainstay_upstream::relay::Relay;
+use mainstay_upstream::inline_waker::InlineWaker;
+use mainstay_upstream::write_coalescing::CoalescingStream;
 use parking_lot::Mutex;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -170,16 +170,16 @@ where
     let receive = gateway.serving.settings.limits.receive;
     let idle_timeout = IdleTimeout::new(receive, KEPT_ALIVE);
     let told = idle_timeout.clone();
-    let stream = WriteTimeout::new(Gather(stream), receive, stuck.clone());
+    let stream = WriteTimeout::new(CoalescingStream(stream), receive, stuck.clone());
     let stream = InspectReader::new(stream, move |_: &[u8]| told.heard());
     let mut connection = http1::Builder::new()
         .timer(idle_timeout)
         .header_read_timeout(receive)
         .serve_connection(TokioIo::new(stream), service);
     // Reading a request's body rouses the connection that brings it, which is this very task.
-    let relay = Relay::default();
+    let waker = InlineWaker::default();
     let serving = poll_fn(|cx| {
-        relay.poll(cx, |cx| {
+        waker.poll(cx, |cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             match streamed.lock().take() {
                 Some(answer) => Poll::Ready(Served::Stream(answer)),

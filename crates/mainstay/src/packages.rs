@@ -11,7 +11,7 @@ pub(crate) mod record;
 
 use std::path::{Path, PathBuf};
 
-use mainstay_config::packages::{Registry, Run};
+use mainstay_config::packages::{PackageCommand, Registry};
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec, Settings};
 use sha2::{Digest, Sha256};
 
@@ -22,7 +22,7 @@ pub(crate) const FOLDER: &str = "packages";
 
 /// The folder of what a command runs, below [`FOLDER`]: a name for people, and behind it what else
 /// makes it another thing.
-pub(crate) fn folder_of(run: &Run) -> Option<String> {
+pub(crate) fn folder_of(run: &PackageCommand) -> Option<String> {
     let main = run.packages.first()?;
     let mut hash = Sha256::new();
     for package in &run.packages {
@@ -45,12 +45,12 @@ pub(crate) fn programs(registry: Registry) -> &'static str {
 }
 
 /// The program that a command runs, where that was fetched and is still there.
-pub(crate) fn program(state_dir: &Path, record: &Record, run: &Run) -> Option<PathBuf> {
+pub(crate) fn program(state_dir: &Path, record: &Record, run: &PackageCommand) -> Option<PathBuf> {
     let fetched = record.find(&folder_of(run)?)?;
     program_of(state_dir, fetched, run)
 }
 
-fn program_of(state_dir: &Path, fetched: &Fetched, run: &Run) -> Option<PathBuf> {
+fn program_of(state_dir: &Path, fetched: &Fetched, run: &PackageCommand) -> Option<PathBuf> {
     let name = run.program.as_deref().or(fetched.program.as_deref())?;
     let folder = state_dir.join(FOLDER).join(&fetched.folder);
     let program = folder.join(programs(run.registry())).join(name);
@@ -66,7 +66,7 @@ pub(crate) fn take_fetched(settings: &mut Settings) {
     });
     for spec in &mut settings.servers {
         let Runtime::Process(process) = &spec.runtime else { continue };
-        let Some(run) = Run::of(&process.command) else { continue };
+        let Some(run) = PackageCommand::parse(&process.command) else { continue };
         let command =
             run.ok().and_then(|run| from_fetched(&settings.state_dir, &record, &run, process));
         match command {
@@ -79,7 +79,7 @@ pub(crate) fn take_fetched(settings: &mut Settings) {
 fn from_fetched(
     state_dir: &Path,
     record: &Record,
-    run: &Run,
+    run: &PackageCommand,
     process: &ProcessSpec,
 ) -> Option<Vec<String>> {
     let program = program(state_dir, record, run)?;

@@ -1,4 +1,4 @@
-//! One daemon for each state folder.
+//! A lock on the state folder: one daemon for each.
 
 #![expect(clippy::disallowed_methods, reason = "called on threads that may block")]
 
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Held as long as this lives, and by the kernel's doing not a moment longer than the process.
+/// The lock on a state folder. The kernel releases it when the value is dropped or the process
+/// ends.
 #[derive(Debug)]
 pub(crate) struct StateLock {
     file: File,
 }
 
-/// Why the state folder is not ours.
+/// Why the state folder could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("the state folder {} is in use by another daemon{}", state_dir.display(), named(*pid))]
@@ -28,7 +29,7 @@ pub enum LockError {
 // === impl StateLock ===
 
 impl StateLock {
-    /// Makes the folder where there is none, readable by this user alone, and locks it.
+    /// Locks the folder. Creates one that is missing, with access for this user only.
     ///
     /// # Errors
     /// [`LockError::Held`] when a daemon runs with this folder; else what could not be done.
@@ -76,7 +77,7 @@ impl Drop for StateLock {
 // === impl LockError ===
 
 impl LockError {
-    /// The process that holds the folder, where it is known.
+    /// The process id of the daemon that holds the folder, where it is known.
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Held { pid, .. } => *pid,

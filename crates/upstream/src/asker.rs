@@ -1,4 +1,4 @@
-//! The way back to a server that asked its client something.
+//! A handle for answers to a server's questions.
 
 use std::sync::{Arc, Weak};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mainstay_protocol::id::Id;
 use mainstay_protocol::{build, codes};
 
-/// Who asked: a handle for the answer to a server's question.
+/// Sends the answer to a server's question over the link on which the server asked.
 ///
 /// Cheap to clone, and holds no link open: once the link is gone, answers go nowhere, as they would
 /// with a server that has ended.
@@ -36,12 +36,12 @@ impl Asker {
         self.send(answer);
     }
 
-    /// Answers the question `id` with an error: no client answers it. `text` says why.
+    /// Answers the question `id` with an error whose message is `text`.
     pub fn refuse(&self, id: &Id, text: &str) {
         self.send(build::failure(Some(id), codes::INTERNAL_ERROR, text));
     }
 
-    /// Sends a notification that the client has for whoever asks it something, such as progress.
+    /// Sends the server a notification about its question, such as progress.
     pub fn tell(&self, notification: Bytes) {
         self.send(notification);
     }

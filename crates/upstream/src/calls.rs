@@ -19,14 +19,14 @@ pub(crate) struct Calls {
 /// More calls at once than this on one link are refused: each costs memory here and in the server.
 pub(crate) const CALLS_MAX: usize = 4096;
 
-/// Who a message of the server that names no call belongs to.
+/// The call that a message of the server without a call's id belongs to.
 #[derive(Debug)]
 pub(crate) enum Attribution {
-    /// All calls in flight have one owner; this is its latest.
+    /// All calls in flight have one owner; the slot is that of its latest call.
     One(Arc<Slot>),
     /// No call is in flight.
     Nobody,
-    /// Several owners: it must not be guessed.
+    /// Calls of several owners are in flight: the message must not be attributed by guessing.
     Several,
 }
 
@@ -35,7 +35,7 @@ impl Calls {
         Self { next: AtomicU64::new(1), table: Mutex::default() }
     }
 
-    /// A new call, or none where there are too many.
+    /// Registers a new call. None when [`CALLS_MAX`] calls are in flight.
     pub(crate) fn insert(&self, owner: SessionNo, listens: bool) -> Option<Arc<Slot>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot::new(id, owner, listens));
@@ -55,7 +55,7 @@ impl Calls {
         self.table.lock().remove(&id)
     }
 
-    /// Without a listen of our own, which lasts as long as the link.
+    /// Calls in flight, without Mainstay's own listen, which lasts as long as the link.
     pub(crate) fn len(&self) -> usize {
         let table = self.table.lock();
         table.values().filter(|slot| !slot.listens || slot.owner != SessionNo(0)).count()
@@ -77,7 +77,7 @@ impl Calls {
         Attribution::One(latest.clone())
     }
 
-    /// Ends every call: each owner hears of it exactly once.
+    /// Ends every call: each owner gets `lost` exactly once.
     pub(crate) fn lose_all(&self, lost: &Lost) {
         let table = std::mem::take(&mut *self.table.lock());
         for slot in table.into_values() {

@@ -17,7 +17,8 @@ use crate::transport::OwnExchange;
 pub struct Exchange {
     link: Arc<Link>,
     slot: Arc<Slot>,
-    /// Where calls are apart; otherwise all that comes is put into the slot.
+    /// The call's own exchange where the transport has one; otherwise everything arrives in the
+    /// slot.
     own: Option<Box<dyn OwnExchange<Link>>>,
     finished: bool,
 }
@@ -37,17 +38,17 @@ impl Exchange {
         &self.link
     }
 
-    /// Who asks what comes as [`Incoming::Question`], for the client's answer.
+    /// A handle for the client's answer to an [`Incoming::Question`].
     pub fn asker(&self) -> Asker {
         self.link.asker()
     }
 
-    /// Answers a question that nobody here can answer.
+    /// Refuses a question of the server that no client can answer.
     pub fn refuse(&self, question: &Message) {
         self.link.refuse(question);
     }
 
-    /// What comes next. After an `Answer` or `Lost` it stays pending for ever.
+    /// Waits for what the server sends next. After an `Answer` or `Lost` it stays pending for ever.
     pub async fn next(&mut self) -> Incoming {
         poll_fn(|cx| self.poll_next(cx)).await
     }

@@ -1,4 +1,4 @@
-//! What a server said about itself when it became ready.
+//! What a server declared when it became ready: its greeting, revision, capabilities and lists.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct Facts {
     pub lists: Lists,
 }
 
-/// The four lists, each whole, however many pages it came in.
+/// The four lists of a server, each with the items of all its pages.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lists {
     by_kind: BTreeMap<u8, List>,
@@ -31,14 +31,14 @@ pub struct Lists {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct List {
     pub items: Vec<Item>,
-    /// The strictest that any of its pages said.
+    /// The strictest caching rule of all pages of the list.
     pub caching: Caching,
     /// Tools that must be left out, and why.
     pub unusable: Vec<(Box<str>, BadMirror)>,
     pub gaps: Gaps,
 }
 
-/// What of a list is missing, though its server has it.
+/// Parts of a list that Mainstay could not take over from the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// Entries without a name or URI, which nobody could call.
@@ -47,14 +47,14 @@ pub struct Gaps {
     pub cut: Option<Cut>,
 }
 
-/// Why a list was not fetched to its end.
+/// Why Mainstay stopped fetching a list before its last page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// It has more pages than this.
+    /// The list has more than this many pages.
     Pages(usize),
-    /// It has more items than this.
+    /// The list has more than this many items.
     Items(usize),
-    /// It goes round: a page names one as the next that came before.
+    /// A page names a next page that was fetched before.
     Circle,
 }
 
@@ -63,12 +63,12 @@ pub enum Cut {
 pub struct Item {
     /// The whole item, byte for byte.
     pub raw: Bytes,
-    /// What it is called by: a name, a URI or a URI template.
+    /// The name, URI or URI template under which clients ask for the item.
     pub key: Box<str>,
-    /// Where the key stands in `raw`, its quotes included.
+    /// The byte range of the key in `raw`, its quotes included.
     pub key_span: Range<usize>,
     pub hints: ToolHints,
-    /// Arguments of a tool that its server wants repeated as headers.
+    /// Arguments that the server wants repeated as HTTP headers when the tool is called.
     pub mirrors: MirroredArguments,
 }
 
@@ -91,7 +91,7 @@ impl Item {
 // === impl Gaps ===
 
 impl fmt::Display for Gaps {
-    /// As the rest of a sentence about the list.
+    /// Continues a sentence whose subject is the list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cut {
             Some(Cut::Pages(pages)) => write!(f, "cut after {pages} pages")?,
@@ -127,7 +127,7 @@ impl Lists {
         })
     }
 
-    /// For how long and for whom the list may be kept.
+    /// How long, and for which clients, the list may be cached.
     pub fn caching(&self, kind: ListKind) -> Caching {
         self.by_kind.get(&(kind as u8)).map(|list| list.caching).unwrap_or_default()
     }

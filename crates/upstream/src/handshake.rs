@@ -1,4 +1,5 @@
-//! The first words with a server: which era it speaks, what it can do, what it has.
+//! The handshake with a server: settles the era to speak, then fetches capabilities and
+//! lists.
 //!
 //! `initialize` is sent first, because asking a legacy server for `server/discover` is not
 //! harmless: some end themselves, and servers of both eras then refuse `initialize` for good.

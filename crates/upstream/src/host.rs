@@ -18,8 +18,8 @@ use crate::process::ProcessHost;
 pub fn of(spec: &ServerSpec, processes: &Arc<ProcessHost>) -> Arc<dyn Host> {
     match &spec.runtime {
         Runtime::Process(command) => {
-            Arc::new(process::Commands::new(command.clone(), &spec.name, processes))
+            Arc::new(process::CommandHost::new(command.clone(), &spec.name, processes))
         }
-        Runtime::Remote(address) => Arc::new(remote::Address::new(address.clone())),
+        Runtime::Remote(address) => Arc::new(remote::AddressHost::new(address.clone())),
     }
 }

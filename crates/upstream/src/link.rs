@@ -58,12 +58,12 @@ impl Link {
         }
     }
 
-    /// How the server is spoken to.
+    /// The era that is spoken with the server.
     pub fn era(&self) -> Era {
         if self.modern.load(Ordering::Acquire) { Era::Modern } else { Era::Legacy }
     }
 
-    /// From here on it is spoken to as a server of 2026-07-28.
+    /// Switches the link to 2026-07-28, for this request and all that follow.
     pub(crate) fn speak_modern(&self) {
         self.modern.store(true, Ordering::Release);
         self.transport.begin_modern();
@@ -78,8 +78,8 @@ impl Link {
         self.transport.send(self, message);
     }
 
-    /// As [`Self::send`], but nothing that is sent afterwards can overtake it: requests to a remote
-    /// server take connections of their own.
+    /// Sends a notification or an answer that no later message may overtake: requests to a remote
+    /// server use connections of their own.
     pub(crate) async fn send_first(self: &Arc<Self>, message: Bytes) {
         self.transport.deliver(self, message).await;
     }
@@ -95,7 +95,7 @@ impl Link {
         self.calls.len()
     }
 
-    /// Whether it takes no more requests.
+    /// Whether the link refuses further requests.
     pub fn is_closed(&self) -> bool {
         self.failing.load(Ordering::Acquire) || self.closed.get().is_some()
     }
@@ -108,7 +108,7 @@ impl Link {
         &*self.transport
     }
 
-    /// What holds for its transport.
+    /// The abilities of the link's transport.
     pub fn abilities(&self) -> &'static TransportAbilities {
         self.abilities
     }
@@ -120,7 +120,8 @@ impl Link {
         self.send(build::cancelled(id, reason));
     }
 
-    /// Ends the link: calls in flight are lost, the listener hears of it. Only the first time counts.
+    /// Closes the link: calls in flight are lost and the listener is told `reason`. Only the first
+    /// call has an effect.
     pub fn close(&self, reason: &str) {
         if self.closed.set(reason.to_owned()).is_ok() {
             // Those with an exchange of their own hear of it there.
@@ -145,7 +146,7 @@ impl Link {
         &*self.listener
     }
 
-    /// Answers a question that nobody here can answer.
+    /// Refuses a question of the server that no client can answer.
     pub fn refuse(self: &Arc<Self>, question: &Message) {
         if self.is_modern() {
             return self.listener.dropped(Dropped::Unasked);

@@ -1,30 +1,30 @@
-//! What a link tells of its own accord.
+//! The receiver of messages that belong to no single call.
 
 use mainstay_protocol::Message;
 use mainstay_telemetry::Dropped;
 
 use crate::asker::Asker;
 
-/// Hears what belongs to no single call. Called from the link's reader: must not block.
+/// Receives what belongs to no single call. The link's reader calls it, so it must not block.
 pub trait Listener: Send + Sync + std::fmt::Debug {
     /// A notification that belongs to no call in flight: list changes, updated resources,
     /// log messages while nothing is called.
     fn notification(&self, message: Message);
 
-    /// A notification or question that could belong to several clients was dropped, or a client
-    /// was too slow for it.
+    /// A notification or question was dropped: it could belong to several clients, or its client
+    /// was too slow.
     fn dropped(&self, reason: Dropped);
 
     /// A request of the server while no call is in flight; `asker` takes the answer. False: nobody can
     /// answer it, refuse it.
     fn question(&self, asker: &Asker, message: &Message) -> bool;
 
-    /// Bytes that are no message: a banner, a log line.
+    /// A line that is no message, such as a banner or a log line.
     fn stray(&self, line: &[u8]);
 
-    /// An answer nobody waits for: late, twice, or to an unknown id.
+    /// An answer without a waiting call: late, duplicate, or to an unknown id.
     fn late_answer(&self);
 
-    /// The link is of no further use. Comes once.
+    /// The link has closed. Called once.
     fn closed(&self, reason: &str);
 }

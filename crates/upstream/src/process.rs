@@ -63,18 +63,19 @@ pub use self::sweep::Swept;
 use self::exec::{Channel, Offer};
 use self::guard::Guard;
 use self::memory::Sampler;
-use self::minder::{Death, Looker, Minder, Reader};
+use self::minder::{Death, Looker, Minder, StderrReader};
 use self::procfs::Identity;
 use self::records::{Folder, Mark, Record};
 use self::registry::Claim;
 use self::running::Progress;
 use self::tree::Tree;
 
-/// Starts processes and owns every task that has to do with them. One for each daemon.
+/// Starts the processes of servers and owns every task that watches them. A daemon has one host.
 #[derive(Debug)]
 pub struct ProcessHost {
     folder: Folder,
-    /// What every process inherits of the daemon's environment, as it was at the start.
+    /// The part of the daemon's environment that every process inherits, taken when the host was
+    /// opened.
     base: Vec<(OsString, OsString)>,
     /// The limit on open files that processes get: the one in force when the host was opened, whatever
     /// the daemon takes for itself afterwards.
@@ -82,7 +83,7 @@ pub struct ProcessHost {
     helper: ExecCommand,
     sampler: Sampler,
     swept: Vec<Swept>,
-    /// Processes ever started, for their marks.
+    /// Number of processes ever started; part of each process's mark.
     lives: AtomicU64,
     minders: TaskTracker,
     /// Ends every process.
@@ -165,7 +166,7 @@ impl ProcessHost {
         }))
     }
 
-    /// What [`open`](Self::open) found running of an earlier daemon, for the log.
+    /// Processes of earlier daemons that [`open`](Self::open) ended, for the log.
     pub fn swept(&self) -> &[Swept] {
         &self.swept
     }
@@ -222,7 +223,7 @@ impl ProcessHost {
         self.memory_of_all(vec![pid]).await.pop().flatten()
     }
 
-    /// As [`memory`](Self::memory) for several processes with one look at the machine, in their order.
+    /// [`memory`](Self::memory) of several processes with one look at `/proc`, in their order.
     pub async fn memory_of_all(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
         self.sampler.sample(pids).await
     }
@@ -257,7 +258,8 @@ impl ProcessHost {
 }
 
 impl Drop for ProcessHost {
-    /// Without [`shutdown`](Self::shutdown) nobody waits, but everything ends all the same.
+    /// Ends all processes without waiting for them, unless [`shutdown`](Self::shutdown) has
+    /// already.
     fn drop(&mut self) {
         self.closing.cancel();
         self.closing_keepers.cancel();
@@ -279,7 +281,7 @@ fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
     Ok((folder, swept))
 }
 
-/// Everything it takes to start one process.
+/// The inputs of one start of a process.
 struct Start {
     plan: exec::Plan,
     spec: ProcessSpec,
@@ -296,8 +298,8 @@ struct Start {
 // === impl Start ===
 
 impl Start {
-    /// Starts the helper and has it minded. Reads and writes a few files of the kernel and of the state
-    /// folder, so not for a thread of the runtime.
+    /// Starts the helper and spawns the task that minds it. Reads and writes files, so it must not
+    /// run on a thread of the runtime.
     fn carry_out(self) -> Result<(RunningProcess, Channel), SpawnError> {
         let watch = |source| SpawnError::Watch { source };
         let Offer { channel, helper_end, input } = Offer::new(&self.plan).map_err(watch)?;
@@ -306,14 +308,14 @@ impl Start {
         Ok((process, channel))
     }
 
-    /// On failure `child` is dropped, which kills it.
+    /// Spawns the task that minds `child`. On failure `child` is dropped, which kills it.
     fn mind(self, mut child: Child, input: OwnedFd) -> io::Result<RunningProcess> {
         let missing = || io::Error::other("the process has no number");
         let pid = child.id().ok_or_else(missing)?;
         let main = i32::try_from(pid).map_err(io::Error::other)?;
         let claim = Claim::new(main);
         let identity = Identity::of(main)?.ok_or_else(missing)?;
-        let death = Death::of(main)?;
+        let death = Death::watch(main)?;
         let record = Record { identity, server: self.server.clone(), instance: self.instance };
         if let Err(error) = self.folder.add(&record) {
             // Its mark finds it all the same; a full disk should not stop servers.
@@ -322,7 +324,7 @@ impl Start {
 
         let stderr = StderrTail::default();
         let from = child.stderr.take().ok_or_else(missing)?;
-        let read = stderr::read(from, stderr.clone(), self.server.clone(), self.instance);
+        let read = stderr::keep_tail(from, stderr.clone(), self.server.clone(), self.instance);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());
         let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);
@@ -335,7 +337,7 @@ impl Start {
             death,
             tree: Looker::new(main, Tree::new(main, self.mark)),
             folder: self.folder,
-            reader: Reader(tokio::spawn(read)),
+            reader: StderrReader(tokio::spawn(read)),
             orders: ordered,
             progress: tell,
             closing: self.closing,

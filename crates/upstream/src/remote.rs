@@ -27,7 +27,7 @@ use self::connection::Idle;
 use self::deliveries::Deliveries;
 use self::exchange::RemoteExchange;
 pub(crate) use self::session::HttpSession;
-pub(crate) use self::target::Speaks;
+pub(crate) use self::target::KnownTransport;
 pub use self::target::{InvalidTarget, Target};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
@@ -52,7 +52,7 @@ const STANDING_ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the goodbye to a server may take.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Of servers over streamable HTTP.
+/// The abilities of streamable HTTP.
 pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     name: "streamable HTTP",
     calls_apart: true,
@@ -72,7 +72,7 @@ pub fn open(
     open_known(target, limits, listener, stop).0
 }
 
-/// As [`open`], with the session that the link speaks in.
+/// Opens a link to `target`, and returns the HTTP session with it.
 pub(crate) fn open_known(
     target: Arc<Target>,
     limits: LinkLimits,
@@ -99,8 +99,8 @@ impl Remote {
         RemoteExchange::new(&self.session, post, modern)
     }
 
-    /// Delivers a notification or an answer; over when the server has acknowledged it, or after
-    /// [`SEND_DEADLINE`].
+    /// Delivers a notification or an answer. Completes when the server has acknowledged the
+    /// message, or after [`SEND_DEADLINE`].
     fn delivery(
         &self,
         link: &Arc<Link>,
@@ -145,7 +145,8 @@ impl Transport<Link> for Remote {
         Ok(Some(Box::new(self.exchange(call.request, call.id_text, call.modern))))
     }
 
-    /// Delivers it in the background. It is dropped if the server does not take what it was sent before.
+    /// Delivers the message in the background. The message is dropped when too many others are
+    /// waiting to be delivered.
     fn send(&self, link: &Arc<Link>, message: Bytes) {
         let Some(delivery) = self.deliveries.begin(message.len()) else {
             return link.listener().dropped(Dropped::NotDelivered);
@@ -161,11 +162,11 @@ impl Transport<Link> for Remote {
         self.session.forget_session();
     }
 
-    /// Keeps what the first words settled, and opens the standing stream for what an older server sends
-    /// of its own accord; what a modern one says so comes on a listen.
+    /// Keeps the negotiated revision. Opens the standing stream of a legacy server; a modern server
+    /// sends its notifications on a listen.
     fn settle(&self, link: &Arc<Link>, revision: Revision) {
         self.session.settle(revision);
-        self.session.target.found(Speaks::Http);
+        self.session.target.remember(KnownTransport::StreamableHttp);
         if revision.era() == Era::Legacy {
             let (link, session) = (Arc::downgrade(link), Arc::downgrade(&self.session));
             let (answered, stop) = (self.standing_answered.clone(), self.stop.clone());

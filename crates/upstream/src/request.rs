@@ -1,23 +1,23 @@
-//! A request to a server, and what can come back for it.
+//! Requests to a server, and the messages that come back for them.
 
 use http::{HeaderName, HeaderValue};
 pub use mainstay_model::Fate;
 use mainstay_protocol::{Edit, Message};
 
-/// Whose call it is: opaque here, given by the caller. Messages of a server that name no call
-/// can be attributed only while all calls in flight have one owner.
+/// The owner of a call, an opaque number from the caller. A message that names no call is
+/// attributed only while all calls in flight have one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionNo(pub u64);
 
-/// A request to send: the message as it came, and what to change in it beside its id.
+/// A request to send: the client's message, and the edits to make besides that of its id.
 #[derive(Debug, Clone)]
 pub struct Outgoing<'a> {
     pub message: &'a Message,
-    /// Where the progress token stands; it is replaced by one of ours.
+    /// The byte range of the progress token, which is replaced by the call's number.
     pub token: Option<std::ops::Range<usize>>,
     pub edits: Vec<Edit<'a>>,
-    /// Arguments that a tool wants repeated as headers. Only sent over HTTP to a modern server; what
-    /// else repeats the message there is taken from it as it is sent.
+    /// Tool arguments to repeat as headers. Sent only over HTTP to a modern server; the other
+    /// mirrored headers are taken from the message as it is sent.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -25,32 +25,33 @@ pub struct Outgoing<'a> {
 #[derive(Debug)]
 pub enum Incoming {
     Answer(Message),
-    /// Belongs to this call: progress, log messages.
+    /// A notification for this call, such as progress or a log message.
     Notification(Message),
-    /// A request of the server to the client. Answer it with [`Link::send`](crate::Link::send), under its own id.
+    /// A request of the server to the client. Send its answer with
+    /// [`Link::send`](crate::Link::send), under the question's own id.
     Question(Message),
     Lost(Lost),
 }
 
-/// The answer will never come.
+/// A request that gets no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub struct Lost {
     pub reason: String,
     pub fate: Fate,
-    /// Whether the link is of no further use, so that a new one must be waited for.
+    /// Whether the link is closed, so that the caller must wait for a new one.
     pub link_dead: bool,
 }
 
 // === impl Outgoing ===
 
 impl<'a> Outgoing<'a> {
-    /// The message with nothing changed but its id.
+    /// Sends the message with no edit but that of its id.
     pub fn plain(message: &'a Message) -> Self {
         Self { message, token: None, edits: Vec::new(), headers: Vec::new() }
     }
 
-    /// All edits for our id `id`; the token is the same number, so one table serves both.
+    /// All edits for the call's number `id`, which also replaces the progress token.
     pub(crate) fn edits<'b>(&'b self, id: &'b [u8]) -> Vec<Edit<'b>> {
         let mut edits = Vec::with_capacity(self.edits.len() + 2);
         if let Some(span) = self.message.id_span() {

@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 
 use crate::request::{Incoming, SessionNo};
 
-/// Where the link's reader leaves what belongs to a call.
+/// The inbox of a call, filled by the link's reader and emptied by the exchange.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) id: u64,
     pub(crate) owner: SessionNo,
-    /// It is a `subscriptions/listen`, which goes on until somebody ends it.
+    /// The call is a `subscriptions/listen`, which lasts until a side ends it.
     pub(crate) listens: bool,
     inner: Mutex<Inbox>,
 }
@@ -34,7 +34,7 @@ impl Slot {
         Self { id, owner, listens, inner: Mutex::default() }
     }
 
-    /// Whether there was room. Answers and losses always have room.
+    /// Adds a message. Returns false when the inbox is full; answers and losses always fit.
     pub(crate) fn push(&self, incoming: Incoming) -> bool {
         let last = matches!(incoming, Incoming::Answer(_) | Incoming::Lost(_));
         let mut inbox = self.inner.lock();

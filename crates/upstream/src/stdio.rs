@@ -15,7 +15,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::writer::ABILITIES;
-use self::writer::Writer;
+use self::writer::PipeWriter;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 
@@ -30,7 +30,7 @@ pub fn open(
     listener: Arc<dyn Listener>,
     stop: CancellationToken,
 ) -> std::io::Result<Arc<Link>> {
-    let (writer, leftover) = Writer::new(input, limits.unread_bytes_max)?;
+    let (writer, leftover) = PipeWriter::new(input, limits.unread_bytes_max)?;
     let output = pipe::Receiver::from_owned_fd(output)?;
     let link = Arc::new(Link::new(listener, Arc::new(writer)));
     tokio::spawn(leftover.run(Arc::downgrade(&link), stop.clone()));

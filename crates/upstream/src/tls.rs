@@ -66,7 +66,7 @@ impl Trust {
         Ok(Self(with_roots(roots)?))
     }
 
-    /// Shakes hands over a connection that is open already, with whoever `host` names.
+    /// Makes a TLS connection to `host` over a connection that is open already.
     ///
     /// # Errors
     /// When the name can't be checked or the other side does not prove that it is its.

@@ -16,21 +16,21 @@ use mainstay_protocol::Revision;
 use crate::request::{Incoming, Lost, Outgoing};
 use crate::slot::Slot;
 
-/// What holds for every link over a transport.
+/// Properties that hold for every link over a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportAbilities {
-    /// As people know it.
+    /// The transport's name, for people.
     pub name: &'static str,
-    /// Each call is an exchange of its own: what comes on it belongs to the call, and the call hears
-    /// there of its loss. Otherwise all calls share one conversation.
+    /// Whether each call is an exchange of its own that yields the call's messages and its loss.
+    /// Otherwise all calls share one conversation.
     pub calls_apart: bool,
-    /// A call to a modern server is cancelled by ending its exchange, without a message.
+    /// Whether a call to a modern server is cancelled by ending its exchange, without a message.
     pub ending_cancels: bool,
-    /// Arguments of a tool that its server wants repeated are sent as headers.
+    /// Whether tool arguments that a server wants repeated are sent as headers.
     pub mirrors_arguments: bool,
-    /// The end of a modern server is noticed while nothing is asked of it.
+    /// Whether the end of a modern server is noticed while no call is in flight.
     pub notices_end: bool,
-    /// Servers of 2026-07-28 speak it.
+    /// Whether servers of 2026-07-28 speak the transport.
     pub speaks_modern: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct TransportAbilities {
 pub(crate) struct Call<'a> {
     pub(crate) request: &'a Outgoing<'a>,
     pub(crate) id: u64,
-    /// The same number as text.
+    /// `id` as decimal text.
     pub(crate) id_text: &'a [u8],
     pub(crate) modern: bool,
 }
@@ -61,31 +61,31 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
     /// Sends a notification or an answer without waiting. What can't be delivered is counted.
     fn send(&self, link: &Arc<L>, message: Bytes);
 
-    /// As [`send`](Self::send); over when nothing that is sent afterwards can overtake it, within
-    /// seconds.
+    /// Sends a notification or an answer. Completes within seconds, when no later message can
+    /// overtake it.
     fn deliver<'a>(&'a self, link: &'a Arc<L>, message: Bytes) -> Boxed<'a, ()>;
 
-    /// The server is about to be spoken to as one of 2026-07-28.
+    /// Called before the first message of 2026-07-28.
     fn begin_modern(&self) {}
 
-    /// Hands are shaken.
+    /// Called when the handshake has settled on `revision`.
     fn settle(&self, _link: &Arc<L>, _revision: Revision) {}
 
-    /// Waits until what the server says of its own accord arrives here, or until a deadline of about a
-    /// second. Called once after [`settle`](Self::settle).
+    /// Waits until messages that the server sends outside of calls arrive, for about a second at most.
+    /// Called once, after [`settle`](Self::settle).
     fn heard(&self) -> Boxed<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// Asks the server to end by closing its input, where that means something.
+    /// Closes the server's input, which asks a process to end.
     fn hang_up(&self) {}
 
-    /// Takes leave of the server and ends what runs for the link, within seconds.
+    /// Ends the session at the server and everything that runs for the link, within seconds.
     fn goodbye(&self) -> Boxed<'_, ()>;
 }
 
 /// The exchange of one call over a link `L` whose calls are [apart](TransportAbilities::calls_apart).
 pub(crate) trait OwnExchange<L>: Send + Debug {
-    /// What comes next on the exchange.
+    /// Polls for what comes next on the exchange.
     fn poll_next(&mut self, link: &Arc<L>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming>;
 }

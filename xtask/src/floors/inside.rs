@@ -9,9 +9,6 @@ pub(super) type Plan = &'static [&'static [&'static str]];
 pub(super) struct Inside {
     pub(super) name: &'static str,
     pub(super) floors: Plan,
-    /// Pairs of modules, as the plan names them, where the first takes from the second though that
-    /// stands above it. A pair that is no longer there has to be struck off.
-    pub(super) known: &'static [(&'static str, &'static str)],
 }
 
 /// Where a file stands: its floor, and the name by which the plan knows it.
@@ -33,14 +30,9 @@ pub(super) fn check(code: &Code, inside: &Inside) -> Vec<String> {
         }
     }
     problems.extend(gone(code, inside));
-    let mut seen = Vec::new();
     for step in code.uses() {
         let (Some(from), Some(to)) = (places[step.from], places[step.to]) else { continue };
         if to.floor <= from.floor {
-            continue;
-        }
-        if inside.known.contains(&(from.name, to.name)) {
-            seen.push((from.name, to.name));
             continue;
         }
         problems.push(format!(
@@ -52,13 +44,6 @@ pub(super) fn check(code: &Code, inside: &Inside) -> Vec<String> {
             code.path(step.to).display(),
         ));
     }
-    let stale = inside.known.iter().filter(|pair| !seen.contains(*pair));
-    problems.extend(stale.map(|(from, to)| {
-        format!(
-            "{}: `{from}` no longer takes from `{to}`: strike the pair off the known ones",
-            inside.name
-        )
-    }));
     problems
 }
 

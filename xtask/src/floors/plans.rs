@@ -1,4 +1,4 @@
-//! What is planned: the floors inside crates, and how much of what has to go is still there.
+//! The floors inside crates.
 
 use super::inside::Inside;
 
@@ -19,12 +19,4 @@ pub(super) const INSIDE: [Inside; 1] = [Inside {
         &["edge"],
         &["listener"],
     ],
-    known: &[],
 }];
-
-/// Files that stand in circles of more than four, by crate. A number may only go down.
-pub(super) const IN_CIRCLES: [(&str, usize); 0] = [];
-
-/// Names of types that stand for two things, by crate. A number may only go down.
-pub(super) const TWOFOLD: [(&str, usize); 4] =
-    [("bench", 4), ("config", 2), ("mainstay", 1), ("testkit", 2)];

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::inside::{self, Inside};
-use super::{Floor, check, circles, judge, meanings, purity, ratchet, wrong_inside};
+use super::{Floor, check, circles, judge, meanings, purity, wrong_inside};
 use crate::code::tests::code;
 
 fn problems(name: &str, floor: Floor, dependencies: &str) -> Vec<String> {
@@ -64,7 +64,7 @@ fn slips_are_found_and_tests_left_aside() {
 }
 
 const PLAN: Inside =
-    Inside { name: "house", floors: &[&["low", "low::tall"], &["high", "beside"]], known: &[] };
+    Inside { name: "house", floors: &[&["low", "low::tall"], &["high", "beside"]] };
 
 /// What is wrong in a house of two floors, of which the lower one has this text.
 fn house(low: &str, plan: &Inside) -> Vec<String> {
@@ -87,10 +87,6 @@ fn modules_take_from_below_and_beside_only() {
     let expected = "low.rs:3: `low` takes from `high` (high.rs), which stands above it: move what it \
                     needs down, or have it handed in";
     assert_eq!(house(up, &PLAN), [expected]);
-    let known = Inside { known: &[("low", "high")], ..PLAN };
-    assert_eq!(house(up, &known), [""; 0]);
-    let stale = ["house: `low` no longer takes from `high`: strike the pair off the known ones"];
-    assert_eq!(house("", &known), stale);
 }
 
 #[test]
@@ -163,15 +159,6 @@ fn a_name_stands_for_one_thing() {
         ("a.rs", "pub(crate) enum One {}\npub struct Two;"),
     ];
     assert_eq!(meanings::twofold(&code(&files)), ["`One` stands for 2 things: lib.rs:2, a.rs:1"]);
-}
-
-#[test]
-fn what_is_allowed_can_only_shrink() {
-    let count = |count| ratchet("pool", "circles", count, &[("pool", 2)], vec!["where".to_owned()]);
-    assert_eq!(count(2), [""; 0]);
-    assert_eq!(count(3), ["pool: 3 circles, 2 are allowed", "pool: where"]);
-    assert!(count(1)[0].contains("lower the number"), "{:?}", count(1));
-    assert_eq!(ratchet("other", "circles", 0, &[("pool", 2)], Vec::new()), [""; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::pairs::{Cell, Pair};
+use super::pairs::{Pair, PairedCell};
 use crate::run::hardware::Hardware;
 
 /// The cell in which HAProxy takes part.
@@ -19,7 +19,7 @@ pub(super) struct Comparison {
     pub(super) new: PathBuf,
     pub(super) rounds: u32,
     pub(super) seconds: f64,
-    pub(super) cells: Vec<Cell>,
+    pub(super) cells: Vec<PairedCell>,
     /// KiB for a session.
     pub(super) idle: Vec<Named>,
     /// User instructions for a call.

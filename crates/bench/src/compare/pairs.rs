@@ -14,7 +14,7 @@ pub(crate) struct Pair {
 
 /// All rounds of one cell.
 #[derive(Debug, Serialize)]
-pub(crate) struct Cell {
+pub(crate) struct PairedCell {
     pub(crate) name: &'static str,
     pub(crate) rounds: Vec<Round>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Round {
 }
 
 /// A figure of a report, in its own unit.
-pub(crate) type Figure = fn(&Report) -> Option<f64>;
+pub(crate) type FigureOfReport = fn(&Report) -> Option<f64>;
 
 /// A ratio over the rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -52,20 +52,20 @@ impl Pair {
     }
 }
 
-// === impl Cell ===
+// === impl PairedCell ===
 
-impl Cell {
+impl PairedCell {
     pub(crate) fn new(name: &'static str) -> Self {
         Self { name, rounds: Vec::new() }
     }
 
     /// The new binary's figure by the old one's.
-    pub(crate) fn ratio(&self, figure: Figure) -> Option<Spread> {
+    pub(crate) fn ratio(&self, figure: FigureOfReport) -> Option<Spread> {
         Spread::of(self.rounds.iter().map(|round| Some(figure(&round.new)? / figure(&round.old)?)))
     }
 
     /// The new binary's figure by HAProxy's.
-    pub(crate) fn of_haproxy(&self, figure: Figure) -> Option<Spread> {
+    pub(crate) fn of_haproxy(&self, figure: FigureOfReport) -> Option<Spread> {
         Spread::of(self.rounds.iter().map(|round| {
             let haproxy = figure(round.haproxy.as_ref()?)?;
             Some(figure(&round.new)? / haproxy)
@@ -73,7 +73,7 @@ impl Cell {
     }
 
     /// The median of each binary's figure.
-    pub(crate) fn medians(&self, figure: Figure) -> Option<Pair> {
+    pub(crate) fn medians(&self, figure: FigureOfReport) -> Option<Pair> {
         let of = |report: fn(&Round) -> &Report| {
             Spread::of(self.rounds.iter().map(|round| figure(report(round))))
         };

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::comparison::{Comparison, Named};
-use super::pairs::{Cell, Figure, Spread, cpu};
+use super::pairs::{FigureOfReport, PairedCell, Spread, cpu};
 
 /// The figures of a cell: title, digits after the point of a median, and where it is in a report.
-const FIGURES: [(&str, usize, Figure); 4] = [
+const FIGURES: [(&str, usize, FigureOfReport); 4] = [
     ("calls/s", 0, |report| Some(report.per_second)),
     ("CPU a call, µs", 1, cpu),
     ("p50, µs", 0, |report| Some(report.p50_us)),
@@ -43,7 +43,7 @@ pub(crate) fn render(found: &Comparison) -> String {
     out
 }
 
-fn cell_lines(out: &mut String, cell: &Cell) {
+fn cell_lines(out: &mut String, cell: &PairedCell) {
     for (title, decimals, figure) in FIGURES {
         let Some((ratio, medians)) = cell.ratio(figure).zip(cell.medians(figure)) else {
             continue;

@@ -9,8 +9,8 @@ fn report(cpu_us: f64, per_second: f64) -> Report {
 }
 
 /// A cell whose rounds took so much CPU a call: old, new, HAProxy.
-fn cell(rounds: &[(f64, f64, Option<f64>)]) -> Cell {
-    let mut cell = Cell::new(BESIDE_HAPROXY);
+fn cell(rounds: &[(f64, f64, Option<f64>)]) -> PairedCell {
+    let mut cell = PairedCell::new(BESIDE_HAPROXY);
     for &(old, new, haproxy) in rounds {
         let of = |cpu_us| report(cpu_us, 1e6 / cpu_us);
         cell.rounds.push(Round { old: of(old), new: of(new), haproxy: haproxy.map(of) });
@@ -18,7 +18,7 @@ fn cell(rounds: &[(f64, f64, Option<f64>)]) -> Cell {
     cell
 }
 
-fn comparison(cells: Vec<Cell>, instructions: Vec<Named>) -> Comparison {
+fn comparison(cells: Vec<PairedCell>, instructions: Vec<Named>) -> Comparison {
     Comparison {
         began: String::new(),
         hardware: Hardware::read(),
@@ -47,7 +47,7 @@ fn ratios_are_of_the_same_round() {
         assert!((is - wanted).abs() < 1e-9, "{is} {wanted}");
     }
     assert_eq!(cell.of_haproxy(cpu), None, "it took no part");
-    assert_eq!(Cell::new("http-1").ratio(cpu), None, "no round, no ratio");
+    assert_eq!(PairedCell::new("http-1").ratio(cpu), None, "no round, no ratio");
 }
 
 #[test]

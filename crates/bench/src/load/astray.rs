@@ -20,7 +20,7 @@ const DELAYS: u64 = 5;
 const REFUSED: Duration = Duration::from_millis(50);
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
+pub(crate) struct AstrayPlan {
     /// Clients, each with a session of its own.
     #[arg(long, default_value_t = 256)]
     clients: u32,
@@ -36,9 +36,9 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct Dice(u64);
 
-// === impl Plan ===
+// === impl AstrayPlan ===
 
-impl Plan {
+impl AstrayPlan {
     pub(crate) fn run(&self, target: &Target, watch: &[Watched]) -> Result<Report> {
         let size = Size { clients: self.clients, seconds: self.limit, warm_up: 0.0 };
         let (share, rest) =

@@ -15,14 +15,14 @@ use crate::client::{Failure, Target};
 const IDS: u64 = 1_000_000;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
+pub(crate) struct ClosedPlan {
     #[command(flatten)]
     pub(super) size: Size,
 }
 
-// === impl Plan ===
+// === impl ClosedPlan ===
 
-impl Plan {
+impl ClosedPlan {
     pub(crate) fn run(&self, target: &Target, watch: &[Watched]) -> Result<Report> {
         crew::run(&self.size, target, watch, async |team: Team| {
             let Team { members, window, tally, .. } = team;

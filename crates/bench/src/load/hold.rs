@@ -15,7 +15,7 @@ const OPENING: Duration = Duration::from_secs(120);
 const STREAM: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
+pub(crate) struct HoldPlan {
     /// Sessions to open.
     #[arg(long, default_value_t = 200)]
     sessions: u32,
@@ -33,9 +33,9 @@ pub(crate) struct Held {
     pub(crate) held: u32,
 }
 
-// === impl Plan ===
+// === impl HoldPlan ===
 
-impl Plan {
+impl HoldPlan {
     pub(crate) fn run(&self, target: &Target) -> Result<()> {
         crew::on_thread(async |_| {
             let opened = tokio::time::timeout(OPENING, self.open_all(target)).await;

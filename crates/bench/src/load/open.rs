@@ -22,7 +22,7 @@ use pacer::Pacer;
 const IDS: u64 = 1_000_000;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
+pub(crate) struct OpenPlan {
     #[command(flatten)]
     size: Size,
     /// Calls a second.
@@ -40,9 +40,9 @@ struct Arrivals {
     closed: Cell<bool>,
 }
 
-// === impl Plan ===
+// === impl OpenPlan ===
 
-impl Plan {
+impl OpenPlan {
     pub(crate) fn run(&self, target: &Target, watch: &[Watched]) -> Result<Report> {
         ensure!(
             self.rate > 0.0 && self.rate <= 1e6,

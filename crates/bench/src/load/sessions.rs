@@ -14,14 +14,14 @@ use super::watched::Watched;
 use crate::client::{Connection, Failure, Session, Target};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Plan {
+pub(crate) struct SessionsPlan {
     #[command(flatten)]
     size: Size,
 }
 
-// === impl Plan ===
+// === impl SessionsPlan ===
 
-impl Plan {
+impl SessionsPlan {
     pub(crate) fn run(&self, target: &Target, watch: &[Watched]) -> Result<Report> {
         crew::run(&self.size, target, watch, async |team: Team| {
             let Team { members, window, tally, .. } = team;

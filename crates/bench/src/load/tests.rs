@@ -64,7 +64,7 @@ async fn a_dead_target_is_an_error_not_a_number() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let plan = closed::Plan { size: Size { clients: 1, seconds: 0.1, warm_up: 0.0 } };
+    let plan = closed::ClosedPlan { size: Size { clients: 1, seconds: 0.1, warm_up: 0.0 } };
     let outcome = tokio::task::spawn_blocking(move || plan.run(&target(address), &[]))
         .await
         .expect("no panic");

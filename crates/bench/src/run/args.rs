@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::kind::Kind;
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RunArgs {
     /// Two seconds a cell, one round, few repetitions: to see that it works, not how fast.
     #[arg(long)]
     pub(super) quick: bool,

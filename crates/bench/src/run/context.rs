@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::Args;
+use super::args::RunArgs;
 use super::kind::Kind;
 use super::peers::Programs;
 
 /// What all parts of a run need to know.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub(super) args: Args,
+    pub(super) args: RunArgs,
     pub(super) programs: Programs,
 }
 
@@ -57,7 +57,7 @@ impl Context {
     }
 
     pub(super) fn out(&self) -> Option<PathBuf> {
-        let Args { quick, only, targets, out, .. } = &self.args;
+        let RunArgs { quick, only, targets, out, .. } = &self.args;
         let whole = !quick && only.is_none() && targets.is_empty();
         out.clone().or_else(|| whole.then(|| PathBuf::from("bench/results")))
     }

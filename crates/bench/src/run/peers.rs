@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-use super::args::Args;
+use super::args::RunArgs;
 use super::kind::Kind;
 
 /// Compiling a peer takes minutes; half an hour means that it hangs.
@@ -49,7 +49,7 @@ const fn peer(registry: Registry, name: &'static str, version: &'static str) -> 
 // === impl Programs ===
 
 impl Programs {
-    pub(crate) async fn find(args: &Args) -> Result<Self> {
+    pub(crate) async fn find(args: &RunArgs) -> Result<Self> {
         let mut programs = Self::none()?;
         let bench = programs.bench.clone();
         for kind in Kind::ALL {

@@ -3,7 +3,7 @@
 use crate::notes::Notes;
 use crate::typed::Named;
 
-/// Notes if none or several of the keys are written; each that is one too many is pointed at.
+/// Notes an error when none or several of `keys` are written, at each that is one too many.
 pub(super) fn exactly_one(one: &Named, noun: &str, keys: &[&'static str], notes: &mut Notes) {
     let mut written: Vec<_> = keys.iter().filter(|key| one.table.is_written(key)).collect();
     written.sort_by_key(|key| one.table.at(key).rank());

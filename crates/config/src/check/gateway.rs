@@ -38,7 +38,7 @@ fn served(gateway: &Table, notes: &mut Notes) {
     }
 }
 
-/// Without login an address that others can reach opens every server to them.
+/// Warns of an address that others can reach: without login it opens every server to them.
 fn exposed(gateway: &Table, key: &str, notes: &mut Notes) {
     let Some(address) = gateway.listen(key).filter(|address| !address.ip().is_loopback()) else {
         return;
@@ -81,7 +81,8 @@ fn public_url(gateway: &Table, notes: &mut Notes) {
     }
 }
 
-/// A proxy that everybody is makes the headers worth nothing, and the gate with them.
+/// Refuses a trusted proxy range that covers everybody: its forwarded headers would be worth
+/// nothing.
 fn trusted_proxies(gateway: &Table, notes: &mut Notes) {
     for placed in gateway.list("trusted_proxies") {
         if placed.text.parse::<Network>().is_ok_and(|network| network.is_everything()) {

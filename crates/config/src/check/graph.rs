@@ -7,7 +7,7 @@ use crate::notes::Notes;
 use crate::problem::quoted;
 use crate::typed::{Named, Placed, Root};
 
-/// A server and what it needs of other servers.
+/// The servers that each server needs, with the place of each need in the file.
 type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Placed)>>;
 
 pub(super) fn check(root: &Root, notes: &mut Notes) {

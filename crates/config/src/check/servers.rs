@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::exactly_one::exactly_one;
 use crate::disk::Disk;
 use crate::notes::Notes;
-use crate::packages::Run;
+use crate::packages::PackageCommand;
 use crate::problem::quoted;
 use crate::typed::{Named, Table};
 
@@ -23,7 +23,7 @@ pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, not
     }
 }
 
-/// A key that would be passed over is an error: somebody counts on it.
+/// Notes keys that mean nothing for this kind of server: an error, because somebody counts on them.
 fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let table = &server.table;
     let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
@@ -41,7 +41,7 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     }
 }
 
-/// It may be installed later, so this only warns.
+/// Warns when the program of a server is missing; it may be installed later.
 fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     let Some(program) = server.table.list("command").first() else { return };
     let own_path = server
@@ -93,7 +93,7 @@ fn folder(server: &Named, disk: &dyn Disk, notes: &mut Notes) {
 fn pins(server: &Named, notes: &mut Notes) {
     let placed = server.table.list("command");
     let words: Vec<_> = placed.iter().map(|word| word.text.clone()).collect();
-    let Some(Ok(run)) = Run::of(&words) else { return };
+    let Some(Ok(run)) = PackageCommand::parse(&words) else { return };
     for package in run.packages.iter().filter(|package| package.version.is_none()) {
         // In a script of a shell the package is a part of a word.
         let place = placed.iter().find(|word| word.text.contains(&package.written));
@@ -116,7 +116,7 @@ fn pool_bounds(pool: &Table, path: &str, notes: &mut Notes) {
     }
 }
 
-/// What is read and yet does less than it says is said once, never passed over.
+/// Warns of keys that have less effect than they promise.
 pub(super) fn without_effect(servers: &[Named], notes: &mut Notes) {
     let needs = servers.iter().find(|server| server.table.is_written("needs"));
     if let Some(server) = needs {

@@ -10,14 +10,14 @@ use mainstay_model::{Name, Redacted};
 
 use super::plan::{Change, ChangeKind, Effect, SettingChange};
 
-/// The keys of one server or endpoint that differ, and the dearest of their effects.
+/// The differing keys of one server or endpoint, and the costliest of their effects.
 #[derive(Debug, Default)]
 pub(super) struct Differing {
     keys: BTreeSet<String>,
     restart: bool,
 }
 
-/// What is added, removed or changed among things that have names.
+/// Compares named things: which were added, removed or changed.
 pub(super) fn shared<T>(
     old: &[T],
     new: &[T],
@@ -40,7 +40,7 @@ pub(super) fn shared<T>(
     kept_or_added.chain(removed).collect()
 }
 
-/// The new order of servers, unless it is the old one with what is new at its end.
+/// The new order of servers. None when it is the old order with new servers at its end.
 pub(super) fn order(old: &[ServerSpec], new: &[ServerSpec]) -> Option<Vec<Name>> {
     let names = |servers: &[ServerSpec]| -> Vec<Name> {
         servers.iter().map(|server| server.name.clone()).collect()
@@ -202,7 +202,7 @@ impl Differing {
         }
     }
 
-    /// None: nothing differs.
+    /// The change that the differing keys make up. None when nothing differs.
     fn kind(self) -> Option<ChangeKind> {
         let effect = if self.restart { Effect::Restart } else { Effect::InPlace };
         let keys: Vec<_> = self.keys.into_iter().collect();

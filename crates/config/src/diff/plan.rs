@@ -1,4 +1,4 @@
-//! What a plan holds, and what follows from it.
+//! The plan of a change of the configuration, and questions about it.
 
 use mainstay_model::Name;
 use serde::Serialize;
@@ -8,8 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Plan {
     pub servers: Vec<Change>,
-    /// All servers in the order of the new file, where it is another than that of the old file with what
-    /// is new at its end. The order decides who keeps a name that two servers publish.
+    /// All servers in the order of the new file, unless that is the old order with new servers at
+    /// its end. The order decides which server keeps a name that two servers publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<Name>>,
     /// Groups of servers. The address of a single server comes and goes with the server.
@@ -33,13 +33,13 @@ pub enum ChangeKind {
     Removed,
     Changed {
         effect: Effect,
-        /// The keys that differ, as the file calls them; of a table with values of its own, each of them:
-        /// `env.TOKEN`. Sorted.
+        /// The differing keys, as the file names them, sorted. Of a table of values, each key:
+        /// `env.TOKEN`.
         keys: Vec<String>,
     },
 }
 
-/// What it takes for a changed server or endpoint to be as configured.
+/// What has to be restarted so that a change takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -49,11 +49,11 @@ pub enum Effect {
     Restart,
 }
 
-/// A setting of the daemon that differs, by its key: `gateway.listen`.
+/// A changed setting of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettingChange {
     pub key: String,
-    /// The running daemon can't take it over: it has to be started anew.
+    /// Whether the daemon must be restarted for the setting to take effect.
     pub needs_daemon_restart: bool,
 }
 
@@ -71,7 +71,7 @@ impl Plan {
         self.gateway.iter().filter(|setting| setting.needs_daemon_restart)
     }
 
-    /// The servers there are once the plan is carried out, in their order, from those there were.
+    /// The servers after the plan was carried out, in their order; `before` are those before it.
     pub fn servers_after(&self, before: &[Name]) -> Vec<Name> {
         match &self.order {
             Some(order) => order.clone(),
@@ -79,8 +79,8 @@ impl Plan {
         }
     }
 
-    /// The groups there are once the plan is carried out, from those there were; their order means
-    /// nothing.
+    /// The groups after the plan was carried out, in no particular order; `before` are those before
+    /// it.
     pub fn endpoints_after(&self, before: &[Name]) -> Vec<Name> {
         after(before, &self.endpoints)
     }

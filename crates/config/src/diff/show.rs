@@ -7,7 +7,7 @@ use mainstay_model::Name;
 use super::{Change, ChangeKind, Effect, Plan, SettingChange};
 
 impl fmt::Display for Plan {
-    /// Each line ends with a line break; an empty plan is a line of its own.
+    /// Writes the plan, each line with a line break at its end; an empty plan is one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return writeln!(f, "nothing changes");

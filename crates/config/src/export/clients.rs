@@ -11,13 +11,13 @@ type Members = Vec<(&'static str, Value)>;
 
 /// A client that can be made to use Mainstay.
 pub struct Client {
-    /// As it is typed.
+    /// The client's name on the command line.
     pub id: &'static str,
     pub title: &'static str,
-    /// It takes an address; otherwise it can only start a command.
+    /// Whether the client takes an address; otherwise it can only start a command.
     pub takes_url: bool,
     pub(super) format: Format,
-    /// The key of its file that holds the servers.
+    /// The key of the client's file that holds the servers.
     pub(super) table: &'static str,
     pub(super) file: fn(&Folders) -> Option<PathBuf>,
     /// What stands for an address.
@@ -36,13 +36,13 @@ pub(super) enum Format {
     Yaml,
 }
 
-/// Folders of the user that clients keep their files in.
+/// Folders of the user that hold the files of clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
     pub home: PathBuf,
-    /// Where applications with a window keep their settings.
+    /// The folder for settings of desktop applications.
     pub applications: PathBuf,
-    /// Where programs of a terminal keep theirs.
+    /// The folder for settings of terminal programs.
     pub config: PathBuf,
     /// `CLAUDE_CONFIG_DIR`.
     pub claude: Option<PathBuf>,
@@ -294,7 +294,7 @@ impl Client {
 // === impl Folders ===
 
 impl Folders {
-    /// The folders of a user, as the environment and the system have them.
+    /// The folders of a user, from the environment and the conventions of the system.
     pub fn new(home: PathBuf, env: impl Fn(&str) -> Option<String>) -> Self {
         let folder = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let config = folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));

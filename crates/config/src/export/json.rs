@@ -11,9 +11,9 @@ use super::clients::RUN_KEYS;
 use super::edit_error::EditError;
 use crate::import::{JSON_OPTIONS, json_tree, problem_at};
 
-type Entry = [(&'static str, Value)];
+type ClientEntry = [(&'static str, Value)];
 
-pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
+pub(super) fn alone(table: &str, name: &str, entry: &ClientEntry) -> String {
     let root = CstRootNode::parse("{}\n", &JSON_OPTIONS).expect("an empty object is JSON");
     root.object_value_or_set()
         .object_value_or_set(table)
@@ -26,7 +26,7 @@ pub(super) fn put(
     text: &str,
     table: &str,
     name: &str,
-    entry: &Entry,
+    entry: &ClientEntry,
 ) -> Result<String, EditError> {
     if text.trim().is_empty() {
         return Ok(alone(table, name, entry));
@@ -49,8 +49,8 @@ pub(super) fn put(
     Ok(root.to_string())
 }
 
-/// A text whose servers stand on one line keeps its shape.
-fn inserted(text: &str, table: &str, name: &str, entry: &Entry) -> Option<String> {
+/// Inserts an entry into a text whose servers stand on one line, and keeps that shape.
+fn inserted(text: &str, table: &str, name: &str, entry: &ClientEntry) -> Option<String> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS).ok()?;
     let whole = parsed.value.as_ref()?.as_object()?;
     let ours = format!("{}: {}", Value::from(name), one_line(entry));
@@ -78,7 +78,7 @@ fn insert_into(text: &str, object: &Object<'_>, member: &str) -> Option<String> 
     Some(format!("{}{comma} {member}{}", &text[..at], &text[at..]))
 }
 
-fn one_line(entry: &Entry) -> String {
+fn one_line(entry: &ClientEntry) -> String {
     let members = entry.iter().map(|(key, value)| format!("{}: {value}", Value::from(*key)));
     format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
 }
@@ -147,7 +147,7 @@ fn object(
 }
 
 /// Writes what differs, and takes away what says otherwise; what else stands there stays.
-fn update(there: &CstObject, entry: &Entry) {
+fn update(there: &CstObject, entry: &ClientEntry) {
     for (key, value) in entry {
         match there.get(key) {
             Some(property) if is_same(property.value(), value) => {}
@@ -172,7 +172,7 @@ fn is_same(node: Option<CstNode>, value: &Value) -> bool {
     })
 }
 
-fn inputs(entry: &Entry) -> Vec<(String, CstInputValue)> {
+fn inputs(entry: &ClientEntry) -> Vec<(String, CstInputValue)> {
     entry.iter().map(|(key, value)| ((*key).to_owned(), input(value))).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The settings as far as a client's file needs them: the address, and the names of what is served.
+//! The settings that a client's file needs: the address, and the names of what is served.
 
 use std::path::Path;
 

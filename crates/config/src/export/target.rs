@@ -8,7 +8,7 @@ use mainstay_model::settings::GatewaySettings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     Url(String),
-    /// A program and its arguments, for clients that can only start one.
+    /// A program with arguments, for clients that can only start one.
     Command {
         program: String,
         args: Vec<String>,

@@ -10,9 +10,9 @@ use super::clients::RUN_KEYS;
 use super::edit_error::EditError;
 use crate::import::problem_at;
 
-type Entry = [(&'static str, Json)];
+type ClientEntry = [(&'static str, Json)];
 
-pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
+pub(super) fn alone(table: &str, name: &str, entry: &ClientEntry) -> String {
     let mut document = DocumentMut::new();
     let mut servers = Table::new();
     servers.set_implicit(true);
@@ -30,7 +30,7 @@ pub(super) fn put(
     text: &str,
     table: &str,
     name: &str,
-    entry: &Entry,
+    entry: &ClientEntry,
 ) -> Result<String, EditError> {
     let mut document = parse(path, text)?;
     let Some(servers) = document.get_mut(table) else {
@@ -57,7 +57,7 @@ pub(super) fn put(
 }
 
 /// At the end, where nothing else is touched.
-fn appended(text: &str, table: &str, name: &str, entry: &Entry) -> String {
+fn appended(text: &str, table: &str, name: &str, entry: &ClientEntry) -> String {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = match text {
         "" => String::new(),
@@ -67,7 +67,7 @@ fn appended(text: &str, table: &str, name: &str, entry: &Entry) -> String {
     format!("{text}{gap}{}", alone(table, name, entry).replace('\n', newline))
 }
 
-fn update(there: &mut dyn TableLike, entry: &Entry) {
+fn update(there: &mut dyn TableLike, entry: &ClientEntry) {
     for (key, value) in entry {
         let new = input(value);
         match there.get_mut(key).and_then(Item::as_value_mut) {
@@ -108,7 +108,7 @@ pub(super) fn take_out(
     }
 }
 
-/// The lines of a table with a header of its own, with the blank line before it.
+/// The lines of a table with its own header, including the blank line before it.
 fn lines(text: &str, table: &Table) -> Option<Range<usize>> {
     let mut span = table.span()?;
     // Tables below it have headers of their own, and may stand anywhere.

@@ -7,12 +7,12 @@ use serde_json::Value as Json;
 
 use super::clients::RUN_KEYS;
 use super::edit_error::EditError;
-use crate::document::{At, Entry as Member, Node, Value};
+use crate::document::{At, Entry, Node, Value};
 use crate::import::{find, problem_at, yaml_tree};
 
-type Entry = [(&'static str, Json)];
+type ClientEntry = [(&'static str, Json)];
 
-/// By how much each level is indented where a file doesn't show it.
+/// Indentation of a level, where the file shows none.
 const STEP: usize = 2;
 
 /// A file whose servers can be edited.
@@ -22,7 +22,7 @@ struct File<'a> {
     root: Node,
 }
 
-pub(super) fn alone(table: &str, name: &str, entry: &Entry) -> String {
+pub(super) fn alone(table: &str, name: &str, entry: &ClientEntry) -> String {
     format!("{table}:\n{}", lines(name, entry, STEP, STEP))
 }
 
@@ -31,7 +31,7 @@ pub(super) fn put(
     text: &str,
     table: &str,
     name: &str,
-    entry: &Entry,
+    entry: &ClientEntry,
 ) -> Result<String, EditError> {
     let file = File::parse(path, text)?;
     let changed = match file.table(table)? {
@@ -75,12 +75,12 @@ pub(super) fn names(path: &Path, text: &str, table: &str) -> Result<Vec<String>,
     Ok(entries.iter().map(|entry| entry.key.clone()).collect())
 }
 
-/// An entry as lines of its own.
-fn lines(name: &str, entry: &Entry, indent: usize, step: usize) -> String {
+/// Formats an entry as lines.
+fn lines(name: &str, entry: &ClientEntry, indent: usize, step: usize) -> String {
     format!("{}{}:\n{}", " ".repeat(indent), scalar(name), members(entry, indent + step))
 }
 
-fn members(entry: &Entry, indent: usize) -> String {
+fn members(entry: &ClientEntry, indent: usize) -> String {
     let margin = " ".repeat(indent);
     entry.iter().map(|(key, value)| format!("{margin}{key}: {}\n", written(value))).collect()
 }
@@ -93,7 +93,7 @@ fn written(value: &Json) -> String {
     }
 }
 
-/// Without quotes where nobody could take it for anything else.
+/// Formats a scalar, without quotes where it can't be taken for anything else.
 fn scalar(text: &str) -> String {
     let is_begun = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(&b));
@@ -129,7 +129,7 @@ impl<'a> File<'a> {
         EditError::File(problem_at(self.path, self.text, &(at..at), message.to_owned()))
     }
 
-    /// An edited text, if it still says what it should: lines are not all there is to YAML.
+    /// Returns the edited text if it still parses to what it should: YAML has more than lines.
     fn checked(
         &self,
         text: String,
@@ -150,7 +150,7 @@ impl<'a> File<'a> {
     }
 
     /// The key of the servers, and the servers; one that holds nothing yet is an empty table.
-    fn table(&self, table: &str) -> Result<Option<(Range<usize>, Member)>, EditError> {
+    fn table(&self, table: &str) -> Result<Option<(Range<usize>, Entry)>, EditError> {
         let Some(entry) = self.root.entries().iter().find(|entry| entry.key == table) else {
             return Ok(None);
         };
@@ -176,7 +176,12 @@ impl<'a> File<'a> {
     }
 
     /// At the end, where nothing else is touched.
-    fn with_table(&self, table: &str, name: &str, entry: &Entry) -> Result<String, EditError> {
+    fn with_table(
+        &self,
+        table: &str,
+        name: &str,
+        entry: &ClientEntry,
+    ) -> Result<String, EditError> {
         let is_mark = |line: &str| line.starts_with("---") || line.starts_with("...");
         let has_begun = |line: &&str| !line.trim().is_empty() && !line.starts_with(['#', '%']);
         let mut content = self.text.lines().filter(has_begun);
@@ -194,9 +199,9 @@ impl<'a> File<'a> {
     fn with_entry(
         &self,
         key: &Range<usize>,
-        servers: &Member,
+        servers: &Entry,
         name: &str,
-        entry: &Entry,
+        entry: &ClientEntry,
     ) -> String {
         let servers = &servers.node;
         let margin = self.column(key.start);
@@ -217,7 +222,12 @@ impl<'a> File<'a> {
     }
 
     /// What an entry runs, written anew; everything else that it says stays.
-    fn with_update(&self, servers: &Node, name: &str, entry: &Entry) -> Result<String, EditError> {
+    fn with_update(
+        &self,
+        servers: &Node,
+        name: &str,
+        entry: &ClientEntry,
+    ) -> Result<String, EditError> {
         let there = servers.entries().iter().find(|there| there.key == name);
         let Some(there) = there else { return Ok(self.text.to_owned()) };
         let key = span(&there.key_at);
@@ -227,7 +237,7 @@ impl<'a> File<'a> {
             let ours = lines(name, entry, self.column(key.start), STEP);
             return Ok(format!("{}{ours}{}", &self.text[..whole.start], &self.text[whole.end..]));
         }
-        let is_run = |member: &&Member| RUN_KEYS.contains(&&*member.key);
+        let is_run = |member: &&Entry| RUN_KEYS.contains(&&*member.key);
         let runs: Vec<_> = members_there.iter().filter(is_run).collect();
         let is_same = runs.len() == entry.len()
             && entry.iter().all(|(key, value)| {
@@ -248,13 +258,13 @@ impl<'a> File<'a> {
     }
 
     /// The lines of a key and its value.
-    fn lines_of(&self, entry: &Member) -> Range<usize> {
+    fn lines_of(&self, entry: &Entry) -> Range<usize> {
         let key = span(&entry.key_at);
         self.line_start(key.start)..self.line_end(self.last(&entry.node).max(key.end))
     }
 
-    /// Where a value ends. Tables and lists without brackets end with the last thing in them: their own
-    /// end is told where the next thing begins.
+    /// The byte at which a value ends. Tables and lists without brackets end with their last value;
+    /// the parser reports their end where the next value begins.
     fn last(&self, node: &Node) -> usize {
         let own = span(&node.at);
         if self.is_in_braces(node) {

@@ -1,15 +1,15 @@
-//! One server as it will stand in the configuration: secrets out, references in.
+//! Builds one server for the configuration: references take the place of secrets.
 
 use std::path::Path;
 
 use super::emit::{Ready, Runs, basic};
 use super::found::{Found, Run};
-use super::refer::{Owner, References};
+use super::refer::{References, SecretOwner};
 use super::secrets::{self, Part};
 use super::shell;
 use super::text::{Piece, Text, escaped, variable_name};
 
-/// A server without a secret in it; the error says why it can't be one.
+/// Builds a server without secrets. The error says why the server can't be imported.
 pub(super) fn ready(
     found: &Found,
     name: &str,
@@ -47,7 +47,8 @@ fn values(
     let pairs = pairs.iter().map(|(key, text)| {
         let place = format!("{table}.{key}");
         let parts = secrets::value(key, text);
-        let owner = Owner { server, place: &place, hint: key, is_known_by_hint: table == "env" };
+        let owner =
+            SecretOwner { server, place: &place, hint: key, is_known_by_hint: table == "env" };
         let value = match parts.as_slice() {
             [Part::Secret { value, .. }] => references.whole(owner, value),
             parts => inside(parts, owner, references),
@@ -58,7 +59,7 @@ fn values(
 }
 
 /// A text for the configuration: its secrets as variables.
-fn inside(parts: &[Part], owner: Owner<'_>, references: &mut References<'_>) -> String {
+fn inside(parts: &[Part], owner: SecretOwner<'_>, references: &mut References<'_>) -> String {
     let mut text = Text::default();
     for part in parts {
         match part {
@@ -70,7 +71,7 @@ fn inside(parts: &[Part], owner: Owner<'_>, references: &mut References<'_>) -> 
                 text.push_variable(&variable.name, variable.default.as_deref());
             }
             Part::Secret { hint, value } => {
-                let owner = Owner { hint, is_known_by_hint: false, ..owner };
+                let owner = SecretOwner { hint, is_known_by_hint: false, ..owner };
                 let name = references.inside(owner, value);
                 text.push_variable(&name, None);
             }
@@ -100,7 +101,7 @@ fn command(
     let before = |index: usize| index.checked_sub(1).map(|before| &words[before]);
     let parts: Vec<_> =
         words.iter().enumerate().map(|(at, word)| secrets::argument(before(at), word)).collect();
-    let owner = Owner { server, place: "command", hint: "", is_known_by_hint: false };
+    let owner = SecretOwner { server, place: "command", hint: "", is_known_by_hint: false };
     let is_secret = |part: &Part| matches!(part, Part::Secret { .. });
     if !parts.iter().flatten().any(is_secret) {
         return parts.iter().map(|parts| inside(parts, owner, references)).collect();
@@ -145,11 +146,12 @@ fn word(literal: &str) -> String {
     }
 }
 
-/// A variable of the server that holds a secret word of its command.
+/// Adds a variable of the server that holds a secret word of its command. Returns the variable's
+/// name.
 fn own_variable(
     hint: &str,
     value: &str,
-    owner: Owner<'_>,
+    owner: SecretOwner<'_>,
     env: &mut Vec<(String, String)>,
     references: &mut References<'_>,
 ) -> String {
@@ -160,14 +162,14 @@ fn own_variable(
     loop {
         let name = names.next().expect("numbers never run out");
         let place = format!("env.{name}");
-        let owner = Owner { place: &place, hint: &name, ..owner };
-        let mut trial = references.clone();
-        let reference = trial.whole(owner, value);
+        let owner = SecretOwner { place: &place, hint: &name, ..owner };
+        let mut attempt = references.clone();
+        let reference = attempt.whole(owner, value);
         match env.iter().find(|(key, _)| *key == name) {
             Some((_, there)) if *there == reference => return name,
             Some(_) => {}
             None => {
-                *references = trial;
+                *references = attempt;
                 env.push((name.clone(), reference));
                 return name;
             }
@@ -194,7 +196,7 @@ fn address(
     if let Some(user) = &address.user
         && !headers.iter().any(|(key, _)| key.eq_ignore_ascii_case("authorization"))
     {
-        let owner = Owner {
+        let owner = SecretOwner {
             server,
             place: "headers.Authorization",
             hint: "Authorization",
@@ -203,6 +205,6 @@ fn address(
         let value = references.whole(owner, &basic(user));
         headers.push(("Authorization".to_owned(), value));
     }
-    let owner = Owner { server, place: "url", hint: "url", is_known_by_hint: false };
+    let owner = SecretOwner { server, place: "url", hint: "url", is_known_by_hint: false };
     Ok(inside(&address.parts, owner, references))
 }

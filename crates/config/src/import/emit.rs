@@ -1,4 +1,4 @@
-//! Servers as TOML, added to a file that keeps everything it has.
+//! Formats servers as TOML, appended to a file that keeps everything it has.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use crate::units::format_duration;
 
-/// A server as it will stand in the configuration; nothing in it is a secret.
+/// A server for the configuration, without secrets.
 pub(super) struct Ready {
     pub(super) name: String,
     pub(super) comment: String,
@@ -25,10 +25,10 @@ pub(super) enum Runs {
     Url(String),
 }
 
-/// More entries than this get a table of their own, a line for each.
+/// Most entries of an inline table; more get a table with a line for each.
 const INLINE_MAX: usize = 2;
 
-/// The servers as a text of their own, a blank line between them.
+/// Formats the servers, separated by blank lines.
 pub(super) fn render(servers: &[Ready]) -> String {
     let mut text = String::new();
     for server in servers {
@@ -47,7 +47,7 @@ pub(super) fn render(servers: &[Ready]) -> String {
     text
 }
 
-/// The configuration with the servers at its end.
+/// Appends the servers to the configuration.
 pub(super) fn append(config: &str, toml: &str, servers: &[Ready]) -> String {
     if servers.is_empty() {
         return config.to_owned();

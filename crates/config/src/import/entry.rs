@@ -1,4 +1,4 @@
-//! One server of a file: its keys, read with the leniency its own program has.
+//! Reads one server of a file, with the leniency that the file's own program has.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ pub(super) struct Context<'a> {
     pub(super) folder: Option<PathBuf>,
 }
 
-/// Why a server can't be carried over.
+/// Why a server can't be imported.
 #[derive(Debug)]
 pub(super) struct Skip(pub(super) String);
 
-/// The keys of a server; what nobody asks for is left over.
+/// The keys of a server, and which of them were read.
 pub(super) struct Fields<'a> {
     pub(super) cx: &'a Context<'a>,
     node: &'a Node,
@@ -189,7 +189,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Disabled servers stay behind, whichever way it is said.
+    /// Refuses disabled servers, whichever key disables them.
     pub(super) fn refuse_disabled(&mut self) -> Result<(), Skip> {
         if self.flag("disabled")? == Some(true) || self.flag("enabled")? == Some(false) {
             return Err(Skip("it is disabled there".to_owned()));
@@ -239,7 +239,7 @@ impl<'a> Fields<'a> {
         Ok(found)
     }
 
-    /// The program and its arguments; none where it has no program.
+    /// The program and its arguments. None when there is no program.
     fn words(&mut self) -> Result<Vec<String>, Skip> {
         let key = if self.get("cmd").is_some() { "cmd" } else { "command" };
         let mut words: Vec<String> = match self.get(key) {
@@ -269,7 +269,7 @@ impl<'a> Fields<'a> {
         Ok(http.or(url).or(server))
     }
 
-    /// A program runs where its own program would have run it, and a relative one is found there.
+    /// Sets the folder in which the file's own program would have run the command.
     fn place(&self, found: &mut Found, cwd: Option<&str>) -> Result<(), Skip> {
         let around = self.cx.folder.as_deref();
         let folder = match cwd {

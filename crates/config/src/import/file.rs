@@ -1,16 +1,16 @@
-//! A file of another program, as it was read.
+//! The text of another program's file.
 
 use std::path::{Path, PathBuf};
 
 use crate::disk::read_text;
 use crate::problem::{Place, Problems};
 
-/// Assistants keep their history in the same file as their servers; more is some other file.
+/// Largest file that is imported: assistants keep their history in the same file as their servers.
 pub const IMPORT_BYTES_MAX: u64 = 64 << 20;
 
 /// A file that has been read. It may hold secrets, so it has no `Debug`.
 pub struct ImportFile {
-    /// As it is shown.
+    /// The path for messages.
     pub path: PathBuf,
     /// In full.
     pub folder: PathBuf,
@@ -49,8 +49,8 @@ impl ImportFile {
     }
 }
 
-/// Files in a folder such as `.vscode` belong to the project around it, except in the home folder,
-/// where they are the user's. The same goes for files that projects keep in their own folder.
+/// The folder of the project that a file belongs to: files in a folder such as `.vscode`, and files
+/// that projects keep in their own folder. None for the user's own files in the home folder.
 fn workspace_of(full: &Path, folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
     const FOLDERS: [&str; 8] =
         [".vscode", ".cursor", ".gemini", ".codex", ".zed", ".windsurf", ".roo", ".devcontainer"];

@@ -6,7 +6,7 @@ const EVERYWHERE: [&str; 13] = [
     "uv", "uvx",
 ];
 
-/// A command as this system starts it.
+/// Rewrites a command of another system to how this system starts it.
 ///
 /// # Errors
 /// When its program is a file that only the other system has.

@@ -1,4 +1,4 @@
-//! The formats, one file each, and which of them a file is in.
+//! Detects the format of a file and reads its servers. Each format is a module.
 
 mod codex;
 mod collected;

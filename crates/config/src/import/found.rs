@@ -1,20 +1,20 @@
-//! What files of other programs say about servers.
+//! Servers as the files of other programs describe them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::text::Text;
 
-/// What a file says. It may hold secrets, so it has no `Debug`.
+/// The servers of a file. It may hold secrets, so it has no `Debug`.
 pub struct Parsed {
     pub file: PathBuf,
-    /// What kind of file it is, for people.
+    /// The format of the file, for people.
     pub format: &'static str,
     pub(crate) found: Vec<Found>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
-/// A server as its file has it. It may hold secrets, so it has no `Debug`.
+/// A server as its file describes it. It may hold secrets, so it has no `Debug`.
 pub(crate) struct Found {
     pub(crate) name: String,
     pub(crate) run: Run,
@@ -23,7 +23,7 @@ pub(crate) struct Found {
     pub(crate) cwd: Option<Text>,
     pub(crate) required: bool,
     pub(crate) start_timeout: Option<Duration>,
-    /// What of it can't be carried over, and why.
+    /// Parts of the server that can't be imported, and why.
     pub(crate) notes: Vec<String>,
 }
 
@@ -33,10 +33,10 @@ pub(crate) enum Run {
     Url(Text),
 }
 
-/// A server that can't be carried over.
+/// A server that can't be imported.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
-    /// As its file calls it.
+    /// The server's name in its file.
     pub name: String,
     pub file: PathBuf,
     pub reason: String,

@@ -47,7 +47,7 @@ pub(super) fn candidates(name: &str) -> impl Iterator<Item = String> + use<> {
     })
 }
 
-/// An entry that an export wrote, or one like it: as a server it would call itself for ever.
+/// Whether a server is Mainstay itself, as written by an export: it would call itself for ever.
 pub(super) fn is_ourselves(found: &Found, own: Option<&str>) -> bool {
     let words: Vec<_> = match &found.run {
         Run::Command(words) => words.iter().filter_map(Text::as_literal).collect(),

@@ -1,5 +1,4 @@
-//! What the notations of files have in common: how a number is taken, and how a text that can't be read
-//! is told.
+//! What JSON, TOML and YAML share: numbers, and errors for texts that can't be parsed.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,7 +7,7 @@ use super::file::ImportFile;
 use crate::document::Value;
 use crate::problem::{Place, Problem, Problems, Severity};
 
-/// How a file is written.
+/// The notation of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notation {
     Json,
@@ -16,7 +15,7 @@ pub(super) enum Notation {
     Yaml,
 }
 
-/// Why a text can't be read; it holds nothing of the text.
+/// Why a text can't be parsed. Holds nothing of the text.
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) notation: Notation,
@@ -63,7 +62,7 @@ pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// A number as it is written; of fractions nothing is kept.
+/// Parses a number; the digits of fractions are not kept.
 pub(super) fn number_value(text: &str) -> Value {
     let is_whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     if is_whole { Value::Integer(text.parse().ok()) } else { Value::Float }

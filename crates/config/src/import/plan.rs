@@ -1,4 +1,4 @@
-//! What an import would do, before anything is done.
+//! Plans an import: what it would do, before anything is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ pub struct PlanRequest<'a> {
     /// The configuration that servers are added to; none: a text of its own is made.
     pub config: Option<(&'a Path, &'a str)>,
     pub home: SecretHome,
-    /// The address of this daemon, where it has one that stays: clients that have it already are no
-    /// servers.
+    /// The daemon's address, if it has a fixed one: a client that has this address is no server to
+    /// import.
     pub own: Option<&'a str>,
     /// The environment of this process: which variables need not be set.
     pub env: &'a BTreeMap<String, String>,
@@ -30,10 +30,10 @@ pub struct PlanRequest<'a> {
 
 /// What an import would do. Only `secrets` hold any, and they do not print.
 #[derive(Debug, Clone, Serialize)]
-pub struct Plan {
+pub struct ImportPlan {
     /// The servers that are new, as TOML.
     pub toml: String,
-    /// The whole configuration with them.
+    /// The whole configuration, with the new servers.
     #[serde(skip)]
     pub config: String,
     pub added: Vec<Added>,
@@ -48,10 +48,10 @@ pub struct Plan {
 pub struct Added {
     pub name: String,
     pub file: PathBuf,
-    /// What its file calls it, where that could not stay.
+    /// The server's name in its file, where the name had to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed: Option<Renamed>,
-    /// What of it was not carried over, and why.
+    /// Parts of the server that were not imported, and why.
     pub notes: Vec<String>,
 }
 
@@ -61,16 +61,16 @@ pub struct Renamed {
     pub because: &'static str,
 }
 
-/// A server that is left as it is.
+/// A server that was there already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Already {
     pub name: String,
     pub file: PathBuf,
-    /// It came from another file of this import, and not from the configuration.
+    /// Whether another file of this import has the server; otherwise the configuration has it.
     pub is_repeated: bool,
 }
 
-/// The servers of all files while they are put together.
+/// Collects the servers of all files.
 struct Planner<'a> {
     existing: Existing,
     own: Option<&'a str>,
@@ -90,7 +90,7 @@ struct Planner<'a> {
 ///
 /// # Errors
 /// When the configuration is no TOML.
-pub fn plan(parsed: Vec<Parsed>, request: &PlanRequest<'_>) -> Result<Plan, Problems> {
+pub fn plan(parsed: Vec<Parsed>, request: &PlanRequest<'_>) -> Result<ImportPlan, Problems> {
     let existing = match request.config {
         Some((path, text)) => existing(path, text)?,
         None => Existing::default(),
@@ -115,7 +115,7 @@ pub fn plan(parsed: Vec<Parsed>, request: &PlanRequest<'_>) -> Result<Plan, Prob
     let toml = render(&planner.ready);
     let config = append(request.config.map_or("", |(_, text)| text), &toml, &planner.ready);
     let References { variables, files, .. } = planner.references;
-    Ok(Plan {
+    Ok(ImportPlan {
         toml,
         config,
         added: planner.added,

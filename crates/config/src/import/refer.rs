@@ -1,4 +1,4 @@
-//! Where secrets go, and the references that take their place.
+//! Moves secrets to files or variables, and gives out the references that take their place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::text::{is_variable, variable_name};
 
-/// Where secrets are kept. It may hold some, so it has no `Debug`.
+/// The place where secrets are kept. It may hold some, so it has no `Debug`.
 pub enum SecretHome {
-    /// In variables that somebody sets.
+    /// Variables of the daemon's environment.
     Environment,
-    /// In files of a folder, given as the configuration names it.
+    /// Files in a folder, which is given as the configuration names it.
     Files {
         folder: String,
-        /// Files that are in it, by name, and their texts without the last line break.
+        /// Files already in the folder: by name, with their text without the last line break.
         there: BTreeMap<String, String>,
     },
 }
@@ -25,7 +25,7 @@ pub struct VariableToSet {
     pub name: String,
     /// `env.TOKEN of github`.
     pub used_by: Vec<String>,
-    /// Its value is in the imported file; otherwise it was a variable there already.
+    /// Whether the imported file has the value; otherwise the file named a variable.
     pub is_secret: bool,
     /// The file that its value was written to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,13 +35,13 @@ pub struct VariableToSet {
 /// A file to be written that only its owner may read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecretToWrite {
-    /// As the configuration names it.
+    /// The file's path in the configuration.
     pub path: String,
     pub value: Redacted<String>,
     pub what: String,
 }
 
-/// References that were given out. It holds secrets, so it has no `Debug`.
+/// The references given out so far. It holds secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) struct References<'a> {
     home: &'a SecretHome,
@@ -54,15 +54,15 @@ pub(super) struct References<'a> {
     pub(super) files: Vec<SecretToWrite>,
 }
 
-/// Whose secret it is.
+/// The server and key that a secret belongs to.
 #[derive(Clone, Copy)]
-pub(super) struct Owner<'a> {
+pub(super) struct SecretOwner<'a> {
     pub(super) server: &'a str,
-    /// As it is told: `env.TOKEN`.
+    /// The key for messages, such as `env.TOKEN`.
     pub(super) place: &'a str,
-    /// A word for it.
+    /// A word that describes the secret.
     pub(super) hint: &'a str,
-    /// The word alone names it, as the name of a variable does.
+    /// Whether the hint alone is a good name, as the name of a variable is.
     pub(super) is_known_by_hint: bool,
 }
 
@@ -84,7 +84,7 @@ impl<'a> References<'a> {
     }
 
     /// The reference for a value that is a secret as a whole.
-    pub(super) fn whole(&mut self, owner: Owner<'_>, value: &str) -> String {
+    pub(super) fn whole(&mut self, owner: SecretOwner<'_>, value: &str) -> String {
         match self.home {
             SecretHome::Environment => format!("secret:env:{}", self.name(owner, value, None)),
             SecretHome::Files { .. } => format!("secret:file:{}", self.file(owner, value)),
@@ -92,7 +92,7 @@ impl<'a> References<'a> {
     }
 
     /// The name of a variable for a secret inside of a text, where no reference is read.
-    pub(super) fn inside(&mut self, owner: Owner<'_>, value: &str) -> String {
+    pub(super) fn inside(&mut self, owner: SecretOwner<'_>, value: &str) -> String {
         let file = match self.home {
             SecretHome::Environment => None,
             SecretHome::Files { .. } => Some(self.file(owner, value)),
@@ -121,7 +121,7 @@ impl<'a> References<'a> {
         }
     }
 
-    fn name(&mut self, owner: Owner<'_>, value: &str, file: Option<String>) -> String {
+    fn name(&mut self, owner: SecretOwner<'_>, value: &str, file: Option<String>) -> String {
         let hint =
             if is_variable(owner.hint) { owner.hint.to_owned() } else { variable_name(owner.hint) };
         let long = format!("{}_{}", variable_name(owner.server), hint.to_ascii_uppercase());
@@ -143,7 +143,7 @@ impl<'a> References<'a> {
         name
     }
 
-    fn file(&mut self, owner: Owner<'_>, value: &str) -> String {
+    fn file(&mut self, owner: SecretOwner<'_>, value: &str) -> String {
         let SecretHome::Files { folder, .. } = self.home else { return String::new() };
         let safe: String = owner
             .hint
@@ -171,7 +171,7 @@ impl<'a> References<'a> {
     }
 }
 
-/// `API_KEY` says nothing about whose key it is.
+/// Whether a name such as `API_KEY` is too common to tell whose it is.
 fn is_common(name: &str) -> bool {
     const COMMON: [&str; 12] = [
         "ACCESS",

@@ -9,7 +9,7 @@ pub(super) enum Part {
     Literal(String),
     Variable(Variable),
     Secret {
-        /// A few words for what it is.
+        /// A short description of the secret.
         hint: String,
         value: String,
     },
@@ -18,7 +18,7 @@ pub(super) enum Part {
 /// An address without its secrets.
 pub(super) struct Address {
     pub(super) parts: Vec<Part>,
-    /// The `Authorization` that stood before its host.
+    /// The credentials before the host, if the address had some.
     pub(super) user: Option<String>,
 }
 
@@ -45,8 +45,8 @@ pub(super) fn argument(before: Option<&Text>, word: &Text) -> Vec<Part> {
     }
 }
 
-/// Whether a word is another flag rather than the value of the one before it. A secret may begin with a
-/// dash, too, but hardly looks like a word.
+/// Whether a word is a flag rather than the value of the flag before it. A secret may begin with a
+/// dash, but hardly looks like a word.
 fn is_flag(word: &str) -> bool {
     let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
     name.is_some_and(|name| {
@@ -94,7 +94,7 @@ fn literal_argument(flag: &str, word: &str) -> Vec<Part> {
     vec![literal(word)]
 }
 
-/// Between variables there may be secrets too.
+/// Splits a text with variables; the pieces between them may be secrets.
 fn mixed(key: &str, text: &Text) -> Vec<Part> {
     let with_stand_ins: String = text
         .pieces
@@ -133,7 +133,7 @@ fn is_secret_piece(key: &str, literal: &str) -> bool {
     !is_scheme && bare.len() >= 4 && !bare.contains("://") && is_named(key, bare)
 }
 
-/// A default is written out, so it is no place for a secret.
+/// Removes a variable's default that is a secret: a default would be written out.
 fn without_secret_default(key: &str, variable: &Variable) -> Variable {
     let default = variable.default.clone().filter(|default| {
         !is_shaped(default) && !is_named(key, default) && !is_named(&variable.name, default)

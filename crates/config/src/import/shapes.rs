@@ -6,7 +6,7 @@
 use super::tree;
 use crate::document::{Node, Value};
 
-/// Words that make a secret of what stands under them, whatever it is.
+/// Words in a name that make any value under it a secret.
 const STRONG: [&str; 15] = [
     "secret",
     "secrets",
@@ -113,7 +113,7 @@ const PREFIXES: [&str; 52] = [
     "nvapi-",
 ];
 
-/// A secret by the name it goes under: of a variable, a header, a flag or a parameter.
+/// Whether a value is a secret by the name of its variable, header, flag or parameter.
 pub(super) fn is_named(name: &str, value: &str) -> bool {
     let value = value.trim();
     if value.is_empty()
@@ -152,7 +152,7 @@ fn is_strong(word: &str) -> bool {
     STRONG.contains(&word) || STRONG.iter().any(is_end)
 }
 
-/// A secret by itself, or with one somewhere inside.
+/// Whether a value looks like a secret, or has one inside.
 pub(super) fn is_shaped(value: &str) -> bool {
     has_scheme(value)
         || value.contains("-----BEGIN ") && value.contains("PRIVATE KEY")
@@ -238,7 +238,7 @@ fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
-/// A long run of letters and digits without any words in it.
+/// Whether a value is a long run of letters and digits without words.
 fn is_opaque(value: &str) -> bool {
     let letters = runs(value, |c| c.is_ascii_alphanumeric());
     let safe = runs(value, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_');

@@ -41,7 +41,7 @@ pub(crate) fn split(text: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// A word that a shell takes for itself.
+/// Quotes a word so that a shell takes it literally.
 pub(crate) fn quote(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(is_plain) {

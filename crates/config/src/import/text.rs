@@ -40,12 +40,12 @@ pub(super) enum Dialect {
 pub(super) struct Scope<'a> {
     pub(super) dialect: Dialect,
     pub(super) workspace: Option<&'a Path>,
-    /// Names the server itself fills in: they stay as they are.
+    /// Names of variables that the server itself fills in; they stay as they are.
     pub(super) own: &'a [String],
     pub(super) inputs: &'a [Input],
 }
 
-/// What an editor asks its user for.
+/// A value that an editor asks its user for.
 #[derive(Clone)]
 pub(super) struct Input {
     pub(super) id: String,
@@ -76,12 +76,12 @@ impl Text {
         Ok(text)
     }
 
-    /// The whole text, where it has no variables.
+    /// The text, if it has no variables.
     pub(super) fn as_literal(&self) -> Option<String> {
         self.pieces.iter().map(Piece::literal).collect::<Option<String>>()
     }
 
-    /// What is literal in it, for a look at its beginning.
+    /// The literal text before the first variable.
     pub(super) fn first_literal(&self) -> &str {
         self.pieces.first().and_then(Piece::literal).unwrap_or_default()
     }
@@ -101,7 +101,7 @@ impl Text {
         self.pieces.push(Piece::Variable(Variable { name: name.to_owned(), default }));
     }
 
-    /// As it stands in the configuration, where `$` begins a variable.
+    /// The text for the configuration, where `$` begins a variable.
     pub(super) fn to_config(&self) -> String {
         let mut out = String::new();
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -264,8 +264,7 @@ impl Piece {
     }
 }
 
-/// A literal as the configuration reads it back: a dollar sign that would mean something is
-/// doubled.
+/// Escapes a literal for the configuration: a dollar sign that would begin a variable is doubled.
 pub(super) fn escaped(text: &str, something_follows: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

@@ -1,4 +1,4 @@
-//! The text of a file as a tree, whichever of the three notations it is in.
+//! Parses a file in any of the three notations to a tree.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Tree {
     pub(super) root: Node,
 }
 
-/// JSON as people write it into settings: with comments and a comma too many.
+/// Options for JSON that people write: comments and trailing commas are allowed.
 pub(crate) const JSON_OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,
@@ -46,7 +46,8 @@ pub(super) fn parse(text: &str) -> Result<Tree, Broken> {
     Ok(Tree { notation, root })
 }
 
-/// Told by the first thing that is no comment: a brace begins JSON, `[word` and `word =` are TOML.
+/// Detects the notation by the first line that is no comment: a brace begins JSON, `[word` and
+/// `word =` begin TOML.
 fn notation(text: &str) -> Notation {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let line = line.unwrap_or_default();
@@ -77,7 +78,7 @@ pub(crate) fn json(text: &str) -> Result<Node, Broken> {
     Ok(parsed.value.as_ref().and_then(json_node).unwrap_or_else(Node::empty_table))
 }
 
-/// Null is as good as not written.
+/// Converts a value; null counts as not written.
 fn json_node(value: &Json<'_>) -> Option<Node> {
     let range = value.range();
     let at = At::File(range.start..range.end);
@@ -92,7 +93,7 @@ fn json_node(value: &Json<'_>) -> Option<Node> {
     Some(Node { at, value })
 }
 
-/// Of a key that is there twice the last one holds, as everywhere in JSON.
+/// Converts the members of an object; of a repeated key the last one counts, as everywhere in JSON.
 fn json_entries(object: &Object<'_>) -> Vec<Entry> {
     let mut places = BTreeMap::new();
     let mut entries: Vec<Entry> = Vec::new();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Plan;
+use super::ImportPlan;
 use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
@@ -17,17 +17,17 @@ use crate::system::{self, Request};
 /// The configuration that an import adds to.
 pub struct Configured {
     pub path: PathBuf,
-    /// None: there is no such file yet.
+    /// The text of the file. None when there is no file yet.
     pub text: Option<String>,
 }
 
-/// The disk of this machine, and on it the secrets that are about to be written.
+/// The disk of this machine, together with secrets that are about to be written.
 struct WithSecrets {
     secrets: BTreeMap<PathBuf, String>,
 }
 
-/// The configuration of this process, as [`crate::from_system`] finds it; where there is none, the
-/// place where one would be read first.
+/// The configuration that [`crate::from_system`] finds; if there is none, the first place where it
+/// would be looked for.
 ///
 /// # Errors
 /// When a file is there and can't be read.
@@ -42,13 +42,13 @@ pub fn configured(request: &Request) -> Result<Configured, Problems> {
     })
 }
 
-/// Loads what a plan would make, as if its secrets were written and all variables set: whoever imports
-/// need not be whoever runs the daemon. `text` is
-/// either the whole configuration of the plan or its servers alone.
+/// Loads the configuration that a plan would make, as if its secrets were written and all variables
+/// set: the importing user need not be the one who runs the daemon. `text` is the plan's whole
+/// configuration, or only its servers.
 ///
 /// # Errors
 /// As [`load`].
-pub fn verify(path: &Path, text: &str, plan: &Plan) -> Result<Loaded, Problems> {
+pub fn verify(path: &Path, text: &str, plan: &ImportPlan) -> Result<Loaded, Problems> {
     let (mut env, home) = system::surroundings();
     stand_in(text, &mut env);
     let base = system::absolute(path.parent().unwrap_or(Path::new(".")));

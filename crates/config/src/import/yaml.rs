@@ -143,7 +143,7 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
     }
 }
 
-/// What `<<` names is added where it is not written.
+/// Merges the tables that `<<` names, without replacing written keys.
 fn merged(entries: Vec<Entry>) -> Vec<Entry> {
     if entries.iter().all(|entry| entry.key != "<<") {
         return entries;

@@ -1,4 +1,4 @@
-//! `npx`, `npm exec` and those that are like them.
+//! Parses `npx`, `npm exec` and similar runners.
 
 use super::package::{Package, Registry, Runner, RunnerWords, Unclear};
 

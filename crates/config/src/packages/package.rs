@@ -1,4 +1,4 @@
-//! Packages as commands name them, and the programs that fetch and run them.
+//! Packages as commands name them, and the runners that fetch and run them.
 
 /// A program that fetches a package and runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,19 +22,19 @@ pub enum Registry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
     pub registry: Registry,
-    /// Without extras.
+    /// The name without extras.
     pub name: String,
     /// `[a,b]` of Python packages; else empty.
     pub extras: String,
     /// The one version that is meant; none where it may be another one tomorrow.
     pub version: Option<String>,
-    /// As it stands in the command.
+    /// The package as written in the command.
     pub written: String,
-    /// What a registry is asked for to find out which version is meant now.
+    /// The version or range to look up in the registry, to find out which version is meant now.
     pub wanted: String,
 }
 
-/// Why a command of a package runner is not understood.
+/// Why a command of a package runner can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
     #[error("it names no package")]
@@ -47,7 +47,7 @@ pub enum Unclear {
     Ambiguous,
 }
 
-/// The words of a command that starts a package runner, told apart.
+/// The parsed words of a command.
 pub(super) struct RunnerWords {
     pub(super) packages: Vec<Package>,
     pub(super) options: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) struct RunnerWords {
     pub(super) words: usize,
 }
 
-/// A program without its folder.
+/// The file name of a program.
 pub(super) fn base(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
@@ -63,8 +63,8 @@ pub(super) fn base(program: &str) -> &str {
 // === impl Runner ===
 
 impl Runner {
-    /// The runner that a command begins with, and of how many words its name is.
-    pub(super) fn of(words: &[&str]) -> Option<(Self, usize)> {
+    /// The runner at the beginning of a command, and the number of words of its name.
+    pub(super) fn at_start(words: &[&str]) -> Option<(Self, usize)> {
         let program = base(words.first()?);
         let second = words.get(1).copied().unwrap_or_default();
         let third = words.get(2).copied().unwrap_or_default();
@@ -82,7 +82,7 @@ impl Runner {
         })
     }
 
-    /// As people write it.
+    /// The runner's name, as people write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Npx => "npx",
@@ -110,7 +110,7 @@ impl Registry {
 // === impl Package ===
 
 impl Package {
-    /// What to write so that this version is meant, and no other.
+    /// The package with exactly this version, as a command names it.
     pub fn at(&self, version: &str) -> String {
         match self.registry {
             Registry::Npm => format!("{}@{version}", self.name),

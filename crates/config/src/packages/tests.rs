@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Run, Unclear};
+use super::{PackageCommand, Unclear};
 
 fn words(line: &str) -> Vec<String> {
     line.split('|').map(str::to_owned).collect()
@@ -8,7 +8,7 @@ fn words(line: &str) -> Vec<String> {
 
 /// Packages with their versions, the program, and the options of a command whose words `|` parts.
 fn read(line: &str) -> Option<Result<String, Unclear>> {
-    Some(Run::of(&words(line))?.map(|run| {
+    Some(PackageCommand::parse(&words(line))?.map(|run| {
         let packages = run.packages.iter().map(|package| {
             let version = package.version.as_deref().unwrap_or("?");
             format!("{}{} {version}", package.name, package.extras)
@@ -95,7 +95,7 @@ fn a_program_takes_the_place_of_the_runner() {
         ("sh|-c|exec npx y@1.0.0;ls", None),
     ] {
         let command = words(line);
-        let run = Run::of(&command).and_then(Result::ok);
+        let run = PackageCommand::parse(&command).and_then(Result::ok);
         let started = run.and_then(|run| run.started_by(&command, Path::new("/p/y")));
         assert_eq!(started.map(|words| words.join("|")).as_deref(), expected, "{line}");
     }
@@ -110,7 +110,7 @@ fn what_to_write_so_that_it_stays() {
         ("uvx|a@latest", "a", "a==9.9.9"),
         ("uvx|a[cli]>=2", "a[cli]>=2", "a[cli]==9.9.9"),
     ] {
-        let run = Run::of(&words(line)).unwrap().unwrap();
+        let run = PackageCommand::parse(&words(line)).unwrap().unwrap();
         assert!(!run.is_pinned(), "{line}");
         assert_eq!((&*run.packages[0].wanted, &*run.packages[0].at("9.9.9")), (wanted, pinned));
     }

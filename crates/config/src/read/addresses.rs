@@ -154,7 +154,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
     }
 }
 
-/// A host name or IP address as it stands before a port.
+/// Whether a text is a host name or IP address that may stand before a port.
 pub(super) fn is_host(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match inner {

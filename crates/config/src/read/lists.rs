@@ -11,7 +11,7 @@ use crate::keys::{Item, Map};
 use crate::problem::quoted;
 use crate::typed::{Placed, Typed};
 
-/// What Mainstay sets itself on a request; a configured one would break the conversation.
+/// Headers that Mainstay sets itself; a configured one would break the conversation.
 const HEADERS_TAKEN: [&str; 9] = [
     "accept",
     "connection",
@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 }
 
-/// What is wrong with an item in itself, and what would be right.
+/// Checks an item by itself. The error says what is wrong, and what would be right.
 fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
     let (is_fit, what, help) = match item {
         Item::Host => (

@@ -13,7 +13,7 @@ use crate::typed::Typed;
 use crate::units::{BadUnit, format_duration, format_size, parse_duration, parse_size, size_units};
 
 impl Reader<'_> {
-    /// The value, if it is right and set; what is wrong is noted.
+    /// Reads a value of this kind. None when it is unset, or wrong, which is noted.
     pub(super) fn value(&mut self, kind: &'static Kind, node: &Node, path: &str) -> Option<Typed> {
         match kind {
             Kind::Bool => self.bool(node, path),
@@ -161,8 +161,7 @@ impl Reader<'_> {
     }
 }
 
-/// What was written, or where it came from if that is not what was written: what a variable holds
-/// may be secret.
+/// Quotes what was written, or names the variable it came from: the variable's value may be secret.
 pub(super) fn shown(node: &Node, text: &str) -> String {
     match &node.value {
         Value::Text(written) if written != text => format!("{}, expanded,", quoted(written)),

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use mainstay_config::export::{CLIENTS, Client, Target, entry_name, find};
-use mainstay_config::import::{ImportFile, Parsed, Plan, PlanRequest, SecretHome, parse, plan};
+use mainstay_config::import::{
+    ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, parse, plan,
+};
 
 const URL: &str = "http://127.0.0.1:8000/mcp";
 
@@ -27,7 +29,7 @@ fn take_out(client: &Client, text: &str) -> String {
     client.take_out(Path::new("file"), text, "mainstay").unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn planned(parsed: Parsed, own: Option<&str>) -> Plan {
+fn planned(parsed: Parsed, own: Option<&str>) -> ImportPlan {
     let env = std::collections::BTreeMap::new();
     let request = PlanRequest { config: None, home: SecretHome::Environment, own, env: &env };
     plan(vec![parsed], &request).unwrap()

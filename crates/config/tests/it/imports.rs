@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mainstay_config::import::{ImportFile, Parsed, Plan, PlanRequest, SecretHome, parse, plan};
+use mainstay_config::import::{
+    ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, parse, plan,
+};
 
 use crate::world::file;
 
@@ -83,7 +85,7 @@ fn in_files() -> SecretHome {
     SecretHome::Files { folder: "secrets".to_owned(), there: BTreeMap::new() }
 }
 
-fn planned(files: Vec<Parsed>, config: Option<&str>, home: SecretHome) -> Plan {
+fn planned(files: Vec<Parsed>, config: Option<&str>, home: SecretHome) -> ImportPlan {
     let config = config.map(|text| (Path::new("mainstay.toml"), text));
     let env = BTreeMap::new();
     let request = PlanRequest { config, home, own: None, env: &env };
@@ -91,7 +93,7 @@ fn planned(files: Vec<Parsed>, config: Option<&str>, home: SecretHome) -> Plan {
 }
 
 /// The problems of the configuration once secrets are written and variables set.
-fn check(plan: &Plan, text: &str) -> Result<(), String> {
+fn check(plan: &ImportPlan, text: &str) -> Result<(), String> {
     let mut world = file(text).env("HOME", "/home/user");
     for variable in plan.variables.iter().filter(|variable| variable.name != "HOME") {
         world = world.env(&variable.name, "1");
@@ -103,7 +105,7 @@ fn check(plan: &Plan, text: &str) -> Result<(), String> {
     world.load().map(|_| ()).map_err(|problems| problems.to_string())
 }
 
-fn show(plan: &Plan) -> String {
+fn show(plan: &ImportPlan) -> String {
     let json = serde_json::to_value(plan).unwrap();
     let mut text = plan.toml.clone();
     for key in ["added", "already", "skipped", "variables", "secrets"] {

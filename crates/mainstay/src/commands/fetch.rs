@@ -14,14 +14,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Instant;
 
-use mainstay_config::packages::{Package, Registry, Run, Runner};
+use mainstay_config::packages::{Package, PackageCommand, Registry, Runner};
 use mainstay_config::{from_system, nearest};
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 
 use self::error::FetchError;
 use self::install::Installer;
 use self::report::{Outcome, State};
-use self::tool::Tool;
+use self::tool::PackageManager;
 use super::daemon;
 use crate::cli::{FetchArgs, Shared};
 use crate::exit::{Exit, Failure};
@@ -111,7 +111,7 @@ async fn fetch(
         Runtime::Process(process) => Some(process),
         Runtime::Remote(_) => None,
     };
-    let run = process.and_then(|process| Some((process, Run::of(&process.command)?)));
+    let run = process.and_then(|process| Some((process, PackageCommand::parse(&process.command)?)));
     let Some((process, run)) = run else {
         let why = "no package runner starts it".to_owned();
         return named.then(|| outcome(Vec::new(), State::Skipped(why)));
@@ -147,7 +147,7 @@ async fn fetch(
 }
 
 /// Why what a runner runs is left to it.
-fn unfetched(run: &Run) -> String {
+fn unfetched(run: &PackageCommand) -> String {
     let instead = match run.registry() {
         Registry::Npm => "npx -y",
         Registry::Pypi => "uvx",
@@ -170,8 +170,12 @@ async fn interrupted() {
     }
 }
 
-async fn settle(run: &Run, process: &ProcessSpec, state_dir: &Path) -> Result<State, FetchError> {
-    let tool = Tool::new(run.runner, process);
+async fn settle(
+    run: &PackageCommand,
+    process: &ProcessSpec,
+    state_dir: &Path,
+) -> Result<State, FetchError> {
+    let tool = PackageManager::new(run.runner, process);
     if !run.is_pinned() {
         let mut pins = Vec::new();
         for package in run.packages.iter().filter(|package| package.version.is_none()) {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mainstay_config::export::{Folders, find, settings, url};
 use mainstay_config::import::{
-    Configured, ImportFile, Parsed, Plan, PlanRequest, SecretHome, configured, parse, plan, verify,
+    Configured, ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, configured, parse, plan,
+    verify,
 };
 use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX};
 use serde_json::json;
@@ -115,7 +116,7 @@ fn secrets_there(config: &Path) -> SecretHome {
 
 /// Writes secrets, then a copy of the configuration, then the configuration: it never names a
 /// secret that is not there.
-fn write(configured: &Configured, plan: &Plan) -> Result<Option<Written>, Failure> {
+fn write(configured: &Configured, plan: &ImportPlan) -> Result<Option<Written>, Failure> {
     if plan.added.is_empty() {
         return Ok(None);
     }

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use mainstay_config::packages::Run;
+use mainstay_config::packages::PackageCommand;
 use mainstay_model::Name;
 use mainstay_model::settings::{GatewaySettings, ProcessSpec, Runtime, ServerSpec, Settings};
 
 use super::record::{Digests, Fetched, Record};
 use super::{FOLDER, folder_of, take_fetched};
 
-fn run(words: &[&str]) -> Run {
+fn run(words: &[&str]) -> PackageCommand {
     let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
-    Run::of(&words).unwrap().unwrap()
+    PackageCommand::parse(&words).unwrap().unwrap()
 }
 
 fn digests(name: &str, version: &str, digests: &[&str]) -> Digests {

@@ -14,9 +14,9 @@ use hyper::body::Incoming as Body;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::reply::{Reply, plain, session_of};
+use self::reply::{HttpReply, plain, session_of};
 use self::sessions::Sessions;
-use self::site::Site;
+use self::site::HttpServer;
 use super::flags::Flags;
 use super::server::Server;
 use crate::accept;
@@ -32,15 +32,15 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     flags.pause("slow-start").await;
-    let site = Arc::new(Site { server: Server::new(flags), sessions: Sessions::default() });
+    let site = Arc::new(HttpServer { server: Server::new(flags), sessions: Sessions::default() });
     accept::serve(listener, shutdown, move |request| site.clone().answer(request)).await?;
     Ok(())
 }
 
-// === impl Site ===
+// === impl HttpServer ===
 
-impl Site {
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Reply {
+impl HttpServer {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> HttpReply {
         match (request.method(), request.uri().path()) {
             (_, "/control/stats") => {
                 let mut stats = self.server.stats();
@@ -59,7 +59,7 @@ impl Site {
         }
     }
 
-    fn get(&self, request: &Request<Body>) -> Reply {
+    fn get(&self, request: &Request<Body>) -> HttpReply {
         let flags = &self.server.flags;
         self.server.count("GET");
         if flags.has("no-get") {
@@ -74,7 +74,7 @@ impl Site {
         }
     }
 
-    fn delete(&self, request: &Request<Body>) -> Reply {
+    fn delete(&self, request: &Request<Body>) -> HttpReply {
         self.server.count("DELETE");
         if self.server.flags.has("no-delete") {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());

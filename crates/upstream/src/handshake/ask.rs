@@ -1,4 +1,4 @@
-//! Requests of Mainstay itself to a server.
+//! Requests that Mainstay sends on its own behalf.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use mainstay_protocol::{Era, Kind, Message, build, discover};
 use crate::link::Link;
 use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
-/// Requests of our own.
+/// The owner of Mainstay's own requests.
 pub(super) const OURSELVES: SessionNo = SessionNo(0);
 
 /// Why a server did not become ready.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// It is gone, or the link is.
+    /// The server has ended, or the link to it is closed.
     #[error("{0}")]
     Lost(String),
-    /// It answers, and will never answer otherwise.
+    /// The server answers, and no retry can change its answer.
     #[error("{0}")]
     Unserveable(String),
-    /// It answers, but not with what it should.
+    /// The server's answer breaks the protocol.
     #[error("{0}")]
     Protocol(String),
-    /// It answers, and does not speak the era it was asked in.
+    /// The server answers, and does not speak the era it was asked in.
     #[error("{0}")]
     NotSpoken(String),
 }
@@ -32,7 +32,7 @@ pub enum HandshakeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{body}")]
 pub struct ErrorAnswer {
-    /// None where it is no number, against the rules.
+    /// The JSON-RPC error code. None when the server sent something other than an integer.
     pub code: Option<i32>,
     /// The JSON of the error.
     pub body: String,

@@ -18,7 +18,7 @@ use crate::link::Link;
 pub(super) const PAGES_MAX: usize = 200;
 pub(super) const ITEMS_MAX: usize = 20_000;
 
-/// All lists that the server says it has.
+/// Fetches every list that the server declares in its capabilities.
 ///
 /// # Errors
 /// As [`ask`].
@@ -35,7 +35,7 @@ pub async fn lists(
     Ok(lists)
 }
 
-/// One list, page by page.
+/// Fetches one list page by page, up to 200 pages and 20,000 items.
 ///
 /// # Errors
 /// As [`ask`]. A server that has the capability but not the method has an empty list.

@@ -1,4 +1,4 @@
-//! The first words with a server of 2026-07-28, and how it is listened to.
+//! The handshake with a server of 2026-07-28, and the subscription to its notifications.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::link::Link;
 use crate::request::{Fate, Lost, Outgoing};
 
-/// Asks a server what it is, and fetches all lists.
+/// Sends `server/discover` and fetches all lists.
 pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
     link.speak_modern();
     let answer = ask(link, Method::ServerDiscover.as_str(), None).await?;
@@ -43,8 +43,8 @@ pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> 
     Ok(Facts { greeting, revision, capabilities, lists })
 }
 
-/// Begins to listen to a modern server: what it tells comes out of the exchange, first what of
-/// `filter` it honours. Dropping the exchange ends it.
+/// Subscribes to a modern server: the exchange yields first the part of `filter` that the server
+/// honours, then its notifications. Dropping the exchange ends the subscription.
 ///
 /// # Errors
 /// When the link is of no more use, or has too many calls in flight.

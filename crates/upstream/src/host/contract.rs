@@ -1,4 +1,4 @@
-//! What a host promises, and what it says about the instances it starts.
+//! The traits of a host and of the instances it starts.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,28 +13,29 @@ use crate::listener::Listener;
 pub use crate::transport::Boxed;
 use crate::transport::TransportAbilities;
 
-/// What holds for every instance that a host starts.
+/// Properties that hold for every instance of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostAbilities {
-    /// As the API names it.
+    /// The host's name in the HTTP API.
     pub kind: &'static str,
-    /// An instance is a process of this machine, with a number and an end of its own.
+    /// Whether an instance is a process of this machine, with a process id and an exit of its own.
     pub has_pid: bool,
-    /// One conversation serves all clients of an instance, so a question of the server can't be told to
-    /// belong to one of several calls.
+    /// Whether one conversation serves all clients of an instance, so that a question of the server
+    /// can't be attributed when several calls are in flight.
     pub shares_questions: bool,
-    /// How an instance ends while hands are shaken is an answer. An address that gives none may only be
-    /// out of reach.
+    /// Whether an instance that ends during the handshake has answered by that. An address that
+    /// does not respond may only be unreachable.
     pub end_is_answer: bool,
     pub restarts: Restarts,
 }
 
-/// How instances are tried again.
+/// How failed instances are restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restarts {
-    /// Within the policy of a crash loop.
+    /// Restarts stop for a while when the instance crash-loops.
     Bounded,
-    /// For ever, with these waits: to ask again is cheap, and nothing crashes by it.
+    /// Restarts never stop; the waits between them follow this backoff. For hosts where a retry is
+    /// cheap.
     Endless(Backoff),
 }
 
@@ -42,27 +43,27 @@ pub enum Restarts {
 pub trait Host: Send + Sync + Debug {
     fn abilities(&self) -> HostAbilities;
 
-    /// What is started, for people: a command line or an address. May hold what only its owner should
-    /// see.
+    /// The command line or address that is started, for people. It may hold data meant only for its
+    /// owner.
     fn target(&self) -> String;
 
-    /// How its servers are spoken to, as far as that is known by now.
+    /// The transport of the host's servers, once it is known.
     fn transport(&self) -> Option<&'static TransportAbilities>;
 
-    /// Starts an instance. Has no deadline of its own; dropping the future ends what was started.
+    /// Starts an instance. There is no deadline; dropping the future ends what was started.
     ///
     /// # Errors
     /// Says why nothing was started, and whether trying again can help.
     fn start(&self, instance: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>>;
 }
 
-/// One started instance. Dropping it ends it, without waiting.
+/// One started instance. Dropping the value ends the instance without waiting.
 pub trait Running: Send + Sync {
-    /// The number of its main process, where it has one.
+    /// The process id of the instance's main process, if it has one.
     fn pid(&self) -> Option<u32>;
 
-    /// Opens its link. Where [`has_another_way`](Self::has_another_way) said so, it may be called again
-    /// after the link before was closed.
+    /// Opens the link to the instance. Where [`has_another_way`](Self::has_another_way) returned
+    /// true, a second call is allowed after the first link was closed.
     ///
     /// # Errors
     /// When there is no way to speak to it. Its end may say more, if it has ended.
@@ -72,25 +73,29 @@ pub trait Running: Send + Sync {
         listener: Arc<dyn Listener>,
     ) -> Boxed<'_, Result<Arc<Link>, String>>;
 
-    /// Whether the server, whose link was lost for this reason before hands were shaken, may be spoken
-    /// to in another transport.
+    /// Whether the server may speak another transport, given that the link was lost for the reason
+    /// `_lost` before the handshake ended.
     fn has_another_way(&mut self, _lost: &str) -> bool {
         false
     }
 
-    /// Waits for its end; how it ended. Never comes where it has no end of its own.
+    /// Waits until the instance ends and says how it ended. Stays pending for instances without an
+    /// end of their own.
     fn ended(&self) -> Boxed<'_, String>;
 
-    /// How it ended, where its end follows that of its link within a moment and says more.
+    /// How the instance ended, where it ends within a moment of its link and its exit says more
+    /// than the closed link.
     fn end_after_link(&self) -> Boxed<'_, Option<String>>;
 
-    /// Whether it has ended by itself.
+    /// Whether the instance has ended without being stopped.
     fn has_ended(&self) -> bool;
 
-    /// The last lines it wrote about itself, oldest first; readable after its end.
+    /// The last lines of the instance's standard error, oldest first. Readable after the instance
+    /// ended.
     fn last_words(&self) -> Vec<String>;
 
-    /// Ends it and all that came of it, within seconds. May be called again, and after its end.
+    /// Ends the instance and its descendants within seconds. May be called again, also after the
+    /// instance ended.
     fn stop(&mut self) -> Boxed<'_, ()>;
 }
 
@@ -98,16 +103,16 @@ pub trait Running: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct StartError {
-    /// With what to do about it, where that is known.
+    /// The cause, followed by a remedy where one is known.
     pub reason: String,
-    /// Trying again is useless until somebody changes something.
+    /// Whether retrying is useless until the configuration or the machine changes.
     pub permanent: bool,
 }
 
 // === impl HostAbilities ===
 
 impl HostAbilities {
-    /// The policy of one instance's lifecycle. `seed` scatters its waits; take another for each.
+    /// The restart limits of one instance. `seed` varies the waits; use another for each instance.
     pub fn restart_policy(&self, start: Duration, seed: u64) -> RestartPolicy {
         let policy = RestartPolicy::new(start, seed);
         match self.restarts {

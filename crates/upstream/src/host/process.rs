@@ -17,14 +17,14 @@ use crate::transport::TransportAbilities;
 
 /// A command, started once for each instance.
 #[derive(Debug)]
-pub(super) struct Commands {
+pub(super) struct CommandHost {
     spec: ProcessSpec,
     server: Name,
     processes: Arc<ProcessHost>,
 }
 
 /// A started command.
-struct Started {
+struct StartedCommand {
     process: RunningProcess,
     /// Ends the tasks of the link.
     link_stop: CancellationToken,
@@ -34,18 +34,19 @@ struct Started {
 /// How long a process may take to end: its input is closed, then TERM, then KILL.
 const GRACES: StopGraces =
     StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
-/// A process that closed its output usually ends right after; its exit code says more.
+/// How long to wait for the exit of a process that closed its output: the exit code says more than
+/// the closed pipe.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
 
-// === impl Commands ===
+// === impl CommandHost ===
 
-impl Commands {
+impl CommandHost {
     pub(super) fn new(spec: ProcessSpec, server: &Name, processes: &Arc<ProcessHost>) -> Self {
         Self { spec, server: server.clone(), processes: processes.clone() }
     }
 }
 
-impl Host for Commands {
+impl Host for CommandHost {
     fn abilities(&self) -> HostAbilities {
         HostAbilities {
             kind: "process",
@@ -69,14 +70,14 @@ impl Host for Commands {
             let process = self.processes.spawn(&self.spec, &self.server, instance).await?;
             let link_stop = CancellationToken::new();
             let _link_end = link_stop.clone().drop_guard();
-            Ok(Box::new(Started { process, link_stop, _link_end }) as Box<dyn Running>)
+            Ok(Box::new(StartedCommand { process, link_stop, _link_end }) as Box<dyn Running>)
         })
     }
 }
 
-// === impl Started ===
+// === impl StartedCommand ===
 
-impl Started {
+impl StartedCommand {
     fn open_pipes(
         &mut self,
         limits: LinkLimits,
@@ -89,7 +90,7 @@ impl Started {
     }
 }
 
-impl Running for Started {
+impl Running for StartedCommand {
     fn pid(&self) -> Option<u32> {
         Some(self.process.pid())
     }

@@ -12,19 +12,19 @@ use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError}
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::remote::sse::{self, NoStream};
-use crate::remote::{self, HttpSession, InvalidTarget, Speaks, Target};
+use crate::remote::{self, HttpSession, InvalidTarget, KnownTransport, Target};
 use crate::transport::TransportAbilities;
 
-/// An address. What is found out about it is kept over all instances.
+/// An address. Its detected transport is kept across all instances.
 #[derive(Debug)]
-pub(super) struct Address {
+pub(super) struct AddressHost {
     spec: RemoteSpec,
-    /// Made with the first start, which says what is wrong with it.
+    /// Created by the first start, which reports an invalid address.
     target: OnceLock<Arc<Target>>,
 }
 
-/// An instance: a session of ours at the server.
-struct Session {
+/// One instance: a session of Mainstay at the server.
+struct RemoteInstance {
     target: Arc<Target>,
     way: Way,
     /// The link that is open, if one is.
@@ -45,9 +45,9 @@ enum Way {
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-// === impl Address ===
+// === impl AddressHost ===
 
-impl Address {
+impl AddressHost {
     pub(super) fn new(spec: RemoteSpec) -> Self {
         Self { spec, target: OnceLock::new() }
     }
@@ -63,7 +63,7 @@ impl Address {
     }
 }
 
-impl Host for Address {
+impl Host for AddressHost {
     fn abilities(&self) -> HostAbilities {
         HostAbilities {
             kind: "remote",
@@ -79,22 +79,22 @@ impl Host for Address {
     }
 
     fn transport(&self) -> Option<&'static TransportAbilities> {
-        match self.target.get()?.speaks() {
-            Speaks::Unknown => None,
-            Speaks::Http => Some(&remote::ABILITIES),
-            Speaks::Sse => Some(&sse::ABILITIES),
+        match self.target.get()?.known_transport() {
+            KnownTransport::Unknown => None,
+            KnownTransport::StreamableHttp => Some(&remote::ABILITIES),
+            KnownTransport::Sse => Some(&sse::ABILITIES),
         }
     }
 
-    /// Nothing is sent yet: only the address is checked.
+    /// Checks the address; sends nothing yet.
     fn start(&self, _: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>> {
         let started = self.checked().map(|target| {
-            let way = match target.speaks() {
-                Speaks::Sse => Way::Sse { refused: None },
-                Speaks::Unknown | Speaks::Http => Way::Http(None),
+            let way = match target.known_transport() {
+                KnownTransport::Sse => Way::Sse { refused: None },
+                KnownTransport::Unknown | KnownTransport::StreamableHttp => Way::Http(None),
             };
             let stop = CancellationToken::new();
-            Box::new(Session { target, way, link: None, stop }) as Box<dyn Running>
+            Box::new(RemoteInstance { target, way, link: None, stop }) as Box<dyn Running>
         });
         let started =
             started.map_err(|error| StartError { reason: error.to_string(), permanent: true });
@@ -102,9 +102,9 @@ impl Host for Address {
     }
 }
 
-// === impl Session ===
+// === impl RemoteInstance ===
 
-impl Session {
+impl RemoteInstance {
     async fn take_leave(&mut self) {
         if let Some(link) = self.link.take() {
             link.close("stopped");
@@ -130,8 +130,8 @@ impl Session {
                 let opened = sse::open(target.clone(), limits, listener, stop).await;
                 // What is found stays found; what is no longer so is looked for again in the next life.
                 match &opened {
-                    Ok(_) => target.found(Speaks::Sse),
-                    Err(NoStream::NotOffered(_)) => target.found(Speaks::Unknown),
+                    Ok(_) => target.remember(KnownTransport::Sse),
+                    Err(NoStream::NotOffered(_)) => target.remember(KnownTransport::Unknown),
                     Err(NoStream::Unreachable(_)) => {}
                 }
                 opened.map_err(|error| match refused {
@@ -145,7 +145,7 @@ impl Session {
     }
 }
 
-impl Running for Session {
+impl Running for RemoteInstance {
     fn pid(&self) -> Option<u32> {
         None
     }
@@ -187,7 +187,7 @@ impl Running for Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for RemoteInstance {
     fn drop(&mut self) {
         self.stop.cancel();
     }

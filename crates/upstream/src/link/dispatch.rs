@@ -1,4 +1,4 @@
-//! Takes what a server sends to the call it belongs to, or to the listener.
+//! Routes messages of a server to the call they belong to, or to the listener.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::request::{Fate, Incoming, Lost};
 use crate::slot::Slot;
 
 impl Link {
-    /// One message of the server, from the stream that all calls share.
+    /// Routes one message from the stream that all calls share.
     pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
         let Ok(message) = Message::parse(bytes.clone()) else {
             return self.listener.stray(bytes);
@@ -30,7 +30,7 @@ impl Link {
         }
     }
 
-    /// A request of the server that is not known to belong to a call.
+    /// Routes a question that names no call.
     fn dispatch_question(self: &Arc<Self>, message: &Message) {
         if self.is_modern() {
             return self.listener.dropped(Dropped::Unasked);
@@ -49,7 +49,7 @@ impl Link {
         }
     }
 
-    /// Whether the message was a ping; then it is answered.
+    /// Answers a ping. Returns whether the message was one.
     pub(crate) fn answer_ping(self: &Arc<Self>, message: &Message) -> bool {
         let ping = message.method() == "ping";
         if let (true, Some(id)) = (ping, message.id()) {
@@ -80,7 +80,7 @@ impl Link {
         }
     }
 
-    /// A server ends a listen, with or without an answer to it before or after.
+    /// Ends a listen that the server cancelled, whether or not its answer has come.
     fn dispatch_end(&self, message: &Message) {
         let id = message.params().ok().and_then(|params| params.request_id);
         let id = id.and_then(|id| mainstay_protocol::id::number(id.raw.as_bytes()));
@@ -90,8 +90,8 @@ impl Link {
         }
     }
 
-    /// A message that was too large to be taken, of which these ends are left. Whoever it answers
-    /// hears of it.
+    /// Routes a message that exceeded `bytes_max` and of which only `ends` are kept: its call, if
+    /// it names one, is lost.
     pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
         let reason = format!("a message of more than {bytes_max} bytes");
         match oversized::answered_id(ends.head(), ends.tail()) {

@@ -1,6 +1,6 @@
 //! Blocking calls, kept away from the runtime's threads.
 
-/// Runs `work` on a thread made for blocking calls, and goes on with its panic if it has one.
+/// Runs `work` on a thread made for blocking calls; a panic of `work` goes on in the caller.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

@@ -1,4 +1,4 @@
-//! How processes are ended: asked first, then killed, and given up only when not even that helps.
+//! Ends processes: TERM first, then KILL, and gives up on those that outlive KILL.
 //!
 //! Pure, because two drivers use it: a task of the daemon, and the guard, which has no runtime.
 
@@ -9,9 +9,9 @@ use super::procfs::Identity;
 
 /// How long a killed process may still be there. One that is has business with a device or a
 /// network mount that the kernel will not break off.
-pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const KILL_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Between two looks, at first and at most.
+/// Pause between two looks: the first, then doubled up to the maximum.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -20,7 +20,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 pub(super) struct Ending {
     kill_at: Instant,
     give_up_at: Instant,
-    /// Who was asked to end; a second TERM makes some programs drop what they were finishing.
+    /// Processes that got TERM; a second TERM makes some programs drop what they were finishing.
     asked: BTreeSet<Identity>,
     pause: Duration,
 }
@@ -34,7 +34,7 @@ pub(super) enum Next {
     Ask(Vec<Identity>, Duration),
     /// Send KILL to these, look again after the pause.
     Kill(Vec<Identity>, Duration),
-    /// They outlived KILL.
+    /// Processes have outlived KILL.
     GiveUp,
 }
 
@@ -44,14 +44,14 @@ impl Ending {
     /// `grace` is the time between TERM and KILL; zero sends KILL at once.
     pub(super) fn new(now: Instant, grace: Duration) -> Self {
         let kill_at = now + grace;
-        let give_up_at = kill_at + KILL_PATIENCE;
+        let give_up_at = kill_at + KILL_WAIT_MAX;
         Self { kill_at, give_up_at, asked: BTreeSet::new(), pause: PAUSE_MIN }
     }
 
-    /// Shortens the grace to this much from now, if it is longer.
+    /// Shortens the grace that is left to `grace`, if it is longer.
     pub(super) fn hurry(&mut self, now: Instant, grace: Duration) {
         self.kill_at = self.kill_at.min(now + grace);
-        self.give_up_at = self.kill_at + KILL_PATIENCE;
+        self.give_up_at = self.kill_at + KILL_WAIT_MAX;
     }
 
     /// `living` is who is left now; none when that could not be found out, which must not be
@@ -84,7 +84,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::{Duration, Instant};
 
-    use super::{Ending, Identity, KILL_PATIENCE, Next};
+    use super::{Ending, Identity, KILL_WAIT_MAX, Next};
 
     fn living(pids: &[i32]) -> BTreeSet<Identity> {
         pids.iter().map(|pid| Identity { pid: *pid, start: 1 }).collect()
@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(step(seconds(2), Some(&[2, 3])), ("kill", vec![2, 3]));
         assert_eq!(step(seconds(3), Some(&[3])), ("kill", vec![3]));
         assert_eq!(step(seconds(3), None), ("kill", vec![]));
-        assert_eq!(step(seconds(2) + KILL_PATIENCE, Some(&[3])), ("give up", vec![]));
-        assert_eq!(step(seconds(2) + KILL_PATIENCE, Some(&[])), ("gone", vec![]));
+        assert_eq!(step(seconds(2) + KILL_WAIT_MAX, Some(&[3])), ("give up", vec![]));
+        assert_eq!(step(seconds(2) + KILL_WAIT_MAX, Some(&[])), ("gone", vec![]));
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         let mut step = |after| told(ending.next(now + after, Some(&living(&[1])))).0;
         assert_eq!(step(Duration::from_secs(1)), "ask");
         assert_eq!(step(Duration::from_secs(2)), "kill");
-        assert_eq!(step(Duration::from_secs(2) + KILL_PATIENCE), "give up");
+        assert_eq!(step(Duration::from_secs(2) + KILL_WAIT_MAX), "give up");
     }
 
     #[test]

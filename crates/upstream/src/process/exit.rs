@@ -5,14 +5,14 @@ use std::fmt;
 /// How the main process of an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// By itself, with this code; 0 is no error.
+    /// The process exited with this code; 0 is success.
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// It is still there, though killed: the kernel can't end it, for example because it waits
-    /// for a network mount that hangs. It is watched until it goes.
+    /// The process outlived KILL, because the kernel can't end it: it waits for a network mount
+    /// that hangs, for example. Mainstay watches it until it is gone.
     Stuck,
-    /// Nobody saw how: the daemon is being torn down.
+    /// The exit was not observed, because the daemon is shutting down.
     Unknown,
 }
 

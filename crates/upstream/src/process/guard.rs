@@ -1,4 +1,4 @@
-//! What outlives the daemon: a process that waits for its death and then ends its processes.
+//! The guard: a process that outlives the daemon and then ends the daemon's processes.
 //!
 //! The daemon holds one end of a pipe and the guard reads the other. However the daemon dies,
 //! the kernel closes the pipe, and the guard sweeps what its records and its mark tell.
@@ -38,7 +38,7 @@ pub(super) struct Guard {
 /// How long a guard with nothing to do may take to end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// A guard that ran this long did not die of itself; the next one is started at once.
+/// A guard that ran at least this long did not fail by itself; the next one is started at once.
 const HEALTHY: Duration = Duration::from_secs(60);
 
 /// The whole life of the guard: waits for the end of its input, sweeps, ends.
@@ -84,7 +84,7 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "mainstay guard: {text}");
 }
 
-/// Keeps a guard running until told to stop, then lets it go.
+/// Keeps a guard running until `closing` is cancelled, then dismisses the guard.
 pub(super) async fn keep(
     mut guard: Guard,
     command: GuardCommand,
@@ -135,7 +135,7 @@ impl Guard {
         Ok(Self { child, claim, stdin })
     }
 
-    /// Lets it find that there is nothing to do.
+    /// Closes the guard's input and waits until the guard, finding no records, has ended.
     async fn dismiss(self) {
         let Self { mut child, claim, stdin } = self;
         drop(stdin);

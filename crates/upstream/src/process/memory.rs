@@ -30,8 +30,8 @@ impl Sampler {
         Self { looks: Arc::new(Semaphore::new(1)) }
     }
 
-    /// The resident memory in bytes of each of these processes with its group and its descendants;
-    /// none of one that is gone, or that could not be looked at within a second.
+    /// The resident memory in bytes of each process with its group and descendants. None for a
+    /// process that is gone, or when the look took longer than a second.
     pub(super) async fn sample(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
         let unknown = vec![None; pids.len()];
         let look = async {
@@ -47,7 +47,7 @@ impl Sampler {
     }
 }
 
-/// Pages that several of them share count for each.
+/// Resident bytes of a process with its group and descendants; shared pages count for each of them.
 fn resident(all: &Snapshot, pid: u32) -> Option<u64> {
     let main = i32::try_from(pid).ok().filter(|pid| all.get(*pid).is_some())?;
     let group = all.iter().filter(|stat| stat.group == main).map(|stat| stat.identity.pid);

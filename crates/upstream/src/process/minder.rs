@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
-use super::ending::{Ending, KILL_PATIENCE, Next};
+use super::ending::{Ending, KILL_WAIT_MAX, Next};
 use super::exit::Exit;
 use super::procfs::Identity;
 use super::records::Folder;
@@ -33,10 +33,10 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// A look at `/proc` that takes longer hangs on a process the kernel has locked.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
-/// Between looks at processes that outlived KILL.
+/// Pause between looks at processes that outlived KILL.
 const STUCK_LOOKS_APART: Duration = Duration::from_secs(5);
 
-/// Everything about one process that its handle does not hold.
+/// The owner of one process: waits for its end, ends its tree and removes its record.
 pub(super) struct Minder {
     pub(super) server: Name,
     pub(super) instance: InstanceId,
@@ -45,7 +45,7 @@ pub(super) struct Minder {
     pub(super) death: Death,
     pub(super) tree: Looker,
     pub(super) folder: Folder,
-    pub(super) reader: Reader,
+    pub(super) reader: StderrReader,
     pub(super) orders: oneshot::Receiver<StopGraces>,
     pub(super) progress: watch::Sender<Progress>,
     /// Ends every process of the host.
@@ -56,7 +56,7 @@ pub(super) struct Minder {
 pub(super) struct Death(AsyncFd<OwnedFd>);
 
 /// The task that reads standard error; ends with this.
-pub(super) struct Reader(pub(super) JoinHandle<()>);
+pub(super) struct StderrReader(pub(super) JoinHandle<()>);
 
 /// Looks at a tree without blocking the runtime; a look that hangs is taken up again later
 /// instead of starting another that would hang as well.
@@ -92,7 +92,7 @@ impl Minder {
         }
     }
 
-    /// True when nothing is left but the main process as a zombie.
+    /// Ends the tree. Returns true when only the main process is left, as a zombie.
     async fn end_tree(&mut self, grace: Duration) -> bool {
         let mut ending = Ending::new(Instant::now(), grace);
         let mut hurried = false;
@@ -122,14 +122,14 @@ impl Minder {
         }
     }
 
-    /// The tree is gone: no trace of it stays.
+    /// Reaps the main process and removes its record, now that the tree is gone.
     async fn finish(mut self) {
         // It is a zombie already, so this takes no time; the bound is for what we do not foresee.
-        let exit = timeout(KILL_PATIENCE, self.death.wait()).await.unwrap_or(Exit::Unknown);
+        let exit = timeout(KILL_WAIT_MAX, self.death.wait()).await.unwrap_or(Exit::Unknown);
         self.reader.drain().await;
         let (folder, main) = (self.folder.clone(), self.tree.main);
         // A disk that hangs must not hide that the process is gone.
-        let _ = timeout(KILL_PATIENCE, blocking(move || folder.remove(main))).await;
+        let _ = timeout(KILL_WAIT_MAX, blocking(move || folder.remove(main))).await;
         let Self { mut child, claim, .. } = self;
         claim.release(|| {
             if let Err(error) = child.try_wait() {
@@ -141,7 +141,7 @@ impl Minder {
         });
     }
 
-    /// Nobody waits any longer, but its record stays and it is looked after until it goes.
+    /// Watches processes that outlived KILL until they are gone; their record stays until then.
     async fn watch_stuck(self) {
         tracing::error!(
             server = %self.server, instance = %self.instance, pid = self.tree.main,
@@ -178,7 +178,7 @@ impl Death {
         deprecated,
         reason = "an owned descriptor is what its replacement's contract asks for"
     )]
-    pub(super) fn of(pid: i32) -> io::Result<Self> {
+    pub(super) fn watch(pid: i32) -> io::Result<Self> {
         let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
         let pinned = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
         Ok(Self(AsyncFd::with_interest(pinned, tokio::io::Interest::READABLE)?))
@@ -195,7 +195,7 @@ impl Death {
         }
     }
 
-    /// None while it lives.
+    /// The exit of the process. None while the process lives.
     fn look(&self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::PidFd(self.0.get_ref().as_fd()), options) {
@@ -213,9 +213,9 @@ impl Death {
     }
 }
 
-// === impl Reader ===
+// === impl StderrReader ===
 
-impl Reader {
+impl StderrReader {
     /// Gives what is still in the pipe a moment to be read.
     async fn drain(&mut self) {
         if !self.0.is_finished() {
@@ -224,7 +224,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for StderrReader {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -237,7 +237,7 @@ impl Looker {
         Self { main, idle: Some(tree), busy: None }
     }
 
-    /// Who lives; none when that could not be found out in time.
+    /// The living processes of the tree. None when the look took longer than [`LOOK_MAX`].
     async fn look(&mut self) -> Option<BTreeSet<Identity>> {
         if let Some(mut tree) = self.idle.take() {
             self.busy = Some(tokio::task::spawn_blocking(move || {

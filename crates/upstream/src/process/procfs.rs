@@ -1,4 +1,4 @@
-//! What the kernel says about processes: who there is, since when, and whose child it is.
+//! Processes as `/proc` shows them: which exist, since when, and whose child each is.
 
 #![expect(clippy::disallowed_methods, reason = "no disk is behind the files of /proc")]
 
@@ -9,11 +9,11 @@ use std::{fs, io};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-/// A process, told apart from any other that had or will have its number.
+/// Identifies a process by its id and start time, so that a reused id is not taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) pid: i32,
-    /// When it started, in clock ticks since the machine did.
+    /// Start time, in clock ticks since the machine booted.
     pub(super) start: u64,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Stat {
     pub(super) identity: Identity,
     pub(super) parent: i32,
     pub(super) group: i32,
-    /// Ended with all its threads, and only waits for its parent to ask how.
+    /// The process has ended and waits to be reaped by its parent.
     pub(super) is_zombie: bool,
 }
 
@@ -38,8 +38,8 @@ pub(super) fn own_pid() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-/// Where process numbers mean what they mean to us: this boot of this machine, and this
-/// namespace. Records from elsewhere say nothing about processes here.
+/// Identifies the boot of this machine and the process namespace. Process ids in records from
+/// elsewhere mean nothing here.
 pub(super) fn place() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) fn environ_has(pid: i32, name: &str, is_such: impl Fn(&[u8]) -> bool)
     })
 }
 
-/// None when there is no such process, or it is another user's that we may not look at.
+/// Reads `/proc/PID/stat`. None when the process does not exist or may not be read.
 ///
 /// # Errors
 /// When the kernel would not say, most likely for want of file descriptors.
@@ -99,17 +99,17 @@ fn parse(text: &[u8]) -> Option<Stat> {
 // === impl Identity ===
 
 impl Identity {
-    /// Who has this number now; none when nobody has.
+    /// The process that has this id now, if any.
     pub(super) fn of(pid: i32) -> io::Result<Option<Self>> {
         Ok(stat(pid)?.map(|stat| stat.identity))
     }
 
-    /// Whether it still exists, be it as a zombie.
+    /// Whether the process still exists, also as a zombie.
     pub(super) fn exists(self) -> bool {
         Self::of(self.pid).is_ok_and(|found| found == Some(self))
     }
 
-    /// Sends a signal to this process and never to another that has its number since.
+    /// Sends a signal to this process, never to another that has its id since.
     pub(super) fn signal(self, signal: Signal) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         // The descriptor pins whoever has the number now, so what is compared next is what

@@ -18,7 +18,7 @@ const UNKNOWN_AGE: Duration = Duration::from_secs(2);
 /// Deaths come in crowds; one look serves all within this time.
 const LOOKS_APART: Duration = Duration::from_millis(200);
 
-/// Zombies nobody has asked for yet, and since when we know them.
+/// Zombies that no owner has reaped yet, and since when each is known.
 type Unknown = BTreeMap<Identity, Instant>;
 
 /// Runs until told to stop. `deaths` is the stream of SIGCHLD.

@@ -1,4 +1,4 @@
-//! Which children of this process somebody waits for.
+//! The children of this process that have an owner who will reap them.
 //!
 //! One list for the whole process and not for each host, because the kernel hands all children
 //! and all orphans to the process: whoever reaps orphans must know everybody's children.
@@ -10,10 +10,10 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 static AWAITED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// A child that its owner will reap; nobody else does until this is given back.
+/// Reserves a child for its owner: nobody else reaps the child until the claim is released.
 #[derive(Debug)]
 pub(super) struct Claim {
-    /// None once it was given back.
+    /// None once the claim was released.
     pid: Option<i32>,
 }
 

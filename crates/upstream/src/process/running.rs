@@ -11,13 +11,14 @@ use super::stderr::StderrTail;
 /// How long each of the polite ways to end a process may take before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopGraces {
-    /// After its input was closed, which a server over stdio should take as the end.
+    /// After the server's input was closed, which a server over stdio should take as a request to
+    /// end.
     pub stdin: Duration,
-    /// After TERM.
+    /// After TERM was sent.
     pub term: Duration,
 }
 
-/// A process of a server, with everything that comes of it.
+/// A running process of a server, with its descendants.
 ///
 /// A task of the host minds it: when its main process ends, the rest of its tree is ended; when
 /// this handle is dropped, all of it is.
@@ -27,7 +28,7 @@ pub struct RunningProcess {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: StderrTail,
-    /// Dropping it asks for the end too. None once used.
+    /// Asks for the end of the process; dropping the sender does too. None once used.
     pub(super) orders: Option<oneshot::Sender<StopGraces>>,
     pub(super) progress: watch::Receiver<Progress>,
 }
@@ -35,16 +36,16 @@ pub struct RunningProcess {
 /// How far a process has come towards its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// Its main process has ended.
+    /// The exit of the main process, once it has ended.
     pub(super) exit: Option<Exit>,
-    /// So has its tree, or it was given up.
+    /// Whether the whole tree has ended, or was given up.
     pub(super) is_over: bool,
 }
 
 // === impl StopGraces ===
 
 impl StopGraces {
-    /// For one nobody talks to any more.
+    /// For a process that nobody uses any more.
     pub const ABANDONED: Self = Self { stdin: Duration::ZERO, term: Duration::from_secs(2) };
 }
 
@@ -57,22 +58,22 @@ impl Default for StopGraces {
 // === impl RunningProcess ===
 
 impl RunningProcess {
-    /// The number of the main process, and of its group.
+    /// The process id of the main process, which is also the id of its group.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its input; none the second time.
+    /// Takes the process's standard input. None when it was taken before.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.stdin.take()
     }
 
-    /// Its output; none the second time.
+    /// Takes the process's standard output. None when it was taken before.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.stdout.take()
     }
 
-    /// What it last wrote to standard error; stays readable after its end.
+    /// The last lines of standard error. Readable after the process ended.
     pub fn stderr_tail(&self) -> StderrTail {
         self.stderr.clone()
     }

@@ -47,7 +47,7 @@ pub enum SpawnError {
     /// Out of memory, processes or file descriptors, a zero byte in an argument, and the like.
     #[error("{} could not be started", path.display())]
     Start { path: PathBuf, source: io::Error },
-    /// It was started, could not be watched, and was ended again.
+    /// The process was started, could not be watched, and was ended again.
     #[error("the started process can not be watched")]
     Watch { source: io::Error },
     #[error("the daemon is stopping")]
@@ -137,7 +137,7 @@ impl SpawnError {
         }
     }
 
-    /// What to do about it, for whoever configured the server.
+    /// A remedy, for whoever configured the server.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoCommand => "name a program in `command`".to_owned(),

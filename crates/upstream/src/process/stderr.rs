@@ -1,4 +1,4 @@
-//! The last words of a process, kept for whoever asks why it failed.
+//! The last lines that a process wrote to standard error, for failure reports.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub const TAIL_LINES_MAX: usize = 64;
 /// Kept bytes of one line; the rest of a longer one is dropped.
 pub const TAIL_LINE_BYTES_MAX: usize = 2048;
 
-/// What a process last wrote to standard error. Cheap to clone; clones see the same.
+/// The last lines of a process's standard error. Clones share the lines.
 #[derive(Debug, Clone, Default)]
 pub struct StderrTail(Arc<Mutex<Tail>>);
 
@@ -30,8 +30,8 @@ struct Cutter {
     line: Vec<u8>,
 }
 
-/// Reads to the end, and dies with the task that runs it.
-pub(super) async fn read(
+/// Reads standard error to its end and keeps the last lines.
+pub(super) async fn keep_tail(
     mut from: impl AsyncRead + Unpin,
     tail: StderrTail,
     server: Name,
@@ -99,7 +99,7 @@ impl Cutter {
         self.keep(bytes);
     }
 
-    /// What was written last may lack its line end.
+    /// Takes the last line, which may lack its line end.
     fn finish(self, take: &mut impl FnMut(String)) {
         if !self.line.is_empty() {
             take(plain(&self.line));
@@ -112,7 +112,7 @@ impl Cutter {
     }
 }
 
-/// As text that is safe to print: a server must not be able to write to our terminal.
+/// Makes a line safe to print: a server must not control the terminal of whoever reads its output.
 fn plain(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut plain = String::with_capacity(text.len());
@@ -133,11 +133,11 @@ fn plain(line: &[u8]) -> String {
 mod tests {
     use mainstay_model::{InstanceId, Name};
 
-    use super::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, plain, read};
+    use super::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, keep_tail, plain};
 
     async fn tail_of(written: &[u8]) -> StderrTail {
         let tail = StderrTail::default();
-        read(written, tail.clone(), Name::try_new("a").unwrap(), InstanceId(1)).await;
+        keep_tail(written, tail.clone(), Name::try_new("a").unwrap(), InstanceId(1)).await;
         tail
     }
 

@@ -13,20 +13,20 @@ use super::ending::{Ending, Next};
 use super::procfs::{Identity, Snapshot, environ_has, own_pid};
 use super::records::{Folder, MARK_VARIABLE, Mark, Record};
 
-/// Between TERM and KILL, for processes whose clients are gone anyway.
+/// Time between TERM and KILL for processes whose clients are gone.
 pub(super) const SWEEP_GRACE: Duration = Duration::from_secs(2);
 
 /// A process that an earlier daemon left running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swept {
     pub pid: u32,
-    /// Whose it was; none when only its mark told that it was ours.
+    /// The server whose process it was. None when only the mark identified the process.
     pub server: Option<Name>,
-    /// False: it outlived even KILL and will be looked for at the next start.
+    /// Whether the process ended. One that outlived KILL is looked for again at the next start.
     pub ended: bool,
 }
 
-/// What the dead daemon wrote, and whom we found by it.
+/// The records of a dead daemon, and the processes found by them.
 struct Leftovers {
     /// Records whose process is still the one that was recorded.
     records: Vec<Record>,
@@ -66,7 +66,7 @@ impl Leftovers {
         Self { records, mark: folder.mark().clone(), found: BTreeMap::new() }
     }
 
-    /// Who is left after all that could be done.
+    /// Ends the processes. Returns those that outlived KILL.
     fn end(&mut self, grace: Duration) -> BTreeSet<Identity> {
         let mut ending = Ending::new(Instant::now(), grace);
         loop {

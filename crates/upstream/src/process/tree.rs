@@ -18,7 +18,7 @@ use super::registry;
 pub(super) struct Tree {
     /// Also the number of the group. It can't be used again while we have not reaped it.
     main: i32,
-    /// The value of the mark, this process's and its descendants' alone.
+    /// The mark in the environment of this process and its descendants only.
     mark: String,
     /// Members at the last look.
     members: BTreeSet<Identity>,
@@ -31,7 +31,7 @@ impl Tree {
         Self { main, mark, members: BTreeSet::new() }
     }
 
-    /// Who lives now. Reaps members that have died and are ours to reap, except the main one.
+    /// The living members of the tree. Reaps dead members, except the main process.
     ///
     /// Reads files of the kernel that may block; not for a thread of the runtime.
     pub(super) fn living(&mut self) -> io::Result<BTreeSet<Identity>> {

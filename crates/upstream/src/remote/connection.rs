@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections to one server, driven by whoever uses them.
+//! HTTP/1.1 connections to one server. The task that uses a connection drives it.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,20 +22,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::target::Target;
-use crate::gather::Gather;
-use crate::relay::Relay;
+use crate::inline_waker::InlineWaker;
+use crate::write_coalescing::CoalescingStream;
 
-type Stream = Either<TcpStream, TlsStream<TcpStream>>;
-type Driver = http1::Connection<TokioIo<Gather<Stream>>, Full<Bytes>>;
+type TcpOrTls = Either<TcpStream, TlsStream<TcpStream>>;
+type Driver = http1::Connection<TokioIo<CoalescingStream<TcpOrTls>>, Full<Bytes>>;
 type NotSent = TrySendError<Request<Full<Bytes>>>;
 pub(super) type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Incoming>, NotSent>> + Send>>;
 
-/// A connection and what drives it. Nothing moves unless [`poll_driver`](Self::poll_driver) is called.
+/// A connection with its driver. Bytes move only while [`poll_driver`](Self::poll_driver) is
+/// called.
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Driver,
-    relay: Relay,
+    waker: InlineWaker,
     driven_to_end: bool,
     idle_since: Instant,
 }
@@ -45,11 +46,11 @@ pub(super) struct Connection {
 #[error("{reason}")]
 pub(super) struct Failed {
     pub(super) reason: String,
-    /// Whether any of it may have reached the server.
+    /// Whether a part of the request may have reached the server.
     pub(super) sent: bool,
 }
 
-/// Open connections that nobody uses at the moment.
+/// Open connections that are idle.
 pub(super) struct Idle {
     target: Arc<Target>,
     #[expect(clippy::vec_box, reason = "connections stay where they are and only change hands")]
@@ -79,7 +80,7 @@ impl Connection {
         Box::pin(self.sender.try_send_request(request))
     }
 
-    /// Whether the server has kept the connection open and it can take a request.
+    /// Whether the connection is still open and ready for a request.
     fn is_usable(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_driver(&mut cx);
@@ -116,8 +117,7 @@ impl Idle {
         }
     }
 
-    /// Keeps a connection for the next request, unless it has ended. Whether the server closes it now
-    /// is found out when it is wanted.
+    /// Returns a connection for the next request, unless the server has closed it.
     pub(super) fn put(&self, mut connection: Box<Connection>) {
         if !connection.driven_to_end {
             connection.idle_since = Instant::now();
@@ -128,7 +128,7 @@ impl Idle {
         }
     }
 
-    /// Closes them all.
+    /// Closes all idle connections.
     pub(super) fn clear(&self) {
         self.connections.lock().clear();
     }
@@ -198,18 +198,18 @@ impl Idle {
             }
         };
         let at = format!("{}:{}", target.host, target.port);
-        let stream: std::io::Result<Stream> = tokio::time::timeout(CONNECT_DEADLINE, connecting)
+        let stream: std::io::Result<TcpOrTls> = tokio::time::timeout(CONNECT_DEADLINE, connecting)
             .await
             .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
         let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
-        let (sender, driver) = http1::handshake(TokioIo::new(Gather(stream)))
+        let (sender, driver) = http1::handshake(TokioIo::new(CoalescingStream(stream)))
             .await
             .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
         // Boxed for good: it is large, and moved at every step of a call.
         Ok(Box::new(Connection {
             sender,
             driver,
-            relay: Relay::default(),
+            waker: InlineWaker::default(),
             driven_to_end: false,
             idle_since: Instant::now(),
         }))
@@ -224,7 +224,7 @@ impl std::fmt::Debug for Idle {
 
 // === helpers ===
 
-/// Sends a request and reads its response to the end; only the status is of interest.
+/// Sends a request, reads the response to its end and returns the status.
 pub(super) async fn send(
     idle: &Arc<Idle>,
     request: Request<Full<Bytes>>,
@@ -276,15 +276,15 @@ pub(super) async fn driven<W, T>(
 /// Polls something that moves only when the connection does.
 ///
 /// Whatever `poll` waits for happens inside the driver, on this very task, so it gets a waker that
-/// does nothing. The driver gets the [`Relay`], which passes on only what comes from outside.
+/// does nothing. The driver gets the [`InlineWaker`], which passes on only what comes from outside.
 pub(super) fn poll_driven<T>(
     connection: &mut Connection,
     cx: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
     let mut quiet = Context::from_waker(Waker::noop());
-    let Connection { relay, driver, driven_to_end, .. } = connection;
-    relay.poll(cx, |cx| {
+    let Connection { waker, driver, driven_to_end, .. } = connection;
+    waker.poll(cx, |cx| {
         poll_driver(driver, driven_to_end, cx);
         poll(&mut quiet)
     })

@@ -1,5 +1,5 @@
-//! How many notifications and answers may be on their way to one server. Each takes a task and, when it is
-//! sent, a connection, so a server that makes us say more than it takes must not get as many as it likes.
+//! Bounds the notifications and answers on their way to one server. Each takes a task and, while it
+//! is sent, a connection, so a slow server must not make Mainstay queue without limit.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 /// Deliveries under way at most: a thousand calls may be cancelled at once.
 const DELIVERIES_MAX: usize = 1024;
 
-/// Those of them that are being sent; a connection takes some 50 KiB.
+/// Deliveries that are sent at once; each takes a connection of about 50 KiB.
 const SENT_AT_ONCE_MAX: usize = 64;
 
-/// Counts what is under way, and its bytes.
+/// Counts deliveries under way and their bytes.
 #[derive(Debug)]
 pub(super) struct Deliveries {
     bytes_max: usize,
@@ -26,7 +26,7 @@ struct UnderWay {
     bytes: usize,
 }
 
-/// One delivery; over when it is dropped.
+/// One delivery. Dropping the value ends it.
 #[derive(Debug)]
 pub(super) struct Delivery {
     of: Arc<Deliveries>,
@@ -36,13 +36,13 @@ pub(super) struct Delivery {
 // === impl Deliveries ===
 
 impl Deliveries {
-    /// From `bytes_max` on no further message is taken.
+    /// Creates a bound of [`DELIVERIES_MAX`] messages and `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Arc<Self> {
         let sending = Semaphore::new(SENT_AT_ONCE_MAX);
         Arc::new(Self { bytes_max, under_way: Mutex::default(), sending })
     }
 
-    /// Begins a delivery of so many bytes. None: the server does not take what it was sent before.
+    /// Begins a delivery of `bytes` bytes. None when the bound is reached.
     pub(super) fn begin(self: &Arc<Self>, bytes: usize) -> Option<Delivery> {
         let mut under_way = self.under_way.lock();
         if under_way.count >= DELIVERIES_MAX || under_way.bytes >= self.bytes_max {
@@ -58,7 +58,7 @@ impl Deliveries {
 // === impl Delivery ===
 
 impl Delivery {
-    /// Carries it out once it is its turn.
+    /// Runs `sent` when one of the [`SENT_AT_ONCE_MAX`] places is free.
     pub(super) async fn carry_out(self, sent: impl Future<Output = ()>) {
         // Nobody closes it.
         let _sending = self.of.sending.acquire().await;

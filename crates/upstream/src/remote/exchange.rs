@@ -1,4 +1,4 @@
-//! One call as one HTTP exchange, driven by whoever waits for its answer.
+//! One call as one HTTP exchange, driven by the task that waits for the answer.
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,7 @@ pub(crate) struct RemoteExchange {
     state: State,
     /// The server has no sessions, no streams to take up again, and asks nothing.
     modern: bool,
-    /// Where the stream can be taken up again after the server closed it (2025-11-25).
+    /// The position at which a stream that the server closed can be resumed (2025-11-25).
     resume: Resume,
 }
 
@@ -43,13 +43,13 @@ enum State {
     Ready(Request<Full<Bytes>>),
     Connecting(Connecting, Request<Full<Bytes>>),
     Sent(Box<Connection>, ResponseFuture),
-    Reading(Box<Connection>, HttpBody, Reader),
+    Reading(Box<Connection>, HttpBody, BodyReader),
     /// The server closed the stream and asked us to come back.
     Pausing(Pin<Box<Sleep>>),
     Done,
 }
 
-enum Reader {
+enum BodyReader {
     Whole { status: StatusCode, collected: Collected },
     Events(SseDecoder),
 }
@@ -60,7 +60,7 @@ struct Resume {
     retry: Retry,
 }
 
-/// A body, without a copy when it comes in one piece.
+/// The bytes of a body; a body of one piece is not copied.
 #[derive(Default)]
 struct Collected {
     first: Bytes,
@@ -73,7 +73,7 @@ enum Step {
     Wait,
 }
 
-/// Before a stream that a server closed without a word about it is asked for again.
+/// Wait before a closed stream is resumed, where the server named none.
 const RETRY_DEFAULT: Duration = Duration::from_secs(1);
 /// The least wait, whatever the server asks for, and how far that grows while nothing comes.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -166,8 +166,8 @@ impl RemoteExchange {
         self.broke_off(failed.reason, fate)
     }
 
-    /// A server that cut one connection has often cut them all: what is sent next must not be
-    /// lost on another that only seems to be open.
+    /// Reports a broken connection, and closes all idle ones: a server that cut one has often cut
+    /// them all.
     fn broke_off(&self, reason: String, fate: Fate) -> Step {
         self.session.idle.clear();
         lost(reason, fate, false)
@@ -187,12 +187,12 @@ impl RemoteExchange {
         let kind =
             response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
         let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
-            Reader::Events(SseDecoder::new(self.session.message_bytes_max))
+            BodyReader::Events(SseDecoder::new(self.session.message_bytes_max))
         } else {
-            Reader::Whole { status, collected: Collected::default() }
+            BodyReader::Whole { status, collected: Collected::default() }
         };
         // A stream that can't be resumed was cut for good.
-        if self.resume.last_event_id.is_some() && matches!(reader, Reader::Whole { .. }) {
+        if self.resume.last_event_id.is_some() && matches!(reader, BodyReader::Whole { .. }) {
             let reason = format!(
                 "the server closed the stream and answered HTTP {status} when asked for its rest"
             );
@@ -206,10 +206,10 @@ impl RemoteExchange {
         &mut self,
         link: &Arc<Link>,
         slot: &Slot,
-        (mut connection, mut body, mut reader): (Box<Connection>, HttpBody, Reader),
+        (mut connection, mut body, mut reader): (Box<Connection>, HttpBody, BodyReader),
         cx: &mut Context<'_>,
     ) -> Step {
-        if let Reader::Events(decoder) = &mut reader {
+        if let BodyReader::Events(decoder) = &mut reader {
             while let Some(event) = decoder.next_event() {
                 let Ok(event) = event else { return self.oversized() };
                 if !self.modern {
@@ -240,8 +240,8 @@ impl RemoteExchange {
                     return Step::Again;
                 };
                 match &mut reader {
-                    Reader::Events(decoder) => decoder.push(&data),
-                    Reader::Whole { status, collected } => {
+                    BodyReader::Events(decoder) => decoder.push(&data),
+                    BodyReader::Whole { status, collected } => {
                         if collected.len() + data.len() > self.session.message_bytes_max {
                             return self.oversized();
                         }
@@ -258,7 +258,7 @@ impl RemoteExchange {
                 Step::Again
             }
             Poll::Ready(Some(Err(error))) => match reader {
-                Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+                BodyReader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                 _ => {
                     let cause = super::connection::root_cause(&error);
                     self.broke_off(format!("the answer broke off: {cause}"), Fate::Unknown)
@@ -267,11 +267,11 @@ impl RemoteExchange {
             Poll::Ready(None) => {
                 self.session.idle.put(connection);
                 match reader {
-                    Reader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
-                    Reader::Events(_) => {
+                    BodyReader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+                    BodyReader::Events(_) => {
                         lost("the server ended the stream without an answer", Fate::Unknown, false)
                     }
-                    Reader::Whole { status, collected } => {
+                    BodyReader::Whole { status, collected } => {
                         judge(link, &self.session, slot, status, &collected.into_bytes())
                     }
                 }

@@ -1,4 +1,4 @@
-//! How long is waited before a stream is taken up again, whatever its server asks for.
+//! Waits before a stream is resumed.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use mainstay_supervisor::backoff::{Backoff, Jitter};
 /// network carries it.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
-    /// How often in a row it was taken up in vain.
+    /// Resumptions in a row that brought nothing.
     vain: u32,
-    /// What the server asked for last.
+    /// The wait that the server asked for last.
     pub(super) asked: Option<Duration>,
 }
 
-/// A server must not be able to hold a call past its deadline by a long `retry`.
+/// Longest wait that a server can ask for: a longer one could hold a call past its deadline.
 const ASKED_MAX: Duration = Duration::from_secs(30);
 
 // === impl Retry ===
@@ -30,13 +30,13 @@ impl Retry {
         self.asked.unwrap_or(otherwise).min(ASKED_MAX).max(least)
     }
 
-    /// A message came, so it was worth it.
+    /// Resets the growing wait: the stream brought a message.
     pub(super) fn reward(&mut self) {
         self.vain = 0;
     }
 }
 
-/// Without randomness of the system all wait alike, which is a pity and no harm.
+/// A random seed; 0 without randomness of the system, which only makes all waits alike.
 fn seed() -> u64 {
     getrandom::u64().unwrap_or_default()
 }

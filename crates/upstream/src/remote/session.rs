@@ -1,5 +1,5 @@
-//! Our session at a server over streamable HTTP: its address, its connections, and what the handshake
-//! settled. Shared by the transport, its standing stream and the exchanges under way.
+//! A session of Mainstay at a server over streamable HTTP: address, connections and what the
+//! handshake settled. Shared by the transport, its standing stream and the exchanges under way.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,26 +13,26 @@ use tokio_util::task::TaskTracker;
 use super::connection::Idle;
 use super::target::Target;
 
-/// What every request to one server has in common.
+/// State that all requests to one server share.
 #[derive(Debug)]
 pub(crate) struct HttpSession {
     pub(super) target: Arc<Target>,
     pub(super) idle: Arc<Idle>,
     negotiated: RwLock<Negotiated>,
-    /// What the first POST, `initialize`, was answered with.
+    /// The status of the first answer, that to `initialize`.
     first_status: OnceLock<StatusCode>,
-    /// A message from the server, in bytes.
+    /// Largest message of the server, in bytes.
     pub(super) message_bytes_max: usize,
-    /// What runs in the background until the goodbye.
+    /// Background tasks, awaited at the goodbye.
     pub(super) tasks: TaskTracker,
 }
 
-/// What the handshake settled; sent with every request after it.
+/// Results of the handshake, sent with every later request.
 #[derive(Debug, Default)]
 struct Negotiated {
     session: Option<HeaderValue>,
     revision: Option<HeaderValue>,
-    /// All headers of a POST, ready to be copied.
+    /// The complete headers of a POST, ready to be cloned.
     post: HeaderMap,
 }
 
@@ -45,7 +45,7 @@ impl HttpSession {
     pub(super) fn new(target: Arc<Target>, message_bytes_max: usize) -> Self {
         Self {
             idle: Arc::new(Idle::new(target.clone())),
-            negotiated: RwLock::new(Negotiated::of_nothing(&target)),
+            negotiated: RwLock::new(Negotiated::before_handshake(&target)),
             target,
             first_status: OnceLock::new(),
             message_bytes_max,
@@ -69,7 +69,7 @@ impl HttpSession {
         request
     }
 
-    /// A session id that came with an answer, if there is none yet.
+    /// Keeps the session id of a response, if there is none yet.
     pub(super) fn keep_session(&self, headers: &HeaderMap) {
         if let Some(session) = headers.get(&SESSION)
             && !self.has_session()
@@ -85,7 +85,7 @@ impl HttpSession {
         self.negotiate(|negotiated| negotiated.session = None);
     }
 
-    /// Keeps the revision that the handshake settled on, for the header of every request after it.
+    /// Keeps the negotiated revision, for the header of every later request.
     pub(super) fn settle(&self, revision: Revision) {
         let header = HeaderValue::from_str(revision.as_str()).ok();
         self.negotiate(|negotiated| negotiated.revision = header);
@@ -96,14 +96,14 @@ impl HttpSession {
         let _ = self.first_status.set(status);
     }
 
-    /// Changes what is sent with every further request.
+    /// Changes the negotiated values and rebuilds the headers of a POST.
     fn negotiate(&self, change: impl FnOnce(&mut Negotiated)) {
         let mut negotiated = self.negotiated.write();
         change(&mut negotiated);
         negotiated.post = negotiated.headers(&self.target, &Method::POST);
     }
 
-    /// Whether the answer to `initialize` was one that servers give which speak only HTTP+SSE.
+    /// Whether the status of `initialize` was one that servers return which speak only HTTP+SSE.
     pub(crate) fn may_speak_sse(&self) -> bool {
         let older =
             [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
@@ -122,12 +122,12 @@ impl HttpSession {
 // === impl Negotiated ===
 
 impl Negotiated {
-    fn of_nothing(target: &Target) -> Self {
+    fn before_handshake(target: &Target) -> Self {
         let nothing = Self::default();
         Self { post: nothing.headers(target, &Method::POST), ..nothing }
     }
 
-    /// All headers of a request but those that tell of its body.
+    /// The headers of a request, without those that describe its body.
     fn headers(&self, target: &Target, method: &Method) -> HeaderMap {
         // Our own headers come after the configured ones, so these can't override them.
         let mut headers = target.headers.clone();

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use self::posts::{Posting, Posts};
 pub use self::stream::NoStream;
-use self::stream::Stream;
+use self::stream::SseStream;
 use super::connection::Idle;
 use super::{SEND_DEADLINE, Target, standing};
 use crate::link::{Link, LinkLimits};
@@ -30,31 +30,31 @@ use crate::transport::{Boxed, Call, OwnExchange, Transport, TransportAbilities};
 #[derive(Debug)]
 pub(crate) struct Sse {
     postings: mpsc::Sender<Posting>,
-    /// Of messages that are queued or being posted.
+    /// Bytes of messages that are queued or being posted.
     unsent_bytes: Arc<AtomicUsize>,
     unsent_bytes_max: usize,
-    signs: Arc<Signs>,
+    liveness: Arc<Liveness>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// What the watch over the server goes by.
+/// Signs of life of the server, for the watch.
 #[derive(Debug, Default)]
-struct Signs {
-    /// Hands are shaken: from here on silence is looked into.
+struct Liveness {
+    /// The handshake is over: from then on silence is checked.
     settled: AtomicBool,
-    /// Something came since this was last looked at.
+    /// Bytes have come since the flag was last cleared.
     heard: AtomicBool,
 }
 
-/// For the stream to open and to name its address.
+/// Deadline for the stream to open and to name the address for messages.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 /// Messages that wait to be posted. Each call has one, and a link takes 4096 calls.
 const QUEUE_MAX: usize = 4096;
-/// A server that is silent for so long while nothing is asked of it is asked whether it is there.
+/// Mainstay pings a server that was silent this long while no call is in flight.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// Of servers over HTTP+SSE.
+/// The abilities of HTTP+SSE.
 pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     name: "HTTP+SSE",
     calls_apart: false,
@@ -64,7 +64,7 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     speaks_modern: false,
 };
 
-/// Opens a link to `target`: its stream is open and has named the address to post to.
+/// Opens a link to `target`: opens the stream and waits for the address to post to.
 ///
 /// # Errors
 /// When the server is not reached, or gives no such stream within five seconds.
@@ -75,7 +75,7 @@ pub async fn open(
     stop: CancellationToken,
 ) -> Result<Arc<Link>, NoStream> {
     let idle = Arc::new(Idle::new(target.clone()));
-    let opening = Stream::open(&target, &idle, limits.message_bytes_max);
+    let opening = SseStream::open(&target, &idle, limits.message_bytes_max);
     let (stream, address) =
         tokio::time::timeout(OPEN_DEADLINE, opening).await.map_err(|_| {
             NoStream::NotOffered(format!(
@@ -86,34 +86,34 @@ pub async fn open(
     let unsent_bytes = Arc::<AtomicUsize>::default();
     let posts = Posts::new(target, idle.clone(), address, waiting, unsent_bytes.clone());
     let (tasks, of_tasks) = (TaskTracker::new(), stop.clone());
-    let signs = Arc::<Signs>::default();
+    let liveness = Arc::<Liveness>::default();
     let sse = Sse {
         postings: queue,
         unsent_bytes,
         unsent_bytes_max: limits.unread_bytes_max,
-        signs: signs.clone(),
+        liveness: liveness.clone(),
         stop,
         tasks: tasks.clone(),
     };
     let link = Arc::new(Link::new(listener, Arc::new(sse)));
     tasks.spawn(Idle::prune(Arc::downgrade(&idle), of_tasks.clone()));
-    tasks.spawn(run(Arc::downgrade(&link), stream, posts, signs, of_tasks));
+    tasks.spawn(run(Arc::downgrade(&link), stream, posts, liveness, of_tasks));
     Ok(link)
 }
 
-/// Reads and posts until either is of no more use.
+/// Reads and posts until one of both fails.
 async fn run(
     link: Weak<Link>,
-    mut stream: Stream,
+    mut stream: SseStream,
     mut posts: Posts,
-    signs: Arc<Signs>,
+    liveness: Arc<Liveness>,
     stop: CancellationToken,
 ) {
     let work = async {
         let reason = tokio::select! {
-            reason = stream.read(&link, &signs.heard) => reason,
+            reason = stream.read(&link, &liveness.heard) => reason,
             reason = posts.run(&link) => reason,
-            reason = watch(&link, &signs) => reason,
+            reason = watch(&link, &liveness) => reason,
         };
         if let Some(link) = link.upgrade() {
             posts.finish(&link).await;
@@ -128,15 +128,15 @@ async fn run(
 
 /// Notices a server that went away without a word. While calls are in flight their own deadlines
 /// do: a server that computes may be deaf for as long.
-async fn watch(link: &Weak<Link>, signs: &Signs) -> String {
+async fn watch(link: &Weak<Link>, liveness: &Liveness) -> String {
     loop {
         tokio::time::sleep(SILENCE_MAX).await;
         let Some(link) = link.upgrade() else { return String::new() };
-        let heard = signs.heard.swap(false, Ordering::Relaxed);
+        let heard = liveness.heard.swap(false, Ordering::Relaxed);
         if !heard
-            && signs.settled.load(Ordering::Relaxed)
+            && liveness.settled.load(Ordering::Relaxed)
             && link.in_flight() == 0
-            && let Some(reason) = standing::silence(&link).await
+            && let Some(reason) = standing::unreachable_reason(&link).await
         {
             return reason;
         }
@@ -146,7 +146,7 @@ async fn watch(link: &Weak<Link>, signs: &Signs) -> String {
 // === impl Sse ===
 
 impl Sse {
-    /// Queues a notification or an answer; `done` is told when the server has acknowledged it.
+    /// Queues a notification or an answer; `done` is notified when the server has acknowledged it.
     fn queue(&self, link: &Link, body: Bytes, done: Option<oneshot::Sender<()>>) {
         let in_order =
             Message::parse(body.clone()).is_ok_and(|message| message.kind() == Kind::Notification);
@@ -192,7 +192,7 @@ impl Transport<Link> for Sse {
         self.queue(link, message, None);
     }
 
-    /// Over when the server has acknowledged it, or after [`SEND_DEADLINE`].
+    /// Completes when the server has acknowledged the message, or after [`SEND_DEADLINE`].
     fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {
         Box::pin(async move {
             let (done, acknowledged) = oneshot::channel();
@@ -203,7 +203,7 @@ impl Transport<Link> for Sse {
     }
 
     fn settle(&self, _: &Arc<Link>, _: Revision) {
-        self.signs.settled.store(true, Ordering::Relaxed);
+        self.liveness.settled.store(true, Ordering::Relaxed);
     }
 
     /// Closes the stream, which ends the session at the server, and all that runs here.

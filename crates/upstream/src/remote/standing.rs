@@ -1,5 +1,5 @@
-//! The standing stream: what a remote server sends of its own accord, and the watch over whether
-//! it is still there.
+//! The standing stream: carries notifications of a remote server, and checks that the server is
+//! still there.
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -29,10 +29,10 @@ enum Ended {
     Broken,
 }
 
-/// Without a standing stream, or when it breaks, the server is asked whether it is still there.
+/// Pause between pings while there is no standing stream.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_DEADLINE: Duration = Duration::from_secs(10);
-/// Between a stream and the next, growing while they bring nothing.
+/// Pause between two streams; it doubles while they bring nothing.
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
 const RECONNECT_MAX: Duration = Duration::from_secs(30);
 /// A stream that stood this long was no failure, even if there was nothing to say.
@@ -59,7 +59,7 @@ pub(super) async fn run(
                     Ended::Broken => {}
                 }
             }
-            if let Some(reason) = silence(&link).await {
+            if let Some(reason) = unreachable_reason(&link).await {
                 return link.close(&reason);
             }
             drop((link, session));
@@ -118,8 +118,8 @@ async fn listen(
     }
 }
 
-/// Asks the server whether it is still there; what says that it is not.
-pub(super) async fn silence(link: &Arc<Link>) -> Option<String> {
+/// Pings the server. Returns why it counts as unreachable, if it does.
+pub(super) async fn unreachable_reason(link: &Arc<Link>) -> Option<String> {
     let ping = Message::parse(build::request(0, "ping", None)).ok()?;
     let mut exchange = match link.call(&Outgoing::plain(&ping), SessionNo(0)) {
         Ok(exchange) => exchange,

@@ -1,4 +1,4 @@
-//! Where a remote server is and what every request to it carries.
+//! The address of a remote server, and the headers of every request to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,18 +19,18 @@ pub struct Target {
     pub(super) path: Uri,
     pub(super) headers: HeaderMap,
     pub(super) tls: Option<Tls>,
-    /// What addresses that the server names are relative to.
+    /// The base of relative addresses that the server names.
     base: Url,
-    /// In which transport the server was last found to speak, as a [`Speaks`].
-    speaks: AtomicU8,
+    /// The transport that the server was last found to speak, as a [`KnownTransport`].
+    known: AtomicU8,
 }
 
-/// What is known of the transport of a server at an address.
+/// The transport of a server at an address, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Speaks {
+pub(crate) enum KnownTransport {
     Unknown,
-    Http,
+    StreamableHttp,
     /// HTTP+SSE of 2024-11-05, and nothing later.
     Sse,
 }
@@ -94,26 +94,28 @@ impl Target {
             None
         };
         let base = Url::parse(&spec.url).map_err(|_| incomplete())?;
-        let speaks = AtomicU8::new(Speaks::Unknown as u8);
-        Ok(Self { host: bare_host, port, path, headers, tls, base, speaks })
+        let known = AtomicU8::new(KnownTransport::Unknown as u8);
+        Ok(Self { host: bare_host, port, path, headers, tls, base, known })
     }
 
-    /// In which transport the server was last found to speak.
-    pub(crate) fn speaks(&self) -> Speaks {
-        match self.speaks.load(Ordering::Relaxed) {
-            known if known == Speaks::Http as u8 => Speaks::Http,
-            known if known == Speaks::Sse as u8 => Speaks::Sse,
-            _ => Speaks::Unknown,
+    /// The transport that the server was last found to speak.
+    pub(crate) fn known_transport(&self) -> KnownTransport {
+        match self.known.load(Ordering::Relaxed) {
+            known if known == KnownTransport::StreamableHttp as u8 => {
+                KnownTransport::StreamableHttp
+            }
+            known if known == KnownTransport::Sse as u8 => KnownTransport::Sse,
+            _ => KnownTransport::Unknown,
         }
     }
 
-    /// Keeps what was found, so that the next link needs no trial.
-    pub(crate) fn found(&self, speaks: Speaks) {
-        self.speaks.store(speaks as u8, Ordering::Relaxed);
+    /// Keeps a detected transport, so that the next link needs no detection.
+    pub(crate) fn remember(&self, transport: KnownTransport) {
+        self.known.store(transport as u8, Ordering::Relaxed);
     }
 
-    /// Path and query of the address that a stream names for messages, or why it is not used: what
-    /// is posted there, credentials included, is meant for this server and no other.
+    /// Path and query of the address that a stream names for messages, or why the address is
+    /// refused: messages carry credentials meant for this server and no other.
     pub(super) fn posts_to(&self, named: &[u8]) -> Result<Uri, String> {
         let named = std::str::from_utf8(named).unwrap_or_default().trim();
         let unusable = || "the stream names no usable address to post to".to_owned();

@@ -18,12 +18,12 @@ use crate::transport::{Boxed, Call, OwnExchange, Transport, TransportAbilities};
 
 /// The sending end of the pipe, shared by all calls.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct PipeWriter {
     shared: Arc<Shared>,
     unread_bytes_max: usize,
 }
 
-/// Writes what the pipe would not take at once.
+/// Writes what the pipe did not take at once.
 pub(super) struct Leftover {
     shared: Arc<Shared>,
 }
@@ -41,13 +41,13 @@ struct State {
     unsent: BytesMut,
 }
 
-/// A server whose input is closed is of no more use, but what it has answered is still read. One
-/// that has ended closes its output as well, which the reader hears of long before this.
+/// Time to read the last answers of a server whose input is closed. A server that has ended closes
+/// its output too, which the reader notices long before.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// A buffer that once held a big message is not kept.
+/// A larger buffer is released once it is empty.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
-/// Of servers over pipes.
+/// The abilities of pipes.
 pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     name: "stdio",
     calls_apart: false,
@@ -57,9 +57,9 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     speaks_modern: true,
 };
 
-// === impl Writer ===
+// === impl PipeWriter ===
 
-impl Writer {
+impl PipeWriter {
     pub(super) fn new(input: OwnedFd, unread_bytes_max: usize) -> io::Result<(Self, Leftover)> {
         let pipe = pipe::Sender::from_owned_fd(input)?;
         let state = State { pipe: Some(pipe), unsent: BytesMut::new() };
@@ -127,7 +127,7 @@ impl Writer {
     }
 }
 
-impl Transport<Link> for Writer {
+impl Transport<Link> for PipeWriter {
     fn abilities(&self) -> &'static TransportAbilities {
         &ABILITIES
     }
@@ -199,7 +199,7 @@ impl Leftover {
 // === impl State ===
 
 impl State {
-    /// Writes what it can; whether all is written.
+    /// Writes as much as the pipe takes. Returns whether everything is written.
     fn flush(&mut self) -> io::Result<bool> {
         let Some(pipe) = &self.pipe else {
             return Err(io::ErrorKind::BrokenPipe.into());

@@ -1,4 +1,4 @@
-//! A certificate that is trusted itself, and shown by the server itself.
+//! Trust in a server's own certificate, instead of in an authority that signed it.
 //!
 //! What the usual tools make when they are asked for a certificate nobody else has signed may also
 //! sign others. Such a one must not stand for a server where it is only part of a chain; but where
@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Checks as usual, and in addition takes a trusted certificate for what it is.
+/// Verifies as usual, and in addition accepts a trusted certificate that the server presents
+/// itself.
 #[derive(Debug)]
 pub(super) struct OrItself {
     usual: Arc<WebPkiServerVerifier>,
@@ -36,7 +37,8 @@ impl OrItself {
     }
 }
 
-/// It may sign others, and was found amiss for nothing else: its dates have been looked at before.
+/// Whether verification failed only because the certificate may sign others; its dates have been
+/// checked before.
 fn may_sign_others(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     let cause = other.0.downcast_ref::<webpki::Error>();

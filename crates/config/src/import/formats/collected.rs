@@ -1,4 +1,4 @@
-//! What the formats put together.
+//! The servers that the formats read from one file.
 
 use super::super::entry::{Context, Skip};
 use super::super::file::ImportFile;
@@ -6,13 +6,13 @@ use super::super::found::{Found, Parsed, Skipped};
 use super::super::tree::{find, is_table};
 use crate::document::Node;
 
-/// The servers of one file while they are collected.
+/// The servers read from one file so far.
 pub(super) struct Collected<'a> {
     pub(super) file: &'a ImportFile,
     pub(super) parsed: Parsed,
 }
 
-/// The table of this key, where it is one.
+/// The value of `key`, if it is a table.
 pub(super) fn table<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     find(node, key).filter(|node| is_table(node))
 }

@@ -16,7 +16,7 @@ const USUAL: [&str; 4] =
 struct Labels {
     is_server: bool,
     url: Option<String>,
-    /// It is reached over HTTP, at the port it publishes.
+    /// Whether the service is reached over HTTP, at its published port.
     is_http: bool,
     path: Option<String>,
 }
@@ -64,8 +64,7 @@ fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found,
     Ok(container(cx, name))
 }
 
-/// A service that speaks on standard input and output, in its container and with all that is said about
-/// it: compose starts it, as it would by hand.
+/// Imports a service that speaks on standard input and output: compose starts its container.
 fn container(cx: &Context<'_>, name: &str) -> Found {
     let file = cx.file.name();
     let mut words = vec!["docker", "compose"];
@@ -145,7 +144,7 @@ impl Labels {
         labels
     }
 
-    /// Where the service is reached, when it is reached over HTTP.
+    /// The address of a service that is reached over HTTP.
     fn address(&self, fields: &mut Fields<'_>) -> Result<Option<String>, Skip> {
         if let Some(url) = &self.url {
             return Ok(Some(url.clone()));

@@ -25,7 +25,7 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
     }
 }
 
-/// A table of servers without anything around it, as plugins have it.
+/// Reads a table of servers at the top of the file, as plugins have it.
 pub(super) fn read_bare(root: &Node, all: &mut Collected<'_>) {
     let is_server = |node: &Node| {
         is_table(node)

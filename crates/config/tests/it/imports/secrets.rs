@@ -50,7 +50,7 @@ fn servers(named: &str, shaped: &str) -> String {
     .to_string()
 }
 
-fn everything(plan: &mainstay_config::import::Plan) -> String {
+fn everything(plan: &mainstay_config::import::ImportPlan) -> String {
     format!("{}{}{plan:?}{}", plan.toml, plan.config, serde_json::to_string(plan).unwrap())
 }
 
@@ -85,7 +85,10 @@ proptest! {
     }
 }
 
-fn load(plan: &mainstay_config::import::Plan, text: &str) -> Result<ServerSpec, TestCaseError> {
+fn load(
+    plan: &mainstay_config::import::ImportPlan,
+    text: &str,
+) -> Result<ServerSpec, TestCaseError> {
     let mut world = file(text).env("HOME", "/home/user");
     for variable in plan.variables.iter().filter(|variable| variable.name != "HOME") {
         world = world.env(&variable.name, "1");

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 #[cfg(test)]
 mod tests;
 
-/// The token and where it comes from.
+/// The token, and the file it comes from.
 #[derive(Debug, Default)]
 pub(super) struct Access {
-    /// Read again when the daemon no longer takes what was in it.
+    /// The file of the token, read again when the daemon refuses the token.
     file: Option<PathBuf>,
     /// The whole value of `Authorization`.
     header: Mutex<Option<HeaderValue>>,
@@ -37,7 +37,7 @@ pub(super) enum NoToken {
 
 /// The variable that holds a token.
 pub(super) const VARIABLE: &str = "MAINSTAY_TOKEN";
-/// With it the head of a request still fits wherever it has to pass.
+/// Longest token: with it the head of a request stays within common limits.
 const TOKEN_BYTES_MAX: usize = 4096;
 
 // === impl Access ===

@@ -30,8 +30,8 @@ pub(super) struct Connection {
 
 /// A burst's surplus is closed.
 const IDLE_MAX: usize = 8;
-/// A daemon that has gone may not have been noticed on an old one, and then nobody can tell
-/// whether a request on it has arrived.
+/// Idle connections older than this are closed: a daemon that has gone may be unnoticed on them,
+/// and a request sent there would have an unknown outcome.
 const IDLE_FOR_MAX: Duration = Duration::from_secs(5);
 
 // === impl Connections ===
@@ -69,7 +69,7 @@ impl Connections {
         }
     }
 
-    /// Keeps a connection whose last response has been read to its end.
+    /// Returns a connection whose last response was read to its end.
     pub(super) fn put(&self, mut connection: Connection) {
         let mut idle = self.idle.lock();
         idle.retain(Connection::is_fresh);

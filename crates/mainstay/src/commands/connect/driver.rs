@@ -24,7 +24,7 @@ pub(super) struct Driver {
     connections: Arc<Connections>,
     news: mpsc::Sender<(u64, News)>,
     exchanges: JoinSet<()>,
-    /// To close single exchanges before their end.
+    /// Handles that close single exchanges early.
     handles: HashMap<u64, AbortHandle>,
     outbox: Outbox,
     left: Option<(Leaving, Option<HeaderMap>)>,

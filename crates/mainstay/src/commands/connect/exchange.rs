@@ -26,7 +26,7 @@ pub(super) struct Exchange {
     pub(super) news: mpsc::Sender<(u64, News)>,
 }
 
-/// Reads a stream, and takes it up again where it was cut.
+/// Reads a stream of events, and resumes it where it was cut.
 struct Events<'a> {
     of: &'a Exchange,
     headers: HeaderMap,
@@ -39,13 +39,13 @@ struct Events<'a> {
 
 /// The largest message taken from the daemon, in bytes: what the gateway takes from a server.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
-/// As much of a refusal as anybody reads.
+/// Most bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// The longest silence on a stream: the gateway sends a comment every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long the end of a stream may follow its answer before the connection is given up.
 const STREAM_END_MAX: Duration = Duration::from_secs(1);
-/// Before a cut stream is asked for again, where the other side does not say.
+/// Wait before a cut stream is resumed, where the daemon names none.
 const RESUME_AFTER: Duration = Duration::from_millis(500);
 /// The other side must not be able to hold a call by a long `retry`.
 const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl Exchange {
         self.tell(News::Ended(end)).await;
     }
 
-    /// Opens the stream for what comes of its own accord and passes on what it brings.
+    /// Opens the stream for messages outside of calls and passes them on.
     pub(super) async fn listen(self, headers: HeaderMap, after: Option<String>, within: Duration) {
         let mut events = Events::new(&self, headers, false);
         events.last_event_id = after;
@@ -217,8 +217,8 @@ impl<'a> Events<'a> {
         let mut body = response.into_body();
         let mut decoder = SseDecoder::new(MESSAGE_BYTES_MAX);
         loop {
-            let patience = if self.answered { STREAM_END_MAX } else { SILENCE_MAX };
-            match timeout(patience, body.frame()).await {
+            let wait_max = if self.answered { STREAM_END_MAX } else { SILENCE_MAX };
+            match timeout(wait_max, body.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     decoder.push(&data);

@@ -1,4 +1,4 @@
-//! What passes between a client on standard input and output and its session with the daemon,
+//! The conversation between a client on standard input and output and its session with the daemon,
 //! decided without I/O and without a clock.
 //!
 //! The driver hands in what happened and when, and carries out the [`Effect`]s in order. Each

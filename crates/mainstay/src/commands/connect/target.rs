@@ -1,4 +1,4 @@
-//! Where the daemon is: the command socket of a state folder, or a URL.
+//! The address of the daemon: the command socket of a state folder, or a URL.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl Target {
         })
     }
 
-    /// The same with a token.
+    /// Adds a token to the target.
     pub(super) fn with(self, access: Access) -> Self {
         Self { access, ..self }
     }

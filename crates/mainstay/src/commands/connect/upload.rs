@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// A message on its way out.
+/// The body of a message that is being sent.
 pub(super) struct Upload {
     rest: Bytes,
     /// Open once the other side has asked for it.

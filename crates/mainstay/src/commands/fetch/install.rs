@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mainstay_config::packages::{Registry, Run};
+use mainstay_config::packages::{PackageCommand, Registry};
 
 use super::error::FetchError;
 use super::report::State;
-use super::tool::Tool;
+use super::tool::PackageManager;
 use super::{npm, pypi, report};
 use crate::packages::record::{Digests, Fetched, Record};
 use crate::packages::{FOLDER, folder_of, program, programs};
@@ -15,8 +15,8 @@ use crate::packages::{FOLDER, folder_of, program, programs};
 /// Brings what one command runs.
 pub(super) struct Installer<'a> {
     /// Pinned.
-    pub(super) run: &'a Run,
-    pub(super) tool: &'a Tool<'a>,
+    pub(super) run: &'a PackageCommand,
+    pub(super) tool: &'a PackageManager<'a>,
     pub(super) state_dir: &'a Path,
 }
 
@@ -62,7 +62,7 @@ impl Installer<'_> {
     }
 
     async fn install(&self, digests: &[Digests]) -> Result<Fetched, FetchError> {
-        let Run { packages, options, .. } = self.run;
+        let PackageCommand { packages, options, .. } = self.run;
         let main = &packages[0];
         let name =
             folder_of(self.run).ok_or_else(|| FetchError::NoPackage(main.written.clone()))?;

@@ -7,12 +7,12 @@ use mainstay_config::packages::Package;
 use serde_json::Value;
 
 use super::error::FetchError;
-use super::tool::Tool;
+use super::tool::PackageManager;
 use crate::packages::record::Digests;
 
 /// The newest version that a command may mean.
 pub(super) async fn newest(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     package: &Package,
     options: &[String],
 ) -> Result<String, FetchError> {
@@ -35,7 +35,7 @@ fn numbers(version: &str) -> (Vec<u64>, bool) {
 
 /// The digest that the registry has for a version.
 pub(super) async fn digests(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     package: &Package,
     options: &[String],
 ) -> Result<Digests, FetchError> {
@@ -53,7 +53,7 @@ pub(super) async fn digests(
 }
 
 async fn view(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     what: &str,
     fields: &[&str],
     options: &[String],
@@ -71,7 +71,7 @@ async fn view(
 
 /// Installs packages into a folder of their own.
 pub(super) async fn install(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     packages: &[Package],
     options: &[String],
     folder: &Path,

@@ -5,12 +5,12 @@ use std::path::Path;
 use mainstay_config::packages::Package;
 
 use super::error::FetchError;
-use super::tool::Tool;
+use super::tool::PackageManager;
 use crate::packages::record::Digests;
 
 /// The newest version that a command may mean.
 pub(super) async fn newest(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     package: &Package,
     options: &[String],
 ) -> Result<String, FetchError> {
@@ -22,7 +22,7 @@ pub(super) async fn newest(
 
 /// The digests of all files of a release: which of them is for this machine is the installer's choice.
 pub(super) async fn digests(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     package: &Package,
     options: &[String],
 ) -> Result<Digests, FetchError> {
@@ -41,7 +41,7 @@ pub(super) async fn digests(
 }
 
 async fn compile(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     requirement: &str,
     own: &[&str],
     options: &[String],
@@ -58,7 +58,7 @@ async fn compile(
 
 /// Installs a tool, and what it needs beside it, into a folder of its own.
 pub(super) async fn install(
-    tool: &Tool<'_>,
+    tool: &PackageManager<'_>,
     packages: &[Package],
     options: &[String],
     folder: &Path,

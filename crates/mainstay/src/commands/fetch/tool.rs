@@ -17,7 +17,7 @@ const ANSWER_BYTES_MAX: u64 = 8 << 20;
 const LINES_MAX: usize = 6;
 
 /// A package manager, and how it is run.
-pub(super) struct Tool<'a> {
+pub(super) struct PackageManager<'a> {
     program: String,
     process: &'a ProcessSpec,
 }
@@ -38,9 +38,9 @@ pub(super) enum ToolError {
 /// Ends a package manager and what it started, unless it has ended.
 struct Group(Option<Pid>);
 
-// === impl Tool ===
+// === impl PackageManager ===
 
-impl<'a> Tool<'a> {
+impl<'a> PackageManager<'a> {
     /// `npm` for `npx`, `uv` for `uvx`: beside the runner where that is a path.
     pub(super) fn new(runner: Runner, process: &'a ProcessSpec) -> Self {
         let name = match runner {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mainstay_config::Problem;
-use mainstay_config::import::{Added, Plan, VariableToSet};
+use mainstay_config::import::{Added, ImportPlan, VariableToSet};
 use serde_json::{Value, json};
 
 use crate::output::{Output, format};
@@ -15,7 +15,7 @@ pub(super) struct Written {
 }
 
 pub(super) struct Report<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a ImportPlan,
     pub(super) written: Option<&'a Written>,
     pub(super) warnings: &'a [Problem],
     /// Of the configuration.

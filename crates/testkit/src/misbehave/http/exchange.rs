@@ -8,13 +8,13 @@ use hyper::body::Incoming as Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::reply::{Reply, plain, session_of};
-use super::site::Site;
+use super::reply::{HttpReply, plain, session_of};
+use super::site::HttpServer;
 use super::{sessions, stream};
 use crate::misbehave::message::{Incoming, Outlet};
 use crate::misbehave::server::Ways;
 
-pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
+pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
     let session = session_of(&request).to_owned();
     let repeated = |name: &str| {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -82,7 +82,7 @@ pub(super) async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
 
 /// The first message that is no notification or question as the whole body: there is no
 /// place for any other.
-async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> Reply {
+async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> HttpReply {
     let message = loop {
         let Some(message) = messages.recv().await else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
@@ -99,7 +99,7 @@ async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> Reply {
     plain(StatusCode::OK, "application/json", body)
 }
 
-fn error_page(status: &str) -> Reply {
+fn error_page(status: &str) -> HttpReply {
     let status = status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
     let page = format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
     plain(status, "text/html", page)

@@ -6,8 +6,8 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as Body;
 
-use super::reply::{Reply, plain};
-use super::site::Site;
+use super::reply::{HttpReply, plain};
+use super::site::HttpServer;
 use super::stream;
 use crate::misbehave::message::Incoming;
 use crate::misbehave::server::Ways;
@@ -15,7 +15,7 @@ use crate::misbehave::server::Ways;
 /// Where messages are posted to.
 const MESSAGES: &str = "/messages";
 
-pub(super) async fn answer(site: &Arc<Site>, request: Request<Body>) -> Reply {
+pub(super) async fn answer(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
     let flags = &site.server.flags;
     if let Some(wanted) = flags.text("wants-header") {
         let (name, value) = wanted.split_once(':').unwrap_or((wanted, ""));
@@ -36,7 +36,7 @@ pub(super) async fn answer(site: &Arc<Site>, request: Request<Body>) -> Reply {
     }
 }
 
-fn open(site: &Site) -> Reply {
+fn open(site: &HttpServer) -> HttpReply {
     let flags = &site.server.flags;
     site.server.count("GET");
     if flags.has("no-get") {
@@ -53,7 +53,7 @@ fn open(site: &Site) -> Reply {
     }
 }
 
-async fn post(site: &Arc<Site>, request: Request<Body>) -> Reply {
+async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
     let query = request.uri().query().unwrap_or_default();
     let id = query.strip_prefix("sessionId=").unwrap_or_default().to_owned();
     let side = site.sessions.visit(&id, None).filter(|side| !side.is_closed());

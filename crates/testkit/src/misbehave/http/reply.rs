@@ -7,14 +7,14 @@ use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 
-pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
+pub(super) type HttpReply = Response<BoxBody<Bytes, Infallible>>;
 
 pub(super) fn session_of<B>(request: &Request<B>) -> &str {
     let header = request.headers().get("mcp-session-id");
     header.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-pub(super) fn plain(status: StatusCode, kind: &'static str, text: String) -> Reply {
+pub(super) fn plain(status: StatusCode, kind: &'static str, text: String) -> HttpReply {
     let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));

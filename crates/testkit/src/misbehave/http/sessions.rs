@@ -7,7 +7,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::reply::{Reply, plain};
+use super::reply::{HttpReply, plain};
 use crate::misbehave::flags::Flags;
 use crate::misbehave::message::Outlet;
 
@@ -72,7 +72,7 @@ impl Sessions {
 }
 
 /// The answer to a session that is not known.
-pub(super) fn lost(flags: &Flags) -> Reply {
+pub(super) fn lost(flags: &Flags) -> HttpReply {
     let error = |status, code: i64, message: &str| {
         let text = format!(
             r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}},"id":null}}"#

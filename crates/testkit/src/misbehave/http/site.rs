@@ -6,7 +6,7 @@ use super::sessions::Sessions;
 use crate::misbehave::server::Server;
 
 /// One HTTP server: what it does, and the sessions it knows.
-pub(super) struct Site {
+pub(super) struct HttpServer {
     pub(super) server: Arc<Server>,
     pub(super) sessions: Sessions,
 }

@@ -10,20 +10,24 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
-use super::reply::Reply;
+use super::reply::HttpReply;
 
 /// A body made of the frames that arrive on a channel.
 struct Frames(mpsc::Receiver<Bytes>);
 
 /// A stream with an event for each message, until there are no more.
-pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> Reply {
+pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
     tokio::spawn(pump(messages, sender, odd));
     reply(frames)
 }
 
 /// As [`events`], after one that names an address.
-pub(super) fn events_after(address: String, messages: mpsc::Receiver<String>, odd: bool) -> Reply {
+pub(super) fn events_after(
+    address: String,
+    messages: mpsc::Receiver<String>,
+    odd: bool,
+) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
     tokio::spawn(async move {
         let event = format!("event: endpoint\ndata: {address}\n\n");
@@ -34,7 +38,7 @@ pub(super) fn events_after(address: String, messages: mpsc::Receiver<String>, od
     reply(frames)
 }
 
-fn reply(frames: mpsc::Receiver<Bytes>) -> Reply {
+fn reply(frames: mpsc::Receiver<Bytes>) -> HttpReply {
     let mut response = Response::new(Frames(frames).boxed());
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("text/event-stream"));

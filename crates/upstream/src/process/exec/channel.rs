@@ -19,7 +19,7 @@ pub(super) struct Answer(UnixStream);
 /// The daemon's end, before the helper runs.
 pub(in crate::process) struct Offer {
     pub(in crate::process) channel: Channel,
-    /// What the helper gets as its standard input.
+    /// The helper's standard input.
     pub(in crate::process) helper_end: OwnedFd,
     /// What the server is told by.
     pub(in crate::process) input: OwnedFd,
@@ -56,7 +56,7 @@ impl Offer {
 }
 
 impl Channel {
-    /// Gives the helper its plan and waits until it has become the program, or died.
+    /// Sends the helper its plan and waits until the helper has become the program, or has died.
     ///
     /// # Errors
     /// When the helper says that it could not.

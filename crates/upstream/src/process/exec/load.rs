@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-/// Loads the program with these arguments, the first of which is its name, and this environment. Comes
-/// back only with an error.
+/// Replaces this process by the program, with these arguments (the first is its name) and this
+/// environment. Returns only on failure.
 pub(super) fn load(
     path: &Path,
     arguments: &[String],

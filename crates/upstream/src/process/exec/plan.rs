@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How a server's program is to be started. The environment is not in it: the helper has it already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::process) struct Plan {
-    /// The program and its arguments.
+    /// The program, followed by the arguments.
     pub(in crate::process) command: Vec<String>,
     pub(in crate::process) cwd: Option<String>,
     pub(in crate::process) files: Files,
@@ -22,7 +22,7 @@ pub(in crate::process) struct Plan {
 pub(in crate::process) struct Files {
     pub(in crate::process) soft: Option<u64>,
     pub(in crate::process) hard: Option<u64>,
-    /// It is wanted for this server, and not only what the daemon began with.
+    /// Whether the user is configured for this server, and not only inherited from the daemon.
     pub(in crate::process) configured: bool,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::process) enum Failure {
     NoInterpreter {
         path: String,
     },
-    /// It begins with nothing that says how to run it.
+    /// The file begins with neither a known format nor `#!`.
     NotAProgram {
         path: String,
     },

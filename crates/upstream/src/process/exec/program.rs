@@ -1,4 +1,4 @@
-//! Where the program of a command is.
+//! Finds the program of a command.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,13 +8,13 @@ use super::plan::{Cause, Failure};
 
 /// A program that was found.
 pub(super) struct Program {
-    /// As the kernel is told, seen from the working folder.
+    /// The path for the kernel, relative to the working folder.
     pub(super) path: PathBuf,
-    /// As people are told.
+    /// The path for messages.
     shown: String,
 }
 
-/// Where programs are looked for when the server has no `PATH`.
+/// The search path of servers without a `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The error of a file that is executable and begins with nothing that says how.
@@ -72,8 +72,7 @@ fn kind_of(path: &Path) -> Kind {
 // === impl Program ===
 
 impl Program {
-    /// What the kernel's refusal to load it means. It was there a moment ago, so the error is about the
-    /// rest.
+    /// Explains why the kernel refused to load the program, which existed a moment ago.
     pub(super) fn explain(self, error: &io::Error) -> Failure {
         let path = self.shown;
         match error.kind() {

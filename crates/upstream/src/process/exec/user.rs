@@ -94,7 +94,7 @@ fn find_group(name: &str, groups: &str) -> Option<u32> {
     named.and_then(|fields| fields.get(2)?.parse().ok()).or_else(|| name.parse().ok())
 }
 
-/// The group itself and all that list the user as a member.
+/// The group `gid` and all groups that list `user` as a member.
 fn groups_of(user: &str, gid: u32, groups: &str) -> Vec<Gid> {
     let member_of = groups.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();

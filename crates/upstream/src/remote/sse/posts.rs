@@ -1,4 +1,4 @@
-//! Posts what is queued, many at a time: a round trip to the server is not waited for by others.
+//! Posts queued messages, many at a time, so that none waits for the round trip of another.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,16 +23,16 @@ use crate::request::{Fate, Incoming, Lost};
 #[derive(Debug)]
 pub(super) struct Posting {
     pub(super) body: Bytes,
-    /// The call it begins.
+    /// The id of the call that the message begins.
     pub(super) id: Option<u64>,
-    /// Nothing may overtake it, and it nothing: a cancellation that came before its call would be
-    /// ignored.
+    /// Whether the message must keep its place in the order: a cancellation that arrives before its
+    /// call would be ignored.
     pub(super) in_order: bool,
-    /// Told, or dropped, when it is posted.
+    /// Notified when the message was posted, dropped when it was not.
     pub(super) done: Option<oneshot::Sender<()>>,
 }
 
-/// What is queued and what is on its way.
+/// Messages that are queued, and posts that are under way.
 pub(super) struct Posts {
     target: Arc<Target>,
     idle: Arc<Idle>,
@@ -48,12 +48,12 @@ struct Posted {
     said: Option<Result<StatusCode, Failed>>,
 }
 
-/// Each is a connection; more messages at once wait for one another.
+/// Most posts at once; each takes a connection.
 const UNDER_WAY_MAX: usize = 64;
-/// How long what must not be overtaken waits for what was sent before.
+/// Longest wait of a message that keeps its order for those before it.
 const ORDER_DEADLINE: Duration = Duration::from_secs(1);
-/// After its stream was cut, for what is on its way to turn out to have been refused: then it may
-/// be sent again.
+/// Time after the stream was cut for posts to turn out to have been refused, so that their calls
+/// may be sent again.
 const LAST_POSTS: Duration = Duration::from_millis(500);
 
 // === impl Posts ===
@@ -70,7 +70,7 @@ impl Posts {
         Self { target, idle, address, queue, under_way, unsent_bytes }
     }
 
-    /// Posts until the server can't be told anything any more; why.
+    /// Posts until the server can't be reached any more. Returns the reason.
     pub(super) async fn run(&mut self, link: &Weak<Link>) -> String {
         loop {
             let ended = tokio::select! {
@@ -91,7 +91,7 @@ impl Posts {
         }
     }
 
-    /// The stream is cut: nothing is posted any more.
+    /// Stops posting, since the stream was cut: what is queued is lost as unsent.
     pub(super) async fn finish(&mut self, link: &Arc<Link>) {
         self.queue.close();
         while let Ok(posting) = self.queue.try_recv() {
@@ -112,7 +112,7 @@ impl Posts {
         tokio::time::timeout(ORDER_DEADLINE, self.drain(link)).await.ok().flatten()
     }
 
-    /// Waits for what is on its way.
+    /// Waits for the posts under way. Returns why the link is unusable, if it is.
     async fn drain(&mut self, link: &Weak<Link>) -> Option<String> {
         let mut ended = None;
         while let Some(posted) = self.under_way.next().await {
@@ -151,7 +151,8 @@ impl Posts {
         request
     }
 
-    /// Tells whoever waits what became of a message; why the link is of no more use, if so.
+    /// Tells the waiting caller what became of a message. Returns why the link is unusable, if it
+    /// is.
     fn settle(&self, link: &Weak<Link>, posted: Posted) -> Option<String> {
         let Posted { posting, said } = posted;
         self.unsent_bytes.fetch_sub(posting.body.len(), Ordering::Relaxed);

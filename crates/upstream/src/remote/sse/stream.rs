@@ -1,4 +1,4 @@
-//! The stream on which a server says everything.
+//! The stream on which an HTTP+SSE server sends every message.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::remote::Target;
 use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
 
 /// An open stream.
-pub(super) struct Stream {
+pub(super) struct SseStream {
     connection: Box<Connection>,
     body: Incoming,
     decoder: SseDecoder,
@@ -25,18 +25,18 @@ pub(super) struct Stream {
 /// Why there is no link over HTTP+SSE.
 #[derive(Debug, thiserror::Error)]
 pub enum NoStream {
-    /// Nobody is there.
+    /// The server can't be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// Somebody is, and this is not how to speak to them.
+    /// A server answers, and does not speak HTTP+SSE.
     #[error("{0}")]
     NotOffered(String),
 }
 
-// === impl Stream ===
+// === impl SseStream ===
 
-impl Stream {
-    /// Opens it and waits for the address to post to, which is its first event.
+impl SseStream {
+    /// Opens the stream and waits for its first event, the address to post to.
     pub(super) async fn open(
         target: &Target,
         idle: &Arc<Idle>,
@@ -78,7 +78,7 @@ impl Stream {
         }
     }
 
-    /// Hands on what comes until the stream is cut; why it was.
+    /// Hands messages to the link until the stream is cut. Returns the reason.
     pub(super) async fn read(&mut self, link: &Weak<Link>, heard: &AtomicBool) -> String {
         let heard = || heard.store(true, Ordering::Relaxed);
         loop {
@@ -99,7 +99,7 @@ impl Stream {
         }
     }
 
-    /// The next event, or why there is none. `heard` is told of everything that comes.
+    /// The next event, or why the stream ended. Calls `heard` for every read.
     async fn next(&mut self, heard: impl Fn()) -> Result<Result<Event, EventTooLarge>, String> {
         loop {
             if let Some(event) = self.decoder.next_event() {

@@ -1,4 +1,4 @@
-//! A request of the client, from its line to its answer.
+//! One request of the client, from its line to its answer.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use mainstay_protocol::{Id, Kind, Message, Method, build};
 
 use super::standing::Standing;
 
-/// How often a request is lost before it is given up.
+/// Losses after which a request is given up.
 pub(super) const LOSSES_MAX: u8 = 3;
 
 #[derive(Debug)]
@@ -20,20 +20,20 @@ pub(super) struct Call {
     pub(super) is_cancelled: bool,
     pub(super) sent_once: bool,
     pub(super) losses: u8,
-    /// What the daemon said when it was on its way out: nothing has been done yet.
+    /// The daemon's refusal while it was stopping: the request was not carried out.
     turned_away: Option<String>,
-    /// How long it waits for a daemon, once it has had to.
+    /// Until when the request waits for a daemon, once it has to.
     pub(super) waits_until: Option<Instant>,
-    /// The tools were listed on its account, so its headers are as good as they get.
+    /// The tools were listed again for this call, so its headers can't get better.
     pub(super) is_looked_up: bool,
-    /// Of a listen, once it was acknowledged.
+    /// The state of a listen that was acknowledged.
     pub(super) standing: Option<Box<Standing>>,
 }
 
 // === impl Call ===
 
 impl Call {
-    /// None for what is no request.
+    /// Creates a call. None when the message is no request.
     pub(super) fn new(message: Message) -> Option<Self> {
         let id = message.id().filter(|_| message.kind() == Kind::Request)?;
         let method = Method::parse(message.method());
@@ -59,7 +59,7 @@ impl Call {
         self.method == Some(Method::Initialize) && !self.is_modern
     }
 
-    /// A stream that lasts until the client takes it back.
+    /// Whether the request opens a stream that lasts until the client cancels it.
     pub(super) fn is_listen(&self) -> bool {
         self.method == Some(Method::SubscriptionsListen)
     }
@@ -68,15 +68,15 @@ impl Call {
         self.method
     }
 
-    /// The name of the tool it calls.
+    /// The name of the tool that the request calls.
     pub(super) fn tool(&self) -> Option<String> {
         let params =
             self.message.params().ok().filter(|_| self.method == Some(Method::ToolsCall))?;
         Some(params.name?.text()?.into_owned())
     }
 
-    /// The answer, under the id of the request whatever it came under: its exchange says whose
-    /// it is.
+    /// The answer with the request's id, whatever id it came with: the exchange identifies the
+    /// request.
     pub(super) fn answer(&self, answer: &Message) -> Bytes {
         match answer.id() {
             Some(id) if id == self.id => answer.bytes().clone(),
@@ -85,12 +85,13 @@ impl Call {
         }
     }
 
-    /// The daemon has refused it because it is stopping.
+    /// Records that the daemon refused the request because it is stopping.
     pub(super) fn note_refusal(&mut self, answer: &Message) {
         self.turned_away = answer.body().map(str::to_owned);
     }
 
-    /// The answer when nobody was there for too long, in the daemon's words if it said why.
+    /// The answer after too long a wait: the daemon's own refusal, if there was one, otherwise
+    /// `error`.
     pub(super) fn waited_in_vain(&self, error: &str) -> Bytes {
         self.refusal(self.turned_away.as_deref().unwrap_or(error))
     }
@@ -100,7 +101,7 @@ impl Call {
         build::error(Some(&self.id), error)
     }
 
-    /// When the stream of a listen that lost it is to be asked for again.
+    /// When a listen whose stream is gone is sent again.
     pub(super) fn falls_due(&self) -> Option<Instant> {
         self.standing.as_ref()?.at
     }

@@ -1,4 +1,4 @@
-//! What the client says, and where it goes.
+//! Handles messages of the client.
 
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ impl Shim {
             return;
         }
         if !self.passes() {
-            call.waits_until.get_or_insert(now + self.patience());
+            call.waits_until.get_or_insert(now + self.daemon_wait_max());
         }
         // The handshake comes before everything that was said after it.
         if call.is_initialize() && call.sent_once {

@@ -1,4 +1,4 @@
-//! What comes from the daemon, and how exchanges with it end.
+//! Handles messages of the daemon, and the ends of exchanges.
 
 use std::time::Instant;
 

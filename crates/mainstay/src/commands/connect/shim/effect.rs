@@ -1,4 +1,4 @@
-//! What the driver hands in, and what it has to carry out.
+//! Events that the driver hands in, and effects that it carries out.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(in crate::commands::connect) enum Effect {
     Say(Bytes),
     /// POST a message.
     Send { exchange: u64, message: Bytes, headers: HeaderMap, within: Duration },
-    /// Open the stream for what comes of its own accord, after the event with this id.
+    /// Open the stream for messages outside of calls, after the event with this id.
     Listen { exchange: u64, headers: HeaderMap, after: Option<String> },
     /// Close the exchange: nobody wants to hear more of it.
     Abandon(u64),
@@ -36,7 +36,7 @@ pub(in crate::commands::connect) enum Leaving {
 pub(in crate::commands::connect) enum News {
     /// The answer carries this session id.
     Session(HeaderValue),
-    /// Where a stream is to be taken up again.
+    /// The event id after which the stream can be resumed.
     Mark(String),
     Came(Message),
     Ended(End),
@@ -45,7 +45,7 @@ pub(in crate::commands::connect) enum News {
 /// How an exchange ended.
 #[derive(Debug)]
 pub(in crate::commands::connect) enum End {
-    /// As it should; an answer, where one was due, has come before.
+    /// As expected; an answer, if one was due, has come before.
     Done,
     /// Nothing of the message has been taken in by anybody.
     Unreached(String),

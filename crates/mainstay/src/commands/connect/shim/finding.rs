@@ -1,4 +1,4 @@
-//! How a session is found again, and how another takes its place.
+//! Finds a session again after the daemon was away, or opens another in its place.
 
 use std::time::{Duration, Instant};
 
@@ -24,10 +24,10 @@ impl Shim {
         self.away_for_a_while(now);
     }
 
-    /// Looks for it again, but not at once.
+    /// Looks for the daemon again, after the next wait.
     pub(super) fn away_for_a_while(&mut self, now: Instant) {
         self.phase = Phase::Away;
-        let until = now + self.patience();
+        let until = now + self.daemon_wait_max();
         for held in &mut self.held {
             if let Held::Call(call) = held {
                 call.waits_until.get_or_insert(until);
@@ -67,8 +67,8 @@ impl Shim {
         }
     }
 
-    /// Whether requests wait that are all sent at once when there is a daemon, and nothing that
-    /// has to come before them.
+    /// Whether only requests without a session wait, which are all sent as soon as there is a
+    /// daemon.
     pub(super) fn waits_without_a_session(&self) -> bool {
         let mut calls = self.held.iter().filter_map(|held| match held {
             Held::Call(call) => Some(call),
@@ -103,7 +103,7 @@ impl Shim {
         self.settle(now);
     }
 
-    /// The client begins anew, without a word about the session it may have had.
+    /// Forgets the session: the client sends `initialize` anew.
     pub(super) fn forget_session(&mut self) {
         if self.session.has_end() {
             self.effects.push(Effect::Forget(self.session.headers()));
@@ -127,12 +127,12 @@ impl Shim {
     }
 }
 
-/// A message of ours that asks whether somebody is there.
+/// A ping within the session.
 fn ping() -> Bytes {
     Bytes::from_static(br#"{"jsonrpc":"2.0","id":"mainstay-connect","method":"ping"}"#)
 }
 
-/// The same without a session: 2026-07-28 has no such method, which everybody knows at once.
+/// A ping without a session: 2026-07-28 has no such method, which any daemon answers at once.
 fn ping_without_session() -> Bytes {
     let params = discover::params("mainstay-connect", env!("CARGO_PKG_VERSION"));
     build::request(0, Method::Ping.as_str(), Some(&params))

@@ -40,7 +40,7 @@ impl Shim {
         }
     }
 
-    /// Gives a stream up, to ask for it again after a while.
+    /// Gives up a stream and sends its listen again after a while.
     fn listen_later(&mut self, now: Instant, exchange: u64) {
         self.effects.push(Effect::Abandon(exchange));
         if let Some(call) = self.take_call(exchange) {
@@ -48,7 +48,7 @@ impl Shim {
         }
     }
 
-    /// A standing listen was answered, which is its end or not.
+    /// Handles the answer to a standing listen, which may end it.
     pub(super) fn listen_answered(&mut self, now: Instant, mut call: Call, answer: &Message) {
         let Some(standing) = &mut call.standing else { return };
         let pause = match answer.kind() {

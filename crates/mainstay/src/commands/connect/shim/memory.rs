@@ -1,4 +1,4 @@
-//! What the client has said that its next session has to hear, too.
+//! Messages of the client that its next session has to hear too.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How a session comes to be, and what it hears before anything else.
+//! Opens a session, and repeats to it what it must hear before anything else.
 
 use std::time::Instant;
 
@@ -40,8 +40,8 @@ impl Shim {
         self.flush(now);
     }
 
-    /// Tells a session what it has to hear before anything else, one thing after the other, and
-    /// lets messages pass when it has.
+    /// Sends a session what it must hear first, one message after the other, then lets messages
+    /// pass.
     pub(super) fn settle(&mut self, now: Instant) {
         let Some(memory) = &self.memory else { return };
         let Some(initialized) = &memory.initialized else {
@@ -72,7 +72,7 @@ impl Shim {
         }
     }
 
-    /// The session has heard one of the things it had to hear, or has not.
+    /// Handles the end of one message that the session had to hear first.
     pub(super) fn greeted(&mut self, now: Instant, generation: u64, end: &End) {
         if generation != self.session.generation || self.phase != Phase::Settling {
             return;
@@ -89,7 +89,7 @@ impl Shim {
         }
     }
 
-    /// One more step of what a session has to hear is behind it.
+    /// Advances to the next message that the session has to hear first.
     pub(super) fn told(&mut self, now: Instant) {
         self.session.heard = match self.session.heard {
             Heard::Nothing => Heard::Repeated(0),
@@ -128,7 +128,7 @@ impl Shim {
     }
 }
 
-/// Whoever knows a session's id has the session: it is not for logs.
+/// Marks a session id as sensitive: whoever knows it has the session, so it must not be logged.
 fn secret(mut id: HeaderValue) -> HeaderValue {
     id.set_sensitive(true);
     id

@@ -1,4 +1,4 @@
-//! What the client is told when there is no answer to pass on: `error` members.
+//! Error answers for requests that get no answer of the daemon.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::effect::End;
 use super::limits::RETRY_MAX;
 use crate::output::format;
 
-/// As much of a page as helps to understand a refusal.
+/// Most characters of an error page that are shown.
 const SHOWN_CHARS_MAX: usize = 300;
 
 pub(super) fn unknown() -> String {
@@ -62,7 +62,7 @@ pub(super) fn too_long(line: &LineTooLong) -> Bytes {
     build::error(None, &refusal.to_json())
 }
 
-/// Why the daemon refused, in its own words where it has any.
+/// The daemon's refusal, in its own words where it has any.
 pub(super) fn refused(end: &End) -> String {
     let End::Refused { status, body } = end else { return unavailable(None) };
     if let Some(error) = answer_in(end).as_ref().and_then(Message::body) {
@@ -80,19 +80,19 @@ pub(super) fn refused(end: &End) -> String {
     build::error_member(codes::INVALID_REQUEST, &text)
 }
 
-/// The answer that a status which is no success brings, if it brings one.
+/// The JSON-RPC error in the body of a refusal, if there is one.
 pub(super) fn answer_in(end: &End) -> Option<Message> {
     let End::Refused { body, .. } = end else { return None };
     Message::parse(body.clone()).ok().filter(|message| message.kind() == Kind::Error)
 }
 
-/// Whether an error says that the daemon is on its way out, and has done nothing.
+/// Whether an error says that the daemon is stopping and has done nothing.
 pub(super) fn is_stopping(answer: &Message) -> bool {
     // Servers have numbers of their own; the name is ours.
     read::<Named>(answer).is_some_and(|error| error.data.code == RefusalCode::Maintenance.name())
 }
 
-/// When a refusal of Mainstay's own says that it makes sense to ask again.
+/// The wait that a refusal of Mainstay asks for before a retry.
 pub(super) fn retry_after(answer: &Message) -> Option<Duration> {
     let Name { code, retry_after_ms } = read::<Named>(answer)?.data;
     let is_ours = RefusalCode::ALL.into_iter().any(|of| of.name() == code);

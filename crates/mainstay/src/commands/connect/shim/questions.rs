@@ -1,4 +1,4 @@
-//! What servers ask the client, under numbers of our own.
+//! Questions of servers to the client, numbered by the shim.
 //!
 //! Each session counts its questions from the start, so a late answer to a question of a lost
 //! session would be taken for one of the next. And on this side nothing but a message says that
@@ -30,7 +30,7 @@ const OPEN_MAX: usize = 1024;
 // === impl Questions ===
 
 impl Questions {
-    /// The question as the client gets it.
+    /// Renumbers a question for the client.
     pub(super) fn asked(
         &mut self,
         message: &Message,
@@ -46,7 +46,7 @@ impl Questions {
         Some(message.with_id(self.last.to_string().as_bytes()))
     }
 
-    /// The client's answer as this session gets it; none where it did not ask.
+    /// Restores the number of an answer. None when this session did not ask.
     pub(super) fn answered(&mut self, answer: &Message, generation: u64) -> Option<Message> {
         let question = self.open.remove(&answer.id_number()?)?;
         let answer = answer.with_id(question.id.as_bytes());
@@ -66,12 +66,12 @@ impl Questions {
         Some(splice(message.bytes(), &mut [Edit::new(named.span, number.as_bytes())]))
     }
 
-    /// Ends the questions of an exchange; what to tell the client.
+    /// Ends the questions of an exchange. Returns the cancellations for the client.
     pub(super) fn end_exchange(&mut self, exchange: u64) -> Vec<Bytes> {
         self.end(|question| question.exchange == exchange)
     }
 
-    /// Ends them all; what to tell the client.
+    /// Ends all questions. Returns the cancellations for the client.
     pub(super) fn end_all(&mut self) -> Vec<Bytes> {
         self.end(|_| true)
     }

@@ -1,4 +1,4 @@
-//! The session with the daemon: what is known of it, and how much it has heard.
+//! The state of the session with the daemon.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_protocol::headers::{PROTOCOL_VERSION, SESSION_ID};
@@ -8,7 +8,7 @@ use mainstay_protocol::headers::{PROTOCOL_VERSION, SESSION_ID};
 pub(super) struct Session {
     /// Tells the sessions of one client apart.
     pub(super) generation: u64,
-    /// As far as is known.
+    /// Whether the session is open, as far as is known.
     pub(super) is_open: bool,
     pub(super) id: Option<HeaderValue>,
     pub(super) revision: Option<HeaderValue>,
@@ -17,7 +17,7 @@ pub(super) struct Session {
     pub(super) is_successor: bool,
 }
 
-/// How much of what it has to hear first a session has heard.
+/// How many of the messages that it must hear first a session has heard.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
     #[default]

@@ -9,22 +9,23 @@ use mainstay_protocol::{Id, Message};
 
 use super::limits::{RETRY_FIRST, RETRY_MAX};
 
-/// What is known of a listen that was acknowledged.
+/// The state of an acknowledged listen.
 #[derive(Debug)]
 pub(super) struct Standing {
-    /// What the client was told that it will hear of.
+    /// The subscriptions that were acknowledged to the client.
     granted: Filter,
-    /// What to tell it when the stream is there again: all of that may have changed.
+    /// Change notifications to send when the stream is back: everything listened for may have
+    /// changed.
     pub(super) notices: Vec<Bytes>,
     /// Since when the stream is open; none while it is not.
     pub(super) since: Option<Instant>,
-    /// Before the next attempt.
+    /// Wait before the next attempt.
     pub(super) wait: Duration,
     /// When that is.
     pub(super) at: Option<Instant>,
-    /// Until when less than was granted is not taken for all.
+    /// Until when an acknowledgement of less than `granted` is not accepted.
     whole_until: Option<Instant>,
-    /// It has been ended in good order soon after it began.
+    /// The last stream was ended in good order soon after it began.
     was_short: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The conversation as it stands, and the few things that everything else does with it.
+//! The state of the conversation, and operations that all other modules use.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(in crate::commands::connect) struct Shim {
     pub(super) under_way: BTreeMap<u64, UnderWay>,
     pub(super) next_exchange: u64,
     pub(super) held: VecDeque<Held>,
-    /// Listens whose stream is gone, until it is asked for again.
+    /// Listens whose stream is gone and which are to be sent again.
     pub(super) fallen: Vec<Call>,
     pub(super) tools: Tools,
     /// Calls that wait for a list of the tools.
@@ -35,7 +35,7 @@ pub(in crate::commands::connect) struct Shim {
     pub(super) stream: Stream,
     /// The session id that came with the answer under way.
     pub(super) offered: Option<HeaderValue>,
-    /// Somebody has answered at least once.
+    /// A daemon has answered at least once.
     pub(super) reached: bool,
     /// Why the last exchange that came to nothing did.
     pub(super) trouble: Option<String>,
@@ -52,7 +52,7 @@ pub(super) enum Phase {
     Opening,
     /// It was answered; the client has yet to say `initialized`.
     Greeted,
-    /// What the session has to hear first is on its way.
+    /// Messages that the session must hear first are on their way.
     Settling,
     Open,
     /// The daemon is not there; `retry` says when to look again.
@@ -95,18 +95,18 @@ pub(super) enum Held {
 
 #[derive(Debug)]
 pub(super) struct Retry {
-    /// Before the next attempt.
+    /// Wait before the next attempt.
     pub(super) wait: Duration,
     pub(super) at: Option<Instant>,
     /// The last attempt.
     pub(super) last: Option<Instant>,
 }
 
-/// The stream for what comes of its own accord.
+/// The stream for messages outside of calls.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) state: Listening,
-    /// Not opened again before this, however quickly it ends.
+    /// Earliest time at which the stream is opened again.
     pub(super) not_before: Option<Instant>,
     /// The id of the last event.
     pub(super) after: Option<String>,

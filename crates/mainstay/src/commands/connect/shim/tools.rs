@@ -1,4 +1,4 @@
-//! What the lists of tools that passed by say about calling them.
+//! Knowledge about tools, from the lists that passed by.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,9 +15,9 @@ pub(super) struct Tools(HashMap<Box<str>, Known>);
 
 #[derive(Debug)]
 struct Known {
-    /// To call it twice is the same as once, as it promises.
+    /// Whether calling the tool twice has the effect of calling it once, as it declares.
     may_repeat: bool,
-    /// What of its arguments goes into headers, too.
+    /// Arguments that are repeated in headers.
     mirrors: MirroredArguments,
 }
 

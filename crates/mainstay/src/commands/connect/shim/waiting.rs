@@ -1,4 +1,4 @@
-//! What waits for the daemon, how long, and what is left to say at the end.
+//! Messages that wait for the daemon, their deadlines, and the end of the conversation.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ impl Shim {
     }
 
     /// How long a request waits for a daemon.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn daemon_wait_max(&self) -> Duration {
         if self.reached { AWAY_MAX } else { START_MAX }
     }
 
@@ -54,7 +54,7 @@ impl Shim {
         }
     }
 
-    /// Sends what waited, in its order, as far as it may go.
+    /// Sends the waiting messages in their order, as far as the phase allows.
     pub(super) fn flush(&mut self, now: Instant) {
         while self.passes() && !self.is_crowded() {
             match self.held.pop_front() {
@@ -92,7 +92,7 @@ impl Shim {
         self.leave(Leaving::Done);
     }
 
-    /// Answers whoever still waits, and ends.
+    /// Answers all requests that still wait, and ends.
     pub(super) fn leave(&mut self, why: Leaving) {
         for (_, of) in std::mem::take(&mut self.under_way) {
             if let Purpose::Call(call) = of.purpose

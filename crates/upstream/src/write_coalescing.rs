@@ -1,4 +1,4 @@
-//! Small writes of several pieces go out as one piece.
+//! Coalesces small vectored writes into one write.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -7,18 +7,18 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose small vectored writes are gathered first.
+/// A stream that coalesces small vectored writes.
 ///
 /// Most messages are a head and a short body. To copy these together costs less than `writev`, which
 /// goes through the layers of files where `send` goes straight to the socket. Longer ones are written
 /// as they are.
 #[derive(Debug)]
-pub struct Gather<S>(pub S);
+pub struct CoalescingStream<S>(pub S);
 
-/// Pieces of together so much at most are gathered; it is copied to the stack.
-const GATHERED_BYTES_MAX: usize = 2048;
+/// Vectored writes of at most this many bytes are coalesced, in a buffer on the stack.
+const COALESCED_BYTES_MAX: usize = 2048;
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CoalescingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -28,7 +28,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CoalescingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -43,7 +43,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = Pin::new(&mut self.0);
-        let mut room = [const { MaybeUninit::uninit() }; GATHERED_BYTES_MAX];
+        let mut room = [const { MaybeUninit::uninit() }; COALESCED_BYTES_MAX];
         let mut gathered = ReadBuf::uninit(&mut room);
         for piece in pieces {
             if piece.len() > gathered.remaining() {
@@ -75,7 +75,7 @@ mod tests {
 
     use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-    use super::{GATHERED_BYTES_MAX, Gather};
+    use super::{COALESCED_BYTES_MAX, CoalescingStream};
 
     /// Takes so much with each write, and notes how it came.
     #[derive(Default)]
@@ -123,9 +123,9 @@ mod tests {
     async fn pieces_arrive_in_order_whole_or_in_part() {
         for (lengths, vectored) in [
             (vec![100, 200], false),
-            (vec![GATHERED_BYTES_MAX - 1, 1], false),
-            (vec![GATHERED_BYTES_MAX, 1], true),
-            (vec![1, GATHERED_BYTES_MAX * 2, 3], true),
+            (vec![COALESCED_BYTES_MAX - 1, 1], false),
+            (vec![COALESCED_BYTES_MAX, 1], true),
+            (vec![1, COALESCED_BYTES_MAX * 2, 3], true),
             (vec![0, 5, 0], false),
         ] {
             for at_once_max in [7, usize::MAX] {
@@ -134,7 +134,7 @@ mod tests {
                 let mut slices: Vec<IoSlice<'_>> =
                     pieces.iter().map(|piece| IoSlice::new(piece)).collect();
                 let mut rest = &mut slices[..];
-                let mut gather = Gather(Sink { at_once_max, ..Sink::default() });
+                let mut gather = CoalescingStream(Sink { at_once_max, ..Sink::default() });
                 while rest.iter().any(|piece| !piece.is_empty()) {
                     let written = gather.write_vectored(rest).await.unwrap();
                     IoSlice::advance_slices(&mut rest, written);

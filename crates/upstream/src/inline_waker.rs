@@ -1,4 +1,4 @@
-//! Keeps a task that drives its own connection from waking itself.
+//! A waker for tasks that drive their own connection and must not wake themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -6,16 +6,16 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// The waker for a connection and all that is polled with it.
+/// Waker for a connection and everything that is polled with it.
 ///
 /// While a task drives a connection, each part of it that makes another one ready would wake the
 /// task that is running: the scheduler would put it at the end of the queue and rouse another
 /// thread for it, at the price of several system calls a request. So what is woken inside is only
 /// noted, and polled again at once; what is woken from outside wakes the task.
 #[derive(Debug)]
-pub struct Relay {
+pub struct InlineWaker {
     shared: Arc<Shared>,
-    /// Of `shared`, made once.
+    /// The waker of `shared`, created once.
     waker: Waker,
 }
 
@@ -26,13 +26,13 @@ struct Shared {
     again: AtomicBool,
 }
 
-/// How often in one go before other tasks get their turn.
+/// Most rounds of one poll before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
 
-// === impl Relay ===
+// === impl InlineWaker ===
 
-impl Relay {
-    /// Polls with a waker of this relay until it is ready or waits for something outside.
+impl InlineWaker {
+    /// Polls with this waker until `poll` is ready or waits for something outside of the task.
     pub fn poll<T>(
         &self,
         cx: &Context<'_>,
@@ -52,7 +52,7 @@ impl Relay {
     }
 }
 
-impl Default for Relay {
+impl Default for InlineWaker {
     fn default() -> Self {
         let shared = Arc::<Shared>::default();
         Self { waker: Waker::from(shared.clone()), shared }
