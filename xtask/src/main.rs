@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 mod code;
 mod floors;
 mod fuzz;
+mod maps;
 mod needs;
 mod programs;
 mod requirements;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 
 use crate::programs::cargo;
-use crate::{floors, fuzz, needs, requirements};
+use crate::{floors, fuzz, maps, needs, requirements};
 
 mod watched;
 
@@ -110,7 +110,7 @@ fn lints(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn lists(root: &Path) -> anyhow::Result<Vec<String>> {
-    Ok(vec![requirements::check(root)?, floors::check(root)?])
+    Ok(vec![requirements::check(root)?, floors::check(root)?, maps::check(root)?])
 }
 
 /// Licences, duplicates and sources.

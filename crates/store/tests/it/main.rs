@@ -1,6 +1,5 @@
 //! What every backend promises, tried on each of them.
 
-
 mod faults;
 mod places;
 mod suite;
