@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::answer::Unavailable;
 use crate::file;
+use crate::lock::Claim;
 use crate::newer::Newer;
 
 mod audit;
@@ -36,6 +37,7 @@ pub(crate) struct Database {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    claim: Claim,
     /// Held for moments only, never while the file is touched.
     queue: Mutex<Queue>,
     /// There is something to do, or the end has come.
@@ -96,9 +98,10 @@ impl Database {
     ///
     /// # Errors
     /// When a newer version of the daemon has written the file. Nothing of it is changed then.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Newer> {
+    pub(crate) fn open(folder: &Path, claim: Claim) -> Result<Self, Newer> {
         let shared = Arc::new(Shared {
             path: folder.join(FILE),
+            claim,
             queue: Mutex::new(Queue { busy_since: Some(Instant::now()), ..Queue::default() }),
             wake: Condvar::new(),
             progress: watch::Sender::default(),

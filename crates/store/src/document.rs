@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::file;
+use crate::lock::Claim;
 
 mod writer;
 
@@ -28,6 +29,7 @@ struct Shared {
     path: PathBuf,
     /// What is in the file, for messages: a plural.
     what: &'static str,
+    claim: Claim,
     disk: Disk,
     /// Held for moments only, never while a file is touched.
     state: Mutex<State>,
@@ -90,13 +92,14 @@ impl Document {
     /// None: there is no file, or it can't be read within two seconds. One that can't be read is set
     /// aside as `FILE.unreadable`, with a warning, and while that fails it is not overwritten: values stay
     /// in memory, and [`Self::failing`] says so.
-    pub(crate) fn open(path: PathBuf, what: &'static str) -> (Self, Option<Vec<u8>>) {
-        Self::open_on(path, what, DISK, READ_DEADLINE)
+    pub(crate) fn open(path: PathBuf, what: &'static str, claim: Claim) -> (Self, Option<Vec<u8>>) {
+        Self::open_on(path, what, claim, DISK, READ_DEADLINE)
     }
 
     fn open_on(
         path: PathBuf,
         what: &'static str,
+        claim: Claim,
         disk: Disk,
         deadline: Duration,
     ) -> (Self, Option<Vec<u8>>) {
@@ -104,7 +107,7 @@ impl Document {
         let state = Mutex::new(State { busy_since, ..State::default() });
         let (wake, stored, ended) =
             (Condvar::new(), watch::Sender::default(), watch::Sender::default());
-        let shared = Arc::new(Shared { path, what, disk, state, wake, stored, ended });
+        let shared = Arc::new(Shared { path, what, claim, disk, state, wake, stored, ended });
         let document = Self { shared };
         // No room: a result that comes after the deadline finds nobody, and the writer knows that.
         let (tell, told) = sync_channel(0);

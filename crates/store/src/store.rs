@@ -16,6 +16,7 @@ use crate::backend::StoreState;
 use crate::file;
 use crate::image::Image;
 use crate::journal::{self, Found, Journal};
+use crate::lock::Claim;
 use crate::record::Record;
 use crate::sessions::{Known, SessionStore};
 
@@ -52,6 +53,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    claim: Claim,
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
     /// There is something to write, or the end has come.
@@ -70,6 +72,8 @@ struct Inner {
     pending: Vec<u8>,
     /// The file has to be written anew, from the image.
     whole: bool,
+    /// What has to be done before that, so that what could not be read of the file is not lost.
+    aside: Option<Aside>,
     /// Records so far.
     noted: u64,
     failing: Option<Failing>,
@@ -78,6 +82,9 @@ struct Inner {
     bytes: u64,
     closing: bool,
 }
+
+/// How a file is kept that is about to be replaced: [`file::set_aside`] or [`file::copy_aside`].
+type Aside = fn(&Path) -> std::io::Result<PathBuf>;
 
 #[derive(Debug)]
 struct Failing {
@@ -114,21 +121,22 @@ const KEPT_FACTOR: usize = 4;
 impl Store {
     /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
     /// said, and the store begins with what could be read.
-    pub(crate) fn open(folder: &Path, options: Options) -> Self {
-        Self::open_on(folder, options, Journal::replace)
+    pub(crate) fn open(folder: &Path, claim: Claim, options: Options) -> Self {
+        Self::open_on(folder, claim, options, Journal::replace)
     }
 
-    fn open_on(folder: &Path, options: Options, replace: Replace) -> Self {
+    fn open_on(folder: &Path, claim: Claim, options: Options, replace: Replace) -> Self {
         let Options { run, now, idle, sessions_max, metrics } = options;
         let path = folder.join(journal::FILE);
         let mut image = Image::default();
         let found = journal::read(&path, |record| image.apply(record));
-        report(&path, &found, &metrics);
+        let aside = report(&path, &found, &metrics);
         let shared = Arc::new(Shared {
             path,
+            claim,
             metrics,
             // Whatever was found, this run begins with a file that is whole.
-            inner: Mutex::new(Inner { image, whole: true, ..Inner::default() }),
+            inner: Mutex::new(Inner { image, whole: true, aside, ..Inner::default() }),
             wake: Condvar::new(),
             written: watch::Sender::default(),
             replace,
@@ -272,24 +280,26 @@ impl Inner {
     }
 }
 
-/// Says what is wrong with a file, and puts aside what can't be read.
-fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) {
-    let damaged = |problem: &str, aside: std::io::Result<PathBuf>| {
-        let aside = aside.ok();
-        StoreDamaged { path, aside: aside.as_deref(), problem }.emit(metrics);
+/// Says what is wrong with a file, and sets aside what can't be read; returns how, where that failed.
+fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) -> Option<Aside> {
+    let damaged = |problem: &str, aside: Aside| {
+        let kept = aside(path);
+        StoreDamaged { path, aside: kept.as_deref().ok(), problem }.emit(metrics);
+        kept.err().map(|_| aside)
     };
     match found {
-        Ok(Found::Nothing | Found::Whole) => {}
+        Ok(Found::Nothing | Found::Whole) => None,
         Ok(Found::Torn { bytes }) => {
             let path = path.display();
             tracing::info!(target: "mainstay", %path, bytes, "cut off what was half written");
+            None
         }
         Ok(Found::Damaged { lines }) => {
-            damaged(&format!("lines that can't be read: {lines}"), file::copy_aside(path));
+            damaged(&format!("lines that can't be read: {lines}"), file::copy_aside)
         }
-        Ok(Found::Foreign) => damaged("it has another format", file::set_aside(path)),
-        Ok(Found::TooLarge) => damaged("it is too large", file::set_aside(path)),
-        Err(error) => damaged(&error.to_string(), file::set_aside(path)),
+        Ok(Found::Foreign) => damaged("it has another format", file::set_aside),
+        Ok(Found::TooLarge) => damaged("it is too large", file::set_aside),
+        Err(error) => damaged(&error.to_string(), file::set_aside),
     }
 }
 
