@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 
-use crate::answer::Unavailable;
+use crate::answer::{ANSWER_DEADLINE, CLOSE_DEADLINE, Unavailable};
 use crate::file;
 use crate::lock::Claim;
 use crate::newer::Newer;
@@ -85,10 +85,6 @@ const CHANGES_MAX: usize = 1000;
 const QUESTIONS_MAX: usize = 64;
 /// How long a start of the daemon waits for the file.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
-/// How long whoever asks waits for an answer, or until something is stored.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the end of the daemon waits for the last changes.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Database ===
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use crate::answer::{ANSWER_DEADLINE, CLOSE_DEADLINE};
 use crate::file;
 use crate::lock::Claim;
 
@@ -78,10 +79,6 @@ pub(crate) const NAMES_FORMAT: u64 = 1;
 const BYTES_MAX: u64 = 64 << 20;
 /// How long a start of the daemon waits for the file.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
-/// How long whoever relies on a value waits until it is stored.
-const STORED_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the end of the daemon waits for the last value to be written.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Document ===
 
@@ -152,7 +149,7 @@ impl Document {
         let wanted = shared.state.lock().set;
         let mut stored = shared.stored.subscribe();
         let done = stored.wait_for(|now| *now >= wanted || shared.state.lock().failing.is_some());
-        match tokio::time::timeout(STORED_DEADLINE, done).await {
+        match tokio::time::timeout(ANSWER_DEADLINE, done).await {
             Ok(Ok(now)) => *now >= wanted,
             Ok(Err(_)) | Err(_) => false,
         }

@@ -32,7 +32,7 @@ mod sessions;
 mod store;
 pub mod table;
 
-pub use answer::{Answer, Stored, Unavailable};
+pub use answer::{ANSWER_DEADLINE, Answer, CLOSE_DEADLINE, KEY_DEADLINE, Stored, Unavailable};
 pub use audit::{AuditEntry, AuditLog, AuditOutcome};
 pub use backend::{Backend, StoreState, Upkeep};
 pub use directory::Directory;

@@ -11,7 +11,7 @@ use mainstay_telemetry::events::StoreDamaged;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use crate::answer::{Answer, Stored};
+use crate::answer::{ANSWER_DEADLINE, Answer, CLOSE_DEADLINE, Stored};
 use crate::backend::StoreState;
 use crate::file;
 use crate::image::Image;
@@ -107,8 +107,6 @@ struct Written {
 /// Lines that wait for a slow disk. Beyond this they are dropped, since the image has it all, and
 /// the file is written anew.
 const PENDING_BYTES_MAX: usize = 1 << 20;
-/// How long somebody waits for a disk before going on without it.
-const STORED_DEADLINE: Duration = Duration::from_secs(1);
 /// How often what nobody can come back for is looked for.
 const PRUNE_SECONDS: u64 = 60;
 /// How much later than noted a session may have been in use.
@@ -158,7 +156,7 @@ impl Store {
         let noted = self.shared.inner.lock().noted;
         let mut written = self.shared.written.subscribe();
         let done = written.wait_for(|now| how_far(now) >= noted || now.failing || now.ended);
-        let done = tokio::time::timeout(STORED_DEADLINE, done).await;
+        let done = tokio::time::timeout(ANSWER_DEADLINE, done).await;
         matches!(done, Ok(Ok(now)) if how_far(&now) >= noted)
     }
 
@@ -178,7 +176,7 @@ impl Store {
         if let Some(writer) = writer {
             // A disk that hangs must not keep the daemon from ending.
             let joined = tokio::task::spawn_blocking(move || writer.join());
-            let _ = tokio::time::timeout(STORED_DEADLINE * 2, joined).await;
+            let _ = tokio::time::timeout(CLOSE_DEADLINE, joined).await;
         }
         let noted = self.shared.inner.lock().noted;
         self.shared.written.borrow().upto >= noted

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::answer::{Answer, Unavailable};
+use crate::answer::{Answer, KEY_DEADLINE, Unavailable};
 use crate::keyfile;
 use crate::keys::{KEY_BYTES, KeyName, KeyStore};
 use crate::lock::Claim;
@@ -20,9 +19,6 @@ pub(super) struct KeyFiles {
     /// Held while a key is made, so that everybody gets the same.
     making: Arc<Mutex<()>>,
 }
-
-/// How long the disk is waited for. Keys are asked for before the daemon serves.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 // === impl KeyFiles ===
 
@@ -49,10 +45,10 @@ impl KeyStore for KeyFiles {
             key.map_err(|error| Unavailable::Failed(format!("{}: {error}", path.display())))
         });
         Box::pin(async move {
-            match tokio::time::timeout(DEADLINE, work).await {
+            match tokio::time::timeout(KEY_DEADLINE, work).await {
                 Ok(Ok(key)) => key,
                 Ok(Err(ended)) => Err(Unavailable::Failed(ended.to_string())),
-                Err(_) => Err(Unavailable::Slow(DEADLINE)),
+                Err(_) => Err(Unavailable::Slow(KEY_DEADLINE)),
             }
         })
     }
