@@ -25,7 +25,7 @@ pub(crate) const ASIDE_MAX: usize = 9;
 ///
 /// # Errors
 /// When something else is there, when the file is larger, and when it can't be read.
-pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -58,7 +58,7 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
 ///
 /// # Errors
 /// When the new file can't be written, brought to disk or renamed.
-pub fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, &[content], 0o644).map(drop)
 }
 

@@ -50,7 +50,7 @@ pub enum OpenError {
 
 const SOCKET: &str = "control.sock";
 const PROCESSES: &str = "processes";
-const VARIANTS: &str = "variants.json";
+pub(crate) const VARIANTS: &str = "variants.json";
 
 // === impl Folder ===
 
@@ -67,9 +67,7 @@ impl Folder {
             let path = path.to_owned();
             move |source| OpenError::Io { step, path, source }
         };
-        if let Some(newer) = formats::look(path).map_err(failed("look into"))? {
-            return Err(OpenError::Newer(newer));
-        }
+        Self::check(path)?;
         let format = path.join(formats::FOLDER);
         let content = format!("{} {}\n", formats::FOLDER_HEADER, formats::FOLDER_FORMAT);
         let found = file::head(&format, content.len() + 1).map_err(failed("look into"))?;
@@ -79,6 +77,19 @@ impl Folder {
         let had_sessions =
             file::head(&path.join(journal::FILE), 1).is_ok_and(|head| head.is_some());
         Ok(Self { path: path.to_owned(), had_sessions, lock })
+    }
+
+    /// Looks whether this version may write to a state folder, for whoever does that without opening it.
+    /// Changes nothing and waits for the disk.
+    ///
+    /// # Errors
+    /// When a newer version has written something in it, and when it can't be read.
+    pub fn check(path: &Path) -> Result<(), OpenError> {
+        match formats::look(path) {
+            Ok(None) => Ok(()),
+            Ok(Some(newer)) => Err(OpenError::Newer(newer)),
+            Err(source) => Err(OpenError::Io { step: "look into", path: path.to_owned(), source }),
+        }
     }
 
     pub fn path(&self) -> &Path {
