@@ -13,6 +13,7 @@ use mainstay_telemetry::{LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
+pub(crate) use self::startup_errors::no_state;
 use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};
 use crate::{output, packages};
@@ -33,9 +34,13 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
             .hint("`mainstay init` writes a file to begin with")
             .hint("`mainstay demo` needs no configuration"));
     }
-    packages::take_fetched(&mut loaded.settings);
     block_on(async {
-        let daemon = Daemon::start(loaded.settings).await?;
+        let state_dir = loaded.settings.state_dir.clone();
+        let settings = state::ask(&state_dir, move |_| {
+            packages::take_fetched(&mut loaded.settings);
+            loaded.settings
+        });
+        let daemon = Daemon::start(settings.await?).await?;
         if !shared.quiet {
             daemon.announce();
         }

@@ -5,7 +5,10 @@
 //! server is then started by the program in that folder: without the runner, without a network, and
 //! always as the same thing.
 
-#![expect(clippy::disallowed_methods, reason = "runs before the daemon does")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "called before the daemon serves, on threads that may block"
+)]
 
 pub(crate) mod record;
 

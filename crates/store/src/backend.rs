@@ -1,4 +1,19 @@
 //! What every place for state promises, whether it is the state folder or a service on the network.
+//!
+//! | the place | a note (`used`, `save`, `record`, …) | `stored`, `written` | an answer (`known`, `get`, `put`, …) |
+//! | --- | --- | --- | --- |
+//! | works | is taken at once | true once it survives | the answer |
+//! | fails | is taken at once, kept in memory, stored once the place works | false at once | the right answer, or [`Failed`] with the reason |
+//! | hangs | the same | false within [`ANSWER_DEADLINE`] | the right answer, [`Slow`] or [`Busy`] within that |
+//! | loses what it has not confirmed | is there or not, never in part | what was confirmed stays | as of what is left |
+//!
+//! Nothing that was noted is ever answered as if it were not there, and after an error a change has been made or
+//! not. [`Upkeep::state`] says why notes are not stored, while that is so.
+//!
+//! [`ANSWER_DEADLINE`]: crate::ANSWER_DEADLINE
+//! [`Failed`]: crate::Unavailable::Failed
+//! [`Slow`]: crate::Unavailable::Slow
+//! [`Busy`]: crate::Unavailable::Busy
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -28,7 +43,7 @@ pub trait Upkeep: Debug + Send + Sync {
     fn state(&self) -> StoreState;
 
     /// Brings what is left to where it survives and ends the backend; returns whether everything is
-    /// there. A backend that hangs is given up after a few seconds.
+    /// there. One that hangs is given up within [`CLOSE_DEADLINE`](crate::CLOSE_DEADLINE).
     fn close(&self) -> Stored<'_>;
 }
 

@@ -14,8 +14,9 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{oneshot, watch};
 
-use crate::answer::Unavailable;
+use crate::answer::{ANSWER_DEADLINE, CLOSE_DEADLINE, Unavailable};
 use crate::file;
+use crate::lock::Claim;
 use crate::newer::Newer;
 
 mod audit;
@@ -36,6 +37,7 @@ pub(crate) struct Database {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    claim: Claim,
     /// Held for moments only, never while the file is touched.
     queue: Mutex<Queue>,
     /// There is something to do, or the end has come.
@@ -83,10 +85,6 @@ const CHANGES_MAX: usize = 1000;
 const QUESTIONS_MAX: usize = 64;
 /// How long a start of the daemon waits for the file.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
-/// How long whoever asks waits for an answer, or until something is stored.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the end of the daemon waits for the last changes.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Database ===
 
@@ -96,9 +94,10 @@ impl Database {
     ///
     /// # Errors
     /// When a newer version of the daemon has written the file. Nothing of it is changed then.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Newer> {
+    pub(crate) fn open(folder: &Path, claim: Claim) -> Result<Self, Newer> {
         let shared = Arc::new(Shared {
             path: folder.join(FILE),
+            claim,
             queue: Mutex::new(Queue { busy_since: Some(Instant::now()), ..Queue::default() }),
             wake: Condvar::new(),
             progress: watch::Sender::default(),

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use crate::answer::{ANSWER_DEADLINE, CLOSE_DEADLINE};
 use crate::file;
+use crate::lock::Claim;
 
 mod writer;
 
@@ -28,6 +30,7 @@ struct Shared {
     path: PathBuf,
     /// What is in the file, for messages: a plural.
     what: &'static str,
+    claim: Claim,
     disk: Disk,
     /// Held for moments only, never while a file is touched.
     state: Mutex<State>,
@@ -76,10 +79,6 @@ pub(crate) const NAMES_FORMAT: u64 = 1;
 const BYTES_MAX: u64 = 64 << 20;
 /// How long a start of the daemon waits for the file.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
-/// How long whoever relies on a value waits until it is stored.
-const STORED_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the end of the daemon waits for the last value to be written.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Document ===
 
@@ -90,13 +89,14 @@ impl Document {
     /// None: there is no file, or it can't be read within two seconds. One that can't be read is set
     /// aside as `FILE.unreadable`, with a warning, and while that fails it is not overwritten: values stay
     /// in memory, and [`Self::failing`] says so.
-    pub(crate) fn open(path: PathBuf, what: &'static str) -> (Self, Option<Vec<u8>>) {
-        Self::open_on(path, what, DISK, READ_DEADLINE)
+    pub(crate) fn open(path: PathBuf, what: &'static str, claim: Claim) -> (Self, Option<Vec<u8>>) {
+        Self::open_on(path, what, claim, DISK, READ_DEADLINE)
     }
 
     fn open_on(
         path: PathBuf,
         what: &'static str,
+        claim: Claim,
         disk: Disk,
         deadline: Duration,
     ) -> (Self, Option<Vec<u8>>) {
@@ -104,7 +104,7 @@ impl Document {
         let state = Mutex::new(State { busy_since, ..State::default() });
         let (wake, stored, ended) =
             (Condvar::new(), watch::Sender::default(), watch::Sender::default());
-        let shared = Arc::new(Shared { path, what, disk, state, wake, stored, ended });
+        let shared = Arc::new(Shared { path, what, claim, disk, state, wake, stored, ended });
         let document = Self { shared };
         // No room: a result that comes after the deadline finds nobody, and the writer knows that.
         let (tell, told) = sync_channel(0);
@@ -149,7 +149,7 @@ impl Document {
         let wanted = shared.state.lock().set;
         let mut stored = shared.stored.subscribe();
         let done = stored.wait_for(|now| *now >= wanted || shared.state.lock().failing.is_some());
-        match tokio::time::timeout(STORED_DEADLINE, done).await {
+        match tokio::time::timeout(ANSWER_DEADLINE, done).await {
             Ok(Ok(now)) => *now >= wanted,
             Ok(Err(_)) | Err(_) => false,
         }

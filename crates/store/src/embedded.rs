@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::answer::Stored;
 use crate::backend::{Backend, StoreState, Upkeep};
 use crate::database::{Database, Kind};
+use crate::lock::Claim;
 use crate::store::Store;
 
 mod keys;
@@ -32,12 +33,13 @@ pub(crate) struct Embedded {
 impl Embedded {
     pub(crate) fn open(
         folder: &Path,
+        claim: &Claim,
         had_sessions: bool,
         sessions: Arc<Store>,
         database: Arc<Database>,
     ) -> Self {
-        let names = Arc::new(NamesFile::open(folder));
-        let keys = Arc::new(KeyFiles::new(folder, had_sessions));
+        let names = Arc::new(NamesFile::open(folder, claim.clone()));
+        let keys = Arc::new(KeyFiles::new(folder, claim.clone(), had_sessions));
         Self { sessions, names, keys, database }
     }
 

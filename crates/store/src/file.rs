@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,14 @@ use rustix::fs::OFlags;
 /// More than a disk that works needs for what is written here.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(5);
 
+/// How many files that could not be used are kept of each.
+pub(crate) const ASIDE_MAX: usize = 9;
+
 /// Reads a regular file of at most `bytes_max` bytes. None: there is no such file.
 ///
 /// # Errors
 /// When something else is there, when the file is larger, and when it can't be read.
-pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -55,7 +58,7 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
 ///
 /// # Errors
 /// When the new file can't be written, brought to disk or renamed.
-pub fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, &[content], 0o644).map(drop)
 }
 
@@ -120,13 +123,34 @@ pub(crate) fn is_regular_or_absent(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
-/// new path.
+/// Whether this open file is the one at this path; not if there is none.
 ///
 /// # Errors
-/// When it can't be renamed.
+/// When it can't be looked at.
+pub(crate) fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    let open = file.metadata()?;
+    Ok(identity(path)? == Some((open.dev(), open.ino())))
+}
+
+/// What a file at a path is, whatever its name: device and number. None: there is none.
+///
+/// # Errors
+/// When it can't be looked at.
+pub(crate) fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
+/// new path. Where such a file is already, the name is `FILE.unreadable.2`, and so on up to 9.
+///
+/// # Errors
+/// When it can't be renamed, and when there are nine such files.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = beside(path, ".unreadable");
+    let aside = free_beside(path)?;
     fs::rename(path, &aside)?;
     Ok(aside)
 }
@@ -139,14 +163,31 @@ pub(crate) fn set_aside_as(path: &Path, aside: &Path) -> io::Result<()> {
     fs::rename(path, aside)
 }
 
-/// Copies a file that is about to be replaced to `FILE.unreadable`; returns that path.
+/// Copies a file that is about to be replaced to where [`set_aside`] would rename it; returns that path.
 ///
 /// # Errors
-/// When it can't be copied.
+/// When it can't be copied, and when there are nine such files.
 pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = beside(path, ".unreadable");
+    let aside = free_beside(path)?;
     fs::copy(path, &aside)?;
     Ok(aside)
+}
+
+/// The first path for a file to set aside that nothing has.
+fn free_beside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=ASIDE_MAX {
+        let aside = match number {
+            1 => beside(path, ".unreadable"),
+            _ => beside(path, &format!(".unreadable.{number}")),
+        };
+        match fs::symlink_metadata(&aside) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(aside),
+            Err(error) => return Err(error),
+        }
+    }
+    let message = format!("{ASIDE_MAX} files are set aside as FILE.unreadable: move them away");
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
 }
 
 /// Why a write that began then is as bad as one that failed: the disk has not answered for more than five

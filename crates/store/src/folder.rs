@@ -22,17 +22,18 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::document::Document;
 use crate::embedded::Embedded;
-use crate::lock::{LockError, StateLock};
+use crate::lock::{Claim, LockError, StateLock};
 use crate::newer::Newer;
 use crate::store::{Options, Store};
 use crate::{Backend, file, formats, journal};
 
-/// An open state folder. It is this daemon's alone for as long as this lives.
+/// An open state folder. It is this daemon's alone for as long as this lives, and nothing of it is written
+/// after that.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     had_sessions: bool,
-    _lock: StateLock,
+    lock: Arc<StateLock>,
 }
 
 /// Why a state folder can't be used.
@@ -49,7 +50,7 @@ pub enum OpenError {
 
 const SOCKET: &str = "control.sock";
 const PROCESSES: &str = "processes";
-const VARIANTS: &str = "variants.json";
+pub(crate) const VARIANTS: &str = "variants.json";
 
 // === impl Folder ===
 
@@ -61,14 +62,12 @@ impl Folder {
     /// When a daemon runs with it, when a newer version has written something in it, of which nothing is
     /// changed then, and when the disk fails.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let lock = StateLock::acquire(path)?;
+        let lock = Arc::new(StateLock::acquire(path)?);
         let failed = |step| {
             let path = path.to_owned();
             move |source| OpenError::Io { step, path, source }
         };
-        if let Some(newer) = formats::look(path).map_err(failed("look into"))? {
-            return Err(OpenError::Newer(newer));
-        }
+        Self::check(path)?;
         let format = path.join(formats::FOLDER);
         let content = format!("{} {}\n", formats::FOLDER_HEADER, formats::FOLDER_FORMAT);
         let found = file::head(&format, content.len() + 1).map_err(failed("look into"))?;
@@ -77,7 +76,20 @@ impl Folder {
         }
         let had_sessions =
             file::head(&path.join(journal::FILE), 1).is_ok_and(|head| head.is_some());
-        Ok(Self { path: path.to_owned(), had_sessions, _lock: lock })
+        Ok(Self { path: path.to_owned(), had_sessions, lock })
+    }
+
+    /// Looks whether this version may write to a state folder, for whoever does that without opening it.
+    /// Changes nothing and waits for the disk.
+    ///
+    /// # Errors
+    /// When a newer version has written something in it, and when it can't be read.
+    pub fn check(path: &Path) -> Result<(), OpenError> {
+        match formats::look(path) {
+            Ok(None) => Ok(()),
+            Ok(Some(newer)) => Err(OpenError::Newer(newer)),
+            Err(source) => Err(OpenError::Io { step: "look into", path: path.to_owned(), source }),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -97,7 +109,7 @@ impl Folder {
     /// What was found out about lists of servers, and what is in it. Waits for the disk for two seconds at
     /// most.
     pub fn variants(&self) -> (Document, Option<Vec<u8>>) {
-        Document::open(self.path.join(VARIANTS), "findings about lists of servers")
+        Document::open(self.path.join(VARIANTS), "findings about lists of servers", self.claim())
     }
 
     /// Opens everything that outlives the daemon. Waits for the disk; whatever is wrong with a file or the
@@ -106,9 +118,14 @@ impl Folder {
     /// # Errors
     /// When a newer version has written a file.
     pub fn backend(&self, options: Options) -> Result<Backend, Newer> {
-        let database = Arc::new(Database::open(&self.path)?);
-        let sessions = Arc::new(Store::open(&self.path, options));
-        Ok(Embedded::open(&self.path, self.had_sessions, sessions, database).backend())
+        let claim = self.claim();
+        let database = Arc::new(Database::open(&self.path, claim.clone())?);
+        let sessions = Arc::new(Store::open(&self.path, claim.clone(), options));
+        Ok(Embedded::open(&self.path, &claim, self.had_sessions, sessions, database).backend())
+    }
+
+    fn claim(&self) -> Claim {
+        StateLock::claim(&self.lock)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::newer::Newer;
-use crate::{database, document, file, journal, keyfile};
+use crate::{database, document, file, folder, journal, keyfile, packages};
 
 /// A file of the state folder.
 struct Format {
@@ -23,6 +23,10 @@ pub(crate) const FOLDER: &str = "format";
 /// What it begins with.
 pub(crate) const FOLDER_HEADER: &str = "mainstay state";
 pub(crate) const FOLDER_FORMAT: u64 = 1;
+/// The format of the findings about lists of servers.
+pub const FINDINGS: u64 = 1;
+/// The format of the record of packages.
+pub const PACKAGES: u64 = 1;
 
 const FORMATS: [Format; 8] = [
     Format { file: FOLDER, known: FOLDER_FORMAT, read: |head| in_line(head, FOLDER_HEADER) },
@@ -42,8 +46,8 @@ const FORMATS: [Format; 8] = [
         known: document::NAMES_FORMAT,
         read: |head| in_json(head, "format"),
     },
-    Format { file: "variants.json", known: 1, read: |head| in_json(head, "format") },
-    Format { file: "packages.json", known: 1, read: |head| in_json(head, "version") },
+    Format { file: folder::VARIANTS, known: FINDINGS, read: |head| in_json(head, "format") },
+    Format { file: packages::FILE, known: PACKAGES, read: of_packages },
     Format { file: database::FILE, known: database::FORMAT, read: database::format_of },
 ];
 
@@ -60,6 +64,11 @@ pub(crate) fn look(folder: &Path) -> io::Result<Option<Newer>> {
         }
     }
     Ok(None)
+}
+
+/// The format of a record of packages.
+pub(crate) fn of_packages(head: &[u8]) -> Option<u64> {
+    in_json(&head[..head.len().min(HEAD_BYTES)], "version")
 }
 
 /// The number at the end of a first line such as `mainstay sessions 1`.

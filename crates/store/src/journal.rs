@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::file;
 use crate::record::Record;
@@ -13,6 +13,7 @@ use crate::record::Record;
 /// The open file, to add to.
 #[derive(Debug)]
 pub(crate) struct Journal {
+    path: PathBuf,
     file: File,
     /// How much was in it when it was written as a whole, and how much is in it now.
     bytes_whole: u64,
@@ -96,7 +97,16 @@ impl Journal {
     pub(crate) fn replace(path: &Path, lines: &[u8]) -> io::Result<Self> {
         let file = file::replace(path, &[HEADER, lines])?;
         let bytes = (HEADER.len() + lines.len()) as u64;
-        Ok(Self { file, bytes_whole: bytes, bytes })
+        Ok(Self { path: path.to_owned(), file, bytes_whole: bytes, bytes })
+    }
+
+    /// # Errors
+    /// When the file is not in its place any more: whatever is added to it then is lost.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match file::is_at(&self.path, &self.file)? {
+            true => Ok(()),
+            false => Err(io::Error::other("the file was removed or replaced by another program")),
+        }
     }
 
     /// Adds records: from here on they outlive this process, and the machine once [`Self::sync`] has

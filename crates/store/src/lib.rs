@@ -7,7 +7,7 @@
 //! The backend that is built in is the state folder ([`Folder`]), which nobody but this crate writes to:
 //! sessions are a journal (`journal` the file, `record` a line of it, `image` what its lines add up to), a
 //! [`Document`] is one small file with a thread of its own, such as `names.json`, and `database` has the
-//! tables. [`file`] is how files are read and replaced.
+//! tables. `file` is how files are read and replaced, and [`formats`] what format each has.
 
 mod answer;
 pub mod audit;
@@ -16,9 +16,9 @@ mod database;
 mod directory;
 mod document;
 mod embedded;
-pub mod file;
+mod file;
 mod folder;
-mod formats;
+pub mod formats;
 mod image;
 mod journal;
 mod keyfile;
@@ -26,13 +26,14 @@ mod keys;
 mod lock;
 mod names;
 mod newer;
+mod packages;
 mod ranges;
 mod record;
 mod sessions;
 mod store;
 pub mod table;
 
-pub use answer::{Answer, Stored, Unavailable};
+pub use answer::{ANSWER_DEADLINE, Answer, CLOSE_DEADLINE, KEY_DEADLINE, Stored, Unavailable};
 pub use audit::{AuditEntry, AuditLog, AuditOutcome};
 pub use backend::{Backend, StoreState, Upkeep};
 pub use directory::Directory;
@@ -42,6 +43,7 @@ pub use keys::{KEY_BYTES, KeyName, KeyStore};
 pub use lock::LockError;
 pub use names::{NameStore, NamesByEndpoint};
 pub use newer::Newer;
+pub use packages::PackagesFile;
 pub use sessions::{Kept, Known, SessionStore};
 pub use store::Options;
 pub use table::{Put, Row, Table};

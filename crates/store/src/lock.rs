@@ -6,16 +6,34 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+use crate::file;
 
 /// The lock on a state folder. The kernel releases it when the value is dropped or the process
 /// ends.
 #[derive(Debug)]
 pub(crate) struct StateLock {
+    path: PathBuf,
     file: File,
 }
+
+/// Tells whether the state folder still belongs to this daemon. Each writer asks first, because a folder
+/// that was removed or replaced may be another daemon's by now.
+#[derive(Debug, Clone)]
+pub(crate) enum Claim {
+    Lock(Weak<StateLock>),
+    /// A test writes to a folder that nobody locked.
+    #[cfg(test)]
+    Unchecked,
+}
+
+/// The error of a write to a folder that is gone.
+const LOST: &str =
+    "the state folder was removed or replaced; put it back, or restart the daemon to begin anew";
 
 /// Why the state folder could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +81,32 @@ impl StateLock {
             Err(error) => return Err(failed("lock", &path)(error.into())),
         }
         write_pid(&mut file).map_err(failed("write", &path))?;
-        Ok(Self { file })
+        Ok(Self { path, file })
+    }
+
+    pub(crate) fn claim(lock: &Arc<Self>) -> Claim {
+        Claim::Lock(Arc::downgrade(lock))
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    /// # Errors
+    /// When the lock was released, or another file is in the place of the one that is locked.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Lock(lock) => {
+                let lock =
+                    lock.upgrade().ok_or_else(|| io::Error::other("the folder is closed"))?;
+                match file::is_at(&lock.path, &lock.file)? {
+                    true => Ok(()),
+                    false => Err(io::Error::other(LOST)),
+                }
+            }
+            #[cfg(test)]
+            Self::Unchecked => Ok(()),
+        }
     }
 }
 
@@ -105,6 +148,8 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{LockError, StateLock};
 
     #[test]
@@ -118,6 +163,26 @@ mod tests {
         assert!(refused.to_string().ends_with(&format!("process {us}")), "{refused}");
         drop(first);
         StateLock::acquire(&state).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_taken_away_is_not_claimed_until_it_is_back() {
+        let outside = tempfile::tempdir().unwrap();
+        let [state, elsewhere] = ["state", "elsewhere"].map(|name| outside.path().join(name));
+        let lock = Arc::new(StateLock::acquire(&state).unwrap());
+        let claim = StateLock::claim(&lock);
+        claim.check().unwrap();
+        std::fs::rename(&state, &elsewhere).unwrap();
+        let lost = claim.check().unwrap_err().to_string();
+        assert!(lost.contains("removed or replaced") && lost.contains("restart"), "{lost}");
+        let other = StateLock::acquire(&state).unwrap();
+        claim.check().unwrap_err();
+        drop(other);
+        std::fs::remove_dir_all(&state).unwrap();
+        std::fs::rename(&elsewhere, &state).unwrap();
+        claim.check().unwrap();
+        drop(lock);
+        claim.check().unwrap_err();
     }
 
     #[test]

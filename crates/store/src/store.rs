@@ -11,11 +11,12 @@ use mainstay_telemetry::events::StoreDamaged;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use crate::answer::{Answer, Stored};
+use crate::answer::{ANSWER_DEADLINE, Answer, CLOSE_DEADLINE, Stored};
 use crate::backend::StoreState;
 use crate::file;
 use crate::image::Image;
 use crate::journal::{self, Found, Journal};
+use crate::lock::Claim;
 use crate::record::Record;
 use crate::sessions::{Known, SessionStore};
 
@@ -52,6 +53,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    claim: Claim,
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
     /// There is something to write, or the end has come.
@@ -70,6 +72,8 @@ struct Inner {
     pending: Vec<u8>,
     /// The file has to be written anew, from the image.
     whole: bool,
+    /// What has to be done before that, so that what could not be read of the file is not lost.
+    aside: Option<Aside>,
     /// Records so far.
     noted: u64,
     failing: Option<Failing>,
@@ -78,6 +82,9 @@ struct Inner {
     bytes: u64,
     closing: bool,
 }
+
+/// How a file is kept that is about to be replaced: [`file::set_aside`] or [`file::copy_aside`].
+type Aside = fn(&Path) -> std::io::Result<PathBuf>;
 
 #[derive(Debug)]
 struct Failing {
@@ -100,8 +107,6 @@ struct Written {
 /// Lines that wait for a slow disk. Beyond this they are dropped, since the image has it all, and
 /// the file is written anew.
 const PENDING_BYTES_MAX: usize = 1 << 20;
-/// How long somebody waits for a disk before going on without it.
-const STORED_DEADLINE: Duration = Duration::from_secs(1);
 /// How often what nobody can come back for is looked for.
 const PRUNE_SECONDS: u64 = 60;
 /// How much later than noted a session may have been in use.
@@ -114,21 +119,22 @@ const KEPT_FACTOR: usize = 4;
 impl Store {
     /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
     /// said, and the store begins with what could be read.
-    pub(crate) fn open(folder: &Path, options: Options) -> Self {
-        Self::open_on(folder, options, Journal::replace)
+    pub(crate) fn open(folder: &Path, claim: Claim, options: Options) -> Self {
+        Self::open_on(folder, claim, options, Journal::replace)
     }
 
-    fn open_on(folder: &Path, options: Options, replace: Replace) -> Self {
+    fn open_on(folder: &Path, claim: Claim, options: Options, replace: Replace) -> Self {
         let Options { run, now, idle, sessions_max, metrics } = options;
         let path = folder.join(journal::FILE);
         let mut image = Image::default();
         let found = journal::read(&path, |record| image.apply(record));
-        report(&path, &found, &metrics);
+        let aside = report(&path, &found, &metrics);
         let shared = Arc::new(Shared {
             path,
+            claim,
             metrics,
             // Whatever was found, this run begins with a file that is whole.
-            inner: Mutex::new(Inner { image, whole: true, ..Inner::default() }),
+            inner: Mutex::new(Inner { image, whole: true, aside, ..Inner::default() }),
             wake: Condvar::new(),
             written: watch::Sender::default(),
             replace,
@@ -150,7 +156,7 @@ impl Store {
         let noted = self.shared.inner.lock().noted;
         let mut written = self.shared.written.subscribe();
         let done = written.wait_for(|now| how_far(now) >= noted || now.failing || now.ended);
-        let done = tokio::time::timeout(STORED_DEADLINE, done).await;
+        let done = tokio::time::timeout(ANSWER_DEADLINE, done).await;
         matches!(done, Ok(Ok(now)) if how_far(&now) >= noted)
     }
 
@@ -170,7 +176,7 @@ impl Store {
         if let Some(writer) = writer {
             // A disk that hangs must not keep the daemon from ending.
             let joined = tokio::task::spawn_blocking(move || writer.join());
-            let _ = tokio::time::timeout(STORED_DEADLINE * 2, joined).await;
+            let _ = tokio::time::timeout(CLOSE_DEADLINE, joined).await;
         }
         let noted = self.shared.inner.lock().noted;
         self.shared.written.borrow().upto >= noted
@@ -272,24 +278,26 @@ impl Inner {
     }
 }
 
-/// Says what is wrong with a file, and puts aside what can't be read.
-fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) {
-    let damaged = |problem: &str, aside: std::io::Result<PathBuf>| {
-        let aside = aside.ok();
-        StoreDamaged { path, aside: aside.as_deref(), problem }.emit(metrics);
+/// Says what is wrong with a file, and sets aside what can't be read; returns how, where that failed.
+fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) -> Option<Aside> {
+    let damaged = |problem: &str, aside: Aside| {
+        let kept = aside(path);
+        StoreDamaged { path, aside: kept.as_deref().ok(), problem }.emit(metrics);
+        kept.err().map(|_| aside)
     };
     match found {
-        Ok(Found::Nothing | Found::Whole) => {}
+        Ok(Found::Nothing | Found::Whole) => None,
         Ok(Found::Torn { bytes }) => {
             let path = path.display();
             tracing::info!(target: "mainstay", %path, bytes, "cut off what was half written");
+            None
         }
         Ok(Found::Damaged { lines }) => {
-            damaged(&format!("lines that can't be read: {lines}"), file::copy_aside(path));
+            damaged(&format!("lines that can't be read: {lines}"), file::copy_aside)
         }
-        Ok(Found::Foreign) => damaged("it has another format", file::set_aside(path)),
-        Ok(Found::TooLarge) => damaged("it is too large", file::set_aside(path)),
-        Err(error) => damaged(&error.to_string(), file::set_aside(path)),
+        Ok(Found::Foreign) => damaged("it has another format", file::set_aside),
+        Ok(Found::TooLarge) => damaged("it is too large", file::set_aside),
+        Err(error) => damaged(&error.to_string(), file::set_aside),
     }
 }
 

@@ -19,10 +19,18 @@ impl Freezer {
     /// Freezes the thread with this name. None where there is no freezer that this user may use.
     ///
     /// # Panics
-    /// When there is no such thread, or it can not be frozen.
+    /// When there is no such thread within ten seconds, or it can't be frozen.
     #[must_use]
     pub fn of_thread(pid: i32, name: &str) -> Option<Self> {
-        let thread = thread_named(pid, name).expect("a thread with this name");
+        let until = Instant::now() + CAP;
+        // A thread gets its name only once it runs.
+        let thread = loop {
+            match thread_named(pid, name) {
+                Some(thread) => break thread,
+                None => assert!(Instant::now() < until, "there is no thread {name}"),
+            }
+            std::thread::yield_now();
+        };
         let group = Path::new(FREEZER).join(format!("mainstay-test-{thread}"));
         fs::create_dir(&group).ok()?;
         let freezer = Self { group };

@@ -15,6 +15,7 @@ pub mod misbehave;
 pub mod process;
 pub mod programs;
 pub mod site;
+pub mod small_disk;
 
 pub use client::{Client, SseClient};
 pub use daemon::Daemon;
@@ -22,3 +23,4 @@ pub use freezer::Freezer;
 pub use hung_mount::HungMount;
 pub use memory_store::MemoryStore;
 pub use site::Site;
+pub use small_disk::SmallDisk;

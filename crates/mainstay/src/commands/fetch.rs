@@ -17,6 +17,7 @@ use std::time::Instant;
 use mainstay_config::packages::{Package, PackageCommand, Registry, Runner};
 use mainstay_config::{from_system, nearest};
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
+use mainstay_store::Folder;
 
 use self::error::FetchError;
 use self::install::Installer;
@@ -24,6 +25,7 @@ use self::report::{Outcome, State};
 use self::tool::PackageManager;
 use super::daemon;
 use crate::cli::{FetchArgs, Shared};
+use crate::compose;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::packages::FOLDER;
@@ -34,6 +36,7 @@ pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exi
     let state_dir = &loaded.settings.state_dir;
     let servers = chosen(&loaded.settings.servers, &args.servers)?;
     let named = !args.servers.is_empty();
+    Folder::check(state_dir).map_err(|error| compose::no_state(&error))?;
     let _lock = lock(state_dir)?;
     let outcomes = daemon::block_on(async {
         let mut outcomes = Vec::new();

@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 const PORTS_OF_ROOT: u16 = 1024;
 
 /// The state folder is another daemon's, or can't be used.
-pub(super) fn no_state(error: &OpenError) -> Failure {
+pub(crate) fn no_state(error: &OpenError) -> Failure {
     let failure = Failure::of(Exit::Failed, error);
     let source = match error {
         OpenError::Held(_) => {

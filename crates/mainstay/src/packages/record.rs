@@ -1,23 +1,16 @@
 //! `packages.json`: what was fetched, with the digests that its registry gave.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use mainstay_store::file;
+use mainstay_store::formats::PACKAGES as VERSION;
+use mainstay_store::{OpenError, PackagesFile};
 use serde::{Deserialize, Serialize};
-
-/// Beside the folder of packages.
-const FILE: &str = "packages.json";
-/// A later form is not understood and not written over.
-const VERSION: u32 = 1;
-/// More than thousands of packages need.
-const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Everything that was fetched.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    version: u32,
+    version: u64,
     fetched: Vec<Fetched>,
 }
 
@@ -47,21 +40,18 @@ pub(crate) struct Digests {
 /// Why the record can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    #[error("{} can't be read", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    /// It can't be read or written, or a newer version has written it.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     #[error("{} is no record of packages", path.display())]
     Form { path: PathBuf, source: serde_json::Error },
-    #[error("{} was written by a later version", path.display())]
-    Later { path: PathBuf },
-    #[error("{} can't be written", path.display())]
-    Write { path: PathBuf, source: io::Error },
 }
 
 /// The same version has other files than before.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{name} {version} is not what it was: {} was recorded, and the registry has {}; \
-     if that is meant, take its entry out of {FILE} in the state folder and fetch again",
+     if that is meant, take its entry out of packages.json in the state folder and fetch again",
     list(recorded),
     list(found)
 )]
@@ -77,26 +67,19 @@ pub(crate) struct Changed {
 impl Record {
     /// The record of a state folder; an empty one where nothing was fetched.
     pub(crate) fn load(state_dir: &Path) -> Result<Self, RecordError> {
-        let path = state_dir.join(FILE);
-        let text = match file::read(&path, FILE_BYTES_MAX) {
-            Ok(Some(text)) => text,
-            Ok(None) => return Ok(Self::default()),
-            Err(source) => return Err(RecordError::Read { path, source }),
-        };
-        match serde_json::from_slice::<Self>(&text) {
-            Ok(record) if record.version > VERSION => Err(RecordError::Later { path }),
-            Ok(record) => Ok(record),
-            Err(source) => Err(RecordError::Form { path, source }),
-        }
+        let file = PackagesFile::of(state_dir);
+        let Some(text) = file.read()? else { return Ok(Self::default()) };
+        let form = |source| RecordError::Form { path: file.path().to_owned(), source };
+        serde_json::from_slice(&text).map_err(form)
     }
 
     /// Puts the record in the place of the old one, in one step.
     pub(crate) fn save(&mut self, state_dir: &Path) -> Result<(), RecordError> {
         self.version = VERSION;
-        let path = state_dir.join(FILE);
-        let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
-        let written = text.and_then(|text| file::replace_readable(&path, &text));
-        written.map_err(|source| RecordError::Write { path, source })
+        let file = PackagesFile::of(state_dir);
+        let form = |source| RecordError::Form { path: file.path().to_owned(), source };
+        let text = serde_json::to_vec_pretty(self).map_err(form)?;
+        Ok(file.replace(&text)?)
     }
 
     pub(crate) fn find(&self, folder: &str) -> Option<&Fetched> {

@@ -85,9 +85,16 @@ fn a_record_survives_the_disk_and_a_later_one_is_left_alone() {
     record.save(state.path()).unwrap();
     assert_eq!(Record::load(state.path()).unwrap(), record);
     assert!(record.compare("npm", &digests("y", "1.0.0", &["sha512-b"])).is_ok());
-    for text in [r#"{"version": 2, "fetched": []}"#, "{"] {
+    for (text, why) in [
+        (
+            r#"{"version": 2, "all": []}"#,
+            "has format 2, and this version of Mainstay reads formats up to 1",
+        ),
+        ("{", "is no record of packages"),
+    ] {
         fs::write(state.path().join("packages.json"), text).unwrap();
-        assert!(Record::load(state.path()).is_err(), "{text}");
+        let error = Record::load(state.path()).unwrap_err().to_string();
+        assert!(error.contains("packages.json") && error.contains(why), "{error}");
     }
 }
 

@@ -241,3 +241,19 @@ async fn servers_start_from_what_was_fetched() {
         assert_eq!(answer["structuredContent"]["echo"], sent);
     }
 }
+
+#[test]
+fn a_state_folder_of_a_newer_version_is_left_alone() {
+    let home = Home::new();
+    home.servers(&[("here", &["npx", "-y", "y@1.0.0"])]);
+    let state = home.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("packages.json"), "{\"version\": 2, \"all\": []}").unwrap();
+    let ran = home.fetch(&[]).exits(1);
+    for said in ["packages.json has format 2", "formats up to 1", "run the version that wrote it"] {
+        assert!(ran.err.contains(said), "{said}: {}", ran.err);
+    }
+    let left: Vec<_> =
+        fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["packages.json"]);
+}

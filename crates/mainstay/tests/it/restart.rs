@@ -1,5 +1,6 @@
 //! The daemon ends, in good order or not, and the next one goes on with its sessions.
 
+mod disk;
 mod ended;
 mod load;
 mod questions;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use mainstay_model::Name;
+use mainstay_store::formats::FINDINGS as FORMAT;
 use mainstay_store::{Document, Folder};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -27,12 +28,9 @@ struct Finding {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
-    format: u32,
+    format: u64,
     servers: BTreeMap<String, Finding>,
 }
-
-/// The format version of the file. A folder with a newer one is not opened.
-const FORMAT: u32 = 1;
 
 // === impl ListFindings ===
 

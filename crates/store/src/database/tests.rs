@@ -10,10 +10,11 @@ use rusqlite::Connection;
 use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, FILE};
 use crate::answer::Unavailable;
 use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, TEXT_BYTES_MAX};
+use crate::lock::Claim;
 use crate::table::{Put, Table as _};
 
 fn open(folder: &Path) -> Database {
-    Database::open(folder).unwrap()
+    Database::open(folder, Claim::Unchecked).unwrap()
 }
 
 fn entry(number: u64) -> AuditEntry {
@@ -246,7 +247,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     newer.pragma_update(None, "journal_mode", "DELETE").unwrap();
     drop(newer);
     let before = fs::read(&path).unwrap();
-    let refused = Database::open(folder.path()).unwrap_err();
+    let refused = Database::open(folder.path(), Claim::Unchecked).unwrap_err();
     assert_eq!((refused.found, refused.known, &refused.path), (9, 2, &path));
     assert_eq!(fs::read(&path).unwrap(), before);
     let left = fs::read_dir(folder.path()).unwrap().count();
@@ -270,4 +271,28 @@ async fn a_file_of_an_older_format_gets_what_it_lacks() {
     assert_eq!(users.put("a", 0, b"x").await, Ok(Put::Done { version: 1 }));
     database.close().await;
     assert_eq!(super::format_of(&fs::read(&path).unwrap()), Some(super::FORMAT));
+}
+
+#[tokio::test]
+async fn a_file_that_is_taken_away_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let elsewhere = folder.path().join("elsewhere");
+    let database = std::sync::Arc::new(open(folder.path()));
+    let users = Database::table(&database, super::Kind::Users);
+    assert_eq!(users.put("a", 0, b"x").await, Ok(Put::Done { version: 1 }));
+    // With what is in the log beside it.
+    for suffix in ["", "-wal"] {
+        let [from, to] = [&path, &elsewhere].map(|path| crate::file::beside(path, suffix));
+        fs::rename(from, to).unwrap();
+    }
+    let said = users.put("a", 1, b"y").await.unwrap_err().to_string();
+    assert!(said.contains("state.db: the file was removed or replaced"), "{said}");
+    // A new one begins, and nothing of the old one is touched.
+    assert_eq!(users.get("a").await, Ok(None));
+    assert_eq!(database.failing(), None);
+    database.close().await;
+    let old = Connection::open(&elsewhere).unwrap();
+    let kept = old.query_row("SELECT version FROM records", [], |row| row.get::<_, i64>(0));
+    assert_eq!(kept, Ok(1));
 }

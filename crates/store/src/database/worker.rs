@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
@@ -12,6 +13,7 @@ use rusqlite::Connection;
 use super::connection::{self, NotOpened};
 use super::{Change, Progress, Question, Shared};
 use crate::answer::Unavailable;
+use crate::file;
 use crate::newer::Newer;
 
 /// Changes that are brought to disk together.
@@ -28,9 +30,17 @@ struct Work {
     last: bool,
 }
 
+/// The connection, and which file it is to.
+struct Open {
+    connection: Connection,
+    file: (u64, u64),
+}
+
 /// Why work could not be done.
 enum Fault {
     NotOpened(NotOpened),
+    /// Another file is in the place of the one that is open, or none.
+    Gone,
     Sql(rusqlite::Error),
 }
 
@@ -49,7 +59,7 @@ pub(super) fn start(shared: &Arc<Shared>, tell: SyncSender<Result<(), Newer>>) {
 fn run(shared: &Shared, tell: &SyncSender<Result<(), Newer>>) {
     let mut connection = None;
     let mut pause = Duration::ZERO;
-    match connection::open(&shared.path) {
+    match open(shared) {
         Ok(opened) => connection = Some(opened),
         Err(NotOpened::Newer(newer)) => {
             // Whoever has gone on without the file learns it from whatever it asks.
@@ -77,7 +87,7 @@ fn run(shared: &Shared, tell: &SyncSender<Result<(), Newer>>) {
         shared.queue.lock().busy_since = None;
         if last {
             // Brings what is in the log beside the file into it.
-            drop(connection);
+            drop(connection.take());
             return end(shared);
         }
     }
@@ -108,16 +118,12 @@ fn next(shared: &Shared, pause: Duration) -> Work {
 }
 
 /// Makes the changes, all or none of them.
-fn carry_out(
-    shared: &Shared,
-    connection: &mut Option<Connection>,
-    work: &mut Work,
-) -> Result<(), Fault> {
-    let open = connected(shared, connection).map_err(Fault::NotOpened)?;
+fn carry_out(shared: &Shared, connection: &mut Option<Open>, work: &mut Work) -> Result<(), Fault> {
+    let open = connected(shared, connection)?;
     if work.changes.is_empty() {
         return Ok(());
     }
-    let transaction = open.transaction().map_err(Fault::Sql)?;
+    let transaction = open.connection.transaction().map_err(Fault::Sql)?;
     work.changes.iter().try_for_each(|change| change(&transaction)).map_err(Fault::Sql)?;
     transaction.commit().map_err(Fault::Sql)?;
     succeeded(shared, work.changes.len() as u64);
@@ -125,15 +131,22 @@ fn carry_out(
     Ok(())
 }
 
-/// The connection; opened anew where it was lost.
-fn connected<'a>(
-    shared: &Shared,
-    connection: &'a mut Option<Connection>,
-) -> Result<&'a mut Connection, NotOpened> {
+fn open(shared: &Shared) -> Result<Open, NotOpened> {
+    shared.claim.check().map_err(NotOpened::Failed)?;
+    let connection = connection::open(&shared.path)?;
+    let file = file::identity(&shared.path).map_err(NotOpened::Failed)?;
+    let gone = || NotOpened::Failed(io::ErrorKind::NotFound.into());
+    Ok(Open { connection, file: file.ok_or_else(gone)? })
+}
+
+/// The connection; opened anew where it was lost. One to a file that is not in its place any more is
+/// dropped: what is written to that would be lost.
+fn connected<'a>(shared: &Shared, connection: &'a mut Option<Open>) -> Result<&'a mut Open, Fault> {
     let open = match connection.take() {
-        Some(open) => open,
+        Some(open) if file::identity(&shared.path).is_ok_and(|now| now == Some(open.file)) => open,
+        Some(_) => return Err(Fault::Gone),
         None => {
-            let opened = connection::open(&shared.path)?;
+            let opened = open(shared).map_err(Fault::NotOpened)?;
             succeeded(shared, 0);
             opened
         }
@@ -141,10 +154,10 @@ fn connected<'a>(
     Ok(connection.insert(open))
 }
 
-fn answer(shared: &Shared, connection: &mut Option<Connection>, questions: VecDeque<Question>) {
+fn answer(shared: &Shared, connection: &mut Option<Open>, questions: VecDeque<Question>) {
     for question in questions {
         let outcome = match connection {
-            Some(connection) => question(Ok(connection)),
+            Some(open) => question(Ok(&mut open.connection)),
             None => {
                 let why = shared.queue.lock().failing.clone().unwrap_or_default();
                 question(Err(Unavailable::Failed(why)))
@@ -157,14 +170,14 @@ fn answer(shared: &Shared, connection: &mut Option<Connection>, questions: VecDe
 }
 
 /// Sets a file aside whose content is damaged, and takes the next one.
-fn recover(shared: &Shared, connection: &mut Option<Connection>, fault: &Fault) {
+fn recover(shared: &Shared, connection: &mut Option<Open>, fault: &Fault) {
     let Fault::Sql(error) = fault else { return };
     if !connection::is_damage(error) {
         return;
     }
     *connection = None;
     match connection::set_aside(&shared.path, &error.to_string()) {
-        Ok(()) => *connection = connection::open(&shared.path).ok(),
+        Ok(()) => *connection = open(shared).ok(),
         Err(error) => {
             failed_then(shared, &error, Duration::ZERO);
         }
@@ -227,6 +240,7 @@ impl Display for Fault {
             }
             Self::NotOpened(NotOpened::Unusable(why)) => f.write_str(why),
             Self::NotOpened(NotOpened::Failed(error)) => error.fmt(f),
+            Self::Gone => f.write_str("the file was removed or replaced by another program"),
             Self::Sql(error) => error.fmt(f),
         }
     }

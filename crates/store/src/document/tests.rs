@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{DISK, Disk, Document};
-use crate::file::SLOW_AFTER;
+use crate::file::{ASIDE_MAX, SLOW_AFTER};
+use crate::lock::Claim;
 
 /// More than a busy machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
 
 fn open(path: &Path) -> (Document, Option<Vec<u8>>) {
-    Document::open(path.to_owned(), "things")
+    Document::open(path.to_owned(), "things", Claim::Unchecked)
 }
 
 fn open_on(path: &Path, disk: Disk) -> (Document, Option<Vec<u8>>) {
-    Document::open_on(path.to_owned(), "things", disk, SHORT)
+    Document::open_on(path.to_owned(), "things", Claim::Unchecked, disk, SHORT)
 }
 
 fn fifo(path: &Path) {
@@ -208,7 +209,10 @@ async fn what_can_not_be_set_aside_is_not_overwritten() {
     let (_folder, path) = place();
     fs::write(&path, "nonsense").unwrap();
     let aside = path.with_file_name("things.json.unreadable");
-    fs::create_dir_all(&aside).unwrap();
+    fs::create_dir(&aside).unwrap();
+    for number in 2..=ASIDE_MAX {
+        fs::create_dir(path.with_file_name(format!("things.json.unreadable.{number}"))).unwrap();
+    }
     let (document, _) = open(&path);
     document.reject(&"no JSON");
     document.set(b"one".to_vec());

@@ -91,6 +91,9 @@ fn next(shared: &Shared, pause: Duration) -> Attempt {
 }
 
 fn carry_out(shared: &Shared, attempt: &Attempt) -> io::Result<()> {
+    if attempt.set_aside || attempt.value.is_some() {
+        shared.claim.check()?;
+    }
     if attempt.set_aside {
         match (shared.disk.set_aside)(&shared.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -2,38 +2,37 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::answer::{Answer, Unavailable};
+use crate::answer::{Answer, KEY_DEADLINE, Unavailable};
 use crate::keyfile;
 use crate::keys::{KEY_BYTES, KeyName, KeyStore};
+use crate::lock::Claim;
 
 #[derive(Debug)]
 pub(super) struct KeyFiles {
     folder: PathBuf,
+    claim: Claim,
     /// An earlier daemon has stored something of its sessions here.
     had_sessions: bool,
     /// Held while a key is made, so that everybody gets the same.
     making: Arc<Mutex<()>>,
 }
 
-/// How long the disk is waited for. Keys are asked for before the daemon serves.
-const DEADLINE: Duration = Duration::from_secs(20);
-
 // === impl KeyFiles ===
 
 impl KeyFiles {
-    pub(super) fn new(folder: &Path, had_sessions: bool) -> Self {
-        Self { folder: folder.to_owned(), had_sessions, making: Arc::default() }
+    pub(super) fn new(folder: &Path, claim: Claim, had_sessions: bool) -> Self {
+        Self { folder: folder.to_owned(), claim, had_sessions, making: Arc::default() }
     }
 }
 
 impl KeyStore for KeyFiles {
     fn get_or_create(&self, key: KeyName) -> Answer<'_, [u8; KEY_BYTES]> {
         let path = self.folder.join(file_name(key));
-        let (making, warns) = (self.making.clone(), self.had_sessions && key == KeyName::Session);
+        let (making, claim) = (self.making.clone(), self.claim.clone());
+        let warns = self.had_sessions && key == KeyName::Session;
         let work = tokio::task::spawn_blocking(move || {
             let _making = making.lock();
             if warns && matches!(crate::file::head(&path, 1), Ok(None)) {
@@ -42,14 +41,14 @@ impl KeyStore for KeyFiles {
                     "session.key is gone from the state folder: sessions of earlier daemons are unknown"
                 );
             }
-            keyfile::get_or_create(&path)
-                .map_err(|error| Unavailable::Failed(format!("{}: {error}", path.display())))
+            let key = claim.check().and_then(|()| keyfile::get_or_create(&path));
+            key.map_err(|error| Unavailable::Failed(format!("{}: {error}", path.display())))
         });
         Box::pin(async move {
-            match tokio::time::timeout(DEADLINE, work).await {
+            match tokio::time::timeout(KEY_DEADLINE, work).await {
                 Ok(Ok(key)) => key,
                 Ok(Err(ended)) => Err(Unavailable::Failed(ended.to_string())),
-                Err(_) => Err(Unavailable::Slow(DEADLINE)),
+                Err(_) => Err(Unavailable::Slow(KEY_DEADLINE)),
             }
         })
     }

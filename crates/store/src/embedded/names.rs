@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Stored};
 use crate::document::{self, Document};
+use crate::lock::Claim;
 use crate::names::{NameStore, NamesByEndpoint};
 
 #[derive(Debug)]
@@ -40,8 +41,9 @@ struct Versioned<'a> {
 impl NamesFile {
     /// Reads the file; waits for the disk for two seconds at most. One that can't be read is set aside
     /// rather than overwritten, and one of an older format is written anew.
-    pub(super) fn open(folder: &Path) -> Self {
-        let (document, found) = Document::open(folder.join(document::NAMES), "published names");
+    pub(super) fn open(folder: &Path, claim: Claim) -> Self {
+        let (document, found) =
+            Document::open(folder.join(document::NAMES), "published names", claim);
         let content = found.map(|bytes| serde_json::from_slice(&bytes));
         let (by_endpoint, is_old) = match content {
             None => (NamesByEndpoint::new(), false),
@@ -103,6 +105,7 @@ mod tests {
     use mainstay_session::catalogue::PublishedNames;
 
     use super::NamesFile;
+    use crate::lock::Claim;
     use crate::names::NameStore as _;
 
     #[tokio::test]
@@ -110,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("names.json");
         fs::write(&path, "[1]").unwrap();
-        let names = NamesFile::open(folder.path());
+        let names = NamesFile::open(folder.path(), Claim::Unchecked);
         names.save("work", &PublishedNames::default());
         assert!(names.close().await);
         let aside = folder.path().join("names.json.unreadable");
@@ -127,14 +130,14 @@ mod tests {
         let none = r#"{"published":{}}"#;
         let bare = format!(r#"{{"work":[{published},{none},{none},{none}]}}"#);
         fs::write(&path, &bare).unwrap();
-        let names = NamesFile::open(folder.path());
+        let names = NamesFile::open(folder.path(), Claim::Unchecked);
         let before = names.load().await.unwrap();
         assert!(names.close().await);
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             format!(r#"{{"format":1,"endpoints":{bare}}}"#)
         );
-        let again = NamesFile::open(folder.path());
+        let again = NamesFile::open(folder.path(), Claim::Unchecked);
         assert_eq!(again.load().await.unwrap(), before);
         assert!(again.close().await);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::{copy_aside, read, replace, set_aside};
+use super::{ASIDE_MAX, copy_aside, read, replace, set_aside};
 
 fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
@@ -65,7 +65,7 @@ fn what_stands_in_the_way_of_a_new_file_is_removed_or_named() {
 }
 
 #[test]
-fn a_file_is_set_aside_under_its_whole_name() {
+fn a_file_is_set_aside_under_its_whole_name_and_replaces_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("names.json");
     fs::write(&path, "{").unwrap();
@@ -73,7 +73,15 @@ fn a_file_is_set_aside_under_its_whole_name() {
     assert_eq!(copy_aside(&path).unwrap(), aside);
     assert!(path.exists() && aside.exists());
     fifo(&folder.path().join("pipe"));
-    assert_eq!(set_aside(&path).unwrap(), aside);
-    assert!(!path.exists() && aside.exists());
+    let second = folder.path().join("names.json.unreadable.2");
+    assert_eq!(set_aside(&path).unwrap(), second);
+    assert!(!path.exists() && aside.exists() && second.exists());
+    for _ in 2..ASIDE_MAX {
+        fs::write(&path, "{").unwrap();
+        set_aside(&path).unwrap();
+    }
+    fs::write(&path, "the tenth").unwrap();
+    assert_eq!(set_aside(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "the tenth");
     assert!(set_aside(&folder.path().join("pipe")).is_ok(), "renaming opens nothing");
 }

@@ -9,13 +9,15 @@ use mainstay_session::Serial;
 use mainstay_telemetry::Metrics;
 
 use super::{Options, Store};
+use crate::file::ASIDE_MAX;
 use crate::journal::{FILE, Journal};
+use crate::lock::Claim;
 use crate::sessions::{Known, SessionStore as _};
 
 const NOW: u64 = 1_790_000_000;
 
 fn open(folder: &Path, run: u64, now: u64) -> Store {
-    Store::open(folder, options(run, now))
+    Store::open(folder, Claim::Unchecked, options(run, now))
 }
 
 fn options(run: u64, now: u64) -> Options {
@@ -97,7 +99,7 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let hung = folder.path().join("sessions.hangs");
     fifo(&hung);
-    let store = Store::open_on(folder.path(), options(1, NOW), hangs);
+    let store = Store::open_on(folder.path(), Claim::Unchecked, options(1, NOW), hangs);
     let own = store.next();
     store.ended(own, NOW);
     let waits = async { tokio::join!(store.written(), store.stored()) };
@@ -206,11 +208,7 @@ async fn a_folder_that_takes_nothing_is_said_and_lived_with() {
     assert!(why.contains("sessions.journal: "), "{why}");
     // It recovers by itself, and nothing of what was noted meanwhile is missing.
     fs::create_dir(&state).unwrap();
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    while store.state().failing.is_some() {
-        assert!(std::time::Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    recovers(&store).await;
     assert!(store.stored().await);
     let next = open(&state, 2, NOW);
     assert_eq!(used_at(&next, own), Some(NOW));
@@ -228,17 +226,87 @@ async fn a_damaged_file_is_put_aside_and_what_can_be_read_is_used() {
     assert!(store.stored().await);
     store.used(&[(two, NOW)]);
     store.close().await;
-    let aside = path.with_extension("journal.unreadable");
-    for (content, kept) in [
+    let asides =
+        ["journal.unreadable", "journal.unreadable.2"].map(|name| path.with_extension(name));
+    for ((content, kept), aside) in [
         (fs::read_to_string(&path).unwrap().replacen("number\":1", "number\":9", 1), [false, true]),
         ("something else".to_owned(), [false, false]),
-    ] {
+    ]
+    .into_iter()
+    .zip(&asides)
+    {
         fs::write(&path, &content).unwrap();
         let store = open(folder.path(), 2, NOW);
         assert_eq!([one, two].map(|of| used_at(&store, of).is_some()), kept);
-        assert_eq!(fs::read_to_string(&aside).unwrap(), content);
+        assert_eq!(fs::read_to_string(aside).unwrap(), content);
         assert!(store.stored().await || store.state().failing.is_none());
         store.close().await;
         assert!(fs::read_to_string(&path).unwrap().starts_with("mainstay sessions 1\n"));
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_set_aside_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let sum_is_wrong = "mainstay sessions 1\nnonsense\n".to_owned();
+    let store = open(folder.path(), 1, NOW);
+    store.ended(store.next(), NOW);
+    store.close().await;
+    let good = fs::read_to_string(&path).unwrap().lines().nth(1).unwrap().to_owned();
+    for content in ["something else".to_owned(), format!("{sum_is_wrong}{good}\n")] {
+        let asides: Vec<_> = (1..=ASIDE_MAX)
+            .map(|number| match number {
+                1 => path.with_extension("journal.unreadable"),
+                _ => path.with_extension(format!("journal.unreadable.{number}")),
+            })
+            .collect();
+        asides.iter().for_each(|aside| fs::create_dir(aside).unwrap());
+        fs::write(&path, &content).unwrap();
+        let store = open(folder.path(), 2, NOW);
+        let own = store.next();
+        store.ended(own, NOW);
+        assert!(!store.stored().await);
+        let why = store.state().failing.unwrap();
+        assert!(why.contains("set aside"), "{why}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        fs::remove_dir(&asides[0]).unwrap();
+        recovers(&store).await;
+        assert!(store.stored().await);
+        assert_eq!(fs::read_to_string(&asides[0]).unwrap(), content);
+        store.close().await;
+        let next = open(folder.path(), 3, NOW);
+        assert_eq!(known(&next, own), Known::Ended);
+        next.close().await;
+        fs::remove_file(&asides[0]).unwrap();
+        asides[1..].iter().for_each(|aside| fs::remove_dir(aside).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_taken_away_is_missed_and_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let store = open(folder.path(), 1, NOW);
+    let [one, two] = std::array::from_fn(|_| store.next());
+    store.ended(one, NOW);
+    assert!(store.stored().await);
+    fs::remove_file(&path).unwrap();
+    store.ended(two, NOW);
+    assert!(!store.written().await, "it would be in a file that is gone");
+    let why = store.state().failing.unwrap();
+    assert!(why.contains("was removed or replaced"), "{why}");
+    recovers(&store).await;
+    let next = open(folder.path(), 2, NOW);
+    assert_eq!([one, two].map(|of| known(&next, of)), [Known::Ended, Known::Ended]);
+    next.close().await;
+    store.close().await;
+}
+
+async fn recovers(store: &Store) {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while store.state().failing.is_some() {
+        assert!(std::time::Instant::now() < until, "{:?}", store.state());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -16,6 +16,8 @@ use crate::journal::Journal;
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a disk that fails is left alone.
 const RETRY: Duration = Duration::from_secs(2);
+/// How often it is looked whether the file is still there, while nothing is written.
+const CHECK: Duration = Duration::from_secs(10);
 
 /// One write.
 struct Batch {
@@ -69,15 +71,19 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Waits for something to write. Without a file to add to, that is everything.
+/// Waits for something to write; nothing, when it is time to look after the file. Without a file to add
+/// to, that is everything.
 fn next(shared: &Shared, no_file: bool) -> Batch {
     let mut inner = shared.inner.lock();
     inner.whole |= no_file;
     if inner.failing.is_some() && !inner.closing {
         rest(shared, &mut inner, RETRY);
     }
+    let until = Instant::now() + CHECK;
     while !inner.closing && !inner.whole && inner.pending.is_empty() {
-        shared.wake.wait(&mut inner);
+        if shared.wake.wait_until(&mut inner, until).timed_out() {
+            break;
+        }
     }
     if inner.whole {
         rest(shared, &mut inner, GATHER);
@@ -109,14 +115,30 @@ fn write(shared: &Shared, journal: &mut Option<Journal>, batch: Batch) -> io::Re
     match journal {
         Some(journal) if !batch.whole => add(shared, journal, batch),
         _ => {
+            shared.claim.check()?;
+            set_aside(shared)?;
             *journal = Some((shared.replace)(&shared.path, &batch.lines)?);
             Ok(Done { upto: batch.upto, last: batch.last })
         }
     }
 }
 
+/// Keeps what could not be read of the file, unless that is done.
+fn set_aside(shared: &Shared) -> io::Result<()> {
+    let Some(set_aside) = shared.inner.lock().aside else { return Ok(()) };
+    match set_aside(&shared.path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => shared.inner.lock().aside = None,
+    }
+    Ok(())
+}
+
 /// Adds a batch to the file, and at once whatever is noted while it waits for others.
 fn add(shared: &Shared, journal: &mut Journal, first: Batch) -> io::Result<Done> {
+    journal.check()?;
+    if first.lines.is_empty() {
+        return Ok(Done { upto: first.upto, last: first.last });
+    }
     let until = Instant::now() + GATHER;
     let mut batch = first;
     loop {

@@ -6,3 +6,7 @@ mod suite;
 
 suite::store_suite!(embedded, crate::places::StateFolder::new());
 suite::store_suite!(memory, crate::places::InMemory::default());
+suite::failing_suite!(embedded_failing, Some(crate::places::StateFolder::new()));
+suite::failing_suite!(memory_failing, Some(crate::places::InMemory::default()));
+suite::hanging_suite!(embedded_hanging, crate::places::StateFolder::whose_threads_freeze());
+suite::hanging_suite!(memory_hanging, Some(crate::places::InMemory::default()));

@@ -125,6 +125,7 @@ async fn a_state_folder_of_a_newer_version_is_left_alone() {
     ] {
         assert!(error.contains(said), "{said}: {error}");
     }
+    crate::mainstay(folder.path(), &["up"]).exits(1);
     let mut after = BTreeMap::new();
     content(&state, &mut after);
     assert!(after == before, "{:?} {:?}", after.keys(), before.keys());

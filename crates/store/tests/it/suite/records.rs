@@ -6,7 +6,7 @@ use mainstay_store::{AuditEntry, AuditOutcome, KEY_BYTES, KeyName, Put, Row, Tab
 
 use crate::places::{NOW, Place};
 
-fn entry(number: u64) -> AuditEntry {
+pub(super) fn entry(number: u64) -> AuditEntry {
     AuditEntry {
         at_ms: NOW * 1000 + number,
         token: Some("deploy".to_owned()),

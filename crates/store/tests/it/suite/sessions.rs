@@ -9,7 +9,7 @@ use mainstay_store::{Backend, Kept, Known};
 use crate::places::{NOW, Place};
 
 /// Names with one tool.
-fn names(published: &str) -> PublishedNames {
+pub(super) fn names(published: &str) -> PublishedNames {
     let tools = format!(r#"{{"published":{{"near":{{"echo":"{published}"}}}}}}"#);
     let none = r#"{"published":{}}"#;
     serde_json::from_str(&format!("[{tools},{none},{none},{none}]")).unwrap()
@@ -117,4 +117,26 @@ pub(crate) async fn names_survive_and_the_last_ones_count(mut place: impl Place)
     let text = found.map(|names| serde_json::to_string(&names[0]).unwrap());
     assert!(text[0].contains("other") && text[1].contains("late"), "{text:?}");
     assert!(loaded.is_empty(), "{loaded:?}");
+}
+
+pub(crate) async fn what_nobody_waited_for_is_there_or_not_and_the_rest_stays(
+    mut place: impl Place,
+) {
+    let first = place.open();
+    let [stays, late] = std::array::from_fn(|_| first.sessions.next());
+    first.sessions.ended(stays, NOW);
+    assert!(first.sessions.stored().await);
+    first.names.save("work", &names("early"));
+    assert!(first.names.stored().await);
+    first.sessions.level(late, NOW, "debug");
+    first.names.save("work", &names("late"));
+    place.crash();
+    let second = place.open();
+    assert_eq!(known(&second, stays).await, Known::Ended);
+    let whole = Kept { used_at: NOW, level: Some("debug".into()), ..Kept::default() };
+    let late = known(&second, late).await;
+    assert!(late == Known::Nothing || late == Known::Kept(whole), "{late:?}");
+    let loaded = second.names.load().await.unwrap();
+    let text = serde_json::to_string(&loaded["work"]).unwrap();
+    assert!(text.contains("early") || text.contains("late"), "{text}");
 }
