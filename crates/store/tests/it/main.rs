@@ -1,5 +1,7 @@
 //! What every backend promises, tried on each of them.
 
+#![expect(clippy::disallowed_methods, reason = "tests may block")]
+
 mod faults;
 mod places;
 mod suite;
