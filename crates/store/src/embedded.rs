@@ -17,6 +17,7 @@ mod keys;
 mod names;
 
 use self::keys::KeyFiles;
+pub(crate) use self::keys::{SESSION_KEY, TOKEN_KEY};
 use self::names::NamesFile;
 
 /// Everything of one state folder.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::database::Database;
 use crate::directory::Directory;
 use crate::document::Document;
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, SESSION_KEY};
 use crate::lock::{Claim, LockError, StateLock};
 use crate::newer::Newer;
 use crate::store::{Options, Store};
@@ -32,6 +32,7 @@ use crate::{Backend, file, formats, journal};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// There was a journal of sessions when it was opened.
     had_sessions: bool,
     lock: Arc<StateLock>,
 }
@@ -50,7 +51,6 @@ pub enum OpenError {
 
 const SOCKET: &str = "control.sock";
 const PROCESSES: &str = "processes";
-pub(crate) const VARIANTS: &str = "variants.json";
 
 // === impl Folder ===
 
@@ -109,7 +109,11 @@ impl Folder {
     /// What was found out about lists of servers, and what is in it. Waits for the disk for two seconds at
     /// most.
     pub fn variants(&self) -> (Document, Option<Vec<u8>>) {
-        Document::open(self.path.join(VARIANTS), "findings about lists of servers", self.claim())
+        Document::open(
+            self.path.join(formats::FINDINGS_FILE),
+            "findings about lists of servers",
+            self.claim(),
+        )
     }
 
     /// Opens everything that outlives the daemon. Waits for the disk; whatever is wrong with a file or the
@@ -118,6 +122,14 @@ impl Folder {
     /// # Errors
     /// When a newer version has written a file.
     pub fn backend(&self, options: Options) -> Result<Backend, Newer> {
+        let has_key = file::head(&self.path.join(SESSION_KEY), 1).is_ok_and(|head| head.is_some());
+        if has_key && !self.had_sessions {
+            tracing::warn!(
+                target: "mainstay",
+                "sessions.journal is gone from the state folder: sessions that were ended go on if their \
+                 clients come back; without session.key too, all sessions end"
+            );
+        }
         let claim = self.claim();
         let database = Arc::new(Database::open(&self.path, claim.clone())?);
         let sessions = Arc::new(Store::open(&self.path, claim.clone(), options));

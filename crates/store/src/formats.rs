@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::newer::Newer;
-use crate::{database, document, file, folder, journal, keyfile, packages};
+use crate::{database, document, embedded, file, journal, keyfile};
 
 /// A file of the state folder.
 struct Format {
@@ -23,8 +23,10 @@ pub(crate) const FOLDER: &str = "format";
 /// What it begins with.
 pub(crate) const FOLDER_HEADER: &str = "mainstay state";
 pub(crate) const FOLDER_FORMAT: u64 = 1;
+pub(crate) const FINDINGS_FILE: &str = "variants.json";
 /// The format of the findings about lists of servers.
 pub const FINDINGS: u64 = 1;
+pub(crate) const PACKAGES_FILE: &str = "packages.json";
 /// The format of the record of packages.
 pub const PACKAGES: u64 = 1;
 
@@ -36,18 +38,22 @@ const FORMATS: [Format; 8] = [
         read: |head| in_line(head, journal::NAME),
     },
     Format {
-        file: "session.key",
+        file: embedded::SESSION_KEY,
         known: keyfile::FORMAT,
         read: |head| in_line(head, keyfile::NAME),
     },
-    Format { file: "token.key", known: keyfile::FORMAT, read: |head| in_line(head, keyfile::NAME) },
+    Format {
+        file: embedded::TOKEN_KEY,
+        known: keyfile::FORMAT,
+        read: |head| in_line(head, keyfile::NAME),
+    },
     Format {
         file: document::NAMES,
         known: document::NAMES_FORMAT,
         read: |head| in_json(head, "format"),
     },
-    Format { file: folder::VARIANTS, known: FINDINGS, read: |head| in_json(head, "format") },
-    Format { file: packages::FILE, known: PACKAGES, read: of_packages },
+    Format { file: FINDINGS_FILE, known: FINDINGS, read: |head| in_json(head, "format") },
+    Format { file: PACKAGES_FILE, known: PACKAGES, read: of_packages },
     Format { file: database::FILE, known: database::FORMAT, read: database::format_of },
 ];
 

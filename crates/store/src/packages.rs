@@ -13,7 +13,6 @@ pub struct PackagesFile {
     path: PathBuf,
 }
 
-pub(crate) const FILE: &str = "packages.json";
 /// More than thousands of packages need.
 const BYTES_MAX: u64 = 64 << 20;
 
@@ -23,7 +22,7 @@ impl PackagesFile {
     /// The file of a state folder, whether or not it is there.
     #[must_use]
     pub fn of(state_dir: &Path) -> Self {
-        Self { path: state_dir.join(FILE) }
+        Self { path: state_dir.join(formats::PACKAGES_FILE) }
     }
 
     pub fn path(&self) -> &Path {

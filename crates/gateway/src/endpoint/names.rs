@@ -10,18 +10,26 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(crate) struct NameRegistry {
     store: Arc<dyn NameStore>,
+    /// Whether the names of earlier daemons were read. What was not read is not replaced either.
+    is_loaded: bool,
     by_endpoint: Mutex<NamesByEndpoint>,
 }
 
 impl NameRegistry {
-    /// Reads what earlier daemons have given out. Where the store can't say, names are given out anew: the
-    /// daemon serves all the same.
+    /// Reads what earlier daemons have given out. Where the store can't say, names are given out anew and
+    /// not stored until the daemon is restarted: the daemon serves all the same, and the stored names stay.
     pub(crate) async fn load(store: Arc<dyn NameStore>) -> Self {
-        let by_endpoint = store.load().await.unwrap_or_else(|error| {
-            tracing::warn!(target: "mainstay", %error, "published names can't be read; they are given out anew");
-            NamesByEndpoint::new()
-        });
-        Self { store, by_endpoint: Mutex::new(by_endpoint) }
+        let (by_endpoint, is_loaded) = match store.load().await {
+            Ok(by_endpoint) => (by_endpoint, true),
+            Err(error) => {
+                tracing::warn!(
+                    target: "mainstay", %error,
+                    "published names can't be read; until a restart they are given out anew and not stored"
+                );
+                (NamesByEndpoint::new(), false)
+            }
+        };
+        Self { store, is_loaded, by_endpoint: Mutex::new(by_endpoint) }
     }
 
     /// Returns the names of an endpoint, without those of servers it no longer has.
@@ -46,7 +54,9 @@ impl NameRegistry {
         }
         all.insert(endpoint.to_owned(), names.clone());
         // Under the lock, so that the last to be stored is the last that was saved.
-        self.store.save(endpoint, names);
+        if self.is_loaded {
+            self.store.save(endpoint, names);
+        }
     }
 
     /// Waits until all names that were saved are stored. A store that fails is not waited for, and one
@@ -62,8 +72,6 @@ fn is_same(stored: &PublishedNames, names: &PublishedNames) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use mainstay_model::Name;
     use mainstay_model::settings::Prefix;
     use mainstay_protocol::list::ListKind;
@@ -95,13 +103,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_that_can_not_be_read_are_given_out_anew() {
+    async fn names_that_can_not_be_read_are_given_out_anew_and_not_replaced() {
         let store = MemoryStore::default();
         let first = NameRegistry::load(store.open().names).await;
         first.save("work", &names("a"));
+        first.stored().await;
         store.fail(Some("gone"));
-        let second = Arc::new(NameRegistry::load(store.open().names).await);
+        let second = NameRegistry::load(store.open().names).await;
         let known = second.names_of("work", |_| true);
         assert!(is_same(&known, &PublishedNames::default()));
+        store.fail(None);
+        second.save("work", &names("b"));
+        second.stored().await;
+        let own = second.names_of("work", |_| true);
+        assert!(is_same(&own, &names("b")), "what it has given out stays so for it");
+        let third = NameRegistry::load(store.open().names).await;
+        assert!(is_same(&third.names_of("work", |_| true), &names("a")));
     }
 }

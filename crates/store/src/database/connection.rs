@@ -1,6 +1,8 @@
 //! Opening the file: what it must be, what is made of one that is older, and what becomes of one that
 //! can't be used.
 
+#![expect(clippy::disallowed_methods, reason = "called on the thread of the database")]
+
 use std::io;
 use std::path::Path;
 use std::time::Duration;

@@ -20,6 +20,9 @@ pub(super) struct KeyFiles {
     making: Arc<Mutex<()>>,
 }
 
+pub(crate) const SESSION_KEY: &str = "session.key";
+pub(crate) const TOKEN_KEY: &str = "token.key";
+
 // === impl KeyFiles ===
 
 impl KeyFiles {
@@ -56,7 +59,7 @@ impl KeyStore for KeyFiles {
 
 fn file_name(key: KeyName) -> &'static str {
     match key {
-        KeyName::Session => "session.key",
-        KeyName::Token => "token.key",
+        KeyName::Session => SESSION_KEY,
+        KeyName::Token => TOKEN_KEY,
     }
 }

@@ -160,6 +160,12 @@ async fn a_damaged_file_costs_what_is_damaged() {
     assert!(aside("sessions.journal.unreadable").contains("nonsense"), "the first is still there");
     assert_eq!(aside("sessions.journal.unreadable.2"), "something else altogether");
     echo(&scene.again("near", &stays)).await;
+    assert!(!scene.daemon().log().contains("sessions.journal is gone"));
+    scene.end(End::Term).await;
+    fs::remove_file(&journal).unwrap();
+    scene.begin().await;
+    scene.daemon().wait_for_log("sessions.journal is gone", PATIENCE).await.unwrap();
+    echo(&scene.again("near", &stays)).await;
 }
 
 #[tokio::test]
