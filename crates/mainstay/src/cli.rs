@@ -1,4 +1,4 @@
-//! The command line: what may be typed. Nothing here runs anything.
+//! The command line: its commands, arguments and help texts. Nothing here runs anything.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ mod examples;
 #[cfg(test)]
 mod tests;
 
-/// One daemon between many MCP clients and many MCP servers.
+/// Run one daemon between many MCP clients and many MCP servers
 #[derive(Debug, Parser)]
 #[command(
     name = "mainstay",
@@ -27,129 +27,130 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// The options that every command accepts.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Shared {
-    /// The configuration [default: ./mainstay.toml, else that of the user, else of the system]
+    /// Read the configuration from this file [default: ./mainstay.toml, else the user's, else the
+    /// system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The state folder, which is also the daemon's address [default: MAINSTAY_STATE, else that of
-    /// the user or the system]
+    /// Use this state folder; commands reach the daemon through it [default: MAINSTAY_STATE, else
+    /// the user's or the system's]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Answer in JSON, for programs
+    /// Print JSON, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say more; twice: everything
+    /// Log debug messages; given twice, log everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say only what is wrong or was asked for
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the daemon in the foreground until a signal
+    /// Run the daemon in the foreground until it receives a signal
     #[command(after_help = examples::UP)]
     Up(UpArgs),
-    /// Run a daemon with demonstration servers that are in this program
+    /// Run a daemon with the demonstration servers that are built in
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
-    /// Say everything that is wrong with the configuration, and where
+    /// Check the configuration and list every problem with its place
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
-    /// Show what the daemon runs and how it is
+    /// Show the state of the daemon and its servers
     #[command(after_help = examples::STATUS)]
     Status(StatusArgs),
-    /// List the tools of the servers
+    /// List the tools of all servers, of one server or of a group
     #[command(after_help = examples::TOOLS)]
     Tools(ToolsArgs),
-    /// Call a tool
+    /// Call a tool and print its result
     #[command(after_help = examples::CALL)]
     Call(CallArgs),
-    /// Be the server of a client that can only start a command
+    /// Connect a client that can only start a command, over standard input and output
     #[command(after_help = examples::CONNECT)]
     Connect(ConnectArgs),
-    /// Take over the servers that a client's file or a compose file names
+    /// Import servers from the file of an MCP client or from a compose file
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
-    /// Show what makes a client use Mainstay, or write it into the client's file
+    /// Connect a client to Mainstay: print what its file needs, or write it there
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
-    /// Fetch ahead of time what package runners such as npx and uvx would download
+    /// Install in advance the packages that npx, uvx and similar runners download
     #[command(after_help = examples::FETCH)]
     Fetch(FetchArgs),
-    /// Show what the programs around the daemon need to know of it
+    /// Print the configuration of programs that run beside the daemon
     #[command(after_help = examples::SERVICE)]
     Service(ServiceArgs),
-    /// Write a configuration to begin with
+    /// Write a first configuration
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
     /// Print the JSON Schema of the configuration
     #[command(after_help = examples::SCHEMA)]
     Schema,
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Outlives a killed daemon to end what it started.
+    /// Waits for the daemon to end, then ends the processes that it left behind.
     #[command(name = "__guard", hide = true)]
     Guard { state_dir: PathBuf },
-    /// Becomes a server's program, as the daemon's plan on standard input says.
+    /// Replaces itself with a server's program, following the plan on standard input.
     #[command(name = "__exec", hide = true)]
     Exec,
-    /// Is one of the demonstration servers.
+    /// Runs one of the demonstration servers.
     #[command(name = "__demo", hide = true)]
     DemoServer { kind: String },
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct UpArgs {
-    /// Where clients connect, in place of `gateway.listen`
+    /// Accept clients at this address, instead of `gateway.listen`
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DemoArgs {
-    /// Where clients connect [default: 127.0.0.1:8000, or the next free port]
+    /// Accept clients at this address [default: 127.0.0.1:8000, or the next free port]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Show each value in force and where it came from
+    /// Print every value in force and where it comes from
     #[arg(long)]
     pub(crate) resolved: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Only this server
+    /// Show only this server, with its instances
     pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ToolsArgs {
-    /// Only this server or group [default: every server]
+    /// List only this server or group [default: every server]
     pub(crate) server: Option<String>,
-    /// All in one list, under the names that clients of /mcp see
+    /// List all tools in one table, under the names that clients of /mcp see
     #[arg(long, conflicts_with = "server")]
     pub(crate) merged: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArgs {
-    /// The server or group
+    /// The server or group that has the tool
     pub(crate) server: String,
-    /// One of its tools, as `mainstay tools` lists them
+    /// The tool, as `mainstay tools` lists it
     pub(crate) tool: String,
-    /// An argument; the tool's schema says of which type it is
+    /// Arguments of the tool; its schema determines the type of each value
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) pairs: Vec<String>,
-    /// All arguments as a JSON object; - reads it from standard input
+    /// All arguments as one JSON object; - reads it from standard input, at most 4 MiB
     #[arg(long, value_name = "JSON", conflicts_with = "pairs", allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
     /// Save images, audio and files of the result in this folder
@@ -159,54 +160,54 @@ pub(crate) struct CallArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectArgs {
-    /// The server or group [default: every server]
+    /// Connect to this server or group [default: every server]
     pub(crate) name: Option<String>,
-    /// A daemon that is elsewhere, with or without the endpoint's path [default: the one of the
-    /// state folder]
+    /// Connect to the daemon at this address, with or without /mcp or /mcp/NAME [default: the
+    /// daemon of the state folder]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// With https, believe the certificates of this PEM file and no others [default: SSL_CERT_FILE,
-    /// else those of the system]
+    /// Trust only the certificates in this PEM file, for https [default: SSL_CERT_FILE, else the
+    /// system's]
     #[arg(long, value_name = "FILE", requires = "url")]
     pub(crate) ca: Option<PathBuf>,
-    /// Send the token in this file, read anew when it is no longer taken [default: MAINSTAY_TOKEN,
-    /// else none]
+    /// Send the bearer token in this file; it is read again when the daemon refuses it [default:
+    /// MAINSTAY_TOKEN, else none]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files of clients (JSON, TOML) or compose files (YAML), told apart by what is in them
+    /// Files of MCP clients (JSON, TOML) or compose files (YAML); the content decides which
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Add the servers to the configuration, after a copy of it, and write secrets into files
-    /// beside it [default: print them]
+    /// Add the servers to the configuration, after a backup, and write secrets into files beside it
+    /// [default: print them]
     #[arg(long)]
     pub(crate) write: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The client [default: list those that are known]
+    /// The client to connect [default: list the known clients]
     pub(crate) client: Option<String>,
-    /// Write it into the client's file, after a copy of it
+    /// Write into the client's file, after a backup
     #[arg(long, requires = "client")]
     pub(crate) write: bool,
-    /// Take it out of the client's file again, after a copy of it
+    /// Remove Mainstay from the client's file, after a backup
     #[arg(long, requires = "client", conflicts_with = "write")]
     pub(crate) remove: bool,
-    /// The client's file [default: its usual place]
+    /// Use this file of the client [default: its usual place]
     #[arg(long, value_name = "FILE", requires = "client")]
     pub(crate) file: Option<PathBuf>,
-    /// One server or group [default: every server]
+    /// Connect the client to this server or group [default: every server]
     #[arg(long, value_name = "NAME", requires = "client")]
     pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// Only these servers [default: every one that a package runner starts]
+    /// Install only for these servers [default: every server that a package runner starts]
     #[arg(value_name = "SERVER")]
     pub(crate) servers: Vec<String>,
 }
@@ -219,21 +220,21 @@ pub(crate) struct ServiceArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
-    /// Print the configuration of a program that runs beside the daemon
+    /// Print the configuration of one program that runs beside the daemon
     Show(ShowArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The program [default: list those that are known]
+    /// The program to configure [default: list the known programs]
     pub(crate) service: Option<ServiceKind>,
-    /// The configuration of one more daemon behind the same proxy; may be given several times
+    /// Include the daemon of this configuration behind the same proxy; may be repeated
     #[arg(long, value_name = "FILE", requires = "service")]
     pub(crate) with: Vec<PathBuf>,
-    /// The certificate of the host, with its chain [default: where certbot puts it]
+    /// Use this TLS certificate, with its chain [default: certbot's]
     #[arg(long, value_name = "FILE", requires = "certificate_key")]
     pub(crate) certificate: Option<PathBuf>,
-    /// The key of the certificate
+    /// The private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(crate) certificate_key: Option<PathBuf>,
 }
@@ -247,7 +248,7 @@ pub(crate) enum ServiceKind {
 pub(crate) struct InitArgs {
     /// The file to write [default: that of --config, else ./mainstay.toml]
     pub(crate) file: Option<PathBuf>,
-    /// Write over a file that is there
+    /// Overwrite a file that exists
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -267,7 +268,7 @@ pub(crate) enum Shell {
 // === impl Shared ===
 
 impl Shared {
-    /// What these flags ask of the configuration.
+    /// The flags as a request to load the configuration.
     pub(crate) fn request(&self, listen: Option<&str>) -> Request {
         let listen = listen.map(|value| Flag {
             flag: "--listen".to_owned(),
@@ -281,7 +282,7 @@ impl Shared {
         }
     }
 
-    /// What these flags ask of the log; `filter` is what `MAINSTAY_LOG` says.
+    /// The flags as log options. `filter` is the value of `MAINSTAY_LOG`.
     pub(crate) fn log_options(&self, filter: Option<String>, colour: bool) -> LogOptions {
         let level = match self.verbose {
             0 => Level::Info,

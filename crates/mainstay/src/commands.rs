@@ -20,7 +20,7 @@ mod service;
 mod status;
 mod tools;
 
-/// Runs what was typed. Prints its failure, if it fails.
+/// Runs the command. Prints its failure, if it fails.
 pub(crate) fn run(cli: &Cli) -> Exit {
     let (shared, out) = (&cli.shared, Output::new(&cli.shared));
     let result = match &cli.command {

@@ -1,4 +1,4 @@
-//! Puts the parts together: about ten calls from settings to a daemon that serves.
+//! Builds the daemon from its parts, and runs it.
 
 mod daemon;
 mod demo;
@@ -18,7 +18,7 @@ use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};
 use crate::{output, packages};
 
-/// Runs the configured daemon until a signal.
+/// Runs the configured daemon until it receives a signal.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     let mut loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
     let _logs = start_logs(shared)?;
@@ -49,13 +49,13 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Waits for the daemon's end and then for that of all it started.
+/// Waits for the daemon's end, then for the end of all processes it started.
 pub(crate) fn guard(state_dir: &Path) -> Result<Exit, Failure> {
     let code = mainstay_upstream::process::guard_main(state_dir);
     Ok(if code == std::process::ExitCode::SUCCESS { Exit::Done } else { Exit::Failed })
 }
 
-/// Becomes a server's program. Comes back only where that fails.
+/// Replaces this process with a server's program. Returns only on failure.
 pub(crate) fn exec() -> Exit {
     let _ = mainstay_upstream::process::exec_main();
     Exit::Failed
@@ -73,7 +73,7 @@ fn block_on<T>(run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
         .build()
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
     let result = runtime.block_on(run);
-    // A look-up of a name that hangs must not keep the daemon from ending.
+    // A DNS look-up that hangs must not keep the daemon from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
 }

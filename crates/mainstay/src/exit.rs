@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Exit codes and failures of commands.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -11,24 +11,24 @@ use serde_json::json;
 
 use crate::output::{Look, Output, format};
 
-/// The exit codes, which scripts rely on.
+/// The exit codes. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done = 0,
     Failed = 1,
-    /// Wrong usage or configuration.
+    /// Wrong usage, or an invalid configuration.
     Usage = 2,
     NoDaemon = 3,
 }
 
-/// Why a command did not do what was asked, for the one who asked.
+/// Why a command failed: a message for its user.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
-    /// What to do about it.
+    /// What the user can do about it.
     hints: Vec<String>,
-    /// What a program may want beside the message.
+    /// Further facts for programs.
     details: Option<serde_json::Value>,
 }
 
@@ -47,7 +47,7 @@ impl Failure {
         Self { exit, message: message.into(), hints: Vec::new(), details: None }
     }
 
-    /// An error with everything that caused it.
+    /// A failure from an error and all its causes.
     pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
         let causes = std::iter::successors(Some(error), |&error| error.source());
         Self::new(exit, causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
@@ -67,7 +67,7 @@ impl Failure {
         &self.message
     }
 
-    /// Tells it: people on standard error, programs on standard output.
+    /// Prints the failure: for people on standard error, for programs on standard output.
     pub(crate) fn print(&self, out: &Output) -> Exit {
         if out.json {
             let mut error = json!({ "message": self.message, "hints": self.hints });
@@ -90,16 +90,16 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
             ClientError::NoDaemon { .. } => {
-                // Why the socket can't be opened is said by there being no daemon.
+                // "No daemon is running" says why the socket can't be opened.
                 Self::new(Exit::NoDaemon, error.to_string())
                     .hint("start one with `mainstay up`, or try `mainstay demo`")
-                    .hint("a daemon with another state folder is reached with --state DIR")
+                    .hint("--state DIR reaches a daemon with another state folder")
             }
             ClientError::NotAllowed { .. } => Self::of(Exit::NoDaemon, &error)
                 .hint("run the command as the user the daemon runs as"),
             ClientError::Connect { .. } => Self::of(Exit::NoDaemon, &error),
             ClientError::Http(_) => {
-                Self::of(Exit::Failed, &error).hint("it may be stopping just now; its log says")
+                Self::of(Exit::Failed, &error).hint("the daemon may be stopping; see its log")
             }
             _ => Self::of(Exit::Failed, &error),
         }
@@ -125,7 +125,7 @@ impl From<CallError> for Failure {
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         let details = json!({ "problems": problems });
-        let message = format!("the configuration does not hold\n{problems}");
+        let message = format!("the configuration is invalid\n{problems}");
         Self::new(Exit::Usage, message).details(details)
     }
 }
@@ -136,7 +136,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// When to try again, in whole seconds so that it is not too early.
+/// When to try again, in seconds rounded up.
 fn again(after_ms: u64) -> String {
     let after = Duration::from_secs(after_ms.div_ceil(1000));
     format!("try again in {}", format::duration(after))

@@ -1,4 +1,4 @@
-//! Commands and composition.
+//! The program: commands, and the composition of the daemon.
 
 mod cli;
 mod commands;
@@ -16,7 +16,7 @@ use clap::Parser;
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
-    // On the way of every start of a server, so without all that commands need.
+    // Every start of a server runs this, so it skips what commands need.
     if std::env::args_os().nth(1).is_some_and(|command| command == "__exec") {
         return mainstay_upstream::process::exec_main();
     }

@@ -1,9 +1,9 @@
-//! Where memory comes from, and what becomes of it once it is freed.
+//! The memory allocator: mimalloc for small blocks, the system for big ones.
 //!
-//! A call needs some thirty small blocks, which one thread often takes and another gives back:
-//! mimalloc does that without a lock. But it keeps what big answers needed for itself, and a daemon
-//! runs for months. So big blocks come from the system, which maps each by itself and takes it back as
-//! it is freed.
+//! A call allocates some thirty small blocks, often on one thread and freed on another, which
+//! mimalloc does without a lock. But mimalloc keeps the memory of big answers, and a daemon runs
+//! for months. So big blocks come from the system, which maps each of them separately and unmaps it
+//! when it is freed.
 
 #![expect(unsafe_code, reason = "an allocator can't be written, and mallopt not called, without")]
 
@@ -12,11 +12,12 @@ use std::ptr::NonNull;
 
 use mimalloc::MiMalloc;
 
-/// Small blocks from mimalloc, big ones from the system. The size a block was asked for says where it
-/// came from.
+/// Takes small blocks from mimalloc and big ones from the system. The size in a block's layout says
+/// which.
 pub(crate) struct Allocator;
 
-/// Mapping a block costs little beside filling one of this size, and most answers are far smaller.
+/// The smallest big block. Mapping one costs little compared to filling it, and most answers are
+/// far smaller.
 const BIG_BYTES_MIN: usize = 256 << 10;
 
 fn is_big(size: usize) -> bool {
@@ -74,11 +75,12 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// To be called first, before there is a second thread.
+/// Fixes the size from which the system maps blocks. Call it first, before there is a second
+/// thread.
 ///
-/// By itself the system raises the size from which it maps blocks whenever such a block is freed, so
-/// that after one big answer the next ones come from an arena, which seldom shrinks (mallopt(3),
-/// "dynamic mmap threshold").
+/// By default, the system raises that size whenever a mapped block is freed. After one big answer
+/// the next ones would come from an arena, which seldom shrinks (mallopt(3), "dynamic mmap
+/// threshold").
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn give_back_what_is_freed() {
     // SAFETY: `mallopt` takes two numbers, touches the allocator's parameters only, and there is no
@@ -88,7 +90,7 @@ pub(crate) fn give_back_what_is_freed() {
     }
 }
 
-/// Other systems do so by themselves.
+/// Other systems need no such setting.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_back_what_is_freed() {}
 

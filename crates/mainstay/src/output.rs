@@ -1,8 +1,7 @@
-//! What commands print: text for people on a terminal, text for people in a pipe, JSON for
-//! programs.
+//! Printing: text for people on a terminal or in a pipe, JSON for programs.
 //!
-//! Answers go to standard output, everything about the way to them to standard error. A reader
-//! that stops reading (`| head`) is no error.
+//! Results go to standard output, everything else to standard error. A reader that stops reading
+//! (`| head`) is no error.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -19,14 +18,14 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     quiet: bool,
     pub(crate) verbose: bool,
-    /// Standard output is a terminal: foreign text must not drive it.
+    /// Whether standard output is a terminal. Control characters in foreign text are escaped then.
     terminal: bool,
-    /// Progress may be shown on standard error.
+    /// Whether progress may be shown on standard error.
     pub(crate) progress: bool,
     colour: bool,
 }
 
-/// How a piece of text looks where colours are shown.
+/// The colour of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Good,
@@ -51,16 +50,15 @@ impl Output {
         }
     }
 
-    /// A line of the answer.
+    /// Prints a line of the result.
     #[expect(clippy::unused_self, reason = "all printing goes through one value")]
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         let mut out = io::stdout().lock();
-        // Whoever reads has gone: there is nobody to tell.
+        // The reader is gone, so there is nobody to report to.
         let _ = writeln!(out, "{}", text.as_ref());
     }
 
-    /// Text of a server, which ends with one line break. Where it would reach a terminal, it can
-    /// not drive it.
+    /// Prints text of a server and one line break. On a terminal, control characters are escaped.
     pub(crate) fn foreign(&self, text: &str) {
         if self.terminal {
             self.line(format::harmless(text).trim_end_matches('\n'));
@@ -69,7 +67,7 @@ impl Output {
         }
     }
 
-    /// The answer for a program.
+    /// Prints the result as JSON.
     pub(crate) fn value(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.line(text),
@@ -77,13 +75,13 @@ impl Output {
         }
     }
 
-    /// Something about the way, on standard error.
+    /// Prints a line on standard error.
     #[expect(clippy::unused_self, reason = "all printing goes through one value")]
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
     }
 
-    /// What to do next, for people who did not ask for quiet.
+    /// Suggests the next commands, unless `--quiet` was given.
     pub(crate) fn next(&self, commands: &[&str]) {
         if !self.json && !self.quiet && self.terminal {
             self.line("");
@@ -103,12 +101,12 @@ impl Output {
     }
 }
 
-/// <https://no-color.org>: any value but an empty one says no.
+/// Whether colours are wanted: <https://no-color.org>.
 pub(crate) fn colours_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A table without lines, columns two blanks apart, nothing cut.
+/// A table without lines. Columns are two blanks apart, and no cell is cut.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);

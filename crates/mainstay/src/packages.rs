@@ -1,9 +1,9 @@
-//! Packages that were fetched ahead: where they are, what was recorded of them, and how a server is
-//! started from them.
+//! Packages that were fetched: where they are, the record of them, and how servers are started from
+//! them.
 //!
-//! Each is installed into a folder of its own in the state folder, by the package manager itself. A
-//! server is then started by the program in that folder: without the runner, without a network, and
-//! always as the same thing.
+//! The package manager installs each into a folder of its own in the state folder. Its server is
+//! then started by the program in that folder: without the runner, without a network, and always in
+//! the same version.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,11 +20,11 @@ use sha2::{Digest, Sha256};
 
 use self::record::{Fetched, Record};
 
-/// What holds them, in the state folder.
+/// The folder of all packages, in the state folder.
 pub(crate) const FOLDER: &str = "packages";
 
-/// The folder of what a command runs, below [`FOLDER`]: a name for people, and behind it what else
-/// makes it another thing.
+/// The folder of a command's package, below [`FOLDER`]: a readable name and a hash of everything
+/// else that distinguishes it.
 pub(crate) fn folder_of(run: &PackageCommand) -> Option<String> {
     let main = run.packages.first()?;
     let mut hash = Sha256::new();
@@ -39,7 +39,7 @@ pub(crate) fn folder_of(run: &PackageCommand) -> Option<String> {
     Some(format!("{}-{}-{version}-{hash}", run.registry().name(), name.trim_start_matches('_')))
 }
 
-/// Where the package manager of a registry puts programs, below the folder of a package.
+/// Where a package manager puts programs, below a package's folder.
 pub(crate) fn programs(registry: Registry) -> &'static str {
     match registry {
         Registry::Npm => "node_modules/.bin",
@@ -47,7 +47,7 @@ pub(crate) fn programs(registry: Registry) -> &'static str {
     }
 }
 
-/// The program that a command runs, where that was fetched and is still there.
+/// The fetched program that a command runs. None when it was not fetched or is gone.
 pub(crate) fn program(state_dir: &Path, record: &Record, run: &PackageCommand) -> Option<PathBuf> {
     let fetched = record.find(&folder_of(run)?)?;
     program_of(state_dir, fetched, run)
@@ -60,11 +60,11 @@ fn program_of(state_dir: &Path, fetched: &Fetched, run: &PackageCommand) -> Opti
     program.is_file().then_some(program)
 }
 
-/// Starts servers from what was fetched for them. One whose package is still to be fetched gets the time
-/// for that on top: a first download is no crash.
+/// Replaces commands of package runners by the programs that were fetched. A server whose package
+/// is not fetched gets the time to download it on top of its start timeout.
 pub(crate) fn take_fetched(settings: &mut Settings) {
     let record = Record::load(&settings.state_dir).unwrap_or_else(|error| {
-        tracing::warn!(target: "mainstay", %error, "what was fetched is not used");
+        tracing::warn!(target: "mainstay", %error, "fetched packages are not used");
         Record::default()
     });
     for spec in &mut settings.servers {

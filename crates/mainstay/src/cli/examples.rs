@@ -1,11 +1,11 @@
-//! What each command's help ends with: a few lines to copy.
+//! Examples and notes at the end of each command's help.
 
 pub(super) const MAIN: &str = "\
 Examples:
-  mainstay demo                      see it work; needs nothing but this program
-  mainstay init && mainstay check    write a configuration, see whether it holds
+  mainstay demo                      try it out, without any configuration
+  mainstay init && mainstay check    write a configuration and check it
   mainstay up                        run the daemon
-  mainstay status                    from another terminal: how it is
+  mainstay status                    in another terminal: show its state
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable";
 
@@ -14,7 +14,8 @@ Examples:
   mainstay up
   mainstay up --config ~/servers.toml --listen 127.0.0.1:9000
 
-TERM and INT let calls in flight finish (30 s) and stop.";
+TERM and INT stop the daemon after calls in flight have finished, or after 30 s. A second signal
+stops it at once.";
 
 pub(super) const DEMO: &str = "\
 Examples:
@@ -25,7 +26,7 @@ pub(super) const CHECK: &str = "\
 Examples:
   mainstay check
   mainstay check --config ~/servers.toml
-  mainstay check --resolved          each value in force, and where it came from
+  mainstay check --resolved          every value in force and where it comes from
   mainstay check --json | jq '.problems[].message'";
 
 pub(super) const STATUS: &str = "\
@@ -49,7 +50,7 @@ Examples:
   mainstay call files search --args - < arguments.json
   mainstay call weather weather_chart city=Oslo --out pictures
 
-A list takes the same key several times (tag=a tag=b) or a JSON array.";
+For a list, repeat the key (tag=a tag=b) or give a JSON array.";
 
 pub(super) const CONNECT: &str = "\
 Examples:
@@ -61,24 +62,24 @@ Examples:
 In the configuration of a client:
   {\"mcpServers\": {\"mainstay\": {\"command\": \"mainstay\", \"args\": [\"connect\"]}}}
 
-Standard output carries messages and nothing else; -v logs to standard error. When the daemon
-restarts, sessions and listens go on by themselves: requests wait for it for 30 s. Every revision is
-spoken, 2026-07-28 included. Ends with 0 when the client leaves, and with 3 when no daemon can be
-reached within 5 s of the first request.";
+Standard output carries only messages; -v logs to standard error. When the daemon restarts, sessions
+and listens continue: requests wait for the daemon for up to 30 s. All revisions of MCP work, from
+2024-11-05 to 2026-07-28. The command ends with exit code 0 when the client leaves, and with 3 when
+no daemon can be reached within 5 s of the first request.";
 
 pub(super) const IMPORT: &str = "\
 Examples:
-  mainstay import ~/.cursor/mcp.json              print what the configuration would get
+  mainstay import ~/.cursor/mcp.json              print the servers and change nothing
   mainstay import ~/.claude.json compose.yaml --write
 
-A secret becomes a reference, and is never printed. With --write its value goes into a file of the
-folder `secrets` beside the configuration that only its owner may read; without, the variable that
-it is to be given in is named.";
+Secrets become references and are never printed. With --write, each secret goes into a file in the
+folder `secrets` beside the configuration, which only its owner may read. Without --write, the
+output names the environment variable to put each secret in.";
 
 pub(super) const EXPORT: &str = "\
 Examples:
-  mainstay export                                 which clients are known, and where their files are
-  mainstay export cursor                          print what its file gets
+  mainstay export                                 list the known clients and their files
+  mainstay export cursor                          print what its file needs
   mainstay export cursor --write
   mainstay export vscode --file .vscode/mcp.json --endpoint files --write
   mainstay export cursor --remove";
@@ -89,12 +90,12 @@ Examples:
   mainstay fetch weather files
   mainstay fetch --json | jq -r '.servers[] | select(.state == \"unpinned\") | .write[].pinned'
 
-What was fetched is in the state folder, and recorded with its digests in packages.json there. From
-the daemon's next start on servers are started from it: offline, and always as the same version.";
+Packages are installed in the state folder, and packages.json there records their digests. From the
+daemon's next start on, servers run the installed packages: offline, and always the same version.";
 
 pub(super) const SERVICE: &str = "\
 Examples:
-  mainstay service show                           what can be shown
+  mainstay service show                           list the known programs
   mainstay service show nginx > /etc/nginx/conf.d/mainstay.conf
   mainstay service show nginx --config prod.toml --with dev.toml
 

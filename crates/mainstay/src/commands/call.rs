@@ -17,10 +17,10 @@ mod contents;
 pub(super) mod parameters;
 mod progress;
 
-/// The most that is read from standard input, in bytes: what the gateway takes by default.
+/// Most bytes read from standard input: the gateway's default limit for a request.
 const INPUT_BYTES_MAX: u64 = 4 << 20;
 
-/// What `tools/call` takes. The arguments stay as they were typed: long numbers, too.
+/// The parameters of `tools/call`. Arguments are passed on as typed, long numbers included.
 #[derive(Serialize)]
 struct Params<'a> {
     name: &'a str,
@@ -36,7 +36,7 @@ struct Meta {
 }
 
 pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit, Failure> {
-    // What is wrong with the arguments alone is said before anybody is asked.
+    // Wrong arguments are reported before the daemon is asked.
     let given = args.args.as_deref().map(json_object).transpose()?;
     let client = daemon::client(shared)?;
     let result = daemon::block_on(async {
@@ -51,7 +51,7 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
     contents::show(&result, args, out)
 }
 
-/// The result of the call, as JSON text.
+/// Calls the tool and returns the result as JSON text.
 async fn call(
     conversation: &mut Conversation,
     args: &CallArgs,
@@ -97,7 +97,7 @@ fn misfit(wrong: &[String], args: &CallArgs, tool: &Tool) -> Failure {
     })
 }
 
-/// What `--args` says, `-` being standard input.
+/// Reads the JSON object given with `--args`; `-` reads standard input.
 fn json_object(text: &str) -> Result<Box<RawValue>, Failure> {
     let mut input = String::new();
     let text = if text == "-" {

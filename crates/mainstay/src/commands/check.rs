@@ -1,4 +1,4 @@
-//! `mainstay check`: everything that is wrong with the configuration, and where.
+//! `mainstay check`: lists every problem of the configuration with its place.
 
 use mainstay_config::{Loaded, Problem, Problems, Severity, from_system};
 use serde_json::json;
@@ -67,7 +67,7 @@ fn list(problems: &[Problem], out: &Output) {
     }
 }
 
-/// `, 2 errors, 1 warning`; nothing where there is nothing.
+/// Counts problems, as in `, 2 errors, 1 warning`. Empty when there are none.
 fn tally(problems: &[Problem]) -> String {
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let parts = [(errors, "error"), (problems.len() - errors, "warning")];

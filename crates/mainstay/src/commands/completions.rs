@@ -1,4 +1,4 @@
-//! `mainstay completions`: what a shell needs to complete a command line.
+//! `mainstay completions`: prints a shell's completion script.
 
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell as Kind, generate};
@@ -23,7 +23,7 @@ fn script(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The command line without what is only for the program itself: completions would show it.
+/// The command line without hidden commands, which completion scripts would show.
 fn visible() -> Command {
     let whole = Cli::command();
     let commands = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();

@@ -1,7 +1,7 @@
 //! `mainstay connect`: a session with the daemon for a client that can only start a command.
 //!
-//! One message a line on standard input and output, streamable HTTP behind it. What is to be done
-//! is decided in [`shim`], without I/O; [`driver`] does it.
+//! Messages are lines of standard input and output; the daemon is reached over streamable HTTP.
+//! [`shim`] makes the decisions without I/O, and [`driver`] carries them out.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ mod stdio;
 mod target;
 mod upload;
 
-/// Nothing but messages goes to standard output, so failures go to standard error whatever was
-/// asked for.
+/// Runs the shim. Failures go to standard error even with `--json`: standard output carries only
+/// messages.
 pub(super) fn run(shared: &Shared, args: &ConnectArgs, out: &Output) -> Exit {
     let mut out = *out;
     out.json = false;
@@ -46,7 +46,7 @@ fn connect(shared: &Shared, args: &ConnectArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of(Exit::Failed, &error))?;
     let left = runtime.block_on(Driver::run(connections.clone()));
-    // A look-up of a name that hangs must not keep the program from ending.
+    // A DNS look-up that hangs must not keep the program from ending.
     runtime.shutdown_background();
     match left.map_err(|error| Failure::of(Exit::Failed, &error))? {
         Leaving::Done => Ok(Exit::Done),
@@ -57,8 +57,8 @@ fn connect(shared: &Shared, args: &ConnectArgs) -> Result<Exit, Failure> {
     }
 }
 
-/// Clients show what a command says on standard error, or count it as a failure: only where it
-/// was asked for is there a log.
+/// Starts the log only when `-v` asks for one: clients show standard error to users, or count it as
+/// a failure.
 fn start_logs(shared: &Shared) -> Result<Option<LogGuard>, Failure> {
     if shared.verbose == 0 {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The way from a command to the daemon of its state folder.
+//! Commands' access to the daemon of the state folder.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use serde_json::value::RawValue;
 use crate::cli::Shared;
 use crate::exit::{Exit, Failure};
 
-/// A daemon answers questions about itself from memory.
+/// Deadline for questions about the daemon itself, which it answers from memory.
 const QUESTION: Duration = Duration::from_secs(10);
-/// The gateway ends a call after 300 s at the latest; what is longer is a lost connection.
+/// Deadline for a call. The gateway ends calls after 300 s, so more means a lost connection.
 const CALL: Duration = Duration::from_secs(310);
-/// Pages of one list: with the shortest pages in use more tools than any server has.
+/// Most pages of one list.
 const PAGES_MAX: usize = 100;
 
 /// A tool as its server lists it.
 #[derive(Debug, Clone)]
 pub(super) struct Tool {
-    /// Byte for byte.
+    /// The tool as the server sent it, byte for byte.
     pub(super) raw: Box<RawValue>,
     pub(super) name: String,
     pub(super) description: String,
@@ -35,9 +35,9 @@ pub(super) struct Tool {
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) tools: Vec<Tool>,
-    /// Servers whose tools are not there.
+    /// Servers whose tools are not available.
     pub(super) missing: Vec<Missing>,
-    /// Servers whose tools are there, and that clients of some revisions don't see.
+    /// Servers whose tools clients of some revisions don't see.
     pub(super) partly: Vec<Missing>,
 }
 
@@ -76,7 +76,7 @@ struct ToolFields {
 // === impl Merged ===
 
 impl Merged {
-    /// Adds what clients of the other era see: a server may show itself to both.
+    /// Adds the tools that clients of the other era see. A server may show itself to both.
     fn add(&mut self, other: Self) {
         let names = |all: &[Missing]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
         let (ours, theirs) = (names(&self.missing), names(&other.missing));
@@ -90,7 +90,7 @@ impl Merged {
     }
 }
 
-/// Runs a command's future to its end, on this thread.
+/// Runs a command's future to its end on this thread.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::of(Exit::Failed, &error))?.block_on(future)
@@ -106,7 +106,7 @@ pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
     Ok(client.get_json("/api/status").await?)
 }
 
-/// The tools at `/mcp` under their published names, and who is missing among the servers.
+/// The tools at `/mcp` under their published names, and the servers that are missing.
 pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
     let status = status(client).await?;
     let client = client.with_deadline(CALL);
@@ -121,7 +121,7 @@ pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
     Ok(merged)
 }
 
-/// Whether there are servers that only clients of 2026-07-28 see.
+/// Whether only clients of 2026-07-28 see some of the servers.
 fn has_modern(status: &DaemonStatus) -> bool {
     let revisions = status.servers.iter().filter_map(|server| server.revision.as_deref());
     let mut revisions = revisions.filter_map(Revision::parse);
@@ -134,9 +134,10 @@ async fn list_and_close(mut conversation: Conversation) -> Result<Merged, Failur
     listed
 }
 
-/// A conversation with a server or group. A name that is wrong is answered with the nearest.
+/// Opens a conversation with a server or group. An unknown name is refused with the nearest known
+/// one.
 pub(super) async fn converse(client: &Client, name: &str) -> Result<Conversation, Failure> {
-    // Such a name could not stand in an address, and no server has it.
+    // A name that can't stand in an address belongs to no server.
     if mainstay_model::Name::try_new(name).is_err() {
         return Err(no_such_server(client, name).await);
     }
@@ -165,9 +166,9 @@ async fn no_such_server(client: &Client, name: &str) -> Failure {
     with_nearest(failure, name, &names)
 }
 
-/// Adds what was probably meant, or all there is.
+/// Adds a hint to a failure: the nearest name, or all names.
 pub(super) fn with_nearest(failure: Failure, word: &str, names: &[String]) -> Failure {
-    /// More names than these are no help.
+    /// Most names shown in a hint.
     const SHOWN_MAX: usize = 30;
     let details = json!({ "names": names });
     let failure = failure.details(details);
@@ -208,9 +209,9 @@ async fn list(conversation: &mut Conversation) -> Result<Merged, Failure> {
     Ok(merged)
 }
 
-/// Reads what a server answered.
+/// Deserializes a server's answer.
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Failure> {
     serde_json::from_slice(json).map_err(|error| {
-        Failure::new(Exit::Failed, format!("the server's answer is not as it should be: {error}"))
+        Failure::new(Exit::Failed, format!("the server's answer is invalid: {error}"))
     })
 }

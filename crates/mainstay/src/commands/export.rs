@@ -1,4 +1,4 @@
-//! `mainstay export`: what makes a client use Mainstay.
+//! `mainstay export`: connects MCP clients to Mainstay through their own files.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -18,7 +18,7 @@ use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, format, table};
 
-/// Where a known client's file is, and what it says.
+/// A known client: its file, and whether Mainstay is in it.
 struct Listed {
     client: &'static Client,
     file: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Ex
 fn folders() -> Result<Folders, Failure> {
     let home = std::env::home_dir().filter(|home| home.is_absolute());
     let home = home.ok_or_else(|| {
-        Failure::new(Exit::Failed, "there is no home folder, where clients keep their files")
+        Failure::new(Exit::Failed, "HOME is not set, so the files of clients can't be found")
     })?;
     Ok(Folders::new(home, |name| std::env::var(name).ok()))
 }
@@ -76,7 +76,7 @@ fn known(id: &str) -> Result<&'static Client, Failure> {
     })
 }
 
-/// An address where the client takes one, else the command that stands in for it.
+/// What the client connects to: the daemon's address if the client takes one, else a command.
 fn target(client: &Client, shared: &Shared, args: &ExportArgs) -> Result<Target, Failure> {
     let loaded = settings(&shared.request(None))?;
     if let Some(endpoint) = &args.endpoint {
@@ -85,8 +85,7 @@ fn target(client: &Client, shared: &Shared, args: &ExportArgs) -> Result<Target,
     let endpoint = args.endpoint.as_deref();
     if client.takes_url {
         return url(&loaded.settings.gateway, endpoint).map(Target::Url).map_err(|error| {
-            Failure::of(Exit::Usage, &error)
-                .hint("clients are given the address of the configuration")
+            Failure::of(Exit::Usage, &error).hint("clients connect to the configuration's address")
         });
     }
     command(&loaded, shared, endpoint)
@@ -107,10 +106,10 @@ fn check_endpoint(loaded: &Loaded, endpoint: &str) -> Result<(), Failure> {
     })
 }
 
-/// The client has neither this folder nor this environment: everything is named in full.
+/// The command of a client. It has another working folder and environment, so paths are absolute.
 fn command(loaded: &Loaded, shared: &Shared, endpoint: Option<&str>) -> Result<Target, Failure> {
     let program = std::env::current_exe().map_err(|error| {
-        Failure::new(Exit::Failed, format!("where this program is can't be told: {error}"))
+        Failure::new(Exit::Failed, format!("can't find the path of this program: {error}"))
     })?;
     let mut args = vec!["connect".to_owned()];
     args.extend(endpoint.map(str::to_owned));
@@ -163,7 +162,7 @@ fn file_of(client: &Client, file: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The client's file; none where it is not there.
+/// Reads the client's file. None when there is none.
 fn read(file: &Path) -> Result<Option<String>, Failure> {
     let cant = |why: String| {
         Failure::new(Exit::Failed, format!("{} can't be read: {why}", file.display()))
@@ -176,7 +175,7 @@ fn read(file: &Path) -> Result<Option<String>, Failure> {
         }
         Ok(_) => {}
     }
-    // The standard error says nothing of the text.
+    // The standard library's error does not quote the file's text.
     std::fs::read_to_string(file).map(Some).map_err(|error| cant(error.to_string()))
 }
 
@@ -197,7 +196,7 @@ fn write(file: &Path, text: &str, is_changed: bool) -> Result<Option<PathBuf>, F
 fn failed(error: EditError) -> Failure {
     let EditError::File(problems) = error;
     let details = json!({ "problems": problems });
-    Failure::new(Exit::Failed, format!("the client's file was left as it is\n{problems}"))
+    Failure::new(Exit::Failed, format!("the client's file was not changed\n{problems}"))
         .details(details)
 }
 
@@ -217,7 +216,7 @@ fn tell(
     }
     out.line(format::harmless(&format!("{say} in {}", file.display())));
     if let Some(backup) = backup {
-        out.line(format::harmless(&format!("as it was: {}", backup.display())));
+        out.line(format::harmless(&format!("backup: {}", backup.display())));
     }
     if changed {
         out.next(&[&format!("restart {}", client.title)]);

@@ -1,4 +1,4 @@
-//! `mainstay fetch`: what package runners would download when a server starts, ahead of time.
+//! `mainstay fetch`: installs in advance what package runners would download at a server's start.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -60,7 +60,7 @@ pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exi
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-/// The named servers, or all of them.
+/// The servers with these names, or all.
 fn chosen<'a>(servers: &'a [ServerSpec], names: &[String]) -> Result<Vec<&'a ServerSpec>, Failure> {
     let known = || servers.iter().map(|server| server.name.as_str());
     for name in names {
@@ -80,23 +80,23 @@ fn chosen<'a>(servers: &'a [ServerSpec], names: &[String]) -> Result<Vec<&'a Ser
     Ok(servers.iter().filter(is_chosen).collect())
 }
 
-/// Two fetches at once would install over each other.
+/// Locks the folder of packages: two fetches at once would overwrite each other.
 fn lock(state_dir: &Path) -> Result<File, Failure> {
     let folder = state_dir.join(FOLDER);
-    // Perhaps before any daemon: the state folder is then made as the daemon makes it.
+    // The daemon may never have run; the folder gets the same mode as when the daemon makes it.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     let open = made.and_then(|()| File::create(folder.join("lock")));
     let file = open.map_err(|error| {
         Failure::new(Exit::Failed, format!("{} can't be used: {error}", folder.display()))
-            .hint("run it as the user the daemon runs as")
+            .hint("run the command as the user the daemon runs as")
     })?;
     file.try_lock().map_err(|_| {
-        Failure::new(Exit::Failed, format!("another fetch is at work in {}", folder.display()))
+        Failure::new(Exit::Failed, format!("another fetch is running in {}", folder.display()))
     })?;
     Ok(file)
 }
 
-/// Fetches what a server runs; none where it is no package runner and nobody asked for it.
+/// Fetches a server's package. None when no package runner starts the server and nobody named it.
 async fn fetch(
     server: &ServerSpec,
     named: bool,
@@ -139,7 +139,7 @@ async fn fetch(
         () = interrupted() => Ok(State::Interrupted),
     };
     let state = state.unwrap_or_else(|error| match report::words(&error) {
-        // Nothing was to be fetched, only a version to be looked up.
+        // The package manager is not asked to install, only for a version.
         words if left_to_runner => {
             let pins = "which version it is now could not be found out";
             State::Skipped(format!("{}; {pins}: {words}", unfetched(&run)))
@@ -149,7 +149,7 @@ async fn fetch(
     Some(outcome(packages, state))
 }
 
-/// Why what a runner runs is left to it.
+/// Why the package of a runner is not fetched.
 fn unfetched(run: &PackageCommand) -> String {
     let instead = match run.registry() {
         Registry::Npm => "npx -y",
@@ -161,7 +161,7 @@ fn unfetched(run: &PackageCommand) -> String {
     )
 }
 
-/// Whoever asked does not want it any more. What is under way ends with its future.
+/// Waits for an interrupt signal. The fetch in progress ends with its future.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {

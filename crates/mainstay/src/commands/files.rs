@@ -1,4 +1,4 @@
-//! Files that belong to somebody else, or hold secrets: changed with a copy kept, never half
+//! Changes files that belong to other programs or hold secrets: always with a backup, never half
 //! written.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-/// Only the owner reads and writes.
+/// Only the owner may read and write.
 pub(super) const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
-/// A copy of a file beside it, with the same permissions; none where there is no file.
+/// Copies a file to a backup beside it, with the same permissions. None when there is no file.
 ///
 /// # Errors
-/// When it can't be made.
+///
+/// When the copy can't be written.
 pub(super) fn back_up(path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -39,11 +40,12 @@ pub(super) fn back_up(path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Puts a text in place of a file's in one step: whoever reads meanwhile reads the one or the
-/// other. The file keeps its permissions; a new one gets `mode`. A link stays a link.
+/// Replaces a file's text in one step: readers see either the old text or the new one. The file
+/// keeps its permissions, and a new one gets `mode`. A symbolic link stays one.
 ///
 /// # Errors
-/// When it can't be written; then the file is as it was.
+///
+/// When the file can't be written; it is unchanged then.
 pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mode = fs::metadata(&path).map_or(mode, |meta| meta.permissions().mode() & 0o777);
@@ -59,10 +61,11 @@ pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     written
 }
 
-/// Writes a new file that only its owner may read, in a folder that only its owner may open.
+/// Writes a new file that only its owner may read, in a folder that only its owner may enter.
 ///
 /// # Errors
-/// When it is there already, and when it can't be written.
+///
+/// When the file exists or can't be written.
 pub(super) fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder)?;
@@ -70,7 +73,7 @@ pub(super) fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     create(path, PRIVATE, secret.as_bytes())
 }
 
-/// Makes a file with exactly these permissions, whatever the process takes away by default.
+/// Creates a file with exactly this mode, whatever the umask is.
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
     file.write_all(bytes)?;

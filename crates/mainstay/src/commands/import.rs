@@ -1,4 +1,4 @@
-//! `mainstay import`: servers of clients' files and compose files, for the configuration.
+//! `mainstay import`: adds servers from the files of MCP clients and from compose files.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -20,9 +20,9 @@ use crate::cli::{ImportArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
-/// The folder beside the configuration that secrets are written to.
+/// The folder for secrets, beside the configuration.
 const SECRETS: &str = "secrets";
-/// A new configuration; one that is there keeps its permissions.
+/// The mode of a new configuration. An existing one keeps its permissions.
 const CONFIG_MODE: u32 = 0o644;
 
 mod report;
@@ -53,14 +53,14 @@ pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Ex
     Ok(if is_empty { Exit::Failed } else { Exit::Done })
 }
 
-/// The address clients are given; none where there is none, or where the configuration does not hold,
-/// which is told later.
+/// The address that clients get. None without one, or when the configuration is invalid, which is
+/// reported later.
 fn own_address(shared: &Shared) -> Option<String> {
     let loaded = settings(&shared.request(None)).ok()?;
     url(&loaded.settings.gateway, None).ok()
 }
 
-/// Reads every file; what is wrong with any of them is told at once.
+/// Reads all files. Reports every problem in any of them.
 fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let home = std::env::home_dir();
     let read = files.iter().map(|path| parse(&ImportFile::read(path, home.as_deref())?));
@@ -79,7 +79,7 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     Err(Failure::new(Exit::Usage, message).details(json!({ "problems": problems })))
 }
 
-/// Whoever names a client instead of a file is told where that has its file.
+/// Adds to a problem where a client has its file, for users who named the client instead.
 fn with_place(mut problem: Problem) -> Problem {
     if let Place::File { file } = &problem.place
         && let Some(client) = file.to_str().and_then(find)
@@ -96,7 +96,7 @@ fn does_not_hold(problems: &Problems) -> Failure {
     Failure::new(Exit::Usage, message).details(json!({ "problems": problems }))
 }
 
-/// The secrets that are beside the configuration already, so that none is written twice or over.
+/// The existing secrets beside the configuration, so that none is written twice or overwritten.
 fn secrets_there(config: &Path) -> SecretHome {
     let folder = config.parent().unwrap_or(Path::new("")).join(SECRETS);
     let mut there = BTreeMap::new();
@@ -104,7 +104,7 @@ fn secrets_there(config: &Path) -> SecretHome {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let is_fit =
             entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= SECRET_BYTES_MAX);
-        // What can't be read as a secret still takes its name.
+        // An unreadable secret still occupies its name.
         let text = is_fit
             .then(|| std::fs::read_to_string(entry.path()).ok())
             .flatten()
@@ -114,8 +114,8 @@ fn secrets_there(config: &Path) -> SecretHome {
     SecretHome::Files { folder: SECRETS.to_owned(), there }
 }
 
-/// Writes secrets, then a copy of the configuration, then the configuration: it never names a
-/// secret that is not there.
+/// Writes secrets, then a backup of the configuration, then the configuration, so that it never
+/// refers to a secret that is missing.
 fn write(configured: &Configured, plan: &ImportPlan) -> Result<Option<Written>, Failure> {
     if plan.added.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `mainstay init`: a configuration to begin with.
+//! `mainstay init`: writes a first configuration.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -29,7 +29,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let shown = path.display();
     let mut options = OpenOptions::new();
     options.write(true);
-    // Whether the file is there is decided by the same step that makes it.
+    // Creating the file also checks that it is new, in one step.
     if force {
         options.create(true).truncate(true)
     } else {
@@ -40,8 +40,8 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let written = made.and_then(|()| options.open(path)?.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
-            Failure::new(Exit::Failed, format!("{shown} is there already"))
-                .hint("--force writes over it")
+            Failure::new(Exit::Failed, format!("{shown} exists already"))
+                .hint("--force overwrites it")
         }
         _ => Failure::new(Exit::Failed, format!("{shown} can't be written: {error}")),
     })
@@ -57,7 +57,7 @@ mod tests {
         let path = folder.path().join("new/mainstay.toml");
         write(&path, "one, and longer", false).unwrap();
         let failure = write(&path, "two", false).unwrap_err();
-        assert!(failure.message().ends_with("is there already"), "{failure:?}");
+        assert!(failure.message().ends_with("exists already"), "{failure:?}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one, and longer");
         write(&path, "two", true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");

@@ -1,4 +1,4 @@
-//! `mainstay schema`: the JSON Schema of the configuration, made from its declaration.
+//! `mainstay schema`: prints the JSON Schema of the configuration.
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;

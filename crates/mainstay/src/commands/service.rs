@@ -1,4 +1,4 @@
-//! `mainstay service`: what the programs around the daemon need to know of it.
+//! `mainstay service`: prints the configuration of programs that run beside the daemon.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -44,7 +44,7 @@ fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> 
     let environments = loaded.iter().map(environment).collect::<Result<Vec<_>, _>>()?;
     let certificate = args.certificate.as_deref().zip(args.certificate_key.as_deref());
     let certificate = certificate.map(|(own, key)| (in_full(own), in_full(key)));
-    // A machine without IPv6 has no such file, and nginx can't listen on such an address there.
+    // Without IPv6 on the machine this file is missing, and nginx can't listen on IPv6.
     let ipv6 = Path::new("/proc/net/if_inet6").exists();
     let text = nginx::page(&Page { environments: &environments, certificate, ipv6 })
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
@@ -80,12 +80,12 @@ fn environment(loaded: &Loaded) -> Result<Environment<'_>, Failure> {
     })
 }
 
-/// nginx counts relative paths from the folder of its configuration.
+/// The absolute path of a file: nginx takes relative ones from its own folder.
 fn in_full(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-/// What works and yet is probably not meant.
+/// Warns about settings that are valid and probably not intended.
 fn doubts(loaded: &Loaded, out: &Output) {
     if !trusts_loopback(&loaded.settings.gateway) {
         let file = loaded.file.as_ref().map_or("…".into(), |file| file.display().to_string());
@@ -96,7 +96,7 @@ fn doubts(loaded: &Loaded, out: &Output) {
     }
 }
 
-/// Where nginx connects from, when it runs on the same machine and the daemon listens there.
+/// Whether the daemon trusts a proxy on its own machine.
 fn trusts_loopback(gateway: &GatewaySettings) -> bool {
     let from = if gateway.listen.ip().is_unspecified() {
         std::net::Ipv4Addr::LOCALHOST.into()

@@ -1,4 +1,4 @@
-//! `mainstay status`: what the daemon runs and how it is.
+//! `mainstay status`: shows the state of the daemon and its servers.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// The page for people.
+/// The text for people.
 fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     let look = match status.status {
         Health::Ok => Look::Good,
@@ -108,7 +108,7 @@ fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
     table(header, rows.collect())
 }
 
-/// Where clients wait to hear something.
+/// The open streams of each endpoint.
 fn stream_table(endpoints: &[EndpointStatus]) -> Option<String> {
     let open = endpoints.iter().filter(|endpoint| endpoint.listens + endpoint.streams > 0);
     let rows: Vec<_> = open
@@ -121,7 +121,7 @@ fn stream_table(endpoints: &[EndpointStatus]) -> Option<String> {
     (!rows.is_empty()).then(|| format!("\n{}", table(header, rows)))
 }
 
-/// Whom a server is not for, although it is ready.
+/// Which clients can't use a server although it is ready.
 fn note(server: &ServerStatus) -> Option<String> {
     let note = server.note.as_deref()?;
     Some(format!("\n{} is {}, and {}", server.name, server.state.as_str(), format::harmless(note)))
@@ -131,7 +131,7 @@ fn note(server: &ServerStatus) -> Option<String> {
 fn trouble(server: &ServerStatus) -> Option<String> {
     let reason = server.reason.as_deref().filter(|_| server.state != InstanceState::Ready)?;
     let mut text = format!("\n{} is {}: ", server.name, server.state.as_str());
-    // The last output of a process may have many lines; they stay together under its name.
+    // Output of a process may have many lines; they are indented below the server's name.
     text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));
     if let Some(millis) = server.retry_in_ms {
         let wait = format::duration(Duration::from_millis(millis));
@@ -140,7 +140,7 @@ fn trouble(server: &ServerStatus) -> Option<String> {
     Some(text)
 }
 
-/// What is spoken to it.
+/// The revisions spoken with a server.
 fn revisions(server: &ServerStatus) -> Option<String> {
     let all: Vec<&str> = [&server.revision, &server.second_revision]
         .into_iter()
@@ -150,7 +150,7 @@ fn revisions(server: &ServerStatus) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// One server, with its instances.
+/// The text about one server and its instances.
 fn one(server: &ServerStatus, now: Timestamp) -> String {
     let facts = [
         ("server", server.name.to_string()),

@@ -1,4 +1,4 @@
-//! `mainstay tools`: the tools of the servers, as any client sees them.
+//! `mainstay tools`: lists the tools of the servers, as clients see them.
 
 use mainstay_admin::Client;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::cli::{Shared, ToolsArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format, table};
 
-/// Characters of a description in the list.
+/// Most characters of a description in the list.
 const DESCRIPTION_CHARS: usize = 60;
 
 /// The tools of one server, or why there are none.
@@ -19,13 +19,13 @@ struct Listed {
     tools: Result<Vec<Tool>, Failure>,
 }
 
-/// What clients of `/mcp` see.
+/// The tools that clients of `/mcp` see.
 #[derive(Serialize)]
 struct MergedAnswer<'a> {
     endpoint: &'a str,
     tools: Vec<&'a RawValue>,
     missing: &'a [Missing],
-    /// Not seen by all clients.
+    /// Servers whose tools not all clients see.
     partly: &'a [Missing],
 }
 
@@ -67,7 +67,7 @@ pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exi
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-/// One server that can't be asked does not hide the others.
+/// Asks every server. One that fails does not hide the others.
 async fn everything(client: &Client) -> Result<Vec<Listed>, Failure> {
     let status = daemon::status(client).await?;
     let mut listed = Vec::new();

@@ -1,4 +1,4 @@
-//! One daemon: what it is made of, how it starts and ends.
+//! The daemon: its parts, its start and its end.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,28 +30,28 @@ pub(super) struct Daemon {
     host: Arc<ProcessHost>,
     backend: Backend,
     findings: Arc<ListFindings>,
-    /// The main address, then that of HTTP+SSE if it has one of its own.
+    /// The main address, then that of HTTP+SSE if it has its own.
     listen: Arc<[SocketAddr]>,
-    /// What the main address serves.
+    /// The endpoints that the main address serves.
     serves: Serves,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
     drain: std::time::Duration,
     started: Instant,
-    /// Held to the end: nobody else may run with it until then.
+    /// The lock on the state folder, held until the daemon has ended.
     _folder: Arc<Folder>,
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Reload and log signals must not end a daemon that has nothing to do for them.
+    /// Reload and log signals, which have no effect yet and must not end the daemon.
     harmless: [Signal; 3],
 }
 
 impl Daemon {
-    /// Opens the state folder and the addresses and starts every server. Returns as soon as it
-    /// serves; servers become ready after that.
+    /// Opens the state folder and the addresses, and starts every server. Returns when the
+    /// addresses accept clients; servers become ready later.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
@@ -76,7 +76,7 @@ impl Daemon {
             settings.servers.iter().map(|s| &s.name),
         ));
         let host = open_host(&state_dir, &metrics).await?;
-        // After that: servers keep the limit this daemon was started with.
+        // Raised last, so that servers inherit the limit that the daemon was started with.
         raise_file_limit();
         let own_folder = folder.clone();
         let findings = state::ask(&state_dir, move |_| ListFindings::open(&own_folder)).await?;
@@ -133,7 +133,7 @@ impl Daemon {
         })
     }
 
-    /// Tells people where to connect.
+    /// Prints where clients connect.
     pub(super) fn announce(&self) {
         println!("mainstay is serving at http://{}", self.listen());
         let own = self.listen.get(1).copied();
@@ -147,7 +147,7 @@ impl Daemon {
             (_, None) => return,
         };
         if let Some(public) = self.gateway.public_url() {
-            println!("clients find it at {public}");
+            println!("clients connect at {public}");
         }
         for endpoint in status::endpoints(&self.gateway) {
             let own = endpoint.path().replacen("/mcp", root, 1);
@@ -162,7 +162,8 @@ impl Daemon {
         self.listen[0]
     }
 
-    /// Serves until a signal, then drains and stops. A second signal ends it at once.
+    /// Serves until a signal arrives, then drains and stops. A second signal stops the daemon at
+    /// once.
     pub(super) async fn run_to_end(mut self) {
         self.signals.wanted().await;
         let begun = Instant::now();
@@ -198,7 +199,7 @@ impl Signals {
         })
     }
 
-    /// Waits until the daemon is to end.
+    /// Waits for a signal that ends the daemon.
     async fn wanted(&mut self) {
         let [hangup, user1, user2] = &mut self.harmless;
         loop {
@@ -208,7 +209,7 @@ impl Signals {
                 _ = hangup.recv() => {
                     tracing::warn!(target: "mainstay", "HUP: this version reads its configuration only at start");
                 }
-                // Logs go to standard error: there is no file to open anew.
+                // The log goes to standard error, so there is no file to reopen.
                 _ = user1.recv() => {}
                 _ = user2.recv() => {
                     tracing::warn!(target: "mainstay", "USR2: this version can't be upgraded in place");
@@ -233,7 +234,7 @@ async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHos
     let program = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let args = vec!["__guard".into(), state_dir.as_os_str().to_owned()];
     let guard = GuardCommand { program, args };
-    // Through the kernel and not by its path, where another version may lie by now.
+    // The kernel's link to this program: another version may have replaced the file at its path.
     let exec = ExecCommand { program: "/proc/self/exe".into(), args: vec!["__exec".into()] };
     let host = ProcessHost::open(state_dir, guard, exec)
         .await
@@ -262,7 +263,7 @@ async fn open_backend(
     opened.map_err(|newer| startup_errors::newer_state(&newer))
 }
 
-/// Every session can hold a connection, and each counts against a limit that is often left at 1024.
+/// Raises the limit on open files, often 1024: every session can hold a connection.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

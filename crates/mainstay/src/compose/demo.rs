@@ -1,4 +1,4 @@
-//! A daemon with demonstration servers that are in this program.
+//! A daemon with demonstration servers that are built in.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 /// How many ports after the usual one are tried.
 const PORTS_TRIED: u16 = 50;
 
-/// Runs the demonstration until a signal.
+/// Runs the demonstration until a signal arrives.
 pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
     let wanted = match &args.listen {
         None => None,
@@ -31,7 +31,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
         })?),
     };
     let state = mainstay_config::state_dir(shared.state.as_deref())?;
-    // The log would bury what there is to try.
+    // Only warnings are logged, so that the suggestions stay visible.
     let mut log = shared.clone();
     log.quiet = log.quiet || log.verbose == 0;
     let _logs = start_logs(&log)?;
@@ -63,7 +63,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Is one of the demonstration servers, on standard input and output.
+/// Runs one of the demonstration servers on standard input and output.
 pub(crate) fn demo_server(kind: &str) -> Result<Exit, Failure> {
     let kind: StdioDemo = kind.parse().map_err(|error| Failure::of(Exit::Usage, &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,13 +71,13 @@ pub(crate) fn demo_server(kind: &str) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
     let result = runtime.block_on(mainstay_demo::run_stdio(kind));
-    // Reading standard input can't be called off.
+    // A blocking read of standard input can't be cancelled.
     runtime.shutdown_background();
     result?;
     Ok(Exit::Done)
 }
 
-/// Two that are processes, and one that is reached over HTTP.
+/// Two servers that are processes, and one that is reached over HTTP.
 async fn servers(
     stop: &CancellationToken,
 ) -> std::io::Result<(Vec<ServerSpec>, tokio::task::JoinHandle<()>)> {
@@ -106,7 +106,7 @@ fn spec(name: &str, runtime: Runtime) -> Option<ServerSpec> {
     Some(spec)
 }
 
-/// The usual port, or the next that nobody has.
+/// The usual port, or the next free one.
 async fn free_port(usual: SocketAddr) -> Result<SocketAddr, Failure> {
     for port in usual.port()..usual.port() + PORTS_TRIED {
         let address = SocketAddr::new(usual.ip(), port);
@@ -132,5 +132,5 @@ fn say_what_to_try(daemon: &Daemon, shared: &Shared) {
     println!("  mainstay call weather forecast{state} city=Oslo days=3");
     println!("  mainstay call notes add_note{state} title=hello text='from the command line'");
     println!("  curl {url}/health/detailed");
-    println!("Ctrl-C stops it, with everything it started.");
+    println!("Ctrl-C stops the daemon and its servers.");
 }

@@ -1,4 +1,4 @@
-//! Why a daemon does not start, with what helps.
+//! Errors that keep a daemon from starting, with hints.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use mainstay_store::{Newer, OpenError};
 
 use crate::exit::{Exit, Failure};
 
-/// Below it a port needs a privilege, unless the system was told otherwise.
+/// Ports below this one need a privilege, unless the system is configured otherwise.
 const PORTS_OF_ROOT: u16 = 1024;
 
-/// The state folder is another daemon's, or can't be used.
+/// Another daemon owns the state folder, or the folder can't be used.
 pub(crate) fn no_state(error: &OpenError) -> Failure {
     let failure = Failure::of(Exit::Failed, error);
     let source = match error {
@@ -32,7 +32,7 @@ pub(crate) fn no_state(error: &OpenError) -> Failure {
     })
 }
 
-/// A newer version has written something in the state folder.
+/// A newer version wrote a file in the state folder.
 pub(super) fn newer_state(newer: &Newer) -> Failure {
     Failure::of(Exit::Failed, newer)
         .hint("nothing was changed: run the version that wrote it, or a newer one")
@@ -47,13 +47,13 @@ pub(super) fn no_address(address: SocketAddr, error: &io::Error) -> Failure {
     let port = address.port();
     match error.kind() {
         ErrorKind::AddrInUse => failure
-            .hint(format!("another program has it: `ss -ltnp 'sport = :{port}'` shows which"))
+            .hint(format!("another program uses it: `ss -ltnp 'sport = :{port}'` shows which"))
             .hint("--listen 127.0.0.1:0 takes any free port"),
         ErrorKind::AddrNotAvailable => {
             failure.hint("no interface of this machine has that address: `ip address` lists them")
         }
         ErrorKind::PermissionDenied if port < PORTS_OF_ROOT => failure
-            .hint(format!("ports below {PORTS_OF_ROOT} are for root: take a higher one"))
+            .hint(format!("ports below {PORTS_OF_ROOT} need a privilege: take a higher one"))
             .hint("a proxy in front can have the low one: `mainstay service show nginx`"),
         _ => failure,
     }

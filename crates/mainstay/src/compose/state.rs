@@ -1,17 +1,18 @@
-//! The state folder before the daemon serves: whatever asks for it does so on a thread that may block.
+//! Access to the state folder before the daemon serves, on threads that may block.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::{Exit, Failure};
 
-/// How long a start of the daemon waits for the disk, at each step.
+/// Longest wait for the disk in each step of a start.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Runs `work` on a thread that may block and returns its result.
+/// Runs `work` on a thread that may block, and returns its result.
 ///
 /// # Errors
-/// When it takes longer than 20 seconds. The thread is left behind then.
+///
+/// When it takes longer than 20 s. The thread keeps running then.
 pub(super) async fn ask<T: Send + 'static>(
     state_dir: &Path,
     work: impl FnOnce(&Path) -> T + Send + 'static,
@@ -53,7 +54,7 @@ mod tests {
         let asked = ask_within(Path::new("/state"), short, move |_| hangs.recv().is_ok()).await;
         let error = asked.err().unwrap();
         assert_eq!(error.message(), "the state folder /state has not answered for 0 s");
-        // Only now: its end would be an answer.
+        // Dropped only now: a closed channel would count as an answer.
         drop(answer);
     }
 

@@ -1,4 +1,4 @@
-//! What is so right now, read from the gateway and its pools when somebody asks.
+//! The daemon's present state, read from the gateway and its pools on request.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,10 +19,10 @@ use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
-/// Between two looks at the memory of processes.
+/// Time between two readings of the processes' memory.
 const MEMORY_EVERY: Duration = Duration::from_secs(2);
 
-/// Looks at one daemon.
+/// Reads the state of one daemon.
 #[derive(Clone)]
 pub(super) struct Status {
     gateway: Weak<Gateway>,
@@ -49,7 +49,7 @@ impl Status {
         }
     }
 
-    /// Health, metrics and the API answer from here on.
+    /// Makes the gateway answer requests for health, metrics and the API.
     pub(super) fn answer_requests(&self, token: Redacted<String>) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         let status = self.clone();
@@ -63,7 +63,7 @@ impl Status {
         }));
     }
 
-    /// Gauges mirror the gateway and the pools at each scrape.
+    /// Updates the gauges from the gateway and the pools at each scrape.
     pub(super) fn observe(&self) {
         let status = self.clone();
         self.metrics.observe(Box::new(move |sample| {
@@ -94,7 +94,7 @@ impl Status {
         }));
     }
 
-    /// Looks at the memory of all processes every few seconds. Never comes back.
+    /// Reads the memory of all processes every few seconds. Never returns.
     pub(super) async fn watch_memory(self, host: Arc<ProcessHost>) {
         let mut tick = tokio::time::interval(MEMORY_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -183,14 +183,14 @@ impl Source for Status {
     }
 }
 
-/// The daemon's memory, and that of what it runs.
+/// The memory of the daemon and of its processes.
 fn memory_of(gateway: &Gateway) -> MemoryStatus {
     let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
     let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
     MemoryStatus { servers_bytes, ..memory::now() }
 }
 
-/// One word for the daemon. That nothing can be stored harms nobody until it is restarted.
+/// The health of the daemon. A failing disk does no harm before a restart.
 fn word(servers: &[ServerStatus], draining: bool, gateway: Option<&Gateway>) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
     match health::of(servers, draining) {
@@ -199,13 +199,12 @@ fn word(servers: &[ServerStatus], draining: bool, gateway: Option<&Gateway>) -> 
     }
 }
 
-/// Those of sessions, over either transport.
+/// The streams of sessions, over either transport.
 fn streams(open: impl Fn(StreamKind) -> usize) -> usize {
     open(StreamKind::Get) + open(StreamKind::Sse)
 }
 
-/// All addresses as people look for them: of everything, of each server in the order of the file,
-/// of groups.
+/// All endpoints: the one for all servers, each server in the file's order, then groups.
 pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
     let topology = gateway.topology();
     let mut endpoints = topology.endpoints().to_vec();

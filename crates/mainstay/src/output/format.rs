@@ -1,4 +1,4 @@
-//! Numbers and text as people read them.
+//! Formats numbers and text for people.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ pub(crate) fn duration(duration: Duration) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
-/// How long ago an RFC 3339 time was; the text itself where it is none.
+/// The time since an RFC 3339 timestamp. Returns other text unchanged.
 pub(crate) fn ago(since: &str, now: Timestamp) -> String {
     let Ok(since_time) = since.parse::<Timestamp>() else { return since.to_owned() };
     let elapsed = now.duration_since(since_time);
-    // Clocks that are set back must not make an error of a status.
+    // A clock that was set back gives zero, not an error.
     duration(Duration::try_from(elapsed).unwrap_or_default())
 }
 
@@ -49,7 +49,8 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Text that can't drive a terminal: control characters but line breaks and tabs are shown.
+/// Escapes all control characters except line breaks and tabs, so that the text can't control a
+/// terminal.
 pub(crate) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -62,7 +63,7 @@ pub(crate) fn harmless(text: &str) -> String {
     out
 }
 
-/// The first line, cut to so many characters.
+/// The first line, cut to at most `chars_max` characters.
 pub(crate) fn headline(text: &str, chars_max: usize) -> String {
     let mut lines = text.trim().lines();
     let line = harmless(lines.next().unwrap_or_default().trim_end());

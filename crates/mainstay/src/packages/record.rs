@@ -1,4 +1,4 @@
-//! `packages.json`: what was fetched, with the digests that its registry gave.
+//! `packages.json`: the fetched packages, with the digests of their registries.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use mainstay_store::formats::PACKAGES as VERSION;
 use mainstay_store::{OpenError, PackagesFile};
 use serde::{Deserialize, Serialize};
 
-/// Everything that was fetched.
+/// All fetched packages.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     version: u64,
@@ -17,37 +17,37 @@ pub(crate) struct Record {
 /// One installed folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fetched {
-    /// Below the folder of packages.
+    /// The folder's name, below the folder of packages.
     pub(crate) folder: String,
     pub(crate) registry: String,
     pub(crate) packages: Vec<Digests>,
-    /// What runs where a command names only the package; none: a command has to name it.
+    /// The program to run when a command names only the package. None: a command has to name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) program: Option<String>,
-    /// When, in RFC 3339.
+    /// When it was fetched, in RFC 3339.
     pub(crate) at: String,
 }
 
-/// A version of a package, and what its files hash to.
+/// A version of a package, with the digests of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Digests {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// Algorithm and hash. A release of Python may have several files, one for each platform.
+    /// Digests as algorithm and hash. A Python release may have a file for each platform.
     pub(crate) digests: BTreeSet<String>,
 }
 
 /// Why the record can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// It can't be read or written, or a newer version has written it.
+    /// The file can't be read or written, or has a newer format.
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("{} is no record of packages", path.display())]
+    #[error("{} is not a record of packages", path.display())]
     Form { path: PathBuf, source: serde_json::Error },
 }
 
-/// The same version has other files than before.
+/// A version now has other files than before.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{name} {version} is not what it was: {} was recorded, and the registry has {}; \
@@ -65,7 +65,7 @@ pub(crate) struct Changed {
 // === impl Record ===
 
 impl Record {
-    /// The record of a state folder; an empty one where nothing was fetched.
+    /// Loads the record of a state folder. Empty when nothing was fetched.
     pub(crate) fn load(state_dir: &Path) -> Result<Self, RecordError> {
         let file = PackagesFile::of(state_dir);
         let Some(text) = file.read()? else { return Ok(Self::default()) };
@@ -73,7 +73,7 @@ impl Record {
         serde_json::from_slice(&text).map_err(form)
     }
 
-    /// Puts the record in the place of the old one, in one step.
+    /// Replaces the file in one step.
     pub(crate) fn save(&mut self, state_dir: &Path) -> Result<(), RecordError> {
         self.version = VERSION;
         let file = PackagesFile::of(state_dir);
@@ -86,14 +86,14 @@ impl Record {
         self.fetched.iter().find(|fetched| fetched.folder == folder)
     }
 
-    /// Adds what was fetched, in the place of what was in the same folder.
+    /// Adds a package, replacing the one in the same folder.
     pub(crate) fn put(&mut self, fetched: Fetched) {
         self.fetched.retain(|other| other.folder != fetched.folder);
         self.fetched.push(fetched);
     }
 
-    /// Whether every recorded file of a version is still there. A registry may add files to a
-    /// release; none of them may become another one.
+    /// Checks that the registry still has every recorded file of a version. A registry may add
+    /// files to a release, and never replace one.
     pub(crate) fn compare(&self, registry: &str, now: &Digests) -> Result<(), Changed> {
         let same = self
             .fetched

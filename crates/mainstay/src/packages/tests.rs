@@ -126,7 +126,7 @@ fn servers_start_from_what_was_fetched_or_get_the_time_to_fetch() {
         };
         settings.servers.iter().map(of).collect::<Vec<_>>()
     };
-    // Recorded, and gone from the disk.
+    // In the record, and missing on the disk.
     assert_eq!(settings()[0], (command.map(str::to_owned).to_vec(), 300));
     fs::create_dir_all(&bin).unwrap();
     fs::write(bin.join("why"), "").unwrap();

@@ -36,7 +36,7 @@ fn init_writes_what_check_accepts() {
     mainstay(home, &["init"]).exits(0).says("wrote mainstay.toml");
     mainstay(home, &["check"]).exits(0).says("mainstay.toml: ok");
     fs::write(home.join("mainstay.toml"), "mine").unwrap();
-    mainstay(home, &["init"]).exits(1).complains("is there already").complains("--force");
+    mainstay(home, &["init"]).exits(1).complains("exists already").complains("--force");
     assert_eq!(fs::read_to_string(home.join("mainstay.toml")).unwrap(), "mine");
     mainstay(home, &["init", "--force"]).exits(0);
     mainstay(home, &["check", "--resolved"]).exits(0).says("gateway.listen = ").says("# default");

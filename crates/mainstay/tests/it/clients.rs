@@ -37,9 +37,9 @@ fn printed_servers_name_the_variables_to_set_and_no_secret() {
         .exits(0)
         .says("[servers.git-hub]\n")
         .says("GITHUB_TOKEN = \"secret:env:GITHUB_TOKEN\"")
-        .complains("+ git-hub, there called git hub")
+        .complains("+ git-hub, renamed from git hub")
         .complains("- off: it is disabled there")
-        .complains("set: GITHUB_TOKEN, to what the file has");
+        .complains("set: GITHUB_TOKEN, to the value in the file");
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN));
     let json = mainstay(home, &["import", "client.json", "--json"]).exits(0);
     assert!(!json.out.contains(TOKEN));
@@ -56,7 +56,7 @@ fn written_servers_run_as_they_did_and_are_written_once() {
     fs::write(&config, "# mine\n[gateway]\nlisten = '127.0.0.1:9000' # here\n").unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o640)).unwrap();
     let import = ["import", "client.json", "--write"];
-    let ran = mainstay(home, &import).exits(0).says("wrote mainstay.toml, as it was: ");
+    let ran = mainstay(home, &import).exits(0).says("wrote mainstay.toml, backup: ");
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN));
     let text = fs::read_to_string(&config).unwrap();
     assert!(text.starts_with("# mine\n[gateway]\nlisten = '127.0.0.1:9000' # here\n\n"), "{text}");
@@ -64,7 +64,7 @@ fn written_servers_run_as_they_did_and_are_written_once() {
     assert_eq!(fs::read_to_string(&secret).unwrap(), format!("{TOKEN}\n"));
     assert_eq!((mode(&secret), mode(&home.join("secrets")), mode(&config)), (0o600, 0o700, 0o640));
     mainstay(home, &["check"]).exits(0).says("1 server");
-    mainstay(home, &import).exits(0).says("= git-hub: is there already").says("nothing to import");
+    mainstay(home, &import).exits(0).says("= git-hub: exists already").says("nothing to import");
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
     assert_eq!(backups(home), 1);
 }
@@ -128,7 +128,7 @@ fn a_client_is_given_mainstay_once_and_loses_it_again() {
         .says("\"url\": \"http://127.0.0.1:9100/mcp\"")
         .complains("for Cursor: ");
     assert_eq!(fs::read_to_string(&file).unwrap(), before);
-    mainstay(home, &["export", "cursor", "--write"]).exits(0).says("as it was: ");
+    mainstay(home, &["export", "cursor", "--write"]).exits(0).says("backup: ");
     mainstay(home, &["export", "cursor", "--write"]).exits(0).says("had already");
     mainstay(home, &["export"]).exits(0).says("cursor          mainstay ");
     assert!(fs::read_to_string(&file).unwrap().contains("127.0.0.1:9100"));

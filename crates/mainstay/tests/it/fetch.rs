@@ -123,7 +123,7 @@ fn another_digest_for_the_same_version_fails_and_leaves_what_is_there() {
         .exits(1)
         .says("y 1.0.0 is not what it was: sha512-first was recorded, and the registry has sha512-second")
         .says("take its entry out of packages.json")
-        .says("python: there already");
+        .says("python: already installed");
     assert_eq!(home.record(), before);
     assert_eq!(home.installed().len(), 2);
     home.publish("a==1.0", "sha256:zero");
@@ -153,12 +153,12 @@ fn what_is_not_pinned_is_not_fetched_and_what_to_write_is_said() {
     ]);
     let ran = home.fetch(&[]).exits(0);
     for text in [
-        r#"open: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
-        r#"range: not fetched, for it is not pinned: write "y@1.10.0" in place of "y@^1""#,
-        r#"python: not fetched, for it is not pinned: write "a==1.5" in place of "a>=1""#,
-        r#"bun: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
-        r#"pnpm: not fetched, for it is not pinned: write "y@1.2.3" in place of "y""#,
-        r#"pipx: not fetched, for it is not pinned: write "a==1.5" in place of "a""#,
+        r#"open: not fetched, because the version is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"range: not fetched, because the version is not pinned: write "y@1.10.0" in place of "y@^1""#,
+        r#"python: not fetched, because the version is not pinned: write "a==1.5" in place of "a>=1""#,
+        r#"bun: not fetched, because the version is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"pnpm: not fetched, because the version is not pinned: write "y@1.2.3" in place of "y""#,
+        r#"pipx: not fetched, because the version is not pinned: write "a==1.5" in place of "a""#,
     ] {
         assert!(ran.out.contains(text), "{text}\n{}", ran.out);
     }
@@ -195,7 +195,7 @@ fn without_its_registry_what_is_there_stays_good() {
     home.servers(&[("node", &["npx", "y@1.0.0"])]);
     home.fetch(&[]).exits(0);
     fs::remove_file(home.path().join("registry/y@1.0.0")).unwrap();
-    home.fetch(&[]).exits(0).says("there already").says("the registry could not be asked");
+    home.fetch(&[]).exits(0).says("already installed").says("the registry can't be asked");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     let config = home.path().join("mainstay.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}fetch_timeout = \"1s\"\n")).unwrap();
-    home.fetch(&[]).exits(1).says("it took longer than 1 s, which is its `fetch_timeout`");
+    home.fetch(&[]).exits(1).says("the fetch took longer than 1 s, the `fetch_timeout` of the server");
     let child = fs::read_to_string(home.path().join("registry/sleeper")).unwrap();
     let status = Path::new("/proc").join(child.trim()).join("status");
     let is_gone = || {

@@ -1,4 +1,4 @@
-//! From `key=value` to the JSON a tool wants: the tool's schema says of which type a value is.
+//! Builds a tool's JSON arguments from `key=value` pairs. The tool's schema determines the types.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -8,13 +8,13 @@ use super::parameters::{Kind, Schema};
 #[cfg(test)]
 mod tests;
 
-/// What was given for one key, in the order of typing.
+/// The values that were given for one key, in the order of typing.
 struct Given<'a> {
     key: &'a str,
     values: Vec<&'a str>,
 }
 
-/// The arguments as a JSON object, or everything that is wrong with them.
+/// Builds the JSON object of all arguments. Returns every problem otherwise.
 pub(super) fn build(schema: &Value, pairs: &[String]) -> Result<Box<RawValue>, Vec<String>> {
     let schema = Schema::root(schema);
     let mut wrong = Vec::new();
@@ -74,8 +74,7 @@ fn value_of(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
     }
 }
 
-/// What to say about keys that the tool may not look at: its schema does not name them, and does
-/// not forbid them either.
+/// Warnings about keys that the schema neither names nor forbids: the tool may ignore them.
 pub(super) fn doubts(schema: &Value, pairs: &[String]) -> Vec<String> {
     let schema = Schema::root(schema);
     if schema.is_closed() || schema.names().next().is_none() {
@@ -93,7 +92,8 @@ fn near(schema: Schema<'_>, given: &Given<'_>) -> String {
     near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
-/// A key the schema does not name: refused where the schema is closed, else read as it looks.
+/// The value of a key that the schema does not name: refused when the schema is closed, otherwise
+/// JSON if the text is JSON.
 fn unnamed(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
     let key = given.key;
     if schema.is_closed() {
@@ -109,7 +109,7 @@ fn item(list: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
     typed(list.items(), key, text)
 }
 
-/// One value of the type its schema wants.
+/// Converts one value to the type that its schema demands.
 fn typed(schema: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
     let kinds = schema.kinds();
     let string = || Value::from(text).to_string();
@@ -133,9 +133,9 @@ fn typed(schema: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
     }
 }
 
-/// The text itself, if it is JSON of one of these types; no types: of any.
+/// The text itself when it is JSON of one of `kinds`. Empty `kinds` accept any type.
 fn parsed(text: &str, kinds: &[Kind]) -> Option<String> {
-    // Read as raw text, because numbers may be longer than any number type.
+    // Kept as raw text, because JSON numbers may be longer than any number type.
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     let kind = match serde_json::from_str(text) {
         Ok(value) => Kind::of(&value),

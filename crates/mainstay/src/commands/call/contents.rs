@@ -1,4 +1,4 @@
-//! The result of a call: text as it is, everything else by name and size, or saved.
+//! Prints the result of a call: text in full, everything else by name and size, or saved to files.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -20,10 +20,10 @@ use crate::output::{Output, format};
 #[cfg(test)]
 mod tests;
 
-/// Files of one name in a folder, told apart by a number.
+/// Most files of one name in a folder; a number tells them apart.
 const NAMESAKES_MAX: usize = 1000;
 
-/// The result, as far as it is shown.
+/// The members of a tool result that are printed.
 #[derive(Deserialize)]
 struct ToolResult {
     #[serde(default)]
@@ -32,34 +32,34 @@ struct ToolResult {
     structured: Option<Value>,
     #[serde(default, rename = "isError")]
     is_error: bool,
-    /// From 2026-07-28 on: whether this is the result.
+    /// Since 2026-07-28: `complete`, or another type when the call is not finished.
     #[serde(default, rename = "resultType")]
     kind: Option<String>,
     #[serde(default, rename = "inputRequests")]
     questions: BTreeMap<String, Question>,
 }
 
-/// What a tool wants to know before it goes on.
+/// Input that a tool asks for before it goes on.
 #[derive(Deserialize)]
 struct Question {
     method: String,
 }
 
-/// One piece of a result.
+/// One content block of a result.
 #[derive(Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    /// Something with bytes: what to call it, a name for its file, and the bytes.
+    /// Content with bytes: a description, a file name, and the bytes.
     Data {
         label: String,
         file: String,
         bytes: Vec<u8>,
     },
-    /// Something that can only be named.
+    /// Content that is only described in a line.
     Named(String),
 }
 
-/// Prints a result, which is JSON text.
+/// Prints a result, given as JSON text.
 pub(super) fn show(result: &[u8], args: &CallArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed: ToolResult = daemon::read(result)?;
     if parsed.kind.as_deref() == Some("input_required") {
@@ -92,7 +92,7 @@ pub(super) fn show(result: &[u8], args: &CallArgs, out: &Output) -> Result<Exit,
     Ok(exit)
 }
 
-/// The pieces of a result. Those that may become files and have no names of their own are counted.
+/// The content blocks of a result. Blocks without a name of their own are numbered.
 fn pieces(contents: &[Value], tool: &str) -> Vec<Piece> {
     let mut nameless = 0;
     let mut all = Vec::with_capacity(contents.len());
@@ -111,12 +111,12 @@ fn is_nameless(content: &Value) -> bool {
     }
 }
 
-/// What a resource is called by the end of its URI.
+/// The last segment of a resource's URI.
 fn last_of(resource: &Value) -> String {
     text(&resource["uri"]).rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// A command line has nobody to ask.
+/// The failure for a tool that asks the user something: a command line can't answer.
 fn unanswerable(result: &ToolResult) -> Failure {
     let mut methods: Vec<_> = result.questions.values().map(|of| of.method.as_str()).collect();
     methods.sort_unstable();
@@ -124,13 +124,13 @@ fn unanswerable(result: &ToolResult) -> Failure {
     let methods =
         if methods.is_empty() { String::new() } else { format!(" ({})", methods.join(", ")) };
     let message = format!("the tool asks for something before it goes on{methods}");
-    Failure::new(Exit::Failed, message).hint("only a client that can answer can call it")
+    Failure::new(Exit::Failed, message).hint("call the tool from a client that can answer")
 }
 
 // === impl Piece ===
 
 impl Piece {
-    /// `number` tells it from others of the result that have no name either.
+    /// Describes a content block. `number` distinguishes blocks without a name.
     fn of(content: &Value, tool: &str, number: usize) -> Self {
         let kind = content["type"].as_str().unwrap_or("unknown content");
         match kind {
@@ -203,18 +203,18 @@ fn extension(media: &str) -> &'static str {
     }
 }
 
-/// A name a server chose, as a name of a file: no way out of the folder, nothing hidden.
+/// A file name made from a name that the server chose. It can't leave the folder and is not hidden.
 fn safe(name: &str) -> String {
     const CHARS_MAX: usize = 100;
     let fit = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = name.chars().map(fit).collect();
     let name = name.trim_start_matches(['.', '-']);
-    // The end has the kind of the file.
+    // Long names keep their end, which has the file's extension.
     let name = &name[name.len().saturating_sub(CHARS_MAX)..];
     if name.is_empty() { "content".to_owned() } else { name.to_owned() }
 }
 
-/// Writes a file beside those that are there, never over one.
+/// Writes a new file into the folder. Never overwrites an existing file.
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let failed = |path: &Path, error: &io::Error| {
         Failure::new(Exit::Failed, format!("{} can't be written: {error}", path.display()))

@@ -1,12 +1,12 @@
-//! What a tool's `inputSchema` says about its arguments, as far as typing them needs it.
+//! Reads the parts of a tool's `inputSchema` that are needed to type its arguments.
 
 use serde_json::Value;
 
 use crate::output::format;
 
-/// References followed one after another: more is a circle.
+/// Most `$ref`s followed in a row; more are taken for a cycle.
 const REFERENCES_MAX: usize = 8;
-/// Characters of a summary.
+/// Most characters of a summary.
 const SUMMARY_CHARS_MAX: usize = 72;
 
 /// The types of JSON Schema.
@@ -21,14 +21,14 @@ pub(super) enum Kind {
     Null,
 }
 
-/// A schema and the document its references point into.
+/// A schema, with the document that its references point into.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schema<'a> {
     root: &'a Value,
     here: &'a Value,
 }
 
-/// `city=string [days=integer]`: required ones first.
+/// Summarises parameters as `city=string [days=integer]`, required ones first.
 pub(in crate::commands) fn summary(schema: &Value) -> String {
     let schema = Schema::root(schema);
     let shown = |name: &str| match schema.property(name) {
@@ -49,7 +49,7 @@ impl<'a> Schema<'a> {
         Self { root, here: root }
     }
 
-    /// Another part of the same document, its references followed.
+    /// Another part of the same document, with its references followed.
     fn part(self, mut here: &'a Value) -> Self {
         for _ in 0..REFERENCES_MAX {
             let target = here["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
@@ -74,22 +74,22 @@ impl<'a> Schema<'a> {
         self.here["properties"].get(name).map(|property| self.part(property))
     }
 
-    /// Whether properties that are not named are forbidden.
+    /// Whether the schema forbids properties that it does not name.
     pub(super) fn is_closed(self) -> bool {
         self.here["additionalProperties"] == Value::Bool(false)
     }
 
-    /// What the items of an array are.
+    /// The schema of an array's items.
     pub(super) fn items(self) -> Self {
         self.part(&self.here["items"])
     }
 
-    /// The values there are, where they are listed.
+    /// The allowed values, when the schema lists them.
     pub(super) fn choices(self) -> Option<&'a Vec<Value>> {
         self.here["enum"].as_array()
     }
 
-    /// The types a value may have; none: any.
+    /// The types a value may have. Empty: any type.
     pub(super) fn kinds(self) -> Vec<Kind> {
         self.kinds_within(REFERENCES_MAX)
     }
@@ -118,7 +118,7 @@ impl<'a> Schema<'a> {
         parts.flat_map(|part| self.part(part).kinds_within(depth - 1)).collect()
     }
 
-    /// The types in words: `integer`, `string or null`.
+    /// The accepted types in words: `integer`, `string or null`.
     pub(super) fn wanted(self) -> String {
         let mut names: Vec<_> = self.kinds().into_iter().map(Kind::name).collect();
         names.dedup();
@@ -155,7 +155,8 @@ impl Kind {
         }
     }
 
-    /// The type of a value. A number without a fraction is an integer, however it is written.
+    /// The type of a JSON value. A number without a fraction counts as an integer, however it is
+    /// written.
     pub(super) fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -170,7 +171,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value of this type may stand where one of `kinds` is wanted.
+    /// Whether a value of this type is accepted where one of `kinds` is demanded.
     pub(super) fn fits(self, kinds: &[Self]) -> bool {
         kinds.contains(&self) || (self == Self::Integer && kinds.contains(&Self::Number))
     }

@@ -1,4 +1,4 @@
-//! What a server says while a call runs: one line on a terminal, redrawn in place.
+//! Shows the progress of a call in one terminal line that is redrawn in place.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use serde::Deserialize;
 
 use crate::output::{Output, format};
 
-/// Redrawing more often can't be read, and a server may report thousands of times.
+/// Shortest time between two redraws. A server may report progress thousands of times.
 const REDRAW: Duration = Duration::from_millis(50);
-/// Characters of the line: the narrowest terminal that is common.
+/// Most characters of the line: fits the narrowest common terminal.
 const LINE_CHARS_MAX: usize = 78;
 
-/// The line and whether it stands there.
+/// The progress line of a call.
 pub(super) struct Progress {
     shown: bool,
     on: bool,
-    /// Log messages of the server are wanted too.
+    /// Whether log messages of the server are shown, too.
     messages: bool,
     drawn: Option<Instant>,
 }
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the line as if nothing had been there.
+    /// Erases the line from the terminal.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = write!(io::stderr().lock(), "\r\u{1b}[K");

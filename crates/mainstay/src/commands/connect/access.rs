@@ -1,7 +1,7 @@
-//! What lets a client in: a bearer token, from a file or the environment.
+//! The bearer token of a client, read from a file or the environment.
 //!
-//! Never from an argument: those can be read by everybody on the machine. And never shown, not
-//! even in part.
+//! Arguments are visible to every user of the machine, so a token is never one. No message shows a
+//! token, not even in part.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
@@ -13,16 +13,16 @@ use parking_lot::Mutex;
 #[cfg(test)]
 mod tests;
 
-/// The token, and the file it comes from.
+/// The bearer token, and the file it was read from.
 #[derive(Debug, Default)]
 pub(super) struct Access {
     /// The file of the token, read again when the daemon refuses the token.
     file: Option<PathBuf>,
-    /// The whole value of `Authorization`.
+    /// The value of the `Authorization` header.
     header: Mutex<Option<HeaderValue>>,
 }
 
-/// Why there is no token where there should be one.
+/// Why the token can't be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoToken {
     #[error("{} can't be read", file.display())]
@@ -35,15 +35,15 @@ pub(super) enum NoToken {
     NotAToken(String),
 }
 
-/// The variable that holds a token.
+/// The environment variable that holds a token.
 pub(super) const VARIABLE: &str = "MAINSTAY_TOKEN";
-/// Longest token: with it the head of a request stays within common limits.
+/// Longest token in bytes. It keeps a request's head within common limits.
 const TOKEN_BYTES_MAX: usize = 4096;
 
 // === impl Access ===
 
 impl Access {
-    /// The token of a file, else that of the environment, if there is one.
+    /// Reads the token from the file, or else from the environment's `variable`.
     pub(super) fn find(file: Option<&Path>, variable: Option<&str>) -> Result<Self, NoToken> {
         let header = match (file, variable.filter(|text| !text.trim().is_empty())) {
             (Some(file), _) => {
@@ -57,13 +57,13 @@ impl Access {
         Ok(Self { file: file.map(Path::to_owned), header: Mutex::new(header) })
     }
 
-    /// The value of `Authorization`, if one is sent.
+    /// The value of the `Authorization` header. None without a token.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         self.header.lock().clone()
     }
 
-    /// Looks whether the file has another token by now: they may be good for an hour only, and a
-    /// client for days.
+    /// Reads the token's file again. Returns whether the token changed: tokens may expire after an
+    /// hour, while clients run for days.
     pub(super) async fn renews(&self) -> bool {
         let Some(file) = &self.file else { return false };
         let Ok(text) = tokio::fs::read(file).await else { return false };

@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections to one target: opened when needed, kept for a short while.
+//! HTTP/1.1 connections to one target, opened on demand and kept while briefly idle.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use super::shim::End;
 use super::target::Target;
 use super::upload::Upload;
 
-/// The way to the daemon.
+/// The connections to the daemon.
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) target: Target,
     idle: Mutex<Vec<Connection>>,
 }
 
-/// An open connection. The task that moves its bytes ends with it.
+/// An open connection. Dropping it aborts the task that moves its bytes.
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: SendRequest<Upload>,
@@ -28,10 +28,10 @@ pub(super) struct Connection {
     idle_since: Instant,
 }
 
-/// A burst's surplus is closed.
+/// Most idle connections; more are closed.
 const IDLE_MAX: usize = 8;
-/// Idle connections older than this are closed: a daemon that has gone may be unnoticed on them,
-/// and a request sent there would have an unknown outcome.
+/// Longest time that a connection is kept idle. When the daemon disappears, an idle connection may
+/// not notice, and a request sent on it has an unknown outcome.
 const IDLE_FOR_MAX: Duration = Duration::from_secs(5);
 
 // === impl Connections ===
@@ -41,7 +41,7 @@ impl Connections {
         Self { target, idle: Mutex::default() }
     }
 
-    /// Sends a request. The connection goes with the response, until its body has been read.
+    /// Sends a request. The connection is returned with the response, for reading its body.
     pub(super) async fn send(
         &self,
         request: Request<Upload>,
@@ -59,7 +59,7 @@ impl Connections {
                 Err(mut error) => {
                     let why = root_cause(error.error());
                     match error.take_message() {
-                        // It was closed in the meantime, before anything was written.
+                        // The idle connection was closed before anything was written.
                         Some(unsent) if is_kept => request = unsent,
                         Some(_) => return Err(End::Unreached(why)),
                         None => return Err(End::Lost(why)),
@@ -69,7 +69,7 @@ impl Connections {
         }
     }
 
-    /// Returns a connection whose last response was read to its end.
+    /// Keeps a connection for reuse. Its last response must have been read to the end.
     pub(super) fn put(&self, mut connection: Connection) {
         let mut idle = self.idle.lock();
         idle.retain(Connection::is_fresh);
@@ -83,7 +83,7 @@ impl Connections {
         if self.idle.lock().is_empty() {
             return None;
         }
-        // What the other side has closed shows as soon as the connections' tasks have run.
+        // A closed connection is noticed once its task has run.
         tokio::task::yield_now().await;
         let mut idle = self.idle.lock();
         idle.retain(Connection::is_fresh);
@@ -96,7 +96,7 @@ impl Connections {
         let (sender, connection) = http1::handshake(TokioIo::new(wire))
             .await
             .map_err(|error| End::Unreached(root_cause(&error)))?;
-        // A failure of the connection shows where the answer is awaited.
+        // A failed connection is reported to whoever waits for the response.
         let driver = tokio::spawn(async move { drop(connection.await) });
         Ok(Connection { sender, driver, idle_since: Instant::now() })
     }
@@ -116,7 +116,8 @@ impl Drop for Connection {
     }
 }
 
-/// The innermost cause says most: "connection refused" rather than "client error".
+/// The innermost cause of an error, which says most: "connection refused" rather than "client
+/// error".
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

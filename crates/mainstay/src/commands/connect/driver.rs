@@ -1,4 +1,4 @@
-//! Carries out what the shim decides: reads, writes, sends, waits.
+//! Carries out the shim's effects: reads, writes, sends, waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -18,45 +18,47 @@ use super::exchange::{self, Exchange};
 use super::shim::{Effect, Leaving, News, Shim};
 use super::stdio::{self, Line};
 
-/// Everything that is in motion.
+/// The shim, its exchanges in flight and its standard input and output.
 pub(super) struct Driver {
     shim: Shim,
     connections: Arc<Connections>,
     news: mpsc::Sender<(u64, News)>,
     exchanges: JoinSet<()>,
-    /// Handles that close single exchanges early.
+    /// Aborts single exchanges early.
     handles: HashMap<u64, AbortHandle>,
     outbox: Outbox,
     left: Option<(Leaving, Option<HeaderMap>)>,
 }
 
-/// Messages to the client that the writing thread has not taken yet.
+/// Messages to the client that are not yet handed to the writing thread.
 #[derive(Default)]
 struct Outbox {
     messages: VecDeque<Bytes>,
     bytes: usize,
 }
 
-/// What is heard is handed over one by one; those who tell wait meanwhile.
+/// Most news of exchanges in the queue; a full queue makes the exchanges wait.
 const NEWS_MAX: usize = 64;
-/// What the client has not read; beyond it nothing more is heard from the daemon.
+/// Most bytes that the client has not read before news of the daemon are held back.
 const UNREAD_BYTES_MAX: usize = 1 << 20;
-/// Beyond this not even its requests are taken: it only writes and never reads.
+/// Most bytes that the client has not read before its own requests are held back, too.
 const UNREAD_BYTES_LAST: usize = 4 << 20;
-/// A stream begins at once.
+/// Deadline for the head of a GET's response. The daemon opens a stream at once.
 const LISTEN: Duration = Duration::from_secs(30);
-/// For the last word to the session, and for the last bytes to the client.
+/// Deadline for ending the session, and for writing the last bytes to the client.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A single line: more than any daemon takes, so that it is the daemon that says what is too much.
+/// Longest line of the client in bytes. Larger than any daemon accepts, so that the daemon's own
+/// limit is the one reported.
 const LINE_BYTES_MAX: usize = exchange::MESSAGE_BYTES_MAX;
 
 // === impl Driver ===
 
 impl Driver {
-    /// Runs until the client or the daemon has had enough.
+    /// Runs the conversation until the client leaves or no daemon can be reached.
     ///
     /// # Errors
-    /// When standard input and output or signals can't be had.
+    ///
+    /// When standard input, standard output or signals can't be used.
     pub(super) async fn run(connections: Arc<Connections>) -> io::Result<Leaving> {
         let mut lines = stdio::lines(LINE_BYTES_MAX)?;
         let (to_client, mut all_written) = stdio::messages()?;
@@ -91,11 +93,11 @@ impl Driver {
                         Err(_) => return Ok(Leaving::Done),
                     }
                 }
-                // Nobody reads what we say.
+                // Nobody reads standard output any more.
                 () = to_client.closed() => return Ok(Leaving::Done),
                 () = until(driver.shim.wakes_at()) => driver.shim.tick(Instant::now()),
                 () = any(&mut signals) => {
-                    // Who asks again does not want to wait.
+                    // A second signal ends the wait.
                     if std::mem::take(&mut reading) {
                         driver.shim.close(Instant::now());
                     } else {
@@ -161,7 +163,7 @@ impl Driver {
         Exchange { connections: self.connections.clone(), number, news: self.news.clone() }
     }
 
-    /// Says what is left to say, to the client and to the session.
+    /// Writes the last messages to the client and ends the session.
     async fn take_leave(mut self, to_client: &mpsc::Sender<Bytes>) -> Leaving {
         let (why, farewell) = self.left.take().unwrap_or((Leaving::Done, None));
         self.exchanges.abort_all();

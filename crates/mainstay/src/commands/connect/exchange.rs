@@ -1,4 +1,4 @@
-//! One message to the daemon and all that comes back: a POST, or the stream of a GET.
+//! One HTTP exchange with the daemon: a POST with its answer, or the stream of a GET.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::connections::{Connection, Connections, root_cause};
 use super::shim::{End, News};
 use super::upload::Upload;
 
-/// An exchange under way: where it goes and who hears of it.
+/// An exchange in flight, and where its news go.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
     pub(super) connections: Arc<Connections>,
@@ -26,36 +26,37 @@ pub(super) struct Exchange {
     pub(super) news: mpsc::Sender<(u64, News)>,
 }
 
-/// Reads a stream of events, and resumes it where it was cut.
+/// Reads an event stream and resumes it after an interruption.
 struct Events<'a> {
     of: &'a Exchange,
     headers: HeaderMap,
-    /// A POST: ends with its answer.
+    /// Whether the stream is that of a POST, which ends with its answer.
     ends_with_answer: bool,
     last_event_id: Option<String>,
     retry: Duration,
     answered: bool,
 }
 
-/// The largest message taken from the daemon, in bytes: what the gateway takes from a server.
+/// Largest message accepted from the daemon, in bytes: the gateway's limit for a server's message.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
-/// Most bytes of a refusal that are read.
+/// Most bytes read of an error response.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
-/// The longest silence on a stream: the gateway sends a comment every 15 s.
+/// Longest silence on a stream. The gateway sends a comment every 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long the end of a stream may follow its answer before the connection is given up.
+/// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_MAX: Duration = Duration::from_secs(1);
-/// Wait before a cut stream is resumed, where the daemon names none.
+/// Wait before an interrupted stream is resumed, unless the daemon names another.
 const RESUME_AFTER: Duration = Duration::from_millis(500);
-/// The other side must not be able to hold a call by a long `retry`.
+/// Longest wait that a `retry` field can demand.
 const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
-/// Resumptions in a row that bring nothing.
+/// Most resumptions in a row without an event.
 const RESUMES_MAX: u32 = 5;
 
 // === impl Exchange ===
 
 impl Exchange {
-    /// POSTs a message and passes on what comes back. `within` bounds the wait for the head.
+    /// POSTs a message and passes on what comes back. `within` is the deadline for the response's
+    /// head.
     pub(super) async fn post(self, message: Bytes, headers: HeaderMap, within: Duration) {
         let end = self.post_and_read(message, headers, within).await.unwrap_or_else(|end| end);
         self.tell(News::Ended(end)).await;
@@ -97,12 +98,12 @@ impl Exchange {
         let body = self.read_whole(response, connection, MESSAGE_BYTES_MAX).await?;
         match Message::parse(body) {
             Ok(message) => self.tell(News::Came(message)).await,
-            Err(problem) => tracing::warn!(%problem, "an answer is no message"),
+            Err(problem) => tracing::warn!(%problem, "the answer is not a valid message"),
         }
         Ok(End::Done)
     }
 
-    /// Sends a request; once more where the daemon wants another token and there is one.
+    /// Sends a request. Sends it again with a new token when the daemon refuses the old one.
     async fn ask(
         &self,
         method: Method,
@@ -142,7 +143,7 @@ impl Exchange {
         Ok(whole)
     }
 
-    /// What a status that is no success means.
+    /// Maps an error status to the end of the exchange.
     async fn refused(
         &self,
         status: StatusCode,
@@ -153,16 +154,16 @@ impl Exchange {
         let body = self.read_whole(response, connection, REFUSAL_BYTES_MAX).await;
         match status {
             StatusCode::NOT_FOUND if in_session => End::SessionGone,
-            // Shed before it was read, or nobody behind the proxy.
+            // The daemon refused it before reading it, or the proxy found no daemon.
             StatusCode::SERVICE_UNAVAILABLE => End::Unreached(status.to_string()),
-            // A proxy that has lost what it passed on.
+            // The proxy lost the daemon after passing the request on.
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => End::Lost(status.to_string()),
             _ => End::Refused { status, body: body.unwrap_or_default() },
         }
     }
 
     async fn tell(&self, news: News) {
-        // Nobody listens any more: the program is ending.
+        // The receiver is gone when the program is ending.
         let _ = self.news.send((self.number, news)).await;
     }
 
@@ -196,7 +197,7 @@ impl<'a> Events<'a> {
         Self { of, headers, ends_with_answer, last_event_id: None, retry, answered: false }
     }
 
-    /// Opens a stream by GET, after the last event if there was one.
+    /// Opens a stream by GET, after the last known event if there is one.
     async fn open_and_read(&mut self, within: Duration) -> Result<End, End> {
         let mut headers = self.headers.clone();
         let last = self.last_event_id.as_deref();
@@ -212,7 +213,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Reads a stream to its end, or to where it is cut.
+    /// Reads a stream until it ends or is interrupted.
     async fn read(&mut self, response: Response<Incoming>, connection: Connection) -> End {
         let mut body = response.into_body();
         let mut decoder = SseDecoder::new(MESSAGE_BYTES_MAX);
@@ -249,7 +250,7 @@ impl<'a> Events<'a> {
             }
             self.last_event_id = Some(id).filter(|id| !id.is_empty());
         }
-        // An event without data only says where to resume.
+        // An event without data only carries the id to resume after.
         if event.data.is_empty() {
             return;
         }
@@ -258,14 +259,14 @@ impl<'a> Events<'a> {
                 self.answered |= self.ends_with_answer && message.is_answer();
                 self.of.tell(News::Came(message)).await;
             }
-            Err(problem) => tracing::warn!(%problem, "an event is no message"),
+            Err(problem) => tracing::warn!(%problem, "the event is not a valid message"),
         }
     }
 
-    /// Takes a POST's stream up again until its answer has come, where the other side has said how.
+    /// Resumes a POST's stream until the answer arrives, if the daemon has sent event ids.
     async fn resume(mut self, mut cut: End) -> Result<End, End> {
         let mut in_vain = 0;
-        // From 2026-07-28 on there is no such thing: what is cut is lost.
+        // Since 2026-07-28 streams can't be resumed: an interrupted one is lost.
         let resumes = !self.headers.contains_key(METHOD);
         while resumes && !self.answered && self.last_event_id.is_some() && in_vain < RESUMES_MAX {
             tokio::time::sleep(self.retry).await;
@@ -280,7 +281,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Ends a session. That it can't be ended concerns nobody: it expires.
+/// Ends a session by DELETE. A failure is ignored, since the session expires anyway.
 pub(super) async fn delete(exchange: &Exchange, headers: HeaderMap, within: Duration) {
     let request = exchange.request(Method::DELETE, headers, Bytes::new());
     let _ = exchange.send(request, within).await;

@@ -54,12 +54,12 @@ use self::state::{Held, Listening, Phase};
 // === impl Shim ===
 
 impl Shim {
-    /// What is to be done now, in this order.
+    /// Takes the effects to carry out now, in this order.
     pub(super) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// A line came from the client.
+    /// Handles a line of the client.
     pub(super) fn line(&mut self, now: Instant, line: Result<Bytes, LineTooLong>) {
         match line.map(|line| (line.clone(), Message::parse(line))) {
             Err(too_long) => self.say(outcome::too_long(&too_long)),
@@ -80,19 +80,19 @@ impl Shim {
         self.leave_if_done(now);
     }
 
-    /// The client says no more.
+    /// Handles the end of the client's input.
     pub(super) fn close(&mut self, now: Instant) {
         self.closing.get_or_insert(now + CLOSING_MAX);
         self.leave_if_done(now);
     }
 
-    /// What is in flight is waited for no longer.
+    /// Stops waiting for calls in flight.
     pub(super) fn hurry(&mut self, now: Instant) {
         self.closing = Some(now);
         self.leave_if_done(now);
     }
 
-    /// Something was heard of an exchange.
+    /// Handles news of an exchange.
     pub(super) fn heard(&mut self, now: Instant, exchange: u64, news: News) {
         if !self.under_way.contains_key(&exchange) {
             return;
@@ -112,7 +112,7 @@ impl Shim {
         self.leave_if_done(now);
     }
 
-    /// Time has passed.
+    /// Handles the passing of time: retries, deadlines and expired waits.
     pub(super) fn tick(&mut self, now: Instant) {
         self.expire(now);
         if self.phase == Phase::Away && self.retry.at.is_some_and(|at| at <= now) {
@@ -123,7 +123,7 @@ impl Shim {
         self.leave_if_done(now);
     }
 
-    /// When to call [`tick`](Self::tick) next.
+    /// When [`tick`](Self::tick) is due next.
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         let retry = self.retry.at.filter(|_| self.phase == Phase::Away);
         let expiry = self.held.iter().filter_map(Held::waits_until).min();

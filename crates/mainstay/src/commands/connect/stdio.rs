@@ -1,7 +1,7 @@
 //! Standard input and output, each with a thread of its own.
 //!
-//! Either may be a pipe, a socket, a file or a terminal, and may be shared with other processes,
-//! who would be surprised to find it non-blocking.
+//! Either may be a pipe, a socket, a file or a terminal, and may be shared with other processes
+//! that do not expect it to be non-blocking.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,23 +12,24 @@ use bytes::{Bytes, BytesMut};
 use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong, encode_line};
 use tokio::sync::mpsc;
 
-/// A line, or that one was too long.
+/// A line, or the report that one was too long.
 pub(super) type Line = Result<Bytes, LineTooLong>;
 
-/// Lines read ahead: enough that reading and sending overlap.
+/// Lines read ahead, so that reading and sending overlap.
 const LINES_AHEAD: usize = 16;
-/// Messages handed to the writing thread ahead of being written.
+/// Messages queued for the writing thread.
 const MESSAGES_AHEAD: usize = 16;
 const READ_BYTES: usize = 64 << 10;
-/// What is written at once; a buffer that had to grow far beyond it is given back.
+/// Most bytes written at once. A buffer that grew far beyond it is shrunk.
 const WRITE_BYTES: usize = 64 << 10;
-/// Neither thread calls anything deep.
+/// Stack of each thread; neither calls anything deep.
 const STACK_BYTES: usize = 256 << 10;
 
-/// The lines of standard input. Ends with it.
+/// Starts reading lines from standard input. The channel closes at its end.
 ///
 /// # Errors
-/// Without a thread or a file.
+///
+/// When no thread or file can be had.
 pub(super) fn lines(bytes_max: usize) -> io::Result<mpsc::Receiver<Line>> {
     let input = own(&io::stdin())?;
     let (lines, read) = mpsc::channel(LINES_AHEAD);
@@ -39,11 +40,12 @@ pub(super) fn lines(bytes_max: usize) -> io::Result<mpsc::Receiver<Line>> {
     Ok(read)
 }
 
-/// The way to standard output. Closed when nobody reads it any more; when the sender is dropped,
-/// the handle ends once all is written.
+/// Starts writing messages to standard output. The receiver closes when nobody reads any more, or
+/// when the sender was dropped and everything is written.
 ///
 /// # Errors
-/// Without a thread or a file.
+///
+/// When no thread or file can be had.
 pub(super) fn messages() -> io::Result<(mpsc::Sender<Bytes>, mpsc::Receiver<()>)> {
     let output = own(&io::stdout())?;
     let (send, messages) = mpsc::channel(MESSAGES_AHEAD);
@@ -101,7 +103,7 @@ fn write_messages(mut output: File, mut messages: mpsc::Receiver<Bytes>) -> io::
     Ok(())
 }
 
-/// The same open file without the standard library's buffer.
+/// Opens the same file without the standard library's buffer.
 fn own(file: &impl AsFd) -> io::Result<File> {
     Ok(File::from(file.as_fd().try_clone_to_owned()?))
 }

@@ -15,11 +15,11 @@ use super::access::Access;
 #[cfg(test)]
 mod tests;
 
-/// An endpoint and the way to it.
+/// An endpoint and how to reach it.
 #[derive(Debug)]
 pub(super) struct Target {
     way: Way,
-    /// `/mcp` or `/mcp/NAME`, as far as the daemon is concerned.
+    /// The daemon's path: `/mcp` or `/mcp/NAME`.
     pub(super) path: Uri,
     pub(super) host: HeaderValue,
     pub(super) access: Access,
@@ -31,17 +31,17 @@ enum Way {
     Tcp {
         host: String,
         port: u16,
-        /// None: without TLS.
+        /// None for plain HTTP.
         trust: Option<Trust>,
     },
 }
 
-/// Bytes in both directions, whatever is below.
+/// A byte stream in both directions, over any transport.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// Why an endpoint can't be meant.
+/// Why an address is not that of an endpoint.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Wrong {
     #[error("{0:?} can't be the name of a server or group")]
@@ -49,23 +49,23 @@ pub(super) enum Wrong {
     #[error("{0:?} is not http://HOST:PORT or https://HOST:PORT, with /mcp or /mcp/NAME behind it")]
     Url(String),
     #[error(
-        "{url:?} names an endpoint already; leave out {name:?} or the end of the URL, or put the \
-         name behind it where all of that is the address of a daemon: {url}/{name}"
+        "{url:?} already names an endpoint; leave out {name:?} or the path of the URL. If the whole \
+         URL is a daemon's address, append the name: {url}/{name}"
     )]
     Twice { url: String, name: String },
-    #[error("certificates are for https://, which {0:?} is not")]
+    #[error("--ca needs an https:// address, and {0:?} is not one")]
     NeedlessCertificates(String),
     #[error(transparent)]
     Trust(#[from] NoTrust),
 }
 
-/// A local one answers at once, a far one within a few round trips.
+/// Longest time for connecting.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 // === impl Target ===
 
 impl Target {
-    /// An endpoint of the daemon of this state folder.
+    /// The endpoint of the local daemon of this state folder.
     pub(super) fn of_state(state: &Path, name: Option<&str>) -> Result<Self, Wrong> {
         let path = match name {
             Some(name) => format!("/mcp/{}", checked(name)?),
@@ -79,8 +79,8 @@ impl Target {
         })
     }
 
-    /// An endpoint at a URL. With https, whoever answers there has to prove itself to what the
-    /// file `ca` holds, else to the system's roots.
+    /// The endpoint at a URL. For https, the certificates in the file `ca` are trusted, or else the
+    /// system's.
     pub(super) fn of_url(url: &str, name: Option<&str>, ca: Option<&Path>) -> Result<Self, Wrong> {
         let wrong = || Wrong::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -121,7 +121,7 @@ impl Target {
         Self { access, ..self }
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub(super) async fn connect(&self) -> Result<Box<dyn Wire>, String> {
         let opened = timeout(CONNECT_MAX, self.open()).await;
         opened.map_err(|_| format!("no connection within {} s", CONNECT_MAX.as_secs()))?
@@ -145,8 +145,7 @@ impl Target {
         }
     }
 
-    /// For people: that nobody can be reached. Of a socket that is not there the reason says
-    /// nothing more.
+    /// The message that no daemon can be reached. A missing socket needs no reason.
     pub(super) fn nobody(&self, why: &str) -> String {
         match &self.way {
             Way::Socket(socket) => {
@@ -158,13 +157,13 @@ impl Target {
         }
     }
 
-    /// For people: what helps.
+    /// The hint for a daemon that can't be reached.
     pub(super) fn remedy(&self, why: &str) -> &'static str {
         match &self.way {
             Way::Socket(_) => "start one with `mainstay up`, or try `mainstay demo`",
             Way::Tcp { trust: Some(_), .. } if why.contains("certificate") => {
-                "`--ca FILE` names the certificates to believe; the host in the URL has to be one \
-                 that the server's certificate is for"
+                "`--ca FILE` trusts other certificates; the certificate must be for the host in the \
+                 URL"
             }
             Way::Tcp { .. } => {
                 "`mainstay status` on that machine says whether a daemon runs and where it listens"

@@ -1,8 +1,8 @@
-//! What a request brings: small messages at once, large ones when they are wanted.
+//! The body of a request: small messages are sent at once, large ones after the daemon agreed.
 //!
-//! A message that is too large is refused by its length alone. Whoever refuses it reads no more
-//! and closes the connection, and with the writing the reading of that answer would fail. So
-//! `Expect: 100-continue` asks first (RFC 9110, section 10.1.1).
+//! The daemon refuses a message that is too large by its declared length, reads no more and closes
+//! the connection. A client that is still writing then fails before it reads the refusal. `Expect:
+//! 100-continue` avoids that (RFC 9110, section 10.1.1).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,22 +15,22 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The body of a message that is being sent.
+/// The body of a message that is sent.
 pub(super) struct Upload {
     rest: Bytes,
-    /// Open once the other side has asked for it.
+    /// Opens when the daemon has agreed to receive the body.
     gate: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// What the buffers on the way hold anyway is not worth a round trip.
+/// Most bytes that are sent without asking: buffers on the way hold as much anyway.
 const AT_ONCE_BYTES_MAX: usize = 64 << 10;
-/// Not everybody answers the question.
+/// Longest wait for the agreement; some servers never send one.
 const ASKING_MAX: Duration = Duration::from_millis(500);
 
 // === impl Upload ===
 
 impl Upload {
-    /// A request that brings this message.
+    /// A request with this message as its body.
     pub(super) fn request(message: Bytes) -> Request<Self> {
         if message.len() <= AT_ONCE_BYTES_MAX {
             return Request::new(Self { rest: message, gate: None });
@@ -42,7 +42,7 @@ impl Upload {
         request.headers_mut().insert(header::EXPECT, expect);
         let open = parking_lot::Mutex::new(Some(open));
         hyper::ext::on_informational(&mut request, move |_| {
-            // There may be several; the first one is enough.
+            // Several 100 responses may come; the first opens the gate.
             if let Some(open) = open.lock().take() {
                 let _ = open.send(());
             }

@@ -1,11 +1,11 @@
-//! Why a package can't be fetched.
+//! Why a fetch failed.
 
 use std::time::Duration;
 
 use super::tool::ToolError;
 use crate::packages::record::{Changed, RecordError};
 
-/// Why a package is not there.
+/// Why a package was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error(transparent)]
@@ -14,7 +14,7 @@ pub(super) enum FetchError {
     NoVersion { name: String, version: String },
     #[error("{0} is not in the registry")]
     NoPackage(String),
-    #[error("what {0} answered is not understood")]
+    #[error("{0} gave an answer that can't be parsed")]
     Answer(&'static str),
     #[error(transparent)]
     Changed(#[from] Changed),
@@ -22,7 +22,7 @@ pub(super) enum FetchError {
         "{name} {version} was installed with the digest {found}, which the registry does not have"
     )]
     Digest { name: String, version: String, found: String },
-    #[error("{0} has no program, or several and none of its own name; a command can name one")]
+    #[error("{0} has no program, or several and none with its name; name one in the command")]
     NoProgram(String),
     #[error("{package} has no program {program:?}")]
     MissingProgram { package: String, program: String },
@@ -30,6 +30,6 @@ pub(super) enum FetchError {
     Folder(#[source] std::io::Error),
     #[error(transparent)]
     Record(#[from] RecordError),
-    #[error("it took longer than {} s, which is its `fetch_timeout`", .0.as_secs())]
+    #[error("the fetch took longer than {} s, the `fetch_timeout` of the server", .0.as_secs())]
     TooLong(Duration),
 }

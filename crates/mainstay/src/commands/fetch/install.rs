@@ -1,4 +1,4 @@
-//! From a command to a folder with its program in it, and the record of that.
+//! Installs the package of a command into a folder and records it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,27 +12,27 @@ use super::{npm, pypi, report};
 use crate::packages::record::{Digests, Fetched, Record};
 use crate::packages::{FOLDER, folder_of, program, programs};
 
-/// Brings what one command runs.
+/// Installs what one command runs.
 pub(super) struct Installer<'a> {
-    /// Pinned.
+    /// The command, with a pinned version.
     pub(super) run: &'a PackageCommand,
     pub(super) tool: &'a PackageManager<'a>,
     pub(super) state_dir: &'a Path,
 }
 
-/// A folder that goes again unless what was to be in it came whole.
+/// A folder that is removed again unless its installation completes.
 struct Unfinished(Option<PathBuf>);
 
 // === impl Installer ===
 
 impl Installer<'_> {
-    /// Asks the registry for the digests, compares them with what was recorded, and installs what is not
-    /// there yet.
+    /// Asks the registry for the digests, compares them with the record, and installs the package
+    /// unless it is there.
     pub(super) async fn bring(&self, record: &mut Record) -> Result<State, FetchError> {
         let is_there = program(self.state_dir, record, self.run).is_some();
         let digests = match self.digests().await {
             Ok(digests) => digests,
-            // What is there can be used without a network: that is what it was fetched for.
+            // An installed package needs no network: that is the purpose of a fetch.
             Err(FetchError::Tool(error)) if is_there => {
                 return Ok(State::Uncompared(report::words(&error)));
             }
@@ -67,7 +67,7 @@ impl Installer<'_> {
         let name =
             folder_of(self.run).ok_or_else(|| FetchError::NoPackage(main.written.clone()))?;
         let folder = self.state_dir.join(FOLDER).join(&name);
-        // Nothing was recorded of it, so it is what a fetch left that did not come to its end.
+        // A folder without a record was left by an interrupted fetch.
         let gone = std::fs::remove_dir_all(&folder);
         gone.or_else(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! What `npm` is asked, and what it answers.
+//! Queries to `npm`, and the parsing of its answers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::error::FetchError;
 use super::tool::PackageManager;
 use crate::packages::record::Digests;
 
-/// The newest version that a command may mean.
+/// The newest version that matches a command's package.
 pub(super) async fn newest(
     tool: &PackageManager<'_>,
     package: &Package,
@@ -26,14 +26,14 @@ pub(super) async fn newest(
     newest.map(str::to_owned).ok_or_else(|| FetchError::NoPackage(package.written.clone()))
 }
 
-/// A range is answered with every version in it, in no order that could be relied on.
+/// Sorts versions: npm answers a range with all versions in it, in no reliable order.
 fn numbers(version: &str) -> (Vec<u64>, bool) {
     let end = version.find(['-', '+']).unwrap_or(version.len());
     let numbers = version[..end].split('.').map(|part| part.parse().unwrap_or(0)).collect();
     (numbers, !version[end..].starts_with('-'))
 }
 
-/// The digest that the registry has for a version.
+/// The registry's digest of a version.
 pub(super) async fn digests(
     tool: &PackageManager<'_>,
     package: &Package,
@@ -45,7 +45,7 @@ pub(super) async fn digests(
         view(tool, &package.at(&version), &["dist.integrity", "dist.shasum"], options).await?;
     let digest = match (&answer["dist.integrity"], &answer["dist.shasum"]) {
         (Value::String(integrity), _) => integrity.clone(),
-        // Releases of before 2017 have nothing better.
+        // Releases from before 2017 have no better digest.
         (_, Value::String(shasum)) => format!("sha1-{shasum}"),
         _ => return Err(none()),
     };
@@ -69,7 +69,7 @@ async fn view(
     serde_json::from_str(&answer).map_err(|_| FetchError::Answer("npm view"))
 }
 
-/// Installs packages into a folder of their own.
+/// Installs packages into a folder.
 pub(super) async fn install(
     tool: &PackageManager<'_>,
     packages: &[Package],
@@ -80,7 +80,7 @@ pub(super) async fn install(
         .map_err(FetchError::Folder)?;
     let own = ["install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
     let mut arguments: Vec<_> = own.map(str::to_owned).to_vec();
-    // Whatever the user's own settings are: the lock file is what the digests are read from.
+    // Overrides the user's settings: the digests are read from the lock file.
     arguments.extend(["--package-lock=true", "--save=true", "--save-exact"].map(str::to_owned));
     arguments.push(format!("--prefix={}", folder.display()));
     arguments.extend(options.iter().cloned());
@@ -89,7 +89,7 @@ pub(super) async fn install(
     Ok(())
 }
 
-/// Whether what was installed is what the registry spoke of.
+/// Checks that the installed files have the registry's digests.
 pub(super) fn check(folder: &Path, expected: &Digests) -> Result<(), FetchError> {
     let lock = json(&folder.join("package-lock.json"))?;
     let entry = &lock["packages"][format!("node_modules/{}", expected.name)];
@@ -102,7 +102,7 @@ pub(super) fn check(folder: &Path, expected: &Digests) -> Result<(), FetchError>
     Err(FetchError::Digest { name, version, found: found.to_owned() })
 }
 
-/// The program that a package is run by: its only one, or that of its own name.
+/// The program of a package: its only one, or the one with the package's name.
 pub(super) fn program(folder: &Path, package: &Package) -> Result<String, FetchError> {
     let manifest = json(&folder.join("node_modules").join(&package.name).join("package.json"))?;
     let own = package.name.rsplit('/').next().unwrap_or(&package.name);

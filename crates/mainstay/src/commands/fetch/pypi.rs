@@ -1,4 +1,4 @@
-//! What `uv` is asked, and what it answers.
+//! Queries to `uv`, and the parsing of its answers.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::error::FetchError;
 use super::tool::PackageManager;
 use crate::packages::record::Digests;
 
-/// The newest version that a command may mean.
+/// The newest version that matches a command's package.
 pub(super) async fn newest(
     tool: &PackageManager<'_>,
     package: &Package,
@@ -20,7 +20,7 @@ pub(super) async fn newest(
     version.map(str::to_owned).ok_or_else(|| FetchError::NoPackage(package.written.clone()))
 }
 
-/// The digests of all files of a release: which of them is for this machine is the installer's choice.
+/// The digests of all files of a release. The installer chooses the file for this machine.
 pub(super) async fn digests(
     tool: &PackageManager<'_>,
     package: &Package,
@@ -48,7 +48,7 @@ async fn compile(
 ) -> Result<String, FetchError> {
     let fixed = ["pip", "compile", "-", "--no-deps", "--no-header", "--no-annotate", "--quiet"];
     let mut arguments: Vec<_> = fixed.iter().chain(own).map(|&word| word.to_owned()).collect();
-    // How things are linked and what else is installed means nothing here.
+    // Options about linking and about other tools have no effect here.
     let is_of_use = |option: &&String| {
         !["--link-mode", "--with-requirements"].iter().any(|other| option.starts_with(other))
     };
@@ -56,14 +56,14 @@ async fn compile(
     Ok(tool.run(&arguments, Path::new("/"), &[], &format!("{requirement}\n")).await?)
 }
 
-/// Installs a tool, and what it needs beside it, into a folder of its own.
+/// Installs a tool with its extra packages into a folder.
 pub(super) async fn install(
     tool: &PackageManager<'_>,
     packages: &[Package],
     options: &[String],
     folder: &Path,
 ) -> Result<(), FetchError> {
-    // Otherwise the first start compiles what it imports, which takes seconds.
+    // Without it the first start compiles all imports, which takes seconds.
     let own = ["tool", "install", "--no-progress", "--compile-bytecode"];
     let mut arguments: Vec<_> = own.map(str::to_owned).to_vec();
     arguments.extend(options.iter().cloned());

@@ -1,4 +1,4 @@
-//! What became of each server's package, in words and in JSON.
+//! Reports the outcome of a fetch for each server, as text and as JSON.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::output::{Look, Output, format};
 use crate::packages::record::Digests;
 
-/// What became of one server's package.
+/// The outcome for one server.
 pub(super) struct Outcome {
     pub(super) server: Name,
     pub(super) packages: Vec<Package>,
@@ -20,23 +20,23 @@ pub(super) struct Outcome {
 
 pub(super) enum State {
     Fetched(Vec<Digests>),
-    /// It was there already, and is what the registry has.
+    /// Installed before, with the registry's digests.
     There(Vec<Digests>),
-    /// It was there already; why the registry could not be asked.
+    /// Installed before. The registry could not be asked, for this reason.
     Uncompared(String),
-    /// What is written, and what to write in its place.
+    /// Not pinned: each package as written, and what to write instead.
     Unpinned(Vec<(String, String)>),
-    /// Why there is nothing to be done.
+    /// Nothing to fetch, for this reason.
     Skipped(String),
     Failed(String),
-    /// Whoever asked does not want it any more.
+    /// The fetch was interrupted by a signal.
     Interrupted,
 }
 
 // === impl Outcome ===
 
 impl Outcome {
-    /// Says it in a line, or a few.
+    /// Prints the outcome in one or a few lines.
     pub(super) fn tell(&self, out: &Output) {
         let names: Vec<_> = self.packages.iter().map(|package| package.written.as_str()).collect();
         let what = names.join(", ");
@@ -45,10 +45,10 @@ impl Outcome {
             State::Fetched(_) => {
                 format!("{} {what} in {seconds:.1} s", out.paint(Look::Good, "fetched"))
             }
-            State::There(_) => format!("{} {what}", out.paint(Look::Good, "there already:")),
+            State::There(_) => format!("{} {what}", out.paint(Look::Good, "already installed:")),
             State::Uncompared(why) => format!(
-                "{} {what}; the registry could not be asked whether it is still the same: {why}",
-                out.paint(Look::Doubtful, "there already:")
+                "{} {what}; the registry can't be asked for its digests: {why}",
+                out.paint(Look::Doubtful, "already installed:")
             ),
             State::Unpinned(pins) => {
                 let write =
@@ -56,7 +56,7 @@ impl Outcome {
                 let write = write.collect::<Vec<_>>().join(", ");
                 format!(
                     "{}: {write}",
-                    out.paint(Look::Doubtful, "not fetched, for it is not pinned")
+                    out.paint(Look::Doubtful, "not fetched, because the version is not pinned")
                 )
             }
             State::Skipped(why) => format!("not fetched: {why}"),
@@ -103,21 +103,21 @@ impl State {
     }
 }
 
-/// Says everything to programs, and to people what is left to say.
+/// Prints all outcomes for programs, or the summary for people.
 pub(super) fn close(outcomes: &[Outcome], out: &Output) {
     if out.json {
         let servers: Vec<_> = outcomes.iter().map(Outcome::json).collect();
         return out.value(&json!({ "servers": servers }));
     }
     if outcomes.is_empty() {
-        return out.line("no server is started by a package runner");
+        return out.line("no package runner starts any of the servers");
     }
     if outcomes.iter().any(|outcome| matches!(outcome.state, State::Fetched(_))) {
-        out.next(&["restart the daemon: servers start from what was fetched"]);
+        out.next(&["restart the daemon: servers then run the installed packages"]);
     }
 }
 
-/// An error with everything that caused it.
+/// The text of an error with all its causes.
 pub(super) fn words(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let mut words: Vec<_> = causes.map(ToString::to_string).collect();

@@ -1,5 +1,5 @@
-//! The package manager that belongs to a runner: run with the server's environment, its answer
-//! read, and ended with everything it started when nobody waits for it any more.
+//! Runs the package manager of a runner with the server's environment. Ends it with all its
+//! children when its future is dropped.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-/// The answers that are read are a few lines; more than this is no such answer.
+/// Most bytes of an answer. Real answers are a few lines.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
-/// Of what was said last, the lines that people need to see.
+/// Most of the last lines of output that are shown.
 const LINES_MAX: usize = 6;
 
-/// A package manager, and how it is run.
+/// A package manager, and how to run it.
 pub(super) struct PackageManager<'a> {
     program: String,
     process: &'a ProcessSpec,
@@ -25,23 +25,24 @@ pub(super) struct PackageManager<'a> {
 /// How a package manager failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ToolError {
-    #[error("{program}, which installs what the server runs, is not on the PATH")]
+    #[error("{program} installs the package of the server, and is not on the PATH")]
     Missing { program: String },
     #[error("{program} can't be started")]
     Start { program: String, source: std::io::Error },
     #[error("{program} {step} ended with {status}{}", said(words))]
     Failed { program: String, step: String, status: std::process::ExitStatus, words: String },
-    #[error("the answer of {program} can't be read")]
+    #[error("can't read the output of {program}")]
     Answer { program: String, source: std::io::Error },
 }
 
-/// Ends a package manager and what it started, unless it has ended.
+/// A process group that is killed on drop, unless it has ended.
 struct Group(Option<Pid>);
 
 // === impl PackageManager ===
 
 impl<'a> PackageManager<'a> {
-    /// `npm` for `npx`, `uv` for `uvx`: beside the runner where that is a path.
+    /// The package manager of a runner: `npm` for `npx`, `uv` for `uvx`, in the runner's folder if
+    /// its path names one.
     pub(super) fn new(runner: Runner, process: &'a ProcessSpec) -> Self {
         let name = match runner {
             Runner::Uvx | Runner::UvToolRun | Runner::PipxRun => "uv",
@@ -57,7 +58,8 @@ impl<'a> PackageManager<'a> {
         Self { program, process }
     }
 
-    /// Runs it to its end, in a folder, with `input` to read. What it wrote to standard output.
+    /// Runs the package manager to its end in a folder, with `input` on standard input. Returns its
+    /// standard output.
     pub(super) async fn run(
         &self,
         arguments: &[String],
@@ -86,7 +88,7 @@ impl<'a> PackageManager<'a> {
         let mut group = Group::of(&child);
         let unreadable = |source| ToolError::Answer { program: program(), source };
         if let Some(mut stdin) = child.stdin.take() {
-            // One that does not read what it is given says so by its end.
+            // A program that does not read its input fails with a message of its own.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
         let (out, err) = (child.stdout.take(), child.stderr.take());

@@ -1,4 +1,4 @@
-//! What an import says: what came, under which name, what stayed behind and why.
+//! Reports an import: the servers that were imported, and what was left out and why.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::output::{Output, format};
 
-/// What was written.
+/// The files that were written.
 pub(super) struct Written {
     pub(super) config: PathBuf,
     pub(super) backup: Option<PathBuf>,
@@ -18,14 +18,15 @@ pub(super) struct Report<'a> {
     pub(super) plan: &'a ImportPlan,
     pub(super) written: Option<&'a Written>,
     pub(super) warnings: &'a [Problem],
-    /// Of the configuration.
+    /// The folder of the configuration.
     pub(super) folder: &'a Path,
 }
 
 // === impl Report ===
 
 impl Report<'_> {
-    /// Servers that are printed are meant for a file; what is said about them goes beside it.
+    /// Prints the report. When the servers themselves are printed, the report goes to standard
+    /// error.
     pub(super) fn tell(&self, is_write: bool, out: &Output) {
         if out.json {
             out.value(&self.json());
@@ -58,7 +59,7 @@ impl Report<'_> {
             let why = if already.is_repeated {
                 "is the same as another one"
             } else {
-                "is there already, and stays as it is"
+                "exists already and is not changed"
             };
             format!("= {}: {why} ({})", already.name, already.file.display())
         }));
@@ -72,7 +73,7 @@ impl Report<'_> {
         lines.extend(self.warnings.iter().map(|one| format!("! {}: {}", one.key, one.message)));
         lines.extend(self.written.map(|written| {
             let backup = written.backup.as_ref();
-            let backup = backup.map(|backup| format!(", as it was: {}", backup.display()));
+            let backup = backup.map(|backup| format!(", backup: {}", backup.display()));
             format!("wrote {}{}", written.config.display(), backup.unwrap_or_default())
         }));
         if plan.added.is_empty() {
@@ -88,7 +89,7 @@ impl Report<'_> {
                 let file = self.folder.join(file);
                 format!("set: export {name}=\"$(cat {})\" ({used})", file.display())
             }
-            (None, true) => format!("set: {name}, to what the file has ({used})"),
+            (None, true) => format!("set: {name}, to the value in the file ({used})"),
             (None, false) => format!("set: {name} ({used})"),
         }
     }
@@ -97,7 +98,7 @@ impl Report<'_> {
 fn added(added: &Added) -> Vec<String> {
     let renamed = added.renamed.as_ref();
     let renamed =
-        renamed.map(|renamed| format!(", there called {}: {}", renamed.from, renamed.because));
+        renamed.map(|renamed| format!(", renamed from {}: {}", renamed.from, renamed.because));
     let (name, file) = (&added.name, added.file.display());
     let first = format!("+ {name}{} ({file})", renamed.unwrap_or_default());
     let notes = added.notes.iter().map(|note| format!("    {note}"));

@@ -1,4 +1,4 @@
-//! A configuration for nginx: settings in, text out.
+//! Generates the configuration of nginx from settings. Does no I/O.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -8,51 +8,51 @@ use std::path::PathBuf;
 use mainstay_model::PublicUrl;
 use mainstay_model::settings::GatewaySettings;
 
-/// Where the text usually goes.
+/// The usual place of the generated file.
 pub(super) const FILE: &str = "/etc/nginx/conf.d/mainstay.conf";
 
-/// Idle connections that nginx keeps to each daemon, for each of its workers: enough for bursts of
-/// short calls without a new connection each.
+/// Idle connections that each worker of nginx keeps to each daemon. Enough for bursts of short
+/// calls.
 const KEPT: u32 = 64;
 
-/// One daemon, as far as a proxy in front of it is concerned.
+/// The settings of one daemon that matter to a proxy.
 #[derive(Debug)]
 pub(super) struct Environment<'a> {
     pub(super) url: &'a PublicUrl,
     gateway: &'a GatewaySettings,
-    /// Where streamable HTTP is, and the other addresses.
+    /// The address of streamable HTTP and everything else.
     listen: SocketAddr,
-    /// Where HTTP+SSE is.
+    /// The address of HTTP+SSE.
     sse: SocketAddr,
 }
 
-/// Everything that one text is made of.
+/// The input of one generated file.
 pub(super) struct Page<'a> {
-    /// At least one.
+    /// The daemons; at least one.
     pub(super) environments: &'a [Environment<'a>],
-    /// The files of the certificate and its key; none: where certbot puts them.
+    /// The files of the certificate and its key. None: certbot's files.
     pub(super) certificate: Option<(PathBuf, PathBuf)>,
-    /// Listens on IPv6, too.
+    /// Whether to listen on IPv6, too.
     pub(super) ipv6: bool,
 }
 
-/// Why a daemon can't stand behind nginx.
+/// Why one daemon can't run behind nginx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WrongEnvironment {
-    #[error("`gateway.public_url` is not set, and it says where clients find the daemon")]
+    #[error("`gateway.public_url` is not set; it is the address that clients use")]
     NoPublicUrl,
-    #[error("`gateway.{0}` has port 0, so the address is another one after each start")]
+    #[error("`gateway.{0}` has port 0, so the address changes with each start")]
     NoFixedPort(&'static str),
 }
 
-/// Why daemons can't stand behind one nginx.
+/// Why these daemons can't run behind one nginx.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Clash {
     #[error("two configurations have {0} as their `gateway.public_url`")]
     Url(String),
     #[error("two configurations have {0} to listen on")]
     Listen(SocketAddr),
-    #[error("{0:?} can't stand in a configuration of nginx")]
+    #[error("{0:?} can't be written into a configuration of nginx")]
     File(PathBuf),
 }
 
@@ -71,7 +71,7 @@ impl<'a> Environment<'a> {
         Ok(Self { url, gateway, listen, sse })
     }
 
-    /// What its upstreams are called: `mainstay_mcp_dev` for `/mcp/dev`.
+    /// The suffix of the upstreams' names, as in `mainstay_mcp_dev` for `/mcp/dev`.
     fn label(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let host = self.url.authority().chars().map(plain);
@@ -90,7 +90,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// A place for each of its addresses: the public path on the left, the daemon's own on the right.
+    /// Writes a location for each address: the public path, passed to the daemon's own path.
     fn locations(&self, text: &mut String) {
         let main = self.label();
         let sse = if self.has_own_sse() { format!("{main}_sse") } else { main.clone() };
@@ -111,7 +111,8 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Said in each place, for nginx forgets the headers of outer blocks where an inner one sets any.
+    /// Writes the directives of one location. They are repeated in each, because a header directive
+    /// in an inner block discards those of outer blocks.
     fn directives(&self, text: &mut String) {
         let body = self.gateway.limits.body_bytes_max;
         let own = [
@@ -124,7 +125,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// The same for every daemon.
+/// Directives that are the same for every daemon.
 const DIRECTIVES: [&str; 12] = [
     "proxy_set_header Host $http_host;",
     "proxy_set_header X-Forwarded-Host $http_host;",
@@ -133,16 +134,16 @@ const DIRECTIVES: [&str; 12] = [
     "proxy_set_header Forwarded \"\";",
     "proxy_set_header Connection \"\";",
     "proxy_http_version 1.1;",
-    // Events have to arrive when they are sent, and an answer of any length without a file.
+    // Events must be sent on at once, and no answer goes through a file.
     "proxy_buffering off;",
     "proxy_cache off;",
     "proxy_connect_timeout 5s;",
-    // Streams are silent for 15 s at most.
+    // Streams have a comment every 15 s.
     "proxy_read_timeout 1h;",
     "proxy_send_timeout 1h;",
 ];
 
-/// The whole text, for the `http` block of nginx.
+/// Generates the text for the `http` block of nginx.
 pub(super) fn page(page: &Page<'_>) -> Result<String, Clash> {
     clashes(page)?;
     let mut text = String::new();
@@ -187,7 +188,7 @@ fn clashes(page: &Page<'_>) -> Result<(), Clash> {
     }
 }
 
-/// A block for a host: every daemon that is found there.
+/// Writes the block of a host with all daemons that it serves.
 fn server(text: &mut String, page: &Page<'_>, url: &PublicUrl) {
     let name = url.host();
     let port = url.port().unwrap_or(if url.is_https() { 443 } else { 80 });
@@ -224,7 +225,7 @@ fn listen(text: &mut String, page: &Page<'_>, port: u16, how: &str) {
 
 fn upstream(text: &mut String, label: &str, address: SocketAddr) {
     line(text, &format!("upstream {label} {{"));
-    // The only one there is: to leave it out for a while after an error would make a restart longer.
+    // There is only one daemon. Avoiding it for a while after an error would prolong a restart.
     line(text, &format!("    server {address} max_fails=0;"));
     line(text, &format!("    keepalive {KEPT};"));
     line(text, "}");
@@ -235,7 +236,7 @@ fn certbot(host: &str) -> (PathBuf, PathBuf) {
     (folder.join("fullchain.pem"), folder.join("privkey.pem"))
 }
 
-/// What listens on every address is reached on the loopback one.
+/// The address to connect to: loopback for a daemon that listens on every address.
 fn reached(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

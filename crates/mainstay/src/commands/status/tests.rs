@@ -75,7 +75,7 @@ ADDRESS    LISTENS  OPEN STREAMS
 
 3 sessions of 10000, 2 listens, 1 open stream, 1 call in flight
 memory 20.0 MiB and 0 B in servers, of 8.0 GiB";
-    // On a terminal the word would be coloured.
+    // The state is coloured on a terminal.
     assert_eq!(page.replace("\u{1b}[33m", "").replace("\u{1b}[0m", ""), expected);
 }
 

@@ -130,7 +130,7 @@ fn a_key_that_may_go_unread_is_doubted() {
         ),
         (&open, ["q=UTC"], &["its schema names no argument q"]),
         (&json!({}), ["q=UTC"], &[]),
-        // Refused already.
+        // An error already, so no warning.
         (&closed, ["q=UTC"], &[]),
     ] {
         assert_eq!(doubts(schema, &pairs.map(str::to_owned)), expected, "{pairs:?}");

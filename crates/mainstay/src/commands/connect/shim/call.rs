@@ -15,16 +15,17 @@ pub(super) struct Call {
     pub(super) message: Message,
     pub(super) id: Id,
     method: Option<Method>,
-    /// From 2026-07-28 on: it says all there is to know, and belongs to no session.
+    /// Whether the request is of 2026-07-28: complete in itself and without a session.
     pub(super) is_modern: bool,
     pub(super) is_cancelled: bool,
     pub(super) sent_once: bool,
     pub(super) losses: u8,
-    /// The daemon's refusal while it was stopping: the request was not carried out.
+    /// The daemon's refusal while it was stopping. It did not carry the request out.
     turned_away: Option<String>,
-    /// Until when the request waits for a daemon, once it has to.
+    /// Until when the request waits for a daemon. None until it has to wait.
     pub(super) waits_until: Option<Instant>,
-    /// The tools were listed again for this call, so its headers can't get better.
+    /// Whether the tools were listed again for this call. Another listing would not improve its
+    /// headers.
     pub(super) is_looked_up: bool,
     /// The state of a listen that was acknowledged.
     pub(super) standing: Option<Box<Standing>>,
@@ -101,18 +102,19 @@ impl Call {
         build::error(Some(&self.id), error)
     }
 
-    /// When a listen whose stream is gone is sent again.
+    /// When a listen whose stream ended is sent again.
     pub(super) fn falls_due(&self) -> Option<Instant> {
         self.standing.as_ref()?.at
     }
 }
 
-/// Whether a message has what only those from 2026-07-28 on have.
+/// Whether a message carries the `_meta` of 2026-07-28.
 pub(super) fn is_marked(message: &Message) -> bool {
     message.params().is_ok_and(|params| params.meta.is_modern())
 }
 
-/// Reads, and what sets something to a value. A tool may do anything.
+/// Whether repeating the method has no further effect: reads, and setting something to a value. A
+/// tool may have any effect.
 pub(super) fn is_repeatable(method: Method) -> bool {
     match method {
         Method::Initialize

@@ -22,7 +22,8 @@ impl Shim {
             }
             Kind::Notification => self.notification(now, message),
             Kind::Result | Kind::Error => {
-                // One that is not known was taken back, with the call or the session it came with.
+                // An answer without a known question is dropped: the question was cancelled with
+                // its call or session.
                 if let Some(answer) = self.questions.answered(&message, self.session.generation) {
                     self.note(answer);
                 }
@@ -51,7 +52,7 @@ impl Shim {
         if !self.passes() {
             call.waits_until.get_or_insert(now + self.daemon_wait_max());
         }
-        // The handshake comes before everything that was said after it.
+        // The handshake goes before everything sent after it.
         if call.is_initialize() && call.sent_once {
             self.held.push_front(Held::Call(call));
         } else {
@@ -70,7 +71,7 @@ impl Shim {
     pub(super) fn initialized(&mut self, now: Instant, message: Message) {
         let Some(memory) = &mut self.memory else { return self.note(message) };
         memory.initialized = Some(message.into_bytes());
-        // Otherwise it is said as soon as there is a session to say it to.
+        // Otherwise `initialized` is sent once there is a session.
         if self.phase == Phase::Greeted {
             self.settle(now);
         }
@@ -97,7 +98,7 @@ impl Shim {
             }
         }
         match meant {
-            // From 2026-07-28 on, closing the exchange is what cancels.
+            // Since 2026-07-28, closing the exchange cancels the request.
             Some((exchange, true)) => {
                 self.under_way.remove(&exchange);
                 self.effects.push(Effect::Abandon(exchange));

@@ -27,7 +27,10 @@ impl Shim {
                     self.reopened(now, message);
                 }
                 Some(Purpose::Greet) if message.kind() == Kind::Error => {
-                    tracing::warn!(error = message.body(), "the new session lacks something");
+                    tracing::warn!(
+                        error = message.body(),
+                        "the new session refused a message of the old one"
+                    );
                 }
                 _ => {}
             }
@@ -68,7 +71,7 @@ impl Shim {
             call.note_refusal(answer);
             self.hold(now, call);
             if self.passes() {
-                // Looking at once would find it still stopping.
+                // An attempt at once would find the daemon still stopping.
                 self.retry.wait = self.retry.wait.max(RETRY_FIRST);
                 self.away_for_a_while(now);
             }
@@ -81,7 +84,7 @@ impl Shim {
         self.say(call.answer(answer));
     }
 
-    /// A request was carried out.
+    /// Learns from a request that succeeded: subscriptions, log level, tools.
     fn learn(&mut self, call: &Call, answer: &Message) {
         if call.method() == Some(Method::ToolsList) {
             let _ = self.tools.listed(answer.body().unwrap_or_default());
@@ -104,7 +107,7 @@ impl Shim {
         let Some(of) = self.under_way.remove(&exchange) else { return };
         self.take_back(exchange);
         if let End::Unreached(why) | End::Lost(why) = end {
-            tracing::debug!(exchange, why, "an exchange came to nothing");
+            tracing::debug!(exchange, why, "an exchange failed");
         }
         match of.purpose {
             Purpose::Call(call) => match outcome::answer_in(end) {
@@ -125,7 +128,7 @@ impl Shim {
             Purpose::Listen => self.stream_ended(now, of.generation, end),
             Purpose::LookUp { .. } => self.looked_up(now),
             Purpose::Knock if matches!(end, End::SessionGone) => self.reopen(),
-            // Whatever it does not like, it is there.
+            // Any refusal of a ping proves that the daemon is there.
             Purpose::Knock if matches!(end, End::Refused { status, .. } if status.is_client_error()) =>
             {
                 self.found(now);
@@ -157,7 +160,7 @@ impl Shim {
             self.hold(now, call);
             return self.away(now);
         }
-        // An answer that will not come is what whoever cancels asks for.
+        // A cancelled call needs no answer.
         if !(call.is_cancelled && matches!(end, End::Done)) {
             self.trouble(now, generation, end);
         }
@@ -178,7 +181,7 @@ impl Shim {
         }
     }
 
-    /// Whether to carry a request out twice is the same as once, as far as anybody says.
+    /// Whether carrying the request out twice equals carrying it out once, as far as is declared.
     fn may_repeat(&self, call: &Call) -> bool {
         call.method().is_some_and(call::is_repeatable)
             || call.tool().is_some_and(|tool| self.tools.may_repeat(&tool))
@@ -189,23 +192,23 @@ impl Shim {
             return;
         }
         self.stream.state = match end {
-            // Something on the way is in trouble; after a pause it may be over.
+            // Something between shim and daemon failed; try again after a pause.
             End::Refused { status, .. } if status.is_server_error() => Listening::Wanted,
-            // Nobody knows any more what came after that event; what comes from now on, they do.
+            // The daemon no longer knows that event: start the stream afresh, without it.
             End::Refused { .. } | End::SessionGone if self.stream.after.take().is_some() => {
                 Listening::Wanted
             }
             End::NoStream | End::Refused { .. } | End::SessionGone => Listening::Never,
             End::Done | End::Unreached(_) | End::Lost(_) => Listening::Wanted,
         };
-        // A stream that ends is the first sign of a daemon that does. But that there is none may
-        // also be said with a 404, so it is not believed that the session is gone.
+        // A stream often ends first when a daemon stops. A missing stream may be refused with 404,
+        // too, so that alone does not mean that the session is gone.
         if !matches!(end, End::NoStream | End::Refused { .. }) && self.passes() {
             self.away(now);
         }
     }
 
-    /// An exchange of a session came to nothing: is the session still there?
+    /// Checks whether the session still exists, after one of its exchanges failed.
     pub(super) fn trouble(&mut self, now: Instant, generation: u64, end: &End) {
         if generation != self.session.generation || !self.passes() {
             return;
@@ -213,7 +216,8 @@ impl Shim {
         if matches!(end, End::SessionGone) { self.reopen() } else { self.away(now) }
     }
 
-    /// Takes back the questions of an exchange that is over: on this side nothing else would.
+    /// Cancels the questions of an ended exchange towards the client; the daemon sends no
+    /// cancellation for them.
     pub(super) fn take_back(&mut self, exchange: u64) {
         for cancelled in self.questions.end_exchange(exchange) {
             self.say(cancelled);

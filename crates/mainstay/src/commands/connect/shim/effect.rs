@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mainstay_protocol::Message;
 
-/// What the driver has to do.
+/// An action for the driver.
 #[derive(Debug)]
 pub(in crate::commands::connect) enum Effect {
     /// Write a message to the client.
@@ -15,23 +15,23 @@ pub(in crate::commands::connect) enum Effect {
     Send { exchange: u64, message: Bytes, headers: HeaderMap, within: Duration },
     /// Open the stream for messages outside of calls, after the event with this id.
     Listen { exchange: u64, headers: HeaderMap, after: Option<String> },
-    /// Close the exchange: nobody wants to hear more of it.
+    /// Close the exchange and ignore the rest of it.
     Abandon(u64),
     /// DELETE a session.
     Forget(HeaderMap),
-    /// End, with a last word to the session if there is one.
+    /// End the program. A last DELETE ends the session, if there is one.
     Leave { why: Leaving, farewell: Option<HeaderMap> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands::connect) enum Leaving {
-    /// The client has left.
+    /// The client left.
     Done,
-    /// There was never a daemon, as far as is known for this reason.
+    /// No daemon was ever reached, for this reason.
     NoDaemon(String),
 }
 
-/// What became of an exchange so far.
+/// News of an exchange.
 #[derive(Debug)]
 pub(in crate::commands::connect) enum News {
     /// The answer carries this session id.
@@ -45,15 +45,15 @@ pub(in crate::commands::connect) enum News {
 /// How an exchange ended.
 #[derive(Debug)]
 pub(in crate::commands::connect) enum End {
-    /// As expected; an answer, if one was due, has come before.
+    /// The exchange is complete; its answer, if one was due, came before.
     Done,
-    /// Nothing of the message has been taken in by anybody.
+    /// The message did not reach the daemon.
     Unreached(String),
-    /// The message was sent, and the rest is unknown.
+    /// The message was sent, and its outcome is unknown.
     Lost(String),
-    /// The session does not exist, so the message was not looked at.
+    /// The session does not exist, so the message was not carried out.
     SessionGone,
-    /// There are no streams of this kind here.
+    /// The daemon offers no stream for messages outside of calls.
     NoStream,
     Refused {
         status: StatusCode,

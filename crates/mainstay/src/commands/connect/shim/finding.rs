@@ -1,4 +1,4 @@
-//! Finds a session again after the daemon was away, or opens another in its place.
+//! Finds the session again after the daemon was away, or opens a new one.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::{memory, outcome};
 // === impl Shim ===
 
 impl Shim {
-    /// Looks for the daemon again after a while, the first time at once.
+    /// Begins to look for the daemon, the first time at once.
     pub(super) fn away(&mut self, now: Instant) {
         if self.retry.last.is_none_or(|last| last + CALM_AFTER <= now) {
             self.calm();
@@ -24,7 +24,7 @@ impl Shim {
         self.away_for_a_while(now);
     }
 
-    /// Looks for the daemon again, after the next wait.
+    /// Begins to look for the daemon after the next wait.
     pub(super) fn away_for_a_while(&mut self, now: Instant) {
         self.phase = Phase::Away;
         let until = now + self.daemon_wait_max();
@@ -37,7 +37,7 @@ impl Shim {
         self.retry.wait = (self.retry.wait * 2).clamp(RETRY_FIRST, RETRY_MAX);
     }
 
-    /// The next attempt to find a daemon and the session.
+    /// Makes the next attempt to reach the daemon and the session.
     pub(super) fn try_again(&mut self, now: Instant) {
         self.retry.at = None;
         self.retry.last = Some(now);
@@ -56,7 +56,7 @@ impl Shim {
         }
     }
 
-    /// The daemon is there, and the session if there was one.
+    /// Handles that the daemon is back, and the session if there was one.
     pub(super) fn found(&mut self, now: Instant) {
         self.wake_fallen(now);
         if self.session.is_open {
@@ -67,7 +67,7 @@ impl Shim {
         }
     }
 
-    /// Whether only requests without a session wait, which are all sent as soon as there is a
+    /// Whether only requests without a session wait, which can all be sent as soon as there is a
     /// daemon.
     pub(super) fn waits_without_a_session(&self) -> bool {
         let mut calls = self.held.iter().filter_map(|held| match held {
@@ -77,7 +77,7 @@ impl Shim {
         calls.clone().any(|call| call.is_modern) && !calls.any(Call::is_initialize)
     }
 
-    /// Opens a new session in the client's name.
+    /// Opens a new session by repeating the client's `initialize`.
     pub(super) fn reopen(&mut self) {
         self.session.is_open = false;
         let Some(memory) = &self.memory else { return };
@@ -86,7 +86,7 @@ impl Shim {
         self.send(Purpose::Reopen, initialize, HeaderMap::new(), HANDSHAKE);
     }
 
-    /// Our `initialize` was answered.
+    /// Handles the answer to the shim's own `initialize`.
     pub(super) fn reopened(&mut self, now: Instant, answer: &Message) {
         if answer.kind() == Kind::Error {
             if !outcome::is_stopping(answer) {
@@ -94,16 +94,16 @@ impl Shim {
             }
             return self.away(now);
         }
-        tracing::info!("a new session takes the place of the one that was lost");
+        tracing::info!("a new session replaces the lost one");
         self.begin_session(memory::revision(answer), true);
         self.calm();
-        // Answers to the questions of the lost session, and the like.
+        // Notifications and answers to questions belong to the lost session.
         self.held.retain(|held| matches!(held, Held::Call(_)));
         self.end_questions();
         self.settle(now);
     }
 
-    /// Forgets the session: the client sends `initialize` anew.
+    /// Forgets the session. The client's next `initialize` opens another.
     pub(super) fn forget_session(&mut self) {
         if self.session.has_end() {
             self.effects.push(Effect::Forget(self.session.headers()));
@@ -121,18 +121,18 @@ impl Shim {
         }
     }
 
-    /// All is well: the next trouble begins with an attempt at once.
+    /// Resets the retries after a quiet time, so that the next attempt is made at once.
     pub(super) fn calm(&mut self) {
         self.retry.wait = Duration::ZERO;
     }
 }
 
-/// A ping within the session.
+/// A `ping` in the session.
 fn ping() -> Bytes {
     Bytes::from_static(br#"{"jsonrpc":"2.0","id":"mainstay-connect","method":"ping"}"#)
 }
 
-/// A ping without a session: 2026-07-28 has no such method, which any daemon answers at once.
+/// A `ping` without a session. 2026-07-28 has no such method, and any daemon refuses it at once.
 fn ping_without_session() -> Bytes {
     let params = discover::params("mainstay-connect", env!("CARGO_PKG_VERSION"));
     build::request(0, Method::Ping.as_str(), Some(&params))

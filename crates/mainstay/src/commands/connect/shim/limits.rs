@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-/// How long the first request waits for a daemon.
+/// Longest wait of the first request for a daemon.
 pub(super) const START_MAX: Duration = Duration::from_secs(5);
-/// How long a request waits for a daemon that was there before.
+/// Longest wait of a request for a daemon that was reached before.
 pub(super) const AWAY_MAX: Duration = Duration::from_secs(30);
-/// How long calls in flight may go on when the client has left.
+/// Longest time that calls in flight continue after the client left.
 pub(super) const CLOSING_MAX: Duration = Duration::from_secs(5);
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
 pub(super) const RETRY_MAX: Duration = Duration::from_secs(2);
-/// After this long without trouble the first attempt is made at once.
+/// Time without a failure after which the first retry is made at once.
 pub(super) const CALM_AFTER: Duration = Duration::from_secs(10);
-/// Pause between two openings of the stream.
+/// Shortest pause between two openings of the stream.
 pub(super) const STREAM_PAUSE: Duration = Duration::from_secs(1);
-/// A daemon answers `ping` from memory.
+/// Deadline of a `ping`, which a daemon answers from memory.
 pub(super) const KNOCK: Duration = Duration::from_secs(5);
-/// `initialize` may have to wait for a server that is starting, 30 s by default.
+/// Deadline of `initialize`, which may wait for a server's start (30 s by default).
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
-/// Deadline for the head of an answer. The gateway answers or begins a stream after 10 s, where it
-/// can.
+/// Deadline for the head of a response. The gateway answers or opens a stream within 10 s.
 pub(super) const HEAD: Duration = Duration::from_secs(120);
-/// Exchanges at once, a connection each: half of the files that a process commonly may have open.
+/// Most exchanges at once, each with its own connection: half of the files that a process may
+/// commonly open.
 pub(super) const UNDER_WAY_MAX: usize = 512;
-/// Requests that wait. Far above what people and agents ask at once; beyond it they are refused,
-/// for as long as the client is read from it can still cancel and answer.
+/// Most requests that wait for the daemon; more are refused. The client's input is still read, so
+/// that it can cancel and answer.
 pub(super) const HELD_MAX: usize = 2048;
 /// Most notifications that wait; more are dropped, since none is vital.
 pub(super) const NOTES_HELD_MAX: usize = 256;

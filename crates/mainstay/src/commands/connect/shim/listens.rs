@@ -1,8 +1,8 @@
-//! Listens of 2026-07-28 go on, whatever becomes of the daemon.
+//! Keeps listens of 2026-07-28 alive when the daemon restarts.
 //!
-//! A listen that was acknowledged once is *standing*: when its stream ends it is asked for again,
-//! with the client's own message and so under the same subscription id. The client hears nothing
-//! of that, except that whatever it listens for may have changed meanwhile.
+//! An acknowledged listen is *standing*: when its stream ends, the shim sends the client's own
+//! message again, so the subscription id stays the same. The client only learns that everything it
+//! listens for may have changed.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,12 @@ use super::outcome;
 use super::standing::Standing;
 use super::state::{Purpose, Shim};
 
-/// The longest pause that a refusal can ask for.
+/// Longest pause that a refusal can demand.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 // === impl Shim ===
 
 impl Shim {
-    /// A listen is honoured: what the client gets to hear of it.
+    /// Handles the acknowledgement of a listen, and decides what the client hears of it.
     pub(super) fn acknowledged(&mut self, now: Instant, exchange: u64, ack: &Message) {
         let call = match self.under_way.get_mut(&exchange).map(|of| &mut of.purpose) {
             Some(Purpose::Call(call)) if call.is_listen() => call,
@@ -40,7 +40,7 @@ impl Shim {
         }
     }
 
-    /// Gives up a stream and sends its listen again after a while.
+    /// Closes a stream and schedules its listen to be sent again.
     fn listen_later(&mut self, now: Instant, exchange: u64) {
         self.effects.push(Effect::Abandon(exchange));
         if let Some(call) = self.take_call(exchange) {
@@ -66,7 +66,7 @@ impl Shim {
         }
     }
 
-    /// The stream of a standing listen is gone.
+    /// Handles the loss of a standing listen's stream.
     pub(super) fn listen_fell(&mut self, now: Instant, mut call: Call) {
         let Some(standing) = &mut call.standing else { return };
         standing.falls(now);
@@ -74,7 +74,7 @@ impl Shim {
         self.fallen.push(call);
     }
 
-    /// Asks for the streams again whose time has come.
+    /// Sends the listens again that are due.
     pub(super) fn listen_again(&mut self, now: Instant) {
         if !self.passes() {
             return;
@@ -86,7 +86,7 @@ impl Shim {
         }
     }
 
-    /// The daemon is there: whoever waits need not wait longer.
+    /// Sends all waiting listens now, because the daemon is back.
     pub(super) fn wake_fallen(&mut self, now: Instant) {
         for call in &mut self.fallen {
             if let Some(standing) = &mut call.standing {

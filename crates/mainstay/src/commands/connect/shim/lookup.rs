@@ -1,5 +1,5 @@
-//! Calls of 2026-07-28 that were refused because their headers lack what their tool asks for: the
-//! tools are listed once more, and the calls sent again.
+//! Lists the tools again for calls of 2026-07-28 that were refused because of missing headers, then
+//! sends these calls again.
 
 use std::time::Instant;
 
@@ -11,19 +11,19 @@ use super::limits::HEAD;
 use super::outcome;
 use super::state::{Purpose, Shim};
 
-/// Pages of a list: with the shortest pages in use more tools than any server has.
+/// Most pages of one list.
 const PAGES_MAX: u16 = 100;
 
 // === impl Shim ===
 
 impl Shim {
-    /// Whether a call was refused for what another look at the tools may mend.
+    /// Whether the refusal of a call may be cured by listing the tools.
     pub(super) fn wants_lookup(call: &Call, answer: &Message) -> bool {
         let is_new = call.is_modern && call.method() == Some(Method::ToolsCall);
         is_new && !call.is_looked_up && outcome::code(answer) == Some(codes::HEADER_MISMATCH)
     }
 
-    /// Lists the tools, and sends the call again when that is done. One listing is for all.
+    /// Lists the tools, then sends the call again. One listing serves all waiting calls.
     pub(super) fn look_up(&mut self, mut call: Call) {
         call.is_looked_up = true;
         let is_under_way =
@@ -34,7 +34,7 @@ impl Shim {
         self.looked_up.push(call);
     }
 
-    /// A page of the tools came.
+    /// Handles a page of the tool list.
     pub(super) fn page_came(&mut self, now: Instant, exchange: u64, page: u16, answer: &Message) {
         self.under_way.remove(&exchange);
         let result = answer.body().filter(|_| answer.kind() == Kind::Result);
@@ -48,7 +48,8 @@ impl Shim {
         }
     }
 
-    /// Nothing more is learned about the tools; if it was not enough, the daemon says so again.
+    /// Ends the listing and sends the waiting calls again. If the headers are still wrong, the
+    /// daemon refuses them again.
     pub(super) fn looked_up(&mut self, now: Instant) {
         for call in std::mem::take(&mut self.looked_up) {
             self.request(now, call);
@@ -62,7 +63,7 @@ impl Shim {
     }
 }
 
-/// `tools/list` in the name of the client that made a request.
+/// A `tools/list` on behalf of the client that sent `like`.
 fn tools_list(like: &Message, cursor: Option<&str>) -> Bytes {
     let params = like.params().unwrap_or_default();
     let marks = [

@@ -1,4 +1,4 @@
-//! Messages of the client that its next session has to hear too.
+//! Remembers the client's messages that a new session must receive again.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ pub(super) struct Memory {
     pub(super) initialize: Bytes,
     pub(super) initialized: Option<Bytes>,
     level: Option<Bytes>,
-    /// By the JSON text of the URI.
+    /// Keyed by the JSON text of the URI.
     subscriptions: BTreeMap<Box<str>, Bytes>,
-    /// What the client was told about lists that change.
+    /// The capabilities that the client was told: which lists can change.
     told: ServerCapabilities,
 }
 
-/// Subscriptions that are repeated; those of a client with more are lost with the session.
+/// Most subscriptions remembered. The rest is lost with the session.
 const SUBSCRIPTIONS_MAX: usize = 4096;
 
 // === impl Memory ===
 
 impl Memory {
-    /// A handshake; none if it did not come to its end.
+    /// Remembers a handshake. None if the server refused it.
     pub(super) fn new(initialize: &Call, answer: &Message) -> Option<Self> {
         let result = handshake(answer)?;
         let told = result.capabilities.map(|of| ServerCapabilities::from_json(of.raw));
@@ -40,7 +40,7 @@ impl Memory {
         })
     }
 
-    /// A request was carried out.
+    /// Remembers a successful request that sets state in the session.
     pub(super) fn note(&mut self, call: &Call) {
         let bytes = call.message.bytes();
         match call.method() {
@@ -59,13 +59,13 @@ impl Memory {
         }
     }
 
-    /// What to say to a new session after `initialized`.
+    /// The messages to send to a new session after `initialized`.
     pub(super) fn replay(&self) -> Vec<Bytes> {
         self.level.iter().chain(self.subscriptions.values()).cloned().collect()
     }
 
-    /// What to say to the client when a new session has heard all: whatever changed between the
-    /// two, nobody else tells.
+    /// The notifications to send to the client when a new session is ready: anything may have
+    /// changed in between.
     pub(super) fn notices(&self) -> Vec<Bytes> {
         let lists = [
             (self.told.tools_list_changed, Notification::ToolsListChanged),
@@ -82,7 +82,7 @@ impl Memory {
     }
 }
 
-/// The revision that an answer to `initialize` settles on.
+/// The revision in an answer to `initialize`.
 pub(super) fn revision(answer: &Message) -> Option<HeaderValue> {
     HeaderValue::from_str(&handshake(answer)?.protocol_version.text()?).ok()
 }

@@ -1,4 +1,4 @@
-//! Opens a session, and repeats to it what it must hear before anything else.
+//! Opens a session and sends it everything it must receive first.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use super::outcome;
 use super::session::{Heard, Session};
 use super::state::{Listening, Phase, Purpose, Shim};
 
-/// Exchanges that tell a new session what the client subscribed to.
+/// Most subscriptions repeated at once to a new session.
 const REPEATED_AT_ONCE: usize = 64;
 
 // === impl Shim ===
 
 impl Shim {
-    /// The client's own `initialize` was answered.
+    /// Handles the answer to the client's own `initialize`.
     pub(super) fn opened(&mut self, now: Instant, mut call: Call, answer: &Message) {
         if let Some(memory) = Memory::new(&call, answer) {
             self.begin_session(memory::revision(answer), false);
@@ -30,7 +30,7 @@ impl Shim {
             return self.flush(now);
         }
         self.phase = Phase::Fresh;
-        // A daemon that is being restarted is not there yet.
+        // A daemon that is stopping will soon be restarted.
         if outcome::is_stopping(answer) && now < *call.waits_until.get_or_insert(now + START_MAX) {
             call.note_refusal(answer);
             self.hold(now, call);
@@ -40,7 +40,7 @@ impl Shim {
         self.flush(now);
     }
 
-    /// Sends a session what it must hear first, one message after the other, then lets messages
+    /// Sends the session what it must receive first, one message after another, then lets messages
     /// pass.
     pub(super) fn settle(&mut self, now: Instant) {
         let Some(memory) = &self.memory else { return };
@@ -72,7 +72,7 @@ impl Shim {
         }
     }
 
-    /// Handles the end of one message that the session had to hear first.
+    /// Handles the end of a message that the session had to receive first.
     pub(super) fn greeted(&mut self, now: Instant, generation: u64, end: &End) {
         if generation != self.session.generation || self.phase != Phase::Settling {
             return;
@@ -89,7 +89,7 @@ impl Shim {
         }
     }
 
-    /// Advances to the next message that the session has to hear first.
+    /// Advances to the next message that the session must receive first.
     pub(super) fn told(&mut self, now: Instant) {
         self.session.heard = match self.session.heard {
             Heard::Nothing => Heard::Repeated(0),
@@ -101,7 +101,7 @@ impl Shim {
             Heard::Repeated(_) | Heard::All => Heard::All,
         };
         if self.session.heard == Heard::All && self.session.is_successor {
-            // What the client knows may be of yesterday.
+            // The client's knowledge may be out of date.
             for notice in self.memory.as_ref().map(Memory::notices).unwrap_or_default() {
                 self.say(notice);
             }
@@ -115,7 +115,7 @@ impl Shim {
 
     pub(super) fn begin_session(&mut self, revision: Option<HeaderValue>, is_successor: bool) {
         self.stop_listening();
-        // What is left of an earlier greeting is of no use to this session.
+        // Exchanges of an earlier greeting are of no use to this session.
         self.under_way.retain(|_, of| !matches!(of.purpose, Purpose::Greet));
         self.session = Session {
             generation: self.session.generation + 1,
@@ -128,7 +128,7 @@ impl Shim {
     }
 }
 
-/// Marks a session id as sensitive: whoever knows it has the session, so it must not be logged.
+/// Marks a session id as sensitive: it grants access to the session, so it must not be logged.
 fn secret(mut id: HeaderValue) -> HeaderValue {
     id.set_sensitive(true);
     id

@@ -1,4 +1,4 @@
-//! Error answers for requests that get no answer of the daemon.
+//! Error answers for requests that the daemon does not answer.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::effect::End;
 use super::limits::RETRY_MAX;
 use crate::output::format;
 
-/// Most characters of an error page that are shown.
+/// Most characters shown of an error page.
 const SHOWN_CHARS_MAX: usize = 300;
 
 pub(super) fn unknown() -> String {
@@ -22,7 +22,7 @@ pub(super) fn unknown() -> String {
         "the connection to the daemon was lost after the request was sent; it may have been \
          carried out",
     )
-    .hint("see what it has done before asking again")
+    .hint("check what the call has done before you repeat it")
     .to_json()
 }
 
@@ -31,7 +31,7 @@ pub(super) fn unavailable(why: Option<&str>) -> String {
     let message = format!("no Mainstay daemon can be reached{why}");
     Refusal::new(RefusalCode::ServerUnavailable, message)
         .retry_after(RETRY_MAX)
-        .hint("`mainstay up` starts one, `mainstay status` shows how it is")
+        .hint("`mainstay up` starts a daemon, `mainstay status` shows its state")
         .to_json()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn too_many(max: usize) -> String {
         .to_json()
 }
 
-/// The answer to what was no message.
+/// The answer to a line that is no valid message.
 pub(super) fn malformed(problem: &Malformed) -> Bytes {
     build::failure(problem.id(), problem.code(), &problem.to_string())
 }
@@ -62,7 +62,7 @@ pub(super) fn too_long(line: &LineTooLong) -> Bytes {
     build::error(None, &refusal.to_json())
 }
 
-/// The daemon's refusal, in its own words where it has any.
+/// The daemon's refusal, in its own words if it has any.
 pub(super) fn refused(end: &End) -> String {
     let End::Refused { status, body } = end else { return unavailable(None) };
     if let Some(error) = answer_in(end).as_ref().and_then(Message::body) {
@@ -70,7 +70,7 @@ pub(super) fn refused(end: &End) -> String {
     }
     let text = match serde_json::from_slice::<Nowhere>(body) {
         Ok(Nowhere { error, endpoints }) if *status == StatusCode::NOT_FOUND => {
-            format!("{error}; there is {}", endpoints.join(", "))
+            format!("{error}; known endpoints: {}", endpoints.join(", "))
         }
         _ => page(*status, body),
     };
@@ -80,26 +80,26 @@ pub(super) fn refused(end: &End) -> String {
     build::error_member(codes::INVALID_REQUEST, &text)
 }
 
-/// The JSON-RPC error in the body of a refusal, if there is one.
+/// The JSON-RPC error in the body of a refusal.
 pub(super) fn answer_in(end: &End) -> Option<Message> {
     let End::Refused { body, .. } = end else { return None };
     Message::parse(body.clone()).ok().filter(|message| message.kind() == Kind::Error)
 }
 
-/// Whether an error says that the daemon is stopping and has done nothing.
+/// Whether an error says that the daemon is stopping and did nothing.
 pub(super) fn is_stopping(answer: &Message) -> bool {
-    // Servers have numbers of their own; the name is ours.
+    // The name is compared, because servers use error numbers of their own.
     read::<Named>(answer).is_some_and(|error| error.data.code == RefusalCode::Maintenance.name())
 }
 
-/// The wait that a refusal of Mainstay asks for before a retry.
+/// The wait that a refusal demands before a retry.
 pub(super) fn retry_after(answer: &Message) -> Option<Duration> {
     let Name { code, retry_after_ms } = read::<Named>(answer)?.data;
     let is_ours = RefusalCode::ALL.into_iter().any(|of| of.name() == code);
     retry_after_ms.filter(|_| is_ours).map(Duration::from_millis)
 }
 
-/// The number of an error.
+/// The code of a JSON-RPC error.
 pub(super) fn code(answer: &Message) -> Option<i32> {
     Some(read::<Numbered>(answer)?.code)
 }
@@ -114,13 +114,13 @@ fn page(status: StatusCode, body: &[u8]) -> String {
     let shown = format::harmless(shown.trim());
     let said = if shown.is_empty() { String::new() } else { format!(": {shown}") };
     let remedy = match status {
-        StatusCode::UNAUTHORIZED => " (a token is given with --token-file or MAINSTAY_TOKEN)",
+        StatusCode::UNAUTHORIZED => " (give a token with --token-file or MAINSTAY_TOKEN)",
         _ => "",
     };
     format!("the daemon answered {status}{said}{remedy}")
 }
 
-/// What is said where no endpoint is.
+/// The body of a 404 for an unknown endpoint.
 #[derive(Deserialize)]
 struct Nowhere {
     error: String,

@@ -1,8 +1,8 @@
-//! Questions of servers to the client, numbered by the shim.
+//! Numbers the questions of servers to the client afresh.
 //!
 //! Each session counts its questions from the start, so a late answer to a question of a lost
-//! session would be taken for one of the next. And on this side nothing but a message says that
-//! a question is no longer open.
+//! session could be taken for an answer in the next. The shim also cancels open questions towards
+//! the client, because the client can't see that an exchange is over.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +24,13 @@ struct Question {
     generation: u64,
 }
 
-/// More than anybody can answer; the oldest gives way.
+/// Most open questions; the oldest is dropped.
 const OPEN_MAX: usize = 1024;
 
 // === impl Questions ===
 
 impl Questions {
-    /// Renumbers a question for the client.
+    /// Gives a question a new number for the client.
     pub(super) fn asked(
         &mut self,
         message: &Message,
@@ -46,14 +46,14 @@ impl Questions {
         Some(message.with_id(self.last.to_string().as_bytes()))
     }
 
-    /// Restores the number of an answer. None when this session did not ask.
+    /// Restores the original number of an answer. None when the question is not of this session.
     pub(super) fn answered(&mut self, answer: &Message, generation: u64) -> Option<Message> {
         let question = self.open.remove(&answer.id_number()?)?;
         let answer = answer.with_id(question.id.as_bytes());
         Message::parse(answer).ok().filter(|_| question.generation == generation)
     }
 
-    /// A notification that names a question, with the name that the client knows.
+    /// A notification about a question, with the number that the client knows.
     pub(super) fn renamed(&mut self, message: &Message) -> Option<Bytes> {
         if Notification::parse(message.method()) != Some(Notification::Cancelled) {
             return None;
@@ -66,12 +66,12 @@ impl Questions {
         Some(splice(message.bytes(), &mut [Edit::new(named.span, number.as_bytes())]))
     }
 
-    /// Ends the questions of an exchange. Returns the cancellations for the client.
+    /// Removes the questions of an exchange. Returns their cancellations for the client.
     pub(super) fn end_exchange(&mut self, exchange: u64) -> Vec<Bytes> {
         self.end(|question| question.exchange == exchange)
     }
 
-    /// Ends all questions. Returns the cancellations for the client.
+    /// Removes all questions. Returns their cancellations for the client.
     pub(super) fn end_all(&mut self) -> Vec<Bytes> {
         self.end(|_| true)
     }
@@ -81,7 +81,7 @@ impl Questions {
     }
 }
 
-/// The notification that takes a question back.
+/// The cancellation of a question.
 fn cancelled(question: u64) -> Bytes {
     build::cancelled(question, "the call it belonged to has ended")
 }

@@ -6,23 +6,23 @@ use mainstay_protocol::headers::{PROTOCOL_VERSION, SESSION_ID};
 /// The session with the daemon.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// Tells the sessions of one client apart.
+    /// Counts the sessions of this client.
     pub(super) generation: u64,
     /// Whether the session is open, as far as is known.
     pub(super) is_open: bool,
     pub(super) id: Option<HeaderValue>,
     pub(super) revision: Option<HeaderValue>,
     pub(super) heard: Heard,
-    /// Opened in the client's name, in the place of another.
+    /// Whether the shim opened the session to replace a lost one.
     pub(super) is_successor: bool,
 }
 
-/// How many of the messages that it must hear first a session has heard.
+/// Which of the messages that a session must receive first have been received.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
     #[default]
     Nothing,
-    /// `initialized`, and so many of the things an earlier session was told.
+    /// `initialized`, and so many of the repeated messages.
     Repeated(usize),
     All,
 }
@@ -30,7 +30,7 @@ pub(super) enum Heard {
 // === impl Session ===
 
 impl Session {
-    /// What every message of the session carries.
+    /// The headers of every message in the session.
     pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(2);
         for (name, value) in [(SESSION_ID, &self.id), (PROTOCOL_VERSION, &self.revision)] {
@@ -41,7 +41,7 @@ impl Session {
         headers
     }
 
-    /// Whether there is something to be ended.
+    /// Whether there is a session to end.
     pub(super) fn has_end(&self) -> bool {
         self.is_open && self.id.is_some()
     }

@@ -1,4 +1,4 @@
-//! What is known of a listen that was acknowledged once.
+//! The state of a listen that was acknowledged.
 
 use std::time::{Duration, Instant};
 
@@ -14,26 +14,26 @@ use super::limits::{RETRY_FIRST, RETRY_MAX};
 pub(super) struct Standing {
     /// The subscriptions that were acknowledged to the client.
     granted: Filter,
-    /// Change notifications to send when the stream is back: everything listened for may have
+    /// Change notifications to send when the stream is back, since everything listened for may have
     /// changed.
     pub(super) notices: Vec<Bytes>,
-    /// Since when the stream is open; none while it is not.
+    /// When the stream opened. None while it is closed.
     pub(super) since: Option<Instant>,
     /// Wait before the next attempt.
     pub(super) wait: Duration,
-    /// When that is.
+    /// When the listen is sent again.
     pub(super) at: Option<Instant>,
-    /// Until when an acknowledgement of less than `granted` is not accepted.
+    /// Until when an acknowledgement of less than `granted` is refused.
     whole_until: Option<Instant>,
-    /// The last stream was ended in good order soon after it began.
+    /// Whether the last stream ended regularly soon after it began.
     was_short: bool,
 }
 
-/// A stream that always ends sooner is not meant to last.
+/// A stream that ends sooner counts as short.
 const STEADY_AFTER: Duration = Duration::from_secs(2);
-/// How long servers may take to come back with a daemon that was restarted.
+/// Longest wait for servers to be back after the daemon was restarted.
 const WHOLE_MAX: Duration = Duration::from_secs(30);
-/// Resources of one listen that are told of; a client with more has to look itself.
+/// Most resources of one listen that are notified. Clients with more read them without being told.
 const NOTICES_MAX: usize = 4096;
 
 // === impl Standing ===
@@ -52,8 +52,8 @@ impl Standing {
         }
     }
 
-    /// Whether an acknowledgement is of as much as the first one was. Servers that are not there
-    /// yet can't be listened to; after a while they are not waited for any more.
+    /// Whether an acknowledgement grants as much as the first one. Servers that are still starting
+    /// can't be listened to; their wait is bounded.
     pub(super) fn is_whole(&mut self, now: Instant, ack: &Message) -> bool {
         let (now_granted, first) = (granted(ack), &self.granted);
         let lists = ListKind::ALL.into_iter();
@@ -68,7 +68,7 @@ impl Standing {
         is_enough
     }
 
-    /// The stream has come to an end; it is asked for again after a while, the first time at once.
+    /// Handles the end of the stream and schedules the next attempt, the first one at once.
     pub(super) fn falls(&mut self, now: Instant) {
         if self.was_steady(now) {
             self.wait = Duration::ZERO;
@@ -82,8 +82,8 @@ impl Standing {
         self.since.is_some_and(|since| since + STEADY_AFTER <= now)
     }
 
-    /// Whether an answer in good order is the end. A daemon that is being restarted ends its
-    /// listens so, too, but not twice in a row.
+    /// Whether a regular end of the stream is final. A daemon that restarts ends its listens the
+    /// same way, but not twice in a row.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         let is_short = !self.was_steady(now);
         let was_short = std::mem::replace(&mut self.was_short, is_short);
@@ -91,14 +91,14 @@ impl Standing {
     }
 }
 
-/// What an acknowledgement promises.
+/// The subscriptions that an acknowledgement grants.
 fn granted(ack: &Message) -> Filter {
     let params = ack.params().unwrap_or_default();
     let filter = params.notifications.and_then(|field| Filter::parse(field.raw).ok());
     filter.unwrap_or_default()
 }
 
-/// What a listen may have missed.
+/// Notifications for everything that a listen may have missed.
 fn notices(listen: &Id, granted: &Filter) -> Vec<Bytes> {
     let lists = ListKind::ALL.into_iter().filter(|kind| granted.wants(*kind));
     let lists = lists.filter_map(|kind| subscriptions::list_changed(listen, kind));

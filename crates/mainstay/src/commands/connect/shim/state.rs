@@ -1,4 +1,4 @@
-//! The state of the conversation, and operations that all other modules use.
+//! The state of the conversation, and the operations that all modules share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -20,46 +20,46 @@ use super::tools::Tools;
 pub(in crate::commands::connect) struct Shim {
     pub(super) phase: Phase,
     pub(super) session: Session,
-    /// What a new session has to hear again; none before the first handshake has come to its end.
+    /// What a new session must receive again. None before the first handshake is complete.
     pub(super) memory: Option<Memory>,
     pub(super) questions: Questions,
     pub(super) under_way: BTreeMap<u64, UnderWay>,
     pub(super) next_exchange: u64,
     pub(super) held: VecDeque<Held>,
-    /// Listens whose stream is gone and which are to be sent again.
+    /// Listens whose stream ended and that are to be sent again.
     pub(super) fallen: Vec<Call>,
     pub(super) tools: Tools,
-    /// Calls that wait for a list of the tools.
+    /// Calls that wait for a listing of the tools.
     pub(super) looked_up: Vec<Call>,
     pub(super) retry: Retry,
     pub(super) stream: Stream,
-    /// The session id that came with the answer under way.
+    /// The session id in the response of an exchange in flight.
     pub(super) offered: Option<HeaderValue>,
-    /// A daemon has answered at least once.
+    /// Whether a daemon has ever answered.
     pub(super) reached: bool,
-    /// Why the last exchange that came to nothing did.
+    /// Why the last exchange failed.
     pub(super) trouble: Option<String>,
-    /// When the client has left: until then what is in flight may finish.
+    /// After the client left: until when calls in flight may finish.
     pub(super) closing: Option<Instant>,
     pub(super) effects: Vec<Effect>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No session. Messages go as they are, and the daemon says what it thinks of them.
+    /// No session. Messages are passed on, and the daemon judges them.
     Fresh,
-    /// The client's `initialize` is on its way.
+    /// The client's `initialize` is in flight.
     Opening,
-    /// It was answered; the client has yet to say `initialized`.
+    /// `initialize` was answered; the client has not sent `initialized` yet.
     Greeted,
-    /// Messages that the session must hear first are on their way.
+    /// Messages that the session must receive first are in flight.
     Settling,
     Open,
-    /// The daemon is not there; `retry` says when to look again.
+    /// The daemon can't be reached; `retry` says when to try again.
     Away,
-    /// Asking whether the session is still there.
+    /// A ping checks whether the session still exists.
     Knocking,
-    /// A new session is being opened in the client's name.
+    /// The shim opens a new session on behalf of the client.
     Reopening,
     Over,
 }
@@ -73,14 +73,14 @@ pub(super) struct UnderWay {
 #[derive(Debug)]
 pub(super) enum Purpose {
     Call(Call),
-    /// Something of the client without an answer.
+    /// A notification or answer of the client.
     Note(Message),
-    /// What a session has to hear first: its answers are for nobody.
+    /// A message that the session must receive first. Its answer goes nowhere.
     Greet,
     Knock,
     Reopen,
     Listen,
-    /// A page of the tools' list, for calls that lack something.
+    /// A page of the tool list, for calls with missing headers.
     LookUp {
         page: u16,
     },
@@ -89,7 +89,7 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) enum Held {
     Call(Call),
-    /// Something of the client without an answer.
+    /// A notification or answer of the client.
     Note(Message),
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Retry {
     /// Wait before the next attempt.
     pub(super) wait: Duration,
     pub(super) at: Option<Instant>,
-    /// The last attempt.
+    /// When the last attempt was made.
     pub(super) last: Option<Instant>,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct Stream {
     pub(super) state: Listening,
     /// Earliest time at which the stream is opened again.
     pub(super) not_before: Option<Instant>,
-    /// The id of the last event.
+    /// The id of the last event received.
     pub(super) after: Option<String>,
 }
 
@@ -117,7 +117,7 @@ pub(super) enum Listening {
     Off,
     Wanted,
     On(u64),
-    /// The session has no such stream.
+    /// The session offers no such stream.
     Never,
 }
 
@@ -163,7 +163,7 @@ impl Shim {
         self.effects.push(Effect::Send { exchange, message, headers, within });
     }
 
-    /// Sends a request that may pass.
+    /// Sends a request, if messages pass.
     pub(super) fn send_call(&mut self, call: Call) {
         let headers = match call.is_modern {
             true => self.tools.headers(&call.message),
@@ -174,7 +174,7 @@ impl Shim {
         self.send(Purpose::Call(call), message, headers, within);
     }
 
-    /// Whether the answer to an exchange may bring the id of a session.
+    /// Whether the response of an exchange may carry a new session id.
     pub(super) fn opens_a_session(&self, exchange: u64) -> bool {
         match self.under_way.get(&exchange).map(|of| &of.purpose) {
             Some(Purpose::Call(call)) => call.is_initialize(),

@@ -9,7 +9,7 @@ use super::state::{Listening, Phase, Purpose, Shim};
 // === impl Shim ===
 
 impl Shim {
-    /// Opens the stream when it is wanted and due.
+    /// Opens the stream if it is wanted and due.
     pub(super) fn listen(&mut self, now: Instant) {
         let is_time = self.stream.not_before.is_none_or(|at| at <= now);
         if self.phase == Phase::Open && self.stream.state == Listening::Wanted && is_time {

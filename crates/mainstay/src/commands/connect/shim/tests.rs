@@ -416,7 +416,10 @@ fn a_wrong_endpoint_says_which_there_are() {
     let effects = scene.shim.effects();
     let [Effect::Say(said)] = &effects[..] else { panic!("{effects:?}") };
     let said: Value = serde_json::from_slice(said).unwrap();
-    assert_eq!(said["error"]["message"], "nothing is at /mcp/tme; there is /mcp, /mcp/time");
+    assert_eq!(
+        said["error"]["message"],
+        "nothing is at /mcp/tme; known endpoints: /mcp, /mcp/time"
+    );
 }
 
 #[test]

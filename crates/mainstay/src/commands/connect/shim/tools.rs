@@ -1,4 +1,4 @@
-//! Knowledge about tools, from the lists that passed by.
+//! Knowledge about tools, from the lists that passed through.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use mainstay_protocol::list::{ListKind, ListPage};
 use mainstay_protocol::mirror::MirroredArguments;
 use mainstay_protocol::{Message, Method};
 
-/// What is known of tools, by their names; of most there is nothing to know.
+/// Facts about tools by name. Tools without any are left out.
 #[derive(Debug, Default)]
 pub(super) struct Tools(HashMap<Box<str>, Known>);
 
@@ -21,19 +21,19 @@ struct Known {
     mirrors: MirroredArguments,
 }
 
-/// Far more than any client can make use of.
+/// Most tools remembered.
 const TOOLS_MAX: usize = 50_000;
 
 // === impl Tools ===
 
 impl Tools {
-    /// A page of `tools/list` came; where the next one begins, if there is one.
+    /// Learns from a page of `tools/list`. Returns the cursor of the next page.
     pub(super) fn listed(&mut self, result: &str) -> Option<String> {
         let page = ListPage::parse(result, ListKind::Tools).ok()?;
         for tool in &page.items {
             self.0.remove(&*tool.key);
             let may_repeat = tool.hints.may_repeat();
-            // Of one that asks for the impossible nothing is repeated.
+            // Invalid declarations of a tool mean that no argument is repeated.
             let mirrors = MirroredArguments::of_tool(tool.raw).unwrap_or_default();
             let says_something = may_repeat || !mirrors.is_empty();
             if says_something && self.0.len() < TOOLS_MAX {
@@ -43,12 +43,12 @@ impl Tools {
         page.next_cursor.map(Cow::into_owned)
     }
 
-    /// Whether a tool may be called again when nobody knows what became of the first call.
+    /// Whether a tool may be called again when the outcome of the first call is unknown.
     pub(super) fn may_repeat(&self, tool: &str) -> bool {
         self.0.get(tool).is_some_and(|known| known.may_repeat)
     }
 
-    /// What a message of 2026-07-28 carries beside its body.
+    /// The headers of a message of 2026-07-28.
     pub(super) fn headers(&self, message: &Message) -> HeaderMap {
         let params = message.params().unwrap_or_default();
         let tool = params.name.as_ref().filter(|_| message.method() == Method::ToolsCall.as_str());

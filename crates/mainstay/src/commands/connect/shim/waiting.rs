@@ -11,22 +11,22 @@ use super::state::{Held, Phase, Purpose, Shim, UnderWay};
 // === impl Shim ===
 
 impl Shim {
-    /// Whether messages pass now.
+    /// Whether messages can be sent now.
     pub(super) fn passes(&self) -> bool {
         matches!(self.phase, Phase::Fresh | Phase::Greeted | Phase::Open)
     }
 
-    /// Whether as much is in flight as may be.
+    /// Whether the maximum of exchanges is in flight.
     pub(super) fn is_crowded(&self) -> bool {
         self.under_way.len() + self.fallen.len() + self.looked_up.len() >= UNDER_WAY_MAX
     }
 
-    /// How long a request waits for a daemon.
+    /// Longest wait of a request for a daemon.
     pub(super) fn daemon_wait_max(&self) -> Duration {
         if self.reached { AWAY_MAX } else { START_MAX }
     }
 
-    /// Whether what waits may wait too long.
+    /// Whether waiting messages have a deadline in this phase.
     pub(super) fn expires(&self) -> bool {
         !self.passes() && !matches!(self.phase, Phase::Opening | Phase::Over)
     }
@@ -54,7 +54,7 @@ impl Shim {
         }
     }
 
-    /// Sends the waiting messages in their order, as far as the phase allows.
+    /// Sends waiting messages in their order, as far as the phase allows.
     pub(super) fn flush(&mut self, now: Instant) {
         while self.passes() && !self.is_crowded() {
             match self.held.pop_front() {
@@ -66,7 +66,7 @@ impl Shim {
         }
     }
 
-    /// Refuses all requests that wait.
+    /// Refuses all waiting requests.
     pub(super) fn refuse_waiting(&mut self, error: &str) {
         for held in std::mem::take(&mut self.held) {
             if let Held::Call(call) = held {
@@ -78,7 +78,7 @@ impl Shim {
     pub(super) fn leave_if_done(&mut self, now: Instant) {
         let Some(until) = self.closing.filter(|_| self.phase != Phase::Over) else { return };
         let waits = |of: &UnderWay| match &of.purpose {
-            // Such a stream has no end of its own.
+            // A listen has no end of its own.
             Purpose::Call(call) => !call.is_listen(),
             Purpose::Note(_) => true,
             _ => false,
@@ -92,7 +92,7 @@ impl Shim {
         self.leave(Leaving::Done);
     }
 
-    /// Answers all requests that still wait, and ends.
+    /// Answers all waiting requests and ends the conversation.
     pub(super) fn leave(&mut self, why: Leaving) {
         for (_, of) in std::mem::take(&mut self.under_way) {
             if let Purpose::Call(call) = of.purpose

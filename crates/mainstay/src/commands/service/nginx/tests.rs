@@ -18,7 +18,7 @@ fn text(gateways: &[GatewaySettings]) -> Result<String, Clash> {
     page(&Page { environments: &environments, certificate: None, ipv6: true })
 }
 
-/// The places of a text, each with what it passes to.
+/// The locations of a text, each with the address it passes to.
 fn places(text: &str) -> Vec<(String, String)> {
     let mut places = Vec::new();
     for line in text.lines().map(str::trim) {
