@@ -90,7 +90,7 @@ fn a_record_survives_the_disk_and_a_later_one_is_left_alone() {
             r#"{"version": 2, "all": []}"#,
             "has format 2, and this version of Mainstay reads formats up to 1",
         ),
-        ("{", "is no record of packages"),
+        ("{", "is not a record of packages"),
     ] {
         fs::write(state.path().join("packages.json"), text).unwrap();
         let error = Record::load(state.path()).unwrap_err().to_string();
