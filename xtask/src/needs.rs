@@ -90,9 +90,9 @@ const NEEDS: [Need; 12] = [
         from: Source::Debian(&["npm"]),
     },
     Need {
-        what: "Python 3.10 or later",
+        what: "Python 3.11 or later",
         suites: &["conformance"],
-        check: &["python3", "-c", "import sys; sys.exit(sys.version_info < (3, 10))"],
+        check: &["python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
         from: Source::Debian(&["python3"]),
     },
     Need {

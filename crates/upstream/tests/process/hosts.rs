@@ -153,9 +153,12 @@ async fn its_end_is_noticed(which: Which) {
     } else {
         // It has no end but that nobody answers any more.
         until("nobody listens any more", || site.cut.is_cancelled()).await;
-        while ask(&link).await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let silent = async {
+            while ask(&link).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(CAP, silent).await.expect("nobody answers, in time");
         assert!(!running.has_ended());
         assert_eq!(running.end_after_link().await, None);
     }

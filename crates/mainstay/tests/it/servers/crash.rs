@@ -191,3 +191,28 @@ async fn what_can_not_be_started_says_what_is_missing() {
     let all = mainstay_testkit::Client::connect(&format!("{}/mcp", daemon.base())).await.unwrap();
     assert_echo(&ask(&all, "echo", json!({"ok": 1})).await, &json!({"ok": 1}));
 }
+
+/// Two daemons with the same server, as replicas have it: what they wait before they start it again
+/// is scattered by a seed of each daemon's own.
+#[tokio::test]
+async fn replicas_do_not_restart_in_step() {
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        let command = ["sh".to_owned(), "-c".to_owned(), "exit 3".to_owned()];
+        let daemon = daemon().command_server("s", &command).start().await.unwrap();
+        waits.push(
+            eventually("three waits", async || {
+                let log = daemon.log();
+                let lost = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                let waits: Vec<u64> = lost
+                    .filter_map(|line| line["retry_in_ms"].as_u64())
+                    .filter(|wait| *wait > 0)
+                    .collect();
+                (waits.len() >= 3).then(|| waits[..3].to_vec())
+            })
+            .await,
+        );
+    }
+    // One chance in many millions that honest dice fall alike.
+    assert_ne!(waits[0], waits[1]);
+}

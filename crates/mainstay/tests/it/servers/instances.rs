@@ -6,7 +6,7 @@ use mainstay_testkit::process::Process;
 use mainstay_testkit::{Client, Daemon};
 use serde_json::{Value, json};
 
-use super::{ask, assert_echo, daemon, eventually, get, in_state, misbehave, server};
+use super::{ask, assert_echo, daemon, eventually, get, in_state, metric, misbehave, server};
 
 /// The process that answers a client.
 async fn pid(client: &Client) -> u64 {
@@ -53,7 +53,7 @@ async fn two_hundred_sessions_share_one_process() {
     assert_eq!(ids.len(), 200);
     assert_eq!(servers(&mut daemon).len(), 1);
     assert_eq!(server(&daemon, "s").await["instances"].as_array().unwrap().len(), 1);
-    assert_eq!(super::metric(&daemon, "mcp_active_sessions", &[]).await, 200.0);
+    assert_eq!(metric(&daemon, "mcp_active_sessions", &[]).await, 200.0);
 }
 
 #[tokio::test]
@@ -364,7 +364,19 @@ async fn numbers_of_the_pool_are_those_of_its_processes() {
         ];
         let processes = servers(&mut daemon).len();
         let expected = [[0, 3, 3, 3, 0], [0, 2, 2, 3, 0], [0, 5, 5, 6, 0]];
-        ([one, two, all] == expected && processes == 5 + 2).then_some(())
+        // Everything that tells of instances tells of the same ones.
+        let mut instances = Vec::new();
+        for name in ["one", "two"] {
+            let listed = server(&daemon, name).await["instances"].as_array().unwrap().len();
+            let labels = [&*format!("server=\"{name}\""), "state=\"ready\""];
+            let counted = metric(&daemon, "mainstay_instance_state", &labels).await;
+            let calls = metric(&daemon, "mainstay_calls_in_flight", &labels[..1]).await;
+            instances.push((listed, counted, calls));
+        }
+        let seen = [one, two, all] == expected
+            && processes == 5 + 2
+            && instances == [(3 + 1, 4.0, 3.0), (2 + 1, 3.0, 2.0)];
+        seen.then_some(())
     })
     .await;
     for caller in callers {
@@ -399,7 +411,7 @@ async fn what_an_instance_holds_is_shown() {
     let memory = &detailed["memory_usage"];
     let (own, servers) = (&memory["resident_bytes"], &memory["servers_bytes"]);
     assert!(servers.as_u64().unwrap() >= sum / 2, "{memory} of {sum}");
-    let usage = super::metric(&daemon, "mcp_memory_usage_bytes", &[]).await;
+    let usage = metric(&daemon, "mcp_memory_usage_bytes", &[]).await;
     assert!(usage > own.as_u64().unwrap() as f64 / 2.0 + sum as f64 / 2.0, "{usage}: {memory}");
 }
 
