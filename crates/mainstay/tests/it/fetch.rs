@@ -205,7 +205,9 @@ async fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     let config = home.path().join("mainstay.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}fetch_timeout = \"1s\"\n")).unwrap();
-    home.fetch(&[]).exits(1).says("the fetch took longer than 1 s, the `fetch_timeout` of the server");
+    home.fetch(&[])
+        .exits(1)
+        .says("the fetch took longer than 1 s, the `fetch_timeout` of the server");
     let child = fs::read_to_string(home.path().join("registry/sleeper")).unwrap();
     let status = Path::new("/proc").join(child.trim()).join("status");
     let is_gone = || {

@@ -30,6 +30,15 @@ fn it_is_made_for_its_user_and_says_its_format() {
     Folder::open(&state).unwrap();
 }
 
+/// The first bytes of a database of ours, of format 9.
+fn newer_database() -> String {
+    let mut head = b"SQLite format 3\0".to_vec();
+    head.resize(100, 0);
+    head[63] = 9;
+    head[68..72].copy_from_slice(b"Msty");
+    String::from_utf8(head).unwrap()
+}
+
 #[test]
 fn a_newer_file_is_refused_and_nothing_is_changed() {
     for (file, newer, found) in [
@@ -40,6 +49,7 @@ fn a_newer_file_is_refused_and_nothing_is_changed() {
         ("names.json", r#"{"format":3,"names":[]}"#, 3),
         ("variants.json", r#"{"format":2,"servers":[]}"#, 2),
         ("packages.json", "{\n  \"version\": 4,\n  \"all\": []\n}", 4),
+        ("state.db", &newer_database(), 9),
     ] {
         let state = tempfile::tempdir().unwrap();
         fs::write(state.path().join(file), newer).unwrap();
@@ -63,4 +73,16 @@ fn what_is_no_file_or_says_no_format_is_not_newer() {
     fs::write(state.path().join("sessions.journal"), "something else").unwrap();
     fs::write(state.path().join("state.db"), "x").unwrap();
     Folder::open(state.path()).unwrap();
+}
+
+#[test]
+fn whoever_does_not_open_a_folder_can_look_whether_it_is_newer() {
+    let outside = tempfile::tempdir().unwrap();
+    let state = outside.path().join("state");
+    Folder::check(&state).unwrap();
+    assert!(!state.exists());
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("format"), "mainstay state 2\n").unwrap();
+    let refused = Folder::check(&state).unwrap_err();
+    assert!(matches!(refused, OpenError::Newer(_)), "{refused}");
 }
