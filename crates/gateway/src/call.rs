@@ -12,6 +12,11 @@ mod account;
 mod attempt;
 mod refusal;
 
+#[cfg(test)]
+mod inside;
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;

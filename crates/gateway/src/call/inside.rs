@@ -1,4 +1,5 @@
-//! Servers inside of the test: each answers with the texts it is given.
+//! Servers inside of the test: each answers with the texts it is given. Where the text is a request, the
+//! server asks the client this first, and answers with what it was told.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -128,13 +129,21 @@ impl PoolObserver for Deaf {
 }
 
 async fn serve(requests: OwnedFd, out: OwnedFd, answers: Answers) {
-    let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(requests).unwrap()).lines();
+    let mut requests = BufReader::new(pipe::Receiver::from_owned_fd(requests).unwrap()).lines();
     let mut out = pipe::Sender::from_owned_fd(out).unwrap();
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Ok(Some(line)) = requests.next_line().await {
         let request = Message::parse(line.into_bytes().into()).unwrap();
         let Some(id) = request.id_number() else { continue };
         let known = answers.iter().find(|(method, _)| *method == request.method());
         let answer = match known {
+            Some((_, question)) if question.contains(r#""jsonrpc""#) => {
+                let line = format!("{question}\n");
+                if out.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+                let Ok(Some(told)) = requests.next_line().await else { return };
+                format!(r#""result":{{"told":{told}}}"#)
+            }
             Some((_, result)) => format!(r#""result":{result}"#),
             None => r#""error":{"code":-32601,"message":"unknown"}"#.to_owned(),
         };
