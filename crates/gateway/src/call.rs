@@ -10,6 +10,9 @@ mod account;
 mod attempt;
 mod refusal;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! An address and the servers behind it.
 
+#[cfg(test)]
+pub(crate) mod inside;
 pub(crate) mod lasting;
 pub(crate) mod lists;
 pub(crate) mod names;

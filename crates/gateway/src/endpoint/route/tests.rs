@@ -1,5 +1,3 @@
-mod inside;
-
 use std::sync::Arc;
 
 use mainstay_model::settings::Prefix;
@@ -10,9 +8,9 @@ use mainstay_protocol::{Era, Message, Method};
 use mainstay_testkit::MemoryStore;
 use serde_json::{Value, json};
 
-use self::inside::{Answers, World};
 use super::{find, is_read, resource_of, token};
 use crate::endpoint::Endpoint;
+use crate::endpoint::inside::{Answers, World};
 use crate::endpoint::names::NameRegistry;
 use crate::server::Server;
 

@@ -1,4 +1,5 @@
-//! Servers inside of the test: each answers with the texts it is given.
+//! Servers inside of the test: each answers with the texts it is given. Where the text is a request, the
+//! server asks the client this first, and answers with what it was told.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What a server answers, by method.
-pub(super) type Answers = &'static [(&'static str, &'static str)];
+pub(crate) type Answers = &'static [(&'static str, &'static str)];
 
 /// Longest wait for something that must come true.
 const CAP: Duration = Duration::from_secs(30);
@@ -36,7 +37,7 @@ struct Run {
 struct Deaf;
 
 /// What pools are made of, and the pools.
-pub(super) struct World {
+pub(crate) struct World {
     parts: Parts,
     started: Vec<Arc<Pool>>,
     hub: Arc<Deaf>,
@@ -128,13 +129,21 @@ impl PoolObserver for Deaf {
 }
 
 async fn serve(requests: OwnedFd, out: OwnedFd, answers: Answers) {
-    let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(requests).unwrap()).lines();
+    let mut requests = BufReader::new(pipe::Receiver::from_owned_fd(requests).unwrap()).lines();
     let mut out = pipe::Sender::from_owned_fd(out).unwrap();
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Ok(Some(line)) = requests.next_line().await {
         let request = Message::parse(line.into_bytes().into()).unwrap();
         let Some(id) = request.id_number() else { continue };
         let known = answers.iter().find(|(method, _)| *method == request.method());
         let answer = match known {
+            Some((_, question)) if question.contains(r#""jsonrpc""#) => {
+                let line = format!("{question}\n");
+                if out.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+                let Ok(Some(told)) = requests.next_line().await else { return };
+                format!(r#""result":{{"told":{told}}}"#)
+            }
             Some((_, result)) => format!(r#""result":{result}"#),
             None => r#""error":{"code":-32601,"message":"unknown"}"#.to_owned(),
         };
@@ -146,7 +155,7 @@ async fn serve(requests: OwnedFd, out: OwnedFd, answers: Answers) {
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
         // No process is started: nothing here is ever told to.
         let guard = GuardCommand { program: "/bin/cat".into(), args: Vec::new() };
@@ -164,7 +173,7 @@ impl World {
     }
 
     /// A server that is not started.
-    pub(super) fn stopped(
+    pub(crate) fn stopped(
         &self,
         name: &str,
         id: ServerId,
@@ -177,7 +186,7 @@ impl World {
     }
 
     /// A server that has said what it has.
-    pub(super) async fn ready(
+    pub(crate) async fn ready(
         &mut self,
         name: &str,
         id: ServerId,
@@ -192,7 +201,7 @@ impl World {
         server
     }
 
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         for pool in &self.started {
             tokio::time::timeout(CAP, pool.stop()).await.expect("in time");
         }
