@@ -337,7 +337,7 @@ impl Call {
             self.on(Event::ClientBack);
         }
         let is_heard = self.session.can_be_asked(question.method())
-            && self.stream.as_ref().is_none_or(|stream| stream.is_heard(ANSWER_GRACE));
+            && self.stream.as_ref().is_none_or(|stream| stream.may_be_read_within(ANSWER_GRACE));
         if self.on(Event::Question { is_heard }) != Decision::Ask {
             self.attempt.refuse(question);
             return None;

@@ -113,7 +113,7 @@ impl Endpoint {
         self.lasting.streams.path().to_owned()
     }
 
-    /// Streams of this kind that clients keep open here.
+    /// SessionStreams of this kind that clients keep open here.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         self.lasting.streams.count(kind)
     }

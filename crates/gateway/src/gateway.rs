@@ -174,7 +174,7 @@ impl Gateway {
         self.sessions.replay.bytes()
     }
 
-    /// Streams of a kind that clients keep open, at all endpoints.
+    /// SessionStreams of a kind that clients keep open, at all endpoints.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         let topology = self.directory.topology_now();
         topology.endpoints().iter().map(|endpoint| endpoint.streams_open(kind)).sum()

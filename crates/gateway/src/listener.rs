@@ -206,7 +206,7 @@ where
     }
 }
 
-/// Carries a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
+/// StreamContent a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
 /// within another one has room in both.
 fn carry<S>(stream: S, answer: HttpAnswer, counted: Connection) -> impl Future<Output = ()>
 where

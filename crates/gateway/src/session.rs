@@ -32,7 +32,7 @@ use self::asking::{Asking, refuse_for_client};
 use self::control::Control;
 use self::list_changes::Told;
 use self::restoring::Restoring;
-use crate::stream::streams::Streams;
+use crate::stream::streams::SessionStreams;
 
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ struct State {
     log_level: Option<LogLevel>,
     /// By server, with the JSON text of the server's own URI.
     subscriptions: BTreeSet<(ServerId, Box<str>)>,
-    streams: Streams,
+    streams: SessionStreams,
     /// Its transport has one stream, which is never taken up again: it ends with it.
     on_one_stream: bool,
     /// The changes of lists that the client was told of.
@@ -136,7 +136,7 @@ impl Session {
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let mut state = self.state.lock();
         state.streams.prune(now);
-        if !state.calls.is_empty() || state.streams.is_read() {
+        if !state.calls.is_empty() || state.streams.is_background_read() {
             return Duration::ZERO;
         }
         let used = self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));

@@ -190,11 +190,11 @@ async fn pump(mut call: Box<Call>, stream: Arc<EventStream>) {
     loop {
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = stream.left() => return,
+            () = stream.reader_gone() => return,
         };
         match progress {
             Progress::Event { message, .. } => {
-                if !stream.offer(event(&message)) {
+                if !stream.try_push(event(&message)) {
                     call.notification_dropped();
                 }
             }

@@ -54,7 +54,7 @@ pub(crate) async fn carry_out(
         Begins::Stream(first) => {
             let Some(call) = held.call.take() else { return answer::accepted() };
             let (session, id) = call.asked_by();
-            let stream = session.stream_of_call(&sessions.replay, id);
+            let stream = session.open_call_stream(&sessions.replay, id);
             if let Some(first) = first {
                 stream.push(event(&first));
             }
@@ -92,7 +92,7 @@ async fn pump(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStr
         deserted = deserted && !stream.is_open();
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = stream.left_for(ANSWER_GRACE), if !deserted => {
+            () = stream.reader_gone_for(ANSWER_GRACE), if !deserted => {
                 deserted = true;
                 call.client_is_away();
                 continue;
@@ -100,12 +100,12 @@ async fn pump(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStr
         };
         match progress {
             Progress::Event { message, question: Some(question) } => {
-                if !stream.ask(event(&message)) {
+                if !stream.try_push_question(event(&message)) {
                     call.withdraw_question(question);
                 }
             }
             Progress::Event { message, question: None } => {
-                if !stream.offer(event(&message)) {
+                if !stream.try_push(event(&message)) {
                     call.notification_dropped();
                 }
             }
@@ -119,7 +119,7 @@ async fn pump(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStr
             }
         }
     }
-    call.asked_by().0.bound_streams();
+    call.asked_by().0.drop_excess_answers();
     sessions.make_room();
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn answer(
     answer
 }
 
-/// Carries out `initialize`: the session, if there is one now, and the message to answer with.
+/// StreamContent out `initialize`: the session, if there is one now, and the message to answer with.
 pub(super) async fn open_session(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,

@@ -99,7 +99,7 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
     gateway.sse_streams.insert(&id, sse_stream, gateway.sessions_max())?;
     let at = &endpoint.lasting.streams;
     let serving = &gateway.serving;
-    stream.count_with(OpenStreamGuard::open(serving, at, StreamKind::Sse, &caller.request_id));
+    stream.set_open_guard(OpenStreamGuard::open(serving, at, StreamKind::Sse, &caller.request_id));
     let ending = Ending { gateway: Arc::clone(gateway), id };
     Ok(answer::events_until(stream, Box::new(ending)))
 }
@@ -232,7 +232,7 @@ async fn forward(body: Body, stream: &EventStream) {
             if let Ok(message) = message
                 && !message.is_empty()
             {
-                stream.room().await;
+                stream.wait_for_room().await;
                 stream.push(event(&message));
             }
         }
@@ -240,7 +240,7 @@ async fn forward(body: Body, stream: &EventStream) {
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
                 if let Ok(data) = frame.into_data() {
-                    stream.room().await;
+                    stream.wait_for_room().await;
                     stream.push(data);
                 }
             }

@@ -16,7 +16,7 @@ pub(crate) struct Lasting {
     /// What clients of each era see: in that order of [`super::ERAS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
     pub(super) given: Mutex<Given>,
-    /// Streams that clients keep open here.
+    /// SessionStreams that clients keep open here.
     pub(crate) streams: Arc<OpenStreams>,
     /// Sessions here that have a stream for background messages.
     pub(crate) audience: Audience,

@@ -65,7 +65,7 @@ impl PoolObserver for Gateway {
                 // Only to those who asked: a server's background talk has no owner.
                 let asked = session.log_level().is_some() && session.wants_log(level);
                 if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
-                    let has_it = session.leave_word(message.bytes());
+                    let has_it = session.queue_background(message.bytes());
                     heard |= has_it;
                     unheard |= !has_it;
                 }
@@ -107,7 +107,7 @@ impl Gateway {
             && let Some(session) = self.sessions.table.of(instance.held_by())
             && let Some(taken_back) = session.question_taken_back(&asker, message)
         {
-            session.leave_word(&taken_back);
+            session.queue_background(&taken_back);
         }
     }
 }

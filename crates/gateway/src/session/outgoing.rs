@@ -11,7 +11,7 @@ use super::list_changes::{ListChanges, Told};
 use super::{Session, State};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
-use crate::stream::streams::{Ended, Resumed};
+use crate::stream::streams::{FinishedStream, Resumed};
 use crate::stream::{self, EventStream};
 
 /// Updated resources remembered for a client without a stream.
@@ -25,14 +25,14 @@ impl Session {
         changes: &ListChanges,
         budget: &Arc<ReplayBudget>,
     ) -> (Arc<EventStream>, bool) {
-        let stream = self.new_stream(budget, StreamName::standing);
+        let stream = self.new_stream(budget, StreamName::background);
         let mut state = self.state.lock();
         if state.ended {
             stream.end();
             return (stream, false);
         }
         state.say_missed(&stream, changes);
-        state.streams.stand(stream.clone());
+        state.streams.add_background(stream.clone());
         (stream, true)
     }
 
@@ -41,12 +41,12 @@ impl Session {
     pub(super) fn use_only_stream(&self, stream: Arc<EventStream>) -> bool {
         let mut state = self.state.lock();
         state.on_one_stream = true;
-        state.streams.stand(stream);
+        state.streams.add_background(stream);
         !state.ended
     }
 
     /// A stream for what comes of a call.
-    pub(crate) fn stream_of_call(
+    pub(crate) fn open_call_stream(
         &self,
         budget: &Arc<ReplayBudget>,
         request: &Id,
@@ -57,7 +57,7 @@ impl Session {
         }
         let stream = self.new_stream(budget, |number| StreamName::call(number, request));
         if stream.name().is_some() {
-            state.streams.begin(stream.clone());
+            state.streams.add_call(stream.clone());
         }
         stream
     }
@@ -79,7 +79,7 @@ impl Session {
     pub(crate) fn resume(&self, changes: &ListChanges, event: &EventId) -> Resumed {
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
-        if let Resumed::Goes(reader) = &resumed
+        if let Resumed::Continues(reader) = &resumed
             && !event.is_of_call()
         {
             state.say_missed(reader.stream(), changes);
@@ -87,30 +87,30 @@ impl Session {
         resumed
     }
 
-    pub(crate) fn bound_streams(&self) {
-        self.state.lock().streams.bound();
+    pub(crate) fn drop_excess_answers(&self) {
+        self.state.lock().streams.drop_excess_answers();
     }
 
-    pub(crate) fn ended_streams(&self) -> Vec<Ended> {
-        self.state.lock().streams.ended()
+    pub(crate) fn finished_streams(&self) -> Vec<FinishedStream> {
+        self.state.lock().streams.finished()
     }
 
-    pub(crate) fn forget_stream(&self, stream: &Arc<EventStream>) {
-        self.state.lock().streams.forget(stream);
+    pub(crate) fn drop_call_stream(&self, stream: &Arc<EventStream>) {
+        self.state.lock().streams.drop_call(stream);
     }
 
-    pub(crate) fn forget_read(&self, now: Instant) {
-        self.state.lock().streams.forget_read(now);
+    pub(crate) fn drop_read_events(&self, now: Instant) {
+        self.state.lock().streams.drop_read_events(now);
     }
 
     /// Says something outside of calls to a client that listens, on one stream only; whether it does.
     pub(crate) fn say(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.say(&stream::event(message))
+        self.state.lock().streams.send_background(&stream::event(message))
     }
 
     /// As [`Self::say`], or leaves it on a stream that the client may go on with.
-    pub(crate) fn leave_word(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.leave_word(&stream::event(message))
+    pub(crate) fn queue_background(&self, message: &[u8]) -> bool {
+        self.state.lock().streams.queue_background(&stream::event(message))
     }
 
     /// Tells the client of changed lists that it was not told of, if it listens.
@@ -118,12 +118,12 @@ impl Session {
         let mut state = self.state.lock();
         let state = &mut *state;
         let now = changes.now();
-        say_changed(&mut state.told, now, |event| state.streams.say(event));
+        say_changed(&mut state.told, now, |event| state.streams.send_background(event));
     }
 
     pub(crate) fn resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
-        if !state.streams.say(&stream::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
+        if !state.streams.send_background(&stream::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
         {
             state.missed.insert(message.clone());
         }
@@ -131,7 +131,7 @@ impl Session {
 
     /// Whether it has a stream for background messages, read at the moment or not.
     pub(super) fn listens(&self) -> bool {
-        self.state.lock().streams.stands()
+        self.state.lock().streams.has_background()
     }
 }
 

@@ -151,7 +151,7 @@ async fn accept(
     // Before it is registered, so that nothing comes before it.
     stream.push(event(&subscriptions::acknowledged(&request.id, &honoured)));
     let (at, request_id) = (&endpoint.lasting.streams, &request.caller.request_id);
-    stream.count_with(OpenStreamGuard::open(&listens.serving, at, StreamKind::Listen, request_id));
+    stream.set_open_guard(OpenStreamGuard::open(&listens.serving, at, StreamKind::Listen, request_id));
     let number = listens.insert(listen);
     if listens.serving.has_ended_streams() {
         // Whoever ended all others has not seen it.
@@ -220,7 +220,7 @@ impl Listen {
     /// Says something; a client that reads so slowly that it would miss it loses its stream, and
     /// learns by that.
     fn say(&self, message: &[u8]) {
-        if !self.stream.offer(event(message)) {
+        if !self.stream.try_push(event(message)) {
             self.stream.end();
         }
     }
