@@ -125,7 +125,9 @@ impl EventStream {
         if !self.accepts(&queue) || queue.is_full(event.len()) {
             return false;
         }
-        if queue.reader_gone_at.is_some() && self.resumable.as_ref().is_some_and(|it| it.share.is_full()) {
+        if queue.reader_gone_at.is_some()
+            && self.resumable.as_ref().is_some_and(|it| it.share.is_full())
+        {
             return false;
         }
         self.append(&mut queue, event);
@@ -282,7 +284,8 @@ impl EventStream {
     /// Whether nobody will come back for it any more.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         let queue = self.queue.lock();
-        let idle = queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
+        let idle =
+            queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
         if queue.ended {
             let all_read = queue.read == queue.events.len();
             return self.resumable.is_none()
@@ -294,7 +297,8 @@ impl EventStream {
     /// Forgets what was read, if that was long ago or room is needed.
     pub(crate) fn drop_read_events(&self, now: Instant, needed: bool) {
         let mut queue = self.queue.lock();
-        let idle = queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
+        let idle =
+            queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
         if !queue.ended && queue.reader_gone_at.is_none() && (needed || idle >= KEEP_FOR) {
             while queue.read > 0 {
                 self.drop_oldest(&mut queue);

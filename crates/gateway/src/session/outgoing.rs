@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, build};
 
-use super::list_changes::{ListChanges, Told};
+use super::list_changes::{ListChanges, SeenChanges};
 use super::{Session, State};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
@@ -20,7 +20,7 @@ const MISSED_RESOURCES_MAX: usize = 64;
 impl Session {
     /// Opens a stream for background messages, which begins with what the client has missed; false: the
     /// session has ended, and so has the stream.
-    pub(super) fn open_standing(
+    pub(super) fn open_background_stream(
         &self,
         changes: &ListChanges,
         budget: &Arc<ReplayBudget>,
@@ -31,7 +31,7 @@ impl Session {
             stream.end();
             return (stream, false);
         }
-        state.say_missed(&stream, changes);
+        state.push_missed(&stream, changes);
         state.streams.add_background(stream.clone());
         (stream, true)
     }
@@ -40,7 +40,7 @@ impl Session {
     /// ended.
     pub(super) fn use_only_stream(&self, stream: Arc<EventStream>) -> bool {
         let mut state = self.state.lock();
-        state.on_one_stream = true;
+        state.has_one_stream = true;
         state.streams.add_background(stream);
         !state.ended
     }
@@ -52,7 +52,7 @@ impl Session {
         request: &Id,
     ) -> Arc<EventStream> {
         let mut state = self.state.lock();
-        if state.on_one_stream || state.ended {
+        if state.has_one_stream || state.ended {
             return Arc::default();
         }
         let stream = self.new_stream(budget, |number| StreamName::call(number, request));
@@ -76,13 +76,13 @@ impl Session {
     }
 
     /// Goes on with a stream after an event.
-    pub(crate) fn resume(&self, changes: &ListChanges, event: &EventId) -> Resumed {
+    pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
         if let Resumed::Continues(reader) = &resumed
             && !event.is_of_call()
         {
-            state.say_missed(reader.stream(), changes);
+            state.push_missed(reader.stream(), changes);
         }
         resumed
     }
@@ -104,7 +104,7 @@ impl Session {
     }
 
     /// Says something outside of calls to a client that listens, on one stream only; whether it does.
-    pub(crate) fn say(&self, message: &[u8]) -> bool {
+    pub(crate) fn send_background(&self, message: &[u8]) -> bool {
         self.state.lock().streams.send_background(&stream::event(message))
     }
 
@@ -114,23 +114,26 @@ impl Session {
     }
 
     /// Tells the client of changed lists that it was not told of, if it listens.
-    pub(crate) fn lists_changed(&self, changes: &ListChanges) {
+    pub(crate) fn notify_lists_changed(&self, changes: &ListChanges) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let now = changes.now();
-        say_changed(&mut state.told, now, |event| state.streams.send_background(event));
+        let now = changes.all_seen();
+        send_list_changes(&mut state.seen_changes, now, |event| {
+            state.streams.send_background(event)
+        });
     }
 
-    pub(crate) fn resource_updated(&self, message: &Bytes) {
+    pub(crate) fn notify_resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
-        if !state.streams.send_background(&stream::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
+        if !state.streams.send_background(&stream::event(message))
+            && state.missed_updates.len() < MISSED_RESOURCES_MAX
         {
-            state.missed.insert(message.clone());
+            state.missed_updates.insert(message.clone());
         }
     }
 
     /// Whether it has a stream for background messages, read at the moment or not.
-    pub(super) fn listens(&self) -> bool {
+    pub(super) fn has_background_stream(&self) -> bool {
         self.state.lock().streams.has_background()
     }
 }
@@ -139,32 +142,37 @@ impl Session {
 
 impl State {
     /// Says what the client has missed, once.
-    fn say_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
-        say_changed(&mut self.told, changes.now(), |event| {
+    fn push_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
+        send_list_changes(&mut self.seen_changes, changes.all_seen(), |event| {
             stream.push(event.clone());
             true
         });
-        for update in std::mem::take(&mut self.missed) {
+        for update in std::mem::take(&mut self.missed_updates) {
             stream.push(stream::event(&update));
         }
     }
 }
 
 /// Says which lists have changed since `told`, and notes what `say` has brought to the client.
-fn say_changed(told: &mut Told, now: Told, mut say: impl FnMut(&Bytes) -> bool) {
+fn send_list_changes(
+    seen: &mut SeenChanges,
+    now: SeenChanges,
+    mut send: impl FnMut(&Bytes) -> bool,
+) {
     for kind in ListKind::ALL {
         let at = kind as usize;
-        if told[at] == now[at] {
+        if seen[at] == now[at] {
             continue;
         }
-        let is_said = list_changed(kind).is_none_or(|message| say(&stream::event(&message)));
-        if is_said {
-            told[at] = now[at];
+        let is_sent =
+            list_changed_notification(kind).is_none_or(|message| send(&stream::event(&message)));
+        if is_sent {
+            seen[at] = now[at];
         }
     }
 }
 
 /// The notification that a list has changed. Templates have none of their own: it is that of resources.
-fn list_changed(kind: ListKind) -> Option<Bytes> {
+fn list_changed_notification(kind: ListKind) -> Option<Bytes> {
     Some(build::notification(kind.changed()?.as_str(), None))
 }

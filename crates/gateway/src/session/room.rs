@@ -48,7 +48,7 @@ mod tests {
         let revision = Revision::V2025_11_25;
         let session = |owner| {
             let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
-            Session::passing(SessionNo(owner), principal, revision, can, None, endpoint, owner)
+            Session::stateless(SessionNo(owner), principal, revision, can, None, endpoint, owner)
         };
         (0..count).map(session).map(Arc::new).collect()
     }

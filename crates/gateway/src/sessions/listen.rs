@@ -31,9 +31,9 @@ pub(crate) fn open(
     let resumable = session.revision.rules().resumable;
     let serving = &sessions.serving;
     let guard =
-        || OpenStreamGuard::open(serving, &endpoint.lasting.streams, StreamKind::Get, request_id);
+        || OpenStreamGuard::open(serving, &endpoint.state.streams, StreamKind::Get, request_id);
     let fresh = || {
-        let stream = endpoint.lasting.audience.open_stream(session, &sessions.replay);
+        let stream = endpoint.state.audience.open_stream(session, &sessions.replay);
         stream.set_open_guard(guard());
         answer::events(stream)
     };
@@ -41,8 +41,9 @@ pub(crate) fn open(
         return fresh();
     };
     let event = EventId::parse(last_event_id);
-    let changes = endpoint.lasting.audience.changes();
-    let resumed = event.as_ref().map_or(Resumed::NewStream, |event| session.resume(changes, event));
+    let changes = endpoint.state.audience.changes();
+    let resumed =
+        event.as_ref().map_or(Resumed::NewStream, |event| session.resume_stream(changes, event));
     serving.metrics.resumed(match &resumed {
         Resumed::Continues(_) => Resumption::Resumed,
         Resumed::AnswerLost(_) => Resumption::Lost,

@@ -44,7 +44,10 @@ impl StreamName {
     pub(crate) fn call(number: u64, request: &Id) -> Self {
         let raw = request.as_bytes();
         let short = raw.len() <= REQUEST_ID_BYTES_MAX;
-        Self { content: StreamContent::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())), number }
+        Self {
+            content: StreamContent::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())),
+            number,
+        }
     }
 
     /// The id of an event before the last.

@@ -14,7 +14,7 @@ use super::EventStream;
 pub(crate) struct Reader {
     stream: Arc<EventStream>,
     reader_no: u32,
-    /// Begins with an event that says where to go on from: after the event with this number.
+    /// FirstOutput with an event that says where to go on from: after the event with this number.
     prime: Option<u64>,
     /// Events it should have begun with, and that are not kept any more.
     missing: u64,
@@ -63,7 +63,9 @@ impl Reader {
             sse::encode_priming(&id, Some(RETRY), &mut out);
             return Poll::Ready(Some(out.freeze()));
         }
-        let Poll::Ready(next) = self.stream.poll_next(self.reader_no, cx) else { return Poll::Pending };
+        let Poll::Ready(next) = self.stream.poll_next(self.reader_no, cx) else {
+            return Poll::Pending;
+        };
         let Some((number, last, event)) = next else { return Poll::Ready(None) };
         let Some(id) = self.stream.event_id(number, last) else { return Poll::Ready(Some(event)) };
         let id = format!("id: {id}\n");

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mainstay_protocol::Id;
 
-use super::event_id::{StreamContent, EventId, decode_request_id};
+use super::event_id::{EventId, StreamContent, decode_request_id};
 use super::{EventStream, Reader, StreamResume};
 
 #[cfg(test)]
@@ -94,7 +94,8 @@ impl SessionStreams {
 
     /// As [`Self::send_background`], or on one that may be taken up again.
     pub(crate) fn queue_background(&self, event: &Bytes) -> bool {
-        self.send_background(event) || self.background.iter().rev().any(|stream| stream.try_push(event.clone()))
+        self.send_background(event)
+            || self.background.iter().rev().any(|stream| stream.try_push(event.clone()))
     }
 
     /// Whether there is one for what comes of its own accord, read at the moment or not.
@@ -118,7 +119,9 @@ impl SessionStreams {
         let found = all.find(|stream| stream.name().is_some_and(|name| name.number == number));
         match found.map(|stream| stream.resume_after(event.after)) {
             Some(StreamResume::Continues(reader)) => Resumed::Continues(reader),
-            Some(StreamResume::Complete) if event.name.content == StreamContent::Background => Resumed::NewStream,
+            Some(StreamResume::Complete) if event.name.content == StreamContent::Background => {
+                Resumed::NewStream
+            }
             Some(StreamResume::Complete) => Resumed::Complete,
             Some(StreamResume::AnswerLost) | None => Resumed::for_lost_stream(event),
         }

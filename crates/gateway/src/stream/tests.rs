@@ -11,8 +11,9 @@ use mainstay_protocol::framing::sse::{Event, SseDecoder};
 use proptest::prelude::*;
 
 use super::{
-    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader, StreamResume,
-    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
+    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader,
+    StreamResume, UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX,
+    UNREAD_QUESTIONS_MAX,
 };
 use crate::stream::event_id::StreamName;
 use crate::stream::replay_budget::ReplayBudget;
@@ -64,7 +65,9 @@ fn questions_have_room_of_their_own_and_no_more() {
         read(&mut reader);
         // A large one is taken, and no other while it is not read.
         let large = "x".repeat(UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX);
-        assert!(stream.try_push_question(event(&large)) && !stream.try_push_question(event("question")));
+        assert!(
+            stream.try_push_question(event(&large)) && !stream.try_push_question(event("question"))
+        );
         read(&mut reader);
         assert!(stream.try_push_question(event("question")));
     }
@@ -151,7 +154,9 @@ fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
     drop(stream.clone().reader());
     assert!(stream.try_push(event("x")));
     assert!(
-        !stream.is_open() && stream.may_be_read_within(Duration::MAX) && !stream.may_be_read_within(Duration::ZERO)
+        !stream.is_open()
+            && stream.may_be_read_within(Duration::MAX)
+            && !stream.may_be_read_within(Duration::ZERO)
     );
     let (events, over) = read(&mut resume(&stream, 0));
     assert_eq!((texts(&events), over), (vec!["x".to_owned()], false));

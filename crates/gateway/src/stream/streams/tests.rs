@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mainstay_protocol::Id;
 
-use super::{FINISHED_BYTES_MAX, FINISHED_MAX, Resumed, BACKGROUND_STREAMS_MAX, SessionStreams};
+use super::{BACKGROUND_STREAMS_MAX, FINISHED_BYTES_MAX, FINISHED_MAX, Resumed, SessionStreams};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
 use crate::stream::{EventStream, KEEP_FOR, event};
@@ -62,7 +62,9 @@ fn only_an_id_comes_out_of_an_id() {
         let event = EventId::parse(&format!("p1.0.{part}")).unwrap();
         match Resumed::for_lost_stream(&event) {
             Resumed::NewStream => {}
-            Resumed::AnswerLost(id) => assert!(["1", "2"].contains(&id.to_string().as_str()), "{text}"),
+            Resumed::AnswerLost(id) => {
+                assert!(["1", "2"].contains(&id.to_string().as_str()), "{text}")
+            }
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -79,7 +81,9 @@ fn a_client_gets_its_stream_back_and_no_other() {
     for (stream, text) in [(&first, "first"), (&second, "second"), (&call, "call")] {
         drop(stream.clone().reader());
         stream.push(event(text.as_bytes()));
-        let Resumed::Continues(mut reader) = streams.resume(&id(stream, 0)) else { panic!("{text}") };
+        let Resumed::Continues(mut reader) = streams.resume(&id(stream, 0)) else {
+            panic!("{text}")
+        };
         let Poll::Ready(Some(said)) = reader.poll_next(&Context::from_waker(Waker::noop())) else {
             panic!("{text}")
         };
@@ -109,7 +113,11 @@ fn messages_go_to_streams_that_are_read_and_words_are_left_on_others() {
     let budget = ReplayBudget::new(0);
     let mut streams = SessionStreams::default();
     let event = event(b"x");
-    assert!(!streams.send_background(&event) && !streams.queue_background(&event) && !streams.is_background_read());
+    assert!(
+        !streams.send_background(&event)
+            && !streams.queue_background(&event)
+            && !streams.is_background_read()
+    );
     let (old, new) = (background(&budget), background(&budget));
     streams.add_background(old.clone());
     streams.add_background(new.clone());
@@ -120,7 +128,11 @@ fn messages_go_to_streams_that_are_read_and_words_are_left_on_others() {
     assert!(streams.queue_background(&event));
     assert_eq!(old.bytes(), event.len(), "one that is read comes first");
     drop(readers.0);
-    assert!(!streams.send_background(&event) && streams.queue_background(&event) && !streams.is_background_read());
+    assert!(
+        !streams.send_background(&event)
+            && streams.queue_background(&event)
+            && !streams.is_background_read()
+    );
     assert_eq!((old.bytes(), new.bytes()), (event.len(), 2 * event.len()));
 }
 
