@@ -12,8 +12,8 @@ use http::HeaderMap;
 use mainstay_model::Principal;
 use mainstay_model::settings::{GatewaySettings, Login};
 
-use self::forwarded::{Proxies, Said};
-use self::gate::{Foreign, Gate};
+use self::forwarded::{ForwardedInfo, Proxies};
+use self::gate::{ForeignHeader, Gate};
 use crate::caller::Peer;
 
 /// The rules of the configuration about who may send requests.
@@ -37,19 +37,19 @@ impl Admission {
         &self,
         peer: &Peer,
         headers: &HeaderMap,
-    ) -> (Said, Result<Principal, Foreign>) {
-        let said = self.proxies.said(peer.address, headers);
-        let decision = self.user(peer.operator, headers, &said.hosts);
-        (said, decision)
+    ) -> (ForwardedInfo, Result<Principal, ForeignHeader>) {
+        let forwarded = self.proxies.read(peer.address, headers);
+        let decision = self.check(peer.operator, headers, &forwarded.hosts);
+        (forwarded, decision)
     }
 
     /// `forwarded` are the hosts that trusted proxies name.
-    fn user(
+    fn check(
         &self,
         operator: bool,
         headers: &HeaderMap,
         forwarded: &[String],
-    ) -> Result<Principal, Foreign> {
+    ) -> Result<Principal, ForeignHeader> {
         if !operator {
             self.gate.check(headers, forwarded)?;
         }
@@ -66,7 +66,7 @@ mod tests {
     use mainstay_model::settings::GatewaySettings;
 
     use super::Admission;
-    use super::gate::Foreign;
+    use super::gate::ForeignHeader;
 
     #[test]
     fn the_gate_stands_before_everything_and_not_before_the_operator() {
@@ -74,9 +74,9 @@ mod tests {
         let anonymous = || Ok(Principal::anonymous());
         for (operator, host, origin, forwarded, expected) in [
             (false, "localhost", None, None, anonymous()),
-            (false, "evil.example", None, None, Err(Foreign::Host)),
-            (false, "localhost", Some("https://evil.example"), None, Err(Foreign::Origin)),
-            (false, "localhost", None, Some("evil.example"), Err(Foreign::ForwardedHost)),
+            (false, "evil.example", None, None, Err(ForeignHeader::Host)),
+            (false, "localhost", Some("https://evil.example"), None, Err(ForeignHeader::Origin)),
+            (false, "localhost", None, Some("evil.example"), Err(ForeignHeader::ForwardedHost)),
             (true, "evil.example", None, None, anonymous()),
             (true, "localhost", Some("https://evil.example"), None, anonymous()),
         ] {
@@ -86,7 +86,7 @@ mod tests {
                 headers.insert("origin", HeaderValue::from_static(origin));
             }
             let forwarded: Vec<_> = forwarded.into_iter().map(str::to_owned).collect();
-            let decided = admission.user(operator, &headers, &forwarded);
+            let decided = admission.check(operator, &headers, &forwarded);
             assert_eq!(decided, expected, "{operator} {host} {origin:?} {forwarded:?}");
         }
     }

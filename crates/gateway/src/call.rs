@@ -6,8 +6,8 @@
 
 pub(crate) mod delivery;
 
-mod account;
 mod attempt;
+mod record;
 mod refusal;
 
 #[cfg(test)]
@@ -28,11 +28,11 @@ use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, ServerMetrics, event
 use mainstay_upstream::{Incoming, Lost};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use self::account::Account;
-use self::attempt::{Attempt, NotSent, Sender};
+use self::attempt::{Attempt, NotSent, SendContext};
+use self::record::CallRecord;
 use crate::endpoint::route::{ProgressToken, Route};
 use crate::session::Session;
-use crate::session::control::Control;
+use crate::session::control::CallControl;
 use crate::session::questions::{self, NotAsked};
 use crate::sessions::Sessions;
 use crate::stream::EventStream;
@@ -47,11 +47,11 @@ pub(crate) struct Call {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
     id: Id,
-    control: Arc<Control>,
+    control: Arc<CallControl>,
     conversation: Conversation,
     attempt: Attempt,
-    account: Account,
-    alarm: Alarm,
+    record: CallRecord,
+    timer: DeadlineTimer,
     /// What carries questions to the client, once there is a stream.
     stream: Option<Arc<EventStream>>,
     /// Of the answer, if that is a server's error.
@@ -74,13 +74,13 @@ pub(crate) enum Progress {
 
 /// Wakes a call at its deadline.
 #[derive(Default)]
-struct Alarm {
-    clock: Option<Pin<Box<Sleep>>>,
-    /// Whoever waits for what comes next gives up then, and has a clock of its own for it.
+struct DeadlineTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whoever waits for what comes next gives up then, and has a sleep of its own for it.
     awaited_until: Option<Instant>,
 }
 
-enum Woken {
+enum Wake {
     Incoming(Incoming),
     Cancelled,
     Deadline,
@@ -95,9 +95,9 @@ impl Call {
         token: Option<ProgressToken>,
         request_id: CorrelationId,
     ) -> Self {
-        let account = Account::open(message.method(), request_id);
+        let record = CallRecord::open(message.method(), request_id);
         let limits = &sessions.serving.settings.limits;
-        let time = CallTime::new(account.begun.into_std(), limits.call, limits.call_max);
+        let time = CallTime::new(record.begun.into_std(), limits.call, limits.call_max);
         let is_stateful = session.revision.rules().stateful_methods;
         let terms = Terms {
             may_repeat: route.may_repeat,
@@ -106,14 +106,14 @@ impl Call {
         };
         sessions.serving.begin_call();
         Self {
-            control: session.begin(&id),
+            control: session.begin_call(&id),
             sessions,
             session,
             id,
             conversation: Conversation::new(terms, time),
             attempt: Attempt::new(message, route, token),
-            account,
-            alarm: Alarm::default(),
+            record,
+            timer: DeadlineTimer::default(),
             stream: None,
             error_code: None,
         }
@@ -125,7 +125,7 @@ impl Call {
     }
 
     /// The session it belongs to, and the client's id for it.
-    pub(crate) fn asked_by(&self) -> (&Arc<Session>, &Id) {
+    pub(crate) fn session_and_id(&self) -> (&Arc<Session>, &Id) {
         (&self.session, &self.id)
     }
 
@@ -135,26 +135,26 @@ impl Call {
 
     /// What comes next. May be dropped and called again without losing anything.
     pub(crate) async fn next(&mut self) -> Progress {
-        self.alarm.awaited_until = None;
-        self.go_on().await
+        self.timer.awaited_until = None;
+        self.drive().await
     }
 
     /// What comes next, if it comes by then.
     pub(crate) async fn next_by(&mut self, then: Instant) -> Option<Progress> {
-        self.alarm.awaited_until = Some(then);
-        timeout_at(then, self.go_on()).await.ok()
+        self.timer.awaited_until = Some(then);
+        timeout_at(then, self.drive()).await.ok()
     }
 
     /// From here on the client can only be answered: whoever wants to ask it hears that at once
     /// instead of waiting for nobody.
     pub(crate) fn client_is_gone(&mut self) {
-        self.on_audience(Event::ClientGone);
+        self.on_client_event(Event::ClientGone);
     }
 
     /// Nobody has read the stream for longer than a client needs to come back: the server hears that its
     /// open questions will not be answered.
     pub(crate) fn client_is_away(&mut self) {
-        self.on_audience(Event::ClientAway);
+        self.on_client_event(Event::ClientAway);
     }
 
     /// The client is asked on this stream, as long as it reads it.
@@ -171,18 +171,18 @@ impl Call {
     /// A question could not be brought to the client, which reads too slowly.
     pub(crate) fn withdraw_question(&mut self, question: u64) {
         let why = NotAsked::SlowClient;
-        questions::count("", why, self.metrics());
-        self.session.not_asked(question, why);
+        questions::count_not_asked("", why, self.metrics());
+        self.session.refuse_question(question, why);
         self.questions_closed();
     }
 
     /// Ends by itself at the latest by the deadline; what it says is lost.
-    pub(crate) async fn finish_unheard(mut self) {
+    pub(crate) async fn finish_detached(mut self) {
         self.client_is_gone();
         while let Progress::Event { .. } = self.next().await {}
     }
 
-    async fn go_on(&mut self) -> Progress {
+    async fn drive(&mut self) -> Progress {
         loop {
             while !self.attempt.is_under_way() {
                 if let Some(progress) = self.send().await {
@@ -190,9 +190,9 @@ impl Call {
                 }
             }
             let progress = match self.wait().await {
-                Woken::Incoming(incoming) => self.on_incoming(incoming),
-                Woken::Cancelled => Some(self.cancelled()),
-                Woken::Deadline => self.on_deadline(),
+                Wake::Incoming(incoming) => self.on_incoming(incoming),
+                Wake::Cancelled => Some(self.cancel()),
+                Wake::Deadline => self.on_deadline(),
             };
             if let Some(progress) = progress {
                 return progress;
@@ -200,15 +200,15 @@ impl Call {
         }
     }
 
-    /// Begins an attempt. None: it is under way, or has failed and there may be another.
+    /// FirstOutput an attempt. None: it is under way, or has failed and there may be another.
     async fn send(&mut self) -> Option<Progress> {
-        let by = Sender {
+        let context = SendContext {
             session: &self.session,
             control: &self.control,
             deadline: self.conversation.deadline().into(),
             list_wait: self.sessions.serving.settings.limits.list,
         };
-        match self.attempt.send(&by).await {
+        match self.attempt.send(&context).await {
             Ok(()) => {
                 self.on(Event::Sent);
                 None
@@ -221,22 +221,22 @@ impl Call {
                 self.on(Event::Refused);
                 Some(self.refuse(refusal, telemetry::Outcome::Refused))
             }
-            Err(NotSent::Cancelled) => Some(self.cancelled()),
+            Err(NotSent::Cancelled) => Some(self.cancel()),
         }
     }
 
-    async fn wait(&mut self) -> Woken {
+    async fn wait(&mut self) -> Wake {
         poll_fn(|cx| {
             if self.conversation.is_suspended() && self.control.take_answered() {
                 self.questions_closed();
             }
             if let Poll::Ready(incoming) = self.attempt.poll_next(cx) {
-                return Poll::Ready(Woken::Incoming(incoming));
+                return Poll::Ready(Wake::Incoming(incoming));
             }
             if self.control.poll_cancelled(cx) {
-                return Poll::Ready(Woken::Cancelled);
+                return Poll::Ready(Wake::Cancelled);
             }
-            self.alarm.poll(cx, self.conversation.deadline().into()).map(|()| Woken::Deadline)
+            self.timer.poll(cx, self.conversation.deadline().into()).map(|()| Wake::Deadline)
         })
         .await
     }
@@ -288,8 +288,8 @@ impl Call {
                 answer.with_id_and_uris(self.id.as_bytes(), own, published)
             }
         };
-        let outcome = self.account.outcome_of(answer);
-        self.done(outcome);
+        let outcome = self.record.outcome_of(answer);
+        self.close(outcome);
         Some(Progress::Answer(bytes))
     }
 
@@ -302,12 +302,12 @@ impl Call {
                 let taken_back = self
                     .attempt
                     .asker()
-                    .and_then(|asker| self.session.question_taken_back(&asker, notification));
+                    .and_then(|asker| self.session.cancel_question(&asker, notification));
                 self.questions_closed();
                 (false, taken_back)
             }
             Scope::Call | Scope::Server => {
-                (false, self.wants(notification).then(|| notification.bytes().clone()))
+                (false, self.is_wanted(notification).then(|| notification.bytes().clone()))
             }
         };
         let wanted = message.is_some();
@@ -325,7 +325,7 @@ impl Call {
     }
 
     /// Whether the client wants to hear this: a line of a log below its level it does not.
-    fn wants(&self, notification: &Message) -> bool {
+    fn is_wanted(&self, notification: &Message) -> bool {
         if notification.method() != "notifications/message" {
             return true;
         }
@@ -339,17 +339,17 @@ impl Call {
         if self.stream.as_ref().is_some_and(|stream| stream.is_open()) {
             self.on(Event::ClientBack);
         }
-        let is_heard = self.session.can_be_asked(question.method())
-            && self.stream.as_ref().is_none_or(|stream| stream.is_heard(ANSWER_GRACE));
+        let is_heard = self.session.accepts_question(question.method())
+            && self.stream.as_ref().is_none_or(|stream| stream.may_be_read_within(ANSWER_GRACE));
         if self.on(Event::Question { is_heard }) != Decision::Ask {
             self.attempt.refuse(question);
             return None;
         }
         let number = self.sessions.question_numbers.next();
-        match self.session.ask(number, Some(&self.control), &asker, question) {
+        match self.session.open_question(number, Some(&self.control), &asker, question) {
             Ok(message) => Some(Progress::Event { message, question: Some(number) }),
             Err(why) => {
-                questions::refuse(&asker, question, why, self.metrics());
+                questions::refuse_unopened(&asker, question, why, self.metrics());
                 self.questions_closed();
                 None
             }
@@ -370,7 +370,7 @@ impl Call {
             }
             _ => {
                 let limits = &self.sessions.serving.settings.limits;
-                let refusal = refusal::of_loss(lost, self.server(), limits);
+                let refusal = refusal::lost_call(lost, self.server(), limits);
                 let outcome = match refusal.code {
                     RefusalCode::OutcomeUnknown => telemetry::Outcome::Lost,
                     _ => telemetry::Outcome::Refused,
@@ -384,12 +384,12 @@ impl Call {
         let Decision::Finish(End::TimedOut) = self.on(Event::Deadline) else { return None };
         self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
         let limits = &self.sessions.serving.settings.limits;
-        let took = self.account.begun.elapsed();
-        let refusal = refusal::too_late(took, self.server(), limits);
+        let took = self.record.begun.elapsed();
+        let refusal = refusal::deadline_exceeded(took, self.server(), limits);
         Some(self.refuse(refusal, telemetry::Outcome::Timeout))
     }
 
-    fn on_audience(&mut self, event: Event) {
+    fn on_client_event(&mut self, event: Event) {
         if self.on(event) == Decision::RefuseOpenQuestions {
             self.session.refuse_questions_of(&self.control);
         }
@@ -397,28 +397,28 @@ impl Call {
 
     /// Some question was answered, refused or taken back.
     fn questions_closed(&mut self) {
-        let open = self.session.questions_open_in(&self.control);
+        let open = self.session.open_questions_of(&self.control);
         self.on(Event::QuestionsClosed { open });
     }
 
-    fn cancelled(&mut self) -> Progress {
+    fn cancel(&mut self) -> Progress {
         self.on(Event::Cancelled);
         self.attempt.withdraw("the client cancelled", telemetry::Attempt::Withdrawn);
-        self.done(telemetry::Outcome::Cancelled);
+        self.close(telemetry::Outcome::Cancelled);
         Progress::Cancelled
     }
 
     /// Answers the call with a refusal of ours.
     fn refuse(&mut self, refusal: Refusal, outcome: telemetry::Outcome) -> Progress {
-        let refusal = self.account.refused(&self.attempt.route.pool, refusal);
-        self.done(outcome);
+        let refusal = self.record.refused(&self.attempt.route.pool, refusal);
+        self.close(outcome);
         Progress::Answer(build::error(Some(&self.id), &refusal.to_json()))
     }
 
-    fn done(&mut self, outcome: telemetry::Outcome) {
+    fn close(&mut self, outcome: telemetry::Outcome) {
         let Route { pool, tool, .. } = &self.attempt.route;
-        if self.account.close(pool, tool.as_deref(), outcome) {
-            self.session.finish(&self.control);
+        if self.record.close(pool, tool.as_deref(), outcome) {
+            self.session.end_call(&self.control);
         }
     }
 }
@@ -427,33 +427,33 @@ impl Drop for Call {
     fn drop(&mut self) {
         let how = telemetry::Attempt::Withdrawn;
         self.attempt.withdraw("nobody waits for the answer any more", how);
-        self.done(telemetry::Outcome::Cancelled);
+        self.close(telemetry::Outcome::Cancelled);
         // Not before: a drain ends streams as soon as there are no calls, and with them answers
         // that are not in them yet.
         self.sessions.serving.end_call();
     }
 }
 
-// === impl Alarm ===
+// === impl DeadlineTimer ===
 
-impl Alarm {
+impl DeadlineTimer {
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // Nearly every call is answered before: a clock would be set and stopped for nothing.
+        // Nearly every call is answered before: a sleep would be set and stopped for nothing.
         if self.awaited_until.is_some_and(|until| until < deadline) {
             return Poll::Pending;
         }
-        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         // The last open question was answered.
-        if deadline < clock.deadline() {
-            clock.as_mut().reset(deadline);
+        if deadline < sleep.deadline() {
+            sleep.as_mut().reset(deadline);
         }
         loop {
-            ready!(clock.as_mut().poll(cx));
+            ready!(sleep.as_mut().poll(cx));
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
             // Progress has moved the deadline meanwhile.
-            clock.as_mut().reset(deadline);
+            sleep.as_mut().reset(deadline);
         }
     }
 }

@@ -47,9 +47,9 @@ pub struct Caller {
 
 /// What a client's transport can carry.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Takes {
+pub(crate) struct Accepts {
     /// A stream of events as the answer to a POST.
-    pub(crate) events: bool,
+    pub(crate) event_stream: bool,
 }
 
 // === impl Caller ===

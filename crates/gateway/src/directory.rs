@@ -25,7 +25,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new(layout: Layout, names: Arc<NameRegistry>) -> Arc<Self> {
         let ids = Ids::default();
-        let topology = Topology::after(&Topology::default(), layout, &ids, &names);
+        let topology = Topology::build(&Topology::default(), layout, &ids, &names);
         let topology = ArcSwap::from_pointee(topology);
         Arc::new(Self { topology, ids, names, replaced: watch::Sender::new(()) })
     }
@@ -33,7 +33,7 @@ impl Directory {
     /// Puts a layout in force; returns the topologies before and after. Nobody else may do so meanwhile.
     pub(crate) fn replace(&self, layout: Layout) -> (Arc<Topology>, Arc<Topology>) {
         let before = self.topology.load_full();
-        let after = Arc::new(Topology::after(&before, layout, &self.ids, &self.names));
+        let after = Arc::new(Topology::build(&before, layout, &self.ids, &self.names));
         self.topology.store(after.clone());
         self.replaced.send_replace(());
         (before, after)
@@ -60,11 +60,11 @@ impl Directory {
 
     /// The endpoint with this id, if it still exists.
     pub(crate) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
-        self.topology.load().endpoint_of(id).cloned()
+        self.topology.load().endpoint_by_id(id).cloned()
     }
 
     /// Waits until a server is run by another pool than this one, or is gone.
-    pub(crate) async fn runs_elsewhere(&self, server: ServerId, pool: &Arc<Pool>) {
+    pub(crate) async fn wait_until_replaced(&self, server: ServerId, pool: &Arc<Pool>) {
         let mut replaced = self.replaced.subscribe();
         while self.pool(server).is_some_and(|now| Arc::ptr_eq(&now, pool)) {
             if replaced.changed().await.is_err() {

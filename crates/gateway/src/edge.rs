@@ -7,11 +7,11 @@
 mod admit;
 mod batch;
 mod body;
-mod find;
 mod headers;
 mod initialize;
 mod modern;
 mod refuse;
+mod session_lookup;
 mod sse;
 
 use std::borrow::Cow;
@@ -26,10 +26,10 @@ use tracing::Instrument;
 
 use self::admit::Admitted;
 use self::body::read_json;
-use self::find::find;
-use self::headers::{REQUEST_ID, takes_events, text};
+use self::headers::{REQUEST_ID, accepts_event_stream, text};
+use self::session_lookup::find_session;
 use crate::answer::{self, HttpAnswer};
-use crate::caller::{Peer, Serves, Takes};
+use crate::caller::{Accepts, Peer, Serves};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline;
@@ -37,7 +37,7 @@ use crate::sessions::listen;
 
 /// What a request is for.
 #[derive(Debug)]
-enum Target {
+enum Destination {
     Mcp(Arc<Endpoint>),
     Sse(Arc<Endpoint>),
     Messages,
@@ -49,7 +49,7 @@ enum Target {
 
 /// An address, told apart.
 #[derive(Debug, PartialEq, Eq)]
-enum Address<'a> {
+enum RequestPath<'a> {
     /// `/mcp` and `/mcp/{name}`.
     Mcp(Option<&'a str>),
     /// `/sse` and `/sse/{name}`.
@@ -60,7 +60,7 @@ enum Address<'a> {
 }
 
 /// Answers one HTTP request.
-pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
+pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
     let mut body = Some(body);
     let named = parts.headers.get(&REQUEST_ID);
@@ -69,13 +69,13 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         Ok(admitted) => {
             let request_id = &admitted.caller.request_id;
             let span = tracing::debug_span!(target: "mainstay", "request", %request_id);
-            at_address(&admitted, &mut body).instrument(span).await
+            route_request(&admitted, &mut body).instrument(span).await
         }
         Err(refusal) => *refusal,
     };
     if body.is_some_and(|body| !body.is_end_stream()) {
         // Nobody read it, so nothing after it on this connection can be read either.
-        body::close(&mut answer);
+        body::close_connection(&mut answer);
     }
     refuse::allow_origin(&parts.headers, &mut answer);
     // Whoever names a request finds the name again; nobody else pays for it.
@@ -88,46 +88,54 @@ pub async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
 }
 
 /// Answers a request that was let in, by its address and method.
-async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
+async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
     let Admitted { gateway, parts, caller, .. } = admitted;
-    let (target, path) = target(gateway, parts.uri.path(), caller.serves);
-    let endpoint = match &target {
-        Target::Mcp(endpoint) => endpoint,
-        Target::Sse(endpoint) => return sse::answer(admitted, endpoint),
-        Target::Messages => return sse::messages(admitted, body).await,
-        Target::Aside => {
+    let (destination, path) = destination(gateway, parts.uri.path(), caller.serves);
+    let endpoint = match &destination {
+        Destination::Mcp(endpoint) => endpoint,
+        Destination::Sse(endpoint) => return sse::handle_stream(admitted, endpoint),
+        Destination::Messages => return sse::handle_message(admitted, body).await,
+        Destination::Aside => {
             let answer = gateway.answer_aside(parts, caller.peer());
             return answer.unwrap_or_else(|| refuse::not_found(admitted, &path));
         }
-        Target::Unknown => return refuse::not_found(admitted, &path),
+        Destination::Unknown => return refuse::not_found(admitted, &path),
     };
     match parts.method {
         Method::POST => post(admitted, endpoint, body).await,
         Method::GET => get(admitted, endpoint).await,
         Method::DELETE => delete(admitted, endpoint).await,
         Method::OPTIONS => refuse::preflight(&parts.headers),
-        _ => refuse::method("POST, GET, DELETE, OPTIONS", admitted),
+        _ => refuse::method_not_allowed("POST, GET, DELETE, OPTIONS", admitted),
     }
 }
 
 /// What a request is for, and the daemon's own path of it. A proxy may pass paths on as clients write
 /// them; what the daemon has itself at such a path comes first.
-fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<'a, str>) {
+fn destination<'a>(
+    gateway: &Gateway,
+    path: &'a str,
+    serves: Serves,
+) -> (Destination, Cow<'a, str>) {
     let topology = gateway.directory.topology_now();
-    let at = |path: &str| match Address::of(path, serves) {
-        Address::Mcp(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Mcp),
-        Address::Sse(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Sse),
-        Address::Messages => Target::Messages,
-        Address::Other => Target::Aside,
+    let at = |path: &str| match RequestPath::parse(path, serves) {
+        RequestPath::Mcp(name) => {
+            topology.endpoint(name).cloned().map_or(Destination::Unknown, Destination::Mcp)
+        }
+        RequestPath::Sse(name) => {
+            topology.endpoint(name).cloned().map_or(Destination::Unknown, Destination::Sse)
+        }
+        RequestPath::Messages => Destination::Messages,
+        RequestPath::Other => Destination::Aside,
     };
-    let target = at(path);
-    if let (Target::Aside | Target::Unknown, Some(url)) =
-        (&target, &gateway.serving.settings.public_url)
+    let destination = at(path);
+    if let (Destination::Aside | Destination::Unknown, Some(url)) =
+        (&destination, &gateway.serving.settings.public_url)
         && let Some(own) = url.own_path(path)
     {
         return (at(&own), Cow::Owned(own));
     }
-    (target, Cow::Borrowed(path))
+    (destination, Cow::Borrowed(path))
 }
 
 async fn post(
@@ -140,68 +148,69 @@ async fn post(
         Err(answer) => return answer,
     };
     if body.trim_ascii_start().starts_with(b"[") {
-        return batch::answer(admitted, endpoint, &body).await;
+        return batch::handle(admitted, endpoint, &body).await;
     }
     let message = match Message::parse(body) {
         Ok(message) => message,
         Err(problem) => return refuse::malformed(&problem, admitted),
     };
-    if modern::claims(admitted.headers(), &message) {
-        return modern::answer(admitted, endpoint, message).await;
+    if modern::is_modern_request(admitted.headers(), &message) {
+        return modern::handle(admitted, endpoint, message).await;
     }
     if message.kind() == Kind::Request && message.method() == "initialize" {
-        return initialize::answer(admitted, endpoint, &message).await;
+        return initialize::handle(admitted, endpoint, &message).await;
     }
-    let session = match find(admitted, endpoint).await {
+    let session = match find_session(admitted, endpoint).await {
         Ok(session) => session,
-        Err(none) => return none.answer(message.id().as_ref()),
+        Err(missing) => return missing.to_response(message.id().as_ref()),
     };
-    let takes = Takes { events: takes_events(admitted.headers()) };
+    let accepts = Accepts { event_stream: accepts_event_stream(admitted.headers()) };
     let at = (endpoint, &session);
-    pipeline::answer(&admitted.gateway.sessions, at, message, takes, &admitted.caller).await
+    pipeline::handle_message(&admitted.gateway.sessions, at, message, accepts, &admitted.caller)
+        .await
 }
 
 /// Opens a stream for background messages, or resumes one that was cut.
 async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
-    if !takes_events(headers) {
-        admitted.refused(Refused::MediaType, text(headers, "accept"));
+    if !accepts_event_stream(headers) {
+        admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
-    match find(admitted, endpoint).await {
+    match find_session(admitted, endpoint).await {
         Ok(session) => {
             session.touch();
             let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             let at = (endpoint, &session);
             listen::open(&admitted.gateway.sessions, at, last, &admitted.caller.request_id)
         }
-        Err(none) => none.answer(None),
+        Err(missing) => missing.to_response(None),
     }
 }
 
 async fn delete(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
-    match find(admitted, endpoint).await {
+    match find_session(admitted, endpoint).await {
         Ok(session) => {
             let sessions = &admitted.gateway.sessions;
             sessions.end(&session);
-            sessions.keep_end(&session, &admitted.caller.request_id).await;
+            sessions.store_end(&session, &admitted.caller.request_id).await;
             answer::empty(StatusCode::OK)
         }
-        Err(none) => none.answer(None),
+        Err(missing) => missing.to_response(None),
     }
 }
 
-impl<'a> Address<'a> {
-    fn of(path: &'a str, serves: Serves) -> Self {
+impl<'a> RequestPath<'a> {
+    fn parse(path: &'a str, serves: Serves) -> Self {
         if serves.http
-            && let Some(name) = below(path, "/mcp")
+            && let Some(name) = name_below(path, "/mcp")
         {
             return Self::Mcp(name);
         }
-        match below(path, "/sse") {
+        match name_below(path, "/sse") {
             Some(name) if serves.sse => Self::Sse(name),
-            None if serves.sse && path == sse::MESSAGES => Self::Messages,
+            None if serves.sse && path == sse::MESSAGES_PATH => Self::Messages,
             _ => Self::Other,
         }
     }
@@ -209,7 +218,7 @@ impl<'a> Address<'a> {
 
 /// The name in `{root}/{name}`; none in `{root}`.
 #[expect(clippy::option_option, reason = "another address, the whole gateway, one endpoint")]
-fn below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
+fn name_below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
     let rest = path.strip_prefix(root)?;
     match rest.strip_prefix('/') {
         None if rest.is_empty() => Some(None),
@@ -221,29 +230,29 @@ fn below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::RequestPath;
     use crate::caller::Serves;
 
     #[test]
     fn addresses_are_told_apart() {
         let both = Serves { http: true, sse: true };
         for (path, expected) in [
-            ("/mcp", Address::Mcp(None)),
-            ("/mcp/", Address::Mcp(None)),
-            ("/mcp/files", Address::Mcp(Some("files"))),
-            ("/mcp/files/", Address::Mcp(Some("files"))),
-            ("/sse", Address::Sse(None)),
-            ("/sse/files", Address::Sse(Some("files"))),
-            ("/messages", Address::Messages),
-            ("/mcpx", Address::Other),
-            ("/", Address::Other),
-            ("/health", Address::Other),
+            ("/mcp", RequestPath::Mcp(None)),
+            ("/mcp/", RequestPath::Mcp(None)),
+            ("/mcp/files", RequestPath::Mcp(Some("files"))),
+            ("/mcp/files/", RequestPath::Mcp(Some("files"))),
+            ("/sse", RequestPath::Sse(None)),
+            ("/sse/files", RequestPath::Sse(Some("files"))),
+            ("/messages", RequestPath::Messages),
+            ("/mcpx", RequestPath::Other),
+            ("/", RequestPath::Other),
+            ("/health", RequestPath::Other),
         ] {
-            assert_eq!(Address::of(path, both), expected, "{path}");
+            assert_eq!(RequestPath::parse(path, both), expected, "{path}");
         }
         let (http, sse) = (Serves { http: true, sse: false }, Serves { http: false, sse: true });
-        assert_eq!(Address::of("/sse", http), Address::Other);
-        assert_eq!(Address::of("/messages", http), Address::Other);
-        assert_eq!(Address::of("/mcp", sse), Address::Other);
+        assert_eq!(RequestPath::parse("/sse", http), RequestPath::Other);
+        assert_eq!(RequestPath::parse("/messages", http), RequestPath::Other);
+        assert_eq!(RequestPath::parse("/mcp", sse), RequestPath::Other);
     }
 }

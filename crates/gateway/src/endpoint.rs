@@ -2,11 +2,11 @@
 
 #[cfg(test)]
 pub(crate) mod inside;
-pub(crate) mod lasting;
 pub(crate) mod lists;
 pub(crate) mod names;
 pub(crate) mod per_client_lists;
 pub(crate) mod route;
+pub(crate) mod state;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use mainstay_session::{Catalogue, Source};
 use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
 
-use self::lasting::Lasting;
 use self::names::NameRegistry;
+use self::state::EndpointState;
 use crate::server::Server;
 
 /// What clients attach to: all servers, one of them, or a named group.
@@ -39,20 +39,20 @@ pub struct Endpoint {
     pub single: bool,
     prefix: Prefix,
     /// Places in `servers`, by the number of the server.
-    places: Vec<(ServerId, usize)>,
-    pub(crate) lasting: Arc<Lasting>,
+    index_by_id: Vec<(ServerId, usize)>,
+    pub(crate) state: Arc<EndpointState>,
     names: Arc<NameRegistry>,
 }
 
 /// What one server last said to clients of one era.
-struct Said<'a> {
+struct ServerLists<'a> {
     server: ServerId,
     name: &'a Name,
     facts: Arc<Facts>,
 }
 
 /// A server that is not in a list.
-pub(crate) struct Missing<'a> {
+pub(crate) struct MissingServer<'a> {
     pub(crate) server: &'a Name,
     pub(crate) state: InstanceState,
     /// Why not, where its state does not say it: it is there, and not for these clients.
@@ -71,14 +71,14 @@ impl Endpoint {
         prefix: Option<Prefix>,
         names: &Arc<NameRegistry>,
     ) -> Self {
-        let seen = names.names_of(&name, |server| has(&servers, server));
+        let seen = names.names_of(&name, |server| has_server(&servers, server));
         let path = if name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{name}") };
-        let lasting = Arc::new(Lasting::new(path, seen));
-        Self::of(id, name, servers, prefix, lasting, names.clone())
+        let state = Arc::new(EndpointState::new(path, seen));
+        Self::build(id, name, servers, prefix, state, names.clone())
     }
 
     /// The endpoint that was there before, now with these servers.
-    pub(crate) fn again(
+    pub(crate) fn updated(
         before: &Arc<Self>,
         servers: Vec<Server>,
         prefix: Option<Prefix>,
@@ -92,32 +92,33 @@ impl Endpoint {
         if unchanged {
             return before.clone();
         }
-        before.lasting.retain(|server| has(&servers, server));
-        let (name, lasting) = (before.name.clone(), before.lasting.clone());
-        Arc::new(Self::of(before.id, name, servers, prefix, lasting, before.names.clone()))
+        before.state.retain(|server| has_server(&servers, server));
+        let (name, state) = (before.name.clone(), before.state.clone());
+        Arc::new(Self::build(before.id, name, servers, prefix, state, before.names.clone()))
     }
 
-    fn of(
+    fn build(
         id: EndpointId,
         name: String,
         servers: Vec<Server>,
         prefix: Option<Prefix>,
-        lasting: Arc<Lasting>,
+        state: Arc<EndpointState>,
         names: Arc<NameRegistry>,
     ) -> Self {
-        let mut places: Vec<_> = servers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
-        places.sort_unstable();
+        let mut index_by_id: Vec<_> =
+            servers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
+        index_by_id.sort_unstable();
         let (single, prefix) = (prefix.is_none(), prefix.unwrap_or(Prefix::Never));
-        Self { id, name, servers, single, prefix, places, lasting, names }
+        Self { id, name, servers, single, prefix, index_by_id, state, names }
     }
 
     pub fn path(&self) -> String {
-        self.lasting.streams.path().to_owned()
+        self.state.streams.path().to_owned()
     }
 
-    /// Streams of this kind that clients keep open here.
+    /// SessionStreams of this kind that clients keep open here.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
-        self.lasting.streams.count(kind)
+        self.state.streams.count(kind)
     }
 
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
@@ -126,8 +127,8 @@ impl Endpoint {
 
     /// The pool that runs a server; none: the server is not here.
     pub(crate) fn pool(&self, server: ServerId) -> Option<&Arc<Pool>> {
-        let at = self.places.binary_search_by_key(&server, |(id, _)| *id).ok()?;
-        Some(&self.servers[self.places[at].1].pool)
+        let at = self.index_by_id.binary_search_by_key(&server, |(id, _)| *id).ok()?;
+        Some(&self.servers[self.index_by_id[at].1].pool)
     }
 
     pub(crate) fn server_named(&self, name: &str) -> Option<&Server> {
@@ -146,24 +147,24 @@ impl Endpoint {
     }
 
     pub(crate) fn catalogue(&self, era: Era) -> Arc<Catalogue> {
-        self.lasting.catalogues[era as usize].load_full()
+        self.state.catalogues[era as usize].load_full()
     }
 
-    /// Merges lists anew from what the servers last said. Servers that were given up are left out;
+    /// Merges lists anew from what the servers last said. Servers that were assigned up are left out;
     /// one that is only being restarted keeps its place.
     ///
-    /// A name is given for both eras at once, in the order of the file, so that a tool is called
+    /// A name is assigned for both eras at once, in the order of the file, so that a tool is called
     /// the same by all clients and stays so when a server learns another revision.
     pub(crate) fn publish(&self, kinds: &[ListKind]) {
         if self.single {
             return;
         }
-        let mut given = self.lasting.given.lock();
-        let facts = ERAS.map(|era| self.said(era));
+        let mut assigned = self.state.assigned.lock();
+        let facts = ERAS.map(|era| self.server_lists(era));
         let mut catalogues = ERAS.map(|era| (*self.catalogue(era)).clone());
         for kind in kinds {
             let at = *kind as usize;
-            let mut names = given.seen.clone();
+            let mut names = assigned.shown.clone();
             let everything = self.servers.iter().flat_map(|server| {
                 let both = facts.iter().flatten().filter(|said| said.server == server.id);
                 both.map(|said| said.sources(*kind))
@@ -173,53 +174,53 @@ impl Endpoint {
                 let sources = said.iter().map(|said| said.sources(*kind));
                 catalogue.publish(*kind, sources, self.prefix, &mut names);
             }
-            given.now[at] = names[at].clone();
-            given.unseen[at] = true;
+            assigned.current[at] = names[at].clone();
+            assigned.has_unshown[at] = true;
         }
-        for (place, catalogue) in self.lasting.catalogues.iter().zip(catalogues) {
+        for (place, catalogue) in self.state.catalogues.iter().zip(catalogues) {
             place.store(Arc::new(catalogue));
         }
     }
 
     /// What the servers last said to clients of an era.
-    fn said(&self, era: Era) -> Vec<Said<'_>> {
+    fn server_lists(&self, era: Era) -> Vec<ServerLists<'_>> {
         let there = self.servers.iter().filter(|server| !is_given_up(&server.pool));
         there
             .filter_map(|Server { id, pool }| {
-                Some(Said { server: *id, name: &pool.spec.name, facts: pool.facts(era)? })
+                Some(ServerLists { server: *id, name: &pool.spec.name, facts: pool.facts(era)? })
             })
             .collect()
     }
 
     /// The catalogue for a client that is about to see this list of it: its names stay from now on.
     pub(crate) fn show(&self, era: Era, kind: ListKind) -> Arc<Catalogue> {
-        let mut given = self.lasting.given.lock();
+        let mut assigned = self.state.assigned.lock();
         let at = kind as usize;
-        if std::mem::take(&mut given.unseen[at]) {
-            given.seen[at] = given.now[at].clone();
-            self.names.save(&self.name, &given.seen);
+        if std::mem::take(&mut assigned.has_unshown[at]) {
+            assigned.shown[at] = assigned.current[at].clone();
+            self.names.save(&self.name, &assigned.shown);
         }
         self.catalogue(era)
     }
 
     /// Waits until the names that were shown are stored, for a second at most.
-    pub(crate) async fn names_stored(&self) {
+    pub(crate) async fn wait_until_names_stored(&self) {
         self.names.stored().await;
     }
 
     /// What was shown, with what some servers say to this client beyond that. Its names, too, stay from
     /// now on.
-    pub(crate) fn show_more(
+    pub(crate) fn show_with_client_lists(
         &self,
         shown: Arc<Catalogue>,
         era: Era,
         kind: ListKind,
         said: &[(ServerId, Arc<Facts>)],
     ) -> Arc<Catalogue> {
-        let base = self.said(era);
+        let base = self.server_lists(era);
         let more = said.iter().filter_map(|(server, facts)| {
             let all = base.iter().find(|base| base.server == *server)?;
-            let more = Said { server: *server, name: all.name, facts: facts.clone() };
+            let more = ServerLists { server: *server, name: all.name, facts: facts.clone() };
             more.lists_beyond(all, kind).then_some(more)
         });
         let more: Vec<_> = more.collect();
@@ -228,22 +229,22 @@ impl Endpoint {
         }
         let sources = base.iter().chain(&more).map(|said| said.sources(kind));
         let (mut whole, at) = (Catalogue::default(), kind as usize);
-        let mut given = self.lasting.given.lock();
-        let mut names = given.seen.clone();
+        let mut assigned = self.state.assigned.lock();
+        let mut names = assigned.shown.clone();
         whole.publish(kind, sources, self.prefix, &mut names);
-        if names[at] != given.seen[at] {
-            given.seen[at] = names[at].clone();
-            given.now[at] = names[at].clone();
-            self.names.save(&self.name, &given.seen);
+        if names[at] != assigned.shown[at] {
+            assigned.shown[at] = names[at].clone();
+            assigned.current[at] = names[at].clone();
+            self.names.save(&self.name, &assigned.shown);
         }
         Arc::new(whole)
     }
 
     /// Waits until every server has said what it has for clients of an era, or is known not to,
     /// or `deadline`.
-    pub(crate) async fn settle(&self, era: Era, deadline: Instant) {
-        let said = |pool: &Pool| pool.primary_facts().is_some() || !is_on_its_way(pool);
-        for pool in self.pools().filter(|pool| may_speak(pool, era)) {
+    pub(crate) async fn wait_for_lists(&self, era: Era, deadline: Instant) {
+        let said = |pool: &Pool| pool.primary_facts().is_some() || !is_starting(pool);
+        for pool in self.pools().filter(|pool| may_support(pool, era)) {
             if tokio::time::timeout_at(deadline.into(), pool.wait_until(said)).await.is_err() {
                 return;
             }
@@ -253,12 +254,12 @@ impl Endpoint {
     }
 
     /// Whether there is anything here for clients of an era; found out within `within`.
-    pub(crate) async fn offers(&self, era: Era, within: Duration) -> EraSupport {
+    pub(crate) async fn era_support(&self, era: Era, within: Duration) -> EraSupport {
         let has = |pool: &Arc<Pool>| pool.facts(era).is_some();
         if self.pools().any(has) || self.servers.is_empty() {
             return EraSupport::Yes;
         }
-        self.settle(era, Instant::now() + within).await;
+        self.wait_for_lists(era, Instant::now() + within).await;
         let mut best = EraSupport::No;
         for pool in self.pools() {
             match pool.detect(era, Instant::now()).await {
@@ -272,7 +273,7 @@ impl Endpoint {
 
     /// Whether clients of the legacy era find every server here that modern ones find, and more.
     /// A client that speaks both is then better off with the former.
-    pub(crate) fn has_more_for_legacy(&self) -> bool {
+    pub(crate) fn legacy_serves_more(&self) -> bool {
         let has = |pool: &Pool, era| pool.facts(era).is_some();
         let (mut more, mut less) = (false, false);
         for pool in self.pools() {
@@ -286,7 +287,7 @@ impl Endpoint {
     }
 
     /// Whether clients of 2026-07-28 are told when a list changes.
-    pub(crate) fn tells_of(&self, kind: ListKind) -> bool {
+    pub(crate) fn notifies_changes_of(&self, kind: ListKind) -> bool {
         let facts = || self.servers[0].pool.facts(Era::Modern);
         !self.single || facts().is_some_and(|facts| facts.capabilities.has_changes_of(kind))
     }
@@ -328,19 +329,19 @@ impl Endpoint {
     /// started, though it is in no list now. Its server is on its way or away, or has not said yet what it
     /// has for this client; or it has it no longer, and says so itself. None: clients of this era
     /// can't use that server.
-    pub(crate) fn remembered(
+    pub(crate) fn find_remembered(
         &self,
         era: Era,
         kind: ListKind,
         published: &str,
     ) -> Option<(ServerId, String)> {
-        let given = self.lasting.given.lock();
-        let names = &given.seen[kind as usize];
+        let assigned = self.state.assigned.lock();
+        let names = &assigned.shown[kind as usize];
         let seen = names.whose(published).map(|(server, own)| (server, own.to_owned()));
         let seen = seen.or_else(|| match kind {
             // A URI may have been made from a template.
             ListKind::Resources => {
-                given.seen[ListKind::ResourceTemplates as usize].whose_template(published)
+                assigned.shown[ListKind::ResourceTemplates as usize].whose_template(published)
             }
             _ => None,
         });
@@ -353,34 +354,34 @@ impl Endpoint {
     /// is about to.
     pub(crate) fn is_incomplete(&self, era: Era) -> bool {
         self.pools().any(|pool| {
-            may_speak(pool, era) && pool.primary_facts().is_none() && is_on_its_way(pool)
+            may_support(pool, era) && pool.primary_facts().is_none() && is_starting(pool)
         })
     }
 
     /// Under which URI a server's resource is known here, if under another than its own.
     pub(crate) fn published_uri(&self, server: ServerId, own: &str) -> Option<String> {
-        let given = self.lasting.given.lock();
-        let names = &given.now[ListKind::Resources as usize];
+        let assigned = self.state.assigned.lock();
+        let names = &assigned.current[ListKind::Resources as usize];
         let published = names.find(&self.pool(server)?.spec.name, own)?;
         (published != own).then(|| published.to_owned())
     }
 
     /// Servers whose items are not in the lists of an era, and why not.
-    pub(crate) fn missing(&self, era: Era) -> Vec<Missing<'_>> {
+    pub(crate) fn missing(&self, era: Era) -> Vec<MissingServer<'_>> {
         self.pools()
             .filter(|pool| pool.facts(era).is_none() || is_given_up(pool))
-            .map(|pool| Missing {
+            .map(|pool| MissingServer {
                 server: &pool.spec.name,
-                state: state(pool),
-                why: pool.unsupported_reason(era).or_else(|| is_unsettled(pool, era)),
+                state: primary_state(pool),
+                why: pool.unsupported_reason(era).or_else(|| undetected_reason(pool, era)),
             })
             .collect()
     }
 }
 
-// === impl Missing ===
+// === impl MissingServer ===
 
-impl std::fmt::Display for Missing<'_> {
+impl std::fmt::Display for MissingServer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({}", self.server, self.state.as_str())?;
         match &self.why {
@@ -390,11 +391,11 @@ impl std::fmt::Display for Missing<'_> {
     }
 }
 
-// === impl Said ===
+// === impl ServerLists ===
 
-impl<'a> Said<'a> {
+impl<'a> ServerLists<'a> {
     /// Whether there is anything in this list that is not in the other's.
-    fn lists_beyond(&self, other: &Said<'_>, kind: ListKind) -> bool {
+    fn lists_beyond(&self, other: &ServerLists<'_>, kind: ListKind) -> bool {
         let others = other.facts.lists.of(kind);
         let known: HashSet<_> = others.iter().map(|item| &item.key).collect();
         self.facts.lists.of(kind).iter().any(|item| !known.contains(&item.key))
@@ -411,16 +412,16 @@ impl<'a> Said<'a> {
     }
 }
 
-fn has(servers: &[Server], name: &str) -> bool {
+fn has_server(servers: &[Server], name: &str) -> bool {
     servers.iter().any(|server| server.pool.spec.name.as_str() == name)
 }
 
-fn state(pool: &Pool) -> InstanceState {
+fn primary_state(pool: &Pool) -> InstanceState {
     pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
 }
 
 /// Whether the configuration leaves it open that a server speaks to clients of an era.
-fn may_speak(pool: &Pool, era: Era) -> bool {
+fn may_support(pool: &Pool, era: Era) -> bool {
     match pool.spec.revision {
         RevisionChoice::Auto => true,
         RevisionChoice::Legacy => era == Era::Legacy,
@@ -428,8 +429,8 @@ fn may_speak(pool: &Pool, era: Era) -> bool {
     }
 }
 
-/// Said of a server that is there, and that has not answered yet whether it is for these clients, too.
-fn is_unsettled(pool: &Pool, era: Era) -> Option<String> {
+/// ServerLists of a server that is there, and that has not answered yet whether it is for these clients, too.
+fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
     let is_there = pool.facts(era).is_none() && pool.primary_facts().is_some();
     let revision = match era {
         Era::Legacy => Revision::LATEST_LEGACY,
@@ -439,11 +440,11 @@ fn is_unsettled(pool: &Pool, era: Era) -> Option<String> {
 }
 
 fn is_given_up(pool: &Pool) -> bool {
-    matches!(state(pool), InstanceState::Failed | InstanceState::CrashLooping)
+    matches!(primary_state(pool), InstanceState::Failed | InstanceState::CrashLooping)
 }
 
-fn is_on_its_way(pool: &Pool) -> bool {
+fn is_starting(pool: &Pool) -> bool {
     use InstanceState::{Handshaking, Starting, Stopped};
     // Stopped: before its first start.
-    matches!(state(pool), Stopped | Starting | Handshaking)
+    matches!(primary_state(pool), Stopped | Starting | Handshaking)
 }

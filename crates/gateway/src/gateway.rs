@@ -115,11 +115,12 @@ impl Gateway {
         draining.cancel();
         // A caller that is putting another topology in force finishes, and nobody begins after that.
         drop(self.installing.lock());
-        let _ = tokio::time::timeout(settings.limits.drain, self.serving.all_answered()).await;
+        let _ =
+            tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
         let left = self.calls_in_flight();
         self.serving.note_streams_ended();
         // They stay sessions: the next daemon restores them.
-        self.sessions.note_uses(true);
+        self.sessions.store_uses(true);
         for session in self.sessions.table.all() {
             session.end();
         }
@@ -174,7 +175,7 @@ impl Gateway {
         self.sessions.replay.bytes()
     }
 
-    /// Streams of a kind that clients keep open, at all endpoints.
+    /// SessionStreams of a kind that clients keep open, at all endpoints.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         let topology = self.directory.topology_now();
         topology.endpoints().iter().map(|endpoint| endpoint.streams_open(kind)).sum()
@@ -223,7 +224,7 @@ async fn expire(sessions: Arc<Sessions>) {
             () = stopping.cancelled() => return,
             _ = tick.tick() => {}
         }
-        sessions.note_uses(false);
+        sessions.store_uses(false);
         sessions.expire();
         sessions.make_room();
     }

@@ -35,23 +35,23 @@ use crate::answer::HttpAnswer;
 use crate::caller::{Peer, Serves};
 use crate::edge;
 use crate::gateway::Gateway;
-use crate::serving::Connection;
+use crate::serving::ConnectionGuard;
 
 /// After running out of files or memory: time for some to be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection may be idle between two requests. Longer than clients and proxies keep
 /// theirs, so that it is they who close them, and no request is lost to a connection just closed.
-const KEPT_ALIVE: Duration = Duration::from_secs(300);
+const IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// How long what is sent may stay unacknowledged: who has lost the network or the power never says
 /// goodbye, and the system's own limit is a quarter of an hour. Something is sent on every stream now
 /// and then, so none is held for nobody much longer than this. Many clients come back sooner from a
 /// tunnel or a short sleep.
-const LOST_AFTER: Duration = Duration::from_secs(120);
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
 /// How long a connection may take to end when the gateway stops.
-const LAST_BYTES: Duration = Duration::from_secs(1);
+const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Connections to the command socket that wait to be accepted.
 const BACKLOG: u32 = 128;
@@ -69,12 +69,16 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
         match accepted {
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
-                let _ = set_tcp_user_timeout(&stream, LOST_AFTER.as_millis() as u32);
+                let _ = set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MAX.as_millis() as u32);
                 let connection = gateway.serving.next_connection_no();
                 let address = Some(address);
-                take(&gateway, stream, Peer { address, operator: false, serves, connection });
+                serve_or_reject(
+                    &gateway,
+                    stream,
+                    Peer { address, operator: false, serves, connection },
+                );
             }
-            Err(error) => pause(&error).await,
+            Err(error) => pause_after(&error).await,
         }
     }
 }
@@ -90,9 +94,13 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
             Ok((stream, _)) => {
                 let connection = gateway.serving.next_connection_no();
                 let serves = Serves { http: true, sse: true };
-                take(&gateway, stream, Peer { address: None, operator: true, serves, connection });
+                serve_or_reject(
+                    &gateway,
+                    stream,
+                    Peer { address: None, operator: true, serves, connection },
+                );
             }
-            Err(error) => pause(&error).await,
+            Err(error) => pause_after(&error).await,
         }
     }
 }
@@ -120,7 +128,7 @@ fn private_socket(path: &Path) -> io::Result<UnixSocket> {
     Ok(socket)
 }
 
-fn take<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
+fn serve_or_reject<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -129,14 +137,14 @@ where
         let reason = Refused::ConnectionLimit;
         RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
             .emit(&gateway.serving.metrics);
-        gateway.serving.tasks.spawn(turn_away(stream, counted));
+        gateway.serving.tasks.spawn(reject(stream, counted));
     } else {
         gateway.serving.tasks.spawn(serve(gateway.clone(), stream, peer, counted));
     }
 }
 
 /// Says at once that there is no room, before anything is read.
-async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Connection) {
+async fn reject<S: AsyncWrite + Unpin>(mut stream: S, counted: ConnectionGuard) {
     let _ = tokio::time::timeout(Duration::from_secs(1), async {
         stream.write_all(OVERLOADED).await?;
         stream.shutdown().await
@@ -145,7 +153,7 @@ async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, counted: Connection) {
     drop(counted);
 }
 
-async fn serve<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, counted: Connection)
+async fn serve<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, counted: ConnectionGuard)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -156,10 +164,10 @@ where
     let service = service_fn(|request| {
         let (stuck, streamed) = (&stuck, &streamed);
         Box::pin(async move {
-            let may_carry = raw_stream::may_carry(&request);
-            let answer = edge::answer(gateway, request, peer).await;
+            let can_carry = raw_stream::can_carry(&request);
+            let answer = edge::handle(gateway, request, peer).await;
             // What hyper has not sent yet of an earlier answer would be lost with it.
-            if may_carry && raw_stream::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
+            if can_carry && raw_stream::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
                 *streamed.lock() = Some(answer);
                 std::future::pending().await
             } else {
@@ -168,10 +176,10 @@ where
         })
     });
     let receive = gateway.serving.settings.limits.receive;
-    let idle_timeout = IdleTimeout::new(receive, KEPT_ALIVE);
-    let told = idle_timeout.clone();
+    let idle_timeout = IdleTimeout::new(receive, IDLE_MAX);
+    let reads = idle_timeout.clone();
     let stream = WriteTimeout::new(CoalescingStream(stream), receive, stuck.clone());
-    let stream = InspectReader::new(stream, move |_: &[u8]| told.heard());
+    let stream = InspectReader::new(stream, move |_: &[u8]| reads.note_bytes());
     let mut connection = http1::Builder::new()
         .timer(idle_timeout)
         .header_read_timeout(receive)
@@ -182,17 +190,17 @@ where
         waker.poll(cx, |cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             match streamed.lock().take() {
-                Some(answer) => Poll::Ready(Served::Stream(answer)),
-                None => ended.map(Served::Ended),
+                Some(answer) => Poll::Ready(ConnectionEnd::Stream(answer)),
+                None => ended.map(ConnectionEnd::Ended),
             }
         })
     });
     // What is wrong with a connection concerns only whoever is at its other end.
     tokio::select! {
         served = serving => match served {
-            Served::Ended(Ok(())) => {}
-            Served::Ended(Err(error)) => tracing::debug!(%error, "connection ended"),
-            Served::Stream(answer) => {
+            ConnectionEnd::Ended(Ok(())) => {}
+            ConnectionEnd::Ended(Err(error)) => tracing::debug!(%error, "connection ended"),
+            ConnectionEnd::Stream(answer) => {
                 let stream = connection.into_parts().io.into_inner().into_inner();
                 // A task of its own, since this one is as large as its busiest time.
                 gateway.serving.tasks.clone().spawn(carry(stream, answer, counted));
@@ -201,40 +209,40 @@ where
         () = gateway.serving.stopping.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             // The last bytes of an answer may still be on their way out.
-            let _ = tokio::time::timeout(LAST_BYTES, connection).await;
+            let _ = tokio::time::timeout(FLUSH_WAIT_MAX, connection).await;
         }
     }
 }
 
-/// Carries a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
+/// StreamContent a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
 /// within another one has room in both.
-fn carry<S>(stream: S, answer: HttpAnswer, counted: Connection) -> impl Future<Output = ()>
+fn carry<S>(stream: S, answer: HttpAnswer, counted: ConnectionGuard) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let carrying = Box::pin(raw_stream::carry(stream, answer));
     async move {
         let stopping = &counted.serving().stopping;
-        let last_bytes = async {
+        let flush_wait = async {
             stopping.cancelled().await;
-            tokio::time::sleep(LAST_BYTES).await;
+            tokio::time::sleep(FLUSH_WAIT_MAX).await;
         };
         tokio::select! {
             result = carrying => if let Err(error) = result {
                 tracing::debug!(%error, "connection ended");
             },
-            () = last_bytes => {}
+            () = flush_wait => {}
         }
     }
 }
 
-async fn pause(error: &io::Error) {
+async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "can't accept a connection");
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 /// What became of a connection.
-enum Served {
+enum ConnectionEnd {
     Ended(hyper::Result<()>),
     /// It carries this from now on and nothing else.
     Stream(HttpAnswer),

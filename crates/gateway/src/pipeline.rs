@@ -12,46 +12,48 @@ use mainstay_telemetry::Outcome;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{Call, delivery};
-use crate::caller::{Caller, Takes};
-use crate::endpoint::route::{self, NoRoute, ProgressToken, Route};
+use crate::caller::{Accepts, Caller};
+use crate::endpoint::route::{self, ProgressToken, Route, RouteError};
 use crate::endpoint::{Endpoint, lists, per_client_lists};
-use crate::session::levels::has_levels;
+use crate::session::levels::supports_logging;
 use crate::session::{Session, placement};
 use crate::sessions::{Sessions, levels, subscribe};
 
 /// A session, and the endpoint that it is at.
-type At<'a> = (&'a Arc<Endpoint>, &'a Arc<Session>);
+type SessionAt<'a> = (&'a Arc<Endpoint>, &'a Arc<Session>);
 
 /// Answers one message of a session.
-pub(crate) async fn answer(
+pub(crate) async fn handle_message(
     sessions: &Arc<Sessions>,
-    (endpoint, session): At<'_>,
+    (endpoint, session): SessionAt<'_>,
     message: Message,
-    takes: Takes,
+    accepts: Accepts,
     caller: &Caller,
 ) -> HttpAnswer {
     session.touch();
     match message.kind() {
         Kind::Result | Kind::Error => {
-            session.answered(&message);
+            session.forward_answer(&message);
             answer::accepted()
         }
         Kind::Notification => {
-            notified(endpoint, session, &message);
+            handle_notification(endpoint, session, &message);
             answer::accepted()
         }
         Kind::Request => match message.id() {
-            Some(id) => request(sessions, (endpoint, session), (message, id), takes, caller).await,
+            Some(id) => {
+                handle_request(sessions, (endpoint, session), (message, id), accepts, caller).await
+            }
             None => answer::accepted(),
         },
     }
 }
 
-async fn request(
+async fn handle_request(
     sessions: &Arc<Sessions>,
-    (endpoint, session): At<'_>,
+    (endpoint, session): SessionAt<'_>,
     (message, id): (Message, Id),
-    takes: Takes,
+    accepts: Accepts,
     caller: &Caller,
 ) -> HttpAnswer {
     let method = Method::parse(message.method());
@@ -59,7 +61,7 @@ async fn request(
     if sessions.serving.is_draining() && method != Some(Method::Ping) {
         return answer::message(answer::refusal(
             Some(&id),
-            &sessions.serving.maintenance(&caller.request_id),
+            &sessions.serving.stopping_refusal(&caller.request_id),
         ));
     }
     let local = match method {
@@ -80,7 +82,9 @@ async fn request(
         Some(method) => match ListKind::from_method(method) {
             Some(kind) => {
                 let deadline = begun + sessions.serving.settings.limits.list;
-                per_client_lists::of_one_server(endpoint, session, kind, deadline).await.map(Ok)
+                per_client_lists::single_server_page(endpoint, session, kind, deadline)
+                    .await
+                    .map(Ok)
             }
             None => None,
         },
@@ -96,13 +100,13 @@ async fn request(
         };
     }
     let deadline = begun + sessions.serving.settings.limits.list;
-    let (route, token) = match route_of(endpoint, method, &message, deadline).await {
+    let (route, token) = match find_route(endpoint, method, &message, deadline).await {
         Ok(found) => found,
-        Err(NoRoute { code, message }) => {
+        Err(RouteError { code, message }) => {
             return answer::message(build::failure(Some(&id), code, &message));
         }
     };
-    session.known_at(route.server).await;
+    session.wait_until_restored_at(route.server).await;
     match method {
         Some(Method::ResourcesSubscribe) => {
             subscribe::subscribe(sessions, session, &route, &message, &id).await
@@ -119,49 +123,49 @@ async fn request(
                 token,
                 caller.request_id.clone(),
             );
-            delivery::carry_out(sessions, Box::new(call), takes).await
+            delivery::respond(sessions, Box::new(call), accepts).await
         }
     }
 }
 
 /// Where a request goes, and its progress token.
-async fn route_of(
+async fn find_route(
     endpoint: &Endpoint,
     method: Option<Method>,
     message: &Message,
     deadline: Instant,
-) -> Result<(Route, Option<ProgressToken>), NoRoute> {
+) -> Result<(Route, Option<ProgressToken>), RouteError> {
     let invalid =
-        |error: BadParams| NoRoute { code: codes::INVALID_PARAMS, message: error.to_string() };
+        |error: BadParams| RouteError { code: codes::INVALID_PARAMS, message: error.to_string() };
     let params = message.params().map_err(invalid)?;
-    let find = || route::find(endpoint, Era::Legacy, method, &params);
+    let find = || route::find_route(endpoint, Era::Legacy, method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
         // The server may be on its way: a session of an earlier daemon has not waited for it yet.
         // Boxed, since every request would else be moved with the room for it.
-        Box::pin(endpoint.settle(Era::Legacy, deadline)).await;
+        Box::pin(endpoint.wait_for_lists(Era::Legacy, deadline)).await;
         route = find();
     }
-    Ok((route?, route::token(message, &params)))
+    Ok((route?, route::progress_token(message, &params)))
 }
 
-fn notified(endpoint: &Endpoint, session: &Session, message: &Message) {
+fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message) {
     match Notification::parse(message.method()) {
         Some(Notification::Cancelled) => {
             if let Ok(params) = message.params()
                 && let Some(id) = params.request_id
             {
-                session.cancel(id.raw.as_bytes());
+                session.cancel_calls(id.raw.as_bytes());
             }
         }
         // The gateway has shaken hands with the servers itself.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            tell_own(endpoint, session, message.bytes());
+            notify_own_instances(endpoint, session, message.bytes());
         }
         // Progress on a question, or something new: to whoever is waiting for this client.
         _ => {
-            for asker in session.asking() {
+            for asker in session.waiting_servers() {
                 asker.tell(message.bytes().clone());
             }
         }
@@ -169,21 +173,21 @@ fn notified(endpoint: &Endpoint, session: &Session, message: &Message) {
 }
 
 /// Sends a notification to the instances that only this session uses now.
-fn tell_own(endpoint: &Endpoint, session: &Session, message: &Bytes) {
+fn notify_own_instances(endpoint: &Endpoint, session: &Session, message: &Bytes) {
     let sharing = placement::own_sharing(session.owner);
     for pool in endpoint.pools() {
         pool.notify_own_instances(session.owner, &sharing, message);
     }
 }
 
-type Local = Result<String, (i32, String)>;
+type LocalResult = Result<String, (i32, String)>;
 
 async fn set_level(
     sessions: &Sessions,
     endpoint: &Endpoint,
     session: &Session,
     message: &Message,
-) -> Local {
+) -> LocalResult {
     let invalid = |text: String| (codes::INVALID_PARAMS, text);
     let params = message.params().map_err(|error| invalid(error.to_string()))?;
     let field = params.level.ok_or_else(|| invalid("`level` is missing".to_owned()))?;
@@ -194,13 +198,13 @@ async fn set_level(
         ))
     })?;
     let servers = endpoint.servers.iter();
-    let able: Vec<_> = servers.filter(|server| has_levels(&server.pool)).cloned().collect();
+    let able: Vec<_> = servers.filter(|server| supports_logging(&server.pool)).cloned().collect();
     if able.is_empty() {
         return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
     }
     session.set_log_level(level);
-    levels::note(sessions, endpoint, session, level);
-    sessions.keep_level(session, level).await;
-    levels::tell(sessions, able).await;
+    levels::set(sessions, endpoint, session, level);
+    sessions.store_level(session, level).await;
+    levels::send(sessions, able).await;
     Ok("{}".to_owned())
 }

@@ -36,10 +36,10 @@ pub(crate) struct Serving {
 }
 
 /// An answer on its way to a stream. A drain waits until it is dropped.
-pub(crate) struct Forward(Arc<Serving>);
+pub(crate) struct ForwardGuard(Arc<Serving>);
 
 /// An open connection, counted until it is dropped.
-pub(crate) struct Connection(Arc<Serving>);
+pub(crate) struct ConnectionGuard(Arc<Serving>);
 
 /// Converts monotonic times to dates.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ impl Serving {
     }
 
     /// The refusal for requests that arrive while calls in flight are finished.
-    pub(crate) fn maintenance(&self, request_id: &CorrelationId) -> Refusal {
+    pub(crate) fn stopping_refusal(&self, request_id: &CorrelationId) -> Refusal {
         let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
             .retry_after(self.settings.limits.drain)
             .hint("calls in flight are being finished; retry when the daemon is back");
@@ -102,9 +102,9 @@ impl Serving {
     }
 
     /// Counts a new connection; also returns how many were open before it.
-    pub(crate) fn open_connection(self: &Arc<Self>) -> (Connection, usize) {
+    pub(crate) fn open_connection(self: &Arc<Self>) -> (ConnectionGuard, usize) {
         let open_before = self.connections.fetch_add(1, Ordering::AcqRel);
-        (Connection(self.clone()), open_before)
+        (ConnectionGuard(self.clone()), open_before)
     }
 
     pub(crate) fn connections_open(&self) -> usize {
@@ -127,13 +127,13 @@ impl Serving {
     }
 
     /// Counts an answer that is being forwarded to a stream.
-    pub(crate) fn begin_forward(self: &Arc<Self>) -> Forward {
+    pub(crate) fn begin_forward(self: &Arc<Self>) -> ForwardGuard {
         self.forwards.fetch_add(1, Ordering::AcqRel);
-        Forward(self.clone())
+        ForwardGuard(self.clone())
     }
 
     /// Waits until no call is being answered.
-    pub(crate) async fn all_answered(&self) {
+    pub(crate) async fn wait_until_answered(&self) {
         loop {
             let quiet = self.quiet.notified();
             if self.calls_in_flight() == 0 && self.forwards.load(Ordering::Acquire) == 0 {
@@ -144,9 +144,9 @@ impl Serving {
     }
 }
 
-// === impl Forward ===
+// === impl ForwardGuard ===
 
-impl Drop for Forward {
+impl Drop for ForwardGuard {
     fn drop(&mut self) {
         if self.0.forwards.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.quiet.notify_waiters();
@@ -154,15 +154,15 @@ impl Drop for Forward {
     }
 }
 
-// === impl Connection ===
+// === impl ConnectionGuard ===
 
-impl Connection {
+impl ConnectionGuard {
     pub(crate) fn serving(&self) -> &Arc<Serving> {
         &self.0
     }
 }
 
-impl Drop for Connection {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::AcqRel);
     }

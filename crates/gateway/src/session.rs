@@ -10,8 +10,8 @@ pub(crate) mod room;
 pub(crate) mod table;
 pub(crate) mod turns;
 
-mod asking;
 mod outgoing;
+mod question_origin;
 mod restoring;
 mod stored;
 
@@ -28,11 +28,11 @@ use mainstay_session::{CallNo, LogLevel, Questions, Serial, Token};
 use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 
-use self::asking::{Asking, refuse_for_client};
-use self::control::Control;
-use self::list_changes::Told;
+use self::control::CallControl;
+use self::list_changes::SeenChanges;
+use self::question_origin::{QuestionOrigin, refuse_unanswered};
 use self::restoring::Restoring;
-use crate::stream::streams::Streams;
+use crate::stream::streams::SessionStreams;
 
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
 #[derive(Debug)]
@@ -54,27 +54,27 @@ pub struct Session {
     /// What the store knows it by; none: nothing of it outlives the daemon.
     serial: Option<Serial>,
     /// When it was in use, as the store knows; seconds since 1970.
-    noted_at: AtomicU64,
+    use_stored_at: AtomicU64,
     restoring: Option<Restoring>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    calls: Vec<(Id, Arc<Control>)>,
+    calls: Vec<(Id, Arc<CallControl>)>,
     /// How many calls there have been.
     calls_begun: u64,
-    questions: Questions<Asking>,
+    questions: Questions<QuestionOrigin>,
     log_level: Option<LogLevel>,
     /// By server, with the JSON text of the server's own URI.
     subscriptions: BTreeSet<(ServerId, Box<str>)>,
-    streams: Streams,
+    streams: SessionStreams,
     /// Its transport has one stream, which is never taken up again: it ends with it.
-    on_one_stream: bool,
-    /// The changes of lists that the client was told of.
-    told: Told,
+    has_one_stream: bool,
+    /// The changes of lists that the client was seen_changes of.
+    seen_changes: SeenChanges,
     /// Updated resources to tell of when a GET stream is opened: no more than the client has asked for.
-    missed: BTreeSet<Bytes>,
+    missed_updates: BTreeSet<Bytes>,
     ended: bool,
 }
 
@@ -101,14 +101,14 @@ impl Session {
             opened: Instant::now(),
             used_ms: AtomicU64::new(0),
             serial: None,
-            noted_at: AtomicU64::new(0),
+            use_stored_at: AtomicU64::new(0),
             restoring: None,
             state: Mutex::default(),
         }
     }
 
     /// Stands for the client of one request that belongs to no session.
-    pub(crate) fn passing(
+    pub(crate) fn stateless(
         owner: SessionNo,
         principal: Principal,
         revision: Revision,
@@ -136,7 +136,7 @@ impl Session {
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let mut state = self.state.lock();
         state.streams.prune(now);
-        if !state.calls.is_empty() || state.streams.is_read() {
+        if !state.calls.is_empty() || state.streams.is_background_read() {
             return Duration::ZERO;
         }
         let used = self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
@@ -144,16 +144,16 @@ impl Session {
     }
 
     /// Notes a call, so that the client can cancel it. Ids may be used twice at once.
-    pub(crate) fn begin(&self, id: &Id) -> Arc<Control> {
+    pub(crate) fn begin_call(&self, id: &Id) -> Arc<CallControl> {
         let mut state = self.state.lock();
         state.calls_begun += 1;
-        let control = Arc::new(Control::of(CallNo(state.calls_begun)));
+        let control = Arc::new(CallControl::new(CallNo(state.calls_begun)));
         state.calls.push((id.clone(), control.clone()));
         control
     }
 
     /// Forgets a call that is over, with its questions.
-    pub(crate) fn finish(&self, control: &Arc<Control>) {
+    pub(crate) fn end_call(&self, control: &Arc<CallControl>) {
         let mut state = self.state.lock();
         if let Some(at) = state.calls.iter().position(|(_, other)| Arc::ptr_eq(other, control)) {
             state.calls.swap_remove(at);
@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// Cancels the calls with this id.
-    pub(crate) fn cancel(&self, id: &[u8]) {
+    pub(crate) fn cancel_calls(&self, id: &[u8]) {
         let state = self.state.lock();
         for (_, control) in state.calls.iter().filter(|(other, _)| other.as_bytes() == id) {
             control.cancel();
@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// Notes a subscription; false: the session has ended.
-    pub(crate) fn subscribed(&self, server: ServerId, uri: &str) -> bool {
+    pub(crate) fn add_subscription(&self, server: ServerId, uri: &str) -> bool {
         let mut state = self.state.lock();
         if !state.ended {
             state.subscriptions.insert((server, uri.into()));
@@ -203,13 +203,13 @@ impl Session {
         !state.ended
     }
 
-    pub(crate) fn unsubscribed(&self, server: ServerId, uri: &str) {
+    pub(crate) fn remove_subscription(&self, server: ServerId, uri: &str) {
         self.state.lock().subscriptions.remove(&(server, uri.into()));
     }
 
-    /// Takes the client for one that knows the lists as they are told of so far.
-    pub(crate) fn begin_with(&mut self, told: Told) {
-        self.state.get_mut().told = told;
+    /// Accepts the client for one that knows the lists as they are seen_changes of so far.
+    pub(crate) fn set_seen_changes(&mut self, seen_changes: SeenChanges) {
+        self.state.get_mut().seen_changes = seen_changes;
     }
 
     /// Whether it takes nothing new any more.
@@ -228,7 +228,7 @@ impl Session {
         let unanswered = state.questions.close_everything();
         let subscriptions = std::mem::take(&mut state.subscriptions);
         drop(state);
-        refuse_for_client(unanswered);
+        refuse_unanswered(unanswered);
         subscriptions
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct SseStream {
     /// There from `initialize` on.
     pub(crate) session: OnceLock<Arc<Session>>,
     /// One for each request that is being answered.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) request_slots: Arc<Semaphore>,
 }
 
 // === impl SseStreams ===
@@ -48,7 +48,7 @@ impl SseStreams {
         Ok(())
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<SseStream>> {
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<SseStream>> {
         self.open.lock().get(id).cloned()
     }
 

@@ -20,13 +20,13 @@ use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Message, Method, Revision, build, codes};
 use mainstay_telemetry::Outcome;
 
-use self::listen::Listens;
-use self::request::{Request, fail, refuse, status};
+use self::listen::ListenStreams;
+use self::request::{ModernRequest, error_response, http_status, refusal_response};
 use crate::answer::{self, HttpAnswer};
-use crate::call::delivery::{self, Begins};
+use crate::call::delivery::{self, FirstOutput};
 use crate::call::{Call, Progress};
-use crate::caller::Takes;
-use crate::endpoint::route::{self, NoRoute, ProgressToken, Route};
+use crate::caller::Accepts;
+use crate::endpoint::route::{self, ProgressToken, Route, RouteError};
 use crate::endpoint::{Endpoint, lists};
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -35,29 +35,29 @@ use crate::stream::{EventStream, event};
 /// What requests of 2026-07-28 need.
 pub(crate) struct Stateless {
     sessions: Arc<Sessions>,
-    pub(crate) listens: Arc<Listens>,
+    pub(crate) listens: Arc<ListenStreams>,
 }
 
 // === impl Stateless ===
 
 impl Stateless {
     pub(crate) fn new(sessions: &Arc<Sessions>) -> Self {
-        let listens = Listens::new(&sessions.serving, &sessions.directory);
+        let listens = ListenStreams::new(&sessions.serving, &sessions.directory);
         Self { sessions: sessions.clone(), listens }
     }
 }
 
 /// Answers one request.
-pub(crate) async fn answer(
+pub(crate) async fn handle_request(
     stateless: &Stateless,
     endpoint: &Arc<Endpoint>,
     message: Message,
-    request: Request<'_>,
+    request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let Stateless { sessions, listens } = stateless;
     if sessions.serving.is_draining() {
-        let refusal = sessions.serving.maintenance(&request.caller.request_id);
-        return refuse(Some(&request.id), refusal, &request.caller.request_id);
+        let refusal = sessions.serving.stopping_refusal(&request.caller.request_id);
+        return refusal_response(Some(&request.id), refusal, &request.caller.request_id);
     }
     let begun = Instant::now();
     let deadline = begun + sessions.serving.settings.limits.list;
@@ -66,14 +66,14 @@ pub(crate) async fn answer(
             discover::result(&sessions.serving, endpoint).await.map_err(Ok)
         }
         Some(Method::SubscriptionsListen) => {
-            return listen::open(listens, endpoint, &message, request).await;
+            return listen::handle_listen(listens, endpoint, &message, request).await;
         }
         Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
             let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let page = lists::page(endpoint, None, Era::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
-        _ => return call(sessions, endpoint, message, request).await,
+        _ => return handle_call(sessions, endpoint, message, request).await,
     };
     let outcome = match &local {
         Ok(_) => Outcome::Ok,
@@ -87,23 +87,25 @@ pub(crate) async fn answer(
             let result = std::str::from_utf8(&result).unwrap_or("{}");
             answer::message(build::result(&request.id, result))
         }
-        Err(Ok(refusal)) => refuse(Some(&request.id), refusal, &request.caller.request_id),
-        Err(Err(say)) => fail(&request.id, codes::INVALID_PARAMS, &say),
+        Err(Ok(refusal)) => {
+            refusal_response(Some(&request.id), refusal, &request.caller.request_id)
+        }
+        Err(Err(say)) => error_response(&request.id, codes::INVALID_PARAMS, &say),
     }
 }
 
-async fn call(
+async fn handle_call(
     sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
     message: Message,
-    request: Request<'_>,
+    request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let wait_max = sessions.serving.settings.limits.list;
-    let (route, token) = match route_of(endpoint, &message, &request, wait_max).await {
+    let (route, token) = match find_route(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
-        Err(NoRoute { code, message }) => return fail(&request.id, code, &message),
+        Err(RouteError { code, message }) => return error_response(&request.id, code, &message),
     };
-    let caller = Session::passing(
+    let caller = Session::stateless(
         sessions.serving.next_session_no(),
         request.caller.principal.clone(),
         Revision::V2026_07_28,
@@ -120,35 +122,39 @@ async fn call(
         token,
         request.caller.request_id.clone(),
     );
-    carry_out(sessions, Box::new(call), request.takes).await
+    respond(sessions, Box::new(call), request.accepts).await
 }
 
 /// Where a request goes, and its progress token.
-async fn route_of(
+async fn find_route(
     endpoint: &Arc<Endpoint>,
     message: &Message,
-    request: &Request<'_>,
+    request: &ModernRequest<'_>,
     wait_max: Duration,
-) -> Result<(Route, Option<ProgressToken>), NoRoute> {
-    let invalid = |code, error: &dyn Error| NoRoute { code, message: error.to_string() };
+) -> Result<(Route, Option<ProgressToken>), RouteError> {
+    let invalid = |code, error: &dyn Error| RouteError { code, message: error.to_string() };
     let params = message.params().map_err(|error| invalid(codes::INVALID_PARAMS, &error))?;
-    let find = || route::find(endpoint, Era::Modern, request.method, &params);
+    let find = || route::find_route(endpoint, Era::Modern, request.method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
         // The server may be on its way. Boxed, since every request would else be moved with the room
         // for it.
-        Box::pin(endpoint.settle(Era::Modern, Instant::now() + wait_max)).await;
+        Box::pin(endpoint.wait_for_lists(Era::Modern, Instant::now() + wait_max)).await;
         route = find();
     }
     let mut route = route?;
-    mirror(&mut route, &params, request.headers)
+    check_mirrored_headers(&mut route, &params, request.headers)
         .map_err(|mismatch| invalid(codes::HEADER_MISMATCH, &mismatch))?;
-    Ok((route, route::token(message, &params)))
+    Ok((route, route::progress_token(message, &params)))
 }
 
 /// Checks the headers that repeat arguments, and makes those that go on to the server. What the body
 /// says counts; headers nobody here knows go on as they came.
-fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(), HeaderMismatch> {
+fn check_mirrored_headers(
+    route: &mut Route,
+    params: &Params<'_>,
+    given: &HeaderMap,
+) -> Result<(), HeaderMismatch> {
     let arguments = params.arguments.as_ref().map(|arguments| arguments.raw);
     if let Some(tool) = &route.tool
         && let Some(facts) = route.pool.facts(Era::Modern)
@@ -170,31 +176,31 @@ fn mirror(route: &mut Route, params: &Params<'_>, given: &HeaderMap) -> Result<(
 }
 
 /// Answers a call; whoever drops it meanwhile has cancelled it.
-async fn carry_out(sessions: &Sessions, mut call: Box<Call>, takes: Takes) -> HttpAnswer {
-    match delivery::begins(&mut call, takes).await {
-        Begins::Plain(bytes) => answer::json(status(call.error_code()), bytes),
-        Begins::TakenBack => answer::accepted(),
-        Begins::Stream(first) => {
+async fn respond(sessions: &Sessions, mut call: Box<Call>, accepts: Accepts) -> HttpAnswer {
+    match delivery::first_output(&mut call, accepts).await {
+        FirstOutput::Answer(bytes) => answer::json(http_status(call.error_code()), bytes),
+        FirstOutput::Cancelled => answer::accepted(),
+        FirstOutput::Stream(first) => {
             let stream = Arc::new(EventStream::default());
             if let Some(first) = first {
                 stream.push(event(&first));
             }
-            sessions.serving.tasks.spawn(pump(call, stream.clone()));
+            sessions.serving.tasks.spawn(forward_to_stream(call, stream.clone()));
             answer::events(stream)
         }
     }
 }
 
 /// Brings what a call says to its stream. A client that closes the stream cancels the call.
-async fn pump(mut call: Box<Call>, stream: Arc<EventStream>) {
+async fn forward_to_stream(mut call: Box<Call>, stream: Arc<EventStream>) {
     loop {
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = stream.left() => return,
+            () = stream.reader_gone() => return,
         };
         match progress {
             Progress::Event { message, .. } => {
-                if !stream.offer(event(&message)) {
+                if !stream.try_push(event(&message)) {
                     call.notification_dropped();
                 }
             }

@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::event_id::StreamName;
-use self::open_stream::{Left, OpenStreamGuard};
-use self::replay_budget::Share;
+use self::open_stream::{OpenStreamGuard, ReaderEnd};
+use self::replay_budget::BudgetShare;
 
 mod reader;
 
@@ -35,7 +35,7 @@ pub(crate) use reader::Reader;
 pub(crate) struct EventStream {
     /// None: whoever stops reading has missed the rest.
     resumable: Option<Resumable>,
-    inner: Mutex<Inner>,
+    queue: Mutex<Queue>,
     /// Something was read, or nothing will be.
     freed: Notify,
 }
@@ -45,11 +45,11 @@ struct Resumable {
     name: StreamName,
     /// The client knows events that have an id and no data.
     primes: bool,
-    share: Share,
+    share: BudgetShare,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Queue {
     /// What can be read or read again, oldest first.
     events: VecDeque<Bytes>,
     bytes: usize,
@@ -57,16 +57,16 @@ struct Inner {
     read: usize,
     read_bytes: usize,
     /// How many there were before them.
-    gone: u64,
+    dropped: u64,
     ended: bool,
     /// The last event is the answer to a request.
     answered: bool,
     /// Counts those who took the stream over: only the last of them reads.
-    turn: u32,
+    reader_no: u32,
     /// Nobody reads since then.
-    left: Option<Instant>,
+    reader_gone_at: Option<Instant>,
     /// When something last happened to it.
-    touched: Option<Instant>,
+    last_activity: Option<Instant>,
     waker: Option<Waker>,
     /// It gave way to another.
     displaced: bool,
@@ -76,12 +76,12 @@ struct Inner {
 
 /// What has come of a stream that somebody wants to go on with.
 #[derive(Debug)]
-pub(crate) enum TakenUp {
-    Goes(Reader),
+pub(crate) enum StreamResume {
+    Continues(Reader),
     /// It has ended, and the client has had all of it.
-    Over,
+    Complete,
     /// It has ended, and its answer is not there any more.
-    Lost,
+    AnswerLost,
 }
 
 /// What a client has not read yet; beyond it notifications are dropped. An answer always has room.
@@ -111,7 +111,7 @@ const KEEP_READ_FOR: Duration = Duration::from_secs(60);
 
 impl EventStream {
     /// A stream that can be taken up again, by the ids of its events.
-    pub(crate) fn resumable(name: StreamName, primes: bool, share: Share) -> Self {
+    pub(crate) fn resumable(name: StreamName, primes: bool, share: BudgetShare) -> Self {
         Self { resumable: Some(Resumable { name, primes, share }), ..Self::default() }
     }
 
@@ -120,56 +120,58 @@ impl EventStream {
     }
 
     /// Adds an event that may be lost; whether it was taken.
-    pub(crate) fn offer(&self, event: Bytes) -> bool {
-        let mut inner = self.inner.lock();
-        if !self.takes(&inner) || inner.is_full(event.len()) {
+    pub(crate) fn try_push(&self, event: Bytes) -> bool {
+        let mut queue = self.queue.lock();
+        if !self.accepts(&queue) || queue.is_full(event.len()) {
             return false;
         }
-        if inner.left.is_some() && self.resumable.as_ref().is_some_and(|it| it.share.is_full()) {
+        if queue.reader_gone_at.is_some()
+            && self.resumable.as_ref().is_some_and(|it| it.share.is_full())
+        {
             return false;
         }
-        self.add(&mut inner, event);
+        self.append(&mut queue, event);
         true
     }
 
     /// Adds a question to the client; whether it was taken. One may come after more than other events
     /// may, so that a flood of these does not stand in its way, and may be of any size.
-    pub(crate) fn ask(&self, event: Bytes) -> bool {
-        let mut inner = self.inner.lock();
+    pub(crate) fn try_push_question(&self, event: Bytes) -> bool {
+        let mut queue = self.queue.lock();
         let full = self.resumable.as_ref().is_some_and(|it| it.share.is_full());
-        if !self.takes(&inner) || inner.has_no_room_to_ask() || (full && inner.is_unread()) {
+        if !self.accepts(&queue) || queue.is_full_for_questions() || (full && queue.has_unread()) {
             return false;
         }
-        self.add(&mut inner, event);
+        self.append(&mut queue, event);
         true
     }
 
     /// Adds an event that must not be lost while the reader is there or may come back.
     pub(crate) fn push(&self, event: Bytes) {
-        let mut inner = self.inner.lock();
-        if self.takes(&inner) {
-            self.add(&mut inner, event);
+        let mut queue = self.queue.lock();
+        if self.accepts(&queue) {
+            self.append(&mut queue, event);
         }
     }
 
     /// Adds the answer, after which nothing comes.
     pub(crate) fn finish(&self, answer: Bytes) {
-        let mut inner = self.inner.lock();
-        if self.takes(&inner) {
-            inner.answered = true;
-            self.add(&mut inner, answer);
+        let mut queue = self.queue.lock();
+        if self.accepts(&queue) {
+            queue.answered = true;
+            self.append(&mut queue, answer);
         }
-        drop(inner);
+        drop(queue);
         self.end();
     }
 
     /// Waits until the reader has read enough for one more event, or reads no more.
-    pub(crate) async fn room(&self) {
+    pub(crate) async fn wait_for_room(&self) {
         loop {
             let freed = self.freed.notified();
             {
-                let inner = self.inner.lock();
-                if inner.ended || inner.left.is_some() || !inner.is_full(0) {
+                let queue = self.queue.lock();
+                if queue.ended || queue.reader_gone_at.is_some() || !queue.is_full(0) {
                     return;
                 }
             }
@@ -178,7 +180,7 @@ impl EventStream {
     }
 
     /// Waits until nobody reads any more.
-    pub(crate) async fn left(&self) {
+    pub(crate) async fn reader_gone(&self) {
         loop {
             let freed = self.freed.notified();
             if !self.is_open() {
@@ -189,15 +191,15 @@ impl EventStream {
     }
 
     /// Waits until nobody has read for this long, and nobody came back.
-    pub(crate) async fn left_for(&self, grace: Duration) {
+    pub(crate) async fn reader_gone_for(&self, grace: Duration) {
         loop {
-            self.left().await;
-            let since = self.inner.lock().left;
+            self.reader_gone().await;
+            let since = self.queue.lock().reader_gone_at;
             // One that ended is not read any more either.
             let until = since.unwrap_or_else(Instant::now) + grace;
             tokio::time::sleep_until(until.into()).await;
-            let inner = self.inner.lock();
-            if inner.ended || inner.left.is_some_and(|left| left.elapsed() >= grace) {
+            let queue = self.queue.lock();
+            if queue.ended || queue.reader_gone_at.is_some_and(|left| left.elapsed() >= grace) {
                 return;
             }
         }
@@ -205,45 +207,45 @@ impl EventStream {
 
     /// Nothing more comes.
     pub(crate) fn end(&self) {
-        let mut inner = self.inner.lock();
-        inner.ended = true;
-        inner.touched = Some(Instant::now());
-        if let Some(waker) = inner.waker.take() {
+        let mut queue = self.queue.lock();
+        queue.ended = true;
+        queue.last_activity = Some(Instant::now());
+        if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
-        drop(inner);
+        drop(queue);
         self.freed.notify_waiters();
     }
 
     /// Nothing more comes, since another stream does in its place.
-    pub(crate) fn give_way(&self) {
-        self.inner.lock().displaced = true;
+    pub(crate) fn displace(&self) {
+        self.queue.lock().displaced = true;
         self.end();
     }
 
     /// Counts the present reader with a guard.
-    pub(crate) fn count_with(&self, guard: Box<OpenStreamGuard>) {
-        let before = self.inner.lock().open.replace(guard);
+    pub(crate) fn set_open_guard(&self, guard: Box<OpenStreamGuard>) {
+        let before = self.queue.lock().open.replace(guard);
         if let Some(before) = before {
-            before.end(Left::Displaced);
+            before.end(ReaderEnd::Displaced);
         }
     }
 
     /// Whether somebody reads it and something may come.
     pub(crate) fn is_open(&self) -> bool {
-        let inner = self.inner.lock();
-        !inner.ended && inner.left.is_none()
+        let queue = self.queue.lock();
+        !queue.ended && queue.reader_gone_at.is_none()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.inner.lock().ended
+        self.queue.lock().ended
     }
 
     /// Whether somebody reads it, or may be back within `grace`.
-    pub(crate) fn is_heard(&self, grace: Duration) -> bool {
-        let inner = self.inner.lock();
+    pub(crate) fn may_be_read_within(&self, grace: Duration) -> bool {
+        let queue = self.queue.lock();
         let soon = |left: Instant| self.resumable.is_some() && left.elapsed() < grace;
-        !inner.ended && inner.left.is_none_or(soon)
+        !queue.ended && queue.reader_gone_at.is_none_or(soon)
     }
 
     /// The first reader.
@@ -254,163 +256,165 @@ impl EventStream {
 
     /// Goes on after the event with this number. Whoever read it reads no more: the connection is
     /// most likely dead, and nobody has noticed.
-    pub(crate) fn take_up(self: &Arc<Self>, after: u64) -> TakenUp {
-        let mut inner = self.inner.lock();
-        let last = inner.gone + inner.events.len() as u64;
-        if inner.ended && after >= last {
-            return TakenUp::Over;
+    pub(crate) fn resume_after(self: &Arc<Self>, after: u64) -> StreamResume {
+        let mut queue = self.queue.lock();
+        let last = queue.dropped + queue.events.len() as u64;
+        if queue.ended && after >= last {
+            return StreamResume::Complete;
         }
-        if inner.answered && inner.events.is_empty() {
-            return TakenUp::Lost;
+        if queue.answered && queue.events.is_empty() {
+            return StreamResume::AnswerLost;
         }
-        let missing = inner.gone.saturating_sub(after);
-        let after = after.clamp(inner.gone, last);
-        inner.read = (after - inner.gone) as usize;
-        inner.read_bytes = inner.events.iter().take(inner.read).map(Bytes::len).sum();
-        inner.turn = inner.turn.wrapping_add(1);
-        inner.left = None;
-        inner.touched = Some(Instant::now());
-        let turn = inner.turn;
-        if let Some(waker) = inner.waker.take() {
+        let missing = queue.dropped.saturating_sub(after);
+        let after = after.clamp(queue.dropped, last);
+        queue.read = (after - queue.dropped) as usize;
+        queue.read_bytes = queue.events.iter().take(queue.read).map(Bytes::len).sum();
+        queue.reader_no = queue.reader_no.wrapping_add(1);
+        queue.reader_gone_at = None;
+        queue.last_activity = Some(Instant::now());
+        let reader_no = queue.reader_no;
+        if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
-        drop(inner);
+        drop(queue);
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| after);
-        TakenUp::Goes(Reader::new(self.clone(), turn, prime, missing))
+        StreamResume::Continues(Reader::new(self.clone(), reader_no, prime, missing))
     }
 
     /// Whether nobody will come back for it any more.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
-        let inner = self.inner.lock();
-        let idle = inner.touched.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
-        if inner.ended {
-            let all_read = inner.read == inner.events.len();
+        let queue = self.queue.lock();
+        let idle =
+            queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
+        if queue.ended {
+            let all_read = queue.read == queue.events.len();
             return self.resumable.is_none()
                 || idle >= if all_read { KEEP_READ_FOR } else { KEEP_FOR };
         }
-        inner.left.is_some() && (self.resumable.is_none() || idle >= KEEP_FOR)
+        queue.reader_gone_at.is_some() && (self.resumable.is_none() || idle >= KEEP_FOR)
     }
 
     /// Forgets what was read, if that was long ago or room is needed.
-    pub(crate) fn forget_read(&self, now: Instant, needed: bool) {
-        let mut inner = self.inner.lock();
-        let idle = inner.touched.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
-        if !inner.ended && inner.left.is_none() && (needed || idle >= KEEP_FOR) {
-            while inner.read > 0 {
-                self.drop_first(&mut inner);
+    pub(crate) fn drop_read_events(&self, now: Instant, needed: bool) {
+        let mut queue = self.queue.lock();
+        let idle =
+            queue.last_activity.map_or(Duration::ZERO, |it| now.saturating_duration_since(it));
+        if !queue.ended && queue.reader_gone_at.is_none() && (needed || idle >= KEEP_FOR) {
+            while queue.read > 0 {
+                self.drop_oldest(&mut queue);
             }
-            if inner.events.is_empty() {
-                inner.events = VecDeque::new();
+            if queue.events.is_empty() {
+                queue.events = VecDeque::new();
             }
         }
     }
 
     /// What it holds.
     pub(crate) fn bytes(&self) -> usize {
-        self.inner.lock().bytes
+        self.queue.lock().bytes
     }
 
     /// When something last happened to it, and whether its reader has not had all of it.
-    pub(crate) fn last_touched(&self) -> (Option<Instant>, bool) {
-        let inner = self.inner.lock();
-        (inner.touched, inner.read < inner.events.len())
+    pub(crate) fn last_activity(&self) -> (Option<Instant>, bool) {
+        let queue = self.queue.lock();
+        (queue.last_activity, queue.read < queue.events.len())
     }
 
-    fn takes(&self, inner: &Inner) -> bool {
-        !inner.ended && (inner.left.is_none() || self.resumable.is_some())
+    fn accepts(&self, queue: &Queue) -> bool {
+        !queue.ended && (queue.reader_gone_at.is_none() || self.resumable.is_some())
     }
 
-    fn add(&self, inner: &mut Inner, event: Bytes) {
-        if inner.left.is_some() && event.len() > KEPT_EVENT_BYTES_MAX {
+    fn append(&self, queue: &mut Queue, event: Bytes) {
+        if queue.reader_gone_at.is_some() && event.len() > KEPT_EVENT_BYTES_MAX {
             // What came before it is of no use without it.
-            while !inner.events.is_empty() {
-                self.drop_first(inner);
+            while !queue.events.is_empty() {
+                self.drop_oldest(queue);
             }
-            inner.gone += 1;
+            queue.dropped += 1;
             return;
         }
         if let Some(resumable) = &self.resumable {
             resumable.share.add(event.len());
         }
-        inner.push(event);
+        queue.push(event);
     }
 
     /// The next event with its number; `None` after the last.
-    fn poll_next(&self, turn: u32, cx: &Context<'_>) -> Poll<Option<(u64, bool, Bytes)>> {
-        let mut inner = self.inner.lock();
-        if inner.turn != turn {
+    fn poll_next(&self, reader_no: u32, cx: &Context<'_>) -> Poll<Option<(u64, bool, Bytes)>> {
+        let mut queue = self.queue.lock();
+        if queue.reader_no != reader_no {
             return Poll::Ready(None);
         }
-        if let Some(event) = inner.events.get(inner.read).cloned() {
-            inner.read += 1;
-            inner.read_bytes += event.len();
-            let number = inner.gone + inner.read as u64;
-            let last = inner.answered && inner.read == inner.events.len();
-            self.trim(&mut inner);
-            drop(inner);
+        if let Some(event) = queue.events.get(queue.read).cloned() {
+            queue.read += 1;
+            queue.read_bytes += event.len();
+            let number = queue.dropped + queue.read as u64;
+            let last = queue.answered && queue.read == queue.events.len();
+            self.trim_read(&mut queue);
+            drop(queue);
             self.freed.notify_waiters();
             return Poll::Ready(Some((number, last, event)));
         }
-        if inner.ended {
+        if queue.ended {
             return Poll::Ready(None);
         }
-        inner.waker = Some(cx.waker().clone());
+        queue.waker = Some(cx.waker().clone());
         Poll::Pending
     }
 
     /// Keeps of what was read only what may be asked for again.
-    fn trim(&self, inner: &mut Inner) {
+    fn trim_read(&self, queue: &mut Queue) {
         let Some(resumable) = &self.resumable else {
-            self.drop_first(inner);
+            self.drop_oldest(queue);
             return;
         };
-        inner.touched = Some(Instant::now());
-        let full = resumable.share.is_full() && !inner.ended;
-        while inner.read > 0 {
-            let newest = inner.events.get(inner.read - 1).map_or(0, Bytes::len);
-            let older = inner.read_bytes - newest;
-            let fits = older <= REPLAY_BYTES_MAX && inner.read <= REPLAY_EVENTS_MAX;
+        queue.last_activity = Some(Instant::now());
+        let full = resumable.share.is_full() && !queue.ended;
+        while queue.read > 0 {
+            let newest = queue.events.get(queue.read - 1).map_or(0, Bytes::len);
+            let older = queue.read_bytes - newest;
+            let fits = older <= REPLAY_BYTES_MAX && queue.read <= REPLAY_EVENTS_MAX;
             let keeps = newest <= KEPT_EVENT_BYTES_MAX;
             if !full && fits && keeps {
                 return;
             }
-            self.drop_first(inner);
+            self.drop_oldest(queue);
         }
     }
 
-    fn drop_first(&self, inner: &mut Inner) {
-        let Some(event) = inner.events.pop_front() else { return };
-        inner.gone += 1;
-        inner.bytes -= event.len();
-        if inner.read > 0 {
-            inner.read -= 1;
-            inner.read_bytes -= event.len();
+    fn drop_oldest(&self, queue: &mut Queue) {
+        let Some(event) = queue.events.pop_front() else { return };
+        queue.dropped += 1;
+        queue.bytes -= event.len();
+        if queue.read > 0 {
+            queue.read -= 1;
+            queue.read_bytes -= event.len();
         }
         if let Some(resumable) = &self.resumable {
             resumable.share.sub(event.len());
         }
     }
 
-    fn reader_left(&self, turn: u32) {
-        let mut inner = self.inner.lock();
-        if inner.turn != turn {
+    fn on_reader_dropped(&self, reader_no: u32) {
+        let mut queue = self.queue.lock();
+        if queue.reader_no != reader_no {
             return;
         }
-        let open = inner.open.take();
-        let how = match (inner.displaced, inner.ended) {
-            (true, _) => Left::Displaced,
-            (false, true) => Left::AtTheEnd,
-            (false, false) => Left::Early,
+        let open = queue.open.take();
+        let how = match (queue.displaced, queue.ended) {
+            (true, _) => ReaderEnd::Displaced,
+            (false, true) => ReaderEnd::StreamEnded,
+            (false, false) => ReaderEnd::ClientGone,
         };
         let now = Instant::now();
-        inner.left = Some(now);
-        inner.touched = Some(now);
-        inner.waker = None;
+        queue.reader_gone_at = Some(now);
+        queue.last_activity = Some(now);
+        queue.waker = None;
         if self.resumable.is_none() {
-            inner.events = VecDeque::new();
-            inner.bytes = 0;
+            queue.events = VecDeque::new();
+            queue.bytes = 0;
         }
-        drop(inner);
+        drop(queue);
         self.freed.notify_waiters();
         if let Some(open) = open {
             open.end(how);
@@ -418,13 +422,13 @@ impl EventStream {
     }
 
     /// What stands before an event: its id.
-    fn id(&self, number: u64, last: bool) -> Option<String> {
+    fn event_id(&self, number: u64, last: bool) -> Option<String> {
         let name = self.name()?;
         Some(if last { name.last_id(number) } else { name.id(number) })
     }
 }
 
-impl Inner {
+impl Queue {
     /// An empty queue takes anything.
     fn is_full(&self, more: usize) -> bool {
         let unread = self.events.len() - self.read;
@@ -432,12 +436,12 @@ impl Inner {
         (bytes + more > UNREAD_BYTES_MAX || unread >= UNREAD_EVENTS_MAX) && unread > 0
     }
 
-    fn has_no_room_to_ask(&self) -> bool {
+    fn is_full_for_questions(&self) -> bool {
         self.events.len() - self.read >= UNREAD_EVENTS_MAX + UNREAD_QUESTIONS_MAX
             || self.bytes - self.read_bytes >= UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX
     }
 
-    fn is_unread(&self) -> bool {
+    fn has_unread(&self) -> bool {
         self.read < self.events.len()
     }
 

@@ -36,7 +36,7 @@ pub struct Topology {
 
 /// What is different in a topology from the one before it.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
+pub(crate) struct TopologyChanges {
     /// Pools that are there for the first time.
     pub(crate) new: Vec<Arc<Pool>>,
     /// Pools that are gone, because their servers are or because these have others now.
@@ -59,7 +59,7 @@ pub(crate) struct Changes {
 
 impl Topology {
     /// The topology of a layout. What was there in `before` keeps its number, its names and its streams.
-    pub(crate) fn after(
+    pub(crate) fn build(
         before: &Self,
         layout: Layout,
         ids: &Ids,
@@ -78,7 +78,7 @@ impl Topology {
             // Behind one name there may be a server first and a group later: that is another endpoint.
             let known = known.filter(|known| known.single == prefix.is_none());
             match known {
-                Some(known) => Endpoint::again(known, servers, prefix),
+                Some(known) => Endpoint::updated(known, servers, prefix),
                 None => Arc::new(Endpoint::new(ids.endpoint(), name, servers, prefix, names)),
             }
         };
@@ -119,7 +119,7 @@ impl Topology {
         }
     }
 
-    pub(crate) fn endpoint_of(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
+    pub(crate) fn endpoint_by_id(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
         self.by_id.get(&id).map(|at| &self.endpoints[*at])
     }
 
@@ -132,13 +132,13 @@ impl Topology {
     }
 
     /// Endpoints that have this server.
-    pub(crate) fn with(&self, server: ServerId) -> impl Iterator<Item = &Arc<Endpoint>> {
+    pub(crate) fn endpoints_with(&self, server: ServerId) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.endpoints.iter().filter(move |endpoint| endpoint.pool(server).is_some())
     }
 
     /// What is different here from `before`.
-    pub(crate) fn changes_since(&self, before: &Self) -> Changes {
-        let mut changes = Changes::default();
+    pub(crate) fn changes_since(&self, before: &Self) -> TopologyChanges {
+        let mut changes = TopologyChanges::default();
         for server in &self.servers {
             match before.server(server.id) {
                 Some(had) if Arc::ptr_eq(&had.pool, &server.pool) => {}
@@ -157,10 +157,10 @@ impl Topology {
             changes.gone.push(had.pool.clone());
             changes.removed.push(had.id);
         }
-        let opened = self.endpoints.iter().filter(|now| before.endpoint_of(now.id).is_none());
+        let opened = self.endpoints.iter().filter(|now| before.endpoint_by_id(now.id).is_none());
         changes.opened = opened.map(|now| now.id).collect();
         for had in &before.endpoints {
-            match self.endpoint_of(had.id) {
+            match self.endpoint_by_id(had.id) {
                 Some(now) if now.lists_differ_from(had) => changes.changed.push(now.id),
                 Some(_) => {}
                 None => changes.closed.push(had.id),

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use mainstay_model::Network;
 
-use self::element::{Element, elements};
+use self::element::{Element, parse_elements};
 
 /// The proxies that are believed.
 #[derive(Debug)]
@@ -18,10 +18,10 @@ pub(crate) struct Proxies {
     trusted: Vec<Network>,
 }
 
-/// What the proxies said.
+/// What the proxies forwarded.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// Who asked the first of the trusted proxies; port 0 where that was not said.
+pub(crate) struct ForwardedInfo {
+    /// Who asked the first of the trusted proxies; port 0 where that was not forwarded.
     pub(crate) client: Option<SocketAddr>,
     /// Every host that the request was for on its way. Each has to be an allowed one.
     pub(crate) hosts: Vec<String>,
@@ -42,22 +42,26 @@ impl Proxies {
     }
 
     /// What a request's headers say, if whoever sent them is believed.
-    pub(crate) fn said(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Said {
+    pub(crate) fn read(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> ForwardedInfo {
         if self.trusted.is_empty() || !peer.is_some_and(|peer| self.trusts(peer.ip())) {
-            return Said::default();
+            return ForwardedInfo::default();
         }
-        let forwarded = elements(&joined(headers, FORWARDED)).unwrap_or_default();
+        let forwarded = parse_elements(&joined_header(headers, FORWARDED)).unwrap_or_default();
         let listed = |name: &str| -> Vec<String> {
-            let text = joined(headers, name);
+            let text = joined_header(headers, name);
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(str::to_owned).collect()
         };
         let mut hosts = listed(HOST);
         hosts.extend(forwarded.iter().filter_map(|element| element.host.clone()));
         let nodes = listed(FOR);
-        let by_list = self.client(nodes.iter().map(|node| address(node)));
+        let by_list = self.client(nodes.iter().map(|node| parse_node(node)));
         let by_elements = self.client(forwarded.iter().map(Element::address));
-        Said { client: agreed(by_list, by_elements), hosts, prefix: prefix(headers) }
+        ForwardedInfo {
+            client: agreeing_client(by_list, by_elements),
+            hosts,
+            prefix: forwarded_prefix(headers),
+        }
     }
 
     /// Walks the chain from its near end: each trusted proxy vouches for whoever stands before it.
@@ -83,14 +87,14 @@ impl Proxies {
 
 /// A proxy writes one of the two headers, and may let the other through as a client sent it. Which
 /// of them is the proxy's can't be told when they differ.
-fn agreed(one: Option<SocketAddr>, other: Option<SocketAddr>) -> Option<SocketAddr> {
+fn agreeing_client(one: Option<SocketAddr>, other: Option<SocketAddr>) -> Option<SocketAddr> {
     match (one, other) {
         (Some(one), Some(other)) => (one.ip() == other.ip()).then_some(one),
         (one, other) => one.or(other),
     }
 }
 
-fn prefix(headers: &HeaderMap) -> Option<String> {
+fn forwarded_prefix(headers: &HeaderMap) -> Option<String> {
     let path = headers.get(PREFIX)?.to_str().ok()?.trim().trim_end_matches('/');
     let is_path = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let holds = path.starts_with('/') && !path.contains("//") && path.bytes().all(is_path);
@@ -98,7 +102,7 @@ fn prefix(headers: &HeaderMap) -> Option<String> {
 }
 
 /// An IP address with or without a port, an IPv6 one with or without brackets.
-fn address(text: &str) -> Option<SocketAddr> {
+fn parse_node(text: &str) -> Option<SocketAddr> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some(address);
     }
@@ -107,7 +111,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// All lines of a header as the one list that they are; what is no text says nothing.
-fn joined(headers: &HeaderMap, name: &str) -> String {
+fn joined_header(headers: &HeaderMap, name: &str) -> String {
     let lines = headers.get_all(name).iter();
     lines.map(|line| line.to_str().unwrap_or_default()).collect::<Vec<_>>().join(",")
 }

@@ -16,7 +16,7 @@ pub(crate) struct Gate {
 
 /// Why a request is turned away: which of its headers names something foreign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Foreign {
+pub(crate) enum ForeignHeader {
     Host,
     /// What a trusted proxy says that `Host` was.
     ForwardedHost,
@@ -52,20 +52,24 @@ impl Gate {
     ///
     /// # Errors
     /// Which of the headers is foreign.
-    pub(crate) fn check(&self, headers: &HeaderMap, forwarded: &[String]) -> Result<(), Foreign> {
+    pub(crate) fn check(
+        &self,
+        headers: &HeaderMap,
+        forwarded: &[String],
+    ) -> Result<(), ForeignHeader> {
         let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
         // A request without a host (HTTP/1.0) can't come from a browser.
         if let Some(host) = host
             && !is_plain_loopback(host)
             && !self.host_allowed(host)
         {
-            return Err(Foreign::Host);
+            return Err(ForeignHeader::Host);
         }
         if !forwarded.iter().all(|host| self.host_allowed(host.as_bytes())) {
-            return Err(Foreign::ForwardedHost);
+            return Err(ForeignHeader::ForwardedHost);
         }
         match headers.get(header::ORIGIN) {
-            Some(origin) if !self.origin_allowed(origin.as_bytes()) => Err(Foreign::Origin),
+            Some(origin) if !self.origin_allowed(origin.as_bytes()) => Err(ForeignHeader::Origin),
             _ => Ok(()),
         }
     }
@@ -113,7 +117,7 @@ mod tests {
     use mainstay_model::PublicUrl;
     use mainstay_model::settings::GatewaySettings;
 
-    use super::{Foreign, Gate};
+    use super::{ForeignHeader, Gate};
 
     #[test]
     fn only_our_own_names_are_let_in() {
@@ -130,13 +134,13 @@ mod tests {
             ("LOCALHOST:1", Some("http://localhost:5173"), Ok(())),
             ("tools.example.com", Some("https://tools.example.com"), Ok(())),
             ("inner.example.com:9", Some("https://app.example.com"), Ok(())),
-            ("evil.com", None, Err(Foreign::Host)),
-            ("127.0.0.1.evil.com:8000", None, Err(Foreign::Host)),
-            ("localhost:x@evil.com", None, Err(Foreign::Host)),
-            ("127.0.0.1:8000", Some("http://evil.com"), Err(Foreign::Origin)),
-            ("127.0.0.1:8000", Some("null"), Err(Foreign::Origin)),
-            ("127.0.0.1:8000", Some("http://localhost.evil.com"), Err(Foreign::Origin)),
-            ("127.0.0.1:8000", Some("file://"), Err(Foreign::Origin)),
+            ("evil.com", None, Err(ForeignHeader::Host)),
+            ("127.0.0.1.evil.com:8000", None, Err(ForeignHeader::Host)),
+            ("localhost:x@evil.com", None, Err(ForeignHeader::Host)),
+            ("127.0.0.1:8000", Some("http://evil.com"), Err(ForeignHeader::Origin)),
+            ("127.0.0.1:8000", Some("null"), Err(ForeignHeader::Origin)),
+            ("127.0.0.1:8000", Some("http://localhost.evil.com"), Err(ForeignHeader::Origin)),
+            ("127.0.0.1:8000", Some("file://"), Err(ForeignHeader::Origin)),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));
@@ -156,9 +160,13 @@ mod tests {
         for (host, forwarded, expected) in [
             ("127.0.0.1:8000", &["tools.example.com"][..], Ok(())),
             ("tools.example.com", &["tools.example.com:443", "localhost"], Ok(())),
-            ("127.0.0.1:8000", &["tools.example.com", "evil.com"], Err(Foreign::ForwardedHost)),
-            ("127.0.0.1:8000", &["not a host"], Err(Foreign::ForwardedHost)),
-            ("evil.com", &["tools.example.com"], Err(Foreign::Host)),
+            (
+                "127.0.0.1:8000",
+                &["tools.example.com", "evil.com"],
+                Err(ForeignHeader::ForwardedHost),
+            ),
+            ("127.0.0.1:8000", &["not a host"], Err(ForeignHeader::ForwardedHost)),
+            ("evil.com", &["tools.example.com"], Err(ForeignHeader::Host)),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));

@@ -111,7 +111,7 @@ mod tests {
     use super::{Body, KEEP_ALIVE};
     use crate::stream::event_id::StreamName;
     use crate::stream::replay_budget::ReplayBudget;
-    use crate::stream::{EventStream, TakenUp};
+    use crate::stream::{EventStream, StreamResume};
 
     async fn next(body: &mut Body) -> Vec<u8> {
         body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec()
@@ -120,12 +120,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_stream_is_ever_silent_for_long() {
         let (number, share) = ReplayBudget::new(0).open();
-        let name = StreamName::standing(number);
+        let name = StreamName::background(number);
         let stream = Arc::new(EventStream::resumable(name, false, share));
         stream.push("event\n\n".into());
         let mut first = Body::events(stream.clone());
         next(&mut first).await;
-        let TakenUp::Goes(reader) = stream.take_up(1) else { panic!("it goes on") };
+        let StreamResume::Continues(reader) = stream.resume_after(1) else { panic!("it goes on") };
         for mut body in [Body::events(Arc::default()), Body::read_by(reader)] {
             for _ in 0..3 {
                 let begun = Instant::now();

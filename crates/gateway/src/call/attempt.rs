@@ -15,7 +15,7 @@ use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, sleep_until};
 
 use crate::endpoint::route::{ProgressToken, Route};
-use crate::session::control::Control;
+use crate::session::control::CallControl;
 use crate::session::{Session, levels, placement};
 
 /// A request and its way to a server. At most one attempt is under way at a time.
@@ -34,9 +34,9 @@ pub(super) struct Attempt {
 }
 
 /// For whom a request is sent, and how long that may take.
-pub(super) struct Sender<'a> {
+pub(super) struct SendContext<'a> {
     pub(super) session: &'a Arc<Session>,
-    pub(super) control: &'a Control,
+    pub(super) control: &'a CallControl,
     pub(super) deadline: Instant,
     /// How long a list may be waited for.
     pub(super) list_wait: Duration,
@@ -76,27 +76,27 @@ impl Attempt {
         self.headers_are_stale = new_headers;
     }
 
-    /// Begins an attempt. May be dropped and called again without losing anything.
-    pub(super) async fn send(&mut self, by: &Sender<'_>) -> Result<(), NotSent> {
+    /// FirstOutput an attempt. May be dropped and called again without losing anything.
+    pub(super) async fn send(&mut self, context: &SendContext<'_>) -> Result<(), NotSent> {
         if self.headers_are_stale {
-            self.make_headers(by).await;
+            self.refresh_headers(context).await;
         }
         if let Some(at) = self.not_before {
             tokio::select! {
                 () = sleep_until(at) => self.not_before = None,
-                () = cancelled(by.control) => return Err(NotSent::Cancelled),
+                () = wait_until_cancelled(context.control) => return Err(NotSent::Cancelled),
             }
         }
-        let permit = match placement::shared(by.session, &self.route.pool) {
+        let permit = match placement::try_shared(context.session, &self.route.pool) {
             Some(permit) => permit,
-            None => self.acquire(by).await?,
+            None => self.acquire(context).await?,
         };
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
         let headers = self.route.headers.clone();
         let outgoing = Outgoing { message: &self.message, token, edits, headers };
-        match permit.call(&outgoing, by.session.owner) {
+        match permit.call(&outgoing, context.session.owner) {
             Ok(exchange) => {
                 self.under_way = Some((exchange, permit));
                 Ok(())
@@ -144,27 +144,27 @@ impl Attempt {
     }
 
     /// A permit for an instance that is not the one that everybody shares, or is not ready.
-    async fn acquire(&mut self, by: &Sender<'_>) -> Result<Permit, NotSent> {
+    async fn acquire(&mut self, context: &SendContext<'_>) -> Result<Permit, NotSent> {
         let begin = || {
             let is_list = placement::list_kind(self.message.method()).is_some();
-            let list_wait = is_list.then_some(by.list_wait);
-            let (session, pool) = (by.session.clone(), self.route.pool.clone());
-            Box::pin(permit_for(session, pool, list_wait, by.deadline)) as Acquiring
+            let list_wait = is_list.then_some(context.list_wait);
+            let (session, pool) = (context.session.clone(), self.route.pool.clone());
+            Box::pin(permit_for(session, pool, list_wait, context.deadline)) as Acquiring
         };
         let acquiring = self.acquiring.get_or_insert_with(begin);
         // A client that takes the call back while it waits for an instance must not hold its place.
         let permit = tokio::select! {
             permit = acquiring => Ok(permit),
-            () = cancelled(by.control) => Err(NotSent::Cancelled),
+            () = wait_until_cancelled(context.control) => Err(NotSent::Cancelled),
         };
         self.acquiring = None;
         permit?.map_err(NotSent::Refused)
     }
 
     /// Makes the headers that repeat arguments from the list as it is now.
-    async fn make_headers(&mut self, by: &Sender<'_>) {
-        let era = by.session.revision.era();
-        self.route.pool.refetch_list(era, ListKind::Tools, by.deadline.into_std()).await;
+    async fn refresh_headers(&mut self, context: &SendContext<'_>) {
+        let era = context.session.revision.era();
+        self.route.pool.refetch_list(era, ListKind::Tools, context.deadline.into_std()).await;
         self.headers_are_stale = false;
         let Some(facts) = self.route.pool.facts(era) else { return };
         let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));
@@ -193,11 +193,11 @@ async fn permit_for(
     };
     // The instance that all share logs as the most talkative of its clients wants.
     if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
-        levels::tell_own(session.log_level(), &permit, deadline).await;
+        levels::set_instance_level(session.log_level(), &permit, deadline).await;
     }
     Ok(permit)
 }
 
-async fn cancelled(control: &Control) {
+async fn wait_until_cancelled(control: &CallControl) {
     poll_fn(|cx| if control.poll_cancelled(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, HttpAnswer};
 use crate::call::{ANSWER_GRACE, Call, Progress};
-use crate::caller::Takes;
+use crate::caller::Accepts;
 use crate::sessions::Sessions;
 use crate::stream::{EventStream, event};
 
@@ -17,95 +17,95 @@ use crate::stream::{EventStream, event};
 const STREAM_AFTER: Duration = Duration::from_secs(10);
 
 /// Keeps a call alive when its client's connection is cut while nothing has been answered yet.
-struct Held {
+struct DetachOnDrop {
     sessions: Arc<Sessions>,
     call: Option<Box<Call>>,
 }
 
 /// How the answer to a call begins.
-pub(crate) enum Begins {
+pub(crate) enum FirstOutput {
     /// With itself: nothing came before it.
-    Plain(Bytes),
+    Answer(Bytes),
     /// Not at all: the client took the call back.
-    TakenBack,
+    Cancelled,
     /// With an event, or with a silence so long that a stream has to show there is life.
     Stream(Option<Bytes>),
 }
 
 /// Answers a call that belongs to a session. A client that goes away leaves it running.
-pub(crate) async fn carry_out(
+pub(crate) async fn respond(
     sessions: &Arc<Sessions>,
     mut call: Box<Call>,
-    takes: Takes,
+    accepts: Accepts,
 ) -> HttpAnswer {
-    if !takes.events {
+    if !accepts.event_stream {
         call.client_is_gone();
     }
-    let mut held = Held { sessions: sessions.clone(), call: Some(call) };
-    let Some(call) = held.call.as_mut() else { return answer::accepted() };
-    match begins(call, takes).await {
-        Begins::Plain(bytes) => answer::message(bytes),
-        Begins::TakenBack => {
+    let mut guarded = DetachOnDrop { sessions: sessions.clone(), call: Some(call) };
+    let Some(call) = guarded.call.as_mut() else { return answer::accepted() };
+    match first_output(call, accepts).await {
+        FirstOutput::Answer(bytes) => answer::message(bytes),
+        FirstOutput::Cancelled => {
             // A request that was taken back gets no answer: an empty stream says so.
             let stream = Arc::new(EventStream::default());
             stream.end();
             answer::events(stream)
         }
-        Begins::Stream(first) => {
-            let Some(call) = held.call.take() else { return answer::accepted() };
-            let (session, id) = call.asked_by();
-            let stream = session.stream_of_call(&sessions.replay, id);
+        FirstOutput::Stream(first) => {
+            let Some(call) = guarded.call.take() else { return answer::accepted() };
+            let (session, id) = call.session_and_id();
+            let stream = session.open_call_stream(&sessions.replay, id);
             if let Some(first) = first {
                 stream.push(event(&first));
             }
-            sessions.serving.tasks.spawn(pump(sessions.clone(), call, stream.clone()));
+            sessions.serving.tasks.spawn(forward_to_stream(sessions.clone(), call, stream.clone()));
             answer::events(stream)
         }
     }
 }
 
 /// Waits for the first thing a call brings, and loses nothing when it is dropped meanwhile.
-pub(crate) async fn begins(call: &mut Call, takes: Takes) -> Begins {
+pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutput {
     loop {
-        let first = if takes.events {
+        let first = if accepts.event_stream {
             call.next_by(Instant::now() + STREAM_AFTER).await
         } else {
             Some(call.next().await)
         };
         return match first {
-            Some(Progress::Answer(bytes)) => Begins::Plain(bytes),
-            Some(Progress::Cancelled) => Begins::TakenBack,
+            Some(Progress::Answer(bytes)) => FirstOutput::Answer(bytes),
+            Some(Progress::Cancelled) => FirstOutput::Cancelled,
             // Nothing can carry it.
-            Some(Progress::Event { .. }) if !takes.events => continue,
-            Some(Progress::Event { message, .. }) => Begins::Stream(Some(message)),
-            None => Begins::Stream(None),
+            Some(Progress::Event { .. }) if !accepts.event_stream => continue,
+            Some(Progress::Event { message, .. }) => FirstOutput::Stream(Some(message)),
+            None => FirstOutput::Stream(None),
         };
     }
 }
 
 /// Brings what a call says to its stream, whether or not somebody reads it at the moment.
-async fn pump(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStream>) {
+async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
     // Nobody has read for so long that open questions were answered in the client's place.
-    let mut deserted = false;
+    let mut client_away = false;
     loop {
-        deserted = deserted && !stream.is_open();
+        client_away = client_away && !stream.is_open();
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = stream.left_for(ANSWER_GRACE), if !deserted => {
-                deserted = true;
+            () = stream.reader_gone_for(ANSWER_GRACE), if !client_away => {
+                client_away = true;
                 call.client_is_away();
                 continue;
             }
         };
         match progress {
             Progress::Event { message, question: Some(question) } => {
-                if !stream.ask(event(&message)) {
+                if !stream.try_push_question(event(&message)) {
                     call.withdraw_question(question);
                 }
             }
             Progress::Event { message, question: None } => {
-                if !stream.offer(event(&message)) {
+                if !stream.try_push(event(&message)) {
                     call.notification_dropped();
                 }
             }
@@ -119,16 +119,16 @@ async fn pump(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStr
             }
         }
     }
-    call.asked_by().0.bound_streams();
+    call.session_and_id().0.drop_excess_answers();
     sessions.make_room();
 }
 
-impl Drop for Held {
+impl Drop for DetachOnDrop {
     fn drop(&mut self) {
         if let Some(call) = self.call.take()
             && !call.is_finished()
         {
-            self.sessions.serving.tasks.spawn(call.finish_unheard());
+            self.sessions.serving.tasks.spawn(call.finish_detached());
         }
     }
 }

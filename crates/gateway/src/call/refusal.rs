@@ -7,7 +7,7 @@ use mainstay_model::{Name, Refusal, RefusalCode};
 use mainstay_upstream::{Fate, Lost};
 
 /// Its answer will never come.
-pub(super) fn of_loss(lost: &Lost, server: &Name, limits: &Limits) -> Refusal {
+pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal {
     let refusal = match lost.fate {
         Fate::Unknown => Refusal::new(
             RefusalCode::OutcomeUnknown,
@@ -30,7 +30,7 @@ pub(super) fn of_loss(lost: &Lost, server: &Name, limits: &Limits) -> Refusal {
 }
 
 /// It has not come by the deadline.
-pub(super) fn too_late(took: Duration, server: &Name, limits: &Limits) -> Refusal {
+pub(super) fn deadline_exceeded(took: Duration, server: &Name, limits: &Limits) -> Refusal {
     Refusal::new(
         RefusalCode::DeadlineExceeded,
         format!("no answer from {server} within {took:.0?}; the call was cancelled"),

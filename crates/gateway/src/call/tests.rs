@@ -120,7 +120,7 @@ async fn a_call_goes_from_one_delivery_to_another_while_its_client_is_asked() {
     assert!(!call.is_finished());
     let other = tokio::spawn(async move { (next(&mut call).await, call.is_finished()) });
     let told = json!({"jsonrpc": "2.0", "id": number, "result": {"roots": ["r"]}});
-    scene.session.answered(&message(&told));
+    scene.session.forward_answer(&message(&told));
     let (progress, is_finished) = other.await.unwrap();
     let answer = answer(progress);
     assert_eq!(answer["id"], 1, "{answer}");
@@ -149,7 +149,7 @@ async fn a_call_that_is_taken_back_in_the_pause_before_it_is_sent_again_ends_at_
     let mut call = scene.call("x/say");
     call.attempt.prepare_next(CAP * 100, false);
     assert!(timeout(Duration::from_millis(50), call.next()).await.is_err(), "it pauses");
-    scene.session.cancel(b"1");
+    scene.session.cancel_calls(b"1");
     let progress = next(&mut call).await;
     assert!(matches!(progress, Progress::Cancelled), "{progress:?}");
     assert!(call.is_finished());

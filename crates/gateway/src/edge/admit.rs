@@ -32,27 +32,27 @@ pub(super) fn admit<'a>(
     peer: Peer,
     request_id: CorrelationId,
 ) -> Result<Admitted<'a>, Box<HttpAnswer>> {
-    let (said, decision) = gateway.admission.decide(&peer, &parts.headers);
+    let (forwarded, decision) = gateway.admission.decide(&peer, &parts.headers);
     let Peer { address, operator, serves, connection } = peer;
     let mut admitted = Admitted {
         gateway,
         parts,
         caller: Caller {
-            address: said.client.or(address),
+            address: forwarded.client.or(address),
             operator,
             serves,
             connection,
             principal: Principal::anonymous(),
             request_id,
         },
-        prefix: said.prefix,
+        prefix: forwarded.prefix,
     };
     match decision {
         Ok(principal) => {
             admitted.caller.principal = principal;
             Ok(admitted)
         }
-        Err(foreign) => Err(Box::new(refuse::turn_away(foreign, &admitted))),
+        Err(foreign) => Err(Box::new(refuse::foreign_header(foreign, &admitted))),
     }
 }
 
@@ -64,7 +64,7 @@ impl Admitted<'_> {
     }
 
     /// Counts and logs why the request is refused; `detail` is the offending value, if it is no secret.
-    pub(crate) fn refused(&self, reason: Refused, detail: &str) {
+    pub(crate) fn count_refusal(&self, reason: Refused, detail: &str) {
         let (peer, request_id) = (self.caller.address, Some(&self.caller.request_id));
         RefusedRequest { reason, peer, request_id, detail }.emit(&self.gateway.serving.metrics);
     }

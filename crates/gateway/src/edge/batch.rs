@@ -12,18 +12,18 @@ use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
-use super::find::find;
 use super::refuse;
+use super::session_lookup::find_session;
 use crate::answer::{self, HttpAnswer};
-use crate::caller::Takes;
+use crate::caller::Accepts;
 use crate::endpoint::Endpoint;
 use crate::pipeline;
 use crate::session::Session;
 
 /// Messages of one batch: each may be a call, and all of them run at once.
-const MESSAGES_MAX: usize = 100;
+const BATCH_MESSAGES_MAX: usize = 100;
 
-pub(super) async fn answer(
+pub(super) async fn handle(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
     body: &Bytes,
@@ -32,22 +32,22 @@ pub(super) async fn answer(
         Ok(messages) => messages,
         Err(problem) => return refuse::malformed(&problem, admitted),
     };
-    let session = match find(admitted, endpoint).await {
+    let session = match find_session(admitted, endpoint).await {
         Ok(session) => session,
-        Err(none) => return none.answer(None),
+        Err(missing) => return missing.to_response(None),
     };
     if !session.revision.rules().batches {
         return refuse::malformed(&Malformed::Batch, admitted);
     }
-    if messages.len() > MESSAGES_MAX {
-        admitted.refused(Refused::BodySize, "batch");
+    if messages.len() > BATCH_MESSAGES_MAX {
+        admitted.count_refusal(Refused::BodySize, "batch");
         let mut refusal =
             Refusal::new(RefusalCode::LimitExceeded, "the batch has too many messages")
-                .limit(format!("messages: {MESSAGES_MAX}"));
+                .limit(format!("messages: {BATCH_MESSAGES_MAX}"));
         refusal.data.request_id = Some(admitted.caller.request_id.to_string());
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
     }
-    let each = messages.into_iter().map(|bytes| one(admitted, (endpoint, &session), bytes));
+    let each = messages.into_iter().map(|bytes| handle_one(admitted, (endpoint, &session), bytes));
     let mut out = Vec::from(*b"[");
     for answer in join_all(each).await.into_iter().filter(|answer| !answer.is_empty()) {
         if out.len() > 1 {
@@ -63,7 +63,11 @@ pub(super) async fn answer(
 }
 
 /// The answer to one message; empty where there is none.
-async fn one(admitted: &Admitted<'_>, at: (&Arc<Endpoint>, &Arc<Session>), bytes: Bytes) -> Bytes {
+async fn handle_one(
+    admitted: &Admitted<'_>,
+    at: (&Arc<Endpoint>, &Arc<Session>),
+    bytes: Bytes,
+) -> Bytes {
     let message = match Message::parse(bytes) {
         Ok(message) => message,
         Err(problem) => {
@@ -75,9 +79,9 @@ async fn one(admitted: &Admitted<'_>, at: (&Arc<Endpoint>, &Arc<Session>), bytes
         return build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
     }
     // One body for all answers has no place for anything else.
-    let takes = Takes { events: false };
+    let accepts = Accepts { event_stream: false };
     let (sessions, caller) = (&admitted.gateway.sessions, &admitted.caller);
-    let answer = pipeline::answer(sessions, at, message, takes, caller).await;
+    let answer = pipeline::handle_message(sessions, at, message, accepts, caller).await;
     match answer.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(never) => match never {},

@@ -18,7 +18,7 @@ use super::headers::{is_json, text};
 use crate::answer::{self, HttpAnswer};
 
 /// Why a body was not taken.
-enum NoBody {
+enum BodyError {
     TooLarge,
     Slow,
     Broken,
@@ -31,7 +31,7 @@ pub(super) async fn read_json(
 ) -> Result<Bytes, HttpAnswer> {
     let headers = admitted.headers();
     if !is_json(headers) {
-        admitted.refused(Refused::MediaType, text(headers, "content-type"));
+        admitted.count_refusal(Refused::MediaType, text(headers, "content-type"));
         let say = "Content-Type must be application/json";
         return Err(answer::failure(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -41,13 +41,13 @@ pub(super) async fn read_json(
         ));
     }
     let limits = &admitted.gateway.serving.settings.limits;
-    let body = match read(limits, headers, body.take()).await {
+    let body = match read_body(limits, headers, body.take()).await {
         Ok(body) => body,
-        Err(problem) => return Err(no_body(&problem, admitted)),
+        Err(problem) => return Err(body_error_response(&problem, admitted)),
     };
     let depth_max = limits.depth_max;
     if !depth::within_depth(&body, depth_max) {
-        admitted.refused(Refused::Depth, "");
+        admitted.count_refusal(Refused::Depth, "");
         let mut refusal =
             Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
                 .limit(format!("max_depth: {depth_max}"));
@@ -58,31 +58,31 @@ pub(super) async fn read_json(
 }
 
 /// Reads a body whole, bounded in bytes and time.
-async fn read(
+async fn read_body(
     limits: &Limits,
     headers: &HeaderMap,
     body: Option<Incoming>,
-) -> Result<Bytes, NoBody> {
-    let body = body.ok_or(NoBody::Broken)?;
+) -> Result<Bytes, BodyError> {
+    let body = body.ok_or(BodyError::Broken)?;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes_max) {
-        return Err(NoBody::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let mut collecting = pin!(collect(body, limits.body_bytes_max));
     // Most bodies come with their heads: no clock is set for what is a moment away.
-    if let Some(body) = soon(collecting.as_mut()).await {
+    if let Some(body) = poll_twice(collecting.as_mut()).await {
         // To take a body rouses the connection, which is driven once more in any case: what the
         // request asks for begins then, and is not looked at in vain.
-        once_more().await;
+        yield_once().await;
         return body;
     }
-    tokio::time::timeout(limits.receive, collecting).await.map_err(|_| NoBody::Slow)?
+    tokio::time::timeout(limits.receive, collecting).await.map_err(|_| BodyError::Slow)?
 }
 
 /// Gives everything else that is ready its turn.
-async fn once_more() {
+async fn yield_once() {
     let mut again = true;
     poll_fn(|cx| {
         if std::mem::replace(&mut again, false) {
@@ -95,7 +95,7 @@ async fn once_more() {
 }
 
 /// What is ready at once, or as soon as everything else that is ready had its turn.
-async fn soon<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut again = true;
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -109,16 +109,16 @@ async fn soon<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 }
 
 /// Without a copy when the body comes in one piece, as nearly all do.
-async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
+async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     // Of a length that was announced, nothing more has to be asked for.
     while !body.is_end_stream()
         && let Some(frame) = body.frame().await
     {
-        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
         if first.len() + rest.len() + data.len() > max {
-            return Err(NoBody::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -132,29 +132,29 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, NoBody> {
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-fn no_body(problem: &NoBody, admitted: &Admitted<'_>) -> HttpAnswer {
+fn body_error_response(problem: &BodyError, admitted: &Admitted<'_>) -> HttpAnswer {
     let limits = &admitted.gateway.serving.settings.limits;
     let (status, reason, say, limit) = match problem {
-        NoBody::TooLarge => (
+        BodyError::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             Refused::BodySize,
             "the request body is too large",
             format!("max_body: {} bytes", limits.body_bytes_max),
         ),
-        NoBody::Slow => (
+        BodyError::Slow => (
             StatusCode::REQUEST_TIMEOUT,
             Refused::Slow,
             "the request body did not arrive in time",
             format!("receive_timeout: {:?}", limits.receive),
         ),
-        NoBody::Broken => (
+        BodyError::Broken => (
             StatusCode::BAD_REQUEST,
             Refused::Malformed,
             "the request body broke off",
             String::new(),
         ),
     };
-    admitted.refused(reason, &limit);
+    admitted.count_refusal(reason, &limit);
     let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
     refusal.data.request_id = Some(admitted.caller.request_id.to_string());
     if !limit.is_empty() {
@@ -162,11 +162,11 @@ fn no_body(problem: &NoBody, admitted: &Admitted<'_>) -> HttpAnswer {
     }
     let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
     // The rest of the body is not read, so nothing after it can be.
-    close(&mut answer);
+    close_connection(&mut answer);
     answer
 }
 
 /// Says that the connection carries nothing more.
-pub(super) fn close(answer: &mut HttpAnswer) {
+pub(super) fn close_connection(answer: &mut HttpAnswer) {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }

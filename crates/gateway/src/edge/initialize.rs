@@ -15,10 +15,10 @@ use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::session::Session;
-use crate::sessions::handshake::{self, NoSession};
+use crate::sessions::handshake::{self, HandshakeError};
 
 /// Answers `initialize`.
-pub(super) async fn answer(
+pub(super) async fn handle(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
     message: &Message,
@@ -33,7 +33,7 @@ pub(super) async fn answer(
     answer
 }
 
-/// Carries out `initialize`: the session, if there is one now, and the message to answer with.
+/// StreamContent out `initialize`: the session, if there is one now, and the message to answer with.
 pub(super) async fn open_session(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,
@@ -43,7 +43,7 @@ pub(super) async fn open_session(
     let begun = std::time::Instant::now();
     let id = message.id();
     let opened = if gateway.serving.is_draining() {
-        Err(NoSession::Refused(gateway.serving.maintenance(&caller.request_id)))
+        Err(HandshakeError::Refused(gateway.serving.stopping_refusal(&caller.request_id)))
     } else {
         handshake::open(&gateway.sessions, endpoint, caller.principal.clone(), message).await
     };
@@ -54,13 +54,13 @@ pub(super) async fn open_session(
             let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
             (Outcome::Ok, Some(session), bytes)
         }
-        Err(NoSession::Stateless(requested)) => {
-            (Outcome::Error, None, modern::unsupported(id.as_ref(), &requested))
+        Err(HandshakeError::NoLegacyServer(requested)) => {
+            (Outcome::Error, None, modern::unsupported_version(id.as_ref(), &requested))
         }
-        Err(NoSession::Invalid(say)) => {
+        Err(HandshakeError::Invalid(say)) => {
             (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
         }
-        Err(NoSession::Refused(mut refusal)) => {
+        Err(HandshakeError::Refused(mut refusal)) => {
             refusal.data.request_id = Some(caller.request_id.to_string());
             metrics.failed(refusal.code.into());
             (Outcome::Refused, None, answer::refusal(id.as_ref(), &refusal))

@@ -18,19 +18,19 @@ use mainstay_session::LogLevel;
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
-use super::headers::{REVISION, takes_events};
+use super::headers::{REVISION, accepts_event_stream};
 use crate::answer::{self, HttpAnswer};
-use crate::caller::Takes;
+use crate::caller::Accepts;
 use crate::endpoint::Endpoint;
 use crate::stateless;
-use crate::stateless::request::{self, Request};
+use crate::stateless::request::{self, ModernRequest};
 
 #[cfg(test)]
 mod tests;
 
 /// Why a request is refused before it is looked at as a call: always with an HTTP status of its own.
 #[derive(Debug, PartialEq, Eq)]
-enum Invalid {
+enum InvalidRequest {
     NotARequest,
     /// The member of `_meta` that is missing or of another type than it must be.
     Meta(&'static str),
@@ -43,8 +43,8 @@ enum Invalid {
 /// Whether a message is one of these: its header names such a revision, or its `_meta` has what only
 /// they have. `initialize` is judged by its `_meta` alone, since it asks for a revision yet to be
 /// settled.
-pub(super) fn claims(headers: &HeaderMap, message: &Message) -> bool {
-    let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern(it.as_bytes()));
+pub(super) fn is_modern_request(headers: &HeaderMap, message: &Message) -> bool {
+    let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern_version(it.as_bytes()));
     match message.kind() {
         Kind::Request if message.method() == Method::Initialize.as_str() => message.is_modern(),
         _ => by_header() || message.is_modern(),
@@ -52,7 +52,7 @@ pub(super) fn claims(headers: &HeaderMap, message: &Message) -> bool {
 }
 
 /// A date not before the first of these revisions: one that nobody knows yet is refused as such.
-fn is_modern(version: &[u8]) -> bool {
+fn is_modern_version(version: &[u8]) -> bool {
     let dated = version.len() == Revision::LATEST.as_str().len()
         && version.iter().enumerate().all(|(at, byte)| match at {
             4 | 7 => *byte == b'-',
@@ -62,47 +62,47 @@ fn is_modern(version: &[u8]) -> bool {
 }
 
 /// Answers one message.
-pub(super) async fn answer(
+pub(super) async fn handle(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
     message: Message,
 ) -> HttpAnswer {
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
-    match endpoint.offers(Era::Modern, gateway.serving.settings.limits.list).await {
+    match endpoint.era_support(Era::Modern, gateway.serving.settings.limits.list).await {
         EraSupport::Yes => {}
         EraSupport::No => {
-            admitted.refused(Refused::Revision, "no server here speaks it");
-            return begin_with_initialize(id.as_ref());
+            admitted.count_refusal(Refused::Revision, "no server here speaks it");
+            return initialize_instead(id.as_ref());
         }
         EraSupport::NotYet(refusal) => {
-            return request::refuse(id.as_ref(), refusal, &caller.request_id);
+            return request::refusal_response(id.as_ref(), refusal, &caller.request_id);
         }
     }
     // Until either era of clients is served by either of servers.
     let asks = message.method() == Method::ServerDiscover.as_str();
-    if asks && endpoint.has_more_for_legacy() {
-        admitted.refused(Refused::Revision, "more servers here speak older ones");
-        return begin_with_initialize(id.as_ref());
+    if asks && endpoint.legacy_serves_more() {
+        admitted.count_refusal(Refused::Revision, "more servers here speak older ones");
+        return initialize_instead(id.as_ref());
     }
-    let said = match read(admitted.headers(), &message) {
-        Ok(Some(said)) => said,
+    let meta = match check_request(admitted.headers(), &message) {
+        Ok(Some(meta)) => meta,
         // The only notification there is cancels a request, which closing its stream does here.
         Ok(None) => return answer::accepted(),
         Err(invalid) => {
-            admitted.refused(invalid.reason(), &invalid.to_string());
-            return invalid.answer(id.as_ref());
+            admitted.count_refusal(invalid.reason(), &invalid.to_string());
+            return invalid.to_response(id.as_ref());
         }
     };
-    let Said { id, method, capabilities, log_level } = said;
+    let RequestMeta { id, method, capabilities, log_level } = meta;
     let headers = admitted.headers();
-    let takes = Takes { events: takes_events(headers) };
-    let request = Request { id, method, capabilities, log_level, headers, caller, takes };
-    stateless::answer(&gateway.stateless, endpoint, message, request).await
+    let accepts = Accepts { event_stream: accepts_event_stream(headers) };
+    let request = ModernRequest { id, method, capabilities, log_level, headers, caller, accepts };
+    stateless::handle_request(&gateway.stateless, endpoint, message, request).await
 }
 
 /// The answer of a server that has never heard of these revisions: clients that know both begin anew.
-fn begin_with_initialize(id: Option<&Id>) -> HttpAnswer {
+fn initialize_instead(id: Option<&Id>) -> HttpAnswer {
     let say = format!(
         "what is served here speaks 2025-03-26, 2025-06-18 or {}: begin with initialize",
         Revision::LATEST_LEGACY
@@ -112,7 +112,7 @@ fn begin_with_initialize(id: Option<&Id>) -> HttpAnswer {
 
 /// What a request says of itself.
 #[derive(Debug)]
-struct Said {
+struct RequestMeta {
     id: Id,
     method: Option<Method>,
     capabilities: ClientCapabilities,
@@ -120,38 +120,41 @@ struct Said {
 }
 
 /// Checks a request. None: a notification.
-fn read(headers: &HeaderMap, message: &Message) -> Result<Option<Said>, Invalid> {
+fn check_request(
+    headers: &HeaderMap,
+    message: &Message,
+) -> Result<Option<RequestMeta>, InvalidRequest> {
     match message.kind() {
         Kind::Request => {}
         Kind::Notification => return Ok(None),
-        Kind::Result | Kind::Error => return Err(Invalid::NotARequest),
+        Kind::Result | Kind::Error => return Err(InvalidRequest::NotARequest),
     }
-    let id = message.id().ok_or(Invalid::NotARequest)?;
-    let params = message.params().map_err(|error| Invalid::Params(error.to_string()))?;
+    let id = message.id().ok_or(InvalidRequest::NotARequest)?;
+    let params = message.params().map_err(|error| InvalidRequest::Params(error.to_string()))?;
     let version = params.meta.protocol_version.as_ref().and_then(Field::text);
-    let version = version.ok_or(Invalid::Meta("protocolVersion"))?;
+    let version = version.ok_or(InvalidRequest::Meta("protocolVersion"))?;
     let capabilities = params.meta.client_capabilities.as_ref();
     let capabilities = capabilities
         .filter(|of| of.raw.starts_with('{'))
-        .ok_or(Invalid::Meta("clientCapabilities"))?;
+        .ok_or(InvalidRequest::Meta("clientCapabilities"))?;
     let log_level = match &params.meta.log_level {
         None => None,
-        Some(level) => Some(LogLevel::parse(level.raw).ok_or(Invalid::Meta("logLevel"))?),
+        Some(level) => Some(LogLevel::parse(level.raw).ok_or(InvalidRequest::Meta("logLevel"))?),
     };
-    headers::check_version(all(headers, headers::PROTOCOL_VERSION), &version)
-        .map_err(Invalid::Header)?;
+    headers::check_version(header_values(headers, headers::PROTOCOL_VERSION), &version)
+        .map_err(InvalidRequest::Header)?;
     if version != Revision::V2026_07_28.as_str() {
-        return Err(Invalid::Version(version.into_owned()));
+        return Err(InvalidRequest::Version(version.into_owned()));
     }
     let method = Method::parse(message.method());
-    if method.is_some_and(is_gone) {
-        return Err(Invalid::UnknownMethod);
+    if method.is_some_and(is_removed) {
+        return Err(InvalidRequest::UnknownMethod);
     }
-    headers::check_method(all(headers, headers::METHOD), message.method())
-        .map_err(Invalid::Header)?;
+    headers::check_method(header_values(headers, headers::METHOD), message.method())
+        .map_err(InvalidRequest::Header)?;
     check_name(headers, method, &params)?;
     let capabilities = ClientCapabilities::from_json(capabilities.raw);
-    Ok(Some(Said { id, method, capabilities, log_level }))
+    Ok(Some(RequestMeta { id, method, capabilities, log_level }))
 }
 
 /// A name that is no string is for the method itself to refuse.
@@ -159,18 +162,17 @@ fn check_name(
     headers: &HeaderMap,
     method: Option<Method>,
     params: &Params<'_>,
-) -> Result<(), Invalid> {
+) -> Result<(), InvalidRequest> {
     let subject = method.and_then(|method| params.subject(method)).and_then(Field::text);
     match subject {
-        Some(subject) => {
-            headers::check_name(all(headers, headers::NAME), &subject).map_err(Invalid::Header)
-        }
+        Some(subject) => headers::check_name(header_values(headers, headers::NAME), &subject)
+            .map_err(InvalidRequest::Header),
         None => Ok(()),
     }
 }
 
 /// Methods of older revisions, and those that servers ask with.
-fn is_gone(method: Method) -> bool {
+fn is_removed(method: Method) -> bool {
     matches!(
         method,
         Method::Initialize
@@ -183,12 +185,12 @@ fn is_gone(method: Method) -> bool {
     ) || method.is_from_server()
 }
 
-fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+fn header_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
 }
 
 /// What a client is told that asked for a revision which is not spoken here.
-pub(super) fn unsupported(id: Option<&Id>, requested: &str) -> Bytes {
+pub(super) fn unsupported_version(id: Option<&Id>, requested: &str) -> Bytes {
     let error = format!(
         r#"{{"code":{},"message":"this revision is not spoken here","data":{{"supported":["{}"],"requested":{}}}}}"#,
         codes::UNSUPPORTED_PROTOCOL_VERSION,
@@ -198,9 +200,9 @@ pub(super) fn unsupported(id: Option<&Id>, requested: &str) -> Bytes {
     build::error(id, &error)
 }
 
-// === impl Invalid ===
+// === impl InvalidRequest ===
 
-impl Invalid {
+impl InvalidRequest {
     fn code(&self) -> i32 {
         match self {
             Self::NotARequest => codes::INVALID_REQUEST,
@@ -220,19 +222,19 @@ impl Invalid {
         }
     }
 
-    fn answer(&self, id: Option<&Id>) -> HttpAnswer {
+    fn to_response(&self, id: Option<&Id>) -> HttpAnswer {
         let status = match self {
             Self::UnknownMethod => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         match self {
-            Self::Version(requested) => answer::json(status, unsupported(id, requested)),
+            Self::Version(requested) => answer::json(status, unsupported_version(id, requested)),
             _ => answer::failure(status, id, self.code(), &self.to_string()),
         }
     }
 }
 
-impl std::fmt::Display for Invalid {
+impl std::fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotARequest => f.write_str("only requests are taken: questions of a server are answered with the next try of the request they belong to"),

@@ -6,39 +6,39 @@ use mainstay_telemetry::{Refused, correlation};
 
 use super::admit::Admitted;
 use super::headers::text;
-use crate::admission::gate::Foreign;
+use crate::admission::gate::ForeignHeader;
 use crate::answer::{self, HttpAnswer};
 
 pub(super) fn malformed(problem: &Malformed, admitted: &Admitted<'_>) -> HttpAnswer {
-    admitted.refused(Refused::Malformed, &problem.to_string());
+    admitted.count_refusal(Refused::Malformed, &problem.to_string());
     answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
 }
 
 /// What is said to whoever does not pass the gate: nothing of what is behind it.
-pub(super) fn turn_away(foreign: Foreign, request: &Admitted<'_>) -> HttpAnswer {
+pub(super) fn foreign_header(foreign: ForeignHeader, request: &Admitted<'_>) -> HttpAnswer {
     let headers = request.headers();
     let (status, reason, name, setting) = match foreign {
-        Foreign::Host => {
+        ForeignHeader::Host => {
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, "host", "gateway.allowed_hosts")
         }
-        Foreign::ForwardedHost => {
+        ForeignHeader::ForwardedHost => {
             let is_listed = headers.contains_key("x-forwarded-host");
             let name = if is_listed { "x-forwarded-host" } else { "forwarded" };
             (StatusCode::MISDIRECTED_REQUEST, Refused::Host, name, "gateway.allowed_hosts")
         }
-        Foreign::Origin => {
+        ForeignHeader::Origin => {
             (StatusCode::FORBIDDEN, Refused::Origin, "origin", "gateway.allowed_origins")
         }
     };
     let value = text(headers, name);
-    request.refused(reason, value);
+    request.count_refusal(reason, value);
     let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
     answer::failure(status, None, codes::INVALID_REQUEST, &say)
 }
 
 /// Names what there is, as it is reached where streamable HTTP is served or not.
 pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
-    admitted.refused(Refused::Path, path);
+    admitted.count_refusal(Refused::Path, path);
     let Admitted { gateway, caller, .. } = admitted;
     let root = if caller.serves.http { "/mcp" } else { "/sse" };
     let topology = gateway.topology();
@@ -57,8 +57,8 @@ pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
 }
 
 /// Another HTTP method than the address has.
-pub(super) fn method(allowed: &'static str, admitted: &Admitted<'_>) -> HttpAnswer {
-    admitted.refused(Refused::HttpMethod, admitted.parts.method.as_str());
+pub(super) fn method_not_allowed(allowed: &'static str, admitted: &Admitted<'_>) -> HttpAnswer {
+    admitted.count_refusal(Refused::HttpMethod, admitted.parts.method.as_str());
     let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer

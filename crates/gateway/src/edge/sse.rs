@@ -21,12 +21,12 @@ use tracing::Instrument;
 
 use super::admit::Admitted;
 use super::body::read_json;
-use super::headers::{SESSION_NOT_FOUND, takes_events, text};
+use super::headers::{SESSION_NOT_FOUND, accepts_event_stream, text};
 use super::initialize::open_session;
 use super::refuse;
 use crate::answer::body::Body;
 use crate::answer::{self, HttpAnswer};
-use crate::caller::{Caller, Takes};
+use crate::caller::{Accepts, Caller};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline;
@@ -35,31 +35,31 @@ use crate::stream::open_stream::OpenStreamGuard;
 use crate::stream::{EventStream, event};
 
 /// Where messages are posted to.
-pub(crate) const MESSAGES: &str = "/messages";
+pub(crate) const MESSAGES_PATH: &str = "/messages";
 
 /// Requests of one client being answered at once. A message is taken before it is answered, so
 /// unlike elsewhere its connection bounds nothing; beyond this the next one is not taken yet.
 const REQUESTS_MAX: usize = 256;
 
-const TAKES: Takes = Takes { events: true };
+const ACCEPTS: Accepts = Accepts { event_stream: true };
 
 /// Ends a sse_stream when its stream's body is dropped.
-struct Ending {
+struct SseStreamGuard {
     gateway: Arc<Gateway>,
     id: String,
 }
 
 /// Answers a request for the address that opens a stream.
-pub(super) fn answer(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
+pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     match admitted.parts.method {
         Method::GET => {}
         Method::OPTIONS => return refuse::preflight(headers),
         // A client of a later revision tries a POST first; 405 tells it to come with a GET.
-        _ => return refuse::method("GET, OPTIONS", admitted),
+        _ => return refuse::method_not_allowed("GET, OPTIONS", admitted),
     }
-    if !takes_events(headers) {
-        admitted.refused(Refused::MediaType, text(headers, "accept"));
+    if !accepts_event_stream(headers) {
+        admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
         let say = "a GET here opens a stream: Accept must have text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
@@ -69,7 +69,7 @@ pub(super) fn answer(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpA
             if refusal.code == RefusalCode::SessionLimit {
                 admitted.gateway.serving.metrics.stream_refused(StreamKind::Sse);
             }
-            admitted.refused(Refused::SessionLimit, "");
+            admitted.count_refusal(Refused::SessionLimit, "");
             answer::json(StatusCode::SERVICE_UNAVAILABLE, answer::refusal(None, &refusal))
         }
     }
@@ -86,7 +86,7 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
     let id = URL_SAFE_NO_PAD.encode(random);
     let stream = Arc::new(EventStream::default());
     let mut first = BytesMut::new();
-    let address = format!("{}?sessionId={id}", address(gateway, prefix.as_deref()));
+    let address = format!("{}?sessionId={id}", messages_path(gateway, prefix.as_deref()));
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
     stream.push(first.freeze());
     let sse_stream = SseStream {
@@ -94,46 +94,49 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
         principal: caller.principal.clone(),
         stream: stream.clone(),
         session: OnceLock::new(),
-        places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        request_slots: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
     gateway.sse_streams.insert(&id, sse_stream, gateway.sessions_max())?;
-    let at = &endpoint.lasting.streams;
+    let at = &endpoint.state.streams;
     let serving = &gateway.serving;
-    stream.count_with(OpenStreamGuard::open(serving, at, StreamKind::Sse, &caller.request_id));
-    let ending = Ending { gateway: Arc::clone(gateway), id };
-    Ok(answer::events_until(stream, Box::new(ending)))
+    stream.set_open_guard(OpenStreamGuard::open(serving, at, StreamKind::Sse, &caller.request_id));
+    let guard = SseStreamGuard { gateway: Arc::clone(gateway), id };
+    Ok(answer::events_until(stream, Box::new(guard)))
 }
 
 /// The path clients post to, as it is reached through the proxy in front: what is configured of it
 /// counts before what the proxy says.
-fn address(gateway: &Gateway, prefix: Option<&str>) -> String {
+fn messages_path(gateway: &Gateway, prefix: Option<&str>) -> String {
     match (&gateway.serving.settings.public_url, prefix) {
-        (None, Some(prefix)) => format!("{prefix}{MESSAGES}"),
-        _ => gateway.public_path(MESSAGES),
+        (None, Some(prefix)) => format!("{prefix}{MESSAGES_PATH}"),
+        _ => gateway.public_path(MESSAGES_PATH),
     }
 }
 
-/// Takes a message of a client at once; its answer comes on the client's stream.
-pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
+/// Accepts a message of a client at once; its answer comes on the client's stream.
+pub(super) async fn handle_message(
+    admitted: &Admitted<'_>,
+    body: &mut Option<Incoming>,
+) -> HttpAnswer {
     let Admitted { gateway, parts, caller, .. } = admitted;
     match parts.method {
         Method::POST => {}
         Method::OPTIONS => return refuse::preflight(&parts.headers),
-        _ => return refuse::method("POST, OPTIONS", admitted),
+        _ => return refuse::method_not_allowed("POST, OPTIONS", admitted),
     }
     let id = parts
         .uri
         .query()
         .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("sessionId=")));
     let sse_stream = id
-        .and_then(|id| gateway.sse_streams.find(id))
+        .and_then(|id| gateway.sse_streams.get(id))
         .filter(|sse_stream| sse_stream.principal == caller.principal);
     let Some(sse_stream) = sse_stream else {
-        return unknown(admitted);
+        return no_stream(admitted);
     };
     // Its stream ends with it, when whoever has taken it away gets to that.
     let Some(endpoint) = gateway.directory.endpoint(sse_stream.endpoint) else {
-        return unknown(admitted);
+        return no_stream(admitted);
     };
     let body = match read_json(admitted, body).await {
         Ok(body) => body,
@@ -147,10 +150,16 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
     let starts = is_request && message.method() == "initialize";
     let session = sse_stream.session.get().cloned();
     match session {
-        // What waits for an answer or a cancellation may hold all places, so these take none.
+        // What waits for an answer or a cancellation may hold all request_slots, so these take none.
         Some(session) if !is_request => {
-            pipeline::answer(&gateway.sessions, (&endpoint, &session), message, TAKES, caller)
-                .await;
+            pipeline::handle_message(
+                &gateway.sessions,
+                (&endpoint, &session),
+                message,
+                ACCEPTS,
+                caller,
+            )
+            .await;
         }
         None if !starts => {
             let say = "send initialize first";
@@ -163,7 +172,7 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
             );
         }
         session => {
-            let Ok(place) = sse_stream.places.clone().acquire_owned().await else {
+            let Ok(slot) = sse_stream.request_slots.clone().acquire_owned().await else {
                 return answer::accepted();
             };
             let (of, caller) = (Arc::clone(gateway), caller.clone());
@@ -171,11 +180,11 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
             let answered = async move {
                 match session {
                     Some(session) if sse_stream.stream.is_open() => {
-                        let answer = pipeline::answer(
+                        let answer = pipeline::handle_message(
                             &of.sessions,
                             (&endpoint, &session),
                             message,
-                            TAKES,
+                            ACCEPTS,
                             &caller,
                         )
                         .await;
@@ -184,7 +193,7 @@ pub(super) async fn messages(admitted: &Admitted<'_>, body: &mut Option<Incoming
                     Some(_) => {}
                     None => initialize(&of, &endpoint, &sse_stream, &caller, &message).await,
                 }
-                drop((place, forwards));
+                drop((slot, forwards));
             };
             gateway.serving.tasks.spawn(answered.in_current_span());
         }
@@ -201,7 +210,7 @@ async fn initialize(
 ) {
     let (session, answer) = open_session(gateway, endpoint, caller, message).await;
     if let Some(session) = session {
-        endpoint.lasting.audience.use_only_stream(&session, sse_stream.stream.clone());
+        endpoint.state.audience.use_only_stream(&session, sse_stream.stream.clone());
         if let Err(second) = sse_stream.session.set(session) {
             gateway.sessions.end(&second);
             let say = "this session is initialized already";
@@ -217,8 +226,8 @@ async fn initialize(
 }
 
 /// What is said where no stream is waiting for answers.
-fn unknown(admitted: &Admitted<'_>) -> HttpAnswer {
-    admitted.refused(Refused::UnknownSession, "");
+fn no_stream(admitted: &Admitted<'_>) -> HttpAnswer {
+    admitted.count_refusal(Refused::UnknownSession, "");
     let say = "Session not found: its stream has ended; open a new one with GET";
     answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say)
 }
@@ -232,7 +241,7 @@ async fn forward(body: Body, stream: &EventStream) {
             if let Ok(message) = message
                 && !message.is_empty()
             {
-                stream.room().await;
+                stream.wait_for_room().await;
                 stream.push(event(&message));
             }
         }
@@ -240,7 +249,7 @@ async fn forward(body: Body, stream: &EventStream) {
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
                 if let Ok(data) = frame.into_data() {
-                    stream.room().await;
+                    stream.wait_for_room().await;
                     stream.push(data);
                 }
             }
@@ -248,7 +257,7 @@ async fn forward(body: Body, stream: &EventStream) {
     }
 }
 
-impl Drop for Ending {
+impl Drop for SseStreamGuard {
     fn drop(&mut self) {
         let sse_stream = self.gateway.sse_streams.remove(&self.id);
         if let Some(session) = sse_stream.and_then(|sse_stream| sse_stream.session.get().cloned()) {

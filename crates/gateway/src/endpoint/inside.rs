@@ -34,13 +34,13 @@ struct Run {
 }
 
 #[derive(Debug)]
-struct Deaf;
+struct IgnoringObserver;
 
 /// What pools are made of, and the pools.
 pub(crate) struct World {
     parts: Parts,
     started: Vec<Arc<Pool>>,
-    hub: Arc<Deaf>,
+    hub: Arc<IgnoringObserver>,
     _state: tempfile::TempDir,
 }
 
@@ -116,7 +116,7 @@ impl Drop for Run {
     }
 }
 
-impl PoolObserver for Deaf {
+impl PoolObserver for IgnoringObserver {
     fn lists_changed(&self, _: &Name, _: Era, _: &[ListKind]) {}
 
     fn resource_updated(&self, _: &Name, _: &[SessionNo], _: &Message) {}
@@ -169,7 +169,7 @@ impl World {
             findings: Arc::default(),
             seed: 1,
         };
-        Self { parts, started: Vec::new(), hub: Arc::new(Deaf), _state: state }
+        Self { parts, started: Vec::new(), hub: Arc::new(IgnoringObserver), _state: state }
     }
 
     /// A server that is not started.

@@ -35,15 +35,15 @@ pub(crate) async fn page(
             .and_then(|cursor| cursor.parse::<usize>().ok())
             .ok_or("the cursor is not one that was given out here")?,
     };
-    endpoint.settle(era, deadline).await;
+    endpoint.wait_for_lists(era, deadline).await;
     endpoint.refresh_list(era, kind, deadline).await;
     let mut catalogue = endpoint.show(era, kind);
     if let Some(session) = session {
-        let said = per_client_lists::said(endpoint, session, deadline).await;
-        catalogue = endpoint.show_more(catalogue, era, kind, &said);
+        let said = per_client_lists::client_facts(endpoint, session, deadline).await;
+        catalogue = endpoint.show_with_client_lists(catalogue, era, kind, &said);
     }
     // What its client is about to see leads to the same servers after a crash.
-    endpoint.names_stored().await;
+    endpoint.wait_until_names_stored().await;
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));
     let page = items.get(from..to).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::session::Session;
 
 /// What servers list for a client where that is not what they list
 /// for all. What is not known by `deadline` is left out, and announced when it is known.
-pub(crate) async fn said(
+pub(crate) async fn client_facts(
     endpoint: &Endpoint,
     session: &Session,
     deadline: Instant,
@@ -30,8 +30,8 @@ pub(crate) async fn said(
     join_all(each).await.into_iter().flatten().collect()
 }
 
-/// Begins to find out what servers list for a client, so that it is known when the client asks.
-pub(crate) fn look_into(endpoint: &Endpoint, session: &Session) {
+/// FirstOutput to find out what servers list for a client, so that it is known when the client asks.
+pub(crate) fn start_detection(endpoint: &Endpoint, session: &Session) {
     if session.capabilities.is_interactive() {
         for pool in endpoint.pools() {
             pool.detect_client_lists(&session.capabilities_json);
@@ -44,7 +44,7 @@ pub(crate) fn look_into(endpoint: &Endpoint, session: &Session) {
 ///
 /// None: the server itself is asked. It lists the same for all, or keeps state for each session, or does
 /// not tell when a list changes.
-pub(crate) async fn of_one_server(
+pub(crate) async fn single_server_page(
     endpoint: &Endpoint,
     session: &Session,
     kind: ListKind,

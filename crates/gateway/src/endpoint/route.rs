@@ -51,36 +51,40 @@ impl Route {
 
 /// Why a message has no server: a JSON-RPC error.
 #[derive(Debug)]
-pub(crate) struct NoRoute {
+pub(crate) struct RouteError {
     pub(crate) code: i32,
     pub(crate) message: String,
 }
 
 /// Finds the server of a request with known parameters.
-pub(crate) fn find(
+pub(crate) fn find_route(
     endpoint: &Endpoint,
     era: Era,
     method: Option<Method>,
     params: &Params<'_>,
-) -> Result<Route, NoRoute> {
+) -> Result<Route, RouteError> {
     if endpoint.single {
-        return single(endpoint, era, method, params);
+        return single_server_route(endpoint, era, method, params);
     }
-    let place = (endpoint, era);
+    let view = (endpoint, era);
     match method {
-        Some(Method::ToolsCall) => named(place, ListKind::Tools, params.name.as_ref(), "tool"),
-        Some(Method::PromptsGet) => named(place, ListKind::Prompts, params.name.as_ref(), "prompt"),
+        Some(Method::ToolsCall) => {
+            route_by_name(view, ListKind::Tools, params.name.as_ref(), "tool")
+        }
+        Some(Method::PromptsGet) => {
+            route_by_name(view, ListKind::Prompts, params.name.as_ref(), "prompt")
+        }
         Some(Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe) => {
-            resource(place, params.uri.as_ref())
+            route_by_uri(view, params.uri.as_ref())
         }
         Some(Method::CompletionComplete) => match &params.reference {
             Some(of) if of.name.is_some() => {
-                named(place, ListKind::Prompts, of.name.as_ref(), "prompt")
+                route_by_name(view, ListKind::Prompts, of.name.as_ref(), "prompt")
             }
-            Some(of) => template(place, of.uri.as_ref()),
+            Some(of) => route_by_template(view, of.uri.as_ref()),
             None => Err(invalid("`ref` is missing")),
         },
-        _ => Err(NoRoute {
+        _ => Err(RouteError {
             code: -32601,
             message: "this method can't be told to belong to one of several servers; \
                       use the address of the server itself: /mcp/{server}"
@@ -90,12 +94,12 @@ pub(crate) fn find(
 }
 
 /// One server: nothing is renamed, and a method nobody here knows is the server's to refuse.
-fn single(
+fn single_server_route(
     endpoint: &Endpoint,
     era: Era,
     method: Option<Method>,
     params: &Params<'_>,
-) -> Result<Route, NoRoute> {
+) -> Result<Route, RouteError> {
     let Server { id, pool } = endpoint.servers[0].clone();
     let tool = match method {
         Some(Method::ToolsCall) => params.name.as_ref().and_then(Field::text),
@@ -113,26 +117,26 @@ fn single(
 }
 
 /// An address, as the clients of one era see it.
-type Place<'a> = (&'a Endpoint, Era);
+type EraView<'a> = (&'a Endpoint, Era);
 
-fn named(
-    (endpoint, era): Place<'_>,
+fn route_by_name(
+    (endpoint, era): EraView<'_>,
     kind: ListKind,
     name: Option<&Field<'_>>,
     word: &str,
-) -> Result<Route, NoRoute> {
+) -> Result<Route, RouteError> {
     let field = name.ok_or_else(|| invalid("`name` is missing"))?;
     let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
     let is_tool = kind == ListKind::Tools;
     let catalogue = endpoint.catalogue(era);
     let Some(entry) = catalogue.find(kind, &name) else {
-        let Some((server, own)) = endpoint.remembered(era, kind, &name) else {
-            return Err(unknown((endpoint, era), word, &name));
+        let Some((server, own)) = endpoint.find_remembered(era, kind, &name) else {
+            return Err(unknown_item((endpoint, era), word, &name));
         };
         // It waits for its server, and hears from it or from us if that does not have it.
         let edits = vec![(field.span.clone(), string(&own).into())];
         let tool = is_tool.then(|| own.into());
-        let route = to(endpoint, server)?;
+        let route = route_to(endpoint, server)?;
         return Ok(Route { edits, tool, may_repeat: !is_tool, ..route });
     };
     let mut edits = Vec::new();
@@ -143,15 +147,18 @@ fn named(
         edits,
         tool: is_tool.then(|| entry.own.clone()),
         may_repeat: entry.may_repeat || !is_tool,
-        ..to(endpoint, entry.server)?
+        ..route_to(endpoint, entry.server)?
     })
 }
 
-fn resource((endpoint, era): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+fn route_by_uri(
+    (endpoint, era): EraView<'_>,
+    uri: Option<&Field<'_>>,
+) -> Result<Route, RouteError> {
     let field = uri.ok_or_else(|| invalid("`uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
-    let Some((server, own)) = resource_of(endpoint, era, &uri) else {
-        let mut error = unknown((endpoint, era), "resource", &uri);
+    let Some((server, own)) = find_resource(endpoint, era, &uri) else {
+        let mut error = unknown_item((endpoint, era), "resource", &uri);
         if era == Era::Legacy {
             error.code = codes::RESOURCE_NOT_FOUND;
         }
@@ -163,52 +170,59 @@ fn resource((endpoint, era): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route
         edits.push((field.span.clone(), string(&own).into()));
         renamed = Some((own.into(), uri.as_ref().into()));
     }
-    Ok(Route { edits, may_repeat: true, renamed, ..to(endpoint, server)? })
+    Ok(Route { edits, may_repeat: true, renamed, ..route_to(endpoint, server)? })
 }
 
 /// The server of a resource, and the URI that it knows it by.
-pub(crate) fn resource_of(endpoint: &Endpoint, era: Era, uri: &str) -> Option<(ServerId, String)> {
+pub(crate) fn find_resource(
+    endpoint: &Endpoint,
+    era: Era,
+    uri: &str,
+) -> Option<(ServerId, String)> {
     if endpoint.single {
         return Some((endpoint.servers[0].id, uri.to_owned()));
     }
     let listed = endpoint.catalogue(era).find_resource(uri);
-    listed.or_else(|| endpoint.remembered(era, ListKind::Resources, uri)).or_else(|| {
+    listed.or_else(|| endpoint.find_remembered(era, ListKind::Resources, uri)).or_else(|| {
         if endpoint.is_incomplete(era) {
             return None;
         }
         // Servers may have resources that they don't list; with one server there is no doubt.
-        match &only_with_resources((endpoint, era))[..] {
+        match &servers_with_resources((endpoint, era))[..] {
             [only] => Some((*only, uri.to_owned())),
             _ => None,
         }
     })
 }
 
-fn template((endpoint, era): Place<'_>, uri: Option<&Field<'_>>) -> Result<Route, NoRoute> {
+fn route_by_template(
+    (endpoint, era): EraView<'_>,
+    uri: Option<&Field<'_>>,
+) -> Result<Route, RouteError> {
     let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
     let catalogue = endpoint.catalogue(era);
     let kind = ListKind::ResourceTemplates;
     let listed = catalogue.find(kind, &uri).map(|entry| (entry.server, entry.own.to_string()));
-    let found = listed.or_else(|| endpoint.remembered(era, kind, &uri));
+    let found = listed.or_else(|| endpoint.find_remembered(era, kind, &uri));
     let Some((server, own)) = found else {
-        return Err(unknown((endpoint, era), "resource template", &uri));
+        return Err(unknown_item((endpoint, era), "resource template", &uri));
     };
     let mut edits = Vec::new();
     if own != *uri {
         edits.push((field.span.clone(), string(&own).into()));
     }
-    Ok(Route { edits, may_repeat: true, ..to(endpoint, server)? })
+    Ok(Route { edits, may_repeat: true, ..route_to(endpoint, server)? })
 }
 
-fn only_with_resources((endpoint, era): Place<'_>) -> Vec<ServerId> {
+fn servers_with_resources((endpoint, era): EraView<'_>) -> Vec<ServerId> {
     let has = |pool: &Pool| pool.facts(era).is_some_and(|facts| facts.capabilities.resources);
     endpoint.servers.iter().filter(|server| has(&server.pool)).map(|server| server.id).collect()
 }
 
 /// The route to a server that is at this endpoint. One that a catalogue knows may just have been taken
 /// away.
-fn to(endpoint: &Endpoint, server: ServerId) -> Result<Route, NoRoute> {
+fn route_to(endpoint: &Endpoint, server: ServerId) -> Result<Route, RouteError> {
     let pool = endpoint.pool(server).cloned().ok_or_else(|| invalid("its server is gone"))?;
     Ok(Route::to(server, pool))
 }
@@ -222,7 +236,7 @@ fn is_read(method: Method) -> bool {
         )
 }
 
-fn unknown((endpoint, era): Place<'_>, word: &str, name: &str) -> NoRoute {
+fn unknown_item((endpoint, era): EraView<'_>, word: &str, name: &str) -> RouteError {
     let missing: Vec<_> =
         endpoint.missing(era).into_iter().map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {
@@ -230,17 +244,17 @@ fn unknown((endpoint, era): Place<'_>, word: &str, name: &str) -> NoRoute {
     } else {
         format!("; not in the lists now: {}", missing.join(", "))
     };
-    NoRoute { code: -32602, message: format!("unknown {word} {name:?}{away}") }
+    RouteError { code: -32602, message: format!("unknown {word} {name:?}{away}") }
 }
 
-fn invalid(message: &str) -> NoRoute {
-    NoRoute { code: -32602, message: message.to_owned() }
+fn invalid(message: &str) -> RouteError {
+    RouteError { code: -32602, message: message.to_owned() }
 }
 
 /// The progress token of a request: its place, and its text as the client wrote it.
 pub(crate) type ProgressToken = (Range<usize>, Bytes);
 
-pub(crate) fn token(message: &Message, params: &Params<'_>) -> Option<ProgressToken> {
+pub(crate) fn progress_token(message: &Message, params: &Params<'_>) -> Option<ProgressToken> {
     let token = params.meta.progress_token.as_ref()?;
     Some((token.span.clone(), message.bytes().slice(token.span.clone())))
 }

@@ -15,7 +15,7 @@ use mainstay_protocol::list::ListKind;
 use super::Gateway;
 use crate::session::Session;
 use crate::sessions::{Sessions, levels, restore};
-use crate::topology::{Changes, Layout, Topology};
+use crate::topology::{Layout, Topology, TopologyChanges};
 
 /// What is no longer there, while calls to it finish.
 struct Retiring {
@@ -24,10 +24,10 @@ struct Retiring {
 }
 
 /// How often it is asked whether calls of sessions that end have finished.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Sessions that servers are told about at the same time.
-const TOLD_AT_ONCE: usize = 64;
+const RESTORES_AT_ONCE: usize = 64;
 
 impl Gateway {
     /// Puts a layout in force: starts pools that are new, stops those that are gone once their calls have
@@ -48,16 +48,16 @@ impl Gateway {
         for pool in &changes.new {
             pool.start(observer.clone());
         }
-        for endpoint in changes.opened.iter().filter_map(|id| after.endpoint_of(*id)) {
+        for endpoint in changes.opened.iter().filter_map(|id| after.endpoint_by_id(*id)) {
             endpoint.publish(&ListKind::ALL);
         }
-        for endpoint in changes.changed.iter().filter_map(|id| after.endpoint_of(*id)) {
+        for endpoint in changes.changed.iter().filter_map(|id| after.endpoint_by_id(*id)) {
             endpoint.publish(&ListKind::ALL);
-            endpoint.lasting.audience.lists_changed(&ListKind::ALL);
+            endpoint.state.audience.lists_changed(&ListKind::ALL);
         }
         self.stateless.listens.lists_changed(&changes.changed, &ListKind::ALL);
         self.forget_servers(&before, &changes.removed);
-        self.tell_servers(&after, &changes);
+        self.restore_at_servers(&after, &changes);
         self.retire(changes);
         true
     }
@@ -70,7 +70,7 @@ impl Gateway {
             for session in self.sessions.table.all() {
                 let uris = session.subscriptions_at(server.id);
                 for uri in uris {
-                    session.unsubscribed(server.id, &uri);
+                    session.remove_subscription(server.id, &uri);
                     if let Some(serial) = session.serial() {
                         self.sessions.store.unsubscribed(
                             serial,
@@ -84,17 +84,17 @@ impl Gateway {
     }
 
     /// Tells servers that have another pool now, or are new, what sessions had asked for.
-    fn tell_servers(self: &Arc<Self>, after: &Topology, changes: &Changes) {
+    fn restore_at_servers(self: &Arc<Self>, after: &Topology, changes: &TopologyChanges) {
         let new = changes.replaced.iter().chain(&changes.added);
         for server in new.copied() {
             let asked = |session: &Arc<Session>| {
-                let Some(endpoint) = after.endpoint_of(session.endpoint) else { return false };
+                let Some(endpoint) = after.endpoint_by_id(session.endpoint) else { return false };
                 if endpoint.pool(server).is_none() {
                     return false;
                 }
                 let level = session.log_level();
                 if let Some(level) = level {
-                    levels::note(&self.sessions, endpoint, session, level);
+                    levels::set(&self.sessions, endpoint, session, level);
                 }
                 level.is_some() || !session.subscriptions_at(server).is_empty()
             };
@@ -105,7 +105,7 @@ impl Gateway {
             let context = self.sessions.clone();
             self.serving.tasks.spawn(async move {
                 tokio::select! {
-                    () = ask_again(&context, server, sessions) => {}
+                    () = restore_at_changed_server(&context, server, sessions) => {}
                     () = context.serving.stopping.cancelled() => {}
                 }
             });
@@ -113,7 +113,7 @@ impl Gateway {
     }
 
     /// Drains and stops what is gone.
-    fn retire(self: &Arc<Self>, changes: Changes) {
+    fn retire(self: &Arc<Self>, changes: TopologyChanges) {
         let retiring = Retiring { pools: changes.gone, endpoints: changes.closed };
         if retiring.pools.is_empty() && retiring.endpoints.is_empty() {
             return;
@@ -122,7 +122,7 @@ impl Gateway {
         let gateway = self.clone();
         self.serving.tasks.spawn(async move {
             tokio::select! {
-                () = retiring.is_quiet(&gateway) => {}
+                () = retiring.wait_until_unused(&gateway) => {}
                 () = tokio::time::sleep(gateway.serving.settings.limits.drain) => {}
                 // The pools are stopped with all others.
                 () = gateway.serving.stopping.cancelled() => return,
@@ -134,20 +134,25 @@ impl Gateway {
 
 /// Asks a server again for what sessions had asked for, and tells these that what they subscribed to may
 /// have changed meanwhile.
-async fn ask_again(context: &Sessions, server: ServerId, sessions: Vec<Arc<Session>>) {
+async fn restore_at_changed_server(
+    context: &Sessions,
+    server: ServerId,
+    sessions: Vec<Arc<Session>>,
+) {
     let directory = &context.directory;
     let Some(pool) = directory.pool(server) else { return };
     tokio::select! {
         () = pool.wait_until(Pool::is_ready) => {}
         // It was changed again, and whoever did that sees to the rest.
-        () = directory.runs_elsewhere(server, &pool) => return,
+        () = directory.wait_until_replaced(server, &pool) => return,
     }
     let each = futures_util::stream::iter(sessions);
-    each.for_each_concurrent(TOLD_AT_ONCE, async |session| {
-        restore::at_server(context, &session, server).await;
+    each.for_each_concurrent(RESTORES_AT_ONCE, async |session| {
+        restore::restore_at_server(context, &session, server).await;
         let Some(endpoint) = directory.endpoint(session.endpoint) else { return };
         for uri in session.subscriptions_at(server) {
-            session.resource_updated(&restore::update_of(&endpoint, server, &uri));
+            session
+                .notify_resource_updated(&restore::updated_notification(&endpoint, server, &uri));
         }
     })
     .await;
@@ -157,10 +162,10 @@ async fn ask_again(context: &Sessions, server: ServerId, sessions: Vec<Arc<Sessi
 
 impl Retiring {
     /// Waits until no call needs it any more.
-    async fn is_quiet(&self, gateway: &Gateway) {
+    async fn wait_until_unused(&self, gateway: &Gateway) {
         let is_busy = || self.sessions(gateway).iter().any(|session| session.is_busy());
         while is_busy() {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(BUSY_POLL_INTERVAL).await;
         }
         for pool in &self.pools {
             pool.until_unused().await;

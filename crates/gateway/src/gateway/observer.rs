@@ -21,17 +21,18 @@ impl PoolObserver for Gateway {
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
-        for endpoint in topology.with(server.id) {
+        for endpoint in topology.endpoints_with(server.id) {
             endpoint.publish(kinds);
         }
         match era {
             Era::Modern => {
-                let concerned: Vec<_> = topology.with(server.id).map(|at| at.id).collect();
+                let concerned: Vec<_> =
+                    topology.endpoints_with(server.id).map(|at| at.id).collect();
                 self.stateless.listens.lists_changed(&concerned, kinds);
             }
             Era::Legacy => {
-                for endpoint in topology.with(server.id) {
-                    endpoint.lasting.audience.lists_changed(kinds);
+                for endpoint in topology.endpoints_with(server.id) {
+                    endpoint.state.audience.lists_changed(kinds);
                 }
             }
         }
@@ -40,10 +41,10 @@ impl PoolObserver for Gateway {
     fn resource_updated(&self, server: &Name, owners: &[SessionNo], message: &Message) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
-        for session in owners.iter().filter_map(|owner| self.sessions.table.of(*owner)) {
-            let Some(endpoint) = topology.endpoint_of(session.endpoint) else { continue };
+        for session in owners.iter().filter_map(|owner| self.sessions.table.by_number(*owner)) {
+            let Some(endpoint) = topology.endpoint_by_id(session.endpoint) else { continue };
             let published = published_update(endpoint, server.id, message);
-            session.resource_updated(&published);
+            session.notify_resource_updated(&published);
         }
     }
 
@@ -60,12 +61,12 @@ impl PoolObserver for Gateway {
         let topology = self.topology();
         let Some(of) = topology.server_named(server) else { return };
         let (mut heard, mut unheard) = (false, false);
-        for endpoint in topology.with(of.id) {
-            endpoint.lasting.audience.tell(|session| {
+        for endpoint in topology.endpoints_with(of.id) {
+            endpoint.state.audience.for_each(|session| {
                 // Only to those who asked: a server's background talk has no owner.
                 let asked = session.log_level().is_some() && session.wants_log(level);
                 if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
-                    let has_it = session.leave_word(message.bytes());
+                    let has_it = session.queue_background(message.bytes());
                     heard |= has_it;
                     unheard |= !has_it;
                 }
@@ -81,19 +82,24 @@ impl PoolObserver for Gateway {
     }
 
     fn question(&self, server: &Name, owner: SessionNo, asker: Asker, message: &Message) -> bool {
-        let Some(session) = self.sessions.table.of(owner) else { return false };
-        if !session.can_be_asked(message.method()) {
+        let Some(session) = self.sessions.table.by_number(owner) else { return false };
+        if !session.accepts_question(message.method()) {
             return false;
         }
         let number = self.sessions.question_numbers.next();
-        match session.ask(number, None, &asker, message) {
-            Ok(bytes) if session.say(&bytes) => true,
+        match session.open_question(number, None, &asker, message) {
+            Ok(bytes) if session.send_background(&bytes) => true,
             Ok(_) => {
-                session.forget_question(number);
+                session.close_question(number);
                 false
             }
             Err(why) => {
-                questions::refuse(&asker, message, why, &self.serving.metrics.server(server));
+                questions::refuse_unopened(
+                    &asker,
+                    message,
+                    why,
+                    &self.serving.metrics.server(server),
+                );
                 true
             }
         }
@@ -104,10 +110,10 @@ impl Gateway {
     /// A server takes back what it asked outside of calls; only the session that holds it was asked.
     fn question_taken_back(&self, instance: &Instance, message: &Message) {
         if let Some(asker) = instance.asker()
-            && let Some(session) = self.sessions.table.of(instance.held_by())
-            && let Some(taken_back) = session.question_taken_back(&asker, message)
+            && let Some(session) = self.sessions.table.by_number(instance.held_by())
+            && let Some(taken_back) = session.cancel_question(&asker, message)
         {
-            session.leave_word(&taken_back);
+            session.queue_background(&taken_back);
         }
     }
 }

@@ -14,7 +14,7 @@ use hyper::rt::{Sleep, Timer};
 use parking_lot::Mutex;
 
 /// The clock of one connection. hyper asks it for the time of each wait; what arrives is told by
-/// [`heard`](Self::heard).
+/// [`note_bytes`](Self::note_bytes).
 #[derive(Debug, Clone)]
 pub(crate) struct IdleTimeout(Arc<Shared>);
 
@@ -26,7 +26,7 @@ struct Shared {
     /// Between two requests.
     idle: Duration,
     /// Something has arrived that the wait does not know of yet.
-    heard: AtomicBool,
+    bytes_seen: AtomicBool,
     wait: Mutex<Wait>,
 }
 
@@ -48,12 +48,12 @@ impl IdleTimeout {
     /// Give hyper `head` as the time to read a head within.
     pub(crate) fn new(head: Duration, idle: Duration) -> Self {
         let wait = Mutex::default();
-        Self(Arc::new(Shared { head, idle, heard: AtomicBool::new(false), wait }))
+        Self(Arc::new(Shared { head, idle, bytes_seen: AtomicBool::new(false), wait }))
     }
 
     /// Bytes have arrived.
-    pub(crate) fn heard(&self) {
-        self.0.heard.store(true, Ordering::Relaxed);
+    pub(crate) fn note_bytes(&self) {
+        self.0.bytes_seen.store(true, Ordering::Relaxed);
     }
 }
 
@@ -64,7 +64,7 @@ impl Timer for IdleTimeout {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         let shared = &self.0;
-        shared.heard.store(false, Ordering::Relaxed);
+        shared.bytes_seen.store(false, Ordering::Relaxed);
         let mut wait = shared.wait.lock();
         let first = wait.until.is_none();
         let more = if first { Duration::ZERO } else { shared.idle.saturating_sub(shared.head) };
@@ -88,7 +88,7 @@ impl Future for Waiting {
         let shared = &self.0;
         let mut wait = shared.wait.lock();
         let mut until = wait.until.unwrap_or_else(tokio::time::Instant::now);
-        if shared.heard.swap(false, Ordering::Relaxed) {
+        if shared.bytes_seen.swap(false, Ordering::Relaxed) {
             until = until.min(tokio::time::Instant::now() + shared.head);
             wait.until = Some(until);
         }
@@ -130,8 +130,8 @@ mod tests {
     fn connection() -> DuplexStream {
         let (near, far) = duplex(4096);
         let idle_timeout = IdleTimeout::new(HEAD, IDLE);
-        let told = idle_timeout.clone();
-        let stream = InspectReader::new(near, move |_: &[u8]| told.heard());
+        let reads = idle_timeout.clone();
+        let stream = InspectReader::new(near, move |_: &[u8]| reads.note_bytes());
         tokio::spawn(async move {
             let service = service_fn(async |_| {
                 let nothing: BoxBody<bytes::Bytes, Infallible> = BoxBody::new(Empty::new());

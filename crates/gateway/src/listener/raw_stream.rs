@@ -26,7 +26,7 @@ use crate::answer::body::Body;
 const TOGETHER_BYTES_MAX: usize = 16 << 10;
 
 /// Whether the answer to such a request may be carried here, if it is a stream.
-pub(crate) fn may_carry<B>(request: &Request<B>) -> bool {
+pub(crate) fn can_carry<B>(request: &Request<B>) -> bool {
     request.method() == Method::GET && request.version() == Version::HTTP_11
 }
 
@@ -44,17 +44,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (parts, mut body) = answer.into_parts();
-    let unsent = head(&parts);
+    let unsent = encode_head(&parts);
     async move {
         stream.write_all(unsent.as_bytes()).await?;
         drop(unsent);
         let mut listens = true;
-        let mut said = [0; 16];
+        let mut discarded = [0; 16];
         loop {
             let event = tokio::select! {
-                event = next(&mut body) => event,
+                event = next_event(&mut body) => event,
                 // What a client says on such a connection can't be answered; that it hangs up counts.
-                read = stream.read(&mut said), if listens => {
+                read = stream.read(&mut discarded), if listens => {
                     if read? == 0 {
                         return Ok(());
                     }
@@ -63,7 +63,7 @@ where
                 }
             };
             let Some(event) = event else { break };
-            stream.write_all(&chunks(event, &mut body)).await?;
+            stream.write_all(&encode_chunks(event, &mut body)).await?;
             stream.flush().await?;
         }
         stream.write_all(b"0\r\n\r\n").await?;
@@ -71,7 +71,7 @@ where
     }
 }
 
-async fn next(body: &mut Body) -> Option<Bytes> {
+async fn next_event(body: &mut Body) -> Option<Bytes> {
     loop {
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
         let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default());
@@ -83,7 +83,7 @@ async fn next(body: &mut Body) -> Option<Bytes> {
 }
 
 /// An event, and those that are there already, as chunks.
-fn chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
+fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len() + 16);
     let mut event = Some(event);
     while let Some(data) = event {
@@ -91,13 +91,15 @@ fn chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
         out.extend_from_slice(&data);
         out.extend_from_slice(b"\r\n");
         // Whoever waits for the next one asks for it again.
-        event =
-            (out.len() < TOGETHER_BYTES_MAX).then(|| next(body).now_or_never()).flatten().flatten();
+        event = (out.len() < TOGETHER_BYTES_MAX)
+            .then(|| next_event(body).now_or_never())
+            .flatten()
+            .flatten();
     }
     out
 }
 
-fn head(parts: &Parts) -> String {
+fn encode_head(parts: &Parts) -> String {
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
     for (name, value) in &parts.headers {
         // All of them are ours, and text.

@@ -19,22 +19,22 @@ pub(crate) struct WriteTimeout<S> {
     limit: Duration,
     stuck: Option<Pin<Box<Sleep>>>,
     /// Whether it is, for whoever can't ask because the stream is in other hands.
-    shows: Arc<AtomicBool>,
+    is_stuck: Arc<AtomicBool>,
 }
 
 impl<S> WriteTimeout<S> {
-    /// `shows` is true while a write is stuck.
-    pub(crate) fn new(stream: S, limit: Duration, shows: Arc<AtomicBool>) -> Self {
-        Self { stream, limit, stuck: None, shows }
+    /// `is_stuck` is true while a write is stuck.
+    pub(crate) fn new(stream: S, limit: Duration, is_stuck: Arc<AtomicBool>) -> Self {
+        Self { stream, limit, stuck: None, is_stuck }
     }
 
     /// Looks at the clock when a write can't go on.
-    fn judge<T>(
+    fn check_stuck<T>(
         &mut self,
         wrote: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        self.shows.store(wrote.is_pending(), Ordering::Relaxed);
+        self.is_stuck.store(wrote.is_pending(), Ordering::Relaxed);
         if wrote.is_ready() {
             self.stuck = None;
             return wrote;
@@ -69,7 +69,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let wrote = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.judge(wrote, cx)
+        this.check_stuck(wrote, cx)
     }
 
     fn poll_write_vectored(
@@ -79,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
-        this.judge(wrote, cx)
+        this.check_stuck(wrote, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.stream).poll_flush(cx);
-        this.judge(flushed, cx)
+        this.check_stuck(flushed, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

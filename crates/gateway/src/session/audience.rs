@@ -20,9 +20,9 @@ pub(crate) struct Audience {
 }
 
 /// A session, for the index of those that have a stream.
-trait Listen {
+trait HasBackgroundStream {
     /// Whether it has a stream now.
-    fn listens(&self) -> bool;
+    fn has_background_stream(&self) -> bool;
 }
 
 /// Listeners by their numbers.
@@ -49,59 +49,59 @@ impl Audience {
         budget: &Arc<ReplayBudget>,
     ) -> Arc<EventStream> {
         let mut opened = None;
-        self.listeners.enter(session.owner.0, session, || {
-            let (stream, stands) = session.open_standing(&self.changes, budget);
+        self.listeners.insert_if_open(session.owner.0, session, || {
+            let (stream, is_open) = session.open_background_stream(&self.changes, budget);
             opened = Some(stream);
-            stands
+            is_open
         });
         opened.unwrap_or_default()
     }
 
     /// Uses an open stream for everything that is said to a session, since its transport has no other.
     pub(crate) fn use_only_stream(&self, session: &Arc<Session>, stream: Arc<EventStream>) {
-        self.listeners.enter(session.owner.0, session, || session.use_only_stream(stream));
+        self.listeners.insert_if_open(session.owner.0, session, || session.use_only_stream(stream));
     }
 
     /// Forgets a session that has ended.
-    pub(crate) fn leave(&self, session: &Session) {
-        self.listeners.leave(session.owner.0);
+    pub(crate) fn remove(&self, session: &Session) {
+        self.listeners.remove(session.owner.0);
     }
 
     /// Calls `tell` for each session that has a stream.
-    pub(crate) fn tell(&self, tell: impl FnMut(&Session)) {
-        self.listeners.tell(tell);
+    pub(crate) fn for_each(&self, tell: impl FnMut(&Session)) {
+        self.listeners.for_each(tell);
     }
 
     /// Tells sessions that lists have changed, now or when their client opens a stream.
     pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
-        self.changes.count(kinds);
-        self.tell(|session| session.lists_changed(&self.changes));
+        self.changes.record(kinds);
+        self.for_each(|session| session.notify_lists_changed(&self.changes));
     }
 }
 
-impl Listen for Session {
-    fn listens(&self) -> bool {
-        Session::listens(self)
+impl HasBackgroundStream for Session {
+    fn has_background_stream(&self) -> bool {
+        Session::has_background_stream(self)
     }
 }
 
 // === impl Listeners ===
 
-impl<T: Listen> Listeners<T> {
+impl<T: HasBackgroundStream> Listeners<T> {
     /// Enters a listener once `open` has given it a stream; false: it has none.
-    fn enter(&self, number: u64, listener: &Arc<T>, open: impl FnOnce() -> bool) {
+    fn insert_if_open(&self, number: u64, listener: &Arc<T>, open: impl FnOnce() -> bool) {
         let mut all = self.all.lock();
         if open() {
             all.insert(number, listener.clone());
         }
     }
 
-    fn leave(&self, number: u64) {
+    fn remove(&self, number: u64) {
         self.all.lock().remove(&number);
     }
 
     /// Calls `tell` for each listener; those that turn out to have no stream leave.
-    fn tell(&self, mut tell: impl FnMut(&T)) {
+    fn for_each(&self, mut tell: impl FnMut(&T)) {
         let all: Vec<_> = {
             let all = self.all.lock();
             all.iter().map(|(number, listener)| (*number, listener.clone())).collect()
@@ -109,7 +109,7 @@ impl<T: Listen> Listeners<T> {
         let mut silent = Vec::new();
         for (number, listener) in all {
             tell(&listener);
-            if !listener.listens() {
+            if !listener.has_background_stream() {
                 silent.push(number);
             }
         }
@@ -119,7 +119,7 @@ impl<T: Listen> Listeners<T> {
         let mut all = self.all.lock();
         for number in silent {
             // It may have opened one since.
-            if all.get(&number).is_some_and(|listener| !listener.listens()) {
+            if all.get(&number).is_some_and(|listener| !listener.has_background_stream()) {
                 all.remove(&number);
             }
         }
@@ -137,7 +137,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use super::{Listen, Listeners};
+    use super::{HasBackgroundStream, Listeners};
 
     #[derive(Default)]
     struct Client {
@@ -145,8 +145,8 @@ mod tests {
         told: AtomicUsize,
     }
 
-    impl Listen for Client {
-        fn listens(&self) -> bool {
+    impl HasBackgroundStream for Client {
+        fn has_background_stream(&self) -> bool {
             self.listens.load(Ordering::Relaxed)
         }
     }
@@ -161,7 +161,7 @@ mod tests {
     /// Tells everybody something, and how many were visited for it.
     fn visited(listeners: &Listeners<Client>) -> usize {
         let mut visited = 0;
-        listeners.tell(|client| {
+        listeners.for_each(|client| {
             visited += 1;
             client.told.fetch_add(1, Ordering::Relaxed);
         });
@@ -174,16 +174,16 @@ mod tests {
         let clients: Vec<_> = (0..1000).map(|_| Arc::new(Client::default())).collect();
         for (number, client) in clients.iter().enumerate() {
             // Of a session that ended meanwhile no stream was opened.
-            listeners.enter(number as u64, client, || client.set(number < 3));
+            listeners.insert_if_open(number as u64, client, || client.set(number < 3));
         }
         assert_eq!(visited(&listeners), 3);
         // One lost its stream: it is told once more at most, and comes back with a new one.
         clients[1].set(false);
         assert_eq!(visited(&listeners), 3);
         assert_eq!(visited(&listeners), 2);
-        listeners.enter(1, &clients[1], || clients[1].set(true));
+        listeners.insert_if_open(1, &clients[1], || clients[1].set(true));
         assert_eq!(visited(&listeners), 3);
-        listeners.leave(2);
+        listeners.remove(2);
         assert_eq!(visited(&listeners), 2);
         let told = clients[..4].iter().map(|client| client.told.load(Ordering::Relaxed));
         assert_eq!(told.collect::<Vec<_>>(), [5, 4, 4, 0]);
@@ -193,12 +193,12 @@ mod tests {
     fn one_that_opens_a_stream_while_it_is_found_silent_stays() {
         let listeners = Listeners::default();
         let client = Arc::new(Client::default());
-        listeners.enter(1, &client, || client.set(true));
+        listeners.insert_if_open(1, &client, || client.set(true));
         client.set(false);
         let mut told = 0;
-        listeners.tell(|_| told += 1);
-        listeners.enter(1, &client, || client.set(true));
-        listeners.tell(|_| told += 1);
+        listeners.for_each(|_| told += 1);
+        listeners.insert_if_open(1, &client, || client.set(true));
+        listeners.for_each(|_| told += 1);
         assert_eq!(told, 2);
     }
 }

@@ -7,17 +7,17 @@ use mainstay_session::CallNo;
 
 /// Tells a call that its client has cancelled it, or has answered a question.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(crate) struct CallControl {
     pub(super) call: CallNo,
     cancelled: AtomicBool,
     answered: AtomicBool,
     waker: AtomicWaker,
 }
 
-// === impl Control ===
+// === impl CallControl ===
 
-impl Control {
-    pub(super) fn of(call: CallNo) -> Self {
+impl CallControl {
+    pub(super) fn new(call: CallNo) -> Self {
         let (cancelled, answered) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { call, cancelled, answered, waker: AtomicWaker::new() }
     }

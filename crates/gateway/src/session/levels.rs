@@ -26,7 +26,7 @@ pub(crate) struct LogLevels {
 pub(crate) struct ServerLevels {
     wanted: Mutex<WantedLevels<SessionNo>>,
     /// Held while the server is told, so that the last thing it hears is what is wanted last.
-    telling: tokio::sync::Mutex<()>,
+    sending: tokio::sync::Mutex<()>,
 }
 
 /// What a server is told when nobody wants a level any more. Clients that never say get messages from
@@ -34,12 +34,16 @@ pub(crate) struct ServerLevels {
 const LEVEL_FOR_NOBODY: LogLevel = LogLevel::Info;
 
 /// Whether a server can be told how loud to log.
-pub(crate) fn has_levels(pool: &Pool) -> bool {
+pub(crate) fn supports_logging(pool: &Pool) -> bool {
     pool.facts(Era::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
 /// An instance lent to one session logs as that session wants it.
-pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline: Instant) {
+pub(crate) async fn set_instance_level(
+    level: Option<LogLevel>,
+    permit: &Permit,
+    deadline: Instant,
+) {
     if let Some(level) = level
         && permit.facts().capabilities.logging
         && permit.instance().set_log_level(&level.to_json())
@@ -53,7 +57,7 @@ pub(crate) async fn tell_own(level: Option<LogLevel>, permit: &Permit, deadline:
 // === impl LogLevels ===
 
 impl LogLevels {
-    pub(crate) fn of(&self, server: ServerId) -> Arc<ServerLevels> {
+    pub(crate) fn for_server(&self, server: ServerId) -> Arc<ServerLevels> {
         self.servers.lock().entry(server).or_default().clone()
     }
 
@@ -84,9 +88,9 @@ impl ServerLevels {
     }
 
     /// Tells the server at which level to log, unless it knows; waits at most `within` for its answer.
-    pub(crate) async fn tell(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
-        let _turn = self.telling.lock().await;
-        let Some(base) = pool.base(Era::Legacy).filter(|_| has_levels(&pool)) else {
+    pub(crate) async fn send_lowest(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
+        let _turn = self.sending.lock().await;
+        let Some(base) = pool.base(Era::Legacy).filter(|_| supports_logging(&pool)) else {
             return;
         };
         let told = base.log_level();

@@ -10,26 +10,26 @@ use mainstay_protocol::list::ListKind;
 pub(crate) struct ListChanges([AtomicU32; ListKind::ALL.len()]);
 
 /// The changes that somebody was told of.
-pub(crate) type Told = [u32; ListKind::ALL.len()];
+pub(crate) type SeenChanges = [u32; ListKind::ALL.len()];
 
 // === impl ListChanges ===
 
 impl ListChanges {
     /// Counts a change of these lists. Only then may listeners be told of it.
-    pub(crate) fn count(&self, kinds: &[ListKind]) {
+    pub(crate) fn record(&self, kinds: &[ListKind]) {
         for kind in kinds {
             self.0[*kind as usize].fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// What somebody has been told of who knows everything so far.
-    pub(crate) fn now(&self) -> Told {
+    pub(crate) fn all_seen(&self) -> SeenChanges {
         self.0.each_ref().map(|count| count.load(Ordering::Acquire))
     }
 
     /// What somebody has been told of who knows nothing for certain.
-    pub(crate) fn unknown(&self) -> Told {
-        self.now().map(|count| count.wrapping_sub(1))
+    pub(crate) fn none_seen(&self) -> SeenChanges {
+        self.all_seen().map(|count| count.wrapping_sub(1))
     }
 }
 
@@ -42,14 +42,14 @@ mod tests {
     #[test]
     fn changes_are_counted_by_list() {
         let changes = ListChanges::default();
-        let told = changes.now();
-        changes.count(&[ListKind::Tools, ListKind::Prompts]);
+        let told = changes.all_seen();
+        changes.record(&[ListKind::Tools, ListKind::Prompts]);
         let differs: Vec<_> = ListKind::ALL
             .into_iter()
-            .filter(|kind| changes.now()[*kind as usize] != told[*kind as usize])
+            .filter(|kind| changes.all_seen()[*kind as usize] != told[*kind as usize])
             .collect();
         assert_eq!(differs, [ListKind::Tools, ListKind::Prompts]);
-        let unknown = changes.unknown();
-        assert!(changes.now().iter().zip(unknown).all(|(now, told)| *now != told));
+        let unknown = changes.none_seen();
+        assert!(changes.all_seen().iter().zip(unknown).all(|(now, told)| *now != told));
     }
 }

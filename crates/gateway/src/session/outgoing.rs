@@ -7,11 +7,11 @@ use bytes::Bytes;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, build};
 
-use super::list_changes::{ListChanges, Told};
+use super::list_changes::{ListChanges, SeenChanges};
 use super::{Session, State};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
-use crate::stream::streams::{Ended, Resumed};
+use crate::stream::streams::{FinishedStream, Resumed};
 use crate::stream::{self, EventStream};
 
 /// Updated resources remembered for a client without a stream.
@@ -20,19 +20,19 @@ const MISSED_RESOURCES_MAX: usize = 64;
 impl Session {
     /// Opens a stream for background messages, which begins with what the client has missed; false: the
     /// session has ended, and so has the stream.
-    pub(super) fn open_standing(
+    pub(super) fn open_background_stream(
         &self,
         changes: &ListChanges,
         budget: &Arc<ReplayBudget>,
     ) -> (Arc<EventStream>, bool) {
-        let stream = self.new_stream(budget, StreamName::standing);
+        let stream = self.new_stream(budget, StreamName::background);
         let mut state = self.state.lock();
         if state.ended {
             stream.end();
             return (stream, false);
         }
-        state.say_missed(&stream, changes);
-        state.streams.stand(stream.clone());
+        state.push_missed(&stream, changes);
+        state.streams.add_background(stream.clone());
         (stream, true)
     }
 
@@ -40,24 +40,24 @@ impl Session {
     /// ended.
     pub(super) fn use_only_stream(&self, stream: Arc<EventStream>) -> bool {
         let mut state = self.state.lock();
-        state.on_one_stream = true;
-        state.streams.stand(stream);
+        state.has_one_stream = true;
+        state.streams.add_background(stream);
         !state.ended
     }
 
     /// A stream for what comes of a call.
-    pub(crate) fn stream_of_call(
+    pub(crate) fn open_call_stream(
         &self,
         budget: &Arc<ReplayBudget>,
         request: &Id,
     ) -> Arc<EventStream> {
         let mut state = self.state.lock();
-        if state.on_one_stream || state.ended {
+        if state.has_one_stream || state.ended {
             return Arc::default();
         }
         let stream = self.new_stream(budget, |number| StreamName::call(number, request));
         if stream.name().is_some() {
-            state.streams.begin(stream.clone());
+            state.streams.add_call(stream.clone());
         }
         stream
     }
@@ -76,62 +76,65 @@ impl Session {
     }
 
     /// Goes on with a stream after an event.
-    pub(crate) fn resume(&self, changes: &ListChanges, event: &EventId) -> Resumed {
+    pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
-        if let Resumed::Goes(reader) = &resumed
+        if let Resumed::Continues(reader) = &resumed
             && !event.is_of_call()
         {
-            state.say_missed(reader.stream(), changes);
+            state.push_missed(reader.stream(), changes);
         }
         resumed
     }
 
-    pub(crate) fn bound_streams(&self) {
-        self.state.lock().streams.bound();
+    pub(crate) fn drop_excess_answers(&self) {
+        self.state.lock().streams.drop_excess_answers();
     }
 
-    pub(crate) fn ended_streams(&self) -> Vec<Ended> {
-        self.state.lock().streams.ended()
+    pub(crate) fn finished_streams(&self) -> Vec<FinishedStream> {
+        self.state.lock().streams.finished()
     }
 
-    pub(crate) fn forget_stream(&self, stream: &Arc<EventStream>) {
-        self.state.lock().streams.forget(stream);
+    pub(crate) fn drop_call_stream(&self, stream: &Arc<EventStream>) {
+        self.state.lock().streams.drop_call(stream);
     }
 
-    pub(crate) fn forget_read(&self, now: Instant) {
-        self.state.lock().streams.forget_read(now);
+    pub(crate) fn drop_read_events(&self, now: Instant) {
+        self.state.lock().streams.drop_read_events(now);
     }
 
     /// Says something outside of calls to a client that listens, on one stream only; whether it does.
-    pub(crate) fn say(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.say(&stream::event(message))
+    pub(crate) fn send_background(&self, message: &[u8]) -> bool {
+        self.state.lock().streams.send_background(&stream::event(message))
     }
 
     /// As [`Self::say`], or leaves it on a stream that the client may go on with.
-    pub(crate) fn leave_word(&self, message: &[u8]) -> bool {
-        self.state.lock().streams.leave_word(&stream::event(message))
+    pub(crate) fn queue_background(&self, message: &[u8]) -> bool {
+        self.state.lock().streams.queue_background(&stream::event(message))
     }
 
     /// Tells the client of changed lists that it was not told of, if it listens.
-    pub(crate) fn lists_changed(&self, changes: &ListChanges) {
+    pub(crate) fn notify_lists_changed(&self, changes: &ListChanges) {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let now = changes.now();
-        say_changed(&mut state.told, now, |event| state.streams.say(event));
+        let now = changes.all_seen();
+        send_list_changes(&mut state.seen_changes, now, |event| {
+            state.streams.send_background(event)
+        });
     }
 
-    pub(crate) fn resource_updated(&self, message: &Bytes) {
+    pub(crate) fn notify_resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
-        if !state.streams.say(&stream::event(message)) && state.missed.len() < MISSED_RESOURCES_MAX
+        if !state.streams.send_background(&stream::event(message))
+            && state.missed_updates.len() < MISSED_RESOURCES_MAX
         {
-            state.missed.insert(message.clone());
+            state.missed_updates.insert(message.clone());
         }
     }
 
     /// Whether it has a stream for background messages, read at the moment or not.
-    pub(super) fn listens(&self) -> bool {
-        self.state.lock().streams.stands()
+    pub(super) fn has_background_stream(&self) -> bool {
+        self.state.lock().streams.has_background()
     }
 }
 
@@ -139,32 +142,37 @@ impl Session {
 
 impl State {
     /// Says what the client has missed, once.
-    fn say_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
-        say_changed(&mut self.told, changes.now(), |event| {
+    fn push_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
+        send_list_changes(&mut self.seen_changes, changes.all_seen(), |event| {
             stream.push(event.clone());
             true
         });
-        for update in std::mem::take(&mut self.missed) {
+        for update in std::mem::take(&mut self.missed_updates) {
             stream.push(stream::event(&update));
         }
     }
 }
 
 /// Says which lists have changed since `told`, and notes what `say` has brought to the client.
-fn say_changed(told: &mut Told, now: Told, mut say: impl FnMut(&Bytes) -> bool) {
+fn send_list_changes(
+    seen: &mut SeenChanges,
+    now: SeenChanges,
+    mut send: impl FnMut(&Bytes) -> bool,
+) {
     for kind in ListKind::ALL {
         let at = kind as usize;
-        if told[at] == now[at] {
+        if seen[at] == now[at] {
             continue;
         }
-        let is_said = list_changed(kind).is_none_or(|message| say(&stream::event(&message)));
-        if is_said {
-            told[at] = now[at];
+        let is_sent =
+            list_changed_notification(kind).is_none_or(|message| send(&stream::event(&message)));
+        if is_sent {
+            seen[at] = now[at];
         }
     }
 }
 
 /// The notification that a list has changed. Templates have none of their own: it is that of resources.
-fn list_changed(kind: ListKind) -> Option<Bytes> {
+fn list_changed_notification(kind: ListKind) -> Option<Bytes> {
     Some(build::notification(kind.changed()?.as_str(), None))
 }

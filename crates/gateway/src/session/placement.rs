@@ -15,27 +15,27 @@ use super::Session;
 #[cfg(test)]
 mod tests;
 
-/// Who may share an instance with a client.
+/// TestClient may share an instance with a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Circle {
+enum SharingScope {
     Everybody,
     Principal,
     Session,
 }
 
 /// What is configured and known of a server that decides who shares its instances.
-struct Terms<P> {
+struct SharingRules<P> {
     sharing: Sharing,
     asks: Asks,
     /// Whether one conversation serves all clients of an instance; looked up only where it matters.
     shares_questions: P,
 }
 
-// === impl Terms ===
+// === impl SharingRules ===
 
-impl Terms<()> {
-    fn of(pool: &Pool) -> Terms<impl Fn() -> bool> {
-        Terms {
+impl SharingRules<()> {
+    fn for_pool(pool: &Pool) -> SharingRules<impl Fn() -> bool> {
+        SharingRules {
             sharing: pool.spec.sharing,
             asks: pool.spec.asks,
             shares_questions: || pool.host().abilities().shares_questions,
@@ -52,9 +52,9 @@ pub(crate) async fn acquire(
     pool: &Arc<Pool>,
     deadline: Instant,
 ) -> Result<Permit, Refusal> {
-    match shared(session, pool) {
+    match try_shared(session, pool) {
         Some(permit) => Ok(permit),
-        None => pool.acquire(&of(session, pool), deadline).await,
+        None => pool.acquire(&for_session(session, pool), deadline).await,
     }
 }
 
@@ -69,41 +69,41 @@ pub(crate) async fn acquire_for_list(
     known_by: Instant,
     deadline: Instant,
 ) -> Result<Permit, Refusal> {
-    let want = of(session, pool);
-    if is_of_a_kind(&want.key, pool.spec.sharing)
-        && pool.has_uniform_lists(&want.key.capabilities, known_by).await
+    let placement = for_session(session, pool);
+    if is_keyed_by_capabilities(&placement.key, pool.spec.sharing)
+        && pool.has_uniform_lists(&placement.key.capabilities, known_by).await
     {
-        return pool.acquire(&Placement::base(want.key.era, want.owner), deadline).await;
+        return pool.acquire(&Placement::base(placement.key.era, placement.owner), deadline).await;
     }
     acquire(session, pool, deadline).await
 }
 
 /// Whether an instance with this key is there for a kind of clients rather than for what a session keeps
 /// in it.
-fn is_of_a_kind(key: &LeaseKey, sharing: Sharing) -> bool {
+fn is_keyed_by_capabilities(key: &LeaseKey, sharing: Sharing) -> bool {
     key.is_interactive() && sharing != Sharing::Session
 }
 
 /// What most calls take, without looking for it: the instance that everybody shares.
-pub(crate) fn shared(session: &Session, pool: &Pool) -> Option<Permit> {
-    match shares_with_all(session, &Terms::of(pool)) {
+pub(crate) fn try_shared(session: &Session, pool: &Pool) -> Option<Permit> {
+    match uses_shared_instance(session, &SharingRules::for_pool(pool)) {
         true => pool.try_base(session.revision.era()),
         false => None,
     }
 }
 
-/// Whether a session's calls go to the instance that everybody shares. Says the same as [`want`], and makes
+/// Whether a session's calls go to the instance that everybody shares. Says the same as [`place`], and makes
 /// no key for it.
-fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool {
-    let circle = match session.revision.era() {
-        Era::Modern => match terms.sharing {
-            Sharing::Session => Circle::Session,
-            _ => stateless_circle(&session.principal, terms),
+fn uses_shared_instance(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> bool {
+    let scope = match session.revision.era() {
+        Era::Modern => match rules.sharing {
+            Sharing::Session => SharingScope::Session,
+            _ => stateless_scope(&session.principal, rules),
         },
-        Era::Legacy if is_interactive(session, terms) => return false,
-        Era::Legacy => circle(session, terms),
+        Era::Legacy if is_interactive(session, rules) => return false,
+        Era::Legacy => sharing_scope(session, rules),
     };
-    circle == Circle::Everybody && terms.sharing != Sharing::Call
+    scope == SharingScope::Everybody && rules.sharing != Sharing::Call
 }
 
 /// The instance a session's calls to a server go to.
@@ -114,33 +114,33 @@ fn shares_with_all(session: &Session, terms: &Terms<impl Fn() -> bool>) -> bool 
 ///
 /// A modern server is told with each request what its client can do, and never asks on its own: there
 /// all clients of a principal share.
-pub(crate) fn of(session: &Session, pool: &Pool) -> Placement {
-    want(session, &Terms::of(pool))
+pub(crate) fn for_session(session: &Session, pool: &Pool) -> Placement {
+    place(session, &SharingRules::for_pool(pool))
 }
 
-fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Placement {
+fn place(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> Placement {
     if session.revision.era() == Era::Modern {
-        let want = want_stateless(&session.principal, session.owner, terms);
-        return Placement { user: session.user, ..want };
+        let placement = place_stateless(&session.principal, session.owner, rules);
+        return Placement { user: session.user, ..placement };
     }
-    let interactive = is_interactive(session, terms);
-    let sharing = match circle(session, terms) {
-        Circle::Everybody => "".into(),
-        Circle::Principal => of_principal(&session.principal),
-        Circle::Session => own_sharing(session.owner).into(),
+    let interactive = is_interactive(session, rules);
+    let sharing = match sharing_scope(session, rules) {
+        SharingScope::Everybody => "".into(),
+        SharingScope::Principal => principal_sharing(&session.principal),
+        SharingScope::Session => own_sharing(session.owner).into(),
     };
     let key = match interactive {
         true => session.capabilities_json.clone(),
         false => LeaseKey::base(Era::Legacy).capabilities,
     };
-    let mode = match terms.sharing {
+    let mode = match rules.sharing {
         Sharing::Call => LeaseMode::Once,
-        _ if interactive && (terms.shares_questions)() => LeaseMode::Exclusive,
+        _ if interactive && (rules.shares_questions)() => LeaseMode::Exclusive,
         _ => LeaseMode::Shared,
     };
-    let retention = match terms.sharing {
+    let retention = match rules.sharing {
         Sharing::Session => Retention::Session,
-        _ if interactive && (terms.shares_questions)() => Retention::Brief,
+        _ if interactive && (rules.shares_questions)() => Retention::Brief,
         _ => Retention::Pooled,
     };
     let key = LeaseKey { era: Era::Legacy, sharing, capabilities: key };
@@ -148,17 +148,21 @@ fn want(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Placement {
 }
 
 /// The instance that a request goes to which stands alone.
-pub(crate) fn of_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Placement {
-    want_stateless(principal, owner, &Terms::of(pool))
+pub(crate) fn for_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Placement {
+    place_stateless(principal, owner, &SharingRules::for_pool(pool))
 }
 
-fn want_stateless<P>(principal: &Principal, owner: SessionNo, terms: &Terms<P>) -> Placement {
-    let sharing = match stateless_circle(principal, terms) {
-        Circle::Principal => of_principal(principal),
-        Circle::Everybody | Circle::Session => "".into(),
+fn place_stateless<P>(
+    principal: &Principal,
+    owner: SessionNo,
+    rules: &SharingRules<P>,
+) -> Placement {
+    let sharing = match stateless_scope(principal, rules) {
+        SharingScope::Principal => principal_sharing(principal),
+        SharingScope::Everybody | SharingScope::Session => "".into(),
     };
     // Nothing says which requests belong together, so where sessions don't share, calls don't.
-    let mode = match terms.sharing {
+    let mode = match rules.sharing {
         Sharing::Session | Sharing::Call => LeaseMode::Once,
         Sharing::User | Sharing::Shared => LeaseMode::Shared,
     };
@@ -174,17 +178,17 @@ pub(crate) fn own_sharing(owner: SessionNo) -> String {
 /// Whether this instance is the one the session's calls go to: what it says besides is for nobody
 /// else.
 pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
-    is_spoken_to(session, &Terms::of(pool), instance.held_by(), &instance.key())
+    is_placed_at(session, &SharingRules::for_pool(pool), instance.held_by(), &instance.key())
 }
 
 /// As [`is_served_by`], for an instance with this key that `holder` has; 0: nobody.
-fn is_spoken_to(
+fn is_placed_at(
     session: &Session,
-    terms: &Terms<impl Fn() -> bool>,
+    rules: &SharingRules<impl Fn() -> bool>,
     holder: SessionNo,
     key: &LeaseKey,
 ) -> bool {
-    (holder == SessionNo(0) || holder == session.owner) && want(session, terms).key == *key
+    (holder == SessionNo(0) || holder == session.owner) && place(session, rules).key == *key
 }
 
 /// The kind of list that a request asks for.
@@ -193,26 +197,26 @@ pub(crate) fn list_kind(method: &str) -> Option<ListKind> {
 }
 
 /// Whether the server may ask this session's client something.
-fn is_interactive<P>(session: &Session, terms: &Terms<P>) -> bool {
-    session.capabilities.is_interactive() && terms.asks != Asks::Never
+fn is_interactive<P>(session: &Session, rules: &SharingRules<P>) -> bool {
+    session.capabilities.is_interactive() && rules.asks != Asks::Never
 }
 
-fn circle(session: &Session, terms: &Terms<impl Fn() -> bool>) -> Circle {
-    match terms.sharing {
-        Sharing::Session => Circle::Session,
-        _ if is_interactive(session, terms) && !(terms.shares_questions)() => Circle::Session,
-        Sharing::User if !session.principal.is_anonymous() => Circle::Principal,
-        Sharing::User | Sharing::Shared | Sharing::Call => Circle::Everybody,
+fn sharing_scope(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> SharingScope {
+    match rules.sharing {
+        Sharing::Session => SharingScope::Session,
+        _ if is_interactive(session, rules) && !(rules.shares_questions)() => SharingScope::Session,
+        Sharing::User if !session.principal.is_anonymous() => SharingScope::Principal,
+        Sharing::User | Sharing::Shared | Sharing::Call => SharingScope::Everybody,
     }
 }
 
-fn stateless_circle<P>(principal: &Principal, terms: &Terms<P>) -> Circle {
-    match terms.sharing {
-        Sharing::User if !principal.is_anonymous() => Circle::Principal,
-        _ => Circle::Everybody,
+fn stateless_scope<P>(principal: &Principal, rules: &SharingRules<P>) -> SharingScope {
+    match rules.sharing {
+        Sharing::User if !principal.is_anonymous() => SharingScope::Principal,
+        _ => SharingScope::Everybody,
     }
 }
 
-fn of_principal(principal: &Principal) -> Arc<str> {
+fn principal_sharing(principal: &Principal) -> Arc<str> {
     format!("user:{}", principal.as_str()).into()
 }

@@ -12,8 +12,8 @@ use mainstay_telemetry::{QuestionRefused, ServerMetrics, events};
 use mainstay_upstream::Asker;
 
 use super::Session;
-use super::asking::{Asking, refuse_for_client};
-use super::control::Control;
+use super::control::CallControl;
+use super::question_origin::{QuestionOrigin, refuse_unanswered};
 
 /// Why the client is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) enum NotAsked {
 
 impl Session {
     /// Whether the client said it can be asked this.
-    pub(crate) fn can_be_asked(&self, method: &str) -> bool {
+    pub(crate) fn accepts_question(&self, method: &str) -> bool {
         match method {
             "sampling/createMessage" => self.capabilities.sampling,
             "elicitation/create" => {
@@ -36,22 +36,22 @@ impl Session {
         }
     }
 
-    /// Takes a server's question, of a call or of none, under `number`; the message to send to the
+    /// Accepts a server's question, of a call or of none, under `number`; the message to send to the
     /// client.
     ///
     /// # Errors
     /// When too many questions wait for their answers.
-    pub(crate) fn ask(
+    pub(crate) fn open_question(
         &self,
         number: u64,
-        call: Option<&Arc<Control>>,
+        call: Option<&Arc<CallControl>>,
         asker: &Asker,
         question: &Message,
     ) -> Result<Bytes, NotAsked> {
         let Some(id) = question.id() else { return Ok(question.bytes().clone()) };
         let now = Instant::now();
         let asked = Question {
-            asker: Asking { server: asker.clone(), call: call.cloned() },
+            asker: QuestionOrigin { server: asker.clone(), call: call.cloned() },
             id: id.detached(),
             call: call.map(|control| control.call),
             bytes: question.bytes().len(),
@@ -61,14 +61,14 @@ impl Session {
         let lapsed = state.questions.close_lapsed(now);
         let taken = state.questions.ask(number, asked);
         drop(state);
-        refuse_for_client(lapsed);
+        refuse_unanswered(lapsed);
         taken.map_err(NotAsked::TooMany)?;
         Ok(question.with_id(number.to_string().as_bytes()))
     }
 
-    /// Takes the client's answer back to the server that asked. One to a question that is not open is
+    /// Accepts the client's answer back to the server that asked. One to a question that is not open is
     /// ignored: its call may have ended, or it was asked by an earlier daemon.
-    pub(crate) fn answered(&self, answer: &Message) {
+    pub(crate) fn forward_answer(&self, answer: &Message) {
         let Some(number) = answer.id().and_then(|id| questions::number_of(&id)) else { return };
         let Some(question) = self.state.lock().questions.close(number) else { return };
         if let Some(call) = &question.asker.call {
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Closes a question that could not be brought to the client, and tells the server why.
-    pub(crate) fn not_asked(&self, number: u64, why: NotAsked) {
+    pub(crate) fn refuse_question(&self, number: u64, why: NotAsked) {
         let question = self.state.lock().questions.close(number);
         if let Some(question) = question {
             let refusal = build::error(Some(&question.id), &refusal(why).to_json());
@@ -87,13 +87,13 @@ impl Session {
     }
 
     /// Closes a question that nobody was asked; its server is told elsewhere.
-    pub(crate) fn forget_question(&self, number: u64) {
+    pub(crate) fn close_question(&self, number: u64) {
         self.state.lock().questions.close(number);
     }
 
     /// The server has taken a question back: what to tell the client, which knows it by our number.
     /// None: no such question is open.
-    pub(crate) fn question_taken_back(&self, asker: &Asker, notice: &Message) -> Option<Bytes> {
+    pub(crate) fn cancel_question(&self, asker: &Asker, notice: &Message) -> Option<Bytes> {
         let of = notice.params().ok()?.request_id?;
         let number = self.state.lock().questions.take_back(|question| {
             question.id.as_bytes() == of.raw.as_bytes() && question.asker.server.is_same(asker)
@@ -104,18 +104,18 @@ impl Session {
     }
 
     /// How many questions of this call are open.
-    pub(crate) fn questions_open_in(&self, call: &Control) -> usize {
+    pub(crate) fn open_questions_of(&self, call: &CallControl) -> usize {
         self.state.lock().questions.open_in(call.call)
     }
 
     /// Answers the questions of a call in the client's place: it is gone.
-    pub(crate) fn refuse_questions_of(&self, call: &Control) {
+    pub(crate) fn refuse_questions_of(&self, call: &CallControl) {
         let open = self.state.lock().questions.close_call(call.call);
-        refuse_for_client(open);
+        refuse_unanswered(open);
     }
 
     /// Servers that wait for an answer of this client.
-    pub(crate) fn asking(&self) -> Vec<Asker> {
+    pub(crate) fn waiting_servers(&self) -> Vec<Asker> {
         let state = self.state.lock();
         let mut askers: Vec<Asker> = Vec::new();
         for asker in state.questions.iter().map(|question| &question.asker.server) {
@@ -128,15 +128,20 @@ impl Session {
 }
 
 /// Refuses a question that was not taken, and counts it.
-pub(crate) fn refuse(asker: &Asker, question: &Message, why: NotAsked, metrics: &ServerMetrics) {
-    count(question.method(), why, metrics);
+pub(crate) fn refuse_unopened(
+    asker: &Asker,
+    question: &Message,
+    why: NotAsked,
+    metrics: &ServerMetrics,
+) {
+    count_not_asked(question.method(), why, metrics);
     if let Some(id) = question.id() {
         asker.answer(build::error(Some(&id), &refusal(why).to_json()));
     }
 }
 
 /// Counts a question that the client is not asked.
-pub(crate) fn count(method: &str, why: NotAsked, metrics: &ServerMetrics) {
+pub(crate) fn count_not_asked(method: &str, why: NotAsked, metrics: &ServerMetrics) {
     let reason = match why {
         NotAsked::TooMany(TooMany::InCall) => QuestionRefused::CallLimit,
         NotAsked::TooMany(TooMany::InSession) => QuestionRefused::SessionLimit,

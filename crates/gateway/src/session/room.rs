@@ -13,18 +13,18 @@ pub(crate) fn make_room(budget: &ReplayBudget, sessions: impl FnOnce() -> Vec<Ar
     let sessions = sessions();
     let mut ended = Vec::new();
     for session in &sessions {
-        ended.extend(session.ended_streams().into_iter().map(|ended| (ended, session)));
+        ended.extend(session.finished_streams().into_iter().map(|ended| (ended, session)));
     }
-    ended.sort_by_key(|(ended, _)| (ended.unread, ended.touched));
+    ended.sort_by_key(|(ended, _)| (ended.unread, ended.last_activity));
     for (ended, session) in ended {
         if budget.bytes() <= ROOMY_BYTES {
             return;
         }
-        session.forget_stream(&ended.stream);
+        session.drop_call_stream(&ended.stream);
     }
     let now = Instant::now();
     for session in &sessions {
-        session.forget_read(now);
+        session.drop_read_events(now);
     }
 }
 
@@ -48,14 +48,14 @@ mod tests {
         let revision = Revision::V2025_11_25;
         let session = |owner| {
             let (principal, can) = (Principal::anonymous(), ClientCapabilities::default());
-            Session::passing(SessionNo(owner), principal, revision, can, None, endpoint, owner)
+            Session::stateless(SessionNo(owner), principal, revision, can, None, endpoint, owner)
         };
         (0..count).map(session).map(Arc::new).collect()
     }
 
     /// How many answers each session has left.
     fn left(sessions: &[Arc<Session>]) -> Vec<usize> {
-        sessions.iter().map(|session| session.ended_streams().len()).collect()
+        sessions.iter().map(|session| session.finished_streams().len()).collect()
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
         let cx = Context::from_waker(Waker::noop());
         for read in [false, true, false] {
             for session in &sessions {
-                let stream = session.stream_of_call(&budget, &Id::number(1));
+                let stream = session.open_call_stream(&budget, &Id::number(1));
                 let mut reader = stream.clone().reader();
                 stream.finish(answer.clone());
                 while read && matches!(reader.poll_next(&cx), std::task::Poll::Ready(Some(_))) {}
@@ -79,7 +79,7 @@ mod tests {
         make_room(&budget, || panic!("there is room"));
         for session in &sessions[1..] {
             for _ in 0..2 {
-                session.stream_of_call(&budget, &Id::number(1)).finish(answer.clone());
+                session.open_call_stream(&budget, &Id::number(1)).finish(answer.clone());
             }
         }
         make_room(&budget, || sessions.clone());

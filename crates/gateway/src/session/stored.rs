@@ -18,11 +18,11 @@ impl Session {
     /// From now on the store knows it, as last in use at a time in seconds since 1970.
     pub(crate) fn store_as(&mut self, serial: Serial, used_at: u64) {
         self.serial = Some(serial);
-        self.noted_at = AtomicU64::new(used_at);
+        self.use_stored_at = AtomicU64::new(used_at);
     }
 
-    /// Begins with what it had in an earlier daemon; `all` are the servers of its endpoint.
-    pub(crate) fn take_over(
+    /// FirstOutput with what it had in an earlier daemon; `all` are the servers of its endpoint.
+    pub(crate) fn restore_state(
         &mut self,
         log_level: Option<LogLevel>,
         subscriptions: BTreeSet<(ServerId, Box<str>)>,
@@ -40,17 +40,17 @@ impl Session {
 
     /// What the store knows it by, if it is stored.
     pub(crate) fn serial(&self) -> Option<Serial> {
-        self.serial.filter(|_| !self.state.lock().on_one_stream)
+        self.serial.filter(|_| !self.state.lock().has_one_stream)
     }
 
-    /// Takes note of a use, if the last that was noted is at least `interval` seconds before it.
+    /// Accepts note of a use, if the last that was noted is at least `interval` seconds before it.
     pub(crate) fn note_use(&self, used_at: u64, interval: u64) -> Option<Serial> {
         let serial = self.serial()?;
-        let noted = self.noted_at.load(Ordering::Relaxed);
+        let noted = self.use_stored_at.load(Ordering::Relaxed);
         if used_at < noted.saturating_add(interval) {
             return None;
         }
-        self.noted_at.store(used_at, Ordering::Relaxed);
+        self.use_stored_at.store(used_at, Ordering::Relaxed);
         Some(serial)
     }
 
@@ -63,14 +63,14 @@ impl Session {
         self.restoring.as_ref().map(Restoring::servers).unwrap_or_default()
     }
 
-    pub(crate) fn restored_at(&self, server: ServerId) {
+    pub(crate) fn mark_restored_at(&self, server: ServerId) {
         if let Some(restoring) = &self.restoring {
             restoring.done(server);
         }
     }
 
     /// Waits until a server knows what it had asked for in an earlier daemon.
-    pub(crate) async fn known_at(&self, server: ServerId) {
+    pub(crate) async fn wait_until_restored_at(&self, server: ServerId) {
         if let Some(restoring) = &self.restoring {
             restoring.wait(server).await;
         }

@@ -14,8 +14,8 @@ use crate::session::Session;
 
 /// The place of a session in the table.
 #[derive(Debug)]
-pub(crate) enum Place<'a> {
-    Taken(Arc<Session>),
+pub(crate) enum Slot<'a> {
+    Occupied(Arc<Session>),
     /// It is this request's to fill.
     Reserved(Reservation<'a>),
 }
@@ -62,20 +62,20 @@ impl SessionTable {
 
     /// Reserves the place of a session that is not in the table; waits while another request has reserved
     /// it.
-    pub(crate) async fn reserve(&self, token: &str) -> Place<'_> {
+    pub(crate) async fn reserve(&self, token: &str) -> Slot<'_> {
         loop {
             let mut done = {
                 let mut reserved = self.reserved.lock();
                 // Under that lock: a reservation is given back only after its session is there.
-                if let Some(session) = self.find(token) {
-                    return Place::Taken(session);
+                if let Some(session) = self.get(token) {
+                    return Slot::Occupied(session);
                 }
                 match reserved.get(token) {
                     Some(other) => other.subscribe(),
                     None => {
                         let token: Box<str> = token.into();
                         reserved.insert(token.clone(), watch::Sender::new(()));
-                        return Place::Reserved(Reservation { sessions: self, token });
+                        return Slot::Reserved(Reservation { sessions: self, token });
                     }
                 }
             };
@@ -84,11 +84,11 @@ impl SessionTable {
         }
     }
 
-    pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
+    pub(crate) fn get(&self, token: &str) -> Option<Arc<Session>> {
         self.by_token.read().get(token).cloned()
     }
 
-    pub(crate) fn of(&self, owner: SessionNo) -> Option<Arc<Session>> {
+    pub(crate) fn by_number(&self, owner: SessionNo) -> Option<Arc<Session>> {
         self.by_owner.read().get(&owner.0).cloned()
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 /// Subscribing and unsubscribing that is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    open: Mutex<HashMap<Key, Arc<Place>>>,
+    open: Mutex<HashMap<Key, Arc<TurnState>>>,
 }
 
 /// An instance, and the JSON text of a URI.
@@ -19,7 +19,7 @@ type Key = (InstanceId, Box<str>);
 
 /// What those share who wait for the same turn; gone with the last of them.
 #[derive(Debug, Default)]
-struct Place {
+struct TurnState {
     turn: Arc<tokio::sync::Mutex<()>>,
     refusals: Mutex<Refusals>,
 }
@@ -35,7 +35,7 @@ struct Refusals {
 pub(crate) struct Turn {
     turns: Arc<Turns>,
     key: Key,
-    place: Arc<Place>,
+    state: Arc<TurnState>,
     /// How many refusals there were when it began to wait.
     refusals_before: u64,
     guard: Option<OwnedMutexGuard<()>>,
@@ -47,11 +47,11 @@ impl Turns {
     /// Waits for a turn. Whoever has it is bound to give it back in time.
     pub(crate) async fn take(self: &Arc<Self>, instance: InstanceId, uri: &str) -> Turn {
         let key: Key = (instance, uri.into());
-        let place = self.open.lock().entry(key.clone()).or_default().clone();
-        let refusals_before = place.refusals.lock().count;
-        let wait = place.turn.clone().lock_owned();
+        let state = self.open.lock().entry(key.clone()).or_default().clone();
+        let refusals_before = state.refusals.lock().count;
+        let wait = state.turn.clone().lock_owned();
         // Made before it waits, so that one that is given up meanwhile leaves nothing behind.
-        let mut turn = Turn { turns: self.clone(), key, place, refusals_before, guard: None };
+        let mut turn = Turn { turns: self.clone(), key, state, refusals_before, guard: None };
         turn.guard = Some(wait.await);
         turn
     }
@@ -62,13 +62,13 @@ impl Turns {
 impl Turn {
     /// The server's error to somebody who subscribed to the same while this turn was waited for.
     pub(crate) fn refused_meanwhile(&self) -> Option<String> {
-        let refusals = self.place.refusals.lock();
+        let refusals = self.state.refusals.lock();
         (refusals.count > self.refusals_before).then(|| refusals.last.clone())
     }
 
     /// The server refuses the subscription; those who wait hear the same.
     pub(crate) fn refuse(&self, error: &str) {
-        let mut refusals = self.place.refusals.lock();
+        let mut refusals = self.state.refusals.lock();
         refusals.count += 1;
         error.clone_into(&mut refusals.last);
     }
@@ -79,7 +79,7 @@ impl Drop for Turn {
         self.guard = None;
         let mut open = self.turns.open.lock();
         // One is in the table, one is here.
-        if Arc::strong_count(&self.place) == 2 {
+        if Arc::strong_count(&self.state) == 2 {
             open.remove(&self.key);
         }
     }

@@ -16,13 +16,13 @@ impl Sessions {
             self.store.ended(serial, self.serving.clock.unix_seconds());
         }
         let was_there = self.table.remove(session);
-        subscribe::forget_all(self, session, session.end().into_iter().collect());
+        subscribe::unsubscribe_all(self, session, session.end().into_iter().collect());
         if session.log_level().is_some() {
             levels::forget(self, session.owner);
         }
         let endpoint = self.directory.endpoint(session.endpoint);
         if let Some(endpoint) = &endpoint {
-            endpoint.lasting.audience.leave(session);
+            endpoint.state.audience.remove(session);
         }
         let pools = endpoint
             .map_or_else(|| self.directory.pools(), |endpoint| endpoint.pools().cloned().collect());

@@ -18,9 +18,9 @@ use crate::endpoint::{Endpoint, per_client_lists};
 use crate::session::Session;
 
 /// Why there is no session.
-pub(crate) enum NoSession {
+pub(crate) enum HandshakeError {
     /// What is served here needs no session and knows none: the revision that was asked for.
-    Stateless(String),
+    NoLegacyServer(String),
     /// The request is wrong: a JSON-RPC error.
     Invalid(String),
     Refused(Refusal),
@@ -32,25 +32,25 @@ pub(crate) async fn open(
     endpoint: &Arc<Endpoint>,
     principal: Principal,
     message: &Message,
-) -> Result<(Arc<Session>, Bytes), NoSession> {
+) -> Result<(Arc<Session>, Bytes), HandshakeError> {
     let params = InitializeParams::parse(message.body().unwrap_or("null"))
-        .map_err(|error| NoSession::Invalid(format!("`params` of initialize: {error}")))?;
+        .map_err(|error| HandshakeError::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
     if let EraSupport::No =
-        endpoint.offers(Era::Legacy, sessions.serving.settings.limits.list).await
+        endpoint.era_support(Era::Legacy, sessions.serving.settings.limits.list).await
     {
         let requested = params.protocol_version.text().unwrap_or_default();
-        return Err(NoSession::Stateless(requested.into_owned()));
+        return Err(HandshakeError::NoLegacyServer(requested.into_owned()));
     }
     let result = if endpoint.single {
-        single(sessions, endpoint, revision).await.map_err(NoSession::Refused)?
+        single_server_result(sessions, endpoint, revision).await.map_err(HandshakeError::Refused)?
     } else {
-        merged(sessions, endpoint, revision).await
+        merged_result(sessions, endpoint, revision).await
     };
     let session = new_session(sessions, endpoint, principal, revision, capabilities)
-        .map_err(NoSession::Refused)?;
-    per_client_lists::look_into(endpoint, &session);
+        .map_err(HandshakeError::Refused)?;
+    per_client_lists::start_detection(endpoint, &session);
     Ok((session, result))
 }
 
@@ -76,14 +76,14 @@ fn new_session(
     let owner = sessions.serving.next_session_no();
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
     session.store_as(claims.serial, claims.opened_at);
-    session.begin_with(endpoint.lasting.audience.changes().now());
+    session.set_seen_changes(endpoint.state.audience.changes().all_seen());
     let session = Arc::new(session);
     sessions.table.insert(session.clone())?;
     Ok(session)
 }
 
 /// One server: its own words, with the revision that was settled on here.
-async fn single(
+async fn single_server_result(
     sessions: &Sessions,
     endpoint: &Endpoint,
     revision: Revision,
@@ -107,8 +107,10 @@ async fn single(
 }
 
 /// Several servers: what any of them can do. Lists can always change, because a server can come late.
-async fn merged(sessions: &Sessions, endpoint: &Endpoint, revision: Revision) -> Bytes {
-    endpoint.settle(Era::Legacy, Instant::now() + sessions.serving.settings.limits.list).await;
+async fn merged_result(sessions: &Sessions, endpoint: &Endpoint, revision: Revision) -> Bytes {
+    endpoint
+        .wait_for_lists(Era::Legacy, Instant::now() + sessions.serving.settings.limits.list)
+        .await;
     let late = ServerCapabilities {
         tools: true,
         tools_list_changed: true,

@@ -10,9 +10,9 @@ use crate::server::Server;
 use crate::session::Session;
 
 /// Notes what a session wants from now on, of all servers of its endpoint.
-pub(crate) fn note(sessions: &Sessions, endpoint: &Endpoint, session: &Session, level: LogLevel) {
+pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, level: LogLevel) {
     for server in &endpoint.servers {
-        sessions.levels.of(server.id).set(session.owner, level);
+        sessions.levels.for_server(server.id).set(session.owner, level);
     }
     // It may have ended meanwhile, and whoever ended it has found nothing to forget.
     if session.has_ended() {
@@ -27,16 +27,19 @@ pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
             && !sessions.serving.has_ended_streams()
             && let Some(pool) = sessions.directory.pool(server)
         {
-            sessions.serving.tasks.spawn(levels.tell(pool, sessions.serving.settings.limits.call));
+            sessions
+                .serving
+                .tasks
+                .spawn(levels.send_lowest(pool, sessions.serving.settings.limits.call));
         }
     }
 }
 
 /// Tells servers what is wanted of them now; waits for them as long as a call may take.
-pub(crate) async fn tell(sessions: &Sessions, servers: Vec<Server>) {
+pub(crate) async fn send(sessions: &Sessions, servers: Vec<Server>) {
     let within = sessions.serving.settings.limits.call;
-    let tell = |Server { id, pool }| sessions.levels.of(id).tell(pool, within);
+    let send = |Server { id, pool }| sessions.levels.for_server(id).send_lowest(pool, within);
     // What was begun goes on if the client goes away.
-    let told = servers.into_iter().map(|server| sessions.serving.tasks.spawn(tell(server)));
-    let _ = tokio::time::timeout(within, join_all(told)).await;
+    let sent = servers.into_iter().map(|server| sessions.serving.tasks.spawn(send(server)));
+    let _ = tokio::time::timeout(within, join_all(sent)).await;
 }

@@ -31,37 +31,38 @@ pub(crate) fn open(
     let resumable = session.revision.rules().resumable;
     let serving = &sessions.serving;
     let guard =
-        || OpenStreamGuard::open(serving, &endpoint.lasting.streams, StreamKind::Get, request_id);
+        || OpenStreamGuard::open(serving, &endpoint.state.streams, StreamKind::Get, request_id);
     let fresh = || {
-        let stream = endpoint.lasting.audience.open_stream(session, &sessions.replay);
-        stream.count_with(guard());
+        let stream = endpoint.state.audience.open_stream(session, &sessions.replay);
+        stream.set_open_guard(guard());
         answer::events(stream)
     };
     let Some(last_event_id) = last_event_id.filter(|_| resumable) else {
         return fresh();
     };
     let event = EventId::parse(last_event_id);
-    let changes = endpoint.lasting.audience.changes();
-    let resumed = event.as_ref().map_or(Resumed::Fresh, |event| session.resume(changes, event));
+    let changes = endpoint.state.audience.changes();
+    let resumed =
+        event.as_ref().map_or(Resumed::NewStream, |event| session.resume_stream(changes, event));
     serving.metrics.resumed(match &resumed {
-        Resumed::Goes(_) => Resumption::Resumed,
-        Resumed::Lost(_) => Resumption::Lost,
-        Resumed::Over => Resumption::Over,
-        Resumed::Fresh => Resumption::Fresh,
+        Resumed::Continues(_) => Resumption::Resumed,
+        Resumed::AnswerLost(_) => Resumption::Lost,
+        Resumed::Complete => Resumption::Over,
+        Resumed::NewStream => Resumption::Fresh,
     });
     match (resumed, event) {
-        (Resumed::Goes(reader), Some(event)) if !event.is_of_call() => {
-            reader.stream().count_with(guard());
+        (Resumed::Continues(reader), Some(event)) if !event.is_of_call() => {
+            reader.stream().set_open_guard(guard());
             answer::resumed(reader)
         }
-        (Resumed::Goes(reader), _) => answer::resumed(reader),
-        (Resumed::Over, _) => {
+        (Resumed::Continues(reader), _) => answer::resumed(reader),
+        (Resumed::Complete, _) => {
             let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
             let others = HeaderValue::from_static("POST, DELETE, OPTIONS");
             answer.headers_mut().insert(header::ALLOW, others);
             answer
         }
-        (Resumed::Lost(id), Some(event)) => {
+        (Resumed::AnswerLost(id), Some(event)) => {
             let mut refusal = Refusal::new(
                 RefusalCode::OutcomeUnknown,
                 "the answer to this call came while its stream was cut, and is not kept any more",
@@ -71,6 +72,6 @@ pub(crate) fn open(
             serving.metrics.gateway().failed(refusal.code.into());
             answer::only_event(&event.next(), &answer::refusal(Some(&id), &refusal))
         }
-        (Resumed::Fresh | Resumed::Lost(_), _) => fresh(),
+        (Resumed::NewStream | Resumed::AnswerLost(_), _) => fresh(),
     }
 }

@@ -23,19 +23,19 @@ use super::{Sessions, levels, subscribe};
 use crate::endpoint::Endpoint;
 use crate::server::Server;
 use crate::session::Session;
-use crate::session::table::{Place, Reservation};
+use crate::session::table::{Reservation, Slot};
 
 /// Why an id is no session.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum LookupError {
     /// It never was one, has expired or was ended.
     Unknown,
     /// It is somebody else's, or at another address.
     Foreign,
     /// It is one, but there is no room for it now.
-    NoRoom(Refusal),
+    TableFull(Refusal),
     /// It may be one: the store does not say.
-    Unknowable(Refusal),
+    StoreUnavailable(Refusal),
 }
 
 /// How often a server that goes away meanwhile is asked again.
@@ -45,45 +45,45 @@ const RESTORE_ATTEMPTS: usize = 3;
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// When a client should try again whose session can't be looked up.
-const UNKNOWABLE_RETRY: Duration = Duration::from_secs(2);
+const STORE_RETRY: Duration = Duration::from_secs(2);
 
 /// Finds the session with this id, if this caller may use it here. Waits only where it has to be restored.
-pub(crate) async fn find(
+pub(crate) async fn find_or_restore(
     sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
     principal: &Principal,
     id: &str,
-) -> Result<Arc<Session>, Lost> {
-    if let Some(session) = sessions.table.find(id) {
-        return own(session, endpoint, principal);
+) -> Result<Arc<Session>, LookupError> {
+    if let Some(session) = sessions.table.get(id) {
+        return check_owner(session, endpoint, principal);
     }
     // In a box: it happens once in the life of a session, and every request would be larger by it.
-    Box::pin(look_up(sessions, endpoint, principal, id)).await
+    Box::pin(reserve_and_restore(sessions, endpoint, principal, id)).await
 }
 
-fn own(
+fn check_owner(
     session: Arc<Session>,
     endpoint: &Endpoint,
     principal: &Principal,
-) -> Result<Arc<Session>, Lost> {
+) -> Result<Arc<Session>, LookupError> {
     let own = session.principal == *principal && session.endpoint == endpoint.id;
-    if own { Ok(session) } else { Err(Lost::Foreign) }
+    if own { Ok(session) } else { Err(LookupError::Foreign) }
 }
 
-async fn look_up(
+async fn reserve_and_restore(
     sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
     principal: &Principal,
     id: &str,
-) -> Result<Arc<Session>, Lost> {
-    let (token, claims) = sessions.key.open(id).ok_or(Lost::Unknown)?;
+) -> Result<Arc<Session>, LookupError> {
+    let (token, claims) = sessions.key.open(id).ok_or(LookupError::Unknown)?;
     let place = sessions.table.reserve(id);
     match tokio::time::timeout(FIND_WAIT_MAX, place).await {
-        Ok(Place::Taken(session)) => own(session, endpoint, principal),
-        Ok(Place::Reserved(reservation)) => {
+        Ok(Slot::Occupied(session)) => check_owner(session, endpoint, principal),
+        Ok(Slot::Reserved(reservation)) => {
             restore(sessions, endpoint, principal, (token, &claims), reservation).await
         }
-        Err(_) => Err(unknowable(&Unavailable::Slow(FIND_WAIT_MAX))),
+        Err(_) => Err(store_unavailable(&Unavailable::Slow(FIND_WAIT_MAX))),
     }
 }
 
@@ -94,55 +94,56 @@ async fn restore(
     principal: &Principal,
     (token, claims): (Token, &Claims),
     reservation: Reservation<'_>,
-) -> Result<Arc<Session>, Lost> {
-    let known = sessions.store.known(claims.serial).await.map_err(|error| unknowable(&error))?;
+) -> Result<Arc<Session>, LookupError> {
+    let known =
+        sessions.store.known(claims.serial).await.map_err(|error| store_unavailable(&error))?;
     let kept = match known {
-        Known::Ended => return Err(Lost::Unknown),
+        Known::Ended => return Err(LookupError::Unknown),
         Known::Nothing => Kept { used_at: claims.opened_at, ..Kept::default() },
         Known::Kept(kept) => kept,
     };
     if claims.principal != principal.as_str() || claims.endpoint != endpoint.name {
-        return Err(Lost::Foreign);
+        return Err(LookupError::Foreign);
     }
     let now = sessions.serving.clock.unix_seconds();
     if now.saturating_sub(kept.used_at) >= sessions.serving.settings.limits.session_idle.as_secs() {
         // So that it stays expired, however long sessions may be idle from now on.
         sessions.store.ended(claims.serial, now);
-        return Err(Lost::Unknown);
+        return Err(LookupError::Unknown);
     }
-    let session = restored(sessions, endpoint, principal, token, claims, &kept)?;
-    reservation.commit(session.clone()).map_err(Lost::NoRoom)?;
+    let session = rebuild(sessions, endpoint, principal, token, claims, &kept)?;
+    reservation.commit(session.clone()).map_err(LookupError::TableFull)?;
     SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&sessions.serving.metrics);
     if sessions.serving.has_ended_streams() {
         session.end();
     } else if session.is_restoring() {
         if let Some(level) = session.log_level() {
-            levels::note(sessions, endpoint, &session, level);
+            levels::set(sessions, endpoint, &session, level);
         }
-        sessions.serving.tasks.spawn(ask_again(sessions.clone(), session.clone()));
+        sessions.serving.tasks.spawn(restore_at_servers(sessions.clone(), session.clone()));
     }
     Ok(session)
 }
 
 /// A client is never told that its session is lost because nobody could look: it would begin another.
-fn unknowable(error: &Unavailable) -> Lost {
+fn store_unavailable(error: &Unavailable) -> LookupError {
     let refusal = Refusal::new(
         RefusalCode::Degraded,
         format!("what is stored of this session can't be read now: {error}"),
     );
-    Lost::Unknowable(refusal.retry_after(UNKNOWABLE_RETRY))
+    LookupError::StoreUnavailable(refusal.retry_after(STORE_RETRY))
 }
 
 /// A session as it was.
-fn restored(
+fn rebuild(
     sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
     principal: &Principal,
     token: Token,
     claims: &Claims,
     kept: &Kept,
-) -> Result<Arc<Session>, Lost> {
-    let revision = Revision::parse(&claims.revision).ok_or(Lost::Unknown)?;
+) -> Result<Arc<Session>, LookupError> {
+    let revision = Revision::parse(&claims.revision).ok_or(LookupError::Unknown)?;
     let capabilities = ClientCapabilities::from_json(&claims.capabilities);
     let (owner, principal) = (sessions.serving.next_session_no(), principal.clone());
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
@@ -153,17 +154,17 @@ fn restored(
     let subscriptions: BTreeSet<(ServerId, Box<str>)> =
         subscriptions.filter_map(|(server, uri)| Some((id(server)?, uri.clone()))).collect();
     // Nobody knows what has changed while no daemon was there to be told.
-    session.begin_with(endpoint.lasting.audience.changes().unknown());
+    session.set_seen_changes(endpoint.state.audience.changes().none_seen());
     for (server, uri) in &subscriptions {
-        session.resource_updated(&update_of(endpoint, *server, uri));
+        session.notify_resource_updated(&updated_notification(endpoint, *server, uri));
     }
     let level = kept.level.as_deref().and_then(LogLevel::parse);
-    session.take_over(level, subscriptions, endpoint.servers.iter().map(|server| server.id));
+    session.restore_state(level, subscriptions, endpoint.servers.iter().map(|server| server.id));
     Ok(Arc::new(session))
 }
 
 /// The notification that a resource changed, from the JSON text of the server's own URI.
-pub(crate) fn update_of(endpoint: &Endpoint, server: ServerId, uri: &str) -> Bytes {
+pub(crate) fn updated_notification(endpoint: &Endpoint, server: ServerId, uri: &str) -> Bytes {
     let own: String = serde_json::from_str(uri).unwrap_or_default();
     let published = endpoint.published_uri(server, &own).map(|uri| build::string(&uri));
     let params = format!(r#"{{"uri":{}}}"#, published.as_deref().unwrap_or(uri));
@@ -171,9 +172,9 @@ pub(crate) fn update_of(endpoint: &Endpoint, server: ServerId, uri: &str) -> Byt
 }
 
 /// Asks servers for what a session had asked for, each as soon as it is ready.
-async fn ask_again(sessions: Arc<Sessions>, session: Arc<Session>) {
+async fn restore_at_servers(sessions: Arc<Sessions>, session: Arc<Session>) {
     let servers = session.servers_to_restore();
-    let each = servers.into_iter().map(|server| at_server(&sessions, &session, server));
+    let each = servers.into_iter().map(|server| restore_at_server(&sessions, &session, server));
     tokio::select! {
         _ = join_all(each) => {}
         () = sessions.serving.stopping.cancelled() => {}
@@ -181,19 +182,25 @@ async fn ask_again(sessions: Arc<Sessions>, session: Arc<Session>) {
 }
 
 /// Asks a server, once it is ready, for what a session had asked for.
-pub(crate) async fn at_server(sessions: &Sessions, session: &Arc<Session>, server: ServerId) {
-    let Some(pool) = &sessions.directory.pool(server) else { return session.restored_at(server) };
+pub(crate) async fn restore_at_server(
+    sessions: &Sessions,
+    session: &Arc<Session>,
+    server: ServerId,
+) {
+    let Some(pool) = &sessions.directory.pool(server) else {
+        return session.mark_restored_at(server);
+    };
     pool.wait_until(Pool::is_ready).await;
     if session.log_level().is_some() {
-        levels::tell(sessions, vec![Server { id: server, pool: pool.clone() }]).await;
+        levels::send(sessions, vec![Server { id: server, pool: pool.clone() }]).await;
     }
     for uri in session.subscriptions_at(server) {
         for _ in 0..RESTORE_ATTEMPTS {
-            if subscribe::again(sessions, session, (server, pool), &uri).await {
+            if subscribe::resubscribe(sessions, session, (server, pool), &uri).await {
                 break;
             }
             pool.wait_until(Pool::is_ready).await;
         }
     }
-    session.restored_at(server);
+    session.mark_restored_at(server);
 }

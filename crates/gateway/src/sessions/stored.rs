@@ -16,7 +16,7 @@ const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 impl Sessions {
     /// Notes which sessions have been in use; `exactly`: as exactly as it is known.
-    pub(crate) fn note_uses(&self, exactly: bool) {
+    pub(crate) fn store_uses(&self, exactly: bool) {
         let now = Instant::now();
         let now_seconds = self.serving.clock.unix_seconds();
         let interval = USE_NOTED_EVERY.min(self.serving.settings.limits.session_idle / 8).as_secs();
@@ -33,7 +33,7 @@ impl Sessions {
 
     /// Stores a level a session has asked for; waits for the disk, so that what was confirmed is
     /// there after a crash.
-    pub(crate) async fn keep_level(&self, session: &Session, level: LogLevel) {
+    pub(crate) async fn store_level(&self, session: &Session, level: LogLevel) {
         if let Some(serial) = session.serial() {
             self.store.level(serial, self.serving.clock.unix_seconds(), &level.to_json());
             self.store.stored().await;
@@ -43,7 +43,7 @@ impl Sessions {
     /// Waits until the end of a session is written, so that no crash of the daemon can undo what its
     /// client was told. What a power cut would undo is not waited for: bringing it to the disk takes a
     /// hundred times as long, and nobody but that client could use the session.
-    pub(crate) async fn keep_end(&self, session: &Session, request_id: &CorrelationId) {
+    pub(crate) async fn store_end(&self, session: &Session, request_id: &CorrelationId) {
         let begun = Instant::now();
         // A disk that fails has been told of already.
         if session.serial().is_some()
@@ -55,7 +55,7 @@ impl Sessions {
     }
 
     /// Stores a subscription, or that it is over, in the same way.
-    pub(crate) async fn keep_subscription(
+    pub(crate) async fn store_subscription(
         &self,
         session: &Session,
         server: ServerId,

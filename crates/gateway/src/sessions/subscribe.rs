@@ -17,7 +17,7 @@ use crate::session::turns::Turns;
 use crate::session::{Session, placement};
 
 /// How long a server may take to forget a subscription that nobody waits for.
-const FORGET_DEADLINE: Duration = Duration::from_secs(10);
+const UNSUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers `resources/subscribe`.
 pub(crate) async fn subscribe(
@@ -27,7 +27,7 @@ pub(crate) async fn subscribe(
     message: &Message,
     id: &Id,
 ) -> HttpAnswer {
-    let Some(uri) = own_uri(route, message) else { return no_uri(id) };
+    let Some(uri) = server_uri(route, message) else { return missing_uri(id) };
     if !session.may_subscribe(&uri) {
         let refusal =
             Refusal::new(RefusalCode::LimitExceeded, "the session has too many subscriptions")
@@ -35,18 +35,18 @@ pub(crate) async fn subscribe(
                 .hint("unsubscribe from what is no longer needed");
         return answer::message(answer::refusal(Some(id), &refusal));
     }
-    let holder = match holder(sessions, session, &route.pool).await {
-        Ok(holder) => holder,
+    let permit = match subscription_permit(sessions, session, &route.pool).await {
+        Ok(permit) => permit,
         Err(refusal) => return answer::message(answer::refusal(Some(id), &refusal)),
     };
     // A client that goes away leaves nothing behind of which it is not known whether the server has it.
     let (own_sessions, own_session, server) = (sessions.clone(), session.clone(), route.server);
     let asked = sessions.serving.tasks.spawn(async move {
         // One that has ended meanwhile wants nothing any more.
-        let wanted = || own_session.subscribed(server, &uri);
-        let told = ask(&own_sessions, &own_session, server, &holder, &uri, wanted).await;
+        let wanted = || own_session.add_subscription(server, &uri);
+        let told = subscribe_at(&own_sessions, &own_session, server, &permit, &uri, wanted).await;
         if told.is_ok() && own_session.is_subscribed(server, &uri) {
-            own_sessions.keep_subscription(&own_session, server, &uri, true).await;
+            own_sessions.store_subscription(&own_session, server, &uri, true).await;
         }
         told
     });
@@ -63,7 +63,7 @@ pub(crate) async fn subscribe(
 
 /// Subscribes a session at the instance that holds its subscriptions, if that is `wanted` when it is
 /// its turn. The error is the server's, to this session or to another that asked for the same just before.
-async fn ask(
+async fn subscribe_at(
     sessions: &Sessions,
     session: &Session,
     server: ServerId,
@@ -77,12 +77,12 @@ async fn ask(
         return Err(error);
     }
     if wanted() && instance.subscribe(uri, session.owner) {
-        let told = tell(permit, Method::ResourcesSubscribe, uri);
+        let told = send(permit, Method::ResourcesSubscribe, uri);
         // One that is lost meanwhile is asked again when it is back.
         if let Ok(Err(error)) =
             tokio::time::timeout(sessions.serving.settings.limits.call, told).await
         {
-            session.unsubscribed(server, uri);
+            session.remove_subscription(server, uri);
             instance.unsubscribe(uri, session.owner);
             turn.refuse(&error);
             return Err(error);
@@ -92,14 +92,14 @@ async fn ask(
 }
 
 /// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
-pub(crate) async fn again(
+pub(crate) async fn resubscribe(
     sessions: &Sessions,
     session: &Session,
     (server, pool): (ServerId, &Arc<Pool>),
     uri: &str,
 ) -> bool {
-    let holder = match holder(sessions, session, pool).await {
-        Ok(holder) => holder,
+    let permit = match subscription_permit(sessions, session, pool).await {
+        Ok(permit) => permit,
         Err(refusal) => {
             tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
             return false;
@@ -107,10 +107,10 @@ pub(crate) async fn again(
     };
     // It may have ended meanwhile, or thought better of it.
     let wanted = || session.is_subscribed(server, uri);
-    if let Err(error) = ask(sessions, session, server, &holder, uri, wanted).await {
+    if let Err(error) = subscribe_at(sessions, session, server, &permit, uri, wanted).await {
         tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
-        session.unsubscribed(server, uri);
-        sessions.keep_subscription(session, server, uri, false).await;
+        session.remove_subscription(server, uri);
+        sessions.store_subscription(session, server, uri, false).await;
     }
     true
 }
@@ -123,15 +123,15 @@ pub(crate) async fn unsubscribe(
     message: &Message,
     id: &Id,
 ) -> HttpAnswer {
-    let Some(uri) = own_uri(route, message) else { return no_uri(id) };
-    session.unsubscribed(route.server, &uri);
-    sessions.keep_subscription(session, route.server, &uri, false).await;
+    let Some(uri) = server_uri(route, message) else { return missing_uri(id) };
+    session.remove_subscription(route.server, &uri);
+    sessions.store_subscription(session, route.server, &uri, false).await;
     let within = sessions.serving.settings.limits.call;
     let (turns, owner, pool) = (sessions.turns.clone(), session.owner, route.pool.clone());
     let told = sessions
         .serving
         .tasks
-        .spawn(async move { forget(&turns, owner, &pool, &uri, within).await });
+        .spawn(async move { unsubscribe_everywhere(&turns, owner, &pool, &uri, within).await });
     match tokio::time::timeout(within, told).await {
         Ok(Ok(Err(error))) => answer::message(build::error(Some(id), &error)),
         Ok(_) | Err(_) => answer::message(build::result(id, "{}")),
@@ -139,7 +139,7 @@ pub(crate) async fn unsubscribe(
 }
 
 /// Forgets what a session that has ended subscribed to.
-pub(crate) fn forget_all(
+pub(crate) fn unsubscribe_all(
     sessions: &Sessions,
     session: &Arc<Session>,
     uris: Vec<(ServerId, Box<str>)>,
@@ -153,14 +153,16 @@ pub(crate) fn forget_all(
     let (turns, session) = (sessions.turns.clone(), session.clone());
     sessions.serving.tasks.spawn(async move {
         for (pool, uri) in held {
-            let _ = forget(&turns, session.owner, &pool, &uri, FORGET_DEADLINE).await;
+            let _ =
+                unsubscribe_everywhere(&turns, session.owner, &pool, &uri, UNSUBSCRIBE_DEADLINE)
+                    .await;
         }
     });
 }
 
-/// Takes a session's subscription from whichever instances hold it. Each of them has so long to answer;
+/// Accepts a session's subscription from whichever instances hold it. Each of them has so long to answer;
 /// the first error is told when all have been asked.
-async fn forget(
+async fn unsubscribe_everywhere(
     turns: &Arc<Turns>,
     owner: SessionNo,
     pool: &Pool,
@@ -173,7 +175,7 @@ async fn forget(
         if instance.unsubscribe(uri, owner)
             && let Some(permit) = pool.permit_for(&instance)
         {
-            let told = tell(&permit, Method::ResourcesUnsubscribe, uri);
+            let told = send(&permit, Method::ResourcesUnsubscribe, uri);
             let told = tokio::time::timeout(within, told).await;
             outcome = outcome.and(told.unwrap_or(Ok(())));
         }
@@ -182,7 +184,7 @@ async fn forget(
 }
 
 /// The error as the server wrote it, if it wrote one.
-async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> {
+async fn send(permit: &Permit, method: Method, uri: &str) -> Result<(), String> {
     let params = format!(r#"{{"uri":{uri}}}"#);
     match permit.ask(method.as_str(), Some(&params)).await {
         Ok(Err(error)) => Err(error.body),
@@ -192,13 +194,13 @@ async fn tell(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
 
 /// A permit for the instance that the session's calls go to; where each call has one of its own, for
 /// the one that all share.
-async fn holder(
+async fn subscription_permit(
     sessions: &Sessions,
     session: &Session,
     pool: &Arc<Pool>,
 ) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + sessions.serving.settings.limits.call;
-    if placement::of(session, pool).mode == LeaseMode::Once {
+    if placement::for_session(session, pool).mode == LeaseMode::Once {
         let base = Placement::base(Era::Legacy, session.owner);
         return pool.acquire(&base, deadline).await;
     }
@@ -207,7 +209,7 @@ async fn holder(
 
 /// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers
 /// repeat a URI in their own spelling.
-fn own_uri(route: &Route, message: &Message) -> Option<String> {
+fn server_uri(route: &Route, message: &Message) -> Option<String> {
     let uri = message.params().ok()?.uri?;
     match route.edits.first() {
         Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
@@ -215,6 +217,6 @@ fn own_uri(route: &Route, message: &Message) -> Option<String> {
     }
 }
 
-fn no_uri(id: &Id) -> HttpAnswer {
+fn missing_uri(id: &Id) -> HttpAnswer {
     answer::message(build::failure(Some(id), codes::INVALID_PARAMS, "`uri` must be a string"))
 }

@@ -1,6 +1,6 @@
 //! `subscriptions/listen`: a stream of what a client of 2026-07-28 wants to hear of.
 //!
-//! Changes of lists come from the gateway, which has fetched the changed list before it says so. For
+//! TopologyChanges of lists come from the gateway, which has fetched the changed list before it says so. For
 //! resources, and for what extensions add, each server is listened to on the client's behalf, again
 //! and again until the client closes its stream.
 
@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use tokio::task::JoinSet;
 
 use self::relay::Relay;
-use super::request::{self, Request};
+use super::request::{self, ModernRequest};
 use crate::answer::{self, HttpAnswer};
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, route};
@@ -33,7 +33,7 @@ mod relay;
 
 /// One client listening.
 #[derive(Debug)]
-pub(crate) struct Listen {
+pub(crate) struct ListenStream {
     pub(crate) endpoint: EndpointId,
     /// Of the request; every message of the stream names it.
     pub(crate) id: Id,
@@ -44,28 +44,28 @@ pub(crate) struct Listen {
 }
 
 /// All clients that listen, by a number of the daemon's own.
-pub(crate) struct Listens {
+pub(crate) struct ListenStreams {
     pub(super) serving: Arc<Serving>,
     pub(super) directory: Arc<Directory>,
-    all: RwLock<HashMap<u64, Arc<Listen>>>,
+    all: RwLock<HashMap<u64, Arc<ListenStream>>>,
     last: AtomicU64,
     /// Places that are taken: by those above, and by those that servers are still asked for.
     taken: AtomicUsize,
 }
 
 /// One of as many listens as there may be.
-struct Place(Arc<Listens>);
+struct ListenPermit(Arc<ListenStreams>);
 
 /// What ends with the client's stream.
-struct Leaving {
-    place: Place,
+struct ListenGuard {
+    permit: ListenPermit,
     number: u64,
     /// Dropping it ends them.
     _relays: JoinSet<()>,
 }
 
 /// Why there is no listen.
-enum No {
+enum ListenError {
     NotAcceptable,
     Invalid(String),
     Refused(Refusal),
@@ -77,31 +77,32 @@ const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(5);
 const URIS_MAX: usize = 1000;
 
 /// Answers `subscriptions/listen`.
-pub(crate) async fn open(
-    listens: &Arc<Listens>,
+pub(crate) async fn handle_listen(
+    listens: &Arc<ListenStreams>,
     endpoint: &Arc<Endpoint>,
     message: &Message,
-    request: Request<'_>,
+    request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let begun = Instant::now();
-    let no = match accept(listens, endpoint, message, &request).await {
+    let error = match accept(listens, endpoint, message, &request).await {
         // It is counted when it ends.
         Ok(answer) => return answer,
-        Err(no) => no,
+        Err(error) => error,
     };
     let metrics = listens.serving.metrics.gateway();
-    let (outcome, answer) = match no {
-        No::NotAcceptable => {
+    let (outcome, answer) = match error {
+        ListenError::NotAcceptable => {
             let say = "the answer to a listen is a stream: Accept must have text/event-stream";
             let (status, id) = (StatusCode::NOT_ACCEPTABLE, Some(&request.id));
             (Outcome::Error, answer::failure(status, id, codes::INVALID_REQUEST, say))
         }
-        No::Invalid(say) => {
-            (Outcome::Error, request::fail(&request.id, codes::INVALID_PARAMS, &say))
+        ListenError::Invalid(say) => {
+            (Outcome::Error, request::error_response(&request.id, codes::INVALID_PARAMS, &say))
         }
-        No::Refused(refusal) => {
+        ListenError::Refused(refusal) => {
             metrics.failed(refusal.code.into());
-            let answer = request::refuse(Some(&request.id), refusal, &request.caller.request_id);
+            let answer =
+                request::refusal_response(Some(&request.id), refusal, &request.caller.request_id);
             (Outcome::Refused, answer)
         }
     };
@@ -110,29 +111,32 @@ pub(crate) async fn open(
 }
 
 async fn accept(
-    listens: &Arc<Listens>,
+    listens: &Arc<ListenStreams>,
     endpoint: &Arc<Endpoint>,
     message: &Message,
-    request: &Request<'_>,
-) -> Result<HttpAnswer, No> {
-    if !request.takes.events {
-        return Err(No::NotAcceptable);
+    request: &ModernRequest<'_>,
+) -> Result<HttpAnswer, ListenError> {
+    if !request.accepts.event_stream {
+        return Err(ListenError::NotAcceptable);
     }
-    let wanted = read(message).map_err(No::Invalid)?;
+    let wanted = parse_filter(message).map_err(ListenError::Invalid)?;
     if wanted.uris.len() > URIS_MAX {
         let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many resources in one listen");
-        return Err(No::Refused(refusal.limit(format!("resourceSubscriptions: {URIS_MAX}"))));
+        return Err(ListenError::Refused(
+            refusal.limit(format!("resourceSubscriptions: {URIS_MAX}")),
+        ));
     }
     // Before servers are asked for anything: who is refused costs them nothing.
-    let place = Place::take(listens).ok_or_else(|| refused(listens, endpoint, request))?;
+    let permit =
+        ListenPermit::take(listens).ok_or_else(|| too_many_listens(listens, endpoint, request))?;
     let stream = Arc::new(EventStream::default());
     let mut honoured = Filter {
-        tools: wanted.tools && endpoint.tells_of(ListKind::Tools),
-        prompts: wanted.prompts && endpoint.tells_of(ListKind::Prompts),
-        resources: wanted.resources && endpoint.tells_of(ListKind::Resources),
+        tools: wanted.tools && endpoint.notifies_changes_of(ListKind::Tools),
+        prompts: wanted.prompts && endpoint.notifies_changes_of(ListKind::Prompts),
+        resources: wanted.resources && endpoint.notifies_changes_of(ListKind::Resources),
         ..Filter::default()
     };
-    let listen = Arc::new(Listen {
+    let listen = Arc::new(ListenStream {
         endpoint: endpoint.id,
         id: request.id.detached(),
         request_id: request.caller.request_id.clone(),
@@ -140,7 +144,7 @@ async fn accept(
         stream: stream.clone(),
     });
     let mut relays = JoinSet::new();
-    let asked = relay_all((listens, endpoint), &listen, request, wanted, &mut relays);
+    let asked = start_relays((listens, endpoint), &listen, request, wanted, &mut relays);
     let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
     for answer in asked {
         if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
@@ -150,17 +154,26 @@ async fn accept(
     }
     // Before it is registered, so that nothing comes before it.
     stream.push(event(&subscriptions::acknowledged(&request.id, &honoured)));
-    let (at, request_id) = (&endpoint.lasting.streams, &request.caller.request_id);
-    stream.count_with(OpenStreamGuard::open(&listens.serving, at, StreamKind::Listen, request_id));
+    let (at, request_id) = (&endpoint.state.streams, &request.caller.request_id);
+    stream.set_open_guard(OpenStreamGuard::open(
+        &listens.serving,
+        at,
+        StreamKind::Listen,
+        request_id,
+    ));
     let number = listens.insert(listen);
     if listens.serving.has_ended_streams() {
         // Whoever ended all others has not seen it.
         listens.end_all();
     }
-    Ok(answer::events_until(stream, Box::new(Leaving { place, number, _relays: relays })))
+    Ok(answer::events_until(stream, Box::new(ListenGuard { permit, number, _relays: relays })))
 }
 
-fn refused(listens: &Listens, endpoint: &Endpoint, request: &Request<'_>) -> No {
+fn too_many_listens(
+    listens: &ListenStreams,
+    endpoint: &Endpoint,
+    request: &ModernRequest<'_>,
+) -> ListenError {
     let max = listens.max();
     let (kind, endpoint, request_id) =
         (StreamKind::Listen, &endpoint.path(), &request.caller.request_id);
@@ -169,7 +182,7 @@ fn refused(listens: &Listens, endpoint: &Endpoint, request: &Request<'_>) -> No 
         RefusalCode::SessionLimit,
         format!("{max} clients are listening, and no more are allowed"),
     );
-    No::Refused(
+    ListenError::Refused(
         refusal
             .limit(format!("max_sessions: {max}"))
             .retry_after(Duration::from_secs(30))
@@ -177,23 +190,23 @@ fn refused(listens: &Listens, endpoint: &Endpoint, request: &Request<'_>) -> No 
     )
 }
 
-fn read(message: &Message) -> Result<Filter, String> {
+fn parse_filter(message: &Message) -> Result<Filter, String> {
     let params = message.params().map_err(|error| error.to_string())?;
     let filter = params.notifications.ok_or("`notifications` is missing")?;
     Filter::parse(filter.raw).map_err(|error| error.to_string())
 }
 
-/// Listens to every server that something else than changes of lists is wanted of.
-fn relay_all(
-    (listens, endpoint): (&Arc<Listens>, &Endpoint),
-    listen: &Arc<Listen>,
-    request: &Request<'_>,
+/// ListenStreams to every server that something else than changes of lists is wanted of.
+fn start_relays(
+    (listens, endpoint): (&Arc<ListenStreams>, &Endpoint),
+    listen: &Arc<ListenStream>,
+    request: &ModernRequest<'_>,
     wanted: Filter,
     relays: &mut JoinSet<()>,
 ) -> Vec<tokio::sync::oneshot::Receiver<Filter>> {
     let mut of: BTreeMap<ServerId, Vec<(String, String)>> = BTreeMap::new();
     for uri in wanted.uris {
-        let found = route::resource_of(endpoint, Era::Modern, &uri);
+        let found = route::find_resource(endpoint, Era::Modern, &uri);
         // What nobody here has is not honoured, as what can't be listened for.
         if let Some((server, own)) = found.filter(|(server, _)| endpoint.can_subscribe(*server)) {
             of.entry(server).or_default().push((own, uri));
@@ -214,13 +227,13 @@ fn relay_all(
     asked
 }
 
-// === impl Listen ===
+// === impl ListenStream ===
 
-impl Listen {
+impl ListenStream {
     /// Says something; a client that reads so slowly that it would miss it loses its stream, and
     /// learns by that.
-    fn say(&self, message: &[u8]) {
-        if !self.stream.offer(event(message)) {
+    fn send(&self, message: &[u8]) {
+        if !self.stream.try_push(event(message)) {
             self.stream.end();
         }
     }
@@ -232,9 +245,9 @@ impl Listen {
     }
 }
 
-// === impl Listens ===
+// === impl ListenStreams ===
 
-impl Listens {
+impl ListenStreams {
     pub(super) fn new(serving: &Arc<Serving>, directory: &Arc<Directory>) -> Arc<Self> {
         let (all, last, taken) = Default::default();
         Arc::new(Self { serving: serving.clone(), directory: directory.clone(), all, last, taken })
@@ -246,7 +259,7 @@ impl Listens {
     }
 
     /// The number it is known by.
-    fn insert(&self, listen: Arc<Listen>) -> u64 {
+    fn insert(&self, listen: Arc<ListenStream>) -> u64 {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         self.all.write().insert(number, listen);
         number
@@ -260,7 +273,7 @@ impl Listens {
             }
             for kind in kinds.iter().filter(|kind| listen.lists.wants(**kind)) {
                 if let Some(message) = subscriptions::list_changed(&listen.id, *kind) {
-                    listen.say(&message);
+                    listen.send(&message);
                 }
             }
         }
@@ -275,24 +288,24 @@ impl Listens {
 
     /// Ends those at endpoints that are gone.
     pub(crate) fn end_at(&self, endpoints: &[EndpointId]) {
-        let gone = |listen: &Listen| endpoints.contains(&listen.endpoint);
+        let gone = |listen: &ListenStream| endpoints.contains(&listen.endpoint);
         for (_, listen) in self.all.write().extract_if(|_, listen| gone(listen)) {
             listen.end();
         }
     }
 }
 
-impl Drop for Leaving {
+impl Drop for ListenGuard {
     fn drop(&mut self) {
-        self.place.0.all.write().remove(&self.number);
+        self.permit.0.all.write().remove(&self.number);
     }
 }
 
-// === impl Place ===
+// === impl ListenPermit ===
 
-impl Place {
+impl ListenPermit {
     /// None: there are as many as there may be.
-    fn take(listens: &Arc<Listens>) -> Option<Self> {
+    fn take(listens: &Arc<ListenStreams>) -> Option<Self> {
         let max = listens.max();
         let one_more = |taken| (taken < max).then_some(taken + 1);
         listens.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
@@ -300,7 +313,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ListenPermit {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }

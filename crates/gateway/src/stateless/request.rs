@@ -9,11 +9,11 @@ use mainstay_session::LogLevel;
 use mainstay_telemetry::CorrelationId;
 
 use crate::answer::{self, HttpAnswer};
-use crate::caller::{Caller, Takes};
+use crate::caller::{Accepts, Caller};
 
 /// A request that has passed its checks, with what it says of itself.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
+pub(crate) struct ModernRequest<'a> {
     pub(crate) id: Id,
     /// None: no method known here.
     pub(crate) method: Option<Method>,
@@ -22,11 +22,11 @@ pub(crate) struct Request<'a> {
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) caller: &'a Caller,
-    pub(crate) takes: Takes,
+    pub(crate) accepts: Accepts,
 }
 
 /// A refusal of ours.
-pub(crate) fn refuse(
+pub(crate) fn refusal_response(
     id: Option<&Id>,
     mut refusal: Refusal,
     request_id: &CorrelationId,
@@ -36,11 +36,11 @@ pub(crate) fn refuse(
 }
 
 /// A JSON-RPC error of ours, with the status that goes with it.
-pub(crate) fn fail(id: &Id, code: i32, say: &str) -> HttpAnswer {
-    answer::failure(status(Some(code)), Some(id), code, say)
+pub(crate) fn error_response(id: &Id, code: i32, say: &str) -> HttpAnswer {
+    answer::failure(http_status(Some(code)), Some(id), code, say)
 }
 
-pub(crate) fn status(code: Option<i32>) -> StatusCode {
+pub(crate) fn http_status(code: Option<i32>) -> StatusCode {
     let status = code.map_or(200, |code| Era::Modern.status_of(code));
     StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
 }

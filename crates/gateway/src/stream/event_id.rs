@@ -10,15 +10,15 @@ use mainstay_protocol::{Id, Message};
 /// So an id is enough to tell a client what has become of its call, even after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamName {
-    pub(super) of: Carries,
+    pub(super) content: StreamContent,
     pub(super) number: u64,
 }
 
 /// What a stream carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Carries {
+pub(super) enum StreamContent {
     /// What comes of its own accord.
-    Standing,
+    Background,
     /// What comes of a call, with its request's id unless that is a long one.
     Call(Option<Box<str>>),
 }
@@ -37,28 +37,31 @@ pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
 // === impl StreamName ===
 
 impl StreamName {
-    pub(crate) fn standing(number: u64) -> Self {
-        Self { of: Carries::Standing, number }
+    pub(crate) fn background(number: u64) -> Self {
+        Self { content: StreamContent::Background, number }
     }
 
     pub(crate) fn call(number: u64, request: &Id) -> Self {
         let raw = request.as_bytes();
         let short = raw.len() <= REQUEST_ID_BYTES_MAX;
-        Self { of: Carries::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())), number }
+        Self {
+            content: StreamContent::Call(short.then(|| URL_SAFE_NO_PAD.encode(raw).into())),
+            number,
+        }
     }
 
     /// The id of an event before the last.
     pub(crate) fn id(&self, event: u64) -> String {
-        match &self.of {
-            Carries::Call(Some(request)) => format!("p{:x}.{event}.{request}", self.number),
+        match &self.content {
+            StreamContent::Call(Some(request)) => format!("p{:x}.{event}.{request}", self.number),
             _ => self.last_id(event),
         }
     }
 
     /// The id of the last event: nothing is to come after it.
     pub(crate) fn last_id(&self, event: u64) -> String {
-        let of = if self.of == Carries::Standing { 'g' } else { 'p' };
-        format!("{of}{:x}.{event}", self.number)
+        let kind = if self.content == StreamContent::Background { 'g' } else { 'p' };
+        format!("{kind}{:x}.{event}", self.number)
     }
 }
 
@@ -71,12 +74,12 @@ impl EventId {
         let stream = parts.next()?;
         let number = u64::from_str_radix(stream.get(1..)?, 16).ok()?;
         let after = parts.next()?.parse().ok()?;
-        let of = match (stream.as_bytes()[0], parts.next()) {
-            (b'g', None) => Carries::Standing,
-            (b'p', request) => Carries::Call(request.map(Into::into)),
+        let content = match (stream.as_bytes()[0], parts.next()) {
+            (b'g', None) => StreamContent::Background,
+            (b'p', request) => StreamContent::Call(request.map(Into::into)),
             _ => return None,
         };
-        parts.next().is_none().then_some(Self { name: StreamName { of, number }, after })
+        parts.next().is_none().then_some(Self { name: StreamName { content, number }, after })
     }
 
     /// The id of a last event after this one.
@@ -85,12 +88,12 @@ impl EventId {
     }
 
     pub(crate) fn is_of_call(&self) -> bool {
-        matches!(self.name.of, Carries::Call(_))
+        matches!(self.name.content, StreamContent::Call(_))
     }
 }
 
 /// The id in the id of an event: whatever a client writes there, only an id comes out.
-pub(super) fn request_of(encoded: &str) -> Option<Id> {
+pub(super) fn decode_request_id(encoded: &str) -> Option<Id> {
     let raw = URL_SAFE_NO_PAD.decode(encoded).ok()?;
     if raw.len() > REQUEST_ID_BYTES_MAX {
         return None;

@@ -1,4 +1,4 @@
-//! Streams that clients keep open: counted at their endpoint, and logged when they open and end.
+//! SessionStreams that clients keep open: counted at their endpoint, and logged when they open and end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,13 +28,13 @@ pub(crate) struct OpenStreamGuard {
 
 /// Why a reader stopped reading a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum ReaderEnd {
     /// The client went away.
-    Early,
+    ClientGone,
     /// Another reader took the stream over.
     Displaced,
     /// The stream has ended.
-    AtTheEnd,
+    StreamEnded,
 }
 
 // === impl OpenStreams ===
@@ -77,14 +77,14 @@ impl OpenStreamGuard {
     }
 
     /// Notes why the stream ends, and drops the guard.
-    pub(crate) fn end(mut self, left: Left) {
-        self.reason = match (left, self.kind) {
-            (Left::Early, _) => StreamEnd::Client,
-            (Left::Displaced, _) => StreamEnd::Displaced,
-            (Left::AtTheEnd, _) if self.serving.has_ended_streams() => StreamEnd::Stopped,
+    pub(crate) fn end(mut self, reader_end: ReaderEnd) {
+        self.reason = match (reader_end, self.kind) {
+            (ReaderEnd::ClientGone, _) => StreamEnd::Client,
+            (ReaderEnd::Displaced, _) => StreamEnd::Displaced,
+            (ReaderEnd::StreamEnded, _) if self.serving.has_ended_streams() => StreamEnd::Stopped,
             // A listen ends before the daemon only if its client reads too slowly.
-            (Left::AtTheEnd, StreamKind::Listen) => StreamEnd::SlowClient,
-            (Left::AtTheEnd, StreamKind::Get | StreamKind::Sse) => StreamEnd::Session,
+            (ReaderEnd::StreamEnded, StreamKind::Listen) => StreamEnd::SlowClient,
+            (ReaderEnd::StreamEnded, StreamKind::Get | StreamKind::Sse) => StreamEnd::Session,
         };
     }
 

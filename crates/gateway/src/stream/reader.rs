@@ -13,8 +13,8 @@ use super::EventStream;
 #[derive(Debug)]
 pub(crate) struct Reader {
     stream: Arc<EventStream>,
-    turn: u32,
-    /// Begins with an event that says where to go on from: after the event with this number.
+    reader_no: u32,
+    /// FirstOutput with an event that says where to go on from: after the event with this number.
     prime: Option<u64>,
     /// Events it should have begun with, and that are not kept any more.
     missing: u64,
@@ -35,11 +35,11 @@ const ONE_PIECE_BYTES_MAX: usize = 16 << 10;
 impl Reader {
     pub(super) fn new(
         stream: Arc<EventStream>,
-        turn: u32,
+        reader_no: u32,
         prime: Option<u64>,
         missing: u64,
     ) -> Self {
-        Self { stream, turn, prime, missing, after_id: None }
+        Self { stream, reader_no, prime, missing, after_id: None }
     }
 
     pub(crate) fn stream(&self) -> &EventStream {
@@ -57,15 +57,17 @@ impl Reader {
             return Poll::Ready(Some(say.into()));
         }
         if let Some(after) = self.prime.take()
-            && let Some(id) = self.stream.id(after, false)
+            && let Some(id) = self.stream.event_id(after, false)
         {
             let mut out = BytesMut::with_capacity(64);
             sse::encode_priming(&id, Some(RETRY), &mut out);
             return Poll::Ready(Some(out.freeze()));
         }
-        let Poll::Ready(next) = self.stream.poll_next(self.turn, cx) else { return Poll::Pending };
+        let Poll::Ready(next) = self.stream.poll_next(self.reader_no, cx) else {
+            return Poll::Pending;
+        };
         let Some((number, last, event)) = next else { return Poll::Ready(None) };
-        let Some(id) = self.stream.id(number, last) else { return Poll::Ready(Some(event)) };
+        let Some(id) = self.stream.event_id(number, last) else { return Poll::Ready(Some(event)) };
         let id = format!("id: {id}\n");
         if event.len() > ONE_PIECE_BYTES_MAX {
             self.after_id = Some(event);
@@ -80,6 +82,6 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.stream.reader_left(self.turn);
+        self.stream.on_reader_dropped(self.reader_no);
     }
 }

@@ -16,8 +16,8 @@ pub(crate) struct ReplayBudget {
 
 /// The part of one stream.
 #[derive(Debug)]
-pub(crate) struct Share {
-    of: Arc<ReplayBudget>,
+pub(crate) struct BudgetShare {
+    budget: Arc<ReplayBudget>,
     bytes: AtomicUsize,
 }
 
@@ -42,8 +42,8 @@ impl ReplayBudget {
     }
 
     /// Returns the number and the share of a new stream.
-    pub(crate) fn open(self: &Arc<Self>) -> (u64, Share) {
-        let share = Share { of: self.clone(), bytes: AtomicUsize::new(0) };
+    pub(crate) fn open(self: &Arc<Self>) -> (u64, BudgetShare) {
+        let share = BudgetShare { budget: self.clone(), bytes: AtomicUsize::new(0) };
         share.add(STREAM_BYTES);
         (self.next.fetch_add(1, Ordering::Relaxed), share)
     }
@@ -63,26 +63,26 @@ impl ReplayBudget {
     }
 }
 
-// === impl Share ===
+// === impl BudgetShare ===
 
-impl Share {
+impl BudgetShare {
     pub(crate) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.of.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn sub(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.of.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.of.is_full()
+        self.budget.is_full()
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
-        self.of.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }

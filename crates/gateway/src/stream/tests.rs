@@ -11,8 +11,9 @@ use mainstay_protocol::framing::sse::{Event, SseDecoder};
 use proptest::prelude::*;
 
 use super::{
-    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader, TakenUp,
-    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
+    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader,
+    StreamResume, UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX,
+    UNREAD_QUESTIONS_MAX,
 };
 use crate::stream::event_id::StreamName;
 use crate::stream::replay_budget::ReplayBudget;
@@ -46,9 +47,9 @@ fn event(text: &str) -> Bytes {
     super::event(text.as_bytes())
 }
 
-fn goes(stream: &Arc<EventStream>, after: u64) -> Reader {
-    match stream.take_up(after) {
-        TakenUp::Goes(reader) => reader,
+fn resume(stream: &Arc<EventStream>, after: u64) -> Reader {
+    match stream.resume_after(after) {
+        StreamResume::Continues(reader) => reader,
         other => panic!("{other:?}"),
     }
 }
@@ -58,23 +59,25 @@ fn questions_have_room_of_their_own_and_no_more() {
     for stream in [Arc::default(), resumable(true)] {
         let mut reader = stream.clone().reader();
         // Notifications that nobody reads leave room for questions.
-        while stream.offer(event("word")) {}
-        let asked = (0..).take_while(|_| stream.ask(event("question"))).count();
+        while stream.try_push(event("word")) {}
+        let asked = (0..).take_while(|_| stream.try_push_question(event("question"))).count();
         assert_eq!(asked, UNREAD_QUESTIONS_MAX);
         read(&mut reader);
         // A large one is taken, and no other while it is not read.
         let large = "x".repeat(UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX);
-        assert!(stream.ask(event(&large)) && !stream.ask(event("question")));
+        assert!(
+            stream.try_push_question(event(&large)) && !stream.try_push_question(event("question"))
+        );
         read(&mut reader);
-        assert!(stream.ask(event("question")));
+        assert!(stream.try_push_question(event("question")));
     }
     // Where nobody comes back nobody is asked.
     let stream: Arc<EventStream> = Arc::default();
     drop(stream.clone().reader());
-    assert!(!stream.ask(event("question")));
+    assert!(!stream.try_push_question(event("question")));
     let stream = resumable(true);
     drop(stream.clone().reader());
-    assert!(stream.ask(event("question")), "the reader may be back");
+    assert!(stream.try_push_question(event("question")), "the reader may be back");
 }
 
 #[test]
@@ -91,17 +94,17 @@ fn nobody_is_asked_more_while_all_streams_together_keep_too_much() {
     let (away, asked) = (of(1), of(2));
     let mut reader = asked.clone().reader();
     away.push(event(&"x".repeat(65 << 20)));
-    assert!(asked.ask(event("question")), "who has read everything can be asked");
-    assert!(!asked.ask(event("question")));
+    assert!(asked.try_push_question(event("question")), "who has read everything can be asked");
+    assert!(!asked.try_push_question(event("question")));
     read(&mut reader);
-    assert!(asked.ask(event("question")));
+    assert!(asked.try_push_question(event("question")));
 }
 
 #[test]
 fn a_reader_that_reads_nothing_costs_a_bounded_amount() {
     for stream in [Arc::default(), resumable(true)] {
         let mut reader = stream.clone().reader();
-        let taken = (0..10 * UNREAD_EVENTS_MAX).filter(|_| stream.offer("x".into())).count();
+        let taken = (0..10 * UNREAD_EVENTS_MAX).filter(|_| stream.try_push("x".into())).count();
         assert_eq!(taken, UNREAD_EVENTS_MAX);
         stream.finish(event("answer"));
         let (events, over) = read(&mut reader);
@@ -128,9 +131,9 @@ async fn there_is_room_once_something_is_read_or_nothing_will_be() {
     for end in ends {
         let stream = Arc::<EventStream>::default();
         let reader = stream.clone().reader();
-        stream.room().await;
-        while stream.offer("x".into()) {}
-        let mut room = std::pin::pin!(stream.room());
+        stream.wait_for_room().await;
+        while stream.try_push("x".into()) {}
+        let mut room = std::pin::pin!(stream.wait_for_room());
         assert!(room.as_mut().poll(&mut Context::from_waker(cx.waker())).is_pending());
         let _reader = end(&stream, reader);
         room.await;
@@ -141,19 +144,21 @@ async fn there_is_room_once_something_is_read_or_nothing_will_be() {
 fn a_reader_that_left_holds_nothing_unless_it_can_come_back() {
     let stream = Arc::<EventStream>::default();
     let reader = stream.clone().reader();
-    assert!(stream.offer("x".into()));
+    assert!(stream.try_push("x".into()));
     drop(reader);
-    assert!(!stream.offer("y".into()));
-    assert!(!stream.is_open() && !stream.is_heard(Duration::MAX));
+    assert!(!stream.try_push("y".into()));
+    assert!(!stream.is_open() && !stream.may_be_read_within(Duration::MAX));
     assert_eq!(stream.bytes(), 0);
 
     let stream = resumable(false);
     drop(stream.clone().reader());
-    assert!(stream.offer(event("x")));
+    assert!(stream.try_push(event("x")));
     assert!(
-        !stream.is_open() && stream.is_heard(Duration::MAX) && !stream.is_heard(Duration::ZERO)
+        !stream.is_open()
+            && stream.may_be_read_within(Duration::MAX)
+            && !stream.may_be_read_within(Duration::ZERO)
     );
-    let (events, over) = read(&mut goes(&stream, 0));
+    let (events, over) = read(&mut resume(&stream, 0));
     assert_eq!((texts(&events), over), (vec!["x".to_owned()], false));
 }
 
@@ -181,7 +186,7 @@ fn one_reads_at_a_time() {
     let mut old = stream.clone().reader();
     stream.push(event("one"));
     assert_eq!(texts(&read(&mut old).0), ["one"]);
-    let mut new = goes(&stream, 0);
+    let mut new = resume(&stream, 0);
     assert_eq!(read(&mut old), (vec![], true), "its stream ends");
     drop(old);
     assert!(stream.is_open(), "whoever was replaced takes nobody along");
@@ -197,28 +202,28 @@ fn a_stream_that_ended_says_what_it_still_has() {
     stream.finish(event("answer"));
     assert!(read(&mut reader).1);
     drop(reader);
-    assert_eq!(texts(&read(&mut goes(&stream, 1)).0), ["answer"]);
-    assert!(matches!(stream.take_up(2), TakenUp::Over));
-    assert!(matches!(stream.take_up(u64::MAX), TakenUp::Over));
+    assert_eq!(texts(&read(&mut resume(&stream, 1)).0), ["answer"]);
+    assert!(matches!(stream.resume_after(2), StreamResume::Complete));
+    assert!(matches!(stream.resume_after(u64::MAX), StreamResume::Complete));
 
     // Too large to be kept for somebody who is away.
     let stream = resumable(false);
     drop(stream.clone().reader());
     stream.push(event("one"));
     stream.finish(Bytes::from(vec![b'x'; KEPT_EVENT_BYTES_MAX + 1]));
-    assert!(matches!(stream.take_up(0), TakenUp::Lost));
+    assert!(matches!(stream.resume_after(0), StreamResume::AnswerLost));
     assert_eq!(stream.bytes(), 0);
     // It is not kept once it was read either, but goes out while somebody reads.
     let stream = resumable(false);
     let mut reader = stream.clone().reader();
     stream.finish(event(&"x".repeat(KEPT_EVENT_BYTES_MAX)));
     assert_eq!(texts(&read(&mut reader).0)[0].len(), KEPT_EVENT_BYTES_MAX);
-    assert!(matches!(stream.take_up(0), TakenUp::Lost));
+    assert!(matches!(stream.resume_after(0), StreamResume::AnswerLost));
 
     // One that was taken back has no answer, so there is none to lose.
     let stream = resumable(false);
     stream.end();
-    assert!(matches!(stream.take_up(0), TakenUp::Over));
+    assert!(matches!(stream.resume_after(0), StreamResume::Complete));
 }
 
 #[test]
@@ -233,12 +238,12 @@ fn what_was_read_is_kept_within_bounds() {
     let kept = stream.bytes();
     assert!((REPLAY_BYTES_MAX / 2..=REPLAY_BYTES_MAX + 2000).contains(&kept), "{kept}");
     // Whoever asks for more than that goes on with what there is.
-    let events = read(&mut goes(&stream, 1)).0;
+    let events = read(&mut resume(&stream, 1)).0;
     assert!(events.len() > 200 && events.len() < 1000, "{}", events.len());
     assert_eq!(events.last().unwrap().id.as_deref(), Some("p100000000.1000.Nw"));
-    let mut reader = goes(&stream, 1000);
+    let mut reader = resume(&stream, 1000);
     read(&mut reader);
-    stream.forget_read(Instant::now(), true);
+    stream.drop_read_events(Instant::now(), true);
     assert_eq!(stream.bytes(), 0);
 }
 
@@ -254,7 +259,7 @@ fn streams_are_kept_for_a_time() {
     drop(reader);
     assert!(!stream.is_stale(later(KEEP_READ_FOR)), "the answer was not read");
     assert!(stream.is_stale(later(KEEP_FOR)));
-    let mut reader = goes(&stream, 1);
+    let mut reader = resume(&stream, 1);
     read(&mut reader);
     drop(reader);
     assert!(!stream.is_stale(Instant::now()));
@@ -263,7 +268,7 @@ fn streams_are_kept_for_a_time() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    EraSupport(usize),
+    Push(usize),
     Read(usize),
     Cut,
     /// Comes back, having received all but this many of the events it was sent.
@@ -272,7 +277,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => prop_oneof![9 => 1..200usize, 1 => 20_000..400_000usize].prop_map(Step::EraSupport),
+        4 => prop_oneof![9 => 1..200usize, 1 => 20_000..400_000usize].prop_map(Step::Push),
         4 => (1..20usize).prop_map(Step::Read),
         1 => Just(Step::Cut),
         2 => (0..6usize).prop_map(Step::Return),
@@ -297,10 +302,10 @@ proptest! {
         };
         for step in steps {
             match step {
-                Step::EraSupport(size) => {
+                Step::Push(size) => {
                     number += 1;
                     let text = format!("{number}:{}", "x".repeat(size));
-                    if stream.offer(event(&text)) {
+                    if stream.try_push(event(&text)) {
                         taken.push(text);
                     }
                 }
@@ -324,7 +329,7 @@ proptest! {
                     has.extend(texts(&sent));
                     let after = sent.last().map_or(has.len() as u64, &number_of);
                     sent.clear();
-                    reader = Some(goes(&stream, after));
+                    reader = Some(resume(&stream, after));
                 }
             }
             prop_assert!(stream.bytes() <= UNREAD_BYTES_MAX + REPLAY_BYTES_MAX + 900_000);
@@ -333,7 +338,7 @@ proptest! {
         has.extend(texts(&sent));
         stream.finish(event("answer"));
         taken.push("answer".into());
-        let (rest, over) = read(&mut goes(&stream, after));
+        let (rest, over) = read(&mut resume(&stream, after));
         prop_assert!(over);
         has.extend(texts(&rest));
         prop_assert_eq!(&has, &taken);

@@ -14,20 +14,22 @@ pub(super) struct Element {
 
 impl Element {
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        super::address(self.asked_by.as_deref()?)
+        super::parse_node(self.asked_by.as_deref()?)
     }
 }
 
 /// The elements, that of the nearest proxy last; none where the header is malformed anywhere.
-pub(super) fn elements(text: &str) -> Option<Vec<Element>> {
+pub(super) fn parse_elements(text: &str) -> Option<Vec<Element>> {
     let mut all = Vec::new();
-    for part in split(text, b',')? {
+    for part in split_unquoted(text, b',')? {
         let mut element = Element::default();
         let mut is_empty = true;
-        for pair in split(part, b';')?.into_iter().map(str::trim).filter(|pair| !pair.is_empty()) {
+        for pair in
+            split_unquoted(part, b';')?.into_iter().map(str::trim).filter(|pair| !pair.is_empty())
+        {
             is_empty = false;
             let (name, value) = pair.split_once('=')?;
-            let value = value_of(value)?;
+            let value = unquote(value)?;
             let place = match name.to_ascii_lowercase().as_str() {
                 "for" => &mut element.asked_by,
                 "host" => &mut element.host,
@@ -47,7 +49,7 @@ pub(super) fn elements(text: &str) -> Option<Vec<Element>> {
 }
 
 /// Splits at a byte that stands outside of quotes; none where a quote is left open.
-fn split(text: &str, at: u8) -> Option<Vec<&str>> {
+fn split_unquoted(text: &str, at: u8) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     let (mut begin, mut is_quoted, mut is_escaped) = (0, false, false);
     for (index, byte) in text.bytes().enumerate() {
@@ -67,7 +69,7 @@ fn split(text: &str, at: u8) -> Option<Vec<&str>> {
 }
 
 /// A token, or what is in quotes.
-fn value_of(text: &str) -> Option<String> {
+fn unquote(text: &str) -> Option<String> {
     let Some(quoted) = text.strip_prefix('"') else {
         return is_token(text).then(|| text.to_owned());
     };

@@ -1,21 +1,21 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::element::elements;
-use super::{Proxies, Said};
+use super::element::parse_elements;
+use super::{ForwardedInfo, Proxies};
 
-fn said(peer: &str, lines: &[(&str, &str)]) -> Said {
+fn forwarded(peer: &str, lines: &[(&str, &str)]) -> ForwardedInfo {
     let trusted = ["10.0.0.0/8", "::1"].map(|network| network.parse().unwrap()).to_vec();
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
         headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
     }
-    Proxies::new(trusted).said(Some(peer.parse().unwrap()), &headers)
+    Proxies::new(trusted).read(Some(peer.parse().unwrap()), &headers)
 }
 
 /// Who asked, as it is found out from one header.
 fn client(peer: &str, lines: &[(&str, &str)]) -> Option<String> {
-    said(peer, lines).client.map(|client| client.to_string())
+    forwarded(peer, lines).client.map(|client| client.to_string())
 }
 
 const NEAR: &str = "10.0.0.1:4000";
@@ -29,19 +29,22 @@ fn only_trusted_addresses_are_believed() {
         ("x-forwarded-prefix", "/a"),
     ];
     for stranger in ["11.0.0.1:1", "127.0.0.1:1", "[::2]:1", "203.0.113.9:1"] {
-        assert_eq!(said(stranger, &lines), Said::default(), "{stranger}");
+        assert_eq!(forwarded(stranger, &lines), ForwardedInfo::default(), "{stranger}");
     }
     for trusted in [NEAR, "[::1]:1", "[::ffff:10.1.2.3]:1"] {
-        let said = said(trusted, &lines);
-        assert_eq!(said.client.unwrap().to_string(), "203.0.113.9:0", "{trusted}");
-        assert_eq!(said.hosts, ["a.example", "a.example"], "{trusted}");
-        assert_eq!(said.prefix.as_deref(), Some("/a"), "{trusted}");
+        let forwarded = forwarded(trusted, &lines);
+        assert_eq!(forwarded.client.unwrap().to_string(), "203.0.113.9:0", "{trusted}");
+        assert_eq!(forwarded.hosts, ["a.example", "a.example"], "{trusted}");
+        assert_eq!(forwarded.prefix.as_deref(), Some("/a"), "{trusted}");
     }
     let nobody = Proxies::new(Vec::new());
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
-    assert_eq!(nobody.said(Some("127.0.0.1:1".parse().unwrap()), &headers), Said::default());
-    assert_eq!(nobody.said(None, &headers), Said::default());
+    assert_eq!(
+        nobody.read(Some("127.0.0.1:1".parse().unwrap()), &headers),
+        ForwardedInfo::default()
+    );
+    assert_eq!(nobody.read(None, &headers), ForwardedInfo::default());
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn every_host_on_the_way_is_heard_of() {
         ("forwarded", "host=\"c.example:80\", for=10.0.0.2;host=d.example"),
     ];
     let expected = ["a.example", "b.example:8443", "c.example:80", "d.example"];
-    assert_eq!(said(NEAR, &lines).hosts, expected);
+    assert_eq!(forwarded(NEAR, &lines).hosts, expected);
 }
 
 #[test]
@@ -122,8 +125,8 @@ fn a_prefix_is_a_path() {
         ("/a\tb", None),
         ("https://evil.example/", None),
     ] {
-        let said = said(NEAR, &[("x-forwarded-prefix", text)]);
-        assert_eq!(said.prefix.as_deref(), expected, "{text}");
+        let forwarded = forwarded(NEAR, &[("x-forwarded-prefix", text)]);
+        assert_eq!(forwarded.prefix.as_deref(), expected, "{text}");
     }
 }
 
@@ -145,6 +148,6 @@ proptest! {
 fn nothing_makes_the_reader_fall() {
     for text in ["\"", "\\", "for=\"\\", ";;,,=", "for=\"\\\"", "=x", "for=", "a=b;;c=d,", "é=é"]
     {
-        let _ = elements(text);
+        let _ = parse_elements(text);
     }
 }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_protocol::Message;
 
-use super::{Invalid, claims, is_modern, read};
+use super::{InvalidRequest, check_request, is_modern_request, is_modern_version};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
@@ -47,8 +47,8 @@ fn a_request_is_told_by_its_header_or_its_body() {
             Some(version) => headers(&[("mcp-protocol-version", version)]),
             None => HeaderMap::new(),
         };
-        let claimed = claims(&headers, &message(method, params));
-        assert_eq!(claimed, expected, "{method} {params} {header:?}");
+        let is_modern = is_modern_request(&headers, &message(method, params));
+        assert_eq!(is_modern, expected, "{method} {params} {header:?}");
     }
 }
 
@@ -62,7 +62,7 @@ fn only_a_date_can_be_a_later_revision() {
         ("zzzz-zz-zz", false),
         ("", false),
     ] {
-        assert_eq!(is_modern(version.as_bytes()), expected, "{version}");
+        assert_eq!(is_modern_version(version.as_bytes()), expected, "{version}");
     }
 }
 
@@ -96,7 +96,7 @@ fn what_is_wrong_with_a_request_is_said_by_code() {
         ),
     ] {
         let headers = headers(&given);
-        let invalid = read(&headers, &message(method, params)).unwrap_err();
+        let invalid = check_request(&headers, &message(method, params)).unwrap_err();
         assert_eq!(invalid.code(), code, "{method} {params} {given:?}: {invalid}");
     }
 }
@@ -110,13 +110,13 @@ fn a_good_request_passes_with_what_it_says_of_itself() {
     for name in ["a b", " a b ", "=?base64?YSBi?="] {
         let given = [VERSION, CALL, ("mcp-name", name), ("mcp-session-id", "ignored")];
         let headers = headers(&given);
-        let request = read(&headers, &message("tools/call", &params)).unwrap().unwrap();
+        let request = check_request(&headers, &message("tools/call", &params)).unwrap().unwrap();
         assert!(request.capabilities.sampling && !request.capabilities.roots);
         assert!(request.log_level.is_some());
     }
     // A method nobody knows here may be one of an extension.
     let headers = headers(&[VERSION, ("mcp-method", "x/y")]);
-    assert!(read(&headers, &message("x/y", META)).unwrap().unwrap().method.is_none());
+    assert!(check_request(&headers, &message("x/y", META)).unwrap().unwrap().method.is_none());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn answers_are_not_taken_and_notifications_are() {
     let headers = headers(&[VERSION]);
     let answer = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     let answer = Message::parse(answer).unwrap();
-    assert_eq!(read(&headers, &answer).unwrap_err(), Invalid::NotARequest);
+    assert_eq!(check_request(&headers, &answer).unwrap_err(), InvalidRequest::NotARequest);
     let note = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#);
-    assert!(read(&headers, &Message::parse(note).unwrap()).unwrap().is_none());
+    assert!(check_request(&headers, &Message::parse(note).unwrap()).unwrap().is_none());
 }

@@ -8,7 +8,7 @@ use mainstay_protocol::{Era, Message, Method};
 use mainstay_testkit::MemoryStore;
 use serde_json::{Value, json};
 
-use super::{find, is_read, resource_of, token};
+use super::{find_resource, find_route, is_read, progress_token};
 use crate::endpoint::Endpoint;
 use crate::endpoint::inside::{Answers, World};
 use crate::endpoint::names::NameRegistry;
@@ -89,7 +89,7 @@ fn sent(at: &Endpoint, method: &str, params: &Value) -> Result<Found, (i32, Stri
 
 fn sent_by(era: Era, at: &Endpoint, method: &str, params: &Value) -> Result<Found, (i32, String)> {
     let message = request(method, params);
-    let route = find(at, era, Method::parse(method), &message.params().unwrap())
+    let route = find_route(at, era, Method::parse(method), &message.params().unwrap())
         .map_err(|error| (error.code, error.message))?;
     let mut edits: Vec<_> =
         route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
@@ -207,7 +207,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
 async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_it() {
     let Scene { mut world, ids, a, endpoint, .. } = Scene::start().await;
     let (uri, legacy) = (json!({"uri": "x://hidden"}), Era::Legacy);
-    assert_eq!(resource_of(&endpoint, legacy, "x://hidden"), None, "both may have it");
+    assert_eq!(find_resource(&endpoint, legacy, "x://hidden"), None, "both may have it");
     let tools = world.ready("tools", ids.server(), TOOLS).await;
     let only = self::endpoint(&ids, &[&tools, &a], Some(Prefix::Auto)).await;
     assert_eq!(sent(&only, "resources/read", &uri), read(&a, uri.clone()));
@@ -225,7 +225,7 @@ async fn what_a_client_has_seen_waits_for_its_server() {
         endpoint.show(Era::Legacy, kind);
     }
     let late = world.stopped("b", b.id, EVERYTHING);
-    let now = Endpoint::again(&endpoint, vec![a.clone(), late], Some(Prefix::Auto));
+    let now = Endpoint::updated(&endpoint, vec![a.clone(), late], Some(Prefix::Auto));
     now.publish(&ListKind::ALL);
     let wanted = [call(&b, "write", false), call(&b, "read", false)];
     for (name, wanted) in ["b_write", "b_read"].into_iter().zip(wanted) {
@@ -246,7 +246,7 @@ async fn what_a_client_has_seen_waits_for_its_server() {
 #[tokio::test]
 async fn a_server_that_was_taken_away_a_moment_ago_is_still_in_the_lists() {
     let Scene { world, a, endpoint, .. } = Scene::start().await;
-    let now = Endpoint::again(&endpoint, vec![a], Some(Prefix::Auto));
+    let now = Endpoint::updated(&endpoint, vec![a], Some(Prefix::Auto));
     let gone = refused(-32602, "its server is gone");
     assert_eq!(sent(&now, "tools/call", &json!({"name": "b_read"})), gone);
     assert_eq!(sent(&now, "resources/read", &json!({"uri": "mainstay://b/x://one"})), gone);
@@ -275,7 +275,7 @@ async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
         let wanted = read(&a, params.clone()).map(|found| Found { may_repeat, ..found });
         assert_eq!(sent(&single, method, &params), wanted, "{method}");
     }
-    let found = resource_of(&single, Era::Legacy, "y://any");
+    let found = find_resource(&single, Era::Legacy, "y://any");
     assert_eq!(found, Some((a.id, "y://any".to_owned())));
     // Without lists nothing is known of a tool.
     let late = world.stopped("late", ids.server(), EVERYTHING);
@@ -302,9 +302,9 @@ fn a_progress_token_is_found_with_its_place_as_it_was_written() {
         let meta = format!(r#"{{"_meta":{{"progressToken":{text}}}}}"#);
         let whole = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{meta}}}"#);
         let message = Message::parse(whole.clone().into_bytes().into()).unwrap();
-        let (span, bytes) = token(&message, &message.params().unwrap()).unwrap();
+        let (span, bytes) = progress_token(&message, &message.params().unwrap()).unwrap();
         assert_eq!((&whole[span], &*bytes), (text, text.as_bytes()));
     }
     let message = request("ping", &json!({}));
-    assert_eq!(token(&message, &message.params().unwrap()), None);
+    assert_eq!(progress_token(&message, &message.params().unwrap()), None);
 }

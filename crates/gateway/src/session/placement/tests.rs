@@ -7,7 +7,7 @@ use mainstay_protocol::{Era, Revision};
 use mainstay_session::Token;
 use mainstay_upstream::SessionNo;
 
-use super::Terms;
+use super::SharingRules;
 use crate::session::Session;
 
 const ROOTS: ClientCapabilities = ClientCapabilities {
@@ -25,15 +25,15 @@ const ALL_ASKS: [Asks; 3] = [Asks::Auto, Asks::Never, Asks::Always];
 
 /// A client: of whom, and what it can be asked.
 #[derive(Debug, Clone, Copy)]
-struct Who(&'static str, ClientCapabilities);
+struct TestClient(&'static str, ClientCapabilities);
 
-const ANYBODY: Who = Who("anonymous", NOTHING);
-const ALICE: Who = Who("alice", NOTHING);
-const ASKED: Who = Who("anonymous", ROOTS);
-const ALICE_ASKED: Who = Who("alice", ROOTS);
+const ANYBODY: TestClient = TestClient("anonymous", NOTHING);
+const ALICE: TestClient = TestClient("alice", NOTHING);
+const ASKED: TestClient = TestClient("anonymous", ROOTS);
+const ALICE_ASKED: TestClient = TestClient("alice", ROOTS);
 const NOTHING: ClientCapabilities = ClientCapabilities { roots: false, ..ROOTS };
 
-impl Who {
+impl TestClient {
     fn session(self, owner: u64, revision: Revision) -> Session {
         let (principal, endpoint) = (Principal::new(self.0), Ids::default().endpoint());
         Session::new(SessionNo(owner), Token::none(), principal, revision, self.1, endpoint)
@@ -48,14 +48,14 @@ impl Who {
     }
 }
 
-fn terms(sharing: Sharing, asks: Asks, is_process: bool) -> Terms<impl Fn() -> bool> {
-    Terms { sharing, asks, shares_questions: move || is_process }
+fn rules(sharing: Sharing, asks: Asks, is_process: bool) -> SharingRules<impl Fn() -> bool> {
+    SharingRules { sharing, asks, shares_questions: move || is_process }
 }
 
-/// Who shares the instance, what its clients declare, how it is used and how long it is kept.
-fn placed(want: &Placement) -> (&str, &str, LeaseMode, Retention) {
-    assert_eq!((want.owner, want.user), (SessionNo(7), 7));
-    (&want.key.sharing, &want.key.capabilities, want.mode, want.retention)
+/// TestClient shares the instance, what its clients declare, how it is used and how long it is kept.
+fn placed(placement: &Placement) -> (&str, &str, LeaseMode, Retention) {
+    assert_eq!((placement.owner, placement.user), (SessionNo(7), 7));
+    (&placement.key.sharing, &placement.key.capabilities, placement.mode, placement.retention)
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn a_client_of_a_process_shares_it_by_the_configuration_and_alone_while_it_can_b
         (S::Call, ALICE, ("", "{}", U::Once, T::Pooled)),
         (S::Call, ALICE_ASKED, ("", roots, U::Once, T::Brief)),
     ] {
-        let want = super::want(&who.legacy(), &terms(sharing, Asks::Auto, true));
-        assert_eq!(want.key.era, Era::Legacy);
-        assert_eq!(placed(&want), wanted, "{sharing:?} {who:?}");
+        let placement = super::place(&who.legacy(), &rules(sharing, Asks::Auto, true));
+        assert_eq!(placement.key.era, Era::Legacy);
+        assert_eq!(placed(&placement), wanted, "{sharing:?} {who:?}");
     }
 }
 
@@ -94,8 +94,8 @@ fn a_client_of_a_remote_server_has_a_session_of_its_own_there_while_it_can_be_as
         (S::Call, ALICE, ("", "{}", U::Once, T::Pooled)),
         (S::Call, ALICE_ASKED, ("session:7", roots, U::Once, T::Pooled)),
     ] {
-        let want = super::want(&who.legacy(), &terms(sharing, Asks::Auto, false));
-        assert_eq!(placed(&want), wanted, "{sharing:?} {who:?}");
+        let placement = super::place(&who.legacy(), &rules(sharing, Asks::Auto, false));
+        assert_eq!(placed(&placement), wanted, "{sharing:?} {who:?}");
     }
 }
 
@@ -104,11 +104,11 @@ fn where_a_server_asks_nothing_clients_are_told_apart_by_nothing_they_can_be_ask
     for is_process in [true, false] {
         for sharing in ALL_SHARINGS {
             let never =
-                super::want(&ALICE_ASKED.legacy(), &terms(sharing, Asks::Never, is_process));
-            let other = super::want(&ALICE.legacy(), &terms(sharing, Asks::Auto, is_process));
+                super::place(&ALICE_ASKED.legacy(), &rules(sharing, Asks::Never, is_process));
+            let other = super::place(&ALICE.legacy(), &rules(sharing, Asks::Auto, is_process));
             assert_eq!(placed(&never), placed(&other), "{sharing:?}");
             let [always, auto] = [Asks::Always, Asks::Auto]
-                .map(|asks| super::want(&ALICE_ASKED.legacy(), &terms(sharing, asks, is_process)));
+                .map(|asks| super::place(&ALICE_ASKED.legacy(), &rules(sharing, asks, is_process)));
             assert_eq!(placed(&always), placed(&auto), "{sharing:?}");
         }
     }
@@ -125,9 +125,13 @@ fn requests_that_stand_alone_share_unless_sessions_may_not() {
         (S::Call, ALICE_ASKED, ("", LeaseMode::Once)),
     ] {
         for (asks, is_process) in ALL_ASKS.into_iter().flat_map(|it| [(it, true), (it, false)]) {
-            let want = super::want(&who.modern(), &terms(sharing, asks, is_process));
-            assert_eq!(want.key.era, Era::Modern);
-            assert_eq!(placed(&want), (wanted.0, "{}", wanted.1, Retention::Pooled), "{sharing:?}");
+            let placement = super::place(&who.modern(), &rules(sharing, asks, is_process));
+            assert_eq!(placement.key.era, Era::Modern);
+            assert_eq!(
+                placed(&placement),
+                (wanted.0, "{}", wanted.1, Retention::Pooled),
+                "{sharing:?}"
+            );
         }
     }
 }
@@ -138,11 +142,11 @@ fn what_goes_to_the_shared_instance_at_once_is_what_would_be_placed_there() {
         for (asks, is_process) in ALL_ASKS.into_iter().flat_map(|it| [(it, true), (it, false)]) {
             for who in [ANYBODY, ALICE, ASKED, ALICE_ASKED] {
                 for session in [who.legacy(), who.modern()] {
-                    let terms = terms(sharing, asks, is_process);
-                    let want = super::want(&session, &terms);
-                    let is_base = want.mode == LeaseMode::Shared && want.key.is_base();
-                    let at_once = super::shares_with_all(&session, &terms);
-                    assert_eq!(at_once, is_base, "{sharing:?} {asks:?} {is_process} {want:?}");
+                    let rules = rules(sharing, asks, is_process);
+                    let placement = super::place(&session, &rules);
+                    let is_base = placement.mode == LeaseMode::Shared && placement.key.is_base();
+                    let at_once = super::uses_shared_instance(&session, &rules);
+                    assert_eq!(at_once, is_base, "{sharing:?} {asks:?} {is_process} {placement:?}");
                 }
             }
         }
@@ -151,11 +155,11 @@ fn what_goes_to_the_shared_instance_at_once_is_what_would_be_placed_there() {
 
 #[test]
 fn what_an_instance_says_is_for_the_sessions_whose_calls_go_there() {
-    let terms = terms(Sharing::Shared, Asks::Auto, true);
+    let rules = rules(Sharing::Shared, Asks::Auto, true);
     let session = ASKED.legacy();
-    let own = super::want(&session, &terms).key;
+    let own = super::place(&session, &rules).key;
     let is_for =
-        |holder, key: &LeaseKey| super::is_spoken_to(&session, &terms, SessionNo(holder), key);
+        |holder, key: &LeaseKey| super::is_placed_at(&session, &rules, SessionNo(holder), key);
     assert!(is_for(0, &own), "nobody has it: it may be anybody's of this kind");
     assert!(is_for(7, &own));
     assert!(!is_for(8, &own), "another has it");
@@ -166,9 +170,9 @@ fn what_an_instance_says_is_for_the_sessions_whose_calls_go_there() {
 #[test]
 fn a_list_may_come_from_another_instance_where_this_one_is_only_for_a_kind_of_clients() {
     for sharing in ALL_SHARINGS {
-        let of_a_kind = |who: Who| {
-            let key = super::want(&who.legacy(), &terms(sharing, Asks::Auto, true)).key;
-            super::is_of_a_kind(&key, sharing)
+        let of_a_kind = |who: TestClient| {
+            let key = super::place(&who.legacy(), &rules(sharing, Asks::Auto, true)).key;
+            super::is_keyed_by_capabilities(&key, sharing)
         };
         assert_eq!(of_a_kind(ALICE_ASKED), sharing != Sharing::Session, "{sharing:?}");
         assert!(!of_a_kind(ALICE), "{sharing:?}");
@@ -187,7 +191,7 @@ fn requests_that_stand_alone_take_turns_by_connection() {
     let endpoint = Ids::default().endpoint();
     let user = |owner, connection| {
         let (anonymous, revision) = (Principal::anonymous(), Revision::LATEST);
-        let session = Session::passing(
+        let session = Session::stateless(
             SessionNo(owner),
             anonymous,
             revision,
@@ -196,16 +200,16 @@ fn requests_that_stand_alone_take_turns_by_connection() {
             endpoint,
             connection,
         );
-        super::want(&session, &terms(Sharing::Call, Asks::Auto, true)).user
+        super::place(&session, &rules(Sharing::Call, Asks::Auto, true)).user
     };
     assert_eq!(user(1, 3), user(2, 3));
     assert_ne!(user(1, 3), user(1, 4));
     // Nor are they taken for a session with the number of the connection.
     assert_ne!(
         user(1, 3),
-        super::want(
+        super::place(
             &ANYBODY.session(3, Revision::LATEST_LEGACY),
-            &terms(Sharing::Call, Asks::Auto, true)
+            &rules(Sharing::Call, Asks::Auto, true)
         )
         .user
     );

@@ -11,20 +11,20 @@ use mainstay_protocol::{Edit, Kind, Message, Notification, build};
 use mainstay_upstream::{Incoming, SessionNo};
 use tokio::sync::oneshot;
 
-use super::{Listen, Listens};
+use super::{ListenStream, ListenStreams};
 use crate::session::placement;
 
-/// Listens to a server until the client leaves, and again whenever the server has ended it.
+/// ListenStreams to a server until the client leaves, and again whenever the server has ended it.
 pub(super) struct Relay {
-    listen: Arc<Listen>,
-    listens: Arc<Listens>,
+    listen: Arc<ListenStream>,
+    listens: Arc<ListenStreams>,
     server: ServerId,
     principal: Principal,
     owner: SessionNo,
     filter: Filter,
     /// By the server's own URI: what the client calls it.
     published: BTreeMap<String, String>,
-    /// Told what is honoured, once.
+    /// SeenChanges what is honoured, once.
     acknowledged: Option<oneshot::Sender<Filter>>,
     call_timeout: Duration,
 }
@@ -34,7 +34,7 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How a listen ended.
-enum Ended {
+enum ListenEnd {
     /// It was taken, and has ended or was lost.
     Taken,
     NotTaken,
@@ -47,8 +47,8 @@ enum Ended {
 impl Relay {
     /// What it listens for: `uris` by the server's own name and by the client's.
     pub(super) fn new(
-        listens: &Arc<Listens>,
-        listen: &Arc<Listen>,
+        listens: &Arc<ListenStreams>,
+        listen: &Arc<ListenStream>,
         server: ServerId,
         principal: &Principal,
         uris: Vec<(String, String)>,
@@ -79,15 +79,15 @@ impl Relay {
             let server = self.server;
             let ended = tokio::select! {
                 ended = self.listen_once(&pool) => ended,
-                () = directory.runs_elsewhere(server, &pool) => Ended::Taken,
+                () = directory.wait_until_replaced(server, &pool) => ListenEnd::Taken,
             };
             match ended {
-                Ended::Taken => wait = WAIT_MIN,
-                Ended::NotTaken => {}
+                ListenEnd::Taken => wait = WAIT_MIN,
+                ListenEnd::NotTaken => {}
                 // It is not honoured, and the client is told so.
-                Ended::Refused if self.acknowledged.is_some() => return,
+                ListenEnd::Refused if self.acknowledged.is_some() => return,
                 // It was once, and the client relies on it.
-                Ended::Refused => {}
+                ListenEnd::Refused => {}
             }
             let (server, request_id) = (&pool.spec.name, &self.listen.request_id);
             let wait_ms = wait.as_millis() as u64;
@@ -101,14 +101,14 @@ impl Relay {
         }
     }
 
-    async fn listen_once(&mut self, pool: &Arc<Pool>) -> Ended {
+    async fn listen_once(&mut self, pool: &Arc<Pool>) -> ListenEnd {
         let deadline = Instant::now() + self.call_timeout;
-        let want = placement::of_stateless(&self.principal, self.owner, pool);
-        let Ok(permit) = pool.acquire(&want, deadline).await else {
-            return Ended::NotTaken;
+        let placement = placement::for_stateless(&self.principal, self.owner, pool);
+        let Ok(permit) = pool.acquire(&placement, deadline).await else {
+            return ListenEnd::NotTaken;
         };
         let Ok(mut exchange) = permit.listen(&self.filter) else {
-            return Ended::NotTaken;
+            return ListenEnd::NotTaken;
         };
         let mut taken = false;
         loop {
@@ -118,10 +118,10 @@ impl Relay {
                 }
                 Incoming::Question(question) => exchange.refuse(&question),
                 Incoming::Answer(answer) if answer.kind() == Kind::Error && !taken => {
-                    return Ended::Refused;
+                    return ListenEnd::Refused;
                 }
                 Incoming::Answer(_) | Incoming::Lost(_) => {
-                    return if taken { Ended::Taken } else { Ended::NotTaken };
+                    return if taken { ListenEnd::Taken } else { ListenEnd::NotTaken };
                 }
             }
         }
@@ -130,26 +130,26 @@ impl Relay {
     /// Whether it was the acknowledgement.
     fn on_notification(&mut self, notification: &Message) -> bool {
         if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
-            self.on_acknowledged(notification);
+            self.on_acknowledgement(notification);
             return true;
         }
-        // Changes of lists are told by the gateway, once it has fetched them.
+        // TopologyChanges of lists are told by the gateway, once it has fetched them.
         if subscriptions::is_list_changed(notification) {
             return false;
         }
         let marked = subscriptions::with_subscription(notification, &self.listen.id);
-        self.listen.say(&self.renamed(&marked).unwrap_or(marked));
+        self.listen.send(&self.with_published_uri(&marked).unwrap_or(marked));
         false
     }
 
     /// The first time the client is told what is honoured. Later it is told that all may have
     /// changed meanwhile.
-    fn on_acknowledged(&mut self, notification: &Message) {
+    fn on_acknowledgement(&mut self, notification: &Message) {
         match self.acknowledged.take() {
             Some(acknowledged) => drop(acknowledged.send(self.granted(notification))),
             None => {
                 for uri in self.published.values() {
-                    self.listen.say(&subscriptions::resource_updated(&self.listen.id, uri));
+                    self.listen.send(&subscriptions::resource_updated(&self.listen.id, uri));
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Relay {
     }
 
     /// With the URI that the client knows; none if that is the server's own.
-    fn renamed(&self, marked: &bytes::Bytes) -> Option<bytes::Bytes> {
+    fn with_published_uri(&self, marked: &bytes::Bytes) -> Option<bytes::Bytes> {
         let message = Message::parse(marked.clone()).ok()?;
         let uri = message.params().ok()?.uri?;
         let own = uri.text()?;

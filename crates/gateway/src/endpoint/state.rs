@@ -12,11 +12,11 @@ use crate::stream::open_stream::OpenStreams;
 
 /// The part of an endpoint that is the same in each topology that has it.
 #[derive(Debug)]
-pub(crate) struct Lasting {
+pub(crate) struct EndpointState {
     /// What clients of each era see: in that order of [`super::ERAS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
-    pub(super) given: Mutex<Given>,
-    /// Streams that clients keep open here.
+    pub(super) assigned: Mutex<AssignedNames>,
+    /// SessionStreams that clients keep open here.
     pub(crate) streams: Arc<OpenStreams>,
     /// Sessions here that have a stream for background messages.
     pub(crate) audience: Audience,
@@ -24,24 +24,24 @@ pub(crate) struct Lasting {
 
 /// The names an endpoint gives out.
 #[derive(Debug)]
-pub(super) struct Given {
-    /// Clients have seen these: they stay.
-    pub(super) seen: PublishedNames,
+pub(super) struct AssignedNames {
+    /// Clients have shown these: they stay.
+    pub(super) shown: PublishedNames,
     /// Those of the present catalogue. Which of two servers comes up first must not decide about
-    /// names, so what nobody has seen is given out anew, in the order of the file.
-    pub(super) now: PublishedNames,
-    /// By kind: `seen` lacks something of `now`.
-    pub(super) unseen: [bool; 4],
+    /// names, so what nobody has shown is assigned out anew, in the order of the file.
+    pub(super) current: PublishedNames,
+    /// By kind: `shown` lacks something of `now`.
+    pub(super) has_unshown: [bool; 4],
 }
 
-// === impl Lasting ===
+// === impl EndpointState ===
 
-impl Lasting {
-    pub(super) fn new(path: String, seen: PublishedNames) -> Self {
-        let given = Given { now: seen.clone(), seen, unseen: [false; 4] };
+impl EndpointState {
+    pub(super) fn new(path: String, shown: PublishedNames) -> Self {
+        let assigned = AssignedNames { current: shown.clone(), shown, has_unshown: [false; 4] };
         Self {
             catalogues: Default::default(),
-            given: Mutex::new(given),
+            assigned: Mutex::new(assigned),
             streams: OpenStreams::new(path),
             audience: Audience::default(),
         }
@@ -49,9 +49,9 @@ impl Lasting {
 
     /// Forgets the names of servers that the endpoint no longer has.
     pub(super) fn retain(&self, is_here: impl Fn(&str) -> bool) {
-        let mut given = self.given.lock();
-        let given = &mut *given;
-        for names in given.seen.iter_mut().chain(&mut given.now) {
+        let mut assigned = self.assigned.lock();
+        let assigned = &mut *assigned;
+        for names in assigned.shown.iter_mut().chain(&mut assigned.current) {
             names.retain(&is_here);
         }
     }

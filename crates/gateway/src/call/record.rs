@@ -7,14 +7,14 @@ use mainstay_telemetry::{CorrelationId, Method, Outcome};
 use tokio::time::Instant;
 
 /// The books of one call: open from its beginning to its end.
-pub(super) struct Account {
+pub(super) struct CallRecord {
     pub(super) begun: Instant,
     method: Method,
     request_id: CorrelationId,
     is_closed: bool,
 }
 
-impl Account {
+impl CallRecord {
     pub(super) fn open(method: &str, request_id: CorrelationId) -> Self {
         Self {
             begun: Instant::now(),

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use mainstay_session::Question;
 use mainstay_upstream::Asker;
 
-use super::control::Control;
+use super::control::CallControl;
 
 /// The server that asked a question, and the call that waits for the answer.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct QuestionOrigin {
     pub(super) server: Asker,
-    pub(super) call: Option<Arc<Control>>,
+    pub(super) call: Option<Arc<CallControl>>,
 }
 
 /// Tells servers that nobody will answer their questions.
-pub(super) fn refuse_for_client(questions: Vec<Question<Asking>>) {
+pub(super) fn refuse_unanswered(questions: Vec<Question<QuestionOrigin>>) {
     for question in questions {
         question.asker.server.refuse(&question.id, "the client that was asked has gone away");
     }

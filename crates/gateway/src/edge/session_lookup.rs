@@ -12,10 +12,10 @@ use super::headers::{REVISION, SESSION, SESSION_NOT_FOUND, text};
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::session::Session;
-use crate::sessions::restore::{self, Lost};
+use crate::sessions::restore::{self, LookupError};
 
 /// Why a request has no session.
-pub(super) enum NotFound {
+pub(super) enum NoSession {
     /// Something is wrong with what it says.
     Invalid(StatusCode, i32, String),
     /// It could go on, but not now.
@@ -24,26 +24,26 @@ pub(super) enum NotFound {
 
 /// The session a request names, if it is this caller's and at this address. Waits only where it has to be
 /// restored.
-pub(super) async fn find(
+pub(super) async fn find_session(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
-) -> Result<Arc<Session>, NotFound> {
+) -> Result<Arc<Session>, NoSession> {
     let headers = admitted.headers();
     if let Some(revision) = headers.get(&REVISION) {
         let known = revision.to_str().ok().and_then(Revision::parse);
         if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
-            admitted.refused(Refused::Revision, text(headers, REVISION.as_str()));
+            admitted.count_refusal(Refused::Revision, text(headers, REVISION.as_str()));
             let say = format!(
                 "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
                 Revision::LATEST_LEGACY
             );
-            return Err(NotFound::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
+            return Err(NoSession::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
         }
     }
     let Some(token) = headers.get(&SESSION) else {
-        admitted.refused(Refused::UnknownSession, "none");
+        admitted.count_refusal(Refused::UnknownSession, "none");
         let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
-        return Err(NotFound::Invalid(
+        return Err(NoSession::Invalid(
             StatusCode::BAD_REQUEST,
             codes::INVALID_REQUEST,
             say.to_owned(),
@@ -51,33 +51,35 @@ pub(super) async fn find(
     };
     let principal = &admitted.caller.principal;
     let found = match token.to_str() {
-        Ok(token) => restore::find(&admitted.gateway.sessions, endpoint, principal, token).await,
-        Err(_) => Err(Lost::Unknown),
+        Ok(token) => {
+            restore::find_or_restore(&admitted.gateway.sessions, endpoint, principal, token).await
+        }
+        Err(_) => Err(LookupError::Unknown),
     };
     let reason = match found {
         Ok(session) => return Ok(session),
-        Err(Lost::NoRoom(refusal)) => {
-            admitted.refused(Refused::SessionLimit, "");
-            return Err(NotFound::Refused(refusal));
+        Err(LookupError::TableFull(refusal)) => {
+            admitted.count_refusal(Refused::SessionLimit, "");
+            return Err(NoSession::Refused(refusal));
         }
-        Err(Lost::Unknowable(refusal)) => {
-            admitted.refused(Refused::Store, "");
-            return Err(NotFound::Refused(refusal));
+        Err(LookupError::StoreUnavailable(refusal)) => {
+            admitted.count_refusal(Refused::Store, "");
+            return Err(NoSession::Refused(refusal));
         }
-        Err(Lost::Foreign) => Refused::ForeignSession,
-        Err(Lost::Unknown) => Refused::UnknownSession,
+        Err(LookupError::Foreign) => Refused::ForeignSession,
+        Err(LookupError::Unknown) => Refused::UnknownSession,
     };
     // The same answer for both: a stranger learns nothing.
-    admitted.refused(reason, "");
+    admitted.count_refusal(reason, "");
     let say =
         "Session not found: it has ended, expired, or belongs to another address; send initialize";
-    Err(NotFound::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
+    Err(NoSession::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
 }
 
-// === impl NotFound ===
+// === impl NoSession ===
 
-impl NotFound {
-    pub(super) fn answer(&self, id: Option<&Id>) -> HttpAnswer {
+impl NoSession {
+    pub(super) fn to_response(&self, id: Option<&Id>) -> HttpAnswer {
         match self {
             Self::Invalid(status, code, say) => answer::failure(*status, id, *code, say),
             Self::Refused(refusal) => {
