@@ -1,5 +1,5 @@
-//! The yardstick: a reverse proxy as hyper's own pieces make it, bodies streamed both ways, and
-//! not a single thought about what it carries.
+//! The yardstick: a reverse proxy of hyper's own parts that streams bodies both ways and parses
+//! nothing of them.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BareProxyArgs {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// The address of the server behind.
@@ -30,7 +30,7 @@ pub(crate) struct BareProxyArgs {
     upstream: SocketAddr,
 }
 
-/// One pooled client for all connections.
+/// The pooled client that all connections share.
 #[derive(Debug, Clone)]
 struct Proxy {
     client: Client<HttpConnector, Incoming>,

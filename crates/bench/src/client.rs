@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 pub(crate) use connection::Connection;
 pub(crate) use session::{Failure, Session};
 
-/// Where and how to reach the server under test.
+/// The server under test and how to reach it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Target {
     /// Address of the listener.
@@ -19,7 +19,7 @@ pub(crate) struct Target {
     /// Path of the endpoint.
     #[arg(long, default_value = "/mcp")]
     pub(crate) path: String,
-    /// What stands before the names of the server's tools.
+    /// The prefix of the server's tool names.
     #[arg(long, default_value = "")]
     pub(crate) prefix: String,
 }

@@ -1,7 +1,7 @@
-//! Two daemons in one run: what a change costs, as ratios.
+//! Compares two daemons in one run: the cost of a change, as ratios.
 //!
-//! Machines drift by a fifth within minutes. So both binaries are measured in every round, the
-//! order turned about from round to round, and each ratio is of two figures of the same round.
+//! Machines drift by a fifth within minutes. So both binaries are measured in every round, in
+//! alternating order, and each ratio is of two figures of the same round.
 
 mod budget;
 mod comparison;
@@ -26,7 +26,7 @@ use crate::run::peers::Programs;
 use crate::run::setup::Setup;
 use crate::run::{raise_limit_on_files, until_interrupted};
 
-/// What is compared, in this order; the first of them are cells of a run.
+/// The comparisons, in this order. The first of them are cells of a run.
 const NAMES: [&str; 9] = [
     "http-1",
     "http-32",
@@ -55,13 +55,13 @@ pub(crate) struct CompareArgs {
     /// Measured seconds of a cell, for each binary.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Only these.
+    /// Compare only these.
     #[arg(long, value_name = "CELL,…", value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
     /// Wait so many seconds at most for a calm machine before each round.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     calm: f64,
-    /// Everything as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -154,7 +154,7 @@ impl<'a> Bench<'a> {
             .filter(|name| only.is_empty() || only.iter().any(|wanted| wanted == name))
     }
 
-    /// One round of one cell.
+    /// Measures one round of a cell.
     async fn measure(&self, round: u32, found: &mut PairedCell) -> Result<()> {
         let cell = cells::find(found.name).context("it is a cell of a run")?;
         hardware::calm(Duration::from_secs_f64(self.args.calm.clamp(0.0, 600.0))).await;

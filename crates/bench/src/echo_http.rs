@@ -1,7 +1,7 @@
-//! The tiny MCP server over streamable HTTP: JSON answers, no streams, no state.
+//! A tiny MCP server over streamable HTTP: JSON answers, no streams, no state.
 //!
-//! A session id carries the mark of the process that gave it, so a restarted server knows that it
-//! never met a session, and says 404 as the specification has it.
+//! A session id carries the mark of its process, so a restarted server recognises that a session is
+//! not its own and answers 404, as the specification demands.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,12 +27,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoHttpArgs {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
 
-/// Who gives the session ids.
+/// The source of session ids.
 #[derive(Debug)]
 struct Sessions {
     mark: String,

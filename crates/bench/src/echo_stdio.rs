@@ -1,7 +1,7 @@
-//! The tiny MCP server over lines: one thread reads and answers, a second one keeps delays.
+//! A tiny MCP server over stdio: one thread reads and answers, a second one delays answers.
 //!
-//! Plain blocking calls are the shortest way between a pipe and an answer; what arrives in one
-//! read is answered with one write.
+//! Plain blocking calls are the shortest way from a pipe to an answer. Everything that arrives in
+//! one read is answered in one write.
 
 mod delay;
 mod output;
@@ -17,12 +17,12 @@ use self::delay::Delayed;
 use self::output::Output;
 use crate::mcp::{Reply, answer};
 
-/// A read takes as much as a full default pipe holds.
+/// Most bytes of a read: the content of a full default pipe.
 const READ_BYTES: usize = 64 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoStdioArgs {
-    /// Says nothing to this program, but a process list shows whose it is.
+    /// Ignored by the program. Shows in a process list to whom it belongs.
     #[arg(long)]
     mark: Option<String>,
 }

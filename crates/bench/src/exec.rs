@@ -1,7 +1,7 @@
-//! Ties a program to the life of whoever started it.
+//! Ties the life of a program to that of its starter.
 //!
-//! A run that is killed outright can't clean up. The kernel can: it sends the death signal to the
-//! child, and the setting outlives `exec`.
+//! A run that is killed can't clean up. The kernel can: it sends the death signal to the child, and
+//! the setting survives `exec`.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;

@@ -3,7 +3,7 @@
 /// Sub-buckets for each power of two, as a power of two: 64 keep the error under 1.6 %.
 const PRECISION_BITS: u32 = 6;
 const SUB_BUCKETS: usize = 1 << PRECISION_BITS;
-/// Values up to 2^40 ns (18 minutes) are told apart; longer than any cell runs.
+/// Values up to 2^40 ns (18 minutes) are distinguished; no cell runs longer.
 const MAGNITUDES: usize = 40 - PRECISION_BITS as usize + 1;
 
 /// Counts of values in nanoseconds; constant memory, no allocation while recording.

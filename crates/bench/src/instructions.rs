@@ -1,9 +1,9 @@
-//! Counts the user instructions that a small call takes in a daemon, under callgrind.
+//! Counts the user instructions of a small call in a daemon, under callgrind.
 //!
-//! Two runs differ in nothing but the number of calls: the difference of their totals, by the
-//! difference of calls, is a call's, and what start, session and end take cancels out. Each is made
-//! twice and the lower total counts, since whatever comes between only adds. Unlike times,
-//! instructions are the same on a busy machine: repeated, the figure stays within 0.5 %.
+//! Two runs differ only in the number of calls. The difference of their totals, divided by the
+//! difference of calls, is the cost of a call; start, session and end cancel out. Each run is made
+//! twice and the lower total counts, since disturbances only add. Unlike times, instructions are
+//! the same on a busy machine: the figure repeats within 0.5 %.
 
 mod callgrind;
 
@@ -21,13 +21,13 @@ use crate::run::until_interrupted;
 
 /// Calls of both runs before those that are counted: pools fill, buffers grow, counters appear.
 const WARM_UP_CALLS: u32 = 500;
-/// Calls that are counted unless told otherwise: about twenty times the work of start and end.
+/// The default number of calls: about twenty times the work of start and end.
 pub(crate) const CALLS: u32 = 5_000;
 /// Times that each run is made.
 const REPETITIONS: u32 = 2;
 /// A call takes about 1 ms under callgrind; this is for a machine that is busy with other things.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
-/// From the signal to the end, the file written.
+/// Longest time from the signal to the end, when the file is written.
 const ENDING: Duration = Duration::from_secs(60);
 /// Ids of calls repeat only after so many.
 const IDS: u64 = 1_000_000;
@@ -46,12 +46,12 @@ pub(crate) struct InstructionsArgs {
     /// the name.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// One line of JSON.
+    /// Print one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What counts, once it is known to be here.
+/// The instruction counter, after valgrind was found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counter {
     valgrind: Version,
@@ -85,7 +85,8 @@ impl Counter {
     /// Looks for valgrind.
     ///
     /// # Errors
-    /// It can't be run, with what to do about it.
+    ///
+    /// When valgrind can't be run. The message says what to do about it.
     pub(crate) async fn find() -> Result<Self> {
         Ok(Self { valgrind: callgrind::find().await? })
     }

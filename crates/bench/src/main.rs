@@ -34,11 +34,11 @@ enum Command {
     EchoStdio(echo_stdio::EchoStdioArgs),
     /// A reverse proxy of hyper and nothing else: the yardstick.
     BareProxy(bare_proxy::BareProxyArgs),
-    /// Drives one target and prints what it saw as one line of JSON.
+    /// Drive one target and print the results as one line of JSON.
     Load(load::LoadArgs),
-    /// Everything side by side: one run, one table.
+    /// Measure all targets side by side and print a table.
     Run(run::RunArgs),
-    /// Two daemons in turns: what a change costs, as ratios.
+    /// Compare two daemons: the cost of a change, as ratios.
     Compare(compare::CompareArgs),
     /// Counts the instructions that a call takes, under callgrind.
     Instructions(instructions::InstructionsArgs),

@@ -14,7 +14,7 @@ const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11
 
 const TOOLS: &str = r#"{"tools":[{"name":"echo","description":"Answers with its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}},{"name":"slow","description":"Answers with its text after a while.","inputSchema":{"type":"object","properties":{"ms":{"type":"integer"},"text":{"type":"string"}},"required":["ms"]}},{"name":"big","description":"Answers with as many bytes as asked.","inputSchema":{"type":"object","properties":{"bytes":{"type":"integer"}},"required":["bytes"]}},{"name":"hang","description":"Never answers.","inputSchema":{"type":"object"}},{"name":"crash","description":"Ends the process.","inputSchema":{"type":"object"}}]}"#;
 
-/// What a server has to do about one message.
+/// What a server does about a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// Send this now.
@@ -25,7 +25,7 @@ pub(crate) enum Reply {
     Later(u64, Vec<u8>),
     /// A notification or an answer: nothing to send.
     Nothing,
-    /// Never send anything.
+    /// Send nothing.
     Never,
     /// End the process.
     Crash,

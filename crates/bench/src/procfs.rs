@@ -1,4 +1,4 @@
-//! What the kernel knows about processes and the machine.
+//! Reads facts about processes and the machine from the kernel.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(crate) fn machine_cpu_time() -> Duration {
     from_ticks(busy_ticks(&text))
 }
 
-/// All processes below `pid`, itself left out.
+/// All descendants of `pid`, without itself.
 pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     let all: Vec<(u32, u32)> =
         pids().into_iter().filter_map(|child| Some((child, stat(child)?.parent))).collect();
@@ -92,7 +92,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     Some(Stat { parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
 }
 
-/// Everything but idle and waiting for disks; guests are already within user time.
+/// All ticks except idle and waiting for disks. Guests are part of user time.
 fn busy_ticks(text: &str) -> u64 {
     let numbers = text.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).take(8);
     numbers

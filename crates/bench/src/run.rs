@@ -1,4 +1,4 @@
-//! Everything side by side: starts each target, drives it, ends it, and writes down what was seen.
+//! Measures all targets side by side: starts each, drives it, ends it, and writes the results.
 
 mod args;
 pub(crate) mod behaviour;
@@ -32,10 +32,9 @@ pub(crate) fn main(args: RunArgs) -> Result<()> {
     until_interrupted(run(args))
 }
 
-/// Runs `work` to its end, or to an interruption, which is an error: what `work` started ends
-/// with it.
+/// Runs `work` to its end. An interrupt is an error, and ends everything that `work` started.
 pub(crate) fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<()> {
-    // One thread: the death signal of a child follows the thread that started it.
+    // One thread, because the death signal of a child depends on the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -67,8 +66,8 @@ async fn run(args: RunArgs) -> Result<()> {
     Ok(())
 }
 
-/// Each part of `--only` must be part of some name: a row nobody measures looks like a row with nothing
-/// to show.
+/// Checks that each part of `--only` matches a name. A row that was never measured would look like
+/// a row without results.
 fn check_names(args: &RunArgs) -> Result<()> {
     let names: Vec<&str> =
         cells::CELLS.iter().map(|cell| cell.name).chain(behaviour::names()).collect();

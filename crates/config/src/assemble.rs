@@ -1,5 +1,5 @@
-//! From typed values to settings. Everything has been checked, so what is missing here was noted
-//! before.
+//! Assembles settings from typed values. All values have been checked, so a missing one was
+//! reported before.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

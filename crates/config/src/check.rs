@@ -1,4 +1,4 @@
-//! What must hold across keys.
+//! Checks rules that concern several keys.
 
 mod exactly_one;
 mod gateway;

@@ -1,8 +1,8 @@
-//! What a new configuration changes: two [`Settings`] in, a [`Plan`] out.
+//! Compares two [`Settings`] and returns a [`Plan`] of the changes.
 //!
-//! The plan names servers, endpoints and keys, and never a value: a command, a URL or a variable may
-//! hold a secret. It says what each change costs (an instance started anew, or the whole daemon), and
-//! nothing is carried out here.
+//! The plan names servers, endpoints and keys, and never a value: a command, a URL or a variable
+//! may hold a secret. It says what each change requires (a restart of instances, or of the daemon).
+//! Nothing is carried out here.
 
 mod compare;
 mod plan;
@@ -13,7 +13,7 @@ use mainstay_model::settings::Settings;
 use self::compare::{order, shared};
 pub use self::plan::{Change, ChangeKind, Effect, Plan, SettingChange};
 
-/// What changes between the settings `old` and `new`.
+/// Plans the changes from the settings `old` to `new`.
 pub fn diff(old: &Settings, new: &Settings) -> Plan {
     let Settings { gateway, servers, endpoints, state_dir } = new;
     let mut settings = compare::gateway(&old.gateway, gateway);

@@ -1,4 +1,4 @@
-//! What checking a configuration has to ask the disk, behind a trait so that tests need none.
+//! The disk access of checks, as a trait, so that tests need no disk.
 
 #![expect(clippy::disallowed_methods, reason = "the configuration is read before the daemon runs")]
 
@@ -7,19 +7,21 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// What checking a configuration asks of the disk.
+/// The disk access that checking a configuration needs.
 pub trait Disk {
-    /// A regular file that may be run. Also true where that can't be found out: nobody is to be warned
-    /// of what is not known.
+    /// Whether the path is an executable regular file. True when unknown, so that there is no
+    /// warning without a reason.
     fn is_program(&self, path: &Path) -> bool;
 
-    /// A folder, or what can't be found out.
+    /// Whether the path is a folder. True when unknown.
     fn is_folder(&self, path: &Path) -> bool;
 
-    /// Reads a file that holds one secret, with everything the file holds.
+    /// Reads a file that holds a secret.
     ///
     /// # Errors
-    /// When the file can't be read, is no regular file, is no UTF-8, or is larger than [`SECRET_BYTES_MAX`].
+    ///
+    /// When the file can't be read, is not a regular file or not UTF-8, or is larger than
+    /// [`SECRET_BYTES_MAX`].
     fn secret(&self, path: &Path) -> io::Result<SecretFile>;
 }
 
@@ -30,7 +32,7 @@ pub const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Longest look at the disk; without a hanging mount it takes microseconds.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
-/// A file that holds one secret.
+/// The content of a file that holds a secret.
 pub struct SecretFile {
     pub text: String,
     /// Whether users other than the file's owner may read it.
@@ -65,10 +67,10 @@ impl Disk for RealDisk {
 
     fn secret(&self, path: &Path) -> io::Result<SecretFile> {
         use std::os::unix::fs::PermissionsExt;
-        // Asked before it is opened: opening a pipe that nobody writes to waits for ever.
+        // Checked before it is opened: opening a named pipe would wait for a writer.
         let meta = path.metadata()?;
         if !meta.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         Ok(SecretFile {
             text: read_text(path, SECRET_BYTES_MAX)?,
@@ -109,13 +111,13 @@ impl Disk for NoDisk {
     }
 }
 
-/// Whether a path is such a thing, as far as the disk tells within [`LOOK_MAX`]. A mount that hangs holds
-/// up a thread of its own until it answers or the program ends, and nobody else.
+/// Whether the path's metadata passes `is_such`, as far as the disk answers within [`LOOK_MAX`]. A
+/// mount that hangs only blocks a thread of this function.
 fn look(path: &Path, is_such: impl FnOnce(&Metadata) -> bool + Send + 'static) -> bool {
     let path = path.to_owned();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let looking = std::thread::Builder::new().spawn(move || {
-        // Nobody may listen any more.
+        // The receiver is gone after the deadline.
         let _ = tell.send(path.metadata().is_ok_and(|meta| is_such(&meta)));
     });
     looking.is_err() || told.recv_timeout(LOOK_MAX).unwrap_or(true)
@@ -138,7 +140,7 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column =
             String::from_utf8_lossy(valid).chars().rev().take_while(|c| *c != '\n').count();
-        let message = format!("it is no UTF-8 from line {line}, column {} on", column + 1);
+        let message = format!("it is not UTF-8 from line {line}, column {} on", column + 1);
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }

@@ -5,18 +5,18 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Where a value or key was written.
+/// The place where a value or key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum At {
     /// Nowhere: it is a default.
     Default,
-    /// In the file, from byte to byte.
+    /// A byte range of the file.
     File(Range<usize>),
-    /// In the file as a whole.
+    /// The file as a whole.
     WholeFile,
-    /// In this variable of the environment.
+    /// A variable of the environment.
     Variable(String),
-    /// In this flag of the command line.
+    /// A flag of the command line.
     Flag(String),
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
-/// What is wrong with the text as TOML.
+/// A syntax error of the TOML text.
 pub(crate) struct SyntaxError {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
 }
 
-/// Reads a whole file. What can't be read is left out of the tree and told in the list.
+/// Parses a whole file. Parts with syntax errors are left out of the tree and listed.
 pub(crate) fn parse_file(text: &str) -> (Node, Vec<SyntaxError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let locate = |span: Range<usize>| At::File(span);
@@ -110,8 +110,7 @@ fn table_of(table: &DeTable<'_>, locate: &impl Fn(Range<usize>) -> At) -> Value 
 // === impl SyntaxError ===
 
 impl SyntaxError {
-    /// Whether a quote or bracket is missing, so that what follows may be inside of what it should
-    /// have closed.
+    /// Whether a quote or bracket is missing, so that the text after it may belong inside.
     pub(crate) fn is_unclosed(&self) -> bool {
         let is_string =
             self.message.starts_with("invalid") && self.message.contains("string, expected");
@@ -175,7 +174,7 @@ impl At {
         *self != Self::Default
     }
 
-    /// The order in which places are told of: the file from its top, then variables, then flags.
+    /// The order of places in reports: the file from its top, then variables, then flags.
     pub(crate) fn rank(&self) -> (u8, usize, &str) {
         match self {
             Self::WholeFile => (0, 0, ""),

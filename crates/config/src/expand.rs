@@ -1,6 +1,6 @@
-//! `${VAR}` in texts, and `secret:` references.
+//! Expands `${VAR}` in texts and `secret:` references.
 //!
-//! Errors name variables and paths, never what they hold and never the text around them.
+//! Errors name variables and paths, never their values nor the text around them.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,9 @@ pub(crate) enum SecretRef<'a> {
     Unknown,
 }
 
-/// Replaces `${VAR}` and `${VAR:-default}` by what the environment says; `$$` stands for `$`.
+/// Replaces `${VAR}` and `${VAR:-default}` by the environment's values, and `$$` by `$`.
 ///
-/// The default also takes the place of an empty variable. What comes out is not expanded again.
+/// An empty variable takes its default, too. The result is not expanded again.
 pub(crate) fn expand(text: &str, env: &BTreeMap<String, String>) -> Result<String, ExpandError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -20,7 +20,7 @@ pub use target::{Target, TargetError, url};
 
 use clients::Format;
 
-/// What a client's file says about Mainstay.
+/// The entry of Mainstay in a client's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mentions {
     /// Servers of the client that are Mainstay, by name.
@@ -46,7 +46,8 @@ impl Client {
     /// already.
     ///
     /// # Errors
-    /// When the text can't be read, or holds something else where servers belong.
+    ///
+    /// When the text can't be parsed, or something else is in the place of the servers.
     pub fn put(
         &self,
         path: &Path,

@@ -42,8 +42,8 @@ use crate::problem::{Place, Problems};
 /// Parses the servers in a file.
 ///
 /// # Errors
-/// When the text can't be read as what it looks like, with line and column, and when nothing in it
-/// is known.
+///
+/// When the text has a syntax error, with line and column, or when its format is unknown.
 pub fn parse(file: &ImportFile) -> Result<Parsed, Problems> {
     let tree = tree::parse(&file.text).map_err(|error| error.problems(file))?;
     formats::read(file, &tree).ok_or_else(|| {

@@ -12,7 +12,7 @@ pub(crate) use gateway::GATEWAY;
 pub(crate) use others::{ENDPOINT, EXTERNAL, VOLUME};
 pub(crate) use servers::SERVER;
 
-/// A table of the file, and what may stand in it.
+/// A table of the file, and its keys.
 pub(crate) struct Section {
     /// The section's title in messages: `gateway`, `servers.NAME`.
     pub(crate) title: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Section {
     pub(crate) example: &'static str,
 }
 
-/// A section at the top of the file; a named one holds a table for each name.
+/// A table at the top of the file. A named one holds a table for each name.
 pub(crate) struct TopLevel {
     pub(crate) name: &'static str,
     pub(crate) named: bool,
@@ -39,10 +39,10 @@ pub(crate) struct Key {
     pub(crate) doc: &'static str,
 }
 
-/// What a value may be.
+/// The type of a value.
 pub(crate) enum Kind {
     Bool,
-    /// One word of a list.
+    /// One of several words.
     Choice(&'static [Word]),
     Count {
         min: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Word {
     pub(crate) doc: &'static str,
 }
 
-/// What a list holds.
+/// The items of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
     Host,
@@ -97,14 +97,14 @@ pub(crate) enum Item {
     Need,
 }
 
-/// What the keys of a table of secrets are.
+/// The keys of a table of secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Map {
     Variables,
     Headers,
 }
 
-/// Everything that may stand at the top of the file, in the order in which it is explained.
+/// All top-level tables, in the order in which they are documented.
 pub(crate) static TOP_LEVEL: [TopLevel; 5] = [
     TopLevel { name: "gateway", named: false, section: &GATEWAY },
     TopLevel { name: "servers", named: true, section: &SERVER },
@@ -149,7 +149,7 @@ impl TopLevel {
         TOP_LEVEL.iter().find(|top| top.name == name)
     }
 
-    /// What one of these is called in a sentence.
+    /// The noun for one table of this kind.
     pub(crate) fn noun(&self) -> &'static str {
         self.name.strip_suffix('s').unwrap_or(self.name)
     }

@@ -29,7 +29,7 @@ struct KeyPath {
     kind: Option<&'static Kind>,
 }
 
-/// Why a path matches no key, and what was probably meant.
+/// Why a path matches no key, and the key that was probably meant.
 struct Lost {
     message: String,
     help: Option<String>,
@@ -86,7 +86,7 @@ fn warn_of_single_underscore(name: &str, notes: &mut Notes) {
             .warning(
                 &At::Variable(name.to_owned()),
                 "",
-                "it is not read: the parts of a name are parted by two underscores",
+                "the variable is ignored: separate the parts of its name by two underscores",
             )
             .help(format!("did you mean `{PREFIX}{meant}`?"));
     }
@@ -140,7 +140,7 @@ fn find_key(
         }),
         (_, []) => Ok(KeyPath { path, kind: Some(&key.kind) }),
         (_, [_, ..]) => Err(Lost {
-            message: format!("`{}` is a value, with nothing inside", key.name),
+            message: format!("`{}` is a single value, not a table", key.name),
             help: Some(format!("did you mean `{PREFIX}{begun}{part}`?")),
         }),
     }
@@ -191,7 +191,7 @@ fn lay(root: &mut Node, target: &KeyPath, text: &str, at: &At) {
     let Some((last, way)) = target.path.split_last() else { return };
     let mut table = root;
     for key in way {
-        // What stands in the way is no table, which is told where the file is read.
+        // Another value is in the place of the table, which is reported when the file is read.
         let Value::Table(entries) = &mut table.value else { return };
         let index = place_of(entries, key, at);
         table = &mut entries[index].node;

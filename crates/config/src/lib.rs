@@ -1,15 +1,16 @@
-//! From text to settings: the only reader of configuration files and of the environment.
+//! Loads settings from text: the only reader of configuration files and of the environment.
 //!
-//! It starts nothing, watches nothing and keeps nothing: [`load`] is a function of its request.
-//! Every key is declared once, in [`keys`]; parsing, hints, the JSON Schema, the starter file and
-//! the reference page all come from that declaration.
+//! [`load`] is a function of its request; it starts, watches and stores nothing. Every key is
+//! declared once, in [`keys`]; parsing, hints, the JSON Schema, the starter file and the reference
+//! page all come from that declaration.
 //!
 //! ```text
 //!  file ──▶ document ─┐
 //!  environment ───────┼─▶ layers ─▶ read ─▶ check ─▶ assemble ─▶ Settings
 //!  flags ─────────────┘      (one tree)  (typed)  (across keys)
 //! ```
-//! A problem found on the way is noted and the way goes on, so that one run reports them all.
+//!
+//! A problem does not stop the loading, so that one run reports all problems.
 
 mod assemble;
 mod check;

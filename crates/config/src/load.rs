@@ -17,12 +17,12 @@ use crate::read::Reader;
 use crate::source::Source;
 use crate::syntax;
 
-/// Everything that settings are made of. It may hold secrets, so it has no `Debug`.
+/// All sources of settings. May hold secrets, so it has no `Debug`.
 pub struct LoadRequest {
     pub file: Option<ConfigFile>,
     /// The environment: for `MAINSTAY__` variables, `${VAR}`, `secret:env:` references and `PATH`.
     pub env: BTreeMap<String, String>,
-    /// What `~` stands for.
+    /// The folder that `~` means.
     pub home: Option<PathBuf>,
     pub flags: Vec<Flag>,
     pub state: StateDir,
@@ -55,13 +55,14 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
 }
 
-/// Loads settings from a file, the environment and the flags; later sources override earlier ones.
+/// Loads settings from a file, the environment and the flags. Later sources override earlier ones.
 ///
-/// Having no file is no error: the settings are the defaults, without servers.
+/// Without a file, settings are the defaults, without servers.
 ///
 /// # Errors
-/// All problems at once, warnings among them. Where the text is no TOML, what can't be read is told together
-/// with what is wrong before it; the rest has to wait.
+///
+/// All problems at once, warnings included. When the text is not TOML, only syntax errors and
+/// problems before them are reported.
 pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     let (mut tree, errors) = match &request.file {
         Some(file) => parse_file(&file.text),

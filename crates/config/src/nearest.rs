@@ -1,9 +1,9 @@
-//! The nearest match: what somebody who mistyped a word probably meant.
+//! Finds the word that a mistyped word probably meant.
 
-/// No word of ours is longer, and comparing is quadratic.
+/// Most characters compared. All known words are shorter, and the comparison is quadratic.
 const LENGTH_MAX: usize = 80;
 
-/// The word of `known` that is most like `word`, if one is similar enough to suggest. Case is
+/// The word of `known` that is most similar to `word`, if it is similar enough to suggest. Case is
 /// ignored, and `-` equals `_`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);

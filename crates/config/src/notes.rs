@@ -4,7 +4,7 @@ use crate::document::At;
 use crate::problem::{Place, Problem, Severity};
 use crate::source::Source;
 
-/// More than anybody reads; a file in which nothing is right stays readable and quick to report.
+/// Most problems reported, so that the report on a broken file stays short and fast.
 const PROBLEMS_MAX: usize = 200;
 
 /// The problems found so far.

@@ -82,7 +82,7 @@ impl Written {
                 all.extend(shown);
                 return;
             }
-            // One of `env` and `headers` is always empty: the other kind of server's.
+            // Either `env` or `headers` is always empty: the one of the other kind of server.
             Typed::Secrets(_) if !node.at.is_written() => return,
             Typed::Secrets(_) => serde_json::json!({}),
             Typed::Secret => "***".into(),

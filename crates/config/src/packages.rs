@@ -1,8 +1,7 @@
-//! Parses commands that fetch what they run: which package of which registry, and how exactly it is
-//! named.
+//! Parses commands of package runners: the registry, the package and its version.
 //!
-//! Only forms that are understood whole are taken; of the others it is said why not. Nothing is
-//! asked of a registry here.
+//! Only forms that are fully understood are accepted; for others, the reason is returned. No
+//! registry is asked here.
 
 mod npm;
 mod package;
@@ -77,7 +76,7 @@ impl PackageCommand {
             return Some(std::iter::once(program.to_owned()).chain(rest).collect());
         };
         let words = shell::split(script)?;
-        // Only words that need no quotes are found again in the text.
+        // Only words without quotes can be found in the text.
         let plain: Vec<_> = words.iter().take(self.words).map(|word| shell::quote(word)).collect();
         let rest = script.strip_prefix(&plain.join(" "))?;
         if !rest.is_empty() && !rest.starts_with(' ') {

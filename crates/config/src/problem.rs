@@ -1,18 +1,18 @@
-//! Problems of a configuration: what is wrong, where, and what would be right.
+//! Problems of a configuration: the fault, its place, and the correction.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// All problems, in the order of the file, then the environment, then the flags.
+/// All problems, ordered by place: the file, the environment, the flags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems {
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong. Nothing in it is ever a secret.
+/// A problem. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub severity: Severity,
@@ -21,9 +21,9 @@ pub struct Problem {
     /// The key that is wrong, such as `servers.weather.command`; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub key: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What is allowed, or was probably meant.
+    /// What is allowed, or what was probably meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
@@ -33,7 +33,7 @@ pub struct Problem {
 pub enum Severity {
     /// The daemon does not start.
     Error,
-    /// The daemon starts, and somebody should have a look.
+    /// The daemon starts, and the user should check the value.
     Warning,
 }
 
@@ -41,7 +41,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "in", rename_all = "lowercase")]
 pub enum Place {
-    /// In the file, at a line and a column, both counted from 1, the column in characters.
+    /// A position in the file. Line and column count from 1; the column counts characters.
     Line {
         file: PathBuf,
         line: usize,
@@ -52,13 +52,13 @@ pub enum Place {
         #[serde(skip_serializing_if = "Option::is_none")]
         excerpt: Option<Excerpt>,
     },
-    /// In the file as a whole.
+    /// The file as a whole.
     File { file: PathBuf },
-    /// In a variable of the environment.
+    /// A variable of the environment.
     Environment { variable: String },
-    /// In a flag of the command line.
+    /// A flag of the command line.
     Flag { flag: String },
-    /// In what all sources together make.
+    /// The combination of all sources.
     Settings,
 }
 
@@ -66,7 +66,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
     pub text: String,
-    /// Where in `text` the marked characters begin, from 0, in characters.
+    /// Where the marked part of `text` begins, in characters from 0.
     pub mark: usize,
     pub mark_length: usize,
 }
@@ -154,8 +154,8 @@ impl Excerpt {
     }
 }
 
-/// Quotes what somebody wrote so that it can't control a terminal. Of a long text only the
-/// beginning is shown, and of several lines the first: a forgotten quote swallows what follows.
+/// Quotes a user's text so that it can't control a terminal. Long texts are cut, and of several
+/// lines only the first is shown, because a forgotten quote includes everything after it.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
     let first = text.split(['\n', '\r']).next().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! Reads the tree to typed values, key by key, as declared. What holds across keys is checked by
-//! `check`.
+//! Reads the tree into typed values, key by key. `check` checks rules that concern several keys.
 
 use std::collections::BTreeMap;
 use std::path::Path;

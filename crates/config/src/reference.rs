@@ -80,7 +80,7 @@ fn section(text: &mut String, section: &Section) {
     }
 }
 
-/// A line for the key; the table that it holds, if it holds one, comes later.
+/// Writes the row of a key. Returns the table that the key holds, which is documented later.
 fn row(text: &mut String, key: &Key) -> Option<&'static Section> {
     let default = key
         .default

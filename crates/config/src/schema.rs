@@ -8,8 +8,8 @@ use crate::keys::{Item, Key, Kind, Section, TOP_LEVEL, Word};
 /// Pattern of a text with a variable, which may be anything once expanded.
 const EXPANDED: &str = r"\$\{";
 
-/// The JSON Schema (draft 2020-12) of `mainstay.toml`. What it accepts may still be wrong across
-/// keys: `mainstay check` is the judge.
+/// The JSON Schema (draft 2020-12) of `mainstay.toml`. It can't express rules that concern several
+/// keys, which `mainstay check` does.
 pub fn schema() -> Value {
     let properties: Map<_, _> = TOP_LEVEL
         .iter()
@@ -38,7 +38,7 @@ fn named(section: &Section, inner: &Value) -> Value {
 }
 
 fn table(section: &Section) -> Value {
-    // What this version refuses is left out, so that an editor refuses it too.
+    // Keys that this version refuses are left out, so that editors refuse them, too.
     let usable = section.keys.iter().filter(|key| !matches!(key.kind, Kind::Refused { .. }));
     let properties: Map<_, _> = usable.map(|key| (key.name.to_owned(), property(key))).collect();
     json!({

@@ -19,7 +19,7 @@ pub(crate) struct Source<'a> {
     text: &'a str,
     /// The byte at which each line begins.
     lines: Vec<usize>,
-    /// What is never shown, in bytes, sorted, without overlap.
+    /// Byte ranges that are never shown, sorted, without overlap.
     masks: Vec<Range<usize>>,
     /// The bytes at which comments begin, sorted. They may hold old passwords.
     comments: Vec<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct Source<'a> {
 struct Shown {
     text: String,
     length: usize,
-    /// Where the last character, or the mask that took its place, begins.
+    /// Where the last character begins, or the mask in its place.
     start: usize,
     is_masked: bool,
     mark: Option<usize>,
@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The bytes of the line that holds this byte, without its end.
+    /// The byte range of the line that holds this byte, without its line end.
     fn line_around(&self, byte: usize) -> Range<usize> {
         let byte = self.boundary(byte);
         let number = self.line_number(byte);
@@ -107,7 +107,7 @@ impl<'a> Source<'a> {
         self.text.floor_char_boundary(byte)
     }
 
-    /// Whether the line stands in a table of secrets, as far as headers tell.
+    /// Whether the line is in a table of secrets, judged by the headers above.
     fn is_below_secret_header(&self, line_start: usize) -> bool {
         let header =
             self.text[..line_start].lines().rev().find(|line| line.trim_start().starts_with('['));
@@ -138,7 +138,7 @@ impl<'a> Source<'a> {
         for (offset, char) in self.text[line.clone()].char_indices() {
             let byte = line.start + offset;
             shown.push(char, byte >= hidden || self.is_masked(byte));
-            // A mark inside of what is masked begins where the mask does.
+            // A mark within a masked range moves to its start.
             if byte == span.start {
                 shown.mark = Some(shown.start);
             }
@@ -172,7 +172,7 @@ impl Shown {
     }
 }
 
-/// Cuts a long line to what stands around the mark.
+/// Cuts a long line to the part around the mark.
 fn cut(excerpt: Excerpt) -> Excerpt {
     let length = excerpt.text.chars().count();
     if length <= SHOWN_MAX {

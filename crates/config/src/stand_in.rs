@@ -1,7 +1,7 @@
-//! Stand-ins for variables and secrets that are not at hand.
+//! Stand-ins for variables and secrets that are not available.
 //!
-//! Whoever adds a server to a configuration, or asks it for an address, need not be whoever runs the
-//! daemon: variables may only be set there, and secrets only be read there.
+//! The user who adds a server to a configuration, or asks for its address, may not have the
+//! variables and secrets that only the daemon has.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
             let rest = &text[at + begin.len()..];
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            // With a default it is not needed.
+            // A variable with a default is not needed.
             if !is_variable(name) || behind.starts_with(":-") {
                 continue;
             }

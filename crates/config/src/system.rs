@@ -14,7 +14,7 @@ use crate::problem::{Place, Problems};
 /// A thousand servers take less; more is some other file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What the command line says about the configuration.
+/// The flags of the command line about the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// `--config`.
@@ -91,8 +91,8 @@ pub(crate) fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
     (env, std::env::home_dir().filter(|home| home.is_absolute()))
 }
 
-/// The first of these files that is there. One that is there and can't be read is an error: to go on
-/// without it would be to run with settings that nobody chose.
+/// The first of these files that exists. One that exists and can't be read is an error, because
+/// going on without it would ignore the user's settings.
 fn first_config(candidates: &[PathBuf]) -> Result<Option<ConfigFile>, Problems> {
     for path in candidates {
         match read_text(path, FILE_BYTES_MAX) {
@@ -121,7 +121,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problems {
     Problems::one(place, format!("can't read the configuration: {error}"), help)
 }
 
-/// The path in full; as it is where there is no current folder any more.
+/// The absolute path. Unchanged when there is no working folder any more.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -14,7 +14,7 @@ const HEAD: &str = "\
 # Secrets, in env and headers: \"secret:env:NAME\", \"secret:file:PATH\".
 ";
 
-/// A starter `mainstay.toml`. It loads as it is, as the defaults.
+/// A starter `mainstay.toml`. It loads without changes, as the defaults.
 pub fn template() -> String {
     let mut text = HEAD.to_owned();
     for top in &TOP_LEVEL {

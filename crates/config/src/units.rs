@@ -13,10 +13,10 @@ pub(crate) enum BadUnit {
     TooLarge,
 }
 
-/// In milliseconds, largest first.
+/// Units in milliseconds, largest first.
 const DURATIONS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-/// In bytes; the binary ones last, so that writing finds the largest of them from the end.
+/// Units in bytes; binary ones last, so that formatting finds the largest of them from the end.
 const SIZES: [(&str, u64); 7] = [
     ("B", 1),
     ("KB", 1000),

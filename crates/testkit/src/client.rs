@@ -1,5 +1,5 @@
-//! A small client over streamable HTTP that sends whatever it is told and shows whatever comes
-//! back. It checks nothing a test would want to check itself.
+//! A small client over streamable HTTP that sends exactly what it is given and returns exactly what
+//! comes back. Checks are left to the tests.
 
 mod connection;
 mod events;
@@ -21,7 +21,7 @@ pub use sse::SseClient;
 
 const ACCEPT: &str = "application/json, text/event-stream";
 
-/// One client; clones share its session and its idle connections.
+/// A client. Clones share its session and its idle connections.
 #[derive(Clone)]
 pub struct Client {
     host: String,
@@ -29,7 +29,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
     session: Option<String>,
     revision: Option<String>,
-    /// What `initialize` answered.
+    /// The result of `initialize`.
     pub server: Value,
     /// Longest wait for anything: a connection, a header, the next bytes of a body.
     pub deadline: Duration,
@@ -146,7 +146,8 @@ impl Client {
     /// As [`Self::send`], with an id chosen by the caller.
     ///
     /// # Errors
-    /// When nothing comes back, or no success.
+    ///
+    /// When there is no response, or not a success.
     pub async fn send_as(
         &self,
         id: Value,
@@ -222,10 +223,11 @@ impl Client {
         self.exchange(&self.head("DELETE", &[("content-length", "0")], &[]), b"").await
     }
 
-    /// A connection of its own, for what is no proper HTTP.
+    /// Opens a separate connection, for requests that are not valid HTTP.
     ///
     /// # Errors
-    /// When nobody listens.
+    ///
+    /// When nothing listens.
     pub async fn raw(&self) -> anyhow::Result<Connection> {
         Connection::open(&self.host, self.deadline).await
     }
@@ -259,8 +261,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sends on an idle connection if one is still open. Nothing is ever sent twice: a test
-    /// must be able to count what arrives.
+    /// Sends on an idle connection if one is still open. Never sends twice, so that tests can count
+    /// what arrives.
     async fn exchange(&self, head: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let idle = loop {
             match self.idle.lock().pop() {
@@ -286,10 +288,11 @@ impl Client {
 // === impl Exchange ===
 
 impl Exchange {
-    /// The next message; none when the answer has ended.
+    /// The next message. None after the end of the response.
     ///
     /// # Errors
-    /// When the stream breaks or holds something that is no JSON.
+    ///
+    /// When the stream breaks or holds something that is not JSON.
     pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
         self.reply.message().await
     }

@@ -17,12 +17,12 @@ use crate::client::Client;
 use crate::process::{Process, wait_gone};
 use log::Log;
 
-/// In the environment of the daemon and of what inherits it: finds what is left behind.
+/// A variable in the environment of the daemon and its descendants, by which leftovers are found.
 const MARK: &str = "MAINSTAY_TESTKIT_RUN";
 
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
-/// What to start, and how.
+/// Configures the start of a daemon.
 pub struct Builder {
     binary: PathBuf,
     config: String,
@@ -51,7 +51,7 @@ pub struct Daemon {
 // === impl Builder ===
 
 impl Builder {
-    /// Configuration text, added to what is there.
+    /// Adds configuration text.
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.config.push_str(toml);
@@ -74,22 +74,22 @@ impl Builder {
         self.config(&format!("[servers.{name}]\nurl = \"{url}\""))
     }
 
-    /// Listens here; any free port of loopback otherwise. For what finds the daemon by its address over a
-    /// restart.
+    /// Sets the address to listen on, for tests that restart the daemon at the same address. The
+    /// default is a free port of loopback.
     #[must_use]
     pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
         self.listen = address.to_string();
         self
     }
 
-    /// One more argument for `up`.
+    /// Adds an argument for `up`.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
     }
 
-    /// One more variable of the daemon's environment.
+    /// Adds a variable to the daemon's environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -103,24 +103,25 @@ impl Builder {
         self
     }
 
-    /// How long the daemon may take to say where it serves; 30 s otherwise.
+    /// Sets the longest wait for the daemon's address. The default is 30 s.
     #[must_use]
     pub fn ready_within(mut self, within: Duration) -> Self {
         self.ready_within = within;
         self
     }
 
-    /// How long children may take to follow a daemon that is gone; 15 s otherwise.
+    /// Sets the longest wait for the children to end after the daemon. The default is 15 s.
     #[must_use]
     pub fn gone_within(mut self, within: Duration) -> Self {
         self.gone_within = within;
         self
     }
 
-    /// Starts the daemon and waits until it says where it serves.
+    /// Starts the daemon and waits until it prints its address.
     ///
     /// # Errors
-    /// When it ends or says nothing in time; the message holds its log.
+    ///
+    /// When the daemon ends or prints no address in time. The message holds its log.
     pub async fn start(self) -> anyhow::Result<Daemon> {
         let (folder, kept) = match self.folder {
             Some(folder) => (folder, None),
@@ -206,7 +207,7 @@ impl Daemon {
         i32::try_from(self.child.id()).expect("process numbers fit")
     }
 
-    /// Where the configuration and the state are.
+    /// The folder of the configuration and the state.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -217,7 +218,7 @@ impl Daemon {
         self.folder.join("state")
     }
 
-    /// Everything the daemon has printed so far.
+    /// The daemon's output so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.text()
@@ -226,7 +227,8 @@ impl Daemon {
     /// Waits until the log holds a text.
     ///
     /// # Errors
-    /// When it does not in time; the message holds the log.
+    ///
+    /// When it does not in time. The message holds the log.
     pub async fn wait_for_log(&self, text: &str, within: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + within;
         while !self.log.text().contains(text) {
@@ -238,7 +240,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// What runs below the daemon now.
+    /// The processes below the daemon.
     pub fn children(&mut self) -> Vec<Process> {
         let now = Process::below(self.pid());
         self.family.extend(
@@ -276,7 +278,8 @@ impl Daemon {
     /// Waits for the daemon to end.
     ///
     /// # Errors
-    /// When it does not in time; the message holds its log.
+    ///
+    /// When it does not end in time. The message holds its log.
     pub async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let deadline = Instant::now() + within;
         loop {
@@ -321,7 +324,7 @@ impl Daemon {
                 return Ok(address);
             }
             if let Some(status) = self.child.try_wait()? {
-                // What it said last may still be on its way through the pipe.
+                // The last output may still be in the pipe.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 bail!("the daemon ended ({status}) before it served:\n{}", self.log.text());
             }

@@ -1,8 +1,8 @@
-//! The conformance fixture: a server that exposes exactly what the protocol's own suite asks
-//! for, under the names the suite uses.
+//! The conformance fixture: a server with exactly the items that the protocol's conformance suite
+//! asks for, under the suite's names.
 //!
-//! It speaks every revision, or those of one era, and is built on the official SDK, so that
-//! what the gateway meets here was not written by the gateway's own authors.
+//! It supports every revision, or those of one era, and is built on the official SDK, so that the
+//! gateway is tested with code that its own authors did not write.
 #![expect(
     deprecated,
     reason = "the revisions in use still have logging, sampling and subscriptions"

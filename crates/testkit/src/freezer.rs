@@ -1,5 +1,5 @@
-//! A thread of a process that stands still while the others go on: what a thread is like that waits for a
-//! disk which does not answer.
+//! Freezes one thread of a process while the others run, like a thread that waits for a disk which
+//! does not answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub struct Freezer {
     group: PathBuf,
 }
 
-/// Where version 1 of cgroups has its freezer, which takes single threads.
+/// The freezer of cgroups version 1, which can freeze single threads.
 const FREEZER: &str = "/sys/fs/cgroup/freezer";
 /// The kernel freezes within moments, or waits for the thread to leave it.
 const CAP: Duration = Duration::from_secs(10);

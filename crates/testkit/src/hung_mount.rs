@@ -1,7 +1,7 @@
-//! A mount that hangs: whoever asks for anything on it waits until it is gone.
+//! A mount that hangs: every access waits until the mount is removed.
 //!
-//! It is a FUSE file system whose server says hello and then nothing: just what a network mount is
-//! like whose machine has gone away.
+//! It is a FUSE file system whose server answers only the first request, like a network mount whose
+//! server is gone.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// The mount. Dropping it lets go of everybody who waits.
 pub struct HungMount {
-    /// None once it is closed.
+    /// None after it was closed.
     device: Option<File>,
     folder: TempDir,
 }
@@ -29,11 +29,12 @@ const ANSWER_BYTES: usize = 16 + 64;
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 impl HungMount {
-    /// Mounts it. None where there is no `/dev/fuse` or this user may not mount, which is said on
+    /// Mounts it. None when there is no `/dev/fuse` or the user may not mount, which is printed on
     /// standard error.
     ///
     /// # Panics
-    /// When the mount does not become what it should be.
+    ///
+    /// When the mount does not hang as it should.
     #[must_use]
     pub fn try_new() -> Option<Self> {
         match Self::mount() {
@@ -59,7 +60,7 @@ impl HungMount {
         Ok(Self { device: Some(device), folder })
     }
 
-    /// Where it is. Looking at it hangs.
+    /// The mount point. Accessing it hangs.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -74,13 +75,13 @@ impl HungMount {
 
 impl Drop for HungMount {
     fn drop(&mut self) {
-        // Without a server the kernel refuses what waits and all that comes.
+        // Without a server, the kernel refuses all waiting and later requests.
         self.device = None;
         let _ = unmount(self.folder.path(), UnmountFlags::DETACH);
     }
 }
 
-/// Answers the first request, so that others are sent, which nobody reads.
+/// Answers the first request, so that the kernel sends others.
 fn greet(device: &mut File) -> io::Result<()> {
     let mut request = vec![0; REQUEST_BYTES_MAX];
     let length = device.read(&mut request)?;

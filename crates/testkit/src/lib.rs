@@ -1,8 +1,8 @@
 //! Scripted servers and clients for tests, with seeded faults. Never in a release build.
 //!
-//! `Daemon` runs the real program, `Client` talks to it without an SDK, `fixture` and
-//! `misbehave` are servers to put behind it: one that does everything right, one that does
-//! what it is told to do wrong.
+//! `Daemon` runs the real program, and `Client` talks to it without an SDK. `fixture` and
+//! `misbehave` are servers behind it: one follows the protocol, the other has the faults that its
+//! flags select.
 
 mod accept;
 pub mod client;

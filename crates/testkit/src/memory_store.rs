@@ -1,4 +1,4 @@
-//! A backend for state that is in memory, and fails, hangs and loses as told.
+//! A backend for state in memory that fails, hangs and loses data on demand.
 
 mod keys;
 mod sessions;
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use self::sessions::Run;
 use self::tables::Rows;
 
-/// What several daemons, one after another, find in the same place.
+/// State that outlives a daemon, for several daemons one after another.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -35,9 +35,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What everybody sees.
+    /// The data as readers see it.
     now: Data,
-    /// What a crash leaves.
+    /// The data that survives a crash.
     safe: Data,
 }
 
@@ -47,7 +47,7 @@ struct Data {
     names: NamesByEndpoint,
     keys: BTreeMap<KeyName, [u8; KEY_BYTES]>,
     audit: Vec<AuditEntry>,
-    /// By kind and key.
+    /// Keyed by kind and key.
     rows: BTreeMap<(&'static str, String), Row>,
 }
 
@@ -57,7 +57,7 @@ struct Faults {
     hangs: bool,
 }
 
-/// How long whoever asks waits for one that hangs: less than any backend may take, so that tests are quick.
+/// Longest wait for an operation that hangs: less than any backend may take, so that tests are quick.
 const DEADLINE: Duration = Duration::from_millis(200);
 
 // === impl MemoryStore ===
@@ -79,7 +79,7 @@ impl MemoryStore {
         }
     }
 
-    /// Loses everything that nobody has waited for.
+    /// Loses every change that was not awaited.
     pub fn crash(&self) {
         let mut state = self.shared.state.lock();
         state.now = state.safe.clone();

@@ -1,7 +1,7 @@
-//! A scripted server that does what servers should not do: the faults are chosen by flags, or
-//! by the name of the tool that is called.
+//! A scripted server that breaks the protocol. Flags, or the name of the called tool, select the
+//! faults.
 //!
-//! Raw JSON over lines or HTTP, nothing of an SDK: an SDK would refuse to do most of this.
+//! It writes raw JSON over lines or HTTP, because an SDK would refuse most of the faults.
 
 mod dispatch;
 mod flags;
@@ -45,7 +45,7 @@ pub async fn main(arguments: &[String]) -> anyhow::Result<()> {
     tokio::time::timeout(LIFE_MAX, work).await.context("nobody ended this program")?
 }
 
-/// All flags and tools, one to a line.
+/// Lists all flags and tools, one a line.
 #[must_use]
 pub fn help() -> String {
     let mut text = String::from(

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Process {
     pub pid: i32,
     parent: i32,
-    /// In clock ticks since the machine started.
+    /// Start time in clock ticks since boot.
     started: u64,
     pub command: String,
 }
@@ -23,7 +23,7 @@ impl Process {
     #[must_use]
     pub fn find(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name stands in brackets and may hold anything, brackets too.
+        // The name is in brackets and may hold any character, brackets too.
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         if matches!(fields.first(), Some(&"Z" | &"X")) {
@@ -38,7 +38,7 @@ impl Process {
         })
     }
 
-    /// All processes of the machine that can be seen.
+    /// All visible processes of the machine.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

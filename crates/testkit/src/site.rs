@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::{Client, programs};
 
-/// A server over HTTP that can be killed and comes back where it was. Dropped, it is killed.
+/// A server over HTTP that can be killed and restarted at the same address. Dropping it kills it.
 ///
-/// It is part of a test, so whatever can't be done panics.
+/// It is part of a test, so every failure panics.
 #[derive(Debug)]
 pub struct Site {
     child: Child,
@@ -31,7 +31,7 @@ impl Site {
         Self { child, address, flags }
     }
 
-    /// Where it speaks streamable HTTP. It answers alike at every other path.
+    /// The address of streamable HTTP. Every other path answers the same.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("/mcp")
@@ -57,18 +57,20 @@ impl Site {
         (self.child, _) = launch(&self.address, &self.flags).expect("the server again");
     }
 
-    /// What it has seen, and who it is.
+    /// The server's counters and identity.
     ///
     /// # Panics
-    /// When it does not answer.
+    ///
+    /// When the server does not answer.
     pub async fn stats(&self) -> Value {
         serde_json::from_str(&self.control("stats").await).expect("figures in JSON")
     }
 
-    /// How often it has seen what.
+    /// The server's counters.
     ///
     /// # Panics
-    /// When it does not answer.
+    ///
+    /// When the server does not answer.
     pub async fn counts(&self) -> Value {
         self.stats().await["counts"].take()
     }
@@ -95,7 +97,7 @@ impl Drop for Site {
     }
 }
 
-/// The process, and the address it says it listens on.
+/// Starts the process. Returns it and the address that it prints.
 fn launch(address: &str, flags: &[String]) -> anyhow::Result<(Child, String)> {
     let mut child = Command::new(programs::misbehave()?)
         .args(["http", "--listen", address])

@@ -8,14 +8,13 @@ use mainstay_protocol::{build, codes};
 
 /// Sends the answer to a server's question over the link on which the server asked.
 ///
-/// Cheap to clone, and holds no link open: once the link is gone, answers go nowhere, as they would
-/// with a server that has ended.
+/// Cheap to clone, and does not keep the link open. Once the link is closed, answers are dropped.
 #[derive(Debug, Clone)]
 pub struct Asker {
     link: Weak<dyn Answerable>,
 }
 
-/// What an [`Asker`] needs of a link.
+/// The operations of a link that an [`Asker`] needs.
 pub(crate) trait Answerable: Send + Sync {
     /// Sends an answer or a notification without waiting.
     fn send(self: Arc<Self>, message: Bytes);

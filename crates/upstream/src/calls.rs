@@ -1,4 +1,4 @@
-//! The calls in flight on one link, by our own ids.
+//! The calls in flight on one link, keyed by Mainstay's own request ids.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,20 +9,21 @@ use parking_lot::Mutex;
 use crate::request::{Incoming, Lost, SessionNo};
 use crate::slot::Slot;
 
-/// Our ids start at 1 and are never used twice on a link, whatever ids the clients use.
+/// The calls in flight on one link. Ids start at 1 and are never reused on a link, whatever ids the
+/// clients use.
 #[derive(Debug)]
 pub(crate) struct Calls {
     next: AtomicU64,
     table: Mutex<HashMap<u64, Arc<Slot>, foldhash::fast::RandomState>>,
 }
 
-/// More calls at once than this on one link are refused: each costs memory here and in the server.
+/// Most calls in flight on one link; more are refused. Each costs memory here and in the server.
 pub(crate) const CALLS_MAX: usize = 4096;
 
 /// The call that a message of the server without a call's id belongs to.
 #[derive(Debug)]
 pub(crate) enum Attribution {
-    /// All calls in flight have one owner; the slot is that of its latest call.
+    /// All calls in flight have one owner. The slot is that of its latest call.
     One(Arc<Slot>),
     /// No call is in flight.
     Nobody,
@@ -63,7 +64,7 @@ impl Calls {
 
     pub(crate) fn attribute(&self) -> Attribution {
         let table = self.table.lock();
-        // What is said for a listen names it.
+        // Notifications for a listen name its subscription id.
         let mut calls = table.values().filter(|slot| slot.owner != SessionNo(0) && !slot.listens);
         let Some(mut latest) = calls.next() else { return Attribution::Nobody };
         for slot in calls {

@@ -1,4 +1,4 @@
-//! One request under way at a server.
+//! A request in flight at a server.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::request::Incoming;
 use crate::slot::Slot;
 use crate::transport::OwnExchange;
 
-/// One request under way. Dropping it forgets the call; a late answer is counted and dropped.
+/// A request in flight. Dropping it forgets the call; a late answer is counted and dropped.
 #[derive(Debug)]
 pub struct Exchange {
     link: Arc<Link>,

@@ -27,7 +27,7 @@ pub struct Lists {
     by_kind: BTreeMap<u8, List>,
 }
 
-/// One list.
+/// A list of tools, resources, resource templates or prompts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct List {
     pub items: Vec<Item>,
@@ -41,7 +41,7 @@ pub struct List {
 /// Parts of a list that Mainstay could not take over from the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gaps {
-    /// Entries without a name or URI, which nobody could call.
+    /// Entries without a name or URI, which clients can't refer to.
     pub nameless: usize,
     /// Why the list ends before its end.
     pub cut: Option<Cut>,
@@ -58,12 +58,12 @@ pub enum Cut {
     Circle,
 }
 
-/// One tool, resource, template or prompt.
+/// A tool, resource, resource template or prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     /// The whole item, byte for byte.
     pub raw: Bytes,
-    /// The name, URI or URI template under which clients ask for the item.
+    /// The name, URI or URI template by which clients refer to the item.
     pub key: Box<str>,
     /// The byte range of the key in `raw`, its quotes included.
     pub key_span: Range<usize>,

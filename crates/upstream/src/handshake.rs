@@ -25,12 +25,13 @@ pub use self::modern::listen;
 use crate::facts::Facts;
 use crate::link::Link;
 
-/// Shakes hands and fetches all lists. The caller bounds the time.
+/// Performs the handshake and fetches all lists. The caller sets the deadline.
 ///
 /// `capabilities` is the JSON of what the clients of this instance can do.
 ///
 /// # Errors
-/// When the server is gone, refuses, or speaks no revision we serve.
+///
+/// When the server is gone, refuses, or supports no revision that Mainstay supports.
 pub async fn shake(
     link: &Arc<Link>,
     choice: RevisionChoice,
@@ -63,16 +64,16 @@ pub async fn shake(
         HandshakeError::Protocol(format!("its answer to initialize is {error}"))
     })?;
     let Some(revision) = result.revision() else {
-        let said = result.protocol_version.text().unwrap_or_default();
+        let named = result.protocol_version.text().unwrap_or_default();
         return Err(HandshakeError::Unserveable(format!(
-            "it settled on revision {said:?}, which nobody has published"
+            "it answered with revision {named:?}, which Mainstay does not know"
         )));
     };
     let capabilities = result.server_capabilities();
     link.transport().settle(link, revision);
-    // Servers may refuse all before it, or decide only then what they list.
+    // A server may refuse everything before this, or decide only now what it lists.
     link.send_first(build::notification("notifications/initialized", None)).await;
-    // From here on no change of a list is missed, and no question of a call.
+    // From here on, list changes and questions of calls reach the link.
     link.transport().heard().await;
     let lists = lists(link, capabilities).await?;
     Ok(Facts { greeting: initialize, revision, capabilities, lists })

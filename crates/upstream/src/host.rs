@@ -1,7 +1,7 @@
-//! What starts a server: a program of this machine, or an address where one runs already.
+//! Starts servers: programs of this machine, or connections to servers that run elsewhere.
 //!
-//! Everything above this crate treats all servers alike: it starts one, opens its link, and stops it.
-//! What differs is said by [`HostAbilities`].
+//! Everything above this crate treats all servers alike: it starts an instance, opens its link, and
+//! stops it. [`HostAbilities`] holds the differences.
 
 mod contract;
 mod process;

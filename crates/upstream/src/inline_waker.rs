@@ -8,10 +8,10 @@ use futures_util::task::AtomicWaker;
 
 /// Waker for a connection and everything that is polled with it.
 ///
-/// While a task drives a connection, each part of it that makes another one ready would wake the
-/// task that is running: the scheduler would put it at the end of the queue and rouse another
-/// thread for it, at the price of several system calls a request. So what is woken inside is only
-/// noted, and polled again at once; what is woken from outside wakes the task.
+/// While a task drives a connection, every part of it that becomes ready would wake the task that
+/// is already running: the scheduler would put it at the end of its queue and wake another thread
+/// for it, which costs several system calls a request. So a wake-up from inside is only recorded,
+/// and the task polls again at once. A wake-up from outside wakes the task.
 #[derive(Debug)]
 pub struct InlineWaker {
     shared: Arc<Shared>,

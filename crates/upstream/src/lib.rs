@@ -1,7 +1,8 @@
-//! The only crate that starts a process or opens a connection to a server. Does not know who the client is.
+//! Starts processes and opens connections to servers; no other crate does. Knows nothing about
+//! clients.
 //!
-//! A [`Link`] is the connection to one instance, whatever the transport: requests go out under our
-//! own ids, and each answer comes back to the [`Exchange`] that asked for it, exactly once.
+//! A [`Link`] is the connection to one instance, over any transport. Requests carry Mainstay's own
+//! ids, and each answer comes back exactly once to the [`Exchange`] of its request.
 
 mod asker;
 mod calls;

@@ -1,8 +1,9 @@
-//! The connection to one instance: requests out, answers back to whoever asked.
+//! The connection to one instance: sends requests and routes answers back to them.
 //!
-//! Ids and progress tokens are ours: every request gets a number never used before on this link,
-//! so clients that reuse ids can't receive each other's answers. How a call begins stands in `call`, and
-//! how what a server sends finds its call in `dispatch`: the same for every transport.
+//! Ids and progress tokens are Mainstay's own: every request gets a number never used before on
+//! this link, so clients that reuse ids can't receive each other's answers. `call` starts a
+//! request, and `dispatch` routes a server's messages to their calls, the same way for every
+//! transport.
 
 mod call;
 mod dispatch;
@@ -120,11 +121,11 @@ impl Link {
         self.send(build::cancelled(id, reason));
     }
 
-    /// Closes the link: calls in flight are lost and the listener is told `reason`. Only the first
+    /// Closes the link: calls in flight are lost and the listener gets `reason`. Only the first
     /// call has an effect.
     pub fn close(&self, reason: &str) {
         if self.closed.set(reason.to_owned()).is_ok() {
-            // Those with an exchange of their own hear of it there.
+            // Calls with their own exchange are ended by it.
             if !self.abilities.calls_apart {
                 self.calls.lose_all(&Lost::new(reason, Fate::Unknown, true));
             }
@@ -137,7 +138,7 @@ impl Link {
         self.transport.hang_up();
     }
 
-    /// Says goodbye to a remote server and ends what runs for the link; nothing for a process.
+    /// Ends the session at a remote server and the tasks of the link. Does nothing for a process.
     pub async fn goodbye(&self) {
         self.transport.goodbye().await;
     }

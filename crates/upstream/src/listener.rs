@@ -5,7 +5,8 @@ use mainstay_telemetry::Dropped;
 
 use crate::asker::Asker;
 
-/// Receives what belongs to no single call. The link's reader calls it, so it must not block.
+/// Receives messages that belong to no single call. The link's reader calls it, so it must not
+/// block.
 pub trait Listener: Send + Sync + std::fmt::Debug {
     /// A notification that belongs to no call in flight: list changes, updated resources,
     /// log messages while nothing is called.
@@ -15,8 +16,8 @@ pub trait Listener: Send + Sync + std::fmt::Debug {
     /// was too slow.
     fn dropped(&self, reason: Dropped);
 
-    /// A request of the server while no call is in flight; `asker` takes the answer. False: nobody can
-    /// answer it, refuse it.
+    /// A request of the server while no call is in flight; `asker` takes the answer. Returns false
+    /// when no client can answer it; the link then refuses it.
     fn question(&self, asker: &Asker, message: &Message) -> bool;
 
     /// A line that is no message, such as a banner or a log line.

@@ -1,16 +1,16 @@
-//! Processes of servers: started without a shell, watched, and ended with all that came of them,
-//! whatever ends the daemon.
+//! Processes of servers: started without a shell, watched, and ended with all their descendants,
+//! however the daemon ends.
 //!
 //! ```text
 //!   daemon ──┬── minder ── main process ── its children, and theirs   (one group, one mark)
-//!            │             begins as a helper of ours (`exec`) that becomes the server's program
-//!            ├── reaper ── orphans handed to us
+//!            │             begins as a helper (`exec`) that becomes the server's program
+//!            ├── reaper ── orphans, which the daemon inherits
 //!            └── guard     waits for the daemon's death, then sweeps by record and mark
 //! ```
 //!
-//! What holds everywhere in here: a process is known by number *and* start, never by its name;
-//! nothing is signalled whose identity was not compared a moment before; nobody reaps what
-//! somebody else waits for. Linux only, kernel 5.3 or later.
+//! Invariants: a process is identified by its number *and* start, never by its name; its identity is
+//! compared right before every signal; each child is reaped by its owner only. Linux only, kernel
+//! 5.3 or later.
 
 mod blocking;
 mod ending;
@@ -77,14 +77,14 @@ pub struct ProcessHost {
     /// The part of the daemon's environment that every process inherits, taken when the host was
     /// opened.
     base: Vec<(OsString, OsString)>,
-    /// The limit on open files that processes get: the one in force when the host was opened, whatever
-    /// the daemon takes for itself afterwards.
+    /// The limit on open files for processes: the one in force when the host was opened, even if
+    /// the daemon raises its own later.
     files: Rlimit,
     helper: ExecCommand,
     sampler: Sampler,
     swept: Vec<Swept>,
     /// Number of processes ever started; part of each process's mark.
-    lives: AtomicU64,
+    runs_started: AtomicU64,
     minders: TaskTracker,
     /// Ends every process.
     closing: CancellationToken,
@@ -96,32 +96,33 @@ pub struct ProcessHost {
 /// Why no process can be started at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("can not inherit the orphans of servers")]
+    #[error("can't inherit the orphans of servers")]
     Subreaper { source: io::Error },
-    #[error("can not sweep what an earlier daemon left")]
+    #[error("can't sweep the processes of an earlier daemon")]
     Sweep { source: io::Error },
-    #[error("can not keep records of processes in the state folder")]
+    #[error("can't keep records of processes in the state folder")]
     Records { source: io::Error },
-    #[error("can not watch for the end of processes")]
+    #[error("can't watch for the end of processes")]
     Signals { source: io::Error },
-    #[error("can not start the guard")]
+    #[error("can't start the guard")]
     Guard { source: io::Error },
 }
 
-/// How long all processes together may take to end when the daemon stops: TERM's grace, KILL's
-/// patience, and something for a machine that is busy.
+/// Longest time for ending all processes when the daemon stops: the graces of TERM and KILL, and a
+/// reserve for a busy machine.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(12);
 
 // === impl ProcessHost ===
 
 impl ProcessHost {
-    /// Sweeps what an earlier daemon left, makes this process inherit orphans, starts the guard
-    /// and the reaper. Takes some seconds where there is something to sweep.
+    /// Sweeps the processes of earlier daemons, makes this process inherit orphans, and starts the
+    /// guard and the reaper. A sweep takes some seconds.
     ///
     /// Hold the folder open (`mainstay_store::Folder`). Must be called within a runtime.
     ///
     /// # Errors
-    /// Says which of these could not be done. Nothing of it is left running then.
+    ///
+    /// Names the step that failed. Nothing is left running then.
     pub async fn open(
         state_dir: &Path,
         guard_command: GuardCommand,
@@ -135,7 +136,7 @@ impl ProcessHost {
         let guard = match Guard::start(&guard_command, folder.mark()).await {
             Ok(guard) => guard,
             Err(source) => {
-                // Nothing was started that it could say anything about.
+                // No process was started, so the folder's records are not needed.
                 let _ = blocking(move || folder.delete()).await;
                 return Err(OpenError::Guard { source });
             }
@@ -158,7 +159,7 @@ impl ProcessHost {
             helper,
             sampler: Sampler::new(),
             swept,
-            lives: AtomicU64::new(0),
+            runs_started: AtomicU64::new(0),
             minders: TaskTracker::new(),
             closing: CancellationToken::new(),
             closing_keepers,
@@ -171,21 +172,21 @@ impl ProcessHost {
         &self.swept
     }
 
-    /// Starts a process. It gets the environment that `environment.rs` lists, then `spec.env`.
+    /// Starts a process. Its environment is the part that `environment.rs` lists, then `spec.env`.
     ///
-    /// Has no deadline of its own: a working folder or a program on a mount that hangs takes as long as
-    /// that hangs, in a process that waits for it in our place. Dropping the future ends what was
-    /// started by then.
+    /// There is no deadline: a helper process waits for a working folder or a program on a mount
+    /// that hangs. Dropping the future ends what was started by then.
     ///
     /// # Errors
-    /// Says which step failed, with a [hint](SpawnError::hint); nothing is left running.
+    ///
+    /// Names the step that failed, with a [hint](SpawnError::hint). Nothing is left running then.
     pub async fn spawn(
         &self,
         spec: &ProcessSpec,
         server: &Name,
         instance: InstanceId,
     ) -> Result<RunningProcess, SpawnError> {
-        // Keeps shutdown waiting until what is being started here is minded.
+        // Shutdown waits for processes that are being started here.
         let _token = self.minders.token();
         if self.closing.is_cancelled() {
             return Err(SpawnError::Stopping);
@@ -200,7 +201,10 @@ impl ProcessHost {
             base: self.base.clone(),
             server: server.clone(),
             instance,
-            mark: self.folder.mark().of(instance, self.lives.fetch_add(1, Ordering::Relaxed)),
+            mark: self
+                .folder
+                .mark()
+                .of(instance, self.runs_started.fetch_add(1, Ordering::Relaxed)),
             folder: self.folder.clone(),
             closing: self.closing.clone(),
             minders: self.minders.clone(),
@@ -228,20 +232,20 @@ impl ProcessHost {
         self.sampler.sample(pids).await
     }
 
-    /// Ends every process that still runs, then the reaper and the guard. Afterwards nothing of
-    /// this host is left, save what outlives SIGKILL. May be called again.
+    /// Ends every process that still runs, then the reaper and the guard. Only a process that
+    /// survives SIGKILL is left. May be called again.
     pub async fn shutdown(&self) {
         self.closing.cancel();
         self.minders.close();
         if timeout(SHUTDOWN_MAX, self.minders.wait()).await.is_err() {
-            tracing::error!("some processes did not end in time; the guard goes on with them");
+            tracing::error!("some processes did not end in time; the guard continues to end them");
         } else {
             self.tidy().await;
         }
         self.closing_keepers.cancel();
         let keepers = std::mem::take(&mut *self.keepers.lock());
         for keeper in keepers {
-            // Each ends by itself within seconds; failure is a panic, which was logged.
+            // Each ends within seconds. A panic in one was logged.
             let _ = keeper.await;
         }
     }
@@ -252,7 +256,7 @@ impl ProcessHost {
         match blocking(move || sweep::sweep(&folder)).await {
             Ok(strays) if strays.is_empty() => {}
             Ok(strays) => tracing::info!(?strays, "ended processes that had left their servers"),
-            Err(error) => tracing::warn!(%error, "can not remove the records of processes"),
+            Err(error) => tracing::warn!(%error, "can't remove the records of processes"),
         }
     }
 }
@@ -318,8 +322,8 @@ impl Start {
         let death = Death::watch(main)?;
         let record = Record { identity, server: self.server.clone(), instance: self.instance };
         if let Err(error) = self.folder.add(&record) {
-            // Its mark finds it all the same; a full disk should not stop servers.
-            tracing::warn!(%error, server = %self.server, "can not record a process");
+            // The process is also found by its mark, and a full disk should not stop servers.
+            tracing::warn!(%error, server = %self.server, "can't record a process");
         }
 
         let stderr = StderrTail::default();

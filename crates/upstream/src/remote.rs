@@ -1,7 +1,7 @@
 //! Servers over streamable HTTP: every request is an HTTP exchange of its own.
 //!
-//! A call drives its connection itself instead of leaving that to a task: no task switch, and what
-//! the server sends on the exchange is known to belong to the call.
+//! The task of a call drives the connection itself: there is no task switch, and everything that
+//! the server sends on the exchange belongs to the call.
 
 mod connection;
 mod deliveries;
@@ -44,12 +44,12 @@ pub(crate) struct Remote {
     standing_answered: CancellationToken,
 }
 
-/// How long a notification or an answer of ours may take to be delivered.
+/// Deadline for delivering a notification or an answer of Mainstay.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a handshake waits for the answer to the request for the standing stream. Some servers
-/// send it with the first event only.
+/// Longest wait of a handshake for the response to the standing stream's GET. Some servers send it
+/// only with the first event.
 const STANDING_ANSWER_DEADLINE: Duration = Duration::from_secs(1);
-/// How long the goodbye to a server may take.
+/// Deadline for ending the session at a server.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The abilities of streamable HTTP.
@@ -176,8 +176,8 @@ impl Transport<Link> for Remote {
         }
     }
 
-    /// Servers drop what they say of their own accord while no standing stream is open, questions of
-    /// calls among it.
+    /// Waits until the standing stream is open: without one, servers drop notifications and even
+    /// questions of calls.
     fn heard(&self) -> Boxed<'_, ()> {
         Box::pin(async {
             let answered = self.standing_answered.cancelled();
@@ -190,7 +190,7 @@ impl Transport<Link> for Remote {
     }
 }
 
-/// Adds the headers that repeat what is sent, in the place of configured ones.
+/// Adds the mirrored headers, replacing configured ones of the same name.
 fn mirror(request: &Outgoing<'_>, post: &mut Request<Full<Bytes>>) {
     // Names may have been replaced by the server's own.
     let edited = match request.edits.is_empty() {

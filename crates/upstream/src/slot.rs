@@ -1,4 +1,4 @@
-//! The inbox of one call: what its server sends waits here for whoever asked.
+//! The inbox of a call: messages of its server wait here for the exchange.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};

@@ -1,7 +1,7 @@
-//! Servers over standard input and output: one message a line.
+//! Servers over standard input and output: each message is a line.
 //!
-//! Many calls share the pipe. Whoever has a message writes it at once, together with whatever
-//! others have left meanwhile; only when the pipe is full does a task take over.
+//! Many calls share the pipe. Each writes its message at once, together with messages that others
+//! left in the meantime. A task takes over only when the pipe is full.
 
 mod reader;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! TLS towards others: the system's roots, or those of one file, and nobody without a certificate.
+//! TLS for outgoing connections. Trusts the system's roots, or those of one file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,10 +50,11 @@ impl Trust {
         Ok(Self(client()?))
     }
 
-    /// The certificates of this file and no others.
+    /// Trusts only the certificates in this file.
     ///
     /// # Errors
-    /// When it can't be read or holds none.
+    ///
+    /// When the file can't be read or holds no certificate.
     pub fn only(file: &Path) -> Result<Self, NoTrust> {
         let unusable = |source| NoTrust::Pem { file: file.to_owned(), source };
         let certificates = CertificateDer::pem_file_iter(file).map_err(unusable)?;
@@ -102,7 +103,7 @@ fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> 
         Ok(usual) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(OrItself::new(usual, roots))),
-        // Without any root nobody is believed, which shows when somebody is to be.
+        // Without any root every certificate is refused when a connection is made.
         Err(_) => builder.with_root_certificates(roots),
     };
     Ok(Arc::new(config.with_no_client_auth()))

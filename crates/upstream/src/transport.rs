@@ -1,7 +1,8 @@
-//! How a server is spoken to: over the pipes of a process, over streamable HTTP, over HTTP+SSE.
+//! Transports as traits: the pipes of a process, streamable HTTP, HTTP+SSE.
 //!
-//! Everything that differs between transports is an operation or an ability of the traits here; a
-//! [`Link`](crate::Link) knows no transport by name, and no transport is known here. Whoever adds one makes it pass `transport::conformance`.
+//! Every difference between transports is an operation or an ability of these traits. A
+//! [`Link`](crate::Link) names no transport, and this module names none either. Every transport
+//! must pass `transport::conformance`.
 #[cfg(test)]
 pub(crate) mod conformance;
 
@@ -34,7 +35,7 @@ pub struct TransportAbilities {
     pub speaks_modern: bool,
 }
 
-/// A request to be sent under our number.
+/// A request to send, with its number on the link.
 pub(crate) struct Call<'a> {
     pub(crate) request: &'a Outgoing<'a>,
     pub(crate) id: u64,
@@ -46,8 +47,8 @@ pub(crate) struct Call<'a> {
 /// A future of a trait's method.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The sending side of a link `L`. What a server sends is handed to the link by the transport's own
-/// tasks, which hold the link weakly.
+/// The sending side of a link `L`. The transport's own tasks hand the server's messages to the
+/// link, which they hold weakly.
 pub(crate) trait Transport<L>: Send + Sync + Debug {
     fn abilities(&self) -> &'static TransportAbilities;
 
@@ -58,7 +59,7 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
     /// When it can't be sent; the link forgets the call then.
     fn call(&self, call: &Call<'_>) -> Result<Option<Box<dyn OwnExchange<L>>>, Lost>;
 
-    /// Sends a notification or an answer without waiting. What can't be delivered is counted.
+    /// Sends a notification or an answer without waiting. A failed delivery is counted.
     fn send(&self, link: &Arc<L>, message: Bytes);
 
     /// Sends a notification or an answer. Completes within seconds, when no later message can
@@ -86,6 +87,6 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
 
 /// The exchange of one call over a link `L` whose calls are [apart](TransportAbilities::calls_apart).
 pub(crate) trait OwnExchange<L>: Send + Debug {
-    /// Polls for what comes next on the exchange.
+    /// Polls for the next message on the exchange.
     fn poll_next(&mut self, link: &Arc<L>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming>;
 }

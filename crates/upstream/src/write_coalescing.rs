@@ -134,13 +134,13 @@ mod tests {
                 let mut slices: Vec<IoSlice<'_>> =
                     pieces.iter().map(|piece| IoSlice::new(piece)).collect();
                 let mut rest = &mut slices[..];
-                let mut gather = CoalescingStream(Sink { at_once_max, ..Sink::default() });
+                let mut stream = CoalescingStream(Sink { at_once_max, ..Sink::default() });
                 while rest.iter().any(|piece| !piece.is_empty()) {
-                    let written = gather.write_vectored(rest).await.unwrap();
+                    let written = stream.write_vectored(rest).await.unwrap();
                     IoSlice::advance_slices(&mut rest, written);
                 }
-                assert_eq!(gather.0.taken, pieces.concat(), "{lengths:?}");
-                assert_eq!(gather.0.vectored > 0, vectored, "{lengths:?}");
+                assert_eq!(stream.0.taken, pieces.concat(), "{lengths:?}");
+                assert_eq!(stream.0.vectored > 0, vectored, "{lengths:?}");
             }
         }
     }

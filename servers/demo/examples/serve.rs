@@ -1,4 +1,4 @@
-//! One demonstration server alone, without the gateway: `notes`, `clock` or `weather`.
+//! A demonstration server without the gateway: `notes`, `clock` or `weather`.
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection, one exchange at a time.
+//! An HTTP/1.1 connection with one exchange at a time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     assembled: Vec<u8>,
 }
 
-/// One answer; its body is borrowed from the connection.
+/// A response. Its body borrows from the connection.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
@@ -39,11 +39,12 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), used: 0, assembled: Vec::new() })
     }
 
-    /// Sends one request and reads its whole answer.
+    /// Sends a request and reads its whole response.
     ///
     /// # Errors
-    /// The connection's own, `InvalidData` for what is no HTTP answer or too large, and
-    /// `UnexpectedEof` when the other side closes early. The connection is of no use afterwards.
+    ///
+    /// I/O errors of the connection; `InvalidData` for a response that is too large or not HTTP;
+    /// `UnexpectedEof` when the other side closes early. The connection can't be used afterwards.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         let head = self.head(request).await?;
         let begin = head.length;

@@ -63,8 +63,8 @@ impl Head {
     }
 }
 
-/// Where the data of the chunk at `at` lies and where the next chunk begins, or none while it is
-/// not complete. Empty data is the end of the body.
+/// The range of the chunk's data at `at`, and where the next chunk begins. None while the chunk is
+/// incomplete. Empty data is the end of the body.
 pub(crate) fn next_chunk(bytes: &[u8], at: usize) -> io::Result<Option<(Range<usize>, usize)>> {
     let Some(line) = memmem::find(&bytes[at..], b"\r\n") else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! One MCP session: handshake, calls, goodbye.
+//! An MCP session: handshake, calls, end.
 
 use std::io;
 
@@ -34,9 +34,9 @@ pub(crate) struct Call {
 /// Why a call brought nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Not 200, or an error, or no answer of ours at all.
+    /// A status other than 200, an error, or not an answer of the echo server.
     Refused,
-    /// An answer meant for somebody else: of another id, or another caller's text.
+    /// The answer of another call: another id, or another client's text.
     Astray,
     /// The connection broke.
     Broken,
@@ -95,8 +95,8 @@ impl Session {
         Ok(connection.exchange(request.as_bytes()).await?.status)
     }
 
-    /// Opens the stream for what the server says of its own accord, and leaves it open: the
-    /// connection carries nothing else from then on. Its status.
+    /// Opens the stream for messages outside of calls and leaves it open. The connection carries
+    /// nothing else from then on. Returns the status.
     pub(crate) async fn listen(&self, connection: &mut Connection) -> io::Result<u16> {
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{}\r\n",

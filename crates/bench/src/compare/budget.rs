@@ -1,18 +1,18 @@
-//! What a change may cost, and whether it is kept.
+//! The budget of a change, and whether it is kept.
 
 use super::comparison::{BESIDE_HAPROXY, Comparison, Verdict};
 use super::pairs::{Spread, cpu};
 
-/// What one issue may spend of the instructions and of the CPU time for a call.
+/// The most that one issue may add to the instructions and to the CPU time of a call.
 const SPENT_AT_MOST: f64 = 1.03;
-/// User instructions for a small call over HTTP at commit 8663267, and what everything since may
-/// add.
+/// User instructions of a small call over HTTP at commit 8663267, and the most that all later
+/// changes may add.
 const CALL_INSTRUCTIONS: f64 = 65_100.0;
 const CALL_INSTRUCTIONS_TIMES: f64 = 1.10;
 /// CPU time for a call by HAProxy's.
 const HAPROXY_CPU_AT_MOST: f64 = 1.5;
 
-/// Judges what was measured; what was not is not in it.
+/// Judges the measured figures. Others are left out.
 pub(crate) fn judge(found: &Comparison) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for counted in &found.instructions {

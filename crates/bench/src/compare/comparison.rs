@@ -1,4 +1,4 @@
-//! All that a comparison found out.
+//! The results of a comparison.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::run::hardware::Hardware;
 /// The cell in which HAProxy takes part.
 pub(super) const BESIDE_HAPROXY: &str = "http-32";
 
-/// All that was found out.
+/// The results of a comparison.
 #[derive(Debug, Serialize)]
 pub(super) struct Comparison {
     pub(super) began: String,
@@ -37,12 +37,12 @@ pub(super) struct Named {
     pub(super) pair: Pair,
 }
 
-/// One line of the budget.
+/// A line of the budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) what: String,
     pub(crate) figure: f64,
     pub(crate) at_most: f64,
-    /// None when the rounds lie on both sides.
+    /// None when the rounds disagree.
     pub(crate) kept: Option<bool>,
 }

@@ -12,14 +12,14 @@ pub(crate) struct Pair {
     pub(crate) new: f64,
 }
 
-/// All rounds of one cell.
+/// All rounds of a cell.
 #[derive(Debug, Serialize)]
 pub(crate) struct PairedCell {
     pub(crate) name: &'static str,
     pub(crate) rounds: Vec<Round>,
 }
 
-/// One round: both binaries one after the other, and HAProxy where it takes part.
+/// One round: both binaries one after the other, and HAProxy if it takes part.
 #[derive(Debug, Serialize)]
 pub(crate) struct Round {
     pub(crate) old: Report,
@@ -89,7 +89,7 @@ impl PairedCell {
 // === impl Spread ===
 
 impl Spread {
-    /// Of those that are there and finite; none of none.
+    /// The spread of the finite values. None when there are none.
     pub(crate) fn of(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
         let values: Vec<f64> = values.flatten().filter(|value| value.is_finite()).collect();
         if values.is_empty() {

@@ -13,7 +13,7 @@ const FIGURES: [(&str, usize, FigureOfReport); 4] = [
     ("p99, µs", 0, |report| Some(report.p99_us)),
 ];
 
-/// Everything as lines of text.
+/// Renders everything as lines of text.
 pub(crate) fn render(found: &Comparison) -> String {
     let Comparison { hardware, old, new, rounds, seconds, .. } = found;
     let mut out = String::new();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::output::Output;
 
-/// Waiting answers; more than any load of ours keeps in flight. Above it an answer goes out early,
-/// which costs a delay its length and nobody an answer.
+/// Most delayed answers, more than any load keeps in flight. Beyond it, an answer is sent early:
+/// its delay is shortened, and no answer is lost.
 const WAITING_MAX: usize = 100_000;
 
 /// The answers that are not due yet, and the thread that sends them.
@@ -39,7 +39,7 @@ impl Delayed {
         self.changed.notify_one();
     }
 
-    /// Sends what is due, all that is due at once in one write, until closed.
+    /// Sends all answers that are due, in one write, until closed.
     pub(crate) fn deliver(&self, output: &Output) {
         let mut state = self.lock();
         while !state.closed {

@@ -14,8 +14,8 @@ pub(super) struct Output {
 // === impl Output ===
 
 impl Output {
-    /// Writes all of `bytes`, waiting for the reader as long as it takes: a server that stops
-    /// reading because nobody reads from it is what a gateway must cope with.
+    /// Writes all bytes and waits for the reader as long as needed: a gateway must cope with a
+    /// server that stops reading because its output is not read.
     pub(super) fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         while !bytes.is_empty() {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 
-/// For `valgrind --version`.
+/// Deadline of `valgrind --version`.
 const LOOKING: Duration = Duration::from_secs(30);
 
-/// The first version that knows `pidfd_open`, with which the daemon watches what it starts.
+/// The first version that supports `pidfd_open`, with which the daemon watches processes.
 const WATCHES_PROCESSES: Version = Version { major: 3, minor: 21 };
 
-/// Of valgrind.
+/// A version of valgrind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     major: u32,
@@ -26,7 +26,8 @@ pub(crate) struct Version {
 /// Looks for valgrind.
 ///
 /// # Errors
-/// It can't be run, with what to do about it.
+///
+/// When valgrind can't be run. The message says what to do about it.
 pub(crate) async fn find() -> Result<Version> {
     let mut command = Command::new("valgrind");
     command.arg("--version").stdin(Stdio::null()).kill_on_drop(true);
@@ -45,7 +46,7 @@ pub(crate) async fn find() -> Result<Version> {
 pub(crate) fn words(folder: &Path) -> Vec<OsString> {
     let mut out = OsString::from("--callgrind-out-file=");
     out.push(folder.join("callgrind.out.%p"));
-    // One worker: with more, it is chance which of them wakes which, and that takes instructions.
+    // One worker: with more, chance decides which of them wakes which, and that takes instructions.
     let before = ["env", "TOKIO_WORKER_THREADS=1", "valgrind", "--tool=callgrind", "--quiet"];
     before.into_iter().map(OsString::from).chain([out]).collect()
 }
@@ -55,10 +56,11 @@ pub(crate) fn file(folder: &Path, pid: u32) -> PathBuf {
     folder.join(format!("callgrind.out.{pid}"))
 }
 
-/// All instructions that `text`, a file of callgrind's, counts.
+/// The total of a callgrind file with the content `text`.
 ///
 /// # Errors
-/// It is no such file, or not whole.
+///
+/// When the text is not a complete callgrind file.
 pub(crate) fn total(text: &str) -> Result<u64> {
     let after = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
     let Some(events) = after("events:") else {
@@ -86,7 +88,7 @@ impl Version {
 impl FromStr for Version {
     type Err = anyhow::Error;
 
-    /// Reads what `valgrind --version` prints.
+    /// Parses the output of `valgrind --version`.
     fn from_str(text: &str) -> Result<Self> {
         let read = || {
             let mut parts = text.trim().strip_prefix("valgrind-")?.split('.');

@@ -11,7 +11,7 @@ use super::report::Report;
 use super::watched::Watched;
 use crate::client::{Failure, Target};
 
-/// So few ids that the same one is in flight many times over at any moment.
+/// Few ids, so that each is in flight many times at any moment.
 const IDS: u64 = 4;
 /// Delays in milliseconds are drawn from 0 up to and without this.
 const DELAYS: u64 = 5;

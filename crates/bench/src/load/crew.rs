@@ -35,7 +35,7 @@ pub(crate) struct Size {
     pub(crate) warm_up: f64,
 }
 
-/// One client, ready to begin.
+/// A client that is ready to begin.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) index: u32,
@@ -43,7 +43,7 @@ pub(crate) struct Member {
     pub(crate) session: Session,
 }
 
-/// The clients of one thread and what they count together.
+/// The clients of a thread and their shared counters.
 #[derive(Debug)]
 pub(crate) struct Team {
     pub(crate) members: Vec<Member>,
@@ -53,7 +53,7 @@ pub(crate) struct Team {
     pub(crate) tally: Rc<RefCell<Tally>>,
 }
 
-/// What the threads of one run share.
+/// State that the threads of a run share.
 #[derive(Debug)]
 struct Crew<'a, W> {
     size: &'a Size,
@@ -70,8 +70,8 @@ struct Crew<'a, W> {
 /// Runs `work` for each thread's team and reports on the window, which ends early when all teams
 /// are done.
 ///
-/// `work` spawns local tasks and returns when they are done; it is dropped soon after [`GRACE`],
-/// and what was counted until then counts.
+/// `work` spawns local tasks and returns when they are done. It is dropped soon after [`GRACE`],
+/// and its counts until then are kept.
 pub(crate) fn run<W>(size: &Size, target: &Target, watch: &[Watched], work: W) -> Result<Report>
 where
     W: AsyncFn(Team) + Sync,
@@ -134,7 +134,7 @@ impl<W: AsyncFn(Team) + Sync> Crew<'_, W> {
         let tally = Rc::new(RefCell::new(Tally::new()));
         let team = Team { members, threads: self.threads, window, tally: Rc::clone(&tally) };
         let end = tokio::time::Instant::from_std(window.to + GRACE + Duration::from_millis(200));
-        // Too late is counted by those who wait; here it only ends them.
+        // Late answers are counted by the clients; this only ends the wait.
         let _ = tokio::time::timeout_at(end, set.run_until((self.work)(team))).await;
         self.total.lock().unwrap_or_else(PoisonError::into_inner).merge(&tally.borrow());
     }

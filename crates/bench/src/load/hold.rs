@@ -11,7 +11,7 @@ use crate::client::{Connection, Session, Target};
 
 /// Opening takes no longer; targets that start a process for each session are slow at it.
 const OPENING: Duration = Duration::from_secs(120);
-/// For the head of a stream's answer.
+/// Deadline for the head of a stream's response.
 const STREAM: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct HoldPlan {
     /// Keep each session's connection open too.
     #[arg(long)]
     keep_connections: bool,
-    /// Keep it open with a stream on it, for what the server says of its own accord.
+    /// Keep the session open with a stream for messages outside of calls.
     #[arg(long)]
     open_streams: bool,
 }

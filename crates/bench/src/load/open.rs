@@ -30,11 +30,11 @@ pub(crate) struct OpenPlan {
     rate: f64,
 }
 
-/// Calls that are due and not yet made. It never holds more than rate times window.
+/// Calls that are due and not made yet. Never holds more than rate times window.
 #[derive(Debug, Default)]
 struct Arrivals {
     due: RefCell<VecDeque<Instant>>,
-    /// When the calls in flight should have been sent, by client.
+    /// For each client, when its call in flight was due.
     in_flight: RefCell<Vec<Option<Instant>>>,
     changed: Notify,
     closed: Cell<bool>,
@@ -62,7 +62,7 @@ impl OpenPlan {
             }
             let paced = pace(&arrivals, self.rate / f64::from(threads), window).await;
             arrivals.close();
-            // Whom it leaves out is counted next, with the calls nobody made.
+            // Clients that are not finished are counted next, with the calls that were not made.
             crew::finish(clients, window).await;
             arrivals.give_up(window, &mut tally.borrow_mut());
             if paced.is_err() {

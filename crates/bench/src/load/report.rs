@@ -1,4 +1,4 @@
-//! What a load saw, and what it cost meanwhile.
+//! The results of a load, and what it cost.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::tally::Tally;
 use super::watched::Watched;
 use crate::procfs::{self, CpuTime};
 
-/// One measurement. Times are of the measured window only, warm-up left out.
+/// A measurement. Times are of the measured window only, without the warm-up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Length of the window.
@@ -22,11 +22,11 @@ pub(crate) struct Report {
     pub(crate) max_us: f64,
     /// Answered with an error.
     pub(crate) refused: u64,
-    /// Answered with what belongs to another call.
+    /// Calls that got the answer of another call.
     pub(crate) astray: u64,
     /// Lost with their connection.
     pub(crate) broken: u64,
-    /// Without an answer five seconds after the window.
+    /// Calls without an answer five seconds after the window.
     pub(crate) unanswered: u64,
     pub(crate) cpu: Vec<CpuUse>,
     /// CPU time of the generator itself.
@@ -106,7 +106,7 @@ impl Report {
         (self.done > 0).then(|| used.own_us / self.done as f64)
     }
 
-    /// The same with what the process has started.
+    /// CPU time per call of a process and its children, in µs.
     pub(crate) fn whole_cpu_per_call_us(&self, name: &str) -> Option<f64> {
         let used = self.cpu.iter().find(|one| one.name == name)?;
         (self.done > 0).then(|| (used.own_us + used.children_us) / self.done as f64)

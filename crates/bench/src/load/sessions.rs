@@ -1,7 +1,7 @@
-//! New sessions: shake hands, say goodbye, again.
+//! Opens and ends sessions, again and again.
 //!
-//! Over kept-alive connections: what the kernel takes to open one is the same for every target and
-//! several times as much as a session, which is what this is about.
+//! Connections are kept alive: the kernel's cost of opening one is the same for every target and
+//! several times that of a session, which is measured here.
 
 use std::time::Instant;
 

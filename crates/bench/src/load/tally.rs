@@ -1,4 +1,4 @@
-//! What clients count while they run.
+//! Counters of the clients of a load.
 
 use std::time::{Duration, Instant};
 

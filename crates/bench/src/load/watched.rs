@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
 
-/// A process and what to call it.
+/// A process and its name in the report.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(super) name: String,

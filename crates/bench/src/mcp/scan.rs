@@ -1,7 +1,7 @@
-//! Finds members of a JSON object without building anything.
+//! Finds members of a JSON object without building a value.
 //!
-//! Strict enough to be right on any valid JSON, whatever the order of members and the spaces
-//! between them; on invalid JSON it may find nothing or too much, but never panics.
+//! Correct on any valid JSON, whatever the order of members and the white space. On invalid JSON it
+//! may find nothing or too much, but never panics.
 
 use memchr::memchr2;
 
@@ -33,7 +33,7 @@ pub(crate) fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
     }
 }
 
-/// What is between the quotes of a string, escapes left as they are; other values unchanged.
+/// The text between the quotes of a string, with its escapes. Other values are unchanged.
 pub(crate) fn unquote(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
 }

@@ -1,4 +1,4 @@
-//! What a run is asked for on the command line.
+//! Command-line arguments of a run.
 
 use std::path::PathBuf;
 
@@ -18,15 +18,15 @@ pub(crate) struct RunArgs {
     /// Wait so many seconds at most for a calm machine before each cell.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(super) calm: f64,
-    /// Only rows whose name contains one of these parts, separated by `|`; the names are those of
-    /// cells and observations.
+    /// Measure only rows whose name contains one of these parts, separated by `|`; names are those
+    /// of cells and observations.
     #[arg(long, value_name = "PARTS")]
     pub(super) only: Option<String>,
-    /// Only these targets.
+    /// Measure only these targets.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) targets: Vec<Kind>,
-    /// Where results go; a part of a run (`--quick`, `--only`, `--targets`) is only printed
-    /// unless this is given.
+    /// Write the results into this folder; a partial run (`--quick`, `--only`, `--targets`) is only
+    /// printed without it.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What can be seen at once: who recovers, who answers, who keeps what.
+//! Observations that need no repetition: recovery, answers, memory.
 
 mod faults;
 mod large;
@@ -54,12 +54,12 @@ const fn idle(name: &'static str, sessions: u32, wire: Wire, at_most: Option<f64
     Probe::Idle(Idle { name, sessions, wire, at_most })
 }
 
-/// What can be asked for by name.
+/// The names that `--only` accepts.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     PROBES.into_iter().map(Probe::name).chain([faults::HUNG])
 }
 
-/// Makes all wanted observations; what goes wrong is what was observed.
+/// Makes all wanted observations. A failure is an observation, too.
 pub(super) async fn observe_all(context: &Context, results: &mut Results) {
     for probe in PROBES.into_iter().filter(|probe| context.wants(probe.name())) {
         for kind in context.kinds().into_iter().filter(|kind| probe.fits(*kind)) {
@@ -108,7 +108,7 @@ impl Probe {
         match self {
             Self::HttpRestart => kind.has_manners() && kind.serves(Upstream::Http),
             Self::Idle(idle) => idle.fits(kind),
-            // Of the others it is the interpreter's.
+            // For the others, the interpreter would print it.
             Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),
             _ => kind.serves(Upstream::Stdio),
         }

@@ -1,4 +1,4 @@
-//! The measured cells: what load on what server, in interleaved rounds.
+//! The measured cells: a load on a server, in interleaved rounds.
 
 use std::convert::Infallible;
 use std::process::Stdio;
@@ -17,10 +17,10 @@ use super::setup::Setup;
 use crate::load::Report;
 use crate::procfs;
 
-/// Beyond its own length, what a load may take to open sessions and to end.
+/// Time beyond its own length that a load may take to open and end sessions.
 const LOAD_MARGIN: Duration = Duration::from_secs(60);
-/// Half of what the slowest that takes part was seen to bear, so that queues stay short and latency is the
-/// target's own.
+/// Half the rate that the slowest target was measured to bear, so that queues stay short and
+/// latency is the target's own.
 const OPEN_RATE: u32 = 4_000;
 /// Clients at once for targets that run on an interpreter.
 pub(super) const SCRIPT_CLIENTS_MAX: u32 = 32;
@@ -143,7 +143,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Cell> {
     CELLS.iter().find(|cell| cell.name == name)
 }
 
-/// Measures all wanted cells; what goes wrong becomes a note in its place.
+/// Measures all wanted cells. A failure becomes a note in the cell's place.
 pub(super) async fn measure_all(context: &Context, results: &mut Results) {
     for round in 0..context.rounds() {
         for cell in CELLS.iter().filter(|cell| context.wants(cell.name)) {
@@ -164,7 +164,8 @@ pub(super) async fn measure_all(context: &Context, results: &mut Results) {
 // === impl Cell ===
 
 impl Cell {
-    /// What runs on an interpreter is spared what it would only queue in.
+    /// Whether a target takes part. Targets on an interpreter are left out where they would only
+    /// queue.
     fn fits(&self, kind: Kind) -> bool {
         let bears = match self.load {
             Load::Closed { clients } | Load::Sessions { clients } => {
@@ -210,7 +211,7 @@ impl Cell {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// What happens to the server meanwhile; never ends.
+    /// Disturbs the server during the load. Never ends.
     async fn disturb(&self, programs: &Programs, setup: &Setup) -> Infallible {
         if matches!(self.load, Load::AstrayKills) {
             kill_now_and_then(programs, setup).await;
@@ -223,7 +224,7 @@ async fn kill_now_and_then(programs: &Programs, setup: &Setup) {
     for pause in KILLS {
         tokio::time::sleep(pause).await;
         for pid in procfs::running(&programs.bench, &["echo-stdio", &setup.mark]) {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = signal(pid, Signal::KILL);
         }
     }

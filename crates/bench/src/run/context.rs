@@ -1,4 +1,4 @@
-//! What all parts of a run need to know.
+//! The context that all parts of a run share.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use super::args::RunArgs;
 use super::kind::Kind;
 use super::peers::Programs;
 
-/// What all parts of a run need to know.
+/// The context that all parts of a run share.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) args: RunArgs,
     pub(super) programs: Programs,
 }
 
-/// How long each cell is.
+/// The lengths of cells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     /// Measured seconds.
     pub(crate) seconds: f64,
-    /// Short warm-up, and few repetitions of what counts calls.
+    /// Short warm-up, and few repetitions of counts.
     pub(crate) quick: bool,
 }
 

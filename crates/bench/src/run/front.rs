@@ -19,10 +19,10 @@ pub(super) struct Front {
     pub(super) args: Vec<String>,
 }
 
-/// What stands behind, and where to write.
+/// The server behind a front, and the folder for its files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Behind<'a> {
-    /// Of a server over HTTP; none: a process that speaks lines.
+    /// The address of a server over HTTP. None for a process that speaks stdio.
     pub(super) address: Option<SocketAddr>,
     pub(super) folder: &'a Path,
     pub(super) bench: &'a Path,
@@ -32,7 +32,7 @@ pub(super) struct Behind<'a> {
 // === impl Front ===
 
 impl Front {
-    /// Writes what `kind` needs into the folder.
+    /// Writes the configuration that `kind` needs into the folder.
     pub(super) fn new(kind: Kind, behind: Behind<'_>) -> Result<Self> {
         Ok(match kind {
             Kind::Direct => Self::at(behind.url_address()?, "/mcp", &[]),
@@ -61,7 +61,7 @@ impl Front {
         let text = plain::nginx(address, behind.url_address()?, behind.folder);
         let file = behind.write("nginx.conf", &text)?;
         let folder = behind.folder.display().to_string();
-        // Before it has read the file, it writes to its own log, which is not ours to write to.
+        // Before HAProxy has read the file, it would write to its default log.
         Ok(Self::at(address, "/mcp", &["-p", &folder, "-c", &file, "-e", "stderr"]))
     }
 
@@ -87,7 +87,7 @@ impl Front {
         Ok(Self::at(address, "/mcp/echo", &args))
     }
 
-    /// Everything at its defaults but the log, which would otherwise be measured too.
+    /// All defaults except for the log, which would otherwise be measured, too.
     fn mcp_proxy(behind: Behind<'_>) -> Result<Self> {
         let Behind { bench, mark, .. } = behind;
         let server = match behind.address {
@@ -136,7 +136,7 @@ impl Front {
     fn supergateway(behind: Behind<'_>) -> Result<Self> {
         let address = free_address()?;
         let port = address.port().to_string();
-        // It gives the whole text to a shell.
+        // The program passes the text to a shell.
         let command = behind.command()?.map(|word| format!("'{word}'")).join(" ");
         let how = ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none"];
         let args = ["--stdio", &command, "--port", &port];
@@ -183,7 +183,7 @@ impl Behind<'_> {
     }
 }
 
-/// An address nobody listens on at this moment.
+/// An address that nothing listens on.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

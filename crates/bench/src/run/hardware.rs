@@ -1,4 +1,4 @@
-//! What the numbers were measured on.
+//! The machine of a measurement.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,8 @@ use crate::procfs;
 
 /// A machine with fewer busy cores than this is calm.
 const CALM_CORES: f64 = 0.2;
-/// Twenty ticks of the kernel's clock: the least over which a fifth of a core can be told.
+/// Twenty ticks of the kernel's clock: the shortest time in which a fifth of a core can be
+/// measured.
 const CALM_LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Serialize)]
@@ -38,7 +39,7 @@ impl Hardware {
         }
     }
 
-    /// The part of a file's name that says on what.
+    /// The part of a file's name that identifies the machine.
     pub(crate) fn slug(&self) -> String {
         let words = self
             .cpu
@@ -63,8 +64,8 @@ impl fmt::Display for Hardware {
     }
 }
 
-/// Waits until the machine does little else, at most `limit`: a cell measured beside a compiler
-/// says more about the compiler.
+/// Waits until the machine is nearly idle, at most `limit`: a cell measured beside a compiler would
+/// measure the compiler.
 pub(crate) async fn calm(limit: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < limit {

@@ -1,4 +1,4 @@
-//! What Mainstay promises, and whether it was kept.
+//! Mainstay's promises, and whether they are kept.
 
 use super::kind::Kind;
 use super::results::{Results, median};
@@ -7,7 +7,7 @@ use crate::load::Report;
 /// CPU time a call of the daemon at 32 clients, by HAProxy's.
 const HAPROXY_CPU_AT_MOST: f64 = 1.45;
 
-/// One figure of the main table.
+/// A figure of the main table.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) title: &'static str,
@@ -33,17 +33,17 @@ pub(crate) enum Figure {
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     Anything,
-    /// None, whatever else fails.
+    /// None at all, whatever else fails.
     Never,
-    /// At most so much.
+    /// At most this much.
     AtMost(f64),
-    /// At most so much more than the bare proxy.
+    /// At most this much above the bare proxy.
     OverBare(f64),
-    /// At most so many times the bare proxy.
+    /// At most this many times the bare proxy.
     TimesBareAtMost(f64),
-    /// At least so many times the bare proxy.
+    /// At least this many times the bare proxy.
     TimesBare(f64),
-    /// At least so many times the best peer.
+    /// At least this many times the best peer.
     TimesBestPeer(f64),
 }
 
@@ -106,7 +106,7 @@ pub(crate) const LINES: [Line; 21] = [
     line("the same, the child killed 3 times", "stdio-astray-kills", Figure::Astray, Wanted::Never),
 ];
 
-/// The observations in the order of the table: name, title, what is wanted.
+/// The observations in the order of the table: name, title, promise.
 pub(crate) const FACTS: [(&str, &str, &str); 16] = [
     ("children", "children for 200 sessions on one stdio server", "1"),
     ("killed-child", "the shared stdio child is killed", "same session in < 1 s"),
@@ -133,8 +133,8 @@ const fn line(title: &'static str, cell: &'static str, figure: Figure, wanted: W
 // === impl Figure ===
 
 impl Figure {
-    /// Milliseconds, calls a second, microseconds or a count of one report of `kind`; none for
-    /// what takes two.
+    /// The figure of one report of `kind`, in ms, calls a second, µs or a count. None for figures
+    /// that take two reports.
     pub(crate) fn of(self, report: &Report, kind: Kind) -> Option<f64> {
         match self {
             Self::P50 => Some(report.p50_us / 1000.0),
@@ -173,7 +173,7 @@ impl Line {
         (!ratios.is_empty()).then(|| median(ratios.into_iter()))
     }
 
-    /// What is wanted, for people.
+    /// The promise as text.
     pub(crate) fn wanted(&self) -> String {
         match self.wanted {
             Wanted::Anything => String::new(),
@@ -188,7 +188,7 @@ impl Line {
         }
     }
 
-    /// Whether Mainstay keeps it; none where it can't be said.
+    /// Whether Mainstay keeps the promise. None when unknown.
     pub(crate) fn kept(&self, results: &Results) -> Option<bool> {
         let ours = self.value(results, Kind::Mainstay)?;
         if let Wanted::Never = self.wanted {

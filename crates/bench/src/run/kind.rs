@@ -1,15 +1,15 @@
-//! Who is measured, and what each of them can do.
+//! The targets, and what each of them supports.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::process::Ending;
 
-/// Who stands between client and server.
+/// The program between client and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
-    /// Nobody.
+    /// No program.
     Direct,
     /// The yardstick.
     Bare,
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     McpProxyNpm,
 }
 
-/// What kind of server is behind.
+/// The kind of server behind the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Upstream {
@@ -84,7 +84,7 @@ impl Kind {
         self == Self::McpProxy || self.is_script()
     }
 
-    /// Whether it passes bytes on and knows nothing of MCP.
+    /// Whether the target passes bytes on and knows nothing of MCP.
     pub(crate) fn is_plain_proxy(self) -> bool {
         matches!(self, Self::Bare | Self::Nginx | Self::Haproxy)
     }
@@ -104,13 +104,14 @@ impl Kind {
         if self.has_workers() { Ending::Asked } else { Ending::Killed }
     }
 
-    /// Whether it runs on an interpreter, at a tenth of the speed of the others or less: cells that
-    /// would only show it queueing are left out.
+    /// Whether the target runs on an interpreter, at a tenth of the speed of the others or less.
+    /// Cells in which it would only queue are left out.
     pub(crate) fn is_script(self) -> bool {
         matches!(self, Self::McpProxyPypi | Self::Fastmcp | Self::Supergateway | Self::McpProxyNpm)
     }
 
-    /// Nobody but a gateway can put a line server behind HTTP; some do nothing else.
+    /// Whether the target serves this kind of server. Only gateways put a stdio server behind HTTP;
+    /// some do nothing else.
     pub(crate) fn serves(self, upstream: Upstream) -> bool {
         match upstream {
             Upstream::Http => {

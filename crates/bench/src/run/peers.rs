@@ -1,4 +1,4 @@
-//! Where the programs under test are, and fetching the peers that are not there yet.
+//! Finds the programs under test, and fetches missing peers.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,13 +16,13 @@ use super::kind::Kind;
 /// Compiling a peer takes minutes; half an hour means that it hangs.
 const INSTALLING: Duration = Duration::from_secs(1800);
 
-/// The programs by kind; a kind whose program is missing has a note that says why.
+/// The programs by kind. A missing program has a note that says why.
 #[derive(Debug)]
 pub(crate) struct Programs {
-    /// This very program: servers, yardstick, load.
+    /// This program: servers, yardstick, load.
     pub(crate) bench: PathBuf,
     found: BTreeMap<Kind, PathBuf>,
-    /// What the program under test runs within, with its own arguments; empty: nothing.
+    /// A command that the program under test runs within. Empty: none.
     within: Vec<OsString>,
     notes: BTreeMap<Kind, String>,
 }
@@ -75,7 +75,7 @@ impl Programs {
         Ok(programs)
     }
 
-    /// Nothing to test but the daemon at `path`.
+    /// Only the daemon at `path`.
     pub(crate) fn mainstay(path: &Path) -> Result<Self> {
         let mut programs = Self::none()?;
         let path =
@@ -84,10 +84,11 @@ impl Programs {
         Ok(programs)
     }
 
-    /// Nothing but HAProxy.
+    /// Only HAProxy.
     ///
     /// # Errors
-    /// It is not installed.
+    ///
+    /// When it is not installed.
     pub(crate) fn haproxy() -> Result<Self> {
         let mut programs = Self::none()?;
         programs.found.insert(Kind::Haproxy, installed("haproxy")?);
@@ -132,13 +133,13 @@ impl Programs {
 // === impl Peer ===
 
 impl Peer {
-    /// Its program, installed if it is not there.
+    /// The path of the program, which is installed if it is missing.
     async fn path(self) -> Result<PathBuf> {
         let Self { registry, name, version } = self;
         let peers = cache()?.join("peers");
         let (folder, program) = match registry {
             Registry::Crates => (peers.clone(), peers.join("bin").join(name)),
-            // Each with its own dependencies, for they would not agree.
+            // Each gets its own environment, since their dependencies conflict.
             Registry::Pypi => {
                 let folder = peers.join("bench").join(format!("{name}-pypi-{version}"));
                 (folder.clone(), folder.join("bin").join(name))
@@ -168,7 +169,7 @@ impl Peer {
                 command.args(["install", name, "--version", version, "--locked", "--quiet"]);
                 command.arg("--root").arg(folder).arg("--target-dir").arg(&target);
                 let installed = finish(command).await;
-                // Gigabytes that nobody needs once the program is there.
+                // The build takes gigabytes, which are not needed once the program is there.
                 let _ = std::fs::remove_dir_all(target);
                 installed
             }

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 /// A program that was asked to end is killed after this.
 const ENDING: Duration = Duration::from_secs(5);
 const STARTING: Duration = Duration::from_secs(10);
-/// Between two looks at something that has no event to wait for.
+/// Time between two checks of something without an event.
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
 /// A running program. Dropped, it is killed, or asked to end if that is how it ends.
@@ -26,11 +26,11 @@ pub(crate) struct Process {
     ending: Ending,
 }
 
-/// How a program ends when nobody waits for it.
+/// How a program ends when its handle is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Killed,
-    /// It is asked, since the processes it has started would outlive its kill.
+    /// With TERM, because the processes it started would outlive its kill.
     Asked,
 }
 
@@ -61,7 +61,7 @@ impl Process {
         Ok(Self { child, pid, log, ending })
     }
 
-    /// Waits for the line with which our own servers say where they listen.
+    /// Waits for the line in which the bench's own servers print their address.
     pub(crate) async fn listening(&mut self) -> Result<SocketAddr> {
         let begun = Instant::now();
         loop {
@@ -108,7 +108,7 @@ impl Process {
         if self.terminate().is_ok() && self.ended(ENDING).await.is_some() {
             return;
         }
-        // It is dead or about to be; there is nothing left to do about it.
+        // The process is dead or about to be; nothing is left to do.
         let _ = self.child.kill().await;
     }
 }
@@ -117,7 +117,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Once it has been waited for, its id may be another's.
         if self.ending == Ending::Asked && self.child.id().is_some() {
-            // It is about to end by itself otherwise.
+            // The process is about to end by itself otherwise.
             let _ = self.terminate();
         }
     }
@@ -136,7 +136,7 @@ fn tied_with<A: AsRef<OsStr>>(bench: &Path, program: &Path, args: &[A], ending: 
         command.arg("--gently");
     }
     command.arg("--").arg(program).args(words).kill_on_drop(ending == Ending::Killed);
-    // What went wrong is shown in one line.
+    // Errors are shown in one line.
     command.env("RUST_BACKTRACE", "0");
     command
 }

@@ -1,4 +1,4 @@
-//! What a run found out, as it is written to disk.
+//! The results of a run, as written to disk.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::load::{CpuUse, Report};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
-    /// When the run began, UTC.
+    /// When the run began, in UTC.
     pub(crate) began: String,
     pub(crate) hardware: Hardware,
     pub(crate) load_after: f64,
@@ -23,28 +23,28 @@ pub(crate) struct Results {
     pub(crate) facts: Vec<Fact>,
 }
 
-/// One cell of one target.
+/// A cell of a target.
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     pub(crate) cell: &'static str,
     pub(crate) title: &'static str,
     pub(crate) kind: Kind,
-    /// Of each figure by itself.
+    /// The median of each figure.
     pub(crate) median: Option<Report>,
     pub(crate) rounds: Vec<Report>,
     pub(crate) problems: Vec<String>,
 }
 
-/// Something observed once.
+/// An observation.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Fact {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// For people.
+    /// The finding as text.
     pub(crate) text: String,
     /// The figure in it, where there is one.
     pub(crate) value: Option<f64>,
-    /// Whether it is as it should be, where that can be said.
+    /// Whether the finding is as promised. None when unknown.
     pub(crate) good: Option<bool>,
 }
 
@@ -114,8 +114,8 @@ impl Results {
         self.cells.iter().find(|one| one.cell == cell && one.kind == kind)?.median.as_ref()
     }
 
-    /// The reports of two targets from the same rounds; none where one of them is missing a round,
-    /// since what is left can't be told apart.
+    /// The reports of two targets from the same rounds. None when a round is missing, because the
+    /// others can't be matched then.
     pub(crate) fn pairs(
         &self,
         cell: &str,

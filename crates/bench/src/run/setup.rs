@@ -1,4 +1,4 @@
-//! One target in front of one server, started and ready.
+//! A target in front of a server, started and ready.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,9 +13,9 @@ use super::peers::Programs;
 use super::process::{Ending, LOOK, Process};
 use crate::client::{Connection, Session, Target};
 
-/// From start to the first answered call.
+/// Longest time from the start to the first answered call.
 const READY: Duration = Duration::from_secs(30);
-/// One attempt at it.
+/// Deadline of one attempt at a call.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// A running target. Its server, where it has one of its own, runs beside.
@@ -71,7 +71,7 @@ impl Setup {
         Ok((connection, session))
     }
 
-    /// Ends the server behind and starts it anew at the same address, with no memory of sessions.
+    /// Ends the server and starts another at the same address, which knows no sessions.
     pub(crate) async fn restart_server(&mut self, programs: &Programs) -> Result<()> {
         let mut old = self.server.take().context("this server is not ours to restart")?;
         let address = old.listening().await?;

@@ -1,4 +1,4 @@
-//! What servers need: it must exist, and no server may need itself in the end.
+//! Checks the needs of servers: each must exist, and there must be no cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,8 @@ pub(super) fn check(root: &Root, notes: &mut Notes) {
     cycles(graph, notes);
 }
 
-/// Takes away what needs nothing until nothing more goes; what is left leads into a cycle.
+/// Finds cycles: removes servers without needs until none is left to remove. The remaining ones
+/// lead into a cycle.
 fn cycles(mut graph: Needs<'_>, notes: &mut Notes) {
     loop {
         prune(&mut graph);

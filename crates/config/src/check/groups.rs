@@ -50,7 +50,7 @@ pub(super) fn suggest<'a>(
     known: impl Iterator<Item = &'a str> + Clone,
     noun: &str,
 ) -> String {
-    /// Most names that a hint lists.
+    /// Most names in a hint.
     const NAMED_MAX: usize = 20;
     did_you_mean(word, known.clone()).unwrap_or_else(|| {
         let names: Vec<_> = known.take(NAMED_MAX).collect();

@@ -23,7 +23,7 @@ pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, not
     }
 }
 
-/// Notes keys that mean nothing for this kind of server: an error, because somebody counts on them.
+/// Reports keys of the other kind of server. An error, because the user relies on them.
 fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let table = &server.table;
     let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
@@ -95,7 +95,7 @@ fn pins(server: &Named, notes: &mut Notes) {
     let words: Vec<_> = placed.iter().map(|word| word.text.clone()).collect();
     let Some(Ok(run)) = PackageCommand::parse(&words) else { return };
     for package in run.packages.iter().filter(|package| package.version.is_none()) {
-        // In a script of a shell the package is a part of a word.
+        // In a shell script, the package is part of a word.
         let place = placed.iter().find(|word| word.text.contains(&package.written));
         let at = place.map_or(server.table.at("command"), |word| &word.at);
         let message = format!("{} is whatever version is the newest", quoted(&package.written));

@@ -1,5 +1,5 @@
-//! What differs, field by field. Every structure is taken apart by name, so that a new field does not
-//! compile until somebody has said what changing it costs.
+//! Compares settings field by field. Every structure is destructured, so that a new field does not
+//! compile until its change has a stated cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +67,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         fetch_deadline,
     } = new;
     let mut differing = runtime(&old.runtime, started_as);
-    // Which instances there are is decided by who shares them, and what they were told of their clients.
+    // Instances depend on who shares them and on the capabilities they were started with.
     differing.restart("sharing", old.sharing != *sharing);
     differing.restart("revision", old.revision != *revision);
     differing.restart("asks", old.asks != *asks);
@@ -82,7 +82,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing
 }
 
-/// What an instance is started from: none of it can change under one that runs.
+/// Compares what an instance is started from. None of it can change while the instance runs.
 fn runtime(old: &Runtime, new: &Runtime) -> Differing {
     let mut differing = Differing::default();
     match (old, new) {
@@ -143,8 +143,8 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         drain,
     } = limits;
     let was = &old.limits;
-    // What needs a restart: addresses are bound, and each is told what it serves, before the first request;
-    // the store and every connection to a server are made with the bounds of the start.
+    // These need a restart of the daemon: addresses are bound and their endpoints fixed before the
+    // first request, and the store and all connections are created with the limits of the start.
     let all = [
         ("listen", true, old.listen != *listen),
         ("http", true, old.http != *http),

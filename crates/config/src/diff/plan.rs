@@ -3,13 +3,13 @@
 use mainstay_model::Name;
 use serde::Serialize;
 
-/// Everything that differs between two configurations, each in the order of the new file and what is
-/// removed after that, in the order of the old one.
+/// All differences between two configurations: changes in the order of the new file, then removals
+/// in the order of the old one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Plan {
     pub servers: Vec<Change>,
-    /// All servers in the order of the new file, unless that is the old order with new servers at
-    /// its end. The order decides which server keeps a name that two servers publish.
+    /// All servers in the order of the new file, unless new servers were only added at the end. The
+    /// order decides which server keeps a name that two servers publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<Name>>,
     /// Groups of servers. The address of a single server comes and goes with the server.
@@ -18,7 +18,7 @@ pub struct Plan {
     pub gateway: Vec<SettingChange>,
 }
 
-/// One server or endpoint that differs.
+/// A server or endpoint that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     pub name: Name,
@@ -39,13 +39,13 @@ pub enum ChangeKind {
     },
 }
 
-/// What has to be restarted so that a change takes effect.
+/// What must be restarted for a change to take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Nothing that runs is started anew.
+    /// Nothing is restarted.
     InPlace,
-    /// Every instance of the server is started anew.
+    /// Every instance of the server is restarted.
     Restart,
 }
 

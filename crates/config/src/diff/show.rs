@@ -1,4 +1,4 @@
-//! A plan as text: one line for each change, `+` what is added, `-` what is removed, `~` what changes.
+//! Prints a plan with a line for each change: `+` added, `-` removed, `~` changed.
 
 use std::fmt;
 

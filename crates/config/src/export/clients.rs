@@ -1,4 +1,4 @@
-//! The clients that are known: where their file is, and what in it names a server.
+//! The known clients: the places of their files, and how these name a server.
 
 use std::path::PathBuf;
 
@@ -17,20 +17,20 @@ pub struct Client {
     /// Whether the client takes an address; otherwise it can only start a command.
     pub takes_url: bool,
     pub(super) format: Format,
-    /// The key of the client's file that holds the servers.
+    /// The key in the client's file that holds the servers.
     pub(super) table: &'static str,
     pub(super) file: fn(&Folders) -> Option<PathBuf>,
-    /// What stands for an address.
+    /// The members of an entry that connects to an address.
     by_url: fn(&str) -> Members,
-    /// What stands for a command: the program and its arguments.
+    /// The members of an entry that runs a command with arguments.
     by_command: fn(&str, &[String]) -> Members,
-    /// What a new entry of this name says besides; it is its user's from then on.
+    /// Further members of a new entry with this name. Later changes of the user are kept.
     at_first: fn(&str) -> Members,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// With or without comments.
+    /// JSON, with or without comments.
     Json,
     Toml,
     Yaml,
@@ -188,7 +188,7 @@ pub static CLIENTS: [Client; 16] = [
     Client {
         id: "junie",
         title: "JetBrains Junie",
-        // Its plugins for editors know no addresses.
+        // Its editor plugins can't connect to addresses.
         takes_url: false,
         format: Format::Json,
         table: "mcpServers",
@@ -247,7 +247,7 @@ pub static CLIENTS: [Client; 16] = [
     },
 ];
 
-/// The keys that say what a server is: of these, those that are not written are taken away.
+/// The keys that decide what a server is. Those of them that an entry does not write are removed.
 pub(super) const RUN_KEYS: [&str; 9] =
     ["type", "url", "serverUrl", "httpUrl", "uri", "command", "cmd", "args", "source"];
 
@@ -275,7 +275,7 @@ fn nothing(_: &str) -> Members {
 // === impl Client ===
 
 impl Client {
-    /// The keys that say what the entry runs.
+    /// The members that decide what the entry runs.
     pub(super) fn runs(&self, target: &Target) -> Members {
         match target {
             Target::Url(url) => (self.by_url)(url),
@@ -283,7 +283,7 @@ impl Client {
         }
     }
 
-    /// All keys of a new entry.
+    /// All members of a new entry.
     pub(super) fn entry(&self, name: &str, target: &Target) -> Members {
         let mut entry = self.runs(target);
         entry.extend((self.at_first)(name));

@@ -101,7 +101,7 @@ pub(super) fn take_out(
     };
     property.remove();
     let is_empty = servers.object_value().is_some_and(|servers| {
-        // A comment is somebody's: with it the table stays.
+        // A table with a comment is kept, since the comment is the user's.
         servers.properties().is_empty() && !servers.children().iter().any(CstNode::is_comment)
     });
     if is_empty {
@@ -121,14 +121,14 @@ pub(super) fn names(path: &Path, text: &str, table: &str) -> Result<Vec<String>,
 }
 
 fn parse(path: &Path, text: &str) -> Result<CstRootNode, EditError> {
-    // The tree tells what is wrong, with its place.
+    // The tree's parser reports an error with its place.
     json_tree(path, text).map_err(EditError::File)?;
     CstRootNode::parse(text, &JSON_OPTIONS).map_err(|error| {
         EditError::File(problem_at(
             path,
             text,
             &(error.range().start..error.range().end),
-            "this is no JSON".to_owned(),
+            "this is not valid JSON".to_owned(),
         ))
     })
 }
@@ -146,7 +146,7 @@ fn object(
     })
 }
 
-/// Writes what differs, and takes away what says otherwise; what else stands there stays.
+/// Writes members that differ and removes contradicting ones. All others stay.
 fn update(there: &CstObject, entry: &ClientEntry) {
     for (key, value) in entry {
         match there.get(key) {

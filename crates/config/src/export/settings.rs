@@ -1,4 +1,4 @@
-//! The settings that a client's file needs: the address, and the names of what is served.
+//! Loads the settings that a client's file needs: the address, and the names of servers and groups.
 
 use std::path::Path;
 
@@ -7,10 +7,11 @@ use crate::problem::{Problem, Problems};
 use crate::stand_in::{EverySecret, stand_in};
 use crate::system::{self, Request, from_system};
 
-/// Loads the configuration of this process. Variables and secrets that only the daemon has need not be at hand,
-/// as long as they are of servers and the like: those of `gateway` are part of the address.
+/// Loads the configuration of this process. Variables and secrets of servers may be missing,
+/// because only the daemon may have them. Those of `gateway` are required, as parts of the address.
 ///
 /// # Errors
+///
 /// As [`from_system`], otherwise.
 pub fn settings(request: &Request) -> Result<Loaded, Problems> {
     let problems = match from_system(request.clone()) {

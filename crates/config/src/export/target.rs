@@ -1,10 +1,10 @@
-//! What a client is pointed at.
+//! The address or command that a client's file gets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mainstay_model::settings::GatewaySettings;
 
-/// What a client is pointed at.
+/// What a client connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     Url(String),
@@ -18,16 +18,17 @@ pub enum Target {
 /// Why there is no address to give to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    #[error("`gateway.listen` has port 0, so the address is another one after each start")]
+    #[error("`gateway.listen` has port 0, so the address changes with each start")]
     NoFixedPort,
-    #[error("`gateway.http` is off, and clients that take an address speak streamable HTTP")]
+    #[error("`gateway.http` is off; clients that connect to an address need streamable HTTP")]
     NoHttp,
 }
 
-/// The address of everything, or of one server or group.
+/// The address of all servers, or of one server or group.
 ///
 /// # Errors
-/// When clients can't be given one that holds.
+///
+/// When there is no address that stays valid.
 pub fn url(gateway: &GatewaySettings, endpoint: Option<&str>) -> Result<String, TargetError> {
     if !gateway.http {
         return Err(TargetError::NoHttp);
@@ -39,7 +40,7 @@ pub fn url(gateway: &GatewaySettings, endpoint: Option<&str>) -> Result<String, 
     })
 }
 
-/// What listens on every address is reached on the loopback one.
+/// The address to connect to: loopback for a daemon that listens on every address.
 fn reached(listen: SocketAddr) -> Result<SocketAddr, TargetError> {
     if listen.port() == 0 {
         return Err(TargetError::NoFixedPort);

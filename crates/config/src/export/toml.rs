@@ -56,7 +56,7 @@ pub(super) fn put(
     Ok(document.to_string())
 }
 
-/// At the end, where nothing else is touched.
+/// Appends the entry to the file, so that nothing else changes.
 fn appended(text: &str, table: &str, name: &str, entry: &ClientEntry) -> String {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = match text {
@@ -142,7 +142,7 @@ fn parse(path: &Path, text: &str) -> Result<DocumentMut, EditError> {
             path,
             text,
             &span,
-            format!("this is no TOML: {}", error.message()),
+            format!("this is not valid TOML: {}", error.message()),
         ))
     })
 }

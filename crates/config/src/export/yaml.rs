@@ -1,4 +1,4 @@
-//! Edits in YAML: whole lines are added, replaced or taken away, so that the rest stays as it is.
+//! Edits YAML by adding, replacing or removing whole lines, so that all others stay as they are.
 
 use std::ops::Range;
 use std::path::Path;
@@ -85,7 +85,7 @@ fn members(entry: &ClientEntry, indent: usize) -> String {
     entry.iter().map(|(key, value)| format!("{margin}{key}: {}\n", written(value))).collect()
 }
 
-/// Lists stand in brackets, where a JSON text is as good as any.
+/// Writes a value. Lists are written in brackets, where JSON is valid YAML.
 fn written(value: &Json) -> String {
     match value {
         Json::String(text) => scalar(text),
@@ -129,14 +129,15 @@ impl<'a> File<'a> {
         EditError::File(problem_at(self.path, self.text, &(at..at), message.to_owned()))
     }
 
-    /// Returns the edited text if it still parses to what it should: YAML has more than lines.
+    /// Returns the edited text if it parses to the intended value: the structure of YAML depends on
+    /// more than its lines.
     fn checked(
         &self,
         text: String,
         table: &str,
         mut expected: Vec<String>,
     ) -> Result<String, EditError> {
-        // What was behind the end of the document may be all that is left, and no YAML.
+        // Only text after the end of the document may be left, which is not YAML.
         if let Ok(mut found) = names(self.path, &text, table) {
             for names in [&mut found, &mut expected] {
                 names.sort();
@@ -149,7 +150,7 @@ impl<'a> File<'a> {
         Err(self.refusal(0, &format!("{table} can't be edited line by line here")))
     }
 
-    /// The key of the servers, and the servers; one that holds nothing yet is an empty table.
+    /// The key of the servers and its value. An empty value counts as an empty table.
     fn table(&self, table: &str) -> Result<Option<(Range<usize>, Entry)>, EditError> {
         let Some(entry) = self.root.entries().iter().find(|entry| entry.key == table) else {
             return Ok(None);
@@ -158,8 +159,7 @@ impl<'a> File<'a> {
         let at = span(&entry.node.at);
         match &entry.node.value {
             Value::Table(entries) if !entries.is_empty() && self.is_in_braces(&entry.node) => {
-                let message =
-                    format!("expected {table} to stand in lines of its own, not in braces");
+                let message = format!("expected {table} to be on lines of its own, not in braces");
                 return Err(self.refusal(at.start, &message));
             }
             Value::Table(_) => {}
@@ -175,7 +175,7 @@ impl<'a> File<'a> {
         self.text[span(&node.at)].starts_with(['{', '['])
     }
 
-    /// At the end, where nothing else is touched.
+    /// Appends the table to the file, so that nothing else changes.
     fn with_table(
         &self,
         table: &str,
@@ -208,7 +208,7 @@ impl<'a> File<'a> {
         let indent = servers.entries().first().map(|first| self.column(span(&first.key_at).start));
         let indent = indent.filter(|indent| *indent > margin).unwrap_or(margin + STEP);
         let ours = lines(name, entry, indent, indent - margin);
-        // `{}` and `null` give way to what is there now.
+        // `{}` and `null` are replaced by the new entry.
         let colon = key.end + self.text[key.end..].find(':').map_or(0, |at| at + 1);
         if servers.entries().is_empty() {
             let end = span(&servers.at).end.max(colon);
@@ -221,7 +221,7 @@ impl<'a> File<'a> {
         format!("{}{ours}{}", &self.text[..at], &self.text[at..])
     }
 
-    /// What an entry runs, written anew; everything else that it says stays.
+    /// Rewrites what an entry runs. Everything else in it stays.
     fn with_update(
         &self,
         servers: &Node,

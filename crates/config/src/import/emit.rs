@@ -25,7 +25,7 @@ pub(super) enum Runs {
     Url(String),
 }
 
-/// Most entries of an inline table; more get a table with a line for each.
+/// Most entries of an inline table; a table with more entries has a line for each.
 const INLINE_MAX: usize = 2;
 
 /// Formats the servers, separated by blank lines.
@@ -63,7 +63,7 @@ pub(super) fn append(config: &str, toml: &str, servers: &[Ready]) -> String {
     if appended.parse::<DocumentMut>().is_ok() {
         return appended;
     }
-    // Servers that stand in one table on one line can't be added to from below.
+    // Servers in an inline table can't be extended by a table below.
     match inserted(config, servers) {
         Some(inserted) => inserted,
         None => appended,
@@ -82,7 +82,7 @@ fn inserted(config: &str, servers: &[Ready]) -> Option<String> {
     Some(document.to_string())
 }
 
-/// `Authorization` for what stands before the `@` of an address.
+/// The `Authorization` header for the user information of an address.
 pub(super) fn basic(user: &str) -> String {
     let decoded = percent_decoded(user);
     // A token in place of a user has no colon, which the scheme wants.
@@ -113,7 +113,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 // === impl Runs ===
 
 impl Runs {
-    /// What is compared to tell whether a configuration runs the same.
+    /// The words that identify what a configuration runs.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
             Self::Command(words) => words.clone(),

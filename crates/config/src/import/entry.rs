@@ -13,12 +13,12 @@ use super::tree::is_table;
 use crate::document::{At, Entry, Node, Value};
 use crate::problem::quoted;
 
-/// What all servers of a file have in common.
+/// What all servers of a file share.
 pub(super) struct Context<'a> {
     pub(super) file: &'a ImportFile,
     pub(super) dialect: Dialect,
     pub(super) inputs: Vec<Input>,
-    /// The folder that programs of this file run in, where it says none.
+    /// The working folder of the file's programs, unless the file names one.
     pub(super) folder: Option<PathBuf>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Fields<'a> {
     used: BTreeSet<&'static str>,
 }
 
-/// Keys that mean something and have no counterpart, and what to do instead.
+/// Keys that have an effect and no counterpart, and what to do instead.
 const DROPPED: [(&[&str], &str); 6] = [
     (&["autoApprove", "alwaysAllow", "trust"], "clients ask for approval themselves"),
     (
@@ -47,16 +47,16 @@ const DROPPED: [(&[&str], &str); 6] = [
             "available_tools",
             "tools",
         ],
-        "every tool of a server is offered",
+        "all tools of a server are offered",
     ),
     (
         &["timeout", "tool_timeout_sec", "request_timeout"],
-        "deadlines hold for all servers: `gateway.call_timeout`",
+        "one deadline applies to all servers: `gateway.call_timeout`",
     ),
-    (&["envFile", "env_file"], "that file is not read; write what it sets into `env`"),
+    (&["envFile", "env_file"], "the file is not read; copy its variables into `env`"),
     (
         &["oauth", "auth", "oauth_resource", "authProviderType", "headersHelper"],
-        "nothing logs in for the server; give it a header `Authorization`",
+        "Mainstay does not log in at servers; give it a header `Authorization`",
     ),
     (&["env_vars"], "a server has the environment of the daemon"),
 ];
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
         duration.map(Some).ok_or_else(|| self.wrong(node, "a number"))
     }
 
-    /// The text of a value that is no list and no table, as it is written.
+    /// The text of a value that is neither a list nor a table, as written.
     pub(super) fn scalar(&self, node: &Node) -> Option<String> {
         match (&node.value, &node.at) {
             (Value::Text(text), _) => Some(text.clone()),
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
         ))
     }
 
-    /// What stands there and is not carried over, with the reason.
+    /// The keys that are not imported, with the reason.
     pub(super) fn left_over(&self) -> Vec<String> {
         let keys = self.node.entries().iter().map(|entry| &*entry.key);
         keys.filter(|key| !self.used.contains(key) && !self.is_nothing(key))
@@ -177,7 +177,7 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// An empty list, and `tools: ["*"]`, say what is so anyway.
+    /// Whether a value changes nothing: an empty list, and `tools: ["*"]`.
     fn is_nothing(&self, key: &str) -> bool {
         let Some(Node { value: Value::List(items), .. }) = super::tree::find(self.node, key) else {
             return false;
@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
     /// Refuses disabled servers, whichever key disables them.
     pub(super) fn refuse_disabled(&mut self) -> Result<(), Skip> {
         if self.flag("disabled")? == Some(true) || self.flag("enabled")? == Some(false) {
-            return Err(Skip("it is disabled there".to_owned()));
+            return Err(Skip("its file disables it".to_owned()));
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl<'a> Fields<'a> {
             let words = words.iter().map(|word| self.cx.text(word, &own));
             Run::Command(words.collect::<Result<_, _>>()?)
         } else {
-            // Whether it speaks HTTP+SSE is found out when it is reached.
+            // HTTP+SSE is detected when the server is first reached.
             Run::Url(self.cx.text(&url.unwrap_or_default(), &[])?)
         };
         if is_command && !headers.is_empty() {

@@ -12,7 +12,7 @@ pub const IMPORT_BYTES_MAX: u64 = 64 << 20;
 pub struct ImportFile {
     /// The path for messages.
     pub path: PathBuf,
-    /// In full.
+    /// The absolute path.
     pub folder: PathBuf,
     /// The folder of the project that the file belongs to; none: it is the user's.
     pub workspace: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub struct ImportFile {
 // === impl ImportFile ===
 
 impl ImportFile {
-    /// A file of this text; `path` as it is shown, `full` to find what belongs to it.
+    /// Creates a file from its text. `path` is shown to users, and `full` locates files beside it.
     pub fn new(path: &Path, full: &Path, home: Option<&Path>, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let folder = full.parent().unwrap_or(Path::new("/")).to_owned();
@@ -39,7 +39,7 @@ impl ImportFile {
     /// Reads a file of this machine.
     ///
     /// # Errors
-    /// When it can't be read, is no UTF-8, or is larger than [`IMPORT_BYTES_MAX`].
+    /// When it can't be read, is not UTF-8, or is larger than [`IMPORT_BYTES_MAX`].
     pub fn read(path: &Path, home: Option<&Path>) -> Result<Self, Problems> {
         let shown = || Place::File { file: path.to_owned() };
         let text = read_text(path, IMPORT_BYTES_MAX)

@@ -1,6 +1,6 @@
 //! Commands that were written on another system.
 
-/// Programs that are called the same everywhere: where one lies on another system says nothing here.
+/// Programs with the same name on every system. A path to one on another system is dropped.
 const EVERYWHERE: [&str; 13] = [
     "bun", "bunx", "deno", "docker", "node", "npm", "npx", "pipx", "pnpm", "python", "python3",
     "uv", "uvx",
@@ -30,7 +30,7 @@ pub(super) fn at_home(words: &mut Vec<String>, notes: &mut Vec<String>) -> Resul
     Ok(())
 }
 
-/// `cmd /c npx …` is how another system has to start what can be started here.
+/// Removes `cmd /c`, which Windows needs to start `npx` and others.
 fn without_cmd(words: &mut Vec<String>, notes: &mut Vec<String>) {
     let is_cmd = words.len() > 2
         && ["cmd", "cmd.exe"].contains(&&*words[0].to_ascii_lowercase())

@@ -10,14 +10,14 @@ use super::text::Text;
 use super::tree::{find, is_table};
 use crate::document::{Node, Value};
 
-/// What a configuration already names.
+/// The names that a configuration uses.
 #[derive(Default)]
 pub(super) struct Existing {
-    /// What each server runs; none for endpoints, which share the names.
+    /// The command or address of each server. None for endpoints, which share the names.
     pub(super) names: BTreeMap<String, Option<Vec<String>>>,
 }
 
-/// A valid name that is as near as possible to what a file has.
+/// The valid name that is closest to the name in a file.
 pub(super) fn valid_name(raw: &str) -> String {
     let mut name = String::new();
     for c in raw.chars() {

@@ -1,4 +1,4 @@
-//! What JSON, TOML and YAML share: numbers, and errors for texts that can't be parsed.
+//! Numbers and syntax errors, shared by JSON, TOML and YAML.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) enum Notation {
     Yaml,
 }
 
-/// Why a text can't be parsed. Holds nothing of the text.
+/// Why a text can't be parsed. Does not quote the text.
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) notation: Notation,
@@ -36,7 +36,7 @@ impl Broken {
             Notation::Toml => "TOML",
             Notation::Yaml => "YAML",
         };
-        let message = format!("this is no {name}: {}", self.message);
+        let message = format!("this is not valid {name}: {}", self.message);
         problem_at(path, text, &(self.at..self.at), message)
     }
 }

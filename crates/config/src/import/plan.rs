@@ -1,4 +1,4 @@
-//! Plans an import: what it would do, before anything is done.
+//! Plans an import before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::document::parse_file;
 use crate::problem::{Problems, quoted};
 use crate::read::is_header_taken;
 
-/// What a plan is made from.
+/// The input of a plan.
 pub struct PlanRequest<'a> {
     /// The configuration that servers are added to; none: a text of its own is made.
     pub config: Option<(&'a Path, &'a str)>,
@@ -28,7 +28,7 @@ pub struct PlanRequest<'a> {
     pub env: &'a BTreeMap<String, String>,
 }
 
-/// What an import would do. Only `secrets` hold any, and they do not print.
+/// The plan of an import. Only `secrets` holds secrets, and they are not printed.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportPlan {
     /// The servers that are new, as TOML.
@@ -75,7 +75,7 @@ struct Planner<'a> {
     existing: Existing,
     own: Option<&'a str>,
     references: References<'a>,
-    /// What each new server was made of, secrets and all.
+    /// The full definition of each new server, secrets included.
     made_of: BTreeMap<String, String>,
     ready: Vec<Ready>,
     added: Vec<Added>,
@@ -131,7 +131,7 @@ fn existing(path: &Path, text: &str) -> Result<Existing, Problems> {
     match errors.first() {
         None => Ok(Existing::read(&root)),
         Some(error) => {
-            let message = format!("this is no TOML: {}", error.message);
+            let message = format!("this is not valid TOML: {}", error.message);
             Err(problem_at(path, text, &error.span, message))
         }
     }
@@ -154,7 +154,7 @@ fn variables(found: &Found) -> Vec<String> {
         .collect()
 }
 
-/// Everything a server is, to tell whether two are the same.
+/// Everything that defines a server, to compare two of them.
 fn made_of(found: &Found) -> String {
     let run = match &found.run {
         Run::Command(words) => words.iter().map(Text::to_config).collect::<Vec<_>>(),
@@ -227,7 +227,7 @@ impl Planner<'_> {
     }
 }
 
-/// Leaves out what a configuration does not take.
+/// Removes values that the configuration does not accept.
 fn clean(found: &mut Found) {
     let Found { env, headers, notes, .. } = found;
     env.retain(|(key, _)| {

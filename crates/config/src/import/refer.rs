@@ -41,14 +41,14 @@ pub struct SecretToWrite {
     pub what: String,
 }
 
-/// The references given out so far. It holds secrets, so it has no `Debug`.
+/// The references given out so far. Holds secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) struct References<'a> {
     home: &'a SecretHome,
     env: &'a BTreeMap<String, String>,
-    /// Names of variables, and the secret each stands for; none: what its user sets.
+    /// The secret of each variable's name. None: the user sets the variable.
     names: BTreeMap<String, Option<String>>,
-    /// Names of files, and what is in each.
+    /// The content of each file's name.
     taken_files: BTreeMap<String, String>,
     pub(super) variables: Vec<VariableToSet>,
     pub(super) files: Vec<SecretToWrite>,

@@ -1,4 +1,4 @@
-//! Texts in parts: what may be written into the configuration, and what may not.
+//! Splits texts into parts that may be written into the configuration and parts that are secret.
 
 use super::shapes::{has_password, is_named, is_shaped};
 use super::text::{Piece, Text, Variable};
@@ -33,7 +33,7 @@ pub(super) fn value(key: &str, text: &Text) -> Vec<Part> {
     mixed(key, text)
 }
 
-/// A word of a command; a flag before it says what it is.
+/// Splits a word of a command. A flag before it may name its value.
 pub(super) fn argument(before: Option<&Text>, word: &Text) -> Vec<Part> {
     let flag = before
         .and_then(Text::as_literal)
@@ -104,7 +104,7 @@ fn mixed(key: &str, text: &Text) -> Vec<Part> {
             Piece::Variable(_) => "x",
         })
         .collect();
-    // Only a password that is written out; one that is a variable is none.
+    // Only a literal password counts, not a variable.
     let may_hold_password = has_password(&with_stand_ins);
     let parts = text.pieces.iter().map(|piece| match piece {
         Piece::Variable(variable) => Part::Variable(without_secret_default(key, variable)),

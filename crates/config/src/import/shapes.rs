@@ -1,7 +1,7 @@
-//! What a secret looks like: by the name it goes under, and by itself.
+//! Recognises secrets by their names and by their form.
 //!
-//! Taking something harmless for a secret costs a reference too many; the other way round costs the
-//! secret. So doubt counts as a secret.
+//! A harmless value taken for a secret costs a needless reference; a secret taken for a harmless
+//! value is leaked. So doubt counts as a secret.
 
 use super::tree;
 use crate::document::{Node, Value};
@@ -146,7 +146,7 @@ fn is_reference(value: &str) -> bool {
     inside.is_some_and(super::text::is_variable)
 }
 
-/// `PGPASSWORD` ends with what matters.
+/// Whether the last part of a name means a secret, as in `PGPASSWORD`.
 fn is_strong(word: &str) -> bool {
     let is_end = |strong: &&str| strong.len() >= 6 && word.ends_with(*strong);
     STRONG.contains(&word) || STRONG.iter().any(is_end)
@@ -261,7 +261,7 @@ fn is_opaque(value: &str) -> bool {
     })
 }
 
-/// A commit or a checksum: what a package is pinned to is no secret.
+/// Whether the value is a commit or checksum, as in pinned packages.
 fn is_digest(value: &str, at: usize, run: &str) -> bool {
     let is_hex = run.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     is_hex

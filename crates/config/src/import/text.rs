@@ -1,4 +1,4 @@
-//! Texts of other programs: what is literal in them, and what only the environment knows.
+//! Parses texts of other programs into literal parts and variables.
 
 use std::path::Path;
 
@@ -31,11 +31,11 @@ pub(super) enum Dialect {
     Compose,
     /// `{env:NAME}`.
     Braces,
-    /// Not at all.
+    /// No notation: the text is literal.
     Plain,
 }
 
-/// What names stand for besides variables.
+/// What names refer to besides variables.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) dialect: Dialect,
@@ -64,7 +64,7 @@ impl Text {
         Self { pieces: vec![Piece::Variable(Variable { name: name.to_owned(), default: None })] }
     }
 
-    /// Reads a text of another program; the error says what in it can't be known here.
+    /// Parses a text of another program. The error names the part that can't be resolved here.
     pub(super) fn parse(raw: &str, scope: Scope<'_>) -> Result<Self, String> {
         let mut text = Self::default();
         match scope.dialect {
@@ -281,7 +281,7 @@ pub(super) fn escaped(text: &str, something_follows: bool) -> String {
     out
 }
 
-/// `${{ secrets.NAME }}` at the beginning of a text: the variable it becomes, and what follows.
+/// Parses `${{ secrets.NAME }}` at the beginning of a text. Returns its variable and the rest.
 fn template(text: &str) -> Option<(String, &str)> {
     let (inside, after) = text.strip_prefix("${{")?.split_once("}}")?;
     let name = inside.trim().rsplit(['.', '/']).next()?;

@@ -68,7 +68,7 @@ fn notation(text: &str) -> Notation {
 pub(crate) fn json(text: &str) -> Result<Node, Broken> {
     let parsed =
         parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS).map_err(|error| {
-            // The kind names what was expected; it never quotes the text.
+            // The error's kind names what was expected and never quotes the text.
             let mut message = error.kind().to_string();
             if let Some(first) = message.get_mut(..1) {
                 first.make_ascii_lowercase();

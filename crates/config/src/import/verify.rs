@@ -1,4 +1,4 @@
-//! Whether the configuration holds with what an import adds.
+//! Checks that the configuration is still valid with the imported servers.
 
 #![expect(clippy::disallowed_methods, reason = "importing is a command of its own")]
 

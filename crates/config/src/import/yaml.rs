@@ -7,7 +7,7 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 use super::notation::{Broken, Notation, number_value};
 use crate::document::{At, Entry, Node, Value};
 
-/// Anchors can make a few lines stand for billions of values; no compose file has this many.
+/// Most values of a file. With anchors, a few lines can expand to billions of values.
 const VALUES_MAX: usize = 200_000;
 
 struct Builder {
@@ -94,7 +94,7 @@ impl Builder {
         self.close(Node { at: At::File(open.start..end), value }, open.anchor, size)
     }
 
-    /// A value is whole: it goes into what is open around it.
+    /// Adds a complete value to the list or table that is open.
     fn close(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Broken> {
         let at = match &node.at {
             At::File(span) => span.start,

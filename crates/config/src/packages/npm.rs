@@ -5,7 +5,7 @@ use super::package::{Package, Registry, Runner, RunnerWords, Unclear};
 /// Options with a value that are of use for installing.
 const KEPT_WITH_VALUE: [&str; 2] = ["--registry", "--userconfig"];
 const KEPT: [&str; 3] = ["--ignore-scripts", "--legacy-peer-deps", "--force"];
-/// Options that change nothing of what is installed and run.
+/// Options that have no effect on what is installed and run.
 const LEFT_OUT_WITH_VALUE: [&str; 2] = ["--cache", "--loglevel"];
 const LEFT_OUT: [&str; 10] = [
     "-y",
@@ -66,7 +66,7 @@ pub(super) fn find(words: &[&str], runner: Runner) -> Result<RunnerWords, Unclea
     Err(Unclear::NoPackage)
 }
 
-/// `npm exec PACKAGE -- …`: what stands before the dashes must not be npm's.
+/// `npm exec PACKAGE -- …`: words before the dashes must not be npm's own options.
 fn after_package(words: &[&str], found: &mut RunnerWords) -> Result<(), Unclear> {
     match words.first() {
         Some(&"--") => found.words += 1,
@@ -76,7 +76,8 @@ fn after_package(words: &[&str], found: &mut RunnerWords) -> Result<(), Unclear>
     Ok(())
 }
 
-/// `name`, `name@version` and the like with a scope; nothing of files, repositories or addresses.
+/// Parses `name` and `name@version`, with or without a scope. Files, repositories and addresses are
+/// refused.
 fn package(word: &str) -> Result<Package, Unclear> {
     let scope = usize::from(word.starts_with('@'));
     let (name, wanted) = match word[scope..].find('@') {

@@ -37,11 +37,11 @@ pub struct Package {
 /// Why a command of a package runner can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
-    #[error("it names no package")]
+    #[error("the command names no package")]
     NoPackage,
-    #[error("what `{0}` does is not known")]
+    #[error("what `{0}` does is unknown")]
     Option(String),
-    #[error("`{0}` is no package of a registry")]
+    #[error("`{0}` is not a package of a registry")]
     NotOfRegistry(String),
     #[error("arguments after the package may be the runner's own; write `--` before them")]
     Ambiguous,

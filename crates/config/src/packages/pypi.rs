@@ -23,7 +23,7 @@ const KEPT_WITH_VALUE: [&str; 17] = [
     "--allow-insecure-host",
 ];
 const KEPT: [&str; 5] = ["--no-index", "--no-build", "--no-config", "--native-tls", "--no-sources"];
-/// Options that change nothing of what is installed and run.
+/// Options that have no effect on what is installed and run.
 const LEFT_OUT_WITH_VALUE: [&str; 2] = ["--cache-dir", "--color"];
 const LEFT_OUT: [&str; 10] = [
     "-q",

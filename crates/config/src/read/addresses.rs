@@ -18,7 +18,8 @@ impl Reader<'_> {
         match parse_listen(&text) {
             Ok(address) => Some(Typed::Listen(address)),
             Err(why) => {
-                let message = format!("{} is no address to listen on: {why}", shown(node, &text));
+                let message =
+                    format!("{} is not an address to listen on: {why}", shown(node, &text));
                 self.notes.error(&node.at, path, message).help(
                     "write IP:PORT, as in \"127.0.0.1:8000\", \"[::1]:8000\" or \"0.0.0.0:8000\""
                         .to_owned(),
@@ -51,7 +52,7 @@ impl Reader<'_> {
         if is_fit && !inner.is_empty() && !inner.starts_with(['-', '.', '@']) {
             return Some(Typed::Text(text));
         }
-        let message = format!("{} is no name of a user or group", shown(node, &text));
+        let message = format!("{} is not a name of a user or group", shown(node, &text));
         self.notes
             .error(&node.at, path, message)
             .help("write a name of letters, digits, `_`, `.` and `-`, or a number".to_owned());
@@ -69,17 +70,17 @@ impl Reader<'_> {
         let wanted =
             schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or ");
         let fault = match url::Url::parse(text) {
-            Err(error) => format!("it is no address: {error}"),
+            Err(error) => format!("it is not an address: {error}"),
             Ok(url) if !schemes.contains(&url.scheme()) => {
                 format!("it does not begin with {wanted}")
             }
             Ok(url) if url.host_str().is_none_or(str::is_empty) => "it names no host".to_owned(),
             Ok(url) if !may_be_secret && has_credentials(&url) => {
-                let message = "a user or password does not belong in an address, which is shown";
+                let message = "an address must not hold a user or password, because it is shown";
                 let help = if path.starts_with("servers.") {
                     "use headers: Authorization = \"secret:env:NAME\""
                 } else {
-                    "leave out what stands before the @"
+                    "remove the part before the @"
                 };
                 self.notes.error(&node.at, path, message).help(help.to_owned());
                 return false;
@@ -95,7 +96,7 @@ impl Reader<'_> {
     pub(super) fn path(&mut self, node: &Node, path: &str) -> Option<Typed> {
         let text = self.text(node, path, "a path")?;
         if text.is_empty() || text.contains('\0') {
-            self.notes.error(&node.at, path, "this is no path");
+            self.notes.error(&node.at, path, "this is not a path");
             return None;
         }
         self.resolve_path(&text, node, path).map(Typed::Path)
@@ -114,13 +115,13 @@ impl Reader<'_> {
                 self.notes.error(
                     &node.at,
                     path,
-                    "`~` means nothing here: the home folder is unknown",
+                    "`~` can't be expanded: the home folder is unknown",
                 );
                 None
             }
             (None, _) => {
                 self.notes
-                    .error(&node.at, path, "only one's own home folder can be written with `~`")
+                    .error(&node.at, path, "`~` stands only for your own home folder")
                     .help("write the path in full, or as ~/…".to_owned());
                 None
             }
@@ -150,7 +151,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
     match host {
         "localhost" => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         "" => Err("the IP address before the port is missing"),
-        _ => Err("what is before the port is no IP address"),
+        _ => Err("the part before the port is not an IP address"),
     }
 }
 

@@ -25,7 +25,8 @@ const HEADERS_TAKEN: [&str; 9] = [
 ];
 
 impl Reader<'_> {
-    /// The items that are right: what is asked of them later is asked although others are wrong.
+    /// Reads a list. Returns its valid items even when others are invalid, so that later checks can
+    /// use them.
     pub(super) fn list(&mut self, item: Item, node: &Node, path: &str) -> Option<Typed> {
         let placed: Vec<_> = self.placed(node, path)?.into_iter().flatten().collect();
         let mut right = Vec::new();
@@ -46,12 +47,12 @@ impl Reader<'_> {
 
     pub(super) fn command(&mut self, node: &Node, path: &str) -> Option<Typed> {
         if let Value::Text(text) = &node.value {
-            // More than a line is no command, but a quote that was forgotten further up.
+            // Several lines are not a command: a quote was forgotten above.
             let line = if text.contains('\n') { "program argument" } else { text };
             let words: serde_json::Value = line.split_whitespace().collect();
             self.notes
                 .error(&node.at, path, "expected a list of strings, found one string")
-                .help(format!("no shell splits it; write {}", toml_text(&words)));
+                .help(format!("there is no shell to split it; write {}", toml_text(&words)));
             return None;
         }
         let mut words: Vec<_> = self.placed(node, path)?.into_iter().collect::<Option<_>>()?;
@@ -71,14 +72,18 @@ impl Reader<'_> {
         }
         let nul = words.iter().find(|word| word.text.contains('\0'));
         if let Some(word) = nul {
-            self.notes.error(&word.at, path, "no argument can hold a NUL character");
+            self.notes.error(&word.at, path, "an argument can't hold a NUL character");
             return None;
         }
         for word in
             words.iter().skip(1).filter(|word| word.text == "~" || word.text.starts_with("~/"))
         {
             self.notes
-                .warning(&word.at, path, "`~` stays as it is in an argument: there is no shell")
+                .warning(
+                    &word.at,
+                    path,
+                    "`~` is not expanded in an argument, because there is no shell",
+                )
                 .help("write ${HOME} instead".to_owned());
         }
         Some(Typed::List(words))
@@ -130,12 +135,14 @@ impl Reader<'_> {
         let name = &entry.key;
         let fault = match map {
             Map::Variables if name.is_empty() || name.contains(['=', '\0']) => {
-                "is no name for a variable"
+                "is not a name for a variable"
             }
             Map::Variables => return true,
-            Map::Headers if !is_header(name) => "is no name for a header",
+            Map::Headers if !is_header(name) => "is not a name for a header",
             Map::Headers if is_taken(name) => "is a header that Mainstay sets itself",
-            Map::Headers if !is_new => "is there twice: headers are without case",
+            Map::Headers if !is_new => {
+                "is there twice: the case of a header's name does not matter"
+            }
             Map::Headers => return true,
         };
         self.notes.error(&entry.key_at, path, format!("{} {fault}", quoted(name)));
@@ -143,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-/// Checks an item by itself. The error says what is wrong, and what would be right.
+/// Checks one item. The error holds the fault and the correction.
 fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
     let (is_fit, what, help) = match item {
         Item::Host => (
@@ -159,14 +166,14 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
         Item::Network => match text.parse::<Network>() {
             Ok(_) => (true, "", ""),
             Err(error) => {
-                let say = format!("{} is no range of addresses: {error}", quoted(text));
+                let say = format!("{} is not a range of addresses: {error}", quoted(text));
                 return Err((
                     say,
                     "write an IP address, or a range such as \"10.0.0.0/8\"".to_owned(),
                 ));
             }
         },
-        // Whether it exists is asked when all servers are known.
+        // Whether the server exists is checked when all servers are known.
         Item::Server => (true, "", ""),
         Item::Need => (
             text.split_once(':').is_some_and(|(kind, name)| {

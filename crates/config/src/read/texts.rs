@@ -16,7 +16,7 @@ impl Reader<'_> {
                 .error(
                     &node.at,
                     path,
-                    "a secret can't stand here, where values are logged and shown",
+                    "a secret is not allowed here, because this value is logged and shown",
                 )
                 .help("`secret:` references are for the values of `env` and `headers`".to_owned());
             return None;
@@ -24,18 +24,14 @@ impl Reader<'_> {
         self.expanded(text, &node.at, path)
     }
 
-    /// A secret: what a reference points to, or the text itself, expanded.
+    /// Reads a secret: the target of a reference, or the expanded text.
     pub(super) fn secret_text(&mut self, text: &str, node: &Node, path: &str) -> Option<String> {
         match secret_ref(text) {
             None if has_stray_secret_ref(text) => {
                 self.notes
-                    .error(
-                        &node.at,
-                        path,
-                        "a `secret:` reference is only read when it stands alone",
-                    )
+                    .error(&node.at, path, "a `secret:` reference must be the whole value")
                     .help(
-                        "inside of a text, write ${NAME} for a variable of the environment"
+                        "inside a string, write ${NAME} for a variable of the environment"
                             .to_owned(),
                     );
                 None
@@ -47,7 +43,7 @@ impl Reader<'_> {
                     let message = format!("the environment has no variable `{name}`");
                     self.notes
                         .error(&node.at, path, message)
-                        .help("set it where the daemon is started".to_owned());
+                        .help("set it in the daemon's environment".to_owned());
                 }
                 value
             }
@@ -57,7 +53,7 @@ impl Reader<'_> {
             }
             Some(SecretRef::Unknown) => {
                 self.notes
-                    .error(&node.at, path, "this is no reference to a secret")
+                    .error(&node.at, path, "this is not a reference to a secret")
                     .help("allowed: secret:env:NAME, secret:file:PATH".to_owned());
                 None
             }
@@ -73,7 +69,7 @@ impl Reader<'_> {
                         .warning(
                             &node.at,
                             path,
-                            format!("others than its owner may read {}", file.display()),
+                            format!("users other than its owner may read {}", file.display()),
                         )
                         .help(format!("chmod 600 {}", file.display()));
                 }

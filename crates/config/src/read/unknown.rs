@@ -1,4 +1,4 @@
-//! Keys that are not declared, and what was probably meant.
+//! Reports unknown keys, with the key that was probably meant.
 
 use super::Reader;
 use crate::document::{Entry, key_text};
@@ -8,15 +8,16 @@ use crate::problem::quoted;
 
 /// Keys of clients' files, which people bring along.
 const OF_CLIENTS: [(&str, &str); 6] = [
-    ("args", "arguments stand in `command`, after the program: command = [\"npx\", \"-y\", \"…\"]"),
+    ("args", "put arguments into `command`, after the program: command = [\"npx\", \"-y\", \"…\"]"),
     ("type", FOUND_OUT),
     ("transport", FOUND_OUT),
     ("serverUrl", "write `url`"),
     ("httpUrl", "write `url`"),
-    ("disabled", "a server that is not to be run is left out of the file"),
+    ("disabled", "to disable a server, remove it from the file"),
 ];
 
-const FOUND_OUT: &str = "`command` or `url` says it; what a server at a `url` speaks is found out";
+const FOUND_OUT: &str =
+    "remove it: `command` or `url` decides, and the transport at a `url` is detected";
 
 impl Reader<'_> {
     pub(super) fn note_unknown<'k>(

@@ -1,4 +1,4 @@
-//! One value of each kind.
+//! Reads a value of each kind.
 
 use std::fmt::Display;
 
@@ -82,7 +82,7 @@ impl Reader<'_> {
             (None, _) => format!("allowed: {}", allowed.join(", ")),
         };
         self.notes
-            .error(&node.at, path, format!("{} is no value for `{key}`", shown(node, &text)))
+            .error(&node.at, path, format!("{} is not a value for `{key}`", shown(node, &text)))
             .help(help);
         None
     }
@@ -161,7 +161,7 @@ impl Reader<'_> {
     }
 }
 
-/// Quotes what was written, or names the variable it came from: the variable's value may be secret.
+/// Quotes a value, or names its variable, since a variable's value may be secret.
 pub(super) fn shown(node: &Node, text: &str) -> String {
     match &node.value {
         Value::Text(written) if written != text => format!("{}, expanded,", quoted(written)),

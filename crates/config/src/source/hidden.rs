@@ -1,11 +1,11 @@
-//! What of a file is never shown: secrets, comments, and whatever may be one of them.
+//! Decides which parts of a file are never shown: secrets, comments, and what may be either.
 
 use std::ops::Range;
 
 use crate::document::{At, Node, Value};
 use crate::keys::{Key, Kind, Section, TOP_LEVEL, TopLevel};
 
-/// Where values stand that are never shown, in bytes, sorted, without overlap.
+/// The byte ranges of values that are never shown, sorted, without overlap.
 pub(super) fn masks(root: &Node) -> Vec<Range<usize>> {
     let mut masks = Vec::new();
     for entry in root.entries() {
@@ -41,13 +41,13 @@ fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
         (kind, _) if kind.is_secret() => mask_all(node, masks),
         // Tables are for secrets, even under a key that has none.
         (_, Value::Table(_)) => mask_all(node, masks),
-        // It may hold a password, which is an error, but no reason to show it.
+        // A password in a URL is an error, and still must not be shown.
         (Kind::Url(_), Value::Text(text)) if text.contains('@') => mask_all(node, masks),
         _ => {}
     }
 }
 
-/// Where comments begin: at each `#` that stands in no text and no key, and begins no earlier comment.
+/// The starts of comments: each `#` outside of strings, keys and earlier comments.
 pub(super) fn comments(text: &str, root: &Node) -> Vec<usize> {
     let mut words = Vec::new();
     collect_words(root, &mut words);
@@ -65,7 +65,7 @@ pub(super) fn comments(text: &str, root: &Node) -> Vec<usize> {
     comments
 }
 
-/// Where texts and keys stand.
+/// Collects the byte ranges of strings and keys.
 fn collect_words(node: &Node, words: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(entries) => {
@@ -85,7 +85,7 @@ fn collect_words(node: &Node, words: &mut Vec<Range<usize>>) {
     }
 }
 
-/// What is unknown may be a secret under a mistyped key.
+/// Masks a whole value. An unknown key may be the mistyped name of a secret.
 fn mask_all(node: &Node, masks: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(entries) => entries.iter().for_each(|entry| mask_all(&entry.node, masks)),
@@ -98,8 +98,8 @@ fn mask_all(node: &Node, masks: &mut Vec<Range<usize>>) {
     }
 }
 
-/// How much of a line that is no TOML may be shown, in bytes: all of a header or of a key that
-/// holds no secret; else the key alone; nothing of what may be the inside of a longer text.
+/// How many bytes of a line that is not TOML may be shown: all of a header or of a key without a
+/// secret; of other keys only the key; nothing of a line that may be inside a longer string.
 pub(super) fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
     let header = line.trim();
     let is_header_char = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
@@ -117,7 +117,7 @@ pub(super) fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
     }
     let known = TOP_LEVEL.iter().filter_map(|top| top.section.key(key.trim())).next();
     let may_show = |key: &Key| !key.kind.is_secret() && !matches!(key.kind, Kind::Url(_));
-    // A second `=` is another key, or a table: whose value this is can't be known.
+    // A second `=` begins another key or a table, so the value's key is unknown.
     let shows = !is_secret && !value.contains('=') && known.is_some_and(may_show);
     Some(if shows { line.len() } else { key.len() + "=".len() })
 }

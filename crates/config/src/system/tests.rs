@@ -82,7 +82,7 @@ fn a_file_that_is_there_is_never_passed_over() {
 
     assert_eq!(first(["none", "second", "third"]), Ok(Some("# second".to_owned())));
     assert_eq!(first(["none", "second/below", "also-none"]), Ok(None));
-    // A folder in place of a file stands for whatever can't be read, even by root.
+    // A folder can't be read as a file, even by root.
     std::fs::create_dir(path("folder")).unwrap();
     assert!(first(["none", "folder", "third"]).is_err());
 }
@@ -92,7 +92,7 @@ fn a_file_of_another_kind_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, reason) in [
         ("large", vec![b'#'; FILE_BYTES_MAX as usize + 1], "larger than"),
-        ("binary", b"# \xff\xfe".to_vec(), "no UTF-8 from line 1, column 3"),
+        ("binary", b"# \xff\xfe".to_vec(), "not UTF-8 from line 1, column 3"),
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();

@@ -126,9 +126,9 @@ fn a_wrong_variable_is_named_with_what_was_meant() {
         ),
         ("MAINSTAY__SERVERS__A__ENV", "x", "is a table", "MAINSTAY__SERVERS__A__ENV__NAME"),
         ("MAINSTAY__SERVERS__A__POOL", "x", "no setting", "MIN, MAX, IDLE_TIMEOUT"),
-        ("MAINSTAY__SERVERS__A__CWD__X", "x", "nothing inside", "`MAINSTAY__SERVERS__A__CWD`"),
+        ("MAINSTAY__SERVERS__A__CWD__X", "x", "a single value", "`MAINSTAY__SERVERS__A__CWD`"),
         ("MAINSTAY__SERVERS__A__CWDD", "x", "no setting", "`MAINSTAY__SERVERS__A__CWD`"),
-        ("MAINSTAY__GATEWAY__LISTEN", "x", "no address", "IP:PORT"),
+        ("MAINSTAY__GATEWAY__LISTEN", "x", "not an address", "IP:PORT"),
         ("MAINSTAY__GATEWAY__SSE", "yes", "expected true or false", ""),
         ("MAINSTAY__GATEWAY__MAX_SESSIONS", "many", "expected a whole number", ""),
         ("MAINSTAY__SERVERS__A__COMMAND", "npx x", "found one string", r#"["npx", "x"]"#),
@@ -154,7 +154,7 @@ fn one_underscore_too_few_is_warned_of() {
 fn a_wrong_flag_is_named() {
     no_file()
         .flag("--listen", "gateway.listen", "x")
-        .fails_with("flag --listen: error: `x` is no address");
+        .fails_with("flag --listen: error: `x` is not an address");
 }
 
 #[test]

@@ -7,6 +7,6 @@ async fn main() {
     if let Err(error) = &done {
         eprintln!("mainstay-misbehave: {error:#}");
     }
-    // Not by returning: that would wait for a thread that may be reading for ever.
+    // Exits without returning, which would wait for a thread that may read for ever.
     std::process::exit(if done.is_ok() { 0 } else { 2 });
 }

@@ -18,7 +18,7 @@ pub(super) type Idle = Arc<Mutex<Vec<Connection>>>;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What was read and not yet looked at.
+    /// Bytes that were read and not parsed yet.
     ahead: Vec<u8>,
     deadline: Duration,
 }
@@ -59,15 +59,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Says that nothing more will be sent, and goes on reading.
+    /// Closes the sending side and goes on reading.
     ///
     /// # Errors
+    ///
     /// When the connection is gone.
     pub async fn half_close(&mut self) -> anyhow::Result<()> {
         Ok(self.stream.shutdown().await?)
     }
 
-    /// Whether the other side has neither closed nor sent anything nobody asked for.
+    /// Whether the other side has neither closed the connection nor sent unexpected bytes.
     pub(super) fn is_open(&self) -> bool {
         let mut byte = [0];
         let read = self.stream.try_read(&mut byte);
@@ -75,9 +76,10 @@ impl Connection {
             && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Everything until the other side closes.
+    /// Reads everything until the other side closes.
     ///
     /// # Errors
+    ///
     /// When it does not close in time.
     pub async fn read_to_end(mut self) -> anyhow::Result<Vec<u8>> {
         while self.fill().await? {}
@@ -122,7 +124,7 @@ impl Connection {
         }
     }
 
-    /// Reads what there is; false at the end.
+    /// Reads the available bytes. Returns false at the end.
     async fn fill(&mut self) -> anyhow::Result<bool> {
         self.ahead.reserve(64 << 10);
         let read = timeout(self.deadline, self.stream.read_buf(&mut self.ahead)).await;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// One event as it was sent; what was not sent is empty.
+/// An event as it was sent. Missing fields are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
     pub id: String,

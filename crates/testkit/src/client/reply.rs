@@ -18,11 +18,11 @@ pub struct Reply {
     body_taken: bool,
 }
 
-/// Where the body ends.
+/// How the end of the body is found.
 #[derive(Debug)]
 pub(super) enum Framing {
     Length(usize),
-    /// What is left of the present chunk.
+    /// Bytes left of the present chunk.
     Chunked(usize),
     UntilClose,
     Done,
@@ -191,7 +191,7 @@ impl Reply {
         })
     }
 
-    /// At the end of the body the connection is free for another request.
+    /// Returns the connection at the end of the body, for another request.
     fn give_back(&mut self) {
         let closes =
             self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));

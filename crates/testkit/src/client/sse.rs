@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::events::Event;
 use super::{Client, Reply};
 
-/// One client with its stream. What comes is read by whoever waits for something; the rest is kept.
+/// A client with its stream. Each wait reads the stream up to the message it waits for, and keeps
+/// the others.
 pub struct SseClient {
     /// Posts to the address that the stream named.
     pub poster: Client,
@@ -81,7 +82,8 @@ impl SseClient {
     /// As [`Self::send`], with an id chosen by the caller.
     ///
     /// # Errors
-    /// When it is not accepted.
+    ///
+    /// When the server does not accept it.
     pub async fn send_as(&self, id: &Value, method: &str, params: Value) -> anyhow::Result<()> {
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.poster.accepted(&body).await
@@ -98,23 +100,25 @@ impl SseClient {
         }
     }
 
-    /// The answer to a request; what came before it stays to be read.
+    /// The answer to a request. Messages before it are kept.
     ///
     /// # Errors
+    ///
     /// When the stream ends without it.
     pub async fn answer(&mut self, id: &Value) -> anyhow::Result<Value> {
         self.find(|message| message["method"].is_null() && message["id"] == *id).await
     }
 
-    /// The next message of a method; what came before it stays to be read.
+    /// The next message of a method. Messages before it are kept.
     ///
     /// # Errors
+    ///
     /// When the stream ends without it.
     pub async fn heard(&mut self, method: &str) -> anyhow::Result<Value> {
         self.find(|message| message["method"] == method).await
     }
 
-    /// What came and was not asked for yet.
+    /// The messages that were kept.
     pub fn kept(&mut self) -> Vec<Value> {
         self.kept.drain(..).collect()
     }

@@ -1,4 +1,4 @@
-//! What a daemon prints, collected by a thread for each stream.
+//! The output of a daemon, collected by a thread for each stream.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{ChildStderr, ChildStdout};
@@ -64,7 +64,7 @@ impl Log {
     }
 }
 
-/// The first `http://host:port` of a line, without what follows the port.
+/// The first `http://host:port` of a line, without the path.
 fn address_in(line: &str) -> Option<String> {
     let start = line.find("http://")?;
     let rest = &line[start + "http://".len()..];

@@ -1,4 +1,4 @@
-//! What becomes of sessions.
+//! The sessions in the store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use mainstay_store::{Answer, Kept, Known, SessionStore, Stored};
 
 use super::MemoryStore;
 
-/// One daemon's view.
+/// The sessions as one daemon sees them.
 #[derive(Debug)]
 pub(super) struct Run {
     store: MemoryStore,
@@ -22,7 +22,7 @@ impl Run {
         Self { store, run, opened: AtomicU64::new(0) }
     }
 
-    /// Changes what is kept of a session, unless it has ended.
+    /// Changes the record of a session, unless the session has ended.
     fn change(&self, of: Serial, change: impl FnOnce(&mut Kept)) {
         self.store.note(|data| {
             let known = data.sessions.entry(of).or_insert(Known::Nothing);
@@ -81,7 +81,7 @@ impl SessionStore for Run {
         });
     }
 
-    /// Everything is kept: no test runs for that long.
+    /// Keeps everything: no test runs long enough.
     fn prune(&self, _: u64) {}
 
     fn stored(&self) -> Stored<'_> {

@@ -1,4 +1,4 @@
-//! Who handles which message.
+//! Routes messages to their handlers.
 
 use std::sync::Arc;
 use std::time::Duration;

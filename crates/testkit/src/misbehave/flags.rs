@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// One fault: its name, the form of its value, what it does.
+/// A fault: its name, the form of its value, its effect.
 pub(super) struct Flag {
     pub(super) name: &'static str,
     pub(super) value: &'static str,
@@ -38,7 +38,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("drop-listens", "=MS", "drops each listen after this time without an answer"),
     flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
     flag("name", "=TEXT", "the name it gives itself"),
-    // What stands around the messages.
+    // Faults around the messages.
     flag("banner", "", "prints lines that are no messages before the first one"),
     flag("noise", "", "prints a log line on stdout before each message"),
     flag("bom", "", "begins its output with a byte order mark"),

@@ -1,4 +1,4 @@
-//! The beginning of a session, and what is sent unasked right after it.
+//! The handshake, and messages sent right after it.
 
 use std::sync::atomic::Ordering;
 
@@ -62,7 +62,7 @@ pub(super) async fn discover(server: &Server, id: &RawValue, out: &Outlet) {
     out.send(message::error(id, code, "Method not found", &Value::Null)).await;
 }
 
-/// What the flags want sent once the client is ready.
+/// Sends what the flags demand once the client is ready.
 pub(super) async fn initialized(server: &Server, side: &Outlet) {
     for number in 0..server.flags.number("flood").unwrap_or(0) {
         let line = json!({"level": "info", "data": format!("flood {number}")});

@@ -21,10 +21,11 @@ use super::flags::Flags;
 use super::server::Server;
 use crate::accept;
 
-/// Serves until `shutdown`, which cuts what is open. Inside a test's own process, keep to
-/// faults that do not exit.
+/// Serves until `shutdown`, which closes all connections. A server in the test's own process must
+/// not use faults that exit.
 ///
 /// # Errors
+///
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,

@@ -1,4 +1,4 @@
-//! Listens of 2026-07-28: a stream of what changes, until somebody ends it.
+//! Listens of 2026-07-28: a stream of changes that lasts until a side ends it.
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub(super) async fn answer(
             () = out.closed() => return server.count("listens left"),
             () = &mut dropped => {
                 server.count("listens dropped");
-                // On a line this is all that ends it.
+                // Over stdio, only this notification ends it.
                 return out.notify("notifications/cancelled", &json!({"requestId": id})).await;
             }
             changed = changes.changed() => {

@@ -41,7 +41,7 @@ pub(super) async fn answer(
     out.send(message).await;
 }
 
-/// One page of a list, from where the cursor says.
+/// The page of a list at the cursor.
 fn page(server: &Server, key: &str, items: Vec<Value>, params: &Value) -> Value {
     let start = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0_usize);
     if server.flags.has("endless") {

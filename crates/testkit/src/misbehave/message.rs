@@ -15,14 +15,15 @@ pub(super) struct Incoming {
     pub(super) error: Option<Value>,
 }
 
-/// Where messages go: the line, or the stream of one exchange.
+/// The output of messages: standard output, or the stream of an exchange.
 #[derive(Debug, Clone)]
 pub(super) struct Outlet(mpsc::Sender<String>);
 
 // === impl Outlet ===
 
 impl Outlet {
-    /// An outlet and what comes out of it. 256 messages wait at most; then senders do.
+    /// Creates an outlet and the receiver of its messages. At most 256 messages wait; then senders
+    /// do.
     pub(super) fn new() -> (Self, mpsc::Receiver<String>) {
         let (sender, receiver) = mpsc::channel(256);
         (Self(sender), receiver)
@@ -37,7 +38,7 @@ impl Outlet {
         self.0.is_closed()
     }
 
-    /// Comes back when nobody reads any more.
+    /// Returns when the reader is gone.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
     }

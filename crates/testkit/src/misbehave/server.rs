@@ -1,4 +1,4 @@
-//! What the line and the HTTP side share: state, counters and questions to the client.
+//! State that stdio and HTTP share: counters, and questions to the client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,22 +13,22 @@ use tokio_util::sync::CancellationToken;
 use super::flags::Flags;
 use super::message::{Incoming, Outlet};
 
-/// How long a question to the client may stay open.
+/// Longest wait for the answer to a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 pub(super) struct Server {
     pub(super) flags: Flags,
-    /// How often each thing happened; what `stats` shows.
+    /// How often each thing happened, as shown by `stats`.
     counters: Mutex<BTreeMap<String, u64>>,
-    /// The level that was set last; none: nobody has set any.
+    /// The level that was set last. None before the first.
     pub(super) level: Mutex<Option<String>>,
     /// Tools added by `change`.
     pub(super) added: AtomicU64,
     /// Counts those tools; listens wait for it.
     pub(super) changes: watch::Sender<u64>,
-    /// URIs of resources that `touch` says were updated.
+    /// URIs of resources that `touch` reported as updated.
     pub(super) touches: broadcast::Sender<String>,
-    /// How it was spoken to first: the method.
+    /// The method of the first message.
     pub(super) first: OnceLock<String>,
     pub(super) questions: Mutex<HashMap<u64, oneshot::Sender<Incoming>>>,
     next_question: AtomicU64,
@@ -43,7 +43,7 @@ pub(super) struct Ways {
     pub(super) side: Outlet,
 }
 
-/// So many updates may wait for a listen that is slow; older ones are left out.
+/// Most updates that wait for a slow listen; older ones are dropped.
 const TOUCHES_MAX: usize = 64;
 
 // === impl Server ===

@@ -32,7 +32,7 @@ pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str::<Incoming>(&line) {
             Ok(incoming) => {
-                // Each call runs beside the others: answers come in the order they are ready.
+                // Calls run concurrently, and each answer is sent when it is ready.
                 tokio::spawn(server.clone().handle(incoming, ways.clone()));
             }
             Err(_) => server.count("lines that are no messages"),
@@ -54,7 +54,7 @@ pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What happens before the first message is read.
+/// Carries out the faults that come before the first message is read.
 async fn prepare(flags: &Flags) -> anyhow::Result<()> {
     if flags.has("ignore-term") {
         let mut terms = signal(SignalKind::terminate())?;
@@ -64,7 +64,7 @@ async fn prepare(flags: &Flags) -> anyhow::Result<()> {
         if !flags.has(flag) {
             continue;
         }
-        // Not waited for on purpose: it is there to be left behind.
+        // Not awaited: the process is meant to be left behind.
         std::process::Command::new(std::env::current_exe()?)
             .args(arguments)
             .stdin(std::process::Stdio::null())

@@ -18,7 +18,7 @@ use self::call::Call;
 use super::message::{self, Incoming};
 use super::server::{Server, Ways};
 
-/// A tool: its name, what it does, and the doing.
+/// A tool: its name, its description, its function.
 pub(super) struct Tool {
     pub(super) name: &'static str,
     pub(super) help: &'static str,

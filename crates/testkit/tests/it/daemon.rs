@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstay_testkit::Daemon;
 use tempfile::TempDir;
 
-/// A program that does what the script says; `$3` is the configuration file.
+/// A program that runs the script; `$3` is the configuration file.
 fn program(script: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");

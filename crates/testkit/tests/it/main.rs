@@ -1,4 +1,4 @@
-//! The tools of the tests, tested: what is wrong here makes every other test wrong.
+//! Tests of the test tools, on which all other tests rely.
 
 mod client;
 mod daemon;

@@ -1,4 +1,4 @@
-//! Each fault does what its help says.
+//! Each fault has the effect that its help describes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub enum HandshakeError {
     NotSpoken(String),
 }
 
-/// An error that a server answered a request of ours with.
+/// A server's error answer to a request of Mainstay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{body}")]
 pub struct ErrorAnswer {
@@ -38,11 +38,12 @@ pub struct ErrorAnswer {
     pub body: String,
 }
 
-/// Sends a request of ours and waits: the result, or the error that the server answered. `params` are an
-/// object; what a modern server needs to know besides is added.
+/// Sends a request of Mainstay and waits for the result, or for the server's error. `params` must
+/// be an object; the `_meta` of modern servers is added.
 ///
 /// # Errors
-/// When the server is gone or can't be asked.
+///
+/// When the server is gone or can't be reached.
 pub async fn ask(
     link: &Arc<Link>,
     method: &str,
@@ -80,7 +81,7 @@ pub async fn ask(
     }
 }
 
-/// `params` of a request of ours with what every request to a modern server says.
+/// Adds to `params` the `_meta` that every request to a modern server has.
 fn with_meta(params: Option<&str>) -> String {
     let meta = own_meta();
     let rest = params.and_then(|params| params.strip_prefix('{')).unwrap_or("}");

@@ -1,4 +1,4 @@
-//! Fetches what a server has, page by page.
+//! Fetches a server's lists, page by page.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -96,7 +96,8 @@ fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, 
                 list.unusable.push((item.key.as_ref().into(), error));
                 continue;
             }
-            // Nothing is repeated to a process; clients over HTTP leave the tool out themselves.
+            // A process gets no mirrored headers, and clients over HTTP leave the tool out
+            // themselves.
             Err(_) => MirroredArguments::default(),
         };
         list.items.push(Item {

@@ -33,11 +33,13 @@ pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> 
         }
     };
     let text = String::from_utf8_lossy(&greeting);
-    let said = Discovered::parse(&text).map_err(|error| {
+    let discovered = Discovered::parse(&text).map_err(|error| {
         HandshakeError::Protocol(format!("its answer to server/discover is {error}"))
     })?;
-    let Some(revision) = said.revision() else { return Err(too_new(&said.versions.join(", "))) };
-    let capabilities = said.server_capabilities();
+    let Some(revision) = discovered.revision() else {
+        return Err(too_new(&discovered.versions.join(", ")));
+    };
+    let capabilities = discovered.server_capabilities();
     link.transport().settle(link, revision);
     let lists = lists(link, capabilities).await?;
     Ok(Facts { greeting, revision, capabilities, lists })

@@ -39,7 +39,8 @@ impl Listener for Deaf {
     fn closed(&self, _: &str) {}
 }
 
-/// Has no tools before it is initialized, which takes it a while.
+/// A server without tools until `notifications/initialized` has been processed, which takes a
+/// while.
 async fn answer(request: Request<Incoming>, initialized: &AtomicBool) -> Response<Full<Bytes>> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -92,8 +93,8 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     assert!(facts.lists.tool("late").is_some(), "{:?}", facts.lists);
 }
 
-/// The list of tools of a server over pipes that answers page by page: `page` gets the number of the page
-/// and says what its answer has beside the id.
+/// The tool list of a server over pipes that answers page by page. `page` gets the page's number
+/// and returns the members of its answer beside the id.
 async fn tools_of(page: impl Fn(usize) -> String + Send + 'static) -> Result<List, HandshakeError> {
     let (requests, input) = std::io::pipe().unwrap();
     let (output, answers) = std::io::pipe().unwrap();

@@ -39,7 +39,7 @@ pub enum Restarts {
     Endless(Backoff),
 }
 
-/// What starts the instances of one server.
+/// Starts the instances of one server.
 pub trait Host: Send + Sync + Debug {
     fn abilities(&self) -> HostAbilities;
 
@@ -53,11 +53,12 @@ pub trait Host: Send + Sync + Debug {
     /// Starts an instance. There is no deadline; dropping the future ends what was started.
     ///
     /// # Errors
-    /// Says why nothing was started, and whether trying again can help.
+    ///
+    /// When nothing was started. The error says whether a retry can help.
     fn start(&self, instance: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>>;
 }
 
-/// One started instance. Dropping the value ends the instance without waiting.
+/// A started instance. Dropping the value ends the instance without waiting.
 pub trait Running: Send + Sync {
     /// The process id of the instance's main process, if it has one.
     fn pid(&self) -> Option<u32>;
@@ -79,12 +80,12 @@ pub trait Running: Send + Sync {
         false
     }
 
-    /// Waits until the instance ends and says how it ended. Stays pending for instances without an
-    /// end of their own.
+    /// Waits until the instance ends, and returns how it ended. Stays pending for instances without
+    /// an end of their own.
     fn ended(&self) -> Boxed<'_, String>;
 
-    /// How the instance ended, where it ends within a moment of its link and its exit says more
-    /// than the closed link.
+    /// How the instance ended, if it ends within a moment of its link. Its exit says more than the
+    /// closed link.
     fn end_after_link(&self) -> Boxed<'_, Option<String>>;
 
     /// Whether the instance has ended without being stopped.

@@ -31,11 +31,11 @@ struct StartedCommand {
     _link_end: DropGuard,
 }
 
-/// How long a process may take to end: its input is closed, then TERM, then KILL.
+/// The grace of each step that ends a process: closing its input, TERM, then KILL.
 const GRACES: StopGraces =
     StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
-/// How long to wait for the exit of a process that closed its output: the exit code says more than
-/// the closed pipe.
+/// Longest wait for the exit of a process that closed its output. The exit code says more than the
+/// closed pipe.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
 
 // === impl CommandHost ===

@@ -23,7 +23,7 @@ pub(super) struct AddressHost {
     target: OnceLock<Arc<Target>>,
 }
 
-/// One instance: a session of Mainstay at the server.
+/// An instance of a remote server: a session of Mainstay.
 struct RemoteInstance {
     target: Arc<Target>,
     way: Way,
@@ -32,10 +32,10 @@ struct RemoteInstance {
     stop: CancellationToken,
 }
 
-/// In which transport the next link is opened, or the present one was.
+/// The transport of the next link, or of the open one.
 enum Way {
     Http(Option<Arc<HttpSession>>),
-    /// `refused`: what streamable HTTP failed for just now.
+    /// HTTP+SSE. `refused`: why streamable HTTP failed.
     Sse {
         refused: Option<String>,
     },
@@ -128,7 +128,8 @@ impl RemoteInstance {
             }
             Way::Sse { refused } => {
                 let opened = sse::open(target.clone(), limits, listener, stop).await;
-                // What is found stays found; what is no longer so is looked for again in the next life.
+                // The detected transport is kept. One that stopped working is detected again in the
+                // next run.
                 match &opened {
                     Ok(_) => target.remember(KnownTransport::Sse),
                     Err(NoStream::NotOffered(_)) => target.remember(KnownTransport::Unknown),

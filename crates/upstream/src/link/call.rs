@@ -11,7 +11,7 @@ use crate::request::{Fate, Incoming, Lost, Outgoing, SessionNo};
 use crate::transport::Call;
 
 impl Link {
-    /// Sends a request. Does not wait: whatever goes wrong comes back as [`Incoming::Lost`].
+    /// Sends a request without waiting. Every failure comes back as [`Incoming::Lost`].
     pub fn call(
         self: &Arc<Self>,
         request: &Outgoing<'_>,
@@ -38,7 +38,7 @@ impl Link {
                 return Err(lost);
             }
         };
-        // The link may have closed while the call went in: then nobody else would end it.
+        // The link may have closed before the call was registered, and would not end it.
         if let Some(reason) = self.closed.get() {
             // An exchange of its own sends nothing before the first poll.
             let fate = if own.is_some() { Fate::Unsent } else { Fate::Unknown };

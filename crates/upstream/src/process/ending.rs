@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::procfs::Identity;
 
-/// How long a killed process may still be there. One that is has business with a device or a
-/// network mount that the kernel will not break off.
+/// Longest wait for a killed process. One that stays longer waits for a device or a network mount,
+/// and the kernel does not interrupt that.
 pub(super) const KILL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Pause between two looks: the first, then doubled up to the maximum.
@@ -25,10 +25,10 @@ pub(super) struct Ending {
     pause: Duration,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing is left.
+    /// No process is left.
     Gone,
     /// Send TERM to these, look again after the pause.
     Ask(Vec<Identity>, Duration),
@@ -54,8 +54,8 @@ impl Ending {
         self.give_up_at = self.kill_at + KILL_WAIT_MAX;
     }
 
-    /// `living` is who is left now; none when that could not be found out, which must not be
-    /// taken for nobody.
+    /// Decides the next step. `living` are the processes that are left; None when that is unknown,
+    /// which must not count as "none left".
     pub(super) fn next(&mut self, now: Instant, living: Option<&BTreeSet<Identity>>) -> Next {
         if living.is_some_and(BTreeSet::is_empty) {
             return Next::Gone;
@@ -90,7 +90,7 @@ mod tests {
         pids.iter().map(|pid| Identity { pid: *pid, start: 1 }).collect()
     }
 
-    fn told(next: Next) -> (&'static str, Vec<i32>) {
+    fn summary(next: Next) -> (&'static str, Vec<i32>) {
         let pids = |who: Vec<Identity>| who.into_iter().map(|one| one.pid).collect();
         match next {
             Next::Gone => ("gone", vec![]),
@@ -106,7 +106,7 @@ mod tests {
         let grace = Duration::from_secs(2);
         let mut ending = Ending::new(begin, grace);
         let mut step = |after: Duration, pids: Option<&[i32]>| {
-            told(ending.next(begin + after, pids.map(living).as_ref()))
+            summary(ending.next(begin + after, pids.map(living).as_ref()))
         };
         let seconds = Duration::from_secs;
         assert_eq!(step(seconds(0), Some(&[1, 2])), ("ask", vec![1, 2]));
@@ -123,7 +123,7 @@ mod tests {
     fn without_grace_it_is_killed_at_once() {
         let now = Instant::now();
         let next = Ending::new(now, Duration::ZERO).next(now, Some(&living(&[1])));
-        assert_eq!(told(next), ("kill", vec![1]));
+        assert_eq!(summary(next), ("kill", vec![1]));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
         let mut ending = Ending::new(now, Duration::from_secs(60));
         ending.hurry(now, Duration::from_secs(2));
         ending.hurry(now, Duration::from_secs(30));
-        let mut step = |after| told(ending.next(now + after, Some(&living(&[1])))).0;
+        let mut step = |after| summary(ending.next(now + after, Some(&living(&[1])))).0;
         assert_eq!(step(Duration::from_secs(1)), "ask");
         assert_eq!(step(Duration::from_secs(2)), "kill");
         assert_eq!(step(Duration::from_secs(2) + KILL_WAIT_MAX), "give up");

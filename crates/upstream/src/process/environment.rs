@@ -1,17 +1,17 @@
-//! What of the daemon's environment a server may see.
+//! The part of the daemon's environment that servers get.
 //!
-//! Least privilege: a daemon's environment holds tokens and passwords of other servers, so names
-//! are listed and everything else stays behind. Listed is what programs need to find themselves
-//! (`PATH`, `HOME`, folders, libraries), to speak the user's language, to get through a proxy
-//! with the right certificates, and for package runners (`npx`, `uvx`) to find their caches and
-//! interpreters. Their tokens are not: `NODE_AUTH_TOKEN`, `NPM_TOKEN` or index passwords belong
-//! into the server's own `env`, or into the runner's own file under `HOME`.
+//! Least privilege: the daemon's environment holds tokens and passwords of other servers, so the
+//! allowed variables are listed and everything else is withheld. The list has what programs need to
+//! find their files (`PATH`, `HOME`, folders, libraries), to speak the user's language, to get
+//! through a proxy with the right certificates, and what package runners (`npx`, `uvx`) need to
+//! find their caches and interpreters. It has no tokens: `NODE_AUTH_TOKEN`, `NPM_TOKEN` or index
+//! passwords belong into the server's own `env`, or into the runner's own file under `HOME`.
 
 use std::ffi::{OsStr, OsString};
 
 /// Inherited when set, by exact name.
 const NAMES: &[&str] = &[
-    // Who and where.
+    // User and paths.
     "PATH",
     "HOME",
     "USER",

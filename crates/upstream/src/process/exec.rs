@@ -38,19 +38,19 @@ pub fn exec_main() -> ExitCode {
     let (mut channel, plan) = match channel::accept() {
         Ok(accepted) => accepted,
         Err(error) => {
-            channel::say(&format!("is started by the daemon, and by nobody else: {error}"));
+            channel::say(&format!("only the daemon can run this command: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let failure = carry_out(&plan);
     if let Err(error) = channel.report(&failure) {
-        channel::say(&format!("can not tell the daemon of {failure:?}: {error}"));
+        channel::say(&format!("can't report {failure:?} to the daemon: {error}"));
     }
     ExitCode::FAILURE
 }
 
-/// Does what the plan says, in the order that is right: limits need the daemon's rights, the folder and
-/// the program are looked at with those of the server.
+/// Carries out the plan in a fixed order: limits need the daemon's rights; the folder and the
+/// program are opened with the server's rights.
 fn carry_out(plan: &Plan) -> Failure {
     match prepare(plan) {
         Err(failure) => failure,

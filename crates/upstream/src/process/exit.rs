@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Exit {
     /// The process exited with this code; 0 is success.
     Code(i32),
-    /// By this signal.
+    /// Killed by this signal.
     Signal(i32),
     /// The process outlived KILL, because the kernel can't end it: it waits for a network mount
     /// that hangs, for example. Mainstay watches it until it is gone.
@@ -33,8 +33,8 @@ impl fmt::Display for Exit {
                 Some(words) => write!(f, "{words}"),
                 None => write!(f, "ended by signal {signal}"),
             },
-            Self::Stuck => write!(f, "does not end even when killed"),
-            Self::Unknown => write!(f, "ended unseen"),
+            Self::Stuck => write!(f, "does not end, even after SIGKILL"),
+            Self::Unknown => write!(f, "ended with an unknown exit code"),
         }
     }
 }
@@ -71,7 +71,7 @@ mod tests {
             (Exit::Code(127), "exited with code 127 (a command was not found)"),
             (Exit::Signal(11), "crashed with signal 11 (SEGV: memory that is not its own)"),
             (Exit::Signal(64), "ended by signal 64"),
-            (Exit::Stuck, "does not end even when killed"),
+            (Exit::Stuck, "does not end, even after SIGKILL"),
         ] {
             assert_eq!(exit.to_string(), words);
         }

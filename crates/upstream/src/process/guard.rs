@@ -1,7 +1,7 @@
 //! The guard: a process that outlives the daemon and then ends the daemon's processes.
 //!
-//! The daemon holds one end of a pipe and the guard reads the other. However the daemon dies,
-//! the kernel closes the pipe, and the guard sweeps what its records and its mark tell.
+//! The daemon holds one end of a pipe and the guard reads the other. However the daemon dies, the
+//! kernel closes the pipe. The guard then ends the processes that it finds by record and mark.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -35,36 +35,36 @@ pub(super) struct Guard {
     stdin: ChildStdin,
 }
 
-/// How long a guard with nothing to do may take to end.
+/// Longest time for the end of a guard that has nothing to do.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A guard that ran at least this long did not fail by itself; the next one is started at once.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// The whole life of the guard: waits for the end of its input, sweeps, ends.
+/// Runs the guard: waits for the end of its input, sweeps, ends.
 ///
-/// Takes a session of its own and ignores HUP, INT and TERM, so that what ends the daemon does
-/// not end the guard before it. Needs no runtime, and nothing that a full disk could deny.
+/// The guard has a session of its own and ignores HUP, INT and TERM, so that it is not ended
+/// together with the daemon. It needs no runtime and no space on the disk.
 pub fn guard_main(state_dir: &Path) -> ExitCode {
     // Failure means that it leads a group already, which is as good against a terminal's signals.
     let _ = rustix::process::setsid();
     let ignored = Arc::new(AtomicBool::new(false));
     for signal in [1, 2, 15] {
-        // A handler that only sets a flag nobody reads.
+        // The handler sets a flag that is not read.
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&ignored)) {
-            say(&format!("can not ignore signal {signal}: {error}"));
+            say(&format!("can't ignore signal {signal}: {error}"));
         }
     }
     let mut orders = String::new();
     if let Err(error) = io::stdin().read_to_string(&mut orders) {
-        say(&format!("can not wait for the end of the daemon: {error}"));
+        say(&format!("can't wait for the end of the daemon: {error}"));
         return ExitCode::FAILURE;
     }
     let Some(mark) = Mark::parse(orders.trim()) else {
-        say("was not told whose guard it is");
+        say("standard input does not name the daemon to guard");
         return ExitCode::FAILURE;
     };
-    // Also where the folder is gone: the daemon may have tidied up, or somebody removed it.
+    // Sweeps even when the folder is gone: the daemon may have removed it, or a user.
     match sweep(&Folder::at(state_dir, mark)) {
         Ok(swept) if swept.is_empty() => ExitCode::SUCCESS,
         Ok(swept) => {
@@ -73,13 +73,13 @@ pub fn guard_main(state_dir: &Path) -> ExitCode {
             if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            say(&format!("can not remove the records of the dead daemon: {error}"));
+            say(&format!("can't remove the records of the dead daemon: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// To where the daemon's errors went, which may be gone like the daemon.
+/// Writes to the standard error that the daemon had, which may be closed.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "mainstay guard: {text}");
 }
@@ -111,7 +111,7 @@ pub(super) async fn keep(
             }
             match Guard::start(&command, &mark).await {
                 Ok(guard) => break guard,
-                Err(error) => tracing::error!(%error, "can not start a guard"),
+                Err(error) => tracing::error!(%error, "can't start a guard"),
             }
             deaths += 1;
         };
@@ -140,7 +140,7 @@ impl Guard {
         let Self { mut child, claim, stdin } = self;
         drop(stdin);
         if timeout(GOODBYE, child.wait()).await.is_err() {
-            tracing::warn!("the guard does not end; leaving it to its work");
+            tracing::warn!("the guard did not end in time");
         }
         drop(claim);
     }

@@ -14,13 +14,14 @@ use tokio::time::timeout;
 use super::blocking::blocking;
 use super::procfs::Snapshot;
 
-/// Samples memory, one look at a time: a look that the kernel holds up must not be joined by others.
+/// Samples memory, one sample at a time, so that a sample which the kernel holds up does not pile
+/// up others.
 #[derive(Debug)]
 pub(super) struct Sampler {
     looks: Arc<Semaphore>,
 }
 
-/// A sample that takes longer is given up; what it waits for goes on alone.
+/// Longest wait for a sample. Its thread goes on alone.
 const SAMPLE_MAX: Duration = Duration::from_secs(1);
 
 // === impl Sampler ===

@@ -1,7 +1,7 @@
-//! The task that sees one process through to the end of its tree.
+//! The task that watches one process until its whole tree has ended.
 //!
-//! The main process is left a zombie until all else is gone: while we have not reaped it, the
-//! kernel gives its number to nobody, so its group can be signalled without fear for others.
+//! The main process stays a zombie until all others are gone. The kernel does not reuse the number
+//! of a zombie, so its group can be signalled without hitting other processes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -26,8 +26,8 @@ use super::registry::Claim;
 use super::running::{Progress, StopGraces};
 use super::tree::Tree;
 
-/// How long a dead process's last words may take to arrive. They are in the pipe already; only
-/// a child that holds the pipe open makes this wait end by itself.
+/// Longest wait for the last output of a dead process. It is in the pipe already; only a child that
+/// holds the pipe open makes this wait run out.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A look at `/proc` that takes longer hangs on a process the kernel has locked.
@@ -124,7 +124,7 @@ impl Minder {
 
     /// Reaps the main process and removes its record, now that the tree is gone.
     async fn finish(mut self) {
-        // It is a zombie already, so this takes no time; the bound is for what we do not foresee.
+        // The process is a zombie already, so this returns at once; the bound is a precaution.
         let exit = timeout(KILL_WAIT_MAX, self.death.wait()).await.unwrap_or(Exit::Unknown);
         self.reader.drain().await;
         let (folder, main) = (self.folder.clone(), self.tree.main);
@@ -133,7 +133,7 @@ impl Minder {
         let Self { mut child, claim, .. } = self;
         claim.release(|| {
             if let Err(error) = child.try_wait() {
-                tracing::warn!(%error, "can not reap a process");
+                tracing::warn!(%error, "can't reap a process");
             }
         });
         self.progress.send_modify(|progress| {
@@ -207,7 +207,7 @@ impl Death {
                     .or_else(|| status.terminating_signal().map(Exit::Signal))
                     .unwrap_or(Exit::Unknown),
             ),
-            // Somebody else reaped it.
+            // The process was reaped elsewhere.
             Err(_) => Some(Exit::Unknown),
         }
     }
@@ -216,7 +216,7 @@ impl Death {
 // === impl StderrReader ===
 
 impl StderrReader {
-    /// Gives what is still in the pipe a moment to be read.
+    /// Waits a moment for the rest of the output.
     async fn drain(&mut self) {
         if !self.0.is_finished() {
             let _ = timeout(LAST_WORDS, &mut self.0).await;
@@ -249,6 +249,6 @@ impl Looker {
         let (tree, living) = timeout(LOOK_MAX, busy).await.ok()?.ok()?;
         self.busy = None;
         self.idle = Some(tree);
-        living.inspect_err(|error| tracing::warn!(%error, "can not look at /proc")).ok()
+        living.inspect_err(|error| tracing::warn!(%error, "can't look at /proc")).ok()
     }
 }

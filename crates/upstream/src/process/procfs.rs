@@ -33,7 +33,7 @@ pub(super) struct Snapshot {
     processes: BTreeMap<i32, Stat>,
 }
 
-/// Our own number.
+/// The process id of this process.
 pub(super) fn own_pid() -> i32 {
     getpid().as_raw_nonzero().get()
 }
@@ -112,8 +112,8 @@ impl Identity {
     /// Sends a signal to this process, never to another that has its id since.
     pub(super) fn signal(self, signal: Signal) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
-        // The descriptor pins whoever has the number now, so what is compared next is what
-        // the signal goes to. Failure means that it is gone, which is what we are after.
+        // The descriptor pins the process that has the number now, so the signal goes to the
+        // process that is compared next. A failure means that it is gone already.
         if let Ok(pinned) = pidfd_open(pid, PidfdFlags::empty())
             && self.exists()
         {
@@ -154,7 +154,7 @@ impl Snapshot {
         self.get(identity.pid).is_some_and(|stat| stat.identity == identity)
     }
 
-    /// Adds all descendants of what is in `pids`.
+    /// Adds all descendants of the processes in `pids`.
     pub(super) fn add_descendants(&self, pids: &mut BTreeSet<i32>) {
         let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for stat in self.iter() {

@@ -1,5 +1,5 @@
-//! Reaps orphans. The daemon inherits what its servers leave behind, so that nothing escapes
-//! their trees, and must therefore ask how it ended, or the table of processes would fill up.
+//! Reaps orphans. The daemon inherits the orphans of its servers, so that no process escapes its
+//! tree. It must reap them, or the process table would fill up.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::procfs::{Identity, Snapshot, own_pid};
 use super::registry;
 
-/// A zombie of no known group is left this long to an owner that may still ask for it: one that
-/// is just being started, or a child that somebody else in this process started.
+/// Wait before a zombie of no known group is reaped, for an owner that may still do it: a process
+/// that is just being started, or a child of another part of this program.
 const UNKNOWN_AGE: Duration = Duration::from_secs(2);
 
 /// Deaths come in crowds; one look serves all within this time.
@@ -21,11 +21,11 @@ const LOOKS_APART: Duration = Duration::from_millis(200);
 /// Zombies that no owner has reaped yet, and since when each is known.
 type Unknown = BTreeMap<Identity, Instant>;
 
-/// Runs until told to stop. `deaths` is the stream of SIGCHLD.
+/// Runs until it is closed. `deaths` is the stream of SIGCHLD.
 pub(super) async fn run(mut deaths: Signal, closing: CancellationToken) {
     let mut unknown = Unknown::new();
     loop {
-        // Nothing to reconsider: only a death can bring work.
+        // Only another death brings work then.
         let reconsider = if unknown.is_empty() { Duration::MAX } else { UNKNOWN_AGE };
         tokio::select! {
             () = closing.cancelled() => return,
@@ -47,7 +47,7 @@ fn look(mut known: Unknown, now: Instant) -> Unknown {
     let all = match Snapshot::take() {
         Ok(all) => all,
         Err(error) => {
-            tracing::warn!(%error, "can not look for orphans");
+            tracing::warn!(%error, "can't look for orphans");
             return known;
         }
     };
@@ -56,8 +56,8 @@ fn look(mut known: Unknown, now: Instant) -> Unknown {
     let mut unknown = Unknown::new();
     for stat in all.iter().filter(|stat| stat.is_zombie && stat.parent == us) {
         let pid = stat.identity.pid;
-        // What shares our own group was started by something else in this process: servers and
-        // what they leave behind have groups of their own.
+        // A process in the daemon's own group was started by another part of this program: servers
+        // and their orphans have groups of their own.
         if registry::is_claimed(pid) || stat.group == our_group {
             continue;
         }

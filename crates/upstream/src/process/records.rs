@@ -24,21 +24,21 @@ pub const MARK_VARIABLE: &str = "MAINSTAY_MARK";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark(String);
 
-/// Where one daemon keeps its records.
+/// The folder of one daemon's records.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     mark: Mark,
     files: Directory,
 }
 
-/// Who wrote a folder.
+/// The daemon that wrote a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Writer {
     identity: Identity,
     place: String,
 }
 
-/// One main process; its number is also that of its group.
+/// A main process. Its number is also its group's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) identity: Identity,
@@ -55,7 +55,8 @@ impl Mark {
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    /// None when the text is no mark: it becomes a path, and may come from a stranger.
+    /// Parses a mark. None for other text: a mark becomes a path, and the text may come from
+    /// elsewhere.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_mark = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_mark.then(|| Self(text.to_owned()))
@@ -65,8 +66,8 @@ impl Mark {
         &self.0
     }
 
-    /// The value of [`MARK_VARIABLE`] for one process and what comes of it. `life` is never the
-    /// same twice, so that what an earlier life of the instance left is not taken for this one's.
+    /// The value of [`MARK_VARIABLE`] for one process and its descendants. `life` is never reused,
+    /// so that leftovers of an earlier run are not taken for this one's.
     pub(super) fn of(&self, instance: InstanceId, life: u64) -> String {
         format!("{}.{instance}.{life}", self.0)
     }
@@ -124,11 +125,11 @@ impl Folder {
 
     pub(super) fn remove(&self, pid: i32) {
         if let Err(error) = self.files.remove(&file_name(pid)) {
-            tracing::warn!(%error, pid, "can not remove the record of a process");
+            tracing::warn!(%error, pid, "can't remove the record of a process");
         }
     }
 
-    /// What can be read; a record cut short by a full disk is as good as none.
+    /// All readable records. A record cut short by a full disk is skipped.
     pub(super) fn records(&self) -> Vec<Record> {
         let names = self.files.names().unwrap_or_default();
         let records = names.iter().filter(|name| name.ends_with(".json"));
@@ -136,7 +137,7 @@ impl Folder {
         records.filter_map(read).collect()
     }
 
-    /// Removes it with all records. Somebody else may be at it too.
+    /// Removes the folder with all records. Another process may be removing it, too.
     pub(super) fn delete(&self) -> io::Result<()> {
         self.files.delete()
     }
@@ -145,7 +146,7 @@ impl Folder {
         serde_json::from_slice(&self.files.get("daemon")?).ok()
     }
 
-    /// Nobody reads half of it.
+    /// Writes a file in one step, so that readers never see half of it.
     fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         self.files.put(name, &serde_json::to_vec(value)?)
     }

@@ -1,7 +1,7 @@
-//! The children of this process that have an owner who will reap them.
+//! The children of this process that have an owner who reaps them.
 //!
-//! One list for the whole process and not for each host, because the kernel hands all children
-//! and all orphans to the process: whoever reaps orphans must know everybody's children.
+//! One list for the whole process, because the kernel gives all orphans to the process: the reaper
+//! must know which children have an owner.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 static AWAITED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// Reserves a child for its owner: nobody else reaps the child until the claim is released.
+/// Reserves a child for its owner: the reaper leaves it alone until the claim is released.
 #[derive(Debug)]
 pub(super) struct Claim {
-    /// None once the claim was released.
+    /// None after the claim was released.
     pid: Option<i32>,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn is_claimed(pid: i32) -> bool {
 pub(super) fn reap_orphan(pid: i32) {
     let awaited = AWAITED.lock();
     if !awaited.contains(&pid) {
-        // Not our child, or not dead yet: either way there is nothing to reap.
+        // Not a child of this process, or still alive: nothing to reap.
         let _ = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG);
     }
 }

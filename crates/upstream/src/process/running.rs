@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::exit::Exit;
 use super::stderr::StderrTail;
 
-/// How long each of the polite ways to end a process may take before the next.
+/// The time that each gentle way of ending a process gets before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopGraces {
     /// After the server's input was closed, which a server over stdio should take as a request to
@@ -28,7 +28,7 @@ pub struct RunningProcess {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: StderrTail,
-    /// Asks for the end of the process; dropping the sender does too. None once used.
+    /// Orders the end of the process; dropping the sender does so, too. None once used.
     pub(super) orders: Option<oneshot::Sender<StopGraces>>,
     pub(super) progress: watch::Receiver<Progress>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Progress {
 // === impl StopGraces ===
 
 impl StopGraces {
-    /// For a process that nobody uses any more.
+    /// Graces for a process that is not in use.
     pub const ABANDONED: Self = Self { stdin: Duration::ZERO, term: Duration::from_secs(2) };
 }
 
@@ -78,10 +78,10 @@ impl RunningProcess {
         self.stderr.clone()
     }
 
-    /// Waits for the main process to end. What it wrote to standard error last is in the tail
-    /// by then. The rest of its tree may still be ending; [`stop`](Self::stop) waits for that.
+    /// Waits for the main process to end. The tail has its last output by then. Other processes of
+    /// its tree may still run; [`stop`](Self::stop) waits for them.
     ///
-    /// Cancel safe. Has no deadline of its own: a server may run for months.
+    /// Cancel safe. There is no deadline: a server may run for months.
     pub async fn wait(&self) -> Exit {
         self.reach(|progress| progress.exit.is_some()).await
     }
@@ -91,11 +91,11 @@ impl RunningProcess {
         self.progress.borrow().exit.is_some()
     }
 
-    /// Ends the whole tree: input closed (drop what [`take_stdin`](Self::take_stdin) gave first),
-    /// then TERM, then KILL. Returns when nothing is left and the record is removed, at the
-    /// latest some seconds after both graces; then with [`Exit::Stuck`] if KILL did not help.
+    /// Ends the whole tree: closes the input (drop what [`take_stdin`](Self::take_stdin) returned
+    /// first), then TERM, then KILL. Returns when no process is left and the record is removed, or
+    /// some seconds after both graces with [`Exit::Stuck`] when KILL did not help.
     ///
-    /// Cancel safe: the tree is ended all the same. May be called again, and after the end.
+    /// Cancel safe: the tree is ended anyway. May be called again, also after the end.
     pub async fn stop(&mut self, graces: StopGraces) -> Exit {
         self.stdin = None;
         if let Some(orders) = self.orders.take() {

@@ -1,4 +1,4 @@
-//! From a command to a running process, and what to say when that fails.
+//! Starts a process from a command, and explains failures.
 
 use std::ffi::OsString;
 use std::io;
@@ -28,15 +28,15 @@ pub enum SpawnError {
     NoCommand,
     #[error("the program {program:?} was not found")]
     NotFound { program: String },
-    #[error("{} can not be executed", path.display())]
+    #[error("{} can't be executed", path.display())]
     NotExecutable { path: PathBuf },
     #[error("the interpreter that {} names in its first line was not found", path.display())]
     NoInterpreter { path: PathBuf },
-    #[error("{} is no program of this machine, and its first line names no interpreter", path.display())]
+    #[error("{} is not a program for this machine, and its first line names no interpreter", path.display())]
     NotAProgram { path: PathBuf },
-    #[error("the working folder {} can not be used: {source}", cwd.display())]
+    #[error("the working folder {} can't be used: {source}", cwd.display())]
     Cwd { cwd: PathBuf, source: io::Error },
-    #[error("it can not be allowed {files} open files")]
+    #[error("can't limit it to {files} open files")]
     Files { files: u64, source: io::Error },
     #[error("there is no user {name:?} on this machine")]
     UnknownUser { name: String },
@@ -44,11 +44,11 @@ pub enum SpawnError {
     UnknownGroup { name: String },
     #[error("the daemon may not start it as {name:?}")]
     User { name: String, source: io::Error },
-    /// Out of memory, processes or file descriptors, a zero byte in an argument, and the like.
+    /// Out of memory, processes or file descriptors, or a zero byte in an argument.
     #[error("{} could not be started", path.display())]
     Start { path: PathBuf, source: io::Error },
     /// The process was started, could not be watched, and was ended again.
-    #[error("the started process can not be watched")]
+    #[error("the started process can't be watched")]
     Watch { source: io::Error },
     #[error("the daemon is stopping")]
     Stopping,
@@ -120,8 +120,8 @@ impl From<Failure> for SpawnError {
 }
 
 impl SpawnError {
-    /// Whether trying again is useless until somebody changes the configuration or installs
-    /// something. A working folder may only wait for its mount.
+    /// Whether a retry is useless until the configuration is changed or a program installed. A
+    /// missing working folder may only wait for its mount.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::NoCommand
@@ -137,7 +137,7 @@ impl SpawnError {
         }
     }
 
-    /// A remedy, for whoever configured the server.
+    /// A remedy for the user who configured the server.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoCommand => "name a program in `command`".to_owned(),

@@ -60,7 +60,7 @@ impl StderrTail {
         self.0.lock().lines.iter().cloned().collect()
     }
 
-    /// The last line that says anything.
+    /// The last line that is not blank.
     pub fn last_line(&self) -> Option<String> {
         let tail = self.0.lock();
         tail.lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
@@ -112,7 +112,7 @@ impl Cutter {
     }
 }
 
-/// Makes a line safe to print: a server must not control the terminal of whoever reads its output.
+/// Escapes control characters, so that a server can't control the terminal that shows its output.
 fn plain(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut plain = String::with_capacity(text.len());

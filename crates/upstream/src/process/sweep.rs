@@ -1,6 +1,6 @@
-//! Ends what a dead daemon left running, by its records and its mark, never by a name.
+//! Ends the processes that a dead daemon left, found by record and mark, never by name.
 //!
-//! Synchronous: the guard runs it, which has no runtime, and a daemon at its start.
+//! Synchronous: the guard has no runtime, and a daemon sweeps before it starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Leftovers {
     fn of(folder: &Folder) -> Self {
         let mut records = if folder.is_of_this_place() { folder.records() } else { Vec::new() };
         records.retain(|record| {
-            // A number may have gone to somebody else since.
+            // The number may have been reused since.
             Identity::of(record.identity.pid)
                 .is_ok_and(|found| found.is_none_or(|found| found == record.identity))
         });
@@ -122,8 +122,8 @@ impl Leftovers {
         Ok(identities)
     }
 
-    /// Recorded groups that are certainly still the recorded ones: the process that gave it its
-    /// number is there, or somebody in it carries the mark.
+    /// Recorded groups that certainly still are the recorded ones: their main process is there, or
+    /// a member carries the mark.
     fn groups(&self, all: &Snapshot, marked: &BTreeSet<i32>) -> BTreeSet<i32> {
         let has_marked = |group| {
             let mut members = marked.iter().filter_map(|pid| all.get(*pid));

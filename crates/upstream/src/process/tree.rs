@@ -59,7 +59,8 @@ impl Tree {
         Ok(living.iter().map(|stat| stat.identity).collect())
     }
 
-    /// An orphan of this instance that was handed to us. Whatever we start ourselves is claimed.
+    /// Whether the process is an orphan of this instance that was handed to the daemon. Processes
+    /// that the daemon started itself are claimed.
     fn is_adopted(&self, pid: i32) -> bool {
         !registry::is_claimed(pid)
             && environ_has(pid, MARK_VARIABLE, |value| value == self.mark.as_bytes())

@@ -58,12 +58,13 @@ pub(super) struct Idle {
 }
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Most idle connections kept; a burst's surplus is closed.
+/// Most idle connections; more are closed.
 const IDLE_MAX: usize = 256;
-/// Shorter than what servers commonly allow, so that we close first.
+/// Longest time that a connection is kept idle: shorter than the common limit of servers, so that
+/// Mainstay closes first.
 const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
-/// How long the end of a stream may follow its answer before the connection is given up.
+/// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
 /// An answer to a notification has no content worth reading.
 const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
@@ -133,8 +134,8 @@ impl Idle {
         self.connections.lock().clear();
     }
 
-    /// Puts a connection back once what is left of `body` has been read: a server sends the end of a
-    /// stream right after the answer, but not always in the same packet.
+    /// Returns a connection to the pool once the rest of `body` has been read: servers send the end
+    /// of a stream right after the answer, though not always in the same packet.
     pub(super) fn put_after(
         idle: &Arc<Self>,
         tasks: &TaskTracker,
@@ -163,7 +164,7 @@ impl Idle {
         }
     }
 
-    /// Closes what is no longer needed or was closed by the server.
+    /// Closes idle connections that are too old or that the server closed.
     pub(super) async fn prune(idle: Weak<Self>, stop: CancellationToken) {
         let mut tick = tokio::time::interval(PRUNE_EVERY);
         loop {
@@ -273,10 +274,10 @@ pub(super) async fn driven<W, T>(
     poll_fn(|cx| poll_driven(connection, cx, |cx| poll(what, cx))).await
 }
 
-/// Polls something that moves only when the connection does.
+/// Polls a future that makes progress only when the connection does.
 ///
-/// Whatever `poll` waits for happens inside the driver, on this very task, so it gets a waker that
-/// does nothing. The driver gets the [`InlineWaker`], which passes on only what comes from outside.
+/// Everything `poll` waits for happens inside the driver, on this task, so it gets a waker that
+/// does nothing. The driver gets the [`InlineWaker`], which passes on only wake-ups from outside.
 pub(super) fn poll_driven<T>(
     connection: &mut Connection,
     cx: &mut Context<'_>,
@@ -290,7 +291,8 @@ pub(super) fn poll_driven<T>(
     })
 }
 
-/// The innermost cause says most: "connection refused" rather than "client error".
+/// The innermost cause of an error, which says most: "connection refused" rather than "client
+/// error".
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

@@ -26,7 +26,7 @@ struct UnderWay {
     bytes: usize,
 }
 
-/// One delivery. Dropping the value ends it.
+/// A delivery in progress. Dropping the value ends it.
 #[derive(Debug)]
 pub(super) struct Delivery {
     of: Arc<Deliveries>,
@@ -60,7 +60,7 @@ impl Deliveries {
 impl Delivery {
     /// Runs `sent` when one of the [`SENT_AT_ONCE_MAX`] places is free.
     pub(super) async fn carry_out(self, sent: impl Future<Output = ()>) {
-        // Nobody closes it.
+        // The semaphore is never closed.
         let _sending = self.of.sending.acquire().await;
         sent.await;
     }

@@ -1,4 +1,4 @@
-//! One call as one HTTP exchange, driven by the task that waits for the answer.
+//! A call as one HTTP exchange, driven by the task that waits for the answer.
 
 #[cfg(test)]
 mod tests;
@@ -75,7 +75,7 @@ enum Step {
 
 /// Wait before a closed stream is resumed, where the server named none.
 const RETRY_DEFAULT: Duration = Duration::from_secs(1);
-/// The least wait, whatever the server asks for, and how far that grows while nothing comes.
+/// Shortest wait before a retry, whatever the server demands. It grows while no event arrives.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MIN_MAX: Duration = Duration::from_secs(2);
 
@@ -246,7 +246,7 @@ impl RemoteExchange {
                             return self.oversized();
                         }
                         collected.push(data);
-                        // Of a length that was announced, the end need not be waited for.
+                        // A body of known length needs no wait for its end.
                         if body.is_end_stream() {
                             self.session.idle.put(connection);
                             let collected = std::mem::take(collected).into_bytes();
@@ -349,7 +349,7 @@ fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
     Step::Yield(Incoming::Lost(Lost::new(reason, fate, link_dead)))
 }
 
-/// One message from the exchange's own stream: it belongs to the call, whatever its id says.
+/// Handles a message on the exchange's own stream. It belongs to the call, whatever its id is.
 fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     if data.is_empty() {
         return None;
@@ -396,7 +396,7 @@ fn judge(
             return Step::Yield(Incoming::Answer(message));
         }
     }
-    // Some servers say so in a few plain words.
+    // Some servers report it in plain text.
     let gone = match status {
         StatusCode::NOT_FOUND => true,
         StatusCode::BAD_REQUEST if body.len() <= WORDS_BYTES_MAX => {
@@ -412,7 +412,7 @@ fn judge(
     lost(reason, fate, false)
 }
 
-/// What a status without an answer means for the request.
+/// The fate of a request whose response has this status and no answer.
 pub(super) fn unusable(status: StatusCode) -> (Fate, String) {
     let fate = match status.as_u16() {
         // The server has not taken it, and would not take it a second time either.
@@ -420,7 +420,7 @@ pub(super) fn unusable(status: StatusCode) -> (Fate, String) {
         _ => Fate::Unknown,
     };
     let reason = match status.as_u16() {
-        401 | 403 => format!("the server refused our credentials (HTTP {status})"),
+        401 | 403 => format!("the server refused Mainstay's credentials (HTTP {status})"),
         202 => "the server took the request and gave no answer".to_owned(),
         200 => "the server's answer is no JSON-RPC message".to_owned(),
         _ => format!("the server answered HTTP {status}"),
@@ -434,8 +434,8 @@ fn session_lost(link: &Arc<Link>) -> Step {
     lost(reason, Fate::Unsent, true)
 }
 
-/// Whether an error answer says that our session is gone. The specification has 404 for it;
-/// servers in the field answer 400 with an error of their own.
+/// Whether an error answer says that the session is gone. The specification demands 404; servers in
+/// the field answer 400 with an error of their own.
 fn session_is_gone(session: &HttpSession, status: StatusCode, message: &Message) -> bool {
     if message.kind() != Kind::Error || !session.has_session() || !session.is_settled() {
         return false;

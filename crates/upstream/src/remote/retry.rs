@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use mainstay_supervisor::backoff::{Backoff, Jitter};
 
-/// The waits before one stream is taken up again and again.
+/// The waits before a stream is resumed repeatedly.
 ///
-/// A server's `retry` is honoured up to half a minute, but never below a wait of ours that grows while
-/// nothing comes: one that closes at once and asks for no pause would otherwise be asked as fast as the
-/// network carries it.
+/// A server's `retry` is honoured up to half a minute, but never below a minimum that grows while
+/// no event arrives. Otherwise a server that closes at once and asks for no pause would be asked
+/// again as fast as the network allows.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
     /// Resumptions in a row that brought nothing.

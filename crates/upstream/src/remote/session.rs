@@ -129,7 +129,7 @@ impl Negotiated {
 
     /// The headers of a request, without those that describe its body.
     fn headers(&self, target: &Target, method: &Method) -> HeaderMap {
-        // Our own headers come after the configured ones, so these can't override them.
+        // Mainstay's own headers come last, so configured ones can't override them.
         let mut headers = target.headers.clone();
         if method == Method::POST {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

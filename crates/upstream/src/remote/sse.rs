@@ -1,5 +1,5 @@
-//! Servers over HTTP+SSE of 2024-11-05: all they say comes on one stream, which is the session too,
-//! and what they are told is posted to the address that the stream's first event names.
+//! Servers over HTTP+SSE of 2024-11-05. Their messages arrive on one stream, which is also the
+//! session. Messages to them are posted to the address in the stream's first event.
 
 mod posts;
 mod stream;
@@ -197,7 +197,7 @@ impl Transport<Link> for Sse {
         Box::pin(async move {
             let (done, acknowledged) = oneshot::channel();
             self.queue(link, message, Some(done));
-            // What was not delivered has been counted by whoever posted it.
+            // An undelivered message was counted by the task that posted it.
             let _ = tokio::time::timeout(SEND_DEADLINE, acknowledged).await;
         })
     }

@@ -25,7 +25,7 @@ pub struct Target {
     known: AtomicU8,
 }
 
-/// The transport of a server at an address, as far as it is known.
+/// The known transport of the server at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum KnownTransport {

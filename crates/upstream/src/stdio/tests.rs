@@ -1,4 +1,4 @@
-//! No answer ever goes astray, whatever clients and server do (the class of CVE-2026-25536).
+//! No answer reaches the wrong call, whatever clients and server do (the class of CVE-2026-25536).
 
 use std::io::Write;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::listener::Listener;
 use crate::request::{Incoming, Outgoing, SessionNo};
 use crate::{Asker, Exchange};
 
-/// What clients and the server do, one after the other.
+/// An action of a client or the server.
 #[derive(Debug, Clone)]
 enum Act {
     /// A client calls. All clients use the same few ids.
@@ -30,7 +30,7 @@ enum Act {
     Answer(usize),
     /// The server answers one a second time.
     AnswerAgain(usize),
-    /// The server answers something nobody asked.
+    /// The server answers an id that no request has.
     AnswerUnknown(u64),
     /// The n-th client waiting goes away without a word.
     Leave(usize),
@@ -77,15 +77,15 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     })
 }
 
-/// One link over pipes, with the test as the server.
+/// A link over pipes, with the test as the server.
 struct World {
     link: Arc<Link>,
     ears: Arc<Ears>,
-    /// What the server reads and writes.
+    /// The server's ends of the pipes.
     requests: pipe::Receiver,
     unread: Vec<u8>,
     answers: Option<std::fs::File>,
-    /// Our id and the nonce of each request the server has.
+    /// The id and the nonce of each request that the server has.
     held: Vec<(u64, String)>,
     answered: Vec<(u64, String)>,
     waiting: Vec<(String, Exchange)>,
@@ -175,7 +175,7 @@ impl World {
         self.answers.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
     }
 
-    /// Every client that still waits gets its own answer, or is told of the loss; once.
+    /// Checks that every waiting client gets its own answer or the loss, exactly once.
     async fn settle(mut self) {
         for (id, nonce) in std::mem::take(&mut self.held) {
             if self.answers.is_some() {

@@ -23,7 +23,7 @@ pub(crate) struct PipeWriter {
     unread_bytes_max: usize,
 }
 
-/// Writes what the pipe did not take at once.
+/// Writes the rest of messages that the pipe did not take at once.
 pub(super) struct Leftover {
     shared: Arc<Shared>,
 }
@@ -36,7 +36,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// None once the pipe is closed.
+    /// None after the pipe was closed.
     pipe: Option<pipe::Sender>,
     unsent: BytesMut,
 }
@@ -67,7 +67,7 @@ impl PipeWriter {
         Ok((Self { shared: shared.clone(), unread_bytes_max }, Leftover { shared }))
     }
 
-    /// Sends one request under our id.
+    /// Writes a request under the link's own id.
     fn write(&self, request: &Outgoing<'_>, id: &[u8]) -> Result<(), Lost> {
         let mut state = self.shared.state.lock();
         if state.unsent.len() > self.unread_bytes_max {
@@ -84,7 +84,7 @@ impl PipeWriter {
         if state.unsent.len() <= self.unread_bytes_max {
             let from = state.unsent.len();
             state.unsent.extend_from_slice(message);
-            // A closed pipe is heard of by the reader, which ends the link.
+            // The reader notices a closed pipe and ends the link.
             let _ = self.end_line(&mut state, from);
         }
     }
@@ -97,16 +97,16 @@ impl PipeWriter {
         self.shared.full.notify_one();
     }
 
-    /// Makes what stands from `from` on one line, and writes as much as the pipe takes.
+    /// Makes one line of the text from `from` on, and writes as much as the pipe takes.
     fn end_line(&self, state: &mut State, from: usize) -> Result<(), String> {
-        // Line ends can stand in JSON only as white space.
+        // In JSON, line ends can only be white space.
         let mut line = &mut state.unsent[from..];
         while let Some(at) = memchr::memchr2(b'\n', b'\r', line) {
             line[at] = b' ';
             line = &mut line[at + 1..];
         }
         state.unsent.extend_from_slice(b"\n");
-        // Something is left from before: the task is already waiting for room in the pipe.
+        // Older messages are unsent: the task is already waiting for room in the pipe.
         if from > 0 {
             return Ok(());
         }
@@ -117,7 +117,7 @@ impl PipeWriter {
                 Ok(())
             }
             Err(error) => {
-                // What can't be written must not be taken for a queue that others may join.
+                // A message that can't be written must not look like a queue to join.
                 state.pipe = None;
                 state.unsent = BytesMut::new();
                 self.shared.full.notify_one();
@@ -149,7 +149,7 @@ impl Transport<Link> for PipeWriter {
         self.close();
     }
 
-    /// Nothing: the process is ended by its host, and the tasks by the end of its output.
+    /// Does nothing: the host ends the process, and the end of its output ends the tasks.
     fn goodbye(&self) -> Boxed<'_, ()> {
         Box::pin(std::future::ready(()))
     }

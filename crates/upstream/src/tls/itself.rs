@@ -1,8 +1,8 @@
-//! Trust in a server's own certificate, instead of in an authority that signed it.
+//! Trusts a server's own certificate, without an authority that signed it.
 //!
-//! What the usual tools make when they are asked for a certificate nobody else has signed may also
-//! sign others. Such a one must not stand for a server where it is only part of a chain; but where
-//! it is the very certificate that is trusted, nothing is left that a chain could prove.
+//! Common tools create self-signed certificates that may also sign others. Such a certificate is
+//! refused for a server when it is only part of a chain. When it is the very certificate that the
+//! file trusts, a chain could prove nothing more.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Trust;
 
-/// A certificate that nobody else signed, and that may sign others.
+/// A self-signed certificate that may sign others.
 struct Own {
     acceptor: TlsAcceptor,
     pem: String,
@@ -33,7 +33,8 @@ impl Own {
     }
 }
 
-/// What becomes of a handshake with `localhost`, where this is shown and that is trusted.
+/// The outcome of a handshake with `localhost`, which shows `shown` to a client that trusts
+/// `trusted`.
 async fn handshake(shown: &Own, trusted: &str) -> Result<(), String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), trusted).unwrap();

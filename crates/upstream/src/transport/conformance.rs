@@ -1,4 +1,4 @@
-//! What every transport promises, written once and run against each with a real peer.
+//! The rules that every transport keeps, run against each with a real peer.
 //!
 //! A new transport adds a peer and a line at the end.
 
@@ -25,12 +25,12 @@ use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
 /// Longest wait for something that must come true.
 pub(crate) const CAP: Duration = Duration::from_secs(30);
-/// For what must not come.
+/// The time in which a forbidden message would arrive.
 pub(crate) const NEVER: Duration = Duration::from_millis(50);
 const MESSAGE_BYTES_MAX: usize = 10_000;
 pub(crate) const LIMITS: LinkLimits =
     LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20 };
-/// Messages in either direction that nobody has read yet.
+/// Messages in either direction that are not read yet.
 const QUEUE: usize = 256;
 
 /// The other end of a link.
@@ -42,7 +42,7 @@ struct Peer {
     left: CancellationToken,
 }
 
-/// A message that the peer got, and where what it says to it goes.
+/// A message that the peer got, and the way to answer it.
 struct Received {
     message: Message,
     say: mpsc::Sender<String>,
@@ -188,7 +188,7 @@ impl Waiting {
                             return;
                         }
                         if last {
-                            // What comes all the same is told, and noticed by `nothing_more`.
+                            // A forbidden message is dispatched, and `nothing_more` finds it.
                             if let Ok(more) = tokio::time::timeout(NEVER, exchange.next()).await {
                                 let _ = tell.send(more).await;
                             }
@@ -222,7 +222,7 @@ impl Waiting {
         }
     }
 
-    /// That it is lost, once, and how.
+    /// Checks that the call is lost, once, and returns how.
     async fn lost(mut self) -> crate::Lost {
         let lost = match self.next().await {
             Incoming::Lost(lost) => lost,
@@ -331,7 +331,7 @@ async fn a_closed_link_takes_no_call_and_closes_once<T: Open>() {
     let lost = world.link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap_err();
     assert_eq!((lost.fate, lost.link_dead, &*lost.reason), (Fate::Unsent, true, "first reason"));
     if world.link.abilities().calls_apart {
-        // Its own exchange goes on, and can still be answered.
+        // The call's own exchange goes on and can still be answered.
         drop(waiting);
     } else {
         assert_eq!(waiting.lost().await.fate, Fate::Unknown);
@@ -361,7 +361,7 @@ async fn a_late_answer_reaches_nobody<T: Open>() {
         received.message.id_number().unwrap()
     );
     if world.link.abilities().calls_apart {
-        // Its own exchange is gone, perhaps before this.
+        // The call's own exchange may be gone before this.
         let _ = received.say.try_send(late);
     } else {
         received.say(late).await;

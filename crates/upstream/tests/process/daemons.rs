@@ -187,7 +187,7 @@ async fn without_a_guard_there_is_no_host() {
     let state = tempfile::tempdir().unwrap();
     let command = GuardCommand { program: "/no/such/guard".into(), args: Vec::new() };
     let refused = ProcessHost::open(state.path(), command, exec_command()).await.unwrap_err();
-    assert_eq!(refused.to_string(), "can not start the guard");
+    assert_eq!(refused.to_string(), "can't start the guard");
     let fine =
         ProcessHost::open(state.path(), guard_command(state.path()), exec_command()).await.unwrap();
     fine.shutdown().await;

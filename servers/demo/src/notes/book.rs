@@ -98,7 +98,7 @@ impl Book {
         self.all().filter(wanted).cloned().collect()
     }
 
-    /// The notes in which every word of the query occurs.
+    /// The notes that contain every word of the query.
     pub(super) fn search(&self, query: &str) -> Vec<Note> {
         let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
         let found = |note: &&Note| {

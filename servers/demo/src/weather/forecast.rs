@@ -107,7 +107,7 @@ impl Day {
         }
     }
 
-    /// A sentence about the day that says that it is simulated.
+    /// A sentence about the day that mentions that it is simulated.
     pub(super) fn sentence(&self, city: &str) -> String {
         format!(
             "{city}, {}: {:?}, {} to {} °C, wind {} km/h, {} % chance of rain or snow (simulated)",

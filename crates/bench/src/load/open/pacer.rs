@@ -1,5 +1,5 @@
-//! A beat finer than the runtime's timer, whose steps of a millisecond would be most of what is
-//! measured.
+//! A pacer that is finer than the runtime's timer, whose steps of 1 ms would be most of the
+//! measured time.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};

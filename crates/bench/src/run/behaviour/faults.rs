@@ -1,4 +1,4 @@
-//! Things that go wrong, and what is left of a session afterwards.
+//! Faults, and what is left of a session after them.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const DEAD: Duration = Duration::from_secs(10);
 /// A session is expected back within this.
 const BACK: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long the call at TERM takes, and when TERM comes.
+/// The length of the call at TERM, and when TERM is sent.
 const LAST_CALL_MS: u64 = 1_500;
 const TERM_AFTER: Duration = Duration::from_millis(300);
 
@@ -147,7 +147,7 @@ async fn recovery(name: &'static str, setup: &Setup, session: &Session) -> Seen 
     Seen::new(name, text, None, false)
 }
 
-/// One call over a fresh connection, on the given session or a new one.
+/// Makes a call over a new connection, in the given session or a new one.
 async fn attempt(setup: &Setup, session: Option<&Session>) -> bool {
     let call = async {
         let mut connection = Connection::open(setup.target.address).await?;

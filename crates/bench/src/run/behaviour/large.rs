@@ -12,20 +12,20 @@ use crate::run::setup::Setup;
 
 const BYTES: usize = 10_000_000;
 const TIMES: usize = 3;
-/// One such result, at most.
+/// Longest time for one large result.
 const ONE_LIMIT: Duration = Duration::from_secs(30);
-/// What may be left in memory once results are delivered, in KiB: less than half of one.
+/// Most memory that may be left once results are delivered, in KiB: less than half of a result.
 const LEFT_KIB: f64 = 4096.0;
-/// How long memory may take to come back.
+/// Longest wait for memory to be given back.
 const BACK: Duration = Duration::from_secs(5);
 const AT_MOST_SECONDS: f64 = 0.1;
 
-/// At once, each as large as a pipe: enough to fill every buffer on the way in both directions.
+/// Results at once, each as large as a pipe: enough to fill every buffer in both directions.
 const MANY: usize = 8;
 const MANY_BYTES: usize = 64 << 10;
 const MANY_LIMIT: Duration = Duration::from_secs(10);
 
-/// 10 MB in one result: how long, and what stays in memory.
+/// A result of 10 MB: its time, and the memory that stays.
 pub(super) async fn one(setup: &Setup) -> Result<Vec<Seen>> {
     let pid = setup.proxy.as_ref().context("no process to look at")?.pid;
     let (mut connection, session) = setup.open().await?;
@@ -72,7 +72,7 @@ pub(super) async fn many(setup: &Setup) -> Result<Seen> {
             }
         }
     };
-    // What was answered until then is the finding.
+    // The answers until then are the finding.
     let _ = tokio::time::timeout(MANY_LIMIT, all).await;
     let seconds = begun.elapsed().as_secs_f64();
     let text = match answered {

@@ -1,4 +1,4 @@
-//! What sessions cost while they do nothing.
+//! The cost of idle sessions.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -18,7 +18,7 @@ use crate::run::peers::Programs;
 use crate::run::process::tied;
 use crate::run::setup::Setup;
 
-/// So many sessions that do nothing.
+/// A number of idle sessions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Idle {
     pub(super) name: &'static str,
@@ -28,17 +28,17 @@ pub(super) struct Idle {
     pub(super) at_most: Option<f64>,
 }
 
-/// What of each idle session is open.
+/// What each idle session keeps open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
     Closed,
     /// The connection it was opened on.
     Kept,
-    /// A GET on that connection, for what the server says of its own accord.
+    /// A connection with the stream for messages outside of calls.
     Stream,
 }
 
-/// What a session adds to its target.
+/// The growth of a target for each session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Growth {
     /// Resident memory.
@@ -49,16 +49,16 @@ pub(crate) struct Growth {
 
 /// Sessions on one stdio server.
 const CHILDREN_SESSIONS: u32 = 200;
-/// Sessions opened before, so that what is paid once is not counted.
+/// Sessions that are opened first, so that one-time costs are not counted.
 pub(crate) const WARM_UP_SESSIONS: u32 = 200;
 /// Fresh targets that are observed for one figure.
 pub(crate) const IDLE_REPETITIONS: u32 = 3;
-/// Some start processes for each session: more would measure the machine.
+/// Sessions for targets that start a process for each: more would measure the machine.
 const SCRIPT_SESSIONS: u32 = 200;
 const SCRIPT_WARM_UP_SESSIONS: u32 = 20;
 const OPENING: Duration = Duration::from_secs(130);
 const ENDING: Duration = Duration::from_secs(10);
-/// For closed connections to be noticed.
+/// Time for closed connections to be noticed.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// How many processes serve 200 sessions?
@@ -120,7 +120,7 @@ impl Idle {
 // === impl Wire ===
 
 impl Wire {
-    /// As an argument of `load hold`.
+    /// The argument for `load hold`.
     fn flag(self) -> Option<&'static str> {
         match self {
             Self::Closed => None,
@@ -132,12 +132,12 @@ impl Wire {
 
 // === helpers ===
 
-/// The growth with the least memory: what an allocator holds besides is chance, and only adds.
+/// The growth with the least memory: an allocator's reserves vary, and only add.
 pub(crate) fn lowest(all: Vec<Growth>) -> Option<Growth> {
     all.into_iter().min_by(|one, other| one.kib.total_cmp(&other.kib))
 }
 
-/// What each of `sessions` that do nothing adds, after `warm_up` others.
+/// The growth for each of `sessions` idle sessions, after `warm_up` others.
 pub(crate) async fn growth(
     bench: &Path,
     setup: &Setup,
@@ -193,7 +193,7 @@ async fn hold(bench: &Path, setup: &Setup, sessions: u32, wire: Wire) -> Result<
 async fn end(mut holder: Child) {
     drop(holder.stdin.take());
     if tokio::time::timeout(ENDING, holder.wait()).await.is_err() {
-        // It is dead or about to be.
+        // The process is dead or about to be.
         let _ = holder.kill().await;
     }
 }

@@ -1,9 +1,9 @@
-//! What one observation came to.
+//! The result of an observation.
 
 use crate::run::kind::Kind;
 use crate::run::results::Fact;
 
-/// One thing seen: for people, as a figure, and whether it is as it should be.
+/// An observation: a text, a figure, and whether it is as promised.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) name: &'static str,

@@ -1,12 +1,11 @@
-//! Settings of the proxies that one would put there otherwise: all connections kept alive, nothing
-//! logged, and as many workers as the machine has cores, which is what the daemon and the bare
-//! proxy take.
+//! Settings of plain proxies: connections kept alive, no log, and as many workers as cores, as the
+//! daemon and the bare proxy have.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Of clients and to the server together: twice what a cell opens, and still within the usual
-/// limits on open files, above which HAProxy does not start.
+/// Connections of clients and to the server together: twice the number in a cell, and within the
+/// common limit on open files, above which HAProxy does not start.
 const CONNECTIONS: usize = 1_024;
 /// Connections to the server that each worker of nginx keeps while they are idle: more than there
 /// are clients.
@@ -49,8 +48,8 @@ http {{
     )
 }
 
-/// A file for `haproxy -f`. A connection to the server is kept and shared between clients, as it
-/// is by default.
+/// The file for `haproxy -f`. Connections to the server are kept and shared between clients, as by
+/// default.
 pub(super) fn haproxy(listen: SocketAddr, server: SocketAddr) -> String {
     let threads = cores();
     format!(

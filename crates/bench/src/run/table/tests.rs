@@ -59,7 +59,7 @@ fn figures_stand_with_their_ratio_and_their_verdict() {
 fn ratios_to_haproxy_are_of_the_same_round() {
     let mut results =
         results(&[("http-32", Kind::Haproxy, 50.0), ("http-32", Kind::Mainstay, 40.0)]);
-    // In a second round, the machine is half as fast.
+    // In the second round, the machine is half as fast.
     for (at, per_second, own_us) in [(0, 25.0, 2e6), (1, 20.0, 3e6)] {
         let mut slow = results.cells[at].rounds[0].clone();
         (slow.per_second, slow.cpu[0].own_us) = (per_second, own_us);

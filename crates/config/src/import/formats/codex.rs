@@ -36,7 +36,7 @@ fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, 
     let from_env = from_env.into_iter().map(|(key, name)| (key, Text::variable(&name)));
     found.headers.extend(plain.chain(from_env));
     found.required = required;
-    // What the configuration takes begins at 100 ms and ends at an hour.
+    // The configuration accepts 100 ms to one hour.
     found.start_timeout =
         start.map(|start| start.clamp(Duration::from_millis(100), Duration::from_secs(3600)));
     Ok(found)

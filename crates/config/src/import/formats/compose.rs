@@ -11,7 +11,7 @@ use crate::document::{Node, Value};
 const USUAL: [&str; 4] =
     ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
-/// What labels say about a service.
+/// The labels of a service.
 #[derive(Default)]
 struct Labels {
     is_server: bool,

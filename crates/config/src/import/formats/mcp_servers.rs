@@ -17,7 +17,7 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
             each(servers, None, all);
         }
     }
-    // Claude Code keeps what belongs to a project under the folder of that project.
+    // Claude Code keeps the servers of a project under the project's folder.
     for project in table(root, "projects").map(Node::entries).unwrap_or_default() {
         let Some(servers) = table(&project.node, "mcpServers") else { continue };
         all.is("mcpServers");

@@ -7,14 +7,14 @@ use super::super::tree::{find, is_table};
 use super::collected::{Collected, table};
 use crate::document::{Node, Value};
 
-/// Whether a file says that it is OpenCode's.
+/// Whether a file names OpenCode's schema.
 pub(super) fn is_named(root: &Node) -> bool {
     matches!(find(root, "$schema"), Some(Node { value: Value::Text(at), .. }) if at.contains("opencode"))
 }
 
 pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
     let Some(servers) = table(root, "mcp") else { return };
-    // From its second version on they are one level deeper, where editors have theirs.
+    // Since the second version, servers are one level deeper, where editors have theirs.
     let deeper = table(servers, "servers").filter(|_| is_named(root));
     let servers = deeper.unwrap_or(servers);
     let is_server = |node: &Node| {

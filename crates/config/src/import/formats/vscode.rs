@@ -37,7 +37,7 @@ fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, 
     Fields::new(cx, node)?.server(name)
 }
 
-/// What the editor asks for becomes a variable of the environment.
+/// Turns each input that the editor asks the user for into a variable of the environment.
 fn read_inputs(inputs: &Node) -> Vec<Input> {
     let Value::List(inputs) = &inputs.value else { return Vec::new() };
     let text = |node: &Node, key| match find(node, key) {

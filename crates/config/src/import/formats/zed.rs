@@ -27,7 +27,7 @@ fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, 
     if is_extension || command.is_none() && find(node, "url").is_none() {
         return Err(Skip("it belongs to an extension, which only Zed can start".to_owned()));
     }
-    // Until 2025 the command was a table of its own.
+    // Until 2025, the command was a table.
     let Some(command) = command.filter(|command| is_table(command)) else {
         return fields.server(name);
     };

@@ -10,19 +10,23 @@ fn what_is_broken_has_line_and_column() {
         (
             "a.json",
             "{\n  \"mcpServers\": {\n    \"a\": { \"command\": }\n  }\n}",
-            "a.json:3:23: error: this is no JSON: ",
+            "a.json:3:23: error: this is not valid JSON: ",
         ),
         (
             "a.json",
             "{ \"mcpServers\": {",
-            "a.json:1:17: error: this is no JSON: unterminated object",
+            "a.json:1:17: error: this is not valid JSON: unterminated object",
         ),
         (
             "a.json",
             "{ 'mcpServers': {} }",
-            "a.json:1:3: error: this is no JSON: single-quoted strings are not allowed",
+            "a.json:1:3: error: this is not valid JSON: single-quoted strings are not allowed",
         ),
-        ("c.toml", "[mcp_servers.a]\ncommand = npx\n", "c.toml:2:11: error: this is no TOML: "),
+        (
+            "c.toml",
+            "[mcp_servers.a]\ncommand = npx\n",
+            "c.toml:2:11: error: this is not valid TOML: ",
+        ),
         ("c.yaml", "services:\n  a: [1, 2\n  b: 3\n", "c.yaml:"),
         ("a.json", "{ \"editor.fontSize\": 3 }", "it names no servers in any way that is known"),
         ("empty", "", "it names no servers"),

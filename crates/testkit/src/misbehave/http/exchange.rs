@@ -1,4 +1,4 @@
-//! One POST and its answer.
+//! A POST and its answer.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     let ways = Ways { exchange, side };
     let work = site.server.clone().handle(incoming, ways);
     if !asked {
-        // Not awaited: what it leads to may need further messages.
+        // Not awaited, because it may need further messages to finish.
         tokio::spawn(work);
         return plain(StatusCode::ACCEPTED, "text/plain", String::new());
     }

@@ -12,7 +12,7 @@ use super::stream;
 use crate::misbehave::message::Incoming;
 use crate::misbehave::server::Ways;
 
-/// Where messages are posted to.
+/// The address that messages are posted to.
 const MESSAGES: &str = "/messages";
 
 pub(super) async fn answer(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {

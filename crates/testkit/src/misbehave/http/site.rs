@@ -1,11 +1,11 @@
-//! One HTTP server.
+//! An HTTP server and its sessions.
 
 use std::sync::Arc;
 
 use super::sessions::Sessions;
 use crate::misbehave::server::Server;
 
-/// One HTTP server: what it does, and the sessions it knows.
+/// An HTTP server: its faults, and its sessions.
 pub(super) struct HttpServer {
     pub(super) server: Arc<Server>,
     pub(super) sessions: Sessions,

@@ -22,7 +22,7 @@ pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> HttpReply {
     reply(frames)
 }
 
-/// As [`events`], after one that names an address.
+/// As [`events`], after an event that names an address.
 pub(super) fn events_after(
     address: String,
     messages: mpsc::Receiver<String>,
@@ -54,7 +54,7 @@ async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>,
     loop {
         let message = tokio::select! {
             message = messages.recv() => message,
-            // Nobody reads any more: whatever is still to come has nowhere to go.
+            // The client is gone, so the rest can't be sent.
             () = frames.closed() => return,
         };
         let Some(message) = message else { return };
@@ -71,7 +71,7 @@ async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>,
     }
 }
 
-/// What may come before the first event: a mark, comments, an event without data.
+/// An unusual but valid beginning of a stream: a byte order mark, comments, an event without data.
 fn odd_opening() -> String {
     "\u{feff}: hello\r\n:\r\n\r\nretry: 3000\r\nid: 0\r\ndata:\r\n\r\n".to_owned()
 }

@@ -22,7 +22,7 @@ pub(super) async fn echo_raw(call: Call) {
     call.answer(&result.to_string()).await;
 }
 
-/// Everything a parser into numbers and maps would silently change.
+/// Answers with JSON that a parser into numbers and maps would change.
 pub(super) async fn lossless(call: Call) {
     call.answer(
         r#"{"zebra":1.0,"content":[ {"type":"text","text":"\u00e9\ud83d\ude00\/"} ],"apple":12345678901234567890123,"exponent":1E400,"structuredContent":{"b":0.10,"a":-0,"10":1e2}, "_meta":{"unknown/member":null}}"#,

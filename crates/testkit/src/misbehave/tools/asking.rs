@@ -86,7 +86,8 @@ async fn one(call: Call, method: &str, params: Value) {
     answer(&call, &answered.unwrap_or_default()).await;
 }
 
-/// Where to ask: outside of the call, which is answered before, if that is wanted.
+/// The output for a question. With `late`, the call is answered first and the question is sent
+/// outside of it.
 async fn way(call: &Call) -> &Outlet {
     if !is_late(call) {
         return &call.ways.exchange;

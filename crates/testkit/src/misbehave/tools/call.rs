@@ -1,4 +1,4 @@
-//! One call of a tool, and how it is answered.
+//! A call of a tool, and its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::misbehave::message;
 use crate::misbehave::server::{Server, Ways};
 
-/// One call of a tool.
+/// A call of a tool.
 pub(in crate::misbehave) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) ways: Ways,
@@ -20,7 +20,7 @@ pub(in crate::misbehave) struct Call {
     pub(super) raw: String,
     pub(super) token: Option<Value>,
     pub(super) cancelled: CancellationToken,
-    /// It was answered before it asks.
+    /// Whether the call is answered before it asks.
     pub(super) answered: AtomicBool,
 }
 

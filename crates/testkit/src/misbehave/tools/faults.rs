@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::call::Call;
 
 pub(super) async fn hang(call: Call) {
-    // The call is kept: letting it go would close its stream, which says something.
+    // Keeps the call, because dropping it would close its stream.
     std::future::pending::<()>().await;
     drop(call);
 }
@@ -28,7 +28,7 @@ pub(super) async fn crash(call: Call) {
 
 pub(super) async fn crash_after_answer(call: Call) {
     call.echo().await;
-    // Long enough for the answer to leave; a crash at once is what `crash` is for.
+    // Time for the answer to be sent. `crash` crashes at once.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     std::process::exit(1);
 }

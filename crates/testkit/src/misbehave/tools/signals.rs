@@ -61,7 +61,7 @@ pub(super) async fn change(call: Call) {
     call.server.added.fetch_add(1, Ordering::Relaxed);
     call.server.changes.send_modify(|count| *count += 1);
     let flags = &call.server.flags;
-    // Modern clients are told on the streams they opened for it.
+    // Modern clients get it on their listens.
     if !flags.has("untold") && !flags.has("modern-only") {
         call.ways.side.notify("notifications/tools/list_changed", &json!({})).await;
     }
@@ -70,7 +70,7 @@ pub(super) async fn change(call: Call) {
 
 pub(super) async fn touch(call: Call) {
     let uri = call.arguments["uri"].as_str().unwrap_or("mis://one");
-    // Nobody may be listening.
+    // There may be no listen.
     let _ = call.server.touches.send(uri.to_owned());
     call.ways.side.notify("notifications/resources/updated", &json!({"uri": uri})).await;
     call.echo().await;

@@ -21,7 +21,7 @@ pub(in crate::process) struct Offer {
     pub(in crate::process) channel: Channel,
     /// The helper's standard input.
     pub(in crate::process) helper_end: OwnedFd,
-    /// What the server is told by.
+    /// The server's standard input, as the daemon's end of the pipe.
     pub(in crate::process) input: OwnedFd,
 }
 
@@ -59,15 +59,16 @@ impl Channel {
     /// Sends the helper its plan and waits until the helper has become the program, or has died.
     ///
     /// # Errors
-    /// When the helper says that it could not.
+    ///
+    /// When the helper reports that it failed.
     pub(in crate::process) async fn settle(mut self) -> Result<(), Failure> {
         // A helper that dies before it has read all leaves nothing to say here: its exit tells.
         if self.socket.write_all(&self.plan).await.is_err() {
             return Ok(());
         }
-        let mut said = Vec::new();
-        let read = self.socket.take(FAILURE_BYTES_MAX).read_to_end(&mut said).await;
-        match (read, serde_json::from_slice(&said)) {
+        let mut report = Vec::new();
+        let read = self.socket.take(FAILURE_BYTES_MAX).read_to_end(&mut report).await;
+        match (read, serde_json::from_slice(&report)) {
             (Ok(_), Ok(failure)) => Err(failure),
             _ => Ok(()),
         }
@@ -125,7 +126,7 @@ impl Answer {
     }
 }
 
-/// To where the server's errors go.
+/// Writes to the standard error of the server.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "mainstay exec: {text}");
 }

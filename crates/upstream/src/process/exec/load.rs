@@ -22,7 +22,7 @@ pub(super) fn load(
     }
 }
 
-/// What the kernel is given, each ended by a zero byte.
+/// Arguments for the kernel, each ended by a zero byte.
 struct Words {
     path: CString,
     arguments: Vec<CString>,
@@ -60,7 +60,7 @@ impl Words {
         // SAFETY: both lists end with a null pointer and point into `self`, which outlives the calls;
         // restoring the default of a signal installs no handler.
         unsafe {
-            // Rust's runtime ignores it, and what is ignored stays so for the program.
+            // Rust's runtime ignores SIGPIPE, and an ignored signal stays ignored in the program.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             libc::execve(self.path.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         }

@@ -1,4 +1,4 @@
-//! What the daemon asks of the helper, and what the helper answers when that fails.
+//! The plan that the daemon sends the helper, and the helper's answer when it fails.
 
 use std::io;
 
@@ -83,7 +83,8 @@ impl Cause {
     pub(in crate::process) fn into_error(self) -> io::Error {
         match self.errno {
             Some(errno) => io::Error::from_raw_os_error(errno),
-            // Only what never reached the kernel has no number: a zero byte in an argument.
+            // Only an error that did not come from the kernel has no number: a zero byte in an
+            // argument.
             None => io::Error::new(io::ErrorKind::InvalidInput, self.text),
         }
     }

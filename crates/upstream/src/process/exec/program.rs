@@ -17,7 +17,7 @@ pub(super) struct Program {
 /// The search path of servers without a `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The error of a file that is executable and begins with nothing that says how.
+/// The error of an executable file in no format that the kernel knows.
 const NOT_A_PROGRAM: i32 = rustix::io::Errno::NOEXEC.raw_os_error();
 
 enum Kind {
@@ -27,9 +27,9 @@ enum Kind {
     Missing,
 }
 
-/// Looks where a shell in the server's environment and working folder would, so that the error can
-/// say what is wrong and not only that something is. `cwd` is only for what people are told: it is the
-/// working folder already.
+/// Looks for the program where a shell in the server's environment and working folder would, so
+/// that the error can name what is missing. `cwd`, the present working folder, is only used in
+/// messages.
 pub(super) fn find(name: &str, cwd: Option<&str>) -> Result<Program, Failure> {
     let not_found = || Failure::NotFound { program: name.to_owned() };
     let program = |path: PathBuf| {

@@ -75,7 +75,8 @@ fn read(path: &str) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// A number without an entry is an account only where the group is said, too.
+/// Finds the account in the text of `/etc/passwd`. A number without an entry counts only when the
+/// group is given, too.
 fn find_account(name: &str, passwd: &str, group: Option<u32>) -> Option<Account> {
     let number: Option<u32> = name.parse().ok();
     let accounts = passwd.lines().filter_map(Account::parse);
@@ -122,8 +123,8 @@ impl Account {
         })
     }
 
-    /// What programs find themselves by: with the daemon's, a server would look for its files where it
-    /// may not.
+    /// Variables about the user. With the daemon's, a server would look for its files in folders
+    /// that it may not open.
     pub(super) fn variables(self) -> [(&'static str, String); 4] {
         [
             ("HOME", self.home),

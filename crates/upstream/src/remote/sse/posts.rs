@@ -42,13 +42,13 @@ pub(super) struct Posts {
     unsent_bytes: Arc<AtomicUsize>,
 }
 
-/// A message that was posted, and what the server said to that: nothing in time is none.
+/// A posted message, and the status of its response. None: no response in time.
 struct Posted {
     posting: Posting,
-    said: Option<Result<StatusCode, Failed>>,
+    response: Option<Result<StatusCode, Failed>>,
 }
 
-/// Most posts at once; each takes a connection.
+/// Most posts at once; each needs a connection.
 const UNDER_WAY_MAX: usize = 64;
 /// Longest wait of a message that keeps its order for those before it.
 const ORDER_DEADLINE: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl Posts {
         }
     }
 
-    /// Stops posting, since the stream was cut: what is queued is lost as unsent.
+    /// Stops posting because the stream ended: queued messages are lost as unsent.
     pub(super) async fn finish(&mut self, link: &Arc<Link>) {
         self.queue.close();
         while let Ok(posting) = self.queue.try_recv() {
@@ -133,11 +133,11 @@ impl Posts {
                         idle.clear();
                         connection::send(&idle, again).await
                     }
-                    said => said,
+                    response => response,
                 }
             };
-            let said = tokio::time::timeout(SEND_DEADLINE, send).await.ok();
-            Posted { posting, said }
+            let response = tokio::time::timeout(SEND_DEADLINE, send).await.ok();
+            Posted { posting, response }
         }));
     }
 
@@ -151,13 +151,13 @@ impl Posts {
         request
     }
 
-    /// Tells the waiting caller what became of a message. Returns why the link is unusable, if it
+    /// Reports the fate of a message to the waiting caller. Returns why the link is unusable, if it
     /// is.
     fn settle(&self, link: &Weak<Link>, posted: Posted) -> Option<String> {
-        let Posted { posting, said } = posted;
+        let Posted { posting, response } = posted;
         self.unsent_bytes.fetch_sub(posting.body.len(), Ordering::Relaxed);
         let link = link.upgrade()?;
-        let lost = match said {
+        let lost = match response {
             Some(Ok(status)) if status.is_success() => {
                 posting.done.map(|done| done.send(()));
                 return None;
@@ -166,7 +166,8 @@ impl Posts {
                 let reason = "the server no longer knows our stream (HTTP 404 to a message)";
                 Lost::new(reason, Fate::Unsent, true)
             }
-            // Also said of streams that are gone, which the stream itself tells in a moment.
+            // Also the status for a stream that is gone; the stream itself reports that in a
+            // moment.
             Some(Ok(StatusCode::BAD_REQUEST)) => {
                 Lost::new("the server answered HTTP 400 to a message", Fate::Unsent, false)
             }
@@ -178,7 +179,7 @@ impl Posts {
                 let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
                 Lost::new(failed.reason, fate, !failed.sent)
             }
-            // It may have been taken all the same; then its answer comes on the stream.
+            // The server may have accepted it; then its answer arrives on the stream.
             None if posting.id.is_some() => return None,
             None => Lost::new("not acknowledged in time", Fate::Unknown, false),
         };

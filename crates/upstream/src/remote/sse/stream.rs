@@ -63,7 +63,7 @@ impl SseStream {
         let mut stream = Self { connection, body: response.into_body(), decoder };
         loop {
             match stream.next(|| {}).await {
-                // What only carries an id or a delay says nothing.
+                // An event without data only carries an id or a delay.
                 Ok(Ok(event)) if event.data.is_empty() => {}
                 Ok(Ok(event)) if event.event.as_deref() == Some("endpoint") => {
                     let address = target.posts_to(&event.data).map_err(NoStream::NotOffered)?;
@@ -99,7 +99,7 @@ impl SseStream {
         }
     }
 
-    /// The next event, or why the stream ended. Calls `heard` for every read.
+    /// The next event, or why the stream ended. Calls `heard` at every read.
     async fn next(&mut self, heard: impl Fn()) -> Result<Result<Event, EventTooLarge>, String> {
         loop {
             if let Some(event) = self.decoder.next_event() {

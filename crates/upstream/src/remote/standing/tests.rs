@@ -14,8 +14,8 @@ use crate::remote::{Target, open};
 use crate::transport::conformance::http::{Answer, Events, listen, status, stream};
 use crate::transport::conformance::{CAP, Ears, LIMITS, NEVER};
 
-/// A server that tells the test what it is asked, and answers the request for a standing stream
-/// when the test says so.
+/// A server that reports its requests to the test, and answers the GET of the standing stream when
+/// the test says so.
 #[derive(Clone)]
 struct Server {
     tell: mpsc::Sender<String>,
@@ -23,12 +23,12 @@ struct Server {
     status: StatusCode,
 }
 
-/// More than a handshake has messages.
+/// More messages than a handshake has.
 const QUEUE: usize = 16;
 
 type Shaken = tokio::task::JoinHandle<Result<Facts, HandshakeError>>;
 
-/// A handshake that has begun, and what the server was asked.
+/// A handshake in progress, and the requests that the server got.
 struct Beginning {
     shaken: Shaken,
     asked: mpsc::Receiver<String>,
@@ -47,13 +47,13 @@ impl Server {
                 return status(self.status);
             }
             let (said, reader) = mpsc::channel(1);
-            // It stands as long as the server.
+            // The stream stays open as long as the server.
             tokio::spawn(async move { said.closed().await });
-            return stream(Events { said: reader, ends_with_answer: false, over: false });
+            return stream(Events { messages: reader, ends_with_answer: false, over: false });
         }
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let message = Message::parse(body).unwrap();
-        // Without a stream it is asked whether it is still there.
+        // A client without a stream pings.
         if message.method() != "ping" {
             self.tell.send(message.method().to_owned()).await.unwrap();
         }
@@ -70,7 +70,7 @@ impl Server {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
         let (say, said) = mpsc::channel(1);
         say.send(text).await.unwrap();
-        stream(Events { said, ends_with_answer: true, over: false })
+        stream(Events { messages: said, ends_with_answer: true, over: false })
     }
 }
 
@@ -94,7 +94,7 @@ impl Beginning {
         tokio::time::timeout(CAP, self.asked.recv()).await.expect("in time").unwrap()
     }
 
-    /// Waits until the server was asked for the standing stream, and told of the beginning.
+    /// Waits until the server got the GET of the standing stream, and lets it answer.
     async fn standing(&mut self) {
         assert_eq!(self.next().await, "initialize");
         let mut both = [self.next().await, self.next().await];
@@ -109,8 +109,8 @@ impl Beginning {
     }
 }
 
-/// What it lists may change and what is called may ask from then on: official servers drop what
-/// they say while nobody reads.
+/// From then on lists may change and calls may ask: official servers drop messages that no stream
+/// can carry.
 #[tokio::test]
 async fn lists_are_asked_for_when_the_stream_stands() {
     for status in [StatusCode::OK, StatusCode::METHOD_NOT_ALLOWED] {
@@ -124,7 +124,7 @@ async fn lists_are_asked_for_when_the_stream_stands() {
     }
 }
 
-/// Some answer with their first event only.
+/// Some servers answer only with their first event.
 #[tokio::test]
 async fn a_server_that_leaves_the_stream_unanswered_is_not_waited_for() {
     let mut beginning = Beginning::with(StatusCode::OK).await;

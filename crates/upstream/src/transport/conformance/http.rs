@@ -26,7 +26,7 @@ pub(super) struct Http;
 
 /// Texts as events. Ends after an answer.
 pub(crate) struct Events {
-    pub(crate) said: mpsc::Receiver<String>,
+    pub(crate) messages: mpsc::Receiver<String>,
     pub(crate) ends_with_answer: bool,
     pub(crate) over: bool,
 }
@@ -44,7 +44,7 @@ impl Body for Events {
         if self.over {
             return Poll::Ready(None);
         }
-        let Poll::Ready(Some(text)) = self.said.poll_recv(cx) else { return Poll::Pending };
+        let Poll::Ready(Some(text)) = self.messages.poll_recv(cx) else { return Poll::Pending };
         let message = Message::parse(Bytes::from(text.clone())).ok();
         self.over = self.ends_with_answer && message.is_some_and(|message| message.is_answer());
         let event = if text.starts_with("event:") { text } else { format!("data: {text}\n\n") };
@@ -56,7 +56,7 @@ impl Open for Http {
     async fn open(ears: Arc<Ears>, stop: CancellationToken) -> (Arc<Link>, Peer) {
         let (tell, received) = mpsc::channel(QUEUE);
         let (cut, left) = (CancellationToken::new(), CancellationToken::new());
-        // There is no connection whose end says it, and no session to end.
+        // Without a session there is no connection whose end shows it.
         left.cancel();
         let url = listen(cut.clone(), move |request| answer(request, tell.clone())).await;
         let spec = RemoteSpec { url: format!("{url}/mcp"), headers: Default::default() };
@@ -72,10 +72,10 @@ async fn answer(request: Request<RequestBody>, tell: mpsc::Sender<Received>) -> 
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let message = Message::parse(body).unwrap();
     let is_request = message.kind() == Kind::Request;
-    let (say, said) = mpsc::channel(QUEUE);
+    let (say, messages) = mpsc::channel(QUEUE);
     tell.send(Received { message, say }).await.unwrap();
     if is_request {
-        stream(Events { said, ends_with_answer: true, over: false })
+        stream(Events { messages, ends_with_answer: true, over: false })
     } else {
         status(StatusCode::ACCEPTED)
     }

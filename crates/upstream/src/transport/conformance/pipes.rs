@@ -35,7 +35,7 @@ async fn run(
     cut: CancellationToken,
     left: CancellationToken,
 ) {
-    let (say, mut said) = mpsc::channel::<String>(QUEUE);
+    let (say, mut messages) = mpsc::channel::<String>(QUEUE);
     let mut lines = BufReader::new(requests).lines();
     let _left = left.drop_guard();
     loop {
@@ -46,7 +46,7 @@ async fn run(
                 let message = Message::parse(Bytes::from(line)).unwrap();
                 tell.send(Received { message, say: say.clone() }).await.unwrap();
             }
-            Some(text) = said.recv() => {
+            Some(text) = messages.recv() => {
                 if answers.write_all(format!("{text}\n").as_bytes()).await.is_err() {
                     return;
                 }

@@ -18,21 +18,21 @@ use crate::remote::{Target, sse};
 
 pub(super) struct OldSse;
 
-/// What the requests of one client share.
+/// State that the requests of one client share.
 struct Shared {
     tell: mpsc::Sender<Received>,
     say: mpsc::Sender<String>,
     /// Given to the one stream there is.
-    said: Mutex<Option<mpsc::Receiver<String>>>,
+    messages: Mutex<Option<mpsc::Receiver<String>>>,
 }
 
 impl Open for OldSse {
     async fn open(ears: Arc<Ears>, stop: CancellationToken) -> (Arc<Link>, Peer) {
         let (tell, received) = mpsc::channel(QUEUE);
-        let (say, said) = mpsc::channel(QUEUE);
+        let (say, messages) = mpsc::channel(QUEUE);
         let (cut, left) = (CancellationToken::new(), CancellationToken::new());
         let watched = say.clone();
-        let shared = Arc::new(Shared { tell, say, said: Mutex::new(Some(said)) });
+        let shared = Arc::new(Shared { tell, say, messages: Mutex::new(Some(messages)) });
         let url = listen(cut.clone(), move |request| answer(request, shared.clone())).await;
         let spec = RemoteSpec { url: format!("{url}/sse"), headers: Default::default() };
         let target = Arc::new(Target::new(&spec).unwrap());
@@ -49,10 +49,12 @@ impl Open for OldSse {
 
 async fn answer(request: Request<RequestBody>, shared: Arc<Shared>) -> Answer {
     if request.method() == Method::GET {
-        let Some(said) = shared.said.lock().take() else { return status(StatusCode::CONFLICT) };
+        let Some(messages) = shared.messages.lock().take() else {
+            return status(StatusCode::CONFLICT);
+        };
         let endpoint = "event: endpoint\ndata: /messages?session=1\n\n";
         shared.say.try_send(endpoint.to_owned()).unwrap();
-        return stream(Events { said, ends_with_answer: false, over: false });
+        return stream(Events { messages, ends_with_answer: false, over: false });
     }
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let message = Message::parse(body).unwrap();
