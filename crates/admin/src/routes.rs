@@ -35,6 +35,19 @@ pub fn answer(
     Some(if request.method == Method::HEAD { without_body(response) } else { response })
 }
 
+/// The paths of this crate.
+pub const PATHS: [&str; 9] = [
+    "/health",
+    "/health/ready",
+    "/health/live",
+    "/health/detailed",
+    "/metrics",
+    "/stats/pool",
+    "/api/status",
+    "/api/servers",
+    "/api/sessions",
+];
+
 /// The addresses of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {

@@ -8,6 +8,7 @@ mod admit;
 mod batch;
 mod body;
 mod find;
+mod hand_over;
 mod headers;
 mod initialize;
 mod modern;
@@ -42,7 +43,7 @@ enum Target {
     Sse(Arc<Endpoint>),
     Messages,
     /// Something that is not MCP, or nothing.
-    Aside,
+    NonMcp,
     /// An endpoint that is not there.
     Unknown,
 }
@@ -95,10 +96,7 @@ async fn at_address(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> Htt
         Target::Mcp(endpoint) => endpoint,
         Target::Sse(endpoint) => return sse::answer(admitted, endpoint),
         Target::Messages => return sse::messages(admitted, body).await,
-        Target::Aside => {
-            let answer = gateway.answer_aside(parts, caller.peer());
-            return answer.unwrap_or_else(|| refuse::not_found(admitted, &path));
-        }
+        Target::NonMcp => return Box::pin(hand_over::answer(admitted, &path, body)).await,
         Target::Unknown => return refuse::not_found(admitted, &path),
     };
     match parts.method {
@@ -118,10 +116,10 @@ fn target<'a>(gateway: &Gateway, path: &'a str, serves: Serves) -> (Target, Cow<
         Address::Mcp(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Mcp),
         Address::Sse(name) => topology.endpoint(name).cloned().map_or(Target::Unknown, Target::Sse),
         Address::Messages => Target::Messages,
-        Address::Other => Target::Aside,
+        Address::Other => Target::NonMcp,
     };
     let target = at(path);
-    if let (Target::Aside | Target::Unknown, Some(url)) =
+    if let (Target::NonMcp | Target::Unknown, Some(url)) =
         (&target, &gateway.serving.settings.public_url)
         && let Some(own) = url.own_path(path)
     {

@@ -72,7 +72,8 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
                 let _ = set_tcp_user_timeout(&stream, LOST_AFTER.as_millis() as u32);
                 let connection = gateway.serving.next_connection_no();
                 let address = Some(address);
-                take(&gateway, stream, Peer { address, operator: false, serves, connection });
+                let peer = Peer { address, operator: false, uid: None, serves, connection };
+                take(&gateway, stream, peer);
             }
             Err(error) => pause(&error).await,
         }
@@ -90,7 +91,9 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
             Ok((stream, _)) => {
                 let connection = gateway.serving.next_connection_no();
                 let serves = Serves { http: true, sse: true };
-                take(&gateway, stream, Peer { address: None, operator: true, serves, connection });
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                let peer = Peer { address: None, operator: true, uid, serves, connection };
+                take(&gateway, stream, peer);
             }
             Err(error) => pause(&error).await,
         }

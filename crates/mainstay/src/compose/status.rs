@@ -1,14 +1,18 @@
 //! The daemon's present state, read from the gateway and its pools on request.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::future::ready;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use http::Request;
+use http_body_util::BodyExt;
 use mainstay_admin::{Access, Source, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
-use mainstay_gateway::{Clock, Gateway};
+use mainstay_gateway::{Caller, Clock, Gateway, NonMcp, NonMcpBody};
 use mainstay_model::Redacted;
 use mainstay_model::status::{
     DaemonStatus, EndpointStatus, Health, InstanceState, MemoryStatus, PoolStatus, ServerStatus,
@@ -18,6 +22,7 @@ use mainstay_pool::Instance;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
+use tower::util::BoxCloneSyncService;
 
 /// Time between two readings of the processes' memory.
 const MEMORY_EVERY: Duration = Duration::from_secs(2);
@@ -53,14 +58,25 @@ impl Status {
     pub(super) fn answer_requests(&self, token: Redacted<String>) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         let status = self.clone();
-        gateway.set_aside(Box::new(move |parts, peer| {
-            let from = match (peer.operator, peer.address) {
-                (false, Some(address)) => mainstay_admin::Peer::Address(address.ip()),
-                _ => mainstay_admin::Peer::Socket,
+        let service = tower::service_fn(move |request: Request<NonMcpBody>| {
+            let parts = request.into_parts().0;
+            let caller = parts.extensions.get::<Caller>();
+            let from = match caller.map(|caller| (caller.operator, caller.address)) {
+                Some((true, _)) => mainstay_admin::Peer::Socket,
+                Some((false, Some(address))) => mainstay_admin::Peer::Address(address.ip()),
+                _ => mainstay_admin::Peer::Address(Ipv4Addr::UNSPECIFIED.into()),
             };
             let access = Access::of(from, &parts.headers, Some(&token));
-            mainstay_admin::answer(&status, parts, access)
-        }));
+            let answer = mainstay_admin::answer(&status, &parts, access).unwrap_or_default();
+            ready(Ok::<_, Infallible>(
+                answer.map(|body| body.map_err(|never| match never {}).boxed_unsync()),
+            ))
+        });
+        gateway.mount(NonMcp {
+            service: BoxCloneSyncService::new(service),
+            paths: mainstay_admin::routes::PATHS.map(str::to_owned).to_vec(),
+            below: Vec::new(),
+        });
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
