@@ -5,6 +5,7 @@
 #              stdio and over HTTP
 #   scenarios  the suite as a server behind the gateway
 #   peers      official clients walk through official servers, directly and through the gateway
+#   api        the admin API is what its description says, tried by schemathesis
 # The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others. Every check
 # that failed is told once more at the end, below "what failed:". The last line is
 # "N passed, M failed", over everything.
@@ -13,7 +14,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../target}/debug"
 mainstay="${MAINSTAY:-$target/mainstay}"
 fixture="${FIXTURE:-$target/mainstay-fixture}"
-[ $# -gt 0 ] || set -- suite scenarios peers
+[ $# -gt 0 ] || set -- suite scenarios peers api
 for program in "$mainstay" "$fixture"; do
     if [ ! -x "$program" ]; then
         echo "conformance/gateway.sh: $program is missing; build it first" >&2
@@ -23,7 +24,7 @@ done
 "$here/setup.sh" >/dev/null
 # shellcheck source=peers.sh
 source "$here/peers.sh"
-export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2
+export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_SCHEMATHESIS
 export PEERS_FIXTURE="$fixture" PEERS_MAINSTAY="$mainstay"
 # The machine's proxy is for other machines.
 export NO_PROXY="localhost,127.0.0.1,::1" no_proxy="localhost,127.0.0.1,::1"
@@ -34,6 +35,7 @@ REVISIONS=(2025-11-25 2026-07-28)
 SUITE_MAX=120
 SCENARIOS_MAX=300
 WALKS_MAX=900
+API_MAX=120
 STOP_MAX=20
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/mainstay-gateway.XXXXXX")"
@@ -208,12 +210,25 @@ peers_part() {
     stop
 }
 
+# One server that is ready and one that never is, so that both kinds of status are seen.
+api_part() {
+    local gateway
+    printf '[servers.ready]\ncommand = ["%s", "stdio"]\nenv = { CONFORMANCE_RUN = "%s" }\n' \
+        "$fixture" "$work" >"$work/api.toml"
+    printf '[servers.never]\ncommand = ["/nonexistent/program"]\n' >>"$work/api.toml"
+    daemon api
+    gateway="$(address_of api "${started[-1]}" api.out)"
+    tallied "the admin API, as /openapi.json describes it" \
+        timeout -k 5 "$API_MAX" "$here/api.sh" "$gateway" "$mainstay" "$work/api.state"
+    stop
+}
+
 for part in "$@"; do
     began=$SECONDS
     case "$part" in
-        suite | scenarios | peers) "${part}_part" ;;
+        suite | scenarios | peers | api) "${part}_part" ;;
         *)
-            echo "conformance/gateway.sh: no part $part; there are: suite, scenarios, peers" >&2
+            echo "conformance/gateway.sh: no part $part; there are: suite, scenarios, peers, api" >&2
             exit 2
             ;;
     esac
@@ -222,7 +237,7 @@ done
 tallied "nothing is left running" nothing_left
 
 if [ "$failed" -ne 0 ]; then
-    for log in "$work"/{suite,peers}.log; do
+    for log in "$work"/{suite,peers,api}.log; do
         [ ! -f "$log" ] || { echo "the gateway's log ends ($(basename "$log")):" && tail -n 40 "$log"; }
     done
     echo "what failed:"

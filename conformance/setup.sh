@@ -54,15 +54,15 @@ install_modules() {
         --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 20000
 }
 
+# Makes an environment of a name from a list.
 install_python() {
     local venv="$MAINSTAY_PEERS/python-$1" log="$MAINSTAY_PEERS/python-$1.log"
     command -v python3 >/dev/null || fail "python3 is missing"
     rm -rf "$venv"
     step "making a Python environment" "$log" python3 -m venv "$venv"
     # The list is complete: nothing has to be found out about what depends on what.
-    step "installing the Python peers of the $1.x line" "$log" \
-        "$venv/bin/pip" install --disable-pip-version-check -q --no-deps \
-        -r "$here/python/mcp-$1.txt"
+    step "installing $2" "$log" \
+        "$venv/bin/pip" install --disable-pip-version-check -q --no-deps -r "$here/python/$2.txt"
 }
 
 mkdir -p "$MAINSTAY_PEERS"
@@ -77,8 +77,9 @@ if [ "$(cat "$MAINSTAY_PEERS/stamp" 2>/dev/null || true)" != "$wanted" ]; then
     # Most of this is waiting for registries: all at once.
     jobs=()
     (install_modules && install_node) & jobs+=($!)
-    install_python 1 & jobs+=($!)
-    install_python 2 & jobs+=($!)
+    install_python 1 mcp-1 & jobs+=($!)
+    install_python 2 mcp-2 & jobs+=($!)
+    install_python api schemathesis & jobs+=($!)
     code=0
     for job in "${jobs[@]}"; do wait "$job" || code=1; done
     [ "$code" -eq 0 ] || exit "$code"

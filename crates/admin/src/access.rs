@@ -1,124 +1,136 @@
-//! Who may see what.
+//! The sender of a request, and what that sender may do.
 //!
-//! Health, numbers and lists are open on loopback and on the command socket, whose file's
-//! permissions have decided already. From anywhere else only `/health/live` is, unless the
-//! daemon's token comes along.
+//! Health, numbers and lists are open on loopback. From anywhere else only `/health/live` and the state at
+//! `/health` are, unless a token comes along. What changes the daemon, and what shows arguments, results or
+//! logs, needs the `admin` token. On the command socket everything is open: the permissions of its file
+//! have decided who may use it.
 
-use std::hint::black_box;
+use std::fmt;
 use std::net::IpAddr;
 
+use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use mainstay_model::Redacted;
+use http::request::Parts;
+use mainstay_telemetry::CorrelationId;
+
+use crate::api::problem::Rejection;
+
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use tokens::Tokens;
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// The command socket in the state folder.
-    Socket,
+    /// The command socket in the state folder, with the user of the process at its other end where the
+    /// system says it.
+    Socket(Option<u32>),
     Address(IpAddr),
 }
 
-/// What a request may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a caller may do. Each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// Health, numbers and lists.
-    Open,
-    /// That the process is alive.
-    LiveOnly,
+    /// See that the process works, and its state in one word.
+    Bare,
+    /// See health, numbers and lists.
+    Read,
+    /// Change the daemon, and see arguments, results and logs.
+    Admin,
 }
 
-/// Headers a reverse proxy adds. With one of them, a loopback address is the proxy's and says
-/// nothing about who asks.
+/// What the `Authorization` header shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Nothing,
+    Admin,
+    Read,
+    /// A token that is none of ours, or another scheme.
+    Unknown,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) peer: Peer,
+    pub(crate) shown: Shown,
+    pub(crate) access: Access,
+    pub(crate) request_id: CorrelationId,
+}
+
+/// Headers that a reverse proxy adds. With one of them, a loopback address is the proxy's and says nothing
+/// about who asks.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-// === impl Access ===
+// === impl Visitor ===
 
-impl Access {
-    /// Without a token nobody but loopback and the command socket sees more than liveness.
-    pub fn of(peer: Peer, headers: &HeaderMap, token: Option<&Redacted<String>>) -> Self {
+impl Visitor {
+    pub(crate) fn of(
+        peer: Peer,
+        headers: &HeaderMap,
+        tokens: &Tokens,
+        request_id: CorrelationId,
+    ) -> Self {
+        let shown = tokens.shown(headers);
         let near = match peer {
-            Peer::Socket => true,
+            Peer::Socket(_) => Access::Admin,
             Peer::Address(address) => {
                 let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
-                address.to_canonical().is_loopback() && !proxied
+                let local = address.to_canonical().is_loopback() && !proxied;
+                if local { Access::Read } else { Access::Bare }
             }
         };
-        let known = || token.is_some_and(|token| bears(headers, token));
-        if near || known() { Self::Open } else { Self::LiveOnly }
+        let by_token = match shown {
+            Shown::Admin => Access::Admin,
+            Shown::Read => Access::Read,
+            Shown::Nothing | Shown::Unknown => Access::Bare,
+        };
+        Self { peer, shown, access: near.max(by_token), request_id }
+    }
+
+    /// Whether the caller may do this.
+    ///
+    /// # Errors
+    /// The refusal: 401 without a valid token, 403 with one that is not enough.
+    pub(crate) fn require(&self, needed: Access) -> Result<(), Rejection> {
+        if self.access >= needed {
+            return Ok(());
+        }
+        let needs = match needed {
+            Access::Admin => "the `admin` token",
+            Access::Bare | Access::Read => "a token, because it is asked from another machine",
+        };
+        Err(match self.shown {
+            Shown::Read | Shown::Admin => Rejection::insufficient(),
+            Shown::Nothing => Rejection::unauthorized(needs, false),
+            Shown::Unknown => Rejection::unauthorized(needs, true),
+        })
     }
 }
 
-fn bears(headers: &HeaderMap, token: &Redacted<String>) -> bool {
-    let Some((scheme, given)) = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-    else {
-        return false;
-    };
-    let token = token.expose();
-    scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && same(given.trim(), token)
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(Some(uid)) => write!(f, "socket (user {uid})"),
+            Self::Socket(None) => f.write_str("socket"),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
 }
 
-/// Whether two texts are the same, in a time that depends on their lengths alone: an early end
-/// would tell a guesser how much of a guess is right.
-fn same(given: &str, token: &str) -> bool {
-    let differing =
-        given.bytes().zip(token.bytes()).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
-    given.len() == token.len() && differing == 0
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        visitor.ok_or_else(|| Rejection::unauthorized("to know who asks", false))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use http::{HeaderMap, HeaderName, HeaderValue};
-    use mainstay_model::Redacted;
-
-    use super::{Access, Peer};
-
-    #[track_caller]
-    fn check(peer: &str, headers: &[(&str, &str)], token: Option<&str>, expected: Access) {
-        let peer =
-            if peer == "socket" { Peer::Socket } else { Peer::Address(peer.parse().unwrap()) };
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|(name, value)| {
-                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
-            })
-            .collect();
-        let token = token.map(|token| Redacted::new(token.to_owned()));
-        assert_eq!(Access::of(peer, &headers, token.as_ref()), expected, "{peer:?} {headers:?}");
-    }
-
-    #[test]
-    fn loopback_and_the_socket_are_near() {
-        for near in ["socket", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
-            check(near, &[], None, Access::Open);
-        }
-        for far in ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "8.8.8.8"] {
-            check(far, &[], None, Access::LiveOnly);
-        }
-    }
-
-    #[test]
-    fn behind_a_proxy_loopback_means_nothing() {
-        check("127.0.0.1", &[("x-forwarded-for", "8.8.8.8")], None, Access::LiveOnly);
-        check("::1", &[("forwarded", "for=8.8.8.8")], Some("t"), Access::LiveOnly);
-        check("socket", &[("x-real-ip", "8.8.8.8")], None, Access::Open);
-    }
-
-    #[test]
-    fn the_token_opens_from_afar_and_nothing_like_it_does() {
-        let far = "10.0.0.1";
-        for good in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret"] {
-            check(far, &[("authorization", good)], Some("s3cret"), Access::Open);
-        }
-        for bad in
-            ["s3cret", "Basic s3cret", "Bearer", "Bearer s3cre", "Bearer s3crett", "Bearer s3creT"]
-        {
-            check(far, &[("authorization", bad)], Some("s3cret"), Access::LiveOnly);
-        }
-        check(far, &[("authorization", "Bearer s3cret")], None, Access::LiveOnly);
-        check(far, &[("authorization", "Bearer ")], Some(""), Access::LiveOnly);
-    }
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, given) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(given.trim())
 }

@@ -14,11 +14,13 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::api::problem::Problem;
+
+mod calls;
 mod conversation;
 #[cfg(test)]
 mod tests;
@@ -70,6 +72,9 @@ pub enum ClientError {
     Http(#[source] hyper::Error),
     #[error("the answer is larger than {ANSWER_BYTES_MAX} bytes")]
     TooLarge,
+    /// The daemon says what is wrong with the request.
+    #[error("{}", .0.error)]
+    Problem(Box<Problem>),
     #[error("the daemon answered {status}: {body}")]
     Status { status: StatusCode, body: String },
     #[error("the answer is not what this version of the command expects")]
@@ -105,18 +110,13 @@ impl Client {
 
     /// The whole answer to a GET, whatever its status.
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        let request = request(Method::GET, path, Bytes::new());
-        let answer = async { self.exchange(request).await?.whole().await };
-        timeout(self.deadline, answer).await.map_err(|_| ClientError::Deadline(self.deadline))?
+        self.whole(request(Method::GET, path, Bytes::new())).await
     }
 
-    /// A successful answer to a GET, read as JSON.
-    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let answer = self.get(path).await?;
-        if !answer.status.is_success() {
-            return Err(answer.into_error());
-        }
-        serde_json::from_slice(&answer.body).map_err(ClientError::Unexpected)
+    /// The whole answer to a request, within the deadline.
+    async fn whole(&self, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
+        let answer = async { self.exchange(request).await?.whole().await };
+        timeout(self.deadline, answer).await.map_err(|_| ClientError::Deadline(self.deadline))?
     }
 
     /// Sends a request on a connection of its own; ends with the head of the answer. The caller

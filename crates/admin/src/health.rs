@@ -1,32 +1,18 @@
 //! One word for the whole daemon, and what follows from it.
 
-use std::collections::BTreeMap;
+use mainstay_model::status::{Health, InstanceState};
 
-use mainstay_model::Name;
-use mainstay_model::status::{DaemonStatus, Health, InstanceState, ServerStatus};
-use serde::Serialize;
-
-/// The body of `/health` and its like.
-#[derive(Debug, Serialize)]
-pub(crate) struct Body<'a> {
-    pub(crate) status: Health,
-    pub(crate) circuit_breakers: &'a BTreeMap<String, String>,
-    /// Required servers that are not ready: why it is no 200.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) waiting_for: Vec<&'a Name>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) version: Option<&'a str>,
-}
+use crate::api::servers::Server;
 
 /// The word for a daemon with these servers.
 ///
 /// A required server that is not ready makes it `loading` as long as it has never been (its
 /// revision is not known yet) and is still being tried, and `error` after that.
-pub fn of(servers: &[ServerStatus], draining: bool) -> Health {
+pub fn of(servers: &[Server], draining: bool) -> Health {
     if draining {
         return Health::Draining;
     }
-    let unready = |server: &&ServerStatus| server.state != InstanceState::Ready;
+    let unready = |server: &&Server| server.state != InstanceState::Ready;
     let required = servers.iter().filter(unready).filter(|server| server.required);
     let worst = required.map(|server| match server.state {
         InstanceState::CrashLooping | InstanceState::Failed | InstanceState::Stopped => {
@@ -48,30 +34,16 @@ pub fn takes_clients(health: Health) -> bool {
     }
 }
 
-// === impl Body ===
-
-impl<'a> Body<'a> {
-    pub(crate) fn of(status: &'a DaemonStatus) -> Self {
-        let unready =
-            |server: &&ServerStatus| server.required && server.state != InstanceState::Ready;
-        Self {
-            status: status.status,
-            circuit_breakers: &status.circuit_breakers,
-            waiting_for: status.servers.iter().filter(unready).map(|server| &server.name).collect(),
-            version: Some(&status.version),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use mainstay_model::Name;
-    use mainstay_model::status::{Health, InstanceState as State, ServerStatus};
+    use mainstay_model::status::{Health, InstanceState as State};
 
     use super::of;
+    use crate::api::servers::Server;
 
-    fn server(required: bool, state: State, been_ready: bool) -> ServerStatus {
-        ServerStatus {
+    fn server(required: bool, state: State, been_ready: bool) -> Server {
+        Server {
             name: Name::try_new("s").unwrap(),
             kind: "process".to_owned(),
             target: String::new(),

@@ -8,14 +8,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mainstay_model::status::MemoryStatus;
+use crate::api::status::Memory;
 
 /// A few small reads of `/proc` and `/sys`. Zero for what the system does not say.
-pub fn now() -> MemoryStatus {
+pub fn now() -> Memory {
     read(Path::new("/"))
 }
 
-fn read(root: &Path) -> MemoryStatus {
+fn read(root: &Path) -> Memory {
     let resident = kibibytes(&root.join("proc/self/status"), "VmRSS:");
     let machine = kibibytes(&root.join("proc/meminfo"), "MemTotal:");
     let limit = match (cgroup_limit(root), machine) {
@@ -23,7 +23,7 @@ fn read(root: &Path) -> MemoryStatus {
         (Some(limit), Some(machine)) => Some(limit.min(machine)),
         (limit, machine) => limit.or(machine),
     };
-    MemoryStatus {
+    Memory {
         servers_bytes: 0,
         resident_bytes: resident.unwrap_or_default(),
         limit_bytes: limit.unwrap_or_default(),

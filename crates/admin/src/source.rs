@@ -1,6 +1,9 @@
 //! What the answers are made from.
 
-use mainstay_model::status::{DaemonStatus, Health, PoolStatus};
+use mainstay_model::status::Health;
+
+use crate::api::pools::PoolNumbers;
+use crate::api::status::DaemonStatus;
 
 /// The daemon, as its health and its numbers show it. Asked on the way of a request: must not
 /// wait for anything slower than memory.
@@ -17,5 +20,5 @@ pub trait Source: Send + Sync {
     fn metrics(&self) -> String;
 
     /// The numbers of one server's pool; none where there is no such server.
-    fn pool(&self, server: &str) -> Option<PoolStatus>;
+    fn pool(&self, server: &str) -> Option<PoolNumbers>;
 }

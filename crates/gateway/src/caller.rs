@@ -12,6 +12,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Whether the connection came over the command socket, where the file's permissions decide who may.
     pub operator: bool,
+    /// The user of the process at the other end of the command socket, where the system says it.
+    pub uid: Option<u32>,
     pub serves: Serves,
     /// The number of the connection, unique in this daemon.
     pub connection: u64,
@@ -35,6 +37,8 @@ pub struct Caller {
     pub address: Option<SocketAddr>,
     /// The operator of the daemon, who may do everything.
     pub operator: bool,
+    /// The user of the operator's process, where the system says it.
+    pub uid: Option<u32>,
     /// What the address serves that the request came to.
     pub serves: Serves,
     /// The number of the connection. Where there is neither a login nor a session, limits count by it.
@@ -50,14 +54,4 @@ pub struct Caller {
 pub(crate) struct Accepts {
     /// A stream of events as the answer to a POST.
     pub(crate) event_stream: bool,
-}
-
-// === impl Caller ===
-
-impl Caller {
-    /// The other end of the connection, with the address that trusted proxies name.
-    pub(crate) fn peer(&self) -> Peer {
-        let Self { address, operator, serves, connection, .. } = *self;
-        Peer { address, operator, serves, connection }
-    }
 }

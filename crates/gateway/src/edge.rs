@@ -7,6 +7,7 @@
 mod admit;
 mod batch;
 mod body;
+mod hand_over;
 mod headers;
 mod initialize;
 mod modern;
@@ -42,7 +43,7 @@ enum Destination {
     Sse(Arc<Endpoint>),
     Messages,
     /// Something that is not MCP, or nothing.
-    Aside,
+    NonMcp,
     /// An endpoint that is not there.
     Unknown,
 }
@@ -95,10 +96,7 @@ async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> 
         Destination::Mcp(endpoint) => endpoint,
         Destination::Sse(endpoint) => return sse::handle_stream(admitted, endpoint),
         Destination::Messages => return sse::handle_message(admitted, body).await,
-        Destination::Aside => {
-            let answer = gateway.answer_aside(parts, caller.peer());
-            return answer.unwrap_or_else(|| refuse::not_found(admitted, &path));
-        }
+        Destination::NonMcp => return Box::pin(hand_over::answer(admitted, &path, body)).await,
         Destination::Unknown => return refuse::not_found(admitted, &path),
     };
     match parts.method {
@@ -126,10 +124,10 @@ fn destination<'a>(
             topology.endpoint(name).cloned().map_or(Destination::Unknown, Destination::Sse)
         }
         RequestPath::Messages => Destination::Messages,
-        RequestPath::Other => Destination::Aside,
+        RequestPath::Other => Destination::NonMcp,
     };
     let destination = at(path);
-    if let (Destination::Aside | Destination::Unknown, Some(url)) =
+    if let (Destination::NonMcp | Destination::Unknown, Some(url)) =
         (&destination, &gateway.serving.settings.public_url)
         && let Some(own) = url.own_path(path)
     {

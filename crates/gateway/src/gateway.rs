@@ -3,11 +3,9 @@
 mod install;
 mod observer;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use mainstay_model::PublicUrl;
 use mainstay_model::settings::GatewaySettings;
 use mainstay_pool::{Pool, PoolObserver};
@@ -17,20 +15,14 @@ use mainstay_telemetry::{Metrics, StreamKind};
 use parking_lot::Mutex;
 
 use crate::admission::Admission;
-use crate::answer::HttpAnswer;
-use crate::answer::body::Body;
-use crate::caller::Peer;
 use crate::directory::Directory;
 use crate::endpoint::names::NameRegistry;
+use crate::non_mcp::NonMcp;
 use crate::serving::{Clock, Serving};
 use crate::sessions::Sessions;
 use crate::sse_streams::SseStreams;
 use crate::stateless::Stateless;
 use crate::topology::{Layout, Topology};
-
-/// Answers requests that are not MCP: health, metrics, the API. None: it does not know the path.
-pub type Aside =
-    Box<dyn Fn(&http::request::Parts, Peer) -> Option<http::Response<Full<Bytes>>> + Send + Sync>;
 
 /// What a gateway is made of.
 #[derive(Debug)]
@@ -50,7 +42,7 @@ pub struct Gateway {
     pub(crate) stateless: Stateless,
     pub(crate) sse_streams: SseStreams,
     pub(crate) admission: Admission,
-    aside: std::sync::OnceLock<Aside>,
+    non_mcp: OnceLock<NonMcp>,
     /// Held while another topology is put in force.
     installing: Mutex<()>,
     /// Pools of earlier topologies that have not been stopped yet.
@@ -79,7 +71,7 @@ impl Gateway {
             stateless: Stateless::new(&sessions),
             sse_streams: SseStreams::default(),
             admission,
-            aside: std::sync::OnceLock::new(),
+            non_mcp: OnceLock::new(),
             installing: Mutex::default(),
             retiring: Mutex::default(),
             serving,
@@ -90,9 +82,14 @@ impl Gateway {
         gateway
     }
 
-    /// What answers requests that are not MCP. The first call counts.
-    pub fn set_aside(&self, aside: Aside) {
-        let _ = self.aside.set(aside);
+    /// Mounts what answers requests that are not MCP. Only the first call has an effect.
+    pub fn mount(&self, non_mcp: NonMcp) {
+        let _ = self.non_mcp.set(non_mcp);
+    }
+
+    /// What answers requests that are not MCP, once it is mounted.
+    pub(crate) fn non_mcp(&self) -> Option<&NonMcp> {
+        self.non_mcp.get()
     }
 
     /// Starts every server, and waits for none.
@@ -197,15 +194,6 @@ impl Gateway {
     /// The path at which clients find one of the daemon's own paths: another if a proxy in front moves it.
     pub(crate) fn public_path(&self, own: &str) -> String {
         self.public_url().map_or_else(|| own.to_owned(), |url| url.public_path(own))
-    }
-
-    pub(crate) fn answer_aside(
-        &self,
-        parts: &http::request::Parts,
-        peer: Peer,
-    ) -> Option<HttpAnswer> {
-        let answer = self.aside.get()?(parts, peer)?;
-        Some(answer.map(Body::Whole))
     }
 }
 

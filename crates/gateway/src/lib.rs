@@ -20,6 +20,7 @@ pub mod edge;
 pub mod endpoint;
 mod gateway;
 pub mod listener;
+mod non_mcp;
 pub mod pipeline;
 mod server;
 mod serving;
@@ -32,7 +33,8 @@ mod topology;
 
 pub use answer::body::Body;
 pub use caller::{Caller, Peer, Serves};
-pub use gateway::{Aside, Gateway, Parts};
+pub use gateway::{Gateway, Parts};
+pub use non_mcp::{BodyError, NonMcp, NonMcpBody, NonMcpService};
 pub use server::Server;
 pub use serving::Clock;
 pub use topology::{Layout, Topology};

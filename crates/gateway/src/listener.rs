@@ -72,11 +72,8 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
                 let _ = set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MAX.as_millis() as u32);
                 let connection = gateway.serving.next_connection_no();
                 let address = Some(address);
-                serve_or_reject(
-                    &gateway,
-                    stream,
-                    Peer { address, operator: false, serves, connection },
-                );
+                let peer = Peer { address, operator: false, uid: None, serves, connection };
+                serve_or_reject(&gateway, stream, peer);
             }
             Err(error) => pause_after(&error).await,
         }
@@ -94,11 +91,9 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
             Ok((stream, _)) => {
                 let connection = gateway.serving.next_connection_no();
                 let serves = Serves { http: true, sse: true };
-                serve_or_reject(
-                    &gateway,
-                    stream,
-                    Peer { address: None, operator: true, serves, connection },
-                );
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                let peer = Peer { address: None, operator: true, uid, serves, connection };
+                serve_or_reject(&gateway, stream, peer);
             }
             Err(error) => pause_after(&error).await,
         }

@@ -85,6 +85,9 @@ pub(crate) enum Command {
     /// Print the configuration of programs that run beside the daemon
     #[command(after_help = examples::SERVICE)]
     Service(ServiceArgs),
+    /// Print the token for programs that use the admin API
+    #[command(after_help = examples::TOKEN)]
+    Token(TokenArgs),
     /// Write a first configuration
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -242,6 +245,13 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServiceKind {
     Nginx,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Print the token that can only read: health, numbers and lists
+    #[arg(long)]
+    pub(crate) read: bool,
 }
 
 #[derive(Debug, Args)]

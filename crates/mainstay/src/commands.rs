@@ -18,6 +18,7 @@ mod init;
 mod schema;
 mod service;
 mod status;
+mod token;
 mod tools;
 
 /// Runs the command. Prints its failure, if it fails.
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Export(args) => export::run(shared, args, &out),
         Command::Fetch(args) => fetch::run(shared, args, &out),
         Command::Service(args) => service::run(shared, args, &out),
+        Command::Token(args) => token::run(shared, args, &out),
         Command::Init(args) => init::run(shared, args, &out),
         Command::Schema => schema::run(&out),
         Command::Completions(args) => completions::run(args, &out),

@@ -1,15 +1,17 @@
 //! Builds the daemon from its parts, and runs it.
 
+mod actions;
 mod daemon;
 mod demo;
 mod secrets;
 mod startup_errors;
 mod state;
 mod status;
+mod web;
 
 use std::path::Path;
 
-use mainstay_telemetry::{LogGuard, logs};
+use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
@@ -21,7 +23,7 @@ use crate::{output, packages};
 /// Runs the configured daemon until it receives a signal.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     let mut loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
-    let _logs = start_logs(shared)?;
+    let (_logs, log) = start_logs(shared)?;
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
     }
@@ -40,7 +42,7 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
             packages::take_fetched(&mut loaded.settings);
             loaded.settings
         });
-        let daemon = Daemon::start(settings.await?).await?;
+        let daemon = Daemon::start(settings.await?, log).await?;
         if !shared.quiet {
             daemon.announce();
         }
@@ -61,7 +63,7 @@ pub(crate) fn exec() -> Exit {
     Exit::Failed
 }
 
-fn start_logs(shared: &Shared) -> Result<LogGuard, Failure> {
+fn start_logs(shared: &Shared) -> Result<(LogGuard, LogControl), Failure> {
     let filter = std::env::var("MAINSTAY_LOG").ok();
     logs::init(&shared.log_options(filter, output::colours_wanted()))
         .map_err(|error| Failure::of(Exit::Usage, &error))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mainstay_admin::ClientError;
+use mainstay_admin::api::commands::{FailurePrinted, FailureText};
 use mainstay_admin::client::CallError;
 use mainstay_config::Problems;
 use serde_json::json;
@@ -70,11 +71,9 @@ impl Failure {
     /// Prints the failure: for people on standard error, for programs on standard output.
     pub(crate) fn print(&self, out: &Output) -> Exit {
         if out.json {
-            let mut error = json!({ "message": self.message, "hints": self.hints });
-            if let Some(details) = &self.details {
-                error["details"] = details.clone();
-            }
-            out.value(&json!({ "error": error }));
+            let (message, hints) = (self.message.clone(), self.hints.clone());
+            let error = FailureText { message, hints, details: self.details.clone() };
+            out.value(&FailurePrinted { error });
             return self.exit;
         }
         let label = out.paint(Look::Bad, "error");
@@ -98,6 +97,10 @@ impl From<ClientError> for Failure {
             ClientError::NotAllowed { .. } => Self::of(Exit::NoDaemon, &error)
                 .hint("run the command as the user the daemon runs as"),
             ClientError::Connect { .. } => Self::of(Exit::NoDaemon, &error),
+            ClientError::Problem(problem) => {
+                let failure = Self::new(Exit::Failed, problem.error.clone());
+                problem.hint.iter().cloned().fold(failure, Self::hint)
+            }
             ClientError::Http(_) => {
                 Self::of(Exit::Failed, &error).hint("the daemon may be stopping; see its log")
             }

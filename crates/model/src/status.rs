@@ -1,8 +1,7 @@
-//! The status of the daemon, as the health endpoints, the API and the command line show it.
+//! The status of servers and their instances, as the crates that run them report it.
 //!
-//! Each value is read from its source on request. Nothing here is cached.
-
-use std::collections::BTreeMap;
+//! Each value is read from its source on request. Nothing here is cached. How the API and the command line
+//! show it is decided by the types of `mainstay-admin`.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,49 +41,8 @@ pub enum InstanceState {
     Failed,
 }
 
-/// The whole status, for `mainstay status` and `/health/detailed`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DaemonStatus {
-    pub status: Health,
-    /// The state of each circuit breaker by name: `CLOSED`, `HALF_OPEN` or `OPEN`.
-    pub circuit_breakers: BTreeMap<String, String>,
-    pub version: String,
-    pub pid: u32,
-    pub uptime_ms: u64,
-    pub listen: Vec<String>,
-    pub state_dir: String,
-    pub sessions: SessionsStatus,
-    pub connection_pool: PoolStatus,
-    pub memory_usage: MemoryStatus,
-    pub volumes: BTreeMap<String, String>,
-    pub dependencies: BTreeMap<String, String>,
-    pub servers: Vec<ServerStatus>,
-    pub endpoints: Vec<EndpointStatus>,
-}
-
-/// Counts of sessions, calls and open streams.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct SessionsStatus {
-    pub active: usize,
-    pub max: usize,
-    /// Calls in flight in all sessions.
-    pub calls: usize,
-    /// Open `subscriptions/listen` requests of clients of 2026-07-28, which have no session. Their
-    /// maximum is `max`, too.
-    #[serde(default)]
-    pub listens: usize,
-    /// Streams that sessions keep open for messages outside of calls.
-    #[serde(default)]
-    pub streams: usize,
-    /// Why the state of sessions or published names can't be stored at the moment. A restart of the
-    /// daemon would lose what is not stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unstored: Option<String>,
-}
-
-/// The five numbers of `/stats/pool`, summed over all pools.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The five numbers of `/stats/pool`, summed over pools.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolStatus {
     pub idle: usize,
     pub active: usize,
@@ -93,20 +51,8 @@ pub struct PoolStatus {
     pub min_pool_size: usize,
 }
 
-/// Memory use, in bytes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct MemoryStatus {
-    /// Resident memory of the daemon itself.
-    pub resident_bytes: u64,
-    /// Resident memory of the server processes, measured within the last seconds.
-    #[serde(default)]
-    pub servers_bytes: u64,
-    /// The memory limit of the cgroup, or else the memory of the machine.
-    pub limit_bytes: u64,
-}
-
 /// The status of a server over all its instances.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct ServerStatus {
     pub name: Name,
     /// `process` or `remote`.
@@ -116,24 +62,18 @@ pub struct ServerStatus {
     pub required: bool,
     pub state: InstanceState,
     /// Why the server is not ready, with the last output of a process that died.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// A remark about a server that is ready, such as which clients can't use it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// When the server entered this state, as an RFC 3339 time.
     pub since: String,
     /// The time until the next start, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
     /// The transport, once known: `stdio`, `streamable HTTP` or `HTTP+SSE`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<String>,
     /// The negotiated protocol revision, once known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The revision negotiated for clients of the other era, once the first such client has connected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_revision: Option<String>,
     pub tools: usize,
     pub resources: usize,
@@ -142,7 +82,6 @@ pub struct ServerStatus {
     pub restarts: u64,
     pub calls: usize,
     /// Resident memory of all instances that are processes of this machine, in bytes.
-    #[serde(default)]
     pub memory_bytes: u64,
     /// Lines on standard output that were not messages.
     pub stray_lines: u64,
@@ -150,11 +89,10 @@ pub struct ServerStatus {
 }
 
 /// The status of an instance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct InstanceStatus {
     pub id: InstanceId,
     pub state: InstanceState,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// Calls in flight.
     pub calls: usize,
@@ -162,29 +100,25 @@ pub struct InstanceStatus {
     pub uptime_ms: u64,
     /// Resident memory of the instance's process tree in bytes, measured within the last seconds. `None`
     /// if the instance is not a process of this machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
     /// Empty for an instance of clients without capabilities.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<String>,
 }
 
-/// The status of an endpoint.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EndpointStatus {
-    /// `/mcp` or `/mcp/{name}`.
-    pub path: String,
-    pub servers: Vec<Name>,
-    /// Open `subscriptions/listen` requests at this endpoint.
-    #[serde(default)]
-    pub listens: usize,
-    /// Open streams of sessions at this endpoint.
-    #[serde(default)]
-    pub streams: usize,
-}
-
 impl InstanceState {
+    /// In the order in which an instance passes through them.
+    pub const ALL: [Self; 8] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Handshaking,
+        Self::Ready,
+        Self::BackingOff,
+        Self::CrashLooping,
+        Self::Draining,
+        Self::Failed,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -200,6 +134,9 @@ impl InstanceState {
 }
 
 impl Health {
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::Loading, Self::Degraded, Self::Draining, Self::Error];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

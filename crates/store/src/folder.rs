@@ -22,10 +22,11 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::document::Document;
 use crate::embedded::{Embedded, SESSION_KEY};
+use crate::keys::{KEY_BYTES, KeyName};
 use crate::lock::{Claim, LockError, StateLock};
 use crate::newer::Newer;
 use crate::store::{Options, Store};
-use crate::{Backend, file, formats, journal};
+use crate::{Backend, file, formats, journal, keyfile};
 
 /// An open state folder. It is this daemon's alone for as long as this lives, and nothing of it is written
 /// after that.
@@ -99,6 +100,23 @@ impl Folder {
     /// The path of the command socket.
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
+    }
+
+    /// Returns a key of the daemon of a state folder, for commands. None: no daemon has made it yet. Waits
+    /// for the disk.
+    ///
+    /// # Errors
+    /// When its file is damaged or can't be read, or when a newer version has written something in the folder.
+    pub fn existing_key(
+        state_dir: &Path,
+        key: KeyName,
+    ) -> Result<Option<[u8; KEY_BYTES]>, OpenError> {
+        let path = state_dir.join(key.file());
+        let failed = |source| OpenError::Io { step: "read", path: path.clone(), source };
+        if let Some(newer) = formats::look(state_dir).map_err(failed)? {
+            return Err(OpenError::Newer(newer));
+        }
+        keyfile::get(&path).map_err(failed)
     }
 
     /// The folder of records of processes, for the daemon and for whoever sweeps after it.

@@ -28,13 +28,29 @@ pub(crate) fn get_or_create(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
         write(path, &key)?;
         return Ok(key);
     };
-    if let Ok(bare) = <[u8; KEY_BYTES]>::try_from(&*found)
-        && bare != [0; KEY_BYTES]
-    {
+    if let Some(bare) = bare(&found) {
         write(path, &bare)?;
         return Ok(bare);
     }
-    read(&found).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the key is damaged"))
+    read(&found).ok_or_else(damaged)
+}
+
+/// Returns the key in a file, and changes nothing. None: there is no such file.
+///
+/// # Errors
+/// When the file is damaged or can't be read.
+pub(crate) fn get(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
+    let Some(found) = file::read(path, FILE_BYTES_MAX)? else { return Ok(None) };
+    bare(&found).or_else(|| read(&found)).map(Some).ok_or_else(damaged)
+}
+
+/// The key in a file of format 0.
+fn bare(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
+    <[u8; KEY_BYTES]>::try_from(content).ok().filter(|key| *key != [0; KEY_BYTES])
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the key is damaged")
 }
 
 fn write(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
@@ -72,7 +88,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use std::fs;
 
-    use super::{KEY_BYTES, get_or_create};
+    use super::{KEY_BYTES, get, get_or_create};
 
     #[test]
     fn a_key_is_made_once() {
@@ -81,7 +97,19 @@ mod tests {
         let key = get_or_create(&path).unwrap();
         assert_ne!(key, [0; KEY_BYTES]);
         assert_eq!(get_or_create(&path).unwrap(), key);
+        assert_eq!(get(&path).unwrap(), Some(key));
         assert_ne!(get_or_create(&folder.path().join("b.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn whoever_only_looks_makes_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        assert_eq!(get(&path).unwrap(), None);
+        assert!(!path.exists());
+        fs::write(&path, [7; KEY_BYTES]).unwrap();
+        assert_eq!(get(&path).unwrap(), Some([7; KEY_BYTES]));
+        assert_eq!(fs::read(&path).unwrap(), [7; KEY_BYTES]);
     }
 
     #[test]
@@ -106,6 +134,7 @@ mod tests {
             damaged[at] ^= 1;
             fs::write(&path, &damaged).unwrap();
             assert!(get_or_create(&path).is_err(), "byte {at}");
+            assert!(get(&path).is_err(), "byte {at}");
             assert_eq!(fs::read(&path).unwrap(), damaged, "it is left as it is");
         }
         for other in [&[0; KEY_BYTES][..], &[], &whole[..whole.len() - 1]] {

@@ -18,8 +18,8 @@ pub use instance::{
     ToolLeftOut,
 };
 pub use service::{
-    DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired, Stopped,
-    Swept,
+    AdminUsed, DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired,
+    Stopped, Swept,
 };
 pub use storage::{EndUnwritten, SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
 pub use streams::{StreamEnded, StreamOpened, StreamRefused};

@@ -18,6 +18,6 @@ pub use labels::{
     Attempt, Breaker, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption,
     StreamEnd, StreamKind,
 };
-pub use logs::{LogError, LogGuard, LogOptions};
+pub use logs::{LogControl, LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};
 pub use recurrence::Recurrence;

@@ -2,10 +2,13 @@
 //!
 //! A separate thread writes the lines, so that a blocked terminal or pipe can't block calls.
 
+use std::fmt;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 mod writer;
@@ -48,7 +51,17 @@ pub struct LogOptions {
     pub colour: bool,
 }
 
-/// The error for logging that could not be set up.
+/// Changes the log level while the process runs.
+#[derive(Clone)]
+pub struct LogControl {
+    initial: LogOptions,
+    replace: Replace,
+}
+
+/// Puts another filter in the place of the one in force.
+type Replace = Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// The error for logging that could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("log filter {filter:?} is not understood")]
@@ -61,13 +74,15 @@ pub enum LogError {
     Twice(#[source] tracing_subscriber::util::TryInitError),
     #[error("the thread that writes logs can't be started")]
     Thread(#[source] std::io::Error),
+    #[error("the log can't be changed")]
+    Replace(#[source] reload::Error),
 }
 
 /// Sets up logging for the process. Dropping the guard writes the queued lines and ends logging.
 ///
 /// # Errors
 /// [`LogError`] if the filter is invalid, logging was set up before, or the thread can't be started.
-pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
+pub fn init(options: &LogOptions) -> Result<(LogGuard, LogControl), LogError> {
     let terminal = std::io::stderr().is_terminal();
     let filter = options.filter()?;
     let (lines, guard) = writer::spawn(Box::new(std::io::stderr())).map_err(LogError::Thread)?;
@@ -75,14 +90,43 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
         .with_writer(lines);
-    if options.is_json(terminal) {
-        let json = builder.json().flatten_event(true).with_span_list(false).finish();
-        json.try_init().map_err(LogError::Twice)?;
+    let replace: Replace = if options.is_json(terminal) {
+        let builder =
+            builder.json().flatten_event(true).with_span_list(false).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.finish().try_init().map_err(LogError::Twice)?;
+        Arc::new(move |filter| handle.reload(filter))
     } else {
-        let text = builder.with_target(false).with_ansi(options.colour && terminal).finish();
-        text.try_init().map_err(LogError::Twice)?;
+        let builder = builder.with_target(false).with_ansi(options.colour && terminal);
+        let builder = builder.with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.finish().try_init().map_err(LogError::Twice)?;
+        Arc::new(move |filter| handle.reload(filter))
+    };
+    Ok((guard, LogControl { initial: options.clone(), replace }))
+}
+
+// === impl LogControl ===
+
+impl LogControl {
+    /// Logs our own crates at this level from now on, libraries at `warn`. None: what the process was
+    /// started with.
+    ///
+    /// # Errors
+    /// When the log is gone.
+    pub fn set(&self, level: Option<Level>) -> Result<(), LogError> {
+        let options = match level {
+            Some(level) => LogOptions { level, ..LogOptions::default() },
+            None => self.initial.clone(),
+        };
+        (self.replace)(options.filter()?).map_err(LogError::Replace)
     }
-    Ok(guard)
+}
+
+impl fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogControl").field("initial", &self.initial).finish_non_exhaustive()
+    }
 }
 
 // === impl LogOptions ===

@@ -14,6 +14,7 @@ pub mod memory_store;
 pub mod misbehave;
 pub mod process;
 pub mod programs;
+pub mod schema;
 pub mod site;
 pub mod small_disk;
 

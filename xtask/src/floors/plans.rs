@@ -6,7 +6,7 @@ use super::inside::Inside;
 pub(super) const INSIDE: [Inside; 1] = [Inside {
     name: "gateway",
     floors: &[
-        &["admission", "caller", "server", "serving"],
+        &["admission", "caller", "non_mcp", "server", "serving"],
         &["stream"],
         &["answer"],
         &["session", "sse_streams"],

@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
+use crate::action::{Action, LogLevel};
+
 use super::{CallError, Client, ClientError, Conversation, Notice};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -119,11 +121,41 @@ async fn an_answer_comes_whole_whatever_its_status() {
     assert_eq!(health.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(health.body, r#"{"status":"loading"}"#);
 
-    let sessions: mainstay_model::status::SessionsStatus =
-        client.get_json("/api/sessions").await.unwrap();
-    assert_eq!(sessions.max, 2);
-    let error = client.get_json::<serde_json::Value>("/health").await.unwrap_err();
-    assert!(error.to_string().contains("loading"), "{error}");
+    assert_eq!(client.sessions().await.unwrap().max, 2);
+    let daemon = Daemon::start(|path, _| match path {
+        "/api/servers" => reply(502, "text/plain", "a proxy"),
+        _ => reply(401, "application/json", r#"{"error":"it needs a token","hint":"send one"}"#),
+    });
+    let client = daemon.client();
+    let error = client.servers().await.unwrap_err();
+    assert!(error.to_string().contains("502 Bad Gateway: a proxy"), "{error}");
+    match client.status().await {
+        Err(ClientError::Problem(problem)) => assert_eq!(problem.hint.as_deref(), Some("send one")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_change_goes_to_a_path_of_its_own() {
+    let daemon = Daemon::start(|path, _| {
+        let action = path.trim_start_matches("/api/actions/");
+        let done = format!(r#"{{"action":"{action}","dry_run":false,"message":"done"}}"#);
+        reply(200, "application/json", &done)
+    });
+    let client = daemon.client();
+    let refresh = Action::Refresh { server: "time".to_owned() };
+    let level = Action::SetLogLevel(LogLevel::Debug);
+    for (action, dry_run, path, body) in [
+        (Action::Stop, true, "stop", r#"{"dry_run":true}"#),
+        (level, false, "log-level", r#"{"level":"debug","dry_run":false}"#),
+        (refresh, false, "refresh", r#"{"server":"time","dry_run":false}"#),
+    ] {
+        let done = client.act(action, dry_run).await.unwrap();
+        assert_eq!((done.action.as_str(), done.message.as_str()), (path, "done"));
+        let (line, sent) = daemon.heard().pop().unwrap();
+        assert!(line.starts_with(&format!("POST /api/actions/{path} ")), "{line}");
+        assert_eq!(sent, body);
+    }
 }
 
 #[tokio::test]

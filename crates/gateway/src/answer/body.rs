@@ -12,6 +12,7 @@ use http_body_util::Full;
 use mainstay_protocol::framing::sse;
 use tokio::time::{Instant, Sleep};
 
+use crate::non_mcp::{BodyError, NonMcpBody};
 use crate::stream::{EventStream, Reader};
 
 /// The body of a response.
@@ -19,6 +20,8 @@ use crate::stream::{EventStream, Reader};
 pub enum Body {
     Whole(Full<Bytes>),
     Events(Events),
+    /// Of the service for requests that are not MCP.
+    Boxed(NonMcpBody),
 }
 
 /// A stream of events, with a comment now and then so that nobody on the way takes it for dead.
@@ -61,25 +64,31 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
-            Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx).map_err(|never| match never {}),
+            Self::Boxed(boxed) => Pin::new(boxed).poll_frame(cx),
             Self::Events(events) => events.poll(cx).map(|event| Some(Ok(Frame::data(event?)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(whole) if whole.is_end_stream())
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Boxed(boxed) => boxed.is_end_stream(),
+            Self::Events(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => whole.size_hint(),
+            Self::Boxed(boxed) => boxed.size_hint(),
             Self::Events(_) => SizeHint::default(),
         }
     }

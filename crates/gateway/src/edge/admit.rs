@@ -33,13 +33,14 @@ pub(super) fn admit<'a>(
     request_id: CorrelationId,
 ) -> Result<Admitted<'a>, Box<HttpAnswer>> {
     let (forwarded, decision) = gateway.admission.decide(&peer, &parts.headers);
-    let Peer { address, operator, serves, connection } = peer;
+    let Peer { address, operator, uid, serves, connection } = peer;
     let mut admitted = Admitted {
         gateway,
         parts,
         caller: Caller {
             address: forwarded.client.or(address),
             operator,
+            uid,
             serves,
             connection,
             principal: Principal::anonymous(),

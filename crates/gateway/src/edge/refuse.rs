@@ -48,10 +48,13 @@ pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
         .map(|own| build::string(&gateway.public_path(&own)))
         .collect();
     paths.sort();
+    let others = gateway.non_mcp().map(|found| &*found.paths).unwrap_or_default();
+    let others: Vec<_> = others.iter().map(|path| build::string(path)).collect();
     let body = format!(
-        r#"{{"error":{},"endpoints":[{}]}}"#,
+        r#"{{"error":{},"endpoints":[{}],"paths":[{}]}}"#,
         build::string(&format!("nothing is at {path}")),
-        paths.join(",")
+        paths.join(","),
+        others.join(",")
     );
     answer::json(StatusCode::NOT_FOUND, body.into())
 }

@@ -245,7 +245,7 @@ async fn forward(body: Body, stream: &EventStream) {
                 stream.push(event(&message));
             }
         }
-        Body::Events(_) => {
+        Body::Events(_) | Body::Boxed(_) => {
             let mut body = body;
             while let Some(Ok(frame)) = body.frame().await {
                 if let Ok(data) = frame.into_data() {

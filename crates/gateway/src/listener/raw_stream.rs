@@ -73,8 +73,9 @@ where
 
 async fn next_event(body: &mut Body) -> Option<Bytes> {
     loop {
-        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
-        let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default());
+        // Only the body of the other service can fail, and this one is a stream of events.
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?.ok()?;
+        let data = frame.into_data().unwrap_or_default();
         // An empty chunk would be the end.
         if !data.is_empty() {
             return Some(data);

@@ -2,6 +2,7 @@
 
 mod exec;
 mod hub;
+mod non_mcp;
 mod restore;
 mod scene;
 mod topology;

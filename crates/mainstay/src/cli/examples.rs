@@ -102,6 +102,15 @@ Examples:
 Each configuration needs a `gateway.public_url` of its own, such as https://tools.example.org/mcp
 and https://tools.example.org/mcp/dev.";
 
+pub(super) const TOKEN: &str = "\
+Examples:
+  curl -H \"Authorization: Bearer $(mainstay token)\" http://127.0.0.1:8000/api/audit
+  mainstay token --read                           what Prometheus gets
+
+The `admin` token changes the daemon and shows what is protected; each use of it is in the audit log.
+The `read` token opens health, metrics and lists from other machines. Both come from token.key in the
+state folder: without that file the daemon makes new ones at its next start.";
+
 pub(super) const INIT: &str = "\
 Examples:
   mainstay init

@@ -65,7 +65,8 @@ fn start_logs(shared: &Shared) -> Result<Option<LogGuard>, Failure> {
     }
     let filter = std::env::var("MAINSTAY_LOG").ok();
     let options = shared.log_options(filter, output::colours_wanted());
-    logs::init(&options).map(Some).map_err(|error| Failure::of(Exit::Usage, &error))
+    let started = logs::init(&options).map(|(logs, _)| Some(logs));
+    started.map_err(|error| Failure::of(Exit::Usage, &error))
 }
 
 impl From<Wrong> for Failure {

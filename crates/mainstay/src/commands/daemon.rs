@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
+use mainstay_admin::api::commands::MissingServer;
+use mainstay_admin::api::status::DaemonStatus;
 use mainstay_admin::client::CallError;
 use mainstay_admin::{Client, ClientError, Conversation};
-use mainstay_model::status::DaemonStatus;
 use mainstay_protocol::{Era, Revision};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -36,17 +37,9 @@ pub(super) struct Tool {
 pub(super) struct Merged {
     pub(super) tools: Vec<Tool>,
     /// Servers whose tools are not available.
-    pub(super) missing: Vec<Missing>,
+    pub(super) missing: Vec<MissingServer>,
     /// Servers whose tools clients of some revisions don't see.
-    pub(super) partly: Vec<Missing>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Missing {
-    pub(super) server: String,
-    pub(super) state: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) why: Option<String>,
+    pub(super) partly: Vec<MissingServer>,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +54,7 @@ struct ToolPage {
 #[derive(Default, Deserialize)]
 struct PageMeta {
     #[serde(default, rename = "mainstay/missing")]
-    missing: Vec<Missing>,
+    missing: Vec<MissingServer>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +71,8 @@ struct ToolFields {
 impl Merged {
     /// Adds the tools that clients of the other era see. A server may show itself to both.
     fn add(&mut self, other: Self) {
-        let names = |all: &[Missing]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
+        let names =
+            |all: &[MissingServer]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
         let (ours, theirs) = (names(&self.missing), names(&other.missing));
         self.partly.extend(self.missing.extract_if(.., |of| !theirs.contains(&of.server)));
         self.partly.extend(other.missing.into_iter().filter(|of| !ours.contains(&of.server)));
@@ -103,7 +97,7 @@ pub(super) fn client(shared: &Shared) -> Result<Client, Failure> {
 }
 
 pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
-    Ok(client.get_json("/api/status").await?)
+    Ok(client.status().await?)
 }
 
 /// The tools at `/mcp` under their published names, and the servers that are missing.

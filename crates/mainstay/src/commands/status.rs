@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_model::status::{DaemonStatus, EndpointStatus, Health, InstanceState, ServerStatus};
+use mainstay_admin::api::servers::Server;
+use mainstay_admin::api::status::{DaemonStatus, Endpoint};
+use mainstay_model::status::{Health, InstanceState};
 
 use super::daemon;
 use crate::cli::{Shared, StatusArgs};
@@ -91,7 +93,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     lines.join("\n")
 }
 
-fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
+fn server_table(servers: &[Server], now: Timestamp) -> String {
     let rows = servers.iter().map(|server| {
         [
             server.name.to_string(),
@@ -109,11 +111,11 @@ fn server_table(servers: &[ServerStatus], now: Timestamp) -> String {
 }
 
 /// The open streams of each endpoint.
-fn stream_table(endpoints: &[EndpointStatus]) -> Option<String> {
+fn stream_table(endpoints: &[Endpoint]) -> Option<String> {
     let open = endpoints.iter().filter(|endpoint| endpoint.listens + endpoint.streams > 0);
     let rows: Vec<_> = open
         .map(|endpoint| {
-            let EndpointStatus { path, listens, streams, .. } = endpoint;
+            let Endpoint { path, listens, streams, .. } = endpoint;
             [path.clone(), listens.to_string(), streams.to_string()]
         })
         .collect();
@@ -122,13 +124,13 @@ fn stream_table(endpoints: &[EndpointStatus]) -> Option<String> {
 }
 
 /// Which clients can't use a server although it is ready.
-fn note(server: &ServerStatus) -> Option<String> {
+fn note(server: &Server) -> Option<String> {
     let note = server.note.as_deref()?;
     Some(format!("\n{} is {}, and {}", server.name, server.state.as_str(), format::harmless(note)))
 }
 
 /// Why a server is not ready, and when it is tried again.
-fn trouble(server: &ServerStatus) -> Option<String> {
+fn trouble(server: &Server) -> Option<String> {
     let reason = server.reason.as_deref().filter(|_| server.state != InstanceState::Ready)?;
     let mut text = format!("\n{} is {}: ", server.name, server.state.as_str());
     // Output of a process may have many lines; they are indented below the server's name.
@@ -141,7 +143,7 @@ fn trouble(server: &ServerStatus) -> Option<String> {
 }
 
 /// The revisions spoken with a server.
-fn revisions(server: &ServerStatus) -> Option<String> {
+fn revisions(server: &Server) -> Option<String> {
     let all: Vec<&str> = [&server.revision, &server.second_revision]
         .into_iter()
         .flatten()
@@ -151,7 +153,7 @@ fn revisions(server: &ServerStatus) -> Option<String> {
 }
 
 /// The text about one server and its instances.
-fn one(server: &ServerStatus, now: Timestamp) -> String {
+fn one(server: &Server, now: Timestamp) -> String {
     let facts = [
         ("server", server.name.to_string()),
         ("state", format!("{} for {}", server.state.as_str(), format::ago(&server.since, now))),

@@ -1,11 +1,10 @@
 //! `mainstay tools`: lists the tools of the servers, as clients see them.
 
 use mainstay_admin::Client;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use mainstay_admin::api::commands::{MergedToolsPrinted, MissingServer, ServerTools, ToolsPrinted};
 
 use super::call::parameters;
-use super::daemon::{self, Merged, Missing, Tool};
+use super::daemon::{self, Merged, Tool};
 use crate::cli::{Shared, ToolsArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format, table};
@@ -17,29 +16,6 @@ const DESCRIPTION_CHARS: usize = 60;
 struct Listed {
     name: String,
     tools: Result<Vec<Tool>, Failure>,
-}
-
-/// The tools that clients of `/mcp` see.
-#[derive(Serialize)]
-struct MergedAnswer<'a> {
-    endpoint: &'a str,
-    tools: Vec<&'a RawValue>,
-    missing: &'a [Missing],
-    /// Servers whose tools not all clients see.
-    partly: &'a [Missing],
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    servers: Vec<ServerAnswer<'a>>,
-}
-
-#[derive(Serialize)]
-struct ServerAnswer<'a> {
-    name: &'a str,
-    tools: Vec<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
 }
 
 pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exit, Failure> {
@@ -89,8 +65,14 @@ async fn tools_of(client: &Client, name: &str) -> Result<Vec<Tool>, Failure> {
 fn show_merged(merged: &Merged, out: &Output) {
     let Merged { tools, missing, partly } = merged;
     if out.json {
-        let tools = tools.iter().map(|tool| &*tool.raw).collect();
-        return out.value(&MergedAnswer { endpoint: "/mcp", tools, missing, partly });
+        let (missing, partly) = (missing.clone(), partly.clone());
+        let tools = tools.iter().map(|tool| tool.raw.clone()).collect();
+        return out.value(&MergedToolsPrinted {
+            endpoint: "/mcp".to_owned(),
+            tools,
+            missing,
+            partly,
+        });
     }
     let name = out.paint(Look::Strong, "/mcp");
     out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
@@ -98,20 +80,20 @@ fn show_merged(merged: &Merged, out: &Output) {
         out.line(tool_table(tools));
     }
     for (how, servers) in [("missing", missing), ("not for all clients", partly)] {
-        for Missing { server, state, why } in servers {
+        for MissingServer { server, state, why } in servers {
             let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
             out.line(format::harmless(&format!("{how}: {server}: {state}{why}")));
         }
     }
 }
 
-fn answer(listed: &[Listed]) -> Answer<'_> {
-    let servers = listed.iter().map(|server| ServerAnswer {
-        name: &server.name,
-        tools: server.tools.iter().flatten().map(|tool| &*tool.raw).collect(),
-        error: server.tools.as_ref().err().map(Failure::message),
+fn answer(listed: &[Listed]) -> ToolsPrinted {
+    let servers = listed.iter().map(|server| ServerTools {
+        name: server.name.clone(),
+        tools: server.tools.iter().flatten().map(|tool| tool.raw.clone()).collect(),
+        error: server.tools.as_ref().err().map(|failure| failure.message().to_owned()),
     });
-    Answer { servers: servers.collect() }
+    ToolsPrinted { servers: servers.collect() }
 }
 
 fn print(listed: &[Listed], out: &Output) {

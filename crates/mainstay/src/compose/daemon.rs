@@ -5,22 +5,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use mainstay_admin::{Admin, Tokens};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, Folder, KeyName};
-use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
+use mainstay_telemetry::{LogControl, Metrics};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use super::actions::Operator;
 use super::status::{self, Status};
-use super::{secrets, startup_errors, state};
+use super::{secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
 
 /// A daemon that serves.
@@ -36,6 +39,8 @@ pub(super) struct Daemon {
     serves: Serves,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
+    /// Cancelled when the admin API is told to stop the daemon.
+    stop: CancellationToken,
     drain: std::time::Duration,
     started: Instant,
     /// The lock on the state folder, held until the daemon has ended.
@@ -52,7 +57,7 @@ struct Signals {
 impl Daemon {
     /// Opens the state folder and the addresses, and starts every server. Returns when the
     /// addresses accept clients; servers become ready later.
-    pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, log: LogControl) -> Result<Self, Failure> {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
@@ -94,7 +99,7 @@ impl Daemon {
         let drain = settings.gateway.limits.drain;
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
-        let token = secrets::token(&backend).await?;
+        let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
         let gateway = Gateway::new(mainstay_gateway::Parts {
             settings: settings.gateway,
             layout: Layout { pools, groups: settings.endpoints },
@@ -105,7 +110,15 @@ impl Daemon {
         .await;
         let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
         answers.observe();
-        answers.answer_requests(token);
+        let stop = CancellationToken::new();
+        let admin = Admin::new(mainstay_admin::Parts {
+            source: Arc::new(answers.clone()),
+            actions: Arc::new(Operator::new(&gateway, log, stop.clone())),
+            audit: backend.audit.clone(),
+            tokens,
+            metrics: metrics.clone(),
+        });
+        gateway.mount(web::mounted(admin));
         gateway.start();
         let mut listeners = vec![
             tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
@@ -127,6 +140,7 @@ impl Daemon {
             serves,
             listeners,
             signals,
+            stop,
             drain,
             started,
             _folder: folder,
@@ -162,10 +176,13 @@ impl Daemon {
         self.listen[0]
     }
 
-    /// Serves until a signal arrives, then drains and stops. A second signal stops the daemon at
-    /// once.
+    /// Serves until a signal arrives or the action `stop` is carried out, then drains and stops. A second
+    /// signal stops the daemon at once.
     pub(super) async fn run_to_end(mut self) {
-        self.signals.wanted().await;
+        tokio::select! {
+            () = self.signals.wanted() => {}
+            () = self.stop.cancelled() => {}
+        }
         let begun = Instant::now();
         let calls = self.gateway.calls_in_flight();
         DrainStarted { calls, deadline: self.drain }.emit(&self.metrics);

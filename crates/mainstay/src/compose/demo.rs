@@ -34,7 +34,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
     // Only warnings are logged, so that the suggestions stay visible.
     let mut log = shared.clone();
     log.quiet = log.quiet || log.verbose == 0;
-    let _logs = start_logs(&log)?;
+    let (_logs, log) = start_logs(&log)?;
     block_on(async {
         let stop = CancellationToken::new();
         let usual = GatewaySettings::default().listen;
@@ -50,7 +50,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             endpoints: Vec::new(),
             state_dir: state.path,
         };
-        let daemon = Daemon::start(settings).await?;
+        let daemon = Daemon::start(settings, log).await?;
         if wanted.is_none() && daemon.listen() != usual {
             println!("port {} is taken; using {} instead", usual.port(), daemon.listen().port());
         }

@@ -1,9 +1,6 @@
 //! The daemon's secrets: keys that the store keeps, and random numbers.
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mainstay_model::Redacted;
 use mainstay_store::{Backend, KEY_BYTES, KeyName};
 
 use crate::exit::{Exit, Failure};
@@ -20,12 +17,6 @@ pub(super) async fn key(backend: &Backend, name: KeyName) -> Result<[u8; KEY_BYT
             }
         })
     })
-}
-
-/// The token that grants access to the API from another machine.
-pub(super) async fn token(backend: &Backend) -> Result<Redacted<String>, Failure> {
-    let bytes = key(backend, KeyName::Token).await?;
-    Ok(Redacted::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 /// A random number, different in each run of the daemon.

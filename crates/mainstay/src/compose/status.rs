@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_admin::{Access, Source, health, memory};
+use mainstay_admin::api::pools::PoolNumbers;
+use mainstay_admin::api::servers::Server;
+use mainstay_admin::api::sessions::Sessions;
+use mainstay_admin::api::status::{self as api, DaemonStatus, Memory};
+use mainstay_admin::{Source, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::{Clock, Gateway};
-use mainstay_model::Redacted;
-use mainstay_model::status::{
-    DaemonStatus, EndpointStatus, Health, InstanceState, MemoryStatus, PoolStatus, ServerStatus,
-    SessionsStatus,
-};
+use mainstay_model::status::{Health, InstanceState};
 use mainstay_pool::Instance;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
@@ -47,20 +47,6 @@ impl Status {
             listen,
             state_dir: state_dir.into(),
         }
-    }
-
-    /// Makes the gateway answer requests for health, metrics and the API.
-    pub(super) fn answer_requests(&self, token: Redacted<String>) {
-        let Some(gateway) = self.gateway.upgrade() else { return };
-        let status = self.clone();
-        gateway.set_aside(Box::new(move |parts, peer| {
-            let from = match (peer.operator, peer.address) {
-                (false, Some(address)) => mainstay_admin::Peer::Address(address.ip()),
-                _ => mainstay_admin::Peer::Socket,
-            };
-            let access = Access::of(from, &parts.headers, Some(&token));
-            mainstay_admin::answer(&status, parts, access)
-        }));
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
@@ -114,10 +100,10 @@ impl Status {
         }
     }
 
-    fn servers(&self, gateway: &Gateway) -> Vec<ServerStatus> {
+    fn servers(&self, gateway: &Gateway) -> Vec<Server> {
         let clock = |at| jiff_date(self.clock, at);
         let now = Instant::now();
-        gateway.pools().iter().map(|pool| pool.status(now, &clock)).collect()
+        gateway.pools().iter().map(|pool| pool.status(now, &clock).into()).collect()
     }
 }
 
@@ -127,7 +113,7 @@ impl Source for Status {
         let servers = gateway.as_ref().map(|gateway| self.servers(gateway)).unwrap_or_default();
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
-        let pools = pools.map(|pool| pool.pool_status());
+        let pools = pools.map(|pool| PoolNumbers::from(pool.pool_status()));
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
             status: word(&servers, draining, gateway.as_deref()),
@@ -137,23 +123,21 @@ impl Source for Status {
             uptime_ms: self.clock.uptime().as_millis() as u64,
             listen: self.listen.iter().map(|address| format!("http://{address}")).collect(),
             state_dir: self.state_dir.display().to_string(),
-            sessions: gateway.as_ref().map_or_else(SessionsStatus::default, |gateway| {
-                SessionsStatus {
-                    active: gateway.sessions_active(),
-                    max: gateway.sessions_max(),
-                    calls: gateway.calls_in_flight(),
-                    listens: gateway.streams_open(StreamKind::Listen),
-                    streams: streams(|kind| gateway.streams_open(kind)),
-                    unstored: gateway.store_state().failing,
-                }
+            sessions: gateway.as_ref().map_or_else(Sessions::default, |gateway| Sessions {
+                active: gateway.sessions_active(),
+                max: gateway.sessions_max(),
+                calls: gateway.calls_in_flight(),
+                listens: gateway.streams_open(StreamKind::Listen),
+                streams: streams(|kind| gateway.streams_open(kind)),
+                unstored: gateway.store_state().failing,
             }),
-            connection_pool: pools.fold(PoolStatus::default(), |all, one| sum(&all, &one)),
+            connection_pool: pools.sum(),
             memory_usage: gateway.as_deref().map_or_else(memory::now, memory_of),
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             endpoints: endpoints
                 .iter()
-                .map(|endpoint| EndpointStatus {
+                .map(|endpoint| api::Endpoint {
                     path: endpoint.path(),
                     servers: endpoint.pools().map(|pool| pool.spec.name.clone()).collect(),
                     listens: endpoint.streams_open(StreamKind::Listen),
@@ -173,25 +157,25 @@ impl Source for Status {
         self.metrics.encode()
     }
 
-    fn pool(&self, server: &str) -> Option<PoolStatus> {
+    fn pool(&self, server: &str) -> Option<PoolNumbers> {
         let gateway = self.gateway.upgrade()?;
         gateway
             .pools()
             .iter()
             .find(|pool| pool.spec.name.as_str() == server)
-            .map(|pool| pool.pool_status())
+            .map(|pool| pool.pool_status().into())
     }
 }
 
 /// The memory of the daemon and of its processes.
-fn memory_of(gateway: &Gateway) -> MemoryStatus {
+fn memory_of(gateway: &Gateway) -> Memory {
     let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
     let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
-    MemoryStatus { servers_bytes, ..memory::now() }
+    Memory { servers_bytes, ..memory::now() }
 }
 
 /// The health of the daemon. A failing disk does no harm before a restart.
-fn word(servers: &[ServerStatus], draining: bool, gateway: Option<&Gateway>) -> Health {
+fn word(servers: &[Server], draining: bool, gateway: Option<&Gateway>) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
     match health::of(servers, draining) {
         Health::Ok if unstored() => Health::Degraded,
@@ -216,16 +200,6 @@ pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
         (!endpoint.name.is_empty(), place(endpoint), endpoint.name.clone())
     });
     endpoints
-}
-
-fn sum(all: &PoolStatus, one: &PoolStatus) -> PoolStatus {
-    PoolStatus {
-        idle: all.idle + one.idle,
-        active: all.active + one.active,
-        total: all.total + one.total,
-        max_pool_size: all.max_pool_size + one.max_pool_size,
-        min_pool_size: all.min_pool_size + one.min_pool_size,
-    }
 }
 
 fn jiff_date(clock: Clock, at: Instant) -> String {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests may block")]
 
+mod admin;
 mod alone;
 mod clients;
 mod connect;

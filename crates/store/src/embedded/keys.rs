@@ -33,7 +33,7 @@ impl KeyFiles {
 
 impl KeyStore for KeyFiles {
     fn get_or_create(&self, key: KeyName) -> Answer<'_, [u8; KEY_BYTES]> {
-        let path = self.folder.join(file_name(key));
+        let path = self.folder.join(key.file());
         let (making, claim) = (self.making.clone(), self.claim.clone());
         let warns = self.had_sessions && key == KeyName::Session;
         let work = tokio::task::spawn_blocking(move || {
@@ -57,9 +57,12 @@ impl KeyStore for KeyFiles {
     }
 }
 
-fn file_name(key: KeyName) -> &'static str {
-    match key {
-        KeyName::Session => SESSION_KEY,
-        KeyName::Token => TOKEN_KEY,
+impl KeyName {
+    /// Its file in the state folder.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::Session => SESSION_KEY,
+            Self::Token => TOKEN_KEY,
+        }
     }
 }

@@ -67,6 +67,19 @@ pub struct Stopped {
     pub uptime: Duration,
 }
 
+/// The `admin` token was used, or the command socket in its place, or the `read` token was not enough.
+#[derive(Debug)]
+pub struct AdminUsed<'a> {
+    /// The name of the token that was shown; none over the command socket.
+    pub token: Option<&'a str>,
+    pub peer: &'a str,
+    pub request_id: &'a str,
+    pub action: &'a str,
+    pub target: Option<&'a str>,
+    /// `done`, `denied`, or why it failed.
+    pub outcome: &'a str,
+}
+
 /// An internal error. The client was told the `error_id`.
 #[derive(Debug)]
 pub struct InternalFault<'a> {
@@ -138,6 +151,14 @@ impl DrainFinished {
 impl Stopped {
     pub fn emit(self, _: &Metrics) {
         info!(target: "mainstay", uptime_s = self.uptime.as_secs(), "stopped");
+    }
+}
+
+impl AdminUsed<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { token, peer, request_id, action, target, outcome } = self;
+        let (on, outcome) = (target.map(|on| excerpt(on.as_bytes())), excerpt(outcome.as_bytes()));
+        info!(target: "mainstay", request_id, token, peer, action, on, outcome, "admin API used");
     }
 }
 

@@ -1,4 +1,4 @@
-use mainstay_model::status::DaemonStatus;
+use mainstay_admin::api::status::DaemonStatus;
 use serde_json::{Value, json};
 
 use super::{one, whole};

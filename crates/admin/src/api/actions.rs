@@ -1,0 +1,160 @@
+//! Changes of the daemon, each at a path of its own.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::{AdminOnly, BadBody, Problem, Rejection, Standard};
+use crate::action::{Action, ActionError, LogLevel};
+use crate::context::Shared;
+use crate::web::audited::Note;
+use crate::web::read::JsonBody;
+
+/// The beginning of the paths of all actions.
+pub(crate) const BELOW: &str = "/api/actions/";
+
+/// The body of `stop`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The body of `log-level`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevelRequest {
+    pub level: LogLevel,
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The body of `refresh`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// The name of the server.
+    pub server: String,
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What an action did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ActionDone {
+    /// The last part of the action's path.
+    pub action: String,
+    /// Whether nothing was changed because only a description was asked for.
+    pub dry_run: bool,
+    /// What was done or would be done, as a sentence.
+    pub message: String,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(stop))
+        .routes(routes!(log_level))
+        .routes(routes!(refresh))
+}
+
+/// Stops the daemon.
+///
+/// The daemon accepts no new work, lets calls in flight finish within `gateway.drain_timeout`, and ends with
+/// all servers that it started. The answer is sent when that has begun.
+#[utoipa::path(
+    post,
+    path = "/api/actions/stop",
+    tag = "actions",
+    request_body(content = Option<StopRequest>, description = "May be left out."),
+    responses(
+        (status = 200, description = "What would be done.", body = ActionDone),
+        (status = 202, description = "The daemon is stopping.", body = ActionDone),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn stop(State(admin): State<Shared>, JsonBody(asked): JsonBody<StopRequest>) -> Response {
+    let code = if asked.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    carry_out(&admin, Action::Stop, asked.dry_run, code).await
+}
+
+/// Changes the level of the log until the daemon ends.
+#[utoipa::path(
+    post,
+    path = "/api/actions/log-level",
+    tag = "actions",
+    request_body = LogLevelRequest,
+    responses(
+        (status = 200, description = "The log shows this level now.", body = ActionDone),
+        (status = 409, description = "The log can't be changed.", body = Problem),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn log_level(
+    State(admin): State<Shared>,
+    JsonBody(asked): JsonBody<LogLevelRequest>,
+) -> Response {
+    carry_out(&admin, Action::SetLogLevel(asked.level), asked.dry_run, StatusCode::OK).await
+}
+
+/// Fetches the lists of a server again: tools, prompts and resources.
+#[utoipa::path(
+    post,
+    path = "/api/actions/refresh",
+    tag = "actions",
+    request_body = RefreshRequest,
+    responses(
+        (status = 200, description = "The lists are those that the server has now.", body = ActionDone),
+        (status = 404, description = "There is no such server.", body = Problem),
+        (status = 409, description = "The server is not ready.", body = Problem),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn refresh(
+    State(admin): State<Shared>,
+    JsonBody(asked): JsonBody<RefreshRequest>,
+) -> Response {
+    let action = Action::Refresh { server: asked.server };
+    carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
+}
+
+async fn carry_out(admin: &Shared, action: Action, dry_run: bool, code: StatusCode) -> Response {
+    let name = action.name();
+    let note = Note::action(&action, dry_run);
+    let answer = match admin.actions.carry_out(action, dry_run).await {
+        Ok(message) => {
+            (code, Json(ActionDone { action: name.to_owned(), dry_run, message })).into_response()
+        }
+        Err(error) => problem(error).into_response(),
+    };
+    note.on(answer)
+}
+
+fn problem(error: ActionError) -> Rejection {
+    let text = error.to_string();
+    match error {
+        ActionError::NoSuchServer { servers, .. } => {
+            Rejection::no_such_server("member `server`", servers.into_iter())
+        }
+        ActionError::NotNow(_) => Rejection::new(StatusCode::CONFLICT, text)
+            .hint("`mainstay status` says how it is; try again later"),
+        ActionError::Impossible(_) => Rejection::new(StatusCode::CONFLICT, text),
+    }
+}

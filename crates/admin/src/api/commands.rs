@@ -1,0 +1,89 @@
+//! What commands that ask the daemon print with `--json`, where that is no answer of the API as it is.
+//!
+//! `mainstay status` prints a [`DaemonStatus`](super::status::DaemonStatus) or a
+//! [`Server`](super::servers::Server), `mainstay call` the result of the tool as the server sent it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use super::openapi::add;
+
+/// What `mainstay tools --json` prints.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolsPrinted {
+    pub servers: Vec<ServerTools>,
+}
+
+/// The tools of one server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServerTools {
+    pub name: String,
+    /// As the server lists them.
+    #[schema(value_type = Vec<Object>)]
+    pub tools: Vec<Box<RawValue>>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub error: Option<String>,
+}
+
+/// What `mainstay tools --merged --json` prints.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MergedToolsPrinted {
+    /// `/mcp`.
+    pub endpoint: String,
+    /// Under the names that clients see.
+    #[schema(value_type = Vec<Object>)]
+    pub tools: Vec<Box<RawValue>>,
+    /// Servers whose tools are not in the list.
+    pub missing: Vec<MissingServer>,
+    /// Servers whose tools are in the list, and that clients of some revisions don't see.
+    pub partly: Vec<MissingServer>,
+}
+
+/// A server whose tools are not in a list.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+pub struct MissingServer {
+    pub server: String,
+    /// The state of the server.
+    pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub why: Option<String>,
+}
+
+/// What `mainstay token --json` prints.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenPrinted {
+    /// `admin` or `read`.
+    pub name: &'static str,
+    pub token: String,
+}
+
+/// What every command prints with `--json` when it fails.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailurePrinted {
+    pub error: FailureText,
+}
+
+/// Why a command failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailureText {
+    pub message: String,
+    /// What to do about it.
+    pub hints: Vec<String>,
+    /// What a program may want beside the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    pub details: Option<serde_json::Value>,
+}
+
+pub(super) fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    add::<ToolsPrinted>(schemas);
+    add::<MergedToolsPrinted>(schemas);
+    add::<TokenPrinted>(schemas);
+    add::<FailurePrinted>(schemas);
+}

@@ -1,0 +1,143 @@
+//! Servers and their instances.
+
+use mainstay_model::status::{InstanceState, InstanceStatus, ServerStatus};
+use mainstay_model::{InstanceId, Name};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::words;
+
+/// All servers, in the order of the configuration.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Servers {
+    pub servers: Vec<Server>,
+}
+
+/// One server with its instances.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    #[schema(schema_with = words::name)]
+    pub name: Name,
+    /// `process` for a command that the daemon runs, `remote` for a URL.
+    pub kind: String,
+    /// The program or the address, without arguments and secrets.
+    pub target: String,
+    /// Whether the daemon is unready without it.
+    pub required: bool,
+    #[schema(schema_with = words::state)]
+    pub state: InstanceState,
+    /// Why it is not ready, with the last output of a process that died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<String>,
+    /// Which clients can't use it, although it is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub note: Option<String>,
+    /// Since when it is in this state, as RFC 3339.
+    pub since: String,
+    /// Milliseconds until it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retry_in_ms: Option<u64>,
+    /// `stdio`, `streamable HTTP` or `HTTP+SSE`, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub transport: Option<String>,
+    /// The revision of the protocol that is spoken to it, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub revision: Option<String>,
+    /// The revision that is spoken to it for clients of the other era, once one has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub second_revision: Option<String>,
+    pub tools: usize,
+    pub resources: usize,
+    pub prompts: usize,
+    /// Starts after the first, of all its instances.
+    pub restarts: u64,
+    /// Calls in flight.
+    pub calls: usize,
+    /// Resident memory of its instances that are processes of this machine.
+    #[serde(default)]
+    #[schema(required)]
+    pub memory_bytes: u64,
+    /// Lines on its standard output that were no messages.
+    pub stray_lines: u64,
+    pub instances: Vec<Instance>,
+}
+
+/// One running copy of a server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Instance {
+    #[schema(schema_with = words::instance_id)]
+    pub id: InstanceId,
+    #[schema(schema_with = words::state)]
+    pub state: InstanceState,
+    /// The number of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pid: Option<u32>,
+    /// Calls in flight.
+    pub calls: usize,
+    /// Starts after the first.
+    pub restarts: u64,
+    /// Milliseconds since its last start.
+    pub uptime_ms: u64,
+    /// Resident memory of its process and of what that started, read within the last seconds. Absent
+    /// where it is no process of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub memory_bytes: Option<u64>,
+    /// What its clients can be asked for (`roots`, `sampling`, `elicitation`), if it serves only clients
+    /// that can be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
+}
+
+// === impl Server ===
+
+impl From<ServerStatus> for Server {
+    fn from(server: ServerStatus) -> Self {
+        Self {
+            name: server.name,
+            kind: server.kind,
+            target: server.target,
+            required: server.required,
+            state: server.state,
+            reason: server.reason,
+            note: server.note,
+            since: server.since,
+            retry_in_ms: server.retry_in_ms,
+            transport: server.transport,
+            revision: server.revision,
+            second_revision: server.second_revision,
+            tools: server.tools,
+            resources: server.resources,
+            prompts: server.prompts,
+            restarts: server.restarts,
+            calls: server.calls,
+            memory_bytes: server.memory_bytes,
+            stray_lines: server.stray_lines,
+            instances: server.instances.into_iter().map(Instance::from).collect(),
+        }
+    }
+}
+
+// === impl Instance ===
+
+impl From<InstanceStatus> for Instance {
+    fn from(instance: InstanceStatus) -> Self {
+        Self {
+            id: instance.id,
+            state: instance.state,
+            pid: instance.pid,
+            calls: instance.calls,
+            restarts: instance.restarts,
+            uptime_ms: instance.uptime_ms,
+            memory_bytes: instance.memory_bytes,
+            asks: instance.asks,
+        }
+    }
+}

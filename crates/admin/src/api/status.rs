@@ -1,0 +1,72 @@
+//! The whole status of the daemon.
+
+use std::collections::BTreeMap;
+
+use mainstay_model::Name;
+use mainstay_model::status::Health;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::pools::PoolNumbers;
+use super::servers::Server;
+use super::sessions::Sessions;
+use super::words;
+
+/// Everything that `mainstay status` shows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DaemonStatus {
+    #[schema(schema_with = words::health)]
+    pub status: Health,
+    /// Names of breakers with `CLOSED`, `HALF_OPEN` or `OPEN`.
+    pub circuit_breakers: BTreeMap<String, String>,
+    /// The version of the daemon.
+    pub version: String,
+    /// The number of the daemon's process.
+    pub pid: u32,
+    /// Milliseconds since the daemon started.
+    pub uptime_ms: u64,
+    /// Addresses where clients connect.
+    pub listen: Vec<String>,
+    /// The state folder.
+    pub state_dir: String,
+    pub sessions: Sessions,
+    pub connection_pool: PoolNumbers,
+    pub memory_usage: Memory,
+    /// Names of volumes with their state.
+    pub volumes: BTreeMap<String, String>,
+    /// Names of what servers need with its state.
+    pub dependencies: BTreeMap<String, String>,
+    /// In the order of the configuration.
+    pub servers: Vec<Server>,
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// How much memory is used, and how much may be.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Memory {
+    /// Resident memory of the daemon itself.
+    pub resident_bytes: u64,
+    /// Resident memory of the processes that the daemon runs, read within the last seconds.
+    #[serde(default)]
+    #[schema(required)]
+    pub servers_bytes: u64,
+    /// The limit of the control group, else the memory of the machine.
+    pub limit_bytes: u64,
+}
+
+/// An address of MCP: of all servers, of one server or of a group.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Endpoint {
+    /// `/mcp` or `/mcp/{name}`.
+    pub path: String,
+    #[schema(schema_with = words::names)]
+    pub servers: Vec<Name>,
+    /// Clients of 2026-07-28 that listen here.
+    #[serde(default)]
+    #[schema(required)]
+    pub listens: usize,
+    /// Streams that sessions keep open here.
+    #[serde(default)]
+    #[schema(required)]
+    pub streams: usize,
+}

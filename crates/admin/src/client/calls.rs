@@ -1,0 +1,90 @@
+//! What a command asks the daemon, with the types of the API.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Answer, Client, ClientError, request};
+use crate::action::Action;
+use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
+use crate::api::audit::AuditPage;
+use crate::api::pools::PoolNumbers;
+use crate::api::problem::Problem;
+use crate::api::servers::Servers;
+use crate::api::sessions::Sessions;
+use crate::api::status::DaemonStatus;
+
+impl Client {
+    /// Everything about the daemon.
+    pub async fn status(&self) -> Result<DaemonStatus, ClientError> {
+        self.read("/api/status").await
+    }
+
+    pub async fn servers(&self) -> Result<Servers, ClientError> {
+        self.read("/api/servers").await
+    }
+
+    pub async fn sessions(&self) -> Result<Sessions, ClientError> {
+        self.read("/api/sessions").await
+    }
+
+    /// The numbers of all pools.
+    pub async fn pools(&self) -> Result<PoolNumbers, ClientError> {
+        self.read("/stats/pool").await
+    }
+
+    /// The newest entries of the audit log, at most `limit` (1 to 1000).
+    pub async fn audit(&self, limit: u64) -> Result<AuditPage, ClientError> {
+        self.read(&format!("/api/audit?limit={limit}")).await
+    }
+
+    /// Has the daemon change something, or with `dry_run` say what that would do.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] where it can't be done.
+    pub async fn act(&self, action: Action, dry_run: bool) -> Result<ActionDone, ClientError> {
+        let path = format!("/api/actions/{}", action.name());
+        match action {
+            Action::Stop => self.write(&path, &StopRequest { dry_run }).await,
+            Action::SetLogLevel(level) => {
+                self.write(&path, &LogLevelRequest { level, dry_run }).await
+            }
+            Action::Refresh { server } => {
+                self.write(&path, &RefreshRequest { server, dry_run }).await
+            }
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get(path).await?.read()
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unexpected)?;
+        let mut request = request(Method::POST, path, Bytes::from(body));
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        self.whole(request).await?.read()
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// A successful answer, read as JSON.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        if !self.status.is_success() {
+            return Err(match serde_json::from_slice::<Problem>(&self.body) {
+                Ok(problem) => ClientError::Problem(Box::new(problem)),
+                Err(_) => self.into_error(),
+            });
+        }
+        serde_json::from_slice(&self.body).map_err(ClientError::Unexpected)
+    }
+}

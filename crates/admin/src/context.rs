@@ -1,0 +1,21 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_store::AuditLog;
+use mainstay_telemetry::Metrics;
+
+use crate::action::Actions;
+use crate::source::Source;
+
+pub(crate) type Shared = Arc<Context>;
+
+pub(crate) struct Context {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) actions: Arc<dyn Actions>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What `/openapi.json` answers.
+    pub(crate) document: Bytes,
+}

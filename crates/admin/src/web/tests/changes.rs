@@ -1,0 +1,224 @@
+//! Routes that need the `admin` token.
+
+use super::*;
+use crate::web::read::{BODY_BYTES_MAX, BODY_WAIT};
+use crate::web::{ACTIONS, READS};
+
+#[tokio::test]
+async fn changes_need_the_admin_token_everywhere_but_on_the_socket() {
+    let (read, admin) = (read_token(), admin_token());
+    for (from, token, code) in [
+        (NEAR, "", 401),
+        (NEAR, "Bearer x", 401),
+        (NEAR, read.as_str(), 403),
+        (NEAR, admin.as_str(), 202),
+        (FAR, "", 401),
+        (FAR, read.as_str(), 403),
+        (FAR, admin.as_str(), 202),
+        (Peer::Socket(Some(1000)), "", 202),
+    ] {
+        let scene = Scene::with(Health::Ok);
+        let (got, body) = scene.post(from, token, "/api/actions/stop", "").await;
+        assert_eq!(got, code, "{from} {token}: {body}");
+        let carried_out = scene.actions.0.lock().clone();
+        if code == 202 {
+            assert_eq!(carried_out, [(Action::Stop, false)]);
+            let done = json!({"action": "stop", "dry_run": false, "message": "done"});
+            assert_eq!(body, done);
+        } else {
+            assert_eq!(carried_out, []);
+            assert!(body["hint"].as_str().unwrap().contains("token"), "{body}");
+        }
+        let code = scene.ask(
+            from,
+            Request::get("/api/audit").header("authorization", token).body(Body::empty()).unwrap(),
+        );
+        assert_eq!(code.await.status().as_u16() == 200, got == 202, "{from} {token}");
+    }
+}
+
+#[tokio::test]
+async fn each_action_reads_its_body() {
+    let scene = Scene::with(Health::Ok);
+    let refresh = |server: &str| Action::Refresh { server: server.to_owned() };
+    for (path, body, code, action) in [
+        ("stop", "", 202, Some((Action::Stop, false))),
+        ("stop", r#"{"dry_run":true}"#, 200, Some((Action::Stop, true))),
+        (
+            "log-level",
+            r#"{"level":"debug"}"#,
+            200,
+            Some((Action::SetLogLevel(LogLevel::Debug), false)),
+        ),
+        ("refresh", r#"{"server":"time","dry_run":true}"#, 200, Some((refresh("time"), true))),
+        ("refresh", r#"{"server":"tme"}"#, 404, Some((refresh("tme"), false))),
+        ("stop", r#"{"dryrun":true}"#, 400, None),
+        ("stop", "[]x", 400, None),
+        ("log-level", "", 400, None),
+        ("log-level", r#"{"level":"loud"}"#, 400, None),
+        ("refresh", r#"{"server":7}"#, 400, None),
+    ] {
+        let path = format!("/api/actions/{path}");
+        scene.actions.0.lock().clear();
+        let (got, answer) = scene.post(NEAR, &admin_token(), &path, body).await;
+        assert_eq!(got, code, "{path} {body}: {answer}");
+        assert_eq!(scene.actions.0.lock().pop(), action, "{path} {body}");
+        if got >= 400 {
+            for member in ["error", "at", "hint"] {
+                assert!(answer[member].is_string(), "{path} {body}: {answer}");
+            }
+        }
+    }
+    let (_, answer) = scene.post(NEAR, &admin_token(), "/api/actions/stop", "{\n \"x\": 1}").await;
+    assert_eq!(answer["at"], "the body, line 2, column 4");
+    assert!(answer["error"].as_str().unwrap().contains("expected `dry_run`"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_unknown_action_is_told_the_known_ones() {
+    let scene = Scene::with(Health::Ok);
+    let (code, body) = scene.post(NEAR, "", "/api/actions/restart", "{}").await;
+    assert_eq!(code, 404);
+    let paths = body["paths"].as_array().unwrap();
+    assert!(paths.contains(&json!("/api/actions/stop")), "{body}");
+}
+
+#[tokio::test]
+async fn bodies_are_json_and_not_too_large() {
+    let scene = Scene::with(Health::Ok);
+    let post = async |media: &str, body: Vec<u8>| {
+        let request = Request::post("/api/actions/stop")
+            .header("authorization", admin_token())
+            .header("content-type", media)
+            .body(Body::from(body));
+        scene.ask(NEAR, request.unwrap()).await.status().as_u16()
+    };
+    assert_eq!(post("application/json; charset=utf-8", b"{}".to_vec()).await, 202);
+    assert_eq!(post("text/plain", b"{}".to_vec()).await, 415);
+    let mut large = vec![b' '; BODY_BYTES_MAX - 2];
+    large.extend(b"{}");
+    assert_eq!(post("application/json", large.clone()).await, 202);
+    large.push(b' ');
+    assert_eq!(post("application/json", large).await, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let scene = Scene::with(Health::Ok);
+    let never = http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
+    >());
+    let request = Request::post("/api/actions/stop")
+        .header("authorization", admin_token())
+        .header("content-type", "application/json")
+        .body(Body::new(never))
+        .unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(scene.ask(NEAR, request).await.status(), 408);
+    assert_eq!(begun.elapsed().as_secs(), BODY_WAIT.as_secs());
+    assert_eq!(*scene.actions.0.lock(), []);
+}
+
+#[tokio::test]
+async fn each_use_is_in_the_audit_log_with_what_came_of_it() {
+    let scene = Scene::with(Health::Ok);
+    let (admin, read) = (admin_token(), read_token());
+    let level = r#"{"level":"trace"}"#;
+    scene.post(FAR, &admin, "/api/actions/stop", r#"{"dry_run":true}"#).await;
+    scene.post(Peer::Socket(Some(7)), "", "/api/actions/refresh", r#"{"server":"tme"}"#).await;
+    scene.post(NEAR, &read, "/api/actions/stop", "").await;
+    scene.post(NEAR, "", "/api/actions/stop", "").await;
+    scene.post(NEAR, "Bearer x", "/api/actions/stop", "").await;
+    scene.post(NEAR, &admin, "/api/actions/log-level", level).await;
+    scene.post(NEAR, &admin, "/api/actions/log-level", "{}").await;
+    let page = scene.get(Peer::Socket(None), "/api/audit?limit=9").await.1;
+    let entries = page["entries"].as_array().unwrap();
+    let told = |entry: &Value| {
+        let of = |member: &str| entry[member].as_str().unwrap_or("-").to_owned();
+        ["token", "peer", "action", "target", "outcome", "why"].map(of).join("|")
+    };
+    let told: Vec<_> = entries.iter().map(told).collect();
+    let expected = [
+        "admin|127.0.0.1|POST /api/actions/log-level|-|failed|the body can't be used: missing field `level`",
+        "admin|127.0.0.1|POST /api/actions/log-level|-|failed|an error inside of Mainstay",
+        "read|127.0.0.1|POST /api/actions/stop|-|denied|-",
+        "-|socket (user 7)|refresh|tme|failed|no such server",
+        "admin|10.0.0.1|stop (dry run)|-|done|-",
+    ];
+    assert_eq!(told, expected);
+    assert!(entries[0]["at"].as_str().unwrap().ends_with('Z'), "{}", entries[0]);
+    assert!(entries.iter().all(|entry| entry["request_id"].as_str().unwrap().len() > 8));
+    let newest = scene.audit.0.lock().last().cloned().unwrap();
+    assert_eq!((newest.action.as_str(), newest.outcome), ("read audit", AuditOutcome::Done));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_in_pages() {
+    let scene = Scene::with(Health::Ok);
+    for (limit, code) in
+        [("1", 200), ("1000", 200), ("0", 400), ("1001", 400), ("-1", 400), ("x", 400), ("13", 503)]
+    {
+        let path = format!("/api/audit?limit={limit}");
+        assert_eq!(scene.get(Peer::Socket(None), &path).await.0, code, "{limit}");
+    }
+    assert_eq!(
+        scene.get(Peer::Socket(None), "/api/audit?limit=1").await.1["entries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_ends_is_given_up_and_keeps_nobody_from_health() {
+    let scene = Arc::new(Scene::with(Health::Ok));
+    let slow = r#"{"server":"slow"}"#;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..ACTIONS.at_once {
+        let scene = scene.clone();
+        waiting.spawn(async move {
+            scene.post(NEAR, &admin_token(), "/api/actions/refresh", slow).await
+        });
+    }
+    while scene.actions.0.lock().len() < ACTIONS.at_once {
+        tokio::task::yield_now().await;
+    }
+    let request = Request::post("/api/actions/stop").header("authorization", admin_token());
+    let refused = scene.ask(NEAR, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(scene.get(NEAR, "/health").await.0, 200);
+    while let Some(answer) = waiting.join_next().await {
+        assert_eq!(answer.unwrap().0, 504);
+    }
+    assert_eq!(scene.post(NEAR, &admin_token(), "/api/actions/stop", "").await.0, 202);
+    assert!(READS.deadline < ACTIONS.deadline);
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_does_not_undo_what_has_begun_nor_hide_it() {
+    let scene = Scene::with(Health::Ok);
+    // The body comes only after the client has gone.
+    let (send, body) = tokio::sync::oneshot::channel::<&'static str>();
+    let body = Body::new(http_body_util::StreamBody::new(futures_util::stream::once(async move {
+        let bytes = body.await.unwrap_or_default();
+        Ok::<_, std::convert::Infallible>(http_body::Frame::data(bytes::Bytes::from_static(
+            bytes.as_bytes(),
+        )))
+    })));
+    let request = Request::post("/api/actions/refresh")
+        .header("authorization", admin_token())
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap();
+    let asked = tokio::time::timeout(Duration::from_millis(50), scene.ask(NEAR, request)).await;
+    assert!(asked.is_err());
+    send.send(r#"{"server":"time"}"#).unwrap();
+    while scene.audit.0.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let entry = scene.audit.0.lock()[0].clone();
+    assert_eq!((entry.action.as_str(), entry.target.as_deref()), ("refresh", Some("time")));
+    assert_eq!(entry.outcome, AuditOutcome::Done);
+}

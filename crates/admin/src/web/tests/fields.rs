@@ -1,0 +1,110 @@
+//! What was answered before there was a description is answered still: scripts read it.
+
+use std::collections::BTreeSet;
+
+use mainstay_model::InstanceId;
+
+use super::*;
+use crate::api::servers::Instance;
+use crate::api::status::Endpoint;
+
+/// A daemon of which everything is known.
+struct Full;
+
+impl Source for Full {
+    fn status(&self) -> DaemonStatus {
+        let instance = Instance {
+            id: InstanceId(1),
+            state: InstanceState::Ready,
+            pid: Some(8),
+            calls: 0,
+            restarts: 0,
+            uptime_ms: 1,
+            memory_bytes: Some(1),
+            asks: vec!["roots".to_owned()],
+        };
+        let some = || Some("text".to_owned());
+        let server = Server {
+            reason: some(),
+            note: some(),
+            retry_in_ms: Some(1),
+            transport: some(),
+            revision: some(),
+            second_revision: some(),
+            instances: vec![instance],
+            ..server("time", InstanceState::Ready)
+        };
+        let mut status = Fake(Health::Loading).status();
+        status.sessions.unstored = some();
+        status.endpoints = vec![Endpoint {
+            path: "/mcp".to_owned(),
+            servers: vec![server.name.clone()],
+            listens: 0,
+            streams: 0,
+        }];
+        status.servers.push(server);
+        status
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+
+    fn pool(&self, _: &str) -> Option<PoolNumbers> {
+        Some(PoolNumbers::default())
+    }
+}
+
+/// Every member of an answer as `path.to.member`, with `[]` for the items of a list.
+fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                members(value, &at, all);
+                all.insert(at);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| members(item, &format!("{at}[]"), all)),
+        _ => {}
+    }
+}
+
+const SESSIONS: &str = "active calls listens max streams unstored";
+const POOL: &str = "active idle maxPoolSize minPoolSize total";
+const SERVER: &str = "calls instances kind memory_bytes name note prompts reason required resources restarts \
+     retry_in_ms revision second_revision since state stray_lines target tools transport";
+const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
+const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
+     endpoints[].listens endpoints[].path endpoints[].servers endpoints[].streams listen memory_usage \
+     memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes pid servers sessions \
+     state_dir status uptime_ms version volumes";
+const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
+
+#[tokio::test]
+async fn each_answer_has_the_members_that_it_always_had() {
+    let below = |at: &str, names: &str| {
+        names.split_whitespace().map(|name| format!("{at}{name}")).collect::<BTreeSet<_>>()
+    };
+    let servers = || &below("servers[].", SERVER) | &below("servers[].instances[].", INSTANCE);
+    let status = || {
+        let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOL);
+        &(&below("", STATUS) | &servers()) | &parts
+    };
+    let scene = Scene::of(Arc::new(Full));
+    for (path, expected) in [
+        ("/api/status", status()),
+        ("/health/detailed", status()),
+        ("/api/servers", &below("", "servers") | &servers()),
+        ("/api/sessions", below("", SESSIONS)),
+        ("/stats/pool", below("", POOL)),
+        ("/stats/pool?server=time", below("", POOL)),
+        ("/health", below("", HEALTH)),
+        ("/health/ready", below("", HEALTH)),
+        ("/health/live", below("", HEALTH)),
+    ] {
+        let mut found = BTreeSet::new();
+        members(&scene.get(NEAR, path).await.1, "", &mut found);
+        assert_eq!(found, expected, "{path}");
+    }
+}

@@ -1,0 +1,32 @@
+//! Requests that are not MCP go to the service for them.
+
+use http::{Method, Request};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::admit::Admitted;
+use super::refuse;
+use crate::answer::HttpAnswer;
+use crate::answer::body::Body;
+use crate::non_mcp::BodyError;
+
+/// Hands a request over, if the service has its path, and returns the answer.
+pub(super) async fn answer(
+    admitted: &Admitted<'_>,
+    path: &str,
+    body: &mut Option<Incoming>,
+) -> HttpAnswer {
+    let Admitted { gateway, parts, caller, .. } = admitted;
+    let found = gateway.non_mcp().filter(|found| found.has(parts.uri.path()));
+    let Some(found) = found else { return refuse::not_found(admitted, path) };
+    let takes_body = !matches!(parts.method, Method::GET | Method::HEAD);
+    let body = match if takes_body { body.take() } else { None } {
+        Some(body) => body.map_err(BodyError::new).boxed_unsync(),
+        None => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+    };
+    let mut request = Request::from_parts((*parts).clone(), body);
+    request.extensions_mut().insert(caller.clone());
+    let Ok(answer) = found.service.clone().oneshot(request).await;
+    answer.map(Body::Boxed)
+}

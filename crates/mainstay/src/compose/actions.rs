@@ -1,0 +1,120 @@
+//! The one place where changes of the daemon that the admin API offers are carried out.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use mainstay_admin::action::{Carrying, LogLevel};
+use mainstay_admin::{Action, ActionError, Actions};
+use mainstay_gateway::Gateway;
+use mainstay_model::status::InstanceState;
+use mainstay_pool::Pool;
+use mainstay_protocol::Era;
+use mainstay_protocol::list::ListKind;
+use mainstay_telemetry::LogControl;
+use mainstay_telemetry::logs::Level;
+use tokio_util::sync::CancellationToken;
+
+/// How long a server may take to give its lists.
+const LISTS: Duration = Duration::from_secs(30);
+
+/// Changes one daemon.
+#[derive(Debug)]
+pub(super) struct Operator {
+    gateway: Weak<Gateway>,
+    log: LogControl,
+    /// Cancelled when the daemon is to end.
+    stop: CancellationToken,
+}
+
+// === impl Operator ===
+
+impl Operator {
+    pub(super) fn new(gateway: &Arc<Gateway>, log: LogControl, stop: CancellationToken) -> Self {
+        Self { gateway: Arc::downgrade(gateway), log, stop }
+    }
+
+    fn stop(&self, dry_run: bool) -> String {
+        let gateway = self.gateway.upgrade();
+        let calls = gateway.as_ref().map_or(0, |gateway| gateway.calls_in_flight());
+        let is_stopping =
+            self.stop.is_cancelled() || gateway.is_none_or(|gateway| gateway.is_draining());
+        if !dry_run {
+            self.stop.cancel();
+        }
+        match (is_stopping, dry_run) {
+            (true, _) => format!("the daemon is stopping already; calls in flight: {calls}"),
+            (false, true) => format!("the daemon would stop; calls in flight: {calls}"),
+            (false, false) => format!("the daemon is stopping; calls in flight: {calls}"),
+        }
+    }
+
+    fn set_log_level(&self, level: LogLevel, dry_run: bool) -> Result<String, ActionError> {
+        if !dry_run {
+            let set = self.log.set(level_of(level));
+            set.map_err(|error| ActionError::Impossible(error.to_string()))?;
+        }
+        let verb = if dry_run { "would show" } else { "shows" };
+        Ok(match level {
+            LogLevel::Initial => format!("the log {verb} what the daemon was started with"),
+            level => format!("the log {verb} {} and what is more important", level.as_str()),
+        })
+    }
+
+    async fn refresh(&self, server: String, dry_run: bool) -> Result<String, ActionError> {
+        let pools = self.gateway.upgrade().map(|gateway| gateway.pools()).unwrap_or_default();
+        let Some(pool) = pools.iter().find(|pool| pool.spec.name.as_str() == server) else {
+            let servers = pools.iter().map(|pool| pool.spec.name.to_string()).collect();
+            return Err(ActionError::NoSuchServer { name: server, servers });
+        };
+        let ready = eras(pool);
+        if ready.is_empty() {
+            let state = pool.status(Instant::now(), &|_| String::new()).state.as_str();
+            return Err(ActionError::NotNow(format!("{server} is not ready: it is {state}")));
+        }
+        if dry_run {
+            return Ok(format!("the lists of {server} would be fetched"));
+        }
+        let deadline = Instant::now() + LISTS;
+        for era in ready {
+            for kind in ListKind::ALL {
+                pool.refetch_list(era, kind, deadline).await;
+            }
+        }
+        let now = pool.status(Instant::now(), &|_| String::new());
+        if now.state != InstanceState::Ready || Instant::now() >= deadline {
+            let error = format!("{server} did not give all its lists within {} s", LISTS.as_secs());
+            return Err(ActionError::NotNow(error));
+        }
+        let (tools, resources, prompts) = (now.tools, now.resources, now.prompts);
+        Ok(format!("{server} lists {tools} tools, {resources} resources and {prompts} prompts"))
+    }
+}
+
+impl Actions for Operator {
+    fn carry_out(&self, action: Action, dry_run: bool) -> Carrying<'_> {
+        Box::pin(async move {
+            match action {
+                Action::Stop => Ok(self.stop(dry_run)),
+                Action::SetLogLevel(level) => self.set_log_level(level, dry_run),
+                Action::Refresh { server } => self.refresh(server, dry_run).await,
+            }
+        })
+    }
+}
+
+/// The eras of clients for which a server is ready.
+fn eras(pool: &Arc<Pool>) -> Vec<Era> {
+    let both = [Era::Legacy, Era::Modern];
+    both.into_iter().filter(|era| pool.ready_base(*era).is_some()).collect()
+}
+
+fn level_of(level: LogLevel) -> Option<Level> {
+    Some(match level {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Trace => Level::Trace,
+        LogLevel::Initial => return None,
+    })
+}
