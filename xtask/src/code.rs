@@ -11,6 +11,7 @@ use anyhow::Context;
 use crate::sources;
 
 mod file;
+mod token;
 mod tree;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::Module;
+use super::token::{is_mark, word};
 use super::tree::{self, Import};
 
 /// What a file says, its own tests left out.
@@ -146,17 +147,6 @@ impl Read {
         }
         next
     }
-}
-
-pub(super) fn word(token: Option<&TokenTree>) -> Option<String> {
-    match token {
-        Some(TokenTree::Ident(word)) => Some(word.to_string()),
-        _ => None,
-    }
-}
-
-pub(super) fn is_mark(token: Option<&TokenTree>, mark: char) -> bool {
-    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == mark)
 }
 
 /// Whether an attribute is `cfg(test)` or one with more conditions beside that.

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenTree;
 
-use super::file::{is_mark, word};
+use super::token::{is_mark, is_separator, word};
 
 /// One path that a `use` brings in.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,8 +71,4 @@ fn branch_of(above: &[String], mut tokens: &[TokenTree], found: &mut Vec<Import>
             found.push(Import { path, name, line });
         }
     }
-}
-
-fn is_separator(tokens: &[TokenTree], at: usize) -> bool {
-    is_mark(tokens.get(at), ':') && is_mark(tokens.get(at + 1), ':')
 }

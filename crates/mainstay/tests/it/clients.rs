@@ -38,7 +38,7 @@ fn printed_servers_name_the_variables_to_set_and_no_secret() {
         .says("[servers.git-hub]\n")
         .says("GITHUB_TOKEN = \"secret:env:GITHUB_TOKEN\"")
         .complains("+ git-hub, renamed from git hub")
-        .complains("- off: it is disabled there")
+        .complains("- off: its file disables it")
         .complains("set: GITHUB_TOKEN, to the value in the file");
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN));
     let json = mainstay(home, &["import", "client.json", "--json"]).exits(0);
@@ -108,7 +108,7 @@ fn a_configuration_that_would_not_hold_is_not_written() {
     fs::write(home.join("bad.json"), "{ \"mcpServers\": { \"a\": } }").unwrap();
     mainstay(home, &["import", "bad.json", "none.json"])
         .exits(2)
-        .complains("bad.json:1:24: error: this is no JSON")
+        .complains("bad.json:1:24: error: this is not valid JSON")
         .complains("none.json: error: can't read it");
 }
 

@@ -182,8 +182,8 @@ fn what_can_not_be_fetched_is_said_with_its_reason() {
     home.fetch(&["bun", "odd", "near", "plain"])
         .exits(0)
         .says("bun: not fetched: bunx downloads it itself when the server first starts; with `npx -y`")
-        .says("odd: not fetched: what `--what` does is not known")
-        .says("near: not fetched: `./here` is no package of a registry")
+        .says("odd: not fetched: what `--what` does is unknown")
+        .says("near: not fetched: `./here` is not a package of a registry")
         .says("plain: not fetched: no package runner starts it");
     home.fetch(&["gone"]).exits(1).says("npm view ended with exit status: 1").says("E404");
     home.fetch(&["gon"]).exits(2).complains("did you mean `gone`?");

@@ -70,7 +70,7 @@ fn value_of(schema: Schema<'_>, given: &Given<'_>) -> Result<String, String> {
                 several.iter().map(|one| item(property, key, one)).collect();
             Ok(format!("[{}]", items?.join(",")))
         }
-        _ => Err(format!("{key} is given more than once, and is no list")),
+        _ => Err(format!("{key} is given more than once, and is not a list")),
     }
 }
 

@@ -80,8 +80,8 @@ impl Driver {
                     reading = line.is_some();
                     driver.line(line);
                 }
-                told = heard.recv(), if driver.outbox.bytes < UNREAD_BYTES_MAX => {
-                    if let Some((number, news)) = told {
+                received = heard.recv(), if driver.outbox.bytes < UNREAD_BYTES_MAX => {
+                    if let Some((number, news)) = received {
                         driver.heard(number, news);
                     }
                 }

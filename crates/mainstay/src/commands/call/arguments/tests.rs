@@ -83,7 +83,7 @@ fn everything_wrong_is_said_at_once() {
         (&["either=x"], &["either wants integer|boolean, not \"x\""]),
         (&["unit=si"], &["unit is one of metric, imperial, not \"si\""]),
         (&["level=3"], &["level is one of 1, 2, not \"3\""]),
-        (&["city=a", "city=b"], &["city is given more than once, and is no list"]),
+        (&["city=a", "city=b"], &["city is given more than once, and is not a list"]),
         (&["ctiy=a"], &["there is no argument ctiy; did you mean city?"]),
         (
             &["nothing-like-it=a", "days=x"],

@@ -44,8 +44,8 @@ impl Shim {
         {
             self.acknowledged(now, exchange, message);
         } else {
-            let said = self.questions.renamed(message);
-            self.say(said.unwrap_or_else(|| message.bytes().clone()));
+            let renamed = self.questions.renamed(message);
+            self.say(renamed.unwrap_or_else(|| message.bytes().clone()));
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Memory {
     /// Keyed by the JSON text of the URI.
     subscriptions: BTreeMap<Box<str>, Bytes>,
     /// The capabilities that the client was told: which lists can change.
-    told: ServerCapabilities,
+    declared: ServerCapabilities,
 }
 
 /// Most subscriptions remembered. The rest is lost with the session.
@@ -30,13 +30,13 @@ impl Memory {
     /// Remembers a handshake. None if the server refused it.
     pub(super) fn new(initialize: &Call, answer: &Message) -> Option<Self> {
         let result = handshake(answer)?;
-        let told = result.capabilities.map(|of| ServerCapabilities::from_json(of.raw));
+        let declared = result.capabilities.map(|of| ServerCapabilities::from_json(of.raw));
         Some(Self {
             initialize: initialize.message.bytes().clone(),
             initialized: None,
             level: None,
             subscriptions: BTreeMap::new(),
-            told: told.unwrap_or_default(),
+            declared: declared.unwrap_or_default(),
         })
     }
 
@@ -68,11 +68,11 @@ impl Memory {
     /// changed in between.
     pub(super) fn notices(&self) -> Vec<Bytes> {
         let lists = [
-            (self.told.tools_list_changed, Notification::ToolsListChanged),
-            (self.told.resources_list_changed, Notification::ResourcesListChanged),
-            (self.told.prompts_list_changed, Notification::PromptsListChanged),
+            (self.declared.tools_list_changed, Notification::ToolsListChanged),
+            (self.declared.resources_list_changed, Notification::ResourcesListChanged),
+            (self.declared.prompts_list_changed, Notification::PromptsListChanged),
         ];
-        let lists = lists.into_iter().filter(|(told, _)| *told);
+        let lists = lists.into_iter().filter(|(declared, _)| *declared);
         let lists = lists.map(|(_, changed)| build::notification(changed.as_str(), None));
         let updates = self.subscriptions.keys().map(|uri| {
             let params = format!(r#"{{"uri":{uri}}}"#);

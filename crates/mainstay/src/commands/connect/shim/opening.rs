@@ -50,8 +50,8 @@ impl Shim {
         };
         let next = match self.session.heard {
             Heard::Nothing => vec![initialized.clone()],
-            Heard::Repeated(so_far) if self.session.is_successor => {
-                memory.replay().into_iter().skip(so_far).take(REPEATED_AT_ONCE).collect()
+            Heard::Repeated(repeated) if self.session.is_successor => {
+                memory.replay().into_iter().skip(repeated).take(REPEATED_AT_ONCE).collect()
             }
             Heard::Repeated(_) | Heard::All => Vec::new(),
         };
@@ -68,7 +68,7 @@ impl Shim {
             self.listen(now);
             self.flush(now);
         } else {
-            self.told(now);
+            self.advance_greeting(now);
         }
     }
 
@@ -83,20 +83,20 @@ impl Shim {
             End::Done | End::NoStream | End::Refused { .. } => {
                 let mut others = self.under_way.values();
                 if !others.any(|of| matches!(of.purpose, Purpose::Greet)) {
-                    self.told(now);
+                    self.advance_greeting(now);
                 }
             }
         }
     }
 
     /// Advances to the next message that the session must receive first.
-    pub(super) fn told(&mut self, now: Instant) {
+    pub(super) fn advance_greeting(&mut self, now: Instant) {
         self.session.heard = match self.session.heard {
             Heard::Nothing => Heard::Repeated(0),
-            Heard::Repeated(so_far)
-                if self.session.is_successor && so_far + REPEATED_AT_ONCE < self.to_repeat() =>
+            Heard::Repeated(repeated)
+                if self.session.is_successor && repeated + REPEATED_AT_ONCE < self.to_repeat() =>
             {
-                Heard::Repeated(so_far + REPEATED_AT_ONCE)
+                Heard::Repeated(repeated + REPEATED_AT_ONCE)
             }
             Heard::Repeated(_) | Heard::All => Heard::All,
         };

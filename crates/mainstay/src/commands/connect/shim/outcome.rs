@@ -112,12 +112,12 @@ fn read<'a, T: Deserialize<'a>>(answer: &'a Message) -> Option<T> {
 fn page(status: StatusCode, body: &[u8]) -> String {
     let shown: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS_MAX).collect();
     let shown = format::harmless(shown.trim());
-    let said = if shown.is_empty() { String::new() } else { format!(": {shown}") };
+    let detail = if shown.is_empty() { String::new() } else { format!(": {shown}") };
     let remedy = match status {
         StatusCode::UNAUTHORIZED => " (give a token with --token-file or MAINSTAY_TOKEN)",
         _ => "",
     };
-    format!("the daemon answered {status}{said}{remedy}")
+    format!("the daemon answered {status}{detail}{remedy}")
 }
 
 /// The body of a 404 for an unknown endpoint.

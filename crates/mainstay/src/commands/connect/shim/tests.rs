@@ -389,9 +389,9 @@ fn who_is_not_let_in_is_told_what_to_bring() {
     let end = End::Refused { status: StatusCode::UNAUTHORIZED, body };
     scene.shim.heard(scene.now, 1, News::Ended(end));
     let effects = scene.shim.effects();
-    let [Effect::Say(said)] = &effects[..] else { panic!("{effects:?}") };
-    let said: Value = serde_json::from_slice(said).unwrap();
-    let message = said["error"]["message"].as_str().unwrap();
+    let [Effect::Say(answer)] = &effects[..] else { panic!("{effects:?}") };
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("who are you?") && message.contains("MAINSTAY_TOKEN"), "{message}");
 }
 
@@ -414,10 +414,10 @@ fn a_wrong_endpoint_says_which_there_are() {
     let end = End::Refused { status: StatusCode::NOT_FOUND, body: Bytes::from_static(body) };
     scene.shim.heard(scene.now, 1, News::Ended(end));
     let effects = scene.shim.effects();
-    let [Effect::Say(said)] = &effects[..] else { panic!("{effects:?}") };
-    let said: Value = serde_json::from_slice(said).unwrap();
+    let [Effect::Say(answer)] = &effects[..] else { panic!("{effects:?}") };
+    let answer: Value = serde_json::from_slice(answer).unwrap();
     assert_eq!(
-        said["error"]["message"],
+        answer["error"]["message"],
         "nothing is at /mcp/tme; known endpoints: /mcp, /mcp/time"
     );
 }
