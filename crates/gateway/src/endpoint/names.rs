@@ -1,4 +1,4 @@
-//! Published names: which ones were given out, at all endpoints.
+//! Published names of all endpoints.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use mainstay_session::catalogue::PublishedNames;
 use mainstay_store::{NameStore, NamesByEndpoint};
 use parking_lot::Mutex;
 
-/// Names given out, and the store that keeps them for the next daemon.
+/// Assigned names, and the store that keeps them for the next daemon.
 #[derive(Debug)]
 pub(crate) struct NameRegistry {
     store: Arc<dyn NameStore>,
@@ -14,11 +14,11 @@ pub(crate) struct NameRegistry {
 }
 
 impl NameRegistry {
-    /// Reads what earlier daemons have given out. Where the store can't say, names are given out anew: the
-    /// daemon serves all the same.
+    /// Loads the names that earlier daemons assigned. If the store can't be read, names are
+    /// assigned again, and the daemon serves all the same.
     pub(crate) async fn load(store: Arc<dyn NameStore>) -> Self {
         let by_endpoint = store.load().await.unwrap_or_else(|error| {
-            tracing::warn!(target: "mainstay", %error, "published names can't be read; they are given out anew");
+            tracing::warn!(target: "mainstay", %error, "published names can't be read; new ones are assigned");
             NamesByEndpoint::new()
         });
         Self { store, by_endpoint: Mutex::new(by_endpoint) }
@@ -38,7 +38,7 @@ impl NameRegistry {
         memory
     }
 
-    /// Keeps the names of an endpoint, and has them stored if one is new.
+    /// Keeps the names of an endpoint, and stores them if one is new.
     pub(crate) fn save(&self, endpoint: &str, names: &PublishedNames) {
         let mut all = self.by_endpoint.lock();
         if all.get(endpoint).is_some_and(|stored| is_same(stored, names)) {
@@ -49,8 +49,8 @@ impl NameRegistry {
         self.store.save(endpoint, names);
     }
 
-    /// Waits until all names that were saved are stored. A store that fails is not waited for, and one
-    /// that is slow for a second.
+    /// Waits until all saved names are stored, for at most a second. Does not wait for a store that
+    /// fails.
     pub(crate) async fn stored(&self) {
         self.store.stored().await;
     }
