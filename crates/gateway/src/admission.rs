@@ -1,5 +1,5 @@
-//! Who is let in. This is decided before the path of a request is looked at, so that a refused caller learns
-//! from no answer which servers there are. The order:
+//! Decides who may send requests, before the path of a request is looked at, so that a refused
+//! caller learns from no response which servers there are. The order:
 //!
 //! 1. the address of the caller, as trusted proxies name it ([`forwarded`]);
 //! 2. `Host` and `Origin`, unless the request comes over the command socket ([`gate`]);
@@ -43,7 +43,8 @@ impl Admission {
         (forwarded, decision)
     }
 
-    /// `forwarded` are the hosts that trusted proxies name.
+    /// Checks `Host` and `Origin`, and returns the user. `forwarded` are the hosts that trusted
+    /// proxies name.
     fn check(
         &self,
         operator: bool,

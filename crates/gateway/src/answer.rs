@@ -1,4 +1,4 @@
-//! HTTP responses, made in one place.
+//! Builds HTTP responses.
 
 pub(crate) mod body;
 
@@ -17,7 +17,7 @@ pub(crate) type HttpAnswer = Response<Body>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A JSON body.
+/// Returns a response with a JSON body.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> HttpAnswer {
     let mut response = Response::new(Body::Whole(body.into()));
     *response.status_mut() = status;
@@ -25,17 +25,18 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> HttpAnswer {
     response
 }
 
-/// A message as the answer to a POST.
+/// Returns a JSON-RPC message as the response to a POST.
 pub(crate) fn message(body: Bytes) -> HttpAnswer {
     json(StatusCode::OK, body)
 }
 
-/// A JSON-RPC error of ours with an HTTP status, for what is wrong with the request as such.
+/// Returns a JSON-RPC error of the gateway with an HTTP status, for a request that is wrong as
+/// such.
 pub(crate) fn failure(status: StatusCode, id: Option<&Id>, code: i32, text: &str) -> HttpAnswer {
     json(status, build::failure(id, code, text))
 }
 
-/// Taken, and nothing to say.
+/// Returns 202 Accepted without a body.
 pub(crate) fn accepted() -> HttpAnswer {
     empty(StatusCode::ACCEPTED)
 }
@@ -46,24 +47,24 @@ pub(crate) fn empty(status: StatusCode) -> HttpAnswer {
     response
 }
 
-/// A stream of events.
+/// Returns a new stream of events.
 pub(crate) fn events(stream: Arc<EventStream>) -> HttpAnswer {
     stream_of(Body::events(stream))
 }
 
-/// A stream of events that somebody has taken up.
+/// Returns a stream of events that the client has resumed.
 pub(crate) fn resumed(reader: Reader) -> HttpAnswer {
     stream_of(Body::read_by(reader))
 }
 
-/// A stream of one event, and nothing more.
+/// Returns a stream of exactly one event.
 pub(crate) fn only_event(id: &str, message: &[u8]) -> HttpAnswer {
     let mut out = BytesMut::with_capacity(message.len() + id.len() + 32);
     sse::encode_event(Some("message"), Some(id), message, &mut out);
     stream_of(Body::Whole(out.freeze().into()))
 }
 
-/// A stream of events that drops `owner` when it ends or its reader goes away.
+/// Returns a stream of events that drops `owner` when the stream ends or its reader leaves.
 pub(crate) fn events_until(stream: Arc<EventStream>, owner: StreamOwner) -> HttpAnswer {
     stream_of(Body::events_until(stream, owner))
 }
@@ -78,7 +79,7 @@ fn stream_of(body: Body) -> HttpAnswer {
     response
 }
 
-/// A refusal as a JSON-RPC error.
+/// Encodes a refusal as a JSON-RPC error.
 pub(crate) fn refusal(id: Option<&Id>, refusal: &Refusal) -> Bytes {
     build::error(id, &refusal.to_json())
 }

@@ -1,8 +1,8 @@
-//! One call: to a server and back, within its deadline, answered exactly once.
+//! One call: to a server and back, within its deadline, with exactly one response.
 //!
-//! It has three parts. [`Attempt`] is the way to a server and back, [`Conversation`] decides what may
-//! happen next, and [`delivery`] brings to the client what comes of it. [`Call`] joins the first two: it
-//! knows nothing of HTTP, and outlives the request that it came with.
+//! [`Attempt`] is the way to a server and back, [`Conversation`] decides what may happen next, and
+//! [`delivery`] brings the output to the client. [`Call`] joins the first two: it knows nothing of
+//! HTTP, and outlives the HTTP request that it came with.
 
 pub(crate) mod delivery;
 
@@ -37,11 +37,11 @@ use crate::session::questions::{self, NotAsked};
 use crate::sessions::Sessions;
 use crate::stream::EventStream;
 
-/// A client that lost its stream can still answer a question that came on it, or be back for one,
-/// for this long.
+/// How long a client that lost its stream may take to resume it before its open questions are
+/// refused.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(3);
 
-/// A call under way. It outlives the client's connection: a legacy client that went away has not
+/// A call in flight. It outlives the client's connection: a legacy client that disconnects has not
 /// cancelled (2025-11-25 basic/transports, sending messages).
 pub(crate) struct Call {
     sessions: Arc<Sessions>,
@@ -52,23 +52,24 @@ pub(crate) struct Call {
     attempt: Attempt,
     record: CallRecord,
     timer: DeadlineTimer,
-    /// What carries questions to the client, once there is a stream.
+    /// The stream that carries questions to the client, once there is one.
     stream: Option<Arc<EventStream>>,
-    /// Of the answer, if that is a server's error.
+    /// Code of the response, if that is an error of the server.
     error_code: Option<i32>,
 }
 
-/// What comes out of a call, in order; `Answer` and `Cancelled` come once and last.
+/// Output of a call, in order. `Answer` and `Cancelled` come once and last.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// A notification or a question for the client.
     Event {
         message: Bytes,
-        /// Its number, if it is a question: one that can't be brought to the client is withdrawn.
+        /// Number of the question, if it is one. A question that can't be brought to the client is
+        /// withdrawn.
         question: Option<u64>,
     },
     Answer(Bytes),
-    /// The client took it back: it gets no answer.
+    /// The client cancelled the call, which gets no response.
     Cancelled,
 }
 
@@ -76,7 +77,7 @@ pub(crate) enum Progress {
 #[derive(Default)]
 struct DeadlineTimer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whoever waits for what comes next gives up then, and has a sleep of its own for it.
+    /// End of the caller's own wait, which has a timer already. The deadline needs none before.
     awaited_until: Option<Instant>,
 }
 
@@ -119,12 +120,12 @@ impl Call {
         }
     }
 
-    /// The code of the server's error that the call was answered with.
+    /// Returns the code of the server's error that the call was answered with.
     pub(crate) fn error_code(&self) -> Option<i32> {
         self.error_code
     }
 
-    /// The session it belongs to, and the client's id for it.
+    /// Returns the session of the call, and the client's id for it.
     pub(crate) fn session_and_id(&self) -> (&Arc<Session>, &Id) {
         (&self.session, &self.id)
     }
@@ -133,42 +134,40 @@ impl Call {
         self.conversation.is_over()
     }
 
-    /// What comes next. May be dropped and called again without losing anything.
+    /// Waits for the next output. May be dropped and called again without losing anything.
     pub(crate) async fn next(&mut self) -> Progress {
         self.timer.awaited_until = None;
         self.drive().await
     }
 
-    /// What comes next, if it comes by then.
+    /// Waits for the next output until `then`.
     pub(crate) async fn next_by(&mut self, then: Instant) -> Option<Progress> {
         self.timer.awaited_until = Some(then);
         timeout_at(then, self.drive()).await.ok()
     }
 
-    /// From here on the client can only be answered: whoever wants to ask it hears that at once
-    /// instead of waiting for nobody.
+    /// Notes that the client can only get the response from now on: questions are refused at once.
     pub(crate) fn client_is_gone(&mut self) {
         self.on_client_event(Event::ClientGone);
     }
 
-    /// Nobody has read the stream for longer than a client needs to come back: the server hears that its
-    /// open questions will not be answered.
+    /// Notes that nobody has read the stream for [`ANSWER_GRACE`]: open questions are refused.
     pub(crate) fn client_is_away(&mut self) {
         self.on_client_event(Event::ClientAway);
     }
 
-    /// The client is asked on this stream, as long as it reads it.
+    /// Sets the stream on which the client is asked questions, as long as it reads the stream.
     pub(crate) fn set_stream(&mut self, stream: Arc<EventStream>) {
         self.stream = Some(stream);
     }
 
-    /// A notification had to be left out because the client reads too slowly.
+    /// Counts a notification that was dropped because the client reads too slowly.
     pub(crate) fn notification_dropped(&self) {
         let reason = Dropped::SlowClient;
         events::NotificationDropped { method: "", reason }.emit(self.metrics());
     }
 
-    /// A question could not be brought to the client, which reads too slowly.
+    /// Refuses a question that could not be brought to the client, which reads too slowly.
     pub(crate) fn withdraw_question(&mut self, question: u64) {
         let why = NotAsked::SlowClient;
         questions::count_not_asked("", why, self.metrics());
@@ -176,7 +175,7 @@ impl Call {
         self.questions_closed();
     }
 
-    /// Ends by itself at the latest by the deadline; what it says is lost.
+    /// Runs the call to its end, by its deadline at the latest, and discards its output.
     pub(crate) async fn finish_detached(mut self) {
         self.client_is_gone();
         while let Progress::Event { .. } = self.next().await {}
@@ -200,7 +199,7 @@ impl Call {
         }
     }
 
-    /// FirstOutput an attempt. None: it is under way, or has failed and there may be another.
+    /// Begins an attempt. None: it is under way, or has failed and may be repeated.
     async fn send(&mut self) -> Option<Progress> {
         let context = SendContext {
             session: &self.session,
@@ -249,7 +248,7 @@ impl Call {
         &self.attempt.route.pool.spec.name
     }
 
-    /// What the conversation makes of an event.
+    /// Returns the decision of the conversation about an event.
     fn on(&mut self, event: Event) -> Decision {
         self.conversation.on(std::time::Instant::now(), event)
     }
@@ -266,9 +265,10 @@ impl Call {
         }
     }
 
-    /// An answer ends the call, but for the one that says that headers don't repeat what the tool wants
-    /// repeated: the list that the tool was known from is out of date, and the call is tried once more with
-    /// a new one (2026-07-28 basic/transports/streamable-http, Custom Headers from Tool Parameters).
+    /// Handles a response, which ends the call. The exception is an error that says that headers
+    /// don't repeat what the tool wants repeated: the list of tools is out of date, and the call is
+    /// tried once more with a new list (2026-07-28 basic/transports/streamable-http, Custom Headers
+    /// from Tool Parameters).
     fn on_answer(&mut self, answer: &Message) -> Option<Progress> {
         let error_code = answer.error_code();
         let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
@@ -317,14 +317,14 @@ impl Call {
         }
     }
 
-    /// A notification of progress, under the client's own token, if it gave one.
+    /// Returns a progress notification with the client's own token, if the client gave one.
     fn with_clients_token(&self, notification: &Message) -> Option<Bytes> {
         let (_, token) = self.attempt.token.as_ref()?;
         let span = notification.params().ok()?.progress_token?.span;
         Some(edit::splice(notification.bytes(), &mut [Edit::new(span, token)]))
     }
 
-    /// Whether the client wants to hear this: a line of a log below its level it does not.
+    /// Whether the client wants this notification. It does not want log messages below its level.
     fn is_wanted(&self, notification: &Message) -> bool {
         if notification.method() != "notifications/message" {
             return true;
@@ -395,7 +395,7 @@ impl Call {
         }
     }
 
-    /// Some question was answered, refused or taken back.
+    /// Notes that a question was answered, refused or cancelled.
     fn questions_closed(&mut self) {
         let open = self.session.open_questions_of(&self.control);
         self.on(Event::QuestionsClosed { open });
@@ -408,7 +408,7 @@ impl Call {
         Progress::Cancelled
     }
 
-    /// Answers the call with a refusal of ours.
+    /// Answers the call with a refusal of the gateway.
     fn refuse(&mut self, refusal: Refusal, outcome: telemetry::Outcome) -> Progress {
         let refusal = self.record.refused(&self.attempt.route.pool, refusal);
         self.close(outcome);
@@ -438,7 +438,7 @@ impl Drop for Call {
 
 impl DeadlineTimer {
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // Nearly every call is answered before: a sleep would be set and stopped for nothing.
+        // Nearly every call is answered before: a timer would be started and stopped for nothing.
         if self.awaited_until.is_some_and(|until| until < deadline) {
             return Poll::Pending;
         }

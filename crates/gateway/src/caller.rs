@@ -8,9 +8,10 @@ use mainstay_telemetry::CorrelationId;
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
-    /// None: the command socket.
+    /// Address of the client. None: the command socket.
     pub address: Option<SocketAddr>,
-    /// Whether the connection came over the command socket, where the file's permissions decide who may.
+    /// Whether the connection came over the command socket, whose file permissions decide who may
+    /// connect.
     pub operator: bool,
     /// The user of the process at the other end of the command socket, where the system says it.
     pub uid: Option<u32>,
@@ -28,20 +29,20 @@ pub struct Serves {
     pub sse: bool,
 }
 
-/// The sender of a request that was admitted. Limits, audit and logs take who called from here, and from
-/// nowhere else.
+/// The sender of a request that was admitted. Limits, audit and logs take the sender from here
+/// only.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The address of the client: behind trusted proxies, the one they name. None: the command socket, where
     /// no proxy names one.
     pub address: Option<SocketAddr>,
-    /// The operator of the daemon, who may do everything.
+    /// Whether the sender is the operator, who may do everything.
     pub operator: bool,
     /// The user of the operator's process, where the system says it.
     pub uid: Option<u32>,
-    /// What the address serves that the request came to.
+    /// Transports that the listening address serves.
     pub serves: Serves,
-    /// The number of the connection. Where there is neither a login nor a session, limits count by it.
+    /// Number of the connection. Limits count by it where there is neither a login nor a session.
     pub connection: u64,
     /// The user; `anonymous` without a login.
     pub principal: Principal,
@@ -49,9 +50,9 @@ pub struct Caller {
     pub request_id: CorrelationId,
 }
 
-/// What a client's transport can carry.
+/// What a client accepts as the response to a POST.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepts {
-    /// A stream of events as the answer to a POST.
+    /// Whether the response may be a stream of events.
     pub(crate) event_stream: bool,
 }

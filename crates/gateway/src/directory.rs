@@ -1,4 +1,4 @@
-//! The servers and endpoints that are in force, and their replacement while requests are served.
+//! Holds the servers and endpoints in force, and replaces them while requests are served.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ impl Directory {
         Arc::new(Self { topology, ids, names, replaced: watch::Sender::new(()) })
     }
 
-    /// Puts a layout in force; returns the topologies before and after. Nobody else may do so meanwhile.
+    /// Puts a layout in force. Returns the topologies before and after. The caller must make sure
+    /// that nobody else does so meanwhile.
     pub(crate) fn replace(&self, layout: Layout) -> (Arc<Topology>, Arc<Topology>) {
         let before = self.topology.load_full();
         let after = Arc::new(Topology::build(&before, layout, &self.ids, &self.names));
@@ -43,7 +44,7 @@ impl Directory {
         self.topology.load_full()
     }
 
-    /// As [`Self::topology`], for a moment: the guard must not be held over an await.
+    /// Returns the topology in force as a cheap guard, which must not be held over an await.
     pub(crate) fn topology_now(&self) -> Guard<Arc<Topology>> {
         self.topology.load()
     }
@@ -53,17 +54,17 @@ impl Directory {
         self.topology.load().servers().iter().map(|server| server.pool.clone()).collect()
     }
 
-    /// The pool that runs a server now.
+    /// Returns the pool that runs a server now.
     pub(crate) fn pool(&self, server: ServerId) -> Option<Arc<Pool>> {
         self.topology.load().server(server).map(|server| server.pool.clone())
     }
 
-    /// The endpoint with this id, if it still exists.
+    /// Returns the endpoint with this id, if it still exists.
     pub(crate) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
         self.topology.load().endpoint_by_id(id).cloned()
     }
 
-    /// Waits until a server is run by another pool than this one, or is gone.
+    /// Waits until another pool runs a server than this one, or the server is gone.
     pub(crate) async fn wait_until_replaced(&self, server: ServerId, pool: &Arc<Pool>) {
         let mut replaced = self.replaced.subscribe();
         while self.pool(server).is_some_and(|now| Arc::ptr_eq(&now, pool)) {

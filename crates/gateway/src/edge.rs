@@ -1,8 +1,8 @@
-//! What came in: an HTTP request, told apart by address, method, headers and body.
+//! Handles HTTP requests: sorts them by path, method, headers and body.
 //!
-//! The order of checks: who calls and whether that one is let in ([`admit`]), which address, which
-//! method, how large, what kind of message, which session. Nobody who is not let in gets as far as the
-//! address: what is found there is told to nobody else.
+//! The order of checks: who calls and whether that caller is admitted ([`admit`]), which path,
+//! which method, how large, what kind of message, which session. A caller that is not admitted
+//! learns nothing about paths.
 
 mod admit;
 mod batch;
@@ -36,7 +36,7 @@ use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::sessions::listen;
 
-/// What a request is for.
+/// What handles a request.
 #[derive(Debug)]
 enum Destination {
     Mcp(Arc<Endpoint>),
@@ -44,23 +44,23 @@ enum Destination {
     Messages,
     /// Something that is not MCP, or nothing.
     NonMcp,
-    /// An endpoint that is not there.
+    /// An endpoint that does not exist.
     Unknown,
 }
 
-/// An address, told apart.
+/// A parsed request path.
 #[derive(Debug, PartialEq, Eq)]
 enum RequestPath<'a> {
     /// `/mcp` and `/mcp/{name}`.
     Mcp(Option<&'a str>),
     /// `/sse` and `/sse/{name}`.
     Sse(Option<&'a str>),
-    /// Where a client of HTTP+SSE posts to.
+    /// `/messages`, where clients of HTTP+SSE post to.
     Messages,
     Other,
 }
 
-/// Answers one HTTP request.
+/// Handles one HTTP request.
 pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Peer) -> HttpAnswer {
     let (parts, body) = request.into_parts();
     let mut body = Some(body);
@@ -88,7 +88,7 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
     answer
 }
 
-/// Answers a request that was let in, by its address and method.
+/// Handles an admitted request by its path and method.
 async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
     let Admitted { gateway, parts, caller, .. } = admitted;
     let (destination, path) = destination(gateway, parts.uri.path(), caller.serves);
@@ -108,8 +108,8 @@ async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> 
     }
 }
 
-/// What a request is for, and the daemon's own path of it. A proxy may pass paths on as clients write
-/// them; what the daemon has itself at such a path comes first.
+/// Returns what handles a request, and the daemon's own path for it. A proxy may pass paths on as
+/// clients write them. What the daemon itself has at such a path comes first.
 fn destination<'a>(
     gateway: &Gateway,
     path: &'a str,
@@ -168,12 +168,12 @@ async fn post(
         .await
 }
 
-/// Opens a stream for background messages, or resumes one that was cut.
+/// Opens a background stream, or resumes a stream that was cut.
 async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     if !accepts_event_stream(headers) {
         admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
-        let say = "a GET here opens a stream: Accept must have text/event-stream";
+        let say = "a GET here opens a stream: Accept must include text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
     match find_session(admitted, endpoint).await {
@@ -214,7 +214,8 @@ impl<'a> RequestPath<'a> {
     }
 }
 
-/// The name in `{root}/{name}`; none in `{root}`.
+/// Returns the name in `{root}/{name}`, which is none in `{root}`. The outer option is none for
+/// other paths.
 #[expect(clippy::option_option, reason = "another address, the whole gateway, one endpoint")]
 fn name_below<'a>(path: &'a str, root: &str) -> Option<Option<&'a str>> {
     let rest = path.strip_prefix(root)?;

@@ -1,4 +1,4 @@
-//! An address and the servers behind it.
+//! Endpoints: an address that clients use, and the servers behind it.
 
 #[cfg(test)]
 pub(crate) mod inside;
@@ -27,7 +27,7 @@ use self::names::NameRegistry;
 use self::state::EndpointState;
 use crate::server::Server;
 
-/// What clients attach to: all servers, one of them, or a named group.
+/// An address that clients use: all servers, one of them, or a named group.
 #[derive(Debug)]
 pub struct Endpoint {
     pub id: EndpointId,
@@ -35,35 +35,34 @@ pub struct Endpoint {
     pub name: String,
     /// In the order in which they are configured here.
     pub servers: Vec<Server>,
-    /// One server under its own name: its lists and names pass through untouched.
+    /// Whether the endpoint is that of one server, whose lists and names pass unchanged.
     pub single: bool,
     prefix: Prefix,
-    /// Places in `servers`, by the number of the server.
+    /// Positions in `servers`, sorted by server id.
     index_by_id: Vec<(ServerId, usize)>,
     pub(crate) state: Arc<EndpointState>,
     names: Arc<NameRegistry>,
 }
 
-/// What one server last said to clients of one era.
+/// The latest lists of one server for clients of one era.
 struct ServerLists<'a> {
     server: ServerId,
     name: &'a Name,
     facts: Arc<Facts>,
 }
 
-/// A server that is not in a list.
+/// A server that is missing in a list.
 pub(crate) struct MissingServer<'a> {
     pub(crate) server: &'a Name,
     pub(crate) state: InstanceState,
-    /// Why not, where its state does not say it: it is there, and not for these clients.
+    /// Reason, where the state does not tell it: the server runs, but not for these clients.
     pub(crate) why: Option<String>,
 }
 
 const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 impl Endpoint {
-    /// An endpoint that is there for the first time. Without a `prefix` it is that of one server, under
-    /// whose own names it is served.
+    /// Creates a new endpoint. Without a `prefix` it is that of one server under its own name.
     pub(crate) fn new(
         id: EndpointId,
         name: String,
@@ -77,7 +76,7 @@ impl Endpoint {
         Self::build(id, name, servers, prefix, state, names.clone())
     }
 
-    /// The endpoint that was there before, now with these servers.
+    /// Returns an endpoint with these servers that keeps the state of `before`.
     pub(crate) fn updated(
         before: &Arc<Self>,
         servers: Vec<Server>,
@@ -116,7 +115,7 @@ impl Endpoint {
         self.state.streams.path().to_owned()
     }
 
-    /// SessionStreams of this kind that clients keep open here.
+    /// Returns the number of open streams of a kind.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         self.state.streams.count(kind)
     }
@@ -125,7 +124,7 @@ impl Endpoint {
         self.servers.iter().map(|server| &server.pool)
     }
 
-    /// The pool that runs a server; none: the server is not here.
+    /// Returns the pool that runs a server. None: the endpoint does not have the server.
     pub(crate) fn pool(&self, server: ServerId) -> Option<&Arc<Pool>> {
         let at = self.index_by_id.binary_search_by_key(&server, |(id, _)| *id).ok()?;
         Some(&self.servers[self.index_by_id[at].1].pool)
@@ -135,8 +134,8 @@ impl Endpoint {
         self.servers.iter().find(|server| server.pool.spec.name.as_str() == name)
     }
 
-    /// Whether clients find other things here than at `before`, the same endpoint earlier, as soon as
-    /// its lists are published. What a server has that is yet to start comes when it is ready.
+    /// Whether the lists differ from those of `before`, the same endpoint earlier, as soon as they
+    /// are published. What a server that is yet to start has follows when it is ready.
     pub(crate) fn lists_differ_from(&self, before: &Self) -> bool {
         let (kept, gained): (Vec<&Server>, Vec<&Server>) =
             self.servers.iter().partition(|server| before.pool(server.id).is_some());
@@ -150,11 +149,11 @@ impl Endpoint {
         self.state.catalogues[era as usize].load_full()
     }
 
-    /// Merges lists anew from what the servers last said. Servers that were assigned up are left out;
-    /// one that is only being restarted keeps its place.
+    /// Merges the latest lists of all servers. Servers that failed for good are left out; one that
+    /// is only restarting keeps its place.
     ///
-    /// A name is assigned for both eras at once, in the order of the file, so that a tool is called
-    /// the same by all clients and stays so when a server learns another revision.
+    /// A name is assigned for both eras at once, in the order of the file, so that all clients see
+    /// a tool under the same name, even when its server learns another revision.
     pub(crate) fn publish(&self, kinds: &[ListKind]) {
         if self.single {
             return;
@@ -182,7 +181,7 @@ impl Endpoint {
         }
     }
 
-    /// What the servers last said to clients of an era.
+    /// Returns the latest lists of the servers for clients of an era.
     fn server_lists(&self, era: Era) -> Vec<ServerLists<'_>> {
         let there = self.servers.iter().filter(|server| !is_given_up(&server.pool));
         there
@@ -192,7 +191,8 @@ impl Endpoint {
             .collect()
     }
 
-    /// The catalogue for a client that is about to see this list of it: its names stay from now on.
+    /// Returns the catalogue for a client that is about to see this list. Its names don't change
+    /// from now on.
     pub(crate) fn show(&self, era: Era, kind: ListKind) -> Arc<Catalogue> {
         let mut assigned = self.state.assigned.lock();
         let at = kind as usize;
@@ -208,8 +208,8 @@ impl Endpoint {
         self.names.stored().await;
     }
 
-    /// What was shown, with what some servers say to this client beyond that. Its names, too, stay from
-    /// now on.
+    /// Adds what some servers list for this client only to the catalogue. These names don't change
+    /// from now on either.
     pub(crate) fn show_with_client_lists(
         &self,
         shown: Arc<Catalogue>,
@@ -240,8 +240,8 @@ impl Endpoint {
         Arc::new(whole)
     }
 
-    /// Waits until every server has said what it has for clients of an era, or is known not to,
-    /// or `deadline`.
+    /// Waits until the lists of every server for clients of an era are known, or known not to
+    /// exist, or until `deadline`.
     pub(crate) async fn wait_for_lists(&self, era: Era, deadline: Instant) {
         let said = |pool: &Pool| pool.primary_facts().is_some() || !is_starting(pool);
         for pool in self.pools().filter(|pool| may_support(pool, era)) {
@@ -253,7 +253,7 @@ impl Endpoint {
         join_all(asked.map(|pool| pool.detect(era, deadline))).await;
     }
 
-    /// Whether there is anything here for clients of an era; found out within `within`.
+    /// Returns whether any server supports clients of an era. Waits at most `within`.
     pub(crate) async fn era_support(&self, era: Era, within: Duration) -> EraSupport {
         let has = |pool: &Arc<Pool>| pool.facts(era).is_some();
         if self.pools().any(has) || self.servers.is_empty() {
@@ -271,8 +271,8 @@ impl Endpoint {
         best
     }
 
-    /// Whether clients of the legacy era find every server here that modern ones find, and more.
-    /// A client that speaks both is then better off with the former.
+    /// Whether legacy clients see every server that modern clients see, and more. A client that
+    /// supports both is then better off with a legacy revision.
     pub(crate) fn legacy_serves_more(&self) -> bool {
         let has = |pool: &Pool, era| pool.facts(era).is_some();
         let (mut more, mut less) = (false, false);
@@ -286,19 +286,19 @@ impl Endpoint {
         more && !less
     }
 
-    /// Whether clients of 2026-07-28 are told when a list changes.
+    /// Whether clients of 2026-07-28 are notified when a list changes.
     pub(crate) fn notifies_changes_of(&self, kind: ListKind) -> bool {
         let facts = || self.servers[0].pool.facts(Era::Modern);
         !self.single || facts().is_some_and(|facts| facts.capabilities.has_changes_of(kind))
     }
 
-    /// Whether a server tells clients of 2026-07-28 when a resource changes.
+    /// Whether a server notifies clients of 2026-07-28 when a resource changes.
     pub(crate) fn can_subscribe(&self, server: ServerId) -> bool {
         let facts = self.pool(server).and_then(|pool| pool.facts(Era::Modern));
         facts.is_some_and(|facts| facts.capabilities.resources_subscribe)
     }
 
-    /// Asks servers that don't tell when a list changes whether it has.
+    /// Fetches a list again from servers that don't notify when it changes.
     pub(crate) async fn refresh_list(&self, era: Era, kind: ListKind, deadline: Instant) {
         let mut asking = tokio::task::JoinSet::new();
         for pool in self.pools() {
@@ -311,7 +311,8 @@ impl Endpoint {
         .await;
     }
 
-    /// For how long and for whom a merged list may be kept: the strictest of what its servers say.
+    /// Returns how long and for whom a merged list may be cached: the strictest of what its servers
+    /// say.
     pub(crate) fn caching(&self, era: Era, kind: ListKind) -> Caching {
         if !self.missing(era).is_empty() {
             return Caching { ttl_ms: Some(0), public: false };
@@ -325,10 +326,10 @@ impl Endpoint {
         .unwrap_or_default()
     }
 
-    /// The server and its own name for what a client has seen here, in this daemon or before it was
-    /// started, though it is in no list now. Its server is on its way or away, or has not said yet what it
-    /// has for this client; or it has it no longer, and says so itself. None: clients of this era
-    /// can't use that server.
+    /// Finds the server and its own name for a published name that is in no list now, but was shown
+    /// to a client, by this daemon or an earlier one. The server may be starting or away, or may
+    /// not have listed yet what it has for this client; or it no longer has the item, and says so
+    /// itself. None: the name is unknown, or clients of this era can't use that server.
     pub(crate) fn find_remembered(
         &self,
         era: Era,
@@ -350,15 +351,15 @@ impl Endpoint {
         server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
     }
 
-    /// Whether a server that may have something for clients of this era has not said so yet, and
-    /// is about to.
+    /// Whether a server that may support this era is starting and has not listed anything yet.
     pub(crate) fn is_incomplete(&self, era: Era) -> bool {
         self.pools().any(|pool| {
             may_support(pool, era) && pool.primary_facts().is_none() && is_starting(pool)
         })
     }
 
-    /// Under which URI a server's resource is known here, if under another than its own.
+    /// Returns the URI under which a server's resource is published, if it differs from the
+    /// server's own.
     pub(crate) fn published_uri(&self, server: ServerId, own: &str) -> Option<String> {
         let assigned = self.state.assigned.lock();
         let names = &assigned.current[ListKind::Resources as usize];
@@ -366,7 +367,7 @@ impl Endpoint {
         (published != own).then(|| published.to_owned())
     }
 
-    /// Servers whose items are not in the lists of an era, and why not.
+    /// Returns the servers whose items are missing in the lists of an era, and why.
     pub(crate) fn missing(&self, era: Era) -> Vec<MissingServer<'_>> {
         self.pools()
             .filter(|pool| pool.facts(era).is_none() || is_given_up(pool))
@@ -394,7 +395,7 @@ impl std::fmt::Display for MissingServer<'_> {
 // === impl ServerLists ===
 
 impl<'a> ServerLists<'a> {
-    /// Whether there is anything in this list that is not in the other's.
+    /// Whether this list has an item that the other lacks.
     fn lists_beyond(&self, other: &ServerLists<'_>, kind: ListKind) -> bool {
         let others = other.facts.lists.of(kind);
         let known: HashSet<_> = others.iter().map(|item| &item.key).collect();
@@ -420,7 +421,7 @@ fn primary_state(pool: &Pool) -> InstanceState {
     pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
 }
 
-/// Whether the configuration leaves it open that a server speaks to clients of an era.
+/// Whether the configuration allows a server to support an era.
 fn may_support(pool: &Pool, era: Era) -> bool {
     match pool.spec.revision {
         RevisionChoice::Auto => true,
@@ -429,14 +430,14 @@ fn may_support(pool: &Pool, era: Era) -> bool {
     }
 }
 
-/// ServerLists of a server that is there, and that has not answered yet whether it is for these clients, too.
+/// Returns why a running server is missing, if detection for this era has not finished.
 fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
     let is_there = pool.facts(era).is_none() && pool.primary_facts().is_some();
     let revision = match era {
         Era::Legacy => Revision::LATEST_LEGACY,
         Era::Modern => Revision::LATEST,
     };
-    is_there.then(|| format!("has not answered yet whether it speaks {revision}"))
+    is_there.then(|| format!("has not answered yet whether it supports {revision}"))
 }
 
 fn is_given_up(pool: &Pool) -> bool {

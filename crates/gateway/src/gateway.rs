@@ -1,4 +1,4 @@
-//! The gateway: the three contexts together, and the daemon's outer life of serving, draining and stopping.
+//! The gateway: joins the three contexts, and starts, drains and stops serving.
 
 mod install;
 mod observer;
@@ -92,7 +92,7 @@ impl Gateway {
         self.non_mcp.get()
     }
 
-    /// Starts every server, and waits for none.
+    /// Starts every server without waiting for any.
     pub fn start(self: &Arc<Self>) {
         let observer = self.observer();
         for pool in self.pools() {
@@ -154,7 +154,7 @@ impl Gateway {
         self.sessions.table.max()
     }
 
-    /// Whether what outlives the daemon can be stored.
+    /// Returns whether the store works.
     pub fn store_state(&self) -> StoreState {
         self.sessions.upkeep.state()
     }
@@ -167,12 +167,12 @@ impl Gateway {
         self.serving.connections_open()
     }
 
-    /// Bytes that streams hold for clients that read slowly or may come back.
+    /// Returns the bytes that streams hold for clients that read slowly or may return.
     pub fn streams_kept_bytes(&self) -> usize {
         self.sessions.replay.bytes()
     }
 
-    /// SessionStreams of a kind that clients keep open, at all endpoints.
+    /// Returns the number of open streams of a kind, at all endpoints.
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         let topology = self.directory.topology_now();
         topology.endpoints().iter().map(|endpoint| endpoint.streams_open(kind)).sum()
@@ -186,12 +186,13 @@ impl Gateway {
         self.serving.clock
     }
 
-    /// The address at which clients reach the daemon, if a proxy is in front.
+    /// Returns the address at which clients reach the daemon, if a proxy is in front.
     pub fn public_url(&self) -> Option<&PublicUrl> {
         self.serving.settings.public_url.as_ref()
     }
 
-    /// The path at which clients find one of the daemon's own paths: another if a proxy in front moves it.
+    /// Returns the path under which clients reach one of the daemon's own paths. It differs if a
+    /// proxy in front moves it.
     pub(crate) fn public_path(&self, own: &str) -> String {
         self.public_url().map_or_else(|| own.to_owned(), |url| url.public_path(own))
     }
@@ -203,7 +204,7 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-/// Ends sessions that nobody uses any more, until the daemon stops.
+/// Ends idle sessions at intervals, until the daemon stops.
 async fn expire(sessions: Arc<Sessions>) {
     let Serving { settings, stopping, .. } = &*sessions.serving;
     let mut tick = tokio::time::interval(EXPIRE_EVERY.min(settings.limits.session_idle / 4));

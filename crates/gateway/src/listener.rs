@@ -37,20 +37,21 @@ use crate::edge;
 use crate::gateway::Gateway;
 use crate::serving::ConnectionGuard;
 
-/// After running out of files or memory: time for some to be given back.
+/// Pause after `accept` has failed, for example because the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a connection may be idle between two requests. Longer than clients and proxies keep
-/// theirs, so that it is they who close them, and no request is lost to a connection just closed.
+/// Longest idle time of a connection between two requests. It is longer than that of clients and
+/// proxies, so that they close connections first, and no request is lost to a connection that was
+/// just closed.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
-/// How long what is sent may stay unacknowledged: who has lost the network or the power never says
-/// goodbye, and the system's own limit is a quarter of an hour. Something is sent on every stream now
-/// and then, so none is held for nobody much longer than this. Many clients come back sooner from a
-/// tunnel or a short sleep.
+/// Longest time that sent bytes may stay unacknowledged. A peer that loses its network or power
+/// never closes its connection, and the system's own limit is a quarter of an hour. Every stream
+/// sends something now and then, so none is held for a lost peer much longer than this. Shorter
+/// sleeps and tunnels are survived.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
-/// How long a connection may take to end when the gateway stops.
+/// Longest wait for a connection to end when the gateway stops.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Connections to the command socket that wait to be accepted.
@@ -59,7 +60,7 @@ const BACKLOG: u32 = 128;
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// Serves a TCP address until the gateway stops: while it drains, it says so.
+/// Serves a TCP address until the gateway stops. While it drains, requests are refused.
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
     loop {
         let accepted = tokio::select! {
@@ -80,7 +81,8 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
     }
 }
 
-/// Serves the command socket until the gateway stops. Who may open it is decided by the file.
+/// Serves the command socket until the gateway stops. The permissions of the file decide who may
+/// connect.
 pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
     loop {
         let accepted = tokio::select! {
@@ -100,17 +102,17 @@ pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
     }
 }
 
-/// Binds the command socket, readable and writable by its owner only. One that an earlier daemon
-/// left is replaced: the caller holds the lock of the state folder.
+/// Binds the command socket, readable and writable by its owner only. Replaces the socket of an
+/// earlier daemon: the caller holds the lock of the state folder.
 ///
 /// # Errors
-/// When the socket can't be made.
+/// When the socket can't be created.
 pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     private_socket(path)?.listen(BACKLOG)
 }
 
-/// A socket that is there for its owner only and does not listen: whatever the umask, nobody else can
-/// connect before its mode is set.
+/// Creates a bound socket that does not listen yet, for its owner only. Whatever the umask, nobody
+/// else can connect before its mode is set.
 #[expect(clippy::disallowed_methods, reason = "called before the daemon serves")]
 fn private_socket(path: &Path) -> io::Result<UnixSocket> {
     match std::fs::remove_file(path) {
@@ -138,7 +140,7 @@ where
     }
 }
 
-/// Says at once that there is no room, before anything is read.
+/// Responds 503 at once, before anything is read.
 async fn reject<S: AsyncWrite + Unpin>(mut stream: S, counted: ConnectionGuard) {
     let _ = tokio::time::timeout(Duration::from_secs(1), async {
         stream.write_all(OVERLOADED).await?;
@@ -209,8 +211,8 @@ where
     }
 }
 
-/// StreamContent a stream until it ends or the gateway stops. What lasts is boxed: a future that is handed on
-/// within another one has room in both.
+/// Carries a stream until it ends or the gateway stops. The long-lived future is boxed: a future
+/// within another one takes space in both.
 fn carry<S>(stream: S, answer: HttpAnswer, counted: ConnectionGuard) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -236,10 +238,10 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// What became of a connection.
+/// How hyper's part of a connection ended.
 enum ConnectionEnd {
     Ended(hyper::Result<()>),
-    /// It carries this from now on and nothing else.
+    /// The connection carries this stream from now on, and nothing else.
     Stream(HttpAnswer),
 }
 

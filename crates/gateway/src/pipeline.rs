@@ -1,4 +1,4 @@
-//! What a message in a session asks for, and who does it.
+//! Handles the messages of sessions.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::sessions::{Sessions, levels, subscribe};
 /// A session, and the endpoint that it is at.
 type SessionAt<'a> = (&'a Arc<Endpoint>, &'a Arc<Session>);
 
-/// Answers one message of a session.
+/// Handles one message of a session.
 pub(crate) async fn handle_message(
     sessions: &Arc<Sessions>,
     (endpoint, session): SessionAt<'_>,
@@ -128,7 +128,7 @@ async fn handle_request(
     }
 }
 
-/// Where a request goes, and its progress token.
+/// Finds the route of a request, and its progress token.
 async fn find_route(
     endpoint: &Endpoint,
     method: Option<Method>,
@@ -172,7 +172,7 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
     }
 }
 
-/// Sends a notification to the instances that only this session uses now.
+/// Forwards a notification to the instances that only this session uses now.
 fn notify_own_instances(endpoint: &Endpoint, session: &Session, message: &Bytes) {
     let sharing = placement::own_sharing(session.owner);
     for pool in endpoint.pools() {
@@ -193,14 +193,17 @@ async fn set_level(
     let field = params.level.ok_or_else(|| invalid("`level` is missing".to_owned()))?;
     let level = LogLevel::parse(field.raw).ok_or_else(|| {
         invalid(format!(
-            "{} is no level; allowed: debug, info, notice, warning, error, critical, alert, emergency",
+            "{} is not a log level; use debug, info, notice, warning, error, critical, alert or emergency",
             field.raw
         ))
     })?;
     let servers = endpoint.servers.iter();
     let able: Vec<_> = servers.filter(|server| supports_logging(&server.pool)).cloned().collect();
     if able.is_empty() {
-        return Err((codes::METHOD_NOT_FOUND, "no server here has logging".to_owned()));
+        return Err((
+            codes::METHOD_NOT_FOUND,
+            "no server at this address supports logging".to_owned(),
+        ));
     }
     session.set_log_level(level);
     levels::set(sessions, endpoint, session, level);

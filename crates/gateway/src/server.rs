@@ -1,4 +1,4 @@
-//! A server as endpoints and the topology know it.
+//! A configured server, as endpoints and topologies hold it.
 
 use std::sync::Arc;
 

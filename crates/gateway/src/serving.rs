@@ -1,5 +1,5 @@
-//! What all requests share: settings, metrics, the clock, the tasks, and how far the daemon is on its way to
-//! its end.
+//! What all requests share: settings, metrics, the clock, tasks, and whether the daemon is draining
+//! or stopping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,23 +19,23 @@ pub(crate) struct Serving {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
-    /// Set when the daemon accepts no new connections and sessions.
+    /// Cancelled when the daemon accepts no new connections and sessions.
     pub(crate) draining: CancellationToken,
-    /// Set when everything that is still under way has to end.
+    /// Cancelled when everything that is still under way must end.
     pub(crate) stopping: CancellationToken,
     streams_ended: AtomicBool,
-    /// Calls that are being answered.
+    /// Number of calls in flight.
     calls: AtomicUsize,
-    /// Answers on their way from a call to the stream that carries them.
+    /// Number of responses on their way from a call to the stream that carries them.
     forwards: AtomicUsize,
-    /// Notified when there are none of either any more.
+    /// Notified when the last call or forward has ended.
     quiet: Notify,
     connections: AtomicUsize,
     connection_numbers: AtomicU64,
     session_numbers: AtomicU64,
 }
 
-/// An answer on its way to a stream. A drain waits until it is dropped.
+/// A response on its way to a stream. A drain waits until it is dropped.
 pub(crate) struct ForwardGuard(Arc<Serving>);
 
 /// An open connection, counted until it is dropped.
@@ -73,7 +73,7 @@ impl Serving {
         self.draining.is_cancelled()
     }
 
-    /// The refusal for requests that arrive while calls in flight are finished.
+    /// Returns the refusal for requests that arrive while the daemon drains.
     pub(crate) fn stopping_refusal(&self, request_id: &CorrelationId) -> Refusal {
         let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
             .retry_after(self.settings.limits.drain)
@@ -119,20 +119,20 @@ impl Serving {
         self.calls.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Counts a call out, once its answer has been handed to whatever carries it to the client.
+    /// Counts a call out, once its response was handed to what carries it to the client.
     pub(crate) fn end_call(&self) {
         if self.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.quiet.notify_waiters();
         }
     }
 
-    /// Counts an answer that is being forwarded to a stream.
+    /// Counts a response that is being forwarded to a stream.
     pub(crate) fn begin_forward(self: &Arc<Self>) -> ForwardGuard {
         self.forwards.fetch_add(1, Ordering::AcqRel);
         ForwardGuard(self.clone())
     }
 
-    /// Waits until no call is being answered.
+    /// Waits until no call is in flight and no response is being forwarded.
     pub(crate) async fn wait_until_answered(&self) {
         loop {
             let quiet = self.quiet.notified();

@@ -37,23 +37,23 @@ use crate::stream::streams::SessionStreams;
 /// A session from `initialize` to its end. An idle one is a few hundred bytes.
 #[derive(Debug)]
 pub struct Session {
-    /// Its number: what pools and links know it by.
+    /// Number of the session, by which pools and links know it.
     pub(crate) owner: SessionNo,
-    /// Whose calls take turns with those of others where they wait: the session, or, without one, the
-    /// connection.
+    /// Number under which pools queue waiting calls fairly: that of the session, or of the
+    /// connection where there is none.
     pub(crate) user: u64,
     pub(crate) token: Token,
     pub(crate) principal: Principal,
     pub(crate) revision: Revision,
     pub(crate) capabilities: ClientCapabilities,
-    /// The JSON that declares them to servers.
+    /// JSON that declares the capabilities to servers.
     pub(crate) capabilities_json: Arc<str>,
     pub(crate) endpoint: EndpointId,
     opened: Instant,
     used_ms: AtomicU64,
-    /// What the store knows it by; none: nothing of it outlives the daemon.
+    /// Number of the session in the store. None: the session is not stored.
     serial: Option<Serial>,
-    /// When it was in use, as the store knows; seconds since 1970.
+    /// Last use that the store knows of, in seconds since 1970.
     use_stored_at: AtomicU64,
     restoring: Option<Restoring>,
     state: Mutex<State>,
@@ -62,18 +62,20 @@ pub struct Session {
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<(Id, Arc<CallControl>)>,
-    /// How many calls there have been.
+    /// Number of calls that have begun.
     calls_begun: u64,
     questions: Questions<QuestionOrigin>,
     log_level: Option<LogLevel>,
-    /// By server, with the JSON text of the server's own URI.
+    /// Subscribed resources: the server, and the JSON text of its own URI.
     subscriptions: BTreeSet<(ServerId, Box<str>)>,
     streams: SessionStreams,
-    /// Its transport has one stream, which is never taken up again: it ends with it.
+    /// Whether the transport has a single stream (HTTP+SSE), which can't be resumed: the session
+    /// ends with it.
     has_one_stream: bool,
-    /// The changes of lists that the client was seen_changes of.
+    /// The changes of lists that the client was notified of.
     seen_changes: SeenChanges,
-    /// Updated resources to tell of when a GET stream is opened: no more than the client has asked for.
+    /// Updates of resources to send when the client opens a GET stream: no more than it subscribed
+    /// to.
     missed_updates: BTreeSet<Bytes>,
     ended: bool,
 }
@@ -107,7 +109,7 @@ impl Session {
         }
     }
 
-    /// Stands for the client of one request that belongs to no session.
+    /// Creates a stand-in for the client of one request that belongs to no session (2026-07-28).
     pub(crate) fn stateless(
         owner: SessionNo,
         principal: Principal,
@@ -132,7 +134,8 @@ impl Session {
         self.used_ms.store(used, Ordering::Relaxed);
     }
 
-    /// How long nobody has used it; zero while a call is in flight or a stream is open.
+    /// Returns how long the session was idle. Zero while a call is in flight or a background stream
+    /// is read.
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let mut state = self.state.lock();
         state.streams.prune(now);
@@ -143,7 +146,7 @@ impl Session {
         now.saturating_duration_since(used)
     }
 
-    /// Notes a call, so that the client can cancel it. Ids may be used twice at once.
+    /// Registers a call, so that the client can cancel it. Two calls may have the same id.
     pub(crate) fn begin_call(&self, id: &Id) -> Arc<CallControl> {
         let mut state = self.state.lock();
         state.calls_begun += 1;
@@ -152,7 +155,7 @@ impl Session {
         control
     }
 
-    /// Forgets a call that is over, with its questions.
+    /// Removes a call that has ended, with its questions.
     pub(crate) fn end_call(&self, control: &Arc<CallControl>) {
         let mut state = self.state.lock();
         if let Some(at) = state.calls.iter().position(|(_, other)| Arc::ptr_eq(other, control)) {
@@ -162,7 +165,7 @@ impl Session {
         self.touch();
     }
 
-    /// Whether a call of it is in flight.
+    /// Whether a call of the session is in flight.
     pub(crate) fn is_busy(&self) -> bool {
         !self.state.lock().calls.is_empty()
     }
@@ -183,8 +186,8 @@ impl Session {
         self.state.lock().log_level = Some(level);
     }
 
-    /// Whether a log message of this severity is wanted. A client that never said gets what a
-    /// server would send unasked.
+    /// Whether the client wants log messages of this level. Without `logging/setLevel` a session
+    /// gets `info` and above; a request of 2026-07-28 gets none.
     pub(crate) fn wants_log(&self, level: Option<LogLevel>) -> bool {
         // From 2026-07-28 on a request that says nothing of it wants none.
         let stateful = self.revision.rules().stateful_methods;
@@ -194,7 +197,7 @@ impl Session {
         }
     }
 
-    /// Notes a subscription; false: the session has ended.
+    /// Adds a subscription. False: the session has ended.
     pub(crate) fn add_subscription(&self, server: ServerId, uri: &str) -> bool {
         let mut state = self.state.lock();
         if !state.ended {
@@ -207,17 +210,17 @@ impl Session {
         self.state.lock().subscriptions.remove(&(server, uri.into()));
     }
 
-    /// Accepts the client for one that knows the lists as they are seen_changes of so far.
+    /// Sets which changes of lists the client knows of.
     pub(crate) fn set_seen_changes(&mut self, seen_changes: SeenChanges) {
         self.state.get_mut().seen_changes = seen_changes;
     }
 
-    /// Whether it takes nothing new any more.
+    /// Whether the session has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.state.lock().ended
     }
 
-    /// Ends calls and streams. What servers held for it: the server and the URI.
+    /// Ends calls, questions and streams. Returns the subscriptions that servers still hold.
     pub(crate) fn end(&self) -> BTreeSet<(ServerId, Box<str>)> {
         let mut state = self.state.lock();
         state.ended = true;

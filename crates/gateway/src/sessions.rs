@@ -20,12 +20,12 @@ use crate::session::table::SessionTable;
 use crate::session::turns::Turns;
 use crate::stream::replay_budget::ReplayBudget;
 
-/// The upper one of the three contexts: what calls and sessions need.
+/// The highest of the three contexts: what calls and sessions need.
 pub(crate) struct Sessions {
     pub(crate) serving: Arc<Serving>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) table: SessionTable,
-    /// What streams hold for clients that read slowly or may come back.
+    /// Counts what streams hold for clients that read slowly or may return.
     pub(crate) replay: Arc<ReplayBudget>,
     pub(crate) question_numbers: QuestionNumbers,
     pub(crate) levels: LogLevels,

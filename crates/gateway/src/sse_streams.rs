@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::session::Session;
 use crate::stream::EventStream;
 
-/// Open streams of this transport, by what stands in the address they announced.
+/// Open HTTP+SSE streams, by the session id in the path that each announced.
 #[derive(Debug, Default)]
 pub(crate) struct SseStreams {
     open: Mutex<HashMap<String, Arc<SseStream>>>,
@@ -21,9 +21,9 @@ pub(crate) struct SseStream {
     pub(crate) endpoint: EndpointId,
     pub(crate) principal: Principal,
     pub(crate) stream: Arc<EventStream>,
-    /// There from `initialize` on.
+    /// The session, once `initialize` has opened it.
     pub(crate) session: OnceLock<Arc<Session>>,
-    /// One for each request that is being answered.
+    /// Slots for requests that are being answered.
     pub(crate) request_slots: Arc<Semaphore>,
 }
 
@@ -40,7 +40,7 @@ impl SseStreams {
         if open.len() >= max {
             return Err(Refusal::new(
                 RefusalCode::SessionLimit,
-                format!("there are {max} sessions, and no more are allowed"),
+                format!("there are {max} sessions already, which is the limit"),
             )
             .limit(format!("max_sessions: {max}")));
         }

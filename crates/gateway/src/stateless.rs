@@ -1,7 +1,7 @@
-//! What a request of 2026-07-28 asks for, and who does it.
+//! Handles requests of 2026-07-28.
 //!
-//! There is no session: a request says itself what its client can do, is cancelled by closing the
-//! stream of its answer, and can't be asked anything while it runs.
+//! There is no session: each request says what its client supports, is cancelled by closing the
+//! stream of its response, and can't be asked anything while it runs.
 
 mod discover;
 pub(crate) mod listen;
@@ -32,7 +32,7 @@ use crate::session::Session;
 use crate::sessions::Sessions;
 use crate::stream::{EventStream, event};
 
-/// What requests of 2026-07-28 need.
+/// The context of requests of 2026-07-28.
 pub(crate) struct Stateless {
     sessions: Arc<Sessions>,
     pub(crate) listens: Arc<ListenStreams>,
@@ -47,7 +47,7 @@ impl Stateless {
     }
 }
 
-/// Answers one request.
+/// Handles one request.
 pub(crate) async fn handle_request(
     stateless: &Stateless,
     endpoint: &Arc<Endpoint>,
@@ -125,7 +125,7 @@ async fn handle_call(
     respond(sessions, Box::new(call), request.accepts).await
 }
 
-/// Where a request goes, and its progress token.
+/// Finds the route of a request, and its progress token.
 async fn find_route(
     endpoint: &Arc<Endpoint>,
     message: &Message,
@@ -148,8 +148,8 @@ async fn find_route(
     Ok((route, route::progress_token(message, &params)))
 }
 
-/// Checks the headers that repeat arguments, and makes those that go on to the server. What the body
-/// says counts; headers nobody here knows go on as they came.
+/// Checks the headers that repeat arguments, and builds those for the server. The body counts.
+/// Headers that are unknown here are forwarded as they came.
 fn check_mirrored_headers(
     route: &mut Route,
     params: &Params<'_>,
@@ -175,7 +175,7 @@ fn check_mirrored_headers(
     Ok(())
 }
 
-/// Answers a call; whoever drops it meanwhile has cancelled it.
+/// Responds to a call. Dropping the future cancels the call.
 async fn respond(sessions: &Sessions, mut call: Box<Call>, accepts: Accepts) -> HttpAnswer {
     match delivery::first_output(&mut call, accepts).await {
         FirstOutput::Answer(bytes) => answer::json(http_status(call.error_code()), bytes),
@@ -191,7 +191,7 @@ async fn respond(sessions: &Sessions, mut call: Box<Call>, accepts: Accepts) -> 
     }
 }
 
-/// Brings what a call says to its stream. A client that closes the stream cancels the call.
+/// Forwards the output of a call to its stream. A client that closes the stream cancels the call.
 async fn forward_to_stream(mut call: Box<Call>, stream: Arc<EventStream>) {
     loop {
         let progress = tokio::select! {

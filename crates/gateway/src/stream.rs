@@ -1,8 +1,8 @@
-//! Events on their way to one reader: bounded, so that a slow client costs no more than its share.
+//! Queues of server-sent events, each for one reader. Every queue is bounded, so that a slow client
+//! costs no more than its share.
 //!
-//! A stream with a name can be taken up again. Its events are numbered from one, and those that were
-//! read are kept for a while: what was handed to a connection has not arrived anywhere yet, and a
-//! connection that is cut takes it along.
+//! A stream with a name can be resumed. Its events are numbered from 1, and events that were read
+//! are kept for a while: a connection that is cut takes with it what it has not delivered yet.
 
 pub(crate) mod event_id;
 pub(crate) mod open_stream;
@@ -30,87 +30,89 @@ mod tests;
 
 pub(crate) use reader::Reader;
 
-/// A queue of encoded events between whoever produces them and one response body.
+/// A queue of encoded events between a producer and one response body.
 #[derive(Debug, Default)]
 pub(crate) struct EventStream {
-    /// None: whoever stops reading has missed the rest.
+    /// What resuming needs. None: a reader that stops has lost the rest.
     resumable: Option<Resumable>,
     queue: Mutex<Queue>,
-    /// Something was read, or nothing will be.
+    /// Notified when an event was read, or when nothing more will be.
     freed: Notify,
 }
 
 #[derive(Debug)]
 struct Resumable {
     name: StreamName,
-    /// The client knows events that have an id and no data.
+    /// Whether the client understands priming events, which have an id and no data.
     primes: bool,
     share: BudgetShare,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// What can be read or read again, oldest first.
+    /// Events that can be read or replayed, oldest first.
     events: VecDeque<Bytes>,
     bytes: usize,
-    /// How many of them were read, and their bytes.
+    /// How many of the events were read, and their bytes.
     read: usize,
     read_bytes: usize,
-    /// How many there were before them.
+    /// Events that were dropped before the first of `events`.
     dropped: u64,
     ended: bool,
-    /// The last event is the answer to a request.
+    /// Whether the last event is the response to a request.
     answered: bool,
-    /// Counts those who took the stream over: only the last of them reads.
+    /// Number of the present reader. Each resume adds one; readers with a lower number get nothing.
     reader_no: u32,
-    /// Nobody reads since then.
+    /// When the last reader left. None: somebody reads.
     reader_gone_at: Option<Instant>,
-    /// When something last happened to it.
+    /// When the stream was last read, resumed, left or ended.
     last_activity: Option<Instant>,
     waker: Option<Waker>,
-    /// It gave way to another.
+    /// Whether another stream has taken its place.
     displaced: bool,
-    /// Counts its present reader.
+    /// Counts the present reader while it reads.
     open: Option<Box<OpenStreamGuard>>,
 }
 
-/// What has come of a stream that somebody wants to go on with.
+/// Result of resuming a stream.
 #[derive(Debug)]
 pub(crate) enum StreamResume {
     Continues(Reader),
-    /// It has ended, and the client has had all of it.
+    /// The stream has ended, and the client has all of it.
     Complete,
-    /// It has ended, and its answer is not there any more.
+    /// The stream has ended, and its response was dropped.
     AnswerLost,
 }
 
-/// What a client has not read yet; beyond it notifications are dropped. An answer always has room.
+/// Bound of what a client has not read yet. Past it notifications are dropped; a response always
+/// has room.
 const UNREAD_BYTES_MAX: usize = 1 << 20;
 const UNREAD_EVENTS_MAX: usize = 1024;
 
-/// Beside them, questions that a client has not read yet; beyond it they are refused to the server.
+/// Bound of unread questions, beyond the bound of other events. Past it questions are refused to
+/// the server.
 const UNREAD_QUESTIONS_MAX: usize = 64;
 const UNREAD_QUESTION_BYTES_MAX: usize = 1 << 20;
 
-/// What is kept of what was read, beside its last event: about what the buffers between here and a
-/// client hold.
+/// Bound of what was read and is kept for a replay, not counting the newest event: about what the
+/// buffers between the daemon and a client hold.
 const REPLAY_BYTES_MAX: usize = 256 << 10;
 const REPLAY_EVENTS_MAX: usize = 1024;
 
-/// The largest event that is kept for a client that is away.
+/// Largest event that is kept while no reader is there.
 const KEPT_EVENT_BYTES_MAX: usize = 16 << 20;
 
-/// How long a stream waits to be taken up again.
+/// How long a stream that nobody reads can still be resumed.
 pub(crate) const KEEP_FOR: Duration = Duration::from_secs(300);
 
-/// How long one waits that was read to its end: its last bytes may have been cut off all the same,
-/// but then its client is back at once.
+/// How long a finished stream can be resumed after its last event was read. Its last bytes may be
+/// lost all the same, but then the client returns at once.
 const KEEP_READ_FOR: Duration = Duration::from_secs(60);
 
 // === impl EventStream ===
 
 impl EventStream {
-    /// A stream that can be taken up again, by the ids of its events.
+    /// Creates a stream that clients can resume by the ids of its events.
     pub(crate) fn resumable(name: StreamName, primes: bool, share: BudgetShare) -> Self {
         Self { resumable: Some(Resumable { name, primes, share }), ..Self::default() }
     }
@@ -119,7 +121,7 @@ impl EventStream {
         self.resumable.as_ref().map(|resumable| &resumable.name)
     }
 
-    /// Adds an event that may be lost; whether it was taken.
+    /// Adds an event unless the queue is full. Returns whether it was added.
     pub(crate) fn try_push(&self, event: Bytes) -> bool {
         let mut queue = self.queue.lock();
         if !self.accepts(&queue) || queue.is_full(event.len()) {
@@ -134,8 +136,9 @@ impl EventStream {
         true
     }
 
-    /// Adds a question to the client; whether it was taken. One may come after more than other events
-    /// may, so that a flood of these does not stand in its way, and may be of any size.
+    /// Adds a question to the client. Returns whether it was added. Questions have room of their
+    /// own beyond the bound of other events, so that a flood of notifications does not block them.
+    /// One question may have any size.
     pub(crate) fn try_push_question(&self, event: Bytes) -> bool {
         let mut queue = self.queue.lock();
         let full = self.resumable.as_ref().is_some_and(|it| it.share.is_full());
@@ -146,7 +149,7 @@ impl EventStream {
         true
     }
 
-    /// Adds an event that must not be lost while the reader is there or may come back.
+    /// Adds an event that must not be lost while the reader is there or may return.
     pub(crate) fn push(&self, event: Bytes) {
         let mut queue = self.queue.lock();
         if self.accepts(&queue) {
@@ -154,7 +157,7 @@ impl EventStream {
         }
     }
 
-    /// Adds the answer, after which nothing comes.
+    /// Adds the response and ends the stream.
     pub(crate) fn finish(&self, answer: Bytes) {
         let mut queue = self.queue.lock();
         if self.accepts(&queue) {
@@ -165,7 +168,7 @@ impl EventStream {
         self.end();
     }
 
-    /// Waits until the reader has read enough for one more event, or reads no more.
+    /// Waits until the queue has room for one more event, or the reader has left.
     pub(crate) async fn wait_for_room(&self) {
         loop {
             let freed = self.freed.notified();
@@ -179,7 +182,7 @@ impl EventStream {
         }
     }
 
-    /// Waits until nobody reads any more.
+    /// Waits until the reader has left or the stream has ended.
     pub(crate) async fn reader_gone(&self) {
         loop {
             let freed = self.freed.notified();
@@ -190,7 +193,7 @@ impl EventStream {
         }
     }
 
-    /// Waits until nobody has read for this long, and nobody came back.
+    /// Waits until nobody has read for `grace`, or the stream has ended.
     pub(crate) async fn reader_gone_for(&self, grace: Duration) {
         loop {
             self.reader_gone().await;
@@ -205,7 +208,7 @@ impl EventStream {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the stream.
     pub(crate) fn end(&self) {
         let mut queue = self.queue.lock();
         queue.ended = true;
@@ -217,13 +220,13 @@ impl EventStream {
         self.freed.notify_waiters();
     }
 
-    /// Nothing more comes, since another stream does in its place.
+    /// Ends the stream because another takes its place.
     pub(crate) fn displace(&self) {
         self.queue.lock().displaced = true;
         self.end();
     }
 
-    /// Counts the present reader with a guard.
+    /// Counts the present reader with a guard, which replaces an earlier one.
     pub(crate) fn set_open_guard(&self, guard: Box<OpenStreamGuard>) {
         let before = self.queue.lock().open.replace(guard);
         if let Some(before) = before {
@@ -231,7 +234,7 @@ impl EventStream {
         }
     }
 
-    /// Whether somebody reads it and something may come.
+    /// Whether the stream has a reader and has not ended.
     pub(crate) fn is_open(&self) -> bool {
         let queue = self.queue.lock();
         !queue.ended && queue.reader_gone_at.is_none()
@@ -241,21 +244,21 @@ impl EventStream {
         self.queue.lock().ended
     }
 
-    /// Whether somebody reads it, or may be back within `grace`.
+    /// Whether the stream has a reader, or can be resumed by one that left less than `grace` ago.
     pub(crate) fn may_be_read_within(&self, grace: Duration) -> bool {
         let queue = self.queue.lock();
         let soon = |left: Instant| self.resumable.is_some() && left.elapsed() < grace;
         !queue.ended && queue.reader_gone_at.is_none_or(soon)
     }
 
-    /// The first reader.
+    /// Returns the first reader.
     pub(crate) fn reader(self: Arc<Self>) -> Reader {
         let prime = self.resumable.as_ref().filter(|it| it.primes).map(|_| 0);
         Reader::new(self, 0, prime, 0)
     }
 
-    /// Goes on after the event with this number. Whoever read it reads no more: the connection is
-    /// most likely dead, and nobody has noticed.
+    /// Resumes after the event with this number. An earlier reader gets nothing more: its
+    /// connection is most likely dead without anybody having noticed.
     pub(crate) fn resume_after(self: &Arc<Self>, after: u64) -> StreamResume {
         let mut queue = self.queue.lock();
         let last = queue.dropped + queue.events.len() as u64;
@@ -281,7 +284,7 @@ impl EventStream {
         StreamResume::Continues(Reader::new(self.clone(), reader_no, prime, missing))
     }
 
-    /// Whether nobody will come back for it any more.
+    /// Whether the time for resuming the stream is over.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         let queue = self.queue.lock();
         let idle =
@@ -294,7 +297,7 @@ impl EventStream {
         queue.reader_gone_at.is_some() && (self.resumable.is_none() || idle >= KEEP_FOR)
     }
 
-    /// Forgets what was read, if that was long ago or room is needed.
+    /// Drops events that were read, if the stream was idle for [`KEEP_FOR`] or room is needed.
     pub(crate) fn drop_read_events(&self, now: Instant, needed: bool) {
         let mut queue = self.queue.lock();
         let idle =
@@ -309,12 +312,12 @@ impl EventStream {
         }
     }
 
-    /// What it holds.
+    /// Bytes of the events in the queue.
     pub(crate) fn bytes(&self) -> usize {
         self.queue.lock().bytes
     }
 
-    /// When something last happened to it, and whether its reader has not had all of it.
+    /// Returns when the stream was last active, and whether events are unread.
     pub(crate) fn last_activity(&self) -> (Option<Instant>, bool) {
         let queue = self.queue.lock();
         (queue.last_activity, queue.read < queue.events.len())
@@ -339,7 +342,7 @@ impl EventStream {
         queue.push(event);
     }
 
-    /// The next event with its number; `None` after the last.
+    /// Returns the next event with its number, and whether it is the last. None: there are no more.
     fn poll_next(&self, reader_no: u32, cx: &Context<'_>) -> Poll<Option<(u64, bool, Bytes)>> {
         let mut queue = self.queue.lock();
         if queue.reader_no != reader_no {
@@ -362,7 +365,7 @@ impl EventStream {
         Poll::Pending
     }
 
-    /// Keeps of what was read only what may be asked for again.
+    /// Drops events that were read and need not be replayed.
     fn trim_read(&self, queue: &mut Queue) {
         let Some(resumable) = &self.resumable else {
             self.drop_oldest(queue);
@@ -421,7 +424,7 @@ impl EventStream {
         }
     }
 
-    /// What stands before an event: its id.
+    /// Returns the id of an event. None: the stream can't be resumed.
     fn event_id(&self, number: u64, last: bool) -> Option<String> {
         let name = self.name()?;
         Some(if last { name.last_id(number) } else { name.id(number) })
@@ -429,7 +432,7 @@ impl EventStream {
 }
 
 impl Queue {
-    /// An empty queue takes anything.
+    /// Whether an event of `more` bytes does not fit. An empty queue accepts any size.
     fn is_full(&self, more: usize) -> bool {
         let unread = self.events.len() - self.read;
         let bytes = self.bytes - self.read_bytes;

@@ -1,8 +1,8 @@
-//! Which servers and endpoints there are: a picture that never changes, and is replaced as a whole.
+//! All servers and endpoints at one moment. A topology never changes: it is replaced as a whole.
 //!
-//! Servers and endpoints are known by numbers. One whose name stays in the configuration keeps its number
-//! from one topology to the next, so what was found for it (a session's subscription, an entry of a
-//! catalogue) stays right.
+//! Servers and endpoints have numbers. One whose name stays in the configuration keeps its number
+//! in the next topology, so that what refers to it (the subscription of a session, an entry of a
+//! catalogue) stays valid.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::names::NameRegistry;
 use crate::server::Server;
 
-/// What a topology is made of.
+/// The pools and groups from which a topology is built.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
-    /// In the order of the file. A server that is not changed is there with the pool that it has already.
+    /// Pools in the order of the file. An unchanged server comes with the pool it has already.
     pub pools: Vec<Arc<Pool>>,
     pub groups: Vec<EndpointSpec>,
 }
@@ -34,31 +34,32 @@ pub struct Topology {
     by_id: HashMap<EndpointId, usize>,
 }
 
-/// What is different in a topology from the one before it.
+/// The differences between a topology and the one before it.
 #[derive(Debug, Default)]
 pub(crate) struct TopologyChanges {
-    /// Pools that are there for the first time.
+    /// New pools.
     pub(crate) new: Vec<Arc<Pool>>,
-    /// Pools that are gone, because their servers are or because these have others now.
+    /// Pools that are gone, because their servers are gone or have new pools.
     pub(crate) gone: Vec<Arc<Pool>>,
-    /// Servers that stay and have another pool.
+    /// Servers that stay and have a new pool.
     pub(crate) replaced: Vec<ServerId>,
-    /// Servers that are there for the first time.
+    /// New servers.
     pub(crate) added: Vec<ServerId>,
-    /// Servers that are not there any more.
+    /// Servers that are gone.
     pub(crate) removed: Vec<ServerId>,
-    /// Endpoints that stay, and whose lists are others even if no server says anything new.
+    /// Endpoints that stay, and whose lists change even if no server sends anything new.
     pub(crate) changed: Vec<EndpointId>,
-    /// Endpoints that are there for the first time.
+    /// New endpoints.
     pub(crate) opened: Vec<EndpointId>,
-    /// Endpoints that are not there any more.
+    /// Endpoints that are gone.
     pub(crate) closed: Vec<EndpointId>,
 }
 
 // === impl Topology ===
 
 impl Topology {
-    /// The topology of a layout. What was there in `before` keeps its number, its names and its streams.
+    /// Builds the topology of a layout. What was there in `before` keeps its number, its names and
+    /// its streams.
     pub(crate) fn build(
         before: &Self,
         layout: Layout,
@@ -110,7 +111,7 @@ impl Topology {
         &self.endpoints
     }
 
-    /// The endpoint at `/mcp/{name}`, or at `/mcp`.
+    /// Returns the endpoint at `/mcp/{name}`, or at `/mcp` for no name.
     pub(crate) fn endpoint(&self, name: Option<&str>) -> Option<&Arc<Endpoint>> {
         match name {
             None => self.endpoints.first(),
@@ -131,12 +132,12 @@ impl Topology {
         self.servers.iter().find(|server| server.pool.spec.name == *name)
     }
 
-    /// Endpoints that have this server.
+    /// Returns the endpoints that have this server.
     pub(crate) fn endpoints_with(&self, server: ServerId) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.endpoints.iter().filter(move |endpoint| endpoint.pool(server).is_some())
     }
 
-    /// What is different here from `before`.
+    /// Returns the differences from `before`.
     pub(crate) fn changes_since(&self, before: &Self) -> TopologyChanges {
         let mut changes = TopologyChanges::default();
         for server in &self.servers {

@@ -1,7 +1,7 @@
-//! What proxies in front say of a request: who asked, under which host, below which path.
+//! Reads what proxies in front say about a request: its client, hosts and path prefix.
 //!
-//! Anybody can write these headers, so only those of trusted addresses are read. Where they are
-//! malformed, or two of them contradict each other, they say nothing: a request is not refused for it.
+//! Anybody can write these headers, so only those of trusted addresses count. Headers that are
+//! malformed or contradict each other are ignored: a request is not refused for them.
 
 mod element;
 
@@ -12,20 +12,20 @@ use mainstay_model::Network;
 
 use self::element::{Element, parse_elements};
 
-/// The proxies that are believed.
+/// The trusted proxies.
 #[derive(Debug)]
 pub(crate) struct Proxies {
     trusted: Vec<Network>,
 }
 
-/// What the proxies forwarded.
+/// What trusted proxies say about a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ForwardedInfo {
-    /// Who asked the first of the trusted proxies; port 0 where that was not forwarded.
+    /// Client of the first trusted proxy. Port 0 where the port is unknown.
     pub(crate) client: Option<SocketAddr>,
-    /// Every host that the request was for on its way. Each has to be an allowed one.
+    /// All hosts that the request was sent to on its way. Each must be allowed.
     pub(crate) hosts: Vec<String>,
-    /// What was taken away from the beginning of the path; it begins with `/` and does not end with it.
+    /// Prefix that a proxy removed from the path. It begins with `/` and does not end with it.
     pub(crate) prefix: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Proxies {
         Self { trusted }
     }
 
-    /// What a request's headers say, if whoever sent them is believed.
+    /// Reads the headers of a request, if `peer` is trusted.
     pub(crate) fn read(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> ForwardedInfo {
         if self.trusted.is_empty() || !peer.is_some_and(|peer| self.trusts(peer.ip())) {
             return ForwardedInfo::default();
@@ -64,7 +64,8 @@ impl Proxies {
         }
     }
 
-    /// Walks the chain from its near end: each trusted proxy vouches for whoever stands before it.
+    /// Walks the chain of proxies from its near end. Each trusted proxy vouches for the address
+    /// before it.
     fn client(
         &self,
         chain: impl DoubleEndedIterator<Item = Option<SocketAddr>>,
@@ -85,8 +86,8 @@ impl Proxies {
     }
 }
 
-/// A proxy writes one of the two headers, and may let the other through as a client sent it. Which
-/// of them is the proxy's can't be told when they differ.
+/// Returns the client if the headers agree. A proxy writes one of the two, and may pass the other
+/// on as a client sent it. When they differ, nothing shows which one is the proxy's.
 fn agreeing_client(one: Option<SocketAddr>, other: Option<SocketAddr>) -> Option<SocketAddr> {
     match (one, other) {
         (Some(one), Some(other)) => (one.ip() == other.ip()).then_some(one),
@@ -101,7 +102,7 @@ fn forwarded_prefix(headers: &HeaderMap) -> Option<String> {
     holds.then(|| path.to_owned())
 }
 
-/// An IP address with or without a port, an IPv6 one with or without brackets.
+/// Parses an IP address with or without a port, and for IPv6 with or without brackets.
 fn parse_node(text: &str) -> Option<SocketAddr> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some(address);
@@ -110,7 +111,7 @@ fn parse_node(text: &str) -> Option<SocketAddr> {
     bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0))
 }
 
-/// All lines of a header as the one list that they are; what is no text says nothing.
+/// Joins all lines of a header into one list. A line that is not text is empty.
 fn joined_header(headers: &HeaderMap, name: &str) -> String {
     let lines = headers.get_all(name).iter();
     lines.map(|line| line.to_str().unwrap_or_default()).collect::<Vec<_>>().join(",")

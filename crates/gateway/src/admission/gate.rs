@@ -1,24 +1,24 @@
-//! Who may knock: the `Host` and `Origin` of a request, before anything else is looked at.
+//! Checks the `Host` and `Origin` of a request before anything else.
 //!
-//! A page in a browser can be made to send requests to loopback addresses (DNS rebinding); what it
-//! can't do is choose these two headers.
+//! A page in a browser can be made to send requests to loopback addresses (DNS rebinding), but it
+//! can't choose these two headers.
 
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use mainstay_model::settings::GatewaySettings;
 
-/// What is let in.
+/// The allowed hosts and origins.
 #[derive(Debug)]
 pub(crate) struct Gate {
     hosts: Vec<String>,
     origins: Vec<String>,
 }
 
-/// Why a request is turned away: which of its headers names something foreign.
+/// The header that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ForeignHeader {
     Host,
-    /// What a trusted proxy says that `Host` was.
+    /// The host that a trusted proxy forwards.
     ForwardedHost,
     Origin,
 }
@@ -47,11 +47,12 @@ impl Gate {
         Self { hosts, origins }
     }
 
-    /// `forwarded` are the hosts that trusted proxies name. They count beside `Host`, not in its place: a
-    /// page in a browser on a trusted machine can write the headers of a proxy, but not `Host`.
+    /// Checks the headers of a request. `forwarded` are the hosts that trusted proxies name. They
+    /// count besides `Host`, not in its place: a page in a browser on a trusted machine can write
+    /// the headers of a proxy, but not `Host`.
     ///
     /// # Errors
-    /// Which of the headers is foreign.
+    /// Which of the headers is not allowed.
     pub(crate) fn check(
         &self,
         headers: &HeaderMap,
@@ -100,7 +101,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// `127.0.0.1` or `localhost` with a port: what nearly every request says.
+/// Whether the host is `127.0.0.1` or `localhost` with a port, as in nearly every request.
 fn is_plain_loopback(host: &[u8]) -> bool {
     host.strip_prefix(b"127.0.0.1:")
         .or_else(|| host.strip_prefix(b"localhost:"))

@@ -24,7 +24,8 @@ pub enum Body {
     Boxed(NonMcpBody),
 }
 
-/// A stream of events, with a comment now and then so that nobody on the way takes it for dead.
+/// A stream of events. A comment now and then keeps intermediaries from closing a silent
+/// connection.
 #[derive(Debug)]
 pub struct Events {
     reader: Reader,
@@ -32,7 +33,7 @@ pub struct Events {
     _owner: Option<StreamOwner>,
 }
 
-/// Something that ends with a stream.
+/// A value that is dropped with its stream.
 pub(crate) type StreamOwner = Box<dyn Any + Send + Sync>;
 
 /// The longest silence on a stream. Intermediaries cut connections that are silent for 60 seconds.
@@ -43,7 +44,7 @@ impl Body {
         Self::read_by(stream.reader())
     }
 
-    /// A stream that somebody has taken up.
+    /// Returns a body for a reader that has resumed its stream.
     pub(crate) fn read_by(reader: Reader) -> Self {
         Self::stream(reader, None)
     }

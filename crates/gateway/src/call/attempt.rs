@@ -1,4 +1,4 @@
-//! One attempt of a call after the other: a permit for an instance, the request, what comes back for it.
+//! The attempts of a call: a permit for an instance, the request, and what comes back for it.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,17 +18,17 @@ use crate::endpoint::route::{ProgressToken, Route};
 use crate::session::control::CallControl;
 use crate::session::{Session, levels, placement};
 
-/// A request and its way to a server. At most one attempt is under way at a time.
+/// A request and the attempts to send it. At most one attempt is under way at a time.
 pub(super) struct Attempt {
     message: Message,
     pub(super) route: Route,
     pub(super) token: Option<ProgressToken>,
-    /// The next attempt waits for this.
+    /// Earliest time of the next attempt.
     not_before: Option<Instant>,
-    /// Before the next attempt the headers are made from a list that is fetched anew.
+    /// Whether the list of tools is fetched again to rebuild the headers before the next attempt.
     headers_are_stale: bool,
-    /// A permit that is waited for. It is kept while nobody drives the call, so that the call does not lose
-    /// its turn.
+    /// A pending permit. It is kept while nobody polls the call, so that the call keeps its place
+    /// in the queue.
     acquiring: Option<Acquiring>,
     under_way: Option<(Exchange, Permit)>,
 }
@@ -38,7 +38,7 @@ pub(super) struct SendContext<'a> {
     pub(super) session: &'a Arc<Session>,
     pub(super) control: &'a CallControl,
     pub(super) deadline: Instant,
-    /// How long a list may be waited for.
+    /// Longest wait for a list.
     pub(super) list_wait: Duration,
 }
 
@@ -70,13 +70,13 @@ impl Attempt {
         self.under_way.is_some()
     }
 
-    /// The next attempt begins after a pause, with other headers if these turned out to be wrong.
+    /// Prepares another attempt after a pause, with new headers if these were wrong.
     pub(super) fn prepare_next(&mut self, pause: Duration, new_headers: bool) {
         self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
         self.headers_are_stale = new_headers;
     }
 
-    /// FirstOutput an attempt. May be dropped and called again without losing anything.
+    /// Begins an attempt. May be dropped and called again without losing anything.
     pub(super) async fn send(&mut self, context: &SendContext<'_>) -> Result<(), NotSent> {
         if self.headers_are_stale {
             self.refresh_headers(context).await;
@@ -108,7 +108,7 @@ impl Attempt {
         }
     }
 
-    /// What comes next for the request that is under way.
+    /// Polls for the next message to the request that is under way.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         match &mut self.under_way {
             Some((exchange, _)) => exchange.poll_next(cx),
@@ -116,26 +116,26 @@ impl Attempt {
         }
     }
 
-    /// Who asks in the attempt that is under way.
+    /// Returns the asker of questions in the attempt that is under way.
     pub(super) fn asker(&self) -> Option<Asker> {
         Some(self.under_way.as_ref()?.0.asker())
     }
 
-    /// Answers a question of the server in the client's place.
+    /// Refuses a question of the server in the client's place.
     pub(super) fn refuse(&self, question: &Message) {
         if let Some((exchange, _)) = &self.under_way {
             exchange.refuse(question);
         }
     }
 
-    /// Notes how the attempt ended that was under way.
+    /// Records how the attempt that was under way ended.
     pub(super) fn end(&mut self, how: telemetry::Attempt) {
         if let Some((_, permit)) = self.under_way.take() {
             permit.finish(&self.route.pool, how);
         }
     }
 
-    /// Ends the attempt that is under way, and tells the server why.
+    /// Cancels the attempt that is under way with a reason for the server.
     pub(super) fn withdraw(&mut self, reason: &str, how: telemetry::Attempt) {
         if let Some((exchange, permit)) = self.under_way.take() {
             exchange.cancel(reason);
@@ -143,7 +143,7 @@ impl Attempt {
         }
     }
 
-    /// A permit for an instance that is not the one that everybody shares, or is not ready.
+    /// Acquires a permit for an instance that is not the shared one, or is not ready.
     async fn acquire(&mut self, context: &SendContext<'_>) -> Result<Permit, NotSent> {
         let begin = || {
             let is_list = placement::list_kind(self.message.method()).is_some();
@@ -161,7 +161,7 @@ impl Attempt {
         permit?.map_err(NotSent::Refused)
     }
 
-    /// Makes the headers that repeat arguments from the list as it is now.
+    /// Rebuilds the headers that repeat arguments from a newly fetched list.
     async fn refresh_headers(&mut self, context: &SendContext<'_>) {
         let era = context.session.revision.era();
         self.route.pool.refetch_list(era, ListKind::Tools, context.deadline.into_std()).await;
@@ -175,8 +175,8 @@ impl Attempt {
     }
 }
 
-/// A permit for the instance that a session's call goes to. `list_wait`: the call only asks for a list,
-/// and may wait so long to hear whether the server lists the same for all.
+/// Acquires a permit for the instance that a session's call goes to. `list_wait`: the call asks for
+/// a list only, and may wait that long to learn whether the server lists the same for all clients.
 async fn permit_for(
     session: Arc<Session>,
     pool: Arc<Pool>,

@@ -1,4 +1,4 @@
-//! Brings what a call says to the client that made it: as a plain answer, or as a stream.
+//! Brings the output of a call to its client: as a plain response, or as a stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use crate::caller::Accepts;
 use crate::sessions::Sessions;
 use crate::stream::{EventStream, event};
 
-/// A call that has said nothing for this long is answered as a stream, so that nobody on the way
-/// takes its connection for dead.
+/// Longest silence of a call before its response becomes a stream, so that intermediaries don't
+/// close the connection.
 const STREAM_AFTER: Duration = Duration::from_secs(10);
 
-/// Keeps a call alive when its client's connection is cut while nothing has been answered yet.
+/// Keeps a call running when its client's connection is cut before any output.
 struct DetachOnDrop {
     sessions: Arc<Sessions>,
     call: Option<Box<Call>>,
 }
 
-/// How the answer to a call begins.
+/// The first output of a call.
 pub(crate) enum FirstOutput {
-    /// With itself: nothing came before it.
+    /// The response itself.
     Answer(Bytes),
-    /// Not at all: the client took the call back.
+    /// The client cancelled the call.
     Cancelled,
-    /// With an event, or with a silence so long that a stream has to show there is life.
+    /// An event, or none after a silence so long that a stream has to begin.
     Stream(Option<Bytes>),
 }
 
-/// Answers a call that belongs to a session. A client that goes away leaves it running.
+/// Responds to a call of a session. A client that disconnects leaves the call running.
 pub(crate) async fn respond(
     sessions: &Arc<Sessions>,
     mut call: Box<Call>,
@@ -64,7 +64,7 @@ pub(crate) async fn respond(
     }
 }
 
-/// Waits for the first thing a call brings, and loses nothing when it is dropped meanwhile.
+/// Waits for the first output of a call. May be dropped and called again without losing anything.
 pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutput {
     loop {
         let first = if accepts.event_stream {
@@ -83,7 +83,7 @@ pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutp
     }
 }
 
-/// Brings what a call says to its stream, whether or not somebody reads it at the moment.
+/// Forwards the output of a call to its stream, whether it is read at the moment or not.
 async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
     // Nobody has read for so long that open questions were answered in the client's place.

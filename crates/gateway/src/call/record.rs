@@ -1,4 +1,4 @@
-//! What is counted and logged of one call.
+//! Counts and logs one call.
 
 use mainstay_model::Refusal;
 use mainstay_pool::Pool;
@@ -6,7 +6,7 @@ use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::{CorrelationId, Method, Outcome};
 use tokio::time::Instant;
 
-/// The books of one call: open from its beginning to its end.
+/// What is recorded of one call. It is closed once.
 pub(super) struct CallRecord {
     pub(super) begun: Instant,
     method: Method,
@@ -24,7 +24,7 @@ impl CallRecord {
         }
     }
 
-    /// The outcome of a call with this answer.
+    /// Returns the outcome of a call with this response.
     pub(super) fn outcome_of(&self, answer: &Message) -> Outcome {
         match answer.kind() {
             Kind::Error => Outcome::Error,
@@ -33,7 +33,7 @@ impl CallRecord {
         }
     }
 
-    /// Counts and logs a refusal of ours; the refusal with the id that finds it in the log.
+    /// Counts and logs a refusal of the gateway. Returns it with the id that finds it in the log.
     pub(super) fn refused(&self, pool: &Pool, mut refusal: Refusal) -> Refusal {
         pool.server_metrics.failed(refusal.code.into());
         refusal.data.request_id = Some(self.request_id.to_string());
@@ -46,7 +46,7 @@ impl CallRecord {
         refusal
     }
 
-    /// Counts the call with its outcome, once; whether this was the time.
+    /// Counts the call with its outcome, once. False: it was counted before.
     pub(super) fn close(&mut self, pool: &Pool, tool: Option<&str>, outcome: Outcome) -> bool {
         if std::mem::replace(&mut self.is_closed, true) {
             return false;

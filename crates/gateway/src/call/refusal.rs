@@ -1,4 +1,4 @@
-//! Why a call has no answer of its server, in words.
+//! Refusals for calls without a response of their server.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use mainstay_model::settings::Limits;
 use mainstay_model::{Name, Refusal, RefusalCode};
 use mainstay_upstream::{Fate, Lost};
 
-/// Its answer will never come.
+/// Returns the refusal for a call whose response was lost.
 pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal {
     let refusal = match lost.fate {
         Fate::Unknown => Refusal::new(
             RefusalCode::OutcomeUnknown,
-            format!("the call was sent to {server}, but its answer is lost: {}", lost.reason),
+            format!("the call was sent to {server}, but its response is lost: {}", lost.reason),
         )
-        .hint("it may have been carried out; look before you call again"),
+        .hint("the server may have carried it out; check before you call again"),
         Fate::Unsent | Fate::Refused => Refusal::new(
             RefusalCode::ServerUnavailable,
-            format!("server {server} did not take the call: {}", lost.reason),
+            format!("server {server} did not receive the call: {}", lost.reason),
         )
         .retry_after(Duration::from_secs(1)),
         Fate::Oversized => Refusal::new(
             RefusalCode::LimitExceeded,
-            format!("server {server} answered with more than is allowed"),
+            format!("the response of server {server} is too large"),
         )
         .limit(format!("max_message: {} bytes", limits.message_bytes_max))
         .hint("ask for less at once, or raise gateway.max_message"),
@@ -29,11 +29,11 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
     refusal.server(server)
 }
 
-/// It has not come by the deadline.
+/// Returns the refusal for a call without a response by its deadline.
 pub(super) fn deadline_exceeded(took: Duration, server: &Name, limits: &Limits) -> Refusal {
     Refusal::new(
         RefusalCode::DeadlineExceeded,
-        format!("no answer from {server} within {took:.0?}; the call was cancelled"),
+        format!("{server} did not answer within {took:.0?}, so the call was cancelled"),
     )
     .server(server)
     .limit(format!("call_timeout: {:?}", limits.call))

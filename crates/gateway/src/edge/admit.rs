@@ -1,6 +1,5 @@
-//! Who sends a request, and whether it is let in.
-//!
-//! [`crate::admission`] decides; this module counts, logs and answers.
+//! Admits requests or refuses them: [`crate::admission`] decides, this module counts, logs and
+//! responds.
 
 use std::sync::Arc;
 
@@ -15,17 +14,17 @@ use crate::answer::HttpAnswer;
 use crate::caller::{Caller, Peer};
 use crate::gateway::Gateway;
 
-/// A request that was let in, without its body.
+/// A request that was admitted, without its body.
 #[derive(Debug)]
 pub(crate) struct Admitted<'a> {
     pub(crate) gateway: &'a Arc<Gateway>,
     pub(crate) parts: &'a Parts,
     pub(crate) caller: Caller,
-    /// What a trusted proxy took away from the beginning of the path.
+    /// Prefix that a trusted proxy removed from the path.
     pub(crate) prefix: Option<String>,
 }
 
-/// Lets a request in, or answers it with a refusal that names nothing of what is here.
+/// Admits a request, or returns a response that reveals nothing about the daemon.
 pub(super) fn admit<'a>(
     gateway: &'a Arc<Gateway>,
     parts: &'a Parts,
@@ -64,7 +63,8 @@ impl Admitted<'_> {
         &self.parts.headers
     }
 
-    /// Counts and logs why the request is refused; `detail` is the offending value, if it is no secret.
+    /// Counts and logs why the request is refused. `detail` is the offending value, if it is no
+    /// secret.
     pub(crate) fn count_refusal(&self, reason: Refused, detail: &str) {
         let (peer, request_id) = (self.caller.address, Some(&self.caller.request_id));
         RefusedRequest { reason, peer, request_id, detail }.emit(&self.gateway.serving.metrics);

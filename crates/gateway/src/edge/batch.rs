@@ -1,5 +1,5 @@
-//! Several messages in one body, which only 2025-03-26 knows: each is answered as if it had come
-//! alone, and the answers go back together.
+//! JSON-RPC batches, which only 2025-03-26 knows. Each message is handled as if it had come alone,
+//! and the responses go back together.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::pipeline;
 use crate::session::Session;
 
-/// Messages of one batch: each may be a call, and all of them run at once.
+/// Largest number of messages in a batch. Each may be a call, and all run at once.
 const BATCH_MESSAGES_MAX: usize = 100;
 
 pub(super) async fn handle(
@@ -62,7 +62,7 @@ pub(super) async fn handle(
     answer::message(out.into())
 }
 
-/// The answer to one message; empty where there is none.
+/// Returns the response to one message. Empty: there is none.
 async fn handle_one(
     admitted: &Admitted<'_>,
     at: (&Arc<Endpoint>, &Arc<Session>),
@@ -75,7 +75,7 @@ async fn handle_one(
         }
     };
     if message.kind() == Kind::Request && message.method() == "initialize" {
-        let say = "initialize must come alone";
+        let say = "initialize must not be part of a batch";
         return build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
     }
     // One body for all answers has no place for anything else.

@@ -1,4 +1,4 @@
-//! Request bodies: whole, bounded in bytes and time.
+//! Reads request bodies whole, bounded in bytes and time.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,14 +17,14 @@ use super::admit::Admitted;
 use super::headers::{is_json, text};
 use crate::answer::{self, HttpAnswer};
 
-/// Why a body was not taken.
+/// Why a body could not be read.
 enum BodyError {
     TooLarge,
     Slow,
     Broken,
 }
 
-/// A body that can be a message: of the right type, whole, within its bounds.
+/// Reads a body that can be a message: of the right type, whole, within its bounds.
 pub(super) async fn read_json(
     admitted: &Admitted<'_>,
     body: &mut Option<Incoming>,
@@ -81,7 +81,7 @@ async fn read_body(
     tokio::time::timeout(limits.receive, collecting).await.map_err(|_| BodyError::Slow)?
 }
 
-/// Gives everything else that is ready its turn.
+/// Yields to everything else that is ready, once.
 async fn yield_once() {
     let mut again = true;
     poll_fn(|cx| {
@@ -94,7 +94,8 @@ async fn yield_once() {
     .await;
 }
 
-/// What is ready at once, or as soon as everything else that is ready had its turn.
+/// Polls a future at once, and again after everything else that is ready. None: it is still
+/// pending.
 async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut again = true;
     poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -108,7 +109,7 @@ async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// Without a copy when the body comes in one piece, as nearly all do.
+/// Collects the frames of a body. A body in one piece, as nearly all are, is not copied.
 async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -166,7 +167,7 @@ fn body_error_response(problem: &BodyError, admitted: &Admitted<'_>) -> HttpAnsw
     answer
 }
 
-/// Says that the connection carries nothing more.
+/// Marks the connection as closed after this response.
 pub(super) fn close_connection(answer: &mut HttpAnswer) {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }

@@ -9,7 +9,7 @@ pub(super) static SESSION: HeaderName = HeaderName::from_static(headers::SESSION
 pub(super) static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
 pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static(correlation::HEADER);
 
-/// What the SDKs answer for an unknown session; clients know it.
+/// JSON-RPC code for an unknown session, as the SDKs send it; clients know it.
 pub(super) const SESSION_NOT_FOUND: i32 = -32001;
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
@@ -19,7 +19,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the client can take a stream. One that doesn't say takes anything.
+/// Whether the client accepts a stream of events. A client without `Accept` accepts anything.
 pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
     let mut accepts = headers.get_all(header::ACCEPT).iter().peekable();
     accepts.peek().is_none()

@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::session::Session;
 use crate::sessions::handshake::{self, HandshakeError};
 
-/// Answers `initialize`.
+/// Handles `initialize`.
 pub(super) async fn handle(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
@@ -33,7 +33,7 @@ pub(super) async fn handle(
     answer
 }
 
-/// StreamContent out `initialize`: the session, if there is one now, and the message to answer with.
+/// Carries out `initialize`. Returns the session, if one was opened, and the response.
 pub(super) async fn open_session(
     gateway: &Arc<Gateway>,
     endpoint: &Arc<Endpoint>,

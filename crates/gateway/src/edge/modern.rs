@@ -1,8 +1,8 @@
-//! Requests of 2026-07-28: told apart from older ones, and checked before anything acts on them.
+//! Recognises requests of 2026-07-28, and checks them before anything acts on them.
 //!
-//! Each stands alone: it says in `_meta` which revision it speaks and what its client can do, and
-//! headers repeat of the body what others on the way need. What the body says counts; a header that
-//! says something else is refused (2026-07-28 basic/transports/streamable-http, Server Validation).
+//! Each stands alone: `_meta` says which revision it uses and what its client supports, and headers
+//! repeat what intermediaries need. The body counts; a header that contradicts it is refused
+//! (2026-07-28 basic/transports/streamable-http, Server Validation).
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::stateless::request::{self, ModernRequest};
 #[cfg(test)]
 mod tests;
 
-/// Why a request is refused before it is looked at as a call: always with an HTTP status of its own.
+/// Why a request is invalid. Each reason has an HTTP status.
 #[derive(Debug, PartialEq, Eq)]
 enum InvalidRequest {
     NotARequest,
@@ -40,9 +40,9 @@ enum InvalidRequest {
     UnknownMethod,
 }
 
-/// Whether a message is one of these: its header names such a revision, or its `_meta` has what only
-/// they have. `initialize` is judged by its `_meta` alone, since it asks for a revision yet to be
-/// settled.
+/// Whether a message is of a modern revision: its header names one, or its `_meta` has members that
+/// only these have. Only `_meta` counts for `initialize`, which asks for a revision that is yet to
+/// be negotiated.
 pub(super) fn is_modern_request(headers: &HeaderMap, message: &Message) -> bool {
     let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern_version(it.as_bytes()));
     match message.kind() {
@@ -51,7 +51,8 @@ pub(super) fn is_modern_request(headers: &HeaderMap, message: &Message) -> bool 
     }
 }
 
-/// A date not before the first of these revisions: one that nobody knows yet is refused as such.
+/// Whether a version is a date not before 2026-07-28. A later revision that nobody knows yet is
+/// refused as such.
 fn is_modern_version(version: &[u8]) -> bool {
     let dated = version.len() == Revision::LATEST.as_str().len()
         && version.iter().enumerate().all(|(at, byte)| match at {
@@ -61,7 +62,7 @@ fn is_modern_version(version: &[u8]) -> bool {
     dated && version >= Revision::V2026_07_28.as_str().as_bytes()
 }
 
-/// Answers one message.
+/// Handles one message.
 pub(super) async fn handle(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
@@ -72,7 +73,7 @@ pub(super) async fn handle(
     match endpoint.era_support(Era::Modern, gateway.serving.settings.limits.list).await {
         EraSupport::Yes => {}
         EraSupport::No => {
-            admitted.count_refusal(Refused::Revision, "no server here speaks it");
+            admitted.count_refusal(Refused::Revision, "no server here supports it");
             return initialize_instead(id.as_ref());
         }
         EraSupport::NotYet(refusal) => {
@@ -82,7 +83,7 @@ pub(super) async fn handle(
     // Until either era of clients is served by either of servers.
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.legacy_serves_more() {
-        admitted.count_refusal(Refused::Revision, "more servers here speak older ones");
+        admitted.count_refusal(Refused::Revision, "more servers here support older ones");
         return initialize_instead(id.as_ref());
     }
     let meta = match check_request(admitted.headers(), &message) {
@@ -101,16 +102,17 @@ pub(super) async fn handle(
     stateless::handle_request(&gateway.stateless, endpoint, message, request).await
 }
 
-/// The answer of a server that has never heard of these revisions: clients that know both begin anew.
+/// Returns the response of a server that knows only older revisions. Clients that know both begin
+/// again with `initialize`.
 fn initialize_instead(id: Option<&Id>) -> HttpAnswer {
     let say = format!(
-        "what is served here speaks 2025-03-26, 2025-06-18 or {}: begin with initialize",
+        "this address supports 2025-03-26, 2025-06-18 and {} only; begin with initialize",
         Revision::LATEST_LEGACY
     );
     answer::failure(StatusCode::BAD_REQUEST, id, codes::INVALID_REQUEST, &say)
 }
 
-/// What a request says of itself.
+/// What a request says about itself in `_meta`.
 #[derive(Debug)]
 struct RequestMeta {
     id: Id,
@@ -119,7 +121,7 @@ struct RequestMeta {
     log_level: Option<LogLevel>,
 }
 
-/// Checks a request. None: a notification.
+/// Checks a request. None: it is a notification.
 fn check_request(
     headers: &HeaderMap,
     message: &Message,
@@ -157,7 +159,7 @@ fn check_request(
     Ok(Some(RequestMeta { id, method, capabilities, log_level }))
 }
 
-/// A name that is no string is for the method itself to refuse.
+/// Checks the name header. A name that is not a string is left to the method to refuse.
 fn check_name(
     headers: &HeaderMap,
     method: Option<Method>,
@@ -171,7 +173,7 @@ fn check_name(
     }
 }
 
-/// Methods of older revisions, and those that servers ask with.
+/// Whether a method belongs to older revisions only, or is one that servers send.
 fn is_removed(method: Method) -> bool {
     matches!(
         method,
@@ -189,10 +191,10 @@ fn header_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item =
     headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
 }
 
-/// What a client is told that asked for a revision which is not spoken here.
+/// Returns the error for a revision that is not supported.
 pub(super) fn unsupported_version(id: Option<&Id>, requested: &str) -> Bytes {
     let error = format!(
-        r#"{{"code":{},"message":"this revision is not spoken here","data":{{"supported":["{}"],"requested":{}}}}}"#,
+        r#"{{"code":{},"message":"this address does not support the revision","data":{{"supported":["{}"],"requested":{}}}}}"#,
         codes::UNSUPPORTED_PROTOCOL_VERSION,
         Revision::V2026_07_28,
         build::string(requested)
@@ -237,12 +239,12 @@ impl InvalidRequest {
 impl std::fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotARequest => f.write_str("only requests are taken: questions of a server are answered with the next try of the request they belong to"),
+            Self::NotARequest => f.write_str("only requests and notifications are accepted: answer a question of a server by sending its request again"),
             Self::Meta(member) => write!(f, "`_meta` must have a valid io.modelcontextprotocol/{member}"),
             Self::Params(problem) => f.write_str(problem),
             Self::Header(mismatch) => mismatch.fmt(f),
-            Self::Version(requested) => write!(f, "revision {requested:?} is not spoken here"),
-            Self::UnknownMethod => write!(f, "there is no such method in {}", Revision::V2026_07_28),
+            Self::Version(requested) => write!(f, "this address does not support revision {requested:?}"),
+            Self::UnknownMethod => write!(f, "{} has no such method", Revision::V2026_07_28),
         }
     }
 }

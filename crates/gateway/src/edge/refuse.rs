@@ -1,4 +1,4 @@
-//! What is said to a request that is turned away, and to pages of other origins.
+//! Responses to refused requests, and CORS headers.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use mainstay_protocol::{Malformed, build, codes, headers};
@@ -14,7 +14,8 @@ pub(super) fn malformed(problem: &Malformed, admitted: &Admitted<'_>) -> HttpAns
     answer::failure(StatusCode::BAD_REQUEST, problem.id(), problem.code(), &problem.to_string())
 }
 
-/// What is said to whoever does not pass the gate: nothing of what is behind it.
+/// Returns the response for a `Host` or `Origin` that is not allowed. It reveals nothing about the
+/// daemon.
 pub(super) fn foreign_header(foreign: ForeignHeader, request: &Admitted<'_>) -> HttpAnswer {
     let headers = request.headers();
     let (status, reason, name, setting) = match foreign {
@@ -32,11 +33,11 @@ pub(super) fn foreign_header(foreign: ForeignHeader, request: &Admitted<'_>) -> 
     };
     let value = text(headers, name);
     request.count_refusal(reason, value);
-    let say = format!("{name} {value:?} is not allowed here; {setting} lists what else is");
+    let say = format!("{name} {value:?} is not allowed here; add it to {setting}");
     answer::failure(status, None, codes::INVALID_REQUEST, &say)
 }
 
-/// Names what there is, as it is reached where streamable HTTP is served or not.
+/// Returns 404 with the paths of all endpoints, as the transport of the address serves them.
 pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
     admitted.count_refusal(Refused::Path, path);
     let Admitted { gateway, caller, .. } = admitted;
@@ -59,7 +60,7 @@ pub(super) fn not_found(admitted: &Admitted<'_>, path: &str) -> HttpAnswer {
     answer::json(StatusCode::NOT_FOUND, body.into())
 }
 
-/// Another HTTP method than the address has.
+/// Returns 405 with the methods that the path allows.
 pub(super) fn method_not_allowed(allowed: &'static str, admitted: &Admitted<'_>) -> HttpAnswer {
     admitted.count_refusal(Refused::HttpMethod, admitted.parts.method.as_str());
     let mut answer = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -67,7 +68,8 @@ pub(super) fn method_not_allowed(allowed: &'static str, admitted: &Admitted<'_>)
     answer
 }
 
-/// Headers that a page may send. Those that repeat arguments have names nobody here knows beforehand.
+/// Headers that a page may send. Headers that repeat arguments are added by request, since their
+/// names aren't known beforehand.
 const ALLOWED_HEADERS: [&str; 9] = [
     "authorization",
     "content-type",
@@ -100,7 +102,7 @@ pub(super) fn preflight(request: &HeaderMap) -> HttpAnswer {
     answer
 }
 
-/// Lets a page of an allowed origin read the answer. Only what passed the gate comes here with one.
+/// Lets a page of an allowed origin read the response. Only origins that passed the gate get here.
 pub(super) fn allow_origin(request: &HeaderMap, answer: &mut HttpAnswer) {
     let status = answer.status();
     if let Some(origin) = request.get(header::ORIGIN)

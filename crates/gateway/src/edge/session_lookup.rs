@@ -1,4 +1,4 @@
-//! The session that an HTTP request names.
+//! Finds the session that an HTTP request names.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::endpoint::Endpoint;
 use crate::session::Session;
 use crate::sessions::restore::{self, LookupError};
 
-/// Why a request has no session.
+/// Why no session was found.
 pub(super) enum NoSession {
-    /// Something is wrong with what it says.
+    /// The headers are wrong: status, JSON-RPC code and message.
     Invalid(StatusCode, i32, String),
-    /// It could go on, but not now.
+    /// The session may exist, but is not available now.
     Refused(Refusal),
 }
 
-/// The session a request names, if it is this caller's and at this address. Waits only where it has to be
-/// restored.
+/// Finds the session that a request names, if it belongs to this caller and endpoint. Waits only
+/// where the session has to be restored.
 pub(super) async fn find_session(
     admitted: &Admitted<'_>,
     endpoint: &Arc<Endpoint>,
@@ -34,7 +34,7 @@ pub(super) async fn find_session(
         if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
             admitted.count_refusal(Refused::Revision, text(headers, REVISION.as_str()));
             let say = format!(
-                "bad MCP-Protocol-Version: sessions here speak 2025-03-26, 2025-06-18 or {}; send initialize",
+                "bad MCP-Protocol-Version: sessions use 2025-03-26, 2025-06-18 or {}; send initialize",
                 Revision::LATEST_LEGACY
             );
             return Err(NoSession::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
@@ -42,7 +42,7 @@ pub(super) async fn find_session(
     }
     let Some(token) = headers.get(&SESSION) else {
         admitted.count_refusal(Refused::UnknownSession, "none");
-        let say = "no Mcp-Session-Id: send initialize first, and its answer's Mcp-Session-Id with everything after";
+        let say = "no Mcp-Session-Id: send initialize first, then repeat the Mcp-Session-Id of its response";
         return Err(NoSession::Invalid(
             StatusCode::BAD_REQUEST,
             codes::INVALID_REQUEST,

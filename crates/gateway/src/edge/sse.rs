@@ -1,8 +1,8 @@
-//! HTTP+SSE of 2024-11-05: a GET opens the one stream on which everything comes, and its first event
-//! says where to POST to.
+//! HTTP+SSE of 2024-11-05: a GET opens the one stream that carries everything to the client, and
+//! its first event names the path to POST to.
 //!
-//! The stream is the session: when it is cut, the session ends, since this transport has no way to
-//! take it up again.
+//! The stream is the session: when it is cut, the session ends, because this transport can't resume
+//! it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,22 +34,22 @@ use crate::sse_streams::SseStream;
 use crate::stream::open_stream::OpenStreamGuard;
 use crate::stream::{EventStream, event};
 
-/// Where messages are posted to.
+/// Path to which clients post messages.
 pub(crate) const MESSAGES_PATH: &str = "/messages";
 
-/// Requests of one client being answered at once. A message is taken before it is answered, so
-/// unlike elsewhere its connection bounds nothing; beyond this the next one is not taken yet.
+/// Largest number of requests of one client that are answered at once. Messages are accepted before
+/// they are answered, so the connection does not bound them; past this number the next one waits.
 const REQUESTS_MAX: usize = 256;
 
 const ACCEPTS: Accepts = Accepts { event_stream: true };
 
-/// Ends a sse_stream when its stream's body is dropped.
+/// Ends the session when the body of its stream is dropped.
 struct SseStreamGuard {
     gateway: Arc<Gateway>,
     id: String,
 }
 
-/// Answers a request for the address that opens a stream.
+/// Handles a request for the path that opens a stream.
 pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     match admitted.parts.method {
@@ -60,7 +60,7 @@ pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -
     }
     if !accepts_event_stream(headers) {
         admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
-        let say = "a GET here opens a stream: Accept must have text/event-stream";
+        let say = "a GET here opens a stream: Accept must include text/event-stream";
         return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
     }
     match open(admitted, endpoint) {
@@ -81,8 +81,9 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
         return Err(Refusal::new(RefusalCode::Maintenance, "the daemon is stopping"));
     }
     let mut random = [0; 24];
-    getrandom::fill(&mut random)
-        .map_err(|_| Refusal::new(RefusalCode::Internal, "no session id could be made"))?;
+    getrandom::fill(&mut random).map_err(|_| {
+        Refusal::new(RefusalCode::Internal, "the system gave no random bytes for a session id")
+    })?;
     let id = URL_SAFE_NO_PAD.encode(random);
     let stream = Arc::new(EventStream::default());
     let mut first = BytesMut::new();
@@ -104,8 +105,8 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
     Ok(answer::events_until(stream, Box::new(guard)))
 }
 
-/// The path clients post to, as it is reached through the proxy in front: what is configured of it
-/// counts before what the proxy says.
+/// Returns the path that clients post to, as they reach it through a proxy in front. The configured
+/// public URL counts before what the proxy says.
 fn messages_path(gateway: &Gateway, prefix: Option<&str>) -> String {
     match (&gateway.serving.settings.public_url, prefix) {
         (None, Some(prefix)) => format!("{prefix}{MESSAGES_PATH}"),
@@ -113,7 +114,7 @@ fn messages_path(gateway: &Gateway, prefix: Option<&str>) -> String {
     }
 }
 
-/// Accepts a message of a client at once; its answer comes on the client's stream.
+/// Accepts a message of a client at once. The response comes on the client's stream.
 pub(super) async fn handle_message(
     admitted: &Admitted<'_>,
     body: &mut Option<Incoming>,
@@ -150,7 +151,7 @@ pub(super) async fn handle_message(
     let starts = is_request && message.method() == "initialize";
     let session = sse_stream.session.get().cloned();
     match session {
-        // What waits for an answer or a cancellation may hold all request_slots, so these take none.
+        // What waits for an answer or a cancellation may hold all slots, so these messages take none.
         Some(session) if !is_request => {
             pipeline::handle_message(
                 &gateway.sessions,
@@ -225,15 +226,15 @@ async fn initialize(
     sse_stream.stream.push(event(&answer));
 }
 
-/// What is said where no stream is waiting for answers.
+/// Returns the response for a session without a stream.
 fn no_stream(admitted: &Admitted<'_>) -> HttpAnswer {
     admitted.count_refusal(Refused::UnknownSession, "");
     let say = "Session not found: its stream has ended; open a new one with GET";
     answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say)
 }
 
-/// Puts an answer on the stream: a message as an event, events as they are. Waits for a client that
-/// reads slowly, so that what belongs to a call waits within the call's own bounds.
+/// Forwards a response to the stream: a message as an event, events as they are. Waits for a client
+/// that reads slowly, so that what belongs to a call waits within the bounds of that call.
 async fn forward(body: Body, stream: &EventStream) {
     match body {
         Body::Whole(whole) => {

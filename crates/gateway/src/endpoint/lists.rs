@@ -1,4 +1,4 @@
-//! Merged lists: from the servers that answer in time, saying who is missing.
+//! Merged lists of several servers, with the servers that are missing.
 
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ use crate::session::Session;
 /// Items on one page.
 const PAGE_ITEMS: usize = 1000;
 
-/// The result of a list method, or why the cursor is no good. Of a session it is known whether its client
-/// can be asked.
+/// Returns the result of a list method, or why the cursor is invalid. With a session, adds what
+/// servers list for its client only.
 pub(crate) async fn page(
     endpoint: &Endpoint,
     session: Option<&Session>,
@@ -33,7 +33,7 @@ pub(crate) async fn page(
         None => 0,
         Some(cursor) => cursor
             .and_then(|cursor| cursor.parse::<usize>().ok())
-            .ok_or("the cursor is not one that was given out here")?,
+            .ok_or("the cursor is invalid; list again without one")?,
     };
     endpoint.wait_for_lists(era, deadline).await;
     endpoint.refresh_list(era, kind, deadline).await;
@@ -80,7 +80,7 @@ pub(crate) async fn page(
     Ok(out)
 }
 
-/// The member of `_meta` that says who answers.
+/// Returns the member of `_meta` that names the gateway.
 pub(crate) fn server_info() -> String {
     format!(
         r#""io.modelcontextprotocol/serverInfo":{{"name":"mainstay","version":"{}"}}"#,
@@ -88,7 +88,7 @@ pub(crate) fn server_info() -> String {
     )
 }
 
-/// The member of `_meta` that says whose items are not in the list; empty if nobody's.
+/// Returns the member of `_meta` that names missing servers. Empty: none is missing.
 fn missing(endpoint: &Endpoint, era: Era) -> String {
     let all: Vec<_> = endpoint
         .missing(era)

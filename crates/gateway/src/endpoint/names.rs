@@ -1,4 +1,4 @@
-//! Published names: which ones were given out, at all endpoints.
+//! Published names of all endpoints.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use mainstay_session::catalogue::PublishedNames;
 use mainstay_store::{NameStore, NamesByEndpoint};
 use parking_lot::Mutex;
 
-/// Names given out, and the store that keeps them for the next daemon.
+/// Assigned names, and the store that keeps them for the next daemon.
 #[derive(Debug)]
 pub(crate) struct NameRegistry {
     store: Arc<dyn NameStore>,
@@ -16,15 +16,15 @@ pub(crate) struct NameRegistry {
 }
 
 impl NameRegistry {
-    /// Reads what earlier daemons have given out. Where the store can't say, names are given out anew and
-    /// not stored until the daemon is restarted: the daemon serves all the same, and the stored names stay.
+    /// Loads the names that earlier daemons assigned. If the store can't be read, names are assigned again
+    /// and not stored until the daemon restarts: it serves all the same, and the stored names stay.
     pub(crate) async fn load(store: Arc<dyn NameStore>) -> Self {
         let (by_endpoint, is_loaded) = match store.load().await {
             Ok(by_endpoint) => (by_endpoint, true),
             Err(error) => {
                 tracing::warn!(
                     target: "mainstay", %error,
-                    "published names can't be read; until a restart they are given out anew and not stored"
+                    "published names can't be read; until a restart, names are assigned again and not stored"
                 );
                 (NamesByEndpoint::new(), false)
             }
@@ -46,7 +46,7 @@ impl NameRegistry {
         memory
     }
 
-    /// Keeps the names of an endpoint, and has them stored if one is new.
+    /// Keeps the names of an endpoint, and stores them if one is new.
     pub(crate) fn save(&self, endpoint: &str, names: &PublishedNames) {
         let mut all = self.by_endpoint.lock();
         if all.get(endpoint).is_some_and(|stored| is_same(stored, names)) {
@@ -59,8 +59,8 @@ impl NameRegistry {
         }
     }
 
-    /// Waits until all names that were saved are stored. A store that fails is not waited for, and one
-    /// that is slow for a second.
+    /// Waits until all saved names are stored, for at most a second. Does not wait for a store that
+    /// fails.
     pub(crate) async fn stored(&self) {
         self.store.stored().await;
     }

@@ -1,4 +1,4 @@
-//! What servers list for clients that can be asked, and for them alone: some have tools that ask.
+//! Lists that servers have for clients that can be asked questions, and for them only.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::endpoint::Endpoint;
 use crate::server::Server;
 use crate::session::Session;
 
-/// What servers list for a client where that is not what they list
-/// for all. What is not known by `deadline` is left out, and announced when it is known.
+/// Returns what servers list for a client, where it differs from what they list for all. Lists that
+/// are not known by `deadline` are left out, and the client is notified when they are known.
 pub(crate) async fn client_facts(
     endpoint: &Endpoint,
     session: &Session,
@@ -30,7 +30,7 @@ pub(crate) async fn client_facts(
     join_all(each).await.into_iter().flatten().collect()
 }
 
-/// FirstOutput to find out what servers list for a client, so that it is known when the client asks.
+/// Starts to detect what servers list for a client, so that it is known when the client asks.
 pub(crate) fn start_detection(endpoint: &Endpoint, session: &Session) {
     if session.capabilities.is_interactive() {
         for pool in endpoint.pools() {
@@ -39,11 +39,11 @@ pub(crate) fn start_detection(endpoint: &Endpoint, session: &Session) {
     }
 }
 
-/// The result of a list at the address of one server, for a client that it lists other things for than
-/// for all: so that no list starts an instance for each kind of clients.
+/// Returns a list at the endpoint of one server, for a client for which the server lists other
+/// items than for all. So a list request does not start an instance for each set of capabilities.
 ///
-/// None: the server itself is asked. It lists the same for all, or keeps state for each session, or does
-/// not tell when a list changes.
+/// None: the server itself must be asked. It lists the same for all clients, keeps state for each
+/// session, or does not notify when the list changes.
 pub(crate) async fn single_server_page(
     endpoint: &Endpoint,
     session: &Session,

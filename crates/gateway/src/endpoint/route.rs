@@ -1,4 +1,4 @@
-//! From a message to the server it is for, and what has to change in it on the way.
+//! Finds the server of a message, and what has to change in the message on the way.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,16 +26,16 @@ pub(crate) struct Route {
     pub(crate) edits: Vec<(Range<usize>, Bytes)>,
     /// The server's own name of the tool that is called.
     pub(crate) tool: Option<Box<str>>,
-    /// Whether it may be sent again when its answer was lost.
+    /// Whether the message may be sent again when its response was lost.
     pub(crate) may_repeat: bool,
-    /// A URI that the client knows under another name: own, published.
+    /// A URI that is published under another name: own, published.
     pub(crate) renamed: Option<(Box<str>, Box<str>)>,
-    /// Arguments that the tool wants repeated as headers.
+    /// Headers that repeat arguments of the tool.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Route {
-    /// To a server, with nothing changed on the way.
+    /// Creates a route to a server with nothing changed on the way.
     fn to(server: ServerId, pool: Arc<Pool>) -> Self {
         Self {
             server,
@@ -49,14 +49,14 @@ impl Route {
     }
 }
 
-/// Why a message has no server: a JSON-RPC error.
+/// Why a message has no route: a JSON-RPC error.
 #[derive(Debug)]
 pub(crate) struct RouteError {
     pub(crate) code: i32,
     pub(crate) message: String,
 }
 
-/// Finds the server of a request with known parameters.
+/// Finds the route of a request.
 pub(crate) fn find_route(
     endpoint: &Endpoint,
     era: Era,
@@ -86,14 +86,15 @@ pub(crate) fn find_route(
         },
         _ => Err(RouteError {
             code: -32601,
-            message: "this method can't be told to belong to one of several servers; \
-                      use the address of the server itself: /mcp/{server}"
+            message: "this method does not say which of several servers it is for; \
+                      send it to the address of the server: /mcp/{server}"
                 .to_owned(),
         }),
     }
 }
 
-/// One server: nothing is renamed, and a method nobody here knows is the server's to refuse.
+/// Returns the route to the only server. Nothing is renamed, and unknown methods are left to the
+/// server to refuse.
 fn single_server_route(
     endpoint: &Endpoint,
     era: Era,
@@ -116,7 +117,7 @@ fn single_server_route(
     Ok(Route { tool, may_repeat, ..Route::to(id, pool) })
 }
 
-/// An address, as the clients of one era see it.
+/// An endpoint, as clients of one era see it.
 type EraView<'a> = (&'a Endpoint, Era);
 
 fn route_by_name(
@@ -173,7 +174,7 @@ fn route_by_uri(
     Ok(Route { edits, may_repeat: true, renamed, ..route_to(endpoint, server)? })
 }
 
-/// The server of a resource, and the URI that it knows it by.
+/// Finds the server of a resource, and the server's own URI.
 pub(crate) fn find_resource(
     endpoint: &Endpoint,
     era: Era,
@@ -220,14 +221,16 @@ fn servers_with_resources((endpoint, era): EraView<'_>) -> Vec<ServerId> {
     endpoint.servers.iter().filter(|server| has(&server.pool)).map(|server| server.id).collect()
 }
 
-/// The route to a server that is at this endpoint. One that a catalogue knows may just have been taken
-/// away.
+/// Returns the route to a server. A server that a catalogue lists may just have been removed.
 fn route_to(endpoint: &Endpoint, server: ServerId) -> Result<Route, RouteError> {
-    let pool = endpoint.pool(server).cloned().ok_or_else(|| invalid("its server is gone"))?;
+    let pool = endpoint
+        .pool(server)
+        .cloned()
+        .ok_or_else(|| invalid("its server was removed from this address; list again"))?;
     Ok(Route::to(server, pool))
 }
 
-/// A request that changes nothing at the server.
+/// Whether a method changes nothing at the server.
 fn is_read(method: Method) -> bool {
     ListKind::from_method(method).is_some()
         || matches!(
@@ -251,7 +254,7 @@ fn invalid(message: &str) -> RouteError {
     RouteError { code: -32602, message: message.to_owned() }
 }
 
-/// The progress token of a request: its place, and its text as the client wrote it.
+/// The progress token of a request: its span, and its text as the client wrote it.
 pub(crate) type ProgressToken = (Range<usize>, Bytes);
 
 pub(crate) fn progress_token(message: &Message, params: &Params<'_>) -> Option<ProgressToken> {

@@ -1,4 +1,4 @@
-//! What an endpoint keeps when its servers are changed under it: names, streams, what was told.
+//! State of an endpoint that outlives a replaced topology: catalogues, names, streams, listeners.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use parking_lot::Mutex;
 use crate::session::audience::Audience;
 use crate::stream::open_stream::OpenStreams;
 
-/// The part of an endpoint that is the same in each topology that has it.
+/// State that an endpoint keeps in each topology that has it.
 #[derive(Debug)]
 pub(crate) struct EndpointState {
-    /// What clients of each era see: in that order of [`super::ERAS`].
+    /// Catalogues by era, in the order of [`super::ERAS`].
     pub(super) catalogues: [ArcSwap<Catalogue>; 2],
     pub(super) assigned: Mutex<AssignedNames>,
-    /// SessionStreams that clients keep open here.
+    /// Streams that clients keep open here.
     pub(crate) streams: Arc<OpenStreams>,
     /// Sessions here that have a stream for background messages.
     pub(crate) audience: Audience,
 }
 
-/// The names an endpoint gives out.
+/// Names that an endpoint has assigned.
 #[derive(Debug)]
 pub(super) struct AssignedNames {
-    /// Clients have shown these: they stay.
+    /// Names that clients have seen, which don't change.
     pub(super) shown: PublishedNames,
-    /// Those of the present catalogue. Which of two servers comes up first must not decide about
-    /// names, so what nobody has shown is assigned out anew, in the order of the file.
+    /// Names in the present catalogue. Names that nobody has seen are assigned again in the order
+    /// of the file, so that they don't depend on which server starts first.
     pub(super) current: PublishedNames,
-    /// By kind: `shown` lacks something of `now`.
+    /// By kind of list: whether `current` has names that `shown` lacks.
     pub(super) has_unshown: [bool; 4],
 }
 
@@ -47,7 +47,7 @@ impl EndpointState {
         }
     }
 
-    /// Forgets the names of servers that the endpoint no longer has.
+    /// Removes the names of servers that the endpoint no longer has.
     pub(super) fn retain(&self, is_here: impl Fn(&str) -> bool) {
         let mut assigned = self.assigned.lock();
         let assigned = &mut *assigned;

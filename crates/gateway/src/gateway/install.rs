@@ -1,7 +1,8 @@
-//! Another topology, while requests are served.
+//! Replaces the topology while requests are served.
 //!
-//! The swap itself is one store. Requests that have begun go on with what they have found; what is gone
-//! is drained by a task: no new call finds it, those in flight get `limits.drain`, then it is stopped.
+//! The swap itself is one store. Requests that have begun continue with what they found. A task
+//! drains what is gone: no new call finds it, calls in flight get `limits.drain`, then it is
+//! stopped.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,25 +18,26 @@ use crate::session::Session;
 use crate::sessions::{Sessions, levels, restore};
 use crate::topology::{Layout, Topology, TopologyChanges};
 
-/// What is no longer there, while calls to it finish.
+/// Pools and endpoints that are gone, until their calls have finished.
 struct Retiring {
     pools: Vec<Arc<Pool>>,
     endpoints: Vec<EndpointId>,
 }
 
-/// How often it is asked whether calls of sessions that end have finished.
+/// Interval at which sessions of closed endpoints are checked for calls in flight.
 const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Sessions that servers are told about at the same time.
+/// Sessions that are restored at a server at the same time.
 const RESTORES_AT_ONCE: usize = 64;
 
 impl Gateway {
-    /// Puts a layout in force: starts pools that are new, stops those that are gone once their calls have
-    /// finished, and tells clients whose lists are others now. Sessions of endpoints that stay go on;
-    /// those of endpoints that are gone end. False: nothing was done, since the daemon is stopping.
+    /// Puts a layout in force: starts new pools, stops those that are gone once their calls have
+    /// finished, and notifies clients whose lists have changed. Sessions of endpoints that stay
+    /// continue; those of endpoints that are gone end. False: nothing was done, because the daemon
+    /// is stopping.
     ///
-    /// A server keeps its identity by its name. One whose pool is another now is asked again for what
-    /// sessions had asked for.
+    /// A server keeps its identity by its name. At a server with a new pool, log levels and
+    /// subscriptions of sessions are restored.
     pub fn install(self: &Arc<Self>, layout: Layout) -> bool {
         // Held to the end: a second one begins with what this one has done.
         let _one = self.installing.lock();
@@ -62,7 +64,7 @@ impl Gateway {
         true
     }
 
-    /// Forgets what sessions had asked of servers that are gone.
+    /// Removes log levels and subscriptions at servers that are gone.
     fn forget_servers(&self, before: &Topology, removed: &[ServerId]) {
         let removed = removed.iter().filter_map(|id| before.server(*id));
         for server in removed {
@@ -83,7 +85,8 @@ impl Gateway {
         }
     }
 
-    /// Tells servers that have another pool now, or are new, what sessions had asked for.
+    /// Restores log levels and subscriptions of sessions at servers that are new or have a new
+    /// pool.
     fn restore_at_servers(self: &Arc<Self>, after: &Topology, changes: &TopologyChanges) {
         let new = changes.replaced.iter().chain(&changes.added);
         for server in new.copied() {
@@ -112,7 +115,7 @@ impl Gateway {
         }
     }
 
-    /// Drains and stops what is gone.
+    /// Drains and stops the pools and endpoints that are gone.
     fn retire(self: &Arc<Self>, changes: TopologyChanges) {
         let retiring = Retiring { pools: changes.gone, endpoints: changes.closed };
         if retiring.pools.is_empty() && retiring.endpoints.is_empty() {
@@ -132,8 +135,8 @@ impl Gateway {
     }
 }
 
-/// Asks a server again for what sessions had asked for, and tells these that what they subscribed to may
-/// have changed meanwhile.
+/// Restores sessions at a server with a new pool, and notifies their clients that subscribed
+/// resources may have changed meanwhile.
 async fn restore_at_changed_server(
     context: &Sessions,
     server: ServerId,
@@ -161,7 +164,7 @@ async fn restore_at_changed_server(
 // === impl Retiring ===
 
 impl Retiring {
-    /// Waits until no call needs it any more.
+    /// Waits until no call uses the pools and endpoints.
     async fn wait_until_unused(&self, gateway: &Gateway) {
         let is_busy = || self.sessions(gateway).iter().any(|session| session.is_busy());
         while is_busy() {
@@ -172,7 +175,7 @@ impl Retiring {
         }
     }
 
-    /// Sessions of endpoints that are gone.
+    /// Returns the sessions of endpoints that are gone.
     fn sessions(&self, gateway: &Gateway) -> Vec<Arc<Session>> {
         if self.endpoints.is_empty() {
             return Vec::new();
@@ -196,7 +199,7 @@ impl Retiring {
                 let calls = pool.in_flight();
                 pool.stop().await;
                 let server = &pool.spec.name;
-                tracing::info!(target: "mainstay", %server, calls, "what ran for a server is stopped");
+                tracing::info!(target: "mainstay", %server, calls, "instances of a server stopped");
             });
         }
         while stopping.join_next().await.is_some() {}

@@ -1,4 +1,4 @@
-//! What servers say of their own accord, to the sessions it concerns and to no other.
+//! Forwards background messages of servers to the sessions they concern.
 
 use std::sync::Arc;
 
@@ -107,7 +107,8 @@ impl PoolObserver for Gateway {
 }
 
 impl Gateway {
-    /// A server takes back what it asked outside of calls; only the session that holds it was asked.
+    /// Forwards the cancellation of a question that a server asked outside of calls to the session
+    /// that was asked.
     fn question_taken_back(&self, instance: &Instance, message: &Message) {
         if let Some(asker) = instance.asker()
             && let Some(session) = self.sessions.table.by_number(instance.held_by())

@@ -1,8 +1,8 @@
-//! How long a connection may be silent: minutes between two requests, seconds within the head of one.
+//! Timeouts of silent connections: minutes between two requests, seconds within the head of one.
 //!
-//! hyper begins one wait with each head that it is to read, and can't tell the time before its first
-//! byte from the time after it. So the wait is made longer for all but the first head of a connection,
-//! and shortened again as soon as something arrives.
+//! hyper starts one timer for each head that it reads, and can't tell the time before its first
+//! byte from the time after it. So the timer is extended for all but the first head of a
+//! connection, and shortened again as soon as bytes arrive.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,45 +13,45 @@ use std::time::{Duration, Instant};
 use hyper::rt::{Sleep, Timer};
 use parking_lot::Mutex;
 
-/// The clock of one connection. hyper asks it for the time of each wait; what arrives is told by
-/// [`note_bytes`](Self::note_bytes).
+/// The timer of one connection. hyper asks it for each wait; [`note_bytes`](Self::note_bytes) tells
+/// it that bytes have arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct IdleTimeout(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// From the first byte of a head to its last, and from the opening of a connection to its first
-    /// head.
+    /// Longest time from the first byte of a head to its last, and from the opening of a connection
+    /// to its first head.
     head: Duration,
-    /// Between two requests.
+    /// Longest time between two requests.
     idle: Duration,
-    /// Something has arrived that the wait does not know of yet.
+    /// Whether bytes have arrived since the present wait was last polled.
     bytes_seen: AtomicBool,
     wait: Mutex<Wait>,
 }
 
 #[derive(Debug, Default)]
 struct Wait {
-    /// When the present one is over. None: hyper has never waited yet.
+    /// End of the present wait. None: hyper has not waited yet.
     until: Option<tokio::time::Instant>,
-    /// Goes off no later than that. Kept from one wait to the next, so that a request that comes in
-    /// time costs no timer.
+    /// A timer that fires no later than `until`. It is kept from one wait to the next, so that a
+    /// request in time costs no new timer.
     clock: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// What hyper polls: the present wait.
+/// The future that hyper polls: the present wait.
 struct Waiting(Arc<Shared>);
 
 // === impl IdleTimeout ===
 
 impl IdleTimeout {
-    /// Give hyper `head` as the time to read a head within.
+    /// Creates the timer of a connection. hyper must be given `head` as its timeout for heads.
     pub(crate) fn new(head: Duration, idle: Duration) -> Self {
         let wait = Mutex::default();
         Self(Arc::new(Shared { head, idle, bytes_seen: AtomicBool::new(false), wait }))
     }
 
-    /// Bytes have arrived.
+    /// Notes that bytes have arrived.
     pub(crate) fn note_bytes(&self) {
         self.0.bytes_seen.store(true, Ordering::Relaxed);
     }

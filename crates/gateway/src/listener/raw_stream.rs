@@ -1,10 +1,10 @@
 //! Connections that carry one stream and nothing else.
 //!
-//! A client that listens for what servers say of their own accord keeps a connection for hours on
-//! which hardly anything happens. hyper holds 16 KiB of buffers for each, more than all else that
-//! such a client costs. So once the head of the answer is known the connection is taken out of
-//! hyper's hands, and what is left of HTTP/1.1 is done here: chunks (RFC 9112 §7.1), and the end of
-//! the connection with the end of the stream.
+//! A client that listens for background messages keeps a connection for hours on which hardly
+//! anything happens. hyper holds 16 KiB of buffers for each, more than everything else such a
+//! client costs. So once the head of the response is known the connection is taken from hyper, and
+//! this module does the rest of HTTP/1.1: chunks (RFC 9112 §7.1), and closing the connection at the
+//! end of the stream.
 
 use std::fmt::Write as _;
 use std::future::poll_fn;
@@ -22,10 +22,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::answer::HttpAnswer;
 use crate::answer::body::Body;
 
-/// Events that are ready at once are sent together up to this; a larger one goes alone.
+/// Events that are ready at once are sent together up to this many bytes; a larger event goes
+/// alone.
 const TOGETHER_BYTES_MAX: usize = 16 << 10;
 
-/// Whether the answer to such a request may be carried here, if it is a stream.
+/// Whether this module can carry the response to such a request, if it is a stream.
 pub(crate) fn can_carry<B>(request: &Request<B>) -> bool {
     request.method() == Method::GET && request.version() == Version::HTTP_11
 }
@@ -34,11 +35,11 @@ pub(crate) fn is_stream(answer: &HttpAnswer) -> bool {
     matches!(answer.body(), Body::Events(_))
 }
 
-/// Sends an answer to its end, or until the client goes away. The future is small, since it is there for
-/// hours: it keeps nothing of the answer's head.
+/// Sends a response to its end, or until the client disconnects. The future is small, since it
+/// lives for hours: it keeps nothing of the response's head.
 ///
 /// # Errors
-/// The connection's own.
+/// Those of the connection.
 pub(crate) fn carry<S>(mut stream: S, answer: HttpAnswer) -> impl Future<Output = io::Result<()>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -83,7 +84,7 @@ async fn next_event(body: &mut Body) -> Option<Bytes> {
     }
 }
 
-/// An event, and those that are there already, as chunks.
+/// Encodes an event, and those that are ready with it, as chunks.
 fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.len() + 16);
     let mut event = Some(event);

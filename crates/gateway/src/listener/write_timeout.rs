@@ -1,4 +1,4 @@
-//! A connection whose other end stops reading is given up after a while, with all it holds.
+//! Closes connections whose other end stops reading.
 
 use std::io;
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use tokio::time::Sleep;
 
 /// A stream on which no write may be stuck for longer than `limit`.
 ///
-/// Costs nothing while the other end reads: the clock runs only from a write that can't go on.
+/// The timer costs nothing while the other end reads: it starts with a write that can't continue.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     stuck: Option<Pin<Box<Sleep>>>,
-    /// Whether it is, for whoever can't ask because the stream is in other hands.
+    /// Whether a write is stuck, for readers that don't own the stream.
     is_stuck: Arc<AtomicBool>,
 }
 
@@ -28,7 +28,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, limit, stuck: None, is_stuck }
     }
 
-    /// Looks at the clock when a write can't go on.
+    /// Checks the timer of a write that can't continue.
     fn check_stuck<T>(
         &mut self,
         wrote: Poll<io::Result<T>>,

@@ -1,5 +1,5 @@
-//! The sessions at an endpoint that have a stream for background messages, read at the moment or not. A
-//! background message costs nothing for a session without one.
+//! Index of the sessions at an endpoint that have a stream for background messages, with a reader
+//! or without. A background message costs nothing for other sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ pub(crate) struct Audience {
     changes: ListChanges,
 }
 
-/// A session, for the index of those that have a stream.
+/// What the index needs to know of a session.
 trait HasBackgroundStream {
-    /// Whether it has a stream now.
+    /// Whether the session has a background stream now.
     fn has_background_stream(&self) -> bool;
 }
 
-/// Listeners by their numbers.
+/// Sessions with a background stream, by number.
 ///
-/// One enters when it opens a stream, under the lock of this index: whoever is told something afterwards
-/// finds it. One that has no stream any more leaves when it is told something, at the latest.
+/// A session is added when it opens a stream, under the lock of this index, so that every later
+/// message finds it. A session without a stream is removed with the next message at the latest.
 #[derive(Debug)]
 struct Listeners<T> {
     all: Mutex<HashMap<u64, Arc<T>>>,
@@ -37,12 +37,12 @@ struct Listeners<T> {
 // === impl Audience ===
 
 impl Audience {
-    /// How often each list has changed.
+    /// Returns how often each list has changed.
     pub(crate) fn changes(&self) -> &ListChanges {
         &self.changes
     }
 
-    /// Opens a stream for background messages to a session, which begins with what its client has missed.
+    /// Opens a background stream for a session. The stream begins with what the client has missed.
     pub(crate) fn open_stream(
         &self,
         session: &Arc<Session>,
@@ -57,22 +57,22 @@ impl Audience {
         opened.unwrap_or_default()
     }
 
-    /// Uses an open stream for everything that is said to a session, since its transport has no other.
+    /// Uses the single stream of a transport for everything that is sent to a session.
     pub(crate) fn use_only_stream(&self, session: &Arc<Session>, stream: Arc<EventStream>) {
         self.listeners.insert_if_open(session.owner.0, session, || session.use_only_stream(stream));
     }
 
-    /// Forgets a session that has ended.
+    /// Removes a session that has ended.
     pub(crate) fn remove(&self, session: &Session) {
         self.listeners.remove(session.owner.0);
     }
 
-    /// Calls `tell` for each session that has a stream.
+    /// Calls `tell` for each session that has a background stream.
     pub(crate) fn for_each(&self, tell: impl FnMut(&Session)) {
         self.listeners.for_each(tell);
     }
 
-    /// Tells sessions that lists have changed, now or when their client opens a stream.
+    /// Notifies sessions that lists have changed, now or when their client opens a stream.
     pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
         self.changes.record(kinds);
         self.for_each(|session| session.notify_lists_changed(&self.changes));
@@ -88,7 +88,7 @@ impl HasBackgroundStream for Session {
 // === impl Listeners ===
 
 impl<T: HasBackgroundStream> Listeners<T> {
-    /// Enters a listener once `open` has given it a stream; false: it has none.
+    /// Adds a listener if `open` returns that it has a stream.
     fn insert_if_open(&self, number: u64, listener: &Arc<T>, open: impl FnOnce() -> bool) {
         let mut all = self.all.lock();
         if open() {
@@ -100,7 +100,7 @@ impl<T: HasBackgroundStream> Listeners<T> {
         self.all.lock().remove(&number);
     }
 
-    /// Calls `tell` for each listener; those that turn out to have no stream leave.
+    /// Calls `tell` for each listener, then removes those without a stream.
     fn for_each(&self, mut tell: impl FnMut(&T)) {
         let all: Vec<_> = {
             let all = self.all.lock();

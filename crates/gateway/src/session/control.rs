@@ -1,4 +1,4 @@
-//! What reaches a call from outside of it.
+//! Signals to a call from outside of its task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +28,7 @@ impl CallControl {
         self.waker.wake();
     }
 
-    /// Whether the client has answered since this was called last.
+    /// Returns whether the client has answered a question since the last call of this method.
     pub(crate) fn take_answered(&self) -> bool {
         self.answered.swap(false, Ordering::AcqRel)
     }

@@ -1,7 +1,8 @@
-//! How loud servers log, for whom.
+//! Log levels that clients want of servers.
 //!
-//! The instance of a server that clients share logs at the lowest level that one of them wants. Who wants
-//! what is counted, so that it becomes quieter, too, when a client changes its mind or goes.
+//! The instance that clients share logs at the lowest level that one of them wants. The wanted
+//! levels are counted, so that the server also logs less again when a client changes its level or
+//! leaves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,30 +16,31 @@ use mainstay_upstream::SessionNo;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What clients want of each server.
+/// Wanted log levels of all servers.
 #[derive(Debug, Default)]
 pub(crate) struct LogLevels {
     servers: Mutex<HashMap<ServerId, Arc<ServerLevels>>>,
 }
 
-/// What clients want of one server.
+/// Wanted log levels of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ServerLevels {
     wanted: Mutex<WantedLevels<SessionNo>>,
-    /// Held while the server is told, so that the last thing it hears is what is wanted last.
+    /// Held while a level is sent, so that the server receives the latest one last.
     sending: tokio::sync::Mutex<()>,
 }
 
-/// What a server is told when nobody wants a level any more. Clients that never say get messages from
-/// here on (`Session::wants_log`); which level a server had before it was told any can't be asked.
+/// Level that a server is set to when no client wants one any more. Clients without a level of
+/// their own get messages from it upwards (`Session::wants_log`). The level that a server began
+/// with can't be asked for.
 const LEVEL_FOR_NOBODY: LogLevel = LogLevel::Info;
 
-/// Whether a server can be told how loud to log.
+/// Whether a server supports `logging/setLevel`.
 pub(crate) fn supports_logging(pool: &Pool) -> bool {
     pool.facts(Era::Legacy).is_some_and(|facts| facts.capabilities.logging)
 }
 
-/// An instance lent to one session logs as that session wants it.
+/// Sets the log level of an instance that is lent to one session.
 pub(crate) async fn set_instance_level(
     level: Option<LogLevel>,
     permit: &Permit,
@@ -61,7 +63,7 @@ impl LogLevels {
         self.servers.lock().entry(server).or_default().clone()
     }
 
-    /// All servers that a client has ever set a level of.
+    /// Returns the servers for which a client has ever set a level.
     pub(crate) fn all(&self) -> Vec<(ServerId, Arc<ServerLevels>)> {
         self.servers.lock().iter().map(|(server, levels)| (*server, levels.clone())).collect()
     }
@@ -80,14 +82,15 @@ impl ServerLevels {
         self.wanted.lock().set(owner, level);
     }
 
-    /// Forgets the level that a session wanted; whether the lowest wanted level is another now.
+    /// Removes the level of a session. Returns whether the lowest wanted level has changed.
     pub(crate) fn remove(&self, owner: SessionNo) -> bool {
         let mut wanted = self.wanted.lock();
         let before = wanted.lowest();
         wanted.remove(&owner) && wanted.lowest() != before
     }
 
-    /// Tells the server at which level to log, unless it knows; waits at most `within` for its answer.
+    /// Sends the lowest wanted level to the server, unless it has it already. Waits at most
+    /// `within` for the answer.
     pub(crate) async fn send_lowest(self: Arc<Self>, pool: Arc<Pool>, within: Duration) {
         let _turn = self.sending.lock().await;
         let Some(base) = pool.base(Era::Legacy).filter(|_| supports_logging(&pool)) else {

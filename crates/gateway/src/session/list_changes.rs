@@ -1,33 +1,33 @@
-//! How often the lists of an endpoint have changed.
+//! Counts the changes of an endpoint's lists.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mainstay_protocol::list::ListKind;
 
-/// How often each list of an endpoint has changed for clients with sessions. A session that remembers what
-/// it was told of needs nobody to walk by in order to learn what it missed.
+/// Number of changes of each list, for clients with sessions. A session remembers the numbers it
+/// was notified of, and so learns later what it missed.
 #[derive(Debug, Default)]
 pub(crate) struct ListChanges([AtomicU32; ListKind::ALL.len()]);
 
-/// The changes that somebody was told of.
+/// The numbers of changes that a session was notified of.
 pub(crate) type SeenChanges = [u32; ListKind::ALL.len()];
 
 // === impl ListChanges ===
 
 impl ListChanges {
-    /// Counts a change of these lists. Only then may listeners be told of it.
+    /// Counts a change of these lists. Call it before listeners are notified.
     pub(crate) fn record(&self, kinds: &[ListKind]) {
         for kind in kinds {
             self.0[*kind as usize].fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// What somebody has been told of who knows everything so far.
+    /// Returns the numbers of a client that knows all changes so far.
     pub(crate) fn all_seen(&self) -> SeenChanges {
         self.0.each_ref().map(|count| count.load(Ordering::Acquire))
     }
 
-    /// What somebody has been told of who knows nothing for certain.
+    /// Returns the numbers of a client for which every list counts as changed.
     pub(crate) fn none_seen(&self) -> SeenChanges {
         self.all_seen().map(|count| count.wrapping_sub(1))
     }

@@ -1,4 +1,5 @@
-//! What is said to the client of a session outside of answers: its streams, and what waits for one.
+//! Messages to the client of a session outside of responses: its streams, and what waits for a
+//! stream.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,8 +19,8 @@ use crate::stream::{self, EventStream};
 const MISSED_RESOURCES_MAX: usize = 64;
 
 impl Session {
-    /// Opens a stream for background messages, which begins with what the client has missed; false: the
-    /// session has ended, and so has the stream.
+    /// Opens a background stream, which begins with what the client has missed. False: the session
+    /// has ended, and with it the stream.
     pub(super) fn open_background_stream(
         &self,
         changes: &ListChanges,
@@ -36,8 +37,7 @@ impl Session {
         (stream, true)
     }
 
-    /// Uses an open stream for everything, since the client's transport has no other; false: the session has
-    /// ended.
+    /// Uses the single stream of a transport for everything. False: the session has ended.
     pub(super) fn use_only_stream(&self, stream: Arc<EventStream>) -> bool {
         let mut state = self.state.lock();
         state.has_one_stream = true;
@@ -45,7 +45,7 @@ impl Session {
         !state.ended
     }
 
-    /// A stream for what comes of a call.
+    /// Opens the stream of a call.
     pub(crate) fn open_call_stream(
         &self,
         budget: &Arc<ReplayBudget>,
@@ -75,7 +75,7 @@ impl Session {
         Arc::new(EventStream::resumable(name(number), rules.priming_events, share))
     }
 
-    /// Goes on with a stream after an event.
+    /// Resumes a stream after an event.
     pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
@@ -103,17 +103,19 @@ impl Session {
         self.state.lock().streams.drop_read_events(now);
     }
 
-    /// Says something outside of calls to a client that listens, on one stream only; whether it does.
+    /// Sends a background message on one stream that the client reads. Returns whether there was
+    /// one.
     pub(crate) fn send_background(&self, message: &[u8]) -> bool {
         self.state.lock().streams.send_background(&stream::event(message))
     }
 
-    /// As [`Self::say`], or leaves it on a stream that the client may go on with.
+    /// Sends a background message as [`Self::send_background`] does, else queues it on a stream
+    /// that the client may resume. Returns whether it was sent or queued.
     pub(crate) fn queue_background(&self, message: &[u8]) -> bool {
         self.state.lock().streams.queue_background(&stream::event(message))
     }
 
-    /// Tells the client of changed lists that it was not told of, if it listens.
+    /// Notifies the client of changed lists it does not know of, if it reads a stream.
     pub(crate) fn notify_lists_changed(&self, changes: &ListChanges) {
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -132,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Whether it has a stream for background messages, read at the moment or not.
+    /// Whether the session has a background stream, with a reader or without.
     pub(super) fn has_background_stream(&self) -> bool {
         self.state.lock().streams.has_background()
     }
@@ -141,7 +143,7 @@ impl Session {
 // === impl State ===
 
 impl State {
-    /// Says what the client has missed, once.
+    /// Pushes what the client has missed onto a stream, once.
     fn push_missed(&mut self, stream: &EventStream, changes: &ListChanges) {
         send_list_changes(&mut self.seen_changes, changes.all_seen(), |event| {
             stream.push(event.clone());
@@ -153,7 +155,8 @@ impl State {
     }
 }
 
-/// Says which lists have changed since `told`, and notes what `say` has brought to the client.
+/// Sends a notification for each list that has changed since `seen`, and notes those that `send`
+/// accepted.
 fn send_list_changes(
     seen: &mut SeenChanges,
     now: SeenChanges,
@@ -172,7 +175,8 @@ fn send_list_changes(
     }
 }
 
-/// The notification that a list has changed. Templates have none of their own: it is that of resources.
+/// Returns the notification that a list has changed. Templates have none of their own: that of
+/// resources covers them.
 fn list_changed_notification(kind: ListKind) -> Option<Bytes> {
     Some(build::notification(kind.changed()?.as_str(), None))
 }

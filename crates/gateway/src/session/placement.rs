@@ -15,7 +15,7 @@ use super::Session;
 #[cfg(test)]
 mod tests;
 
-/// TestClient may share an instance with a client.
+/// Which clients may share an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SharingScope {
     Everybody,
@@ -23,11 +23,11 @@ enum SharingScope {
     Session,
 }
 
-/// What is configured and known of a server that decides who shares its instances.
+/// Configuration and abilities of a server that decide who shares its instances.
 struct SharingRules<P> {
     sharing: Sharing,
     asks: Asks,
-    /// Whether one conversation serves all clients of an instance; looked up only where it matters.
+    /// Whether one conversation serves all clients of an instance. Called only where it matters.
     shares_questions: P,
 }
 
@@ -43,10 +43,10 @@ impl SharingRules<()> {
     }
 }
 
-/// A permit to speak to the instance that a session's call goes to, by `deadline`.
+/// Acquires a permit for the instance that a session's calls go to, by `deadline`.
 ///
 /// # Errors
-/// When no instance will be there by then.
+/// When no instance is available by then.
 pub(crate) async fn acquire(
     session: &Session,
     pool: &Arc<Pool>,
@@ -58,8 +58,9 @@ pub(crate) async fn acquire(
     }
 }
 
-/// As [`acquire`], for a request that only asks for a list: it starts no instance for one kind of
-/// clients where the server lists the same for all. Whether it does is waited for until `known_by`.
+/// Acquires a permit for a request that only asks for a list. Where the server lists the same for
+/// all clients, the base instance answers, and none is started. Waits until `known_by` to learn
+/// whether it does.
 ///
 /// # Errors
 /// As [`acquire`].
@@ -78,13 +79,14 @@ pub(crate) async fn acquire_for_list(
     acquire(session, pool, deadline).await
 }
 
-/// Whether an instance with this key is there for a kind of clients rather than for what a session keeps
-/// in it.
+/// Whether an instance with this key exists for the capabilities of clients, and not for the state
+/// of one session.
 fn is_keyed_by_capabilities(key: &LeaseKey, sharing: Sharing) -> bool {
     key.is_interactive() && sharing != Sharing::Session
 }
 
-/// What most calls take, without looking for it: the instance that everybody shares.
+/// Returns a permit for the shared instance, if the session uses that one and it is ready. Most
+/// calls take this way.
 pub(crate) fn try_shared(session: &Session, pool: &Pool) -> Option<Permit> {
     match uses_shared_instance(session, &SharingRules::for_pool(pool)) {
         true => pool.try_base(session.revision.era()),
@@ -92,8 +94,8 @@ pub(crate) fn try_shared(session: &Session, pool: &Pool) -> Option<Permit> {
     }
 }
 
-/// Whether a session's calls go to the instance that everybody shares. Says the same as [`place`], and makes
-/// no key for it.
+/// Whether a session's calls go to the instance that everybody shares. Decides the same as
+/// [`place`] without building a key.
 fn uses_shared_instance(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> bool {
     let scope = match session.revision.era() {
         Era::Modern => match rules.sharing {
@@ -106,14 +108,14 @@ fn uses_shared_instance(session: &Session, rules: &SharingRules<impl Fn() -> boo
     scope == SharingScope::Everybody && rules.sharing != Sharing::Call
 }
 
-/// The instance a session's calls to a server go to.
+/// Returns the placement of a session's calls to a server.
 ///
-/// Clients that can be asked something get an instance that knows it. A remote server gets a session
-/// of their own with it, so that every question is theirs; a process, which has one conversation
-/// for all, is lent to one call at a time.
+/// Clients that can be asked something get an instance that knows their capabilities. A remote
+/// server gets a session for each of them, so that every question has one addressee. A process,
+/// which has one conversation for all, is lent to one call at a time.
 ///
-/// A modern server is told with each request what its client can do, and never asks on its own: there
-/// all clients of a principal share.
+/// A modern server learns with each request what the client supports, and never asks on its own:
+/// all clients of a principal share it.
 pub(crate) fn for_session(session: &Session, pool: &Pool) -> Placement {
     place(session, &SharingRules::for_pool(pool))
 }
@@ -147,7 +149,7 @@ fn place(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> Placemen
     Placement { key, owner: session.owner, user: session.user, mode, retention }
 }
 
-/// The instance that a request goes to which stands alone.
+/// Returns the placement of a request that belongs to no session.
 pub(crate) fn for_stateless(principal: &Principal, owner: SessionNo, pool: &Pool) -> Placement {
     place_stateless(principal, owner, &SharingRules::for_pool(pool))
 }
@@ -170,18 +172,19 @@ fn place_stateless<P>(
     Placement { key, owner, user: owner.0, mode, retention: Retention::Pooled }
 }
 
-/// The sharing key of what only one session may use.
+/// Returns the sharing key of instances that only one session may use.
 pub(crate) fn own_sharing(owner: SessionNo) -> String {
     format!("session:{}", owner.0)
 }
 
-/// Whether this instance is the one the session's calls go to: what it says besides is for nobody
-/// else.
+/// Whether a session's calls go to this instance. Background messages of the instance are for such
+/// sessions only.
 pub(crate) fn is_served_by(session: &Session, pool: &Pool, instance: &Instance) -> bool {
     is_placed_at(session, &SharingRules::for_pool(pool), instance.held_by(), &instance.key())
 }
 
-/// As [`is_served_by`], for an instance with this key that `holder` has; 0: nobody.
+/// Whether a session's calls go to an instance with this key that `holder` has leased. `holder` 0:
+/// nobody has.
 fn is_placed_at(
     session: &Session,
     rules: &SharingRules<impl Fn() -> bool>,
@@ -191,12 +194,12 @@ fn is_placed_at(
     (holder == SessionNo(0) || holder == session.owner) && place(session, rules).key == *key
 }
 
-/// The kind of list that a request asks for.
+/// Returns the kind of list that a method asks for.
 pub(crate) fn list_kind(method: &str) -> Option<ListKind> {
     mainstay_protocol::Method::parse(method).and_then(ListKind::from_method)
 }
 
-/// Whether the server may ask this session's client something.
+/// Whether the server may ask the session's client questions.
 fn is_interactive<P>(session: &Session, rules: &SharingRules<P>) -> bool {
     session.capabilities.is_interactive() && rules.asks != Asks::Never
 }

@@ -1,4 +1,4 @@
-//! Who has asked a question.
+//! Where the questions to a client come from.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) struct QuestionOrigin {
     pub(super) call: Option<Arc<CallControl>>,
 }
 
-/// Tells servers that nobody will answer their questions.
+/// Answers questions with an error, since their client is gone.
 pub(super) fn refuse_unanswered(questions: Vec<Question<QuestionOrigin>>) {
     for question in questions {
         question.asker.server.refuse(&question.id, "the client that was asked has gone away");

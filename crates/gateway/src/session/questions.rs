@@ -1,4 +1,4 @@
-//! Questions of servers to a session's client, and the client's answers back to whoever asked.
+//! Questions of servers to the client of a session, and the client's answers to them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,16 +15,16 @@ use super::Session;
 use super::control::CallControl;
 use super::question_origin::{QuestionOrigin, refuse_unanswered};
 
-/// Why the client is not asked.
+/// Why a question is not brought to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotAsked {
     TooMany(TooMany),
-    /// The client reads too slowly to be asked more.
+    /// The client reads too slowly.
     SlowClient,
 }
 
 impl Session {
-    /// Whether the client said it can be asked this.
+    /// Whether the client has declared that it answers this method.
     pub(crate) fn accepts_question(&self, method: &str) -> bool {
         match method {
             "sampling/createMessage" => self.capabilities.sampling,
@@ -36,11 +36,11 @@ impl Session {
         }
     }
 
-    /// Accepts a server's question, of a call or of none, under `number`; the message to send to the
-    /// client.
+    /// Opens a question of a server, of a call or of none, under `number`. Returns the message to
+    /// send to the client.
     ///
     /// # Errors
-    /// When too many questions wait for their answers.
+    /// When too many questions are open.
     pub(crate) fn open_question(
         &self,
         number: u64,
@@ -66,8 +66,8 @@ impl Session {
         Ok(question.with_id(number.to_string().as_bytes()))
     }
 
-    /// Accepts the client's answer back to the server that asked. One to a question that is not open is
-    /// ignored: its call may have ended, or it was asked by an earlier daemon.
+    /// Forwards the client's answer to the server that asked. An answer to a question that is not
+    /// open is ignored: its call may have ended, or an earlier daemon asked it.
     pub(crate) fn forward_answer(&self, answer: &Message) {
         let Some(number) = answer.id().and_then(|id| questions::number_of(&id)) else { return };
         let Some(question) = self.state.lock().questions.close(number) else { return };
@@ -77,7 +77,8 @@ impl Session {
         question.asker.server.answer(answer.with_id(question.id.as_bytes()));
     }
 
-    /// Closes a question that could not be brought to the client, and tells the server why.
+    /// Closes a question that could not be brought to the client, and answers the server with an
+    /// error.
     pub(crate) fn refuse_question(&self, number: u64, why: NotAsked) {
         let question = self.state.lock().questions.close(number);
         if let Some(question) = question {
@@ -86,13 +87,13 @@ impl Session {
         }
     }
 
-    /// Closes a question that nobody was asked; its server is told elsewhere.
+    /// Closes a question without an answer to its server, which the caller gives.
     pub(crate) fn close_question(&self, number: u64) {
         self.state.lock().questions.close(number);
     }
 
-    /// The server has taken a question back: what to tell the client, which knows it by our number.
-    /// None: no such question is open.
+    /// Closes a question that its server has cancelled. Returns the notification for the client,
+    /// which knows the question by the gateway's number. None: no such question is open.
     pub(crate) fn cancel_question(&self, asker: &Asker, notice: &Message) -> Option<Bytes> {
         let of = notice.params().ok()?.request_id?;
         let number = self.state.lock().questions.take_back(|question| {
@@ -103,18 +104,18 @@ impl Session {
         Some(edit::splice(notice.bytes(), &mut [edit]))
     }
 
-    /// How many questions of this call are open.
+    /// Returns how many questions of a call are open.
     pub(crate) fn open_questions_of(&self, call: &CallControl) -> usize {
         self.state.lock().questions.open_in(call.call)
     }
 
-    /// Answers the questions of a call in the client's place: it is gone.
+    /// Refuses the open questions of a call in place of its client, which is gone.
     pub(crate) fn refuse_questions_of(&self, call: &CallControl) {
         let open = self.state.lock().questions.close_call(call.call);
         refuse_unanswered(open);
     }
 
-    /// Servers that wait for an answer of this client.
+    /// Returns the servers that wait for an answer of this client.
     pub(crate) fn waiting_servers(&self) -> Vec<Asker> {
         let state = self.state.lock();
         let mut askers: Vec<Asker> = Vec::new();
@@ -127,7 +128,7 @@ impl Session {
     }
 }
 
-/// Refuses a question that was not taken, and counts it.
+/// Refuses a question that could not be opened, and counts it.
 pub(crate) fn refuse_unopened(
     asker: &Asker,
     question: &Message,
@@ -140,7 +141,7 @@ pub(crate) fn refuse_unopened(
     }
 }
 
-/// Counts a question that the client is not asked.
+/// Counts a question that is not brought to the client.
 pub(crate) fn count_not_asked(method: &str, why: NotAsked, metrics: &ServerMetrics) {
     let reason = match why {
         NotAsked::TooMany(TooMany::InCall) => QuestionRefused::CallLimit,
@@ -158,12 +159,12 @@ fn refusal(why: NotAsked) -> Refusal {
         }
         NotAsked::SlowClient => Refusal::new(
             RefusalCode::LimitExceeded,
-            "the client is not asked: it does not read what it was sent before",
+            "the client is not asked: it has not read earlier messages",
         ),
     }
     .limit(format!(
         "open questions: {OPEN_PER_CALL_MAX} a call, {OPEN_PER_SESSION_MAX} a session, \
          {OPEN_BYTES_MAX} bytes"
     ))
-    .hint("ask less at once, and wait for answers")
+    .hint("ask fewer questions at once, and wait for answers")
 }

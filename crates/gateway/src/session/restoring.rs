@@ -1,4 +1,4 @@
-//! The servers that a restored session still has to be made known to.
+//! The servers at which a session is not restored yet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use mainstay_model::ServerId;
 use tokio::sync::watch;
 
-/// Servers that a restored session still has to be made known to.
+/// The servers at which a session is not restored yet.
 #[derive(Debug)]
 pub(super) struct Restoring(watch::Sender<BTreeSet<ServerId>>);
 
-/// Longest that a call waits until a server knows again what its session had asked for.
+/// Longest wait of a call until its session is restored at the server.
 const RESTORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 // === impl Restoring ===
@@ -30,7 +30,7 @@ impl Restoring {
         });
     }
 
-    /// Waits until a server knows what it has to know, for as long as a call may be held up by it.
+    /// Waits until the session is restored at a server, for at most [`RESTORE_WAIT_MAX`].
     pub(super) async fn wait(&self, server: ServerId) {
         let mut servers = self.0.subscribe();
         let done = servers.wait_for(|servers| !servers.contains(&server));

@@ -1,4 +1,4 @@
-//! Makes room when streams hold too much for clients that may resume them.
+//! Drops kept events when streams hold too much for clients that may resume them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,8 +6,9 @@ use std::time::Instant;
 use crate::session::Session;
 use crate::stream::replay_budget::{ROOMY_BYTES, ReplayBudget};
 
-/// Drops answers when too much is kept: first those that were read to the end, then the oldest; and then
-/// what was read on streams that continue. `sessions` is called only if there is no room.
+/// Drops finished streams when too much is kept: first those that were read to the end, then the
+/// oldest. If that is not enough, drops what was read on open streams. Calls `sessions` only if
+/// there is no room.
 pub(crate) fn make_room(budget: &ReplayBudget, sessions: impl FnOnce() -> Vec<Arc<Session>>) {
     let Some(_one) = budget.try_make_room() else { return };
     let sessions = sessions();

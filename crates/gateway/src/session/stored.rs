@@ -1,4 +1,4 @@
-//! What of a session outlives the daemon, and what one of an earlier daemon begins with.
+//! The state of a session that outlives the daemon.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,19 +9,19 @@ use mainstay_session::{LogLevel, Serial};
 use super::Session;
 use super::restoring::Restoring;
 
-/// Subscriptions of a session, and the bytes of their URIs: they are held for as long as it lasts, here
-/// and in the store.
+/// Bound of the subscriptions of a session, and of the bytes of their URIs. The session and the
+/// store hold them as long as the session lasts.
 const SUBSCRIPTIONS_MAX: usize = 1000;
 const SUBSCRIPTIONS_BYTES_MAX: usize = 64 << 10;
 
 impl Session {
-    /// From now on the store knows it, as last in use at a time in seconds since 1970.
+    /// Marks the session as stored, last used at a time in seconds since 1970.
     pub(crate) fn store_as(&mut self, serial: Serial, used_at: u64) {
         self.serial = Some(serial);
         self.use_stored_at = AtomicU64::new(used_at);
     }
 
-    /// FirstOutput with what it had in an earlier daemon; `all` are the servers of its endpoint.
+    /// Sets what the session had in an earlier daemon. `all` are the servers of its endpoint.
     pub(crate) fn restore_state(
         &mut self,
         log_level: Option<LogLevel>,
@@ -38,12 +38,13 @@ impl Session {
         state.subscriptions = subscriptions;
     }
 
-    /// What the store knows it by, if it is stored.
+    /// Returns the number of the session in the store, if it is stored.
     pub(crate) fn serial(&self) -> Option<Serial> {
         self.serial.filter(|_| !self.state.lock().has_one_stream)
     }
 
-    /// Accepts note of a use, if the last that was noted is at least `interval` seconds before it.
+    /// Notes a use at `used_at`, if the last noted one is at least `interval` seconds earlier.
+    /// Returns the number under which to store it.
     pub(crate) fn note_use(&self, used_at: u64, interval: u64) -> Option<Serial> {
         let serial = self.serial()?;
         let noted = self.use_stored_at.load(Ordering::Relaxed);
@@ -58,7 +59,7 @@ impl Session {
         self.restoring.is_some()
     }
 
-    /// Servers that don't know yet what it had asked for.
+    /// Returns the servers at which the session is not restored yet.
     pub(crate) fn servers_to_restore(&self) -> BTreeSet<ServerId> {
         self.restoring.as_ref().map(Restoring::servers).unwrap_or_default()
     }
@@ -69,14 +70,15 @@ impl Session {
         }
     }
 
-    /// Waits until a server knows what it had asked for in an earlier daemon.
+    /// Waits until a server has the log level and the subscriptions that the session had in an
+    /// earlier daemon.
     pub(crate) async fn wait_until_restored_at(&self, server: ServerId) {
         if let Some(restoring) = &self.restoring {
             restoring.wait(server).await;
         }
     }
 
-    /// Whether it may have this subscription, beside those it has.
+    /// Whether the session may add this subscription to those it has.
     pub(crate) fn may_subscribe(&self, uri: &str) -> bool {
         let state = self.state.lock();
         let bytes: usize = state.subscriptions.iter().map(|(_, uri)| uri.len()).sum();

@@ -1,4 +1,4 @@
-//! All sessions of the daemon, and places for those that are being restored.
+//! The table of all sessions, with reservations for those that are being restored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,23 +12,24 @@ use tokio::sync::watch;
 
 use crate::session::Session;
 
-/// The place of a session in the table.
+/// A slot of the table.
 #[derive(Debug)]
 pub(crate) enum Slot<'a> {
     Occupied(Arc<Session>),
-    /// It is this request's to fill.
+    /// The slot is empty, and the caller may fill it.
     Reserved(Reservation<'a>),
 }
 
-/// A place for a session that is being restored. Dropping it gives the place back to the next request
-/// that waits for it.
+/// An empty slot for a session that is being restored. Dropping it hands the slot to the next
+/// request that waits for it.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
     sessions: &'a SessionTable,
     token: Box<str>,
 }
 
-/// Clients can't choose the ids that are in it, so it need not withstand chosen ones.
+/// Sessions by id. Clients can't choose the ids in the table, so the hash need not resist chosen
+/// ones.
 type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
 
 /// Sessions by id and by number.
@@ -36,8 +37,9 @@ type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
 pub(crate) struct SessionTable {
     by_token: RwLock<ByToken>,
     by_owner: RwLock<HashMap<u64, Arc<Session>, RandomState>>,
-    /// Tokens of sessions that are being restored, each with those that wait for it. Only tokens that were
-    /// sealed here come in, each for as long as one request looks at the store.
+    /// Tokens of sessions that are being restored, each with the requests that wait for it. Only
+    /// tokens that this daemon's key has sealed come in, each for as long as one request reads the
+    /// store.
     reserved: Mutex<HashMap<Box<str>, watch::Sender<()>, RandomState>>,
     max: usize,
 }
@@ -54,14 +56,16 @@ impl SessionTable {
         }
     }
 
+    /// Adds a session.
+    ///
     /// # Errors
-    /// When there are as many as there may be.
+    /// When the table is full.
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
         self.insert_into(&mut self.by_token.write(), session)
     }
 
-    /// Reserves the place of a session that is not in the table; waits while another request has reserved
-    /// it.
+    /// Reserves the slot of a session that is not in the table. Waits while another request holds
+    /// the reservation.
     pub(crate) async fn reserve(&self, token: &str) -> Slot<'_> {
         loop {
             let mut done = {
@@ -92,14 +96,14 @@ impl SessionTable {
         self.by_owner.read().get(&owner.0).cloned()
     }
 
-    /// Whether it was there.
+    /// Removes a session. Returns whether it was there.
     pub(crate) fn remove(&self, session: &Session) -> bool {
         let removed = self.by_token.write().remove(session.token.as_str()).is_some();
         self.by_owner.write().remove(&session.owner.0);
         removed
     }
 
-    /// Sessions that nobody has used for `idle`.
+    /// Returns the sessions that have been idle for `idle`.
     pub(crate) fn expired(&self, now: Instant, idle: Duration) -> Vec<Arc<Session>> {
         let sessions = self.by_token.read();
         sessions.values().filter(|session| session.idle_for(now) >= idle).cloned().collect()
@@ -121,7 +125,7 @@ impl SessionTable {
         if by_token.len() >= self.max {
             return Err(Refusal::new(
                 RefusalCode::SessionLimit,
-                format!("there are {} sessions, and no more are allowed", self.max),
+                format!("there are {} sessions already, which is the limit", self.max),
             )
             .limit(format!("max_sessions: {}", self.max))
             .retry_after(Duration::from_secs(30))
@@ -138,10 +142,10 @@ impl SessionTable {
 // === impl Reservation ===
 
 impl Reservation<'_> {
-    /// Puts the session into its place.
+    /// Puts the session into its slot.
     ///
     /// # Errors
-    /// When there are as many as there may be.
+    /// When the table is full.
     pub(crate) fn commit(self, session: Arc<Session>) -> Result<(), Refusal> {
         self.sessions.insert(session)
     }

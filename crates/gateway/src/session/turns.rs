@@ -1,5 +1,6 @@
-//! Who may tell an instance about a URI: one at a time, so that a server never hears of the last
-//! subscriber after the next first one.
+//! Turns of subscribing and unsubscribing: one request at a time for each instance and URI, so that
+//! a server never gets `unsubscribe` of the last subscriber after `subscribe` of the next first
+//! one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use mainstay_model::InstanceId;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-/// Subscribing and unsubscribing that is under way.
+/// All turns that are held or waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     open: Mutex<HashMap<Key, Arc<TurnState>>>,
@@ -17,7 +18,7 @@ pub(crate) struct Turns {
 /// An instance, and the JSON text of a URI.
 type Key = (InstanceId, Box<str>);
 
-/// What those share who wait for the same turn; gone with the last of them.
+/// State that all requests for the same turn share. Dropped with the last of them.
 #[derive(Debug, Default)]
 struct TurnState {
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -30,13 +31,13 @@ struct Refusals {
     last: String,
 }
 
-/// The right to tell an instance about a URI, until it is dropped.
+/// The right to subscribe or unsubscribe at an instance for a URI, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     turns: Arc<Turns>,
     key: Key,
     state: Arc<TurnState>,
-    /// How many refusals there were when it began to wait.
+    /// Number of refusals when the wait for the turn began.
     refusals_before: u64,
     guard: Option<OwnedMutexGuard<()>>,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Turn {
 // === impl Turns ===
 
 impl Turns {
-    /// Waits for a turn. Whoever has it is bound to give it back in time.
+    /// Waits for a turn. Its holder bounds how long that takes.
     pub(crate) async fn take(self: &Arc<Self>, instance: InstanceId, uri: &str) -> Turn {
         let key: Key = (instance, uri.into());
         let state = self.open.lock().entry(key.clone()).or_default().clone();
@@ -60,13 +61,14 @@ impl Turns {
 // === impl Turn ===
 
 impl Turn {
-    /// The server's error to somebody who subscribed to the same while this turn was waited for.
+    /// Returns the server's error to a request for the same subscription that was answered while
+    /// this one waited.
     pub(crate) fn refused_meanwhile(&self) -> Option<String> {
         let refusals = self.state.refusals.lock();
         (refusals.count > self.refusals_before).then(|| refusals.last.clone())
     }
 
-    /// The server refuses the subscription; those who wait hear the same.
+    /// Records that the server refused the subscription, for the requests that wait.
     pub(crate) fn refuse(&self, error: &str) {
         let mut refusals = self.state.refusals.lock();
         refusals.count += 1;

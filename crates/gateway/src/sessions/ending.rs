@@ -1,4 +1,4 @@
-//! The end of a session.
+//! Ends sessions.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use super::{Sessions, levels, subscribe};
 use crate::session::{Session, placement, room};
 
 impl Sessions {
-    /// Ends a session and what servers hold for it; whether it was in the table.
+    /// Ends a session and what servers hold for it. Returns whether it was in the table.
     pub(crate) fn end(&self, session: &Arc<Session>) -> bool {
         // Stored first: a request that does not find the session in the table asks the store next.
         if let Some(serial) = session.serial() {
@@ -42,7 +42,7 @@ impl Sessions {
         }
     }
 
-    /// Drops answers that are kept for clients that may come back, if these hold too much.
+    /// Drops events that are kept for clients that may return, if they hold too much.
     pub(crate) fn make_room(&self) {
         room::make_room(&self.replay, || self.table.all());
     }

@@ -1,4 +1,4 @@
-//! `initialize`: settled here, from what the servers said when they became ready.
+//! Answers `initialize` from what the servers declared in their own handshakes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,16 +17,16 @@ use super::Sessions;
 use crate::endpoint::{Endpoint, per_client_lists};
 use crate::session::Session;
 
-/// Why there is no session.
+/// Why `initialize` fails.
 pub(crate) enum HandshakeError {
-    /// What is served here needs no session and knows none: the revision that was asked for.
+    /// No server at the endpoint supports a legacy revision. Holds the revision that was asked for.
     NoLegacyServer(String),
-    /// The request is wrong: a JSON-RPC error.
+    /// The parameters are invalid: the message of the JSON-RPC error.
     Invalid(String),
     Refused(Refusal),
 }
 
-/// Opens a session; the result to answer with.
+/// Opens a session. Returns the session and the result of `initialize`.
 pub(crate) async fn open(
     sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
@@ -61,7 +61,8 @@ fn new_session(
     revision: Revision,
     capabilities: ClientCapabilities,
 ) -> Result<Arc<Session>, Refusal> {
-    let internal = || Refusal::new(RefusalCode::Internal, "no session id could be made");
+    let internal =
+        || Refusal::new(RefusalCode::Internal, "the system gave no random bytes for a session id");
     let mut nonce = [0; 24];
     getrandom::fill(&mut nonce).map_err(|_| internal())?;
     let claims = Claims {
@@ -82,7 +83,7 @@ fn new_session(
     Ok(session)
 }
 
-/// One server: its own words, with the revision that was settled on here.
+/// Returns the handshake result of one server, with the revision negotiated here.
 async fn single_server_result(
     sessions: &Sessions,
     endpoint: &Endpoint,
@@ -99,14 +100,15 @@ async fn single_server_result(
     };
     let text = String::from_utf8_lossy(&facts.greeting);
     let Ok(said) = InitializeResult::parse(&text) else {
-        return Err(Refusal::new(RefusalCode::Internal, "the server's handshake can't be read"));
+        return Err(Refusal::new(RefusalCode::Internal, "the server's handshake is not valid"));
     };
     let version = format!("\"{revision}\"");
     let mut edits = [Edit::new(said.protocol_version.span, version.as_bytes())];
     Ok(splice(&facts.greeting, &mut edits))
 }
 
-/// Several servers: what any of them can do. Lists can always change, because a server can come late.
+/// Returns the union of what several servers declare. Lists always count as changeable, since a
+/// server can start late.
 async fn merged_result(sessions: &Sessions, endpoint: &Endpoint, revision: Revision) -> Bytes {
     endpoint
         .wait_for_lists(Era::Legacy, Instant::now() + sessions.serving.settings.limits.list)

@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::server::Server;
 use crate::session::Session;
 
-/// Notes what a session wants from now on, of all servers of its endpoint.
+/// Sets the log level of a session at all servers of its endpoint.
 pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, level: LogLevel) {
     for server in &endpoint.servers {
         sessions.levels.for_server(server.id).set(session.owner, level);
@@ -20,7 +20,8 @@ pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, l
     }
 }
 
-/// Forgets what a session wanted that has ended, and lets servers log less if nobody else wants more.
+/// Removes the log level of a session that has ended, and lowers that of servers if nobody else
+/// wants more.
 pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
     for (server, levels) in sessions.levels.all() {
         if levels.remove(owner)
@@ -35,7 +36,7 @@ pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
     }
 }
 
-/// Tells servers what is wanted of them now; waits for them as long as a call may take.
+/// Sends the lowest wanted level to servers. Waits for them as long as a call may take.
 pub(crate) async fn send(sessions: &Sessions, servers: Vec<Server>) {
     let within = sessions.serving.settings.limits.call;
     let send = |Server { id, pool }| sessions.levels.for_server(id).send_lowest(pool, within);

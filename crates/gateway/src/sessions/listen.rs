@@ -14,14 +14,14 @@ use crate::stream::event_id::EventId;
 use crate::stream::open_stream::OpenStreamGuard;
 use crate::stream::streams::Resumed;
 
-/// Opens a stream for background messages, or resumes one that was cut.
+/// Opens a background stream, or resumes a stream after `Last-Event-ID`.
 ///
-/// The specification says what a `Last-Event-ID` is for, and not what one gets that can't be
-/// honoured. So that no client waits for what will never come:
-/// - the answer to a call that is not kept any more becomes an error that says so;
-/// - nothing more to come is 405, "no stream for you here", which clients take as final. They come
-///   back at once, and for ever, to a stream that just ends;
-/// - anything else is a stream like any other: its client listens for what comes of its own accord.
+/// The specification leaves open what a client gets whose id can't be honoured. So that no client
+/// waits for what will never come:
+/// - a response that was dropped becomes an error that says so;
+/// - a stream that is complete becomes 405, which clients take as final. They would reconnect for
+///   ever to a stream that just ends;
+/// - anything else becomes a new background stream.
 pub(crate) fn open(
     sessions: &Arc<Sessions>,
     (endpoint, session): (&Arc<Endpoint>, &Arc<Session>),
@@ -65,9 +65,9 @@ pub(crate) fn open(
         (Resumed::AnswerLost(id), Some(event)) => {
             let mut refusal = Refusal::new(
                 RefusalCode::OutcomeUnknown,
-                "the answer to this call came while its stream was cut, and is not kept any more",
+                "the response to this call came while its stream was cut, and has been dropped since",
             )
-            .hint("it may have been carried out; look before you call again");
+            .hint("the server may have carried it out; check before you call again");
             refusal.data.request_id = Some(request_id.to_string());
             serving.metrics.gateway().failed(refusal.code.into());
             answer::only_event(&event.next(), &answer::refusal(Some(&id), &refusal))

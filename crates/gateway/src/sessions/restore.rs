@@ -1,9 +1,9 @@
 //! Finds the session that a request names, and restores it if an earlier daemon opened it.
 //!
-//! A session's id says what it began with, so any id that is sealed with our key, has not expired and
-//! was not ended is a session: it is made again when it is first seen, and its client notices nothing.
-//! The first request that names it reserves its place in the table, asks the store, and commits; others
-//! that name it meanwhile wait for that.
+//! The id of a session holds what the session began with. So any id that is sealed with this
+//! daemon's key, has not expired and was not ended names a session: it is rebuilt when a request
+//! first names it, and its client notices nothing. The first such request reserves the slot in the
+//! table, reads the store, and commits; others that name the session meanwhile wait for that.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,29 +25,30 @@ use crate::server::Server;
 use crate::session::Session;
 use crate::session::table::{Reservation, Slot};
 
-/// Why an id is no session.
+/// Why an id names no usable session.
 #[derive(Debug)]
 pub(crate) enum LookupError {
-    /// It never was one, has expired or was ended.
+    /// The session never existed, has expired, or was ended.
     Unknown,
-    /// It is somebody else's, or at another address.
+    /// The session belongs to another principal or endpoint.
     Foreign,
-    /// It is one, but there is no room for it now.
+    /// The session exists, but the table is full.
     TableFull(Refusal),
-    /// It may be one: the store does not say.
+    /// The store can't be read, so the session may exist.
     StoreUnavailable(Refusal),
 }
 
-/// How often a server that goes away meanwhile is asked again.
+/// Attempts to restore a subscription at a server that stops meanwhile.
 const RESTORE_ATTEMPTS: usize = 3;
 
-/// Longest that a request waits for a session that is being restored.
+/// Longest wait of a request for a session that is being restored.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// When a client should try again whose session can't be looked up.
+/// When a client should retry after the store could not be read.
 const STORE_RETRY: Duration = Duration::from_secs(2);
 
-/// Finds the session with this id, if this caller may use it here. Waits only where it has to be restored.
+/// Finds the session with this id, if this caller may use it at this endpoint. Waits only where the
+/// session has to be restored.
 pub(crate) async fn find_or_restore(
     sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
@@ -87,7 +88,8 @@ async fn reserve_and_restore(
     }
 }
 
-/// Restores a session whose place is reserved. Nobody in this daemon can end it before it is in the table.
+/// Restores a session whose slot is reserved. Nobody in this daemon can end it before it is in the
+/// table.
 async fn restore(
     sessions: &Arc<Sessions>,
     endpoint: &Arc<Endpoint>,
@@ -125,7 +127,8 @@ async fn restore(
     Ok(session)
 }
 
-/// A client is never told that its session is lost because nobody could look: it would begin another.
+/// Returns the error for a store that can't be read. The client must not be told that its session
+/// is gone, or it would begin another.
 fn store_unavailable(error: &Unavailable) -> LookupError {
     let refusal = Refusal::new(
         RefusalCode::Degraded,
@@ -134,7 +137,7 @@ fn store_unavailable(error: &Unavailable) -> LookupError {
     LookupError::StoreUnavailable(refusal.retry_after(STORE_RETRY))
 }
 
-/// A session as it was.
+/// Rebuilds a session as it was.
 fn rebuild(
     sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
@@ -163,7 +166,7 @@ fn rebuild(
     Ok(Arc::new(session))
 }
 
-/// The notification that a resource changed, from the JSON text of the server's own URI.
+/// Returns the notification that a resource changed, for the JSON text of the server's own URI.
 pub(crate) fn updated_notification(endpoint: &Endpoint, server: ServerId, uri: &str) -> Bytes {
     let own: String = serde_json::from_str(uri).unwrap_or_default();
     let published = endpoint.published_uri(server, &own).map(|uri| build::string(&uri));
@@ -171,7 +174,7 @@ pub(crate) fn updated_notification(endpoint: &Endpoint, server: ServerId, uri: &
     build::notification(Notification::ResourcesUpdated.as_str(), Some(&params))
 }
 
-/// Asks servers for what a session had asked for, each as soon as it is ready.
+/// Restores a session at all its servers, at each as soon as it is ready.
 async fn restore_at_servers(sessions: Arc<Sessions>, session: Arc<Session>) {
     let servers = session.servers_to_restore();
     let each = servers.into_iter().map(|server| restore_at_server(&sessions, &session, server));
@@ -181,7 +184,7 @@ async fn restore_at_servers(sessions: Arc<Sessions>, session: Arc<Session>) {
     }
 }
 
-/// Asks a server, once it is ready, for what a session had asked for.
+/// Sets the log level and the subscriptions of a session at a server, once the server is ready.
 pub(crate) async fn restore_at_server(
     sessions: &Sessions,
     session: &Arc<Session>,

@@ -1,4 +1,4 @@
-//! What is stored of sessions for the daemon after this one.
+//! Stores the state of sessions for the next daemon.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use mainstay_telemetry::events::EndUnwritten;
 use super::Sessions;
 use crate::session::Session;
 
-/// That a session is in use is noted at most this often: a restart may make it seem idle for so much
-/// longer than it was.
+/// Shortest interval between two stored uses of a session. After a restart a session may seem idle
+/// for that much longer than it was.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// Notes which sessions have been in use; `exactly`: as exactly as it is known.
+    /// Stores when sessions were last used. `exactly`: to the second, instead of at intervals.
     pub(crate) fn store_uses(&self, exactly: bool) {
         let now = Instant::now();
         let now_seconds = self.serving.clock.unix_seconds();
@@ -31,8 +31,8 @@ impl Sessions {
         self.store.prune(now_seconds);
     }
 
-    /// Stores a level a session has asked for; waits for the disk, so that what was confirmed is
-    /// there after a crash.
+    /// Stores the log level of a session. Waits for the disk, so that a confirmed level survives a
+    /// crash.
     pub(crate) async fn store_level(&self, session: &Session, level: LogLevel) {
         if let Some(serial) = session.serial() {
             self.store.level(serial, self.serving.clock.unix_seconds(), &level.to_json());
@@ -40,9 +40,9 @@ impl Sessions {
         }
     }
 
-    /// Waits until the end of a session is written, so that no crash of the daemon can undo what its
-    /// client was told. What a power cut would undo is not waited for: bringing it to the disk takes a
-    /// hundred times as long, and nobody but that client could use the session.
+    /// Waits until the end of a session is written, so that a crash of the daemon can't undo what
+    /// its client was told. Does not wait for the disk, which takes a hundred times as long: only a
+    /// power cut could undo it, and only that client could use the session.
     pub(crate) async fn store_end(&self, session: &Session, request_id: &CorrelationId) {
         let begun = Instant::now();
         // A disk that fails has been told of already.
@@ -54,7 +54,7 @@ impl Sessions {
         }
     }
 
-    /// Stores a subscription, or that it is over, in the same way.
+    /// Stores that a subscription was added or removed, and waits for the disk.
     pub(crate) async fn store_subscription(
         &self,
         session: &Session,

@@ -1,6 +1,8 @@
-//! Subscriptions to resources: held by the instance that the session's calls go to, so that what is
-//! changed by a call is told of. A server hears of the first and the last subscriber of each URI, one
-//! thing after the other, so whoever comes second hears what the first was answered.
+//! Subscriptions to resources.
+//!
+//! The instance that the session's calls go to holds the subscription, so that it notices what
+//! these calls change. A server gets a request for the first and the last subscriber of each URI
+//! only, one after the other; a second subscriber gets the result of the first.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use crate::endpoint::route::Route;
 use crate::session::turns::Turns;
 use crate::session::{Session, placement};
 
-/// How long a server may take to forget a subscription that nobody waits for.
+/// Longest wait for `unsubscribe` of a session that has ended.
 const UNSUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers `resources/subscribe`.
@@ -56,13 +58,13 @@ pub(crate) async fn subscribe(
         Err(_) => answer::message(build::failure(
             Some(id),
             codes::INTERNAL_ERROR,
-            "the subscription was given up",
+            "the subscription was aborted; subscribe again",
         )),
     }
 }
 
-/// Subscribes a session at the instance that holds its subscriptions, if that is `wanted` when it is
-/// its turn. The error is the server's, to this session or to another that asked for the same just before.
+/// Subscribes a session at an instance, if `wanted` holds when its turn comes. The error is the
+/// server's, to this session or to another that asked for the same just before.
 async fn subscribe_at(
     sessions: &Sessions,
     session: &Session,
@@ -91,7 +93,7 @@ async fn subscribe_at(
     Ok(())
 }
 
-/// Subscribes again for a session of an earlier daemon; whether there was a server to ask.
+/// Restores a subscription of a session. Returns whether there was a server to ask.
 pub(crate) async fn resubscribe(
     sessions: &Sessions,
     session: &Session,
@@ -138,7 +140,7 @@ pub(crate) async fn unsubscribe(
     }
 }
 
-/// Forgets what a session that has ended subscribed to.
+/// Removes the subscriptions of a session that has ended from their servers.
 pub(crate) fn unsubscribe_all(
     sessions: &Sessions,
     session: &Arc<Session>,
@@ -160,8 +162,8 @@ pub(crate) fn unsubscribe_all(
     });
 }
 
-/// Accepts a session's subscription from whichever instances hold it. Each of them has so long to answer;
-/// the first error is told when all have been asked.
+/// Removes a session's subscription from all instances that hold it. Each has `within` to answer.
+/// Returns the first error once all were asked.
 async fn unsubscribe_everywhere(
     turns: &Arc<Turns>,
     owner: SessionNo,
@@ -183,7 +185,8 @@ async fn unsubscribe_everywhere(
     outcome
 }
 
-/// The error as the server wrote it, if it wrote one.
+/// Sends a request for a URI. The error is the JSON that the server wrote; a lost request is no
+/// error.
 async fn send(permit: &Permit, method: Method, uri: &str) -> Result<(), String> {
     let params = format!(r#"{{"uri":{uri}}}"#);
     match permit.ask(method.as_str(), Some(&params)).await {
@@ -192,8 +195,8 @@ async fn send(permit: &Permit, method: Method, uri: &str) -> Result<(), String> 
     }
 }
 
-/// A permit for the instance that the session's calls go to; where each call has one of its own, for
-/// the one that all share.
+/// Acquires a permit for the instance that the session's calls go to. Where each call has an
+/// instance of its own, acquires the base instance.
 async fn subscription_permit(
     sessions: &Sessions,
     session: &Session,
@@ -207,8 +210,8 @@ async fn subscription_permit(
     placement::acquire(session, pool, deadline).await
 }
 
-/// The JSON text of the URI as the server knows it, with no more escapes than it needs: servers
-/// repeat a URI in their own spelling.
+/// Returns the JSON text of the server's own URI, with no more escapes than needed: servers repeat
+/// a URI in their own spelling.
 fn server_uri(route: &Route, message: &Message) -> Option<String> {
     let uri = message.params().ok()?.uri?;
     match route.edits.first() {

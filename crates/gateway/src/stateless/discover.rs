@@ -1,4 +1,4 @@
-//! `server/discover`: answered from what the servers of 2026-07-28 said when they became ready.
+//! Answers `server/discover` from what the servers of 2026-07-28 declared in their handshakes.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::lists;
 use crate::serving::Serving;
 
-/// The result, as JSON.
+/// Returns the result as JSON.
 pub(crate) async fn result(serving: &Serving, endpoint: &Endpoint) -> Result<Bytes, Refusal> {
     if endpoint.single { single(endpoint) } else { Ok(merged(serving, endpoint).await) }
 }
 
-/// One server: its own words, but for the revisions, which are those that are served here.
+/// Returns the handshake result of one server, with the revisions that the gateway serves.
 fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
-    let unreadable = || Refusal::new(RefusalCode::Internal, "the server's handshake can't be read");
+    let unreadable = || Refusal::new(RefusalCode::Internal, "the server's handshake is not valid");
     let facts = endpoint.servers[0].pool.facts(Era::Modern).ok_or_else(unreadable)?;
     let text = String::from_utf8_lossy(&facts.greeting);
     let said = Discovered::parse(&text).map_err(|_| unreadable())?;
@@ -29,8 +29,8 @@ fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
     Ok(splice(&facts.greeting, &mut [Edit::new(said.supported_versions.span, versions.as_bytes())]))
 }
 
-/// Several servers: what any of them can do. Lists can always change, because a server can come
-/// late.
+/// Returns the union of what several servers declare. Lists always count as changeable, since a
+/// server can start late.
 async fn merged(serving: &Serving, endpoint: &Endpoint) -> Bytes {
     let era = Era::Modern;
     endpoint.wait_for_lists(era, Instant::now() + serving.settings.limits.list).await;

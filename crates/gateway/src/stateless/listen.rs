@@ -1,8 +1,8 @@
-//! `subscriptions/listen`: a stream of what a client of 2026-07-28 wants to hear of.
+//! `subscriptions/listen`: a stream of the notifications that a client of 2026-07-28 wants.
 //!
-//! TopologyChanges of lists come from the gateway, which has fetched the changed list before it says so. For
-//! resources, and for what extensions add, each server is listened to on the client's behalf, again
-//! and again until the client closes its stream.
+//! The gateway itself notifies of changed lists, after it has fetched them. For resources and for
+//! notifications of extensions it listens to each server on the client's behalf, and repeats that
+//! until the client closes its stream.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -31,52 +31,53 @@ use crate::stream::{EventStream, event};
 
 mod relay;
 
-/// One client listening.
+/// The stream of one listening client.
 #[derive(Debug)]
 pub(crate) struct ListenStream {
     pub(crate) endpoint: EndpointId,
-    /// Of the request; every message of the stream names it.
+    /// Id of the request, which every message of the stream repeats.
     pub(crate) id: Id,
-    /// Finds what becomes of it in the log.
+    /// Id of the stream in the log.
     request_id: CorrelationId,
     lists: Filter,
     stream: Arc<EventStream>,
 }
 
-/// All clients that listen, by a number of the daemon's own.
+/// The streams of all listening clients, by number.
 pub(crate) struct ListenStreams {
     pub(super) serving: Arc<Serving>,
     pub(super) directory: Arc<Directory>,
     all: RwLock<HashMap<u64, Arc<ListenStream>>>,
     last: AtomicU64,
-    /// Places that are taken: by those above, and by those that servers are still asked for.
+    /// Number of permits in use: by the streams above, and by requests for which servers are still
+    /// asked.
     taken: AtomicUsize,
 }
 
-/// One of as many listens as there may be.
+/// A permit to listen. Their number is bounded.
 struct ListenPermit(Arc<ListenStreams>);
 
-/// What ends with the client's stream.
+/// Removes the stream and ends its relays, when the client's stream ends.
 struct ListenGuard {
     permit: ListenPermit,
     number: u64,
-    /// Dropping it ends them.
+    /// Dropping the set ends the relays.
     _relays: JoinSet<()>,
 }
 
-/// Why there is no listen.
+/// Why a listen request fails.
 enum ListenError {
     NotAcceptable,
     Invalid(String),
     Refused(Refusal),
 }
 
-/// How long servers may take to say what they honour, before the client is told without them.
+/// Longest wait for acknowledgements of servers, before the client gets its own without them.
 const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(5);
-/// URIs in one listen: each is kept here and at a server.
+/// Largest number of URIs in one listen. The gateway and a server hold each of them.
 const URIS_MAX: usize = 1000;
 
-/// Answers `subscriptions/listen`.
+/// Handles `subscriptions/listen`.
 pub(crate) async fn handle_listen(
     listens: &Arc<ListenStreams>,
     endpoint: &Arc<Endpoint>,
@@ -92,7 +93,7 @@ pub(crate) async fn handle_listen(
     let metrics = listens.serving.metrics.gateway();
     let (outcome, answer) = match error {
         ListenError::NotAcceptable => {
-            let say = "the answer to a listen is a stream: Accept must have text/event-stream";
+            let say = "subscriptions/listen is answered with a stream: Accept must include text/event-stream";
             let (status, id) = (StatusCode::NOT_ACCEPTABLE, Some(&request.id));
             (Outcome::Error, answer::failure(status, id, codes::INVALID_REQUEST, say))
         }
@@ -180,7 +181,7 @@ fn too_many_listens(
     StreamRefused { kind, endpoint, request_id, max }.emit(&listens.serving.metrics);
     let refusal = Refusal::new(
         RefusalCode::SessionLimit,
-        format!("{max} clients are listening, and no more are allowed"),
+        format!("{max} clients are listening already, which is the limit"),
     );
     ListenError::Refused(
         refusal
@@ -196,7 +197,8 @@ fn parse_filter(message: &Message) -> Result<Filter, String> {
     Filter::parse(filter.raw).map_err(|error| error.to_string())
 }
 
-/// ListenStreams to every server that something else than changes of lists is wanted of.
+/// Starts a relay for each server of which the client wants more than changes of lists. Returns
+/// receivers of what each server grants.
 fn start_relays(
     (listens, endpoint): (&Arc<ListenStreams>, &Endpoint),
     listen: &Arc<ListenStream>,
@@ -230,15 +232,14 @@ fn start_relays(
 // === impl ListenStream ===
 
 impl ListenStream {
-    /// Says something; a client that reads so slowly that it would miss it loses its stream, and
-    /// learns by that.
+    /// Sends a message. A client that reads too slowly for it loses its stream, and so notices.
     fn send(&self, message: &[u8]) {
         if !self.stream.try_push(event(message)) {
             self.stream.end();
         }
     }
 
-    /// Ends the stream as it should end.
+    /// Ends the stream with its final message.
     fn end(&self) {
         self.stream.push(event(&subscriptions::ended(&self.id)));
         self.stream.end();
@@ -253,19 +254,20 @@ impl ListenStreams {
         Arc::new(Self { serving: serving.clone(), directory: directory.clone(), all, last, taken })
     }
 
-    /// As many clients may listen as there may be sessions.
+    /// Returns the largest number of listening clients: that of sessions.
     fn max(&self) -> usize {
         self.serving.settings.limits.sessions_max
     }
 
-    /// The number it is known by.
+    /// Adds a stream. Returns its number.
     fn insert(&self, listen: Arc<ListenStream>) -> u64 {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         self.all.write().insert(number, listen);
         number
     }
 
-    /// Tells everybody who listens at these endpoints, after the change was fetched.
+    /// Notifies clients that listen at these endpoints of changed lists, which were fetched
+    /// already.
     pub(crate) fn lists_changed(&self, endpoints: &[EndpointId], kinds: &[ListKind]) {
         for listen in self.all.read().values() {
             if !endpoints.contains(&listen.endpoint) {
@@ -279,14 +281,14 @@ impl ListenStreams {
         }
     }
 
-    /// Ends all streams as they should end.
+    /// Ends all streams with their final message.
     pub(crate) fn end_all(&self) {
         for (_, listen) in self.all.write().drain() {
             listen.end();
         }
     }
 
-    /// Ends those at endpoints that are gone.
+    /// Ends the streams at endpoints that are gone.
     pub(crate) fn end_at(&self, endpoints: &[EndpointId]) {
         let gone = |listen: &ListenStream| endpoints.contains(&listen.endpoint);
         for (_, listen) in self.all.write().extract_if(|_, listen| gone(listen)) {
@@ -304,7 +306,7 @@ impl Drop for ListenGuard {
 // === impl ListenPermit ===
 
 impl ListenPermit {
-    /// None: there are as many as there may be.
+    /// Takes a permit. None: all are in use.
     fn take(listens: &Arc<ListenStreams>) -> Option<Self> {
         let max = listens.max();
         let one_more = |taken| (taken < max).then_some(taken + 1);

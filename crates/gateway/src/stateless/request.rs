@@ -1,4 +1,4 @@
-//! A request of 2026-07-28, and refusals of it.
+//! A checked request of 2026-07-28, and error responses to it.
 
 use http::{HeaderMap, StatusCode};
 use mainstay_model::Refusal;
@@ -11,11 +11,11 @@ use mainstay_telemetry::CorrelationId;
 use crate::answer::{self, HttpAnswer};
 use crate::caller::{Accepts, Caller};
 
-/// A request that has passed its checks, with what it says of itself.
+/// A request that has passed its checks.
 #[derive(Debug)]
 pub(crate) struct ModernRequest<'a> {
     pub(crate) id: Id,
-    /// None: no method known here.
+    /// None: the method is unknown here.
     pub(crate) method: Option<Method>,
     pub(crate) capabilities: ClientCapabilities,
     /// None: no log messages are wanted.
@@ -25,7 +25,7 @@ pub(crate) struct ModernRequest<'a> {
     pub(crate) accepts: Accepts,
 }
 
-/// A refusal of ours.
+/// Returns a refusal of the gateway.
 pub(crate) fn refusal_response(
     id: Option<&Id>,
     mut refusal: Refusal,
@@ -35,7 +35,7 @@ pub(crate) fn refusal_response(
     answer::message(answer::refusal(id, &refusal))
 }
 
-/// A JSON-RPC error of ours, with the status that goes with it.
+/// Returns a JSON-RPC error of the gateway, with the HTTP status of its code.
 pub(crate) fn error_response(id: &Id, code: i32, say: &str) -> HttpAnswer {
     answer::failure(http_status(Some(code)), Some(id), code, say)
 }

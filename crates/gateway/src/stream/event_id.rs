@@ -14,12 +14,12 @@ pub(crate) struct StreamName {
     pub(super) number: u64,
 }
 
-/// What a stream carries.
+/// Which messages a stream carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StreamContent {
-    /// What comes of its own accord.
+    /// Background messages of servers.
     Background,
-    /// What comes of a call, with its request's id unless that is a long one.
+    /// Messages of a call, with the id of its request unless that is long.
     Call(Option<Box<str>>),
 }
 
@@ -27,11 +27,11 @@ pub(super) enum StreamContent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventId {
     pub(super) name: StreamName,
-    /// Its place in the stream; before the first: 0.
+    /// Number of the event in the stream. 0: before the first.
     pub(super) after: u64,
 }
 
-/// Longer ids are not repeated in those of events.
+/// Longest request id, in bytes, that event ids repeat.
 pub(super) const REQUEST_ID_BYTES_MAX: usize = 128;
 
 // === impl StreamName ===
@@ -50,7 +50,7 @@ impl StreamName {
         }
     }
 
-    /// The id of an event before the last.
+    /// Returns the id of an event that is not the last.
     pub(crate) fn id(&self, event: u64) -> String {
         match &self.content {
             StreamContent::Call(Some(request)) => format!("p{:x}.{event}.{request}", self.number),
@@ -58,7 +58,7 @@ impl StreamName {
         }
     }
 
-    /// The id of the last event: nothing is to come after it.
+    /// Returns the id of the last event, after which nothing comes.
     pub(crate) fn last_id(&self, event: u64) -> String {
         let kind = if self.content == StreamContent::Background { 'g' } else { 'p' };
         format!("{kind}{:x}.{event}", self.number)
@@ -68,7 +68,7 @@ impl StreamName {
 // === impl EventId ===
 
 impl EventId {
-    /// None for what is no id of ours.
+    /// Parses the id of an event. None: the daemon never gave it out.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let stream = parts.next()?;
@@ -82,7 +82,7 @@ impl EventId {
         parts.next().is_none().then_some(Self { name: StreamName { content, number }, after })
     }
 
-    /// The id of a last event after this one.
+    /// Returns the id of a last event that follows this one.
     pub(crate) fn next(&self) -> String {
         self.name.last_id(self.after.saturating_add(1))
     }
@@ -92,7 +92,8 @@ impl EventId {
     }
 }
 
-/// The id in the id of an event: whatever a client writes there, only an id comes out.
+/// Decodes the request id in an event id. Whatever a client writes there, the result is a valid id
+/// or none.
 pub(super) fn decode_request_id(encoded: &str) -> Option<Id> {
     let raw = URL_SAFE_NO_PAD.decode(encoded).ok()?;
     if raw.len() > REQUEST_ID_BYTES_MAX {

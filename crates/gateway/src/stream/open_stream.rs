@@ -1,4 +1,4 @@
-//! SessionStreams that clients keep open: counted at their endpoint, and logged when they open and end.
+//! Streams that clients keep open: counted at their endpoint, and logged when they open and end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,7 +88,8 @@ impl OpenStreamGuard {
         };
     }
 
-    /// The outcome of the request that the stream answers; none for streams of sessions, which answer none.
+    /// Returns the outcome of the request that the stream answers. None: streams of sessions answer
+    /// no request.
     fn outcome(&self) -> Option<Outcome> {
         (self.kind == StreamKind::Listen).then_some(match self.reason {
             StreamEnd::Stopped => Outcome::Ok,

@@ -1,4 +1,4 @@
-//! What goes out of a stream: its events with their ids, and what comes before them.
+//! Encodes the events of a stream with their ids, and what comes before the first of them.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,25 +9,25 @@ use mainstay_protocol::framing::sse;
 
 use super::EventStream;
 
-/// The one who reads a stream, until somebody else takes it over.
+/// The reader of a stream, until another takes over.
 #[derive(Debug)]
 pub(crate) struct Reader {
     stream: Arc<EventStream>,
     reader_no: u32,
-    /// FirstOutput with an event that says where to go on from: after the event with this number.
+    /// Whether to begin with a priming event: the number of the event to resume after.
     prime: Option<u64>,
-    /// Events it should have begun with, and that are not kept any more.
+    /// Number of events that were to be replayed and were dropped.
     missing: u64,
-    /// An event whose id has been said.
+    /// An event whose id has been sent already.
     after_id: Option<Bytes>,
 }
 
-/// How long a client should wait before it takes a stream up again. The SDKs make two tries and no
-/// more, which have to bridge a restart of the daemon; and what a server asks is answered for the
-/// client when it has been away for twice as long.
+/// How long a client should wait before it resumes a stream (`retry`). The SDKs try twice and no
+/// more, and both tries have to outlast a restart of the daemon. Questions are refused in the
+/// client's place after twice this time.
 const RETRY: Duration = Duration::from_millis(1500);
 
-/// Up to this size an event and its id go out in one piece.
+/// Largest event that is sent in one piece with its id.
 const ONE_PIECE_BYTES_MAX: usize = 16 << 10;
 
 // === impl Reader ===
@@ -46,14 +46,14 @@ impl Reader {
         &self.stream
     }
 
-    /// The next bytes; `None` after the last.
+    /// Returns the next bytes. None: the stream is over.
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(event) = self.after_id.take() {
             return Poll::Ready(Some(event));
         }
         if let missing @ 1.. = std::mem::take(&mut self.missing) {
             // Notifications, then, which may be lost. Clients pass over comments; people read them.
-            let say = format!(": {missing} events of this stream are not kept any more\n\n");
+            let say = format!(": {missing} events of this stream were dropped\n\n");
             return Poll::Ready(Some(say.into()));
         }
         if let Some(after) = self.prime.take()

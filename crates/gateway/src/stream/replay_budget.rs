@@ -14,7 +14,7 @@ pub(crate) struct ReplayBudget {
     making_room: Mutex<()>,
 }
 
-/// The part of one stream.
+/// The share of one stream in the budget. Dropping it gives its bytes back.
 #[derive(Debug)]
 pub(crate) struct BudgetShare {
     budget: Arc<ReplayBudget>,
@@ -25,10 +25,10 @@ pub(crate) struct BudgetShare {
 /// is room for ten thousand clients that lost their connection at once.
 pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// What is left after room was made, so that it need not be made for each answer.
+/// Bytes that are left after room was made, so that it need not be made for each response.
 pub(crate) const ROOMY_BYTES: usize = KEPT_BYTES_MAX / 8 * 7;
 
-/// What a stream costs when it holds nothing.
+/// Bytes that an empty stream costs.
 pub(crate) const STREAM_BYTES: usize = 512;
 
 // === impl ReplayBudget ===

@@ -15,47 +15,48 @@ use super::{EventStream, Reader, StreamResume};
 #[cfg(test)]
 mod tests;
 
-/// What a client that wants to go on with a stream gets.
+/// Result of resuming a stream of a session.
 #[derive(Debug)]
 pub(crate) enum Resumed {
     Continues(Reader),
-    /// Nothing is to come on it any more.
+    /// Nothing more comes on the stream.
     Complete,
-    /// The answer to this request was to come on it, and is not kept.
+    /// The response to this request was to come on the stream, and was dropped.
     AnswerLost(Id),
-    /// It was for what comes of its own accord: any other will do.
+    /// The stream carried background messages: a new one serves as well.
     NewStream,
 }
 
 /// The streams of one session.
 #[derive(Debug, Default)]
 pub(crate) struct SessionStreams {
-    /// For what comes of its own accord, the newest last.
+    /// Streams for background messages, the newest last.
     background: Vec<Arc<EventStream>>,
-    /// Of calls, the newest last: those under way, and those that ended not long ago.
+    /// Streams of calls, the newest last: those under way, and those that ended lately.
     calls: Vec<Arc<EventStream>>,
 }
 
 /// A stream of a call that has ended.
 #[derive(Debug)]
 pub(crate) struct FinishedStream {
-    /// Its last reader has not had all of it.
+    /// Whether events are unread.
     pub(crate) unread: bool,
     pub(crate) last_activity: Option<Instant>,
     pub(crate) stream: Arc<EventStream>,
 }
 
-/// GET streams a session may have; the oldest gives way, one that nobody reads before others.
+/// Background streams a session may have. Past it the oldest is displaced, one without a reader
+/// first.
 const BACKGROUND_STREAMS_MAX: usize = 8;
 
-/// Answers a session may leave behind, and their bytes; the oldest go.
+/// Finished streams a session may keep, and their bytes. Past it the oldest are dropped.
 const FINISHED_MAX: usize = 64;
 const FINISHED_BYTES_MAX: usize = 16 << 20;
 
 // === impl Resumed ===
 
 impl Resumed {
-    /// What a client is told for the id of an event whose stream is gone.
+    /// Returns the result for an event whose stream is gone.
     fn for_lost_stream(event: &EventId) -> Self {
         match &event.name.content {
             StreamContent::Background => Self::NewStream,
@@ -71,7 +72,7 @@ impl Resumed {
 // === impl SessionStreams ===
 
 impl SessionStreams {
-    /// Adds one for what comes of its own accord.
+    /// Adds a stream for background messages.
     pub(crate) fn add_background(&mut self, stream: Arc<EventStream>) {
         self.prune(Instant::now());
         if self.background.len() >= BACKGROUND_STREAMS_MAX {
@@ -81,24 +82,26 @@ impl SessionStreams {
         self.background.push(stream);
     }
 
-    /// Adds one for what comes of a call.
+    /// Adds the stream of a call.
     pub(crate) fn add_call(&mut self, stream: Arc<EventStream>) {
         self.calls.push(stream);
     }
 
-    /// Says something on one stream that is read, the newest first; whether there was one.
+    /// Sends a background message on the newest stream that has a reader. Returns whether there was
+    /// one with room.
     pub(crate) fn send_background(&self, event: &Bytes) -> bool {
         let mut open = self.background.iter().rev().filter(|stream| stream.is_open());
         open.any(|stream| stream.try_push(event.clone()))
     }
 
-    /// As [`Self::send_background`], or on one that may be taken up again.
+    /// Sends a background message as [`Self::send_background`] does, else queues it on a stream
+    /// that may be resumed. Returns whether it was sent or queued.
     pub(crate) fn queue_background(&self, event: &Bytes) -> bool {
         self.send_background(event)
             || self.background.iter().rev().any(|stream| stream.try_push(event.clone()))
     }
 
-    /// Whether there is one for what comes of its own accord, read at the moment or not.
+    /// Whether there is a stream for background messages, with a reader or without.
     pub(crate) fn has_background(&self) -> bool {
         !self.background.is_empty()
     }
@@ -107,8 +110,7 @@ impl SessionStreams {
         self.background.iter().any(|stream| stream.is_open())
     }
 
-    /// Goes on with the stream that an event belongs to. That of a call goes on wherever it began;
-    /// what belongs to other streams never comes on it.
+    /// Resumes the stream that an event belongs to. A stream never carries what belongs to another.
     pub(crate) fn resume(&self, event: &EventId) -> Resumed {
         let streams = match event.name.content {
             StreamContent::Background => &self.background,
@@ -127,7 +129,7 @@ impl SessionStreams {
         }
     }
 
-    /// Lets go of what nobody will come back for.
+    /// Drops streams that nobody can resume any more.
     pub(crate) fn prune(&mut self, now: Instant) {
         self.background.retain(|stream| !stream.is_stale(now));
         self.calls.retain(|stream| !(stream.has_ended() && stream.is_stale(now)));
@@ -140,7 +142,7 @@ impl SessionStreams {
         self.drop_excess_answers();
     }
 
-    /// Keeps no more answers than a session may leave behind.
+    /// Drops the oldest finished streams past the bound of a session.
     pub(crate) fn drop_excess_answers(&mut self) {
         let (mut count, mut bytes) = (0, 0);
         // The newest are the first to stay.
@@ -156,7 +158,7 @@ impl SessionStreams {
         }
     }
 
-    /// Answers that are kept.
+    /// Returns the finished streams of calls.
     pub(crate) fn finished(&self) -> Vec<FinishedStream> {
         let ended = self.calls.iter().filter(|stream| stream.has_ended());
         ended
@@ -167,19 +169,19 @@ impl SessionStreams {
             .collect()
     }
 
-    /// Lets go of one stream of a call.
+    /// Drops the stream of a call.
     pub(crate) fn drop_call(&mut self, stream: &Arc<EventStream>) {
         self.calls.retain(|other| !Arc::ptr_eq(other, stream));
     }
 
-    /// Lets go of everything that was read, since room is needed.
+    /// Drops all events that were read, since room is needed.
     pub(crate) fn drop_read_events(&self, now: Instant) {
         for stream in self.background.iter().chain(&self.calls) {
             stream.drop_read_events(now, true);
         }
     }
 
-    /// Nothing comes on any of them any more.
+    /// Ends the background streams and forgets those of calls.
     pub(crate) fn end(&mut self) {
         for stream in self.background.drain(..) {
             stream.end();

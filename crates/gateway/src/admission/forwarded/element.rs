@@ -1,11 +1,11 @@
-//! The `Forwarded` header of RFC 7239: a list of what each proxy on the way has to say.
+//! Parses the `Forwarded` header (RFC 7239): a list with one element for each proxy on the way.
 
 use std::net::SocketAddr;
 
-/// What one proxy says, as far as it matters here.
+/// One element of the header, as far as the gateway reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
-    /// Who asked it: an address, or a word in its place.
+    /// `for`: the client of the proxy, as an address or an obfuscated identifier.
     pub(super) asked_by: Option<String>,
     pub(super) host: Option<String>,
 }
@@ -18,7 +18,7 @@ impl Element {
     }
 }
 
-/// The elements, that of the nearest proxy last; none where the header is malformed anywhere.
+/// Parses the elements, that of the nearest proxy last. None: the header is malformed.
 pub(super) fn parse_elements(text: &str) -> Option<Vec<Element>> {
     let mut all = Vec::new();
     for part in split_unquoted(text, b',')? {
@@ -48,7 +48,7 @@ pub(super) fn parse_elements(text: &str) -> Option<Vec<Element>> {
     Some(all)
 }
 
-/// Splits at a byte that stands outside of quotes; none where a quote is left open.
+/// Splits at a byte outside of quotes. None: a quote is left open.
 fn split_unquoted(text: &str, at: u8) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     let (mut begin, mut is_quoted, mut is_escaped) = (0, false, false);
@@ -68,7 +68,7 @@ fn split_unquoted(text: &str, at: u8) -> Option<Vec<&str>> {
     (!is_quoted).then_some(parts)
 }
 
-/// A token, or what is in quotes.
+/// Returns a token, or the content of a quoted string.
 fn unquote(text: &str) -> Option<String> {
     let Some(quoted) = text.strip_prefix('"') else {
         return is_token(text).then(|| text.to_owned());

@@ -247,7 +247,7 @@ async fn what_a_client_has_seen_waits_for_its_server() {
 async fn a_server_that_was_taken_away_a_moment_ago_is_still_in_the_lists() {
     let Scene { world, a, endpoint, .. } = Scene::start().await;
     let now = Endpoint::updated(&endpoint, vec![a], Some(Prefix::Auto));
-    let gone = refused(-32602, "its server is gone");
+    let gone = refused(-32602, "its server was removed from this address; list again");
     assert_eq!(sent(&now, "tools/call", &json!({"name": "b_read"})), gone);
     assert_eq!(sent(&now, "resources/read", &json!({"uri": "mainstay://b/x://one"})), gone);
     world.end().await;

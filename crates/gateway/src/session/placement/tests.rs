@@ -52,7 +52,7 @@ fn rules(sharing: Sharing, asks: Asks, is_process: bool) -> SharingRules<impl Fn
     SharingRules { sharing, asks, shares_questions: move || is_process }
 }
 
-/// TestClient shares the instance, what its clients declare, how it is used and how long it is kept.
+/// Who shares the instance, what its clients declare, how it is used and how long it is kept.
 fn placed(placement: &Placement) -> (&str, &str, LeaseMode, Retention) {
     assert_eq!((placement.owner, placement.user), (SessionNo(7), 7));
     (&placement.key.sharing, &placement.key.capabilities, placement.mode, placement.retention)

@@ -1,4 +1,4 @@
-//! One server listened to on behalf of one client.
+//! Listens to one server on behalf of one client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{ListenStream, ListenStreams};
 use crate::session::placement;
 
-/// ListenStreams to a server until the client leaves, and again whenever the server has ended it.
+/// Listens to a server until the client leaves, and again whenever the server ends the listen.
 pub(super) struct Relay {
     listen: Arc<ListenStream>,
     listens: Arc<ListenStreams>,
@@ -22,30 +22,31 @@ pub(super) struct Relay {
     principal: Principal,
     owner: SessionNo,
     filter: Filter,
-    /// By the server's own URI: what the client calls it.
+    /// The client's URIs by the server's own.
     published: BTreeMap<String, String>,
-    /// SeenChanges what is honoured, once.
+    /// Receives what the server grants, once.
     acknowledged: Option<oneshot::Sender<Filter>>,
     call_timeout: Duration,
 }
 
-/// Between two tries; doubled each time, and back to the first once the server has taken a listen.
+/// Waits between two attempts: doubled each time, and reset once the server has acknowledged a
+/// listen.
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How a listen ended.
 enum ListenEnd {
-    /// It was taken, and has ended or was lost.
+    /// The server acknowledged the listen, which has ended or was lost since.
     Taken,
     NotTaken,
-    /// The server will not have it.
+    /// The server refused the listen.
     Refused,
 }
 
 // === impl Relay ===
 
 impl Relay {
-    /// What it listens for: `uris` by the server's own name and by the client's.
+    /// Creates a relay. `uris` are pairs of the server's own URI and the client's.
     pub(super) fn new(
         listens: &Arc<ListenStreams>,
         listen: &Arc<ListenStream>,
@@ -93,7 +94,7 @@ impl Relay {
             let wait_ms = wait.as_millis() as u64;
             tracing::debug!(
                 target: "mainstay", %request_id, %server, wait_ms,
-                "a server is not listened to now; it is asked again"
+                "listen at a server has ended; trying again"
             );
             drop(pool);
             tokio::time::sleep(wait).await;
@@ -127,13 +128,13 @@ impl Relay {
         }
     }
 
-    /// Whether it was the acknowledgement.
+    /// Forwards a notification. Returns whether it was the acknowledgement.
     fn on_notification(&mut self, notification: &Message) -> bool {
         if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
             self.on_acknowledgement(notification);
             return true;
         }
-        // TopologyChanges of lists are told by the gateway, once it has fetched them.
+        // The gateway itself notifies of changed lists, once it has fetched them.
         if subscriptions::is_list_changed(notification) {
             return false;
         }
@@ -142,8 +143,8 @@ impl Relay {
         false
     }
 
-    /// The first time the client is told what is honoured. Later it is told that all may have
-    /// changed meanwhile.
+    /// Passes on what the server grants, the first time. Later notifies the client that all its
+    /// resources may have changed meanwhile.
     fn on_acknowledgement(&mut self, notification: &Message) {
         match self.acknowledged.take() {
             Some(acknowledged) => drop(acknowledged.send(self.granted(notification))),
@@ -163,7 +164,7 @@ impl Relay {
         Filter { uris, others: said.others, ..Filter::default() }
     }
 
-    /// With the URI that the client knows; none if that is the server's own.
+    /// Replaces the server's own URI with the client's. None: they are the same.
     fn with_published_uri(&self, marked: &bytes::Bytes) -> Option<bytes::Bytes> {
         let message = Message::parse(marked.clone()).ok()?;
         let uri = message.params().ok()?.uri?;
