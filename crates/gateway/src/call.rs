@@ -1,6 +1,6 @@
 //! One call: to a server and back, within its deadline, with exactly one response.
 //!
-//! [`Attempt`] is the way to a server and back, [`Conversation`] decides what may happen next, and
+//! [`Attempt`] is the way to a server and back, [`CallState`] decides what may happen next, and
 //! [`delivery`] brings the output to the client. [`Call`] joins the first two: it knows nothing of
 //! HTTP, and outlives the HTTP request that it came with.
 
@@ -22,7 +22,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use mainstay_model::{Name, Refusal, RefusalCode};
 use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
-use mainstay_session::{CallTime, Conversation, Decision, End, Event, LogLevel, Terms};
+use mainstay_session::{
+    CallDecision, CallEnd, CallEvent, CallState, CallTerms, CallTime, LogLevel,
+};
 use mainstay_telemetry as telemetry;
 use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, ServerMetrics, events};
 use mainstay_upstream::{Incoming, Lost};
@@ -48,7 +50,7 @@ pub(crate) struct Call {
     session: Arc<Session>,
     id: Id,
     control: Arc<CallControl>,
-    conversation: Conversation,
+    state: CallState,
     attempt: Attempt,
     record: CallRecord,
     timer: DeadlineTimer,
@@ -100,8 +102,8 @@ impl Call {
         let limits = &sessions.serving.settings.limits;
         let time = CallTime::new(record.begun.into_std(), limits.call, limits.call_max);
         let is_stateful = session.revision.rules().stateful_methods;
-        let terms = Terms {
-            may_repeat: route.may_repeat,
+        let terms = CallTerms {
+            may_retry: route.may_retry,
             can_ask: is_stateful,
             has_mirrors: route.tool.is_some() && !is_stateful,
         };
@@ -111,7 +113,7 @@ impl Call {
             sessions,
             session,
             id,
-            conversation: Conversation::new(terms, time),
+            state: CallState::new(terms, time),
             attempt: Attempt::new(message, route, token),
             record,
             timer: DeadlineTimer::default(),
@@ -131,7 +133,7 @@ impl Call {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.conversation.is_over()
+        self.state.is_over()
     }
 
     /// Waits for the next output. May be dropped and called again without losing anything.
@@ -148,12 +150,12 @@ impl Call {
 
     /// Notes that the client can only get the response from now on: questions are refused at once.
     pub(crate) fn client_is_gone(&mut self) {
-        self.on_client_event(Event::ClientGone);
+        self.on_client_event(CallEvent::ClientGone);
     }
 
     /// Notes that nobody has read the stream for [`ANSWER_GRACE`]: open questions are refused.
     pub(crate) fn client_is_away(&mut self) {
-        self.on_client_event(Event::ClientAway);
+        self.on_client_event(CallEvent::ClientAway);
     }
 
     /// Sets the stream on which the client is asked questions, as long as it reads the stream.
@@ -204,20 +206,20 @@ impl Call {
         let context = SendContext {
             session: &self.session,
             control: &self.control,
-            deadline: self.conversation.deadline().into(),
+            deadline: self.state.deadline().into(),
             list_wait: self.sessions.serving.settings.limits.list,
         };
         match self.attempt.send(&context).await {
             Ok(()) => {
-                self.on(Event::Sent);
+                self.on(CallEvent::Sent);
                 None
             }
             Err(NotSent::Lost(lost)) => {
-                self.on(Event::Sent);
+                self.on(CallEvent::Sent);
                 self.on_lost(&lost)
             }
             Err(NotSent::Refused(refusal)) => {
-                self.on(Event::Refused);
+                self.on(CallEvent::Refused);
                 Some(self.refuse(refusal, telemetry::Outcome::Refused))
             }
             Err(NotSent::Cancelled) => Some(self.cancel()),
@@ -226,7 +228,7 @@ impl Call {
 
     async fn wait(&mut self) -> Wake {
         poll_fn(|cx| {
-            if self.conversation.is_suspended() && self.control.take_answered() {
+            if self.state.is_suspended() && self.control.take_answered() {
                 self.questions_closed();
             }
             if let Poll::Ready(incoming) = self.attempt.poll_next(cx) {
@@ -235,7 +237,7 @@ impl Call {
             if self.control.poll_cancelled(cx) {
                 return Poll::Ready(Wake::Cancelled);
             }
-            self.timer.poll(cx, self.conversation.deadline().into()).map(|()| Wake::Deadline)
+            self.timer.poll(cx, self.state.deadline().into()).map(|()| Wake::Deadline)
         })
         .await
     }
@@ -248,9 +250,9 @@ impl Call {
         &self.attempt.route.pool.spec.name
     }
 
-    /// Returns the decision of the conversation about an event.
-    fn on(&mut self, event: Event) -> Decision {
-        self.conversation.on(std::time::Instant::now(), event)
+    /// Returns the decision about an event.
+    fn on(&mut self, event: CallEvent) -> CallDecision {
+        self.state.on(std::time::Instant::now(), event)
     }
 
     fn on_incoming(&mut self, incoming: Incoming) -> Option<Progress> {
@@ -273,8 +275,8 @@ impl Call {
         let error_code = answer.error_code();
         let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
         self.attempt.end(telemetry::Attempt::Answered);
-        if let Decision::SendAgain { pause, new_headers } =
-            self.on(Event::Answer { header_mismatch })
+        if let CallDecision::Retry { pause, new_headers } =
+            self.on(CallEvent::Answer { header_mismatch })
         {
             self.attempt.prepare_next(pause, new_headers);
             return None;
@@ -311,8 +313,8 @@ impl Call {
             }
         };
         let wanted = message.is_some();
-        match self.on(Event::Notification { is_progress, wanted }) {
-            Decision::Forward => Some(Progress::Event { message: message?, question: None }),
+        match self.on(CallEvent::Notification { is_progress, wanted }) {
+            CallDecision::Forward => Some(Progress::Event { message: message?, question: None }),
             _ => None,
         }
     }
@@ -337,11 +339,11 @@ impl Call {
     fn on_question(&mut self, question: &Message) -> Option<Progress> {
         let asker = self.attempt.asker()?;
         if self.stream.as_ref().is_some_and(|stream| stream.is_open()) {
-            self.on(Event::ClientBack);
+            self.on(CallEvent::ClientBack);
         }
         let is_heard = self.session.accepts_question(question.method())
             && self.stream.as_ref().is_none_or(|stream| stream.may_be_read_within(ANSWER_GRACE));
-        if self.on(Event::Question { is_heard }) != Decision::Ask {
+        if self.on(CallEvent::Question { is_heard }) != CallDecision::Ask {
             self.attempt.refuse(question);
             return None;
         }
@@ -357,9 +359,9 @@ impl Call {
     }
 
     fn on_lost(&mut self, lost: &Lost) -> Option<Progress> {
-        let was_suspended = self.conversation.is_suspended();
-        match self.on(Event::Lost(lost.fate)) {
-            Decision::SendAgain { pause, new_headers } => {
+        let was_suspended = self.state.is_suspended();
+        match self.on(CallEvent::Lost(lost.fate)) {
+            CallDecision::Retry { pause, new_headers } => {
                 if was_suspended {
                     self.session.refuse_questions_of(&self.control);
                 }
@@ -381,7 +383,9 @@ impl Call {
     }
 
     fn on_deadline(&mut self) -> Option<Progress> {
-        let Decision::Finish(End::TimedOut) = self.on(Event::Deadline) else { return None };
+        let CallDecision::Finish(CallEnd::TimedOut) = self.on(CallEvent::Deadline) else {
+            return None;
+        };
         self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
         let limits = &self.sessions.serving.settings.limits;
         let took = self.record.begun.elapsed();
@@ -389,8 +393,8 @@ impl Call {
         Some(self.refuse(refusal, telemetry::Outcome::Timeout))
     }
 
-    fn on_client_event(&mut self, event: Event) {
-        if self.on(event) == Decision::RefuseOpenQuestions {
+    fn on_client_event(&mut self, event: CallEvent) {
+        if self.on(event) == CallDecision::RefuseOpenQuestions {
             self.session.refuse_questions_of(&self.control);
         }
     }
@@ -398,11 +402,11 @@ impl Call {
     /// Notes that a question was answered, refused or cancelled.
     fn questions_closed(&mut self) {
         let open = self.session.open_questions_of(&self.control);
-        self.on(Event::QuestionsClosed { open });
+        self.on(CallEvent::QuestionsClosed { open });
     }
 
     fn cancel(&mut self) -> Progress {
-        self.on(Event::Cancelled);
+        self.on(CallEvent::Cancelled);
         self.attempt.withdraw("the client cancelled", telemetry::Attempt::Withdrawn);
         self.close(telemetry::Outcome::Cancelled);
         Progress::Cancelled

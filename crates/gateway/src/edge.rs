@@ -7,10 +7,11 @@
 mod admit;
 mod batch;
 mod body;
-mod hand_over;
+mod cors;
 mod headers;
 mod initialize;
 mod modern;
+mod non_mcp;
 mod refuse;
 mod session_lookup;
 mod sse;
@@ -34,7 +35,7 @@ use crate::caller::{Accepts, Peer, Serves};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::pipeline;
-use crate::sessions::listen;
+use crate::sessions::get_stream;
 
 /// What handles a request.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         // Nobody read it, so nothing after it on this connection can be read either.
         body::close_connection(&mut answer);
     }
-    refuse::allow_origin(&parts.headers, &mut answer);
+    cors::add_headers(&parts.headers, &mut answer);
     // Whoever names a request finds the name again; nobody else pays for it.
     if let Some(name) = named
         && CorrelationId::try_client(name.as_bytes()).is_some()
@@ -96,14 +97,14 @@ async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> 
         Destination::Mcp(endpoint) => endpoint,
         Destination::Sse(endpoint) => return sse::handle_stream(admitted, endpoint),
         Destination::Messages => return sse::handle_message(admitted, body).await,
-        Destination::NonMcp => return Box::pin(hand_over::answer(admitted, &path, body)).await,
+        Destination::NonMcp => return Box::pin(non_mcp::forward(admitted, &path, body)).await,
         Destination::Unknown => return refuse::not_found(admitted, &path),
     };
     match parts.method {
         Method::POST => post(admitted, endpoint, body).await,
         Method::GET => get(admitted, endpoint).await,
         Method::DELETE => delete(admitted, endpoint).await,
-        Method::OPTIONS => refuse::preflight(&parts.headers),
+        Method::OPTIONS => cors::preflight(&parts.headers),
         _ => refuse::method_not_allowed("POST, GET, DELETE, OPTIONS", admitted),
     }
 }
@@ -181,7 +182,12 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
             session.touch();
             let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             let at = (endpoint, &session);
-            listen::open(&admitted.gateway.sessions, at, last, &admitted.caller.request_id)
+            get_stream::open_or_resume(
+                &admitted.gateway.sessions,
+                at,
+                last,
+                &admitted.caller.request_id,
+            )
         }
         Err(missing) => missing.to_response(None),
     }

@@ -1,12 +1,12 @@
 //! Endpoints: an address that clients use, and the servers behind it.
 
-#[cfg(test)]
-pub(crate) mod inside;
 pub(crate) mod lists;
 pub(crate) mod names;
 pub(crate) mod per_client_lists;
 pub(crate) mod route;
 pub(crate) mod state;
+#[cfg(test)]
+pub(crate) mod test_servers;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -183,7 +183,7 @@ impl Endpoint {
 
     /// Returns the latest lists of the servers for clients of an era.
     fn server_lists(&self, era: Era) -> Vec<ServerLists<'_>> {
-        let there = self.servers.iter().filter(|server| !is_given_up(&server.pool));
+        let there = self.servers.iter().filter(|server| !is_left_out(&server.pool));
         there
             .filter_map(|Server { id, pool }| {
                 Some(ServerLists { server: *id, name: &pool.spec.name, facts: pool.facts(era)? })
@@ -370,7 +370,7 @@ impl Endpoint {
     /// Returns the servers whose items are missing in the lists of an era, and why.
     pub(crate) fn missing(&self, era: Era) -> Vec<MissingServer<'_>> {
         self.pools()
-            .filter(|pool| pool.facts(era).is_none() || is_given_up(pool))
+            .filter(|pool| pool.facts(era).is_none() || is_left_out(pool))
             .map(|pool| MissingServer {
                 server: &pool.spec.name,
                 state: primary_state(pool),
@@ -407,7 +407,7 @@ impl<'a> ServerLists<'a> {
             raw: &item.raw,
             key: &item.key,
             key_span: item.key_span.clone(),
-            may_repeat: item.hints.may_repeat(),
+            may_retry: item.hints.may_retry(),
         });
         (self.server, self.name, sources.collect())
     }
@@ -440,7 +440,8 @@ fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
     is_there.then(|| format!("has not answered yet whether it supports {revision}"))
 }
 
-fn is_given_up(pool: &Pool) -> bool {
+/// Whether the lists leave a server out: it failed, or crashes in a loop.
+fn is_left_out(pool: &Pool) -> bool {
     matches!(primary_state(pool), InstanceState::Failed | InstanceState::CrashLooping)
 }
 

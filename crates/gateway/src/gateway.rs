@@ -107,7 +107,7 @@ impl Gateway {
 
     /// Accepts no new work, lets calls in flight finish for at most `limits.drain`, and then ends
     /// everything. Returns the number of calls that were cut off.
-    pub async fn drain(&self) -> usize {
+    pub async fn drain_and_stop(&self) -> usize {
         let Serving { draining, stopping, tasks, settings, .. } = &*self.serving;
         draining.cancel();
         // A caller that is putting another topology in force finishes, and nobody begins after that.
@@ -115,11 +115,11 @@ impl Gateway {
         let _ =
             tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
         let left = self.calls_in_flight();
-        self.serving.note_streams_ended();
+        self.serving.begin_cut_off();
         // They stay sessions: the next daemon restores them.
         self.sessions.store_uses(true);
         for session in self.sessions.table.all() {
-            session.end();
+            session.cut_off();
         }
         self.sse_streams.end_all();
         self.stateless.listens.end_all();

@@ -61,7 +61,7 @@ async fn handle_request(
     if sessions.serving.is_draining() && method != Some(Method::Ping) {
         return answer::message(answer::refusal(
             Some(&id),
-            &sessions.serving.stopping_refusal(&caller.request_id),
+            &sessions.serving.draining_refusal(&caller.request_id),
         ));
     }
     let local = match method {
@@ -100,7 +100,7 @@ async fn handle_request(
         };
     }
     let deadline = begun + sessions.serving.settings.limits.list;
-    let (route, token) = match find_route(endpoint, method, &message, deadline).await {
+    let (route, token) = match route_when_listed(endpoint, method, &message, deadline).await {
         Ok(found) => found,
         Err(RouteError { code, message }) => {
             return answer::message(build::failure(Some(&id), code, &message));
@@ -129,7 +129,7 @@ async fn handle_request(
 }
 
 /// Finds the route of a request, and its progress token.
-async fn find_route(
+async fn route_when_listed(
     endpoint: &Endpoint,
     method: Option<Method>,
     message: &Message,
@@ -174,9 +174,9 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
 
 /// Forwards a notification to the instances that only this session uses now.
 fn notify_own_instances(endpoint: &Endpoint, session: &Session, message: &Bytes) {
-    let sharing = placement::own_sharing(session.owner);
+    let sharing = placement::own_sharing(session.number);
     for pool in endpoint.pools() {
-        pool.notify_own_instances(session.owner, &sharing, message);
+        pool.notify_own_instances(session.number, &sharing, message);
     }
 }
 

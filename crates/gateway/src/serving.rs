@@ -19,11 +19,12 @@ pub(crate) struct Serving {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
-    /// Cancelled when the daemon accepts no new connections and sessions.
+    /// Cancelled when new requests are refused, while calls in flight finish.
     pub(crate) draining: CancellationToken,
     /// Cancelled when everything that is still under way must end.
     pub(crate) stopping: CancellationToken,
-    streams_ended: AtomicBool,
+    /// Set before the streams and calls of all sessions are cut off.
+    cutting_off: AtomicBool,
     /// Number of calls in flight.
     calls: AtomicUsize,
     /// Number of responses on their way from a call to the stream that carries them.
@@ -59,7 +60,7 @@ impl Serving {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            streams_ended: AtomicBool::new(false),
+            cutting_off: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
             forwards: AtomicUsize::new(0),
             quiet: Notify::new(),
@@ -74,7 +75,7 @@ impl Serving {
     }
 
     /// Returns the refusal for requests that arrive while the daemon drains.
-    pub(crate) fn stopping_refusal(&self, request_id: &CorrelationId) -> Refusal {
+    pub(crate) fn draining_refusal(&self, request_id: &CorrelationId) -> Refusal {
         let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
             .retry_after(self.settings.limits.drain)
             .hint("calls in flight are being finished; retry when the daemon is back");
@@ -82,13 +83,14 @@ impl Serving {
         refusal
     }
 
-    /// Whether the streams and calls of all sessions have been ended, because the daemon is about to exit.
-    pub(crate) fn has_ended_streams(&self) -> bool {
-        self.streams_ended.load(Ordering::Acquire)
+    /// Whether the streams and calls of all sessions are cut off, or about to be, because the daemon stops.
+    pub(crate) fn is_cutting_off(&self) -> bool {
+        self.cutting_off.load(Ordering::Acquire)
     }
 
-    pub(crate) fn note_streams_ended(&self) {
-        self.streams_ended.store(true, Ordering::Release);
+    /// Notes that streams and calls are cut off from here on.
+    pub(crate) fn begin_cut_off(&self) {
+        self.cutting_off.store(true, Ordering::Release);
     }
 
     /// Returns the number of a new session, or of a request that belongs to none.

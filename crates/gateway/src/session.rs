@@ -1,4 +1,4 @@
-//! One client's conversation with the gateway.
+//! A session of one client.
 
 pub(crate) mod audience;
 pub(crate) mod control;
@@ -7,8 +7,8 @@ pub(crate) mod list_changes;
 pub(crate) mod placement;
 pub(crate) mod questions;
 pub(crate) mod room;
+pub(crate) mod subscription_locks;
 pub(crate) mod table;
-pub(crate) mod turns;
 
 mod outgoing;
 mod question_origin;
@@ -38,7 +38,7 @@ use crate::stream::streams::SessionStreams;
 #[derive(Debug)]
 pub struct Session {
     /// Number of the session, by which pools and links know it.
-    pub(crate) owner: SessionNo,
+    pub(crate) number: SessionNo,
     /// Number under which pools queue waiting calls fairly: that of the session, or of the
     /// connection where there is none.
     pub(crate) user: u64,
@@ -84,7 +84,7 @@ struct State {
 
 impl Session {
     pub(crate) fn new(
-        owner: SessionNo,
+        number: SessionNo,
         token: Token,
         principal: Principal,
         revision: Revision,
@@ -92,8 +92,8 @@ impl Session {
         endpoint: EndpointId,
     ) -> Self {
         Self {
-            owner,
-            user: owner.0,
+            number,
+            user: number.0,
             token,
             principal,
             revision,
@@ -111,7 +111,7 @@ impl Session {
 
     /// Creates a stand-in for the client of one request that belongs to no session (2026-07-28).
     pub(crate) fn stateless(
-        owner: SessionNo,
+        number: SessionNo,
         principal: Principal,
         revision: Revision,
         capabilities: ClientCapabilities,
@@ -123,7 +123,7 @@ impl Session {
             // Connections are counted apart from sessions.
             user: connection | 1 << 63,
             capabilities_json: Arc::default(),
-            ..Self::new(owner, Token::none(), principal, revision, capabilities, endpoint)
+            ..Self::new(number, Token::none(), principal, revision, capabilities, endpoint)
         };
         session.state.lock().log_level = log_level;
         session
@@ -216,12 +216,12 @@ impl Session {
     }
 
     /// Whether the session has ended.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         self.state.lock().ended
     }
 
     /// Ends calls, questions and streams. Returns the subscriptions that servers still hold.
-    pub(crate) fn end(&self) -> BTreeSet<(ServerId, Box<str>)> {
+    pub(crate) fn cut_off(&self) -> BTreeSet<(ServerId, Box<str>)> {
         let mut state = self.state.lock();
         state.ended = true;
         for (_, control) in &state.calls {

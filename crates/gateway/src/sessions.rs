@@ -1,9 +1,9 @@
 //! The sessions of the daemon: opened, found, restored, and ended.
 
 mod ending;
-pub(crate) mod handshake;
+pub(crate) mod get_stream;
 pub(crate) mod levels;
-pub(crate) mod listen;
+pub(crate) mod open;
 pub(crate) mod restore;
 mod stored;
 pub(crate) mod subscribe;
@@ -16,8 +16,8 @@ use mainstay_store::{SessionStore, Upkeep};
 use crate::directory::Directory;
 use crate::serving::Serving;
 use crate::session::levels::LogLevels;
+use crate::session::subscription_locks::SubscriptionLocks;
 use crate::session::table::SessionTable;
-use crate::session::turns::Turns;
 use crate::stream::replay_budget::ReplayBudget;
 
 /// The highest of the three contexts: what calls and sessions need.
@@ -29,7 +29,7 @@ pub(crate) struct Sessions {
     pub(crate) replay: Arc<ReplayBudget>,
     pub(crate) question_numbers: QuestionNumbers,
     pub(crate) levels: LogLevels,
-    turns: Arc<Turns>,
+    subscription_locks: Arc<SubscriptionLocks>,
     key: SealKey,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
@@ -49,7 +49,7 @@ impl Sessions {
             replay: ReplayBudget::new(first_number()),
             question_numbers: QuestionNumbers::beginning_at(first_number()),
             levels: LogLevels::default(),
-            turns: Arc::default(),
+            subscription_locks: Arc::default(),
             serving,
             directory,
             key,

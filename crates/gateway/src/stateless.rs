@@ -56,7 +56,7 @@ pub(crate) async fn handle_request(
 ) -> HttpAnswer {
     let Stateless { sessions, listens } = stateless;
     if sessions.serving.is_draining() {
-        let refusal = sessions.serving.stopping_refusal(&request.caller.request_id);
+        let refusal = sessions.serving.draining_refusal(&request.caller.request_id);
         return refusal_response(Some(&request.id), refusal, &request.caller.request_id);
     }
     let begun = Instant::now();
@@ -101,7 +101,7 @@ async fn handle_call(
     request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let wait_max = sessions.serving.settings.limits.list;
-    let (route, token) = match find_route(endpoint, &message, &request, wait_max).await {
+    let (route, token) = match route_when_listed(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
         Err(RouteError { code, message }) => return error_response(&request.id, code, &message),
     };
@@ -126,7 +126,7 @@ async fn handle_call(
 }
 
 /// Finds the route of a request, and its progress token.
-async fn find_route(
+async fn route_when_listed(
     endpoint: &Arc<Endpoint>,
     message: &Message,
     request: &ModernRequest<'_>,

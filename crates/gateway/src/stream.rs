@@ -128,7 +128,7 @@ impl EventStream {
             return false;
         }
         if queue.reader_gone_at.is_some()
-            && self.resumable.as_ref().is_some_and(|it| it.share.is_full())
+            && self.resumable.as_ref().is_some_and(|it| it.share.is_budget_full())
         {
             return false;
         }
@@ -141,7 +141,7 @@ impl EventStream {
     /// One question may have any size.
     pub(crate) fn try_push_question(&self, event: Bytes) -> bool {
         let mut queue = self.queue.lock();
-        let full = self.resumable.as_ref().is_some_and(|it| it.share.is_full());
+        let full = self.resumable.as_ref().is_some_and(|it| it.share.is_budget_full());
         if !self.accepts(&queue) || queue.is_full_for_questions() || (full && queue.has_unread()) {
             return false;
         }
@@ -372,7 +372,7 @@ impl EventStream {
             return;
         };
         queue.last_activity = Some(Instant::now());
-        let full = resumable.share.is_full() && !queue.ended;
+        let full = resumable.share.is_budget_full() && !queue.ended;
         while queue.read > 0 {
             let newest = queue.events.get(queue.read - 1).map_or(0, Bytes::len);
             let older = queue.read_bytes - newest;

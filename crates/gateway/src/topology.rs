@@ -101,12 +101,12 @@ impl Topology {
         }
     }
 
-    /// In the order of the file.
+    /// Returns the servers, in the order of the configuration.
     pub fn servers(&self) -> &[Server] {
         &self.servers
     }
 
-    /// `/mcp` first.
+    /// Returns the endpoints, `/mcp` first.
     pub fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
     }

@@ -251,7 +251,7 @@ impl ToolHints {
     }
 
     /// Whether repeating a call is safe: the tool claims to be read-only or idempotent.
-    pub fn may_repeat(self) -> bool {
+    pub fn may_retry(self) -> bool {
         self.read_only == Some(true) || self.idempotent == Some(true)
     }
 }

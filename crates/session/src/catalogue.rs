@@ -21,7 +21,7 @@ pub struct Source<'a> {
     pub key: &'a str,
     /// The byte range of the key in `raw`, including its quotes.
     pub key_span: std::ops::Range<usize>,
-    pub may_repeat: bool,
+    pub may_retry: bool,
 }
 
 /// All items that an endpoint publishes.
@@ -46,7 +46,7 @@ pub struct Entry {
     /// The server's own name for the item.
     pub own: Box<str>,
     /// Whether the server promises that a call may be repeated.
-    pub may_repeat: bool,
+    pub may_retry: bool,
 }
 
 /// The published names of an endpoint, by [`ListKind`]. They are stored across restarts of the daemon.
@@ -80,7 +80,7 @@ impl Catalogue {
                     splice(source.raw, &mut [Edit::new(source.key_span, quoted.as_bytes())])
                 };
                 listing.items.push(raw);
-                let entry = Entry { server, own: source.key.into(), may_repeat: source.may_repeat };
+                let entry = Entry { server, own: source.key.into(), may_retry: source.may_retry };
                 listing.names.push(name.as_str().into());
                 listing.by_name.insert(name.into(), entry);
             }
@@ -174,7 +174,7 @@ mod tests {
                     raw,
                     key: &item.key,
                     key_span: item.key_span_in_item(),
-                    may_repeat: false,
+                    may_retry: false,
                 })
                 .collect();
             (servers[at], name, sources)

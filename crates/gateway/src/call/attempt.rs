@@ -96,7 +96,7 @@ impl Attempt {
         let token = self.token.as_ref().map(|(span, _)| span.clone());
         let headers = self.route.headers.clone();
         let outgoing = Outgoing { message: &self.message, token, edits, headers };
-        match permit.call(&outgoing, context.session.owner) {
+        match permit.call(&outgoing, context.session.number) {
             Ok(exchange) => {
                 self.under_way = Some((exchange, permit));
                 Ok(())

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use super::{Call, Progress};
 use crate::directory::Directory;
-use crate::endpoint::inside::{Answers, World};
 use crate::endpoint::names::NameRegistry;
 use crate::endpoint::route::Route;
+use crate::endpoint::test_servers::{Answers, World};
 use crate::server::Server;
 use crate::serving::Serving;
 use crate::session::Session;
@@ -75,7 +75,7 @@ impl Scene {
             pool: self.server.pool.clone(),
             edits: Vec::new(),
             tool: None,
-            may_repeat: true,
+            may_retry: true,
             renamed: None,
             headers: Vec::new(),
         };

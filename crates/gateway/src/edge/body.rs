@@ -18,7 +18,7 @@ use super::headers::{is_json, text};
 use crate::answer::{self, HttpAnswer};
 
 /// Why a body could not be read.
-enum BodyError {
+enum ReadBodyError {
     TooLarge,
     Slow,
     Broken,
@@ -62,13 +62,13 @@ async fn read_body(
     limits: &Limits,
     headers: &HeaderMap,
     body: Option<Incoming>,
-) -> Result<Bytes, BodyError> {
-    let body = body.ok_or(BodyError::Broken)?;
+) -> Result<Bytes, ReadBodyError> {
+    let body = body.ok_or(ReadBodyError::Broken)?;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes_max) {
-        return Err(BodyError::TooLarge);
+        return Err(ReadBodyError::TooLarge);
     }
     let mut collecting = pin!(collect(body, limits.body_bytes_max));
     // Most bodies come with their heads: no clock is set for what is a moment away.
@@ -78,7 +78,7 @@ async fn read_body(
         yield_once().await;
         return body;
     }
-    tokio::time::timeout(limits.receive, collecting).await.map_err(|_| BodyError::Slow)?
+    tokio::time::timeout(limits.receive, collecting).await.map_err(|_| ReadBodyError::Slow)?
 }
 
 /// Yields to everything else that is ready, once.
@@ -110,16 +110,16 @@ async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 }
 
 /// Collects the frames of a body. A body in one piece, as nearly all are, is not copied.
-async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, BodyError> {
+async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, ReadBodyError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     // Of a length that was announced, nothing more has to be asked for.
     while !body.is_end_stream()
         && let Some(frame) = body.frame().await
     {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| ReadBodyError::Broken)?.into_data() else { continue };
         if first.len() + rest.len() + data.len() > max {
-            return Err(BodyError::TooLarge);
+            return Err(ReadBodyError::TooLarge);
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -133,22 +133,22 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, BodyError> {
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-fn body_error_response(problem: &BodyError, admitted: &Admitted<'_>) -> HttpAnswer {
+fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> HttpAnswer {
     let limits = &admitted.gateway.serving.settings.limits;
     let (status, reason, say, limit) = match problem {
-        BodyError::TooLarge => (
+        ReadBodyError::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             Refused::BodySize,
             "the request body is too large",
             format!("max_body: {} bytes", limits.body_bytes_max),
         ),
-        BodyError::Slow => (
+        ReadBodyError::Slow => (
             StatusCode::REQUEST_TIMEOUT,
             Refused::Slow,
             "the request body did not arrive in time",
             format!("receive_timeout: {:?}", limits.receive),
         ),
-        BodyError::Broken => (
+        ReadBodyError::Broken => (
             StatusCode::BAD_REQUEST,
             Refused::Malformed,
             "the request body broke off",

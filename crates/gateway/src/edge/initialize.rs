@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::session::Session;
-use crate::sessions::handshake::{self, HandshakeError};
+use crate::sessions::open::{self, OpenError};
 
 /// Handles `initialize`.
 pub(super) async fn handle(
@@ -43,9 +43,9 @@ pub(super) async fn open_session(
     let begun = std::time::Instant::now();
     let id = message.id();
     let opened = if gateway.serving.is_draining() {
-        Err(HandshakeError::Refused(gateway.serving.stopping_refusal(&caller.request_id)))
+        Err(OpenError::Refused(gateway.serving.draining_refusal(&caller.request_id)))
     } else {
-        handshake::open(&gateway.sessions, endpoint, caller.principal.clone(), message).await
+        open::open(&gateway.sessions, endpoint, caller.principal.clone(), message).await
     };
     let metrics = gateway.serving.metrics.gateway();
     let (outcome, session, bytes) = match opened {
@@ -54,13 +54,13 @@ pub(super) async fn open_session(
             let bytes = id.as_ref().map(|id| build::result(id, result)).unwrap_or_default();
             (Outcome::Ok, Some(session), bytes)
         }
-        Err(HandshakeError::NoLegacyServer(requested)) => {
+        Err(OpenError::NoLegacyServer(requested)) => {
             (Outcome::Error, None, modern::unsupported_version(id.as_ref(), &requested))
         }
-        Err(HandshakeError::Invalid(say)) => {
+        Err(OpenError::Invalid(say)) => {
             (Outcome::Error, None, build::failure(id.as_ref(), codes::INVALID_PARAMS, &say))
         }
-        Err(HandshakeError::Refused(mut refusal)) => {
+        Err(OpenError::Refused(mut refusal)) => {
             refusal.data.request_id = Some(caller.request_id.to_string());
             metrics.failed(refusal.code.into());
             (Outcome::Refused, None, answer::refusal(id.as_ref(), &refusal))

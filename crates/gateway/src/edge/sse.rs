@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use super::admit::Admitted;
 use super::body::read_json;
+use super::cors;
 use super::headers::{SESSION_NOT_FOUND, accepts_event_stream, text};
 use super::initialize::open_session;
 use super::refuse;
@@ -54,7 +55,7 @@ pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -
     let headers = admitted.headers();
     match admitted.parts.method {
         Method::GET => {}
-        Method::OPTIONS => return refuse::preflight(headers),
+        Method::OPTIONS => return cors::preflight(headers),
         // A client of a later revision tries a POST first; 405 tells it to come with a GET.
         _ => return refuse::method_not_allowed("GET, OPTIONS", admitted),
     }
@@ -122,7 +123,7 @@ pub(super) async fn handle_message(
     let Admitted { gateway, parts, caller, .. } = admitted;
     match parts.method {
         Method::POST => {}
-        Method::OPTIONS => return refuse::preflight(&parts.headers),
+        Method::OPTIONS => return cors::preflight(&parts.headers),
         _ => return refuse::method_not_allowed("POST, OPTIONS", admitted),
     }
     let id = parts

@@ -27,7 +27,7 @@ pub(crate) struct Route {
     /// The server's own name of the tool that is called.
     pub(crate) tool: Option<Box<str>>,
     /// Whether the message may be sent again when its response was lost.
-    pub(crate) may_repeat: bool,
+    pub(crate) may_retry: bool,
     /// A URI that is published under another name: own, published.
     pub(crate) renamed: Option<(Box<str>, Box<str>)>,
     /// Headers that repeat arguments of the tool.
@@ -42,7 +42,7 @@ impl Route {
             pool,
             edits: Vec::new(),
             tool: None,
-            may_repeat: false,
+            may_retry: false,
             renamed: None,
             headers: Vec::new(),
         }
@@ -106,15 +106,15 @@ fn single_server_route(
         Some(Method::ToolsCall) => params.name.as_ref().and_then(Field::text),
         _ => None,
     };
-    let may_repeat = match (&tool, method) {
-        (Some(tool), _) => pool.facts(era).is_some_and(|facts| {
-            facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_repeat())
-        }),
+    let may_retry = match (&tool, method) {
+        (Some(tool), _) => pool
+            .facts(era)
+            .is_some_and(|facts| facts.lists.tool(tool).is_some_and(|tool| tool.hints.may_retry())),
         (None, Some(method)) => is_read(method),
         (None, None) => false,
     };
     let tool = tool.map(|tool| tool.as_ref().into());
-    Ok(Route { tool, may_repeat, ..Route::to(id, pool) })
+    Ok(Route { tool, may_retry, ..Route::to(id, pool) })
 }
 
 /// An endpoint, as clients of one era see it.
@@ -138,7 +138,7 @@ fn route_by_name(
         let edits = vec![(field.span.clone(), string(&own).into())];
         let tool = is_tool.then(|| own.into());
         let route = route_to(endpoint, server)?;
-        return Ok(Route { edits, tool, may_repeat: !is_tool, ..route });
+        return Ok(Route { edits, tool, may_retry: !is_tool, ..route });
     };
     let mut edits = Vec::new();
     if *entry.own != *name {
@@ -147,7 +147,7 @@ fn route_by_name(
     Ok(Route {
         edits,
         tool: is_tool.then(|| entry.own.clone()),
-        may_repeat: entry.may_repeat || !is_tool,
+        may_retry: entry.may_retry || !is_tool,
         ..route_to(endpoint, entry.server)?
     })
 }
@@ -171,7 +171,7 @@ fn route_by_uri(
         edits.push((field.span.clone(), string(&own).into()));
         renamed = Some((own.into(), uri.as_ref().into()));
     }
-    Ok(Route { edits, may_repeat: true, renamed, ..route_to(endpoint, server)? })
+    Ok(Route { edits, may_retry: true, renamed, ..route_to(endpoint, server)? })
 }
 
 /// Finds the server of a resource, and the server's own URI.
@@ -213,7 +213,7 @@ fn route_by_template(
     if own != *uri {
         edits.push((field.span.clone(), string(&own).into()));
     }
-    Ok(Route { edits, may_repeat: true, ..route_to(endpoint, server)? })
+    Ok(Route { edits, may_retry: true, ..route_to(endpoint, server)? })
 }
 
 fn servers_with_resources((endpoint, era): EraView<'_>) -> Vec<ServerId> {

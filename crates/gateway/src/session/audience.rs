@@ -49,7 +49,7 @@ impl Audience {
         budget: &Arc<ReplayBudget>,
     ) -> Arc<EventStream> {
         let mut opened = None;
-        self.listeners.insert_if_open(session.owner.0, session, || {
+        self.listeners.insert_if_open(session.number.0, session, || {
             let (stream, is_open) = session.open_background_stream(&self.changes, budget);
             opened = Some(stream);
             is_open
@@ -59,12 +59,13 @@ impl Audience {
 
     /// Uses the single stream of a transport for everything that is sent to a session.
     pub(crate) fn use_only_stream(&self, session: &Arc<Session>, stream: Arc<EventStream>) {
-        self.listeners.insert_if_open(session.owner.0, session, || session.use_only_stream(stream));
+        self.listeners
+            .insert_if_open(session.number.0, session, || session.use_only_stream(stream));
     }
 
     /// Removes a session that has ended.
     pub(crate) fn remove(&self, session: &Session) {
-        self.listeners.remove(session.owner.0);
+        self.listeners.remove(session.number.0);
     }
 
     /// Calls `tell` for each session that has a background stream.

@@ -27,7 +27,7 @@ enum SharingScope {
 struct SharingRules<P> {
     sharing: Sharing,
     asks: Asks,
-    /// Whether one conversation serves all clients of an instance. Called only where it matters.
+    /// Whether all clients of an instance share one link. Called only where it matters.
     shares_questions: P,
 }
 
@@ -112,7 +112,7 @@ fn uses_shared_instance(session: &Session, rules: &SharingRules<impl Fn() -> boo
 ///
 /// Clients that can be asked something get an instance that knows their capabilities. A remote
 /// server gets a session for each of them, so that every question has one addressee. A process,
-/// which has one conversation for all, is lent to one call at a time.
+/// which has one link for all, is lent to one call at a time.
 ///
 /// A modern server learns with each request what the client supports, and never asks on its own:
 /// all clients of a principal share it.
@@ -122,14 +122,14 @@ pub(crate) fn for_session(session: &Session, pool: &Pool) -> Placement {
 
 fn place(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> Placement {
     if session.revision.era() == Era::Modern {
-        let placement = place_stateless(&session.principal, session.owner, rules);
+        let placement = place_stateless(&session.principal, session.number, rules);
         return Placement { user: session.user, ..placement };
     }
     let interactive = is_interactive(session, rules);
     let sharing = match sharing_scope(session, rules) {
         SharingScope::Everybody => "".into(),
         SharingScope::Principal => principal_sharing(&session.principal),
-        SharingScope::Session => own_sharing(session.owner).into(),
+        SharingScope::Session => own_sharing(session.number).into(),
     };
     let key = match interactive {
         true => session.capabilities_json.clone(),
@@ -146,7 +146,7 @@ fn place(session: &Session, rules: &SharingRules<impl Fn() -> bool>) -> Placemen
         _ => Retention::Pooled,
     };
     let key = LeaseKey { era: Era::Legacy, sharing, capabilities: key };
-    Placement { key, owner: session.owner, user: session.user, mode, retention }
+    Placement { key, owner: session.number, user: session.user, mode, retention }
 }
 
 /// Returns the placement of a request that belongs to no session.
@@ -191,7 +191,7 @@ fn is_placed_at(
     holder: SessionNo,
     key: &LeaseKey,
 ) -> bool {
-    (holder == SessionNo(0) || holder == session.owner) && place(session, rules).key == *key
+    (holder == SessionNo(0) || holder == session.number) && place(session, rules).key == *key
 }
 
 /// Returns the kind of list that a method asks for.

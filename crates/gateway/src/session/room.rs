@@ -86,7 +86,7 @@ mod tests {
         make_room(&budget, || sessions.clone());
         assert_eq!(left(&sessions), [1, 3, 3], "the last that was read, and the three oldest");
         for session in &sessions {
-            session.end();
+            session.cut_off();
         }
         assert_eq!(budget.bytes(), 0);
     }

@@ -99,7 +99,7 @@ impl SessionTable {
     /// Removes a session. Returns whether it was there.
     pub(crate) fn remove(&self, session: &Session) -> bool {
         let removed = self.by_token.write().remove(session.token.as_str()).is_some();
-        self.by_owner.write().remove(&session.owner.0);
+        self.by_owner.write().remove(&session.number.0);
         removed
     }
 
@@ -133,7 +133,7 @@ impl SessionTable {
                 "end sessions that are no longer needed (DELETE), or raise gateway.max_sessions",
             ));
         }
-        self.by_owner.write().insert(session.owner.0, session.clone());
+        self.by_owner.write().insert(session.number.0, session.clone());
         by_token.insert(session.token.as_str().into(), session);
         Ok(())
     }

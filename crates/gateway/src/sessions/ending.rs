@@ -16,9 +16,9 @@ impl Sessions {
             self.store.ended(serial, self.serving.clock.unix_seconds());
         }
         let was_there = self.table.remove(session);
-        subscribe::unsubscribe_all(self, session, session.end().into_iter().collect());
+        subscribe::unsubscribe_all(self, session, session.cut_off().into_iter().collect());
         if session.log_level().is_some() {
-            levels::forget(self, session.owner);
+            levels::forget(self, session.number);
         }
         let endpoint = self.directory.endpoint(session.endpoint);
         if let Some(endpoint) = &endpoint {
@@ -27,7 +27,7 @@ impl Sessions {
         let pools = endpoint
             .map_or_else(|| self.directory.pools(), |endpoint| endpoint.pools().cloned().collect());
         for pool in pools {
-            pool.end_sharing(&placement::own_sharing(session.owner));
+            pool.end_sharing(&placement::own_sharing(session.number));
         }
         was_there
     }

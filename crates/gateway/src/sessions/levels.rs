@@ -12,11 +12,11 @@ use crate::session::Session;
 /// Sets the log level of a session at all servers of its endpoint.
 pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, level: LogLevel) {
     for server in &endpoint.servers {
-        sessions.levels.for_server(server.id).set(session.owner, level);
+        sessions.levels.for_server(server.id).set(session.number, level);
     }
     // It may have ended meanwhile, and whoever ended it has found nothing to forget.
-    if session.has_ended() {
-        forget(sessions, session.owner);
+    if session.is_cut_off() {
+        forget(sessions, session.number);
     }
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, l
 pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
     for (server, levels) in sessions.levels.all() {
         if levels.remove(owner)
-            && !sessions.serving.has_ended_streams()
+            && !sessions.serving.is_cutting_off()
             && let Some(pool) = sessions.directory.pool(server)
         {
             sessions

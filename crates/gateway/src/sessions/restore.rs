@@ -116,8 +116,8 @@ async fn restore(
     let session = rebuild(sessions, endpoint, principal, token, claims, &kept)?;
     reservation.commit(session.clone()).map_err(LookupError::TableFull)?;
     SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&sessions.serving.metrics);
-    if sessions.serving.has_ended_streams() {
-        session.end();
+    if sessions.serving.is_cutting_off() {
+        session.cut_off();
     } else if session.is_restoring() {
         if let Some(level) = session.log_level() {
             levels::set(sessions, endpoint, &session, level);

@@ -15,7 +15,7 @@ use mainstay_upstream::SessionNo;
 use super::Sessions;
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::route::Route;
-use crate::session::turns::Turns;
+use crate::session::subscription_locks::SubscriptionLocks;
 use crate::session::{Session, placement};
 
 /// Longest wait for `unsubscribe` of a session that has ended.
@@ -74,18 +74,18 @@ async fn subscribe_at(
     wanted: impl Fn() -> bool,
 ) -> Result<(), String> {
     let instance = permit.instance();
-    let turn = sessions.turns.take(instance.id, uri).await;
+    let turn = sessions.subscription_locks.take(instance.id, uri).await;
     if let Some(error) = turn.refused_meanwhile() {
         return Err(error);
     }
-    if wanted() && instance.subscribe(uri, session.owner) {
+    if wanted() && instance.subscribe(uri, session.number) {
         let told = send(permit, Method::ResourcesSubscribe, uri);
         // One that is lost meanwhile is asked again when it is back.
         if let Ok(Err(error)) =
             tokio::time::timeout(sessions.serving.settings.limits.call, told).await
         {
             session.remove_subscription(server, uri);
-            instance.unsubscribe(uri, session.owner);
+            instance.unsubscribe(uri, session.number);
             turn.refuse(&error);
             return Err(error);
         }
@@ -129,7 +129,8 @@ pub(crate) async fn unsubscribe(
     session.remove_subscription(route.server, &uri);
     sessions.store_subscription(session, route.server, &uri, false).await;
     let within = sessions.serving.settings.limits.call;
-    let (turns, owner, pool) = (sessions.turns.clone(), session.owner, route.pool.clone());
+    let (turns, owner, pool) =
+        (sessions.subscription_locks.clone(), session.number, route.pool.clone());
     let told = sessions
         .serving
         .tasks
@@ -152,11 +153,11 @@ pub(crate) fn unsubscribe_all(
     if held.is_empty() {
         return;
     }
-    let (turns, session) = (sessions.turns.clone(), session.clone());
+    let (turns, session) = (sessions.subscription_locks.clone(), session.clone());
     sessions.serving.tasks.spawn(async move {
         for (pool, uri) in held {
             let _ =
-                unsubscribe_everywhere(&turns, session.owner, &pool, &uri, UNSUBSCRIBE_DEADLINE)
+                unsubscribe_everywhere(&turns, session.number, &pool, &uri, UNSUBSCRIBE_DEADLINE)
                     .await;
         }
     });
@@ -165,7 +166,7 @@ pub(crate) fn unsubscribe_all(
 /// Removes a session's subscription from all instances that hold it. Each has `within` to answer.
 /// Returns the first error once all were asked.
 async fn unsubscribe_everywhere(
-    turns: &Arc<Turns>,
+    turns: &Arc<SubscriptionLocks>,
     owner: SessionNo,
     pool: &Pool,
     uri: &str,
@@ -204,7 +205,7 @@ async fn subscription_permit(
 ) -> Result<Permit, Refusal> {
     let deadline = Instant::now() + sessions.serving.settings.limits.call;
     if placement::for_session(session, pool).mode == LeaseMode::Once {
-        let base = Placement::base(Era::Legacy, session.owner);
+        let base = Placement::base(Era::Legacy, session.number);
         return pool.acquire(&base, deadline).await;
     }
     placement::acquire(session, pool, deadline).await

@@ -163,7 +163,7 @@ async fn accept(
         request_id,
     ));
     let number = listens.insert(listen);
-    if listens.serving.has_ended_streams() {
+    if listens.serving.is_cutting_off() {
         // Whoever ended all others has not seen it.
         listens.end_all();
     }

@@ -81,7 +81,7 @@ impl OpenStreamGuard {
         self.reason = match (reader_end, self.kind) {
             (ReaderEnd::ClientGone, _) => StreamEnd::Client,
             (ReaderEnd::Displaced, _) => StreamEnd::Displaced,
-            (ReaderEnd::StreamEnded, _) if self.serving.has_ended_streams() => StreamEnd::Stopped,
+            (ReaderEnd::StreamEnded, _) if self.serving.is_cutting_off() => StreamEnd::Stopped,
             // A listen ends before the daemon only if its client reads too slowly.
             (ReaderEnd::StreamEnded, StreamKind::Listen) => StreamEnd::SlowClient,
             (ReaderEnd::StreamEnded, StreamKind::Get | StreamKind::Sse) => StreamEnd::Session,

@@ -76,7 +76,8 @@ impl BudgetShare {
         self.budget.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether all streams together hold too much.
+    pub(crate) fn is_budget_full(&self) -> bool {
         self.budget.is_full()
     }
 }

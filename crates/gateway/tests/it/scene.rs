@@ -129,7 +129,7 @@ impl Scene {
 
     /// Ends everything that was started.
     pub(crate) async fn end(self) {
-        self.gateway.drain().await;
+        self.gateway.drain_and_stop().await;
         self.backend.upkeep.close().await;
         self.parts.host.shutdown().await;
     }

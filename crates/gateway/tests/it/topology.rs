@@ -246,7 +246,7 @@ async fn nothing_is_installed_once_the_daemon_stops() {
     let scene = Scene::start(LONG).await;
     let a = scene.pool("a", &[]);
     scene.install(&[&a], &[]);
-    scene.gateway.drain().await;
+    scene.gateway.drain_and_stop().await;
     let b = scene.pool("b", &[]);
     let layout = Layout { pools: vec![b.clone()], groups: Vec::new() };
     assert!(!scene.gateway.install(layout));

@@ -187,7 +187,7 @@ impl Daemon {
         let calls = self.gateway.calls_in_flight();
         DrainStarted { calls, deadline: self.drain }.emit(&self.metrics);
         tokio::select! {
-            calls_left = self.gateway.drain() => {
+            calls_left = self.gateway.drain_and_stop() => {
                 DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
             }
             () = self.signals.wanted() => {

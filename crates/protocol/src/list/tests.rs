@@ -86,11 +86,11 @@ fn promises_of_tools() {
         open_world: Some(true),
     };
     assert_eq!(read_only, expected);
-    assert!(read_only.may_repeat());
-    assert!(hints(r#"{"idempotentHint":true}"#).may_repeat());
+    assert!(read_only.may_retry());
+    assert!(hints(r#"{"idempotentHint":true}"#).may_retry());
     for nothing in ["{}", "null", "[]", "[true]", r#"{"readOnlyHint":"true"}"#] {
         assert_eq!(hints(nothing), ToolHints::default(), "{nothing}");
-        assert!(!hints(nothing).may_repeat());
+        assert!(!hints(nothing).may_retry());
     }
 }
 

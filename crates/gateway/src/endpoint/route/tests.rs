@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::{find_resource, find_route, is_read, progress_token};
 use crate::endpoint::Endpoint;
-use crate::endpoint::inside::{Answers, World};
 use crate::endpoint::names::NameRegistry;
+use crate::endpoint::test_servers::{Answers, World};
 use crate::server::Server;
 
 const EVERYTHING: Answers = &[
@@ -54,7 +54,7 @@ struct Found {
     /// The parameters as the server gets them.
     params: Value,
     tool: Option<String>,
-    may_repeat: bool,
+    may_retry: bool,
     /// Own, published.
     renamed: Option<(String, String)>,
 }
@@ -100,19 +100,19 @@ fn sent_by(era: Era, at: &Endpoint, method: &str, params: &Value) -> Result<Foun
         server: route.server,
         params: edited["params"].clone(),
         tool: route.tool.map(Into::into),
-        may_repeat: route.may_repeat,
+        may_retry: route.may_retry,
         renamed: route.renamed.map(|(own, published)| (own.into(), published.into())),
     })
 }
 
 /// A request that goes to a server with these parameters, may be repeated and is about no tool.
 fn read(server: &Server, params: Value) -> Result<Found, (i32, String)> {
-    Ok(Found { server: server.id, params, tool: None, may_repeat: true, renamed: None })
+    Ok(Found { server: server.id, params, tool: None, may_retry: true, renamed: None })
 }
 
-fn call(server: &Server, tool: &str, may_repeat: bool) -> Result<Found, (i32, String)> {
+fn call(server: &Server, tool: &str, may_retry: bool) -> Result<Found, (i32, String)> {
     let (params, tool) = (json!({"name": tool}), Some(tool.to_owned()));
-    Ok(Found { server: server.id, params, tool, may_repeat, renamed: None })
+    Ok(Found { server: server.id, params, tool, may_retry, renamed: None })
 }
 
 fn refused(code: i32, text: &str) -> Result<Found, (i32, String)> {
@@ -257,11 +257,11 @@ async fn a_server_that_was_taken_away_a_moment_ago_is_still_in_the_lists() {
 async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
     let Scene { world, ids, a, .. } = Scene::start().await;
     let single = endpoint(&ids, &[&a], None).await;
-    for (name, may_repeat) in [("write", false), ("read", true), ("unheard-of", false)] {
-        let wanted = call(&a, name, may_repeat);
+    for (name, may_retry) in [("write", false), ("read", true), ("unheard-of", false)] {
+        let wanted = call(&a, name, may_retry);
         assert_eq!(sent(&single, "tools/call", &json!({"name": name})), wanted);
     }
-    for (method, may_repeat) in [
+    for (method, may_retry) in [
         ("tools/call", false),
         ("tools/list", true),
         ("prompts/get", true),
@@ -272,7 +272,7 @@ async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
     ] {
         // Not of a tool, though there is one of this name.
         let params = if method == "tools/call" { json!({}) } else { json!({"name": "write"}) };
-        let wanted = read(&a, params.clone()).map(|found| Found { may_repeat, ..found });
+        let wanted = read(&a, params.clone()).map(|found| Found { may_retry, ..found });
         assert_eq!(sent(&single, method, &params), wanted, "{method}");
     }
     let found = find_resource(&single, Era::Legacy, "y://any");

@@ -115,7 +115,7 @@ pub(super) fn is_marked(message: &Message) -> bool {
 
 /// Whether repeating the method has no further effect: reads, and setting something to a value. A
 /// tool may have any effect.
-pub(super) fn is_repeatable(method: Method) -> bool {
+pub(super) fn may_retry(method: Method) -> bool {
     match method {
         Method::Initialize
         | Method::Ping

@@ -172,7 +172,7 @@ impl Shim {
             call.losses += 1;
         }
         let is_known_unsent = matches!(end, End::Unreached(_) | End::SessionGone);
-        if !is_known_unsent && !self.may_repeat(&call) {
+        if !is_known_unsent && !self.may_retry(&call) {
             self.say(call.refusal(&outcome::unknown()));
         } else if call.losses > call::LOSSES_MAX {
             self.say(call.refusal(&outcome::lost_again_and_again()));
@@ -182,9 +182,9 @@ impl Shim {
     }
 
     /// Whether carrying the request out twice equals carrying it out once, as far as is declared.
-    fn may_repeat(&self, call: &Call) -> bool {
-        call.method().is_some_and(call::is_repeatable)
-            || call.tool().is_some_and(|tool| self.tools.may_repeat(&tool))
+    fn may_retry(&self, call: &Call) -> bool {
+        call.method().is_some_and(call::may_retry)
+            || call.tool().is_some_and(|tool| self.tools.may_retry(&tool))
     }
 
     pub(super) fn stream_ended(&mut self, now: Instant, generation: u64, end: &End) {

@@ -16,7 +16,7 @@ pub(super) struct Tools(HashMap<Box<str>, Known>);
 #[derive(Debug)]
 struct Known {
     /// Whether calling the tool twice has the effect of calling it once, as it declares.
-    may_repeat: bool,
+    may_retry: bool,
     /// Arguments that are repeated in headers.
     mirrors: MirroredArguments,
 }
@@ -32,20 +32,20 @@ impl Tools {
         let page = ListPage::parse(result, ListKind::Tools).ok()?;
         for tool in &page.items {
             self.0.remove(&*tool.key);
-            let may_repeat = tool.hints.may_repeat();
+            let may_retry = tool.hints.may_retry();
             // Invalid declarations of a tool mean that no argument is repeated.
             let mirrors = MirroredArguments::of_tool(tool.raw).unwrap_or_default();
-            let says_something = may_repeat || !mirrors.is_empty();
+            let says_something = may_retry || !mirrors.is_empty();
             if says_something && self.0.len() < TOOLS_MAX {
-                self.0.insert(tool.key.clone().into(), Known { may_repeat, mirrors });
+                self.0.insert(tool.key.clone().into(), Known { may_retry, mirrors });
             }
         }
         page.next_cursor.map(Cow::into_owned)
     }
 
     /// Whether a tool may be called again when the outcome of the first call is unknown.
-    pub(super) fn may_repeat(&self, tool: &str) -> bool {
-        self.0.get(tool).is_some_and(|known| known.may_repeat)
+    pub(super) fn may_retry(&self, tool: &str) -> bool {
+        self.0.get(tool).is_some_and(|known| known.may_retry)
     }
 
     /// The headers of a message of 2026-07-28.

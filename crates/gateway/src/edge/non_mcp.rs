@@ -1,4 +1,4 @@
-//! Requests that are not MCP go to the service for them.
+//! Forwards requests that are not MCP to the service for them.
 
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
@@ -12,7 +12,7 @@ use crate::answer::body::Body;
 use crate::non_mcp::BodyError;
 
 /// Hands a request over, if the service has its path, and returns the answer.
-pub(super) async fn answer(
+pub(super) async fn forward(
     admitted: &Admitted<'_>,
     path: &str,
     body: &mut Option<Incoming>,

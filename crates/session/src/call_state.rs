@@ -28,9 +28,9 @@ mod tests;
 
 /// What is known of a call before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct CallTerms {
     /// The call may be sent again after its answer was lost: it only reads, or is idempotent.
-    pub may_repeat: bool,
+    pub may_retry: bool,
     /// The client can be asked while the call runs.
     pub can_ask: bool,
     /// The call repeats arguments as headers, which are made from a list that may be out of date.
@@ -39,8 +39,8 @@ pub struct Terms {
 
 /// One call, from its first attempt to its end.
 #[derive(Debug)]
-pub struct Conversation {
-    terms: Terms,
+pub struct CallState {
+    terms: CallTerms,
     time: CallTime,
     state: State,
     audience: Audience,
@@ -54,7 +54,7 @@ pub struct Conversation {
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum CallEvent {
     /// The request is on its way to an instance.
     Sent,
     /// The server sends a notification. `wanted`: the client has asked for such ones.
@@ -83,7 +83,7 @@ pub enum Event {
 
 /// What is to be done about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum CallDecision {
     /// Wait for what comes next.
     Wait,
     /// Bring the message to the client.
@@ -96,14 +96,14 @@ pub enum Decision {
     RefuseOpenQuestions,
     /// Send the request again, not before `pause` has passed. `new_headers`: fetch the server's list first
     /// and make the headers from it.
-    SendAgain { pause: Duration, new_headers: bool },
+    Retry { pause: Duration, new_headers: bool },
     /// The call is over. This comes exactly once.
-    Finish(End),
+    Finish(CallEnd),
 }
 
 /// How a call ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum CallEnd {
     Answered,
     /// The answer is lost, and the call may not be sent again.
     Lost(Fate),
@@ -134,16 +134,16 @@ enum Audience {
 }
 
 /// A server that is ending can still accept connections for a moment, and would lose the call again.
-const REPEAT_AFTER: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// How often a request is sent that never reached its server.
-const SENDS_MAX: u32 = 3;
+const ATTEMPTS_MAX: u32 = 3;
 
-// === impl Conversation ===
+// === impl CallState ===
 
-impl Conversation {
+impl CallState {
     /// A call that begins now and has not been sent.
-    pub fn new(terms: Terms, time: CallTime) -> Self {
+    pub fn new(terms: CallTerms, time: CallTime) -> Self {
         Self {
             terms,
             time,
@@ -171,102 +171,104 @@ impl Conversation {
     }
 
     /// Takes note of an event and decides what to do about it. After the end there is nothing to do.
-    pub fn on(&mut self, now: Instant, event: Event) -> Decision {
+    pub fn on(&mut self, now: Instant, event: CallEvent) -> CallDecision {
         match (self.state, event) {
-            (State::Over, _) => Decision::Wait,
+            (State::Over, _) => CallDecision::Wait,
 
             // ## Who listens, in any state
-            (_, Event::ClientGone) => self.audience_is(now, Audience::Gone),
-            (_, Event::ClientAway) if self.audience == Audience::Present => {
+            (_, CallEvent::ClientGone) => self.audience_is(now, Audience::Gone),
+            (_, CallEvent::ClientAway) if self.audience == Audience::Present => {
                 self.audience_is(now, Audience::Away)
             }
-            (_, Event::ClientBack) if self.audience == Audience::Away => {
+            (_, CallEvent::ClientBack) if self.audience == Audience::Away => {
                 self.audience_is(now, Audience::Present)
             }
-            (_, Event::ClientAway | Event::ClientBack) => Decision::Wait,
+            (_, CallEvent::ClientAway | CallEvent::ClientBack) => CallDecision::Wait,
 
             // ## Any state => Over
-            (_, Event::Cancelled) => self.finish(End::Cancelled),
-            (_, Event::Refused) => self.finish(End::Refused),
-            (_, Event::Deadline) if self.time.deadline() <= now => self.finish(End::TimedOut),
-            (_, Event::Deadline) => Decision::Wait,
+            (_, CallEvent::Cancelled) => self.finish(CallEnd::Cancelled),
+            (_, CallEvent::Refused) => self.finish(CallEnd::Refused),
+            (_, CallEvent::Deadline) if self.time.deadline() <= now => {
+                self.finish(CallEnd::TimedOut)
+            }
+            (_, CallEvent::Deadline) => CallDecision::Wait,
 
             // ## Resting => UnderWay
-            (State::Resting, Event::Sent) => {
+            (State::Resting, CallEvent::Sent) => {
                 self.sent += 1;
                 self.state = State::UnderWay;
-                Decision::Wait
+                CallDecision::Wait
             }
 
             // ## UnderWay | Suspended
-            (_, Event::Notification { is_progress, wanted }) => {
+            (_, CallEvent::Notification { is_progress, wanted }) => {
                 if is_progress {
                     self.time.progress(now);
                 }
                 match wanted && self.audience != Audience::Gone {
-                    true => Decision::Forward,
-                    false => Decision::Wait,
+                    true => CallDecision::Forward,
+                    false => CallDecision::Wait,
                 }
             }
 
             // ## UnderWay => Suspended
-            (State::UnderWay | State::Suspended, Event::Question { is_heard }) => {
+            (State::UnderWay | State::Suspended, CallEvent::Question { is_heard }) => {
                 if !is_heard || !self.terms.can_ask || self.audience != Audience::Present {
-                    return Decision::RefuseQuestion;
+                    return CallDecision::RefuseQuestion;
                 }
                 // People answer slowly: their time is not the server's.
                 self.time.pause(now);
                 self.state = State::Suspended;
-                Decision::Ask
+                CallDecision::Ask
             }
 
             // ## Suspended => UnderWay
-            (State::Suspended, Event::QuestionsClosed { open: 0 }) => {
+            (State::Suspended, CallEvent::QuestionsClosed { open: 0 }) => {
                 self.resume(now);
-                Decision::Wait
+                CallDecision::Wait
             }
-            (_, Event::QuestionsClosed { .. }) => Decision::Wait,
+            (_, CallEvent::QuestionsClosed { .. }) => CallDecision::Wait,
 
             // ## UnderWay | Suspended => Resting | Over
-            (_, Event::Answer { header_mismatch }) => {
+            (_, CallEvent::Answer { header_mismatch }) => {
                 let tries_again =
                     header_mismatch && self.terms.has_mirrors && !self.has_new_headers;
                 if !tries_again {
-                    return self.finish(End::Answered);
+                    return self.finish(CallEnd::Answered);
                 }
                 self.has_new_headers = true;
                 self.rest(now);
-                Decision::SendAgain { pause: Duration::ZERO, new_headers: true }
+                CallDecision::Retry { pause: Duration::ZERO, new_headers: true }
             }
-            (_, Event::Lost(fate)) => self.lost(now, fate),
+            (_, CallEvent::Lost(fate)) => self.lost(now, fate),
 
             // An attempt that is under way already, or a question of none.
-            (_, Event::Sent) => Decision::Wait,
-            (State::Resting, Event::Question { .. }) => Decision::RefuseQuestion,
+            (_, CallEvent::Sent) => CallDecision::Wait,
+            (State::Resting, CallEvent::Question { .. }) => CallDecision::RefuseQuestion,
         }
     }
 
-    fn lost(&mut self, now: Instant, fate: Fate) -> Decision {
+    fn lost(&mut self, now: Instant, fate: Fate) -> CallDecision {
         let pause = match fate {
-            Fate::Unsent if self.sent < SENDS_MAX => Duration::ZERO,
-            Fate::Unknown if self.terms.may_repeat && !self.is_repeated => {
+            Fate::Unsent if self.sent < ATTEMPTS_MAX => Duration::ZERO,
+            Fate::Unknown if self.terms.may_retry && !self.is_repeated => {
                 self.is_repeated = true;
-                REPEAT_AFTER
+                RETRY_DELAY
             }
-            _ => return self.finish(End::Lost(fate)),
+            _ => return self.finish(CallEnd::Lost(fate)),
         };
         self.rest(now);
-        Decision::SendAgain { pause, new_headers: false }
+        CallDecision::Retry { pause, new_headers: false }
     }
 
     /// Whoever does not listen any more is not waited for.
-    fn audience_is(&mut self, now: Instant, audience: Audience) -> Decision {
+    fn audience_is(&mut self, now: Instant, audience: Audience) -> CallDecision {
         self.audience = audience;
         if audience == Audience::Present || self.state != State::Suspended {
-            return Decision::Wait;
+            return CallDecision::Wait;
         }
         self.resume(now);
-        Decision::RefuseOpenQuestions
+        CallDecision::RefuseOpenQuestions
     }
 
     fn resume(&mut self, now: Instant) {
@@ -280,8 +282,8 @@ impl Conversation {
         self.state = State::Resting;
     }
 
-    fn finish(&mut self, end: End) -> Decision {
+    fn finish(&mut self, end: CallEnd) -> CallDecision {
         self.state = State::Over;
-        Decision::Finish(end)
+        CallDecision::Finish(end)
     }
 }

@@ -5,29 +5,29 @@ use std::time::{Duration, Instant};
 use mainstay_model::Fate;
 use proptest::prelude::*;
 
-use super::{Conversation, Decision, Event, SENDS_MAX, Terms};
+use super::{ATTEMPTS_MAX, CallDecision, CallEvent, CallState, CallTerms};
 use crate::CallTime;
 
 const ORDINARY: Duration = Duration::from_secs(30);
 const MOST: Duration = Duration::from_secs(300);
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> impl Strategy<Value = CallEvent> {
     prop_oneof![
-        4 => Just(Event::Sent),
+        4 => Just(CallEvent::Sent),
         2 => any::<(bool, bool)>().prop_map(|(is_progress, wanted)| {
-            Event::Notification { is_progress, wanted }
+            CallEvent::Notification { is_progress, wanted }
         }),
-        3 => any::<bool>().prop_map(|is_heard| Event::Question { is_heard }),
-        2 => (0..3usize).prop_map(|open| Event::QuestionsClosed { open }),
-        1 => any::<bool>().prop_map(|header_mismatch| Event::Answer { header_mismatch }),
+        3 => any::<bool>().prop_map(|is_heard| CallEvent::Question { is_heard }),
+        2 => (0..3usize).prop_map(|open| CallEvent::QuestionsClosed { open }),
+        1 => any::<bool>().prop_map(|header_mismatch| CallEvent::Answer { header_mismatch }),
         3 => prop_oneof![Just(Fate::Unsent), Just(Fate::Unknown), Just(Fate::Refused),
-            Just(Fate::Oversized)].prop_map(Event::Lost),
-        1 => Just(Event::ClientAway),
-        1 => Just(Event::ClientBack),
-        1 => Just(Event::ClientGone),
-        1 => Just(Event::Refused),
-        1 => Just(Event::Cancelled),
-        2 => Just(Event::Deadline),
+            Just(Fate::Oversized)].prop_map(CallEvent::Lost),
+        1 => Just(CallEvent::ClientAway),
+        1 => Just(CallEvent::ClientBack),
+        1 => Just(CallEvent::ClientGone),
+        1 => Just(CallEvent::Refused),
+        1 => Just(CallEvent::Cancelled),
+        2 => Just(CallEvent::Deadline),
     ]
 }
 
@@ -36,15 +36,15 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_rules_hold(
-        may_repeat: bool,
+        may_retry: bool,
         can_ask: bool,
         has_mirrors: bool,
         story in prop::collection::vec((0..40u64, event()), 0..60),
     ) {
         let begun = Instant::now();
         let mut now = begun;
-        let terms = Terms { may_repeat, can_ask, has_mirrors };
-        let mut call = Conversation::new(terms, CallTime::new(begun, ORDINARY, MOST));
+        let terms = CallTerms { may_retry, can_ask, has_mirrors };
+        let mut call = CallState::new(terms, CallTime::new(begun, ORDINARY, MOST));
         let (mut ends, mut repeats, mut new_headers) = (0, 0, 0);
         let mut is_gone = false;
         for (pause, event) in story {
@@ -52,32 +52,32 @@ proptest! {
             let was_over = call.is_over();
             let was_suspended = call.is_suspended();
             let decision = call.on(now, event);
-            is_gone |= event == Event::ClientGone;
+            is_gone |= event == CallEvent::ClientGone;
             match decision {
-                Decision::Finish(_) => ends += 1,
-                Decision::Ask => prop_assert!(can_ask && !is_gone && call.is_suspended()),
-                Decision::Forward => prop_assert!(!is_gone),
-                Decision::RefuseOpenQuestions => {
+                CallDecision::Finish(_) => ends += 1,
+                CallDecision::Ask => prop_assert!(can_ask && !is_gone && call.is_suspended()),
+                CallDecision::Forward => prop_assert!(!is_gone),
+                CallDecision::RefuseOpenQuestions => {
                     prop_assert!(was_suspended && !call.is_suspended());
                 }
-                Decision::SendAgain { new_headers: true, .. } => {
+                CallDecision::Retry { new_headers: true, .. } => {
                     prop_assert!(has_mirrors);
                     new_headers += 1;
                 }
-                Decision::SendAgain { .. } => {
+                CallDecision::Retry { .. } => {
                     prop_assert!(!call.is_suspended());
-                    if event == Event::Lost(Fate::Unknown) {
-                        prop_assert!(may_repeat);
+                    if event == CallEvent::Lost(Fate::Unknown) {
+                        prop_assert!(may_retry);
                         repeats += 1;
                     }
                 }
-                Decision::Wait | Decision::RefuseQuestion => {}
+                CallDecision::Wait | CallDecision::RefuseQuestion => {}
             }
             if was_over {
-                prop_assert_eq!(decision, Decision::Wait);
+                prop_assert_eq!(decision, CallDecision::Wait);
             }
             // The deadline of the call ends it, whatever its state.
-            if event == Event::Deadline && now >= call.deadline() {
+            if event == CallEvent::Deadline && now >= call.deadline() {
                 prop_assert!(call.is_over());
             }
             prop_assert!(call.deadline() >= begun + ORDINARY);
@@ -85,6 +85,6 @@ proptest! {
         }
         prop_assert!(ends <= 1 && repeats <= 1 && new_headers <= 1);
         prop_assert_eq!(ends == 1, call.is_over());
-        prop_assert!(call.sent <= SENDS_MAX + 2, "one for headers, one for a repetition");
+        prop_assert!(call.sent <= ATTEMPTS_MAX + 2, "one for headers, one for a repetition");
     }
 }

@@ -22,7 +22,7 @@ use crate::stream::streams::Resumed;
 /// - a stream that is complete becomes 405, which clients take as final. They would reconnect for
 ///   ever to a stream that just ends;
 /// - anything else becomes a new background stream.
-pub(crate) fn open(
+pub(crate) fn open_or_resume(
     sessions: &Arc<Sessions>,
     (endpoint, session): (&Arc<Endpoint>, &Arc<Session>),
     last_event_id: Option<&str>,

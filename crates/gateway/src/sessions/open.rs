@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, per_client_lists};
 use crate::session::Session;
 
 /// Why `initialize` fails.
-pub(crate) enum HandshakeError {
+pub(crate) enum OpenError {
     /// No server at the endpoint supports a legacy revision. Holds the revision that was asked for.
     NoLegacyServer(String),
     /// The parameters are invalid: the message of the JSON-RPC error.
@@ -32,24 +32,24 @@ pub(crate) async fn open(
     endpoint: &Arc<Endpoint>,
     principal: Principal,
     message: &Message,
-) -> Result<(Arc<Session>, Bytes), HandshakeError> {
+) -> Result<(Arc<Session>, Bytes), OpenError> {
     let params = InitializeParams::parse(message.body().unwrap_or("null"))
-        .map_err(|error| HandshakeError::Invalid(format!("`params` of initialize: {error}")))?;
+        .map_err(|error| OpenError::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
     if let EraSupport::No =
         endpoint.era_support(Era::Legacy, sessions.serving.settings.limits.list).await
     {
         let requested = params.protocol_version.text().unwrap_or_default();
-        return Err(HandshakeError::NoLegacyServer(requested.into_owned()));
+        return Err(OpenError::NoLegacyServer(requested.into_owned()));
     }
     let result = if endpoint.single {
-        single_server_result(sessions, endpoint, revision).await.map_err(HandshakeError::Refused)?
+        single_server_result(sessions, endpoint, revision).await.map_err(OpenError::Refused)?
     } else {
         merged_result(sessions, endpoint, revision).await
     };
     let session = new_session(sessions, endpoint, principal, revision, capabilities)
-        .map_err(HandshakeError::Refused)?;
+        .map_err(OpenError::Refused)?;
     per_client_lists::start_detection(endpoint, &session);
     Ok((session, result))
 }

@@ -1,4 +1,4 @@
-//! Turns of subscribing and unsubscribing: one request at a time for each instance and URI, so that
+//! SubscriptionLocks of subscribing and unsubscribing: one request at a time for each instance and URI, so that
 //! a server never gets `unsubscribe` of the last subscriber after `subscribe` of the next first
 //! one.
 
@@ -11,8 +11,8 @@ use tokio::sync::OwnedMutexGuard;
 
 /// All turns that are held or waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
-    open: Mutex<HashMap<Key, Arc<TurnState>>>,
+pub(crate) struct SubscriptionLocks {
+    open: Mutex<HashMap<Key, Arc<LockState>>>,
 }
 
 /// An instance, and the JSON text of a URI.
@@ -20,7 +20,7 @@ type Key = (InstanceId, Box<str>);
 
 /// State that all requests for the same turn share. Dropped with the last of them.
 #[derive(Debug, Default)]
-struct TurnState {
+struct LockState {
     turn: Arc<tokio::sync::Mutex<()>>,
     refusals: Mutex<Refusals>,
 }
@@ -33,34 +33,39 @@ struct Refusals {
 
 /// The right to subscribe or unsubscribe at an instance for a URI, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    turns: Arc<Turns>,
+pub(crate) struct SubscriptionLock {
+    turns: Arc<SubscriptionLocks>,
     key: Key,
-    state: Arc<TurnState>,
+    state: Arc<LockState>,
     /// Number of refusals when the wait for the turn began.
     refusals_before: u64,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-// === impl Turns ===
+// === impl SubscriptionLocks ===
 
-impl Turns {
+impl SubscriptionLocks {
     /// Waits for a turn. Its holder bounds how long that takes.
-    pub(crate) async fn take(self: &Arc<Self>, instance: InstanceId, uri: &str) -> Turn {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        uri: &str,
+    ) -> SubscriptionLock {
         let key: Key = (instance, uri.into());
         let state = self.open.lock().entry(key.clone()).or_default().clone();
         let refusals_before = state.refusals.lock().count;
         let wait = state.turn.clone().lock_owned();
         // Made before it waits, so that one that is given up meanwhile leaves nothing behind.
-        let mut turn = Turn { turns: self.clone(), key, state, refusals_before, guard: None };
+        let mut turn =
+            SubscriptionLock { turns: self.clone(), key, state, refusals_before, guard: None };
         turn.guard = Some(wait.await);
         turn
     }
 }
 
-// === impl Turn ===
+// === impl SubscriptionLock ===
 
-impl Turn {
+impl SubscriptionLock {
     /// Returns the server's error to a request for the same subscription that was answered while
     /// this one waited.
     pub(crate) fn refused_meanwhile(&self) -> Option<String> {
@@ -76,7 +81,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for SubscriptionLock {
     fn drop(&mut self) {
         self.guard = None;
         let mut open = self.turns.open.lock();
@@ -94,13 +99,13 @@ mod tests {
 
     use mainstay_model::InstanceId;
 
-    use super::Turns;
+    use super::SubscriptionLocks;
 
     const ONE: InstanceId = InstanceId(1);
 
     #[tokio::test(start_paused = true)]
     async fn one_after_the_other_and_others_at_once() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(SubscriptionLocks::default());
         let first = turns.take(ONE, "a").await;
         drop((turns.take(ONE, "b").await, turns.take(InstanceId(2), "a").await));
         let second = turns.take(ONE, "a");
@@ -112,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waited_hears_the_refusal_and_who_comes_later_asks_again() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(SubscriptionLocks::default());
         let first = turns.take(ONE, "a").await;
         let waits = turns.clone();
         let mut second = Box::pin(async move { waits.take(ONE, "a").await });
