@@ -25,6 +25,9 @@ const ASK: Duration = Duration::from_millis(500);
 /// Deadline for that question: progress is not worth a longer wait.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
+#[cfg(test)]
+mod tests;
+
 /// The daemon to stop.
 struct Target {
     client: Client,
@@ -47,7 +50,7 @@ pub(super) fn run(shared: &Shared, args: &StopArgs, out: &Output) -> Result<Exit
             print_plan(&done, out);
             return Ok(Exit::Done);
         }
-        target.wait_until_gone(&done, asked, out).await?;
+        target.wait_until_gone(&done, drain_timeout(&done) + MARGIN, out).await?;
         print_end(&done, asked.elapsed(), out);
         Ok(Exit::Done)
     })
@@ -56,20 +59,20 @@ pub(super) fn run(shared: &Shared, args: &StopArgs, out: &Output) -> Result<Exit
 // === impl Target ===
 
 impl Target {
-    /// Waits until the daemon has ended, within its own deadline for calls and [`MARGIN`].
+    /// Waits until the daemon has ended, for `most` at most.
     async fn wait_until_gone(
         &self,
         done: &ActionDone,
-        asked: Instant,
+        most: Duration,
         out: &Output,
     ) -> Result<(), Failure> {
-        let most = drain_timeout(done) + MARGIN;
+        let begun = Instant::now();
         if out.progress {
             out.note(format!("{} …", done.message));
         }
-        let (mut shown, mut next_ask) = (done.calls, Instant::now() + ASK);
+        let (mut shown, mut next_ask) = (done.calls, begun + ASK);
         while !self.is_gone().await {
-            if asked.elapsed() >= most {
+            if begun.elapsed() >= most {
                 return Err(self.too_slow(most));
             }
             if out.progress && Instant::now() >= next_ask {
