@@ -2,6 +2,7 @@
 //! place.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,15 +33,32 @@ pub enum LogLevel {
 
 /// Carries changes out.
 pub trait Actions: Send + Sync {
-    /// Carries out one change, or with `dry_run` says what it would do and whether it could. Returns what
-    /// was done, as a sentence for people.
+    /// Carries out one change, or with `dry_run` says what it would do and whether it could.
     ///
     /// The caller bounds the time it takes; it may be dropped at any await.
     fn carry_out(&self, action: Action, dry_run: bool) -> Carrying<'_>;
 }
 
 /// A change under way.
-pub type Carrying<'a> = Pin<Box<dyn Future<Output = Result<String, ActionError>> + Send + 'a>>;
+pub type Carrying<'a> = Pin<Box<dyn Future<Output = Result<Done, ActionError>> + Send + 'a>>;
+
+/// What a change did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// A sentence for people.
+    pub message: String,
+    /// What the daemon waits for before it ends. Only after [`Action::Stop`].
+    pub drain: Option<Drain>,
+}
+
+/// What the daemon waits for before it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Calls in flight when the daemon was asked.
+    pub calls: usize,
+    /// The longest wait for them.
+    pub timeout: Duration,
+}
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +92,14 @@ impl Action {
             Self::SetLogLevel(level) => Some(level.as_str().to_owned()),
             Self::Refresh { server } => Some(server.clone()),
         }
+    }
+}
+
+// === impl Done ===
+
+impl From<String> for Done {
+    fn from(message: String) -> Self {
+        Self { message, drain: None }
     }
 }
 

@@ -64,6 +64,12 @@ pub(crate) enum Command {
     /// Show the state of the daemon and its servers
     #[command(after_help = examples::STATUS)]
     Status(StatusArgs),
+    /// Stop the daemon after calls in flight have finished, and wait until it has ended
+    #[command(after_help = examples::STOP)]
+    Stop(StopArgs),
+    /// Change what the daemon logs, until it ends
+    #[command(after_help = examples::LOG_LEVEL)]
+    LogLevel(LogLevelArgs),
     /// List the tools of all servers, of one server or of a group
     #[command(after_help = examples::TOOLS)]
     Tools(ToolsArgs),
@@ -133,6 +139,38 @@ pub(crate) struct CheckArgs {
 pub(crate) struct StatusArgs {
     /// Show only this server, with its instances
     pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Print what would happen, and stop nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogLevelArgs {
+    /// The least severe messages to log
+    pub(crate) level: LogLevel,
+    /// Print what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Only errors
+    Error,
+    /// Warnings too
+    Warn,
+    /// What happens to servers and clients too; the usual level
+    Info,
+    /// Debug messages too
+    Debug,
+    /// Everything
+    Trace,
+    /// What the daemon was started with: its flags and MAINSTAY_LOG
+    Initial,
 }
 
 #[derive(Debug, Args)]

@@ -15,9 +15,11 @@ mod fetch;
 mod files;
 mod import;
 mod init;
+mod log_level;
 mod schema;
 mod service;
 mod status;
+mod stop;
 mod token;
 mod tools;
 
@@ -29,6 +31,8 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Demo(args) => compose::demo(shared, args),
         Command::Check(args) => check::run(shared, args, &out),
         Command::Status(args) => status::run(shared, args, &out),
+        Command::Stop(args) => stop::run(shared, args, &out),
+        Command::LogLevel(args) => log_level::run(shared, args, &out),
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),

@@ -93,6 +93,15 @@ impl Folder {
         }
     }
 
+    /// Returns the process id of the daemon that uses a state folder, for commands. None: no daemon uses it.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    pub fn daemon(state_dir: &Path) -> io::Result<Option<u32>> {
+        StateLock::holder(state_dir)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

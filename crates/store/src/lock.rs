@@ -84,6 +84,26 @@ impl StateLock {
         Ok(Self { path, file })
     }
 
+    /// Returns the process id of the daemon that holds the lock on a folder. None: nobody holds it.
+    ///
+    /// # Errors
+    /// When the lock can't be read.
+    pub(crate) fn holder(state_dir: &Path) -> io::Result<Option<u32>> {
+        let mut file = match File::open(state_dir.join("lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(pid) = read_pid(&mut file) else { return Ok(None) };
+        // A daemon that was killed leaves its number. The lock that is taken to find that out ends with the
+        // file, at once.
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(Errno::WOULDBLOCK) => Ok(Some(pid)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) fn claim(lock: &Arc<Self>) -> Claim {
         Claim::Lock(Arc::downgrade(lock))
     }
@@ -162,6 +182,21 @@ mod tests {
         assert_eq!(refused.pid(), Some(us));
         assert!(refused.to_string().ends_with(&format!("process {us}")), "{refused}");
         drop(first);
+        StateLock::acquire(&state).unwrap();
+    }
+
+    #[test]
+    fn the_holder_is_named_until_the_lock_is_released() {
+        let outside = tempfile::tempdir().unwrap();
+        let state = outside.path().join("state");
+        assert_eq!(StateLock::holder(&state).unwrap(), None);
+        let lock = StateLock::acquire(&state).unwrap();
+        assert_eq!(StateLock::holder(&state).unwrap(), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(StateLock::holder(&state).unwrap(), None);
+        // What a killed daemon leaves.
+        std::fs::write(state.join("lock"), "4711\n").unwrap();
+        assert_eq!(StateLock::holder(&state).unwrap(), None);
         StateLock::acquire(&state).unwrap();
     }
 

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{AdminOnly, BadBody, Problem, Rejection, Standard};
-use crate::action::{Action, ActionError, LogLevel};
+use crate::action::{Action, ActionError, Done, LogLevel};
 use crate::context::Shared;
 use crate::web::audited::Note;
 use crate::web::read::JsonBody;
@@ -57,6 +57,29 @@ pub struct ActionDone {
     pub dry_run: bool,
     /// What was done or would be done, as a sentence.
     pub message: String,
+    /// Only for `stop`: the calls in flight, which may finish first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub calls: Option<usize>,
+    /// Only for `stop`: the longest wait for calls in flight, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub drain_timeout_ms: Option<u64>,
+}
+
+// === impl ActionDone ===
+
+impl ActionDone {
+    fn new(action: &str, dry_run: bool, done: Done) -> Self {
+        let timeout = done.drain.map(|drain| drain.timeout.as_millis());
+        Self {
+            action: action.to_owned(),
+            dry_run,
+            message: done.message,
+            calls: done.drain.map(|drain| drain.calls),
+            drain_timeout_ms: timeout.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
@@ -139,9 +162,7 @@ async fn carry_out(admin: &Shared, action: Action, dry_run: bool, code: StatusCo
     let name = action.name();
     let note = Note::action(&action, dry_run);
     let answer = match admin.actions.carry_out(action, dry_run).await {
-        Ok(message) => {
-            (code, Json(ActionDone { action: name.to_owned(), dry_run, message })).into_response()
-        }
+        Ok(done) => (code, Json(ActionDone::new(name, dry_run, done))).into_response(),
         Err(error) => problem(error).into_response(),
     };
     note.on(answer)

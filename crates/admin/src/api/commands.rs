@@ -1,7 +1,8 @@
 //! What commands that ask the daemon print with `--json`, where that is no answer of the API as it is.
 //!
 //! `mainstay status` prints a [`DaemonStatus`](super::status::DaemonStatus) or a
-//! [`Server`](super::servers::Server), `mainstay call` the result of the tool as the server sent it.
+//! [`Server`](super::servers::Server), `mainstay call` the result of the tool as the server sent it,
+//! `mainstay log-level` an [`ActionDone`](super::actions::ActionDone).
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -63,6 +64,29 @@ pub struct TokenPrinted {
     pub token: String,
 }
 
+/// What `mainstay stop --json` prints.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StopPrinted {
+    /// Whether only a description was asked for.
+    pub dry_run: bool,
+    /// Whether the daemon has ended. False with `dry_run`.
+    pub stopped: bool,
+    /// What was done or would be done, as a sentence.
+    pub message: String,
+    /// Calls that were in flight when the daemon was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub calls: Option<usize>,
+    /// The longest wait of the daemon for calls in flight, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub drain_timeout_ms: Option<u64>,
+    /// Milliseconds from the request to the end of the daemon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub took_ms: Option<u64>,
+}
+
 /// What every command prints with `--json` when it fails.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FailurePrinted {
@@ -85,5 +109,6 @@ pub(super) fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     add::<ToolsPrinted>(schemas);
     add::<MergedToolsPrinted>(schemas);
     add::<TokenPrinted>(schemas);
+    add::<StopPrinted>(schemas);
     add::<FailurePrinted>(schemas);
 }

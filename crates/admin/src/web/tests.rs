@@ -113,7 +113,7 @@ impl Actions for Recorder {
                     Err(ActionError::NoSuchServer { name: server, servers })
                 }
                 Action::SetLogLevel(LogLevel::Trace) => panic!("a fault of the test's making"),
-                _ => Ok("done".to_owned()),
+                _ => Ok("done".to_owned().into()),
             }
         })
     }

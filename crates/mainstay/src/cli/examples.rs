@@ -6,6 +6,7 @@ Examples:
   mainstay init && mainstay check    write a configuration and check it
   mainstay up                        run the daemon
   mainstay status                    in another terminal: show its state
+  mainstay stop                      stop it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable";
 
@@ -34,6 +35,24 @@ Examples:
   mainstay status
   mainstay status weather
   mainstay status --json | jq -r '.servers[] | select(.state != \"ready\") | .name'";
+
+pub(super) const STOP: &str = "\
+Examples:
+  mainstay stop
+  mainstay stop --dry-run            how many calls are in flight, how long they may take
+  mainstay stop && mainstay up       restart it
+
+Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new ones are refused. The
+command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3
+when there is no daemon to stop.";
+
+pub(super) const LOG_LEVEL: &str = "\
+Examples:
+  mainstay log-level debug
+  mainstay log-level initial         back to what the daemon was started with
+  mainstay log-level trace --dry-run
+
+The level lasts until the daemon ends. `mainstay up -v` starts a daemon that logs debug messages.";
 
 pub(super) const TOOLS: &str = "\
 Examples:

@@ -35,6 +35,12 @@ fn every_command_reads_as_declared() {
         ("mainstay demo", "Demo(DemoArgs { listen: None })"),
         ("mainstay check --resolved", "Check(CheckArgs { resolved: true })"),
         ("mainstay status", "Status(StatusArgs { server: None })"),
+        ("mainstay stop", "Stop(StopArgs { dry_run: false })"),
+        ("mainstay stop --dry-run", "Stop(StopArgs { dry_run: true })"),
+        (
+            "mainstay log-level debug --dry-run",
+            "LogLevel(LogLevelArgs { level: Debug, dry_run: true })",
+        ),
         ("mainstay tools time", "Tools(ToolsArgs { server: Some(\"time\"), merged: false })"),
         ("mainstay tools --merged", "Tools(ToolsArgs { server: None, merged: true })"),
         (
@@ -102,6 +108,9 @@ fn wrong_usage_is_two_and_help_is_none() {
         ("mainstay stauts", "InvalidSubcommand exit 2"),
         ("mainstay up extra", "UnknownArgument exit 2"),
         ("mainstay -v -q status", "ArgumentConflict exit 2"),
+        ("mainstay stop everything", "UnknownArgument exit 2"),
+        ("mainstay log-level", "MissingRequiredArgument exit 2"),
+        ("mainstay log-level loud", "InvalidValue exit 2"),
         ("mainstay call time", "MissingRequiredArgument exit 2"),
         ("mainstay call time now a=1 --args {}", "ArgumentConflict exit 2"),
         ("mainstay import", "MissingRequiredArgument exit 2"),

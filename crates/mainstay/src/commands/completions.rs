@@ -40,7 +40,18 @@ mod tests {
             let script = script(shell);
             assert!(!script.contains("__guard"), "{shell:?}");
             assert!(!script.contains("__exec"), "{shell:?}");
-            for word in ["up", "demo", "check", "status", "tools", "call", "init", "schema"] {
+            for word in [
+                "up",
+                "demo",
+                "check",
+                "status",
+                "stop",
+                "log-level",
+                "tools",
+                "call",
+                "init",
+                "schema",
+            ] {
                 assert!(script.contains(word), "{shell:?} {word}");
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_admin::action::{Carrying, LogLevel};
+use mainstay_admin::action::{Carrying, Done, Drain, LogLevel};
 use mainstay_admin::{Action, ActionError, Actions};
 use mainstay_gateway::Gateway;
 use mainstay_model::status::InstanceState;
@@ -24,16 +24,23 @@ pub(super) struct Operator {
     log: LogControl,
     /// Cancelled when the daemon is to end.
     stop: CancellationToken,
+    /// The longest wait for calls in flight before the daemon ends.
+    drain: Duration,
 }
 
 // === impl Operator ===
 
 impl Operator {
-    pub(super) fn new(gateway: &Arc<Gateway>, log: LogControl, stop: CancellationToken) -> Self {
-        Self { gateway: Arc::downgrade(gateway), log, stop }
+    pub(super) fn new(
+        gateway: &Arc<Gateway>,
+        log: LogControl,
+        stop: CancellationToken,
+        drain: Duration,
+    ) -> Self {
+        Self { gateway: Arc::downgrade(gateway), log, stop, drain }
     }
 
-    fn stop(&self, dry_run: bool) -> String {
+    fn stop(&self, dry_run: bool) -> Done {
         let gateway = self.gateway.upgrade();
         let calls = gateway.as_ref().map_or(0, |gateway| gateway.calls_in_flight());
         let is_stopping =
@@ -41,11 +48,12 @@ impl Operator {
         if !dry_run {
             self.stop.cancel();
         }
-        match (is_stopping, dry_run) {
+        let message = match (is_stopping, dry_run) {
             (true, _) => format!("the daemon is stopping already; calls in flight: {calls}"),
             (false, true) => format!("the daemon would stop; calls in flight: {calls}"),
             (false, false) => format!("the daemon is stopping; calls in flight: {calls}"),
-        }
+        };
+        Done { message, drain: Some(Drain { calls, timeout: self.drain }) }
     }
 
     fn set_log_level(&self, level: LogLevel, dry_run: bool) -> Result<String, ActionError> {
@@ -95,8 +103,8 @@ impl Actions for Operator {
         Box::pin(async move {
             match action {
                 Action::Stop => Ok(self.stop(dry_run)),
-                Action::SetLogLevel(level) => self.set_log_level(level, dry_run),
-                Action::Refresh { server } => self.refresh(server, dry_run).await,
+                Action::SetLogLevel(level) => self.set_log_level(level, dry_run).map(Done::from),
+                Action::Refresh { server } => self.refresh(server, dry_run).await.map(Done::from),
             }
         })
     }

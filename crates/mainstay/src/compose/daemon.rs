@@ -113,7 +113,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),
-            actions: Arc::new(Operator::new(&gateway, log, stop.clone())),
+            actions: Arc::new(Operator::new(&gateway, log, stop.clone(), drain)),
             audit: backend.audit.clone(),
             tokens,
             metrics: metrics.clone(),

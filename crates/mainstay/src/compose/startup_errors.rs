@@ -17,6 +17,7 @@ pub(crate) fn no_state(error: &OpenError) -> Failure {
     let source = match error {
         OpenError::Held(_) => {
             return failure
+                .hint("`mainstay stop`, with the same --state if there is one, stops that daemon")
                 .hint("one daemon runs for each state folder; --state DIR names another");
         }
         OpenError::Newer(newer) => return newer_state(newer),

@@ -1,6 +1,7 @@
 //! The admin API of the real daemon: over its listeners, over the command socket, and by commands.
 
 mod actions;
+mod commands;
 mod described;
 mod tokens;
 

@@ -30,6 +30,29 @@ fn no_daemon_is_three_in_words_and_in_json() {
 }
 
 #[test]
+fn without_a_daemon_there_is_nothing_to_stop() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    for command in [&["stop"][..], &["stop", "--dry-run"]] {
+        mainstay(home, command)
+            .exits(3)
+            .complains("no daemon is running for")
+            .complains("hint: there is nothing to stop");
+    }
+    let json = mainstay(home, &["stop", "--json"]).exits(3).json();
+    assert_eq!(json["error"]["hints"][0], "there is nothing to stop");
+    mainstay(home, &["log-level", "debug"]).exits(3).complains("no daemon is running for");
+    // The folder is in use, and nobody listens: a daemon that starts or ends.
+    fs::create_dir(home.join("state")).unwrap();
+    fs::write(home.join("state/lock"), "4711\n").unwrap();
+    let lock = fs::File::open(home.join("state/lock")).unwrap();
+    lock.lock().unwrap();
+    mainstay(home, &["stop"]).exits(3).complains("process 4711 uses").complains("`kill 4711`");
+    drop(lock);
+    mainstay(home, &["stop"]).exits(3).complains("there is nothing to stop");
+}
+
+#[test]
 fn init_writes_what_check_accepts() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

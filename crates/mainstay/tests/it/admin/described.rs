@@ -87,6 +87,10 @@ async fn what_commands_print_is_as_described() {
         (&["call", "on", "x"], "FailurePrinted"),
         (&["token"], "TokenPrinted"),
         (&["token", "--read"], "TokenPrinted"),
+        (&["log-level", "info", "--dry-run"], "ActionDone"),
+        (&["stop", "--dry-run"], "StopPrinted"),
+        (&["stop"], "StopPrinted"),
+        (&["stop"], "FailurePrinted"),
     ] {
         fits(name, &printed(&daemon, line));
     }
