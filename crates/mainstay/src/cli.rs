@@ -167,7 +167,7 @@ pub(crate) enum LogLevel {
     Info,
     /// Debug messages too
     Debug,
-    /// Everything
+    /// Trace messages too
     Trace,
     /// What the daemon was started with: its flags and MAINSTAY_LOG
     Initial,

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_admin::Client;
 use mainstay_admin::api::actions::ActionDone;
+use mainstay_store::Folder;
 use tokio::net::UnixListener;
 use tokio::time::sleep;
 
@@ -50,6 +51,17 @@ async fn a_daemon_that_ends_late_is_waited_for() {
     target(&folder).wait_until_gone(&done(), Duration::from_secs(60), &out).await.unwrap();
     assert!(begun.elapsed() >= late);
     ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_has_not_ended_while_it_holds_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens any more.
+    let daemon = Folder::open(folder.path()).unwrap();
+    let target = Target { pid: Some(std::process::id()), ..target(&folder) };
+    assert!(!target.is_gone().await);
+    drop(daemon);
+    assert!(target.is_gone().await);
 }
 
 #[test]
