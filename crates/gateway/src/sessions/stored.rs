@@ -47,7 +47,7 @@ impl Sessions {
         let begun = Instant::now();
         // A disk that fails has been told of already.
         if session.serial().is_some()
-            && !self.store.written().await
+            && !self.store.flushed().await
             && self.upkeep.state().failing.is_none()
         {
             EndUnwritten { request_id, after: begun.elapsed() }.emit(&self.serving.metrics);
