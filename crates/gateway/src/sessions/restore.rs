@@ -58,7 +58,7 @@ pub(crate) async fn find_or_restore(
     if let Some(session) = sessions.table.get(id) {
         return check_owner(session, endpoint, principal);
     }
-    // In a box: it happens once in the life of a session, and every request would be larger by it.
+    // Boxed, because a restore is rare and would make every request larger.
     Box::pin(reserve_and_restore(sessions, endpoint, principal, id)).await
 }
 
@@ -113,7 +113,7 @@ async fn restore(
     if now.saturating_sub(changes.used_at)
         >= sessions.serving.settings.limits.session_idle.as_secs()
     {
-        // So that it stays expired, however long sessions may be idle from now on.
+        // Ends the session for good, even if the idle limit is raised later.
         sessions.store.ended(claims.serial, now);
         return Err(LookupError::Unknown);
     }
