@@ -1,9 +1,8 @@
 //! The contract of every backend, whether it is the state folder or a service on the network.
 //!
-//! | the backend | a note (`used`, `save`, `record`, …) | `stored`, `flushed` | an answer (`status`, `get`,
-//! `put`, …) |
+//! | the backend | a note (`used`, `save`, `record`, …) | `stored`, `flushed` | an answer (`status`, `get`, `put`, …) |
 //! | --- | --- | --- | --- |
-//! | works | is taken at once | true once it survives | the answer |
+//! | works | is accepted at once | true once it is durable | the answer |
 //! | fails | is taken at once, kept in memory, stored once the place works | false at once | the right answer, or [`Failed`] with the reason |
 //! | hangs | the same | false within [`ANSWER_DEADLINE`] | the right answer, [`Slow`] or [`Busy`] within that |
 //! | loses what it has not confirmed | is there or not, never in part | what was confirmed stays | as of what is left |
