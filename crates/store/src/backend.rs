@@ -3,9 +3,9 @@
 //! | the backend | a note (`used`, `save`, `record`, …) | `stored`, `flushed` | an answer (`status`, `get`, `put`, …) |
 //! | --- | --- | --- | --- |
 //! | works | is accepted at once | true once it is durable | the answer |
-//! | fails | is taken at once, kept in memory, stored once the place works | false at once | the right answer, or [`Failed`] with the reason |
-//! | hangs | the same | false within [`ANSWER_DEADLINE`] | the right answer, [`Slow`] or [`Busy`] within that |
-//! | loses what it has not confirmed | is there or not, never in part | what was confirmed stays | as of what is left |
+//! | fails | is accepted at once, kept in memory, and stored once the backend works | false at once | the correct answer, or [`Failed`] with the reason |
+//! | hangs | the same | false within [`ANSWER_DEADLINE`] | the correct answer, [`Slow`] or [`Busy`] within that time |
+//! | loses unconfirmed notes | is there completely or not at all | confirmed notes stay | reflects the notes that are left |
 //!
 //! An answer always includes everything that was noted before it. After an error, a change has either been
 //! made completely or not at all. [`Upkeep::state`] tells why notes are not stored, as long as they are

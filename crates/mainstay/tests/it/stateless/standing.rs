@@ -260,7 +260,7 @@ async fn a_listener_that_vanishes_without_a_word_is_let_go() {
         until("half a goodbye is noticed", gone).await;
         drop(connection);
         let left = scene.ended("listen", "client").await;
-        // The client is connected but never reads, so its acknowledgement is never sent in full.
+        // The client is connected but reads nothing.
         let uri = format!("test://{}", "x".repeat(128 << 10));
         let connection = unread(&scene, name, &uri).await;
         until("it stands", stands).await;
