@@ -74,7 +74,7 @@ fn stream_of(body: Body) -> HttpAnswer {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // nginx would otherwise collect the events before it hands them on.
+    // Without this header nginx buffers the events.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }

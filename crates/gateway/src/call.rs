@@ -283,7 +283,7 @@ impl Call {
         }
         self.error_code = error_code;
         let bytes = match (&self.attempt.route.renamed, answer.id_span()) {
-            // Errors to requests that could not be read have no id of ours.
+            // Errors for requests that the server could not read have no id of a call.
             (_, None) => build::error(Some(&self.id), answer.body().unwrap_or("null")),
             (None, Some(_)) => answer.with_id(self.id.as_bytes()),
             (Some((own, published)), Some(_)) => {
@@ -298,7 +298,7 @@ impl Call {
     fn on_notification(&mut self, notification: &Message) -> Option<Progress> {
         let (is_progress, message) = match notification.scope() {
             Scope::Progress(_) => (true, self.with_clients_token(notification)),
-            // A listen has its own way: no call has one.
+            // A listen request never reaches this point: it is not a call.
             Scope::Subscription(_) => (false, None),
             Scope::Call if notification.method() == Notification::Cancelled.as_str() => {
                 let taken_back = self
@@ -365,7 +365,7 @@ impl Call {
                 if was_suspended {
                     self.session.refuse_questions_of(&self.control);
                 }
-                // An attempt that is not repeated counts as the refusal that the call ends with.
+                // An attempt that is not repeated counts as the refusal with which the call ends.
                 self.metrics().failed(ErrorCode::Transport);
                 self.attempt.prepare_next(pause, new_headers);
                 None
@@ -432,8 +432,8 @@ impl Drop for Call {
         let how = telemetry::Attempt::Withdrawn;
         self.attempt.withdraw("nobody waits for the answer any more", how);
         self.close(telemetry::Outcome::Cancelled);
-        // Not before: a drain ends streams as soon as there are no calls, and with them answers
-        // that are not in them yet.
+        // The call counts as ended only now: a drain ends streams as soon as no calls are left, and answers
+        // that are not in their streams yet would be lost.
         self.sessions.serving.end_call();
     }
 }
@@ -442,7 +442,7 @@ impl Drop for Call {
 
 impl DeadlineTimer {
     fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // Nearly every call is answered before: a timer would be started and stopped for nothing.
+        // Nearly every call is answered before this point, so a timer would be started in vain.
         if self.awaited_until.is_some_and(|until| until < deadline) {
             return Poll::Pending;
         }

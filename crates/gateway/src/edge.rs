@@ -76,11 +76,11 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         Err(refusal) => *refusal,
     };
     if body.is_some_and(|body| !body.is_end_stream()) {
-        // Nobody read it, so nothing after it on this connection can be read either.
+        // The body was not read, so the connection can't carry another request.
         body::close_connection(&mut answer);
     }
     cors::add_headers(&parts.headers, &mut answer);
-    // Whoever names a request finds the name again; nobody else pays for it.
+    // Only requests that brought their own request id get it back as a header.
     if let Some(name) = named
         && CorrelationId::try_client(name.as_bytes()).is_some()
     {

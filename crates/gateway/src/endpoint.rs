@@ -447,6 +447,6 @@ fn is_left_out(pool: &Pool) -> bool {
 
 fn is_starting(pool: &Pool) -> bool {
     use InstanceState::{Handshaking, Starting, Stopped};
-    // Stopped: before its first start.
+    // A pool is in this state before its first start.
     matches!(primary_state(pool), Stopped | Starting | Handshaking)
 }

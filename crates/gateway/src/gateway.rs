@@ -110,13 +110,13 @@ impl Gateway {
     pub async fn drain_and_stop(&self) -> usize {
         let Serving { draining, stopping, tasks, settings, .. } = &*self.serving;
         draining.cancel();
-        // A caller that is putting another topology in force finishes, and nobody begins after that.
+        // A change of the topology that is under way finishes first, and no other one starts after that.
         drop(self.installing.lock());
         let _ =
             tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
         let left = self.calls_in_flight();
         self.serving.begin_cut_off();
-        // They stay sessions: the next daemon restores them.
+        // The sessions themselves stay stored, and the next daemon restores them.
         self.sessions.store_uses(true);
         for session in self.sessions.table.all() {
             session.cut_off();
@@ -125,7 +125,7 @@ impl Gateway {
         self.stateless.listens.end_all();
         stopping.cancel();
         tasks.close();
-        // Connections end by themselves once their streams have ended; one that hangs is left behind.
+        // Connections close once their streams have ended. A connection that hangs is abandoned.
         let _ = tokio::time::timeout(STOP_WAIT_MAX, tasks.wait()).await;
         let mut pools = tokio::task::JoinSet::new();
         let retiring = std::mem::take(&mut *self.retiring.lock());

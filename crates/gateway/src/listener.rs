@@ -157,13 +157,14 @@ where
     let gateway = &gateway;
     let stuck = Arc::new(AtomicBool::new(false));
     let streamed = Mutex::new(None);
-    // hyper keeps room for the service's future while the connection idles: boxed, that is a pointer.
+    // hyper reserves memory for the service's future even while the connection idles. Boxed, that is one
+    // pointer.
     let service = service_fn(|request| {
         let (stuck, streamed) = (&stuck, &streamed);
         Box::pin(async move {
             let can_carry = raw_stream::can_carry(&request);
             let answer = edge::handle(gateway, request, peer).await;
-            // What hyper has not sent yet of an earlier answer would be lost with it.
+            // Taking over a stuck connection would lose what hyper has not sent yet of an earlier answer.
             if can_carry && raw_stream::is_stream(&answer) && !stuck.load(Ordering::Relaxed) {
                 *streamed.lock() = Some(answer);
                 std::future::pending().await
@@ -181,7 +182,7 @@ where
         .timer(idle_timeout)
         .header_read_timeout(receive)
         .serve_connection(TokioIo::new(stream), service);
-    // Reading a request's body rouses the connection that brings it, which is this very task.
+    // Reading a request's body wakes the connection's task, which is this task.
     let waker = InlineWaker::default();
     let serving = poll_fn(|cx| {
         waker.poll(cx, |cx| {
@@ -192,20 +193,20 @@ where
             }
         })
     });
-    // What is wrong with a connection concerns only whoever is at its other end.
+    // Errors of a connection concern only its peer.
     tokio::select! {
         served = serving => match served {
             ConnectionEnd::Ended(Ok(())) => {}
             ConnectionEnd::Ended(Err(error)) => tracing::debug!(%error, "connection ended"),
             ConnectionEnd::Stream(answer) => {
                 let stream = connection.into_parts().io.into_inner().into_inner();
-                // A task of its own, since this one is as large as its busiest time.
+                // A separate task, because this task stays as large as its largest state.
                 gateway.serving.tasks.clone().spawn(carry(stream, answer, counted));
             }
         },
         () = gateway.serving.stopping.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
-            // The last bytes of an answer may still be on their way out.
+            // The last bytes of an answer may still be unsent.
             let _ = tokio::time::timeout(FLUSH_WAIT_MAX, connection).await;
         }
     }
@@ -265,7 +266,7 @@ mod tests {
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         let first = socket.listen(1).unwrap();
         UnixStream::connect(&path).unwrap();
-        // As after a crash: what is left of the first is replaced.
+        // The first socket is left behind, as after a crash, and is replaced.
         let second = bind_unix(&path).unwrap();
         assert_eq!(mode(), 0o600);
         UnixStream::connect(&path).unwrap();

@@ -1,7 +1,7 @@
-//! The service for requests that are not MCP: health, metrics, the admin API.
+//! Hands requests that are not MCP to one tower service: health, metrics and the admin API.
 //!
-//! The gateway admits such requests as it does all others and hands them to one tower service. It knows the
-//! paths of that service and nothing else about it.
+//! The gateway admits these requests like all others. It knows the paths of the service and nothing else
+//! about it.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,24 +12,24 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use tower::util::BoxCloneSyncService;
 
-/// What answers requests that are not MCP, and where.
+/// Describes the service that answers requests that are not MCP, and its paths.
 pub struct NonMcp {
-    /// The extensions of a request hold its [`Caller`](crate::Caller). A GET or HEAD has an empty body. The
-    /// service bounds its own time and the bytes that it reads.
+    /// Answers the requests. The extensions of a request contain its [`Caller`](crate::Caller); the body of
+    /// a GET or HEAD is empty. The service itself limits its time and the bytes that it reads.
     pub service: NonMcpService,
-    /// The paths that the service answers. A 404 for another path lists them.
+    /// The paths that the service answers. The 404 for an unknown path lists them.
     pub paths: Vec<String>,
-    /// Beginnings of paths that are the service's, whatever follows.
+    /// The path prefixes that the service answers, with anything after them.
     pub below: Vec<String>,
 }
 
-/// A tower service for requests that are not MCP.
+/// Answers requests that are not MCP.
 pub type NonMcpService = BoxCloneSyncService<Request<NonMcpBody>, Response<NonMcpBody>, Infallible>;
 
-/// The body of a request to the service, or of its response, which may be a stream.
+/// The body of a request to the service or of its response. A response body may be a stream.
 pub type NonMcpBody = UnsyncBoxBody<Bytes, BodyError>;
 
-/// Why a body broke off. The connection is cut then, so that the client sees it.
+/// The reason why a body broke off. The connection is then cut, so that the client notices.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct BodyError(Box<dyn Error + Send + Sync>);
@@ -37,7 +37,7 @@ pub struct BodyError(Box<dyn Error + Send + Sync>);
 // === impl NonMcp ===
 
 impl NonMcp {
-    /// Whether the service answers at a path.
+    /// Returns whether the service answers requests for this path.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.paths.iter().any(|own| own == path)
             || self.below.iter().any(|begin| path.starts_with(begin.as_str()))

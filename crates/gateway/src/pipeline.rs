@@ -141,8 +141,8 @@ async fn route_when_listed(
     let find = || route::find_route(endpoint, Era::Legacy, method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
-        // The server may be on its way: a session of an earlier daemon has not waited for it yet.
-        // Boxed, since every request would else be moved with the room for it.
+        // The server may still be starting, because a restored session has not waited for it yet. The
+        // future is boxed, so that not every request is as large as this wait.
         Box::pin(endpoint.wait_for_lists(Era::Legacy, deadline)).await;
         route = find();
     }
@@ -158,12 +158,12 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
                 session.cancel_calls(id.raw.as_bytes());
             }
         }
-        // The gateway has shaken hands with the servers itself.
+        // The gateway itself has completed the handshake with the servers.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
             notify_own_instances(endpoint, session, message.bytes());
         }
-        // Progress on a question, or something new: to whoever is waiting for this client.
+        // Progress on a question, or an unknown notification, goes to the calls that wait for this client.
         _ => {
             for asker in session.waiting_servers() {
                 asker.tell(message.bytes().clone());

@@ -120,7 +120,7 @@ impl Session {
         connection: u64,
     ) -> Self {
         let session = Self {
-            // Connections are counted apart from sessions.
+            // Connections are numbered apart from sessions.
             user: connection | 1 << 63,
             capabilities_json: Arc::default(),
             ..Self::new(number, Token::none(), principal, revision, capabilities, endpoint)
@@ -189,7 +189,7 @@ impl Session {
     /// Whether the client wants log messages of this level. Without `logging/setLevel` a session
     /// gets `info` and above; a request of 2026-07-28 gets none.
     pub(crate) fn wants_log(&self, level: Option<LogLevel>) -> bool {
-        // From 2026-07-28 on a request that says nothing of it wants none.
+        // From 2026-07-28 on, a request without a level asks for no log messages.
         let stateful = self.revision.rules().stateful_methods;
         match self.log_level().or(stateful.then_some(LogLevel::Info)) {
             Some(wanted) => level.is_none_or(|level| level >= wanted),

@@ -137,8 +137,8 @@ async fn route_when_listed(
     let find = || route::find_route(endpoint, Era::Modern, request.method, &params);
     let mut route = find();
     if route.is_err() && !endpoint.single {
-        // The server may be on its way. Boxed, since every request would else be moved with the room
-        // for it.
+        // The server may still be starting. The future is boxed, so that not every request is as large as
+        // this wait.
         Box::pin(endpoint.wait_for_lists(Era::Modern, Instant::now() + wait_max)).await;
         route = find();
     }

@@ -198,7 +198,7 @@ impl EventStream {
         loop {
             self.reader_gone().await;
             let since = self.queue.lock().reader_gone_at;
-            // One that ended is not read any more either.
+            // A stream that has ended is not read any more either.
             let until = since.unwrap_or_else(Instant::now) + grace;
             tokio::time::sleep_until(until.into()).await;
             let queue = self.queue.lock();
@@ -329,7 +329,7 @@ impl EventStream {
 
     fn append(&self, queue: &mut Queue, event: Bytes) {
         if queue.reader_gone_at.is_some() && event.len() > KEPT_EVENT_BYTES_MAX {
-            // What came before it is of no use without it.
+            // Earlier events are useless without this one.
             while !queue.events.is_empty() {
                 self.drop_oldest(queue);
             }

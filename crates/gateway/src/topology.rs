@@ -76,7 +76,7 @@ impl Topology {
             .collect();
         let endpoint = |name: String, servers: Vec<Server>, prefix: Option<Prefix>| {
             let known = before.endpoints.iter().find(|known| known.name == name);
-            // Behind one name there may be a server first and a group later: that is another endpoint.
+            // A name that belonged to a server and now belongs to a group is a different endpoint.
             let known = known.filter(|known| known.single == prefix.is_none());
             match known {
                 Some(known) => Endpoint::updated(known, servers, prefix),

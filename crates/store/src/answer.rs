@@ -1,23 +1,24 @@
-//! Answers of a place for state, and why there is none.
+//! Answers of a backend and the errors for answers that can't be given.
 
 use std::pin::Pin;
 use std::time::Duration;
 
-/// An answer that may have to come from a disk or the network. It resolves within [`ANSWER_DEADLINE`], a key
-/// within [`KEY_DEADLINE`], so a caller needs no deadline of its own.
+/// Represents an answer that may have to come from a disk or the network. It resolves within
+/// [`ANSWER_DEADLINE`], or [`KEY_DEADLINE`] for a key, so callers need no deadline of their own.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
 
-/// Whether something has come to where it survives; resolves within [`ANSWER_DEADLINE`].
+/// Resolves, within [`ANSWER_DEADLINE`], to whether data is stored durably.
 pub type Stored<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
-/// Longest that a backend takes for an answer, or to say that there is none.
+/// The longest time in which a backend answers or reports that it can't.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
-/// Longest that a backend takes for a key: the daemon does not serve yet, and can't without it.
+/// The longest time in which a backend returns a key. It is long because the daemon can't serve without its
+/// keys.
 pub const KEY_DEADLINE: Duration = Duration::from_secs(20);
-/// Longest that the end of a backend takes.
+/// The longest time in which a backend closes.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Why the store could not answer.
+/// The reasons why the store could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     #[error("the store has not answered for {} ms", .0.as_millis())]
@@ -26,7 +27,7 @@ pub enum Unavailable {
     Busy,
     #[error("the store is closed")]
     Closed,
-    /// What the disk or the service says.
+    /// The error that the disk or the service reported.
     #[error("the store fails: {0}")]
     Failed(String),
 }

@@ -4,59 +4,61 @@ use std::fmt::Debug;
 
 use crate::answer::{Answer, Stored};
 
-/// Keeps what was done by whom. Entries are in the order in which they were recorded.
+/// Stores uses of the admin API, in the order in which they were recorded.
 pub trait AuditLog: Debug + Send + Sync {
-    /// Adds an entry. Takes note of it at once and never waits; [`Self::stored`] says when it survives a
-    /// power cut. While the store fails, as many as 1,000 entries wait for it; beyond that the newest are
-    /// dropped, with a warning.
+    /// Adds an entry in memory and never waits for the disk; [`Self::stored`] tells when the entry survives
+    /// a power cut. While the store fails, up to 1,000 entries wait. Newer ones are dropped, with a
+    /// warning.
     fn record(&self, entry: AuditEntry);
 
-    /// Returns the newest entries, newest first: at most `limit`, and at most [`PAGE_MAX`].
+    /// Returns the newest entries, newest first: at most `limit`, and never more than [`PAGE_MAX`].
     fn recent(&self, limit: usize) -> Answer<'_, Vec<AuditEntry>>;
 
-    /// Waits until every entry that was recorded before this call survives a power cut; returns whether
-    /// it does. A store that fails is not waited for, and one that is slow for a second.
+    /// Waits until every entry that was recorded before this call survives a power cut, and returns whether
+    /// it does. Returns `false` at once if the store fails, and after one second if the store is slow.
     fn stored(&self) -> Stored<'_>;
 }
 
-/// One use of the admin API. Texts longer than [`TEXT_BYTES_MAX`] are cut when they are recorded.
+/// Describes one use of the admin API. Texts longer than [`TEXT_BYTES_MAX`] are truncated when the entry is
+/// recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Milliseconds since 1970.
     pub at_ms: u64,
-    /// The name of the token that was shown; none: the command socket, or no token.
+    /// The name of the token that the request carried. `None` for the command socket and for requests
+    /// without a token.
     pub token: Option<String>,
-    /// Where the request came from: an address, or `socket`.
+    /// The address that the request came from, or `socket`.
     pub peer: String,
     pub request_id: String,
-    /// The action's name, such as `server.restart`.
+    /// The name of the action, such as `server.restart`.
     pub action: String,
-    /// What it was done to, such as a server's name.
+    /// The object of the action, such as the name of a server.
     pub target: Option<String>,
     pub outcome: AuditOutcome,
 }
 
-/// What came of it.
+/// The outcome of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditOutcome {
     Done,
-    /// The caller may not do that.
+    /// The caller has no right to the action.
     Denied,
-    /// Why it could not be done.
+    /// The action failed for this reason.
     Failed(String),
 }
 
-/// Entries that are kept; the oldest give way.
+/// The number of entries that are stored. Newer entries replace the oldest.
 pub const ENTRIES_MAX: u64 = 20_000;
-/// Entries that [`AuditLog::recent`] returns at most.
+/// The largest number of entries that [`AuditLog::recent`] returns.
 pub const PAGE_MAX: usize = 1000;
-/// Bytes of each text of an entry that are kept.
+/// The largest size of each text of an entry, in bytes.
 pub const TEXT_BYTES_MAX: usize = 512;
 
 // === impl AuditEntry ===
 
 impl AuditEntry {
-    /// Cuts every text to [`TEXT_BYTES_MAX`], at the end of a character.
+    /// Truncates every text to [`TEXT_BYTES_MAX`] bytes, at a character boundary.
     #[must_use]
     pub fn cut(mut self) -> Self {
         let texts = [&mut self.peer, &mut self.request_id, &mut self.action];

@@ -1,14 +1,15 @@
-//! What every place for state promises, whether it is the state folder or a service on the network.
+//! The contract of every backend, whether it is the state folder or a service on the network.
 //!
-//! | the place | a note (`used`, `save`, `record`, …) | `stored`, `written` | an answer (`known`, `get`, `put`, …) |
+//! | the backend | a note (`used`, `save`, `record`, …) | `stored`, `flushed` | an answer (`status`, `get`, `put`, …) |
 //! | --- | --- | --- | --- |
-//! | works | is taken at once | true once it survives | the answer |
-//! | fails | is taken at once, kept in memory, stored once the place works | false at once | the right answer, or [`Failed`] with the reason |
-//! | hangs | the same | false within [`ANSWER_DEADLINE`] | the right answer, [`Slow`] or [`Busy`] within that |
-//! | loses what it has not confirmed | is there or not, never in part | what was confirmed stays | as of what is left |
+//! | works | is accepted at once | true once it is durable | the answer |
+//! | fails | is accepted at once, kept in memory, and stored once the backend works | false at once | the correct answer, or [`Failed`] with the reason |
+//! | hangs | the same | false within [`ANSWER_DEADLINE`] | the correct answer, [`Slow`] or [`Busy`] within that time |
+//! | loses unconfirmed notes | is there completely or not at all | confirmed notes stay | reflects the notes that are left |
 //!
-//! Nothing that was noted is ever answered as if it were not there, and after an error a change has been made or
-//! not. [`Upkeep::state`] says why notes are not stored, while that is so.
+//! An answer always includes everything that was noted before it. After an error, a change has either been
+//! made completely or not at all. [`Upkeep::state`] tells why notes are not stored, as long as they are
+//! not.
 //!
 //! [`ANSWER_DEADLINE`]: crate::ANSWER_DEADLINE
 //! [`Failed`]: crate::Unavailable::Failed
@@ -25,7 +26,7 @@ use crate::names::NameStore;
 use crate::sessions::SessionStore;
 use crate::table::Table;
 
-/// A place for all state of a daemon. Whoever uses it knows only these traits.
+/// Groups all state of a daemon behind traits. The rest of the daemon knows only these traits.
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub sessions: Arc<dyn SessionStore>,
@@ -38,20 +39,20 @@ pub struct Backend {
     pub upkeep: Arc<dyn Upkeep>,
 }
 
-/// How a backend is, as a whole, and its end.
+/// Reports the state of a backend as a whole, and closes it.
 pub trait Upkeep: Debug + Send + Sync {
     fn state(&self) -> StoreState;
 
-    /// Brings what is left to where it survives and ends the backend; returns whether everything is
-    /// there. One that hangs is given up within [`CLOSE_DEADLINE`](crate::CLOSE_DEADLINE).
+    /// Stores what is not stored yet and closes the backend. Returns whether everything is stored durably.
+    /// A backend that hangs is abandoned within [`CLOSE_DEADLINE`](crate::CLOSE_DEADLINE).
     fn close(&self) -> Stored<'_>;
 }
 
-/// How it is with a backend, for whoever watches.
+/// The state of a backend, for health checks and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreState {
-    /// Why a restart of the daemon would lose something, while that is so.
+    /// The reason why a restart of the daemon would lose data, as long as it would.
     pub failing: Option<String>,
-    /// Size of what is stored of sessions.
+    /// The size of the stored sessions, in bytes.
     pub bytes: u64,
 }

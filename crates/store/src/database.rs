@@ -1,8 +1,7 @@
-//! Tables in one SQLite file, `state.db`: what is asked for by other things than its key, and what only
-//! grows.
+//! Tables in one SQLite file, `state.db`: for data that only grows or that is queried by more than its key.
 //!
-//! One thread owns the connection. Whatever is asked of it waits in a bounded queue, and whoever asks has
-//! a deadline, so a disk that hangs holds up that thread and nobody else.
+//! One thread owns the connection. Requests wait for it in bounded queues, and each requester has a
+//! deadline. A disk that hangs therefore blocks this thread and nothing else.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -27,73 +26,74 @@ mod worker;
 pub(crate) use self::connection::{FORMAT, format_of};
 pub(crate) use self::records::Kind;
 
-/// The open file.
+/// Owns the open database file and its thread.
 #[derive(Debug)]
 pub(crate) struct Database {
     shared: Arc<Shared>,
 }
 
-/// What the thread and everybody else share.
+/// The state that the thread shares with its users.
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
     claim: Claim,
-    /// Held for moments only, never while the file is touched.
+    /// Locked only briefly, never during file access.
     queue: Mutex<Queue>,
-    /// There is something to do, or the end has come.
+    /// Signals new work, or that the database closes.
     wake: Condvar,
     progress: watch::Sender<Progress>,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// Changes that are made as soon as the disk allows, and tried again until then.
+    /// Changes to make as soon as the disk allows. They are retried until they succeed.
     changes: VecDeque<Change>,
-    /// How many changes there have been.
+    /// The number of changes that were ever queued.
     noted: u64,
-    /// Changes that were dropped because too many waited, since the last one that was not.
+    /// The number of changes that were dropped in a row because the queue was full.
     dropped: u64,
-    /// Questions, each with somebody who waits for its answer.
+    /// Questions whose askers wait for the answer.
     questions: VecDeque<Question>,
-    /// When the work began that is under way.
+    /// The time at which the current work began.
     busy_since: Option<Instant>,
-    /// Why the last attempt failed.
+    /// The error of the last attempt.
     failing: Option<String>,
     closing: bool,
 }
 
-/// How far the thread has come.
+/// The progress of the thread.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
-    /// Changes that are on disk.
+    /// The number of changes that are on disk.
     stored: u64,
     failing: bool,
-    /// The thread has ended.
+    /// Whether the thread has ended.
     ended: bool,
 }
 
-/// Something to write. It may be tried more than once.
+/// A change to write. It may be tried more than once.
 type Change = Box<dyn Fn(&Transaction<'_>) -> rusqlite::Result<()> + Send>;
-/// Something to ask. It gets what keeps it from being asked, if there is no connection.
+/// A question to ask. It gets the error instead of a connection if there is no connection.
 type Question =
     Box<dyn FnOnce(Result<&mut Connection, Unavailable>) -> rusqlite::Result<()> + Send>;
 
 pub(crate) const FILE: &str = "state.db";
-/// Changes that wait for a disk.
+/// The largest number of changes that wait for the disk.
 const CHANGES_MAX: usize = 1000;
-/// Questions that wait for a disk.
+/// The largest number of questions that wait for the disk.
 const QUESTIONS_MAX: usize = 64;
-/// How long a start of the daemon waits for the file.
+/// The longest time for which the daemon's start waits for the file.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Database ===
 
 impl Database {
-    /// Opens the file in this folder and starts its thread. A file that can't be used is set aside as
-    /// `state.db.unreadable` with a warning; one that hangs is waited for for two seconds.
+    /// Opens the file in this folder and starts its thread. A file that can't be used is renamed to
+    /// `state.db.unreadable`, with a warning. Waits for at most two seconds.
     ///
     /// # Errors
-    /// When a newer version of the daemon has written the file. Nothing of it is changed then.
+    /// Returns an error when a newer version of the daemon has written the file. The file is then not
+    /// changed.
     pub(crate) fn open(folder: &Path, claim: Claim) -> Result<Self, Newer> {
         let shared = Arc::new(Shared {
             path: folder.join(FILE),
@@ -107,17 +107,18 @@ impl Database {
         worker::start(&database.shared, tell);
         match told.recv_timeout(OPEN_DEADLINE) {
             Ok(Err(newer)) => return Err(newer),
-            // There is no thread, and that has been said.
+            // The thread could not be started, which is logged already.
             Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
                 let path = database.shared.path.display();
-                tracing::warn!(target: "mainstay", %path, "the disk takes too long; going on without it");
+                tracing::warn!(target: "mainstay", %path, "the disk takes too long; the daemon starts without this file");
             }
         }
         Ok(database)
     }
 
-    /// Makes a change as soon as the disk allows. Dropped, with a warning, while too many wait.
+    /// Queues a change, to be made as soon as the disk allows. Drops it, with a warning, when the queue is
+    /// full.
     fn change(&self, change: Change) {
         let mut queue = self.shared.queue.lock();
         if queue.changes.len() >= CHANGES_MAX {
@@ -125,7 +126,7 @@ impl Database {
             let (is_first, path) = (queue.dropped == 1, self.shared.path.display());
             drop(queue);
             if is_first {
-                tracing::error!(target: "mainstay", %path, "too much waits for the disk; what comes now is lost");
+                tracing::error!(target: "mainstay", %path, "too many changes wait for the disk; new ones are lost");
             }
             return;
         }
@@ -135,14 +136,14 @@ impl Database {
         self.shared.wake.notify_one();
     }
 
-    /// Asks the thread, after all changes so far; waits for a second at most.
+    /// Asks the thread, after all changes queued so far. Waits for at most one second.
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (tell, told) = oneshot::channel();
         let question: Question = Box::new(move |connection| {
-            // Whoever has given up must not find later that it was done all the same.
+            // A question whose asker has given up must not be carried out later.
             if tell.is_closed() {
                 return Ok(());
             }
@@ -157,7 +158,7 @@ impl Database {
                 Ok(answer) => (Ok(answer), Ok(())),
                 Err(error) => (Err(Unavailable::Failed(error.to_string())), Err(error)),
             };
-            // Whoever asked may have gone.
+            // The asker may have gone away.
             let _ = tell.send(answer);
             outcome
         });
@@ -183,8 +184,8 @@ impl Database {
         Ok(())
     }
 
-    /// Waits until all changes so far are on disk; returns whether they are. A disk that fails is not
-    /// waited for, and one that is slow for a second.
+    /// Waits until all changes queued so far are on disk, and returns whether they are. Returns `false` at
+    /// once if the disk fails, and after one second if it is slow.
     async fn stored(&self) -> bool {
         let noted = self.shared.queue.lock().noted;
         let mut progress = self.shared.progress.subscribe();
@@ -193,15 +194,15 @@ impl Database {
         matches!(done, Ok(Ok(now)) if now.stored >= noted)
     }
 
-    /// Returns why nothing can be stored, while that is so.
+    /// Returns the reason why nothing can be stored, as long as there is one.
     pub(crate) fn failing(&self) -> Option<String> {
         let queue = self.shared.queue.lock();
         let slow = || file::slow(&self.shared.path, queue.busy_since?);
         queue.failing.clone().or_else(slow)
     }
 
-    /// Writes what is left and ends the thread; returns whether everything was written. A disk that hangs
-    /// is waited for for two seconds.
+    /// Writes the queued changes and ends the thread. Returns whether everything was written. Waits for at
+    /// most two seconds.
     pub(crate) async fn close(&self) -> bool {
         self.end();
         let mut progress = self.shared.progress.subscribe();

@@ -1,5 +1,4 @@
-//! One small file that is replaced as a whole: read when the daemon starts, and written by a thread of its
-//! own from then on.
+//! A small file that is read when the daemon starts and replaced as a whole by its own thread afterwards.
 
 use std::fmt::Display;
 use std::io;
@@ -17,47 +16,48 @@ use crate::lock::Claim;
 
 mod writer;
 
-/// A file whose content is a value in memory. No method but [`Document::open`] and [`Document::close`]
-/// waits, however long the disk takes, and these two wait for at most two seconds.
+/// Stores a value in a file. Only [`Document::open`] and [`Document::close`] wait for the disk, for at most
+/// two seconds; [`Document::stored`] waits for at most one.
 #[derive(Debug)]
 pub struct Document {
     shared: Arc<Shared>,
 }
 
-/// What the writer and everybody else share.
+/// The state that the writer shares with its users.
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
-    /// What is in the file, for messages: a plural.
+    /// The content of the file as a plural noun, for messages.
     what: &'static str,
     claim: Claim,
     disk: Disk,
-    /// Held for moments only, never while a file is touched.
+    /// Locked only briefly, never during file access.
     state: Mutex<State>,
-    /// There is something to do, or the end has come.
+    /// Signals new work, or that the document closes.
     wake: Condvar,
-    /// How many values have come to the file, those that were replaced before it included.
+    /// The number of values that are stored, including those that a newer value replaced before they were
+    /// written.
     stored: watch::Sender<u64>,
-    /// There is no writer any more.
+    /// Whether the writer has ended.
     ended: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The newest value that is not in the file.
+    /// The newest value, if it is not in the file.
     next: Option<Vec<u8>>,
-    /// How many values there have been.
+    /// The number of values that were ever set.
     set: u64,
-    /// The file holds what nobody could make use of. It is set aside before anything is written.
+    /// Whether the content of the file is unusable. It is then set aside before the next write.
     unusable: bool,
-    /// When the attempt that is under way began.
+    /// The time at which the current attempt began.
     busy_since: Option<Instant>,
-    /// Why the last attempt failed.
+    /// The error of the last attempt.
     failing: Option<String>,
     closing: bool,
 }
 
-/// The calls that may hang. Tests put others in their place.
+/// The file operations that may hang. Tests replace them.
 #[derive(Debug, Clone, Copy)]
 struct Disk {
     read: fn(&Path) -> io::Result<Option<Vec<u8>>>,
@@ -71,24 +71,24 @@ const DISK: Disk = Disk {
     set_aside: file::set_aside,
 };
 
-/// Published names.
+/// The file of published names.
 pub(crate) const NAMES: &str = "names.json";
-/// Format 0 says none.
+/// The current format. Format 0 has no format field.
 pub(crate) const NAMES_FORMAT: u64 = 1;
-/// No file that was written here comes near it; memory is spared from one that is something else.
+/// The largest size of a file that is read, in bytes. Larger files are not Mainstay's.
 const BYTES_MAX: u64 = 64 << 20;
-/// How long a start of the daemon waits for the file.
+/// The longest time for which the daemon's start waits for the file.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 
 // === impl Document ===
 
 impl Document {
-    /// Reads the file and starts its writer. `what` names what the file holds in messages and is a plural,
-    /// such as "published names".
+    /// Reads the file and starts its writer. `what` names the content in messages as a plural, such as
+    /// "published names".
     ///
-    /// None: there is no file, or it can't be read within two seconds. One that can't be read is set
-    /// aside as `FILE.unreadable`, with a warning, and while that fails it is not overwritten: values stay
-    /// in memory, and [`Self::failing`] says so.
+    /// Returns `None` for the content if there is no file or if it can't be read within two seconds. An
+    /// unreadable file is set aside as `FILE.unreadable`, with a warning. As long as that fails, the file
+    /// is not overwritten: values stay in memory, and [`Self::failing`] returns the reason.
     pub(crate) fn open(path: PathBuf, what: &'static str, claim: Claim) -> (Self, Option<Vec<u8>>) {
         Self::open_on(path, what, claim, DISK, READ_DEADLINE)
     }
@@ -106,7 +106,7 @@ impl Document {
             (Condvar::new(), watch::Sender::default(), watch::Sender::default());
         let shared = Arc::new(Shared { path, what, claim, disk, state, wake, stored, ended });
         let document = Self { shared };
-        // No room: a result that comes after the deadline finds nobody, and the writer knows that.
+        // The channel has no buffer, so the writer notices when a result comes after the deadline.
         let (tell, told) = sync_channel(0);
         writer::start(&document.shared, tell);
         let content = match told.recv_timeout(deadline) {
@@ -115,25 +115,25 @@ impl Document {
                 let shared = &document.shared;
                 tracing::warn!(
                     target: "mainstay", path = %shared.path.display(),
-                    "the disk takes too long to read {}; going on without them", shared.what
+                    "the disk takes too long to read {}; the daemon starts without them", shared.what
                 );
                 None
             }
-            // There is no writer, and that has been said.
+            // The writer could not be started, which is logged already.
             Err(RecvTimeoutError::Disconnected) => None,
         };
         (document, content)
     }
 
-    /// Says that what was read is not what this file should hold. It is set aside rather than overwritten,
-    /// and `why` is logged.
+    /// Rejects the content that was read. The file is set aside instead of overwritten, and `why` is
+    /// logged.
     pub fn reject(&self, why: &dyn Display) {
         self.shared.reject(why);
         self.shared.wake.notify_one();
     }
 
-    /// Makes `value` the content of the file as soon as the disk allows. Of several values that wait,
-    /// only the newest is written.
+    /// Queues `value` as the content of the file. If several values wait for the disk, only the newest is
+    /// written.
     pub fn set(&self, value: Vec<u8>) {
         let mut state = self.shared.state.lock();
         state.next = Some(value);
@@ -142,8 +142,8 @@ impl Document {
         self.shared.wake.notify_one();
     }
 
-    /// Waits until the newest value is stored; returns whether it is. A disk that fails is not waited
-    /// for, and one that is slow for a second.
+    /// Waits until the newest value is stored, and returns whether it is. Returns `false` at once if the
+    /// disk fails, and after one second if it is slow.
     pub async fn stored(&self) -> bool {
         let shared = &self.shared;
         let wanted = shared.state.lock().set;
@@ -155,17 +155,17 @@ impl Document {
         }
     }
 
-    /// Why a restart of the daemon would lose the present value, while that is so: with the path and
-    /// what the system says.
+    /// Returns the reason why a restart of the daemon would lose the present value, as long as it would:
+    /// the path and the error of the system.
     pub fn failing(&self) -> Option<String> {
         let state = self.shared.state.lock();
         let slow = || file::slow(&self.shared.path, state.busy_since?);
         state.failing.clone().or_else(slow)
     }
 
-    /// Writes what is left and ends the writer; returns whether everything was written. A disk that hangs
-    /// is waited for for two seconds, and one that fails is tried once. A value that is set after this
-    /// stays in memory.
+    /// Writes a waiting value and ends the writer. Returns whether everything was written. Waits for at
+    /// most two seconds, and tries only once if the disk fails. Values that are set afterwards stay in
+    /// memory.
     pub async fn close(&self) -> bool {
         self.end();
         let mut ended = self.shared.ended.subscribe();

@@ -1,8 +1,8 @@
 //! The backend in the state folder.
 //!
-//! Sessions are a journal, since they are noted often, looked up by nothing but their number, and fit in
-//! memory. Published names are one document, read once. What is asked for in other ways, or only grows, is
-//! in tables.
+//! Sessions are stored in a journal, because they change often, are looked up by number only, and fit in
+//! memory. Published names are one document, which is read once. Data that is queried in other ways, or
+//! only grows, is stored in tables.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use self::keys::KeyFiles;
 pub(crate) use self::keys::{SESSION_KEY, TOKEN_KEY};
 use self::names::NamesFile;
 
-/// Everything of one state folder.
+/// Groups the parts of the state folder that form its backend.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     sessions: Arc<Store>,

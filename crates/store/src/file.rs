@@ -1,5 +1,5 @@
-//! Reading and replacing the files of the state folder. Only regular files are opened: a FIFO or a device
-//! in the place of one is an error that is returned at once, and never a wait.
+//! Reads and replaces the files of the state folder. Only regular files are read: a FIFO or a device in
+//! place of one causes an error at once and is never waited for.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
-/// More than a disk that works needs for what is written here.
+/// The time after which a disk counts as slow.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(5);
 
-/// How many files that could not be used are kept of each.
+/// The largest number of unreadable files that are kept for each file.
 pub(crate) const ASIDE_MAX: usize = 9;
 
-/// Reads a regular file of at most `bytes_max` bytes. None: there is no such file.
+/// Reads a regular file of at most `bytes_max` bytes. Returns `None` if it does not exist.
 ///
 /// # Errors
-/// When something else is there, when the file is larger, and when it can't be read.
+/// Returns an error when the path is not a regular file, the file is larger, or it can't be read.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let meta = file.metadata()?;
@@ -41,23 +41,24 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Replaces a file by one that holds `parts`, readable and writable by its owner only. A crash, also of
-/// the machine, leaves the old file or the new one. The returned file is open for writing at its end.
+/// Replaces a file atomically by one with `parts` as its content, readable and writable by its owner only.
+/// After a crash, also of the machine, either the old or the new file is there. Returns the new file, open
+/// for writing at its end.
 ///
-/// The new file is made under the name `FILE.new`. Whatever has that name is removed before, since an
-/// earlier daemon may have left it half written; a folder there is an error.
+/// The new file is first written as `FILE.new`. A file of that name, which an earlier daemon may have left
+/// half written, is removed before; a folder of that name is an error.
 ///
 /// # Errors
-/// When the new file can't be written, brought to disk or renamed.
+/// Returns an error when the new file can't be written, synced or renamed.
 pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
     replace_with(path, parts, 0o600)
 }
 
-/// Replaces a file as the state folder's own are, but readable by everybody: one that holds no secret, and
-/// that another user may have written than the one the daemon runs as.
+/// Replaces a file as [`replace`] does, but readable by everyone. For files without secrets, which another
+/// user than the daemon's may write.
 ///
 /// # Errors
-/// When the new file can't be written, brought to disk or renamed.
+/// Returns an error when the new file can't be written, synced or renamed.
 pub(crate) fn replace_readable(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(path, &[content], 0o644).map(drop)
 }
@@ -75,11 +76,11 @@ fn replace_with(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads the first bytes of a file: as many as this, if there are so many. None: there is no such file;
-/// what is no regular file has no bytes.
+/// Reads the first `bytes` bytes of a file, or all if it is shorter. Returns `None` if it does not exist,
+/// and no bytes if it is not a regular file.
 ///
 /// # Errors
-/// When it can't be read.
+/// Returns an error when the file can't be read.
 pub(crate) fn head(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let Some(file) = open(path)? else { return Ok(None) };
@@ -89,21 +90,20 @@ pub(crate) fn head(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(head))
 }
 
-/// Replaces a file as [`replace`] does, without waiting until it is on disk: after a crash of the machine
-/// it may be empty.
+/// Replaces a file as [`replace`] does, without syncing it. After a crash of the machine it may be empty.
 ///
 /// # Errors
-/// When the new file can't be written or renamed.
+/// Returns an error when the new file can't be written or renamed.
 pub(crate) fn replace_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
     let (new, mut file) = create_beside(path, 0o600)?;
     file.write_all(content)?;
     fs::rename(new, path)
 }
 
-/// Makes an empty file, readable and writable by its owner only, where there is none.
+/// Creates an empty file, readable and writable by its owner only, unless the path exists.
 ///
 /// # Errors
-/// When it can't be made.
+/// Returns an error when the file can't be created.
 pub(crate) fn create_empty(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -111,10 +111,10 @@ pub(crate) fn create_empty(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether there is a regular file, or nothing.
+/// Returns whether the path is a regular file or does not exist.
 ///
 /// # Errors
-/// When it can't be looked at.
+/// Returns an error when the path can't be examined.
 pub(crate) fn is_regular_or_absent(path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(meta) => Ok(meta.is_file()),
@@ -123,19 +123,19 @@ pub(crate) fn is_regular_or_absent(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether this open file is the one at this path; not if there is none.
+/// Returns whether `file` is the file at this path. `false` if nothing is there.
 ///
 /// # Errors
-/// When it can't be looked at.
+/// Returns an error when the path or the file can't be examined.
 pub(crate) fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     let open = file.metadata()?;
     Ok(identity(path)? == Some((open.dev(), open.ino())))
 }
 
-/// What a file at a path is, whatever its name: device and number. None: there is none.
+/// Returns the device and inode numbers of the file at a path. `None` if nothing is there.
 ///
 /// # Errors
-/// When it can't be looked at.
+/// Returns an error when the path can't be examined.
 pub(crate) fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
     match fs::metadata(path) {
         Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
@@ -144,11 +144,11 @@ pub(crate) fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
     }
 }
 
-/// Renames a file to `FILE.unreadable`, where it can be looked at and is not overwritten; returns its
-/// new path. Where such a file is already, the name is `FILE.unreadable.2`, and so on up to 9.
+/// Renames a file to `FILE.unreadable`, so that it is preserved for inspection. Returns the new path. If
+/// that name is taken, the name is `FILE.unreadable.2`, and so on up to 9.
 ///
 /// # Errors
-/// When it can't be renamed, and when there are nine such files.
+/// Returns an error when the file can't be renamed or all nine names are taken.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free_beside(path)?;
     fs::rename(path, &aside)?;
@@ -158,22 +158,23 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
 /// Renames a file that belongs to one that was set aside.
 ///
 /// # Errors
-/// When it can't be renamed.
+/// Returns an error when the file can't be renamed.
 pub(crate) fn set_aside_as(path: &Path, aside: &Path) -> io::Result<()> {
     fs::rename(path, aside)
 }
 
-/// Copies a file that is about to be replaced to where [`set_aside`] would rename it; returns that path.
+/// Copies a file that is about to be replaced to the path that [`set_aside`] would choose. Returns that
+/// path.
 ///
 /// # Errors
-/// When it can't be copied, and when there are nine such files.
+/// Returns an error when the file can't be copied or all nine names are taken.
 pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free_beside(path)?;
     fs::copy(path, &aside)?;
     Ok(aside)
 }
 
-/// The first path for a file to set aside that nothing has.
+/// Returns the first free path for a file to set aside.
 fn free_beside(path: &Path) -> io::Result<PathBuf> {
     for number in 1..=ASIDE_MAX {
         let aside = match number {
@@ -190,17 +191,17 @@ fn free_beside(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
 }
 
-/// Why a write that began then is as bad as one that failed: the disk has not answered for more than five
-/// seconds.
+/// Returns the reason to treat a write as failed: the disk has not answered since `busy_since`, and that is
+/// more than five seconds ago.
 pub(crate) fn slow(path: &Path, busy_since: Instant) -> Option<String> {
     let (took, path) = (busy_since.elapsed(), path.display());
     (took > SLOW_AFTER)
         .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
 }
 
-/// Opens something for reading, whatever it is. None: there is nothing.
+/// Opens anything for reading. Returns `None` if it does not exist.
 fn open(path: &Path) -> io::Result<Option<File>> {
-    // Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
+    // Without O_NONBLOCK, opening a FIFO waits for a writer.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     match options.open(path) {
@@ -210,19 +211,19 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Makes the file that is to replace another.
+/// Creates the file that is to replace another.
 fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let new = beside(path, ".new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // What is made here is a regular file: nothing that was there before is opened.
+    // `create_new` guarantees a regular file: nothing that existed before is opened.
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     Ok((new, file))
 }
 
-/// The path of a file with this at the end of its name.
+/// Returns the path with `suffix` appended to its file name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

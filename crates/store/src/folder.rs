@@ -28,20 +28,20 @@ use crate::newer::Newer;
 use crate::store::{Options, Store};
 use crate::{Backend, file, formats, journal, keyfile};
 
-/// An open state folder. It is this daemon's alone for as long as this lives, and nothing of it is written
-/// after that.
+/// Owns an open state folder. The folder belongs to this daemon until the value is dropped; nothing is
+/// written to it afterwards.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// There was a journal of sessions when it was opened.
+    /// Whether a journal of sessions existed when the folder was opened.
     had_sessions: bool,
     lock: Arc<StateLock>,
 }
 
-/// Why a state folder can't be used.
+/// The reasons why a state folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another daemon runs with it.
+    /// Another daemon uses the folder.
     #[error(transparent)]
     Held(LockError),
     #[error(transparent)]
@@ -56,12 +56,12 @@ const PROCESSES: &str = "processes";
 // === impl Folder ===
 
 impl Folder {
-    /// Makes the folder where there is none, readable by this user alone, and takes it for this process.
+    /// Creates the folder if it is missing, readable by this user only, and locks it for this process.
     /// Waits for the disk.
     ///
     /// # Errors
-    /// When a daemon runs with it, when a newer version has written something in it, of which nothing is
-    /// changed then, and when the disk fails.
+    /// Returns an error when another daemon uses the folder, when a newer version has written something in
+    /// it (nothing is changed then), and when the disk fails.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = Arc::new(StateLock::acquire(path)?);
         let failed = |step| {
@@ -80,11 +80,11 @@ impl Folder {
         Ok(Self { path: path.to_owned(), had_sessions, lock })
     }
 
-    /// Looks whether this version may write to a state folder, for whoever does that without opening it.
-    /// Changes nothing and waits for the disk.
+    /// Checks that this version may write to a state folder, for commands that write without opening it.
+    /// Changes nothing. Waits for the disk.
     ///
     /// # Errors
-    /// When a newer version has written something in it, and when it can't be read.
+    /// Returns an error when a newer version has written something in the folder, or it can't be read.
     pub fn check(path: &Path) -> Result<(), OpenError> {
         match formats::look(path) {
             Ok(None) => Ok(()),
@@ -106,16 +106,17 @@ impl Folder {
         &self.path
     }
 
-    /// The path of the command socket.
+    /// Returns the path of the command socket.
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }
 
-    /// Returns a key of the daemon of a state folder, for commands. None: no daemon has made it yet. Waits
-    /// for the disk.
+    /// Returns a key from a state folder, for commands. `None` if no daemon has created it yet. Waits for
+    /// the disk.
     ///
     /// # Errors
-    /// When its file is damaged or can't be read, or when a newer version has written something in the folder.
+    /// Returns an error when the key's file is damaged or can't be read, or when a newer version has
+    /// written something in the folder.
     pub fn existing_key(
         state_dir: &Path,
         key: KeyName,
@@ -128,13 +129,13 @@ impl Folder {
         keyfile::get(&path).map_err(failed)
     }
 
-    /// The folder of records of processes, for the daemon and for whoever sweeps after it.
+    /// Returns the folder of process records, for the daemon and for the cleanup after it.
     pub fn processes(state_dir: &Path) -> Directory {
         Directory::at(state_dir.join(PROCESSES))
     }
 
-    /// What was found out about lists of servers, and what is in it. Waits for the disk for two seconds at
-    /// most.
+    /// Opens the file of findings about server lists and returns its content. Waits for the disk for at
+    /// most two seconds.
     pub fn variants(&self) -> (Document, Option<Vec<u8>>) {
         Document::open(
             self.path.join(formats::FINDINGS_FILE),
@@ -143,11 +144,11 @@ impl Folder {
         )
     }
 
-    /// Opens everything that outlives the daemon. Waits for the disk; whatever is wrong with a file or the
-    /// folder is said, and the backend begins with what could be read.
+    /// Opens all state that outlives the daemon. Waits for the disk. Problems with files or the folder are
+    /// logged, and the backend starts with what could be read.
     ///
     /// # Errors
-    /// When a newer version has written a file.
+    /// Returns an error when a newer version has written a file.
     pub fn backend(&self, options: Options) -> Result<Backend, Newer> {
         let has_key = file::head(&self.path.join(SESSION_KEY), 1).is_ok_and(|head| head.is_some());
         if has_key && !self.had_sessions {

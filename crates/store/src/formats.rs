@@ -1,5 +1,5 @@
-//! The formats of all files of the state folder. Files of a newer version are found before anything is
-//! changed, and left alone.
+//! The formats of all files in the state folder. Files of a newer version are detected before anything is
+//! changed, and are left alone.
 
 use std::io;
 use std::path::Path;
@@ -7,24 +7,24 @@ use std::path::Path;
 use crate::newer::Newer;
 use crate::{database, document, embedded, file, journal, keyfile};
 
-/// A file of the state folder.
+/// Describes a file of the state folder and its format.
 struct Format {
     file: &'static str,
     /// The newest format that this version reads.
     known: u64,
-    /// Reads the format from the first bytes of the file. None: it is not said there, as in files of the
-    /// first versions, or in something else.
+    /// Reads the format from the first bytes of the file. Returns `None` if they contain none, as in files
+    /// of the first versions or of other programs.
     read: fn(&[u8]) -> Option<u64>,
 }
 
-/// The file that has the format of the folder as a whole: which files there are, and those that say no
-/// format of their own because they are of one life of the daemon (`lock`, `processes/`).
+/// The file with the format of the folder as a whole. It also covers files that have no format of their own
+/// because they last for one run of the daemon (`lock`, `processes/`).
 pub(crate) const FOLDER: &str = "format";
-/// What it begins with.
+/// The beginning of that file.
 pub(crate) const FOLDER_HEADER: &str = "mainstay state";
 pub(crate) const FOLDER_FORMAT: u64 = 1;
 pub(crate) const FINDINGS_FILE: &str = "variants.json";
-/// The format of the findings about lists of servers.
+/// The format of the findings about server lists.
 pub const FINDINGS: u64 = 1;
 pub(crate) const PACKAGES_FILE: &str = "packages.json";
 /// The format of the record of packages.
@@ -57,10 +57,10 @@ const FORMATS: [Format; 8] = [
     Format { file: database::FILE, known: database::FORMAT, read: database::format_of },
 ];
 
-/// Where each file says its format.
+/// The number of bytes at the start of each file that contain its format.
 const HEAD_BYTES: usize = 256;
 
-/// Looks for files of a newer version in a state folder; changes nothing.
+/// Searches a state folder for files of a newer version. Changes nothing.
 pub(crate) fn look(folder: &Path) -> io::Result<Option<Newer>> {
     for Format { file, known, read } in FORMATS {
         let path = folder.join(file);
@@ -72,19 +72,19 @@ pub(crate) fn look(folder: &Path) -> io::Result<Option<Newer>> {
     Ok(None)
 }
 
-/// The format of a record of packages.
+/// Returns the format of a record of packages.
 pub(crate) fn of_packages(head: &[u8]) -> Option<u64> {
     in_json(&head[..head.len().min(HEAD_BYTES)], "version")
 }
 
-/// The number at the end of a first line such as `mainstay sessions 1`.
+/// Returns the number at the end of a first line such as `mainstay sessions 1`.
 fn in_line(head: &[u8], name: &str) -> Option<u64> {
     let line = head.split(|byte| *byte == b'\n').next()?;
     let number = std::str::from_utf8(line).ok()?.strip_prefix(name)?.strip_prefix(' ')?;
     number.parse().ok()
 }
 
-/// The number of the first member of an object, if it has this name.
+/// Returns the number of the first member of an object, if that member has this name.
 fn in_json(head: &[u8], name: &str) -> Option<u64> {
     let head = String::from_utf8_lossy(head);
     let rest = head.trim_start().strip_prefix('{')?.trim_start();

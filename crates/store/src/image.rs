@@ -1,4 +1,4 @@
-//! What all records of a journal add up to.
+//! The state that the records of a journal add up to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,25 +6,25 @@ use mainstay_session::Serial;
 
 use crate::ranges::Ranges;
 use crate::record::Record;
-use crate::sessions::{Kept, Known};
+use crate::sessions::{SessionChanges, SessionStatus};
 
-/// The state of all sessions that something became of.
+/// Holds the state of all sessions that changed after they were opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Image {
-    kept: HashMap<Serial, Kept>,
+    changed: HashMap<Serial, SessionChanges>,
     runs: BTreeMap<u64, Run>,
 }
 
-/// What became of the sessions that one run of the daemon opened.
+/// The ended sessions of one run of the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Run {
     ended: Ranges,
-    /// When one of them ended last.
+    /// The time at which the last of them ended.
     at: u64,
 }
 
-/// That sessions have ended is remembered for at least this long, in seconds: longer than a session
-/// may be idle, also if that is raised meanwhile.
+/// The shortest time for which ended sessions are remembered, in seconds. It is longer than a session may
+/// be idle, even if that setting is raised later.
 const REMEMBER_SECONDS_MIN: u64 = 24 * 3600;
 
 // === impl Image ===
@@ -32,25 +32,25 @@ const REMEMBER_SECONDS_MIN: u64 = 24 * 3600;
 impl Image {
     pub(crate) fn apply(&mut self, record: Record) {
         match record {
-            Record::Used { of, at } => {
-                self.touched(of, at);
+            Record::Used { session, at } => {
+                self.touch(session, at);
             }
-            Record::Level { of, at, level } => {
-                if let Some(kept) = self.touched(of, at) {
-                    kept.level = Some(level);
+            Record::Level { session, at, level } => {
+                if let Some(changes) = self.touch(session, at) {
+                    changes.level = Some(level);
                 }
             }
-            Record::Subscribed { of, at, server, uri } => {
-                if let Some(kept) = self.touched(of, at) {
-                    kept.subscriptions.insert((server, uri));
+            Record::Subscribed { session, at, server, uri } => {
+                if let Some(changes) = self.touch(session, at) {
+                    changes.subscriptions.insert((server, uri));
                 }
             }
-            Record::Unsubscribed { of, server, uri } => {
-                if let Some(kept) = self.kept.get_mut(&of) {
-                    kept.subscriptions.remove(&(server, uri));
+            Record::Unsubscribed { session, server, uri } => {
+                if let Some(changes) = self.changed.get_mut(&session) {
+                    changes.subscriptions.remove(&(server, uri));
                 }
             }
-            Record::Ended { of, at } => self.end(of, at),
+            Record::Ended { session, at } => self.end(session, at),
             Record::Gone { run, first, last, at } => {
                 let run = self.runs.entry(run).or_default();
                 run.ended.insert(first, last);
@@ -59,76 +59,78 @@ impl Image {
         }
     }
 
-    pub(crate) fn known(&self, of: Serial) -> Known {
-        if self.has_ended(of) {
-            return Known::Ended;
+    pub(crate) fn status(&self, session: Serial) -> SessionStatus {
+        if self.has_ended(session) {
+            return SessionStatus::Ended;
         }
-        self.kept.get(&of).cloned().map_or(Known::Nothing, Known::Kept)
+        self.changed.get(&session).cloned().map_or(SessionStatus::Unchanged, SessionStatus::Changed)
     }
 
-    pub(crate) fn has_ended(&self, of: Serial) -> bool {
-        self.runs.get(&of.run).is_some_and(|run| run.ended.contains(of.number))
+    pub(crate) fn has_ended(&self, session: Serial) -> bool {
+        self.runs.get(&session.run).is_some_and(|run| run.ended.contains(session.number))
     }
 
-    /// Lets go of what nobody can come back for: sessions idle for longer than `idle` seconds, the
-    /// longest idle ones beyond `most`, and, after a long time, that sessions ended.
+    /// Ends sessions that were idle for longer than `idle` seconds, and the longest idle ones beyond
+    /// `most`. Forgets ended sessions once no client can return for them.
     pub(crate) fn prune(&mut self, now: u64, idle: u64, most: usize) {
         let mut over: Vec<(u64, Serial)> = self
-            .kept
+            .changed
             .iter()
-            .filter(|(_, kept)| kept.used_at.saturating_add(idle) < now)
-            .map(|(of, kept)| (kept.used_at, *of))
+            .filter(|(_, changes)| changes.used_at.saturating_add(idle) < now)
+            .map(|(session, changes)| (changes.used_at, *session))
             .collect();
-        let left = self.kept.len() - over.len();
+        let left = self.changed.len() - over.len();
         if left > most {
-            over = self.kept.iter().map(|(of, kept)| (kept.used_at, *of)).collect();
+            over =
+                self.changed.iter().map(|(session, changes)| (changes.used_at, *session)).collect();
             over.sort_unstable();
-            over.truncate(self.kept.len() - most);
+            over.truncate(self.changed.len() - most);
         }
-        for (_, of) in over {
-            self.end(of, now);
+        for (_, session) in over {
+            self.end(session, now);
         }
         let remember = REMEMBER_SECONDS_MIN.max(idle.saturating_mul(2));
         self.runs.retain(|_, run| run.at.saturating_add(remember) >= now);
     }
 
-    /// The fewest records that add up to the same.
+    /// Returns the smallest set of records that add up to this state.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
-        let gone = self.runs.iter().flat_map(|(run, of)| {
-            let (run, at) = (*run, of.at);
-            of.ended.iter().map(move |(first, last)| Record::Gone { run, first, last, at })
+        let gone = self.runs.iter().flat_map(|(number, run)| {
+            let (number, at) = (*number, run.at);
+            let ranges = run.ended.iter();
+            ranges.map(move |(first, last)| Record::Gone { run: number, first, last, at })
         });
-        gone.chain(self.kept.iter().flat_map(|(of, kept)| kept.records(*of)))
+        gone.chain(self.changed.iter().flat_map(|(session, changes)| changes.records(*session)))
     }
 
-    fn touched(&mut self, of: Serial, at: u64) -> Option<&mut Kept> {
-        if self.has_ended(of) {
+    fn touch(&mut self, session: Serial, at: u64) -> Option<&mut SessionChanges> {
+        if self.has_ended(session) {
             return None;
         }
-        let kept = self.kept.entry(of).or_default();
-        kept.used_at = kept.used_at.max(at);
-        Some(kept)
+        let changes = self.changed.entry(session).or_default();
+        changes.used_at = changes.used_at.max(at);
+        Some(changes)
     }
 
-    fn end(&mut self, of: Serial, at: u64) {
-        self.kept.remove(&of);
-        let run = self.runs.entry(of.run).or_default();
-        run.ended.insert(of.number, of.number);
+    fn end(&mut self, session: Serial, at: u64) {
+        self.changed.remove(&session);
+        let run = self.runs.entry(session.run).or_default();
+        run.ended.insert(session.number, session.number);
         run.at = run.at.max(at);
     }
 }
 
-// === impl Kept ===
+// === impl SessionChanges ===
 
-impl Kept {
-    fn records(&self, of: Serial) -> impl Iterator<Item = Record> {
+impl SessionChanges {
+    fn records(&self, session: Serial) -> impl Iterator<Item = Record> {
         let at = self.used_at;
-        let level = self.level.clone().map(|level| Record::Level { of, at, level });
+        let level = self.level.clone().map(|level| Record::Level { session, at, level });
         let subscriptions = self.subscriptions.iter().cloned();
         let subscriptions =
-            subscriptions.map(move |(server, uri)| Record::Subscribed { of, at, server, uri });
+            subscriptions.map(move |(server, uri)| Record::Subscribed { session, at, server, uri });
         let plain = level.is_none() && self.subscriptions.is_empty();
-        plain.then_some(Record::Used { of, at }).into_iter().chain(level).chain(subscriptions)
+        plain.then_some(Record::Used { session, at }).into_iter().chain(level).chain(subscriptions)
     }
 }
 

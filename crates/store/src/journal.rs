@@ -1,5 +1,5 @@
-//! The journal's file: a line that names the format, then one record a line, only ever added to or
-//! replaced as a whole.
+//! The file of the journal: a line with the format, then one record per line. Lines are appended, or the
+//! file is replaced as a whole.
 
 #![expect(clippy::disallowed_methods, reason = "called on the thread of a store")]
 
@@ -10,47 +10,47 @@ use std::path::{Path, PathBuf};
 use crate::file;
 use crate::record::Record;
 
-/// The open file, to add to.
+/// Appends to the open file.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
-    /// How much was in it when it was written as a whole, and how much is in it now.
+    /// The size of the file when it was last replaced, and its size now, in bytes.
     bytes_whole: u64,
     bytes: u64,
 }
 
-/// How a file was found.
+/// The condition in which a file was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
     Whole,
-    /// Its end is missing: the daemon or the machine went down while it was written.
+    /// The end of the file is missing: the daemon or the machine went down during a write.
     Torn {
         bytes: usize,
     },
-    /// Lines in its midst are not as they were written.
+    /// Lines before the last valid one are damaged.
     Damaged {
         lines: usize,
     },
-    /// Another format, or no journal at all.
+    /// The file has another format, or is not a journal.
     Foreign,
-    /// Larger than any that was written here.
+    /// The file is larger than any that Mainstay writes.
     TooLarge,
 }
 
 pub(crate) const FILE: &str = "sessions.journal";
-/// What the first line begins with.
+/// The beginning of the first line.
 pub(crate) const NAME: &str = "mainstay sessions";
 pub(crate) const FORMAT: u64 = 1;
 /// The first line of every file of this format.
 const HEADER: &[u8] = b"mainstay sessions 1\n";
-/// A file that has this much added is written anew, if it has also grown fivefold.
+/// The smallest number of appended bytes after which the file is replaced, if it has also grown fivefold.
 const ADDED_BYTES_MIN: u64 = 1 << 20;
-/// No state of sessions comes near it; memory is spared from a file that is something else.
+/// The largest size of a file that is read, in bytes. Larger files are not Mainstay's.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Reads a file; `each` gets the records that are as they were written, in their order.
+/// Reads a file and passes each valid record to `each`, in order.
 pub(crate) fn read(path: &Path, each: impl FnMut(Record)) -> io::Result<Found> {
     match file::read(path, FILE_BYTES_MAX) {
         Ok(Some(bytes)) => Ok(replay(&bytes, each)),
@@ -60,7 +60,7 @@ pub(crate) fn read(path: &Path, each: impl FnMut(Record)) -> io::Result<Found> {
     }
 }
 
-/// Reads the bytes of a file.
+/// Reads the content of a file and passes each valid record to `each`, in order.
 pub(crate) fn replay(bytes: &[u8], mut each: impl FnMut(Record)) -> Found {
     let Some(mut rest) = bytes.strip_prefix(HEADER) else {
         let torn = HEADER.starts_with(bytes);
@@ -93,15 +93,16 @@ pub(crate) fn replay(bytes: &[u8], mut each: impl FnMut(Record)) -> Found {
 // === impl Journal ===
 
 impl Journal {
-    /// Replaces the file by one with these records: a crash leaves the old one or the new one.
+    /// Replaces the file atomically by one with these records. After a crash, either the old or the new
+    /// file is there.
     pub(crate) fn replace(path: &Path, lines: &[u8]) -> io::Result<Self> {
         let file = file::replace(path, &[HEADER, lines])?;
         let bytes = (HEADER.len() + lines.len()) as u64;
         Ok(Self { path: path.to_owned(), file, bytes_whole: bytes, bytes })
     }
 
-    /// # Errors
-    /// When the file is not in its place any more: whatever is added to it then is lost.
+    /// Returns an error when the file was removed or replaced, because records appended to it would be
+    /// lost.
     pub(crate) fn check(&self) -> io::Result<()> {
         match file::is_at(&self.path, &self.file)? {
             true => Ok(()),
@@ -109,21 +110,21 @@ impl Journal {
         }
     }
 
-    /// Adds records: from here on they outlive this process, and the machine once [`Self::sync`] has
-    /// returned. After an error nobody knows how much of them is there, and the file has to be
-    /// replaced.
+    /// Appends records. They survive the end of this process, and a crash of the machine once
+    /// [`Self::sync`] has returned. After an error the content of the file is unknown, and the file has to
+    /// be replaced.
     pub(crate) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         self.file.write_all(lines)?;
         self.bytes += lines.len() as u64;
         Ok(())
     }
 
-    /// Brings what was added to the disk.
+    /// Syncs the appended records to disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// Whether most of it is of the past.
+    /// Returns whether most of the file is outdated.
     pub(crate) fn is_bloated(&self) -> bool {
         let added = self.bytes - self.bytes_whole;
         added > ADDED_BYTES_MIN && added > 4 * self.bytes_whole

@@ -1,4 +1,4 @@
-//! The file of a secret key: a line that names the format, then the key and a checksum.
+//! The file of a secret key: a line with the format, then the key and a checksum.
 
 use std::io;
 use std::path::Path;
@@ -8,19 +8,19 @@ use sha2::{Digest as _, Sha256};
 use crate::file;
 use crate::keys::KEY_BYTES;
 
-/// What the first line begins with.
+/// The beginning of the first line.
 pub(crate) const NAME: &str = "mainstay key";
-/// Format 0 is the bare key, without a checksum.
+/// The current format. Format 0 is the bare key, without a checksum.
 pub(crate) const FORMAT: u64 = 1;
-/// More than any key has; one that is longer is damaged.
+/// The largest size of a file, in bytes. A longer one is damaged.
 const FILE_BYTES_MAX: u64 = 4096;
-/// Hexadecimal digits of the checksum.
+/// The length of the checksum in hexadecimal digits.
 const SUM_DIGITS: usize = 16;
 
-/// Returns the key in a file, and makes it where there is none. One of an older format is written anew.
+/// Returns the key in a file. Creates it if there is no file, and upgrades an older format.
 ///
 /// # Errors
-/// When the file is damaged, can't be read or can't be made.
+/// Returns an error when the file is damaged, can't be read or can't be created.
 pub(crate) fn get_or_create(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let Some(found) = file::read(path, FILE_BYTES_MAX)? else {
         let mut key = [0; KEY_BYTES];
@@ -35,16 +35,16 @@ pub(crate) fn get_or_create(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     read(&found).ok_or_else(damaged)
 }
 
-/// Returns the key in a file, and changes nothing. None: there is no such file.
+/// Returns the key in a file and changes nothing. `None` if there is no file.
 ///
 /// # Errors
-/// When the file is damaged or can't be read.
+/// Returns an error when the file is damaged or can't be read.
 pub(crate) fn get(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
     let Some(found) = file::read(path, FILE_BYTES_MAX)? else { return Ok(None) };
     bare(&found).or_else(|| read(&found)).map(Some).ok_or_else(damaged)
 }
 
-/// The key in a file of format 0.
+/// Returns the key in a file of format 0.
 fn bare(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
     <[u8; KEY_BYTES]>::try_from(content).ok().filter(|key| *key != [0; KEY_BYTES])
 }
@@ -58,7 +58,7 @@ fn write(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
     file::replace(path, &[text.as_bytes()]).map(drop)
 }
 
-/// None: it is not as it was written.
+/// Returns the key in a file of the current format. `None` if the file is damaged.
 fn read(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
     let text = std::str::from_utf8(content).ok()?;
     let line = text.strip_prefix(NAME)?.strip_prefix(&format!(" {FORMAT}\n"))?;

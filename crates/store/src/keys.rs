@@ -1,22 +1,22 @@
-//! Secret keys of a daemon: made once, the same ever after.
+//! Secret keys of a daemon, which are created once and never change.
 
 use std::fmt::Debug;
 
 use crate::answer::Answer;
 
-/// Keeps secret keys.
+/// Stores secret keys.
 pub trait KeyStore: Debug + Send + Sync {
-    /// Returns a key; makes it, at random, where there is none. It survives a power cut when it is
-    /// returned. Everybody gets the same, also if several ask at once.
+    /// Returns a key, or creates a random one if there is none. A returned key survives a power cut.
+    /// Concurrent callers get the same key.
     fn get_or_create(&self, key: KeyName) -> Answer<'_, [u8; KEY_BYTES]>;
 }
 
-/// Which key.
+/// Names a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyName {
     /// Seals session ids.
     Session,
-    /// Opens the API from another machine.
+    /// Opens the admin API to commands on another machine.
     Token,
 }
 

@@ -1,13 +1,14 @@
-//! What outlives the daemon. Knows no MCP and no sockets, and never keeps the daemon from serving.
+//! Stores the state that outlives the daemon. Knows no MCP and no sockets, and never keeps the daemon from
+//! serving.
 //!
-//! A [`Backend`] is a place for all state, as traits: [`SessionStore`], [`NameStore`], [`KeyStore`],
-//! [`AuditLog`], and [`Table`] for users, approvals and usage. The rest of the daemon knows only these.
-//! What they promise is checked by one suite that every backend passes.
+//! A [`Backend`] groups all state behind traits: [`SessionStore`], [`NameStore`], [`KeyStore`],
+//! [`AuditLog`], and [`Table`] for users, approvals and usage. The rest of the daemon knows only these. One
+//! test suite checks the contract of every backend.
 //!
-//! The backend that is built in is the state folder ([`Folder`]), which nobody but this crate writes to:
-//! sessions are a journal (`journal` the file, `record` a line of it, `image` what its lines add up to), a
-//! [`Document`] is one small file with a thread of its own, such as `names.json`, and `database` has the
-//! tables. `file` is how files are read and replaced, and [`formats`] what format each has.
+//! The built-in backend is the state folder ([`Folder`]), to which only this crate writes. Sessions are
+//! stored in a journal: `journal` is its file, `record` a line, and `image` the state that the lines add up
+//! to. A [`Document`] is one small file with its own thread, such as `names.json`. `database` contains the
+//! tables. `file` reads and replaces files, and [`formats`] lists the format of each.
 
 mod answer;
 pub mod audit;
@@ -44,6 +45,6 @@ pub use lock::LockError;
 pub use names::{NameStore, NamesByEndpoint};
 pub use newer::Newer;
 pub use packages::PackagesFile;
-pub use sessions::{Kept, Known, SessionStore};
+pub use sessions::{SessionChanges, SessionStatus, SessionStore};
 pub use store::Options;
 pub use table::{Put, Row, Table};

@@ -1,4 +1,4 @@
-//! A lock on the state folder: one daemon for each.
+//! A lock on the state folder, which limits it to one daemon.
 
 #![expect(clippy::disallowed_methods, reason = "called on threads that may block")]
 
@@ -13,29 +13,28 @@ use rustix::io::Errno;
 
 use crate::file;
 
-/// The lock on a state folder. The kernel releases it when the value is dropped or the process
-/// ends.
+/// Holds the lock on a state folder. The kernel releases it when the value is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct StateLock {
     path: PathBuf,
     file: File,
 }
 
-/// Tells whether the state folder still belongs to this daemon. Each writer asks first, because a folder
-/// that was removed or replaced may be another daemon's by now.
+/// Checks that the state folder still belongs to this daemon. Every writer checks before it writes, because
+/// a folder that was removed or replaced may belong to another daemon.
 #[derive(Debug, Clone)]
 pub(crate) enum Claim {
     Lock(Weak<StateLock>),
-    /// A test writes to a folder that nobody locked.
+    /// Permits a test to write to a folder that is not locked.
     #[cfg(test)]
     Unchecked,
 }
 
-/// The error of a write to a folder that is gone.
+/// The error of a write to a folder that was removed or replaced.
 const LOST: &str =
     "the state folder was removed or replaced; put it back, or restart the daemon to begin anew";
 
-/// Why the state folder could not be locked.
+/// The reasons why the state folder could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("the state folder {} is in use by another daemon{}", state_dir.display(), named(*pid))]
@@ -47,10 +46,10 @@ pub enum LockError {
 // === impl StateLock ===
 
 impl StateLock {
-    /// Locks the folder. Creates one that is missing, with access for this user only.
+    /// Locks the folder. Creates it if it is missing, with access for this user only.
     ///
     /// # Errors
-    /// [`LockError::Held`] when a daemon runs with this folder; else what could not be done.
+    /// Returns [`LockError::Held`] when another daemon uses the folder, or the step that failed.
     pub(crate) fn acquire(state_dir: &Path) -> Result<Self, LockError> {
         let failed = |step, path: &Path| {
             let path = path.to_owned();
@@ -112,8 +111,7 @@ impl StateLock {
 // === impl Claim ===
 
 impl Claim {
-    /// # Errors
-    /// When the lock was released, or another file is in the place of the one that is locked.
+    /// Returns an error when the lock was released, or the locked file was removed or replaced.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {
             Self::Lock(lock) => {
@@ -132,7 +130,7 @@ impl Claim {
 
 impl Drop for StateLock {
     fn drop(&mut self) {
-        // An empty file names nobody to whoever looks later. The lock itself ends with the file.
+        // An empty file names no process to later readers. Closing the file releases the lock.
         let _ = self.file.set_len(0);
     }
 }
@@ -140,7 +138,7 @@ impl Drop for StateLock {
 // === impl LockError ===
 
 impl LockError {
-    /// The process id of the daemon that holds the folder, where it is known.
+    /// Returns the process id of the daemon that holds the folder, if it is known.
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Held { pid, .. } => *pid,
@@ -155,7 +153,7 @@ fn named(pid: Option<u32>) -> String {
 
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    // A number is short; whatever else is in the file is not ours.
+    // A process id is short. Longer content is not Mainstay's.
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Published names: under which names clients have seen tools, prompts and resources.
+//! Published names: the names under which clients have seen tools, prompts and resources.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -10,15 +10,15 @@ use crate::answer::{Answer, Stored};
 /// Published names by endpoint.
 pub type NamesByEndpoint = BTreeMap<String, PublishedNames>;
 
-/// Keeps published names.
+/// Stores published names.
 pub trait NameStore: Debug + Send + Sync {
-    /// Returns all names that were saved.
+    /// Returns all saved names.
     fn load(&self) -> Answer<'_, NamesByEndpoint>;
 
-    /// Replaces the names of one endpoint. Takes note of them at once and never waits.
+    /// Replaces the names of one endpoint in memory and never waits for the disk.
     fn save(&self, endpoint: &str, names: &PublishedNames);
 
-    /// Waits until everything that was saved before this call survives a power cut; returns whether it
-    /// does. A store that fails is not waited for, and one that is slow for a second.
+    /// Waits until everything that was saved before this call survives a power cut, and returns whether it
+    /// does. Returns `false` at once if the store fails, and after one second if the store is slow.
     fn stored(&self) -> Stored<'_>;
 }

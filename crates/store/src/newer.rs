@@ -1,13 +1,13 @@
-//! That a file is of a newer version.
+//! The error for a file of a newer version.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A newer version of the daemon has written a file, in a format that this one does not read.
+/// Reports a file that a newer version of the daemon wrote, in a format that this version does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Newer {
     pub path: PathBuf,
-    /// The format that was found.
+    /// The format of the file.
     pub found: u64,
     /// The newest format that this version reads.
     pub known: u64,

@@ -1,4 +1,4 @@
-//! `packages.json`: the record of packages that were fetched.
+//! `packages.json`: the record of fetched packages.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,20 @@ use crate::folder::OpenError;
 use crate::newer::Newer;
 use crate::{file, formats};
 
-/// The file. Whoever fetches packages replaces it, whether or not a daemon runs; a daemon reads it when it
-/// starts. What is in it is known to whoever writes it, but for its format.
+/// Reads and replaces the record of packages. Commands replace it, whether or not a daemon runs; a daemon
+/// reads it when it starts. This crate knows only the format field of its content.
 #[derive(Debug, Clone)]
 pub struct PackagesFile {
     path: PathBuf,
 }
 
-/// More than thousands of packages need.
+/// The largest size of the file, in bytes: enough for thousands of packages.
 const BYTES_MAX: u64 = 64 << 20;
 
 // === impl PackagesFile ===
 
 impl PackagesFile {
-    /// The file of a state folder, whether or not it is there.
+    /// Names the file in a state folder, which need not exist.
     #[must_use]
     pub fn of(state_dir: &Path) -> Self {
         Self { path: state_dir.join(formats::PACKAGES_FILE) }
@@ -29,10 +29,10 @@ impl PackagesFile {
         &self.path
     }
 
-    /// Returns the content; none where there is no file. Waits for the disk.
+    /// Returns the content. `None` if there is no file. Waits for the disk.
     ///
     /// # Errors
-    /// When it can't be read, and when a newer version has written it.
+    /// Returns an error when the file can't be read, or when a newer version has written it.
     pub fn read(&self) -> Result<Option<Vec<u8>>, OpenError> {
         let content =
             file::read(&self.path, BYTES_MAX).map_err(|source| self.failed("read", source))?;
@@ -44,11 +44,11 @@ impl PackagesFile {
         Ok(content)
     }
 
-    /// Replaces the file in one step. It holds no secret, and its writer may be another user than the one
-    /// the daemon runs as, so everybody may read it. Waits for the disk.
+    /// Replaces the file atomically. Everyone may read it, because it contains no secret, and another user
+    /// than the daemon's may write it. Waits for the disk.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Returns an error when the file can't be written.
     pub fn replace(&self, content: &[u8]) -> Result<(), OpenError> {
         file::replace_readable(&self.path, content).map_err(|source| self.failed("write", source))
     }

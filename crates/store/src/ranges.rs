@@ -1,11 +1,11 @@
-//! A set of numbers that mostly follow one another.
+//! A set of numbers, most of them consecutive.
 
 use std::collections::BTreeMap;
 
-/// Numbers, kept as the ranges they form: a million that are all there cost as much as one.
+/// Stores numbers as ranges, so that a million consecutive numbers need no more memory than one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ranges {
-    /// First to last, both within; no two touch.
+    /// The last number of each range by its first; both are included. Ranges never touch.
     by_first: BTreeMap<u64, u64>,
 }
 
@@ -15,7 +15,7 @@ impl Ranges {
         before.is_some_and(|(_, last)| number <= *last)
     }
 
-    /// Adds all of `first..=last`.
+    /// Adds all numbers of `first..=last`.
     pub(crate) fn insert(&mut self, first: u64, last: u64) {
         if first > last {
             return;
@@ -24,7 +24,7 @@ impl Ranges {
         let touching = |(other_first, other_last): (&u64, &u64)| {
             (other_last.saturating_add(1) >= first).then_some((*other_first, *other_last))
         };
-        // Ranges don't touch, so those this one touches lie side by side.
+        // Stored ranges don't touch, so the ranges that the new one touches are adjacent.
         let reach = ..=last.saturating_add(1);
         let swallowed: Vec<_> = self.by_first.range(reach).rev().map_while(touching).collect();
         for (other_first, other_last) in swallowed {

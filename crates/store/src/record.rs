@@ -4,55 +4,55 @@ use mainstay_session::Serial;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Something that became of a session. Times are seconds since 1970.
+/// Describes a change of a session. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record {
-    /// It was in use at this time.
+    /// The session was in use at this time.
     Used {
-        of: Serial,
+        #[serde(rename = "of")]
+        session: Serial,
         at: u64,
     },
-    /// How loud it wants logs.
+    /// The session asked for log messages of this level.
     Level {
-        of: Serial,
+        #[serde(rename = "of")]
+        session: Serial,
         at: u64,
         level: Box<str>,
     },
     Subscribed {
-        of: Serial,
+        #[serde(rename = "of")]
+        session: Serial,
         at: u64,
         server: Box<str>,
         uri: Box<str>,
     },
     Unsubscribed {
-        of: Serial,
+        #[serde(rename = "of")]
+        session: Serial,
         server: Box<str>,
         uri: Box<str>,
     },
-    /// It was deleted or has expired.
+    /// The session was deleted or has expired.
     Ended {
-        of: Serial,
+        #[serde(rename = "of")]
+        session: Serial,
         at: u64,
     },
     /// All sessions of a run with numbers from `first` to `last` have ended.
-    Gone {
-        run: u64,
-        first: u64,
-        last: u64,
-        at: u64,
-    },
+    Gone { run: u64, first: u64, last: u64, at: u64 },
 }
 
-/// Bytes of a checksum, written as twice as many hexadecimal digits.
+/// The size of a checksum in bytes. It is written as twice as many hexadecimal digits.
 const SUM_BYTES: usize = 4;
 
 // === impl Record ===
 
 impl Record {
-    /// Adds it as a line: checksum, space, JSON.
+    /// Appends the record to `out` as a line: checksum, space, JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        // Numbers and texts only: there is nothing in it that JSON can't say.
+        // Serialization can't fail: records contain only numbers and text.
         let Ok(json) = serde_json::to_vec(self) else { return };
         out.extend_from_slice(&sum(&json));
         out.push(b' ');
@@ -60,7 +60,7 @@ impl Record {
         out.push(b'\n');
     }
 
-    /// Reads a line without its end. None: it is not as it was written.
+    /// Reads a line without its line end. Returns `None` if the line is damaged.
     pub(crate) fn read(line: &[u8]) -> Option<Self> {
         let (found, rest) = line.split_first_chunk::<{ 2 * SUM_BYTES }>()?;
         let json = rest.strip_prefix(b" ")?;

@@ -1,4 +1,5 @@
-//! The journal for the rest of the daemon: notes are taken at once and written together.
+//! The session store of the state folder. It takes notes in memory at once and writes them to the journal
+//! together.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,26 +19,26 @@ use crate::image::Image;
 use crate::journal::{self, Found, Journal};
 use crate::lock::Claim;
 use crate::record::Record;
-use crate::sessions::{Known, SessionStore};
+use crate::sessions::{SessionStatus, SessionStore};
 
 mod writer;
 
-/// How the sessions of a state folder are opened.
+/// The options for opening the sessions of a state folder.
 #[derive(Debug)]
 pub struct Options {
     /// A random number for this run of the daemon.
     pub run: u64,
-    /// Seconds since 1970.
+    /// The time, in seconds since 1970.
     pub now: u64,
-    /// How long a session may be idle.
+    /// The longest time for which a session may be idle.
     pub idle: Duration,
-    /// Sessions a daemon may have at a time.
+    /// The largest number of open sessions of a daemon.
     pub sessions_max: usize,
     pub metrics: Arc<Metrics>,
 }
 
-/// What became of sessions, in memory and on disk. A disk that fails costs a warning and, after a
-/// restart of the daemon, what could not be written; nothing else.
+/// Stores changes of sessions in memory and on disk. A disk that fails causes a warning and, after a
+/// restart of the daemon, the loss of what could not be written. Serving continues.
 #[derive(Debug)]
 pub(crate) struct Store {
     shared: Arc<Shared>,
@@ -49,17 +50,17 @@ pub(crate) struct Store {
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
-/// What the writer and everybody else share.
+/// The state that the writer shares with its users.
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
     claim: Claim,
     metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
-    /// There is something to write, or the end has come.
+    /// Signals something to write, or that the store closes.
     wake: Condvar,
-    written: watch::Sender<Written>,
-    /// [`Journal::replace`]; tests put a disk that hangs before it.
+    progress: watch::Sender<WriterProgress>,
+    /// [`Journal::replace`]. Tests replace it to make the disk hang.
     replace: Replace,
 }
 
@@ -68,22 +69,22 @@ type Replace = fn(&Path, &[u8]) -> std::io::Result<Journal>;
 #[derive(Debug, Default)]
 struct Inner {
     image: Image,
-    /// Lines to add to the file.
+    /// Lines to append to the file.
     pending: Vec<u8>,
-    /// The file has to be written anew, from the image.
+    /// Whether the file has to be replaced from the image.
     whole: bool,
-    /// What has to be done before that, so that what could not be read of the file is not lost.
+    /// The step that preserves unreadable parts of the old file before it is replaced.
     aside: Option<Aside>,
-    /// Records so far.
+    /// The number of records that were ever noted.
     noted: u64,
     failing: Option<Failing>,
-    /// When the write that is under way began.
+    /// The time at which the current write began.
     busy_since: Option<Instant>,
     bytes: u64,
     closing: bool,
 }
 
-/// How a file is kept that is about to be replaced: [`file::set_aside`] or [`file::copy_aside`].
+/// Preserves a file that is about to be replaced: [`file::set_aside`] or [`file::copy_aside`].
 type Aside = fn(&Path) -> std::io::Result<PathBuf>;
 
 #[derive(Debug)]
@@ -92,33 +93,33 @@ struct Failing {
     why: String,
 }
 
-/// How far the writer has come.
+/// The progress of the writer, in numbers of records.
 #[derive(Debug, Clone, Copy, Default)]
-struct Written {
-    /// Records that are on disk.
-    upto: u64,
-    /// Records that are in the file: there after the daemon is killed, though not after a power cut.
-    added: u64,
+struct WriterProgress {
+    /// Records that are synced to disk.
+    synced: u64,
+    /// Records that are in the file. They survive the end of the daemon, but not a power cut.
+    flushed: u64,
     failing: bool,
-    /// There is no writer any more.
+    /// Whether the writer has ended.
     ended: bool,
 }
 
-/// Lines that wait for a slow disk. Beyond this they are dropped, since the image has it all, and
-/// the file is written anew.
+/// The largest size of the lines that wait for a slow disk. Beyond it they are dropped and the file is
+/// replaced from the image, which contains all of them.
 const PENDING_BYTES_MAX: usize = 1 << 20;
-/// How often what nobody can come back for is looked for.
+/// The shortest interval between searches for sessions that no client can return to.
 const PRUNE_SECONDS: u64 = 60;
-/// How much later than noted a session may have been in use.
+/// The longest time by which a session's last use may be later than noted.
 const LAG_SECONDS: u64 = 300;
-/// Sessions of earlier runs that may still come back, as a multiple of what may be open at a time.
-const KEPT_FACTOR: usize = 4;
+/// The number of sessions of earlier runs that can return, as a multiple of the sessions that may be open.
+const RESTORABLE_FACTOR: usize = 4;
 
 // === impl Store ===
 
 impl Store {
-    /// Reads what is there and starts to write. Whatever is wrong with the file or the folder is
-    /// said, and the store begins with what could be read.
+    /// Reads the journal and starts the writer. Problems with the file or the folder are logged, and the
+    /// store starts with what could be read.
     pub(crate) fn open(folder: &Path, claim: Claim, options: Options) -> Self {
         Self::open_on(folder, claim, options, Journal::replace)
     }
@@ -133,10 +134,10 @@ impl Store {
             path,
             claim,
             metrics,
-            // Whatever was found, this run begins with a file that is whole.
+            // Every run starts by replacing the file, so that it is complete.
             inner: Mutex::new(Inner { image, whole: true, aside, ..Inner::default() }),
             wake: Condvar::new(),
-            written: watch::Sender::default(),
+            progress: watch::Sender::default(),
             replace,
         });
         let store = Self {
@@ -152,15 +153,15 @@ impl Store {
         store
     }
 
-    async fn reached(&self, how_far: impl Fn(&Written) -> u64) -> bool {
+    async fn wait_for_progress(&self, count: impl Fn(&WriterProgress) -> u64) -> bool {
         let noted = self.shared.inner.lock().noted;
-        let mut written = self.shared.written.subscribe();
-        let done = written.wait_for(|now| how_far(now) >= noted || now.failing || now.ended);
+        let mut progress = self.shared.progress.subscribe();
+        let done = progress.wait_for(|now| count(now) >= noted || now.failing || now.ended);
         let done = tokio::time::timeout(ANSWER_DEADLINE, done).await;
-        matches!(done, Ok(Ok(now)) if how_far(&now) >= noted)
+        matches!(done, Ok(Ok(now)) if count(&now) >= noted)
     }
 
-    /// Returns how the journal is.
+    /// Returns the state of the journal.
     pub(crate) fn state(&self) -> StoreState {
         let inner = self.shared.inner.lock();
         let failing = inner.failing.as_ref().map(|failing| failing.why.clone());
@@ -168,8 +169,8 @@ impl Store {
         StoreState { failing: failing.or_else(slow), bytes: inner.bytes }
     }
 
-    /// Writes what is left and ends the writer; returns whether everything was written. What is noted
-    /// after this stays in memory.
+    /// Writes the pending records and ends the writer. Returns whether everything was written. Later notes
+    /// stay in memory.
     pub(crate) async fn close(&self) -> bool {
         self.end();
         let writer = self.writer.lock().take();
@@ -179,7 +180,7 @@ impl Store {
             let _ = tokio::time::timeout(CLOSE_DEADLINE, joined).await;
         }
         let noted = self.shared.inner.lock().noted;
-        self.shared.written.borrow().upto >= noted
+        self.shared.progress.borrow().synced >= noted
     }
 
     fn end(&self) {
@@ -206,30 +207,30 @@ impl SessionStore for Store {
         Serial { run: self.run, number: self.opened.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    fn known(&self, of: Serial) -> Answer<'_, Known> {
-        // Everything is in memory: nothing is waited for.
-        let known = self.shared.inner.lock().image.known(of);
-        Box::pin(std::future::ready(Ok(known)))
+    fn status(&self, session: Serial) -> Answer<'_, SessionStatus> {
+        // The image is in memory, so the answer is ready.
+        let status = self.shared.inner.lock().image.status(session);
+        Box::pin(std::future::ready(Ok(status)))
     }
 
     fn used(&self, uses: &[(Serial, u64)]) {
-        self.note(uses.iter().map(|(of, at)| Record::Used { of: *of, at: *at }));
+        self.note(uses.iter().map(|(session, at)| Record::Used { session: *session, at: *at }));
     }
 
-    fn level(&self, of: Serial, at: u64, level: &str) {
-        self.note([Record::Level { of, at, level: level.into() }]);
+    fn level(&self, session: Serial, at: u64, level: &str) {
+        self.note([Record::Level { session, at, level: level.into() }]);
     }
 
-    fn subscribed(&self, of: Serial, at: u64, server: &str, uri: &str) {
-        self.note([Record::Subscribed { of, at, server: server.into(), uri: uri.into() }]);
+    fn subscribed(&self, session: Serial, at: u64, server: &str, uri: &str) {
+        self.note([Record::Subscribed { session, at, server: server.into(), uri: uri.into() }]);
     }
 
-    fn unsubscribed(&self, of: Serial, server: &str, uri: &str) {
-        self.note([Record::Unsubscribed { of, server: server.into(), uri: uri.into() }]);
+    fn unsubscribed(&self, session: Serial, server: &str, uri: &str) {
+        self.note([Record::Unsubscribed { session, server: server.into(), uri: uri.into() }]);
     }
 
-    fn ended(&self, of: Serial, at: u64) {
-        self.note([Record::Ended { of, at }]);
+    fn ended(&self, session: Serial, at: u64) {
+        self.note([Record::Ended { session, at }]);
     }
 
     /// Does nothing if called again within a minute.
@@ -238,17 +239,17 @@ impl SessionStore for Store {
             return;
         }
         self.pruned_at.store(now, Ordering::Relaxed);
-        let most = self.sessions_max.saturating_mul(KEPT_FACTOR);
+        let most = self.sessions_max.saturating_mul(RESTORABLE_FACTOR);
         let idle = self.idle_seconds.saturating_add(LAG_SECONDS);
         self.shared.inner.lock().image.prune(now, idle, most);
     }
 
     fn stored(&self) -> Stored<'_> {
-        Box::pin(self.reached(|written| written.upto))
+        Box::pin(self.wait_for_progress(|progress| progress.synced))
     }
 
-    fn written(&self) -> Stored<'_> {
-        Box::pin(self.reached(|written| written.added))
+    fn flushed(&self) -> Stored<'_> {
+        Box::pin(self.wait_for_progress(|progress| progress.flushed))
     }
 }
 
@@ -278,7 +279,7 @@ impl Inner {
     }
 }
 
-/// Says what is wrong with a file, and sets aside what can't be read; returns how, where that failed.
+/// Logs problems with a file and sets aside what can't be read. Returns the step to retry if that failed.
 fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) -> Option<Aside> {
     let damaged = |problem: &str, aside: Aside| {
         let kept = aside(path);
@@ -289,7 +290,7 @@ fn report(path: &Path, found: &std::io::Result<Found>, metrics: &Metrics) -> Opt
         Ok(Found::Nothing | Found::Whole) => None,
         Ok(Found::Torn { bytes }) => {
             let path = path.display();
-            tracing::info!(target: "mainstay", %path, bytes, "cut off what was half written");
+            tracing::info!(target: "mainstay", %path, bytes, "removed a half-written end of the file");
             None
         }
         Ok(Found::Damaged { lines }) => {

@@ -1,43 +1,43 @@
-//! Records by key: what login, approvals and usage keep.
+//! Records by key, for login, approvals and usage.
 
 use std::fmt::Debug;
 
 use crate::answer::Answer;
 
-/// Keeps the records of one kind. What a record means is known to whoever writes it.
+/// Stores the records of one kind. Only their writers know what the values mean.
 pub trait Table: Debug + Send + Sync {
     fn get(&self, key: &str) -> Answer<'_, Option<Row>>;
 
-    /// Returns the records with keys after `after`, in the order of their keys' bytes: at most `limit`, and
-    /// at most [`PAGE_MAX`].
+    /// Returns the records with keys after `after`, ordered by the bytes of their keys: at most `limit`,
+    /// and never more than [`PAGE_MAX`].
     fn list(&self, after: &str, limit: usize) -> Answer<'_, Vec<Row>>;
 
-    /// Writes a record if its version is still `version`, where 0 means that there must be none. It
-    /// survives a power cut when this returns [`Put::Done`]. So of two that change the same record at
-    /// once, one learns that it has to look again. After an error it may have been written or not.
+    /// Writes a record if its version is still `version`, where 0 means that it must not exist.
+    /// [`Put::Done`] means that the record survives a power cut. If two callers change the same version,
+    /// one of them gets [`Put::Conflict`]. After an error the record may have been written or not.
     fn put(&self, key: &str, version: u64, value: &[u8]) -> Answer<'_, Put>;
 
-    /// Removes a record; returns whether it was there. Its removal survives a power cut then.
+    /// Removes a record and returns whether it existed. The removal then survives a power cut.
     fn remove(&self, key: &str) -> Answer<'_, bool>;
 }
 
-/// One record.
+/// A stored record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub key: String,
-    /// How often it has been written since it was made.
+    /// The number of writes since the record was created.
     pub version: u64,
     pub value: Vec<u8>,
 }
 
-/// What came of writing a record.
+/// The outcome of writing a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// It has this version now.
+    /// The record was written and has this version now.
     Done { version: u64 },
-    /// It has another version than was expected: this one, or 0 where there is none.
+    /// The record has this version instead of the expected one; 0 if it does not exist.
     Conflict { version: u64 },
 }
 
-/// Records that [`Table::list`] returns at most.
+/// The largest number of records that [`Table::list`] returns.
 pub const PAGE_MAX: usize = 1000;

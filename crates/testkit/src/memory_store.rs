@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use mainstay_session::Serial;
 use mainstay_store::{
-    AuditEntry, Backend, KEY_BYTES, KeyName, Known, NamesByEndpoint, Row, StoreState, Stored,
-    Unavailable, Upkeep,
+    AuditEntry, Backend, KEY_BYTES, KeyName, NamesByEndpoint, Row, SessionStatus, StoreState,
+    Stored, Unavailable, Upkeep,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -43,7 +43,7 @@ struct State {
 
 #[derive(Debug, Clone, Default)]
 struct Data {
-    sessions: BTreeMap<Serial, Known>,
+    sessions: BTreeMap<Serial, SessionStatus>,
     names: NamesByEndpoint,
     keys: BTreeMap<KeyName, [u8; KEY_BYTES]>,
     audit: Vec<AuditEntry>,

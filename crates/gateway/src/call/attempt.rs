@@ -152,7 +152,7 @@ impl Attempt {
             Box::pin(permit_for(session, pool, list_wait, context.deadline)) as Acquiring
         };
         let acquiring = self.acquiring.get_or_insert_with(begin);
-        // A client that takes the call back while it waits for an instance must not hold its place.
+        // A client that cancels the call while it waits for an instance must not keep its place.
         let permit = tokio::select! {
             permit = acquiring => Ok(permit),
             () = wait_until_cancelled(context.control) => Err(NotSent::Cancelled),
@@ -191,7 +191,7 @@ async fn permit_for(
         }
         None => placement::acquire(&session, &pool, by).await?,
     };
-    // The instance that all share logs as the most talkative of its clients wants.
+    // A shared instance logs at the most verbose level of its clients.
     if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {
         levels::set_instance_level(session.log_level(), &permit, deadline).await;
     }

@@ -46,7 +46,7 @@ pub(crate) async fn respond(
     match first_output(call, accepts).await {
         FirstOutput::Answer(bytes) => answer::message(bytes),
         FirstOutput::Cancelled => {
-            // A request that was taken back gets no answer: an empty stream says so.
+            // A cancelled request gets no answer, which an empty stream expresses.
             let stream = Arc::new(EventStream::default());
             stream.end();
             answer::events(stream)
@@ -75,7 +75,7 @@ pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutp
         return match first {
             Some(Progress::Answer(bytes)) => FirstOutput::Answer(bytes),
             Some(Progress::Cancelled) => FirstOutput::Cancelled,
-            // Nothing can carry it.
+            // No stream can carry the message.
             Some(Progress::Event { .. }) if !accepts.event_stream => continue,
             Some(Progress::Event { message, .. }) => FirstOutput::Stream(Some(message)),
             None => FirstOutput::Stream(None),
@@ -86,7 +86,7 @@ pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutp
 /// Forwards the output of a call to its stream, whether it is read at the moment or not.
 async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream: Arc<EventStream>) {
     call.set_stream(stream.clone());
-    // Nobody has read for so long that open questions were answered in the client's place.
+    // The client has not read for so long that Mainstay answered its open questions in its place.
     let mut client_away = false;
     loop {
         client_away = client_away && !stream.is_open();

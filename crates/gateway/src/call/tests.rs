@@ -115,7 +115,7 @@ async fn a_call_goes_from_one_delivery_to_another_while_its_client_is_asked() {
     };
     let question: Value = serde_json::from_slice(&question).unwrap();
     assert_eq!((&question["method"], &question["id"]), (&json!("roots/list"), &json!(number)));
-    // The first gives up waiting, in the middle of it.
+    // The first waiter gives up in the middle of its wait.
     assert!(timeout(Duration::from_millis(50), call.next()).await.is_err());
     assert!(!call.is_finished());
     let other = tokio::spawn(async move { (next(&mut call).await, call.is_finished()) });
@@ -124,7 +124,7 @@ async fn a_call_goes_from_one_delivery_to_another_while_its_client_is_asked() {
     let (progress, is_finished) = other.await.unwrap();
     let answer = answer(progress);
     assert_eq!(answer["id"], 1, "{answer}");
-    // The server knows its question by its own id.
+    // The server knows its question by the id that it chose itself.
     let told = json!({"jsonrpc": "2.0", "id": "theirs", "result": {"roots": ["r"]}});
     assert_eq!(answer["result"]["told"], told, "{answer}");
     assert!(is_finished);

@@ -78,10 +78,10 @@ async fn handle_one(
         let say = "initialize must not be part of a batch";
         return build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
     }
-    // One body for all answers has no place for anything else.
+    // One body carries all answers, so no message of the batch can be answered with a stream.
     let accepts = Accepts { event_stream: false };
     let (sessions, caller) = (&admitted.gateway.sessions, &admitted.caller);
     let answer = pipeline::handle_message(sessions, at, message, accepts, caller).await;
-    // Only the body of the other service can fail.
+    // Reading fails only for bodies of the non-MCP service.
     answer.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default()
 }

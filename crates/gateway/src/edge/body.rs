@@ -71,10 +71,10 @@ async fn read_body(
         return Err(ReadBodyError::TooLarge);
     }
     let mut collecting = pin!(collect(body, limits.body_bytes_max));
-    // Most bodies come with their heads: no clock is set for what is a moment away.
+    // Most bodies arrive together with their heads, so no timer is started before the first poll.
     if let Some(body) = poll_twice(collecting.as_mut()).await {
-        // To take a body rouses the connection, which is driven once more in any case: what the
-        // request asks for begins then, and is not looked at in vain.
+        // Reading the body wakes the connection task, which polls this future once more anyway. Returning
+        // here avoids one poll in vain.
         yield_once().await;
         return body;
     }
@@ -113,7 +113,7 @@ async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, ReadBodyError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    // Of a length that was announced, nothing more has to be asked for.
+    // A body of known length that is complete needs no further poll.
     while !body.is_end_stream()
         && let Some(frame) = body.frame().await
     {
@@ -162,7 +162,7 @@ fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Http
         refusal = refusal.limit(limit);
     }
     let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
-    // The rest of the body is not read, so nothing after it can be.
+    // The rest of the body is unread, so the connection can't carry another request.
     close_connection(&mut answer);
     answer
 }

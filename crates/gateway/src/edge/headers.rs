@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 use mainstay_protocol::headers;
 use mainstay_telemetry::correlation;
 
-// Names of headers, checked at compile time instead of with each request.
+// Header names, checked at compile time instead of on each request.
 pub(super) static SESSION: HeaderName = HeaderName::from_static(headers::SESSION_ID);
 pub(super) static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION);
 pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static(correlation::HEADER);

@@ -80,7 +80,7 @@ pub(super) async fn handle(
             return request::refusal_response(id.as_ref(), refusal, &caller.request_id);
         }
     }
-    // Until either era of clients is served by either of servers.
+    // Clients of one era are not yet served by servers of the other era.
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.legacy_serves_more() {
         admitted.count_refusal(Refused::Revision, "more servers here support older ones");
@@ -88,7 +88,7 @@ pub(super) async fn handle(
     }
     let meta = match check_request(admitted.headers(), &message) {
         Ok(Some(meta)) => meta,
-        // The only notification there is cancels a request, which closing its stream does here.
+        // The only notification of this era cancels a request. Over HTTP, closing the stream does that.
         Ok(None) => return answer::accepted(),
         Err(invalid) => {
             admitted.count_refusal(invalid.reason(), &invalid.to_string());

@@ -69,7 +69,7 @@ pub(super) async fn find_session(
         Err(LookupError::Foreign) => Refused::ForeignSession,
         Err(LookupError::Unknown) => Refused::UnknownSession,
     };
-    // The same answer for both: a stranger learns nothing.
+    // Both cases get the same answer, so that a stranger learns nothing.
     admitted.count_refusal(reason, "");
     let say =
         "Session not found: it has ended, expired, or belongs to another address; send initialize";

@@ -56,7 +56,7 @@ pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -
     match admitted.parts.method {
         Method::GET => {}
         Method::OPTIONS => return cors::preflight(headers),
-        // A client of a later revision tries a POST first; 405 tells it to come with a GET.
+        // Clients of later revisions try a POST first. 405 tells them to use GET.
         _ => return refuse::method_not_allowed("GET, OPTIONS", admitted),
     }
     if !accepts_event_stream(headers) {
@@ -136,7 +136,7 @@ pub(super) async fn handle_message(
     let Some(sse_stream) = sse_stream else {
         return no_stream(admitted);
     };
-    // Its stream ends with it, when whoever has taken it away gets to that.
+    // The removal of an endpoint also ends its streams, soon after this.
     let Some(endpoint) = gateway.directory.endpoint(sse_stream.endpoint) else {
         return no_stream(admitted);
     };
@@ -152,7 +152,8 @@ pub(super) async fn handle_message(
     let starts = is_request && message.method() == "initialize";
     let session = sse_stream.session.get().cloned();
     match session {
-        // What waits for an answer or a cancellation may hold all slots, so these messages take none.
+        // Calls that wait for an answer or a cancellation may occupy all slots, so these messages take
+        // none.
         Some(session) if !is_request => {
             pipeline::handle_message(
                 &gateway.sessions,
@@ -219,7 +220,7 @@ async fn initialize(
             let failure = build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
             return sse_stream.stream.push(event(&failure));
         }
-        // Its stream may have been cut meanwhile, and whoever ends it then has found no session.
+        // If the stream was cut meanwhile, its end found no session to end, so the session ends here.
         if let (Some(session), false) = (sse_stream.session.get(), sse_stream.stream.is_open()) {
             gateway.sessions.end(session);
         }

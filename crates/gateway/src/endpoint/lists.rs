@@ -42,7 +42,8 @@ pub(crate) async fn page(
         let said = per_client_lists::client_facts(endpoint, session, deadline).await;
         catalogue = endpoint.show_with_client_lists(catalogue, era, kind, &said);
     }
-    // What its client is about to see leads to the same servers after a crash.
+    // Stored first, so that the names that the client is about to see lead to the same servers after a
+    // crash.
     endpoint.wait_until_names_stored().await;
     let items = catalogue.items(kind);
     let to = items.len().min(from.saturating_add(PAGE_ITEMS));

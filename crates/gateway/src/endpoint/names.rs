@@ -53,7 +53,7 @@ impl NameRegistry {
             return;
         }
         all.insert(endpoint.to_owned(), names.clone());
-        // Under the lock, so that the last to be stored is the last that was saved.
+        // Saved under the lock, so that the last names saved are the last ones stored.
         if self.is_loaded {
             self.store.save(endpoint, names);
         }

@@ -134,7 +134,8 @@ fn route_by_name(
         let Some((server, own)) = endpoint.find_remembered(era, kind, &name) else {
             return Err(unknown_item((endpoint, era), word, &name));
         };
-        // It waits for its server, and hears from it or from us if that does not have it.
+        // The call waits for its server, and either the server or the gateway answers if the item does not
+        // exist.
         let edits = vec![(field.span.clone(), string(&own).into())];
         let tool = is_tool.then(|| own.into());
         let route = route_to(endpoint, server)?;
@@ -188,7 +189,7 @@ pub(crate) fn find_resource(
         if endpoint.is_incomplete(era) {
             return None;
         }
-        // Servers may have resources that they don't list; with one server there is no doubt.
+        // Servers may have resources that they don't list. With only one server the route is clear.
         match &servers_with_resources((endpoint, era))[..] {
             [only] => Some((*only, uri.to_owned())),
             _ => None,

@@ -157,7 +157,7 @@ async fn serve(requests: OwnedFd, out: OwnedFd, answers: Answers) {
 impl World {
     pub(crate) async fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
-        // No process is started: nothing here is ever told to.
+        // The test starts no process.
         let guard = GuardCommand { program: "/bin/cat".into(), args: Vec::new() };
         let exec = ExecCommand { program: "/bin/false".into(), args: Vec::new() };
         let parts = Parts {

@@ -39,7 +39,7 @@ impl Gateway {
     /// A server keeps its identity by its name. At a server with a new pool, log levels and
     /// subscriptions of sessions are restored.
     pub fn install(self: &Arc<Self>, layout: Layout) -> bool {
-        // Held to the end: a second one begins with what this one has done.
+        // The lock is held to the end, so that a second change starts from the result of this one.
         let _one = self.installing.lock();
         if self.is_draining() {
             return false;
@@ -127,7 +127,7 @@ impl Gateway {
             tokio::select! {
                 () = retiring.wait_until_unused(&gateway) => {}
                 () = tokio::time::sleep(gateway.serving.settings.limits.drain) => {}
-                // The pools are stopped with all others.
+                // The gateway stops these pools with all others.
                 () = gateway.serving.stopping.cancelled() => return,
             }
             retiring.end(&gateway).await;
@@ -146,7 +146,7 @@ async fn restore_at_changed_server(
     let Some(pool) = directory.pool(server) else { return };
     tokio::select! {
         () = pool.wait_until(Pool::is_ready) => {}
-        // It was changed again, and whoever did that sees to the rest.
+        // The topology was changed again, and that change does the rest.
         () = directory.wait_until_replaced(server, &pool) => return,
     }
     let each = futures_util::stream::iter(sessions);

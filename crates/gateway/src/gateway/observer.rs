@@ -63,7 +63,7 @@ impl PoolObserver for Gateway {
         let (mut heard, mut unheard) = (false, false);
         for endpoint in topology.endpoints_with(of.id) {
             endpoint.state.audience.for_each(|session| {
-                // Only to those who asked: a server's background talk has no owner.
+                // Log lines outside of calls have no owner, so only sessions that asked for logs get them.
                 let asked = session.log_level().is_some() && session.wants_log(level);
                 if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
                     let has_it = session.queue_background(message.bytes());
@@ -72,8 +72,8 @@ impl PoolObserver for Gateway {
                 }
             });
         }
-        // Whether one without a stream had wanted a line of a log is not asked: that would cost each of
-        // them something.
+        // Whether a session without a stream wanted the log line is not checked, because the check would
+        // run for every such session.
         if unheard || !(heard || is_log) {
             let metrics = self.serving.metrics.server(server);
             let reason = Dropped::NoListener;

@@ -101,7 +101,7 @@ impl Future for Waiting {
             if clock.deadline() >= until {
                 return Poll::Ready(());
             }
-            // It was set for an earlier wait.
+            // The timer was set for an earlier wait.
             clock.as_mut().reset(until);
         }
     }

@@ -54,7 +54,8 @@ where
         loop {
             let event = tokio::select! {
                 event = next_event(&mut body) => event,
-                // What a client says on such a connection can't be answered; that it hangs up counts.
+                // Data that a client sends on such a connection can't be answered. Only a closed connection
+                // matters.
                 read = stream.read(&mut discarded), if listens => {
                     if read? == 0 {
                         return Ok(());
@@ -74,10 +75,10 @@ where
 
 async fn next_event(body: &mut Body) -> Option<Bytes> {
     loop {
-        // Only the body of the other service can fail, and this one is a stream of events.
+        // Only bodies of the non-MCP service can fail, and this one is an event stream.
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?.ok()?;
         let data = frame.into_data().unwrap_or_default();
-        // An empty chunk would be the end.
+        // An empty chunk would end the body.
         if !data.is_empty() {
             return Some(data);
         }
@@ -92,7 +93,7 @@ fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
         out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
         out.extend_from_slice(&data);
         out.extend_from_slice(b"\r\n");
-        // Whoever waits for the next one asks for it again.
+        // The next poll asks for the next event again.
         event = (out.len() < TOGETHER_BYTES_MAX)
             .then(|| next_event(body).now_or_never())
             .flatten()
@@ -104,7 +105,7 @@ fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
 fn encode_head(parts: &Parts) -> String {
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
     for (name, value) in &parts.headers {
-        // All of them are ours, and text.
+        // The gateway built these headers itself, and all of them are text.
         if let Ok(value) = value.to_str() {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -177,7 +178,7 @@ mod tests {
         let stream = Arc::new(EventStream::default());
         let (near, mut far) = duplex(1 << 20);
         let carrying = tokio::spawn(carry(near, answer::events(stream.clone())));
-        // Nothing that can be answered, and no reason to end.
+        // Other data can't be answered and is no reason to close.
         far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         tokio::time::sleep(Duration::from_secs(40)).await;
         let mut sent = vec![0; 4096];

@@ -119,7 +119,7 @@ impl<T: HasBackgroundStream> Listeners<T> {
         }
         let mut all = self.all.lock();
         for number in silent {
-            // It may have opened one since.
+            // The session may have opened a stream meanwhile.
             if all.get(&number).is_some_and(|listener| !listener.has_background_stream()) {
                 all.remove(&number);
             }
@@ -174,11 +174,11 @@ mod tests {
         let listeners = Listeners::default();
         let clients: Vec<_> = (0..1000).map(|_| Arc::new(Client::default())).collect();
         for (number, client) in clients.iter().enumerate() {
-            // Of a session that ended meanwhile no stream was opened.
+            // A session that ended meanwhile has no stream.
             listeners.insert_if_open(number as u64, client, || client.set(number < 3));
         }
         assert_eq!(visited(&listeners), 3);
-        // One lost its stream: it is told once more at most, and comes back with a new one.
+        // A session that lost its stream is notified at most once more, and returns with a new stream.
         clients[1].set(false);
         assert_eq!(visited(&listeners), 3);
         assert_eq!(visited(&listeners), 2);

@@ -98,10 +98,10 @@ impl ServerLevels {
         };
         let told = base.log_level();
         let wanted = self.wanted.lock().lowest();
-        // A server that was never told anything logs as it likes.
+        // A server that was never given a level chooses its own.
         let Some(level) = wanted.or(told.is_some().then_some(LEVEL_FOR_NOBODY)) else { return };
         let json = level.to_json();
-        // One that is away is told in its next life.
+        // An instance that is down is given the level when it runs again.
         if base.set_log_level(&json)
             && let Some(permit) = pool.permit_for(&base)
         {

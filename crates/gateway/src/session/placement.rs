@@ -163,7 +163,8 @@ fn place_stateless<P>(
         SharingScope::Principal => principal_sharing(principal),
         SharingScope::Everybody | SharingScope::Session => "".into(),
     };
-    // Nothing says which requests belong together, so where sessions don't share, calls don't.
+    // Requests of this era carry no session. If sessions don't share instances, calls don't share them
+    // either.
     let mode = match rules.sharing {
         Sharing::Session | Sharing::Call => LeaseMode::Once,
         Sharing::User | Sharing::Shared => LeaseMode::Shared,

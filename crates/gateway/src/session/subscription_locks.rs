@@ -55,7 +55,7 @@ impl SubscriptionLocks {
         let state = self.open.lock().entry(key.clone()).or_default().clone();
         let refusals_before = state.refusals.lock().count;
         let wait = state.turn.clone().lock_owned();
-        // Made before it waits, so that one that is given up meanwhile leaves nothing behind.
+        // Created before the wait, so that a wait that is abandoned leaves nothing behind.
         let mut turn =
             SubscriptionLock { turns: self.clone(), key, state, refusals_before, guard: None };
         turn.guard = Some(wait.await);
@@ -85,7 +85,7 @@ impl Drop for SubscriptionLock {
     fn drop(&mut self) {
         self.guard = None;
         let mut open = self.turns.open.lock();
-        // One is in the table, one is here.
+        // One reference is in the table and one is here.
         if Arc::strong_count(&self.state) == 2 {
             open.remove(&self.key);
         }

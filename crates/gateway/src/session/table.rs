@@ -70,7 +70,8 @@ impl SessionTable {
         loop {
             let mut done = {
                 let mut reserved = self.reserved.lock();
-                // Under that lock: a reservation is given back only after its session is there.
+                // Inserted under the same lock, so that a reservation is returned only after its session is
+                // in the table.
                 if let Some(session) = self.get(token) {
                     return Slot::Occupied(session);
                 }
@@ -83,7 +84,7 @@ impl SessionTable {
                     }
                 }
             };
-            // An error: it was given back.
+            // An error means that the reservation was returned.
             let _ = done.changed().await;
         }
     }
@@ -153,7 +154,7 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        // Whoever waits learns it by the end of the sender.
+        // Waiters notice that the sender is dropped.
         self.sessions.reserved.lock().remove(&self.token);
     }
 }

@@ -11,7 +11,8 @@ use crate::session::{Session, placement, room};
 impl Sessions {
     /// Ends a session and what servers hold for it. Returns whether it was in the table.
     pub(crate) fn end(&self, session: &Arc<Session>) -> bool {
-        // Stored first: a request that does not find the session in the table asks the store next.
+        // The end is stored first, because a request that does not find the session in the table asks the
+        // store next.
         if let Some(serial) = session.serial() {
             self.store.ended(serial, self.serving.clock.unix_seconds());
         }

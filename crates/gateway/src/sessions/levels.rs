@@ -14,7 +14,7 @@ pub(crate) fn set(sessions: &Sessions, endpoint: &Endpoint, session: &Session, l
     for server in &endpoint.servers {
         sessions.levels.for_server(server.id).set(session.number, level);
     }
-    // It may have ended meanwhile, and whoever ended it has found nothing to forget.
+    // The session may have ended meanwhile, and its end found no level to forget.
     if session.is_cut_off() {
         forget(sessions, session.number);
     }
@@ -40,7 +40,7 @@ pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
 pub(crate) async fn send(sessions: &Sessions, servers: Vec<Server>) {
     let within = sessions.serving.settings.limits.call;
     let send = |Server { id, pool }| sessions.levels.for_server(id).send_lowest(pool, within);
-    // What was begun goes on if the client goes away.
+    // The change continues even if the client goes away.
     let sent = servers.into_iter().map(|server| sessions.serving.tasks.spawn(send(server)));
     let _ = tokio::time::timeout(within, join_all(sent)).await;
 }

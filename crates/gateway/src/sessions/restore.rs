@@ -16,7 +16,7 @@ use mainstay_pool::Pool;
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::{Notification, Revision, build};
 use mainstay_session::{Claims, LogLevel, Token};
-use mainstay_store::{Kept, Known, Unavailable};
+use mainstay_store::{SessionChanges, SessionStatus, Unavailable};
 use mainstay_telemetry::events::SessionRestored;
 
 use super::{Sessions, levels, subscribe};
@@ -58,7 +58,7 @@ pub(crate) async fn find_or_restore(
     if let Some(session) = sessions.table.get(id) {
         return check_owner(session, endpoint, principal);
     }
-    // In a box: it happens once in the life of a session, and every request would be larger by it.
+    // Boxed, because a restore is rare and would make every request larger.
     Box::pin(reserve_and_restore(sessions, endpoint, principal, id)).await
 }
 
@@ -97,25 +97,29 @@ async fn restore(
     (token, claims): (Token, &Claims),
     reservation: Reservation<'_>,
 ) -> Result<Arc<Session>, LookupError> {
-    let known =
-        sessions.store.known(claims.serial).await.map_err(|error| store_unavailable(&error))?;
-    let kept = match known {
-        Known::Ended => return Err(LookupError::Unknown),
-        Known::Nothing => Kept { used_at: claims.opened_at, ..Kept::default() },
-        Known::Kept(kept) => kept,
+    let status =
+        sessions.store.status(claims.serial).await.map_err(|error| store_unavailable(&error))?;
+    let changes = match status {
+        SessionStatus::Ended => return Err(LookupError::Unknown),
+        SessionStatus::Unchanged => {
+            SessionChanges { used_at: claims.opened_at, ..SessionChanges::default() }
+        }
+        SessionStatus::Changed(changes) => changes,
     };
     if claims.principal != principal.as_str() || claims.endpoint != endpoint.name {
         return Err(LookupError::Foreign);
     }
     let now = sessions.serving.clock.unix_seconds();
-    if now.saturating_sub(kept.used_at) >= sessions.serving.settings.limits.session_idle.as_secs() {
-        // So that it stays expired, however long sessions may be idle from now on.
+    if now.saturating_sub(changes.used_at)
+        >= sessions.serving.settings.limits.session_idle.as_secs()
+    {
+        // Ends the session for good, even if the idle limit is raised later.
         sessions.store.ended(claims.serial, now);
         return Err(LookupError::Unknown);
     }
-    let session = rebuild(sessions, endpoint, principal, token, claims, &kept)?;
+    let session = rebuild(sessions, endpoint, principal, token, claims, &changes)?;
     reservation.commit(session.clone()).map_err(LookupError::TableFull)?;
-    SessionRestored { subscriptions: kept.subscriptions.len() }.emit(&sessions.serving.metrics);
+    SessionRestored { subscriptions: changes.subscriptions.len() }.emit(&sessions.serving.metrics);
     if sessions.serving.is_cutting_off() {
         session.cut_off();
     } else if session.is_restoring() {
@@ -144,16 +148,16 @@ fn rebuild(
     principal: &Principal,
     token: Token,
     claims: &Claims,
-    kept: &Kept,
+    changes: &SessionChanges,
 ) -> Result<Arc<Session>, LookupError> {
     let revision = Revision::parse(&claims.revision).ok_or(LookupError::Unknown)?;
     let capabilities = ClientCapabilities::from_json(&claims.capabilities);
     let (owner, principal) = (sessions.serving.next_session_no(), principal.clone());
     let mut session = Session::new(owner, token, principal, revision, capabilities, endpoint.id);
-    session.store_as(claims.serial, kept.used_at);
+    session.store_as(claims.serial, changes.used_at);
     let id = |server: &str| Some(endpoint.server_named(server)?.id);
     // A server that is gone from the configuration has nothing to tell.
-    let subscriptions = kept.subscriptions.iter();
+    let subscriptions = changes.subscriptions.iter();
     let subscriptions: BTreeSet<(ServerId, Box<str>)> =
         subscriptions.filter_map(|(server, uri)| Some((id(server)?, uri.clone()))).collect();
     // Nobody knows what has changed while no daemon was there to be told.
@@ -161,7 +165,7 @@ fn rebuild(
     for (server, uri) in &subscriptions {
         session.notify_resource_updated(&updated_notification(endpoint, *server, uri));
     }
-    let level = kept.level.as_deref().and_then(LogLevel::parse);
+    let level = changes.level.as_deref().and_then(LogLevel::parse);
     session.restore_state(level, subscriptions, endpoint.servers.iter().map(|server| server.id));
     Ok(Arc::new(session))
 }

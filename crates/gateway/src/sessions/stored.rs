@@ -45,9 +45,9 @@ impl Sessions {
     /// power cut could undo it, and only that client could use the session.
     pub(crate) async fn store_end(&self, session: &Session, request_id: &CorrelationId) {
         let begun = Instant::now();
-        // A disk that fails has been told of already.
+        // A disk that fails is logged already.
         if session.serial().is_some()
-            && !self.store.written().await
+            && !self.store.flushed().await
             && self.upkeep.state().failing.is_none()
         {
             EndUnwritten { request_id, after: begun.elapsed() }.emit(&self.serving.metrics);

@@ -41,10 +41,11 @@ pub(crate) async fn subscribe(
         Ok(permit) => permit,
         Err(refusal) => return answer::message(answer::refusal(Some(id), &refusal)),
     };
-    // A client that goes away leaves nothing behind of which it is not known whether the server has it.
+    // The request continues even if the client goes away, so that it is always known whether the server has
+    // the subscription.
     let (own_sessions, own_session, server) = (sessions.clone(), session.clone(), route.server);
     let asked = sessions.serving.tasks.spawn(async move {
-        // One that has ended meanwhile wants nothing any more.
+        // A session that has ended meanwhile needs no subscription.
         let wanted = || own_session.add_subscription(server, &uri);
         let told = subscribe_at(&own_sessions, &own_session, server, &permit, &uri, wanted).await;
         if told.is_ok() && own_session.is_subscribed(server, &uri) {
@@ -80,7 +81,7 @@ async fn subscribe_at(
     }
     if wanted() && instance.subscribe(uri, session.number) {
         let told = send(permit, Method::ResourcesSubscribe, uri);
-        // One that is lost meanwhile is asked again when it is back.
+        // An instance that is lost meanwhile is asked again when it is back.
         if let Ok(Err(error)) =
             tokio::time::timeout(sessions.serving.settings.limits.call, told).await
         {
@@ -107,7 +108,7 @@ pub(crate) async fn resubscribe(
             return false;
         }
     };
-    // It may have ended meanwhile, or thought better of it.
+    // The session may have ended meanwhile or have unsubscribed.
     let wanted = || session.is_subscribed(server, uri);
     if let Err(error) = subscribe_at(sessions, session, server, &permit, uri, wanted).await {
         tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");

@@ -86,7 +86,7 @@ pub(crate) async fn handle_listen(
 ) -> HttpAnswer {
     let begun = Instant::now();
     let error = match accept(listens, endpoint, message, &request).await {
-        // It is counted when it ends.
+        // The listen is counted when it ends.
         Ok(answer) => return answer,
         Err(error) => error,
     };
@@ -127,7 +127,7 @@ async fn accept(
             refusal.limit(format!("resourceSubscriptions: {URIS_MAX}")),
         ));
     }
-    // Before servers are asked for anything: who is refused costs them nothing.
+    // Checked before any server is asked, so that a refused listen costs servers nothing.
     let permit =
         ListenPermit::take(listens).ok_or_else(|| too_many_listens(listens, endpoint, request))?;
     let stream = Arc::new(EventStream::default());
@@ -153,7 +153,7 @@ async fn accept(
             honoured.others.extend(granted.others);
         }
     }
-    // Before it is registered, so that nothing comes before it.
+    // Sent before the listen is registered, so that no notification precedes it.
     stream.push(event(&subscriptions::acknowledged(&request.id, &honoured)));
     let (at, request_id) = (&endpoint.state.streams, &request.caller.request_id);
     stream.set_open_guard(OpenStreamGuard::open(
@@ -164,7 +164,7 @@ async fn accept(
     ));
     let number = listens.insert(listen);
     if listens.serving.is_cutting_off() {
-        // Whoever ended all others has not seen it.
+        // The drain that ended all other listens has missed this one.
         listens.end_all();
     }
     Ok(answer::events_until(stream, Box::new(ListenGuard { permit, number, _relays: relays })))
@@ -209,12 +209,12 @@ fn start_relays(
     let mut of: BTreeMap<ServerId, Vec<(String, String)>> = BTreeMap::new();
     for uri in wanted.uris {
         let found = route::find_resource(endpoint, Era::Modern, &uri);
-        // What nobody here has is not honoured, as what can't be listened for.
+        // URIs without a server here are not honoured, like those of servers without subscriptions.
         if let Some((server, own)) = found.filter(|(server, _)| endpoint.can_subscribe(*server)) {
             of.entry(server).or_default().push((own, uri));
         }
     }
-    // What extensions add can't be told to belong to one of several servers.
+    // With several servers, the fields of extensions can't be assigned to one of them.
     if endpoint.single && !wanted.others.is_empty() {
         of.entry(endpoint.servers[0].id).or_default();
     }

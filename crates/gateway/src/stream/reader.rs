@@ -52,7 +52,7 @@ impl Reader {
             return Poll::Ready(Some(event));
         }
         if let missing @ 1.. = std::mem::take(&mut self.missing) {
-            // Notifications, then, which may be lost. Clients pass over comments; people read them.
+            // The lost messages are notifications. Clients ignore comments; people read them.
             let say = format!(": {missing} events of this stream were dropped\n\n");
             return Poll::Ready(Some(say.into()));
         }

@@ -145,7 +145,7 @@ impl SessionStreams {
     /// Drops the oldest finished streams past the bound of a session.
     pub(crate) fn drop_excess_answers(&mut self) {
         let (mut count, mut bytes) = (0, 0);
-        // The newest are the first to stay.
+        // Streams are kept from the newest to the oldest.
         for at in (0..self.calls.len()).rev() {
             if !self.calls[at].has_ended() {
                 continue;

@@ -58,12 +58,12 @@ fn resume(stream: &Arc<EventStream>, after: u64) -> Reader {
 fn questions_have_room_of_their_own_and_no_more() {
     for stream in [Arc::default(), resumable(true)] {
         let mut reader = stream.clone().reader();
-        // Notifications that nobody reads leave room for questions.
+        // Unread notifications leave room for questions.
         while stream.try_push(event("word")) {}
         let asked = (0..).take_while(|_| stream.try_push_question(event("question"))).count();
         assert_eq!(asked, UNREAD_QUESTIONS_MAX);
         read(&mut reader);
-        // A large one is taken, and no other while it is not read.
+        // One large message is accepted, and no other one until it is read.
         let large = "x".repeat(UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX);
         assert!(
             stream.try_push_question(event(&large)) && !stream.try_push_question(event("question"))
@@ -71,7 +71,7 @@ fn questions_have_room_of_their_own_and_no_more() {
         read(&mut reader);
         assert!(stream.try_push_question(event("question")));
     }
-    // Where nobody comes back nobody is asked.
+    // A stream that can't be resumed carries no questions.
     let stream: Arc<EventStream> = Arc::default();
     drop(stream.clone().reader());
     assert!(!stream.try_push_question(event("question")));
@@ -206,21 +206,21 @@ fn a_stream_that_ended_says_what_it_still_has() {
     assert!(matches!(stream.resume_after(2), StreamResume::Complete));
     assert!(matches!(stream.resume_after(u64::MAX), StreamResume::Complete));
 
-    // Too large to be kept for somebody who is away.
+    // The message is too large to be kept for a client that is away.
     let stream = resumable(false);
     drop(stream.clone().reader());
     stream.push(event("one"));
     stream.finish(Bytes::from(vec![b'x'; KEPT_EVENT_BYTES_MAX + 1]));
     assert!(matches!(stream.resume_after(0), StreamResume::AnswerLost));
     assert_eq!(stream.bytes(), 0);
-    // It is not kept once it was read either, but goes out while somebody reads.
+    // The message is not kept after it was read either, but it is sent while the client reads.
     let stream = resumable(false);
     let mut reader = stream.clone().reader();
     stream.finish(event(&"x".repeat(KEPT_EVENT_BYTES_MAX)));
     assert_eq!(texts(&read(&mut reader).0)[0].len(), KEPT_EVENT_BYTES_MAX);
     assert!(matches!(stream.resume_after(0), StreamResume::AnswerLost));
 
-    // One that was taken back has no answer, so there is none to lose.
+    // A cancelled call has no answer, so none can be lost.
     let stream = resumable(false);
     stream.end();
     assert!(matches!(stream.resume_after(0), StreamResume::Complete));
@@ -237,7 +237,7 @@ fn what_was_read_is_kept_within_bounds() {
     }
     let kept = stream.bytes();
     assert!((REPLAY_BYTES_MAX / 2..=REPLAY_BYTES_MAX + 2000).contains(&kept), "{kept}");
-    // Whoever asks for more than that goes on with what there is.
+    // A client that asks for more than was sent gets what there is.
     let events = read(&mut resume(&stream, 1)).0;
     assert!(events.len() > 200 && events.len() < 1000, "{}", events.len());
     assert_eq!(events.last().unwrap().id.as_deref(), Some("p100000000.1000.Nw"));
@@ -293,7 +293,8 @@ proptest! {
         let mut reader = Some(stream.clone().reader());
         let cx = Context::from_waker(Waker::noop());
         let mut decoder = SseDecoder::new(64 << 20);
-        // What was offered and taken; what the client has; what it was sent, oldest first.
+        // The model: messages that were offered and accepted, that the client has, and that it was sent,
+        // oldest first.
         let (mut taken, mut has) = (Vec::new(), Vec::<String>::new());
         let mut sent: Vec<Event> = Vec::new();
         let mut number = 0;
@@ -321,7 +322,7 @@ proptest! {
                 }
                 Step::Cut => reader = None,
                 Step::Return(unreceived) => {
-                    // What was on its way is gone; what came before it stays with the client.
+                    // Messages in transit are lost, and earlier ones stay with the client.
                     decoder = SseDecoder::new(64 << 20);
                     let bytes: usize = sent.iter().rev().take(unreceived).map(|it| it.data.len()).sum();
                     let unreceived = if bytes > REPLAY_BYTES_MAX / 2 { 0 } else { unreceived };

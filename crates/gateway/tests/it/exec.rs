@@ -1,11 +1,12 @@
-//! The helper that becomes a server's program, as a role of this test program.
+//! A role of this test program that becomes the program of a server.
 
 use std::ffi::OsString;
 use std::fs::File;
 
 use mainstay_upstream::process::ExecCommand;
 
-/// Where the shell before the helper keeps the server's output: the test harness writes to its own.
+/// The file descriptor to which the shell moves the server's output, because the test harness writes to
+/// standard output.
 const KEPT_OUTPUT: &str = "9";
 
 pub(crate) fn command() -> ExecCommand {
@@ -16,7 +17,7 @@ pub(crate) fn command() -> ExecCommand {
     ExecCommand { program: "/bin/sh".into(), args }
 }
 
-/// Returns at once when it was not started as that.
+/// Runs the helper. Returns at once if the program was not started as the helper.
 #[test]
 #[ignore = "a role other tests start"]
 #[expect(clippy::disallowed_methods, reason = "tests may block")]

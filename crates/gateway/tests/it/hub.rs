@@ -1,4 +1,4 @@
-//! What servers say outside of calls: who hears it, and what is counted when nobody does.
+//! Messages of servers outside of calls: which clients receive them, and what is counted if none does.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, until};
 
-/// Longer than any call here takes.
+/// Longer than any call of these tests takes.
 const LONG: Duration = Duration::from_secs(30);
 
 async fn next(stream: &mut Reply) -> Value {
     stream.message().await.unwrap().expect("the stream goes on")
 }
 
-/// Has the server say this outside of calls. Until it is heard nobody may call: a server that says
-/// something during a call is taken to say it to that client.
+/// Makes the server send a message outside of calls. No other call may run until it arrives, because the
+/// gateway assigns messages during a call to that call's client.
 async fn say(client: &Client, messages: &[(&str, Value)]) {
     let messages =
         messages.iter().map(|(method, params)| json!({"method": method, "params": params}));
@@ -24,7 +24,7 @@ async fn say(client: &Client, messages: &[(&str, Value)]) {
     client.call("chatter", json!({"messages": messages})).await.unwrap();
 }
 
-/// What is in no log.
+/// A method that is not a log message.
 fn numbered(number: u64) -> (&'static str, Value) {
     ("notifications/misbehave/chatter", json!({"number": number}))
 }
@@ -33,7 +33,7 @@ fn logged(level: &str) -> (&'static str, Value) {
     ("notifications/message", json!({"level": level, "data": level}))
 }
 
-/// The number of what was said next, where it is no line of a log.
+/// Returns the number in the next message that is not a log message.
 async fn number(stream: &mut Reply) -> Value {
     next(stream).await["params"]["number"].clone()
 }

@@ -1,4 +1,4 @@
-//! The gateway itself, in the process of the test, with real servers behind it.
+//! Tests of the gateway in the test's own process, with real servers behind it.
 
 mod exec;
 mod hub;

@@ -1,4 +1,4 @@
-//! What is not MCP is another service's to answer.
+//! Requests that are not MCP and are answered by another service.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use tower::util::BoxCloneSyncService;
 
 use crate::scene::Scene;
 
-/// Bytes of a body that the service takes.
+/// The largest body that the service reads, in bytes.
 const BODY_BYTES_MAX: usize = 100_000;
-/// How long it waits for one.
+/// The longest time for which the service waits for a body.
 const BODY_WAIT: Duration = Duration::from_millis(300);
 
 type Pieces = mpsc::Receiver<Result<&'static str, &'static str>>;
 
-/// Answers `/stream` with what the test sends, `/never` not at all, and `/echo` and whatever is below
+/// Answers `/stream` with the chunks that the test sends, `/never` never, and `/echo` and paths below
 /// `/below/` with the request.
 struct Service {
     stream: Mutex<Option<Pieces>>,
@@ -78,7 +78,7 @@ impl Service {
     }
 }
 
-/// What arrived: method, request id, and the body or why there is none.
+/// Returns the received request: method, request id, and the body or the reason why there is none.
 async fn echo(request: Request<NonMcpBody>) -> Response<NonMcpBody> {
     let (parts, body) = request.into_parts();
     let caller = parts.extensions.get::<Caller>().expect("who asks is known");

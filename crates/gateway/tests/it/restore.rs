@@ -1,4 +1,4 @@
-//! Sessions of an earlier daemon, with a store that answers late, fails, or not at all.
+//! Sessions of an earlier daemon, with a store that answers late, with an error, or never.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::scene::{Scene, until};
 const LONG: Duration = Duration::from_secs(30);
 const PING: &str = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
 
-/// A daemon with one server.
+/// Starts a daemon with one server.
 async fn begin(store: &MemoryStore) -> Scene {
     let scene = Scene::with_store(LONG, store).await;
     scene.install(&[&scene.pool("a", &[])], &[]);
@@ -24,7 +24,7 @@ fn again(scene: &Scene, session: &str) -> Client {
     client
 }
 
-/// The id of a session of a daemon that is gone.
+/// Returns the id of a session of a daemon that has ended.
 async fn earlier(store: &MemoryStore) -> String {
     let scene = begin(store).await;
     let session = scene.client("/mcp/a").await.session().unwrap().to_owned();

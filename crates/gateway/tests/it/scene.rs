@@ -1,4 +1,4 @@
-//! A gateway that serves on a free port, with servers that misbehave as told.
+//! A gateway on a free port, with servers that misbehave as configured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::exec;
 
-/// No test waits longer for anything.
+/// The longest time for which a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) struct Scene {
@@ -33,12 +33,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Without servers; calls in flight get `drain` when what they need is taken away.
+    /// Starts a gateway without servers. Calls in flight get `drain` to finish when their server is
+    /// removed.
     pub(crate) async fn start(drain: Duration) -> Self {
         Self::with_store(drain, &MemoryStore::default()).await
     }
 
-    /// With what earlier daemons have stored there.
+    /// Starts a gateway with state that earlier daemons stored.
     pub(crate) async fn with_store(drain: Duration, store: &MemoryStore) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new("0", []));
@@ -73,7 +74,7 @@ impl Scene {
         Self { gateway, parts, backend, address, _folder: folder }
     }
 
-    /// What runs a server of this name; nothing of it runs before it is installed.
+    /// Creates the runtime of a server with this name. Nothing runs before it is installed.
     pub(crate) fn pool(&self, name: &str, flags: &[&str]) -> Arc<Pool> {
         let program = programs::misbehave().unwrap().display().to_string();
         let words = [program, "stdio".to_owned()].into_iter();
@@ -93,7 +94,7 @@ impl Scene {
         assert!(self.gateway.install(Layout { pools, groups: groups.collect() }));
     }
 
-    /// Notifications of a server that nobody heard.
+    /// Returns the number of a server's notifications that no client received.
     pub(crate) fn unheard(&self, server: &str) -> u64 {
         let series = format!(
             "mainstay_dropped_notifications_total{{server=\"{server}\",reason=\"no_listener\"}} "
@@ -103,7 +104,7 @@ impl Scene {
         found.map_or(0, |count| count.parse().unwrap())
     }
 
-    /// The value of one series, named as it stands at `/metrics`; 0 where it is not there yet.
+    /// Returns the value of one series, named as at `/metrics`; 0 if it does not exist yet.
     pub(crate) fn metric(&self, series: &str) -> u64 {
         let metrics = self.parts.metrics.encode();
         let mut lines = metrics.lines();
@@ -111,14 +112,14 @@ impl Scene {
         found.map_or(0, |value| value.parse().unwrap())
     }
 
-    /// A client with a session of this revision that can do this for servers.
+    /// Opens a session of this revision with these client capabilities.
     pub(crate) async fn client_of(&self, path: &str, revision: &str, can: &Value) -> Client {
         let mut client = self.stranger(path);
         client.initialize(revision, can).await.unwrap();
         client
     }
 
-    /// A client without a session.
+    /// Creates a client without a session.
     pub(crate) fn stranger(&self, path: &str) -> Client {
         Client::new(&format!("{}{path}", self.address)).unwrap()
     }
@@ -135,7 +136,7 @@ impl Scene {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

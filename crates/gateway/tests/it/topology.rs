@@ -1,4 +1,4 @@
-//! Servers and endpoints that come, change and go while clients are there.
+//! Servers and endpoints that are added, changed and removed while clients use them.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, until};
 
-/// Longer than any call here takes.
+/// Longer than any call of these tests takes.
 const LONG: Duration = Duration::from_secs(30);
 
 async fn tools(client: &Client) -> Vec<String> {
@@ -20,7 +20,7 @@ async fn tools(client: &Client) -> Vec<String> {
     tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The process that answers a client of one server.
+/// Returns the id of the process that answers a client of one server.
 async fn pid(client: &Client) -> Value {
     client.call("stats", json!({})).await.unwrap()["structuredContent"]["pid"].clone()
 }
@@ -30,7 +30,7 @@ async fn method(stream: &mut Reply) -> String {
     message["method"].as_str().unwrap().to_owned()
 }
 
-/// Whether nothing of it runs any more.
+/// Returns whether the process has ended.
 fn is_stopped(pool: &Pool) -> bool {
     pool.instances().iter().all(|instance| instance.state() == InstanceState::Stopped)
 }

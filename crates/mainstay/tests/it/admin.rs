@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::shared::daemon;
 
-/// A daemon with one server that is ready.
+/// Starts a daemon with one server and waits until it is ready.
 async fn serving() -> Daemon {
     ready(daemon()).await
 }
 
-/// The same in a folder that stays.
+/// Does the same in a folder that stays.
 async fn serving_in(folder: &Path) -> Daemon {
     ready(daemon().folder(folder)).await
 }
@@ -63,12 +63,12 @@ async fn post(daemon: &Daemon, token: &str, action: &str, body: &str) -> (u16, V
     (code, answer)
 }
 
-/// A client over the command socket.
+/// Connects a client to the command socket.
 fn over_the_socket(state: &Path) -> mainstay_admin::Client {
     mainstay_admin::Client::new(state, crate::shared::PATIENCE)
 }
 
-/// What `mainstay token` prints, without the line's end.
+/// Returns the output of `mainstay token` without the line end.
 fn token(daemon: &Daemon, arguments: &[&str]) -> String {
     let output = daemon.run(&[&["token"], arguments].concat()).unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -1,4 +1,4 @@
-//! Without a daemon.
+//! Commands without a daemon.
 
 use std::fs;
 
@@ -132,7 +132,7 @@ fn a_daemon_that_can_not_start_says_what_helps() {
         (["--state", "mainstay.toml"], "can not make the state folder", "names another folder"),
         (["--state", "/dev/null/x"], "can not make the state folder", "names another folder"),
         (["--state", &deep], "can't make the command socket", "at most 107 bytes"),
-        // An address for examples, which no machine has.
+        // An address that is reserved for examples, so no machine has it.
         (["--listen", "192.0.2.1:8000"], "can't listen on 192.0.2.1:8000", "no interface"),
     ] {
         let all = [&["up", "--listen", "127.0.0.1:0"][..], &arguments].concat();

@@ -1,4 +1,4 @@
-//! Servers taken over from clients, and clients that are given Mainstay.
+//! Import of servers from clients, and export of Mainstay to clients.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -86,7 +86,7 @@ fn what_was_exported_is_not_imported() {
         assert_eq!(fs::read_to_string(file).unwrap().trim_end(), text.trim_end(), "{client}");
     }
     assert_eq!(fs::read_to_string(home.join("goose")).unwrap(), before);
-    // Whoever takes the name of a client for a file is told where that has one.
+    // If the name of a client is given instead of a file, the error says where that client's file is.
     mainstay(home, &["import", "goose-cli", "cursor"])
         .exits(2)
         .complains("Cursor has its servers in ");

@@ -1,4 +1,4 @@
-//! `mainstay connect` as clients run it: lines in, lines out, and a daemon that may go away.
+//! `mainstay connect` as clients run it: lines in, lines out, and a daemon that may be restarted.
 
 mod calls;
 mod handshake;
@@ -28,15 +28,15 @@ struct Client {
     child: Child,
     input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
-    /// What came while something else was awaited.
+    /// Messages that arrived while another one was awaited.
     aside: Vec<Value>,
     last_id: u64,
 }
 
-/// How the command ended.
+/// The end of the command.
 struct Left {
     code: Option<i32>,
-    /// What it still said.
+    /// The remaining output.
     messages: Vec<Value>,
     complaints: String,
 }
@@ -44,7 +44,7 @@ struct Left {
 // === impl Client ===
 
 impl Client {
-    /// With these arguments, in the place of those that find the daemon.
+    /// Starts the command with these arguments instead of those that find the daemon.
     fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mainstay"))
             .arg("connect")
@@ -63,7 +63,7 @@ impl Client {
         Self::start(&[name, "--state", state.to_str().unwrap()])
     }
 
-    /// With the handshake behind it; nothing can be asked of it.
+    /// Starts the command and completes the handshake, without client capabilities.
     async fn greeted(state: &Path, name: &str) -> Self {
         let mut client = Self::of(state, name);
         client.shake_hands("2025-11-25", json!({})).await;
@@ -90,7 +90,7 @@ impl Client {
         self.write(message.to_string()).await;
     }
 
-    /// Sends a request; its id.
+    /// Sends a request and returns its id.
     async fn ask(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let message =
@@ -99,7 +99,7 @@ impl Client {
         self.last_id
     }
 
-    /// Calls a tool that echoes; its id. The token of its progress is the same number.
+    /// Calls a tool that echoes and returns the request's id, which is also its progress token.
     async fn call(&mut self, tool: &str, arguments: Value) -> u64 {
         let token = self.last_id + 1;
         let params =
@@ -107,7 +107,7 @@ impl Client {
         self.ask("tools/call", params).await
     }
 
-    /// Sends a request of 2026-07-28; its id.
+    /// Sends a request of 2026-07-28 and returns its id.
     async fn ask_alone(&mut self, method: &str, mut params: Value) -> u64 {
         let token = self.last_id + 1;
         params["_meta"] = json!({
@@ -119,7 +119,7 @@ impl Client {
         self.ask(method, params).await
     }
 
-    /// A request of 2026-07-28 and its answer.
+    /// Sends a request of 2026-07-28 and returns its answer.
     async fn alone(&mut self, method: &str, params: Value) -> Value {
         let id = self.ask_alone(method, params).await;
         self.answer(id).await
@@ -130,7 +130,7 @@ impl Client {
         self.answer(id).await
     }
 
-    /// The next message, whatever it is.
+    /// Returns the next message.
     #[track_caller]
     fn next(&mut self) -> impl Future<Output = Value> {
         let at = std::panic::Location::caller();
@@ -142,12 +142,12 @@ impl Client {
         }
     }
 
-    /// The answer to a request; everything else is put aside.
+    /// Returns the answer to a request. Other messages are set aside.
     async fn answer(&mut self, id: u64) -> Value {
         self.until(|message| message.get("method").is_none() && message["id"] == id).await
     }
 
-    /// The first message like this, of those put aside or to come.
+    /// Returns the first matching message, of those set aside or to come.
     async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.aside.iter().position(&is_it) {
             return self.aside.remove(at);
@@ -165,7 +165,7 @@ impl Client {
         self.until(|message| message["method"] == method).await
     }
 
-    /// Says no more and waits for the end.
+    /// Closes the input and waits for the end.
     async fn leave(mut self) -> Left {
         self.input = None;
         self.end().await
@@ -192,12 +192,12 @@ fn daemon(folder: &Path) -> Builder {
     shared::daemon().folder(folder)
 }
 
-/// A daemon with one server, `s`.
+/// Starts a daemon with one server, `s`.
 async fn daemon_with(folder: &Path, flags: &[&str]) -> Daemon {
     daemon(folder).command_server("s", &misbehave(flags)).start().await.unwrap()
 }
 
-/// How many sessions the daemon has.
+/// Returns the number of the daemon's sessions.
 fn sessions(daemon: &Daemon) -> u64 {
     let status = daemon.run(&["status", "--json"]).unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
@@ -215,7 +215,7 @@ fn assert_refused(answer: &Value, code: i64, name: &str) {
     assert_eq!(answer["error"]["data"]["code"], name, "{answer}");
 }
 
-/// Each of these requests was answered, and once.
+/// Checks that each of these requests was answered exactly once.
 #[track_caller]
 fn assert_once(messages: &[Value], ids: impl IntoIterator<Item = u64>) {
     let mut times: HashMap<u64, usize> = HashMap::new();

@@ -1,5 +1,4 @@
-//! What comes in from clients, against the real program: whatever it is, it gets a clear answer
-//! and disturbs nobody else.
+//! Input from clients to the real program. Any input gets a clear answer and disturbs no other client.
 
 mod addresses;
 mod bodies;
@@ -25,8 +24,8 @@ use serde_json::{Value, json};
 
 use crate::shared::{PATIENCE, daemon, misbehave, until};
 
-/// A daemon with the same server as a process (`near`) and over HTTP (`far`), and a client of each
-/// that must not notice what a test does beside it.
+/// A daemon with the same server as a process (`near`) and over HTTP (`far`), and a client of each that
+/// must not notice what a test does.
 struct Scene {
     daemon: Daemon,
     witnesses: Vec<Client>,
@@ -40,7 +39,7 @@ impl Scene {
         Self::with("", &[]).await
     }
 
-    /// With lines for `[gateway]` and flags for both servers.
+    /// Starts a daemon with lines for `[gateway]` and flags for both servers.
     async fn with(gateway: &str, flags: &[&str]) -> Self {
         let site = Site::start(flags);
         let daemon = daemon()
@@ -61,19 +60,19 @@ impl Scene {
         self.daemon.client(name).await.unwrap()
     }
 
-    /// A client of a revision that can be asked these things.
+    /// Opens a session of this revision with these capabilities.
     async fn able(&self, name: &str, revision: &str, capabilities: Value) -> Client {
         let mut client = self.stranger(name);
         client.initialize(revision, &capabilities).await.unwrap();
         client
     }
 
-    /// A client without a session.
+    /// Creates a client without a session.
     fn stranger(&self, name: &str) -> Client {
         Client::new(&self.daemon.endpoint(name)).unwrap()
     }
 
-    /// Sessions that were open all the time still get their own answers, from both servers.
+    /// Checks that sessions that were open all the time still get their own answers from both servers.
     #[track_caller]
     fn undisturbed(&self) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
@@ -87,14 +86,14 @@ impl Scene {
         }
     }
 
-    /// How often a server says that something happened to it.
+    /// Returns how often a server reports an event.
     async fn count(&self, name: &str, what: &str) -> u64 {
         let witness = &self.witnesses[usize::from(name == "far")];
         let stats = witness.call("stats", json!({})).await.unwrap();
         stats["structuredContent"]["counts"][what].as_u64().unwrap_or(0)
     }
 
-    /// Waits until a server has seen something this often.
+    /// Waits until a server has seen an event this often.
     async fn seen(&self, name: &str, what: &str, times: u64) {
         until(what, async || self.count(name, what).await >= times).await;
     }
@@ -103,21 +102,21 @@ impl Scene {
         self.stranger("near").plain("GET", path).await.unwrap()
     }
 
-    /// The value of one series at `/metrics`, named as it stands there.
+    /// Returns the value of one series, named as at `/metrics`.
     async fn metric(&self, series: &str) -> u64 {
         let text = self.get("/metrics").await.text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
     }
 
-    /// Resident memory of the daemon itself, in bytes.
+    /// Returns the resident memory of the daemon's process in bytes.
     async fn memory(&self) -> u64 {
         let text = self.get("/health/detailed").await.text().await.unwrap();
         let health: Value = serde_json::from_str(&text).unwrap();
         health["memory_usage"]["resident_bytes"].as_u64().unwrap()
     }
 
-    /// Calls that servers have not answered yet.
+    /// Returns the number of calls that servers have not answered yet.
     async fn in_flight(&self) -> u64 {
         let of = async |server| {
             self.metric(&format!("mainstay_calls_in_flight{{server=\"{server}\"}}")).await
@@ -130,13 +129,13 @@ impl Scene {
     }
 }
 
-/// The text of a call of a tool.
+/// Returns the text of a tool call.
 fn call(id: &str, tool: &str, arguments: &Value) -> String {
     let params = json!({"name": tool, "arguments": arguments});
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#)
 }
 
-/// The whole of an answer: status and JSON.
+/// Returns the status and JSON of an answer.
 async fn whole(mut reply: Reply) -> (u16, Value) {
     (reply.status, reply.json().await.unwrap())
 }

@@ -1,5 +1,5 @@
-//! `mainstay fetch`, with package managers that answer from files: what is asked of them, what is
-//! made of their answers, and that servers start from what was fetched.
+//! `mainstay fetch` with package managers that answer from files: what they are asked, what is made of
+//! their answers, and that servers start from fetched packages.
 
 mod scripts;
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{Ran, mainstay};
 
-/// A folder with package managers of its own, and a registry that is a few files.
+/// A folder with its own package managers and a registry of a few files.
 struct Home {
     folder: TempDir,
 }
@@ -33,12 +33,12 @@ impl Home {
         self.folder.path()
     }
 
-    /// Puts a digest behind a version.
+    /// Sets the digest of a version.
     fn publish(&self, package: &str, digest: &str) {
         fs::write(self.path().join("registry").join(package), digest).unwrap();
     }
 
-    /// A server for each line, `name: command`.
+    /// Writes a configuration with a server for each line, `name: command`.
     fn servers(&self, lines: &[(&str, &[&str])]) {
         let mut text = String::new();
         for (name, command) in lines {
@@ -63,14 +63,14 @@ impl Home {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    /// The folders of packages.
+    /// Returns the folders of packages.
     fn installed(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path().join("state/packages")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         paths.filter(|path| path.is_dir()).collect()
     }
 
-    /// What the package managers were asked, a line each.
+    /// Returns the arguments of the package managers, one call a line.
     fn asked(&self) -> String {
         fs::read_to_string(self.path().join("registry/asked")).unwrap_or_default()
     }
@@ -117,7 +117,7 @@ fn another_digest_for_the_same_version_fails_and_leaves_what_is_there() {
     home.fetch(&[]).exits(0);
     let before = home.record();
     home.publish("y@1.0.0", "sha512-second");
-    // A release of Python may get more files, as long as those there were stay what they are.
+    // A Python release may get more files, as long as the existing ones stay the same.
     home.publish("a==1.0", "sha256:zero sha256:one");
     home.fetch(&[])
         .exits(1)
@@ -220,7 +220,7 @@ async fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     }
 }
 
-/// There is no `npx` in its PATH at all: only what was fetched can be what runs.
+/// There is no `npx` on this PATH, so only the fetched program can run.
 #[tokio::test]
 async fn servers_start_from_what_was_fetched() {
     let home = Home::new();

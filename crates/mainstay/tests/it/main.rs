@@ -1,4 +1,4 @@
-//! The program as people and scripts run it: arguments in, output and exit code out.
+//! The program as users and scripts run it: arguments in, output and exit code out.
 
 #![expect(clippy::disallowed_methods, reason = "tests may block")]
 
@@ -20,7 +20,7 @@ mod stateless;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What a run of the program left behind.
+/// The output and exit code of a run of the program.
 struct Ran {
     line: String,
     code: Option<i32>,
@@ -28,7 +28,7 @@ struct Ran {
     err: String,
 }
 
-/// Runs the program in a folder that is its home, too, with nothing else of the environment.
+/// Runs the program in a folder that is also its home, with an otherwise empty environment.
 fn mainstay(home: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
     command.args(arguments).current_dir(home).env_clear().env("HOME", home);

@@ -1,5 +1,5 @@
-//! Behind a proxy: real nginx with what `service show nginx` prints, and the headers of proxies that
-//! are believed or not.
+//! Mainstay behind a proxy: a real nginx with the output of `service show nginx`, and proxy headers that
+//! are trusted or not.
 
 mod forwarded;
 mod nginx;
@@ -23,7 +23,7 @@ struct Scene {
     development: Daemon,
 }
 
-/// One daemon as it is configured.
+/// One daemon and its configuration.
 struct Plan {
     config: String,
     listen: SocketAddr,
@@ -44,7 +44,7 @@ impl Scene {
         }
     }
 
-    /// An address as clients know it.
+    /// Returns an address as clients know it.
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.nginx.address())
     }
@@ -71,7 +71,7 @@ impl Plan {
     }
 }
 
-/// What the command prints for one daemon, or several.
+/// Returns the command's output for one daemon, or several.
 #[track_caller]
 fn shown(first: &Plan, others: &[&Plan]) -> String {
     let home = tempfile::tempdir().unwrap();
@@ -89,8 +89,8 @@ fn shown(first: &Plan, others: &[&Plan]) -> String {
     mainstay(home.path(), &arguments).exits(0).out
 }
 
-/// An address that nobody listens on. Given back at once; nobody else is given it within this short
-/// time.
+/// Returns an address that nothing listens on. The port is released at once and is not assigned again
+/// within this short time.
 async fn free_address() -> SocketAddr {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     free.local_addr().unwrap()

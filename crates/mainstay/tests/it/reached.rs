@@ -1,11 +1,11 @@
-//! With a daemon.
+//! Commands with a daemon.
 
 use serde_json::{Value, json};
 
 use crate::mainstay;
 use crate::scripted::Daemon;
 
-/// Two servers, of which one can't be had, and a tool for each kind of end.
+/// Two servers, one of them unavailable, and a tool for each kind of result.
 fn script(target: &str, body: &str) -> (u16, String) {
     if target == "GET /api/status" {
         return (200, status().to_string());
@@ -139,7 +139,7 @@ fn a_call_sends_what_the_schema_wants_and_ends_its_session() {
     let daemon = Daemon::start(script);
     let line = ["call", "time", "now", "zone=5", "n=12345678901234567890123"];
     let ran = mainstay(daemon.home(), &line).exits(0);
-    // Standard output is no terminal here, so the text comes as it is.
+    // Standard output is not a terminal here, so the text is printed unchanged.
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("noon\u{7}\n", ""));
     let heard = daemon.heard();
     let call = heard.iter().find(|line| line.contains("tools/call")).unwrap();

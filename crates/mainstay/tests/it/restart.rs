@@ -1,4 +1,4 @@
-//! The daemon ends, in good order or not, and the next one goes on with its sessions.
+//! The daemon ends, with or without a drain, and the next one continues its sessions.
 
 mod disk;
 mod ended;
@@ -20,15 +20,15 @@ use crate::shared::{PATIENCE, misbehave, until};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
 
-/// How a daemon ends.
+/// The ways in which a daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Term,
     Kill,
 }
 
-/// A folder whose daemon comes and goes, with the same server as a process (`near`), which goes with it,
-/// and over HTTP (`far`), which stays.
+/// Holds a folder whose daemon is restarted, with the same server as a process (`near`), which ends with
+/// the daemon, and over HTTP (`far`), which continues.
 struct Scene {
     daemon: Option<Daemon>,
     folder: TempDir,
@@ -44,7 +44,7 @@ impl Scene {
         Self::with("").await
     }
 
-    /// With lines for `[gateway]`.
+    /// Starts a daemon with these lines for `[gateway]`.
     async fn with(gateway: &str) -> Self {
         let mut scene = Self {
             daemon: None,
@@ -91,7 +91,7 @@ impl Scene {
         self.daemon().client(name).await.unwrap()
     }
 
-    /// A client that was there before, at an address of the present daemon.
+    /// Returns a client of an earlier daemon, connected to an address of the present one.
     fn again(&self, name: &str, client: &Client) -> Client {
         self.with_session(name, client.session().unwrap())
     }
@@ -106,7 +106,7 @@ impl Scene {
         self.folder.path().join("state")
     }
 
-    /// The value of one series at `/metrics`, named as it stands there.
+    /// Returns the value of one series, named as at `/metrics`.
     async fn metric(&self, series: &str) -> u64 {
         let text = self.get("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -118,13 +118,13 @@ impl Scene {
         client.plain("GET", path).await.unwrap().text().await.unwrap()
     }
 
-    /// How often the server that stays says that something happened to it.
+    /// Returns how often the server `far` reports an event.
     async fn far_count(&self, what: &str) -> u64 {
         self.site.counts().await[what].as_u64().unwrap_or(0)
     }
 }
 
-/// What a ping is answered: status and, if it is an error, its code.
+/// Returns the answer to a ping: the status and, for an error, its code.
 async fn ping(client: &Client) -> (u16, Option<i64>) {
     let mut reply = client.post(PING, &[]).await.unwrap();
     let answer = reply.json().await.unwrap();
@@ -141,7 +141,7 @@ fn lost(client: &Client) -> impl Future<Output = ()> {
     }
 }
 
-/// The next message of a stream with this method; those before it are dropped.
+/// Returns the next message of a stream with this method, dropping earlier ones.
 #[track_caller]
 fn heard(stream: &mut Reply, method: &str) -> impl Future<Output = Value> {
     let at = std::panic::Location::caller();

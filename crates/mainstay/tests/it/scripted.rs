@@ -1,5 +1,5 @@
-//! A daemon that answers by a script over the command socket: what the commands do with an
-//! answer, whatever a real daemon would have to go through to give it.
+//! A daemon that answers by a script over the command socket, to test what commands do with answers that
+//! are hard to get from a real daemon.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-/// Status and JSON body for `METHOD PATH` and the request's body.
+/// Returns status and JSON body for `METHOD PATH` and the body of the request.
 pub(crate) type Script = fn(&str, &str) -> (u16, String);
 
 pub(crate) struct Daemon {
@@ -40,14 +40,14 @@ impl Daemon {
         self.home.path()
     }
 
-    /// The bodies that came, one for each request.
+    /// Returns the bodies of the requests.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().clone()
     }
 }
 
 impl Drop for Daemon {
-    /// A connection that asks for nothing ends the thread.
+    /// A connection without a request ends the thread.
     fn drop(&mut self) {
         let connected = UnixStream::connect(self.home.path().join("state/control.sock"));
         drop(connected);
@@ -57,7 +57,7 @@ impl Drop for Daemon {
     }
 }
 
-/// One request and its answer; none where the other side asks for nothing.
+/// Reads one request and answers it. `None` if the peer sends none.
 fn exchange(stream: UnixStream, script: Script, heard: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -85,7 +85,7 @@ fn exchange(stream: UnixStream, script: Script, heard: &Mutex<Vec<String>>) -> O
          content-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
-    // The program may have gone, as at the end of a session.
+    // The program may have ended, as at the end of a session.
     let _ = reader.get_mut().write_all(format!("{head}{answer}").as_bytes());
     Some(())
 }

@@ -1,4 +1,4 @@
-//! What servers do, good and bad, and what clients of the daemon see of it.
+//! Behaviour of servers, good and bad, and its effect on the clients of the daemon.
 
 mod astray;
 mod crash;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::shared::{PATIENCE, daemon, eventually, misbehave};
 
-/// The same server as a process (`pipe`) and over HTTP (`site`).
+/// A daemon with the same server as a process (`pipe`) and over HTTP (`site`).
 fn both_ways(flags: &[&str]) -> (Site, Builder) {
     let site = Site::start(flags);
     let builder =
@@ -31,13 +31,13 @@ fn both_ways(flags: &[&str]) -> (Site, Builder) {
     (site, builder)
 }
 
-/// The answer to GET: status and body.
+/// Returns status and body of the answer to a GET.
 async fn get(base: &str, path: &str) -> (u16, String) {
     let mut reply = Client::new(base).unwrap().plain("GET", path).await.unwrap();
     (reply.status, reply.text().await.unwrap())
 }
 
-/// What `/health/detailed` says of one server.
+/// Returns the entry of one server in `/health/detailed`.
 async fn server(daemon: &Daemon, name: &str) -> Value {
     let (status, body) = get(daemon.base(), "/health/detailed").await;
     assert_eq!(status, 200, "{body}");
@@ -46,7 +46,7 @@ async fn server(daemon: &Daemon, name: &str) -> Value {
     servers.iter().find(|server| server["name"] == name).unwrap().clone()
 }
 
-/// Waits until a server is in a state; what is then said of it.
+/// Waits until a server is in a state, and returns its entry.
 async fn in_state(daemon: &Daemon, name: &str, state: &str) -> Value {
     eventually(&format!("{name} in state {state}"), async || {
         Some(server(daemon, name).await).filter(|server| server["state"] == state)
@@ -54,7 +54,7 @@ async fn in_state(daemon: &Daemon, name: &str, state: &str) -> Value {
     .await
 }
 
-/// The sum of all samples of a metric with these labels, `name="value"` each.
+/// Returns the sum of all samples of a metric with these labels, `name="value"` each.
 async fn metric(daemon: &Daemon, name: &str, labels: &[&str]) -> f64 {
     let (_, text) = get(daemon.base(), "/metrics").await;
     let of_name =
@@ -68,7 +68,7 @@ async fn metric(daemon: &Daemon, name: &str, labels: &[&str]) -> f64 {
     sum
 }
 
-/// The process of a server's first instance.
+/// Returns the process of a server's first instance.
 async fn process(daemon: &Daemon, name: &str) -> Process {
     eventually(&format!("a process of {name}"), async || {
         let pid = server(daemon, name).await["instances"][0]["pid"].as_i64()?;
@@ -77,19 +77,19 @@ async fn process(daemon: &Daemon, name: &str) -> Process {
     .await
 }
 
-/// Which life a server is in: its process and its restarts.
+/// Returns the present run of a server: its process and its restarts.
 async fn life(daemon: &Daemon, name: &str) -> (Value, Value) {
     let now = server(daemon, name).await;
     (now["instances"][0]["pid"].clone(), now["restarts"].clone())
 }
 
-/// Calls a tool and gives the whole answer, also an error.
+/// Calls a tool and returns the whole answer, even if it is an error.
 async fn ask(client: &Client, tool: &str, arguments: Value) -> Value {
     let params = json!({"name": tool, "arguments": arguments});
     client.send("tools/call", params).await.unwrap().answer().await.unwrap()
 }
 
-/// What the misbehaving server has seen: how often, by what.
+/// Returns how often the misbehaving server has seen each event.
 async fn counts(client: &Client, tool: &str) -> Value {
     client.call(tool, json!({})).await.unwrap()["structuredContent"]["counts"].clone()
 }

@@ -1,4 +1,4 @@
-//! What tests of all kinds need: the daemon under test, the server behind it, and patience.
+//! Parts of all kinds of tests: the daemon under test, the server behind it, and waiting.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::{Daemon, programs};
 
-/// No test waits longer for anything; most waits end after milliseconds.
+/// The longest time for which a test waits for anything. Most waits end after milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How often something that is waited for is looked at.
+/// The interval between checks of an awaited condition.
 const LOOK: Duration = Duration::from_millis(5);
 
 pub(crate) fn daemon() -> Builder {
     Daemon::builder(env!("CARGO_BIN_EXE_mainstay"))
 }
 
-/// The command of the server that misbehaves as told.
+/// Returns the command of the server that misbehaves as configured.
 pub(crate) fn misbehave(flags: &[&str]) -> Vec<String> {
     let program = programs::misbehave().unwrap().display().to_string();
     let words = [program, "stdio".to_owned()];
     words.into_iter().chain(flags.iter().map(|&flag| flag.to_owned())).collect()
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     eventually(what, async move || holds().await.then_some(()))
 }
 
-/// Waits for something to be there.
+/// Waits until a value is there.
 #[track_caller]
 pub(crate) fn eventually<T>(
     what: &str,

@@ -1,4 +1,4 @@
-//! Clients over HTTP+SSE of 2024-11-05, against the real program: the stream is the session.
+//! Clients over HTTP+SSE of 2024-11-05 against the real program: the stream is the session.
 
 mod addresses;
 mod calls;
@@ -14,7 +14,7 @@ use crate::shared::{PATIENCE, daemon, misbehave, until};
 /// A daemon with the same server as a process (`near`) and over HTTP (`far`).
 struct Scene {
     daemon: Daemon,
-    /// Streamable HTTP at `near`: sees what the server sees.
+    /// A streamable HTTP client at `near`, which sees what the server sees.
     witness: Client,
     _site: Site,
 }
@@ -26,7 +26,7 @@ impl Scene {
         Self::with("").await
     }
 
-    /// With lines for `[gateway]`.
+    /// Starts a daemon with these lines for `[gateway]`.
     async fn with(gateway: &str) -> Self {
         let site = Site::start(&[]);
         let daemon = builder(gateway).url_server("far", &site.url()).start().await.unwrap();
@@ -34,7 +34,7 @@ impl Scene {
         Self { daemon, witness, _site: site }
     }
 
-    /// `/sse` or `/sse/{name}`.
+    /// Returns the URL of `/sse` or `/sse/{name}`.
     fn url(&self, name: &str) -> String {
         url(self.daemon.base(), name)
     }
@@ -43,14 +43,14 @@ impl Scene {
         SseClient::connect(&self.url(name), &json!({})).await.unwrap()
     }
 
-    /// A client of a revision that can be asked these things.
+    /// Opens a session with these capabilities.
     async fn able(&self, name: &str, revision: &str, capabilities: Value) -> SseClient {
         let mut client = SseClient::open(&self.url(name)).await.unwrap();
         client.initialize(revision, &capabilities).await.unwrap();
         client
     }
 
-    /// The value of one series at `/metrics`, named as it stands there.
+    /// Returns the value of one series, named as at `/metrics`.
     async fn metric(&self, series: &str) -> u64 {
         let mut reply = self.witness.plain("GET", "/metrics").await.unwrap();
         let text = reply.text().await.unwrap();
@@ -58,12 +58,12 @@ impl Scene {
         line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
     }
 
-    /// Sessions beside the witness.
+    /// Returns the number of sessions without the witness.
     async fn sessions(&self) -> u64 {
         self.metric("mcp_active_sessions").await - 1
     }
 
-    /// Waits until the server `near` has seen something this often.
+    /// Waits until the server `near` has seen an event this often.
     async fn seen(&self, what: &str, times: u64) {
         until(what, async || {
             let stats = self.witness.call("stats", json!({})).await.unwrap();
@@ -73,7 +73,7 @@ impl Scene {
     }
 }
 
-/// A daemon with the server `near`.
+/// Starts a daemon with the server `near`.
 fn builder(gateway: &str) -> Builder {
     daemon().config(&format!("[gateway]\n{gateway}")).command_server("near", &misbehave(&[]))
 }

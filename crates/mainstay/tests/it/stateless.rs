@@ -1,5 +1,4 @@
-//! Clients of 2026-07-28 against the real program: requests that stand alone, and nothing that
-//! outlives them.
+//! Clients of 2026-07-28 against the real program: requests that stand alone and leave nothing behind.
 
 mod calls;
 mod checks;
@@ -13,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::shared::{PATIENCE, daemon, misbehave, until};
 
-/// A daemon with a server of both eras as a process (`near`), one of 2026-07-28 over HTTP
-/// (`far`), and one that has never heard of it (`old`).
+/// A daemon with a server of both eras as a process (`near`), one of 2026-07-28 over HTTP (`far`), and one
+/// of the legacy era only (`old`).
 struct Scene {
     daemon: Daemon,
     _site: Site,
 }
 
-/// A request to be, which can be bent before it is sent.
+/// Builds a request, which can be changed before it is sent.
 struct Request {
     to: Client,
     headers: Vec<(String, String)>,
@@ -34,7 +33,7 @@ impl Scene {
         Self::with("", &[]).await
     }
 
-    /// With lines for the configuration and flags for `near` and `far`.
+    /// Starts a daemon with lines for the configuration and flags for `near` and `far`.
     async fn with(config: &str, flags: &[&str]) -> Self {
         let site = Site::start(&[&["--modern-only"], flags].concat());
         let near = misbehave(&[&["--dual", "--pinned"], flags].concat());
@@ -76,7 +75,7 @@ impl Scene {
         self.request(name, method, params).whole().await
     }
 
-    /// Calls a tool; its result.
+    /// Calls a tool and returns its result.
     async fn call(&self, name: &str, tool: &str, arguments: Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
         let (status, answer) = self.ask(name, "tools/call", params).await;
@@ -85,7 +84,7 @@ impl Scene {
         answer["result"].clone()
     }
 
-    /// How often a server says that something happened to the instance that such clients share.
+    /// Returns how often a server reports an event at the instance that stateless clients share.
     async fn count(&self, name: &str, what: &str) -> u64 {
         let stats = self.call(name, "stats", json!({})).await;
         stats["structuredContent"]["counts"][what].as_u64().unwrap_or(0)
@@ -112,7 +111,7 @@ impl Request {
         self.to.post(self.body.to_string(), &headers).await.unwrap()
     }
 
-    /// Status and answer, whether it comes as a body or at the end of a stream.
+    /// Returns status and answer, from a body or the end of a stream.
     async fn whole(&self) -> (u16, Value) {
         let mut reply = self.send().await;
         if !reply.is_stream() {

@@ -1,4 +1,4 @@
-//! The audit log as a table.
+//! Stores the audit log in a table.
 
 use rusqlite::{Row, params};
 
@@ -9,7 +9,7 @@ use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, PAGE_MAX};
 const INSERT: &str =
     "INSERT INTO audit (at_ms, token, peer, request_id, action, target, outcome, why)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-/// Numbers are given out one after another, so this keeps so many entries.
+/// Ids are consecutive, so this statement keeps exactly that many entries.
 const PRUNE: &str = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?1";
 const RECENT: &str = "SELECT at_ms, token, peer, request_id, action, target, outcome, why
     FROM audit ORDER BY id DESC LIMIT ?1";

@@ -1,5 +1,4 @@
-//! Opening the file: what it must be, what is made of one that is older, and what becomes of one that
-//! can't be used.
+//! Opens the database file: checks it, upgrades an older format, and replaces a file that can't be used.
 
 #![expect(clippy::disallowed_methods, reason = "called on the thread of the database")]
 
@@ -12,33 +11,33 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::file;
 use crate::newer::Newer;
 
-/// Why there is no connection.
+/// The reasons why there is no connection.
 #[derive(Debug)]
 pub(super) enum NotOpened {
     Newer(Newer),
-    /// The content is not that of a database of the daemon.
+    /// The content is not that of a database of Mainstay.
     Unusable(String),
     Failed(io::Error),
 }
 
-/// What every file of SQLite begins with.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Where `user_version` and `application_id` are in a file.
+/// The offsets of `user_version` and `application_id` in the file.
 const FORMAT_AT: usize = 60;
 const APPLICATION_AT: usize = 68;
-/// `application_id` of the file: the bytes of `Msty`.
+/// The `application_id` of the file: the bytes of `Msty`.
 const APPLICATION: i64 = 0x4d73_7479;
-/// `user_version` of the file: the format of its tables, which is the number of steps that made them.
+/// The `user_version` of the file: the format of its tables, which is the number of steps that made them.
 pub(crate) const FORMAT: u64 = STEPS.len() as u64;
-/// How long a lock of somebody who reads the file, such as the `sqlite3` program, is waited for.
+/// The longest time for which a lock of another program, such as `sqlite3`, is waited for.
 const BUSY_DEADLINE: Duration = Duration::from_secs(1);
 
-/// `synchronous = FULL` brings each commit to the disk: what was confirmed survives a power cut, and there
-/// are few commits. The log beside the file (WAL) lets others read while the daemon writes.
+/// `synchronous = FULL` syncs each commit, so that confirmed changes survive a power cut; commits are few.
+/// The write-ahead log (WAL) lets others read while the daemon writes.
 const SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
-/// What makes each format from the one before.
+/// The statements that make each format from the one before.
 const STEPS: [&str; 2] = [
     "CREATE TABLE audit (
         id INTEGER PRIMARY KEY,
@@ -60,7 +59,7 @@ const STEPS: [&str; 2] = [
     ) STRICT, WITHOUT ROWID;",
 ];
 
-/// Opens the file; one that can't be used is set aside, with a warning, and a new one begins.
+/// Opens the file. A file that can't be used is set aside, with a warning, and a new one is created.
 pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
     match open_once(path) {
         Err(NotOpened::Unusable(why)) => {
@@ -71,16 +70,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
     }
 }
 
-/// Whether an error says that the content of the file is damaged.
+/// Returns whether an error means that the content of the file is damaged.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
-/// Renames the file and what belongs to it to `FILE.unreadable`.
+/// Renames the file and its companion files to `FILE.unreadable`.
 pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<()> {
     let aside = file::set_aside(path)?;
-    // Without them the file misses its newest entries, and with them another one would be damaged.
+    // Without its companions the file lacks its newest entries, and left behind they would damage its
+    // successor.
     for suffix in COMPANIONS {
         match file::set_aside_as(&file::beside(path, suffix), &file::beside(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -90,12 +90,12 @@ pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<()> {
     let (path, aside) = (path.display(), aside.display());
     tracing::warn!(
         target: "mainstay", %path, %aside, why,
-        "the audit log and other tables can't be used; the file is set aside and a new one begins"
+        "the audit log and other tables can't be used; the file is set aside and a new one is created"
     );
     Ok(())
 }
 
-/// Files that SQLite has beside its own.
+/// Suffixes of the files that SQLite creates beside the database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 fn open_once(path: &Path) -> Result<Connection, NotOpened> {
@@ -104,7 +104,7 @@ fn open_once(path: &Path) -> Result<Connection, NotOpened> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(not_opened)?;
     connection.busy_timeout(BUSY_DEADLINE).map_err(not_opened)?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    // The first look at the content: before anything is changed.
+    // The first access to the content, before anything is changed.
     let (application, format) = (number("application_id"), number("user_version"));
     let (application, format) = (application.map_err(not_opened)?, format.map_err(not_opened)?);
     let is_new = (application, format) == (0, 0) && is_empty(&connection).map_err(not_opened)?;
@@ -122,8 +122,8 @@ fn open_once(path: &Path) -> Result<Connection, NotOpened> {
     Ok(connection)
 }
 
-/// Sees to it that there is a regular file, readable by its owner only, and that nothing else is in the
-/// place of the files that SQLite has beside it.
+/// Creates the file if it is missing, readable by its owner only. Checks that it is a regular file, and
+/// sets aside anything else in the places of its companion files.
 fn prepare(path: &Path) -> Result<(), NotOpened> {
     for suffix in COMPANIONS {
         let companion = file::beside(path, suffix);
@@ -135,7 +135,7 @@ fn prepare(path: &Path) -> Result<(), NotOpened> {
         return Err(NotOpened::Unusable("not a regular file".to_owned()));
     }
     file::create_empty(path).map_err(NotOpened::Failed)?;
-    // SQLite takes a file of a few bytes for an empty one, and would write over it.
+    // SQLite treats a file of a few bytes as an empty one and would overwrite it.
     let head = file::head(path, MAGIC.len()).map_err(NotOpened::Failed)?;
     if head.is_some_and(|head| !head.is_empty() && head != MAGIC) {
         return Err(NotOpened::Unusable("it is no database".to_owned()));
@@ -147,7 +147,7 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-/// Makes the tables of the present format, all or none.
+/// Upgrades the tables to the present format in one transaction.
 fn upgrade(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     STEPS[from..].iter().try_for_each(|step| transaction.execute_batch(step))?;
@@ -156,7 +156,7 @@ fn upgrade(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// The format of a file, from its first bytes.
+/// Returns the format of a file from its first bytes.
 pub(crate) fn format_of(head: &[u8]) -> Option<u64> {
     let number = |at: usize| Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?));
     let is_ours = head.starts_with(MAGIC) && i64::from(number(APPLICATION_AT)?) == APPLICATION;

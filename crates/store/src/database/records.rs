@@ -1,4 +1,4 @@
-//! Records by key, all kinds in one table of the file.
+//! Stores records by key. All kinds share one table of the file.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Database;
 use crate::answer::Answer;
 use crate::table::{PAGE_MAX, Put, Row, Table};
 
-/// What records are about.
+/// The subject of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Users,
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Usage,
 }
 
-/// The records of one kind.
+/// Gives access to the records of one kind.
 #[derive(Debug)]
 pub(crate) struct RecordTable {
     database: Arc<Database>,

@@ -1,4 +1,4 @@
-//! The thread that owns the connection: makes changes, many in one commit, and answers questions.
+//! The thread that owns the connection. It makes changes, many in one commit, and answers questions.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -16,36 +16,36 @@ use crate::answer::Unavailable;
 use crate::file;
 use crate::newer::Newer;
 
-/// Changes that are brought to disk together.
+/// The largest number of changes in one commit.
 const COMMIT_CHANGES_MAX: usize = 256;
-/// How long a disk that fails is left alone: at first, and at most, after doubling.
+/// The pause after a failure of the disk: the first one, and the longest. Each failure in a row doubles it.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// What is done at a time.
+/// The work of one round.
 struct Work {
     changes: VecDeque<Change>,
     questions: VecDeque<Question>,
-    /// It is the last work, whatever comes of it.
+    /// Whether this is the last round, even if it fails.
     last: bool,
 }
 
-/// The connection, and which file it is to.
+/// A connection and the identity of its file.
 struct Open {
     connection: Connection,
     file: (u64, u64),
 }
 
-/// Why work could not be done.
+/// The reasons why work could not be done.
 enum Fault {
     NotOpened(NotOpened),
-    /// Another file is in the place of the one that is open, or none.
+    /// The open file was removed or replaced by another one.
     Gone,
     Sql(rusqlite::Error),
 }
 
-/// Starts the thread, which says whether it may use the file. If there can be no more threads, that is
-/// the reason why nothing is stored.
+/// Starts the thread, which reports whether it may use the file. If no thread can be started, that is the
+/// reported reason why nothing is stored.
 pub(super) fn start(shared: &Arc<Shared>, tell: SyncSender<Result<(), Newer>>) {
     let worker = shared.clone();
     let thread = thread::Builder::new().name("mainstay-state".to_owned());
@@ -62,7 +62,7 @@ fn run(shared: &Shared, tell: &SyncSender<Result<(), Newer>>) {
     match open(shared) {
         Ok(opened) => connection = Some(opened),
         Err(NotOpened::Newer(newer)) => {
-            // Whoever has gone on without the file learns it from whatever it asks.
+            // If `open` has already gone on without the file, every later question returns an error.
             shared.queue.lock().closing = true;
             let _ = tell.send(Err(newer));
             return end(shared);
@@ -86,14 +86,14 @@ fn run(shared: &Shared, tell: &SyncSender<Result<(), Newer>>) {
         answer(shared, &mut connection, work.questions);
         shared.queue.lock().busy_since = None;
         if last {
-            // Brings what is in the log beside the file into it.
+            // Closing the connection moves the write-ahead log into the file.
             drop(connection.take());
             return end(shared);
         }
     }
 }
 
-/// Waits until there is something to do. Changes rest for `pause`; questions and the end don't.
+/// Waits for work. Changes wait for `pause`; questions and closing don't.
 fn next(shared: &Shared, pause: Duration) -> Work {
     let mut queue = shared.queue.lock();
     let until = Instant::now() + pause;
@@ -117,7 +117,7 @@ fn next(shared: &Shared, pause: Duration) -> Work {
     Work { changes, questions, last }
 }
 
-/// Makes the changes, all or none of them.
+/// Makes all changes in one transaction.
 fn carry_out(shared: &Shared, connection: &mut Option<Open>, work: &mut Work) -> Result<(), Fault> {
     let open = connected(shared, connection)?;
     if work.changes.is_empty() {
@@ -139,8 +139,8 @@ fn open(shared: &Shared) -> Result<Open, NotOpened> {
     Ok(Open { connection, file: file.ok_or_else(gone)? })
 }
 
-/// The connection; opened anew where it was lost. One to a file that is not in its place any more is
-/// dropped: what is written to that would be lost.
+/// Returns the connection, reopened if it was lost. A connection to a file that was removed or replaced is
+/// dropped, because anything written to that file would be lost.
 fn connected<'a>(shared: &Shared, connection: &'a mut Option<Open>) -> Result<&'a mut Open, Fault> {
     let open = match connection.take() {
         Some(open) if file::identity(&shared.path).is_ok_and(|now| now == Some(open.file)) => open,
@@ -169,7 +169,7 @@ fn answer(shared: &Shared, connection: &mut Option<Open>, questions: VecDeque<Qu
     }
 }
 
-/// Sets a file aside whose content is damaged, and takes the next one.
+/// Sets aside a file with damaged content and opens a new one.
 fn recover(shared: &Shared, connection: &mut Option<Open>, fault: &Fault) {
     let Fault::Sql(error) = fault else { return };
     if !connection::is_damage(error) {
@@ -184,8 +184,8 @@ fn recover(shared: &Shared, connection: &mut Option<Open>, fault: &Fault) {
     }
 }
 
-/// Changes that could not be made are tried again, before newer ones. At the end they are left there,
-/// to be told of; returns whether it is that.
+/// Returns failed changes to the front of the queue, to be retried before newer ones. Returns whether the
+/// database is closing; the changes then count as lost.
 fn put_back(shared: &Shared, work: &mut Work) -> bool {
     let mut queue = shared.queue.lock();
     while let Some(change) = work.changes.pop_back() {
@@ -209,7 +209,7 @@ fn succeeded(shared: &Shared, changes: u64) {
     }
 }
 
-/// Returns for how long the disk is left alone.
+/// Records a failure and returns the pause before the next attempt.
 fn failed_then(shared: &Shared, why: &dyn Display, pause: Duration) -> Duration {
     failed(shared, why);
     (pause * 2).clamp(RETRY_MIN, RETRY_MAX)

@@ -1,4 +1,4 @@
-//! The thread of a document: reads the file once, then writes the newest value whenever there is one.
+//! The thread of a document. It reads the file once and then writes the newest value whenever there is one.
 
 use std::io;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use super::{Shared, State};
 
-/// How long a disk that fails is left alone: at first, and at most, after doubling.
+/// The pause after a failure of the disk: the first one, and the longest. Each failure in a row doubles it.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// What one attempt does.
+/// The work of one attempt.
 struct Attempt {
     set_aside: bool,
     value: Option<Vec<u8>>,
-    /// The value is the one with this number, or there is none newer than it.
+    /// The number of the newest value at the time of the attempt.
     number: u64,
-    /// It is the last one, whatever comes of it.
+    /// Whether this is the last attempt, even if it fails.
     last: bool,
 }
 
-/// Starts the thread, which reads the file and passes on what is in it. If there can be no more threads,
-/// that is the reason why nothing is stored.
+/// Starts the thread, which reads the file and sends its content. If no thread can be started, that is the
+/// reported reason why nothing is stored.
 pub(super) fn start(shared: &Arc<Shared>, tell: SyncSender<Option<Vec<u8>>>) {
     let writer = shared.clone();
     let stem = shared.path.file_stem().unwrap_or_default().to_string_lossy();
@@ -45,7 +45,7 @@ fn read(shared: &Shared, tell: &SyncSender<Option<Vec<u8>>>) {
     });
     let is_there = content.is_some();
     shared.state.lock().busy_since = None;
-    // Nobody waits any more: the daemon has begun without it.
+    // `open` has given up waiting, and the daemon started without the content.
     if tell.send(content).is_err() && is_there {
         shared.reject(&"the disk took too long");
     }
@@ -65,7 +65,7 @@ fn write_to_end(shared: &Shared) {
             Err(error) => {
                 put_back(&mut shared.state.lock(), attempt);
                 failed(shared, &error);
-                // Whoever waits looks whether to go on with that.
+                // Wakes those that wait for the value, so that they see the failure.
                 shared.stored.send_modify(|_| {});
                 (pause * 2).clamp(RETRY_MIN, RETRY_MAX)
             }
@@ -77,7 +77,7 @@ fn write_to_end(shared: &Shared) {
     }
 }
 
-/// Waits until there is something to do, and for `pause` unless the end has come.
+/// Waits for work, and for `pause` unless the document closes.
 fn next(shared: &Shared, pause: Duration) -> Attempt {
     let mut state = shared.state.lock();
     let until = Instant::now() + pause;
@@ -106,7 +106,7 @@ fn carry_out(shared: &Shared, attempt: &Attempt) -> io::Result<()> {
     }
 }
 
-/// A value that could not be written waits again, unless there is a newer one.
+/// Returns a value that could not be written to the queue, unless there is a newer one.
 fn put_back(state: &mut State, attempt: Attempt) {
     if state.next.is_none() {
         state.next = attempt.value;

@@ -1,4 +1,4 @@
-//! Keys, each in a file of its own.
+//! Stores each key in its own file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::lock::Claim;
 pub(super) struct KeyFiles {
     folder: PathBuf,
     claim: Claim,
-    /// An earlier daemon has stored something of its sessions here.
+    /// Whether an earlier daemon stored sessions in this folder.
     had_sessions: bool,
-    /// Held while a key is made, so that everybody gets the same.
+    /// Locked while a key is created, so that all callers get the same one.
     making: Arc<Mutex<()>>,
 }
 
@@ -58,7 +58,7 @@ impl KeyStore for KeyFiles {
 }
 
 impl KeyName {
-    /// Its file in the state folder.
+    /// Returns the name of the key's file in the state folder.
     pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Session => SESSION_KEY,

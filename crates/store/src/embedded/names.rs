@@ -1,4 +1,4 @@
-//! Published names, in `names.json`.
+//! Stores published names in `names.json`.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ enum Content {
         format: u64,
         endpoints: NamesByEndpoint,
     },
-    /// As the first versions wrote it, without a format.
+    /// The layout of the first versions, without a format.
     Bare(NamesByEndpoint),
 }
 
@@ -39,8 +39,8 @@ struct Versioned<'a> {
 // === impl NamesFile ===
 
 impl NamesFile {
-    /// Reads the file; waits for the disk for two seconds at most. One that can't be read is set aside
-    /// rather than overwritten, and one of an older format is written anew.
+    /// Reads the file, waiting for the disk for at most two seconds. An unreadable file is set aside
+    /// instead of overwritten, and an older format is upgraded.
     pub(super) fn open(folder: &Path, claim: Claim) -> Self {
         let (document, found) =
             Document::open(folder.join(document::NAMES), "published names", claim);
@@ -70,7 +70,7 @@ impl NamesFile {
     }
 
     fn write(&self, endpoints: &NamesByEndpoint) {
-        // Maps of text can always be written as JSON.
+        // Serialization can't fail: the maps contain only text.
         if let Ok(text) =
             serde_json::to_vec(&Versioned { format: document::NAMES_FORMAT, endpoints })
         {
@@ -88,7 +88,7 @@ impl NameStore for NamesFile {
     fn save(&self, endpoint: &str, names: &PublishedNames) {
         let mut all = self.by_endpoint.lock();
         all.insert(endpoint.to_owned(), names.clone());
-        // Under the lock, so that the last to be written is the last that was saved.
+        // Written under the lock, so that the last value saved is the last one written.
         self.write(&all);
     }
 

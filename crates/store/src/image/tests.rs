@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::Image;
 use crate::record::Record;
-use crate::sessions::{Kept, Known};
+use crate::sessions::{SessionChanges, SessionStatus};
 
 const IDLE: u64 = 3600;
 
@@ -17,18 +17,18 @@ fn image(records: impl IntoIterator<Item = Record>) -> Image {
     image
 }
 
-fn subscribed(of: Serial, at: u64, uri: &str) -> Record {
-    Record::Subscribed { of, at, server: "s".into(), uri: uri.into() }
+fn subscribed(session: Serial, at: u64, uri: &str) -> Record {
+    Record::Subscribed { session, at, server: "s".into(), uri: uri.into() }
 }
 
 pub(crate) fn any_record() -> impl Strategy<Value = Record> {
     let serial = (0u64..3, 0u64..6).prop_map(|(run, number)| of(run, number));
-    (serial, 0u64..5, 0u64..9_000, "\\PC{0,3}").prop_map(|(of, kind, at, text)| match kind {
-        0 => Record::Used { of, at },
-        1 => Record::Level { of, at, level: text.into() },
-        2 => subscribed(of, at, &text),
-        3 => Record::Unsubscribed { of, server: "s".into(), uri: text.into() },
-        _ => Record::Ended { of, at },
+    (serial, 0u64..5, 0u64..9_000, "\\PC{0,3}").prop_map(|(session, kind, at, text)| match kind {
+        0 => Record::Used { session, at },
+        1 => Record::Level { session, at, level: text.into() },
+        2 => subscribed(session, at, &text),
+        3 => Record::Unsubscribed { session, server: "s".into(), uri: text.into() },
+        _ => Record::Ended { session, at },
     })
 }
 
@@ -36,55 +36,56 @@ pub(crate) fn any_record() -> impl Strategy<Value = Record> {
 fn what_became_of_a_session_adds_up() {
     let one = of(1, 1);
     let image = image([
-        Record::Used { of: one, at: 50 },
+        Record::Used { session: one, at: 50 },
         subscribed(one, 40, "\"a\""),
         subscribed(one, 60, "\"b\""),
-        Record::Level { of: one, at: 61, level: "debug".into() },
-        Record::Level { of: one, at: 62, level: "error".into() },
-        Record::Unsubscribed { of: one, server: "s".into(), uri: "\"a\"".into() },
-        Record::Unsubscribed { of: one, server: "other".into(), uri: "\"b\"".into() },
+        Record::Level { session: one, at: 61, level: "debug".into() },
+        Record::Level { session: one, at: 62, level: "error".into() },
+        Record::Unsubscribed { session: one, server: "s".into(), uri: "\"a\"".into() },
+        Record::Unsubscribed { session: one, server: "other".into(), uri: "\"b\"".into() },
     ]);
-    let kept = Kept {
+    let kept = SessionChanges {
         used_at: 62,
         level: Some("error".into()),
         subscriptions: [("s".into(), "\"b\"".into())].into(),
     };
-    assert_eq!(image.known(one), Known::Kept(kept));
-    assert_eq!(image.known(of(1, 2)), Known::Nothing);
-    assert_eq!(image.known(of(2, 1)), Known::Nothing);
+    assert_eq!(image.status(one), SessionStatus::Changed(kept));
+    assert_eq!(image.status(of(1, 2)), SessionStatus::Unchanged);
+    assert_eq!(image.status(of(2, 1)), SessionStatus::Unchanged);
 }
 
 #[test]
 fn the_end_is_the_end() {
     let one = of(1, 1);
     let image = image([
-        Record::Used { of: one, at: 50 },
-        Record::Ended { of: one, at: 51 },
+        Record::Used { session: one, at: 50 },
+        Record::Ended { session: one, at: 51 },
         subscribed(one, 52, "\"late\""),
-        Record::Used { of: one, at: 53 },
+        Record::Used { session: one, at: 53 },
     ]);
-    assert_eq!(image.known(one), Known::Ended);
+    assert_eq!(image.status(one), SessionStatus::Ended);
 }
 
 #[test]
 fn the_idle_and_the_surplus_are_let_go() {
     let mut image =
-        image((1..=5).map(|number| Record::Used { of: of(1, number), at: number * 1000 }));
+        image((1..=5).map(|number| Record::Used { session: of(1, number), at: number * 1000 }));
     image.prune(2000 + IDLE, IDLE, 10);
-    let known = |image: &Image, number| matches!(image.known(of(1, number)), Known::Kept(_));
+    let is_stored =
+        |image: &Image, number| matches!(image.status(of(1, number)), SessionStatus::Changed(_));
     assert_eq!(
-        [1, 2, 3, 4, 5].map(|number| known(&image, number)),
+        [1, 2, 3, 4, 5].map(|number| is_stored(&image, number)),
         [false, true, true, true, true]
     );
     image.prune(2000 + IDLE, IDLE, 2);
     assert_eq!(
-        [1, 2, 3, 4, 5].map(|number| known(&image, number)),
+        [1, 2, 3, 4, 5].map(|number| is_stored(&image, number)),
         [false, false, false, true, true]
     );
-    assert_eq!(image.known(of(1, 3)), Known::Ended, "it does not come back with nothing");
+    assert_eq!(image.status(of(1, 3)), SessionStatus::Ended, "it does not come back with nothing");
     // That they ended is remembered until nobody can come back.
     image.prune(2000 + IDLE + 20 * 3600, IDLE, 10);
-    assert_eq!(image.known(of(1, 3)), Known::Ended);
+    assert_eq!(image.status(of(1, 3)), SessionStatus::Ended);
     image.prune(2000 + IDLE + 80 * 3600, IDLE, 10);
     assert_eq!(image, Image::default());
 }
@@ -94,12 +95,12 @@ fn a_million_ended_sessions_cost_next_to_nothing() {
     let mut image = Image::default();
     for number in 1..=1_000_000 {
         if number % 100_000 != 0 {
-            image.apply(Record::Ended { of: of(1, number), at: 1 });
+            image.apply(Record::Ended { session: of(1, number), at: 1 });
         }
     }
     assert_eq!(image.records().count(), 10);
-    assert_eq!(image.known(of(1, 99_999)), Known::Ended);
-    assert_eq!(image.known(of(1, 100_000)), Known::Nothing);
+    assert_eq!(image.status(of(1, 99_999)), SessionStatus::Ended);
+    assert_eq!(image.status(of(1, 100_000)), SessionStatus::Unchanged);
 }
 
 proptest! {
@@ -119,10 +120,14 @@ proptest! {
         let mut image = image(records);
         let before = image.clone();
         image.prune(now, IDLE, most);
-        prop_assert!(image.kept.len() <= most);
-        for (of, kept) in &before.kept {
-            let known = image.known(*of);
-            prop_assert!(known == Known::Ended || known == Known::Kept(kept.clone()), "{:?}", known);
+        prop_assert!(image.changed.len() <= most);
+        for (session, changes) in &before.changed {
+            let status = image.status(*session);
+            prop_assert!(
+                status == SessionStatus::Ended || status == SessionStatus::Changed(changes.clone()),
+                "{:?}",
+                status
+            );
         }
     }
 }

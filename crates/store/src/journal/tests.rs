@@ -9,7 +9,7 @@ use crate::image::tests::any_record;
 use crate::record::Record;
 
 fn used(number: u64) -> Record {
-    Record::Used { of: Serial { run: u64::MAX, number }, at: 1_790_000_000 }
+    Record::Used { session: Serial { run: u64::MAX, number }, at: 1_790_000_000 }
 }
 
 fn lines(records: &[Record]) -> Vec<u8> {

@@ -12,7 +12,7 @@ use super::{Options, Store};
 use crate::file::ASIDE_MAX;
 use crate::journal::{FILE, Journal};
 use crate::lock::Claim;
-use crate::sessions::{Known, SessionStore as _};
+use crate::sessions::{SessionStatus, SessionStore as _};
 
 const NOW: u64 = 1_790_000_000;
 
@@ -31,14 +31,14 @@ fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
-fn known(store: &Store, of: Serial) -> Known {
-    store.shared.inner.lock().image.known(of)
+fn status(store: &Store, session: Serial) -> SessionStatus {
+    store.shared.inner.lock().image.status(session)
 }
 
-fn used_at(store: &Store, of: Serial) -> Option<u64> {
-    match known(store, of) {
-        Known::Kept(kept) => Some(kept.used_at),
-        Known::Nothing | Known::Ended => None,
+fn used_at(store: &Store, session: Serial) -> Option<u64> {
+    match status(store, session) {
+        SessionStatus::Changed(kept) => Some(kept.used_at),
+        SessionStatus::Unchanged | SessionStatus::Ended => None,
     }
 }
 
@@ -55,9 +55,11 @@ async fn what_was_stored_is_there_for_the_next_daemon() {
     assert!(first.stored().await);
     // As after a crash: nobody closes the first.
     let second = open(folder.path(), 2, NOW + 5);
-    assert_eq!(known(&second, quiet), Known::Nothing);
-    assert_eq!(known(&second, ended), Known::Ended);
-    let Known::Kept(kept) = known(&second, busy) else { panic!("{:?}", known(&second, busy)) };
+    assert_eq!(status(&second, quiet), SessionStatus::Unchanged);
+    assert_eq!(status(&second, ended), SessionStatus::Ended);
+    let SessionStatus::Changed(kept) = status(&second, busy) else {
+        panic!("{:?}", status(&second, busy))
+    };
     assert_eq!((kept.used_at, kept.level.as_deref()), (NOW + 1, Some("debug")));
     assert_eq!(kept.subscriptions, [("files".into(), "\"file:///b\"".into())].into());
     assert_ne!(second.next(), quiet, "numbers of another run");
@@ -70,18 +72,18 @@ async fn what_is_written_is_there_whatever_becomes_of_who_wrote_it() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path(), 1, NOW);
     let [own, last] = std::array::from_fn(|_| first.next());
-    assert!(first.written().await, "nothing was noted yet");
+    assert!(first.flushed().await, "nothing was noted yet");
     for round in 0..20 {
         first.used(&[(own, NOW + round)]);
-        assert!(first.written().await);
+        assert!(first.flushed().await);
         let file = fs::read_to_string(folder.path().join(FILE)).unwrap();
         assert!(file.contains(&format!("\"at\":{}", NOW + round)), "{round}: {file}");
     }
     first.ended(last, NOW);
-    assert!(first.written().await && first.stored().await);
+    assert!(first.flushed().await && first.stored().await);
     let second = open(folder.path(), 2, NOW + 20);
     assert_eq!(
-        (used_at(&second, own), (known(&second, last) == Known::Ended)),
+        (used_at(&second, own), (status(&second, last) == SessionStatus::Ended)),
         (Some(NOW + 19), true)
     );
     second.close().await;
@@ -102,10 +104,10 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     let store = Store::open_on(folder.path(), Claim::Unchecked, options(1, NOW), hangs);
     let own = store.next();
     store.ended(own, NOW);
-    let waits = async { tokio::join!(store.written(), store.stored()) };
+    let waits = async { tokio::join!(store.flushed(), store.stored()) };
     let waited = tokio::time::timeout(Duration::from_secs(20), waits).await;
     assert_eq!(waited.expect("it is given up"), (false, false));
-    assert!((known(&store, own) == Known::Ended), "in memory all is well");
+    assert!((status(&store, own) == SessionStatus::Ended), "in memory all is well");
     assert_eq!(store.state().failing, None, "nothing has failed yet");
     let long_ago = std::time::Instant::now() - crate::file::SLOW_AFTER * 2;
     store.shared.inner.lock().busy_since = Some(long_ago);
@@ -114,11 +116,11 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     tokio::time::timeout(Duration::from_secs(20), store.close()).await.expect("it is given up");
     // Once the disk answers, everything is written.
     let written = fs::OpenOptions::new().write(true).open(&hung);
-    let mut progress = store.shared.written.subscribe();
-    let ended = progress.wait_for(|written| written.ended);
+    let mut progress = store.shared.progress.subscribe();
+    let ended = progress.wait_for(|progress| progress.ended);
     drop(tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap());
     assert_eq!(store.state().failing, None);
-    assert!(known(&open(folder.path(), 2, NOW), own) == Known::Ended);
+    assert!(status(&open(folder.path(), 2, NOW), own) == SessionStatus::Ended);
     drop(written);
 }
 
@@ -237,7 +239,7 @@ async fn a_damaged_file_is_put_aside_and_what_can_be_read_is_used() {
     {
         fs::write(&path, &content).unwrap();
         let store = open(folder.path(), 2, NOW);
-        assert_eq!([one, two].map(|of| used_at(&store, of).is_some()), kept);
+        assert_eq!([one, two].map(|session| used_at(&store, session).is_some()), kept);
         assert_eq!(fs::read_to_string(aside).unwrap(), content);
         assert!(store.stored().await || store.state().failing.is_none());
         store.close().await;
@@ -276,7 +278,7 @@ async fn what_can_not_be_set_aside_is_not_overwritten() {
         assert_eq!(fs::read_to_string(&asides[0]).unwrap(), content);
         store.close().await;
         let next = open(folder.path(), 3, NOW);
-        assert_eq!(known(&next, own), Known::Ended);
+        assert_eq!(status(&next, own), SessionStatus::Ended);
         next.close().await;
         fs::remove_file(&asides[0]).unwrap();
         asides[1..].iter().for_each(|aside| fs::remove_dir(aside).unwrap());
@@ -293,12 +295,15 @@ async fn a_file_that_is_taken_away_is_missed_and_written_anew() {
     assert!(store.stored().await);
     fs::remove_file(&path).unwrap();
     store.ended(two, NOW);
-    assert!(!store.written().await, "it would be in a file that is gone");
+    assert!(!store.flushed().await, "it would be in a file that is gone");
     let why = store.state().failing.unwrap();
     assert!(why.contains("was removed or replaced"), "{why}");
     recovers(&store).await;
     let next = open(folder.path(), 2, NOW);
-    assert_eq!([one, two].map(|of| known(&next, of)), [Known::Ended, Known::Ended]);
+    assert_eq!(
+        [one, two].map(|session| status(&next, session)),
+        [SessionStatus::Ended, SessionStatus::Ended]
+    );
     next.close().await;
     store.close().await;
 }

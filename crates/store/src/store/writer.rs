@@ -1,5 +1,5 @@
-//! The thread that writes. What is noted goes to the file at once, where the end of the daemon can't
-//! undo it any more, and what comes close together goes to disk together.
+//! The thread that writes the journal. It appends notes to the file at once, so that they survive the end
+//! of the daemon, and syncs notes that come close together in one step.
 
 use std::io;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use std::time::{Duration, Instant};
 use mainstay_telemetry::events::{StoreFailing, StoreRecovered};
 use parking_lot::MutexGuard;
 
-use super::{Failing, Inner, Shared, Written};
+use super::{Failing, Inner, Shared, WriterProgress};
 use crate::journal::Journal;
 
-/// Notes that come close together are brought to disk together; none waits longer than this for others.
+/// The time for which notes are gathered before they are synced together.
 const GATHER: Duration = Duration::from_millis(20);
-/// How long a disk that fails is left alone.
+/// The pause after a failure of the disk.
 const RETRY: Duration = Duration::from_secs(2);
-/// How often it is looked whether the file is still there, while nothing is written.
+/// The interval between checks that the file is still in its place, while nothing is written.
 const CHECK: Duration = Duration::from_secs(10);
 
-/// One write.
+/// The input of one write.
 struct Batch {
     lines: Vec<u8>,
-    /// They replace the file.
+    /// Whether the lines replace the file.
     whole: bool,
     upto: u64,
     last: bool,
 }
 
-/// How far a file on disk goes.
+/// The result of a write that is on disk.
 struct Done {
     upto: u64,
     last: bool,
 }
 
-/// None: there can be no more threads; nothing is stored, and that is said.
+/// Starts the thread. Returns `None` if no thread can be started; the store then fails with that reason.
 pub(super) fn start(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
     let writer = shared.clone();
     let started =
@@ -65,14 +65,14 @@ fn run(shared: &Shared) {
             }
         };
         if last {
-            shared.written.send_modify(|written| written.ended = true);
+            shared.progress.send_modify(|progress| progress.ended = true);
             return;
         }
     }
 }
 
-/// Waits for something to write; nothing, when it is time to look after the file. Without a file to add
-/// to, that is everything.
+/// Waits for something to write. Returns an empty batch when it is time to check the file, and the whole
+/// image if there is no file to append to.
 fn next(shared: &Shared, no_file: bool) -> Batch {
     let mut inner = shared.inner.lock();
     inner.whole |= no_file;
@@ -91,7 +91,7 @@ fn next(shared: &Shared, no_file: bool) -> Batch {
     take(&mut inner)
 }
 
-/// Lets notes come in for a while. Only the end is hurried for.
+/// Lets notes gather for a while, unless the store closes.
 fn rest(shared: &Shared, inner: &mut MutexGuard<'_, Inner>, time: Duration) {
     let until = Instant::now() + time;
     while !inner.closing && !shared.wake.wait_until(inner, until).timed_out() {}
@@ -110,7 +110,7 @@ fn take(inner: &mut Inner) -> Batch {
     Batch { lines, whole, upto: inner.noted, last: inner.closing }
 }
 
-/// Returns when it is on disk.
+/// Writes a batch and returns when it is on disk.
 fn write(shared: &Shared, journal: &mut Option<Journal>, batch: Batch) -> io::Result<Done> {
     match journal {
         Some(journal) if !batch.whole => add(shared, journal, batch),
@@ -123,7 +123,7 @@ fn write(shared: &Shared, journal: &mut Option<Journal>, batch: Batch) -> io::Re
     }
 }
 
-/// Keeps what could not be read of the file, unless that is done.
+/// Preserves the unreadable parts of the old file, unless that is done.
 fn set_aside(shared: &Shared) -> io::Result<()> {
     let Some(set_aside) = shared.inner.lock().aside else { return Ok(()) };
     match set_aside(&shared.path) {
@@ -133,7 +133,7 @@ fn set_aside(shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds a batch to the file, and at once whatever is noted while it waits for others.
+/// Appends a batch, then whatever is noted until `GATHER` is over, and syncs the file.
 fn add(shared: &Shared, journal: &mut Journal, first: Batch) -> io::Result<Done> {
     journal.check()?;
     if first.lines.is_empty() {
@@ -144,7 +144,7 @@ fn add(shared: &Shared, journal: &mut Journal, first: Batch) -> io::Result<Done>
     loop {
         if !batch.lines.is_empty() {
             journal.append(&batch.lines)?;
-            shared.written.send_modify(|written| written.added = batch.upto);
+            shared.progress.send_modify(|progress| progress.flushed = batch.upto);
         }
         if batch.last {
             break;
@@ -156,7 +156,7 @@ fn add(shared: &Shared, journal: &mut Journal, first: Batch) -> io::Result<Done>
     Ok(Done { upto: batch.upto, last: batch.last })
 }
 
-/// What was noted by then, as soon as there is something. None: it is time to bring it to disk.
+/// Returns what is noted before `until`, as soon as there is something. `None` when it is time to sync.
 fn more(shared: &Shared, until: Instant) -> Option<Batch> {
     let mut inner = shared.inner.lock();
     while !inner.closing && !inner.whole && inner.pending.is_empty() {
@@ -183,10 +183,10 @@ fn succeeded(shared: &Shared, done: &Done, journal: Option<&Journal>) {
         StoreRecovered { path: &shared.path, after: since.elapsed() }.emit(&shared.metrics);
     }
     let (upto, failing, ended) = (done.upto, false, false);
-    shared.written.send_replace(Written { upto, added: upto, failing, ended });
+    shared.progress.send_replace(WriterProgress { synced: upto, flushed: upto, failing, ended });
 }
 
-/// What is in the file now is unknown, so the next attempt writes all of it.
+/// Records a failure. The content of the file is now unknown, so the next attempt replaces the file.
 fn failed(shared: &Shared, error: &io::Error) {
     let mut inner = shared.inner.lock();
     inner.rewrite();
@@ -197,5 +197,5 @@ fn failed(shared: &Shared, error: &io::Error) {
     inner.failing = Some(Failing { since, why });
     drop(inner);
     StoreFailing { path: &shared.path, error, is_first }.emit(&shared.metrics);
-    shared.written.send_modify(|written| written.failing = true);
+    shared.progress.send_modify(|progress| progress.failing = true);
 }

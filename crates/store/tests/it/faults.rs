@@ -1,6 +1,6 @@
 //! The backend in memory loses and refuses exactly what it is told to: else the suite would show nothing.
 
-use mainstay_store::{Known, Unavailable};
+use mainstay_store::{SessionStatus, Unavailable};
 use mainstay_testkit::MemoryStore;
 
 use crate::places::NOW;
@@ -15,8 +15,8 @@ async fn it_loses_what_nobody_waited_for_and_nothing_else() {
     first.sessions.ended(lost, NOW);
     store.crash();
     let second = store.open();
-    assert_eq!(second.sessions.known(kept).await, Ok(Known::Ended));
-    assert_eq!(second.sessions.known(lost).await, Ok(Known::Nothing));
+    assert_eq!(second.sessions.status(kept).await, Ok(SessionStatus::Ended));
+    assert_eq!(second.sessions.status(lost).await, Ok(SessionStatus::Unchanged));
 }
 
 #[tokio::test]
@@ -26,11 +26,11 @@ async fn it_fails_in_the_words_it_was_told_for_as_long_as_it_was_told() {
     store.fail(Some("the disk is full"));
     let own = backend.sessions.next();
     let failed = Unavailable::Failed("the disk is full".to_owned());
-    assert_eq!(backend.sessions.known(own).await, Err(failed.clone()));
+    assert_eq!(backend.sessions.status(own).await, Err(failed.clone()));
     assert_eq!(backend.users.get("a").await, Err(failed));
     assert_eq!(backend.upkeep.state().failing.as_deref(), Some("the disk is full"));
     store.fail(None);
-    assert_eq!(backend.sessions.known(own).await, Ok(Known::Nothing));
+    assert_eq!(backend.sessions.status(own).await, Ok(SessionStatus::Unchanged));
 }
 
 #[tokio::test]

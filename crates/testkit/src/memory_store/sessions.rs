@@ -1,13 +1,13 @@
-//! The sessions in the store.
+//! Implements the session store in memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_session::Serial;
-use mainstay_store::{Answer, Kept, Known, SessionStore, Stored};
+use mainstay_store::{Answer, SessionChanges, SessionStatus, SessionStore, Stored};
 
 use super::MemoryStore;
 
-/// The sessions as one daemon sees them.
+/// Gives one run of a daemon access to the sessions.
 #[derive(Debug)]
 pub(super) struct Run {
     store: MemoryStore,
@@ -22,15 +22,15 @@ impl Run {
         Self { store, run, opened: AtomicU64::new(0) }
     }
 
-    /// Changes the record of a session, unless the session has ended.
-    fn change(&self, of: Serial, change: impl FnOnce(&mut Kept)) {
+    /// Applies `change` to a session, unless the session has ended.
+    fn change(&self, session: Serial, change: impl FnOnce(&mut SessionChanges)) {
         self.store.note(|data| {
-            let known = data.sessions.entry(of).or_insert(Known::Nothing);
-            if *known == Known::Nothing {
-                *known = Known::Kept(Kept::default());
+            let status = data.sessions.entry(session).or_insert(SessionStatus::Unchanged);
+            if *status == SessionStatus::Unchanged {
+                *status = SessionStatus::Changed(SessionChanges::default());
             }
-            if let Known::Kept(kept) = known {
-                change(kept);
+            if let SessionStatus::Changed(changes) = status {
+                change(changes);
             }
         });
     }
@@ -41,43 +41,43 @@ impl SessionStore for Run {
         Serial { run: self.run, number: self.opened.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    fn known(&self, of: Serial) -> Answer<'_, Known> {
+    fn status(&self, session: Serial) -> Answer<'_, SessionStatus> {
         Box::pin(async move {
             self.store.answers().await?;
-            let known = self.store.read(|data| data.sessions.get(&of).cloned());
-            Ok(known.unwrap_or(Known::Nothing))
+            let status = self.store.read(|data| data.sessions.get(&session).cloned());
+            Ok(status.unwrap_or(SessionStatus::Unchanged))
         })
     }
 
     fn used(&self, uses: &[(Serial, u64)]) {
-        for (of, at) in uses {
-            self.change(*of, |kept| kept.used_at = kept.used_at.max(*at));
+        for (session, at) in uses {
+            self.change(*session, |changes| changes.used_at = changes.used_at.max(*at));
         }
     }
 
-    fn level(&self, of: Serial, at: u64, level: &str) {
-        self.change(of, |kept| {
-            kept.used_at = kept.used_at.max(at);
-            kept.level = Some(level.into());
+    fn level(&self, session: Serial, at: u64, level: &str) {
+        self.change(session, |changes| {
+            changes.used_at = changes.used_at.max(at);
+            changes.level = Some(level.into());
         });
     }
 
-    fn subscribed(&self, of: Serial, at: u64, server: &str, uri: &str) {
-        self.change(of, |kept| {
-            kept.used_at = kept.used_at.max(at);
-            kept.subscriptions.insert((server.into(), uri.into()));
+    fn subscribed(&self, session: Serial, at: u64, server: &str, uri: &str) {
+        self.change(session, |changes| {
+            changes.used_at = changes.used_at.max(at);
+            changes.subscriptions.insert((server.into(), uri.into()));
         });
     }
 
-    fn unsubscribed(&self, of: Serial, server: &str, uri: &str) {
-        self.change(of, |kept| {
-            kept.subscriptions.remove(&(server.into(), uri.into()));
+    fn unsubscribed(&self, session: Serial, server: &str, uri: &str) {
+        self.change(session, |changes| {
+            changes.subscriptions.remove(&(server.into(), uri.into()));
         });
     }
 
-    fn ended(&self, of: Serial, _: u64) {
+    fn ended(&self, session: Serial, _: u64) {
         self.store.note(|data| {
-            data.sessions.insert(of, Known::Ended);
+            data.sessions.insert(session, SessionStatus::Ended);
         });
     }
 
@@ -88,7 +88,7 @@ impl SessionStore for Run {
         Box::pin(self.store.stored())
     }
 
-    fn written(&self) -> Stored<'_> {
+    fn flushed(&self) -> Stored<'_> {
         Box::pin(self.store.stored())
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn parse_elements(text: &str) -> Option<Vec<Element>> {
                 name if is_token(name) => continue,
                 _ => return None,
             };
-            // A name may stand once in an element.
+            // A parameter name may appear only once in an element.
             if place.replace(value).is_some() {
                 return None;
             }

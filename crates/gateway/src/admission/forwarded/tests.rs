@@ -51,7 +51,7 @@ fn only_trusted_addresses_are_believed() {
 fn the_client_is_the_last_one_that_is_not_trusted() {
     for (list, expected) in [
         ("203.0.113.9", Some("203.0.113.9:0")),
-        // What stands before the last stranger may be of its own making.
+        // Elements before the last untrusted address may be forged by it.
         ("198.51.100.1, 203.0.113.9", Some("203.0.113.9:0")),
         ("198.51.100.1, 203.0.113.9, 10.0.0.2, 10.0.0.3", Some("203.0.113.9:0")),
         ("10.0.0.2,10.0.0.3", Some("10.0.0.2:0")),
@@ -59,7 +59,7 @@ fn the_client_is_the_last_one_that_is_not_trusted() {
         ("2001:db8::9", Some("[2001:db8::9]:0")),
         ("[2001:db8::9]:51000, 10.0.0.2", Some("[2001:db8::9]:51000")),
         ("[2001:db8::9]", Some("[2001:db8::9]:0")),
-        // Behind something unreadable nothing is known: the last proxy known is named.
+        // An unreadable element hides everything before it, so the last known proxy is named.
         ("203.0.113.9, nonsense", None),
         ("203.0.113.9, nonsense, 10.0.0.2", Some("10.0.0.2:0")),
         ("unknown", None),
@@ -85,7 +85,7 @@ fn the_standard_header_says_the_same() {
         ("for=unknown", None),
         ("for=_hidden", None),
         ("for=203.0.113.9, proto=https", None),
-        // Malformed anywhere, it says nothing.
+        // A header that is malformed anywhere is ignored.
         ("for=203.0.113.9, for=\"10.0.0.2", None),
         ("for=203.0.113.9;for=198.51.100.1", None),
         ("for 203.0.113.9", None),
@@ -137,7 +137,7 @@ proptest! {
         let list = format!("{before}, 203.0.113.9");
         let found = client(NEAR, &[("x-forwarded-for", &list)]);
         prop_assert_eq!(found.as_deref(), Some("203.0.113.9:0"));
-        // A quote that was left open makes all of this header worthless, and no other one's worth more.
+        // An unclosed quote makes the whole header invalid and gives no other header more weight.
         let elements = format!("{before}, for=203.0.113.9");
         let found = client(NEAR, &[("forwarded", &elements)]);
         prop_assert!(matches!(found.as_deref(), None | Some("203.0.113.9:0")), "{found:?}");

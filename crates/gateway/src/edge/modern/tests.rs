@@ -37,7 +37,7 @@ fn a_request_is_told_by_its_header_or_its_body() {
         ("tools/list", "", None, false),
         ("tools/list", "", Some("2025-11-25"), false),
         ("tools/list", "", Some("latest"), false),
-        // Text that only talks of it.
+        // Text that only mentions the field.
         ("tools/call", r#""arguments":{"a":"\"io.modelcontextprotocol/"}"#, None, false),
         ("tools/call", r#""_meta":{"io.modelcontextprotocol/related-task":{}}"#, None, false),
         ("initialize", r#""protocolVersion":"2026-07-28""#, Some("2026-07-28"), false),
@@ -114,7 +114,7 @@ fn a_good_request_passes_with_what_it_says_of_itself() {
         assert!(request.capabilities.sampling && !request.capabilities.roots);
         assert!(request.log_level.is_some());
     }
-    // A method nobody knows here may be one of an extension.
+    // An unknown method may belong to an extension.
     let headers = headers(&[VERSION, ("mcp-method", "x/y")]);
     assert!(check_request(&headers, &message("x/y", META)).unwrap().unwrap().method.is_none());
 }

@@ -137,7 +137,7 @@ async fn names_go_to_their_server_under_the_name_that_it_knows() {
         let wanted = read(server, reference("say"));
         assert_eq!(sent(&endpoint, "completion/complete", &reference(name)), wanted);
     }
-    // A prompt is no tool, and a tool no prompt.
+    // A prompt is not a tool, and a tool is not a prompt.
     let unknown = refused(-32602, r#"unknown tool "say""#);
     assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "say"})), unknown);
     let unknown = refused(-32602, r#"unknown prompt "read""#);
@@ -192,12 +192,12 @@ async fn what_nobody_has_is_an_error_that_says_so() {
         let (code, text) = sent(&endpoint, method, &json!({"name": "read"})).unwrap_err();
         assert!(code == -32601 && text.contains("/mcp/{server}"), "{text}");
     }
-    // Which of them a server would have had that is not there yet nobody knows.
+    // A server that is not ready yet may have the item, so the message names the server.
     let late = world.stopped("late", ids.server(), EVERYTHING);
     let endpoint = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
     let text = r#"unknown tool "sum"; not in the lists now: late (stopped)"#;
     assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(-32602, text));
-    // From 2026-07-28 on there is no code of its own for resources.
+    // From 2026-07-28 on, resources have no error code of their own.
     let other = sent_by(Era::Modern, &endpoint, "resources/read", &json!({"uri": "x://two"}));
     assert_eq!(other.unwrap_err().0, -32602);
     world.end().await;
@@ -211,7 +211,7 @@ async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_
     let tools = world.ready("tools", ids.server(), TOOLS).await;
     let only = self::endpoint(&ids, &[&tools, &a], Some(Prefix::Auto)).await;
     assert_eq!(sent(&only, "resources/read", &uri), read(&a, uri.clone()));
-    // Not while another server is yet to say what it has.
+    // Not as long as another server has not listed its items.
     let late = world.stopped("late", ids.server(), EVERYTHING);
     let unsure = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
     assert_eq!(sent(&unsure, "resources/read", &uri).unwrap_err().0, -32002);
@@ -270,14 +270,14 @@ async fn at_the_address_of_one_server_nothing_is_renamed_or_refused() {
         ("resources/subscribe", false),
         ("unheard/of", false),
     ] {
-        // Not of a tool, though there is one of this name.
+        // Other methods are not about tools, although a tool has this name.
         let params = if method == "tools/call" { json!({}) } else { json!({"name": "write"}) };
         let wanted = read(&a, params.clone()).map(|found| Found { may_retry, ..found });
         assert_eq!(sent(&single, method, &params), wanted, "{method}");
     }
     let found = find_resource(&single, Era::Legacy, "y://any");
     assert_eq!(found, Some((a.id, "y://any".to_owned())));
-    // Without lists nothing is known of a tool.
+    // Without lists, nothing is known about a tool.
     let late = world.stopped("late", ids.server(), EVERYTHING);
     let single = endpoint(&ids, &[&late], None).await;
     let params = json!({"name": "read"});

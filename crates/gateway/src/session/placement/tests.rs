@@ -204,7 +204,7 @@ fn requests_that_stand_alone_take_turns_by_connection() {
     };
     assert_eq!(user(1, 3), user(2, 3));
     assert_ne!(user(1, 3), user(1, 4));
-    // Nor are they taken for a session with the number of the connection.
+    // They are also not confused with a session that has the connection's number.
     assert_ne!(
         user(1, 3),
         super::place(

@@ -74,7 +74,7 @@ impl Relay {
     pub(super) async fn run(mut self) {
         let mut wait = WAIT_MIN;
         loop {
-            // A server that was changed has another pool, and one that was taken away has none.
+            // A server that was changed has another pool, and a server that was removed has none.
             let directory = self.listens.directory.clone();
             let Some(pool) = directory.pool(self.server) else { return };
             let server = self.server;
@@ -85,9 +85,9 @@ impl Relay {
             match ended {
                 ListenEnd::Taken => wait = WAIT_MIN,
                 ListenEnd::NotTaken => {}
-                // It is not honoured, and the client is told so.
+                // The subscription is not honoured, and the client is told so.
                 ListenEnd::Refused if self.acknowledged.is_some() => return,
-                // It was once, and the client relies on it.
+                // The subscription was honoured once, and the client relies on it.
                 ListenEnd::Refused => {}
             }
             let (server, request_id) = (&pool.spec.name, &self.listen.request_id);
@@ -134,7 +134,7 @@ impl Relay {
             self.on_acknowledgement(notification);
             return true;
         }
-        // The gateway itself notifies of changed lists, once it has fetched them.
+        // The gateway itself notifies of changed lists, after it has fetched them.
         if subscriptions::is_list_changed(notification) {
             return false;
         }

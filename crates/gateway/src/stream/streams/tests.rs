@@ -90,7 +90,7 @@ fn a_client_gets_its_stream_back_and_no_other() {
         assert!(String::from_utf8_lossy(&said).contains(&format!("data: {text}\n")), "{said:?}");
         assert!(reader.poll_next(&Context::from_waker(Waker::noop())).is_pending());
     }
-    // The number of one kind is no number of the other.
+    // The two kinds of streams are numbered separately.
     let number = call.name().unwrap().number;
     let other = EventId::parse(&StreamName::background(number).id(0)).unwrap();
     assert!(matches!(streams.resume(&other), Resumed::NewStream));

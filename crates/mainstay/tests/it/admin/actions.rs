@@ -1,4 +1,4 @@
-//! Changes of the daemon.
+//! Actions, which change the daemon.
 
 use mainstay_admin::action::LogLevel;
 use mainstay_admin::{Action, ClientError};
@@ -28,7 +28,7 @@ async fn the_level_of_the_log_changes_while_it_runs() {
     let daemon = serving().await;
     let operator = over_the_socket(&daemon.state());
     let debugs = || daemon.log().matches(r#""level":"DEBUG""#).count();
-    // That a stream opens is told at `debug`.
+    // The daemon logs an opened stream at `debug`.
     let make_noise = async || {
         let client = daemon.client("one").await.unwrap();
         assert_eq!(client.listen(None).await.unwrap().status, 200);
@@ -46,7 +46,7 @@ async fn the_level_of_the_log_changes_while_it_runs() {
     ask(&daemon, "GET /nobody-home", &[], "").await;
     let initial = Action::SetLogLevel(LogLevel::Initial);
     operator.act(initial.clone(), false).await.unwrap();
-    // Lines are written in order: what is missing before the use of a token that follows will not come.
+    // Lines are written in order, so a line that is missing before a later use of the token never comes.
     operator.act(initial, true).await.unwrap();
     daemon.wait_for_log("log-level (dry run)", PATIENCE).await.unwrap();
     let quiet_since = debugs();
@@ -86,7 +86,7 @@ async fn what_can_not_be_read_is_refused_and_the_connection_goes_on() {
     let (code, problem) = post(&daemon, &admin, "restart", "{}").await;
     assert_eq!(code, 404);
     assert!(problem["paths"].to_string().contains("/api/actions/stop"), "{problem}");
-    // Refused before a byte of the body is read.
+    // The request is refused before a byte of the body is read.
     let large = "x".repeat(100);
     let (code, ..) = ask(&daemon, "POST /api/actions/stop", &[], &large).await;
     assert_eq!(code, 401);
@@ -108,7 +108,7 @@ async fn bodies_that_never_come_keep_nobody_from_health() {
         connection.send(head.as_bytes()).await.unwrap();
         waiting.push(connection);
     }
-    // No more of them have a place; who comes later is told so.
+    // All slots are taken, so a later request is refused.
     until("the places are taken", async || {
         post(&daemon, &admin, "stop", r#"{"dry_run":true}"#).await.0 == 503
     })

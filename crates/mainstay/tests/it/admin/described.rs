@@ -1,4 +1,4 @@
-//! What is answered and printed is what `openapi.json` describes.
+//! Answers of the API and output of the commands match `openapi.json`.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn fits(name: &str, value: &Value) {
     schema::check(&described(), name, value).unwrap_or_else(|wrong| panic!("{wrong}\n{value:#}"));
 }
 
-/// What a command prints with `--json`.
+/// Returns what a command prints with `--json`.
 fn printed(daemon: &Daemon, line: &[&str]) -> Value {
     let output = daemon.run(&[line, &["--json"]].concat()).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Who may what.
+//! The rights of tokens.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{ask, over_the_socket, post, serving, serving_in, token};
 use crate::mainstay;
 use crate::shared::{PATIENCE, until};
 
-/// What a proxy adds: loopback says nothing about who asks then.
+/// A header that a proxy adds. Loopback then says nothing about the client.
 const FAR: (&str, &str) = ("x-forwarded-for", "203.0.113.9");
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn tokens_and_the_audit_log_outlive_the_daemon() {
     assert_eq!(told(last), ("stop (dry run)", None));
     assert_eq!(told(entries.len() - 1), ("log-level", Some("debug")));
     assert_eq!(entries[last].token.as_deref(), Some("admin"));
-    // Asked over the socket: whose process it was is in the log.
+    // For requests over the socket, the log has the process that sent them.
     let me = rustix::process::getuid().as_raw();
     let mine = client.audit(1).await.unwrap().entries.remove(0);
     assert_eq!((mine.peer, mine.token), (format!("socket (user {me})"), None));

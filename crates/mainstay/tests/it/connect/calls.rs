@@ -1,4 +1,4 @@
-//! Many calls at once, and what servers say of their own accord.
+//! Many calls at once, and messages of servers outside of calls.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ async fn calls_side_by_side_get_their_own_answers_once() {
         assert_echo(&answer, &calls.remove(&id).expect("answered once"));
         order.push(id);
     }
-    // The delays are random: whoever has to wait for the one before gets them in order.
+    // The delays are random, so answers in order would mean that calls wait for each other.
     assert!(!order.is_sorted(), "{order:?}");
     assert_once(&client.leave().await.messages, []);
 }
@@ -55,7 +55,7 @@ async fn progress_comes_before_the_answer_and_cancelling_ends_a_call() {
     let other = client.call("echo", json!({})).await;
     client.answer(other).await;
     client.notify("notifications/cancelled", json!({"requestId": hanging})).await;
-    // Nothing is waited for, so the end comes without it.
+    // No answer is awaited, so the command ends without it.
     assert_once(&client.leave().await.messages, []);
 }
 

@@ -1,4 +1,4 @@
-//! What a client writes that is no message, or a very large one.
+//! Input of a client that is not a message, or very large.
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -23,7 +23,7 @@ async fn garbage_is_answered_and_disturbs_nothing() {
         let answer = client.next().await;
         assert_eq!(answer["error"]["code"], code, "{}", String::from_utf8_lossy(line));
     }
-    // Blank lines and answers that nobody waits for mean nothing.
+    // Blank lines and unexpected answers are ignored.
     client.write("\r\n\n  \n{\"jsonrpc\":\"2.0\",\"id\":77,\"result\":{}}\r").await;
     let call = client.call("echo", json!({"still": "here"})).await;
     assert_echo(&client.next().await, &json!({"still": "here"}));
@@ -71,7 +71,7 @@ async fn what_is_too_large_is_refused_by_whoever_minds() {
         .await
         .unwrap();
     let mut client = Client::greeted(&daemon.state(), "s").await;
-    // The daemon says which request it was, the command can't: it never had the whole line.
+    // The daemon names the request. The command can't, because it never had the whole line.
     for bytes in [100_000, 5 << 20] {
         let call = client.call("echo", json!({"text": "x".repeat(bytes)})).await;
         assert_refused(&client.answer(call).await, 1011, "LIMIT_EXCEEDED");

@@ -1,4 +1,4 @@
-//! The client goes, one way or another.
+//! The ways in which a client leaves.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ async fn a_signal_ends_it_as_the_end_of_input_does() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut client = Client::greeted(&daemon.state(), "s").await;
         let call = client.call("slow", json!({"ms": 300})).await;
-        // The answer to this one comes later than the call was taken.
+        // The answer to this call comes after the call was accepted.
         client.request("ping", json!({})).await;
         let pid = i32::try_from(client.child.id().unwrap()).unwrap();
         let process = Process::find(pid).unwrap();
@@ -63,7 +63,7 @@ async fn who_asks_again_does_not_have_to_wait() {
     let pid = i32::try_from(client.child.id().unwrap()).unwrap();
     let process = Process::find(pid).unwrap();
     let begun = Instant::now();
-    // Two signals close to each other may be one; sooner or later there is a second one.
+    // Two signals close to each other may be one, so they are repeated until a second one arrives.
     let impatient = tokio::spawn(async move {
         while process.lives() {
             process.signal(Signal::TERM);

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Client, PATIENCE, assert_echo, assert_once, assert_refused, daemon};
 
-/// A daemon with one server, `s`, of 2026-07-28 alone.
+/// Starts a daemon with one server, `s`, of 2026-07-28 only.
 async fn modern_daemon(folder: &Path, listen: Option<SocketAddr>) -> Daemon {
     let program = programs::fixture().unwrap().display().to_string();
     let command = json!([program, "stdio", "--only", "modern"]);
@@ -25,7 +25,7 @@ async fn modern_daemon(folder: &Path, listen: Option<SocketAddr>) -> Daemon {
     builder.start().await.unwrap()
 }
 
-/// A server of 2026-07-28 at an address.
+/// Starts a server of 2026-07-28 at an address.
 async fn fixture() -> (String, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
@@ -34,12 +34,12 @@ async fn fixture() -> (String, DropGuard) {
     (url, stop.drop_guard())
 }
 
-/// What every way to a server of 2026-07-28 has to bring.
+/// Checks what every way to a server of 2026-07-28 must provide.
 async fn tour(client: &mut Client) {
     let found = client.alone("server/discover", json!({})).await;
     let versions = found["result"]["supportedVersions"].as_array().unwrap();
     assert!(versions.contains(&"2026-07-28".into()), "{found}");
-    // Its arguments belong into headers, which nobody knows yet.
+    // Its arguments belong in headers, but its schema is not known yet.
     let call =
         json!({"name": "test_x_mcp_header", "arguments": {"region": "\u{e4}", "verbose": true}});
     let said = client.alone("tools/call", call.clone()).await;
@@ -135,11 +135,11 @@ async fn a_cancelled_call_is_closed_and_nothing_is_posted_about_it() {
     let stats = client.alone("tools/call", stats).await;
     let counts = &stats["result"]["structuredContent"]["counts"];
     assert_eq!(counts["notifications/cancelled"], Value::Null, "{counts}");
-    // Nothing is waited for, so the end comes without it.
+    // No answer is awaited, so the command ends without it.
     assert_once(&client.leave().await.messages, []);
 }
 
-/// A listen for these lists and one resource.
+/// Returns a listen request for these lists and one resource.
 fn listen_to(lists: &[&str]) -> Value {
     let mut filter = json!({"resourceSubscriptions": ["test://watched-resource"]});
     for list in lists {
@@ -148,7 +148,7 @@ fn listen_to(lists: &[&str]) -> Value {
     json!({"notifications": filter})
 }
 
-/// Changes the resource that all listen for, and waits until each has heard of it under its id.
+/// Changes the resource that all clients listen to, and waits until each is notified under its id.
 async fn touch(client: &mut Client, listens: &[u64]) {
     let call = json!({"name": "test_trigger_resource_change", "arguments": {}});
     let said = client.alone("tools/call", call).await;
@@ -191,12 +191,12 @@ async fn listens_go_on_side_by_side_over_a_restart() {
             daemon.term().unwrap();
         }
         daemon.wait(PATIENCE).await.unwrap();
-        // In the meantime a call waits.
+        // A call waits meanwhile.
         let call = json!({"name": "test_simple_text", "arguments": {}});
         let call = client.ask_alone("tools/call", call).await;
         drop(daemon);
         daemon = modern_daemon(folder.path(), Some(first)).await;
-        // Whatever was listened for may be of yesterday.
+        // Everything that was listened to may be outdated.
         told(&mut client, TOOLS, tools).await;
         told(&mut client, PROMPTS, prompts).await;
         told(&mut client, UPDATED, tools).await;
@@ -260,7 +260,7 @@ async fn the_command_line_speaks_it_where_nothing_else_is_spoken() {
     assert!(merged.contains("test_simple_text") && !merged.contains("missing: "), "{merged}");
     let said = run(&["call", "s", "test_x_mcp_header", "region=\u{e4}"]);
     assert!(said.contains('\u{e4}'), "{said}");
-    // It can answer nothing, so it is refused.
+    // The client can't answer questions, so the request is refused.
     let asks = daemon.run(&["call", "s", "test_input_required_result_elicitation"]).unwrap();
     assert_eq!(asks.status.code(), Some(1), "{asks:?}");
 }

@@ -1,4 +1,4 @@
-//! What servers ask the client.
+//! Questions of servers to the client.
 
 use serde_json::json;
 use tempfile::tempdir;
@@ -19,7 +19,7 @@ async fn a_question_goes_to_the_client_and_its_answer_back() {
     ] {
         let call = client.call(tool, json!({})).await;
         let question = client.notified(method).await;
-        // The client's own ids are another matter.
+        // The client's own ids are numbered separately.
         let mine = client.request("ping", json!({})).await;
         assert_eq!(mine["result"], json!({}));
         let reply = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"said": tool}});

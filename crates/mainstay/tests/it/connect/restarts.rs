@@ -1,4 +1,4 @@
-//! The daemon goes away and comes back under a client that goes on as if nothing had happened.
+//! The daemon stops and comes back while its client continues unaware.
 
 use mainstay_testkit::Daemon;
 use serde_json::json;
@@ -6,7 +6,7 @@ use tempfile::tempdir;
 
 use super::{Client, PATIENCE, assert_echo, assert_once, assert_refused, daemon_with};
 
-/// Ends a daemon without a goodbye.
+/// Kills a daemon.
 async fn kill(mut daemon: Daemon) {
     daemon.kill().unwrap();
     daemon.wait(PATIENCE).await.unwrap();
@@ -55,7 +55,7 @@ async fn what_the_client_asked_for_is_asked_for_again() {
     client.request("resources/subscribe", json!({"uri": "mis://one"})).await;
     kill(daemon).await;
     let again = daemon_with(folder.path(), &[]).await;
-    // It comes back by itself, and what the client knows may be of yesterday.
+    // The connection returns by itself, and what the client knows may be outdated.
     client.notified("notifications/tools/list_changed").await;
     client.notified("notifications/resources/updated").await;
     assert_eq!(super::sessions(&again), 1);
@@ -82,7 +82,7 @@ async fn a_question_of_a_lost_session_is_taken_back() {
     assert_eq!(back["params"]["requestId"], question["id"]);
     assert_refused(&client.answer(call).await, 1007, "OUTCOME_UNKNOWN");
 
-    // The next session asks its first question, too, and the late answer is not taken for its.
+    // The next session also asks its first question, and the late answer does not count for it.
     let _again = daemon_with(folder.path(), &[]).await;
     let call = client.call("ask_user", json!({})).await;
     let next = client.notified("elicitation/create").await;

@@ -1,4 +1,4 @@
-//! Daemons behind TLS, and those that want to know who comes.
+//! Daemons behind TLS, and daemons that require a token.
 
 use std::convert::Infallible;
 use std::fs;
@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Client, assert_echo, assert_refused, daemon_with};
 
-/// What a daemon behind TLS shows, and who vouches for it.
+/// The certificate of a daemon behind TLS, and the authority that signed it.
 struct Identity {
     acceptor: TlsAcceptor,
     /// In PEM form.
@@ -34,7 +34,7 @@ struct Identity {
 // === impl Identity ===
 
 impl Identity {
-    /// Of this machine, by an authority of its own.
+    /// Creates a certificate for this machine, signed by a new authority.
     fn new() -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -47,7 +47,8 @@ impl Identity {
         Self::shows(&leaf, key, own.pem())
     }
 
-    /// Of this machine, signed by nobody else, as the usual tools make it: it may sign others, too.
+    /// Creates a self-signed certificate for this machine. As the usual tools make it, it may also sign
+    /// others.
     fn alone() -> Self {
         let mut own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -68,7 +69,7 @@ impl Identity {
     }
 }
 
-/// Ends TLS and passes the bytes on, until it is dropped.
+/// Terminates TLS and forwards the bytes until it is dropped.
 async fn in_front_of(address: SocketAddr, identity: &Identity) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = listener.local_addr().unwrap();
@@ -80,7 +81,7 @@ async fn in_front_of(address: SocketAddr, identity: &Identity) -> (SocketAddr, J
             let (stream, _) = listener.accept().await.unwrap();
             let acceptor = acceptor.clone();
             connections.spawn(async move {
-                // A client that does not believe us goes away.
+                // A client that does not trust the certificate disconnects.
                 let Ok(mut near) = acceptor.accept(stream).await else { return };
                 let Ok(mut far) = TcpStream::connect(address).await else { return };
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
@@ -135,7 +136,7 @@ async fn a_certificate_that_nobody_else_signed_is_enough() {
     assert_eq!(client.leave().await.code, Some(0));
 }
 
-/// Takes messages from whoever has the token of the moment.
+/// Accepts messages with the current token.
 struct Guarded {
     url: String,
     token: Arc<Mutex<&'static str>>,

@@ -1,4 +1,4 @@
-//! Sessions that end behind the client's back.
+//! Sessions that end without the client's knowledge.
 
 use mainstay_testkit::Site;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{Client, assert_echo, assert_once};
 
 #[tokio::test]
 async fn a_session_that_is_gone_is_opened_again_and_no_call_is_lost() {
-    // Its server forgets every session after a few messages.
+    // The server forgets every session after a few messages.
     let site = Site::start(&["--lose-session-after=6"]);
     let mut client = Client::start(&["--url", &site.url()]);
     client.shake_hands("2025-11-25", json!({})).await;

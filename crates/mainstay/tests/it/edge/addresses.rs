@@ -1,4 +1,4 @@
-//! Addresses, methods and headers that lead nowhere.
+//! Unknown addresses, methods and headers.
 
 use serde_json::{Value, json};
 
@@ -54,11 +54,11 @@ async fn unknown_methods_are_the_servers_to_refuse() {
         for method in ["nobody/knows", "", "tools/list/", "TOOLS/LIST", "rpc.discover"] {
             let body = json!({"jsonrpc": "2.0", "id": "u", "method": method, "params": {}});
             let (status, answer) = whole(client.post(body.to_string(), &[]).await.unwrap()).await;
-            // Never 404, which clients read as the end of their session.
+            // The status is never 404, which clients treat as the end of their session.
             assert_eq!((status, &answer["id"]), (200, &json!("u")), "{name} {method}: {answer}");
             assert_eq!(answer["error"]["code"], -32601, "{name} {method}: {answer}");
         }
-        // Notifications have no answer, known or not.
+        // Notifications get no answer, whether they are known or not.
         client.notify("notifications/nobody_knows", json!({"x": 1})).await.unwrap();
         client.respond(&json!(4711), json!({})).await.unwrap();
     }
@@ -113,7 +113,7 @@ async fn a_client_gets_only_what_it_accepts() {
                 assert!(message["error"].is_null(), "{name} {accept:?}: {message}");
             }
         }
-        // A GET is only for streams.
+        // GET is only for streams.
         let mut connection = client.raw().await.unwrap();
         let head = client.head("GET", &[], &[("accept", "application/json")]);
         connection.send(head.as_bytes()).await.unwrap();

@@ -1,10 +1,10 @@
-//! Bodies that are no messages, or not the right ones.
+//! Bodies that are not messages, or not the right ones.
 
 use serde_json::{Value, json};
 
 use super::{Scene, whole};
 
-/// Body, HTTP status, code, id of the answer, and a part of what it says.
+/// A body with the expected HTTP status, code, id of the answer, and a part of its message.
 type Case<'a> = (&'a [u8], u16, i64, Value, &'a str);
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_message_may_nest_so_deep_and_no_deeper() {
         assert_eq!(error["data"]["limit"], "max_depth: 32");
         assert_eq!(error["data"]["request_id"], "deep-1");
     }
-    // Brackets in a string are no nesting.
+    // Brackets in a string do not nest.
     let text = json!({"text": "[".repeat(1000)});
     client.call("echo", text).await.unwrap();
     assert_eq!(scene.refused("depth").await, 3);

@@ -1,4 +1,4 @@
-//! Calls whose client no longer wants an answer, or is no longer there.
+//! Calls that their clients cancel or abandon.
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ async fn nobody_cancels_the_calls_of_others() {
         for id in [json!(5), json!("5"), json!(1), json!(2), json!(null), json!([5])] {
             other.notify("notifications/cancelled", json!({"requestId": id})).await.unwrap();
         }
-        // The right session with the wrong id, or none.
+        // The right session with a wrong id, or none.
         for params in [json!({"requestId": "5"}), json!({}), json!({"requestId": 6})] {
             one.notify("notifications/cancelled", params).await.unwrap();
         }
@@ -73,7 +73,7 @@ async fn a_client_that_goes_away_has_not_cancelled() {
         connection.send((client.head("POST", &own, &[]) + &body).as_bytes()).await.unwrap();
         scene.seen(name, "tool slow", 1).await;
         drop(connection);
-        // No other call here is of this tool, and no other tool ends but well.
+        // No other call in this test uses this tool, and all other tools end normally.
         let labels = format!("server=\"{name}\",tool=\"slow\"");
         let ended = format!("mainstay_tool_duration_seconds_count{{{labels}}}");
         until("the call ends by itself", async || scene.metric(&ended).await == 1).await;

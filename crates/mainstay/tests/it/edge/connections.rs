@@ -1,4 +1,4 @@
-//! Connections that end where nobody expects it, or carry more than one request at a time.
+//! Connections that end unexpectedly or carry several requests at a time.
 
 use mainstay_testkit::Client;
 use serde_json::json;
@@ -16,7 +16,7 @@ async fn requests_may_follow_each_other_without_waiting() {
     let scene = Scene::start().await;
     let client = scene.client("near").await;
     let mut connection = client.raw().await.unwrap();
-    // The first takes longest: answers still come in the order of the requests.
+    // The first request takes longest, and answers still come in the order of the requests.
     let slow = posted(&client, &call("\"first\"", "slow", &json!({"ms": 100})), &[]);
     let quick = posted(&client, &call("\"second\"", "echo", &json!({})), &[]);
     let ping = r#"{"jsonrpc":"2.0","id":"third","method":"ping"}"#;
@@ -39,7 +39,7 @@ async fn a_connection_cut_in_a_request_is_the_end_of_that_request_only() {
         let mut cut = client.raw().await.unwrap();
         cut.send(&whole.as_bytes()[..part]).await.unwrap();
         drop(cut);
-        // The same with a way back: the answer says so, or there is none.
+        // The same with half of the connection still open: it gets the answer, or the connection ends.
         let mut half = client.raw().await.unwrap();
         half.send(&whole.as_bytes()[..part]).await.unwrap();
         half.half_close().await.unwrap();
@@ -61,7 +61,7 @@ async fn a_half_closed_connection_holds_nothing() {
         half.send(slow.as_bytes()).await.unwrap();
         scene.seen(name, "tool slow", 1).await;
         half.half_close().await.unwrap();
-        // Whether the answer still comes is open; what comes is whole, and then it is over.
+        // The answer may still come. If it does it is complete, and then the connection ends.
         let text = String::from_utf8(half.read_to_end().await.unwrap()).unwrap();
         assert!(text.is_empty() || text.ends_with('}'), "{text}");
         until("the call ends", async || scene.in_flight().await == 0).await;
@@ -79,9 +79,9 @@ async fn a_connection_cut_in_an_answer_disturbs_nobody() {
             let sent = client.send("tools/call", json!({"name": "huge", "arguments": {}})).await;
             let mut exchange = sent.unwrap();
             assert!(exchange.reply.bytes().await.unwrap().is_some());
-            // Dropped with nearly all of the 10 MB unread.
+            // The connection is dropped with nearly all of the 10 MB unread.
         }
-        // The session whose answer was cut goes on, too.
+        // The session whose answer was cut continues, too.
         client.call("echo", json!({})).await.unwrap();
     }
     until("nothing hangs", async || scene.in_flight().await == 0).await;
@@ -99,7 +99,7 @@ async fn what_is_no_http_is_turned_away() {
         ["\0\u{1}\u{2}\u{3}\r\n\r\n", "{\"jsonrpc\":\"2.0\"}\n\n", "GET\r\n\r\n", &huge, &many]
     {
         let mut connection = client.raw().await.unwrap();
-        // The other side may close before it has read all.
+        // The daemon may close before it has read everything.
         let _ = connection.send(bytes.as_bytes()).await;
         let read = tokio::time::timeout(PATIENCE, connection.read_to_end()).await;
         let text = read.expect("the connection is closed").unwrap_or_default();
@@ -124,7 +124,7 @@ async fn past_the_most_connections_there_is_a_quick_503() {
         text.contains("retry-after: 1\r\n") && text.contains("connection: close\r\n"),
         "{text}"
     );
-    // Whoever was there before is served as ever.
+    // Existing clients are served as before.
     scene.undisturbed().await;
     drop(silent);
     until("there is room again", async || {

@@ -1,5 +1,5 @@
-//! Everything that goes on beside plain answers, at each kind of address: it reaches the client it is
-//! for, and whoever else listens there hears none of it.
+//! Messages beside answers at each kind of address reach the client that they are for, and no other client
+//! there.
 
 use mainstay_testkit::Client;
 use mainstay_testkit::client::{Exchange, Reply};
@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 
 use super::Scene;
 
-/// A server as it is seen at an address.
+/// Describes a server as it appears at an address.
 struct View {
     address: &'static str,
     server: &'static str,
-    /// What stands before the names of its tools there, and before its URIs.
+    /// The prefix of its tools' names there, and of its URIs.
     tools: &'static str,
     uris: &'static str,
 }
 
-/// One server alone, all servers, a group of servers; where names collide, the first keeps its own.
+/// One server alone, all servers, and a group of servers. Where names collide, the first server keeps its
+/// own.
 const VIEWS: [View; 6] = [
     View { address: "near", server: "near", tools: "", uris: "" },
     View { address: "far", server: "far", tools: "", uris: "" },
@@ -28,7 +29,7 @@ const VIEWS: [View; 6] = [
 
 const GROUP: &str = "[endpoints.group]\nservers = [\"far\", \"near\"]";
 
-/// What a client can be asked, by which tool.
+/// The questions that a client can be asked, and the tool that asks each.
 const QUESTIONS: [(&str, &str); 3] = [
     ("ask_user", "elicitation/create"),
     ("ask_model", "sampling/createMessage"),
@@ -49,7 +50,7 @@ impl View {
         client.send("tools/call", params).await.unwrap()
     }
 
-    /// What came before the answer, of these methods and nothing else.
+    /// Returns the messages before the answer. Fails for methods other than these.
     async fn heard(&self, client: &Client, tool: &str, method: &str) -> Vec<Value> {
         let mut exchange = self.begin(client, tool, json!({"steps": 3, "count": 3})).await;
         let (before, answer) = exchange.all().await.unwrap();
@@ -63,11 +64,11 @@ impl View {
     }
 
     async fn touch(&self, client: &Client, own: &str) {
-        // The argument is the tool's, and not translated.
+        // The argument belongs to the tool and is not translated.
         self.begin(client, "touch", json!({"uri": own})).await.answer().await.unwrap();
     }
 
-    /// Whoever only listens hears of changed lists, and of what it asked for itself.
+    /// A client that only listens gets changed lists and its own subscriptions.
     async fn assert_silent(&self, client: &Client, stream: &mut Reply) {
         client.request("resources/subscribe", self.uri("mis://two")).await.unwrap();
         self.touch(client, "mis://two").await;
@@ -134,7 +135,7 @@ async fn what_a_client_says_reaches_the_server_it_is_for() {
         };
         scene.seen(view.server, "tool hang_until_cancelled", begun + 1).await;
         let told = json!({"requestId": "c"});
-        // The id is the client's own: nobody else's word counts.
+        // The id belongs to the client, so other clients can't answer.
         other.notify("notifications/cancelled", told.clone()).await.unwrap();
         view.begin(&other, "echo", json!({})).await.answer().await.unwrap();
         assert_eq!(scene.count(view.server, "cancelled calls").await, cancelled, "{view}");
@@ -176,7 +177,8 @@ async fn word_of_changed_roots_reaches_servers_that_know_them() {
     for view in &VIEWS {
         let client = scene.able(view.address, "2025-11-25", able()).await;
         let plain = scene.client(view.address).await;
-        // The server has them from a call: of a client that never called it knows nothing.
+        // The server learns the capabilities from a call. It knows nothing about a client that never called
+        // it.
         let mut exchange = view.begin(&client, "ask_roots", json!({})).await;
         let question = exchange.next().await.unwrap().expect("a question");
         client.notify(METHOD, json!({})).await.unwrap();
@@ -212,7 +214,7 @@ async fn a_tool_for_clients_that_can_be_asked_is_theirs_wherever_they_are() {
         let called = view.begin(&able, "added_0", json!({"n": 1})).await.answer().await.unwrap();
         assert_eq!(called["result"]["structuredContent"]["echo"]["n"], 1, "{view}: {called}");
         assert_eq!(list(&plain).await, before, "{view}: nobody else's list is another");
-        // What its own instance has more later is there when it is told.
+        // The item that only its own instance has later is listed when the client is notified.
         let mut stream = able.listen(None).await.unwrap();
         view.begin(&able, "change", json!({})).await.answer().await.unwrap();
         let told = stream.message().await.unwrap().expect("the stream goes on");

@@ -1,4 +1,4 @@
-//! Ids and progress tokens: whatever a client chose comes back as it was written.
+//! Ids and progress tokens, which come back exactly as the client wrote them.
 
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ async fn the_same_id_may_be_in_flight_many_times() {
     for name in ["near", "far"] {
         let shared = scene.client(name).await;
         for number in 0..60 {
-            // One session, and others with the same id.
+            // Requests of one session, and of others with the same id.
             let client = if number % 3 == 0 { scene.client(name).await } else { shared.clone() };
             calls.spawn(async move {
                 let mine = json!({"name": name, "number": number});
@@ -103,7 +103,7 @@ async fn progress_tokens_come_back_with_their_type() {
     scene.undisturbed().await;
 }
 
-/// JSON in which a number may be larger than any number here.
+/// JSON in which a number may exceed every number type.
 fn lenient(text: &str) -> Value {
     serde_json::from_str(&text.replace("1E400", "1")).unwrap()
 }
@@ -146,7 +146,7 @@ async fn progress_that_nobody_asked_for_reaches_nobody() {
             let (before, _) = client.send("tools/call", params).await.unwrap().all().await.unwrap();
             assert!(before.is_empty(), "{name} {tool}: {before:?}");
         }
-        // Progress may also go backwards; that is the client's to judge.
+        // Progress may also decrease. Judging that is up to the client.
         let meta = json!({"progressToken": 1});
         let params = json!({"name": "progress_backwards", "arguments": {}, "_meta": meta});
         let (before, _) = client.send("tools/call", params).await.unwrap().all().await.unwrap();

@@ -1,4 +1,4 @@
-//! Lists at the address of one server: its own pages, as it serves them.
+//! Lists at the address of one server, with the server's own pages.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Scene;
 
-/// All pages of a list, and how many there were.
+/// Returns all pages of a list and their number.
 async fn pages(
     client: &mainstay_testkit::Client,
     method: &str,
@@ -33,7 +33,7 @@ async fn pages_are_walked_to_the_end() {
         let names: BTreeSet<_> = tools.iter().map(|tool| tool["name"].to_string()).collect();
         assert_eq!(names.len(), tools.len(), "{name}: nothing twice");
         assert!(names.contains("\"echo\"") && names.contains("\"extra_00099\""), "{name}");
-        // One page or many: the address of a server shows its own list, whole.
+        // The address of a server shows the server's whole list, in one page or many.
         assert!(count == 1 || count == tools.len().div_ceil(7), "{name}: {count}");
         let expected = [
             ("resources/list", "resources", 3),
@@ -74,7 +74,7 @@ async fn a_tool_of_the_merged_list_is_called_by_the_name_it_has_there() {
         assert!(tools.iter().any(|tool| tool["name"] == published), "{published}");
         let before = scene.count(server, "tool stats").await;
         client.call(published, json!({})).await.unwrap();
-        // Asking is a call, too.
+        // Each request for a page counts as a call.
         assert_eq!(scene.count(server, "tool stats").await, before + 2, "{published}");
     }
     let mut unknown = client.send("tools/call", json!({"name": "near_echo"})).await.unwrap();

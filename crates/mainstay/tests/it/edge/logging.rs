@@ -1,11 +1,11 @@
-//! Log messages of servers, as loud as each client wants them.
+//! Log messages of servers, at the level that each client asks for.
 
 use mainstay_testkit::Client;
 use serde_json::json;
 
 use super::{Scene, until};
 
-/// How many log messages come with a call that logs three times at `info`.
+/// Returns the number of log messages of a call that logs three times at `info`.
 async fn heard(client: &Client) -> usize {
     let params = json!({"name": "flood", "arguments": {"count": 3}});
     let (before, answer) = client.send("tools/call", params).await.unwrap().all().await.unwrap();
@@ -43,7 +43,7 @@ async fn each_session_hears_what_it_asked_for() {
 async fn a_server_logs_no_more_than_somebody_who_is_there_wants() {
     let scene = Scene::with("session_idle = \"3s\"", &[]).await;
     for name in ["near", "far"] {
-        // Whoever looks does not want anything.
+        // The client that reads the level asks for none itself.
         let level = async || {
             let stats = scene.client(name).await.call("stats", json!({})).await.unwrap();
             stats["structuredContent"]["level"].clone()
@@ -124,7 +124,7 @@ async fn logs_of_a_call_go_to_its_client_or_to_nobody() {
         while let Some(done) = calls.join_next().await {
             heard += done.unwrap();
         }
-        // Over HTTP a message is in its call's own exchange; in a pipe it need not be known whose.
+        // Over HTTP a log message belongs to the exchange of its call. On a pipe its call may be unknown.
         let series = format!(
             "mainstay_dropped_notifications_total{{server=\"{name}\",reason=\"no_owner\"}}"
         );
@@ -139,7 +139,7 @@ async fn logs_of_a_call_go_to_its_client_or_to_nobody() {
 async fn what_an_instance_of_one_session_says_is_for_that_session() {
     let scene = Scene::with("", &["--flood=3"]).await;
     for name in ["near", "far"] {
-        // It is asked nothing, so it shares; the other can be asked, so it gets an instance.
+        // This client can't be asked, so it shares an instance. The other one can, so it gets its own.
         let shares = scene.client(name).await;
         let own = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
         for client in [&shares, &own] {
@@ -153,7 +153,7 @@ async fn what_an_instance_of_one_session_says_is_for_that_session() {
             let message = stream.message().await.unwrap().unwrap();
             assert!(message["params"]["data"].as_str().unwrap().starts_with("flood"), "{message}");
         }
-        // The first thing the other hears is what it waits for.
+        // The first message for the other client is the one that it waits for.
         shares.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
         shares.call("touch", json!({"uri": "mis://one"})).await.unwrap();
         let first = heard.message().await.unwrap().unwrap();

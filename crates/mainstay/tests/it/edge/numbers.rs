@@ -1,4 +1,4 @@
-//! What the daemon says about itself.
+//! Metrics and logs of the daemon.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ async fn a_required_server_that_is_not_there_is_unready() {
     }
 }
 
-/// Samples by name and labels, from a text that must keep to the rules of OpenMetrics.
+/// Returns samples by name and labels. Fails if the text violates the rules of OpenMetrics.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let body = text.strip_suffix("# EOF\n").expect("it ends with the end mark");
     let (mut found, mut kinds) = (BTreeMap::new(), BTreeMap::new());
@@ -201,12 +201,12 @@ async fn nothing_secret_is_in_the_log() {
     assert_ne!(status["servers"], Value::Null);
 }
 
-/// The lines of a log that are objects: all but those for people.
+/// Returns the lines of a log that are JSON objects.
 fn lines(log: &str) -> Vec<Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The daemon itself: what a client is told and what the log says go by one id.
+/// The answer to a client and the log line have the same request id.
 #[tokio::test]
 async fn what_was_refused_is_found_in_the_log_by_the_id_that_the_client_has() {
     let scene = Scene::with("call_timeout = \"200ms\"", &[]).await;
@@ -222,7 +222,7 @@ async fn what_was_refused_is_found_in_the_log_by_the_id_that_the_client_has() {
     };
     let (header, told) = tell("find-me-1", "hang").await;
     assert_eq!((header.as_deref(), told.as_deref()), (Some("find-me-1"), Some("find-me-1")));
-    // Who brings no id is told the one that was made.
+    // A request without an id is given one.
     let (header, made) = tell("", "hang").await;
     let made = made.unwrap();
     assert!(header.is_none_or(|header| header == made) && made.len() >= 8, "{made}");

@@ -1,4 +1,4 @@
-//! Who may knock.
+//! Checks of `Origin` and `Host`.
 
 use mainstay_testkit::client::Reply;
 use serde_json::json;
@@ -91,7 +91,7 @@ async fn whoever_is_refused_learns_no_name_at_any_address() {
                 said.insert(answer.to_string());
             }
         }
-        // Whatever was asked for, there is one answer, and it names nothing of what is here.
+        // Every request gets the same answer, which names nothing of the daemon.
         assert_eq!(said.len(), 1, "{said:?}");
         let said = said.first().unwrap();
         assert!(!said.contains("near") && !said.contains("far"), "{said}");

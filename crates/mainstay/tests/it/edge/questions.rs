@@ -1,4 +1,4 @@
-//! Questions of servers to clients: to the one whose call it is, if it said it can be asked.
+//! Questions of servers, which go to the client of the call, if it declared that it can be asked.
 
 use mainstay_testkit::Client;
 use mainstay_testkit::client::Exchange;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Scene, call, until};
 
-/// Each tool that asks, what the client has to have declared, and what is asked.
+/// Each tool that asks, the capability that it requires, and the question.
 const ASKING: [(&str, &str, &str); 3] = [
     ("ask_user", "elicitation", "elicitation/create"),
     ("ask_model", "sampling", "sampling/createMessage"),
@@ -22,7 +22,7 @@ async fn next(exchange: &mut Exchange) -> Value {
     exchange.next().await.unwrap().expect("the exchange goes on")
 }
 
-/// What the server heard, from the answer of a tool that asked.
+/// Returns the client's answer as the server received it, from the answer of a tool that asked.
 #[track_caller]
 fn heard(client: &Client, answer: &Value) -> Value {
     let structure = &answer["result"]["structuredContent"];
@@ -43,7 +43,7 @@ async fn a_question_comes_in_its_call_and_the_answer_goes_back() {
                 let said = json!({"said": client.session(), "n": [1, {"a": null}]});
                 client.respond(&question["id"], said.clone()).await.unwrap();
                 assert_eq!(heard(&client, &next(&mut exchange).await), said, "{name} {tool}");
-                // Once answered, it is answered.
+                // A question is answered only once.
                 client.respond(&question["id"], json!({"late": true})).await.unwrap();
                 client.delete().await.unwrap();
             }
@@ -86,10 +86,10 @@ async fn two_clients_are_asked_at_once_and_neither_hears_the_other() {
             let _open = bystander.listen(None).await.unwrap();
             let (mut first, mut second) = (asking(&one, tool).await, asking(&two, tool).await);
             let (of_one, of_two) = (next(&mut first).await, next(&mut second).await);
-            // While people think, others are served, and so is the server.
+            // While users think, other clients and the server's other calls are served.
             bystander.call("echo", json!({})).await.unwrap();
             scene.undisturbed().await;
-            // Strangers cannot answer for them, whatever id they try.
+            // Strangers can't answer for the client, whatever id they try.
             for id in [&of_one["id"], &of_two["id"], &json!(0), &json!("1")] {
                 bystander.respond(id, json!({"said": "stranger"})).await.unwrap();
             }
@@ -156,7 +156,7 @@ async fn a_question_ends_with_its_call() {
         let question = next(&mut exchange).await;
         client.notify("notifications/cancelled", json!({"requestId": exchange.id})).await.unwrap();
         assert_eq!(exchange.next().await.unwrap(), None, "{name}");
-        // Too late, and taken in silence.
+        // The answer is too late and is dropped silently.
         client.respond(&question["id"], json!({"said": "late"})).await.unwrap();
         let mut again = asking(&client, "ask_user").await;
         let question = next(&mut again).await;
@@ -168,7 +168,7 @@ async fn a_question_ends_with_its_call() {
 
 #[tokio::test]
 async fn a_client_that_went_away_keeps_no_question_waiting() {
-    // The tools take their time before they ask; how long is the same in each run.
+    // The tools wait before they ask, equally long in each run.
     let scene = Scene::with("", &["--delay=400", "--seed=2"]).await;
     for name in ["near", "far"] {
         let client = scene.able(name, "2025-11-25", json!({"elicitation": {}})).await;
@@ -180,7 +180,7 @@ async fn a_client_that_went_away_keeps_no_question_waiting() {
         until("it is under way", async || scene.in_flight().await == 1).await;
         drop(connection);
         until("nothing waits", async || scene.in_flight().await == 0).await;
-        // Whoever comes back is asked as ever.
+        // A client that returns is asked as before.
         let mut exchange = asking(&client, "ask_user").await;
         let question = next(&mut exchange).await;
         client.respond(&question["id"], json!({"said": "here"})).await.unwrap();
@@ -189,7 +189,7 @@ async fn a_client_that_went_away_keeps_no_question_waiting() {
     scene.undisturbed().await;
 }
 
-/// Counted by whichever bound it was refused for.
+/// Refused questions are counted by the bound that refused them.
 async fn refused(scene: &Scene, server: &str) -> u64 {
     let mut all = 0;
     for reason in ["call_limit", "session_limit", "bytes_limit", "slow_client"] {
@@ -244,13 +244,13 @@ async fn a_server_is_told_at_once_what_is_not_asked() {
             ids.push(next(&mut exchange).await["id"].clone());
         }
         until("the rest is refused", async || refused(&scene, name).await == 4).await;
-        // The first that is answered makes room for one more, and so on.
+        // The first answered question makes room for one more, and so on.
         for id in &ids {
             client.respond(id, json!({"said": "yes"})).await.unwrap();
         }
         let answer = exchange.answer().await.unwrap();
         assert!(answer["result"].is_object(), "{name}: {answer}");
-        // Each call begins anew.
+        // Each call starts with an empty count.
         let mut exchange = asking(&client, "ask_user").await;
         let question = next(&mut exchange).await;
         client.respond(&question["id"], json!({"said": "here"})).await.unwrap();
@@ -271,7 +271,7 @@ async fn the_time_of_people_is_not_the_servers() {
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         client.respond(&question["id"], json!({"said": "slowly"})).await.unwrap();
         assert_eq!(heard(&client, &next(&mut exchange).await)["said"], "slowly", "{name}");
-        // Once it has its answer the server's own time goes on, and no more.
+        // After its answer, the call continues with the server's remaining time.
         let params = json!({"name": "ask_user", "arguments": {"then_hang": true}});
         let mut exchange = client.send("tools/call", params).await.unwrap();
         let question = next(&mut exchange).await;

@@ -1,18 +1,18 @@
-//! Results: byte for byte, of every kind and size.
+//! Results of every kind and size, byte for byte.
 
 use mainstay_testkit::Client;
 use serde_json::json;
 
 use super::{Scene, call};
 
-/// What the server wrote, to the byte.
+/// The exact bytes that the server wrote.
 const LOSSLESS: &str = r#"{"zebra":1.0,"content":[ {"type":"text","text":"\u00e9\ud83d\ude00\/"} ],"apple":12345678901234567890123,"exponent":1E400,"structuredContent":{"b":0.10,"a":-0,"10":1e2}, "_meta":{"unknown/member":null}}"#;
 
-/// Where a tool can be called, and under which name: of two servers the first keeps it.
+/// The addresses of a tool and its name there. Of two servers, the first keeps the bare name.
 const NAMES: [(&str, &str); 4] =
     [("near", "TOOL"), ("far", "TOOL"), ("", "TOOL"), ("", "far_TOOL")];
 
-/// The answer to a call as text, whichever way it comes.
+/// Returns the answer to a call as text, whether it comes as JSON or in a stream.
 async fn text_of(client: &Client, body: String) -> String {
     let mut reply = client.post(body, &[]).await.unwrap();
     assert_eq!(reply.status, 200);
@@ -72,7 +72,7 @@ async fn indented_json_stays_one_event() {
     let text = text_of(&client, call("\"x\"", "contents", &json!({}))).await;
     assert!(text.contains("\n    \"content\": ["), "{text}");
     assert!(text.contains("\"id\": \"x\""), "{text}");
-    // The same inside a stream, where a line end would end the event.
+    // The same in a stream, where a line end would end the event.
     let body = call("2", "slow", &json!({"ms": 50}));
     let answer: serde_json::Value = serde_json::from_str(&text_of(&client, body).await).unwrap();
     assert_eq!(answer["result"]["structuredContent"]["echo"]["ms"], 50);

@@ -1,5 +1,5 @@
-//! Streams that are cut and taken up again: nothing is lost, nothing comes twice, and nobody waits
-//! for what will never come.
+//! Streams that are cut and resumed. Nothing is lost or repeated, and no client waits for a message that
+//! can't come.
 
 mod cutter;
 
@@ -12,7 +12,7 @@ use cutter::Cutter;
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
-/// A client with something on the way that cuts its connections.
+/// A client behind a proxy that can cut its connections.
 async fn cuttable(scene: &Scene, name: &str, revision: &str, can: Value) -> (Client, Cutter) {
     let endpoint = scene.daemon.endpoint(name);
     let rest = endpoint.strip_prefix("http://").unwrap();
@@ -23,7 +23,7 @@ async fn cuttable(scene: &Scene, name: &str, revision: &str, can: Value) -> (Cli
     (client, cutter)
 }
 
-/// Calls a tool that says something before it answers.
+/// Calls a tool that sends messages before it answers.
 async fn call(client: &Client, id: &str, tool: &str, mut arguments: Value) -> Reply {
     arguments["of"] = json!(client.session());
     let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "t"}});
@@ -33,7 +33,7 @@ async fn call(client: &Client, id: &str, tool: &str, mut arguments: Value) -> Re
     reply
 }
 
-/// The next event that says something, noting its id.
+/// Returns the next event with a message, and stores its id.
 async fn next(stream: &mut Reply, last: &mut String) -> Option<Value> {
     loop {
         let event = stream.event().await.unwrap()?;
@@ -53,7 +53,7 @@ async fn all(stream: &mut Reply, last: &mut String) -> Vec<Value> {
     messages
 }
 
-/// What a message says, in short.
+/// Returns a short description of a message.
 fn gist(message: &Value) -> Value {
     match &message["method"] {
         Value::Null if message["error"].is_null() => message["result"]["structuredContent"].clone(),
@@ -103,7 +103,7 @@ async fn an_answer_that_is_cut_comes_whole_however_often_it_is_cut() {
         expected.push(rest.last().unwrap()["result"]["structuredContent"].clone());
         assert_eq!(heard, expected, "{revision}");
         assert_eq!(heard[STEPS]["echo"]["of"], json!(client.session()), "{revision}");
-        // It was all, and nothing else ever comes on it.
+        // The stream is complete, and nothing else ever comes on it.
         let over = client.listen(Some(&last)).await.unwrap();
         assert_eq!(over.status, 405, "{revision}");
         assert!(!over.header("allow").unwrap().contains("GET"), "{revision}");
@@ -121,7 +121,7 @@ async fn a_call_ends_while_its_client_is_away_and_the_answer_waits() {
         assert_eq!(hear(&mut stream, &mut first).await, 1);
         cutter.cut();
         until("it is answered", async || scene.in_flight().await == 0).await;
-        // What was on its way when the connection was cut can be asked for again, and again.
+        // Events that were in transit when the connection was cut can be requested repeatedly.
         for _ in 0..3 {
             let mut last = first.clone();
             let mut stream = client.listen(Some(&first)).await.unwrap();
@@ -145,7 +145,7 @@ async fn priming_is_for_clients_that_know_it() {
         assert_eq!(primed(&first), knows, "{revision}: {first:?}");
         assert_eq!(!first.retry.is_empty(), knows, "{revision}: {first:?}");
         if knows {
-            // Cut before anything was said: that is what priming is for. And again.
+            // The connection is cut before any message. The priming event makes this resumable, and again.
             for _ in 0..2 {
                 cutter.cut();
                 stream = client.listen(Some(&first.id)).await.unwrap();
@@ -185,7 +185,7 @@ async fn a_standing_stream_goes_on_where_it_was_cut() {
         for uri in &uris[2..] {
             assert_eq!(hear(&mut stream, &mut last).await, *uri, "{name}");
         }
-        // What the connection took along comes again, to whoever says so.
+        // Events that were lost with the connection are repeated for a client that asks.
         let before: Vec<_> = last.split('.').collect();
         let number: u64 = before[1].parse().unwrap();
         let mut stream =
@@ -226,7 +226,7 @@ async fn a_question_waits_for_a_client_that_is_back_at_once() {
         let (client, cutter) = cuttable(&scene, name, "2025-11-25", can).await;
         let mut stream = call(&client, "1", "ask_user", json!({})).await;
         let mut last = stream.event().await.unwrap().unwrap().id;
-        // The question was sent, and did not arrive.
+        // The question was sent and did not arrive.
         cutter.cut();
         let mut stream = client.listen(Some(&last)).await.unwrap();
         let question = next(&mut stream, &mut last).await.unwrap();
@@ -240,7 +240,7 @@ async fn a_question_waits_for_a_client_that_is_back_at_once() {
     scene.undisturbed().await;
 }
 
-/// Ids of streams there are no more, of others' streams, and of none at all.
+/// Event ids of streams that have ended, belong to others, or never existed.
 #[tokio::test]
 async fn an_id_that_leads_nowhere_leaves_nobody_waiting() {
     let scene = Scene::start().await;
@@ -253,7 +253,8 @@ async fn an_id_that_leads_nowhere_leaves_nobody_waiting() {
     for revision in REVISIONS {
         let mut other = scene.stranger("near");
         other.initialize(revision, &json!({})).await.unwrap();
-        // A call's: its client hears that the answer is lost, and nothing of anybody else's.
+        // For the id of a call, the client learns that the answer is lost, and gets nothing of other
+        // clients.
         let mut stream = other.listen(Some(&of_call)).await.unwrap();
         is_event_stream(&stream);
         let mut last = of_call.clone();
@@ -261,7 +262,7 @@ async fn an_id_that_leads_nowhere_leaves_nobody_waiting() {
         assert_eq!(gists(&messages), ["OUTCOME_UNKNOWN"], "{revision}");
         assert_eq!(messages[0]["id"], "mine", "{revision}");
         assert_eq!(other.listen(Some(&last)).await.unwrap().status, 405, "{revision}");
-        // Anything else: a stream like any other.
+        // Any other id opens an ordinary stream.
         other.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
         for id in [of_standing.as_str(), "nonsense", "g0.0", "p1.2.%%", "\u{e9}", "7"] {
             let mut stream = other.listen(Some(id)).await.unwrap();
@@ -273,7 +274,7 @@ async fn an_id_that_leads_nowhere_leaves_nobody_waiting() {
     scene.undisturbed().await;
 }
 
-/// One that is given up because it does not read can come back for the rest.
+/// A client that was disconnected because it does not read can return for the rest.
 #[tokio::test]
 async fn a_slow_reader_is_given_up_and_can_come_back() {
     const MESSAGES: usize = 40_000;
@@ -282,7 +283,7 @@ async fn a_slow_reader_is_given_up_and_can_come_back() {
     let mut stream = call(&client, "1", "flood", json!({"count": MESSAGES})).await;
     let mut last = String::new();
     next(&mut stream, &mut last).await.unwrap();
-    // Answered while nobody reads; and what is not read is more than all buffers on the way take.
+    // The call is answered while the client does not read, with more than all buffers in between can take.
     let open = steady(&scene, "mainstay_connections_open").await;
     until("it is answered", async || scene.in_flight().await == 0).await;
     until("it is given up", async || scene.metric("mainstay_connections_open").await < open).await;
@@ -300,7 +301,7 @@ async fn a_slow_reader_is_given_up_and_can_come_back() {
     scene.undisturbed().await;
 }
 
-/// A number that has stopped changing: looking at it opens connections, too.
+/// Returns a number once it stops changing, because reading it also opens connections.
 async fn steady(scene: &Scene, series: &str) -> u64 {
     let (mut last, mut same) = (0, 0);
     until("it stays the same", async || {

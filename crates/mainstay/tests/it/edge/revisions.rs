@@ -1,4 +1,4 @@
-//! Which revision a session speaks.
+//! The revision of a session.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn each_revision_is_spoken_as_it_was_asked_for() {
             assert_eq!(result["protocolVersion"], spoken, "{name} {asked}");
             assert!(client.session().unwrap().bytes().all(|byte| byte.is_ascii_graphic()));
             if !name.is_empty() {
-                // A single server's own words.
+                // The address of one server forwards the server's own text.
                 assert_eq!(result["serverInfo"], json!({"name": "misbehave", "version": "0"}));
                 assert_eq!(result["capabilities"]["resources"]["subscribe"], true);
             }
@@ -55,7 +55,7 @@ async fn a_handshake_that_cannot_be_read_opens_nothing() {
     let client = scene.client("near").await;
     let again = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
     let refused = client.send("initialize", again).await.unwrap().answer().await.unwrap();
-    // A second handshake on the same connection is a new session of its own, or an error.
+    // A second handshake on the same connection opens another session or is an error.
     assert!(refused["error"].is_object() || refused["result"].is_object());
     assert!(scene.metric("mcp_active_sessions").await <= before + 2);
     scene.undisturbed().await;
@@ -90,8 +90,8 @@ async fn a_wrong_revision_header_is_told_the_right_ones() {
     scene.undisturbed().await;
 }
 
-/// Clients of both eras ask for the newer first, and take any error that only a newer
-/// server would not give for "this one is older".
+/// Clients of both eras try the newer era first and fall back to the older one after any error that only a
+/// newer server would not send.
 #[tokio::test]
 async fn requests_of_the_next_revision_send_clients_back_to_initialize() {
     let scene = Scene::start().await;

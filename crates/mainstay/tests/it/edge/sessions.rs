@@ -1,4 +1,4 @@
-//! Sessions: unknown, foreign, ended, idle, too many.
+//! Sessions that are unknown, foreign, ended, idle or too many.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn only_a_session_of_this_address_is_let_in() {
             assert_eq!(client.delete().await.unwrap().status, status, "{name} {session}");
         }
     }
-    // What strangers tried has not ended it.
+    // The attempts of strangers have not ended the session.
     near.call("echo", json!({})).await.unwrap();
     assert_eq!(scene.refused("foreign_session").await, 6);
     scene.undisturbed().await;
@@ -86,7 +86,7 @@ async fn an_idle_session_expires_and_a_busy_one_does_not() {
         let calling = calling.clone();
         tokio::spawn(async move { calling.call("slow", json!({"ms": 4500})).await })
     };
-    // Whoever speaks now and then stays, too.
+    // A session that is used now and then stays, too.
     until("the call ends", async || {
         scene.undisturbed().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -140,7 +140,7 @@ async fn no_two_sessions_are_alike() {
         let client = scene.client("near").await;
         assert!(seen.insert(client.session().unwrap().to_owned()));
     }
-    // Nothing readable in them: neither names nor capabilities.
+    // Session ids reveal neither names nor capabilities.
     for session in seen {
         assert!(!session.contains("near") && !session.contains("anonymous"), "{session}");
     }

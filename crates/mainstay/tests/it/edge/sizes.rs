@@ -14,7 +14,7 @@ fn is_too_large(status: u16, answer: &Value) {
     assert_eq!(answer["error"]["data"]["code"], "LIMIT_EXCEEDED");
 }
 
-/// The head of a POST in the client's session, with other headers for its length.
+/// Returns the head of a POST in the client's session, with other headers for its length.
 fn head(client: &Client, length: &[(&str, &str)]) -> String {
     client.head("POST", &[("content-type", "application/json")], length)
 }
@@ -41,7 +41,7 @@ async fn a_gigabyte_is_refused_before_it_is_sent() {
     let client = scene.client("near").await;
     for length in ["1073741824", "1099511627776"] {
         let mut connection = client.raw().await.unwrap();
-        // Not a byte of it follows.
+        // No byte of the body follows.
         connection.send(head(&client, &[("content-length", length)]).as_bytes()).await.unwrap();
         let reply = connection.reply().await.unwrap();
         assert_eq!(reply.header("connection"), Some("close"));
@@ -60,7 +60,7 @@ async fn a_body_without_an_end_is_cut_at_the_limit() {
     connection.send(chunked.as_bytes()).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
     let mut sent = 0;
-    // The other side stops reading soon after the limit; what its buffers take is not much.
+    // The daemon stops reading soon after the limit. Its buffers accept little more.
     while sent < 64 << 20 && connection.send(chunk.as_bytes()).await.is_ok() {
         sent += chunk.len();
     }
@@ -79,7 +79,7 @@ async fn slow_senders_are_given_up() {
     let mut headers = client.raw().await.unwrap();
     let endless = format!("POST /mcp HTTP/1.1\r\nx: {}", "y".repeat(1000));
     let _ = headers.send_slowly(endless.as_bytes(), 10, pause).await;
-    // A head that never ends gets no answer: there is no request to answer.
+    // A head that never ends gets no answer, because there is no request.
     let _ = headers.read_to_end().await;
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 

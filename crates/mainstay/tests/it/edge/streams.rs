@@ -1,4 +1,5 @@
-//! What servers say of their own accord: on the GET stream, to those it concerns, in bounds.
+//! Messages of servers outside of calls: they go to the GET streams of the clients concerned, within
+//! bounds.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, Scene, call, until};
 
-/// What the stream brings next. A message that never comes fails the test where it was waited for.
+/// Returns the next message of the stream. A message that never comes fails the test at this call.
 #[track_caller]
 fn next(stream: &mut Reply) -> impl Future<Output = Value> {
     let caller = std::panic::Location::caller();
@@ -41,7 +42,7 @@ async fn a_changed_list_is_told_to_every_session_that_sees_it() {
         let count = |page: &Value| page["tools"].as_array().unwrap().len();
         assert_eq!(count(&after), count(&before) + 1, "{server}");
         one.call("added_0", json!({"new": true})).await.unwrap();
-        // The first thing the others' stream says is about their own server.
+        // The first message on the others' stream concerns their own server.
         unconcerned.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
         unconcerned.call("touch", json!({"uri": "mis://one"})).await.unwrap();
         assert_eq!(
@@ -78,7 +79,7 @@ async fn what_was_missed_is_said_when_the_stream_opens() {
             said.push((message["method"].clone(), message["params"]["uri"].clone()));
         }
         said.sort_by_key(|(method, uri)| format!("{method}{uri}"));
-        // Each once, however often it happened.
+        // Each appears once, however often it happened.
         assert_eq!(
             said,
             [
@@ -88,7 +89,7 @@ async fn what_was_missed_is_said_when_the_stream_opens() {
             ],
             "{name}"
         );
-        // And only once: the next stream begins with what is new.
+        // It also appears only once: the next stream begins with later changes.
         drop(stream);
         let mut stream = client.listen(None).await.unwrap();
         client.call("touch", json!({"uri": "mis://two"})).await.unwrap();
@@ -109,7 +110,7 @@ async fn updates_go_to_subscribers_and_the_server_hears_of_the_first_and_the_las
         }
         two.request("resources/subscribe", uri("mis://three")).await.unwrap();
         assert_eq!(scene.count(name, "resources/subscribe").await, 2, "{name}");
-        // Somebody else touches: who asked is who is told.
+        // Another client touches the resource, and only the subscriber is notified.
         let touch = async |what: &str| {
             scene.client(name).await.call("touch", uri(what)).await.unwrap();
         };
@@ -128,7 +129,7 @@ async fn updates_go_to_subscribers_and_the_server_hears_of_the_first_and_the_las
         assert_eq!(next(&mut streams[0]).await["params"]["uri"], "mis://two", "{name}");
         assert_eq!(next(&mut streams[1]).await["params"]["uri"], "mis://one", "{name}");
 
-        // The end of a session is the end of what it subscribed to.
+        // The end of a session ends its subscriptions.
         two.delete().await.unwrap();
         scene.seen(name, "resources/unsubscribe", 2).await;
         one.call("echo", json!({})).await.unwrap();
@@ -150,7 +151,7 @@ async fn whoever_subscribes_second_hears_what_the_first_was_answered() {
         for answer in [answers.0, answers.1] {
             assert_eq!(answer["error"]["code"], -32002, "{name}: {answer}");
         }
-        // And it is not taken for subscribed to.
+        // The refused URI does not count as subscribed.
         let answer = subscribe(scene.client(name).await).await;
         assert_eq!(answer["error"]["code"], -32002, "{name}: {answer}");
     }
@@ -172,7 +173,7 @@ async fn a_uri_is_the_same_however_it_is_written_and_no_other() {
         }
         let mut sent = client.send("resources/subscribe", json!({"uri": 7})).await.unwrap();
         assert_eq!(sent.answer().await.unwrap()["error"]["code"], -32602, "{name}");
-        // What lies below counts; what only begins alike does not.
+        // URIs below the subscribed one count. URIs that merely begin alike don't.
         for uri in ["mis://onerous", "mis://one/part", "mis://t", "mis://t\u{e9}"] {
             client.call("touch", json!({"uri": uri})).await.unwrap();
         }
@@ -201,13 +202,13 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
         let chatter = async |count: u64| {
             talker.call("chatter", json!({"count": count})).await.unwrap();
         };
-        // A server over HTTP is heard from when its standing stream is open.
+        // Messages of an HTTP server arrive once its standing stream is open.
         until("it is heard", async || {
             chatter(1).await;
             dropped().await > 0
         })
         .await;
-        // When no more is dropped; what was said before is over then.
+        // Once no more is dropped, earlier messages are over.
         let settled = async || {
             let mut last = dropped().await;
             loop {
@@ -219,10 +220,10 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
                 last = now;
             }
         };
-        // Nobody hears it: it is dropped once, and not once for each session.
+        // No client receives it: it is dropped once, not once for each session.
         let before = settled().await;
         let (mut all, mut said) = (before, 0);
-        // What comes before the answer of its call is that call's; so it may have to be said again.
+        // Messages before the answer of a call belong to that call, so the message may have to be repeated.
         until("as much is dropped", async || {
             chatter(SAID).await;
             said += SAID;
@@ -232,9 +233,9 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
         .await;
         assert!(all <= before + said, "{name}: {before} became {all} by {said}");
 
-        // Whoever has a stream hears all of it, in its order.
+        // A client with a stream gets all messages in order.
         let mut stream = idle[0].listen(None).await.unwrap();
-        // But for what comes while its call is still under way, which is that call's: perhaps all of it.
+        // Messages during its call belong to that call; these may be all of them.
         let mut last = None;
         for _ in 0..20 {
             chatter(300).await;
@@ -257,7 +258,7 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
         assert_eq!(last, Some(299), "{name}");
         assert_eq!(dropped().await, all, "{name}: somebody heard it");
 
-        // What changed meanwhile is told to each as soon as it listens.
+        // Each client learns of the changes as soon as it listens.
         talker.call("change", json!({})).await.unwrap();
         assert_eq!(next(&mut stream).await["method"], "notifications/tools/list_changed");
         for client in [&idle[1], &idle[IDLE - 1], &talker] {
@@ -265,7 +266,7 @@ async fn what_a_server_says_costs_nothing_for_sessions_that_do_not_listen() {
             assert_eq!(next(&mut stream).await["method"], "notifications/tools/list_changed");
         }
 
-        // Others are answered while a server talks.
+        // Other clients are answered while a server sends messages.
         chatter(20 * SAID).await;
         let begun = std::time::Instant::now();
         scene.undisturbed().await;
@@ -302,7 +303,7 @@ async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
     let before = scene.memory().await;
     let mut unread = Vec::new();
     for name in ["near", "far"] {
-        // More than all buffers on the way take.
+        // More than all buffers in between can take.
         let body = call("1", "flood", &json!({"count": MESSAGES}));
         unread.push((name, scene.client(name).await.post(body, &[]).await.unwrap()));
     }
@@ -315,13 +316,13 @@ async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
         while let Some(message) = reply.message().await.unwrap() {
             (last, count) = (message, count + 1);
         }
-        // Whatever was left out, the answer was not.
+        // Whatever was dropped, the answer was not.
         assert_eq!(last["result"]["structuredContent"]["echo"]["count"], MESSAGES, "{name}");
         let dropped = async |reason: &str| {
             let labels = format!("server=\"{name}\",reason=\"{reason}\"");
             scene.metric(&format!("mainstay_dropped_notifications_total{{{labels}}}")).await
         };
-        // A pipe's messages name no call: while a witness calls, too, they are nobody's.
+        // Messages on a pipe name no call. While a witness calls, too, they belong to no client.
         let dropped = (dropped("slow_client").await, dropped("no_owner").await);
         assert!(dropped.0 > 0 && count < MESSAGES, "{name}: {count} came, dropped {dropped:?}");
         assert_eq!(count - 1 + (dropped.0 + dropped.1) as usize, MESSAGES, "{name}: {dropped:?}");
@@ -329,8 +330,8 @@ async fn a_reader_that_does_not_read_costs_a_bounded_amount() {
     scene.undisturbed().await;
 }
 
-/// A client that can be asked something has its calls answered by an instance that knows it; what it
-/// subscribes to must be there, too.
+/// A client that can be asked has its calls answered by an instance of its own, and its subscriptions must
+/// be there, too.
 #[tokio::test]
 async fn a_client_that_can_be_asked_hears_of_what_its_own_calls_change() {
     let scene = Scene::start().await;

@@ -1,10 +1,10 @@
-//! An `npm` and a `uv` that answer from the files of a folder and note what they are asked.
+//! Scripts for `npm` and `uv` that answer from files and record their arguments.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// `view` gives the digest in `registry/NAME@VERSION`, `install` makes a package with one program.
+/// `view` prints the digest in `registry/NAME@VERSION`; `install` creates a package with one program.
 const NPM: &str = r#"#!/bin/sh
 cd "$REGISTRY"
 echo "npm $*" >> asked
@@ -30,7 +30,7 @@ case "$1 $2" in
 esac
 "#;
 
-/// `pip compile` gives the digests in `registry/NAME==VERSION`, `tool install` makes a program.
+/// `pip compile` prints the digests in `registry/NAME==VERSION`; `tool install` creates a program.
 const UV: &str = r#"#!/bin/sh
 cd "$REGISTRY"
 echo "uv $*" >> asked
@@ -50,7 +50,7 @@ case "$1 $2" in
 esac
 "#;
 
-/// Puts both into `bin`, and makes the folder of their answers.
+/// Writes both scripts into `bin` and creates the folder of their answers.
 pub(super) fn write(home: &Path) {
     for folder in ["bin", "registry"] {
         fs::create_dir_all(home.join(folder)).unwrap();

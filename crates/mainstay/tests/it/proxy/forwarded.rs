@@ -1,4 +1,4 @@
-//! The headers of proxies, sent by a peer that is trusted or not.
+//! The headers of proxies, sent by a trusted or untrusted peer.
 
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::{Client, Daemon, SseClient, programs};
@@ -14,7 +14,7 @@ fn builder(gateway: &str) -> Builder {
         .command_server("tools", &[program.to_str().unwrap(), "stdio"])
 }
 
-/// A request that is refused, for the log to name who sent it; what the log says then.
+/// Sends a request that is refused, and returns the log line that names its sender.
 async fn refused(daemon: &Daemon, headers: &[(&str, &str)]) -> String {
     let client = Client::new(&daemon.endpoint("tools")).unwrap();
     let headers = [headers, &[("origin", "https://evil.example")]].concat();
@@ -50,7 +50,7 @@ async fn a_forwarded_host_is_checked_and_does_not_open_the_gate() {
         (&trusting, "localhost", "tools.example", true),
         (&trusting, "localhost", "evil.example", false),
         (&trusting, "localhost", "tools.example, evil.example", false),
-        // A page that had its name bound to loopback writes what it likes, but not `Host`.
+        // A page whose name resolves to loopback can set any header but `Host`.
         (&trusting, "evil.example", "tools.example", false),
         (&strict, "evil.example", "localhost", false),
         (&strict, "localhost", "evil.example", true),
@@ -83,7 +83,7 @@ async fn the_prefix_of_a_trusted_proxy_leads_the_older_transport_back() {
         let first = stream.event().await.unwrap().unwrap();
         assert!(first.data.starts_with(expected), "{gateway}: {}", first.data);
     }
-    // Nobody said anything: the way it always was.
+    // Without such headers, nothing changes.
     let daemon = builder("").start().await.unwrap();
     let client = SseClient::open(&format!("{}/sse/tools", daemon.base())).await.unwrap();
     assert!(client.first.data.starts_with("/messages?"), "{}", client.first.data);

@@ -1,4 +1,4 @@
-//! A real nginx, in a folder and at a port of its own.
+//! A real nginx with its own folder and port.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-/// Longer than it takes on a busy machine.
+/// Longer than nginx takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Nginx {
@@ -20,7 +20,7 @@ pub(super) struct Nginx {
 // === impl Nginx ===
 
 impl Nginx {
-    /// Starts it with this text in its `http` block, and waits until it listens.
+    /// Starts nginx with this text in its `http` block, and waits until it listens.
     pub(super) async fn start(text: &str, address: SocketAddr) -> Self {
         let folder = folder(text);
         let checked = command(folder.path()).arg("-t").output().unwrap();
@@ -56,7 +56,7 @@ impl Drop for Nginx {
     }
 }
 
-/// What `nginx -t` thinks of a text in its `http` block.
+/// Returns the verdict of `nginx -t` on a text in its `http` block.
 pub(super) fn check(text: &str) -> Output {
     let folder = folder(text);
     command(folder.path()).arg("-t").output().unwrap()
@@ -66,7 +66,7 @@ pub(super) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A folder with a configuration around a text: one process, and every file in the folder.
+/// Creates a folder with a configuration around a text: one process, and every file in the folder.
 fn folder(text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -84,7 +84,7 @@ fn folder(text: &str) -> TempDir {
 }
 
 fn command(folder: &Path) -> Command {
-    // Debian has it where only root's PATH leads.
+    // Debian installs nginx in a folder that only root's PATH contains.
     let program = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"]
         .into_iter()
         .find(|program| Path::new(program).exists())

@@ -1,4 +1,4 @@
-//! A proxy that passes paths on as clients write them: the daemon knows its own behind them.
+//! A proxy that forwards paths unchanged: the daemon recognizes its own below the public URL.
 
 use mainstay_testkit::{Client, SseClient};
 use serde_json::json;
@@ -15,7 +15,7 @@ async fn public_paths_are_understood_and_own_ones_stay() {
             Client::connect(&at(path)).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         client.call("echo", json!({})).await.unwrap();
     }
-    // The address that is announced is a public one, and leads here all the same.
+    // The announced address is a public one, and leads to this daemon anyway.
     for path in ["/sse", "/sse/tools", "/mcp/dev/sse", "/mcp/dev/sse/tools"] {
         let mut client = SseClient::connect(&at(path), &json!({})).await.unwrap();
         assert!(client.first.data.starts_with("/mcp/dev/messages?"), "{}", client.first.data);

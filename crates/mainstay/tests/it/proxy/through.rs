@@ -20,7 +20,7 @@ async fn two_environments_live_under_one_host() {
     assert_ne!(production, development, "each has a server of its own");
     assert_eq!(own("/mcp/tools").await, production);
     assert_eq!(own("/mcp/dev/tools").await, development);
-    // What is printed is what clients call.
+    // The printed addresses are the ones that clients call.
     let expected = scene.url("/mcp/dev/tools");
     assert!(scene.development.log().contains(&expected), "{}", scene.development.log());
     let mut unknown =
@@ -30,8 +30,8 @@ async fn two_environments_live_under_one_host() {
     assert_eq!(there["endpoints"], json!(["/mcp/dev", "/mcp/dev/tools"]));
 }
 
-/// The server goes on only when its question has been answered, so the question can't have waited
-/// anywhere for the end of the stream.
+/// The server continues only after its question is answered, so nothing may hold the question back until
+/// the stream ends.
 #[tokio::test]
 async fn a_stream_arrives_piece_by_piece() {
     let scene = Scene::start().await;
@@ -80,11 +80,11 @@ async fn a_daemon_that_comes_back_is_found_again() {
     let away = Client::new(&url).unwrap().post("{}", &[]).await.unwrap();
     assert_eq!(away.status, 502);
     let _daemon = plan.builder().folder(folder.path()).start().await.unwrap();
-    // Nothing is remembered against it: the very next request arrives.
+    // The next request arrives at once: nginx does not mark the daemon as failed.
     let after = Client::connect(&url).await.unwrap();
     let sent = json!({"after": true});
     assert_eq!(after.call("echo", sent.clone()).await.unwrap()["structuredContent"]["echo"], sent);
-    // And so do sessions of before.
+    // Earlier sessions continue, too.
     before.call("echo", json!({})).await.unwrap();
 }
 
@@ -100,7 +100,7 @@ async fn strangers_are_turned_away_behind_it_too() {
         ("origin", "https://evil.example", 403),
         ("origin", "null", 403),
         ("origin", &*own_origin, 200),
-        // nginx writes these anew, whatever a client says.
+        // nginx replaces these headers, whatever a client sends.
         ("x-forwarded-host", "evil.example", 200),
         ("forwarded", "for=198.51.100.1;host=evil.example", 200),
     ] {
@@ -149,7 +149,7 @@ async fn nginx_takes_what_is_printed_for_every_kind_of_address() {
         let arguments = ["service", "show", "nginx", "--certificate", "c.pem"];
         let arguments = [&arguments[..], &["--certificate-key", "k.pem", "--json"]].concat();
         let shown: Value = crate::mainstay(folder.path(), &arguments).exits(0).json();
-        // The files are named in full: nginx would look for them from its own folder.
+        // The files have absolute paths, because nginx would search its own folder.
         let text = shown["text"].as_str().unwrap();
         let checked = nginx::check(text);
         assert!(checked.status.success(), "{url} {more}: {}\n{text}", nginx::said(&checked));

@@ -1,4 +1,4 @@
-//! A disk that is full or read-only, and a state folder that is taken away.
+//! A disk that is full or read-only, and a state folder that is removed.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{End, PATIENCE, Scene, echo, heard, lost, misbehave, until};
 
-/// A daemon with one server, whose configuration and state are on this disk.
+/// Starts a daemon with one server, with configuration and state on this disk.
 async fn start(disk: &Path) -> Daemon {
     let builder = crate::shared::daemon().folder(disk);
     builder.command_server("near", &misbehave(&[])).start().await.unwrap()
@@ -20,7 +20,7 @@ async fn end(mut daemon: Daemon) {
     daemon.wait(PATIENCE).await.unwrap();
 }
 
-/// What stands for the state of sessions in `/health/detailed` and `/health`.
+/// Returns the state of sessions in `/health/detailed` and `/health`.
 async fn told(daemon: &Daemon) -> (Option<String>, bool) {
     let client = Client::new(daemon.base()).unwrap();
     let get = async |path| client.plain("GET", path).await.unwrap().text().await.unwrap();
@@ -49,7 +49,7 @@ async fn a_disk_that_is_full_meanwhile_is_told_of_and_nothing_is_lost() {
     let mut daemon = start(disk.path()).await;
     let client = daemon.client("near").await.unwrap();
     disk.fill();
-    // More than what is left of the last block of any file.
+    // More than the rest of the last block of any file.
     let uri = format!("mis://one/{}", "x".repeat(8 << 10));
     client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
     until("it is told", async || told(&daemon).await.1).await;
@@ -96,13 +96,13 @@ async fn a_state_folder_that_is_taken_away_is_told_of_and_never_another_daemons(
     assert!(why.contains("was removed or replaced"), "{why}");
     assert_eq!(deleted.delete().await.unwrap().status, 200);
     echo(&stays).await;
-    // Somebody makes a folder there: the daemon puts nothing into it.
+    // Another folder appears there, and the daemon writes nothing into it.
     fs::create_dir(scene.state()).unwrap();
     let client = scene.client("").await;
     client.request("tools/list", json!({})).await.unwrap();
     stays.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
     assert_eq!(fs::read_dir(scene.state()).unwrap().count(), 0);
-    // It is put back: all that was noted meanwhile comes to it.
+    // The folder is put back, and everything noted meanwhile is stored in it.
     fs::remove_dir(scene.state()).unwrap();
     fs::rename(&elsewhere, scene.state()).unwrap();
     until("all is well", async || told(scene.daemon()).await == (None, false)).await;

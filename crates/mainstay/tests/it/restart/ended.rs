@@ -1,4 +1,4 @@
-//! Ids that are no sessions after a restart of the daemon either.
+//! Ids that are not sessions after a restart of the daemon either.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ async fn a_deleted_session_stays_so() {
     lost(&scene.again("near", &stays)).await;
 }
 
-/// What the client was told counts, however soon after it the daemon is gone.
+/// The end that a client was told of is final, however soon the daemon ends after it.
 #[tokio::test]
 async fn a_session_whose_end_was_confirmed_does_not_come_back() {
     let mut scene = Scene::start().await;
@@ -40,12 +40,12 @@ async fn a_session_whose_end_was_confirmed_does_not_come_back() {
     }
 }
 
-/// A disk that hangs costs whoever ends a session a second, and nobody else anything.
+/// A disk that hangs delays the client that ends a session by a second, and no other client.
 #[tokio::test]
 async fn a_disk_that_hangs_holds_up_the_end_of_a_session_for_a_while_only() {
     let mut scene = Scene::start().await;
     let [gone, stays] = [scene.client("near").await, scene.client("near").await];
-    // The thread that writes, frozen, is what it is while a disk does not answer.
+    // Freezing the thread that writes acts like a disk that does not answer.
     let Some(frozen) = Freezer::of_thread(scene.daemon().pid(), "mainstay-store") else {
         return eprintln!("skipped: there is no cgroup freezer here that this test may use");
     };
@@ -83,7 +83,7 @@ async fn an_expired_session_stays_so() {
     lost(&scene.again("near", &before)).await;
     lost(&scene.again("far", &meanwhile)).await;
     assert_eq!(scene.metric("mainstay_sessions_restored_total").await, 0);
-    // However long sessions may be idle from now on.
+    // The sessions stay expired, even if the idle limit is raised later.
     scene.gateway = "session_idle = \"1h\"".to_owned();
     scene.restart(End::Term).await;
     lost(&scene.again("near", &before)).await;

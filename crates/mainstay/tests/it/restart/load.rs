@@ -1,5 +1,5 @@
-//! The daemon restarted again and again while sessions call without a pause: no session is lost, no
-//! answer goes astray or comes twice, and nothing is carried out twice.
+//! The daemon is restarted repeatedly while sessions call without a pause. No session is lost, no answer
+//! goes astray or is repeated, and no call is carried out twice.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::{End, Scene};
 
-/// What became of calls, by their numbers. A number is used once.
+/// The outcomes of calls by their numbers. Each number is used once.
 #[derive(Debug, Default)]
 struct Tally {
     answered: HashSet<String>,
-    /// Refused with a name: not carried out.
+    /// Refused with a code, so not carried out.
     refused: HashSet<String>,
-    /// The connection was cut, or the outcome is named as unknown: carried out once or not at all.
+    /// The connection was cut, or the outcome is reported as unknown: carried out once or not at all.
     unknown: HashSet<String>,
-    /// Nobody was there to connect to.
+    /// No daemon accepted the connection.
     away: u64,
 }
 
-/// What a client needs to know.
+/// The data that a client needs.
 #[derive(Clone)]
 struct Shared {
-    /// Where the daemon is now.
+    /// The present address of the daemon.
     base: Arc<Mutex<String>>,
     tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
@@ -40,7 +40,7 @@ async fn fifty_restarts_under_load_lose_nothing() {
 
 async fn trial(restarts: usize, sessions: usize) {
     let mut scene = Scene::start().await;
-    // What the first clients see decides about names for ever: they are to see both servers.
+    // Names are decided when clients first see them, so they must see both servers.
     super::until("both servers are ready", async || {
         scene.get("/health").await.contains(r#""status":"ok""#)
     })
@@ -55,7 +55,7 @@ async fn trial(restarts: usize, sessions: usize) {
         let (path, tool) =
             [("/mcp/far", "record"), ("/mcp", "far_record"), ("/mcp/near", "echo")][number % 3];
         let client = Client::connect(&format!("{}{path}", scene.daemon().base())).await.unwrap();
-        // Names that were seen stay, and a call under one waits for its server.
+        // Published names stay, and a call under one waits for its server.
         client.request("tools/list", json!({})).await.unwrap();
         let session = client.session().unwrap().to_owned();
         clients.spawn(drive(number, path, tool, session, shared.clone()));
@@ -84,7 +84,7 @@ fn answered(shared: &Shared) -> usize {
     shared.tally.lock().answered.len()
 }
 
-/// What was carried out by the server that outlived every daemon.
+/// Returns the calls that the server has carried out, which outlived every daemon.
 async fn judge(scene: &Scene, tally: &Tally) {
     let counts = scene.site.counts().await;
     let counts = counts.as_object().unwrap();
@@ -107,12 +107,12 @@ async fn judge(scene: &Scene, tally: &Tally) {
         tally.unknown.len(),
         tally.away
     );
-    // Between two restarts each client has three answers, and no more than one call can be cut.
+    // Between two restarts each client gets three answers, and at most one call is cut.
     assert!(tally.answered.len() > 2 * tally.unknown.len(), "{tally:?}");
 }
 
-/// One client: calls one after the other in the same session, whatever happens to the daemon. How
-/// often it had to look for it anew.
+/// Runs one client, which calls in the same session whatever happens to the daemon. Returns how often it
+/// had to reconnect.
 async fn drive(number: usize, path: &str, tool: &str, session: String, shared: Shared) -> usize {
     let (mut moves, mut base, mut client) = (0, String::new(), None);
     for count in 0.. {

@@ -13,7 +13,7 @@ async fn asked(client: &Client) -> (Exchange, Value) {
     (exchange, question["id"].clone())
 }
 
-/// A client does not know that there was another daemon: it answers what it was asked.
+/// A client does not notice the new daemon and answers the old question.
 #[tokio::test]
 async fn a_late_answer_reaches_nobody_and_the_question_after_it_gets_its_own() {
     let mut scene = Scene::start().await;
@@ -43,7 +43,7 @@ async fn a_late_answer_reaches_nobody_and_the_question_after_it_gets_its_own() {
     assert_eq!(scene.far_count("answers to nothing").await, 0);
 }
 
-/// Whoever writes a number another way has answered all the same.
+/// An answer counts even if the client writes its numeric id differently.
 #[tokio::test]
 async fn an_answer_is_known_by_its_number_however_it_is_written() {
     let scene = Scene::start().await;

@@ -1,4 +1,4 @@
-//! What a session has after a restart of the daemon that it had before.
+//! The parts of a session that survive a restart of the daemon.
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ async fn subscriptions_are_asked_for_again_and_nothing_is_missed() {
         for name in ["near", "far", ""] {
             let mut scene = Scene::start().await;
             let client = scene.client(name).await;
-            // What a client has not seen may be another server's after a restart.
+            // An item that the client has not seen may belong to another server after a restart.
             client.request("tools/list", json!({})).await.unwrap();
             for uri in ["mis://one", "mis://two", "mis://three"] {
                 client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
@@ -59,7 +59,7 @@ async fn subscriptions_are_asked_for_again_and_nothing_is_missed() {
             let before = scene.far_count("resources/subscribe").await;
             scene.restart(how).await;
             let again = scene.again(name, &client);
-            // A client that only listens: what may have changed meanwhile is said first.
+            // A client that only listens is first notified of what may have changed.
             let mut stream = again.listen(None).await.unwrap();
             heard(&mut stream, "notifications/tools/list_changed").await;
             let mut updated = Vec::new();
@@ -69,7 +69,7 @@ async fn subscriptions_are_asked_for_again_and_nothing_is_missed() {
             }
             updated.sort();
             assert_eq!(updated, ["mis://one", "mis://three"], "{name} {how:?}");
-            // The server has been asked once for each by the time a call reaches it.
+            // By the time of a call, the server has been asked once for each subscription.
             for uri in ["mis://two", "mis://three"] {
                 again.call("touch", json!({"uri": uri})).await.unwrap();
             }
@@ -169,11 +169,11 @@ async fn a_tool_that_was_seen_is_waited_for() {
     scene.restart(End::Kill).await;
     let again = scene.again("", &client);
     echo(&again).await;
-    // One that was not is not guessed at.
+    // A name that was not published before is not guessed.
     let params = json!({"name": "never_seen", "arguments": {}});
     let answer = again.send("tools/call", params).await.unwrap().answer().await.unwrap();
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
-    // What comes to nothing is said, too.
+    // Restores that fail are reported, too.
     scene.near_flags = &["--die-in-handshake"];
     scene.restart(End::Kill).await;
     let again = scene.again("", &client);
@@ -181,7 +181,7 @@ async fn a_tool_that_was_seen_is_waited_for() {
     let answer = again.send("tools/call", params).await.unwrap().answer().await.unwrap();
     let code = &answer["error"]["data"]["code"];
     assert!(*code == "SERVER_UNAVAILABLE" || *code == "SERVER_LOADING", "{answer}");
-    // The same tool of the other server, which has another name here, is there.
+    // The same tool of the other server is there under its published name.
     again.call("far_echo", json!({})).await.unwrap();
 }
 
@@ -196,7 +196,7 @@ async fn capabilities_and_revision_are_what_they_were() {
     let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
     let mut reply = again.post(batch, &[]).await.unwrap();
     assert_eq!((reply.status, reply.text().await.unwrap().starts_with('[')), (200, true));
-    // It can still be asked for its roots, and for nothing else.
+    // The session can still be asked for its roots, and for nothing else.
     let params = json!({"name": "ask_roots", "arguments": {}});
     let mut sent = again.send("tools/call", params).await.unwrap();
     let question = sent.next().await.unwrap().unwrap();

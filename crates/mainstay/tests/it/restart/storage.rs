@@ -1,4 +1,4 @@
-//! What is stored, and what goes on when it can't be.
+//! Stored state, and operation without a working disk.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
     let mut scene = Scene::start().await;
     let before = scene.client("near").await;
     scene.end(End::Term).await;
-    // A folder in the way of the file: also a superuser can't write it.
+    // A folder in place of the file, which even the superuser can't overwrite.
     let in_the_way = scene.state().join("sessions.journal.new");
     fs::create_dir(&in_the_way).unwrap();
     scene.begin().await;
@@ -67,7 +67,7 @@ async fn names_that_can_not_be_stored_are_told_of_and_stored_later() {
     assert!(stored.contains(name), "{name}: {stored}");
 }
 
-/// A FIFO that nobody reads or writes: whoever opens it as a file waits for ever.
+/// Creates a FIFO without reader or writer: opening it as a file waits forever.
 fn fifo(path: &Path) {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
@@ -152,7 +152,7 @@ async fn a_damaged_file_costs_what_is_damaged() {
         }
         scene.end(End::Term).await;
     }
-    // Without it all that is lost is what became of them.
+    // Without the file, only later changes of sessions are lost.
     fs::write(&journal, "something else altogether").unwrap();
     scene.begin().await;
     scene.daemon().wait_for_log("is damaged", PATIENCE).await.unwrap();

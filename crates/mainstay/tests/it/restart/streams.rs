@@ -1,10 +1,10 @@
-//! What a client hears that comes back for a stream of the daemon before.
+//! Clients that return for a stream of an earlier daemon.
 
 use serde_json::json;
 
 use super::{End, Scene, until};
 
-/// Nothing of a stream outlives its daemon, but its ids say what their client waits for.
+/// Streams do not outlive their daemon, but their ids tell what the client waits for.
 #[tokio::test]
 async fn a_call_whose_stream_is_gone_has_its_outcome_named() {
     let mut scene = Scene::start().await;
@@ -20,7 +20,7 @@ async fn a_call_whose_stream_is_gone_has_its_outcome_named() {
         let last = call.reply.event().await.unwrap().unwrap().id;
         drop(call);
         if how == End::Term {
-            // It was answered while nobody was there, and lies waiting.
+            // The call was answered while the client was away, and the answer waits.
             let labels = r#"server="far",method="tools/call",outcome="ok""#;
             let answered = format!("mcp_requests_total{{{labels}}}");
             until("it is answered", async || scene.metric(&answered).await > 0).await;
@@ -32,7 +32,7 @@ async fn a_call_whose_stream_is_gone_has_its_outcome_named() {
         assert_eq!(said["id"], "mine", "{how:?}");
         assert_eq!(said["error"]["data"]["code"], "OUTCOME_UNKNOWN", "{how:?}");
         assert_eq!(stream.message().await.unwrap(), None, "{how:?}: and nothing more");
-        // What comes of its own accord comes on another stream, with all that may have changed.
+        // Messages outside of calls come on another stream, with everything that may have changed.
         let mut stream = again.listen(Some(&standing)).await.unwrap();
         let changed = stream.message().await.unwrap().unwrap();
         let method = changed["method"].as_str().unwrap_or_default();

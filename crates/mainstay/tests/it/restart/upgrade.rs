@@ -1,4 +1,4 @@
-//! State folders of other versions: an older one goes on, a newer one is left alone.
+//! State folders of other versions: older ones are upgraded, newer ones are left alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,14 +27,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A folder with the state of the first version.
+/// Creates a folder with the state of the first version.
 fn older() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy(&fixture(), &folder.path().join("state"));
     folder
 }
 
-/// Servers in another order than in the first daemon: were names given out anew, they would be others.
+/// The servers are in another order than for the first daemon: newly assigned names would differ.
 fn builder(folder: &TempDir) -> Builder {
     crate::shared::daemon()
         .folder(folder.path())
@@ -78,7 +78,7 @@ async fn a_state_folder_of_the_first_version_goes_on() {
         daemon.term().unwrap();
         daemon.wait(PATIENCE).await.unwrap();
     }
-    // Every file says its format now.
+    // Every file has its format now.
     let read = |file: &str| fs::read_to_string(state.join(file)).unwrap();
     assert_eq!(read("format"), "mainstay state 1\n");
     assert!(read("names.json").starts_with(r#"{"format":1,"#));
@@ -94,7 +94,7 @@ async fn a_state_folder_of_the_first_version_goes_on() {
     assert!(aside.is_empty(), "{aside:?}");
 }
 
-/// Every file below a folder, with its content.
+/// Returns every file below a folder with its content.
 fn content(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -112,7 +112,7 @@ async fn a_state_folder_of_a_newer_version_is_left_alone() {
     let state = folder.path().join("state");
     fs::write(state.join("sessions.journal"), "mainstay sessions 2\nwhat nobody knows yet\n")
         .unwrap();
-    // It is there after any start, and names nobody after the daemon's end.
+    // The file exists after any start, and is empty after the daemon's end.
     fs::write(state.join("lock"), "").unwrap();
     let mut before = BTreeMap::new();
     content(&state, &mut before);
@@ -129,7 +129,7 @@ async fn a_state_folder_of_a_newer_version_is_left_alone() {
     let mut after = BTreeMap::new();
     content(&state, &mut after);
     assert!(after == before, "{:?} {:?}", after.keys(), before.keys());
-    // With the older file it starts.
+    // With the older file, the daemon starts.
     fs::copy(fixture().join("sessions.journal"), state.join("sessions.journal")).unwrap();
     let daemon = builder(&folder).start().await.unwrap();
     let again = client(&daemon, "near", &sessions()["subscribed"]);

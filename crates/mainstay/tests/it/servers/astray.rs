@@ -1,4 +1,4 @@
-//! Clients that all use the same ids over shared servers: every answer finds the one who asked.
+//! Clients that all use the same ids over shared servers: every answer reaches its caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{Site, daemon, eventually, kill, misbehave, server};
 
 const CLIENTS: u64 = 24;
-/// Calls a client has in flight at a time, under the ids 0, 1, 2 …
+/// The number of calls in flight for each client, under the ids 0, 1, 2 …
 const AT_ONCE: u64 = 4;
 const ROUNDS: u64 = 210;
 const CALLS: u64 = CLIENTS * ROUNDS * AT_ONCE;
 
-/// Where clients call, and what the tools are called there.
+/// The addresses of calls, and the names of the tools there.
 const ADDRESSES: [(&str, [&str; 2]); 3] = [
     ("/mcp/pipe", ["echo", "echo_raw"]),
     ("/mcp/site", ["echo", "echo_raw"]),
@@ -30,7 +30,7 @@ struct Tally {
     taken_back: AtomicU64,
 }
 
-/// Splitmix: the same numbers for the same seed.
+/// Splitmix, which returns the same numbers for the same seed.
 struct Dice(u64);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +75,7 @@ async fn no_answer_goes_astray() {
     .await;
 }
 
-/// Kills the process three times and the remote server five times while calls go on.
+/// Kills the process three times and the remote server five times while calls continue.
 async fn disturb(daemon: &Daemon, site: &mut Site, tally: &Tally) {
     for step in 1..=8 {
         let at = CALLS * step / 10;
@@ -90,7 +90,7 @@ async fn disturb(daemon: &Daemon, site: &mut Site, tally: &Tally) {
     }
 }
 
-/// One client: rounds of calls under the same few ids, in sessions of its own.
+/// Runs one client: rounds of calls under the same few ids, in its own sessions.
 async fn drive(
     number: u64,
     sessions: Vec<(Client, [&'static str; 2])>,
@@ -113,8 +113,8 @@ async fn drive(
     }
 }
 
-/// One call: exactly one answer, with the nonce of the asker, or a refusal with a name; none
-/// only where it was taken back.
+/// Runs one call. Expects exactly one answer, with the nonce of the caller, or a refusal with a code; none
+/// only if the call was cancelled.
 async fn one(
     client: Client,
     id: u64,

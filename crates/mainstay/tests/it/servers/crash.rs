@@ -1,4 +1,4 @@
-//! A shared process dies: its sessions go on, and no call is answered twice or never.
+//! A shared process dies. Its sessions continue, and each call is answered exactly once.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -35,7 +35,7 @@ async fn calls_in_flight_are_repeated_where_they_may_be_and_else_refused() {
     for number in 0..4_u64 {
         for (tool, arguments) in [
             ("slow", json!({"ms": 700, "number": number})),
-            // Says nothing of being read-only.
+            // The tool does not declare itself read-only.
             ("progress", json!({"steps": 200, "ms": 50, "number": number})),
         ] {
             let client = client.clone();
@@ -97,7 +97,7 @@ async fn nobody_notices_a_restart_while_calling_what_may_be_repeated() {
             (now["restarts"] == kills && now["state"] == "ready").then_some(())
         })
         .await;
-        // A call is repeated once: each gets its answer before the next kill.
+        // A call is repeated once, so each gets its answer before the next kill.
         let before = made.each_ref().map(|made| made.load(Relaxed));
         eventually("an answer for each", async || {
             let all = made.iter().zip(before).all(|(made, before)| made.load(Relaxed) > before);
@@ -119,7 +119,7 @@ async fn what_clients_asked_for_is_asked_for_again() {
     client.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
     let mut stream = client.listen(None).await.unwrap();
     kill(&process(&daemon, "s").await);
-    // What may be repeated waits for the restart, however the death is noticed.
+    // Repeatable calls wait for the restart, however the crash is noticed.
     let seen = counts(&client, "stats").await;
     client.call("touch", json!({"uri": "mis://one"})).await.unwrap();
     assert_eq!((&seen["resources/subscribe"], &seen["logging/setLevel"]), (&json!(1), &json!(1)));
@@ -192,8 +192,8 @@ async fn what_can_not_be_started_says_what_is_missing() {
     assert_echo(&ask(&all, "echo", json!({"ok": 1})).await, &json!({"ok": 1}));
 }
 
-/// Two daemons with the same server, as replicas have it: what they wait before they start it again
-/// is scattered by a seed of each daemon's own.
+/// Two daemons with the same server, as replicas have it: their restart delays are scattered by a seed of
+/// each daemon.
 #[tokio::test]
 async fn replicas_do_not_restart_in_step() {
     let mut waits = Vec::new();
@@ -213,6 +213,6 @@ async fn replicas_do_not_restart_in_step() {
             .await,
         );
     }
-    // One chance in many millions that honest dice fall alike.
+    // Equal delays by chance have a probability of one in many millions.
     assert_ne!(waits[0], waits[1]);
 }

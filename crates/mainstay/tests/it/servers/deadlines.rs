@@ -1,4 +1,4 @@
-//! A call that takes too long ends by its deadline, at the server too.
+//! A call that takes too long ends at its deadline, at the server too.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn a_hanging_tool_ends_at_the_deadline_and_is_cancelled() {
         let labels = [label.as_str(), r#"code="DEADLINE_EXCEEDED""#];
         assert_eq!(metric(&daemon, "mcp_errors_total", &labels).await, 2.0);
     }
-    // What was answered after its cancellation is counted, and reached nobody.
+    // Answers after the cancellation are counted and reach no client.
     eventually("the late answer", async || {
         let late = metric(&daemon, "mainstay_late_answers_total", &[r#"server="pipe""#]).await;
         (late == 1.0).then_some(())
@@ -70,7 +70,7 @@ async fn progress_gives_a_call_more_time_up_to_a_bound() {
 
 type Took = (Vec<Value>, Value, Duration);
 
-/// One call that reports progress and ends in time, and one that goes on for too long.
+/// One call that reports progress and ends in time, and one that takes too long.
 async fn both_ends(daemon: &mainstay_testkit::Daemon, name: &str) -> (Took, Took) {
     let client = daemon.client(name).await.unwrap();
     let call = async |steps: u64| {

@@ -1,5 +1,5 @@
-//! Servers that say what nobody asked for, or nothing, or nonsense: they are understood where
-//! that is possible, counted and named where not, and their neighbours never notice.
+//! Servers that send unexpected messages, none, or nonsense. Mainstay tolerates them where possible, counts
+//! and reports them otherwise, and other servers are not affected.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ async fn answers_nobody_waits_for_reach_nobody() {
     }
 }
 
-/// What is sent in the middle of a call that is wrong in itself.
+/// Messages that are invalid in themselves, sent during a call.
 #[tokio::test]
 async fn wrong_answers_disturb_only_the_call_they_are_for() {
     let (_site, daemon) = both_ways(&[]);
@@ -69,7 +69,7 @@ async fn wrong_answers_disturb_only_the_call_they_are_for() {
         let client = daemon.client(name).await.unwrap();
         for tool in ["unknown_id", "wrong_id_type", "twice", "progress_backwards"] {
             let answer = ask(&client, tool, json!({"n": tool})).await;
-            // Over HTTP an exchange has one answer, and the first is it, whatever its id says.
+            // Over HTTP an exchange has one answer: the first, whatever its id.
             if name == "pipe" {
                 assert_echo(&answer, &json!({"n": tool}));
             }
@@ -131,7 +131,7 @@ async fn a_flood_of_notifications_drowns_nobody() {
         .unwrap();
     let good = daemon.client("good").await.unwrap();
     let flood = daemon.client("flood").await.unwrap();
-    // Nobody who reads is there for the first flood; the second has a slow reader.
+    // No client reads the first flood, and a slow reader gets the second.
     let params = json!({"name": "flood", "arguments": {"count": 30000}});
     flood.request("logging/setLevel", json!({"level": "debug"})).await.unwrap();
     let mut exchange = flood.send("tools/call", params).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_flood_of_notifications_drowns_nobody() {
 
 #[tokio::test]
 async fn a_server_that_reads_nothing_is_given_a_bounded_amount() {
-    // Deaf after the handshake: initialize, initialized and four lists.
+    // The server reads nothing after the handshake: initialize, initialized and four lists.
     let daemon = daemon()
         .config("[gateway]\ncall_timeout = \"1500ms\"\nmax_body = \"2MiB\"")
         .command_server("deaf", &misbehave(&["--deaf-after=6"]))
@@ -168,7 +168,7 @@ async fn a_server_that_reads_nothing_is_given_a_bounded_amount() {
     while let Some(answer) = calls.join_next().await {
         let answer = answer.unwrap();
         match answer["error"]["data"]["code"].as_str() {
-            // What fits into the bound waits for its deadline; what does not is refused at once.
+            // Calls within the bound wait for their deadline. Others are refused at once.
             Some("DEADLINE_EXCEEDED") => {}
             Some("SERVER_UNAVAILABLE") => {
                 let message = answer["error"]["message"].as_str().unwrap();

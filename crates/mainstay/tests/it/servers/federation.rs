@@ -1,11 +1,11 @@
-//! Many servers behind one address: everything they have is there, under names that stay.
+//! Many servers behind one address: all of their items are there, under stable names.
 
 use mainstay_testkit::{Client, Daemon};
 use serde_json::{Value, json};
 
 use super::{Site, ask, assert_echo, counts, daemon, in_state, misbehave};
 
-/// Two servers with the same of everything, one of each kind.
+/// Two servers with the same items, one of each kind.
 async fn twins() -> (Daemon, Site, Client) {
     let site = Site::start(&["--name=second"]);
     let daemon = daemon()
@@ -56,7 +56,7 @@ async fn colliding_resources_and_templates_find_their_server() {
         ("mainstay://two/mis://number/8", "mis://number/8"),
     ] {
         let read = client.request("resources/read", json!({"uri": uri})).await.unwrap();
-        // Clients find what they asked for by the name they asked with.
+        // Clients find their items under the names that they asked for.
         assert_eq!(read["contents"][0]["uri"], uri);
         assert_eq!(read["contents"][0]["text"], format!("contents of {own}"));
     }
@@ -78,7 +78,7 @@ async fn updates_of_colliding_resources_come_under_the_name_subscribed_to() {
     let uri = "mainstay://two/mis://two";
     client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
     assert_eq!(site.counts().await["resources/subscribe"], 1);
-    // The first server has one of the same name, to which nobody subscribed.
+    // The first server has a resource of the same name, without a subscriber.
     client.call("touch", json!({"uri": "mis://two"})).await.unwrap();
     client.call("two_touch", json!({"uri": "mis://two"})).await.unwrap();
     let message = loop {
@@ -140,7 +140,7 @@ async fn a_group_has_its_servers_and_no_others() {
     for (group, echoes) in [
         ("always", &["a_echo", "b_echo"][..]),
         ("never", &["echo"]),
-        // The order of the group, not that of the servers.
+        // The order of the group, not of the servers.
         ("auto", &["echo", "a_echo"]),
     ] {
         let client = daemon.client(group).await.unwrap();

@@ -1,4 +1,4 @@
-//! Which era a server speaks is found out without harm, and said where it can't be served.
+//! The era of a server is detected without harm, and reported if it can't be served.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn every_revision_before_is_served_and_one_nobody_published_is_not() {
     for revision in revisions {
         let name = format!("r{revision}");
         assert_eq!(in_state(&daemon, &name, "ready").await["revision"], revision);
-        // What was settled with the server is no concern of the client.
+        // The revision agreed with the server does not concern the client.
         let client = daemon.client(&name).await.unwrap();
         assert_eq!(client.server["protocolVersion"], "2025-11-25");
         assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));

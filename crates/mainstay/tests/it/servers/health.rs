@@ -1,4 +1,4 @@
-//! Health is the truth, and asking for it costs nothing.
+//! Health reports are correct and cheap.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Who shares a process with whom, and how many there are.
+//! Sharing of processes among clients, and the number of processes.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{ask, assert_echo, daemon, eventually, get, in_state, metric, misbehave, server};
 
-/// The process that answers a client.
+/// Returns the process that answers a client.
 async fn pid(client: &Client) -> u64 {
     let stats = client.call("stats", json!({})).await.unwrap();
     stats["structuredContent"]["pid"].as_u64().unwrap()
 }
 
-/// A client that can be asked for the user's input.
+/// Opens a session that supports elicitation.
 async fn interactive(daemon: &Daemon, name: &str) -> Client {
     let mut client = Client::new(&daemon.endpoint(name)).unwrap();
     client.initialize("2025-11-25", &json!({"elicitation": {}})).await.unwrap();
@@ -87,7 +87,7 @@ async fn clients_that_can_be_asked_lease_processes_of_which_there_are_so_many() 
     let (_, pool) = get(daemon.base(), "/stats/pool?server=s").await;
     let pool: Value = serde_json::from_str(&pool).unwrap();
     assert_eq!((&pool["maxPoolSize"], &pool["minPoolSize"]), (&json!(2), &json!(0)));
-    // Unused for a second, they end; the one with the lists stays.
+    // Unused for a second, the instances end. The one with the lists stays.
     has_instances(&daemon, "s", 1).await;
     assert_eq!(pid(&plain).await, shared);
     eventually("the end of the processes", async || {
@@ -119,7 +119,7 @@ async fn a_question_goes_to_the_client_whose_call_it_belongs_to() {
         });
     }
     calls.join_all().await;
-    // Who can't be asked is not: the server hears so and goes on.
+    // A client that can't be asked is not asked. The server is told and continues.
     let plain = daemon.client("s").await.unwrap();
     let answer = ask(&plain, "ask_user", json!({})).await;
     assert_eq!(answer["result"]["structuredContent"]["answer"]["code"], -32601, "{answer}");
@@ -189,7 +189,7 @@ async fn a_busy_pool_refuses_by_name_once_the_deadline_is_there() {
     let holder = interactive(&daemon, "s").await;
     let waiter = interactive(&daemon, "s").await;
     pid(&holder).await;
-    // Progress keeps it alive far beyond what the other may wait.
+    // Progress keeps the call alive far beyond the deadline of the other.
     let held = tokio::spawn(async move {
         let meta = json!({"progressToken": 1});
         let arguments = json!({"steps": 25, "ms": 100});
@@ -207,7 +207,7 @@ async fn a_busy_pool_refuses_by_name_once_the_deadline_is_there() {
     assert_echo(&ask(&waiter, "echo", json!({"n": 2})).await, &json!({"n": 2}));
 }
 
-/// A client that declares these capabilities.
+/// Opens a session with these capabilities.
 async fn declaring(daemon: &Daemon, name: &str, capabilities: Value) -> Client {
     let mut client = Client::new(&daemon.endpoint(name)).unwrap();
     client.initialize("2025-11-25", &capabilities).await.unwrap();
@@ -254,7 +254,7 @@ async fn sessions_with_processes_of_their_own_wait_as_others_do() {
     let holder = daemon.client("s").await.unwrap();
     let waiter = daemon.client("s").await.unwrap();
     pid(&holder).await;
-    // What a session keeps in its process is its own as long as it lasts.
+    // The state of a session in its process lasts as long as the session.
     let refused = ask(&waiter, "echo", json!({"n": 1})).await;
     super::assert_refused(&refused, 1002, "QUEUE_TIMEOUT");
     let answer = tokio::spawn(async move { ask(&waiter, "echo", json!({"n": 2})).await });
@@ -287,7 +287,7 @@ async fn six_kinds_of_clients_share_the_processes_that_there_are() {
         client.initialize("2025-11-25", &kind).await.unwrap();
         let list = client.request("tools/list", json!({})).await.unwrap();
         assert!(!list["tools"].as_array().unwrap().is_empty());
-        // One more at a time, to find out whether lists differ.
+        // One more at a time, to detect whether lists differ.
         assert!(servers(&mut daemon).len() <= SERVERS + calls + 1, "{kind}");
         let own = declaring(&daemon, "s0", kind).await;
         own.request("tools/list", json!({})).await.unwrap();
@@ -319,7 +319,7 @@ async fn a_server_that_asks_nothing_is_shared_by_all() {
     assert_eq!(servers(&mut daemon).len(), 1);
 }
 
-/// The five numbers of a server, and that they add up.
+/// Returns the five numbers of a server, and checks that they add up.
 async fn numbers(daemon: &Daemon, query: &str) -> [u64; 5] {
     let (_, pool) = get(daemon.base(), &format!("/stats/pool{query}")).await;
     let pool: Value = serde_json::from_str(&pool).unwrap();
@@ -343,7 +343,7 @@ async fn numbers_of_the_pool_are_those_of_its_processes() {
         in_state(&daemon, name, "ready").await;
         assert_eq!(numbers(&daemon, &format!("?server={name}")).await[1], 0, "nobody calls");
     }
-    // Each call of such a client has a process to itself.
+    // Each call of such a client has its own process.
     let (mut calls, mut callers) = (tokio::task::JoinSet::new(), Vec::new());
     for (name, times) in [("one", 3), ("two", 2)] {
         for _ in 0..times {
@@ -354,8 +354,8 @@ async fn numbers_of_the_pool_are_those_of_its_processes() {
             });
         }
     }
-    // Instances that find out about lists come and go before that. The processes that supply the lists are
-    // none of the pool's.
+    // Instances for detection come and go before that. Instances that supply lists are not counted in the
+    // pool.
     eventually("the numbers of five calls", async || {
         let [one, two, all] = [
             numbers(&daemon, "?server=one").await,
@@ -364,7 +364,7 @@ async fn numbers_of_the_pool_are_those_of_its_processes() {
         ];
         let processes = servers(&mut daemon).len();
         let expected = [[0, 3, 3, 3, 0], [0, 2, 2, 3, 0], [0, 5, 5, 6, 0]];
-        // Everything that tells of instances tells of the same ones.
+        // All reports name the same instances.
         let mut instances = Vec::new();
         for name in ["one", "two"] {
             let listed = server(&daemon, name).await["instances"].as_array().unwrap().len();
@@ -415,7 +415,7 @@ async fn what_an_instance_holds_is_shown() {
     assert!(usage > own.as_u64().unwrap() as f64 / 2.0 + sum as f64 / 2.0, "{usage}: {memory}");
 }
 
-/// After ten seconds without a word a call is answered as a stream; it goes on waiting where it was.
+/// After ten seconds without output a call is answered as a stream and keeps its place in the queue.
 #[tokio::test]
 async fn a_call_that_waits_for_long_keeps_its_turn() {
     let daemon = daemon()

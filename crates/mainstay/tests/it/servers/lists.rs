@@ -1,4 +1,4 @@
-//! Merged lists come in time, say who is missing, and follow what changes.
+//! Merged lists come in time, name missing servers, and follow changes.
 
 use std::time::{Duration, Instant};
 
@@ -133,8 +133,8 @@ async fn changes_are_passed_on_to_every_session_it_concerns() {
     hears_of(&mut streams[1], &own, "added_0").await;
 }
 
-/// Reads on until it is told of a change, and the tool is there then. There may be word of the
-/// first lists before it.
+/// Reads until a change is announced and the tool is listed. Announcements of the first lists may come
+/// before.
 async fn hears_of(stream: &mut Reply, client: &Client, tool: &str) {
     loop {
         let told = stream.message().await.unwrap().expect("the stream goes on");

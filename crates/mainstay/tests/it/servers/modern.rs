@@ -1,4 +1,4 @@
-//! Servers of 2026-07-28, and those of both eras side by side.
+//! Servers of 2026-07-28, and servers of both eras.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 
 const REVISION: &str = "2026-07-28";
 
-/// A client that sends requests which stand alone.
+/// A client that sends stateless requests.
 struct Modern(Client);
 
 // === impl Modern ===
@@ -24,7 +24,7 @@ impl Modern {
         Self(Client::new(&format!("{}/mcp/{name}", daemon.base())).unwrap())
     }
 
-    /// The status, and the exchange to be read.
+    /// Returns the status and the response to read.
     async fn send(&self, method: &str, params: Value) -> (u16, Exchange) {
         self.send_with(method, params, &[]).await
     }
@@ -65,7 +65,7 @@ impl Modern {
         self.ask("stats", json!({})).await["result"]["structuredContent"]["counts"].clone()
     }
 
-    /// What it is told once a server is known to be of its era, or known not to be.
+    /// Returns the answer once the era of a server is known.
     async fn discover(&self) -> (u16, Value) {
         eventually("an answer to server/discover", async || {
             let (status, mut exchange) = self.send("server/discover", json!({})).await;
@@ -114,7 +114,7 @@ async fn a_server_of_either_generation_is_served_to_its_own_clients() {
     assert_eq!(Modern::of(&daemon, "old").discover().await.0, 400);
     let old = daemon.client("old").await.unwrap();
     assert!(counts(&old, "stats").await["server/discover"].is_null());
-    // Over HTTP: the headers said what the bodies say, and nobody looked for a session.
+    // Over HTTP the headers matched the bodies, and no session was expected.
     let seen = site.counts().await;
     for never in ["headers amiss", "sessions that were never given out", "GET", "DELETE"] {
         assert!(seen[never].is_null(), "{seen}");
@@ -134,7 +134,7 @@ async fn a_server_of_both_is_spoken_to_in_both_and_in_each_from_its_first_word_o
     for name in ["pipe", "site"] {
         assert_eq!(in_state(&daemon, name, "ready").await["revision"], "2025-11-25");
         let modern = Modern::of(&daemon, name);
-        // Many may ask at once: there is one second dialect.
+        // Many may ask at once, and there is one second dialect.
         let (one, another) = tokio::join!(modern.discover(), modern.discover());
         assert_eq!((one.0, another.0), (200, 200), "{one:?} {another:?}");
         assert_eq!(in_state(&daemon, name, "ready").await["second_revision"], REVISION);
@@ -179,7 +179,7 @@ async fn a_second_face_is_started_again_after_it_was_lost_and_ended_when_nobody_
     })
     .await;
     assert_ne!(second().await, [Some(pid)]);
-    // The listen for changes of lists is no use of it.
+    // The listen for list changes does not count as a use.
     eventually("only the first dialect is left", async || second().await.is_empty().then_some(()))
         .await;
     assert_echo(&modern.ask("echo", json!({"n": 8})).await, &json!({"n": 8}));
@@ -213,7 +213,7 @@ async fn what_a_server_does_when_asked_for_the_unknown_is_no_failure_of_it() {
         let modern = Modern::of(&daemon, name);
         let (status, answer) = modern.discover().await;
         assert_eq!(status, 400, "{name}: {answer}");
-        // It is not asked a second time.
+        // The server is not asked a second time.
         assert_eq!(modern.send("tools/list", json!({})).await.0, 400, "{name}");
         eventually("only the first dialect is left", async || {
             let now = server(&daemon, name).await;
@@ -322,7 +322,7 @@ async fn a_call_that_is_left_is_cancelled_at_the_server() {
         })
         .await;
         let seen = modern.counts().await;
-        // Over HTTP the closed connection says it, and nothing else does.
+        // Over HTTP only the closed connection cancels.
         let told = seen["notifications/cancelled"].as_u64().unwrap_or(0);
         assert_eq!(told, u64::from(name == "pipe"), "{name}: {seen}");
     }

@@ -1,11 +1,11 @@
-//! Names in merged lists: whose they are, how they are shortened, that they stay.
+//! Names in merged lists: their servers, their shortening and their stability.
 
 use mainstay_testkit::{Client, Daemon};
 use serde_json::json;
 
 use super::{ask, assert_echo, daemon, in_state, misbehave};
 
-/// A server with exactly these tools, as text.
+/// Returns a server with exactly these tools, as text.
 fn with_tools(folder: &std::path::Path, name: &str, tools: &str, more: &[&str]) -> Vec<String> {
     let file = folder.join(format!("{name}.json"));
     std::fs::write(&file, format!(r#"{{"tools":[{tools}]}}"#)).unwrap();
@@ -13,7 +13,7 @@ fn with_tools(folder: &std::path::Path, name: &str, tools: &str, more: &[&str]) 
     misbehave(&[&[from.as_str()], more].concat())
 }
 
-/// The tools at `/mcp` as text, once these servers are ready.
+/// Returns the tools at `/mcp` as text, once these servers are ready.
 async fn listed(daemon: &Daemon, servers: &[&str]) -> String {
     for name in servers {
         in_state(daemon, name, "ready").await;
@@ -59,7 +59,7 @@ async fn items_are_the_servers_own_but_for_a_name_that_collides() {
     for name in &published {
         assert_echo(&ask(&client, name, json!({"n": name})).await, &json!({"n": name}));
     }
-    // A server's own address changes nothing at all, whatever the length.
+    // The address of one server changes no name, whatever its length.
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let alone = daemon.client("b").await.unwrap();
     let text = alone.post(body, &[]).await.unwrap().text().await.unwrap();
@@ -81,7 +81,7 @@ async fn names_stay_whoever_comes_first_after_a_restart() {
         let builder = daemon().folder(folder.path()).config("[gateway]\nlist_timeout = \"100ms\"");
         builder.command_server(one, &first).command_server(other, &second).start()
     };
-    // On the very first start the second of the file is there long before the first.
+    // On the first start, the second server of the file is ready long before the first.
     let daemon = begin(late("a"), fast("b"), false).await.unwrap();
     in_state(&daemon, "b", "ready").await;
     assert_eq!(names(&listed(&daemon, &["b"]).await), ["echo"]);
@@ -99,7 +99,7 @@ async fn names_stay_whoever_comes_first_after_a_restart() {
     }
 }
 
-/// A client that knows a name hears from the server itself what has become of it.
+/// A client that uses an old name is answered by the server itself.
 #[tokio::test]
 async fn a_name_that_was_seen_leads_to_its_server_whatever_that_lists_now() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ async fn a_name_that_was_seen_leads_to_its_server_whatever_that_lists_now() {
     let daemon = begin("after").await.unwrap();
     assert_eq!(names(&listed(&daemon, &["a", "b"]).await)[0], "after");
     let client = Client::connect(&format!("{}/mcp", daemon.base())).await.unwrap();
-    // This one answers to everything.
+    // This server answers everything.
     assert_echo(&ask(&client, "before", json!({"n": 1})).await, &json!({"n": 1}));
     let answer = ask(&client, "never", json!({})).await;
     assert_eq!(answer["error"]["code"], -32602, "{answer}");

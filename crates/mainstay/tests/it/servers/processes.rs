@@ -1,4 +1,4 @@
-//! However the daemon ends, what it started ends too.
+//! Processes that the daemon started end with it, however it ends.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::{ask, assert_echo, daemon, eventually, in_state, misbehave};
 
-/// Servers that end only when they are killed, with children that have left their group.
+/// Servers that end only when killed, with children that have left their process group.
 fn stubborn() -> Builder {
     let flags = ["--ignore-eof", "--ignore-term", "--runaway", "--grandchild"];
     daemon().command_server("stubborn", &misbehave(&flags)).command_server("meek", &misbehave(&[]))
 }
 
-/// The servers and what they started; not the guard.
+/// Returns the servers and their children, without the guard.
 async fn family(daemon: &mut Daemon) -> Vec<Process> {
     in_state(daemon, "stubborn", "ready").await;
     in_state(daemon, "meek", "ready").await;
@@ -72,14 +72,14 @@ async fn what_a_killed_daemon_and_a_killed_guard_leave_is_swept_at_the_next_star
     let mut first = stubborn().folder(folder.path()).start().await.unwrap();
     let family = family(&mut first).await;
     let guard = guard(&mut first);
-    // Stopped first, so that it has no moment in which it is alone.
+    // The guard is stopped first, so that it never runs without the daemon.
     guard.signal(Signal::STOP);
     first.kill().unwrap();
     guard.signal(Signal::KILL);
     first.wait(Duration::from_secs(5)).await.unwrap();
     let stubborn: Vec<_> = family.iter().filter(|one| one.lives()).cloned().collect();
     assert!(!stubborn.is_empty(), "nothing was left behind: there is nothing to show");
-    // Somebody else's, of the same name.
+    // An unrelated process of the same name.
     let mut other = std::process::Command::new(mainstay_testkit::programs::misbehave().unwrap())
         .arg("idle")
         .spawn()

@@ -1,4 +1,4 @@
-//! Servers over HTTP that forget their sessions, restart, or stay away.
+//! Servers over HTTP that forget their sessions, restart or stay away.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ async fn a_lost_session_is_opened_anew_however_the_server_says_so() {
         let client = daemon.client(&name).await.unwrap();
         assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
         get(&site.url(), "/control/forget").await;
-        // Many at once find out: one of them opens the new session.
+        // Many calls notice at once, and one of them opens the new session.
         let mut calls = tokio::task::JoinSet::new();
         for n in 2..10 {
             let (client, tool) = (client.clone(), ["echo", "fail"][n % 2]);
@@ -38,7 +38,7 @@ async fn a_lost_session_is_opened_anew_however_the_server_says_so() {
         }
         let seen = site.counts().await;
         assert_eq!(seen["initialize"], 2, "{way}: {seen}");
-        // Whatever was refused was not carried out, so nothing was done twice.
+        // Refused calls were not carried out, so nothing was done twice.
         assert_eq!((&seen["tool echo"], &seen["tool fail"]), (&json!(5), &json!(4)), "{way}");
     }
 }
@@ -71,7 +71,7 @@ async fn a_call_waits_for_a_server_that_is_away_for_two_seconds() {
     let client = daemon.client("s").await.unwrap();
     site.kill();
     let back = tokio::time::sleep(Duration::from_secs(2));
-    // Not of the kind that may be repeated: it must not have been sent before.
+    // This call may not be repeated, so it must not have been sent before.
     let call = ask(&client, "fail", json!({}));
     let (answer, ()) = tokio::join!(call, async {
         back.await;
@@ -90,7 +90,7 @@ async fn a_server_that_stays_away_is_said_to_be() {
     site.kill();
     let first = ask(&client, "echo", json!({})).await;
     assert_refused(&first, 1004, "SERVER_UNAVAILABLE");
-    // After that nobody is made to wait.
+    // After that, calls no longer wait.
     let quick = eventually("a quick refusal", async || {
         let begun = Instant::now();
         let answer = ask(&client, "echo", json!({})).await;

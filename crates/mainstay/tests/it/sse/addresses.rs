@@ -1,4 +1,4 @@
-//! Where streams are opened and messages posted to, and what switches that off.
+//! The addresses for streams and messages, and the settings that disable them.
 
 use mainstay_testkit::{Client, SseClient};
 use serde_json::json;
@@ -104,14 +104,14 @@ async fn each_transport_can_be_switched_off() {
     let sse = url(sse_only.base(), "near");
     let mut client = SseClient::connect(&sse, &json!({})).await.unwrap();
     client.call("echo", json!({})).await.unwrap();
-    // Its own commands reach it by the socket all the same.
+    // The daemon's own commands still reach it by the socket.
     let tools = sse_only.run(&["tools"]).unwrap();
     assert!(tools.status.success(), "{}", String::from_utf8_lossy(&tools.stderr));
 }
 
 #[tokio::test]
 async fn an_address_of_its_own_serves_it_and_nothing_else() {
-    // Given back at once; nobody else is given it within this short time.
+    // The port is released at once and is not assigned again within this short time.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = free.local_addr().unwrap();
     drop(free);

@@ -1,4 +1,4 @@
-//! Calls, and all that comes during and beside them, on the one stream.
+//! Calls and other messages on the one stream of a session.
 
 use mainstay_testkit::SseClient;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ async fn calls_at_once_are_answered_each_under_its_own_id() {
         let mut ids = vec![json!("a"), json!(""), json!("1"), json!(-7), json!(9_007_199_254u64)];
         ids.extend((100..160).map(|n| json!(n)));
         for (n, id) in ids.iter().enumerate() {
-            // The first come back last.
+            // The first calls are answered last.
             let arguments = json!({"of": id, "ms": 300 - n});
             let params = json!({"name": "slow", "arguments": arguments});
             client.send_as(id, "tools/call", params).await.unwrap();
@@ -50,7 +50,7 @@ async fn answers_of_any_size_arrive_whole() {
     let scene = Scene::start().await;
     for name in ["near", "far"] {
         let mut client = scene.client(name).await;
-        // More than a slow reader may leave unread, and several of them at once.
+        // More than a slow reader may leave unread, several times at once.
         let params = json!({"name": "huge", "arguments": {"bytes": 3_000_000}});
         let mut ids = Vec::new();
         for _ in 0..4 {
@@ -102,7 +102,7 @@ async fn a_client_that_does_not_read_loses_notifications_and_no_answer() {
     let id = client.send("tools/call", flood).await.unwrap();
     let series = r#"mainstay_dropped_notifications_total{server="near",reason="slow_client"}"#;
     until("some are dropped", async || scene.metric(series).await > 0).await;
-    // Others are served meanwhile.
+    // Other clients are served meanwhile.
     scene.client("near").await.call("echo", json!({})).await.unwrap();
     assert_echo(&client.answer(&id).await.unwrap()["result"], &json!({"count": 100_000}));
 }
@@ -124,7 +124,7 @@ async fn a_question_comes_on_the_stream_and_the_answer_goes_back() {
             client.poster.respond(&question["id"], said.clone()).await.unwrap();
             let answer = client.answer(&id).await.unwrap();
             assert_eq!(answer["result"]["structuredContent"]["answer"], said, "{name} {tool}");
-            // Who did not say so is not asked.
+            // A client that did not declare the capability is not asked.
             let mut other = scene.client(name).await;
             let id = other.send("tools/call", call).await.unwrap();
             let answer = other.answer(&id).await.unwrap();
@@ -188,7 +188,7 @@ async fn the_merged_address_has_both_servers_and_each_own_address_its_own() {
     let own = names(&mut far).await;
     assert!(own.iter().all(|name| !name.starts_with("far_")), "{own:?}");
     far.call("echo", json!({})).await.unwrap();
-    // A tool that is not there is an answer, not a silence.
+    // A missing tool is answered with an error.
     let id = far.send("tools/call", json!({"name": "nothing"})).await.unwrap();
     let answer: Value = far.answer(&id).await.unwrap();
     assert_eq!(answer["error"]["code"], -32602, "{answer}");

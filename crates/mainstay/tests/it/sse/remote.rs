@@ -1,11 +1,11 @@
-//! Servers that speak HTTP+SSE of 2024-11-05 and nothing later.
+//! Servers that support only HTTP+SSE of 2024-11-05.
 
 use mainstay_testkit::{Client, Daemon, Site};
 use serde_json::{Value, json};
 
 use super::{assert_echo, until};
 
-/// Where it is said to be, as such servers are: the stream is at an address of its own.
+/// The path of the stream, which such servers have at a separate address.
 fn url(site: &Site) -> String {
     site.url_of("/tools/sse")
 }
@@ -15,7 +15,7 @@ async fn behind(site: &Site) -> Daemon {
     Daemon::builder(binary).url_server("s", &url(site)).start().await.unwrap()
 }
 
-/// What `status` says of the server.
+/// Returns what `status` reports about the server.
 fn server(daemon: &Daemon) -> Value {
     let run = daemon.run(&["status", "--json"]).unwrap();
     let mut status: Value = serde_json::from_slice(&run.stdout).unwrap();
@@ -26,7 +26,7 @@ async fn ready(daemon: &Daemon) {
     until("the server is ready", async || server(daemon)["state"] == "ready").await;
 }
 
-/// Why a server is not ready, as soon as the reason holds some words.
+/// Returns why a server is not ready, once the reason contains these words.
 async fn reason(daemon: &Daemon, words: &str) {
     until(words, async || {
         server(daemon)["reason"].as_str().is_some_and(|reason| reason.contains(words))
@@ -104,7 +104,7 @@ async fn calls_at_once_and_what_comes_during_them_find_their_clients() {
     assert!(before.iter().all(|message| message["params"]["progressToken"] == "mine"));
     let huge = one.call("huge", json!({"bytes": 3_000_000})).await.unwrap();
     assert_eq!(huge["content"][0]["text"].as_str().unwrap().len(), 3_000_000);
-    // What the server says of its own accord.
+    // Messages that the server sends outside of calls.
     let mut stream = two.listen(None).await.unwrap();
     one.call("change", json!({})).await.unwrap();
     let said = stream.message().await.unwrap().unwrap();
@@ -175,7 +175,7 @@ async fn a_restart_is_invisible_to_the_session_and_needs_no_second_trial() {
     until("the subscription", async || site.stats().await["counts"]["resources/subscribe"] == 1)
         .await;
     assert_eq!(site.stats().await["counts"]["refused"], Value::Null);
-    // The server may also end the stream and go on.
+    // The server may also end the stream and continue.
     site.forget().await;
     assert_echo(&client.call("echo", json!({"n": 4})).await.unwrap(), &json!({"n": 4}));
     assert_eq!(site.stats().await["counts"]["initialize"], 2);
@@ -212,7 +212,7 @@ async fn calls_cut_off_by_a_restart_are_answered_once() {
 #[tokio::test]
 async fn headers_go_with_the_stream_and_with_every_message() {
     let site = Site::start(&["--only-sse=404", "--wants-header=x-key:s3cret"]);
-    // Somebody without it gets nowhere.
+    // A client without the token is refused.
     let without = behind(&site).await;
     reason(&without, "401").await;
     let binary = env!("CARGO_BIN_EXE_mainstay");

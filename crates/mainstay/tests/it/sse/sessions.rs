@@ -30,7 +30,7 @@ async fn a_message_before_initialize_is_refused_and_the_stream_goes_on() {
 async fn there_is_one_initialize_to_a_stream() {
     let scene = Scene::start().await;
     let mut client = SseClient::open(&scene.url("near")).await.unwrap();
-    // All at once: one of them opens the session.
+    // All are sent at once; one of them opens the session.
     for _ in 0..5 {
         assert_eq!(client.poster.post(INITIALIZE, &[]).await.unwrap().status, 202);
     }
@@ -49,7 +49,7 @@ async fn there_is_one_initialize_to_a_stream() {
     );
     assert_eq!(scene.sessions().await, 1);
     client.call("echo", json!({})).await.unwrap();
-    // Another one later changes nothing.
+    // A later one changes nothing.
     assert_eq!(client.poster.post(INITIALIZE, &[]).await.unwrap().status, 202);
     let again = client.answer(&json!("i")).await.unwrap();
     assert_eq!(again["error"]["code"], -32600, "{again}");
@@ -116,7 +116,7 @@ async fn a_cut_stream_ends_all_that_hangs_on_it() {
 
 #[tokio::test]
 async fn a_stream_cut_during_the_handshake_leaves_no_session() {
-    // Its server is slow to start, so the handshake waits for it.
+    // The server starts slowly, so the handshake waits for it.
     let program = mainstay_testkit::programs::misbehave().unwrap();
     let command = [program.to_str().unwrap(), "stdio", "--slow-handshake=1500"];
     let daemon = builder("").command_server("late", &command).start().await.unwrap();
@@ -136,16 +136,16 @@ async fn a_stream_cut_during_the_handshake_leaves_no_session() {
 
 #[tokio::test]
 async fn past_the_most_sessions_no_stream_is_opened() {
-    // The witness has one of them.
+    // The witness has one of the sessions.
     let scene = Scene::with("max_sessions = 3").await;
     let (first, mut second) = (scene.client("near").await, scene.client("").await);
-    // A third stream is there, and its session is refused.
+    // A third stream opens, and its session is refused.
     let mut third = SseClient::open(&scene.url("near")).await.unwrap();
     assert_eq!(third.poster.post(INITIALIZE, &[]).await.unwrap().status, 202);
     let answer = third.answer(&json!("i")).await.unwrap();
     assert_eq!(answer["error"]["code"], 1012, "{answer}");
     assert_eq!(answer["error"]["data"]["limit"], "max_sessions: 3", "{answer}");
-    // There are as many streams as sessions allowed, whether they are used or not.
+    // Streams are limited to the number of sessions allowed, whether they have a session or not.
     let opener = mainstay_testkit::Client::new(&scene.url("near")).unwrap();
     let mut refused = opener.listen(None).await.unwrap();
     assert_eq!(refused.status, 503);
@@ -185,7 +185,7 @@ async fn a_stopping_daemon_finishes_calls_and_ends_streams() {
 async fn an_open_stream_keeps_its_session_however_silent_it_is() {
     let scene = Scene::with("session_idle = \"1s\"").await;
     let mut silent = scene.client("near").await;
-    // Sessions that began later and have no stream expire, one after the other; it stays.
+    // Later sessions without a stream expire one after the other, and this one stays.
     for expired in 1..=3 {
         scene.daemon.client("near").await.unwrap();
         until("a session without a stream expires", async || {

@@ -1,4 +1,4 @@
-//! Calls: what goes to servers, what comes back, and how they end.
+//! Calls: the requests to servers, their answers, and their ends.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn a_call_goes_through_and_merged_results_say_what_they_are() {
         assert_eq!(status, 200, "{name}: {answer}");
         assert_eq!(answer["result"]["supportedVersions"], json!(["2026-07-28"]), "{name}");
     }
-    // What is answered here says what a result has to say.
+    // Answers of the gateway itself contain what a result must contain.
     for method in ["tools/list", "prompts/list", "resources/list", "server/discover"] {
         let (status, answer) = scene.ask("", method, json!({})).await;
         let result = &answer["result"];
@@ -89,7 +89,7 @@ async fn log_messages_come_only_to_requests_that_ask_for_them() {
 #[tokio::test]
 async fn closing_the_connection_cancels_the_call() {
     let scene = Scene::start().await;
-    // Over HTTP, closing says it there, too.
+    // Over HTTP the closed stream cancels at the server, too.
     for (name, seen) in [("near", "cancelled calls"), ("far", "calls left")] {
         let before = scene.count(name, seen).await;
         let params = json!({"name": "hang_until_left", "arguments": {}});
@@ -126,7 +126,8 @@ async fn clients_that_share_a_server_and_their_ids_get_their_own_answers() {
 #[tokio::test]
 async fn a_call_whose_headers_a_server_finds_amiss_is_tried_once_more_from_a_new_list() {
     let scene = Scene::start().await;
-    // The list is fetched again when the subscription to its changes stands: one may have been missed.
+    // Once the subscription to its changes is active, the list is fetched again, because a change may have
+    // been missed.
     let listed = async || scene.count("far", "tools/list").await;
     until("the list after the subscription", async || listed().await >= 2).await;
     let lists = listed().await;

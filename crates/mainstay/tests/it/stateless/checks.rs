@@ -1,4 +1,4 @@
-//! What a request has to be, before anything acts on it.
+//! Checks of a request before it has any effect.
 
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ async fn arguments_repeated_as_headers_are_checked_and_sent_on() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32020)), "{answer}");
     let (status, answer) = call().header(&header, Some("elsewhere")).whole().await;
     assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32020)), "{answer}");
-    // "Übersee" as the transport wants what is not plain ASCII.
+    // "Übersee", encoded as the transport requires for text that is not plain ASCII.
     let (status, answer) = call().header(&header, Some("=?base64?w5xiZXJzZWU=?=")).whole().await;
     assert_eq!((status, answer["error"].is_null()), (200, true), "{answer}");
 }

@@ -1,4 +1,4 @@
-//! Who is offered what, until every client can use every server.
+//! Servers that are available to clients of each era.
 
 use mainstay_testkit::{Client, Daemon, programs};
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn a_client_that_knows_both_falls_back_where_only_the_older_is_spoken() {
         let (status, answer) = scene.ask("old", method, json!({})).await;
         let code = answer["error"]["code"].as_i64().unwrap();
         assert_eq!(status, 400, "{answer}");
-        // None of the three that say "modern": so it begins anew.
+        // None of the three answers that mean "modern", so the client falls back to `initialize`.
         assert!(!(-32022..=-32020).contains(&code) && code < 0, "{answer}");
     }
     let client = scene.daemon.client("old").await.unwrap();
@@ -53,7 +53,7 @@ async fn everything_says_who_is_not_in_its_lists_and_why() {
     let list = client.request("tools/list", json!({})).await.unwrap();
     let missing = list["_meta"]["mainstay/missing"].clone();
     assert_eq!(missing[0]["server"], "far", "{missing}");
-    // Names are the same for both.
+    // Both eras have the same names.
     let names = |list: &serde_json::Value| -> Vec<String> {
         let tools = list["tools"].as_array().unwrap();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
@@ -64,7 +64,7 @@ async fn everything_says_who_is_not_in_its_lists_and_why() {
     assert!(names(&newer["result"]).contains(&"echo".to_owned()));
 }
 
-/// To be ready and of no use to most clients is worth a word wherever somebody looks.
+/// A server that is ready but useless to most clients is reported everywhere.
 #[tokio::test]
 async fn a_server_of_the_newer_only_is_said_to_be_so_wherever_one_looks() {
     const SAID: &str = "speaks 2026-07-28 only: clients of older revisions can't use it yet";

@@ -1,4 +1,4 @@
-//! Listens: acknowledged first, told what was asked for and nothing else, ended as they should end.
+//! Listens are acknowledged first, notified of what they asked for only, and ended in order.
 
 use mainstay_testkit::client::Reply;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ async fn a_listen_outlives_the_process_behind_it() {
         listen(&scene, "near", json!({"resourceSubscriptions": ["test://one"]})).await;
     let params = json!({"name": "crash", "arguments": {}});
     scene.ask("near", "tools/call", params).await;
-    // What may have been missed is told as changed.
+    // Changes that may have been missed are reported as changes.
     let told = next(&mut reply).await;
     assert_eq!(
         (&told["method"], &told["params"]["uri"]),

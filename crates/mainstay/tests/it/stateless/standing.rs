@@ -1,4 +1,4 @@
-//! Streams that stand: seen where they are open, no more than there may be, and none for nobody.
+//! Open listens: they are visible, bounded in number, and end with their clients.
 
 use mainstay_testkit::Daemon;
 use mainstay_testkit::client::{Connection, Reply, SseClient};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, Scene, until};
 
-/// A listen, with the id that finds it in the log. The answer, whatever it is.
+/// Sends a listen with the id that identifies it in the log, and returns the answer.
 async fn ask(scene: &Scene, name: &str, wanted: Value, request_id: &str) -> Reply {
     let request = scene.request(name, "subscriptions/listen", json!({"notifications": wanted}));
     request.header("x-request-id", Some(request_id)).send().await
 }
 
-/// A listen that has been acknowledged.
+/// Opens a listen and waits for its acknowledgement.
 async fn listen(scene: &Scene, name: &str, request_id: &str) -> Reply {
     let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": ["test://one"]});
     let mut reply = ask(scene, name, wanted, request_id).await;
@@ -22,18 +22,18 @@ async fn listen(scene: &Scene, name: &str, request_id: &str) -> Reply {
     reply
 }
 
-/// Waits for a notification; those before it are dropped.
+/// Waits for a notification, dropping earlier ones.
 async fn heard(reply: &mut Reply, method: &str) {
     while reply.message().await.unwrap().expect("the stream goes on")["method"] != method {}
 }
 
-/// The refusal that an answer is.
+/// Returns the refusal in an answer.
 async fn refusal(mut reply: Reply) -> Value {
     assert_eq!((reply.status, reply.is_stream()), (200, false));
     reply.json().await.unwrap()["error"].clone()
 }
 
-/// A listen for this resource on a connection of its own, of which nothing is read.
+/// Opens a listen for this resource on its own connection, which is never read.
 async fn unread(scene: &Scene, name: &str, uri: &str) -> Connection {
     let wanted = json!({"notifications": {"resourceSubscriptions": [uri]}});
     let request = scene.request(name, "subscriptions/listen", wanted);
@@ -48,7 +48,7 @@ async fn unread(scene: &Scene, name: &str, uri: &str) -> Connection {
     connection
 }
 
-/// Waits for a line of the log that has all of these.
+/// Waits for a line of the log that contains all of these texts.
 async fn told(daemon: &Daemon, all: &[&str]) {
     until(&format!("a line with {all:?}"), async || {
         daemon.log().lines().any(|line| all.iter().all(|part| line.contains(part)))
@@ -62,7 +62,7 @@ impl Scene {
         client.plain("GET", path).await.unwrap()
     }
 
-    /// The value of one series at `/metrics`, named as it stands there.
+    /// Returns the value of one series, named as at `/metrics`.
     async fn metric(&self, series: &str) -> u64 {
         let text = self.get("/metrics").await.text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -79,20 +79,20 @@ impl Scene {
         self.metric(&format!("mainstay_streams_ended_total{{{labels}}}")).await
     }
 
-    /// Listens answered, by how they ended.
+    /// Returns the number of answered listens by outcome.
     async fn answered(&self, outcome: &str) -> u64 {
         let labels = format!("server=\"*\",method=\"subscriptions/listen\",outcome=\"{outcome}\"");
         self.metric(&format!("mcp_requests_total{{{labels}}}")).await
     }
 
-    /// Listens that a server is asked for, as it says itself.
+    /// Returns the number of listens that a server reports.
     async fn listens_at(&self, server: &str) -> u64 {
         let ended = self.count(server, "listens cancelled").await;
         let ended = ended + self.count(server, "listens left").await;
         self.count(server, "subscriptions/listen").await - ended
     }
 
-    /// Waits until the daemon listens to a server, and nobody else does.
+    /// Waits until the daemon listens to a server and no client does.
     async fn listens_itself(&self, server: &str) {
         until("the daemon listens", async || self.listens_at(server).await == 1).await;
     }
@@ -205,7 +205,7 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
         let now = scene.count(name, "subscriptions/listen").await;
         assert_eq!(now, before, "{name} was not asked for those");
     }
-    // Sessions and calls are counted apart.
+    // Sessions and calls are counted separately.
     let session = scene.daemon.client("near").await.unwrap();
     session.call("echo", json!({})).await.unwrap();
     scene.call("near", "change", json!({})).await;
@@ -213,7 +213,7 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
         heard(reply, "notifications/tools/list_changed").await;
     }
 
-    // One that ends makes room for one.
+    // A listen that ends makes room for another one.
     standing.remove(0);
     until("it is let go", async || scene.open("/mcp/near", "listen").await == 0).await;
     standing.push(listen(&scene, "near", "d").await);
@@ -226,7 +226,7 @@ async fn past_the_most_listens_the_next_is_refused_and_the_others_go_on() {
 #[tokio::test]
 async fn many_at_once_get_no_more_places_than_there_are() {
     let scene = Scene::with("[gateway]\nmax_sessions = 5", &[]).await;
-    // Their servers are asked first, which takes a while: a place is taken before that.
+    // A listen takes its slot before the servers are asked, which takes a while.
     let wanted = || json!({"resourceSubscriptions": ["test://one"]});
     let all = (0..20).map(|_| ask(&scene, "near", wanted(), "many"));
     let all = futures_util::future::join_all(all).await;
@@ -248,19 +248,19 @@ async fn a_listener_that_vanishes_without_a_word_is_let_go() {
         let gone = async || scene.open(&endpoint, "listen").await == 0;
         scene.listens_itself(name).await;
 
-        // Closed with something unread: the connection is reset.
+        // Closed with unread data, so the connection is reset.
         let connection = unread(&scene, name, "test://one").await;
         until("it stands", stands).await;
         drop(connection);
         until("a reset is noticed", gone).await;
-        // Closed in one direction, which nobody does who still listens.
+        // Closed in one direction, which a listening client never does.
         let mut connection = unread(&scene, name, "test://one").await;
         until("it stands", stands).await;
         connection.half_close().await.unwrap();
         until("half a goodbye is noticed", gone).await;
         drop(connection);
         let left = scene.ended("listen", "client").await;
-        // There, and as if it were not: it acknowledges nothing of what it should be told.
+        // The client is connected but reads nothing.
         let uri = format!("test://{}", "x".repeat(128 << 10));
         let connection = unread(&scene, name, &uri).await;
         until("it stands", stands).await;
@@ -275,7 +275,7 @@ async fn a_listener_that_vanishes_without_a_word_is_let_go() {
         assert_eq!(scene.ended("listen", "client").await, left);
         assert_eq!(scene.ended("listen", "slow_client").await, slow + 1);
         drop(connection);
-        // Nothing is left of them at the server either, and there is room.
+        // The server has no listens left either, and there is room.
         until("the server is let go, too", async || scene.listens_at(name).await == 1).await;
         drop(listen(&scene, name, "next").await);
         until("it is let go", gone).await;
@@ -296,7 +296,7 @@ async fn a_stream_that_gives_way_to_another_is_no_loss() {
     until("all are let go", async || scene.open("/mcp/near", "get").await == 0).await;
     assert_eq!(scene.ended("get", "client").await, 8);
     assert_eq!(scene.metric("mainstay_streams_opened_total{kind=\"get\"}").await, 9);
-    // The same stream, taken up on another connection: one reads it at a time.
+    // The same stream, resumed on another connection: only one reads it at a time.
     let mut first = session.listen(None).await.unwrap();
     let id = first.event().await.unwrap().unwrap().id;
     let again = session.listen(Some(&id)).await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_store::{ANSWER_DEADLINE, Backend, CLOSE_DEADLINE, KeyName, Known, Put, Unavailable};
+use mainstay_store::{
+    ANSWER_DEADLINE, Backend, CLOSE_DEADLINE, KeyName, Put, SessionStatus, Unavailable,
+};
 
 use super::records::entry;
 use super::sessions::names;
@@ -12,7 +14,7 @@ use crate::places::{Fails, NOW, soon, within};
 pub(super) async fn all_stored(backend: &Backend) -> bool {
     let stored =
         [backend.sessions.stored(), backend.names.stored(), backend.audit.stored()].into_iter();
-    let mut all = backend.sessions.written().await;
+    let mut all = backend.sessions.flushed().await;
     for stored in stored {
         all &= stored.await;
     }
@@ -39,14 +41,14 @@ pub(crate) async fn what_is_noted_while_it_fails_is_stored_once_it_works(mut pla
     first.names.save("work", &names("echo"));
     first.audit.record(entry(1));
     let waits = async {
-        assert!(!first.sessions.written().await && !first.sessions.stored().await);
+        assert!(!first.sessions.flushed().await && !first.sessions.stored().await);
         assert!(!first.names.stored().await && !first.audit.stored().await);
     };
     within(ANSWER_DEADLINE * 4, waits).await;
     let why = first.upkeep.state().failing.expect("it is told");
     assert!(!why.is_empty());
     for of in [before, meanwhile] {
-        right_or_refused(&first.sessions.known(of).await, &Known::Ended);
+        right_or_refused(&first.sessions.status(of).await, &SessionStatus::Ended);
     }
     place.fail(false);
     soon("all is stored", async || all_stored(&first).await).await;
@@ -54,7 +56,7 @@ pub(crate) async fn what_is_noted_while_it_fails_is_stored_once_it_works(mut pla
     place.crash();
     let second = place.open();
     for of in [before, meanwhile] {
-        assert_eq!(second.sessions.known(of).await, Ok(Known::Ended));
+        assert_eq!(second.sessions.status(of).await, Ok(SessionStatus::Ended));
     }
     assert_eq!(second.names.load().await.unwrap().keys().collect::<Vec<_>>(), ["work"]);
     assert_eq!(second.audit.recent(10).await, Ok(vec![entry(1)]));
@@ -71,11 +73,11 @@ pub(crate) async fn what_is_asked_while_it_fails_is_answered_rightly_or_refused(
     assert!(all_stored(&backend).await);
     assert_eq!(backend.users.put("ada", 0, b"one").await, Ok(Put::Done { version: 1 }));
     let key = backend.keys.get_or_create(KeyName::Session).await.unwrap();
-    let known = backend.sessions.known(own).await.unwrap();
+    let known = backend.sessions.status(own).await.unwrap();
     let row = backend.users.get("ada").await.unwrap();
     place.fail(true);
     within(ANSWER_DEADLINE * 7, async {
-        right_or_refused(&backend.sessions.known(own).await, &known);
+        right_or_refused(&backend.sessions.status(own).await, &known);
         let found = backend.names.load().await.map(|names| names.into_keys().collect());
         right_or_refused(&found, &BTreeSet::from(["work".to_owned()]));
         right_or_refused(&backend.audit.recent(10).await, &vec![entry(1)]);
@@ -130,6 +132,6 @@ pub(crate) async fn an_end_while_it_fails_is_told_and_leaves_what_was_stored(
     place.crash();
     place.fail(false);
     let second = place.open();
-    assert_eq!(second.sessions.known(stored).await, Ok(Known::Ended));
+    assert_eq!(second.sessions.status(stored).await, Ok(SessionStatus::Ended));
     assert_eq!(second.names.load().await.unwrap().len(), 1);
 }

@@ -1,6 +1,8 @@
 //! What callers see of a backend that does not answer.
 
-use mainstay_store::{ANSWER_DEADLINE, CLOSE_DEADLINE, KEY_DEADLINE, KeyName, Known, Unavailable};
+use mainstay_store::{
+    ANSWER_DEADLINE, CLOSE_DEADLINE, KEY_DEADLINE, KeyName, SessionStatus, Unavailable,
+};
 
 use super::failing::all_stored;
 use super::records::entry;
@@ -33,7 +35,7 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
     backend.audit.record(entry(2));
     within(ANSWER_DEADLINE * 2, async {
         let (known, loaded, recent, put, got, removed, listed) = tokio::join!(
-            backend.sessions.known(own),
+            backend.sessions.status(own),
             backend.names.load(),
             backend.audit.recent(10),
             backend.approvals.put("a", 0, b""),
@@ -41,7 +43,7 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
             backend.usage.remove("a"),
             backend.usage.list("", 10),
         );
-        right_or_slow(&known, &Known::Ended);
+        right_or_slow(&known, &SessionStatus::Ended);
         right_or_slow(&loaded.map(|names| names.len()), &2);
         right_or_slow(&recent, &vec![entry(2), entry(1)]);
         right_or_slow(&got, &None);
@@ -52,7 +54,7 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
     .await;
     let stored = within(ANSWER_DEADLINE * 2, async {
         tokio::join!(
-            backend.sessions.written(),
+            backend.sessions.flushed(),
             backend.sessions.stored(),
             backend.names.stored(),
             backend.audit.stored()
@@ -103,7 +105,7 @@ pub(crate) async fn what_is_noted_while_it_hangs_is_stored_once_it_answers(mut p
     soon("all is stored", async || all_stored(&first).await).await;
     place.crash();
     let second = place.open();
-    assert_eq!(second.sessions.known(own).await, Ok(Known::Ended));
+    assert_eq!(second.sessions.status(own).await, Ok(SessionStatus::Ended));
     let loaded = second.names.load().await.unwrap();
     assert!(serde_json::to_string(&loaded["work"][0]).unwrap().contains("late"));
     assert_eq!(second.audit.recent(1).await, Ok(vec![entry(2)]));
@@ -123,5 +125,5 @@ pub(crate) async fn an_end_while_it_hangs_is_given_up(mut place: impl Hangs) {
     place.crash();
     place.hang(false);
     let second = place.open();
-    assert_eq!(second.sessions.known(stored).await, Ok(Known::Ended));
+    assert_eq!(second.sessions.status(stored).await, Ok(SessionStatus::Ended));
 }

@@ -159,7 +159,7 @@ pub(crate) async fn closing_keeps_everything(mut place: impl Place) {
     assert!(first.upkeep.close().await);
     place.crash();
     let second = place.open();
-    assert_eq!(second.sessions.known(own).await, Ok(mainstay_store::Known::Ended));
+    assert_eq!(second.sessions.status(own).await, Ok(mainstay_store::SessionStatus::Ended));
     assert_eq!(second.audit.recent(2).await.unwrap(), [entry(1)]);
     assert_eq!(second.names.load().await.unwrap().len(), 1);
     assert_eq!(second.upkeep.state().failing, None);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_session::Serial;
 use mainstay_session::catalogue::PublishedNames;
-use mainstay_store::{Backend, Kept, Known};
+use mainstay_store::{Backend, SessionChanges, SessionStatus};
 
 use crate::places::{NOW, Place};
 
@@ -15,8 +15,8 @@ pub(super) fn names(published: &str) -> PublishedNames {
     serde_json::from_str(&format!("[{tools},{none},{none},{none}]")).unwrap()
 }
 
-async fn known(backend: &Backend, of: Serial) -> Known {
-    backend.sessions.known(of).await.unwrap()
+async fn status(backend: &Backend, session: Serial) -> SessionStatus {
+    backend.sessions.status(session).await.unwrap()
 }
 
 pub(crate) async fn what_became_of_sessions_survives(mut place: impl Place) {
@@ -27,17 +27,17 @@ pub(crate) async fn what_became_of_sessions_survives(mut place: impl Place) {
     first.sessions.unsubscribed(busy, "files", "\"file:///a\"");
     first.sessions.level(busy, NOW + 1, "debug");
     first.sessions.ended(ended, NOW);
-    assert!(first.sessions.stored().await && first.sessions.written().await);
+    assert!(first.sessions.stored().await && first.sessions.flushed().await);
     place.crash();
     let second = place.open();
-    assert_eq!(known(&second, quiet).await, Known::Nothing);
-    assert_eq!(known(&second, ended).await, Known::Ended);
-    let kept = Kept {
+    assert_eq!(status(&second, quiet).await, SessionStatus::Unchanged);
+    assert_eq!(status(&second, ended).await, SessionStatus::Ended);
+    let kept = SessionChanges {
         used_at: NOW + 1,
         level: Some("debug".into()),
         subscriptions: [("files".into(), "\"file:///b\"".into())].into(),
     };
-    assert_eq!(known(&second, busy).await, Known::Kept(kept));
+    assert_eq!(status(&second, busy).await, SessionStatus::Changed(kept));
 }
 
 pub(crate) async fn notes_are_read_at_once_and_the_last_one_counts(mut place: impl Place) {
@@ -45,11 +45,13 @@ pub(crate) async fn notes_are_read_at_once_and_the_last_one_counts(mut place: im
     let own = backend.sessions.next();
     for (at, level) in [(NOW, "debug"), (NOW + 5, "error"), (NOW + 3, "info")] {
         backend.sessions.level(own, at, level);
-        let Known::Kept(kept) = known(&backend, own).await else { panic!("it is noted") };
+        let SessionStatus::Changed(kept) = status(&backend, own).await else {
+            panic!("it is noted")
+        };
         assert_eq!(kept.level.as_deref(), Some(level));
     }
     backend.sessions.used(&[(own, NOW + 2)]);
-    let Known::Kept(kept) = known(&backend, own).await else { panic!("it is noted") };
+    let SessionStatus::Changed(kept) = status(&backend, own).await else { panic!("it is noted") };
     assert_eq!(kept.used_at, NOW + 5, "the latest use, in whichever order they are noted");
 }
 
@@ -60,12 +62,12 @@ pub(crate) async fn the_end_of_a_session_is_final(mut place: impl Place) {
     first.sessions.ended(own, NOW);
     first.sessions.used(&[(own, NOW + 1)]);
     first.sessions.subscribed(own, NOW + 2, "files", "\"late\"");
-    assert_eq!(known(&first, own).await, Known::Ended);
-    assert!(first.sessions.written().await && first.sessions.stored().await);
+    assert_eq!(status(&first, own).await, SessionStatus::Ended);
+    assert!(first.sessions.flushed().await && first.sessions.stored().await);
     place.crash();
     let second = place.open();
     second.sessions.used(&[(own, NOW + 3)]);
-    assert_eq!(known(&second, own).await, Known::Ended);
+    assert_eq!(status(&second, own).await, SessionStatus::Ended);
 }
 
 pub(crate) async fn no_two_sessions_have_the_same_number(mut place: impl Place) {
@@ -99,8 +101,8 @@ pub(crate) async fn sessions_are_noted_from_many_tasks_at_once(mut place: impl P
     place.crash();
     let second = place.open();
     for (serial, at) in all {
-        let kept = Kept { used_at: at, ..Kept::default() };
-        assert_eq!(known(&second, serial).await, Known::Kept(kept));
+        let kept = SessionChanges { used_at: at, ..SessionChanges::default() };
+        assert_eq!(status(&second, serial).await, SessionStatus::Changed(kept));
     }
 }
 
@@ -132,10 +134,11 @@ pub(crate) async fn what_nobody_waited_for_is_there_or_not_and_the_rest_stays(
     first.names.save("work", &names("late"));
     place.crash();
     let second = place.open();
-    assert_eq!(known(&second, stays).await, Known::Ended);
-    let whole = Kept { used_at: NOW, level: Some("debug".into()), ..Kept::default() };
-    let late = known(&second, late).await;
-    assert!(late == Known::Nothing || late == Known::Kept(whole), "{late:?}");
+    assert_eq!(status(&second, stays).await, SessionStatus::Ended);
+    let whole =
+        SessionChanges { used_at: NOW, level: Some("debug".into()), ..SessionChanges::default() };
+    let late = status(&second, late).await;
+    assert!(late == SessionStatus::Unchanged || late == SessionStatus::Changed(whole), "{late:?}");
     let loaded = second.names.load().await.unwrap();
     let text = serde_json::to_string(&loaded["work"]).unwrap();
     assert!(text.contains("early") || text.contains("late"), "{text}");

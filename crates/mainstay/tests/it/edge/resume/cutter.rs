@@ -1,4 +1,4 @@
-//! Something on the way that cuts connections, as proxies do with those that seem idle to them.
+//! A proxy that cuts connections, as real proxies do with idle ones.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A proxy that passes bytes on until it is told otherwise; ends with the value.
+/// Forwards bytes until it is told otherwise. Stops when the value is dropped.
 pub(super) struct Cutter {
     pub(super) address: SocketAddr,
     present: Arc<Mutex<Present>>,
     end: DropGuard,
 }
 
-/// What ends the connections of the moment: with a cut, or by never passing anything on again.
+/// Ends the present connections, either by closing them or by silently forwarding nothing more.
 #[derive(Clone)]
 struct Present {
     cut: CancellationToken,
@@ -40,12 +40,12 @@ impl Cutter {
         Self { address, present, end: end.drop_guard() }
     }
 
-    /// Cuts every connection there is; later ones are passed on.
+    /// Cuts all present connections. Later ones are forwarded.
     pub(super) fn cut(&self) {
         self.replace().cut.cancel();
     }
 
-    /// Passes nothing more on where there is a connection, and tells neither end.
+    /// Forwards nothing more on present connections and tells neither end.
     pub(super) fn silence(&self) {
         self.replace().silence.cancel();
     }
