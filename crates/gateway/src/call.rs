@@ -407,6 +407,15 @@ impl Call {
 
     fn cancel(&mut self) -> Progress {
         self.on(CallEvent::Cancelled);
+        if self.control.is_stopped() {
+            let is_sent = self.attempt.is_under_way();
+            self.attempt.withdraw("the daemon is stopping", telemetry::Attempt::Withdrawn);
+            let (refusal, outcome) = match is_sent {
+                true => (refusal::cut_off(self.server()), telemetry::Outcome::Lost),
+                false => (refusal::not_sent(self.server()), telemetry::Outcome::Refused),
+            };
+            return self.refuse(refusal, outcome);
+        }
         self.attempt.withdraw("the client cancelled", telemetry::Attempt::Withdrawn);
         self.close(telemetry::Outcome::Cancelled);
         Progress::Cancelled

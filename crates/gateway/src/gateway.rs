@@ -52,6 +52,9 @@ pub struct Gateway {
 /// Interval at which idle sessions are looked for, unless sessions may be idle for less.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 
+/// Longest wait until calls that are cut off have been answered with a refusal.
+const REFUSE_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// Longest wait for connections and tasks to end when the daemon stops.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -115,6 +118,12 @@ impl Gateway {
         let _ =
             tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
         let left = self.calls_in_flight();
+        if left > 0 {
+            for session in self.sessions.table.all() {
+                session.stop_calls();
+            }
+            let _ = tokio::time::timeout(REFUSE_WAIT_MAX, self.serving.wait_until_answered()).await;
+        }
         self.serving.begin_cut_off();
         // The sessions themselves stay stored, and the next daemon restores them.
         self.sessions.store_uses(true);

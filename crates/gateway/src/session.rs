@@ -151,8 +151,18 @@ impl Session {
         let mut state = self.state.lock();
         state.calls_begun += 1;
         let control = Arc::new(CallControl::new(CallNo(state.calls_begun)));
+        if state.ended {
+            control.cancel();
+        }
         state.calls.push((id.clone(), control.clone()));
         control
+    }
+
+    /// Ends the calls with a refusal, because the daemon stops.
+    pub(crate) fn stop_calls(&self) {
+        for (_, control) in &self.state.lock().calls {
+            control.stop();
+        }
     }
 
     /// Removes a call that has ended, with its questions.

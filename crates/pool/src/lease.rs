@@ -165,9 +165,7 @@ impl Pool {
                         RefusalReason::Away(member) | RefusalReason::Starting(member) => {
                             inner.members.get(&member)
                         }
-                        RefusalReason::Busy | RefusalReason::QueueFull | RefusalReason::Closed => {
-                            None
-                        }
+                        _ => None,
                     };
                     if let Some(answered) = inner.waiting.remove(&ticket) {
                         let _ = answered.send(Err((reason, instance.cloned())));
@@ -222,6 +220,7 @@ impl Pool {
                     .retry_after(Duration::from_secs(1))
                     .hint("increase pool.max of this server, or make fewer calls at the same time")
             }
+            (RefusalReason::Retired, _) => self.unavailable("the session of the call has ended"),
             (RefusalReason::Closed, _) => self.unavailable("the daemon is stopping"),
         }
     }

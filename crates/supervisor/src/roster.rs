@@ -142,6 +142,8 @@ pub enum RefusalReason {
     Starting(MemberId),
     /// The queue is full.
     QueueFull,
+    /// The key is no longer needed: [`Roster::retire`].
+    Retired,
     /// The pool is closed.
     Closed,
 }
@@ -218,13 +220,20 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
         self.check_invariants();
     }
 
-    /// Evicts all members whose key is no longer needed, even members that are lent.
+    /// Evicts all members whose key is no longer needed, even members that are lent, and refuses the tickets
+    /// that wait for such a key, so that no member is started for them.
     pub fn retire(
         &mut self,
         now: Instant,
         is_over: impl Fn(&K) -> bool,
         out: &mut Vec<Decision<K>>,
     ) {
+        for place in self.queue.places() {
+            if self.queue.at(place).is_some_and(|request| is_over(&request.key)) {
+                self.queue.remove(place);
+                out.push(Decision::Refuse { ticket: place.1, reason: RefusalReason::Retired });
+            }
+        }
         for id in self.members.ids(|member| is_over(&member.key)) {
             self.evict(id, out);
         }

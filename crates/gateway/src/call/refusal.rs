@@ -39,3 +39,24 @@ pub(super) fn deadline_exceeded(took: Duration, server: &Name, limits: &Limits) 
     .limit(format!("call_timeout: {:?}", limits.call))
     .hint("a tool that reports progress gets more time, up to call_timeout_max")
 }
+
+/// Returns the refusal for a call that the server has not answered when the daemon stops.
+pub(super) fn cut_off(server: &Name) -> Refusal {
+    Refusal::new(
+        RefusalCode::OutcomeUnknown,
+        format!("the daemon stopped before {server} answered the call"),
+    )
+    .server(server)
+    .limit("drain_timeout".to_owned())
+    .hint("the server may have carried it out; check before you call again")
+}
+
+/// Returns the refusal for a call that was not sent when the daemon stops.
+pub(super) fn not_sent(server: &Name) -> Refusal {
+    Refusal::new(
+        RefusalCode::Maintenance,
+        format!("the daemon stopped before the call was sent to {server}"),
+    )
+    .server(server)
+    .hint("retry when the daemon is back")
+}

@@ -10,6 +10,8 @@ use mainstay_session::CallNo;
 pub(crate) struct CallControl {
     pub(super) call: CallNo,
     cancelled: AtomicBool,
+    /// Set if the daemon has cancelled the call, not its client.
+    stopped: AtomicBool,
     answered: AtomicBool,
     waker: AtomicWaker,
 }
@@ -18,8 +20,8 @@ pub(crate) struct CallControl {
 
 impl CallControl {
     pub(super) fn new(call: CallNo) -> Self {
-        let (cancelled, answered) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { call, cancelled, answered, waker: AtomicWaker::new() }
+        let (cancelled, stopped, answered) = Default::default();
+        Self { call, cancelled, stopped, answered, waker: AtomicWaker::new() }
     }
 
     /// Notes that the client has answered a question of the call.
@@ -36,6 +38,16 @@ impl CallControl {
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Ends the call because the daemon stops: its client still gets a response.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.cancel();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     pub(crate) fn poll_cancelled(&self, cx: &std::task::Context<'_>) -> bool {

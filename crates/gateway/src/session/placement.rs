@@ -54,7 +54,25 @@ pub(crate) async fn acquire(
 ) -> Result<Permit, Refusal> {
     match try_shared(session, pool) {
         Some(permit) => Ok(permit),
-        None => pool.acquire(&for_session(session, pool), deadline).await,
+        None => {
+            let _stops = StopsOwnInstances { session, pool };
+            pool.acquire(&for_session(session, pool), deadline).await
+        }
+    }
+}
+
+/// Stops, when an acquisition is over, the instances that only its session may use, if the session has ended
+/// meanwhile: they were started after its end.
+struct StopsOwnInstances<'a> {
+    session: &'a Session,
+    pool: &'a Arc<Pool>,
+}
+
+impl Drop for StopsOwnInstances<'_> {
+    fn drop(&mut self) {
+        if self.session.is_cut_off() {
+            self.pool.end_sharing(&own_sharing(self.session.number));
+        }
     }
 }
 

@@ -76,11 +76,23 @@ impl Scene {
 
     /// Creates the runtime of a server with this name. Nothing runs before it is installed.
     pub(crate) fn pool(&self, name: &str, flags: &[&str]) -> Arc<Pool> {
+        self.pool_with(name, flags, |_| {})
+    }
+
+    /// As [`Self::pool`], with a specification that `change` has changed.
+    pub(crate) fn pool_with(
+        &self,
+        name: &str,
+        flags: &[&str],
+        change: impl FnOnce(&mut ServerSpec),
+    ) -> Arc<Pool> {
         let program = programs::misbehave().unwrap().display().to_string();
         let words = [program, "stdio".to_owned()].into_iter();
         let command = words.chain(flags.iter().map(|&flag| flag.to_owned())).collect();
         let runtime = Runtime::Process(ProcessSpec { command, ..ProcessSpec::default() });
-        Pool::new(ServerSpec::new(Name::try_new(name).unwrap(), runtime), &self.parts)
+        let mut spec = ServerSpec::new(Name::try_new(name).unwrap(), runtime);
+        change(&mut spec);
+        Pool::new(spec, &self.parts)
     }
 
     pub(crate) fn install(&self, pools: &[&Arc<Pool>], groups: &[(&str, &[&str])]) {

@@ -194,6 +194,7 @@ impl World {
             RefusalReason::QueueFull => {
                 assert!(wanted.is_some() && self.waiting.len() >= self.limits.waiting_max);
             }
+            RefusalReason::Retired => assert!(wanted.is_some()),
             RefusalReason::Closed => assert!(self.closed),
             RefusalReason::Away(id) => {
                 assert_eq!(self.members[&id].key, wanted.expect("refused twice").key);

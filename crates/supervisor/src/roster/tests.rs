@@ -214,6 +214,23 @@ fn what_holds_the_state_of_a_session_gives_way_to_nobody_and_ends_with_it() {
 }
 
 #[test]
+fn no_member_is_started_for_a_ticket_whose_session_has_ended() {
+    let mut scene = Scene::new(2);
+    let session = (LeaseMode::Shared, Retention::Session);
+    let (one, done) = scene.want_as("session 1", 1, session);
+    let own = started(&done);
+    // Both wait for the member that is starting when the session ends.
+    let (two, _) = scene.want_as("session 1", 1, session);
+    let mut out = Vec::new();
+    scene.roster.retire(scene.now, |key| *key == "session 1", &mut out);
+    let refused = |ticket| Decision::Refuse { ticket, reason: RefusalReason::Retired };
+    assert_eq!(out, [refused(one), refused(two), Decision::Evict(own)]);
+    assert_eq!(scene.tell(RosterEvent::GaveUp(one)), []);
+    assert_eq!(scene.tell(RosterEvent::Gone(own)), []);
+    assert_eq!(scene.roster.counts(), Counts::default());
+}
+
+#[test]
 fn what_a_session_listens_to_is_lent_to_others_only_where_there_is_no_room() {
     let mut scene = Scene::new(2);
     let (one, first) = scene.lent("a", 1);

@@ -1,0 +1,56 @@
+//! The end of sessions and of the daemon while calls are in flight.
+
+use std::time::Duration;
+
+use mainstay_model::settings::Sharing;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, until};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn call(tool: &str) -> Value {
+    json!({"name": tool, "arguments": {}})
+}
+
+#[tokio::test]
+async fn calls_that_a_stop_cuts_off_are_answered() {
+    let scene = Scene::start(Duration::from_millis(300)).await;
+    let a = scene.pool("a", &[]);
+    scene.install(&[&a], &[]);
+    let client = scene.client("/mcp/a").await;
+    let mut alone = client.send("tools/call", call("hang")).await.unwrap();
+    let batching = scene.client_of("/mcp/a", "2025-03-26", &json!({})).await;
+    let request =
+        |id, method| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": call("hang")});
+    let batch = json!([request(1, "tools/call"), request(2, "ping")]).to_string();
+    let posted = tokio::spawn(async move { batching.post(batch, &[]).await.unwrap().json().await });
+    until("both calls are in flight", async || scene.gateway.calls_in_flight() == 2).await;
+    assert_eq!(scene.gateway.drain_and_stop().await, 2);
+    let answer = alone.answer().await.unwrap();
+    assert_eq!(answer["error"]["data"]["code"], "OUTCOME_UNKNOWN", "{answer}");
+    let answers = posted.await.unwrap().unwrap();
+    assert_eq!(answers[0]["error"]["data"]["code"], "OUTCOME_UNKNOWN", "{answers}");
+    assert_eq!(answers[1]["result"], json!({}), "{answers}");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn no_instance_is_left_of_a_session_that_ends_while_it_starts() {
+    let scene = Scene::start(LONG).await;
+    let a = scene.pool_with("a", &[], |spec| spec.sharing = Sharing::Session);
+    scene.install(&[&a], &[]);
+    until("the server is ready", async || a.is_ready()).await;
+    for pause in 0..12 {
+        let client = scene.client("/mcp/a").await;
+        let exchange = client.send("tools/call", call("slow")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(4 * pause)).await;
+        client.delete().await.unwrap();
+        drop(exchange);
+    }
+    until("all have ended", async || a.pool_status().total == 0).await;
+    // Nothing is started afterwards either.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(a.pool_status().total, 0);
+    scene.end().await;
+}
