@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use mainstay_model::settings::Sharing;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{Scene, until};
 
 const LONG: Duration = Duration::from_secs(30);
-
-fn call(tool: &str) -> Value {
-    json!({"name": tool, "arguments": {}})
-}
 
 #[tokio::test]
 async fn calls_that_a_stop_cuts_off_are_answered() {
@@ -19,15 +15,18 @@ async fn calls_that_a_stop_cuts_off_are_answered() {
     let a = scene.pool("a", &[]);
     scene.install(&[&a], &[]);
     let client = scene.client("/mcp/a").await;
-    let mut alone = client.send("tools/call", call("hang")).await.unwrap();
+    let call = || json!({"name": "slow", "arguments": {"ms": 60_000}});
+    let alone = tokio::spawn(async move {
+        client.send("tools/call", call()).await.unwrap().answer().await.unwrap()
+    });
     let batching = scene.client_of("/mcp/a", "2025-03-26", &json!({})).await;
     let request =
-        |id, method| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": call("hang")});
+        |id, method| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": call()});
     let batch = json!([request(1, "tools/call"), request(2, "ping")]).to_string();
     let posted = tokio::spawn(async move { batching.post(batch, &[]).await.unwrap().json().await });
     until("both calls are in flight", async || scene.gateway.calls_in_flight() == 2).await;
     assert_eq!(scene.gateway.drain_and_stop().await, 2);
-    let answer = alone.answer().await.unwrap();
+    let answer = alone.await.unwrap();
     assert_eq!(answer["error"]["data"]["code"], "OUTCOME_UNKNOWN", "{answer}");
     let answers = posted.await.unwrap().unwrap();
     assert_eq!(answers[0]["error"]["data"]["code"], "OUTCOME_UNKNOWN", "{answers}");
@@ -38,15 +37,16 @@ async fn calls_that_a_stop_cuts_off_are_answered() {
 #[tokio::test]
 async fn no_instance_is_left_of_a_session_that_ends_while_it_starts() {
     let scene = Scene::start(LONG).await;
-    let a = scene.pool_with("a", &[], |spec| spec.sharing = Sharing::Session);
+    let a = scene.pool_with("a", &["--slow-handshake=60"], |spec| spec.sharing = Sharing::Session);
     scene.install(&[&a], &[]);
     until("the server is ready", async || a.is_ready()).await;
     for pause in 0..12 {
         let client = scene.client("/mcp/a").await;
-        let exchange = client.send("tools/call", call("slow")).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(4 * pause)).await;
-        client.delete().await.unwrap();
-        drop(exchange);
+        let leaves = async {
+            tokio::time::sleep(Duration::from_millis(8 * pause)).await;
+            client.delete().await.unwrap();
+        };
+        let _ = tokio::join!(client.send("tools/call", json!({"name": "echo"})), leaves);
     }
     until("all have ended", async || a.pool_status().total == 0).await;
     // Nothing is started afterwards either.
