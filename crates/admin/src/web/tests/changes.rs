@@ -54,6 +54,12 @@ async fn each_action_reads_its_body() {
         ("refresh", r#"{"server":"tme"}"#, 404, Some((refresh("tme"), false))),
         ("stop", r#"{"dryrun":true}"#, 400, None),
         ("stop", "[]x", 400, None),
+        ("stop", "[]", 400, None),
+        ("stop", "[true]", 400, None),
+        ("stop", "null", 400, None),
+        ("log-level", r#"["info"]"#, 400, None),
+        ("log-level", r#""info""#, 400, None),
+        ("refresh", r#" ["time"]"#, 400, None),
         ("log-level", "", 400, None),
         ("log-level", r#"{"level":"loud"}"#, 400, None),
         ("refresh", r#"{"server":7}"#, 400, None),
@@ -72,6 +78,33 @@ async fn each_action_reads_its_body() {
     let (_, answer) = scene.post(NEAR, &admin_token(), "/api/actions/stop", "{\n \"x\": 1}").await;
     assert_eq!(answer["at"], "the body, line 2, column 4");
     assert!(answer["error"].as_str().unwrap().contains("expected `dry_run`"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refused_body_is_told_what_is_wrong_with_it() {
+    let scene = Scene::with(Health::Ok);
+    let post = async |path: &str, media: Option<&str>, body: &'static str| {
+        let mut request = Request::post(format!("/api/actions/{path}"));
+        if let Some(media) = media {
+            request = request.header("content-type", media);
+        }
+        let request = request.header("authorization", admin_token()).body(Body::from(body));
+        let (code, answer) = read(scene.ask(NEAR, request.unwrap()).await).await;
+        (code, answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let json = Some("application/json");
+    for (path, media, body, code, error) in [
+        ("stop", json, "[]", 400, "the body must be a JSON object"),
+        ("log-level", json, r#"["info"]"#, 400, "the body must be a JSON object"),
+        ("log-level", json, "", 400, "the body is empty"),
+        ("log-level", json, " \n", 400, "the body is empty"),
+        ("refresh", None, "", 400, "the body is empty"),
+        ("stop", None, "{}", 415, "the header `content-type` is missing"),
+        ("stop", Some("text/plain"), "{}", 415, "the body is not JSON"),
+    ] {
+        assert_eq!(post(path, media, body).await, (code, error.to_owned()), "{path} {body}");
+    }
+    assert_eq!(*scene.actions.0.lock(), []);
 }
 
 #[tokio::test]
