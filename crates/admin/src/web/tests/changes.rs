@@ -194,6 +194,12 @@ async fn the_audit_log_is_read_in_pages() {
         let path = format!("/api/audit?limit={limit}");
         assert_eq!(scene.get(Peer::Socket(None), &path).await.0, code, "{limit}");
     }
+    for limit in ["0", "1001", "5000", "-1", "abc", ""] {
+        let path = format!("/api/audit?limit={limit}");
+        let (_, answer) = scene.get(Peer::Socket(None), &path).await;
+        assert_eq!(answer["error"], "limit must be a number from 1 to 1000", "{limit}");
+        assert_eq!(answer["at"], "query parameter `limit`", "{limit}");
+    }
     assert_eq!(
         scene.get(Peer::Socket(None), "/api/audit?limit=1").await.1["entries"]
             .as_array()
