@@ -36,10 +36,12 @@ use crate::source::Source;
 pub(crate) mod audited;
 mod bounds;
 pub(crate) mod read;
+pub(crate) mod refusals;
 #[cfg(test)]
 mod tests;
 
 use self::bounds::{Bounds, Limiter};
+use self::refusals::Refusals;
 
 /// What the admin side is made of.
 pub struct Parts {
@@ -93,6 +95,7 @@ impl Admin {
             source: parts.source,
             actions: parts.actions,
             audit: parts.audit,
+            refusals: Refusals::default(),
             metrics: parts.metrics.clone(),
             document: openapi::text(&document).into(),
         });

@@ -36,7 +36,8 @@ pub struct AuditRecord {
     pub peer: String,
     /// The id of the request, as it is in the log.
     pub request_id: String,
-    /// The name of the action, or the method and path of what was read.
+    /// The name of the action, or the method and path of what was read or refused. Of refused uses, at most
+    /// one a minute is listed for each path; the next one tells how many are left out.
     pub action: String,
     /// What it was done to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -185,6 +185,39 @@ async fn each_use_is_in_the_audit_log_with_what_came_of_it() {
     assert_eq!((newest.action.as_str(), newest.outcome), ("read audit", AuditOutcome::Done));
 }
 
+#[tokio::test(start_paused = true)]
+async fn refused_uses_of_one_token_do_not_fill_the_audit_log() {
+    let scene = Scene::with(Health::Ok);
+    let refuse = async |path: &str| {
+        assert_eq!(scene.post(FAR, &read_token(), path, "").await.0, 403, "{path}");
+    };
+    let recorded = || {
+        let entries = std::mem::take(&mut *scene.audit.0.lock());
+        assert!(entries.iter().all(|entry| entry.outcome == AuditOutcome::Denied));
+        entries.into_iter().map(|entry| entry.action).collect::<Vec<_>>()
+    };
+    for _ in 0..100 {
+        refuse("/api/actions/stop").await;
+    }
+    refuse("/api/actions/refresh").await;
+    assert_eq!(recorded(), ["POST /api/actions/stop", "POST /api/actions/refresh"]);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    refuse("/api/actions/stop").await;
+    assert_eq!(recorded(), [""; 0]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    refuse("/api/actions/stop").await;
+    refuse("/api/actions/refresh").await;
+    assert_eq!(
+        recorded(),
+        ["POST /api/actions/stop (and 100 times before)", "POST /api/actions/refresh"]
+    );
+    // Uses that are allowed are recorded one by one.
+    for _ in 0..3 {
+        scene.post(FAR, &admin_token(), "/api/actions/stop", "").await;
+    }
+    assert_eq!(scene.audit.0.lock().len(), 3);
+}
+
 #[tokio::test]
 async fn the_audit_log_is_read_in_pages() {
     let scene = Scene::with(Health::Ok);
