@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -11,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::bounds::Limiter;
 use crate::api::problem::Rejection;
 
 /// The most bytes of a body.
@@ -75,6 +78,23 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 fn is_json(media: &[u8]) -> bool {
     let kind = media.split(|byte| *byte == b';').next().unwrap_or_default();
     kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// Waits for the body, and only then lets the request take a place among those that are answered.
+pub(crate) async fn arrived(
+    State(limiter): State<Limiter>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match limiter.place(&parts.extensions) {
+        Ok(_place) => whole(body).await,
+        Err(busy) => Err(busy),
+    };
+    match body {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(refused) => refused.into_response(),
+    }
 }
 
 async fn whole(body: Body) -> Result<bytes::Bytes, Rejection> {

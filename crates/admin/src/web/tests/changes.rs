@@ -138,13 +138,10 @@ async fn bodies_are_json_and_not_too_large() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let scene = Scene::with(Health::Ok);
-    let never = http_body_util::StreamBody::new(futures_util::stream::pending::<
-        Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
-    >());
     let request = Request::post("/api/actions/stop")
         .header("authorization", admin_token())
         .header("content-type", "application/json")
-        .body(Body::new(never))
+        .body(unfinished())
         .unwrap();
     let begun = tokio::time::Instant::now();
     assert_eq!(scene.ask(NEAR, request).await.status(), 408);
@@ -256,16 +253,54 @@ async fn what_never_ends_is_given_up_and_keeps_nobody_from_health() {
     while scene.actions.0.lock().len() < ACTIONS.at_once {
         tokio::task::yield_now().await;
     }
-    let request = Request::post("/api/actions/stop").header("authorization", admin_token());
-    let refused = scene.ask(NEAR, request.body(Body::empty()).unwrap()).await;
+    let request = Request::post("/api/actions/refresh").header("authorization", admin_token());
+    let request = request.header("content-type", "application/json");
+    let refused = scene.ask(NEAR, request.body(Body::from(r#"{"server":"time"}"#)).unwrap()).await;
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(refused.status(), 503);
     assert_eq!(scene.get(NEAR, "/health").await.0, 200);
+    // The daemon can be stopped and looked at meanwhile.
+    assert_eq!(scene.post(NEAR, &admin_token(), "/api/actions/stop", "").await.0, 202);
+    let refresh = r#"{"server":"time"}"#;
+    let over_the_socket = scene.post(Peer::Socket(None), "", "/api/actions/refresh", refresh);
+    assert_eq!(over_the_socket.await.0, 200);
     while let Some(answer) = waiting.join_next().await {
         assert_eq!(answer.unwrap().0, 504);
     }
-    assert_eq!(scene.post(NEAR, &admin_token(), "/api/actions/stop", "").await.0, 202);
+    let again = scene.post(NEAR, &admin_token(), "/api/actions/refresh", refresh).await;
+    assert_eq!(again.0, 200);
     assert!(READS.deadline < ACTIONS.deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_do_not_come_take_no_place_of_an_action() {
+    let scene = Arc::new(Scene::with(Health::Ok));
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..=ACTIONS.at_once {
+        let scene = scene.clone();
+        waiting.spawn(async move {
+            let request = Request::post("/api/actions/refresh")
+                .header("authorization", admin_token())
+                .header("content-type", "application/json")
+                .body(unfinished())
+                .unwrap();
+            scene.ask(NEAR, request).await.status().as_u16()
+        });
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let refresh = r#"{"server":"time"}"#;
+    let (code, answer) = scene.post(NEAR, &admin_token(), "/api/actions/refresh", refresh).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(waiting.join_all().await, [408; ACTIONS.at_once + 1]);
+}
+
+/// A body that never ends.
+fn unfinished() -> Body {
+    Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
+    >()))
 }
 
 #[tokio::test]
