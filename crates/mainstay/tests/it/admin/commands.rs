@@ -3,10 +3,10 @@
 use std::process::Output;
 use std::time::Duration;
 
-use mainstay_testkit::Daemon;
+use mainstay_testkit::{Daemon, programs};
 use serde_json::{Value, json};
 
-use super::{over_the_socket, serving, serving_in};
+use super::{ask, over_the_socket, serving, serving_in};
 use crate::shared::{PATIENCE, daemon, misbehave, until};
 
 /// Runs a command that has to succeed and returns what it prints.
@@ -84,6 +84,28 @@ async fn what_stop_only_describes_goes_on_and_a_stopped_daemon_leaves_its_folder
     let second = serving_in(folder.path()).await;
     assert!(first.wait(PATIENCE).await.unwrap().success());
     run(&second, &["status"]);
+}
+
+#[tokio::test]
+async fn what_runs_a_server_is_shown_without_arguments_and_paths() {
+    let fixture = programs::fixture().unwrap().display().to_string();
+    let daemon = daemon()
+        .command_server("one", &[fixture.as_str(), "stdio"])
+        .url_server("two", "http://127.0.0.1:9/hidden/path?key=hidden")
+        .start()
+        .await
+        .unwrap();
+    daemon.client("one").await.unwrap();
+    let program = fixture.rsplit('/').next().unwrap();
+    for path in ["/api/status", "/api/servers", "/health/detailed"] {
+        let (_, _, answer) = ask(&daemon, &format!("GET {path}"), &[], "").await;
+        let targets = answer["servers"].as_array().unwrap().iter().map(|server| &server["target"]);
+        let targets: Vec<_> = targets.collect();
+        assert_eq!(targets, [program, "http://127.0.0.1:9"], "{path}");
+        assert!(!answer.to_string().contains("hidden"), "{path}: {answer}");
+    }
+    let shown = run(&daemon, &["status", "one"]);
+    assert!(shown.contains(&format!("process {program}\n")), "{shown}");
 }
 
 #[tokio::test]
