@@ -118,10 +118,10 @@ async fn the_level_of_the_log_is_changed_and_set_back() {
         assert_eq!(client.listen(None).await.unwrap().status, 200);
     };
     let plan = run(&daemon, &["log-level", "debug", "--dry-run"]);
-    assert_eq!(plan, "the log would show debug and what is more important\n");
+    assert_eq!(plan, "the log level would be debug\n");
     make_noise().await;
     let said = run(&daemon, &["log-level", "debug"]);
-    assert_eq!(said, "the log shows debug and what is more important\n");
+    assert_eq!(said, "the log level is now debug\n");
     assert_eq!(debugs(), 0);
     until("debug messages are logged", async || {
         make_noise().await;
@@ -129,7 +129,7 @@ async fn the_level_of_the_log_is_changed_and_set_back() {
     })
     .await;
     let printed = run_json(&daemon, &["log-level", "initial"]);
-    let message = "the log shows what the daemon was started with";
+    let message = "the log level is now the one that the daemon started with";
     assert_eq!(printed, json!({ "action": "log-level", "dry_run": false, "message": message }));
     let wrong = daemon.run(&["log-level", "loud"]).unwrap();
     assert_eq!(wrong.status.code(), Some(2));
