@@ -8,6 +8,7 @@ use mainstay_telemetry::Metrics;
 
 use crate::action::Actions;
 use crate::source::Source;
+use crate::web::refusals::Refusals;
 
 pub(crate) type Shared = Arc<Context>;
 
@@ -15,6 +16,7 @@ pub(crate) struct Context {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) actions: Arc<dyn Actions>,
     pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) refusals: Refusals,
     pub(crate) metrics: Arc<Metrics>,
     /// What `/openapi.json` answers.
     pub(crate) document: Bytes,

@@ -36,10 +36,12 @@ use crate::source::Source;
 pub(crate) mod audited;
 mod bounds;
 pub(crate) mod read;
+pub(crate) mod refusals;
 #[cfg(test)]
 mod tests;
 
 use self::bounds::{Bounds, Limiter};
+use self::refusals::Refusals;
 
 /// What the admin side is made of.
 pub struct Parts {
@@ -78,6 +80,8 @@ const READS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(10) };
 /// For answers that wait for servers or the disk. Bounded apart from the others, so that health is answered
 /// meanwhile.
 const ACTIONS: Bounds = Bounds { at_once: 8, deadline: Duration::from_secs(60) };
+/// For requests whose bodies are still arriving.
+const BODIES: Bounds = Bounds { at_once: 64, deadline: read::BODY_WAIT };
 
 // === impl Admin ===
 
@@ -93,6 +97,7 @@ impl Admin {
             source: parts.source,
             actions: parts.actions,
             audit: parts.audit,
+            refusals: Refusals::default(),
             metrics: parts.metrics.clone(),
             document: openapi::text(&document).into(),
         });
@@ -166,7 +171,7 @@ impl fmt::Debug for Admin {
 
 /// The description of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let routes = open_routes().merge(read_routes()).merge(admin_routes());
+    let routes = open_routes().merge(read_routes()).merge(admin_routes()).merge(stop_routes());
     openapi::complete(routes.into_openapi())
 }
 
@@ -186,14 +191,24 @@ fn admin_routes() -> OpenApiRouter<Shared> {
     actions::routes().merge(audit::routes())
 }
 
+/// The route that stops the daemon. It needs the `admin` token, too, and has bounds of its own: whatever
+/// the others wait for, the daemon can be stopped.
+fn stop_routes() -> OpenApiRouter<Shared> {
+    actions::stop_routes()
+}
+
 /// The routes with what stands before them.
 fn router(context: &Shared) -> Router<Shared> {
     let keep = |bounds| from_fn_with_state(Limiter::new(bounds), bounds::keep);
     let audited = from_fn_with_state(context.clone(), audited::admin_only);
     let read = read_routes().route_layer(from_fn(readers_only));
     let reads = open_routes().merge(read).route_layer(keep(READS));
-    let changes = admin_routes().route_layer(keep(ACTIONS)).route_layer(audited);
-    reads.merge(changes).into()
+    let arrived = || from_fn_with_state(Limiter::new(BODIES), read::arrived);
+    let changing = |routes: OpenApiRouter<Shared>| {
+        let bounded = routes.route_layer(keep(ACTIONS)).route_layer(arrived());
+        bounded.route_layer(audited.clone())
+    };
+    reads.merge(changing(admin_routes())).merge(changing(stop_routes())).into()
 }
 
 async fn readers_only(visitor: Visitor, request: Request, next: Next) -> Response {

@@ -7,6 +7,7 @@ mod secrets;
 mod startup_errors;
 mod state;
 mod status;
+mod target;
 mod web;
 
 use std::path::Path;

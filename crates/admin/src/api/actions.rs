@@ -83,10 +83,11 @@ impl ActionDone {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default()
-        .routes(routes!(stop))
-        .routes(routes!(log_level))
-        .routes(routes!(refresh))
+    OpenApiRouter::default().routes(routes!(log_level)).routes(routes!(refresh))
+}
+
+pub(crate) fn stop_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(stop))
 }
 
 /// Stops the daemon.

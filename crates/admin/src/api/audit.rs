@@ -36,7 +36,8 @@ pub struct AuditRecord {
     pub peer: String,
     /// The id of the request, as it is in the log.
     pub request_id: String,
-    /// The name of the action, or the method and path of what was read.
+    /// The name of the action, or the method and path of what was read or refused. Of refused uses, at most
+    /// one a minute is listed for each path; the next one tells how many are left out.
     pub action: String,
     /// What it was done to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,14 +63,27 @@ pub enum Outcome {
 /// How much of the log is wanted.
 #[derive(Debug, Deserialize)]
 struct HowMany {
-    /// How many entries at most.
-    limit: Option<u64>,
+    /// How many entries at most, as the caller wrote it.
+    limit: Option<String>,
 }
 
 /// Entries that are given unless more are asked for.
-const USUAL: u64 = 100;
+const USUAL: usize = 100;
 /// The most entries of one answer.
-const MOST: u64 = 1000;
+const MOST: usize = 1000;
+
+// === impl HowMany ===
+
+impl HowMany {
+    fn limit(&self) -> Result<usize, Rejection> {
+        let Some(text) = &self.limit else { return Ok(USUAL) };
+        text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+            let error = format!("limit must be a number from 1 to {MOST}");
+            let problem = Rejection::new(StatusCode::BAD_REQUEST, error);
+            problem.at("query parameter `limit`").hint(format!("ask with `?limit={USUAL}`"))
+        })
+    }
+}
 
 // === impl AuditRecord ===
 
@@ -120,14 +134,12 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     security(("token" = [])),
 )]
 async fn audit(State(admin): State<Shared>, read::Query(asked): read::Query<HowMany>) -> Response {
-    let limit = asked.limit.unwrap_or(USUAL);
     let note = Note::reading("audit");
-    if !(1..=MOST).contains(&limit) {
-        let problem = Rejection::new(StatusCode::BAD_REQUEST, format!("limit is {limit}"));
-        let problem = problem.at("query parameter `limit`");
-        return note.on(problem.hint(format!("give a number from 1 to {MOST}")).into_response());
-    }
-    let entries = admin.audit.recent(usize::try_from(limit).unwrap_or(usize::MAX)).await;
+    let limit = match asked.limit() {
+        Ok(limit) => limit,
+        Err(problem) => return note.on(problem.into_response()),
+    };
+    let entries = admin.audit.recent(limit).await;
     let answer = match entries {
         Ok(entries) => {
             let entries = entries.into_iter().map(AuditRecord::from).collect();

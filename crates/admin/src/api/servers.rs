@@ -20,7 +20,7 @@ pub struct Server {
     pub name: Name,
     /// `process` for a command that the daemon runs, `remote` for a URL.
     pub kind: String,
-    /// The program or the address, without arguments and secrets.
+    /// The file name of the program, or scheme, host and port of the address.
     pub target: String,
     /// Whether the daemon is unready without it.
     pub required: bool,

@@ -149,6 +149,11 @@ impl Conversation {
         }
     }
 
+    /// Changes the longest wait for the answer to each later request.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        self.client = self.client.with_deadline(deadline);
+    }
+
     async fn shake_hands(&mut self, version: &str) -> Result<(), CallError> {
         let params = initialize_params(Revision::LATEST_LEGACY, "{}", NAME, version);
         let method = Asked::Initialize.as_str();

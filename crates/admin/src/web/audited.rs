@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use mainstay_store::{AuditEntry, AuditOutcome};
 use mainstay_telemetry::events::AdminUsed;
+use tokio::time::Instant;
 
 use super::bounds::caught;
 use crate::access::{Access, Peer, Shown, Visitor};
@@ -36,6 +37,15 @@ impl Note {
         Self { action: format!("read {what}"), target: None }
     }
 
+    /// A refused use, with the number of those before it that have no entry.
+    fn refused(asked: String, before: u64) -> Self {
+        let action = match before {
+            0 => asked,
+            _ => format!("{asked} (and {before} times before)"),
+        };
+        Self { action, target: None }
+    }
+
     pub(crate) fn on(self, mut answer: Response) -> Response {
         answer.extensions_mut().insert(self);
         answer
@@ -53,8 +63,10 @@ pub(crate) async fn admin_only(
     let asked = format!("{} {}", request.method(), request.uri().path());
     if let Err(problem) = visitor.require(Access::Admin) {
         // Whoever shows no token of ours could fill the log.
-        if visitor.shown == Shown::Read {
-            let note = Note { action: asked, target: None };
+        if visitor.shown == Shown::Read
+            && let Some(before) = admin.refusals.count(&asked, Instant::now())
+        {
+            let note = Note::refused(asked, before);
             record(&admin, entry(&visitor, note, AuditOutcome::Denied));
         }
         return problem.into_response();

@@ -9,14 +9,17 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http::Extensions;
 use mainstay_telemetry::events::InternalFault;
 use mainstay_telemetry::{CorrelationId, Metrics};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::access::{Peer, Visitor};
 use crate::api::problem::Rejection;
 
-/// Bounds of a group of routes.
+/// Bounds of a group of routes. Requests over the command socket have as many places of their own: whoever
+/// may use the socket is let in whatever others do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Requests that are being answered; whoever comes later is refused.
@@ -29,6 +32,7 @@ pub(crate) struct Bounds {
 #[derive(Debug, Clone)]
 pub(crate) struct Limiter {
     places: Arc<Semaphore>,
+    socket_places: Arc<Semaphore>,
     deadline: Duration,
 }
 
@@ -41,14 +45,26 @@ struct Panicked(String);
 
 impl Limiter {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { places: Arc::new(Semaphore::new(bounds.at_once)), deadline: bounds.deadline }
+        let places = || Arc::new(Semaphore::new(bounds.at_once));
+        Self { places: places(), socket_places: places(), deadline: bounds.deadline }
+    }
+
+    /// Takes a place for a request until the answer drops it.
+    pub(super) fn place(&self, extensions: &Extensions) -> Result<SemaphorePermit<'_>, Rejection> {
+        let peer = extensions.get::<Visitor>().map(|visitor| visitor.peer);
+        let places = match peer {
+            Some(Peer::Socket(_)) => &self.socket_places,
+            Some(Peer::Address(_)) | None => &self.places,
+        };
+        places.try_acquire().map_err(|_| Rejection::busy())
     }
 }
 
 /// Answers within the bounds, or says which of them was reached.
 pub(crate) async fn keep(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
-    let Ok(_place) = limiter.places.try_acquire() else {
-        return Rejection::busy().into_response();
+    let _place = match limiter.place(request.extensions()) {
+        Ok(place) => place,
+        Err(busy) => return busy.into_response(),
     };
     match timeout(limiter.deadline, next.run(request)).await {
         Ok(answer) => answer,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -11,17 +13,20 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::bounds::Limiter;
 use crate::api::problem::Rejection;
 
 /// The most bytes of a body.
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a body is waited for.
 pub(crate) const BODY_WAIT: Duration = Duration::from_secs(10);
+/// The hint for bodies that can't be used.
+const DESCRIBED: &str = "/openapi.json describes the body";
 
 /// The parameters after `?`. Those that are not known are ignored.
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// A JSON body. An empty one counts as `{}`.
+/// A JSON object as body. An empty body counts as `{}`.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 // === impl Query ===
@@ -55,19 +60,40 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
         let media = request.headers().get(CONTENT_TYPE).map(|media| media.as_bytes().to_owned());
         let body = whole(request.into_body()).await?;
-        if body.is_empty() {
-            return parse(b"{}");
+        if body.trim_ascii().is_empty() {
+            let empty = Rejection::new(StatusCode::BAD_REQUEST, "the body is empty");
+            return parse(b"{}").map_err(|_| empty.at("the body").hint(DESCRIBED));
         }
-        let is_json = media.is_some_and(|media| {
-            let kind = media.split(|byte| *byte == b';').next().unwrap_or_default();
-            kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
-        });
-        if !is_json {
-            return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is not JSON")
-                .at("header `content-type`")
-                .hint("send JSON with `Content-Type: application/json`"));
-        }
-        parse(&body)
+        let error = match media {
+            Some(media) if is_json(&media) => return parse(&body),
+            Some(_) => "the body is not JSON",
+            None => "the header `content-type` is missing",
+        };
+        Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error)
+            .at("header `content-type`")
+            .hint("send JSON with `Content-Type: application/json`"))
+    }
+}
+
+fn is_json(media: &[u8]) -> bool {
+    let kind = media.split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// Waits for the body, and only then lets the request take a place among those that are answered.
+pub(crate) async fn arrived(
+    State(limiter): State<Limiter>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match limiter.place(&parts.extensions) {
+        Ok(_place) => whole(body).await,
+        Err(busy) => Err(busy),
+    };
+    match body {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -87,7 +113,12 @@ async fn whole(body: Body) -> Result<bytes::Bytes, Rejection> {
     }
 }
 
+/// Reads a JSON object. Serde alone would also take a list of the members' values.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<JsonBody<T>, Rejection> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        let error = "the body must be a JSON object";
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, error).at("the body").hint(DESCRIBED));
+    }
     serde_json::from_slice(body).map(JsonBody).map_err(|error| {
         let place = match error.line() {
             0 => "the body".to_owned(),
@@ -98,6 +129,6 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<JsonBody<T>, Rejection> {
         let text = text.split(" at line ").next().unwrap_or_default();
         Rejection::new(StatusCode::BAD_REQUEST, format!("the body can't be used: {text}"))
             .at(place)
-            .hint("/openapi.json describes the body")
+            .hint(DESCRIBED)
     })
 }

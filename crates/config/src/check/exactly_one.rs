@@ -9,7 +9,11 @@ pub(super) fn exactly_one(one: &Named, noun: &str, keys: &[&'static str], notes:
     written.sort_by_key(|key| one.table.at(key).rank());
     let choice = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     let Some((first, others)) = written.split_first() else {
-        let message = format!("nothing says what {noun} `{}` is", one.name);
+        let lacks = match keys {
+            [one, other] => format!("neither `{one}` nor `{other}`"),
+            _ => format!("none of {choice}"),
+        };
+        let message = format!("{noun} `{}` has {lacks}", one.name);
         notes.error(&one.at, &one.path, message).help(format!("write exactly one of {choice}"));
         return;
     };

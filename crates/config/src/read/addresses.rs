@@ -35,8 +35,10 @@ impl Reader<'_> {
         if split.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port != 0)) {
             return Some(Typed::Text(text));
         }
-        let message = format!("{} is no HOST:PORT", shown(node, &text));
-        self.notes.error(&node.at, path, message).help("the port is 1 to 65535".to_owned());
+        let message = format!("{} is not HOST:PORT", shown(node, &text));
+        self.notes
+            .error(&node.at, path, message)
+            .help("write HOST:PORT, as in \"127.0.0.1:5432\"; the port is 1 to 65535".to_owned());
         None
     }
 

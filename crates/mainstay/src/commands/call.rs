@@ -73,6 +73,7 @@ async fn call(
     let params = serde_json::to_string(&params)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let mut progress = Progress::new(out);
+    conversation.set_deadline(daemon::CALL);
     let result = conversation
         .request("tools/call", Some(&params), &mut |notice| progress.note(&notice))
         .await;

@@ -17,8 +17,11 @@ use crate::exit::{Exit, Failure};
 
 /// Deadline for questions about the daemon itself, which it answers from memory.
 const QUESTION: Duration = Duration::from_secs(10);
+/// Deadline for each request before a call: handshake and lists. The gateway waits for a server that is
+/// loading for 10 s, and for its answer for 30 s, before it says what is wrong.
+const OPENING: Duration = Duration::from_secs(45);
 /// Deadline for a call. The gateway ends calls after 300 s, so more means a lost connection.
-const CALL: Duration = Duration::from_secs(310);
+pub(super) const CALL: Duration = Duration::from_secs(310);
 /// Most pages of one list.
 const PAGES_MAX: usize = 100;
 
@@ -103,7 +106,7 @@ pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
 /// The tools at `/mcp` under their published names, and the servers that are missing.
 pub(super) async fn merged_tools(client: &Client) -> Result<Merged, Failure> {
     let status = status(client).await?;
-    let client = client.with_deadline(CALL);
+    let client = client.with_deadline(OPENING);
     let (path, version) = ("/mcp", env!("CARGO_PKG_VERSION"));
     let conversation = Conversation::open(&client, path, version).await?;
     let era = conversation.era();
@@ -135,7 +138,9 @@ pub(super) async fn converse(client: &Client, name: &str) -> Result<Conversation
     if mainstay_model::Name::try_new(name).is_err() {
         return Err(no_such_server(client, name).await);
     }
-    let client = client.with_deadline(CALL);
+    // A daemon that hangs is found here, before the longer waits for a server.
+    client.get("/health/live").await?;
+    let client = client.with_deadline(OPENING);
     let version = env!("CARGO_PKG_VERSION");
     match Conversation::open(&client, &format!("/mcp/{name}"), version).await {
         Ok(conversation) => Ok(conversation),
@@ -209,3 +214,6 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Failure>
         Failure::new(Exit::Failed, format!("the server's answer is invalid: {error}"))
     })
 }
+
+#[cfg(test)]
+mod tests;

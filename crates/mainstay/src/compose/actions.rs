@@ -61,10 +61,10 @@ impl Operator {
             let set = self.log.set(level_of(level));
             set.map_err(|error| ActionError::Impossible(error.to_string()))?;
         }
-        let verb = if dry_run { "would show" } else { "shows" };
+        let is = if dry_run { "would be" } else { "is now" };
         Ok(match level {
-            LogLevel::Initial => format!("the log {verb} what the daemon was started with"),
-            level => format!("the log {verb} {} and what is more important", level.as_str()),
+            LogLevel::Initial => format!("the log level {is} the one that the daemon started with"),
+            level => format!("the log level {is} {}", level.as_str()),
         })
     }
 

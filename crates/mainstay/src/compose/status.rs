@@ -14,10 +14,12 @@ use mainstay_admin::{Source, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::{Clock, Gateway};
 use mainstay_model::status::{Health, InstanceState};
-use mainstay_pool::Instance;
+use mainstay_pool::{Instance, Pool};
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
+
+use super::target;
 
 /// Time between two readings of the processes' memory.
 const MEMORY_EVERY: Duration = Duration::from_secs(2);
@@ -103,7 +105,11 @@ impl Status {
     fn servers(&self, gateway: &Gateway) -> Vec<Server> {
         let clock = |at| jiff_date(self.clock, at);
         let now = Instant::now();
-        gateway.pools().iter().map(|pool| pool.status(now, &clock).into()).collect()
+        let server = |pool: &Arc<Pool>| Server {
+            target: target::shown(&pool.spec.runtime),
+            ..pool.status(now, &clock).into()
+        };
+        gateway.pools().iter().map(server).collect()
     }
 }
 

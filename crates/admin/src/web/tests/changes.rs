@@ -54,6 +54,12 @@ async fn each_action_reads_its_body() {
         ("refresh", r#"{"server":"tme"}"#, 404, Some((refresh("tme"), false))),
         ("stop", r#"{"dryrun":true}"#, 400, None),
         ("stop", "[]x", 400, None),
+        ("stop", "[]", 400, None),
+        ("stop", "[true]", 400, None),
+        ("stop", "null", 400, None),
+        ("log-level", r#"["info"]"#, 400, None),
+        ("log-level", r#""info""#, 400, None),
+        ("refresh", r#" ["time"]"#, 400, None),
         ("log-level", "", 400, None),
         ("log-level", r#"{"level":"loud"}"#, 400, None),
         ("refresh", r#"{"server":7}"#, 400, None),
@@ -72,6 +78,33 @@ async fn each_action_reads_its_body() {
     let (_, answer) = scene.post(NEAR, &admin_token(), "/api/actions/stop", "{\n \"x\": 1}").await;
     assert_eq!(answer["at"], "the body, line 2, column 4");
     assert!(answer["error"].as_str().unwrap().contains("expected `dry_run`"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refused_body_is_told_what_is_wrong_with_it() {
+    let scene = Scene::with(Health::Ok);
+    let post = async |path: &str, media: Option<&str>, body: &'static str| {
+        let mut request = Request::post(format!("/api/actions/{path}"));
+        if let Some(media) = media {
+            request = request.header("content-type", media);
+        }
+        let request = request.header("authorization", admin_token()).body(Body::from(body));
+        let (code, answer) = read(scene.ask(NEAR, request.unwrap()).await).await;
+        (code, answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let json = Some("application/json");
+    for (path, media, body, code, error) in [
+        ("stop", json, "[]", 400, "the body must be a JSON object"),
+        ("log-level", json, r#"["info"]"#, 400, "the body must be a JSON object"),
+        ("log-level", json, "", 400, "the body is empty"),
+        ("log-level", json, " \n", 400, "the body is empty"),
+        ("refresh", None, "", 400, "the body is empty"),
+        ("stop", None, "{}", 415, "the header `content-type` is missing"),
+        ("stop", Some("text/plain"), "{}", 415, "the body is not JSON"),
+    ] {
+        assert_eq!(post(path, media, body).await, (code, error.to_owned()), "{path} {body}");
+    }
+    assert_eq!(*scene.actions.0.lock(), []);
 }
 
 #[tokio::test]
@@ -105,13 +138,10 @@ async fn bodies_are_json_and_not_too_large() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let scene = Scene::with(Health::Ok);
-    let never = http_body_util::StreamBody::new(futures_util::stream::pending::<
-        Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
-    >());
     let request = Request::post("/api/actions/stop")
         .header("authorization", admin_token())
         .header("content-type", "application/json")
-        .body(Body::new(never))
+        .body(unfinished())
         .unwrap();
     let begun = tokio::time::Instant::now();
     assert_eq!(scene.ask(NEAR, request).await.status(), 408);
@@ -152,6 +182,39 @@ async fn each_use_is_in_the_audit_log_with_what_came_of_it() {
     assert_eq!((newest.action.as_str(), newest.outcome), ("read audit", AuditOutcome::Done));
 }
 
+#[tokio::test(start_paused = true)]
+async fn refused_uses_of_one_token_do_not_fill_the_audit_log() {
+    let scene = Scene::with(Health::Ok);
+    let refuse = async |path: &str| {
+        assert_eq!(scene.post(FAR, &read_token(), path, "").await.0, 403, "{path}");
+    };
+    let recorded = || {
+        let entries = std::mem::take(&mut *scene.audit.0.lock());
+        assert!(entries.iter().all(|entry| entry.outcome == AuditOutcome::Denied));
+        entries.into_iter().map(|entry| entry.action).collect::<Vec<_>>()
+    };
+    for _ in 0..100 {
+        refuse("/api/actions/stop").await;
+    }
+    refuse("/api/actions/refresh").await;
+    assert_eq!(recorded(), ["POST /api/actions/stop", "POST /api/actions/refresh"]);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    refuse("/api/actions/stop").await;
+    assert_eq!(recorded(), [""; 0]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    refuse("/api/actions/stop").await;
+    refuse("/api/actions/refresh").await;
+    assert_eq!(
+        recorded(),
+        ["POST /api/actions/stop (and 100 times before)", "POST /api/actions/refresh"]
+    );
+    // Uses that are allowed are recorded one by one.
+    for _ in 0..3 {
+        scene.post(FAR, &admin_token(), "/api/actions/stop", "").await;
+    }
+    assert_eq!(scene.audit.0.lock().len(), 3);
+}
+
 #[tokio::test]
 async fn the_audit_log_is_read_in_pages() {
     let scene = Scene::with(Health::Ok);
@@ -160,6 +223,12 @@ async fn the_audit_log_is_read_in_pages() {
     {
         let path = format!("/api/audit?limit={limit}");
         assert_eq!(scene.get(Peer::Socket(None), &path).await.0, code, "{limit}");
+    }
+    for limit in ["0", "1001", "5000", "-1", "abc", ""] {
+        let path = format!("/api/audit?limit={limit}");
+        let (_, answer) = scene.get(Peer::Socket(None), &path).await;
+        assert_eq!(answer["error"], "limit must be a number from 1 to 1000", "{limit}");
+        assert_eq!(answer["at"], "query parameter `limit`", "{limit}");
     }
     assert_eq!(
         scene.get(Peer::Socket(None), "/api/audit?limit=1").await.1["entries"]
@@ -184,16 +253,54 @@ async fn what_never_ends_is_given_up_and_keeps_nobody_from_health() {
     while scene.actions.0.lock().len() < ACTIONS.at_once {
         tokio::task::yield_now().await;
     }
-    let request = Request::post("/api/actions/stop").header("authorization", admin_token());
-    let refused = scene.ask(NEAR, request.body(Body::empty()).unwrap()).await;
+    let request = Request::post("/api/actions/refresh").header("authorization", admin_token());
+    let request = request.header("content-type", "application/json");
+    let refused = scene.ask(NEAR, request.body(Body::from(r#"{"server":"time"}"#)).unwrap()).await;
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(refused.status(), 503);
     assert_eq!(scene.get(NEAR, "/health").await.0, 200);
+    // The daemon can be stopped and looked at meanwhile.
+    assert_eq!(scene.post(NEAR, &admin_token(), "/api/actions/stop", "").await.0, 202);
+    let refresh = r#"{"server":"time"}"#;
+    let over_the_socket = scene.post(Peer::Socket(None), "", "/api/actions/refresh", refresh);
+    assert_eq!(over_the_socket.await.0, 200);
     while let Some(answer) = waiting.join_next().await {
         assert_eq!(answer.unwrap().0, 504);
     }
-    assert_eq!(scene.post(NEAR, &admin_token(), "/api/actions/stop", "").await.0, 202);
+    let again = scene.post(NEAR, &admin_token(), "/api/actions/refresh", refresh).await;
+    assert_eq!(again.0, 200);
     assert!(READS.deadline < ACTIONS.deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_do_not_come_take_no_place_of_an_action() {
+    let scene = Arc::new(Scene::with(Health::Ok));
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..=ACTIONS.at_once {
+        let scene = scene.clone();
+        waiting.spawn(async move {
+            let request = Request::post("/api/actions/refresh")
+                .header("authorization", admin_token())
+                .header("content-type", "application/json")
+                .body(unfinished())
+                .unwrap();
+            scene.ask(NEAR, request).await.status().as_u16()
+        });
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let refresh = r#"{"server":"time"}"#;
+    let (code, answer) = scene.post(NEAR, &admin_token(), "/api/actions/refresh", refresh).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(waiting.join_all().await, [408; ACTIONS.at_once + 1]);
+}
+
+/// A body that never ends.
+fn unfinished() -> Body {
+    Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
+    >()))
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn the_level_of_the_log_changes_while_it_runs() {
     make_noise().await;
     assert_eq!(debugs(), 0);
     let done = operator.act(Action::SetLogLevel(LogLevel::Trace), false).await.unwrap();
-    assert_eq!(done.message, "the log shows trace and what is more important");
+    assert_eq!(done.message, "the log level is now trace");
     until("debug messages are logged", async || {
         make_noise().await;
         debugs() > 0

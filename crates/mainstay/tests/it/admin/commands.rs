@@ -3,10 +3,10 @@
 use std::process::Output;
 use std::time::Duration;
 
-use mainstay_testkit::Daemon;
+use mainstay_testkit::{Daemon, programs};
 use serde_json::{Value, json};
 
-use super::{over_the_socket, serving, serving_in};
+use super::{ask, over_the_socket, serving, serving_in};
 use crate::shared::{PATIENCE, daemon, misbehave, until};
 
 /// Runs a command that has to succeed and returns what it prints.
@@ -87,6 +87,28 @@ async fn what_stop_only_describes_goes_on_and_a_stopped_daemon_leaves_its_folder
 }
 
 #[tokio::test]
+async fn what_runs_a_server_is_shown_without_arguments_and_paths() {
+    let fixture = programs::fixture().unwrap().display().to_string();
+    let daemon = daemon()
+        .command_server("one", &[fixture.as_str(), "stdio"])
+        .url_server("two", "http://127.0.0.1:9/hidden/path?key=hidden")
+        .start()
+        .await
+        .unwrap();
+    daemon.client("one").await.unwrap();
+    let program = fixture.rsplit('/').next().unwrap();
+    for path in ["/api/status", "/api/servers", "/health/detailed"] {
+        let (_, _, answer) = ask(&daemon, &format!("GET {path}"), &[], "").await;
+        let targets = answer["servers"].as_array().unwrap().iter().map(|server| &server["target"]);
+        let targets: Vec<_> = targets.collect();
+        assert_eq!(targets, [program, "http://127.0.0.1:9"], "{path}");
+        assert!(!answer.to_string().contains("hidden"), "{path}: {answer}");
+    }
+    let shown = run(&daemon, &["status", "one"]);
+    assert!(shown.contains(&format!("process {program}\n")), "{shown}");
+}
+
+#[tokio::test]
 async fn the_level_of_the_log_is_changed_and_set_back() {
     let daemon = serving().await;
     let debugs = || daemon.log().matches(r#""level":"DEBUG""#).count();
@@ -96,10 +118,10 @@ async fn the_level_of_the_log_is_changed_and_set_back() {
         assert_eq!(client.listen(None).await.unwrap().status, 200);
     };
     let plan = run(&daemon, &["log-level", "debug", "--dry-run"]);
-    assert_eq!(plan, "the log would show debug and what is more important\n");
+    assert_eq!(plan, "the log level would be debug\n");
     make_noise().await;
     let said = run(&daemon, &["log-level", "debug"]);
-    assert_eq!(said, "the log shows debug and what is more important\n");
+    assert_eq!(said, "the log level is now debug\n");
     assert_eq!(debugs(), 0);
     until("debug messages are logged", async || {
         make_noise().await;
@@ -107,7 +129,7 @@ async fn the_level_of_the_log_is_changed_and_set_back() {
     })
     .await;
     let printed = run_json(&daemon, &["log-level", "initial"]);
-    let message = "the log shows what the daemon was started with";
+    let message = "the log level is now the one that the daemon started with";
     assert_eq!(printed, json!({ "action": "log-level", "dry_run": false, "message": message }));
     let wrong = daemon.run(&["log-level", "loud"]).unwrap();
     assert_eq!(wrong.status.code(), Some(2));
