@@ -94,12 +94,12 @@ async fn what_can_not_be_read_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn bodies_that_never_come_keep_nobody_from_health() {
+async fn bodies_that_never_come_keep_nobody_from_health_and_from_stopping() {
     let daemon = serving().await;
     let admin = token(&daemon, &[]);
+    let client = daemon.client("one").await.unwrap();
     let mut waiting = Vec::new();
-    for _ in 0..12 {
-        let client = daemon.client("one").await.unwrap();
+    for _ in 0..64 {
         let mut connection = client.raw().await.unwrap();
         let head = format!(
             "POST /api/actions/stop HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {admin}\r\n\
@@ -108,7 +108,7 @@ async fn bodies_that_never_come_keep_nobody_from_health() {
         connection.send(head.as_bytes()).await.unwrap();
         waiting.push(connection);
     }
-    // All slots are taken, so a later request is refused.
+    // As many bodies of this action as may arrive at once are waited for, so a later one is refused.
     until("the places are taken", async || {
         post(&daemon, &admin, "stop", r#"{"dry_run":true}"#).await.0 == 503
     })
@@ -116,6 +116,10 @@ async fn bodies_that_never_come_keep_nobody_from_health() {
     for path in ["/health", "/metrics", "/api/status"] {
         assert_eq!(ask(&daemon, &format!("GET {path}"), &[], "").await.0, 200, "{path}");
     }
+    let refresh = r#"{"server":"one"}"#;
+    assert_eq!(post(&daemon, &admin, "refresh", refresh).await.0, 200);
+    let stop = over_the_socket(&daemon.state()).act(Action::Stop, true).await.unwrap();
+    assert!(stop.dry_run);
     drop(waiting);
     until("places are free again", async || {
         post(&daemon, &admin, "stop", r#"{"dry_run":true}"#).await.0 == 200
