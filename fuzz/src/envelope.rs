@@ -1,16 +1,18 @@
 //! Messages: what is read agrees with a full parser, what is written back is what came.
 
+use std::fmt;
+
 use bytes::Bytes;
 use mainstay_protocol::depth::within_depth;
 use mainstay_protocol::{Kind, Message, Method, Notification};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 pub fn check(data: &[u8]) {
     let value: Option<Value> = serde_json::from_slice(data).ok();
-    if let Some(value) = &value {
-        check_depth(data, value);
-    } else {
-        within_depth(data, 8);
+    match serde_json::from_slice(data) {
+        Ok(Depth(depth)) => check_depth(data, depth),
+        Err(_) => _ = within_depth(data, 8),
     }
     let Ok(message) = Message::parse(Bytes::copy_from_slice(data)) else { return };
     assert_eq!(message.bytes(), data, "a message is the bytes it came in");
@@ -21,8 +23,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn check_depth(data: &[u8], value: &Value) {
-    let depth = depth_of(value);
+fn check_depth(data: &[u8], depth: usize) {
     assert!(within_depth(data, depth), "no deeper than it is");
     assert!(depth == 0 || !within_depth(data, depth - 1), "as deep as it is");
 }
@@ -68,10 +69,61 @@ fn check_against(message: &Message, value: &Value) {
     }
 }
 
-fn depth_of(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth_of).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth_of).max().unwrap_or(0),
-        _ => 0,
+/// How deep a text nests, with members whose name comes again: a [`Value`] has only the last of them.
+struct Depth(usize);
+
+impl<'de> Deserialize<'de> for Depth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Depths)
+    }
+}
+
+struct Depths;
+
+impl<'de> Visitor<'de> for Depths {
+    type Value = Depth;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Depth, E> {
+        Ok(Depth(0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Depth, A::Error> {
+        let mut deepest = 0;
+        while let Some(Depth(depth)) = items.next_element()? {
+            deepest = deepest.max(depth);
+        }
+        Ok(Depth(deepest + 1))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Depth, A::Error> {
+        let mut deepest = 0;
+        while let Some((IgnoredAny, Depth(depth))) = members.next_entry()? {
+            deepest = deepest.max(depth);
+        }
+        Ok(Depth(deepest + 1))
     }
 }
