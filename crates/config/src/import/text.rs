@@ -177,11 +177,12 @@ impl Text {
                 self.push_variable(&variable, input.and_then(|input| input.default.as_deref()));
             }
             _ if is_variable(name) => self.push_variable(name, default),
-            _ if inside.contains(':') => {
-                let kind = inside.split(':').next().unwrap_or_default();
-                return Err(format!("it needs a `${{{kind}:…}}`, which only its editor knows"));
-            }
-            _ => self.push_literal(&format!("${{{inside}}}")),
+            _ => match editor_kind(inside) {
+                Some(kind) => {
+                    return Err(format!("it needs a `${{{kind}:…}}`, which only its editor knows"));
+                }
+                None => self.push_literal(&format!("${{{inside}}}")),
+            },
         }
         Ok(())
     }
@@ -289,6 +290,13 @@ fn template(text: &str) -> Option<(String, &str)> {
         true => (name.to_owned(), after),
         false => (variable_name(name), after),
     })
+}
+
+/// Returns the word before the colon of `command:pick`. Only an editor can fill such a reference in.
+fn editor_kind(inside: &str) -> Option<&str> {
+    let (kind, _) = inside.split_once(':')?;
+    let is_word = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word.then_some(kind)
 }
 
 /// `$NAME` as a whole text is meant as a variable; `$name` may be a password.
