@@ -44,6 +44,7 @@ pub(super) fn put(
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let changed = changed.replace("\r\n", "\n").replace('\n', newline);
     let mut expected = names(path, text, table)?;
+    expected.retain(|there| there != name);
     expected.push(name.to_owned());
     file.checked(changed, table, expected)
 }
@@ -139,10 +140,8 @@ impl<'a> File<'a> {
     ) -> Result<String, EditError> {
         // Only text after the end of the document may be left, which is not YAML.
         if let Ok(mut found) = names(self.path, &text, table) {
-            for names in [&mut found, &mut expected] {
-                names.sort();
-                names.dedup();
-            }
+            found.sort();
+            expected.sort();
             if found == expected {
                 return Ok(text);
             }
@@ -173,6 +172,10 @@ impl<'a> File<'a> {
 
     fn is_in_braces(&self, node: &Node) -> bool {
         self.text[span(&node.at)].starts_with(['{', '['])
+    }
+
+    fn is_quoted(&self, node: &Node) -> bool {
+        self.text[span(&node.at)].starts_with(['"', '\''])
     }
 
     /// Appends the table to the file, so that nothing else changes.
@@ -228,9 +231,13 @@ impl<'a> File<'a> {
         name: &str,
         entry: &ClientEntry,
     ) -> Result<String, EditError> {
-        let there = servers.entries().iter().find(|there| there.key == name);
-        let Some(there) = there else { return Ok(self.text.to_owned()) };
+        let mut all = servers.entries().iter().filter(|there| there.key == name);
+        let Some(there) = all.next() else { return Ok(self.text.to_owned()) };
         let key = span(&there.key_at);
+        if let Some(second) = all.next() {
+            let message = format!("{name} is here for the second time; remove one of them");
+            return Err(self.refusal(span(&second.key_at).start, &message));
+        }
         let members_there = there.node.entries();
         if self.is_in_braces(&there.node) || members_there.is_empty() {
             let whole = self.lines_of(there);
@@ -273,10 +280,12 @@ impl<'a> File<'a> {
         let inside = match &node.value {
             Value::Table(entries) => entries.iter().map(|entry| self.last(&entry.node)).max(),
             Value::List(items) => items.iter().map(|item| self.last(item)).max(),
+            // The parser reports an empty block of text (`|`) behind the lines that come after it.
+            Value::Text(text) if text.trim().is_empty() && !self.is_quoted(node) => None,
             // A text over several lines ends with its last line break.
             _ => Some(own.start + self.text[own.clone()].trim_end().len()),
         };
-        inside.unwrap_or(own.start)
+        inside.unwrap_or_default()
     }
 
     fn line_start(&self, at: usize) -> usize {

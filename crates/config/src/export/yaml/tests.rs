@@ -28,6 +28,7 @@ fn a_new_entry_comes_first_and_nothing_else_moves() {
             "extensions: # all\n  # one\n  one:\n    type: builtin\nb: 2\n",
             format!("extensions: # all\n{OURS}  # one\n  one:\n    type: builtin\nb: 2\n"),
         ),
+        ("extensions:\n  mainstay:\n    cmd: |\n    args:\n---\n{", format!("extensions:\n{OURS}---\n{{")),
         ("extensions: {} # none\nb: 2\n", format!("extensions: # none\n{OURS}b: 2\n")),
         ("extensions:\nb: 2\n", format!("extensions:\n{OURS}b: 2\n")),
         ("extensions: null", format!("extensions:\n{OURS}")),
@@ -89,6 +90,10 @@ fn what_can_not_be_edited_is_refused_with_its_place() {
         ("{a: 1}\n", "can't be added to a file of this shape"),
         ("a: 1\n---\nb: 2\n", "can't be added to a file of this shape"),
         ("a: [\n", "this is not valid YAML"),
+        (
+            "extensions:\n  mainstay:\n    cmd: |\n  mainstay:\n    type: y\n",
+            "f:4:3: error: mainstay is here for the second time",
+        ),
         ("a: &x {b: {}}\nextensions: *x\n", "extensions"),
     ] {
         assert!(putting(text).contains(expected), "{text}: {}", putting(text));
