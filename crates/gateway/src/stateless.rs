@@ -146,6 +146,7 @@ async fn route_when_listed(
         route = find();
     }
     let mut route = route?;
+    route.repair(&params);
     check_mirrored_headers(&mut route, &params, request.headers)
         .map_err(|mismatch| invalid(codes::HEADER_MISMATCH, &mismatch))?;
     Ok((route, route::progress_token(message, &params)))
