@@ -24,7 +24,7 @@ done
 "$here/setup.sh" >/dev/null
 # shellcheck source=peers.sh
 source "$here/peers.sh"
-export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_SCHEMATHESIS
+export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_PYTHON_AGENTS PEERS_SCHEMATHESIS
 export PEERS_FIXTURE="$fixture" PEERS_MAINSTAY="$mainstay"
 # The machine's proxy is for other machines.
 export NO_PROXY="localhost,127.0.0.1,::1" no_proxy="localhost,127.0.0.1,::1"

@@ -79,6 +79,7 @@ if [ "$(cat "$MAINSTAY_PEERS/stamp" 2>/dev/null || true)" != "$wanted" ]; then
     (install_modules && install_node) & jobs+=($!)
     install_python 1 mcp-1 & jobs+=($!)
     install_python 2 mcp-2 & jobs+=($!)
+    install_python agents agents & jobs+=($!)
     install_python api schemathesis & jobs+=($!)
     code=0
     for job in "${jobs[@]}"; do wait "$job" || code=1; done

@@ -44,6 +44,7 @@ const places = {
   node: process.env.PEERS_NODE,
   python1: process.env.PEERS_PYTHON_1,
   python2: process.env.PEERS_PYTHON_2,
+  pythonAgents: process.env.PEERS_PYTHON_AGENTS,
   modules: process.env.PEERS_MODULES,
   fixture: process.env.PEERS_FIXTURE,
   mainstay: process.env.PEERS_MAINSTAY,
@@ -268,7 +269,8 @@ async function all() {
   const asked = Object.keys(direct).filter((server) => server.includes(onlyServer));
   const asking = clients.filter(({ name }) => name.includes(onlyClient));
   await allReady(asked);
-  const waiting = asked.flatMap((server) => asking.map((client) => ({ client, server })));
+  const pairs = asked.flatMap((server) => asking.map((client) => ({ client, server })));
+  const waiting = pairs.filter(({ client, server }) => walksOf(client, server).length > 0);
   // What can't be shared comes first, for it takes longest.
   waiting.sort((one, other) => Boolean(direct[other.server].keeps) - Boolean(direct[one.server].keeps));
   const busy = new Map();

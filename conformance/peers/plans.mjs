@@ -1,6 +1,6 @@
 // What each server is asked, and how it is started. The answers must depend on nothing but the
 // question: a plan that is run twice gives the same twice; what can't be so is named in `varies`.
-// `nobody`: no server has what is asked. `modern`: the server speaks 2026-07-28, too.
+// `nobody`: no server has what is asked. `wrong`: the arguments do not fit the schema. `modern`: the server speaks 2026-07-28, too.
 // `keeps`: it keeps what it is told, so that two clients at once would get in each other's way.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -69,7 +69,7 @@ export function servers({ node, python2: python, modules, fixture, web }, folder
         { call: "get-resource-links", arguments: { count: 4 } },
         // The last report races with the result inside the clients: only those before it count.
         { call: "trigger-long-running-operation", arguments: { duration: 0.3, steps: 3 }, progress: 2 },
-        { call: "get-sum", arguments: { a: "not a number" } },
+        { call: "get-sum", arguments: { a: "not a number" }, wrong: true },
         { call: "no-such-tool", arguments: {}, nobody: true },
         { read: "demo://resource/static/document/architecture.md" },
         { read: "demo://nowhere", nobody: true },

@@ -13,6 +13,7 @@ from walking import GIVE_UP_AFTER, main, plain
 
 try:
     from mcp import Client
+    from mcp.client.sse import sse_client
     import mcp_types as types
 except ImportError:
     Client = None
@@ -42,7 +43,12 @@ class Walker:
 
     async def __aenter__(self):
         if Client is not None:
-            client = Client(self.server(), mode=self.target["mode"])
+            mode = self.target["mode"]
+            # Over HTTP+SSE the default mode falls back to what is compared with: the older handshake.
+            if self.target.get("transport") == "sse":
+                client = Client(sse_client(self.target["url"]))
+            else:
+                client = Client(self.server(), mode="legacy" if mode == "sse" else mode)
             self.client = await self.open.enter_async_context(client)
             self.revision = client.protocol_version
             return self

@@ -9,9 +9,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use mainstay_telemetry::CorrelationId;
 
 use crate::api::problem::Rejection;
@@ -61,9 +61,24 @@ pub(crate) struct Visitor {
     pub(crate) request_id: CorrelationId,
 }
 
-/// Headers that a reverse proxy adds. With one of them, a loopback address is the proxy's and says nothing
-/// about who asks.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+/// Headers that a proxy adds: those of RFC 9110 and RFC 7239, and those of common proxies and networks.
+const PROXY_HEADERS: [&str; 12] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+];
+
+/// Beginnings of the names of headers that proxies add.
+const PROXY_PREFIXES: [&str; 2] = ["x-forwarded-", "x-envoy-"];
 
 // === impl Visitor ===
 
@@ -78,8 +93,7 @@ impl Visitor {
         let near = match peer {
             Peer::Socket(_) => Access::Admin,
             Peer::Address(address) => {
-                let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
-                let local = address.to_canonical().is_loopback() && !proxied;
+                let local = address.to_canonical().is_loopback() && !came_through_proxy(headers);
                 if local { Access::Read } else { Access::Bare }
             }
         };
@@ -128,6 +142,15 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
         let visitor = parts.extensions.get::<Self>().cloned();
         visitor.ok_or_else(|| Rejection::unauthorized("to know who asks", false))
     }
+}
+
+/// Whether a proxy passed the request on. Then a loopback address is the proxy's and says nothing about who
+/// asks.
+fn came_through_proxy(headers: &HeaderMap) -> bool {
+    headers.keys().map(HeaderName::as_str).any(|name| {
+        PROXY_HEADERS.contains(&name)
+            || PROXY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -2,11 +2,13 @@
 //! caller learns from no response which servers there are. The order:
 //!
 //! 1. the address of the caller, as trusted proxies name it ([`forwarded`]);
-//! 2. `Host` and `Origin`, unless the request comes over the command socket ([`gate`]);
+//! 2. the host that the request is for ([`target`]) and `Origin`, unless the request comes over the
+//!    command socket ([`gate`]);
 //! 3. the login: who the user is.
 
 pub(crate) mod forwarded;
 pub(crate) mod gate;
+pub(crate) mod target;
 
 use http::HeaderMap;
 use mainstay_model::Principal;
@@ -32,27 +34,30 @@ impl Admission {
         Self { proxies, gate: Gate::new(settings), login: settings.login }
     }
 
-    /// Returns what trusted proxies say about a request, and its user or why it is refused.
+    /// Returns what trusted proxies say about a request, and its user or why it is refused. `host` is
+    /// the host that the request is for.
     pub(crate) fn decide(
         &self,
         peer: &Peer,
+        host: Option<&[u8]>,
         headers: &HeaderMap,
     ) -> (ForwardedInfo, Result<Principal, ForeignHeader>) {
         let forwarded = self.proxies.read(peer.address, headers);
-        let decision = self.check(peer.operator, headers, &forwarded.hosts);
+        let decision = self.check(peer.operator, host, headers, &forwarded.hosts);
         (forwarded, decision)
     }
 
-    /// Checks `Host` and `Origin`, and returns the user. `forwarded` are the hosts that trusted
+    /// Checks the host and `Origin`, and returns the user. `forwarded` are the hosts that trusted
     /// proxies name.
     fn check(
         &self,
         operator: bool,
+        host: Option<&[u8]>,
         headers: &HeaderMap,
         forwarded: &[String],
     ) -> Result<Principal, ForeignHeader> {
         if !operator {
-            self.gate.check(headers, forwarded)?;
+            self.gate.check(host, headers, forwarded)?;
         }
         match self.login {
             Login::None => Ok(Principal::anonymous()),
@@ -82,12 +87,11 @@ mod tests {
             (true, "localhost", Some("https://evil.example"), None, anonymous()),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert("host", HeaderValue::from_static(host));
             if let Some(origin) = origin {
                 headers.insert("origin", HeaderValue::from_static(origin));
             }
             let forwarded: Vec<_> = forwarded.into_iter().map(str::to_owned).collect();
-            let decided = admission.check(operator, &headers, &forwarded);
+            let decided = admission.check(operator, Some(host.as_bytes()), &headers, &forwarded);
             assert_eq!(decided, expected, "{operator} {host} {origin:?} {forwarded:?}");
         }
     }

@@ -15,6 +15,7 @@ mod non_mcp;
 mod refuse;
 mod session_lookup;
 mod sse;
+mod uninitialized;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use mainstay_protocol::headers::LAST_EVENT_ID;
-use mainstay_protocol::{Kind, Message, codes};
+use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::{CorrelationId, Refused};
 use tracing::Instrument;
 
@@ -71,7 +72,9 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         Ok(admitted) => {
             let request_id = &admitted.caller.request_id;
             let span = tracing::debug_span!(target: "mainstay", "request", %request_id);
-            route_request(&admitted, &mut body).instrument(span).await
+            let mut answer = route_request(&admitted, &mut body).instrument(span).await;
+            cors::add_headers(&parts.headers, &mut answer);
+            answer
         }
         Err(refusal) => *refusal,
     };
@@ -79,7 +82,6 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
         // The body was not read, so the connection can't carry another request.
         body::close_connection(&mut answer);
     }
-    cors::add_headers(&parts.headers, &mut answer);
     // Only requests that brought their own request id get it back as a header.
     if let Some(name) = named
         && CorrelationId::try_client(name.as_bytes()).is_some()
@@ -161,7 +163,9 @@ async fn post(
     }
     let session = match find_session(admitted, endpoint).await {
         Ok(session) => session,
-        Err(missing) => return missing.to_response(message.id().as_ref()),
+        Err(missing) => {
+            return missing.into_response(message.id().as_ref(), &admitted.caller.request_id);
+        }
     };
     let accepts = Accepts { event_stream: accepts_event_stream(admitted.headers()) };
     let at = (endpoint, &session);
@@ -174,8 +178,7 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     let headers = admitted.headers();
     if !accepts_event_stream(headers) {
         admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
-        let say = "a GET here opens a stream: Accept must include text/event-stream";
-        return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
+        return refuse::NOT_ACCEPTABLE.to_response(None, &admitted.caller.request_id);
     }
     match find_session(admitted, endpoint).await {
         Ok(session) => {
@@ -189,7 +192,7 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
                 &admitted.caller.request_id,
             )
         }
-        Err(missing) => missing.to_response(None),
+        Err(missing) => missing.into_response(None, &admitted.caller.request_id),
     }
 }
 
@@ -201,7 +204,7 @@ async fn delete(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer
             sessions.store_end(&session, &admitted.caller.request_id).await;
             answer::empty(StatusCode::OK)
         }
-        Err(missing) => missing.to_response(None),
+        Err(missing) => missing.into_response(None, &admitted.caller.request_id),
     }
 }
 

@@ -119,6 +119,7 @@ impl Gateway {
             tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
         let left = self.calls_in_flight();
         if left > 0 {
+            self.serving.refusing_calls.cancel();
             for session in self.sessions.table.all() {
                 session.stop_calls();
             }

@@ -19,6 +19,8 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::build;
 use mainstay_telemetry::Refused;
 use mainstay_telemetry::events::RefusedRequest;
 use mainstay_upstream::inline_waker::InlineWaker;
@@ -56,9 +58,6 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Connections to the command socket that wait to be accepted.
 const BACKLOG: u32 = 128;
-
-const OVERLOADED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Serves a TCP address until the gateway stops. While it drains, requests are refused.
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
@@ -134,16 +133,32 @@ where
         let reason = Refused::ConnectionLimit;
         RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
             .emit(&gateway.serving.metrics);
-        gateway.serving.tasks.spawn(reject(stream, counted));
+        let response = overloaded(gateway.serving.settings.limits.connections_max);
+        gateway.serving.tasks.spawn(reject(stream, response, counted));
     } else {
         gateway.serving.tasks.spawn(serve(gateway.clone(), stream, peer, counted));
     }
 }
 
+/// Returns the response to a connection above `max`.
+fn overloaded(max: usize) -> String {
+    let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many connections are open")
+        .limit(format!("max_connections: {max}"))
+        .retry_after(Duration::from_secs(1))
+        .hint("close connections that are not in use, or raise gateway.max_connections");
+    let body = build::error(None, &refusal.to_json());
+    let body = String::from_utf8_lossy(&body);
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// Responds 503 at once, before anything is read.
-async fn reject<S: AsyncWrite + Unpin>(mut stream: S, counted: ConnectionGuard) {
+async fn reject<S: AsyncWrite + Unpin>(mut stream: S, response: String, counted: ConnectionGuard) {
     let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        stream.write_all(OVERLOADED).await?;
+        stream.write_all(response.as_bytes()).await?;
         stream.shutdown().await
     })
     .await;

@@ -146,7 +146,9 @@ async fn route_when_listed(
         Box::pin(endpoint.wait_for_lists(Era::Legacy, deadline)).await;
         route = find();
     }
-    Ok((route?, route::progress_token(message, &params)))
+    let mut route = route?;
+    route.repair(&params);
+    Ok((route, route::progress_token(message, &params)))
 }
 
 fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message) {
@@ -161,12 +163,12 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
         // The gateway itself has completed the handshake with the servers.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
-            notify_own_instances(endpoint, session, message.bytes());
+            notify_own_instances(endpoint, session, &message.repaired_notification());
         }
         // Progress on a question, or an unknown notification, goes to the calls that wait for this client.
         _ => {
             for asker in session.waiting_servers() {
-                asker.tell(message.bytes().clone());
+                asker.tell(message.repaired_notification());
             }
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Serving {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when new requests are refused, while calls in flight finish.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when calls that are still in flight are refused.
+    pub(crate) refusing_calls: CancellationToken,
     /// Cancelled when everything that is still under way must end.
     pub(crate) stopping: CancellationToken,
     /// Set before the streams and calls of all sessions are cut off.
@@ -59,6 +61,7 @@ impl Serving {
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
+            refusing_calls: CancellationToken::new(),
             stopping: CancellationToken::new(),
             cutting_off: AtomicBool::new(false),
             calls: AtomicUsize::new(0),

@@ -8,6 +8,7 @@ pub(crate) mod listen;
 pub(crate) mod request;
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use crate::call::{Call, Progress};
 use crate::caller::Accepts;
 use crate::endpoint::route::{self, ProgressToken, Route, RouteError};
 use crate::endpoint::{Endpoint, lists};
+use crate::serving::Serving;
 use crate::session::Session;
 use crate::sessions::Sessions;
 use crate::stream::{EventStream, event};
@@ -114,15 +116,16 @@ async fn handle_call(
         endpoint.id,
         request.caller.connection,
     );
+    let caller = Arc::new(caller);
     let call = Call::new(
         sessions.clone(),
-        Arc::new(caller),
+        caller.clone(),
         (message, request.id),
         route,
         token,
         request.caller.request_id.clone(),
     );
-    respond(sessions, Box::new(call), request.accepts).await
+    respond(sessions, &caller, Box::new(call), request.accepts).await
 }
 
 /// Finds the route of a request, and its progress token.
@@ -143,6 +146,7 @@ async fn route_when_listed(
         route = find();
     }
     let mut route = route?;
+    route.repair(&params);
     check_mirrored_headers(&mut route, &params, request.headers)
         .map_err(|mismatch| invalid(codes::HEADER_MISMATCH, &mismatch))?;
     Ok((route, route::progress_token(message, &params)))
@@ -176,8 +180,24 @@ fn check_mirrored_headers(
 }
 
 /// Responds to a call. Dropping the future cancels the call.
-async fn respond(sessions: &Sessions, mut call: Box<Call>, accepts: Accepts) -> HttpAnswer {
-    match delivery::first_output(&mut call, accepts).await {
+async fn respond(
+    sessions: &Sessions,
+    caller: &Arc<Session>,
+    mut call: Box<Call>,
+    accepts: Accepts,
+) -> HttpAnswer {
+    let first = {
+        let mut first = pin!(delivery::first_output(&mut call, accepts));
+        tokio::select! {
+            biased;
+            first = &mut first => first,
+            () = sessions.serving.refusing_calls.cancelled() => {
+                caller.stop_calls();
+                first.await
+            }
+        }
+    };
+    match first {
         FirstOutput::Answer(bytes) => answer::json(http_status(call.error_code()), bytes),
         FirstOutput::Cancelled => answer::accepted(),
         FirstOutput::Stream(first) => {
@@ -185,18 +205,29 @@ async fn respond(sessions: &Sessions, mut call: Box<Call>, accepts: Accepts) -> 
             if let Some(first) = first {
                 stream.push(event(&first));
             }
-            sessions.serving.tasks.spawn(forward_to_stream(call, stream.clone()));
+            let of = (sessions.serving.clone(), caller.clone());
+            sessions.serving.tasks.spawn(forward_to_stream(of, call, stream.clone()));
             answer::events(stream)
         }
     }
 }
 
 /// Forwards the output of a call to its stream. A client that closes the stream cancels the call.
-async fn forward_to_stream(mut call: Box<Call>, stream: Arc<EventStream>) {
+async fn forward_to_stream(
+    (serving, caller): (Arc<Serving>, Arc<Session>),
+    mut call: Box<Call>,
+    stream: Arc<EventStream>,
+) {
+    let mut is_stopped = false;
     loop {
         let progress = tokio::select! {
             progress = call.next() => progress,
             () = stream.reader_gone() => return,
+            () = serving.refusing_calls.cancelled(), if !is_stopped => {
+                is_stopped = true;
+                caller.stop_calls();
+                continue;
+            }
         };
         match progress {
             Progress::Event { message, .. } => {

@@ -32,6 +32,20 @@ pub fn is_modern(code: i32) -> bool {
     (UNSUPPORTED_PROTOCOL_VERSION..=HEADER_MISMATCH).contains(&code)
 }
 
+/// The name of a code, as in `data.code` of the gateway's own errors.
+pub fn name(code: i32) -> &'static str {
+    match code {
+        PARSE_ERROR => "PARSE_ERROR",
+        METHOD_NOT_FOUND => "METHOD_NOT_FOUND",
+        INVALID_PARAMS => "INVALID_PARAMS",
+        SESSION_NOT_FOUND => "SESSION_NOT_FOUND",
+        HEADER_MISMATCH => "HEADER_MISMATCH",
+        MISSING_CLIENT_CAPABILITY => "MISSING_CLIENT_CAPABILITY",
+        UNSUPPORTED_PROTOCOL_VERSION => "UNSUPPORTED_PROTOCOL_VERSION",
+        _ => "INVALID_REQUEST",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

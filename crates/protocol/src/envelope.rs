@@ -51,6 +51,9 @@ pub enum Malformed {
     Batch,
 }
 
+/// The beginning of the JSON text of every notification's method.
+const NOTIFICATIONS: &str = "\"notifications/";
+
 /// A byte range in a message. Offsets have 32 bits, because message sizes are limited far below 4 GiB.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -116,6 +119,10 @@ impl Message {
             return refuse("`jsonrpc` must be \"2.0\"");
         }
         let (kind, body) = match (wire.method, wire.result, wire.error) {
+            // Some serialisers write the absent id of a notification as null.
+            (Some(method), None, None) if null_id && method.starts_with(NOTIFICATIONS) => {
+                (Kind::Notification, wire.params)
+            }
             (Some(_), None, None) if null_id => return refuse("`id` must not be null"),
             (Some(_), None, None) if id.is_some() => (Kind::Request, wire.params),
             (Some(_), None, None) => (Kind::Notification, wire.params),

@@ -4,6 +4,7 @@
 //! it arrived in. Parsing records spans into these bytes, and a change splices them. So ids, key order, big
 //! numbers and unknown members pass through unchanged.
 
+pub mod absent;
 pub mod build;
 pub mod capabilities;
 pub mod codes;

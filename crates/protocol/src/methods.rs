@@ -104,6 +104,11 @@ impl Method {
         }
     }
 
+    /// Part of 2026-07-28 and no part of any older revision.
+    pub const fn is_from_modern(self) -> bool {
+        matches!(self, Self::ServerDiscover | Self::SubscriptionsListen | Self::TasksUpdate)
+    }
+
     /// Sent by servers to clients, up to 2025-11-25.
     pub const fn is_from_server(self) -> bool {
         matches!(self, Self::SamplingCreateMessage | Self::ElicitationCreate | Self::RootsList)

@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
+use crate::absent::{self, Repair};
 use crate::scan::members;
 use crate::{Kind, Message, Method};
 
-/// Searches for the prefix of the `_meta` members that mark requests from 2026-07-28 on.
+/// Searches for the `_meta` member that marks requests from 2026-07-28 on.
 static MODERN_META: LazyLock<Finder<'_>> =
-    LazyLock::new(|| Finder::new(b"\"io.modelcontextprotocol/"));
+    LazyLock::new(|| Finder::new(b"\"io.modelcontextprotocol/protocolVersion\""));
 
 /// The parsed members of `params`. All other members stay bytes.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Params<'a> {
     /// The filter of `subscriptions/listen`.
     pub notifications: Option<Field<'a>>,
     pub meta: Meta<'a>,
+    /// What to replace in a message before a server gets it. Empty unless optional members are `null`.
+    pub repairs: Vec<Repair>,
 }
 
 /// The parsed members of `_meta`.
@@ -118,19 +121,28 @@ members! {
 }
 
 impl Message {
-    /// Parses `params`. Absent `params` give empty ones.
+    /// Parses `params`. Absent `params` give empty ones. Optional members that are `null` count as absent,
+    /// and so does an empty cursor.
     ///
     /// # Errors
     /// [`BadParams`] if `params`, `_meta` or `ref` is not an object, or has a duplicate member.
     pub fn params(&self) -> Result<Params<'_>, BadParams> {
         let Some(body) = self.body() else { return Ok(Params::default()) };
-        let wire = Wire::parse(object(body, "params")?)?;
+        if absent::is_null(body) {
+            let repairs = vec![Repair::empty_object(self.span_of(body))];
+            return Ok(Params { repairs, ..Params::default() });
+        }
+        let mut wire = Wire::parse(object(body, "params")?)?;
         let field = |raw| self.field(raw);
-        let meta = match wire.meta {
+        let mut repairs = Vec::new();
+        let mut meta = match self.present_object(&mut wire.meta, &mut repairs) {
             Some(meta) => WireMeta::parse(object(meta, "_meta")?)?,
             None => WireMeta::default(),
         };
-        let reference = match wire.reference {
+        self.present_object(&mut wire.arguments, &mut repairs);
+        self.take_out(&mut wire.cursor, absent::is_no_cursor, &mut repairs);
+        self.take_out(&mut meta.progress_token, absent::is_null, &mut repairs);
+        let reference = match stated(wire.reference) {
             Some(reference) => Some(WireReference::parse(object(reference, "ref")?)?),
             None => None,
         };
@@ -150,13 +162,38 @@ impl Message {
             notifications: field(wire.notifications),
             meta: Meta {
                 progress_token: field(meta.progress_token),
-                protocol_version: field(meta.protocol_version),
+                protocol_version: field(stated(meta.protocol_version)),
                 client_capabilities: field(meta.client_capabilities),
                 client_info: field(meta.client_info),
-                log_level: field(meta.log_level),
+                log_level: field(stated(meta.log_level)),
                 subscription_id: field(meta.subscription_id),
             },
+            repairs,
         })
+    }
+
+    /// Takes a member that must be an object for absent where it is `null`.
+    fn present_object<'a>(
+        &self,
+        member: &mut Option<&'a str>,
+        repairs: &mut Vec<Repair>,
+    ) -> Option<&'a str> {
+        if let Some(null) = member.take_if(|raw| absent::is_null(raw)) {
+            repairs.push(Repair::empty_object(self.span_of(null)));
+        }
+        *member
+    }
+
+    /// Takes a member for absent where it has no value.
+    fn take_out(
+        &self,
+        member: &mut Option<&str>,
+        has_no_value: fn(&str) -> bool,
+        repairs: &mut Vec<Repair>,
+    ) {
+        if let Some(nothing) = member.take_if(|raw| has_no_value(raw)) {
+            repairs.extend(Repair::without_member(self.bytes(), self.span_of(nothing)));
+        }
     }
 
     /// Whether the message is a request or notification from 2026-07-28 on, according to its `_meta`. For
@@ -172,6 +209,11 @@ impl Message {
     }
 }
 
+/// A member that has a value.
+fn stated(member: Option<&str>) -> Option<&str> {
+    member.filter(|raw| !absent::is_null(raw))
+}
+
 /// Checks that a JSON text is an object, because serde would also accept an array.
 fn object<'a>(json: &'a str, name: &'static str) -> Result<&'a str, BadParams> {
     if json.starts_with('{') { Ok(json) } else { Err(BadParams::NotAnObject(name)) }
@@ -185,12 +227,10 @@ pub(crate) fn field<'a>(text: &str, raw: Option<&'a RawValue>) -> Option<Field<'
 }
 
 impl Meta<'_> {
-    /// Whether a member is present that only requests from 2026-07-28 on have.
+    /// Whether the request claims to be of 2026-07-28 or later: it names its revision. The other members
+    /// claim nothing, because clients of both eras send them in older sessions, too.
     pub fn is_modern(&self) -> bool {
         self.protocol_version.is_some()
-            || self.client_capabilities.is_some()
-            || self.client_info.is_some()
-            || self.log_level.is_some()
     }
 }
 

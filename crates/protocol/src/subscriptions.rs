@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::absent;
 use crate::build::{self, string};
 use crate::edit::{Edit, splice};
 use crate::list::ListKind;
@@ -58,6 +59,9 @@ impl Filter {
         let mut filter = Self::default();
         for (name, value) in members {
             let raw = value.get();
+            if absent::is_null(raw) {
+                continue;
+            }
             match name.as_str() {
                 "toolsListChanged" => filter.tools = flag(raw, "toolsListChanged")?,
                 "promptsListChanged" => filter.prompts = flag(raw, "promptsListChanged")?,

@@ -40,8 +40,21 @@ fn loopback_reads_the_socket_may_everything_and_others_see_little() {
 
 #[test]
 fn behind_a_proxy_loopback_means_nothing() {
-    check("127.0.0.1", &[("x-forwarded-for", "8.8.8.8")], Access::Bare);
-    check("::1", &[("forwarded", "for=8.8.8.8")], Access::Bare);
+    for (name, value) in [
+        ("x-forwarded-for", "8.8.8.8"),
+        ("x-forwarded-proto", "https"),
+        ("X-Forwarded-Anything", ""),
+        ("forwarded", "for=8.8.8.8"),
+        ("via", "1.1 proxy"),
+        ("x-real-ip", "8.8.8.8"),
+        ("cf-connecting-ip", "8.8.8.8"),
+        ("true-client-ip", "8.8.8.8"),
+        ("x-envoy-external-address", "8.8.8.8"),
+    ] {
+        check("127.0.0.1", &[(name, value)], Access::Bare);
+        check("::1", &[(name, value)], Access::Bare);
+    }
+    check("127.0.0.1", &[("viable", "x"), ("x-request-id", "x")], Access::Read);
     check("socket", &[("x-real-ip", "8.8.8.8")], Access::Admin);
 }
 

@@ -78,6 +78,16 @@ fn public_url(gateway: &Table, notes: &mut Notes) {
         notes
             .error(gateway.at("public_url"), "gateway.public_url", error.to_string())
             .help("write it as in \"https://tools.example.org/mcp\"".to_owned());
+    } else if !gateway.text("public_url").unwrap_or_default().is_empty()
+        && !gateway.is_written("trusted_proxies")
+    {
+        let message = "a proxy in front is not named in `trusted_proxies`: if it runs on this machine and adds \
+                       no forwarding header, all its requests count as sent from this machine";
+        notes.warning(gateway.at("public_url"), "gateway.public_url", message).help(
+            "name the addresses that the proxy connects from, as in `trusted_proxies = [\"127.0.0.1\", \
+             \"::1\"]`, and let it add `X-Forwarded-For`"
+                .to_owned(),
+        );
     }
 }
 

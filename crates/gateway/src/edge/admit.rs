@@ -10,6 +10,7 @@ use mainstay_telemetry::events::RefusedRequest;
 use mainstay_telemetry::{CorrelationId, Refused};
 
 use super::refuse;
+use crate::admission::target;
 use crate::answer::HttpAnswer;
 use crate::caller::{Caller, Peer};
 use crate::gateway::Gateway;
@@ -31,7 +32,9 @@ pub(super) fn admit<'a>(
     peer: Peer,
     request_id: CorrelationId,
 ) -> Result<Admitted<'a>, Box<HttpAnswer>> {
-    let (forwarded, decision) = gateway.admission.decide(&peer, &parts.headers);
+    let target = target::host(parts);
+    let host = target.unwrap_or_default();
+    let (forwarded, decision) = gateway.admission.decide(&peer, host, &parts.headers);
     let Peer { address, operator, uid, serves, connection } = peer;
     let mut admitted = Admitted {
         gateway,
@@ -47,13 +50,18 @@ pub(super) fn admit<'a>(
         },
         prefix: forwarded.prefix,
     };
-    match decision {
-        Ok(principal) => {
+    let refused = match (target, decision) {
+        (Err(bad), _) => refuse::bad_target(bad, &admitted),
+        (Ok(_), Ok(principal)) => {
             admitted.caller.principal = principal;
-            Ok(admitted)
+            return Ok(admitted);
         }
-        Err(foreign) => Err(Box::new(refuse::foreign_header(foreign, &admitted))),
-    }
+        (Ok(host), Err(foreign)) => {
+            let host = str::from_utf8(host.unwrap_or_default()).unwrap_or_default();
+            refuse::foreign_header(foreign, host, &admitted)
+        }
+    };
+    Err(Box::new(refused))
 }
 
 // === impl Admitted ===

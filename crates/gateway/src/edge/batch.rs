@@ -34,7 +34,7 @@ pub(super) async fn handle(
     };
     let session = match find_session(admitted, endpoint).await {
         Ok(session) => session,
-        Err(missing) => return missing.to_response(None),
+        Err(missing) => return missing.into_response(None, &admitted.caller.request_id),
     };
     if !session.revision.rules().batches {
         return refuse::malformed(&Malformed::Batch, admitted);

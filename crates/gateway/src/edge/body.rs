@@ -10,11 +10,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use mainstay_model::settings::Limits;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::{build, codes, depth};
+use mainstay_protocol::{build, depth};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
 use super::headers::{is_json, text};
+use super::refuse;
 use crate::answer::{self, HttpAnswer};
 
 /// Why a body could not be read.
@@ -32,13 +33,7 @@ pub(super) async fn read_json(
     let headers = admitted.headers();
     if !is_json(headers) {
         admitted.count_refusal(Refused::MediaType, text(headers, "content-type"));
-        let say = "Content-Type must be application/json";
-        return Err(answer::failure(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            None,
-            codes::INVALID_REQUEST,
-            say,
-        ));
+        return Err(refuse::NOT_JSON.to_response(None, &admitted.caller.request_id));
     }
     let limits = &admitted.gateway.serving.settings.limits;
     let body = match read_body(limits, headers, body.take()).await {

@@ -15,10 +15,11 @@ use mainstay_protocol::params::{Field, Params};
 use mainstay_protocol::revision::Era;
 use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_session::LogLevel;
-use mainstay_telemetry::Refused;
+use mainstay_telemetry::{CorrelationId, Refused};
 
 use super::admit::Admitted;
-use super::headers::{REVISION, accepts_event_stream};
+use super::headers::{REVISION, SESSION, accepts_event_stream};
+use super::refuse::Problem;
 use crate::answer::{self, HttpAnswer};
 use crate::caller::Accepts;
 use crate::endpoint::Endpoint;
@@ -40,14 +41,14 @@ enum InvalidRequest {
     UnknownMethod,
 }
 
-/// Whether a message is of a modern revision: its header names one, or its `_meta` has members that
-/// only these have. Only `_meta` counts for `initialize`, which asks for a revision that is yet to
-/// be negotiated.
+/// Whether a message claims to be of a modern revision: its header names one, or its `_meta` does. In
+/// a session only the header counts, because clients may put the members of `_meta` into any request.
+/// Only `_meta` counts for `initialize`, which asks for a revision that is yet to be negotiated.
 pub(super) fn is_modern_request(headers: &HeaderMap, message: &Message) -> bool {
     let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern_version(it.as_bytes()));
     match message.kind() {
         Kind::Request if message.method() == Method::Initialize.as_str() => message.is_modern(),
-        _ => by_header() || message.is_modern(),
+        _ => by_header() || !headers.contains_key(&SESSION) && message.is_modern(),
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn handle(
         EraSupport::Yes => {}
         EraSupport::No => {
             admitted.count_refusal(Refused::Revision, "no server here supports it");
-            return initialize_instead(id.as_ref());
+            return initialize_instead(id.as_ref(), &caller.request_id);
         }
         EraSupport::NotYet(refusal) => {
             return request::refusal_response(id.as_ref(), refusal, &caller.request_id);
@@ -84,7 +85,7 @@ pub(super) async fn handle(
     let asks = message.method() == Method::ServerDiscover.as_str();
     if asks && endpoint.legacy_serves_more() {
         admitted.count_refusal(Refused::Revision, "more servers here support older ones");
-        return initialize_instead(id.as_ref());
+        return initialize_instead(id.as_ref(), &caller.request_id);
     }
     let meta = match check_request(admitted.headers(), &message) {
         Ok(Some(meta)) => meta,
@@ -92,7 +93,7 @@ pub(super) async fn handle(
         Ok(None) => return answer::accepted(),
         Err(invalid) => {
             admitted.count_refusal(invalid.reason(), &invalid.to_string());
-            return invalid.to_response(id.as_ref());
+            return invalid.to_response(id.as_ref(), &caller.request_id);
         }
     };
     let RequestMeta { id, method, capabilities, log_level } = meta;
@@ -104,12 +105,14 @@ pub(super) async fn handle(
 
 /// Returns the response of a server that knows only older revisions. Clients that know both begin
 /// again with `initialize`.
-fn initialize_instead(id: Option<&Id>) -> HttpAnswer {
-    let say = format!(
-        "this address supports 2025-03-26, 2025-06-18 and {} only; begin with initialize",
-        Revision::LATEST_LEGACY
-    );
-    answer::failure(StatusCode::BAD_REQUEST, id, codes::INVALID_REQUEST, &say)
+fn initialize_instead(id: Option<&Id>, request_id: &CorrelationId) -> HttpAnswer {
+    let problem = Problem {
+        status: StatusCode::BAD_REQUEST,
+        code: codes::INVALID_REQUEST,
+        say: "this address supports 2025-03-26, 2025-06-18 and 2025-11-25 only; begin with initialize",
+        hint: "begin with initialize",
+    };
+    problem.to_response(id, request_id)
 }
 
 /// What a request says about itself in `_meta`.
@@ -224,14 +227,27 @@ impl InvalidRequest {
         }
     }
 
-    fn to_response(&self, id: Option<&Id>) -> HttpAnswer {
+    /// What the client should look at.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NotARequest => "send the request again, with the answer to the question in it",
+            Self::Meta(_) => "each request carries its revision and capabilities in `_meta`",
+            Self::Params(_) => "look at `params`",
+            Self::Header(_) => "the headers must repeat what the body says",
+            Self::Version(_) => "use a revision of `supported`",
+            Self::UnknownMethod => "look at what server/discover lists",
+        }
+    }
+
+    fn to_response(&self, id: Option<&Id>, request_id: &CorrelationId) -> HttpAnswer {
         let status = match self {
             Self::UnknownMethod => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         match self {
             Self::Version(requested) => answer::json(status, unsupported_version(id, requested)),
-            _ => answer::failure(status, id, self.code(), &self.to_string()),
+            _ => Problem { status, code: self.code(), say: &self.to_string(), hint: self.hint() }
+                .to_response(id, request_id),
         }
     }
 }

@@ -5,19 +5,38 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_model::Refusal;
 use mainstay_protocol::{Id, Revision, codes};
-use mainstay_telemetry::Refused;
+use mainstay_telemetry::{CorrelationId, Refused};
 
 use super::admit::Admitted;
 use super::headers::{REVISION, SESSION, SESSION_NOT_FOUND, text};
+use super::refuse::Problem;
 use crate::answer::{self, HttpAnswer};
 use crate::endpoint::Endpoint;
 use crate::session::Session;
 use crate::sessions::restore::{self, LookupError};
 
+const BAD_REVISION: Problem<'_> = Problem {
+    status: StatusCode::BAD_REQUEST,
+    code: codes::INVALID_REQUEST,
+    say: "bad MCP-Protocol-Version: sessions use 2025-03-26, 2025-06-18 or 2025-11-25; send initialize",
+    hint: "send the revision that the answer to initialize names",
+};
+const NO_SESSION_ID: Problem<'_> = Problem {
+    status: StatusCode::BAD_REQUEST,
+    code: codes::INVALID_REQUEST,
+    say: "no Mcp-Session-Id: send initialize first, then repeat the Mcp-Session-Id of its response",
+    hint: "send initialize first",
+};
+const SESSION_UNKNOWN: Problem<'_> = Problem {
+    status: StatusCode::NOT_FOUND,
+    code: SESSION_NOT_FOUND,
+    say: "Session not found: it has ended, expired, or belongs to another address; send initialize",
+    hint: "send initialize for a new session",
+};
+
 /// Why no session was found.
 pub(super) enum NoSession {
-    /// The headers are wrong: status, JSON-RPC code and message.
-    Invalid(StatusCode, i32, String),
+    Invalid(Problem<'static>),
     /// The session may exist, but is not available now.
     Refused(Refusal),
 }
@@ -33,21 +52,12 @@ pub(super) async fn find_session(
         let known = revision.to_str().ok().and_then(Revision::parse);
         if known.is_none_or(|known| known > Revision::LATEST_LEGACY) {
             admitted.count_refusal(Refused::Revision, text(headers, REVISION.as_str()));
-            let say = format!(
-                "bad MCP-Protocol-Version: sessions use 2025-03-26, 2025-06-18 or {}; send initialize",
-                Revision::LATEST_LEGACY
-            );
-            return Err(NoSession::Invalid(StatusCode::BAD_REQUEST, codes::INVALID_REQUEST, say));
+            return Err(NoSession::Invalid(BAD_REVISION));
         }
     }
     let Some(token) = headers.get(&SESSION) else {
         admitted.count_refusal(Refused::UnknownSession, "none");
-        let say = "no Mcp-Session-Id: send initialize first, then repeat the Mcp-Session-Id of its response";
-        return Err(NoSession::Invalid(
-            StatusCode::BAD_REQUEST,
-            codes::INVALID_REQUEST,
-            say.to_owned(),
-        ));
+        return Err(NoSession::Invalid(NO_SESSION_ID));
     };
     let principal = &admitted.caller.principal;
     let found = match token.to_str() {
@@ -71,19 +81,18 @@ pub(super) async fn find_session(
     };
     // Both cases get the same answer, so that a stranger learns nothing.
     admitted.count_refusal(reason, "");
-    let say =
-        "Session not found: it has ended, expired, or belongs to another address; send initialize";
-    Err(NoSession::Invalid(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, say.to_owned()))
+    Err(NoSession::Invalid(SESSION_UNKNOWN))
 }
 
 // === impl NoSession ===
 
 impl NoSession {
-    pub(super) fn to_response(&self, id: Option<&Id>) -> HttpAnswer {
+    pub(super) fn into_response(self, id: Option<&Id>, request_id: &CorrelationId) -> HttpAnswer {
         match self {
-            Self::Invalid(status, code, say) => answer::failure(*status, id, *code, say),
-            Self::Refused(refusal) => {
-                let body = answer::refusal(id, refusal);
+            Self::Invalid(problem) => problem.to_response(id, request_id),
+            Self::Refused(mut refusal) => {
+                refusal.data.request_id = Some(request_id.to_string());
+                let body = answer::refusal(id, &refusal);
                 if id.is_some() {
                     return answer::message(body);
                 }

@@ -22,9 +22,9 @@ use tracing::Instrument;
 use super::admit::Admitted;
 use super::body::read_json;
 use super::cors;
-use super::headers::{SESSION_NOT_FOUND, accepts_event_stream, text};
+use super::headers::{accepts_event_stream, text};
 use super::initialize::open_session;
-use super::refuse;
+use super::{refuse, uninitialized};
 use crate::answer::body::Body;
 use crate::answer::{self, HttpAnswer};
 use crate::caller::{Accepts, Caller};
@@ -61,8 +61,7 @@ pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -
     }
     if !accepts_event_stream(headers) {
         admitted.count_refusal(Refused::MediaType, text(headers, "accept"));
-        let say = "a GET here opens a stream: Accept must include text/event-stream";
-        return answer::failure(StatusCode::NOT_ACCEPTABLE, None, codes::INVALID_REQUEST, say);
+        return refuse::NOT_ACCEPTABLE.to_response(None, &admitted.caller.request_id);
     }
     match open(admitted, endpoint) {
         Ok(answer) => answer,
@@ -71,7 +70,7 @@ pub(super) fn handle_stream(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -
                 admitted.gateway.serving.metrics.stream_refused(StreamKind::Sse);
             }
             admitted.count_refusal(Refused::SessionLimit, "");
-            answer::json(StatusCode::SERVICE_UNAVAILABLE, answer::refusal(None, &refusal))
+            refuse::refusal(StatusCode::SERVICE_UNAVAILABLE, refusal, &admitted.caller.request_id)
         }
     }
 }
@@ -164,16 +163,8 @@ pub(super) async fn handle_message(
             )
             .await;
         }
-        None if !starts => {
-            let say = "send initialize first";
-            let id = message.id();
-            return answer::failure(
-                StatusCode::BAD_REQUEST,
-                id.as_ref(),
-                codes::INVALID_REQUEST,
-                say,
-            );
-        }
+        // Without a session, a notification or an answer to a question has nothing to be about.
+        None if !is_request => {}
         session => {
             let Ok(slot) = sse_stream.request_slots.clone().acquire_owned().await else {
                 return answer::accepted();
@@ -194,7 +185,13 @@ pub(super) async fn handle_message(
                         forward(answer.into_body(), &sse_stream.stream).await;
                     }
                     Some(_) => {}
-                    None => initialize(&of, &endpoint, &sse_stream, &caller, &message).await,
+                    None if starts => {
+                        initialize(&of, &endpoint, &sse_stream, &caller, &message).await;
+                    }
+                    None => {
+                        let answer = uninitialized::answer(&message);
+                        forward(Body::Whole(answer.into()), &sse_stream.stream).await;
+                    }
                 }
                 drop((slot, forwards));
             };
@@ -231,8 +228,7 @@ async fn initialize(
 /// Returns the response for a session without a stream.
 fn no_stream(admitted: &Admitted<'_>) -> HttpAnswer {
     admitted.count_refusal(Refused::UnknownSession, "");
-    let say = "Session not found: its stream has ended; open a new one with GET";
-    answer::failure(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, say)
+    refuse::NO_STREAM.to_response(None, &admitted.caller.request_id)
 }
 
 /// Forwards a response to the stream: a message as an event, events as they are. Waits for a client

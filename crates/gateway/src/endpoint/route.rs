@@ -10,7 +10,7 @@ use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::params::{Field, Params};
-use mainstay_protocol::{Era, Message, Method, codes};
+use mainstay_protocol::{Era, Message, Method, Revision, codes};
 
 use crate::endpoint::Endpoint;
 use crate::server::Server;
@@ -47,6 +47,13 @@ impl Route {
             headers: Vec::new(),
         }
     }
+
+    /// Adds the edits for members that are there without a value.
+    pub(crate) fn repair(&mut self, params: &Params<'_>) {
+        let repairs = params.repairs.iter();
+        self.edits
+            .extend(repairs.map(|repair| (repair.span.clone(), Bytes::from_static(repair.with))));
+    }
 }
 
 /// Why a message has no route: a JSON-RPC error.
@@ -63,6 +70,11 @@ pub(crate) fn find_route(
     method: Option<Method>,
     params: &Params<'_>,
 ) -> Result<Route, RouteError> {
+    if era == Era::Legacy && method.is_some_and(Method::is_from_modern) {
+        let message =
+            format!("{} and older revisions have no such method", Revision::LATEST_LEGACY);
+        return Err(RouteError { code: codes::METHOD_NOT_FOUND, message });
+    }
     if endpoint.single {
         return single_server_route(endpoint, era, method, params);
     }

@@ -216,7 +216,7 @@ async fn subscription_permit(
 /// a URI in their own spelling.
 fn server_uri(route: &Route, message: &Message) -> Option<String> {
     let uri = message.params().ok()?.uri?;
-    match route.edits.first() {
+    match route.edits.iter().find(|(span, _)| *span == uri.span) {
         Some((_, own)) => String::from_utf8(own.to_vec()).ok(),
         None => Some(build::string(&uri.text()?)),
     }

@@ -1,6 +1,7 @@
 //! `mainstay connect` as clients run it: lines in, lines out, and a daemon that may be restarted.
 
 mod calls;
+mod claims;
 mod handshake;
 mod input;
 mod leaving;

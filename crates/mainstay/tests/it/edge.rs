@@ -3,20 +3,25 @@
 mod addresses;
 mod bodies;
 mod cancels;
+mod claims;
 mod connections;
 mod everywhere;
 mod ids;
 mod lists;
 mod logging;
+mod nulls;
 mod numbers;
 mod origins;
+mod preflights;
 mod questions;
+mod refusals;
 mod results;
 mod resume;
 mod revisions;
 mod sessions;
 mod sizes;
 mod streams;
+mod targets;
 
 use mainstay_testkit::client::Reply;
 use mainstay_testkit::{Client, Daemon, Site};

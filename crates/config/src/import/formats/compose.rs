@@ -3,9 +3,10 @@
 use super::super::entry::{Context, Fields, Skip};
 use super::super::found::{Found, Run};
 use super::super::text::{Dialect, Text};
-use super::super::tree::find;
 use super::collected::{Collected, table};
 use crate::document::{Node, Value};
+
+mod ports;
 
 /// The names compose looks for.
 const USUAL: [&str; 4] =
@@ -152,31 +153,13 @@ impl Labels {
         if !self.is_http {
             return Ok(None);
         }
-        let port = fields.get("ports").and_then(published_port);
-        let Some(port) = port else {
+        let published = fields.get("ports").and_then(ports::first_published);
+        let Some(authority) = published else {
             return Err(Skip(
                 "it is reached over HTTP, but publishes no port on this machine".to_owned(),
             ));
         };
         let path = self.path.as_deref().unwrap_or("/mcp").trim_start_matches('/');
-        Ok(Some(format!("http://127.0.0.1:{port}/{path}")))
+        Ok(Some(format!("http://{authority}/{path}")))
     }
-}
-
-/// The first port of this machine that is given by its number.
-fn published_port(ports: &Node) -> Option<u16> {
-    let Value::List(ports) = &ports.value else { return None };
-    ports.iter().find_map(|port| match &port.value {
-        Value::Text(text) => {
-            let text = text.split('/').next()?;
-            let mut parts = text.rsplit(':').skip(1);
-            parts.next()?.parse().ok()
-        }
-        Value::Table(_) => match find(port, "published").map(|node| &node.value) {
-            Some(Value::Text(text)) => text.parse().ok(),
-            Some(Value::Integer(Some(number))) => u16::try_from(*number).ok(),
-            _ => None,
-        },
-        _ => None,
-    })
 }

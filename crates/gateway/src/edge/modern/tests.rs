@@ -33,7 +33,10 @@ fn a_request_is_told_by_its_header_or_its_body() {
         ("tools/list", "", Some("2026-07-28"), true),
         ("tools/list", "", Some("2031-01-01"), true),
         ("tools/list", META, Some("2025-11-25"), true),
-        ("tools/list", r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{}}"#, None, true),
+        // Only the revision is a claim.
+        ("tools/list", r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{}}"#, None, false),
+        ("tools/list", r#""_meta":{"io.modelcontextprotocol/logLevel":"info"}"#, None, false),
+        ("tools/list", r#""_meta":{"io.modelcontextprotocol/protocolVersion":null}"#, None, false),
         ("tools/list", "", None, false),
         ("tools/list", "", Some("2025-11-25"), false),
         ("tools/list", "", Some("latest"), false),
@@ -50,6 +53,18 @@ fn a_request_is_told_by_its_header_or_its_body() {
         let is_modern = is_modern_request(&headers, &message(method, params));
         assert_eq!(is_modern, expected, "{method} {params} {header:?}");
     }
+}
+
+#[test]
+fn in_a_session_only_the_header_is_a_claim() {
+    let session = ("mcp-session-id", "x");
+    let list = message("tools/list", META);
+    assert!(!is_modern_request(&headers(&[session]), &list));
+    assert!(!is_modern_request(
+        &headers(&[session, ("mcp-protocol-version", "2025-11-25")]),
+        &list
+    ));
+    assert!(is_modern_request(&headers(&[session, VERSION]), &list));
 }
 
 #[test]

@@ -15,8 +15,8 @@
 //! Only in `Fresh`, `Greeted` and `Open` do messages pass; in every other phase they wait.
 //!
 //! A client of 2026-07-28 has no session: it stays in `Fresh`, from which there is a way to `Away`
-//! and over `Knocking` back. What it asks may be mixed with all that a session is about, as it is
-//! by clients that try both.
+//! and over `Knocking` back. A client that tries both may ask both before it shakes hands. From then
+//! on all it sends belongs to its session, except for the two methods that only 2026-07-28 has.
 
 mod call;
 mod client;

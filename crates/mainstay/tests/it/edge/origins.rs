@@ -28,7 +28,7 @@ async fn foreign_hosts_and_origins_stay_outside() {
         let (got, answer) = whole(client.post(PING, &[(header, value)]).await.unwrap()).await;
         assert_eq!(got, status, "{header}: {value}: {answer}");
         if status != 200 {
-            assert_eq!(answer["error"]["code"], -32600, "{header}: {value}: {answer}");
+            assert_eq!(answer["error"]["code"], 1010, "{header}: {value}: {answer}");
             let says = answer["error"]["message"].as_str().unwrap();
             assert!(says.contains(value) && says.contains(&format!("allowed_{header}s")), "{says}");
         }
@@ -86,8 +86,9 @@ async fn whoever_is_refused_learns_no_name_at_any_address() {
                 let mut connection = scene.stranger("near").raw().await.unwrap();
                 let head = format!("{method} {path} HTTP/1.1\r\n{foreign}\r\n\r\n");
                 connection.send(head.as_bytes()).await.unwrap();
-                let (got, answer) = whole(connection.reply().await.unwrap()).await;
+                let (got, mut answer) = whole(connection.reply().await.unwrap()).await;
                 assert_eq!(got, status, "{method} {path}: {answer}");
+                assert!(answer["error"]["data"]["request_id"].take().is_string(), "{answer}");
                 said.insert(answer.to_string());
             }
         }

@@ -8,22 +8,63 @@ use super::{PATIENCE, Scene, assert_echo, builder, until, url};
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"0"}}}"#;
 
 #[tokio::test]
-async fn a_message_before_initialize_is_refused_and_the_stream_goes_on() {
+async fn a_request_before_initialize_is_answered_on_the_stream() {
     let scene = Scene::start().await;
-    let mut client = SseClient::open(&scene.url("near")).await.unwrap();
-    for body in [
-        r#"{"jsonrpc":"2.0","id":"x","method":"tools/list"}"#,
-        r#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-        r#"{"jsonrpc":"2.0","id":"x","result":{}}"#,
-    ] {
-        let mut reply = client.poster.post(body, &[]).await.unwrap();
-        assert_eq!(reply.status, 400, "{body}");
-        let answer = reply.json().await.unwrap();
-        assert!(answer["error"]["message"].as_str().unwrap().contains("initialize"), "{answer}");
+    for name in ["near", "far", ""] {
+        let mut client = SseClient::open(&scene.url(name)).await.unwrap();
+        for (method, code) in [
+            ("tools/list", -32600),
+            ("tools/call", -32600),
+            ("server/discover", -32601),
+            ("subscriptions/listen", -32601),
+            ("no/such", -32601),
+        ] {
+            // Anything but 202 is the end of the connection for some clients.
+            let meta = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            });
+            let id = client.send(method, json!({"_meta": meta})).await.unwrap();
+            let answer = client.answer(&id).await.unwrap();
+            assert_eq!(answer["error"]["code"], code, "{name} {method}: {answer}");
+            let says = answer["error"]["message"].as_str().unwrap();
+            assert!(says.contains("initialize"), "{says}");
+        }
+        assert_eq!(client.request("ping", json!({})).await.unwrap(), json!({}));
+        for body in [
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":"x","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":"no"}}"#,
+        ] {
+            assert_eq!(client.poster.post(body, &[]).await.unwrap().status, 202, "{body}");
+        }
+        client.initialize("2024-11-05", &json!({})).await.unwrap();
+        assert_echo(&client.call("echo", json!({"n": 1})).await.unwrap(), &json!({"n": 1}));
+        // In the session it is as unknown as before.
+        let id = client.send("server/discover", json!({})).await.unwrap();
+        assert_eq!(client.answer(&id).await.unwrap()["error"]["code"], -32601, "{name}");
+        assert!(client.kept().is_empty(), "{name}: nothing comes twice");
     }
-    client.initialize("2024-11-05", &json!({})).await.unwrap();
-    client.call("echo", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn members_of_the_next_revision_change_nothing_in_a_session() {
+    let scene = Scene::start().await;
+    for name in ["near", "far", ""] {
+        let mut client = scene.client(name).await;
+        for meta in [
+            json!({"io.modelcontextprotocol/logLevel": "info"}),
+            json!({"io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {}}),
+            json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"}),
+        ] {
+            let page = client.request("tools/list", json!({"_meta": meta})).await.unwrap();
+            assert!(page["tools"].as_array().unwrap().len() > 20, "{name} {meta}");
+            for params in [Value::Null, json!({"cursor": null}), json!({"cursor": ""})] {
+                assert_eq!(client.request("tools/list", params).await.unwrap(), page, "{name}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

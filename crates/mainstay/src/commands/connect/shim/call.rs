@@ -34,13 +34,13 @@ pub(super) struct Call {
 // === impl Call ===
 
 impl Call {
-    /// Creates a call. None when the message is no request.
-    pub(super) fn new(message: Message) -> Option<Self> {
+    /// Creates a call. None when the message is no request. In a session, `_meta` claims nothing.
+    pub(super) fn new(message: Message, in_session: bool) -> Option<Self> {
         let id = message.id().filter(|_| message.kind() == Kind::Request)?;
         let method = Method::parse(message.method());
         let is_modern =
             matches!(method, Some(Method::ServerDiscover | Method::SubscriptionsListen))
-                || is_marked(&message);
+                || !in_session && is_marked(&message);
         Some(Self {
             id,
             method,
@@ -58,6 +58,11 @@ impl Call {
 
     pub(super) fn is_initialize(&self) -> bool {
         self.method == Some(Method::Initialize) && !self.is_modern
+    }
+
+    /// Whether the request is a ping, which only clients up to 2025-11-25 send.
+    pub(super) fn is_ping(&self) -> bool {
+        self.method == Some(Method::Ping) && !self.is_modern
     }
 
     /// Whether the request opens a stream that lasts until the client cancels it.

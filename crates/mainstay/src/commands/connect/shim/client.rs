@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mainstay_protocol::{Kind, Message, Notification};
+use mainstay_protocol::{Kind, Message, Notification, build};
 
 use super::call::{self, Call};
 use super::effect::Effect;
@@ -16,7 +16,7 @@ impl Shim {
     pub(super) fn take(&mut self, now: Instant, message: Message) {
         match message.kind() {
             Kind::Request => {
-                if let Some(call) = Call::new(message) {
+                if let Some(call) = Call::new(message, self.in_session()) {
                     self.request(now, call);
                 }
             }
@@ -31,7 +31,16 @@ impl Shim {
         }
     }
 
+    /// Whether the client has shaken hands, as only clients up to 2025-11-25 do.
+    fn in_session(&self) -> bool {
+        self.memory.is_some()
+    }
+
     pub(super) fn request(&mut self, now: Instant, mut call: Call) {
+        // A client may ping before its handshake, when there is no session yet to send a ping in.
+        if call.is_ping() && !self.in_session() && self.phase != Phase::Opening {
+            return self.say(build::result(&call.id, "{}"));
+        }
         if !self.passes() || self.is_crowded() {
             self.hold(now, call);
             return;
@@ -110,7 +119,7 @@ impl Shim {
 
     pub(super) fn note(&mut self, message: Message) {
         if self.passes() {
-            let headers = match call::is_marked(&message) {
+            let headers = match !self.in_session() && call::is_marked(&message) {
                 true => self.tools.headers(&message),
                 false => self.session.headers(),
             };

@@ -44,7 +44,8 @@ fn calls_pass_side_by_side_and_are_answered_once() {
 #[test]
 fn a_client_may_ask_before_it_has_said_hello() {
     check("
-        > 1 ping                        => #1 ping 1
+        > 0 ping                        => say result 0
+        > 1 tools/list                  => #1 tools/list 1
         #1 refused 400 {\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"\"}} => say error 1 -32600
         > 2 server/discover modern      => #2 server/discover 2
         #2 refused 400 sorry            => say error 2 -32600
@@ -427,16 +428,19 @@ fn what_is_too_much_at_once_waits_and_what_is_too_much_to_wait_is_refused() {
     let mut scene = Scene::new();
     let (sent, held) = (super::limits::UNDER_WAY_MAX, super::limits::HELD_MAX);
     for id in 0..sent {
-        assert_eq!(scene.happens(&format!("> {id} ping")), format!("#{} ping {id}", id + 1));
+        assert_eq!(
+            scene.happens(&format!("> {id} tools/list")),
+            format!("#{} tools/list {id}", id + 1)
+        );
     }
     for id in sent..sent + held {
-        assert_eq!(scene.happens(&format!("> {id} ping")), "");
+        assert_eq!(scene.happens(&format!("> {id} tools/list")), "");
     }
-    assert_eq!(scene.happens("> 99999 ping"), "say error 99999 1001");
+    assert_eq!(scene.happens("> 99999 tools/list"), "say error 99999 1001");
     // The next goes as soon as one is done, and those that only wait can still be cancelled.
     assert_eq!(scene.happens(&format!("> cancel {sent}")), "");
     let (exchange, next) = (sent + 1, sent + 1);
-    assert_eq!(scene.happens("#1 ok"), format!("say result 0; #{exchange} ping {next}"));
+    assert_eq!(scene.happens("#1 ok"), format!("say result 0; #{exchange} tools/list {next}"));
     assert_eq!(scene.happens("#2 unreached"), "");
     assert_eq!(scene.happens("#3 ok"), "say result 2");
 }

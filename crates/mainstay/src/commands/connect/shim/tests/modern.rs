@@ -40,7 +40,7 @@ fn who_finds_nobody_modern_begins_anew_with_a_handshake() {
         > notifications/initialized     => #3 notifications/initialized s1
         #3 done                         => #4 listen
         > 2 tools/call                  => #5 tools/call 2 s1
-        > 3 tools/call modern           => #6 tools/call 3
+        > 3 tools/call modern           => #6 tools/call 3 s1
     ");
 }
 
@@ -91,14 +91,14 @@ fn annotations_count_for_sessions_too_and_the_last_list_is_right() {
         "
         > 1 tools/list                  => #4 tools/list 1 s1
         #4 lists x!                     => say result 1
-        > 2 tools/call modern           => #5 tools/call 2
+        > 2 tools/call modern           => #5 tools/call 2 s1
         #5 lost
         wait 0ms                        => #6 ping \"mainstay-connect\" s1
-        #6 ok                           => #7 tools/call 2
+        #6 ok                           => #7 tools/call 2 s1
         #7 ok                           => say result 2
         > 3 tools/list                  => #8 tools/list 3 s1
         #8 lists x                      => say result 3
-        > 4 tools/call modern           => #9 tools/call 4
+        > 4 tools/call modern           => #9 tools/call 4 s1
         #9 lost                         => say error 4 1007
     ",
     );
