@@ -142,7 +142,8 @@ impl Run {
     /// Performs the handshake, reports ready, and serves until the link closes or `stop` is cancelled.
     async fn serve(&self, link: &Arc<Link>, listener: &RunListener) -> RunEvent {
         let news = tokio::select! {
-            news = self.make_ready(link, listener) => news,
+            // Its memory is of no use once the handshake is over.
+            news = Box::pin(self.make_ready(link, listener)) => news,
             () = self.stop.cancelled() => return stopped(),
         };
         let run = match news {
