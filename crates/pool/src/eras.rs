@@ -45,12 +45,18 @@ impl Pool {
 
     /// The base instance with its current run, if it can take a call now. Marks it as used.
     pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
-        let base = self.base(era)?;
-        let run = base.usable().filter(|run| run.era == era)?;
+        let (base, run) = self.unused_base(era)?;
         // The primary instance has no idle timeout.
         if !self.is_primary(&base) {
             base.touch(Instant::now());
         }
+        Some((base, run))
+    }
+
+    /// Like [`ready_base`](Self::ready_base), for requests of Mainstay's own, which are no use.
+    pub(crate) fn unused_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
+        let base = self.base(era)?;
+        let run = base.usable().filter(|run| run.era == era)?;
         Some((base, run))
     }
 

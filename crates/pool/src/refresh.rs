@@ -17,12 +17,14 @@ impl Pool {
     /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
     /// old list stays if this fails or takes until `deadline`.
     ///
-    /// A list that fails is not waited for: it is fetched in the background.
+    /// A list that fails is not waited for: it is fetched in the background. A list is no use of the
+    /// instance, which may be stopped for idleness all the same.
     pub async fn refresh_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
         if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
         }
-        let Some((base, run)) = self.ready_base_or_start(era, deadline).await else { return };
+        // An instance that was stopped because it was idle is not started for a list.
+        let Some((base, run)) = self.unused_base(era) else { return };
         if run.is_fresh(kind, Instant::now()) || run.refreshes.is_pending(kind) {
             return;
         }
@@ -108,7 +110,7 @@ impl Pool {
         deadline: Instant,
     ) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         if self.base(era).is_some() {
-            return self.ready_base(era);
+            return self.unused_base(era);
         }
         let second = self.base_or_start(era).ok()?;
         let run = self.wait_ready(&second, deadline).await.ok()?;
