@@ -51,6 +51,7 @@ mod tests {
             state,
             reason: None,
             note: None,
+            missing: Vec::new(),
             since: String::new(),
             retry_in_ms: None,
             transport: None,

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::mcp::{Reply, answer};
+use crate::mcp::{Reply, TOOLS, answer};
 
 const SESSION: &str = "mcp-session-id";
 /// Pause after a failed accept; the usual cause, too many open files, does not pass at once.
@@ -90,7 +90,7 @@ async fn handle(request: Request<Incoming>, sessions: &Sessions) -> Response<Ful
     let Ok(body) = request.into_body().collect().await else {
         return plain(StatusCode::BAD_REQUEST);
     };
-    match answer(&body.to_bytes()) {
+    match answer(&body.to_bytes(), TOOLS) {
         Reply::Welcome(reply) => {
             let mut response = json(reply);
             response.headers_mut().insert(SESSION, sessions.fresh());

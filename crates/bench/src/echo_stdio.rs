@@ -15,7 +15,7 @@ use rustix::stdio;
 
 use self::delay::Delayed;
 use self::output::Output;
-use crate::mcp::{Reply, answer};
+use crate::mcp::{self, Reply, answer};
 
 /// Most bytes of a read: the content of a full default pipe.
 const READ_BYTES: usize = 64 << 10;
@@ -25,22 +25,28 @@ pub(crate) struct EchoStdioArgs {
     /// Ignored by the program. Shows in a process list to whom it belongs.
     #[arg(long)]
     mark: Option<String>,
+    /// Lists so many tools, whose names begin with the mark, in the place of the usual ones.
+    #[arg(long)]
+    tools: Option<usize>,
 }
 
 /// Serves until standard input ends.
-pub(crate) fn main() -> Result<()> {
+pub(crate) fn main(args: &EchoStdioArgs) -> Result<()> {
+    let mark = args.mark.as_deref().unwrap_or_default();
+    let tools = args.tools.map(|count| mcp::many_tools(mark, count));
+    let tools = tools.as_deref().unwrap_or(mcp::TOOLS);
     let output = Output::default();
     let delayed = Delayed::default();
     std::thread::scope(|scope| {
         scope.spawn(|| delayed.deliver(&output));
-        let outcome = serve(&output, &delayed);
+        let outcome = serve(&output, &delayed, tools);
         delayed.close();
         outcome
     })?;
     Ok(())
 }
 
-fn serve(output: &Output, delayed: &Delayed) -> io::Result<()> {
+fn serve(output: &Output, delayed: &Delayed, tools: &str) -> io::Result<()> {
     let mut input = Vec::with_capacity(2 * READ_BYTES);
     let mut answers = Vec::new();
     loop {
@@ -54,7 +60,7 @@ fn serve(output: &Output, delayed: &Delayed) -> io::Result<()> {
         }
         let mut begin = 0;
         for end in memchr_iter(b'\n', &input[known..]).map(|at| known + at) {
-            handle(&input[begin..end], &mut answers, delayed);
+            handle(&input[begin..end], &mut answers, delayed, tools);
             begin = end + 1;
         }
         input.drain(..begin);
@@ -66,11 +72,11 @@ fn serve(output: &Output, delayed: &Delayed) -> io::Result<()> {
     }
 }
 
-fn handle(line: &[u8], answers: &mut Vec<u8>, delayed: &Delayed) {
+fn handle(line: &[u8], answers: &mut Vec<u8>, delayed: &Delayed, tools: &str) {
     if line.trim_ascii().is_empty() {
         return;
     }
-    match answer(line) {
+    match answer(line, tools) {
         Reply::Now(reply) | Reply::Welcome(reply) | Reply::Later(0, reply) => {
             answers.extend_from_slice(&reply);
             answers.push(b'\n');

@@ -50,7 +50,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::EchoHttp(args) => echo_http::main(&args),
-        Command::EchoStdio(_) => echo_stdio::main(),
+        Command::EchoStdio(args) => echo_stdio::main(&args),
         Command::BareProxy(args) => bare_proxy::main(&args),
         Command::Load(args) => load::main(args),
         Command::Run(args) => run::main(args),

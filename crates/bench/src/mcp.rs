@@ -12,7 +12,8 @@ const SLOW_MS_MAX: u64 = 600_000;
 /// The revisions the echo servers speak; asked for another, they answer with the first.
 const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
-const TOOLS: &str = r#"{"tools":[{"name":"echo","description":"Answers with its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}},{"name":"slow","description":"Answers with its text after a while.","inputSchema":{"type":"object","properties":{"ms":{"type":"integer"},"text":{"type":"string"}},"required":["ms"]}},{"name":"big","description":"Answers with as many bytes as asked.","inputSchema":{"type":"object","properties":{"bytes":{"type":"integer"}},"required":["bytes"]}},{"name":"hang","description":"Never answers.","inputSchema":{"type":"object"}},{"name":"crash","description":"Ends the process.","inputSchema":{"type":"object"}}]}"#;
+/// The result of `tools/list`.
+pub(crate) const TOOLS: &str = r#"{"tools":[{"name":"echo","description":"Answers with its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}},{"name":"slow","description":"Answers with its text after a while.","inputSchema":{"type":"object","properties":{"ms":{"type":"integer"},"text":{"type":"string"}},"required":["ms"]}},{"name":"big","description":"Answers with as many bytes as asked.","inputSchema":{"type":"object","properties":{"bytes":{"type":"integer"}},"required":["bytes"]}},{"name":"hang","description":"Never answers.","inputSchema":{"type":"object"}},{"name":"crash","description":"Ends the process.","inputSchema":{"type":"object"}}]}"#;
 
 /// What a server does about a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +32,20 @@ pub(crate) enum Reply {
     Crash,
 }
 
-/// Answers one JSON-RPC message. Text that is none is answered with an error of id `null`.
-pub(crate) fn answer(message: &[u8]) -> Reply {
+/// A result of `tools/list` with so many tools of ordinary size, whose names begin with `mark`.
+pub(crate) fn many_tools(mark: &str, count: usize) -> String {
+    let tool = |number| {
+        format!(
+            r#"{{"name":"{mark}_{number:05}","description":"Looks something up and answers with what was found, in the words of its source.","inputSchema":{{"type":"object","properties":{{"query":{{"type":"string","description":"What to look for."}},"count":{{"type":"integer"}}}},"required":["query"]}}}}"#
+        )
+    };
+    let tools: Vec<String> = (0..count).map(tool).collect();
+    format!(r#"{{"tools":[{}]}}"#, tools.join(","))
+}
+
+/// Answers one JSON-RPC message; `tools` is the result of `tools/list`. Text that is none is answered
+/// with an error of id `null`.
+pub(crate) fn answer(message: &[u8], tools: &str) -> Reply {
     let Some(method) = member(message, "method").map(unquote) else {
         return match member(message, "result").or_else(|| member(message, "error")) {
             Some(_) => Reply::Nothing,
@@ -47,7 +60,7 @@ pub(crate) fn answer(message: &[u8]) -> Reply {
         b"initialize" => {
             Reply::Welcome(result(id, &welcome(member(message, "params").unwrap_or(b"{}"))))
         }
-        b"tools/list" => Reply::Now(result(id, TOOLS.as_bytes())),
+        b"tools/list" => Reply::Now(result(id, tools.as_bytes())),
         b"ping" => Reply::Now(result(id, b"{}")),
         _ => Reply::Now(error(id, -32601, "Method not found")),
     }

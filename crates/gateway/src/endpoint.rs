@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use mainstay_model::settings::{Prefix, RevisionChoice};
-use mainstay_model::status::InstanceState;
+use mainstay_model::status::{InstanceState, MissingItems};
 use mainstay_model::{EndpointId, Name, ServerId};
 use mainstay_pool::{EraSupport, Pool};
 use mainstay_protocol::list::{Caching, ListKind};
@@ -314,7 +314,8 @@ impl Endpoint {
     /// Returns how long and for whom a merged list may be cached: the strictest of what its servers
     /// say.
     pub(crate) fn caching(&self, era: Era, kind: ListKind) -> Caching {
-        if !self.missing(era).is_empty() {
+        let has_failed = |pool: &Arc<Pool>| pool.has_failed_list(era, kind);
+        if !self.missing(era).is_empty() || self.pools().any(has_failed) {
             return Caching { ttl_ms: Some(0), public: false };
         }
         let facts = self.pools().filter_map(|pool| pool.facts(era));
@@ -375,6 +376,25 @@ impl Endpoint {
                 server: &pool.spec.name,
                 state: primary_state(pool),
                 why: pool.unsupported_reason(era).or_else(|| undetected_reason(pool, era)),
+            })
+            .collect()
+    }
+}
+
+impl Endpoint {
+    /// Returns what is missing in the servers' lists of a kind, although the servers are there.
+    pub(crate) fn missing_items(
+        &self,
+        era: Era,
+        kind: ListKind,
+    ) -> Vec<(MissingServer<'_>, MissingItems)> {
+        let there = self.pools().filter(|pool| pool.facts(era).is_some() && !is_left_out(pool));
+        let of_server = |pool: &Arc<Pool>| pool.missing_items(era, kind);
+        let of_each = there.flat_map(|pool| of_server(pool).into_iter().map(move |of| (pool, of)));
+        of_each
+            .map(|(pool, items)| {
+                let (server, state) = (&pool.spec.name, primary_state(pool));
+                (MissingServer { server, state, why: Some(items.why.clone()) }, items)
             })
             .collect()
     }

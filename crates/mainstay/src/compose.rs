@@ -71,6 +71,7 @@ fn start_logs(shared: &Shared) -> Result<(LogGuard, LogControl), Failure> {
 }
 
 fn block_on<T>(run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    mainstay_upstream::process::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

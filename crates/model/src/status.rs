@@ -65,6 +65,8 @@ pub struct ServerStatus {
     pub reason: Option<String>,
     /// A remark about a server that is ready, such as which clients can't use it.
     pub note: Option<String>,
+    /// What is missing in the server's lists.
+    pub missing: Vec<MissingItems>,
     /// When the server entered this state, as an RFC 3339 time.
     pub since: String,
     /// The time until the next start, in milliseconds.
@@ -86,6 +88,18 @@ pub struct ServerStatus {
     /// Lines on standard output that were not messages.
     pub stray_lines: u64,
     pub instances: Vec<InstanceStatus>,
+}
+
+/// Items that are missing in a list of a server, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingItems {
+    /// `tools`, `resources`, `resourceTemplates` or `prompts`.
+    pub list: String,
+    /// Continues a sentence whose subject is the server.
+    pub why: String,
+    /// The missing items, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
 }
 
 /// The status of an instance.

@@ -155,8 +155,7 @@ impl Driver {
                 self.losses.forget();
                 if let Some(run) = self.ready.take() {
                     // Publish the lists first, so that callers that find the instance ready find them, too.
-                    let facts = run.facts.load_full();
-                    self.pool.publish_facts(&self.instance, &facts, &[]);
+                    self.pool.publish_run(&self.instance, &run);
                     self.instance.ready_run.store(Some(run));
                 }
             }

@@ -45,12 +45,18 @@ impl Pool {
 
     /// The base instance with its current run, if it can take a call now. Marks it as used.
     pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
-        let base = self.base(era)?;
-        let run = base.usable().filter(|run| run.era == era)?;
+        let (base, run) = self.unused_base(era)?;
         // The primary instance has no idle timeout.
         if !self.is_primary(&base) {
             base.touch(Instant::now());
         }
+        Some((base, run))
+    }
+
+    /// Like [`ready_base`](Self::ready_base), for requests of Mainstay's own, which are no use.
+    pub(crate) fn unused_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
+        let base = self.base(era)?;
+        let run = base.usable().filter(|run| run.era == era)?;
         Some((base, run))
     }
 
@@ -217,8 +223,8 @@ impl Pool {
         }
     }
 
-    /// Publishes the facts of a base instance. `kinds` names the lists that have changed in a run; it is
-    /// empty at the start of a run.
+    /// Publishes the facts of a base instance. `kinds` names the lists that were fetched again in a run;
+    /// it is empty at the start of a run.
     pub(crate) fn publish_facts(
         &self,
         instance: &Arc<Instance>,
@@ -247,10 +253,10 @@ impl Pool {
         let differs = |kind: &ListKind| {
             before.as_ref().is_none_or(|before| before.lists.of(*kind) != facts.lists.of(*kind))
         };
-        // An announced change is passed on even if the list looks the same.
+        // Some servers announce a change whenever they are asked, so only a real one is passed on.
         let changed: Vec<_> = match kinds {
             [] => ListKind::ALL.into_iter().filter(differs).collect(),
-            said => said.to_vec(),
+            fetched => fetched.iter().copied().filter(differs).collect(),
         };
         if era == Era::Legacy {
             let changed = ListKind::ALL.iter().any(differs);

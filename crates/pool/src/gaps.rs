@@ -1,22 +1,43 @@
-//! Gaps in a server's lists: logged once per run, and shown in the status.
+//! What is missing in a server's lists: logged when it is new, and shown in the status and in merged
+//! lists.
 
+use mainstay_model::status::MissingItems;
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::events::ListIncomplete;
-use mainstay_upstream::facts::Facts;
+use mainstay_upstream::facts::{Facts, List};
 
 use crate::pool::Pool;
 
 impl Pool {
-    /// Logs which lists are incomplete. Skips gaps that `before` already had, unless this is a `new_run`.
+    /// What is missing in the server's list for clients of an era.
+    pub fn missing_items(&self, era: Era, kind: ListKind) -> Vec<MissingItems> {
+        self.facts(era).map(|facts| of_list(&facts, kind)).unwrap_or_default()
+    }
+
+    /// Whether the server's list for clients of an era could not be fetched when it was asked for last.
+    pub fn has_failed_list(&self, era: Era, kind: ListKind) -> bool {
+        self.facts(era).is_some_and(|facts| facts.lists.failure(kind).is_some())
+    }
+
+    /// What is missing in the lists of the primary era.
+    pub(crate) fn all_missing_items(&self) -> Vec<MissingItems> {
+        let facts = self.primary_facts();
+        let kinds = ListKind::ALL.into_iter();
+        facts.iter().flat_map(|facts| kinds.clone().flat_map(|kind| of_list(facts, kind))).collect()
+    }
+
+    /// Logs what is missing in the lists. Skips what `before` already lacked, unless this is a `new_run`.
     pub(crate) fn log_gaps(&self, before: Option<&Facts>, now: &Facts, new_run: bool) {
-        let known: Vec<_> = match before {
-            Some(before) if !new_run => before.lists.gaps().collect(),
-            _ => Vec::new(),
-        };
-        for (kind, gaps) in now.lists.gaps().filter(|gaps| !known.contains(gaps)) {
-            let (server, list) = (&self.spec.name, kind.method().as_str());
-            ListIncomplete { server, list, gaps: &gaps.to_string() }.emit(&self.metrics);
+        for kind in ListKind::ALL {
+            let known = match before {
+                Some(before) if !new_run => of_list(before, kind),
+                _ => Vec::new(),
+            };
+            for missing in of_list(now, kind).into_iter().filter(|gap| !known.contains(gap)) {
+                let (server, list) = (&self.spec.name, kind.method().as_str());
+                ListIncomplete { server, list, gaps: &missing.why }.emit(&self.metrics);
+            }
         }
     }
 
@@ -24,12 +45,37 @@ impl Pool {
     pub(crate) fn note(&self) -> Option<String> {
         // Most servers support older clients only, so that needs no remark.
         let closed = self.unsupported_reason(Era::Legacy);
+        let gaps = self.all_missing_items().into_iter().map(|missing| missing.why);
         let facts = self.primary_facts();
-        let gaps = facts.iter().flat_map(|facts| facts.lists.gaps());
-        let gaps = gaps.map(|(kind, gaps)| format!("offers its {} {gaps}", plural(kind)));
-        let all: Vec<String> = closed.into_iter().chain(gaps).collect();
+        let tools = facts.as_ref().and_then(|facts| facts.lists.get(ListKind::Tools));
+        let undeclared = tools
+            .filter(|list| list.undeclared)
+            .map(|_| "offers tools, although it does not declare them".to_owned());
+        let all: Vec<String> = closed.into_iter().chain(gaps).chain(undeclared).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
+}
+
+/// What is missing in a list. Tools that may not be used have a log line of their own.
+fn of_list(facts: &Facts, kind: ListKind) -> Vec<MissingItems> {
+    let Some(list) = facts.lists.get(kind) else { return Vec::new() };
+    let gap = |why| MissingItems { list: kind.member().to_owned(), why, items: Vec::new() };
+    reasons(list, kind).into_iter().map(gap).collect()
+}
+
+fn reasons(list: &List, kind: ListKind) -> Vec<String> {
+    let (gaps, items) = (&list.gaps, plural(kind));
+    let failed = gaps.failed.as_ref().map(|failure| match list.items.is_empty() {
+        true => format!("offers no {items} now: {failure}"),
+        false => format!("offers {items} that may be outdated or incomplete: {failure}"),
+    });
+    let cut = gaps.cut.map(|cut| format!("offers its {items} {cut}"));
+    let nameless = match gaps.nameless {
+        0 => None,
+        1 => Some(format!("offers its {items} without one that has no name")),
+        count => Some(format!("offers its {items} without {count} that have no name")),
+    };
+    [failed, cut, nameless].into_iter().flatten().collect()
 }
 
 fn plural(kind: ListKind) -> &'static str {

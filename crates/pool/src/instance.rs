@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::key::LeaseKey;
+use crate::list_refreshes::ListRefreshes;
 
 /// An instance of a server. It keeps its id, subscriptions and log level when its process is replaced.
 #[derive(Debug)]
@@ -72,6 +73,10 @@ pub struct ReadyRun {
     pub(crate) subscribed: ArcSwapOption<Filter>,
     /// When each list was fetched last, by [`ListKind`].
     fetched: Mutex<[Instant; 4]>,
+    /// When each list is fetched again.
+    pub(crate) refreshes: Arc<ListRefreshes>,
+    /// Held while a list is taken over, so that lists are published in order.
+    pub(crate) publishing: Mutex<()>,
 }
 
 /// What is known about the process of an instance.
@@ -314,7 +319,7 @@ impl Instance {
 // === impl ReadyRun ===
 
 impl ReadyRun {
-    pub(crate) fn new(link: Arc<Link>, facts: Facts) -> Self {
+    pub(crate) fn new(link: Arc<Link>, facts: Facts, refreshes: Arc<ListRefreshes>) -> Self {
         let now = Instant::now();
         Self {
             link,
@@ -323,15 +328,19 @@ impl ReadyRun {
             since: now,
             subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
+            refreshes,
+            publishing: Mutex::new(()),
         }
     }
 
-    /// Replaces a list that was just fetched.
+    /// Takes over a list that was just fetched, with [`publishing`](Self::publishing) held.
     pub(crate) fn set_list(&self, kind: ListKind, list: List) {
+        if list.gaps.failed.is_none() {
+            self.fetched.lock()[kind as usize] = Instant::now();
+        }
         let mut facts = (**self.facts.load()).clone();
-        facts.lists.set(kind, list);
+        facts.lists.renew(kind, list);
         self.facts.store(Arc::new(facts));
-        self.fetched.lock()[kind as usize] = Instant::now();
     }
 
     /// Whether a list is up to date: the server would have announced a change, or its TTL has not passed.

@@ -118,7 +118,7 @@ impl Pool {
     /// instance stays.
     fn stop_idle_bases(&self, now: Instant) {
         for supplier in self.bases() {
-            let in_use = supplier.ready_run().is_some_and(|run| run.link.in_flight() > 0)
+            let in_use = supplier.ready_run().is_some_and(|run| run.link.client_calls() > 0)
                 || supplier.is_subscribed_to();
             if !self.is_primary(&supplier)
                 && !in_use

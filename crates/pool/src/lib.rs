@@ -15,6 +15,7 @@ pub mod key;
 mod lease;
 mod lending;
 mod list_probes;
+mod list_refreshes;
 pub mod observer;
 mod panics;
 pub mod permit;

@@ -63,6 +63,8 @@ pub struct Pool {
     pub(crate) stopping: AtomicBool,
     /// Whether the primary instance's next handshake begins with `server/discover` instead of `initialize`.
     pub(crate) modern_first: AtomicBool,
+    /// Whether servers that declare no tools are asked for them. Not after one was lost over it.
+    pub(crate) asks_undeclared: AtomicBool,
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
@@ -98,6 +100,7 @@ impl Pool {
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
+            asks_undeclared: AtomicBool::new(true),
             past_restarts: AtomicU64::new(0),
             spec,
         })

@@ -1,11 +1,14 @@
-//! Refreshing lists of servers that don't announce changes.
+//! Lists that are fetched outside of the schedule of a run, and what becomes of every list that was
+//! fetched.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
-use mainstay_upstream::handshake;
+use mainstay_supervisor::list_refresh::RefreshOutcome;
+use mainstay_upstream::facts::{List, ListFailure};
+use mainstay_upstream::handshake::{self, Patience};
 
 use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
@@ -13,34 +16,90 @@ use crate::pool::Pool;
 impl Pool {
     /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
     /// old list stays if this fails or takes until `deadline`.
+    ///
+    /// A list that fails is not waited for: it is fetched in the background. A list is no use of the
+    /// instance, which may be stopped for idleness all the same.
     pub async fn refresh_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
         if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
         }
-        let Some((base, run)) = self.ready_base_or_start(era, deadline).await else { return };
-        if run.is_fresh(kind, Instant::now()) {
+        // An instance that was stopped because it was idle is not started for a list.
+        let Some((base, run)) = self.unused_base(era) else { return };
+        if run.is_fresh(kind, Instant::now()) || run.refreshes.is_pending(kind) {
             return;
         }
-        self.fetch(&base, &run, kind, deadline).await;
+        // The failure is recorded.
+        let _ = self.fetch(&base, &run, kind, deadline).await;
     }
 
-    /// Fetches a list again, because an answer has shown that it is outdated.
-    pub async fn refetch_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
-        if let Some((base, run)) = self.ready_base_or_start(era, deadline).await {
-            self.fetch(&base, &run, kind, deadline).await;
+    /// Fetches a list again, because an answer has shown that it is outdated, or the operator wants it.
+    ///
+    /// # Errors
+    /// [`ListFailure`] if the server does not list anything usable by `deadline`.
+    pub async fn refetch_list(
+        self: &Arc<Self>,
+        era: Era,
+        kind: ListKind,
+        deadline: Instant,
+    ) -> Result<(), ListFailure> {
+        match self.ready_base_or_start(era, deadline).await {
+            Some((base, run)) => self.fetch(&base, &run, kind, deadline).await,
+            None => Ok(()),
         }
     }
 
-    async fn fetch(&self, base: &Arc<Instance>, run: &ReadyRun, kind: ListKind, deadline: Instant) {
-        let list = handshake::list(&run.link, kind);
-        if let Ok(Ok(list)) = tokio::time::timeout_at(deadline.into(), list).await {
-            let changed = run.facts.load().lists.of(kind) != list.items;
-            run.set_list(kind, list);
-            // Notify clients only of a real change, because they fetch the list again.
-            if changed {
-                self.publish_facts(base, &run.facts.load_full(), &[kind]);
+    async fn fetch(
+        &self,
+        base: &Arc<Instance>,
+        run: &ReadyRun,
+        kind: ListKind,
+        deadline: Instant,
+    ) -> Result<(), ListFailure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = Patience { page: left, whole: left };
+        // If the link is lost, the run ends.
+        let Ok(list) = handshake::list(&run.link, kind, patience).await else { return Ok(()) };
+        match list.gaps.failed.clone() {
+            // The caller has less patience than the background.
+            Some(slow @ (ListFailure::Silent { .. } | ListFailure::Slow { .. })) => {
+                run.refreshes.mark(&[kind]);
+                Err(slow)
+            }
+            failed => {
+                let outcome = self.take_list(base, run, kind, list);
+                run.refreshes.note(kind, outcome);
+                failed.map_or(Ok(()), Err)
             }
         }
+    }
+
+    /// Takes over a list that was just fetched, and publishes it if it differs. Clients are notified only
+    /// of a real change, because they fetch the list again.
+    pub(crate) fn take_list(
+        &self,
+        instance: &Arc<Instance>,
+        run: &ReadyRun,
+        kind: ListKind,
+        list: List,
+    ) -> RefreshOutcome {
+        let _in_turn = run.publishing.lock();
+        let before = run.facts.load_full();
+        run.set_list(kind, list);
+        let now = run.facts.load_full();
+        if before.lists.get(kind) != now.lists.get(kind) {
+            self.publish_facts(instance, &now, &[kind]);
+        }
+        match (now.lists.failure(kind), before.lists.of(kind) == now.lists.of(kind)) {
+            (Some(_), _) => RefreshOutcome::Failed,
+            (None, true) => RefreshOutcome::Same,
+            (None, false) => RefreshOutcome::Changed,
+        }
+    }
+
+    /// Publishes the facts of a run that is ready.
+    pub(crate) fn publish_run(&self, instance: &Arc<Instance>, run: &ReadyRun) {
+        let _in_turn = run.publishing.lock();
+        self.publish_facts(instance, &run.facts.load_full(), &[]);
     }
 
     /// The base instance with its run, if it is ready. Starts a base instance that was stopped because it
@@ -51,7 +110,7 @@ impl Pool {
         deadline: Instant,
     ) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         if self.base(era).is_some() {
-            return self.ready_base(era);
+            return self.unused_base(era);
         }
         let second = self.base_or_start(era).ok()?;
         let run = self.wait_ready(&second, deadline).await.ok()?;

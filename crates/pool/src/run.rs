@@ -2,26 +2,29 @@
 
 mod detect;
 mod listening;
+mod lists;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
+use mainstay_supervisor::list_refresh::RefreshOutcome;
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::{Dropped, events};
-use mainstay_upstream::handshake::{self, HandshakeError};
+use mainstay_upstream::handshake::{self, FirstLists, HandshakeError};
 use mainstay_upstream::host::{Running, StartError};
 use mainstay_upstream::{Asker, Link, LinkLimits, Listener};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, ReadyRun};
+use crate::list_refreshes::ListRefreshes;
 use crate::pool::Pool;
 
 pub(crate) use self::detect::HandshakeOutcome;
@@ -39,9 +42,6 @@ pub(crate) enum RunUpdate {
 
 /// The number of lines of standard error that are kept for the reason of a loss.
 const LAST_LINES: usize = 5;
-/// How long to wait for further changes of lists before fetching them.
-const SETTLE: Duration = Duration::from_millis(50);
-const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A run in progress.
 pub(crate) struct Run {
@@ -142,7 +142,8 @@ impl Run {
     /// Performs the handshake, reports ready, and serves until the link closes or `stop` is cancelled.
     async fn serve(&self, link: &Arc<Link>, listener: &RunListener) -> RunEvent {
         let news = tokio::select! {
-            news = self.make_ready(link) => news,
+            // Its memory is of no use once the handshake is over.
+            news = Box::pin(self.make_ready(link, listener)) => news,
             () = self.stop.cancelled() => return stopped(),
         };
         let run = match news {
@@ -150,26 +151,35 @@ impl Run {
             Err(news) => return news,
         };
         self.report(RunUpdate::Ready(run.clone())).await;
-        let mut listening = std::pin::pin!(self.listen(link, &run, listener));
-        loop {
-            tokio::select! {
-                () = &mut listening => {}
-                () = self.stop.cancelled() => return stopped(),
-                () = listener.closed.cancelled() => {
-                    return RunEvent::Lost { reason: listener.reason.lock().clone() };
-                }
-                () = listener.dirty.notified() => self.fetch_changed_lists(link, &run, listener).await,
+        tokio::select! {
+            () = self.listen(link, &run, listener) => unreachable!("it listens for ever"),
+            () = self.keep_lists_fresh(&run) => unreachable!("it refreshes for ever"),
+            () = self.stop.cancelled() => stopped(),
+            () = listener.closed.cancelled() => {
+                RunEvent::Lost { reason: listener.reason.lock().clone() }
             }
         }
     }
 
-    async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
+    async fn make_ready(
+        &self,
+        link: &Arc<Link>,
+        listener: &RunListener,
+    ) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
-        let shaken = handshake::shake(link, self.revision_choice(), capabilities).await;
+        let first = FirstLists {
+            ask_undeclared: self.pool.asks_undeclared.load(Ordering::Relaxed),
+            ..FirstLists::within(self.pool.spec.start_deadline)
+        };
+        let shaken = handshake::shake(link, self.revision_choice(), capabilities, first).await;
         let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
+        if let Err(HandshakeError::LostUnasked(_)) = &shaken {
+            self.pool.asks_undeclared.store(false, Ordering::Relaxed);
+        }
         let facts = shaken.map_err(|error| match error {
             HandshakeError::Unserveable(reason) => RunEvent::Unserveable { reason },
             HandshakeError::Lost(reason)
+            | HandshakeError::LostUnasked(reason)
             | HandshakeError::Protocol(reason)
             | HandshakeError::NotSpoken(reason) => RunEvent::Lost { reason },
         })?;
@@ -184,7 +194,13 @@ impl Run {
             took: self.begun.elapsed(),
         }
         .emit(&self.pool.metrics);
-        Ok(Arc::new(ReadyRun::new(link.clone(), facts)))
+        let refreshes = listener.refreshes.clone();
+        for (kind, gaps) in facts.lists.gaps() {
+            if gaps.failed.is_some() {
+                refreshes.note(kind, RefreshOutcome::Failed);
+            }
+        }
+        Ok(Arc::new(ReadyRun::new(link.clone(), facts, refreshes)))
     }
 
     /// Repeats the log level and the subscriptions of the previous run.
@@ -204,29 +220,6 @@ impl Run {
         }
     }
 
-    /// Fetches the lists that have changed.
-    async fn fetch_changed_lists(&self, link: &Arc<Link>, run: &ReadyRun, listener: &RunListener) {
-        tokio::time::sleep(SETTLE).await;
-        let changed = std::mem::take(&mut *listener.changed.lock());
-        for kind in ListKind::ALL {
-            let Some(why) = changed[kind as usize] else { continue };
-            let fetched = tokio::time::timeout(REFRESH_DEADLINE, handshake::list(link, kind)).await;
-            let Ok(Ok(list)) = fetched else { continue };
-            let differs = run.facts.load().lists.of(kind) != list.items;
-            run.set_list(kind, list);
-            // An announced change is passed on even if the list looks the same.
-            if why == ListChange::Announced || differs {
-                self.pool.publish_facts(&self.instance, &run.facts.load_full(), &[kind]);
-            }
-        }
-        // Clients fetch the list when they are notified, so notify them only now.
-        for word in std::mem::take(&mut *listener.words.lock()) {
-            if let Some(observer) = self.pool.observer() {
-                observer.background(&self.pool.spec.name, &self.instance, &word);
-            }
-        }
-    }
-
     fn started(&self, pid: Option<u32>) {
         let again = self.instance.lifecycle.lock().reason().is_some();
         InstanceStarted { server: &self.pool.spec.name, instance: self.instance.id, pid, again }
@@ -243,15 +236,6 @@ impl Run {
     }
 }
 
-/// Why a list is fetched again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum ListChange {
-    /// It may have changed, because there was no subscription for a while.
-    Possible,
-    /// The server announced a change.
-    Announced,
-}
-
 /// Handles what a run's link receives outside of calls.
 #[derive(Debug)]
 struct RunListener {
@@ -259,12 +243,7 @@ struct RunListener {
     instance: Arc<Instance>,
     closed: CancellationToken,
     reason: Mutex<String>,
-    dirty: Notify,
-    /// The lists to fetch again, by [`ListKind`].
-    changed: Mutex<[Option<ListChange>; 4]>,
-    /// Notifications to forward to the clients of an instance that is not a base, once the lists are
-    /// fetched. At most one per method.
-    words: Mutex<Vec<Message>>,
+    refreshes: Arc<ListRefreshes>,
 }
 
 impl RunListener {
@@ -274,20 +253,8 @@ impl RunListener {
             instance: run.instance.clone(),
             closed: CancellationToken::new(),
             reason: Mutex::default(),
-            dirty: Notify::new(),
-            changed: Mutex::default(),
-            words: Mutex::default(),
+            refreshes: Arc::new(ListRefreshes::new(run.pool.seed.wrapping_add(run.instance.id.0))),
         }
-    }
-
-    fn mark(&self, kinds: &[ListKind], why: ListChange) {
-        let mut changed = self.changed.lock();
-        for kind in kinds {
-            let reason = &mut changed[*kind as usize];
-            *reason = (*reason).max(Some(why));
-        }
-        drop(changed);
-        self.dirty.notify_one();
     }
 }
 
@@ -301,12 +268,8 @@ impl Listener for RunListener {
             _ => &[],
         };
         if !kinds.is_empty() {
-            if !self.instance.supplies_lists() {
-                let mut words = self.words.lock();
-                words.retain(|word| word.method() != message.method());
-                words.push(message);
-            }
-            return self.mark(kinds, ListChange::Announced);
+            // Clients are notified once the list was fetched, if it differs.
+            return self.refreshes.mark(kinds);
         }
         match N::parse(message.method()) {
             Some(N::ResourcesUpdated) => {

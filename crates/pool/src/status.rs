@@ -59,6 +59,7 @@ impl Pool {
             state: InstanceState::Stopped,
             reason: None,
             note: self.note(),
+            missing: self.all_missing_items(),
             since: clock(now),
             retry_in_ms: None,
             transport: self.host.transport().map(|transport| transport.name.to_owned()),

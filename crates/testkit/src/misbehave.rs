@@ -7,6 +7,7 @@ mod dispatch;
 mod flags;
 mod handshake;
 mod http;
+mod list_faults;
 mod listen;
 mod lists;
 mod message;

@@ -62,6 +62,11 @@ impl Calls {
         table.values().filter(|slot| !slot.listens || slot.owner != SessionNo(0)).count()
     }
 
+    /// Calls of clients in flight.
+    pub(crate) fn of_clients(&self) -> usize {
+        self.table.lock().values().filter(|slot| slot.owner != SessionNo(0)).count()
+    }
+
     pub(crate) fn attribute(&self) -> Attribution {
         let table = self.table.lock();
         // Notifications for a listen name its subscription id.

@@ -1,10 +1,11 @@
 //! What a server declared when it became ready: its greeting, revision, capabilities and lists.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ToolHints};
@@ -21,10 +22,11 @@ pub struct Facts {
     pub lists: Lists,
 }
 
-/// The four lists of a server, each with the items of all its pages.
+/// The four lists of a server, each with the items of all its pages. A clone shares them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lists {
-    by_kind: BTreeMap<u8, List>,
+    /// By [`ListKind`].
+    by_kind: [Option<Arc<List>>; ListKind::ALL.len()],
 }
 
 /// A list of tools, resources, resource templates or prompts.
@@ -36,15 +38,40 @@ pub struct List {
     /// Tools that must be left out, and why.
     pub unusable: Vec<(Box<str>, BadMirror)>,
     pub gaps: Gaps,
+    /// Whether the server has the list without declaring the capability.
+    pub undeclared: bool,
 }
 
 /// Parts of a list that Mainstay could not take over from the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// Entries without a name or URI, which clients can't refer to.
     pub nameless: usize,
     /// Why the list ends before its end.
     pub cut: Option<Cut>,
+    /// Why the list could not be fetched when it was asked for last. Its items are those that came
+    /// before.
+    pub failed: Option<ListFailure>,
+}
+
+/// Why a list could not be fetched from a server that is reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListFailure {
+    /// The server answered with an error, whose JSON is shortened.
+    #[error("it answered {method} with {error}")]
+    Refused { method: &'static str, error: Arc<str> },
+    /// The answer is not a page of the list.
+    #[error("its answer to {method} is no list: {problem}")]
+    NoList { method: &'static str, problem: Arc<str> },
+    /// The request was lost although the server is still reached.
+    #[error("{reason}")]
+    Lost { reason: Arc<str> },
+    /// No answer came in time.
+    #[error("it did not answer {method} within {after:?}")]
+    Silent { method: &'static str, after: Duration },
+    /// The pages of the list took too long.
+    #[error("it had not listed everything within {after:?}")]
+    Slow { after: Duration },
 }
 
 /// Why Mainstay stopped fetching a list before its last page.
@@ -54,6 +81,8 @@ pub enum Cut {
     Pages(usize),
     /// The list has more than this many items.
     Items(usize),
+    /// The items of the list have more than this many bytes.
+    Bytes(usize),
     /// A page names a next page that was fetched before.
     Circle,
 }
@@ -88,52 +117,98 @@ impl Item {
     }
 }
 
+// === impl List ===
+
+impl List {
+    /// Moves the items into one buffer of their own, so that the list holds no answer of the server
+    /// in memory.
+    #[must_use]
+    pub(crate) fn compact(mut self) -> Self {
+        let total = self.items.iter().map(|item| item.raw.len()).sum();
+        let mut all = BytesMut::with_capacity(total);
+        for item in &self.items {
+            all.extend_from_slice(&item.raw);
+        }
+        let mut all = all.freeze();
+        for item in &mut self.items {
+            item.raw = all.split_to(item.raw.len());
+        }
+        self.items.shrink_to_fit();
+        self
+    }
+}
+
 // === impl Gaps ===
 
-impl fmt::Display for Gaps {
+impl Gaps {
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Cut {
     /// Continues a sentence whose subject is the list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.cut {
-            Some(Cut::Pages(pages)) => write!(f, "cut after {pages} pages")?,
-            Some(Cut::Items(items)) => write!(f, "cut after {items} items")?,
-            Some(Cut::Circle) => write!(f, "cut where its pages began to repeat")?,
-            None => {}
+        match self {
+            Self::Pages(pages) => write!(f, "cut after {pages} pages"),
+            Self::Items(items) => write!(f, "cut after {items} items"),
+            Self::Bytes(bytes) => write!(f, "cut after {bytes} bytes"),
+            Self::Circle => write!(f, "cut where its pages began to repeat"),
         }
-        if self.nameless > 0 {
-            let lead = if self.cut.is_some() { ", and " } else { "" };
-            write!(f, "{lead}without {} of its entries, which have no name", self.nameless)?;
-        }
-        Ok(())
     }
 }
 
 // === impl Lists ===
 
 impl Lists {
+    /// A list as it was fetched last. `None` if the server was not asked for it.
+    pub fn get(&self, kind: ListKind) -> Option<&Arc<List>> {
+        self.by_kind[kind as usize].as_ref()
+    }
+
     pub fn of(&self, kind: ListKind) -> &[Item] {
-        self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.items)
+        self.get(kind).map_or(&[], |list| &list.items)
     }
 
     /// Tools that the server lists and that must not be used, and why.
     pub fn unusable(&self, kind: ListKind) -> &[(Box<str>, BadMirror)] {
-        self.by_kind.get(&(kind as u8)).map_or(&[], |list| &list.unusable)
+        self.get(kind).map_or(&[], |list| &list.unusable)
     }
 
     /// The lists of which something is missing.
-    pub fn gaps(&self) -> impl Iterator<Item = (ListKind, Gaps)> {
+    pub fn gaps(&self) -> impl Iterator<Item = (ListKind, &Gaps)> {
         ListKind::ALL.into_iter().filter_map(|kind| {
-            let gaps = self.by_kind.get(&(kind as u8))?.gaps;
-            (gaps != Gaps::default()).then_some((kind, gaps))
+            let gaps = &self.get(kind)?.gaps;
+            (!gaps.is_empty()).then_some((kind, gaps))
         })
+    }
+
+    /// Why the list could not be fetched when it was asked for last.
+    pub fn failure(&self, kind: ListKind) -> Option<&ListFailure> {
+        self.get(kind)?.gaps.failed.as_ref()
     }
 
     /// How long, and for which clients, the list may be cached.
     pub fn caching(&self, kind: ListKind) -> Caching {
-        self.by_kind.get(&(kind as u8)).map(|list| list.caching).unwrap_or_default()
+        self.get(kind).map(|list| list.caching).unwrap_or_default()
     }
 
     pub fn set(&mut self, kind: ListKind, list: List) {
-        self.by_kind.insert(kind as u8, list);
+        self.by_kind[kind as usize] = Some(Arc::new(list));
+    }
+
+    /// Takes over a list that was just fetched. If that failed and there are items from before, they
+    /// are kept.
+    pub fn renew(&mut self, kind: ListKind, list: List) {
+        let had = self.get(kind).filter(|had| list.gaps.failed.is_some() && !had.items.is_empty());
+        match had {
+            Some(had) => {
+                let gaps = Gaps { failed: list.gaps.failed, ..had.gaps.clone() };
+                self.set(kind, List { gaps, ..(**had).clone() });
+            }
+            None => self.set(kind, list),
+        }
     }
 
     pub fn tool(&self, name: &str) -> Option<&Item> {

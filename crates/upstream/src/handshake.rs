@@ -20,12 +20,13 @@ use mainstay_protocol::initialize::{InitializeResult, initialize_params};
 use mainstay_protocol::revision::Revision;
 
 pub use self::ask::{ErrorAnswer, HandshakeError, ask};
-pub use self::lists::{list, lists};
+pub use self::lists::{FirstLists, Patience, list};
 pub use self::modern::listen;
 use crate::facts::Facts;
 use crate::link::Link;
 
-/// Performs the handshake and fetches all lists. The caller sets the deadline.
+/// Performs the handshake and fetches all lists, as far as the server has them ready. The caller
+/// sets the deadline.
 ///
 /// `capabilities` is the JSON of what the clients of this instance can do.
 ///
@@ -36,9 +37,10 @@ pub async fn shake(
     link: &Arc<Link>,
     choice: RevisionChoice,
     capabilities: &str,
+    first: FirstLists,
 ) -> Result<Facts, HandshakeError> {
     if choice == RevisionChoice::Modern {
-        return modern::discover(link).await;
+        return modern::discover(link, first).await;
     }
     let params = initialize_params(
         Revision::LATEST_LEGACY,
@@ -50,8 +52,8 @@ pub async fn shake(
         Ok(result) => result,
         Err(error) if choice == RevisionChoice::Auto => {
             let refused = |_| HandshakeError::Protocol(format!("it refused initialize: {error}"));
-            return modern::discover(link).await.map_err(|other| match other {
-                HandshakeError::Unserveable(_) => other,
+            return modern::discover(link, first).await.map_err(|other| match other {
+                HandshakeError::Unserveable(_) | HandshakeError::LostUnasked(_) => other,
                 _ => refused(other),
             });
         }
@@ -69,12 +71,12 @@ pub async fn shake(
             "it answered with revision {named:?}, which Mainstay does not know"
         )));
     };
-    let capabilities = result.server_capabilities();
+    let mut capabilities = result.server_capabilities();
     link.transport().settle(link, revision);
     // A server may refuse everything before this, or decide only now what it lists.
     link.send_first(build::notification("notifications/initialized", None)).await;
     // From here on, list changes and questions of calls reach the link.
     link.transport().heard().await;
-    let lists = lists(link, capabilities).await?;
+    let lists = lists::lists(link, &mut capabilities, first).await?;
     Ok(Facts { greeting: initialize, revision, capabilities, lists })
 }

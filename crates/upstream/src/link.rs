@@ -96,6 +96,11 @@ impl Link {
         self.calls.len()
     }
 
+    /// Calls of clients in flight. Requests of Mainstay's own, such as those for lists, are none.
+    pub fn client_calls(&self) -> usize {
+        self.calls.of_clients()
+    }
+
     /// Whether the link refuses further requests.
     pub fn is_closed(&self) -> bool {
         self.failing.load(Ordering::Acquire) || self.closed.get().is_some()

@@ -25,6 +25,10 @@ pub struct ServerTools {
     /// As the server lists them.
     #[schema(value_type = Vec<Object>)]
     pub tools: Vec<Box<RawValue>>,
+    /// Why the list ends before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cut: Option<String>,
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -45,7 +49,7 @@ pub struct MergedToolsPrinted {
     pub partly: Vec<MissingServer>,
 }
 
-/// A server whose tools are not in a list.
+/// A server whose tools are not in a list, or not all of them.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct MissingServer {
     pub server: String,
@@ -54,6 +58,13 @@ pub struct MissingServer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub why: Option<String>,
+    /// The list of which only a part is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub list: Option<String>,
+    /// The missing items, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
 }
 
 /// What `mainstay token --json` prints.

@@ -1,6 +1,6 @@
 //! Servers and their instances.
 
-use mainstay_model::status::{InstanceState, InstanceStatus, ServerStatus};
+use mainstay_model::status::{self, InstanceState, InstanceStatus, ServerStatus};
 use mainstay_model::{InstanceId, Name};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -34,6 +34,9 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub note: Option<String>,
+    /// What is missing in its lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingItems>,
     /// Since when it is in this state, as RFC 3339.
     pub since: String,
     /// Milliseconds until it is tried again.
@@ -66,6 +69,18 @@ pub struct Server {
     /// Lines on its standard output that were no messages.
     pub stray_lines: u64,
     pub instances: Vec<Instance>,
+}
+
+/// Items that are missing in a list of a server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MissingItems {
+    /// `tools`, `resources`, `resourceTemplates` or `prompts`.
+    pub list: String,
+    /// Why, as the rest of a sentence about the server.
+    pub why: String,
+    /// The missing items, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
 }
 
 /// One running copy of a server.
@@ -108,6 +123,7 @@ impl From<ServerStatus> for Server {
             state: server.state,
             reason: server.reason,
             note: server.note,
+            missing: server.missing.into_iter().map(MissingItems::from).collect(),
             since: server.since,
             retry_in_ms: server.retry_in_ms,
             transport: server.transport,
@@ -126,6 +142,13 @@ impl From<ServerStatus> for Server {
 }
 
 // === impl Instance ===
+
+impl From<status::MissingItems> for MissingItems {
+    fn from(missing: status::MissingItems) -> Self {
+        let status::MissingItems { list, why, items } = missing;
+        Self { list, why, items }
+    }
+}
 
 impl From<InstanceStatus> for Instance {
     fn from(instance: InstanceStatus) -> Self {

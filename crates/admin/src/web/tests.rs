@@ -82,6 +82,7 @@ fn server(name: &str, state: InstanceState) -> Server {
         state,
         reason: None,
         note: None,
+        missing: Vec::new(),
         since: "2026-01-01T00:00:00Z".to_owned(),
         retry_in_ms: None,
         transport: None,

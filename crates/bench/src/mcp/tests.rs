@@ -45,7 +45,7 @@ fn answers_are_json_with_the_callers_id() {
     ];
     for (message, wanted) in cases {
         let value: serde_json::Value =
-            serde_json::from_str(&text_of(answer(message.as_bytes()))).expect("JSON");
+            serde_json::from_str(&text_of(answer(message.as_bytes(), TOOLS))).expect("JSON");
         assert_eq!(value["id"], 7, "{message}");
         assert_eq!(value["result"]["content"][0]["text"], wanted, "{message}");
     }
@@ -58,7 +58,7 @@ fn the_handshake_answers_with_a_revision_both_know() {
             r#"{{"id":"a","method":"initialize","params":{{"protocolVersion":"{asked}","capabilities":{{}}}}}}"#
         );
         let value: serde_json::Value =
-            serde_json::from_str(&text_of(answer(message.as_bytes()))).expect("JSON");
+            serde_json::from_str(&text_of(answer(message.as_bytes(), TOOLS))).expect("JSON");
         assert_eq!(value["result"]["protocolVersion"], wanted);
         assert_eq!(value["id"], "a");
     }
@@ -67,15 +67,21 @@ fn the_handshake_answers_with_a_revision_both_know() {
 #[test]
 fn other_messages_get_what_they_deserve() {
     let tools: serde_json::Value =
-        serde_json::from_str(&text_of(answer(br#"{"id":1,"method":"tools/list"}"#))).expect("JSON");
+        serde_json::from_str(&text_of(answer(br#"{"id":1,"method":"tools/list"}"#, TOOLS)))
+            .expect("JSON");
     assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(5));
-    assert_eq!(answer(br#"{"method":"notifications/initialized"}"#), Reply::Nothing);
-    assert_eq!(answer(br#"{"id":1,"result":{}}"#), Reply::Nothing);
-    assert_eq!(answer(br#"{"id":1,"method":"tools/call","params":{"name":"hang"}}"#), Reply::Never);
+    let many: serde_json::Value = serde_json::from_str(&many_tools("s", 100)).expect("JSON");
+    assert_eq!(many["tools"][99]["name"], "s_00099");
+    assert_eq!(answer(br#"{"method":"notifications/initialized"}"#, TOOLS), Reply::Nothing);
+    assert_eq!(answer(br#"{"id":1,"result":{}}"#, TOOLS), Reply::Nothing);
     assert_eq!(
-        answer(br#"{"id":1,"method":"tools/call","params":{"name":"crash"}}"#),
+        answer(br#"{"id":1,"method":"tools/call","params":{"name":"hang"}}"#, TOOLS),
+        Reply::Never
+    );
+    assert_eq!(
+        answer(br#"{"id":1,"method":"tools/call","params":{"name":"crash"}}"#, TOOLS),
         Reply::Crash
     );
-    assert!(text_of(answer(br#"{"id":1,"method":"server/discover"}"#)).contains("-32601"));
-    assert!(text_of(answer(b"nonsense")).contains("-32600"));
+    assert!(text_of(answer(br#"{"id":1,"method":"server/discover"}"#, TOOLS)).contains("-32601"));
+    assert!(text_of(answer(b"nonsense", TOOLS)).contains("-32600"));
 }

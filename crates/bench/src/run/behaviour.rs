@@ -4,6 +4,7 @@ mod faults;
 mod large;
 pub(crate) mod memory;
 mod seen;
+mod servers;
 mod startup;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use anyhow::Result;
 
 use self::memory::{Idle, Wire};
 use self::seen::Seen;
+use self::servers::Servers;
 use super::context::Context;
 use super::kind::{Kind, Upstream};
 use super::results::Results;
@@ -30,10 +32,11 @@ enum Probe {
     ManyLarge,
     Origin,
     Idle(Idle),
+    Servers(Servers),
     Help,
 }
 
-const PROBES: [Probe; 14] = [
+const PROBES: [Probe; 17] = [
     Probe::Children,
     Probe::KilledChild,
     Probe::HttpRestart,
@@ -47,11 +50,18 @@ const PROBES: [Probe; 14] = [
     idle("idle-5000", 5_000, Wire::Closed, Some(2.5)),
     idle("idle-5000-stream", 5_000, Wire::Stream, Some(5.0)),
     idle("idle-5000-connected", 5_000, Wire::Kept, None),
+    servers("servers-20", 20, 4),
+    servers("servers-100", 100, 4),
+    servers("servers-100-tools-100", 100, 100),
     Probe::Help,
 ];
 
 const fn idle(name: &'static str, sessions: u32, wire: Wire, at_most: Option<f64>) -> Probe {
     Probe::Idle(Idle { name, sessions, wire, at_most })
+}
+
+const fn servers(name: &'static str, servers: u32, tools: usize) -> Probe {
+    Probe::Servers(Servers { name, servers, tools })
 }
 
 /// The names that `--only` accepts.
@@ -90,6 +100,7 @@ impl Probe {
             Self::ManyLarge => "many-large",
             Self::Origin => "origin",
             Self::Idle(idle) => idle.name,
+            Self::Servers(servers) => servers.name,
             Self::Help => "help",
         }
     }
@@ -108,6 +119,7 @@ impl Probe {
         match self {
             Self::HttpRestart => kind.has_manners() && kind.serves(Upstream::Http),
             Self::Idle(idle) => idle.fits(kind),
+            Self::Servers(_) => kind == Kind::Mainstay,
             // For the others, the interpreter would print it.
             Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),
             _ => kind.serves(Upstream::Stdio),
@@ -117,6 +129,9 @@ impl Probe {
     async fn observe(self, context: &Context, kind: Kind) -> Result<Vec<Seen>> {
         if let Self::Help = self {
             return Ok(vec![startup::help(context, kind)?]);
+        }
+        if let Self::Servers(servers) = self {
+            return Ok(vec![servers.observe(&context.programs).await?]);
         }
         let upstream = self.upstream(kind);
         if let Self::Idle(idle) = self {
@@ -133,7 +148,7 @@ impl Probe {
             Self::Large => large::one(&setup).await,
             Self::ManyLarge => large::many(&setup).await.map(|seen| vec![seen]),
             Self::Origin => faults::origin(&setup).await.map(|seen| vec![seen]),
-            Self::Idle(_) | Self::Help => unreachable!("handled above"),
+            Self::Idle(_) | Self::Servers(_) | Self::Help => unreachable!("handled above"),
         };
         setup.stop().await;
         seen

@@ -184,6 +184,6 @@ impl Behind<'_> {
 }
 
 /// An address that nothing listens on.
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -164,7 +164,9 @@ impl Attempt {
     /// Rebuilds the headers that repeat arguments from a newly fetched list.
     async fn refresh_headers(&mut self, context: &SendContext<'_>) {
         let era = context.session.revision.era();
-        self.route.pool.refetch_list(era, ListKind::Tools, context.deadline.into_std()).await;
+        // Without a new list, the tool is called as it was listed before.
+        let _ =
+            self.route.pool.refetch_list(era, ListKind::Tools, context.deadline.into_std()).await;
         self.headers_are_stale = false;
         let Some(facts) = self.route.pool.facts(era) else { return };
         let tool = self.route.tool.as_deref().and_then(|tool| facts.lists.tool(tool));

@@ -3,16 +3,19 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use mainstay_model::status::MissingItems;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message};
 
-use crate::endpoint::Endpoint;
 use crate::endpoint::per_client_lists;
+use crate::endpoint::{Endpoint, MissingServer};
 use crate::session::Session;
 
 /// Items on one page.
 const PAGE_ITEMS: usize = 1000;
+/// Names of missing items in one entry.
+const NAMED_MAX: usize = 50;
 
 /// Returns the result of a list method, or why the cursor is invalid. With a session, adds what
 /// servers list for its client only.
@@ -62,7 +65,7 @@ pub(crate) async fn page(
     if to < items.len() {
         out.push_str(&format!(r#","nextCursor":"{to}""#));
     }
-    let missing = missing(endpoint, era);
+    let missing = missing(endpoint, era, kind);
     match era {
         Era::Legacy if missing.is_empty() => {}
         Era::Legacy => out.push_str(&format!(r#","_meta":{{{missing}}}"#)),
@@ -89,21 +92,33 @@ pub(crate) fn server_info() -> String {
     )
 }
 
-/// Returns the member of `_meta` that names missing servers. Empty: none is missing.
-fn missing(endpoint: &Endpoint, era: Era) -> String {
-    let all: Vec<_> = endpoint
-        .missing(era)
-        .into_iter()
-        .map(|missing| {
-            let (server, state) = (string(missing.server.as_str()), missing.state.as_str());
-            let why = missing.why.as_deref();
-            let why = why.map(|why| format!(r#","why":{}"#, string(why))).unwrap_or_default();
-            format!(r#"{{"server":{server},"state":"{state}"{why}}}"#)
-        })
-        .collect();
+/// Returns the member of `_meta` that names missing servers, and what is missing of others. Empty:
+/// nothing is missing.
+fn missing(endpoint: &Endpoint, era: Era, kind: ListKind) -> String {
+    let servers = endpoint.missing(era).into_iter().map(|server| one_missing(&server, None));
+    let items = endpoint.missing_items(era, kind).into_iter();
+    let items = items.map(|(server, items)| one_missing(&server, Some(&items)));
+    let all: Vec<_> = servers.chain(items).collect();
     if all.is_empty() {
         String::new()
     } else {
         format!(r#""mainstay/missing":[{}]"#, all.join(","))
     }
+}
+
+fn one_missing(missing: &MissingServer<'_>, items: Option<&MissingItems>) -> String {
+    let (server, state) = (string(missing.server.as_str()), missing.state.as_str());
+    let mut out = format!(r#"{{"server":{server},"state":"{state}""#);
+    if let Some(why) = &missing.why {
+        out.push_str(&format!(r#","why":{}"#, string(why)));
+    }
+    if let Some(MissingItems { list, items, .. }) = items {
+        out.push_str(&format!(r#","list":{}"#, string(list)));
+        if !items.is_empty() {
+            let named: Vec<_> = items.iter().take(NAMED_MAX).map(|name| string(name)).collect();
+            out.push_str(&format!(r#","items":[{}]"#, named.join(",")));
+        }
+    }
+    out.push('}');
+    out
 }

@@ -43,7 +43,7 @@ pub(crate) fn start_detection(endpoint: &Endpoint, session: &Session) {
 /// items than for all. So a list request does not start an instance for each set of capabilities.
 ///
 /// None: the server itself must be asked. It lists the same for all clients, keeps state for each
-/// session, or does not notify when the list changes.
+/// session, does not notify when the list changes, or could not list it.
 pub(crate) async fn single_server_page(
     endpoint: &Endpoint,
     session: &Session,
@@ -59,6 +59,9 @@ pub(crate) async fn single_server_page(
         return None;
     }
     let facts = pool.client_lists(&session.capabilities_json, deadline).await?;
+    if facts.lists.failure(kind).is_some() {
+        return None;
+    }
     let items = facts.lists.of(kind).iter();
     let items: Vec<_> = items.map(|item| String::from_utf8_lossy(&item.raw)).collect();
     Some(format!(r#"{{"{}":[{}]}}"#, kind.member(), items.join(",")))

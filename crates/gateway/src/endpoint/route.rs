@@ -144,7 +144,7 @@ fn route_by_name(
     let catalogue = endpoint.catalogue(era);
     let Some(entry) = catalogue.find(kind, &name) else {
         let Some((server, own)) = endpoint.find_remembered(era, kind, &name) else {
-            return Err(unknown_item((endpoint, era), word, &name));
+            return Err(unknown_item((endpoint, era), kind, word, &name));
         };
         // The call waits for its server, and either the server or the gateway answers if the item does not
         // exist.
@@ -172,7 +172,7 @@ fn route_by_uri(
     let field = uri.ok_or_else(|| invalid("`uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
     let Some((server, own)) = find_resource(endpoint, era, &uri) else {
-        let mut error = unknown_item((endpoint, era), "resource", &uri);
+        let mut error = unknown_item((endpoint, era), ListKind::Resources, "resource", &uri);
         if era == Era::Legacy {
             error.code = codes::RESOURCE_NOT_FOUND;
         }
@@ -220,7 +220,7 @@ fn route_by_template(
     let listed = catalogue.find(kind, &uri).map(|entry| (entry.server, entry.own.to_string()));
     let found = listed.or_else(|| endpoint.find_remembered(era, kind, &uri));
     let Some((server, own)) = found else {
-        return Err(unknown_item((endpoint, era), "resource template", &uri));
+        return Err(unknown_item((endpoint, era), kind, "resource template", &uri));
     };
     let mut edits = Vec::new();
     if own != *uri {
@@ -252,9 +252,15 @@ fn is_read(method: Method) -> bool {
         )
 }
 
-fn unknown_item((endpoint, era): EraView<'_>, word: &str, name: &str) -> RouteError {
-    let missing: Vec<_> =
-        endpoint.missing(era).into_iter().map(|missing| missing.to_string()).collect();
+fn unknown_item(
+    (endpoint, era): EraView<'_>,
+    kind: ListKind,
+    word: &str,
+    name: &str,
+) -> RouteError {
+    let items = endpoint.missing_items(era, kind).into_iter().map(|(server, _)| server);
+    let missing = endpoint.missing(era).into_iter().chain(items);
+    let missing: Vec<_> = missing.map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {
         String::new()
     } else {

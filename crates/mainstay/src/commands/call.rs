@@ -58,7 +58,7 @@ async fn call(
     given: Option<Box<RawValue>>,
     out: &Output,
 ) -> Result<bytes::Bytes, Failure> {
-    let tools = daemon::list_tools(conversation).await?;
+    let tools = daemon::list(conversation).await?.tools;
     let tool = find(&tools, args)?;
     let arguments = match given {
         Some(given) => given,

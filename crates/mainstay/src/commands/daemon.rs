@@ -1,5 +1,6 @@
 //! Commands' access to the daemon of the state folder.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const OPENING: Duration = Duration::from_secs(45);
 /// Deadline for a call. The gateway ends calls after 300 s, so more means a lost connection.
 pub(super) const CALL: Duration = Duration::from_secs(310);
 /// Most pages of one list.
-const PAGES_MAX: usize = 100;
+const PAGES_MAX: usize = 2_000;
 
 /// A tool as its server lists it.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub(super) struct Merged {
     pub(super) missing: Vec<MissingServer>,
     /// Servers whose tools clients of some revisions don't see.
     pub(super) partly: Vec<MissingServer>,
+    /// Why the list ends before its end.
+    pub(super) cut: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -74,11 +77,22 @@ struct ToolFields {
 impl Merged {
     /// Adds the tools that clients of the other era see. A server may show itself to both.
     fn add(&mut self, other: Self) {
-        let names =
-            |all: &[MissingServer]| all.iter().map(|of| of.server.clone()).collect::<Vec<_>>();
+        let whole = |of: &MissingServer| of.list.is_none();
+        let names = |all: &[MissingServer]| {
+            all.iter().filter(|of| whole(of)).map(|of| of.server.clone()).collect::<Vec<_>>()
+        };
         let (ours, theirs) = (names(&self.missing), names(&other.missing));
-        self.partly.extend(self.missing.extract_if(.., |of| !theirs.contains(&of.server)));
-        self.partly.extend(other.missing.into_iter().filter(|of| !ours.contains(&of.server)));
+        let only_here = |of: &mut MissingServer| whole(of) && !theirs.contains(&of.server);
+        self.partly.extend(self.missing.extract_if(.., only_here));
+        let (servers, items): (Vec<_>, Vec<_>) = other.missing.into_iter().partition(whole);
+        self.partly.extend(servers.into_iter().filter(|of| !ours.contains(&of.server)));
+        for of in items {
+            if self.missing.iter().all(|known| (&known.server, &known.why) != (&of.server, &of.why))
+            {
+                self.missing.push(of);
+            }
+        }
+        self.cut = self.cut.take().or(other.cut);
         for tool in other.tools {
             if self.tools.iter().all(|known| known.name != tool.name) {
                 self.tools.push(tool);
@@ -183,16 +197,14 @@ pub(super) fn with_nearest(failure: Failure, word: &str, names: &[String]) -> Fa
     }
 }
 
-/// All tools of a conversation's endpoint, page by page.
-pub(super) async fn list_tools(conversation: &mut Conversation) -> Result<Vec<Tool>, Failure> {
-    Ok(list(conversation).await?.tools)
-}
-
-async fn list(conversation: &mut Conversation) -> Result<Merged, Failure> {
+/// All tools of a conversation's endpoint, page by page. The list ends where its pages begin to repeat,
+/// and after 2,000 pages, and says so.
+pub(super) async fn list(conversation: &mut Conversation) -> Result<Merged, Failure> {
     let mut merged = Merged::default();
-    let mut cursor = None;
-    for _ in 0..PAGES_MAX {
-        let params = cursor.map(|cursor: String| json!({ "cursor": cursor }).to_string());
+    let mut cursor: Option<String> = None;
+    let mut seen = HashSet::new();
+    for pages in 1.. {
+        let params = cursor.map(|cursor| json!({ "cursor": cursor }).to_string());
         let page = conversation.request("tools/list", params.as_deref(), &mut |_| {}).await?;
         let page: ToolPage = read(&page)?;
         merged.missing = page.meta.missing;
@@ -200,10 +212,18 @@ async fn list(conversation: &mut Conversation) -> Result<Merged, Failure> {
             let ToolFields { name, description, schema } = read(raw.get().as_bytes())?;
             merged.tools.push(Tool { raw, name, description, schema });
         }
-        cursor = page.next;
-        if cursor.is_none() {
+        let Some(next) = page.next else { break };
+        if !seen.insert(next.clone()) {
+            let mut named = HashSet::new();
+            merged.tools.retain(|tool| named.insert(tool.name.clone()));
+            merged.cut = Some("its pages began to repeat".to_owned());
             break;
         }
+        if pages == PAGES_MAX {
+            merged.cut = Some(format!("it has more than {PAGES_MAX} pages"));
+            break;
+        }
+        cursor = Some(next);
     }
     Ok(merged)
 }

@@ -15,7 +15,7 @@ const DESCRIPTION_CHARS: usize = 60;
 /// The tools of one server, or why there are none.
 struct Listed {
     name: String,
-    tools: Result<Vec<Tool>, Failure>,
+    tools: Result<Merged, Failure>,
 }
 
 pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exit, Failure> {
@@ -55,15 +55,15 @@ async fn everything(client: &Client) -> Result<Vec<Listed>, Failure> {
     Ok(listed)
 }
 
-async fn tools_of(client: &Client, name: &str) -> Result<Vec<Tool>, Failure> {
+async fn tools_of(client: &Client, name: &str) -> Result<Merged, Failure> {
     let mut conversation = daemon::converse(client, name).await?;
-    let tools = daemon::list_tools(&mut conversation).await;
+    let tools = daemon::list(&mut conversation).await;
     conversation.close().await;
     tools
 }
 
 fn show_merged(merged: &Merged, out: &Output) {
-    let Merged { tools, missing, partly } = merged;
+    let Merged { tools, missing, partly, cut } = merged;
     if out.json {
         let (missing, partly) = (missing.clone(), partly.clone());
         let tools = tools.iter().map(|tool| tool.raw.clone()).collect();
@@ -80,17 +80,31 @@ fn show_merged(merged: &Merged, out: &Output) {
         out.line(tool_table(tools));
     }
     for (how, servers) in [("missing", missing), ("not for all clients", partly)] {
-        for MissingServer { server, state, why } in servers {
+        for MissingServer { server, state, why, .. } in servers {
             let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
             out.line(format::harmless(&format!("{how}: {server}: {state}{why}")));
         }
     }
+    if let Some(line) = cut_line(cut.as_deref()) {
+        out.line(line);
+    }
+}
+
+/// Says that a list ends before its end.
+fn cut_line(cut: Option<&str>) -> Option<String> {
+    Some(format!("cut: the list goes on, but {}", cut?))
 }
 
 fn answer(listed: &[Listed]) -> ToolsPrinted {
     let servers = listed.iter().map(|server| ServerTools {
         name: server.name.clone(),
-        tools: server.tools.iter().flatten().map(|tool| tool.raw.clone()).collect(),
+        tools: server
+            .tools
+            .iter()
+            .flat_map(|all| &all.tools)
+            .map(|tool| tool.raw.clone())
+            .collect(),
+        cut: server.tools.as_ref().ok().and_then(|all| all.cut.clone()),
         error: server.tools.as_ref().err().map(|failure| failure.message().to_owned()),
     });
     ToolsPrinted { servers: servers.collect() }
@@ -106,16 +120,19 @@ fn print(listed: &[Listed], out: &Output) {
         }
         let name = out.paint(Look::Strong, &server.name);
         match &server.tools {
-            Ok(tools) if tools.is_empty() => out.line(format!("{name}: no tools")),
-            Ok(tools) => {
+            Ok(Merged { tools, .. }) if tools.is_empty() => out.line(format!("{name}: no tools")),
+            Ok(Merged { tools, cut, .. }) => {
                 out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
                 out.line(tool_table(tools));
+                if let Some(line) = cut_line(cut.as_deref()) {
+                    out.line(line);
+                }
             }
             Err(failure) => out.line(format!("{name}: {}", format::harmless(failure.message()))),
         }
     }
     let first = listed.iter().find_map(|server| {
-        let tool = server.tools.as_ref().ok()?.first()?;
+        let tool = server.tools.as_ref().ok()?.tools.first()?;
         Some(format!("mainstay call {} {}", server.name, format::harmless(&tool.name)))
     });
     if let Some(first) = first {

@@ -84,8 +84,10 @@ impl Operator {
         }
         let deadline = Instant::now() + LISTS;
         for era in ready {
-            for kind in ListKind::ALL {
-                pool.refetch_list(era, kind, deadline).await;
+            for kind in ListKind::ALL.into_iter().filter(|kind| has_list(pool, era, *kind)) {
+                if let Err(failure) = pool.refetch_list(era, kind, deadline).await {
+                    return Err(ActionError::NotNow(format!("{server}: {failure}")));
+                }
             }
         }
         let now = pool.status(Instant::now(), &|_| String::new());
@@ -114,6 +116,11 @@ impl Actions for Operator {
 fn eras(pool: &Arc<Pool>) -> Vec<Era> {
     let both = [Era::Legacy, Era::Modern];
     both.into_iter().filter(|era| pool.ready_base(*era).is_some()).collect()
+}
+
+/// Whether the server declares the list, or has it all the same.
+fn has_list(pool: &Pool, era: Era, kind: ListKind) -> bool {
+    pool.facts(era).is_some_and(|facts| facts.capabilities.has_list(kind))
 }
 
 fn level_of(level: LogLevel) -> Option<Level> {

@@ -8,6 +8,7 @@ mod federation;
 mod generations;
 mod health;
 mod instances;
+mod list_faults;
 mod lists;
 mod modern;
 mod names;

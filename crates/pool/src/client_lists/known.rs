@@ -152,15 +152,19 @@ impl KnownLists {
         base: &Facts,
         lists: &Arc<Facts>,
     ) -> bool {
-        let same = ListKind::ALL.into_iter().all(|of| base.lists.of(of) == lists.lists.of(of));
-        match (same, all) {
+        // Nothing follows from a list that could not be fetched.
+        let fetched =
+            |of: &ListKind| [base, lists].iter().all(|of_one| of_one.lists.failure(*of).is_none());
+        let (whole, failed): (Vec<_>, Vec<_>) = ListKind::ALL.into_iter().partition(fetched);
+        let same = whole.into_iter().all(|of| base.lists.of(of) == lists.lists.of(of));
+        match (same, all && failed.is_empty()) {
             (false, _) => self.alike = Some(false),
             (true, true) => self.alike = self.alike.or(Some(true)),
             (true, false) => {}
         }
         let known = self.kind(kind);
         known.lists = Some(lists.clone());
-        known.is_stale = false;
+        known.is_stale = !failed.is_empty();
         known.is_asked = false;
         known.failures = 0;
         let mut missed = false;

@@ -31,7 +31,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 impl HandshakeOutcome {
     pub(super) fn of(shaken: &Result<Facts, HandshakeError>) -> Self {
         match shaken {
-            Ok(_) => Self::Done,
+            Ok(_) | Err(HandshakeError::LostUnasked(_)) => Self::Done,
             Err(HandshakeError::NotSpoken(_)) => Self::NotSpoken,
             Err(HandshakeError::Protocol(_) | HandshakeError::Unserveable(_)) => Self::Refused,
             Err(HandshakeError::Lost(_)) => Self::Lost,

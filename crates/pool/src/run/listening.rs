@@ -8,7 +8,7 @@ use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
 use mainstay_upstream::handshake::{self, HandshakeError};
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
-use super::{ListChange, Run, RunListener};
+use super::{Run, RunListener};
 use crate::instance::ReadyRun;
 
 /// The wait before the next `subscriptions/listen`. It doubles each time, up to [`WAIT_MAX`].
@@ -93,7 +93,7 @@ async fn follow(mut exchange: Exchange, run: &ReadyRun, listener: &RunListener) 
                 if notification.method() == Notification::SubscriptionsAcknowledged.as_str() {
                     let honoured = honoured(&notification);
                     // Changes while there was no subscription were missed.
-                    listener.mark(&crate::instance::kinds_of(&honoured), ListChange::Possible);
+                    listener.refreshes.mark(&crate::instance::kinds_of(&honoured));
                     run.subscribed.store(Some(Arc::new(honoured)));
                 } else {
                     listener.notification(notification);

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry;
 
-use super::histogram::Histogram;
+use super::histogram::Reading;
 use super::sample::STATES;
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
@@ -60,7 +60,10 @@ pub(super) fn requests(
     let mut family = Family::begin(out, &catalogue::REQUEST_DURATION)?;
     for server in everyone() {
         for method in Method::ALL {
-            family.histogram(&[server.label(), method.as_str()], server.duration(*method))?;
+            family.histogram(
+                &[server.label(), method.as_str()],
+                &server.duration(*method).snapshot(),
+            )?;
         }
     }
     Ok(())
@@ -87,8 +90,8 @@ pub(super) fn tools(
 ) -> fmt::Result {
     let mut family = Family::begin(out, &catalogue::TOOL_DURATION)?;
     for server in servers {
-        for (tool, histogram) in server.tools() {
-            family.histogram(&[server.label(), &tool], &histogram)?;
+        for (tool, read) in server.tools() {
+            family.histogram(&[server.label(), &tool], &read)?;
         }
     }
     Ok(())
@@ -229,9 +232,8 @@ impl<'a> Family<'a> {
         self.series(values, |series| series.encode_gauge(&value))
     }
 
-    fn histogram(&mut self, values: &[&str], histogram: &Histogram) -> fmt::Result {
+    fn histogram(&mut self, values: &[&str], read: &Reading) -> fmt::Result {
         debug_assert_eq!(self.entry.kind, Kind::Histogram);
-        let read = histogram.snapshot();
         self.series(values, |series| {
             let (sum, count) = (read.sum_seconds, read.count);
             series.encode_histogram::<NoLabelSet>(sum, count, &read.buckets, None)

@@ -1,13 +1,13 @@
 //! The counters of a server, which every call updates.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Reading};
 use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused};
 use crate::throttle::Throttle;
 
@@ -26,7 +26,7 @@ pub struct ServerMetrics {
     label: Box<str>,
     methods: [MethodCell; Method::COUNT],
     errors: [AtomicU64; ErrorCode::COUNT],
-    tools: RwLock<BTreeMap<Box<str>, Arc<Histogram>>>,
+    tools: RwLock<BTreeMap<Box<str>, Arc<ToolHistogram>>>,
     attempts: [AtomicU64; Attempt::COUNT],
     starts: AtomicU64,
     stray_lines: AtomicU64,
@@ -46,6 +46,10 @@ pub(crate) struct MethodCell {
     outcomes: [AtomicU64; Outcome::COUNT],
     pub(crate) duration: Histogram,
 }
+
+/// The histogram of a tool. It takes memory from the first call on: most tools are never called.
+#[derive(Debug, Default)]
+struct ToolHistogram(OnceLock<Box<Histogram>>);
 
 // === impl ServerMetrics ===
 
@@ -101,7 +105,7 @@ impl ServerMetrics {
     /// Counts a tool call with its duration. Only count tools that the server lists, because the first 200
     /// names keep their series while the daemon runs.
     pub fn tool(&self, tool: &str, took: Duration) {
-        self.tool_histogram(tool).record(took);
+        self.tool_histogram(tool).0.get_or_init(Box::default).record(took);
     }
 
     /// Counts a start of an instance.
@@ -138,7 +142,7 @@ impl ServerMetrics {
         self.questions_refused[reason.index()].fetch_add(1, Relaxed);
     }
 
-    fn tool_histogram(&self, tool: &str) -> Arc<Histogram> {
+    fn tool_histogram(&self, tool: &str) -> Arc<ToolHistogram> {
         let tool = if tool.len() > TOOL_NAME_BYTES_MAX { OTHER_TOOL } else { tool };
         if let Some(known) = self.tools.read().get(tool) {
             return Arc::clone(known);
@@ -164,8 +168,12 @@ impl ServerMetrics {
         self.errors[code.index()].load(Relaxed)
     }
 
-    pub(crate) fn tools(&self) -> Vec<(Box<str>, Arc<Histogram>)> {
-        self.tools.read().iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))).collect()
+    pub(crate) fn tools(&self) -> Vec<(Box<str>, Reading)> {
+        let reading = |tool: &ToolHistogram| match tool.0.get() {
+            Some(histogram) => histogram.snapshot(),
+            None => Histogram::default().snapshot(),
+        };
+        self.tools.read().iter().map(|(name, tool)| (name.clone(), reading(tool))).collect()
     }
 
     pub(crate) fn starts(&self) -> u64 {

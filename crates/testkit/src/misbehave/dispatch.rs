@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{self, Incoming, Outlet};
 use super::server::{Server, Ways};
-use super::{handshake, listen, lists, tools};
+use super::{handshake, list_faults, listen, lists, tools};
 
 impl Server {
     /// Handles one message to its end, which for some never comes.
@@ -67,7 +67,13 @@ impl Server {
             "ping" | "resources/subscribe" | "resources/unsubscribe" => {
                 out.send(message::answer(id, "{}")).await;
             }
-            _ => lists::answer(self, method, id, &message.params(), out).await,
+            _ if list_faults::answer(self, method, id, out).await => {}
+            _ => {
+                lists::answer(self, method, id, &message.params(), out).await;
+                if method.ends_with("/list") {
+                    list_faults::announce(self, &message.params(), &ways).await;
+                }
+            }
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) async fn initialized(server: &Server, side: &Outlet) {
 }
 
 fn capabilities(server: &Server) -> Value {
-    if server.flags.has("no-capabilities") {
+    if server.flags.has("no-capabilities") || server.flags.has("undeclared") {
         return json!({});
     }
     let told = !server.flags.has("untold");

@@ -48,8 +48,13 @@ pub(super) async fn answer(
                 if changed.is_err() {
                     return;
                 }
-                if wanted["toolsListChanged"] == true {
-                    out.notify("notifications/tools/list_changed", &json!({"_meta": mark})).await;
+                let all = server.flags.has("tells-when-asked");
+                for list in ["tools", "resources", "prompts"] {
+                    let is_wanted = wanted[format!("{list}ListChanged")] == true;
+                    if is_wanted && (all || list == "tools") {
+                        let method = format!("notifications/{list}/list_changed");
+                        out.notify(&method, &json!({"_meta": mark})).await;
+                    }
                 }
             }
             Ok(uri) = touches.recv() => {

@@ -44,6 +44,9 @@ pub(super) async fn answer(
 /// The page of a list at the cursor.
 fn page(server: &Server, key: &str, items: Vec<Value>, params: &Value) -> Value {
     let start = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0_usize);
+    if server.flags.has("stuck-cursor") {
+        return json!({key: items, "nextCursor": "8"});
+    }
     if server.flags.has("endless") {
         return json!({key: items, "nextCursor": (start + 1).to_string()});
     }

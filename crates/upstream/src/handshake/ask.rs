@@ -1,10 +1,12 @@
 //! Requests that Mainstay sends on its own behalf.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_protocol::{Era, Kind, Message, build, discover};
 
+use crate::exchange::Exchange;
 use crate::link::Link;
 use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
@@ -17,6 +19,9 @@ pub enum HandshakeError {
     /// The server has ended, or the link to it is closed.
     #[error("{0}")]
     Lost(String),
+    /// The same, while the server was asked for a list that it does not declare.
+    #[error("{0}")]
+    LostUnasked(String),
     /// The server answers, and no retry can change its answer.
     #[error("{0}")]
     Unserveable(String),
@@ -49,6 +54,33 @@ pub async fn ask(
     method: &str,
     params: Option<&str>,
 ) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
+    let mut exchange = begin(link, method, params)?;
+    answer(link, method, &mut exchange).await
+}
+
+/// Like [`ask`], but waits no longer than `patience`. Then the request is cancelled and the result
+/// is `None`.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub(super) async fn ask_within(
+    link: &Arc<Link>,
+    method: &str,
+    params: Option<&str>,
+    patience: Duration,
+) -> Result<Option<Result<Bytes, ErrorAnswer>>, HandshakeError> {
+    let mut exchange = begin(link, method, params)?;
+    match tokio::time::timeout(patience, answer(link, method, &mut exchange)).await {
+        Ok(answer) => answer.map(Some),
+        Err(_) => {
+            exchange.cancel("no answer in time");
+            Ok(None)
+        }
+    }
+}
+
+fn begin(link: &Arc<Link>, method: &str, params: Option<&str>) -> Result<Exchange, HandshakeError> {
     let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
     let complete;
     let params = match link.era() {
@@ -59,9 +91,14 @@ pub async fn ask(
         }
     };
     let request = Message::parse(build::request(0, method, params)).map_err(internal)?;
-    let lost = |reason: String| HandshakeError::Lost(format!("{method}: {reason}"));
-    let mut exchange =
-        link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(error.reason))?;
+    link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(method, &error.reason))
+}
+
+async fn answer(
+    link: &Arc<Link>,
+    method: &str,
+    exchange: &mut Exchange,
+) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
     loop {
         match exchange.next().await {
             Incoming::Answer(answer) if answer.kind() == Kind::Result => {
@@ -76,9 +113,13 @@ pub async fn ask(
             Incoming::Lost(error) if error.fate == Fate::Refused => {
                 return Err(HandshakeError::Protocol(format!("{method}: {}", error.reason)));
             }
-            Incoming::Lost(error) => return Err(lost(error.reason)),
+            Incoming::Lost(error) => return Err(lost(method, &error.reason)),
         }
     }
+}
+
+fn lost(method: &str, reason: &str) -> HandshakeError {
+    HandshakeError::Lost(format!("{method}: {reason}"))
 }
 
 /// Adds to `params` the `_meta` that every request to a modern server has.

@@ -1,7 +1,11 @@
 //! Fetches a server's lists, page by page.
+//!
+//! A list that can't be fetched is no reason to give up the server: it is empty, and says why it is.
+//! Only the loss of the link is an error.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_protocol::capabilities::ServerCapabilities;
@@ -9,77 +13,244 @@ use mainstay_protocol::list::{Caching, ListKind, ListPage};
 use mainstay_protocol::mirror::MirroredArguments;
 use mainstay_protocol::{Era, build, codes};
 
-use super::ask::{HandshakeError, ask};
-use crate::facts::{Cut, Item, List, Lists};
+use super::ask::{ErrorAnswer, HandshakeError, ask_within};
+use crate::facts::{Cut, Item, List, ListFailure, Lists};
 use crate::link::Link;
 
-/// A list of more pages or items than this is cut: a server that always names a next page must
-/// not keep us for ever.
-pub(super) const PAGES_MAX: usize = 200;
-pub(super) const ITEMS_MAX: usize = 20_000;
+/// How long to wait for a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For each page.
+    pub page: Duration,
+    /// For all pages together.
+    pub whole: Duration,
+}
 
-/// Fetches every list that the server declares in its capabilities.
+/// How the lists are fetched at the start of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstLists {
+    /// For the tools, retries included.
+    pub tools: Patience,
+    /// For each of the other lists, which are fetched at the same time.
+    pub others: Patience,
+    /// Whether to ask a server for tools that does not declare any.
+    pub ask_undeclared: bool,
+}
+
+/// A list of more pages, items or bytes than this is cut: a server that always names a next page
+/// must not keep us for ever, nor fill the memory.
+pub(super) const PAGES_MAX: usize = 2_000;
+pub(super) const ITEMS_MAX: usize = 50_000;
+pub(super) const BYTES_MAX: usize = 64 << 20;
+
+/// The waits before tools are asked for again at the start of a run. Some servers answer the first
+/// question before they are ready for it.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+/// Longest text of a server that is repeated in a failure, in characters.
+const SAID_CHARS_MAX: usize = 300;
+
+// === impl FirstLists ===
+
+impl FirstLists {
+    /// Shares the time limit of a start among the lists: a server whose lists hang still starts.
+    #[must_use]
+    pub fn within(start: Duration) -> Self {
+        let tools = (start / 2).min(Duration::from_secs(30));
+        let others = (start / 4).min(Duration::from_secs(5));
+        Self {
+            tools: Patience { page: tools, whole: tools },
+            others: Patience { page: others, whole: others },
+            ask_undeclared: true,
+        }
+    }
+}
+
+/// Fetches every list that the server declares in its capabilities, and tools in any case: many
+/// clients ask for them without looking. Tools that are there although they are not declared are
+/// added to `capabilities`.
 ///
 /// # Errors
-/// As [`ask`].
-pub async fn lists(
+/// When the link is lost.
+pub(super) async fn lists(
     link: &Arc<Link>,
-    capabilities: ServerCapabilities,
+    capabilities: &mut ServerCapabilities,
+    first: FirstLists,
 ) -> Result<Lists, HandshakeError> {
     let mut lists = Lists::default();
-    for kind in ListKind::ALL {
-        if capabilities.has_list(kind) {
-            lists.set(kind, list(link, kind).await?);
+    if capabilities.tools {
+        lists.set(ListKind::Tools, tools(link, first.tools).await?);
+    } else if first.ask_undeclared
+        && let Some(list) = undeclared_tools(link, first.others).await?
+    {
+        lists.set(ListKind::Tools, list);
+        capabilities.tools = true;
+    }
+    let declared = *capabilities;
+    let other = async |kind| match declared.has_list(kind) {
+        true => list(link, kind, first.others).await.map(Some),
+        false => Ok(None),
+    };
+    let kinds = [ListKind::Resources, ListKind::ResourceTemplates, ListKind::Prompts];
+    let [one, two, three] = kinds;
+    let fetched = tokio::join!(other(one), other(two), other(three));
+    for (kind, list) in kinds.into_iter().zip([fetched.0, fetched.1, fetched.2]) {
+        if let Some(list) = list? {
+            lists.set(kind, list);
         }
     }
     Ok(lists)
 }
 
-/// Fetches one list page by page, up to 200 pages and 20,000 items.
+/// Fetches the tools, and again after a pause if they can't be listed. A server that does not answer
+/// at all is not asked twice.
+async fn tools(link: &Arc<Link>, patience: Patience) -> Result<List, HandshakeError> {
+    let end = Instant::now() + patience.whole;
+    let left = || end.saturating_duration_since(Instant::now());
+    let mut pauses = ASK_AGAIN.into_iter();
+    loop {
+        let list = list(link, ListKind::Tools, Patience { whole: left(), ..patience }).await?;
+        match (&list.gaps.failed, pauses.next()) {
+            (None | Some(ListFailure::Silent { .. } | ListFailure::Slow { .. }), _) => {
+                return Ok(list);
+            }
+            (Some(_), Some(pause)) if pause < left() => tokio::time::sleep(pause).await,
+            _ => return Ok(list),
+        }
+    }
+}
+
+/// The tools of a server that declares none. Whatever else it answers means that there are none.
+async fn undeclared_tools(
+    link: &Arc<Link>,
+    patience: Patience,
+) -> Result<Option<List>, HandshakeError> {
+    let listed = list(link, ListKind::Tools, patience).await;
+    let list = listed.map_err(|error| match error {
+        HandshakeError::Lost(reason) => HandshakeError::LostUnasked(reason),
+        error => error,
+    })?;
+    let is_there = list.gaps.failed.is_none() && !list.items.is_empty();
+    Ok(is_there.then_some(List { undeclared: true, ..list }))
+}
+
+/// Fetches one list page by page, up to 2,000 pages, 50,000 items and 64 MiB. The list says what is
+/// missing and why. A server that has the capability but not the method has an empty list.
 ///
 /// # Errors
-/// As [`ask`]. A server that has the capability but not the method has an empty list.
-pub async fn list(link: &Arc<Link>, kind: ListKind) -> Result<List, HandshakeError> {
+/// When the link is lost.
+pub async fn list(
+    link: &Arc<Link>,
+    kind: ListKind,
+    patience: Patience,
+) -> Result<List, HandshakeError> {
+    let end = Instant::now() + patience.whole;
+    let mut fetched = Fetched::default();
+    loop {
+        let wait = patience.page.min(end.saturating_duration_since(Instant::now()));
+        match page(link, kind, fetched.cursor.as_deref(), wait).await? {
+            Err(ListFailure::Silent { .. }) if wait < patience.page && fetched.pages > 0 => {
+                fetched.list.gaps.failed = Some(ListFailure::Slow { after: patience.whole });
+                break;
+            }
+            Ok(Some(page)) => {
+                if !fetched.take(link, kind, &page) {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(failure) => {
+                fetched.list.gaps.failed = Some(failure);
+                break;
+            }
+        }
+    }
+    Ok(fetched.finish())
+}
+
+/// Asks for a page. `None`: the server does not know the method.
+async fn page(
+    link: &Arc<Link>,
+    kind: ListKind,
+    cursor: Option<&str>,
+    wait: Duration,
+) -> Result<Result<Option<Bytes>, ListFailure>, HandshakeError> {
     let method = kind.method().as_str();
-    let mut list = List::default();
-    let mut caching: Option<Caching> = None;
-    let mut cursor: Option<String> = None;
-    let mut seen = HashSet::new();
-    for pages in 1.. {
-        let params =
-            cursor.as_ref().map(|cursor| format!(r#"{{"cursor":{}}}"#, build::string(cursor)));
-        let page = match ask(link, method, params.as_deref()).await? {
-            Ok(page) => page,
-            Err(error) if error.code == Some(codes::METHOD_NOT_FOUND) => break,
+    let params = cursor.map(|cursor| format!(r#"{{"cursor":{}}}"#, build::string(cursor)));
+    let failure = match ask_within(link, method, params.as_deref(), wait).await {
+        Ok(Some(Ok(page))) => return Ok(Ok(Some(page))),
+        Ok(Some(Err(ErrorAnswer { code: Some(codes::METHOD_NOT_FOUND), .. }))) => {
+            return Ok(Ok(None));
+        }
+        Ok(Some(Err(ErrorAnswer { body, .. }))) => {
+            ListFailure::Refused { method, error: shortened(&body) }
+        }
+        Ok(None) => ListFailure::Silent { method, after: rounded(wait) },
+        Err(error) if link.is_closed() => return Err(error),
+        Err(error) => ListFailure::Lost { reason: shortened(&error.to_string()) },
+    };
+    Ok(Err(failure))
+}
+
+/// The pages of a list so far.
+#[derive(Default)]
+struct Fetched {
+    list: List,
+    caching: Option<Caching>,
+    pages: usize,
+    bytes: usize,
+    /// Where the next page begins.
+    cursor: Option<String>,
+    /// The cursors of all pages.
+    seen: HashSet<String>,
+}
+
+// === impl Fetched ===
+
+impl Fetched {
+    /// Adds a page. Returns whether there is a next one to fetch.
+    fn take(&mut self, link: &Link, kind: ListKind, page: &Bytes) -> bool {
+        let text = String::from_utf8_lossy(page);
+        let parsed = match ListPage::parse(&text, kind) {
+            Ok(parsed) => parsed,
             Err(error) => {
-                return Err(HandshakeError::Protocol(format!("it answered {method} with {error}")));
+                let problem = shortened(&error.to_string());
+                let method = kind.method().as_str();
+                self.list.gaps.failed = Some(ListFailure::NoList { method, problem });
+                return false;
             }
         };
-        let text = String::from_utf8_lossy(&page);
-        let parsed = ListPage::parse(&text, kind).map_err(|error| {
-            HandshakeError::Protocol(format!("its answer to {method} is no list: {error}"))
-        })?;
-        caching = Some(caching.map_or(parsed.caching, |before| before.and(parsed.caching)));
-        list.gaps.nameless += parsed.malformed;
-        take_items(link, kind, &page, &parsed, &mut list);
+        self.pages += 1;
+        self.caching = Some(self.caching.map_or(parsed.caching, |all| all.and(parsed.caching)));
+        self.list.gaps.nameless += parsed.malformed;
+        self.bytes += parsed.items.iter().map(|item| item.raw.len()).sum::<usize>();
+        take_items(link, kind, page, &parsed, &mut self.list);
         // An empty cursor is as good as any.
-        let Some(next) = parsed.next_cursor else { break };
-        list.gaps.cut = if !seen.insert(next.to_string()) {
+        let Some(next) = parsed.next_cursor else { return false };
+        self.list.gaps.cut = if !self.seen.insert(next.to_string()) {
             Some(Cut::Circle)
-        } else if list.items.len() >= ITEMS_MAX {
+        } else if self.list.items.len() >= ITEMS_MAX {
             Some(Cut::Items(ITEMS_MAX))
-        } else if pages >= PAGES_MAX {
+        } else if self.bytes >= BYTES_MAX {
+            Some(Cut::Bytes(BYTES_MAX))
+        } else if self.pages >= PAGES_MAX {
             Some(Cut::Pages(PAGES_MAX))
         } else {
             None
         };
-        if list.gaps.cut.is_some() {
-            break;
-        }
-        cursor = Some(next.into_owned());
+        self.cursor = Some(next.into_owned());
+        self.list.gaps.cut.is_none()
     }
-    list.caching = caching.unwrap_or_default();
-    Ok(list)
+
+    fn finish(self) -> List {
+        let mut list = self.list;
+        list.caching = self.caching.unwrap_or_default();
+        if list.gaps.cut == Some(Cut::Circle) {
+            // What came before has come again.
+            let mut seen = HashSet::new();
+            list.items.retain(|item| seen.insert(item.key.clone()));
+        }
+        list.compact()
+    }
 }
 
 fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, list: &mut List) {
@@ -107,5 +278,18 @@ fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, 
             hints: item.hints,
             mirrors,
         });
+    }
+}
+
+/// A time for people.
+fn rounded(time: Duration) -> Duration {
+    Duration::from_millis(time.as_millis() as u64)
+}
+
+/// The beginning of what a server said, which may be of any length.
+fn shortened(said: &str) -> Arc<str> {
+    match said.char_indices().nth(SAID_CHARS_MAX) {
+        None => said.into(),
+        Some((at, _)) => format!("{} …", &said[..at]).into(),
     }
 }

@@ -7,14 +7,14 @@ use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Message, Method, Revision, build};
 
 use super::ask::{HandshakeError, OURSELVES, ask, own_meta};
-use super::lists::lists;
+use super::lists::{FirstLists, lists};
 use crate::exchange::Exchange;
 use crate::facts::Facts;
 use crate::link::Link;
 use crate::request::{Fate, Lost, Outgoing};
 
 /// Sends `server/discover` and fetches all lists.
-pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> {
+pub(super) async fn discover(link: &Arc<Link>, first: FirstLists) -> Result<Facts, HandshakeError> {
     link.speak_modern();
     let answer = ask(link, Method::ServerDiscover.as_str(), None).await?;
     let verdict = discover::classify(answer.as_deref().map_err(|error| error.body.as_str()));
@@ -39,9 +39,9 @@ pub(super) async fn discover(link: &Arc<Link>) -> Result<Facts, HandshakeError> 
     let Some(revision) = discovered.revision() else {
         return Err(too_new(&discovered.versions.join(", ")));
     };
-    let capabilities = discovered.server_capabilities();
+    let mut capabilities = discovered.server_capabilities();
     link.transport().settle(link, revision);
-    let lists = lists(link, capabilities).await?;
+    let lists = lists(link, &mut capabilities, first).await?;
     Ok(Facts { greeting, revision, capabilities, lists })
 }
 

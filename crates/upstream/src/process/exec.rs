@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use self::program::Program;
+use super::pages;
 
 pub(super) use self::channel::{Channel, Offer};
 pub(super) use self::plan::{Cause, Failure, Files, Plan};
@@ -64,6 +65,9 @@ fn carry_out(plan: &Plan) -> Failure {
 fn prepare(plan: &Plan) -> Result<(Program, Environment), Failure> {
     let name = plan.command.first().map_or("", |name| &**name);
     limit_files(plan)?;
+    if plan.huge_pages {
+        pages::give_back();
+    }
     let account = user::take(plan)?;
     if let Some(cwd) = &plan.cwd {
         std::env::set_current_dir(cwd)

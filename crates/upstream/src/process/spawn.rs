@@ -11,6 +11,7 @@ use rustix::process::Rlimit;
 use tokio::process::{Child, Command};
 
 use super::exec::{self, Failure, Files};
+use super::pages;
 use super::records::MARK_VARIABLE;
 
 /// How to start the helper that becomes a server's program: a program that calls
@@ -67,6 +68,7 @@ pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
         user: spec.user.clone(),
         group: spec.group.clone(),
         own_variables: spec.env.keys().cloned().collect(),
+        huge_pages: pages::are_given_up(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mainstay_model::InstanceId;
 
 use super::*;
-use crate::api::servers::Instance;
+use crate::api::servers::{Instance, MissingItems};
 use crate::api::status::Endpoint;
 
 /// A daemon of which everything is known.
@@ -27,6 +27,11 @@ impl Source for Full {
         let server = Server {
             reason: some(),
             note: some(),
+            missing: vec![MissingItems {
+                list: "tools".to_owned(),
+                why: "text".to_owned(),
+                items: vec!["text".to_owned()],
+            }],
             retry_in_ms: Some(1),
             transport: some(),
             revision: some(),
@@ -72,7 +77,8 @@ fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
 
 const SESSIONS: &str = "active calls listens max streams unstored";
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
-const SERVER: &str = "calls instances kind memory_bytes name note prompts reason required resources restarts \
+const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
+     name note prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stray_lines target tools transport";
 const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \

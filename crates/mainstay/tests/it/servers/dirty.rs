@@ -92,7 +92,6 @@ async fn servers_that_die_or_hang_in_the_handshake_say_why() {
         .config("start_timeout = \"400ms\"")
         .command_server("deaf", &misbehave(&["--deaf"]))
         .config("start_timeout = \"400ms\"")
-        .command_server("lists", &misbehave(&["--wrong-lists"]))
         .command_server("good", &misbehave(&[]))
         .start()
         .await
@@ -102,7 +101,6 @@ async fn servers_that_die_or_hang_in_the_handshake_say_why() {
         ("exits", &["9"]),
         ("hangs", &["handshake", "400ms"]),
         ("deaf", &["handshake", "400ms"]),
-        ("lists", &["tools/list"]),
     ] {
         let reason = eventually(&format!("the reason of {name}"), async || {
             let now = server(&daemon, name).await;

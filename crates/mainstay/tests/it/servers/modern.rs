@@ -188,6 +188,32 @@ async fn a_second_face_is_started_again_after_it_was_lost_and_ended_when_nobody_
 }
 
 #[tokio::test]
+async fn lists_are_no_use_of_an_instance_and_start_none() {
+    let daemon = daemon()
+        .command_server("pipe", &misbehave(&["--dual", "--pinned", "--untold"]))
+        .config("[servers.pipe.pool]\nmin = 0\nidle_timeout = \"1s\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "pipe", "ready").await;
+    let modern = Modern(Client::new(&format!("{}/mcp", daemon.base())).unwrap());
+    assert_eq!(modern.discover().await.0, 200);
+    // A server that never announces changes is asked with each list of a client.
+    let instances = async || {
+        let listed = modern.answer("tools/list", json!({})).await;
+        assert!(listed["result"]["tools"].as_array().unwrap().len() > 10, "{listed}");
+        server(&daemon, "pipe").await["instances"].as_array().unwrap().len()
+    };
+    eventually("only the first dialect is left", async || (instances().await == 1).then_some(()))
+        .await;
+    for _ in 0..5 {
+        assert_eq!(instances().await, 1);
+    }
+    assert_echo(&modern.ask("echo", json!({"n": 8})).await, &json!({"n": 8}));
+    assert_eq!(instances().await, 2);
+}
+
+#[tokio::test]
 async fn what_a_server_does_when_asked_for_the_unknown_is_no_failure_of_it() {
     let faults: [(&str, &[&str]); 5] = [
         ("refuses", &[]),

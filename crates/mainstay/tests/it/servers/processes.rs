@@ -152,3 +152,22 @@ async fn a_mount_that_hangs_holds_up_its_own_servers_and_neither_start_nor_stop_
     daemon.term().unwrap();
     assert!(daemon.wait(Duration::from_secs(20)).await.unwrap().success());
 }
+
+/// What `/proc/PID/status` says about a process.
+fn of_status(pid: i64, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map(|value| value.trim().to_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_daemon_gives_up_huge_pages_and_its_servers_keep_them() {
+    let daemon = daemon().command_server("s", &misbehave(&[])).start().await.unwrap();
+    let is = in_state(&daemon, "s", "ready").await;
+    let ours = of_status(i64::from(std::process::id()), "THP_enabled");
+    let theirs = of_status(is["instances"][0]["pid"].as_i64().unwrap(), "THP_enabled");
+    assert_eq!(theirs, ours);
+    // Kernels before 5.0 don't say it.
+    let given_up = if ours.is_empty() { "" } else { "0" };
+    assert_eq!(of_status(i64::from(daemon.pid()), "THP_enabled"), given_up);
+}

@@ -15,6 +15,8 @@ pub(in crate::process) struct Plan {
     pub(in crate::process) group: Option<String>,
     /// Variables that the configuration gives the server: a change of user leaves these alone.
     pub(in crate::process) own_variables: Vec<String>,
+    /// Whether the daemon gave up transparent huge pages, which the server may have.
+    pub(in crate::process) huge_pages: bool,
 }
 
 /// The limit on open files; none is no limit.
