@@ -5,6 +5,7 @@ mod crash;
 mod deadlines;
 mod dirty;
 mod federation;
+mod floods;
 mod generations;
 mod health;
 mod instances;

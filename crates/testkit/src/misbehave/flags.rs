@@ -78,6 +78,11 @@ pub(super) const ALL: &[Flag] = &[
     flag("twice", "", "answers every call twice"),
     flag("unknown-ids", "", "sends an answer nobody asked for before each answer"),
     flag("refuse-subscriptions", "=MS", "refuses to subscribe and unsubscribe, after this time"),
+    flag(
+        "without-pause",
+        "=KIND",
+        "from the first call on, fills every stream with: comments, notes (log), strays",
+    ),
     // HTTP.
     flag("sse", "", "answers every request as a stream"),
     flag("json", "", "answers every request as one body"),

@@ -18,6 +18,7 @@ use self::reply::{HttpReply, plain, session_of};
 use self::sessions::Sessions;
 use self::site::HttpServer;
 use super::flags::Flags;
+use super::flood::Flood;
 use super::server::Server;
 use crate::accept;
 
@@ -70,7 +71,10 @@ impl HttpServer {
             return plain(StatusCode::NOT_FOUND, "text/plain", "no such page".to_owned());
         }
         match self.sessions.side_stream(session_of(request)) {
-            Some(messages) => stream::events(messages, flags.has("odd-sse")),
+            Some(messages) => {
+                let flood = Flood::new(flags, true, &self.server.called);
+                stream::events(messages, flags.has("odd-sse"), flood)
+            }
             None => sessions::lost(flags),
         }
     }

@@ -66,6 +66,8 @@ const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
+/// Most bytes that are read at once. It also bounds the head of a response.
+const BUFFER_BYTES_MAX: usize = 128 << 10;
 /// An answer to a notification has no content worth reading.
 const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 
@@ -203,7 +205,10 @@ impl Idle {
             .await
             .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
         let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
-        let (sender, driver) = http1::handshake(TokioIo::new(CoalescingStream(stream)))
+        let mut http = http1::Builder::new();
+        http.max_buf_size(BUFFER_BYTES_MAX);
+        let (sender, driver) = http
+            .handshake(TokioIo::new(CoalescingStream(stream)))
             .await
             .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
         // Boxed for good: it is large, and moved at every step of a call.

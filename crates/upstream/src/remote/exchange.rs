@@ -26,6 +26,7 @@ use crate::link::Link;
 use crate::request::{Fate, Incoming, Lost};
 use crate::slot::Slot;
 use crate::transport::OwnExchange;
+use crate::turn::Turn;
 
 /// A call under way at a remote server.
 pub(crate) struct RemoteExchange {
@@ -35,6 +36,8 @@ pub(crate) struct RemoteExchange {
     modern: bool,
     /// The position at which a stream that the server closed can be resumed (2025-11-25).
     resume: Resume,
+    turn: Turn,
+    has_yielded: bool,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<Connection>, Failed>> + Send>>;
@@ -95,6 +98,8 @@ impl RemoteExchange {
             state: State::Ready(request),
             modern,
             resume: Resume::default(),
+            turn: Turn::default(),
+            has_yielded: false,
         }
     }
 
@@ -212,6 +217,7 @@ impl RemoteExchange {
         if let BodyReader::Events(decoder) = &mut reader {
             while let Some(event) = decoder.next_event() {
                 let Ok(event) = event else { return self.oversized() };
+                self.turn.add_message(0);
                 if !self.modern {
                     self.resume.keep(event.id, event.retry);
                 }
@@ -223,6 +229,10 @@ impl RemoteExchange {
                         self.state = State::Reading(connection, body, reader);
                     }
                     return Step::Yield(incoming);
+                }
+                if self.turn.is_over() {
+                    self.state = State::Reading(connection, body, reader);
+                    return Step::Again;
                 }
             }
             if decoder.is_overflowing() {
@@ -240,11 +250,15 @@ impl RemoteExchange {
                     return Step::Again;
                 };
                 match &mut reader {
-                    BodyReader::Events(decoder) => decoder.push(&data),
+                    BodyReader::Events(decoder) => {
+                        self.turn.add_parsed(data.len());
+                        decoder.push(&data);
+                    }
                     BodyReader::Whole { status, collected } => {
                         if collected.len() + data.len() > self.session.message_bytes_max {
                             return self.oversized();
                         }
+                        self.turn.add_copied(data.len());
                         collected.push(data);
                         // A body of known length needs no wait for its end.
                         if body.is_end_stream() {
@@ -294,12 +308,25 @@ impl RemoteExchange {
 impl OwnExchange<Link> for RemoteExchange {
     fn poll_next(&mut self, link: &Arc<Link>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
+            self.has_yielded = self.turn.poll_pass(cx).is_pending();
+            if self.has_yielded {
+                return Poll::Pending;
+            }
             match self.step(link, slot, cx) {
                 Step::Again => {}
                 Step::Yield(incoming) => return Poll::Ready(incoming),
-                Step::Wait => return Poll::Pending,
+                Step::Wait => {
+                    // Out of budget: the runtime's timers are not asked either.
+                    self.has_yielded = !tokio::task::coop::has_budget_remaining();
+                    self.turn.begin();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 }
 

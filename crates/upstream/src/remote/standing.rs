@@ -18,6 +18,7 @@ use super::retry::Retry;
 use super::session::HttpSession;
 use crate::link::Link;
 use crate::request::{Fate, Incoming, Outgoing, SessionNo};
+use crate::turn::Turn;
 
 #[cfg(test)]
 mod tests;
@@ -97,14 +98,19 @@ async fn listen(
     }
     let mut body = response.into_body();
     let mut decoder = SseDecoder::new(session.message_bytes_max);
+    let mut turn = Turn::default();
     loop {
+        turn.pass().await;
         let frame =
             driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;
         let Some(Ok(frame)) = frame else { return Ended::Broken };
         if let Ok(data) = frame.into_data() {
+            turn.add_parsed(data.len());
             decoder.push(&data);
         }
         while let Some(event) = decoder.next_event() {
+            turn.add_message(0);
+            turn.pass().await;
             let Ok(event) = event else { continue };
             if let Some(id) = event.id {
                 *last_event_id = Some(id).filter(|id| !id.is_empty());

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::reply::{HttpReply, plain, session_of};
 use super::site::HttpServer;
 use super::{sessions, stream};
+use crate::misbehave::flood::Flood;
 use crate::misbehave::message::{Incoming, Outlet};
 use crate::misbehave::server::Ways;
 
@@ -70,7 +71,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     let listens = method == "subscriptions/listen" && !flags.has("no-listen");
     let streams = listens || flags.has("sse") || (method == "tools/call" && !flags.has("json"));
     let mut reply = if streams {
-        stream::events(messages, flags.has("odd-sse"))
+        stream::events(messages, flags.has("odd-sse"), Flood::new(flags, true, &site.server.called))
     } else {
         one_body(messages, flags.has("pretty")).await
     };

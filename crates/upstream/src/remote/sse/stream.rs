@@ -14,12 +14,14 @@ use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
 use crate::link::Link;
 use crate::remote::Target;
 use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
+use crate::turn::Turn;
 
 /// An open stream.
 pub(super) struct SseStream {
     connection: Box<Connection>,
     body: Incoming,
     decoder: SseDecoder,
+    turn: Turn,
 }
 
 /// Why there is no link over HTTP+SSE.
@@ -60,7 +62,8 @@ impl SseStream {
             return Err(NoStream::NotOffered(reason));
         }
         let decoder = SseDecoder::new(event_bytes_max);
-        let mut stream = Self { connection, body: response.into_body(), decoder };
+        let mut stream =
+            Self { connection, body: response.into_body(), decoder, turn: Turn::default() };
         loop {
             match stream.next(|| {}).await {
                 // An event without data only carries an id or a delay.
@@ -102,7 +105,9 @@ impl SseStream {
     /// The next event, or why the stream ended. Calls `heard` at every read.
     async fn next(&mut self, heard: impl Fn()) -> Result<Result<Event, EventTooLarge>, String> {
         loop {
+            self.turn.pass().await;
             if let Some(event) = self.decoder.next_event() {
+                self.turn.add_message(0);
                 return Ok(event);
             }
             let frame = driven(&mut self.connection, &mut self.body, |body, cx| {
@@ -113,6 +118,7 @@ impl SseStream {
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        self.turn.add_parsed(data.len());
                         self.decoder.push(&data);
                     }
                 }
