@@ -12,6 +12,7 @@ mod instances;
 mod lists;
 mod modern;
 mod names;
+mod odd_remotes;
 mod processes;
 mod remote;
 mod state;

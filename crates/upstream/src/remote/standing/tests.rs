@@ -83,7 +83,7 @@ impl Beginning {
         let (answers, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let server = Server { tell, answers: answers.clone(), status };
         let url = listen(stop.clone(), move |request| server.clone().answer(request)).await;
-        let spec = RemoteSpec { url: format!("{url}/mcp"), headers: Default::default() };
+        let spec = RemoteSpec::new(format!("{url}/mcp"));
         let ears = Arc::<Ears>::default();
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop.clone());
         let shaken = tokio::spawn(async move { shake(&link, RevisionChoice::Legacy, "{}").await });
