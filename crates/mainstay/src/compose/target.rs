@@ -26,7 +26,6 @@ fn origin(url: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-
     use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
 
     use super::shown;

@@ -253,7 +253,13 @@ pub(super) async fn send(
     session: &HttpSession,
     request: Request<Full<Bytes>>,
 ) -> Result<(Head, Bytes), Failed> {
-    let Responded { response, head, mut connection } = respond(session, request).await?;
+    Ok(read_all(session, respond(session, request).await?).await)
+}
+
+/// Reads a response to its end and returns its head and its body. A body that is too large or
+/// breaks off is returned as far as it was read.
+pub(super) async fn read_all(session: &HttpSession, responded: Responded) -> (Head, Bytes) {
+    let Responded { response, head, mut connection } = responded;
     let mut coding = BodyDecoder::new(response.headers()).ok().flatten();
     let mut collected = Vec::new();
     let mut body = Limited::new(response.into_body(), ACKNOWLEDGEMENT_BYTES_MAX);
@@ -268,16 +274,16 @@ pub(super) async fn send(
                     None => collected.extend_from_slice(&data),
                     Some(coding) => match coding.decode(&data, room) {
                         Ok(data) => collected.extend_from_slice(&data),
-                        Err(_) => return Ok((head, Bytes::new())),
+                        Err(_) => return (head, Bytes::new()),
                     },
                 }
             }
-            Some(Err(_)) => return Ok((head, collected.into())),
+            Some(Err(_)) => return (head, collected.into()),
             None => break,
         }
     }
     session.idle.put(connection);
-    Ok((head, collected.into()))
+    (head, collected.into())
 }
 
 /// Sends a request, and again where the server redirects it. The response's body is read with

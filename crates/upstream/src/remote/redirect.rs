@@ -84,13 +84,13 @@ mod tests {
 
     use super::{Redirect, Target};
 
-    fn of(status: u16, location: &str, method: Method) -> Redirect {
+    fn of(status: u16, location: &str, method: &Method) -> Redirect {
         let url = "https://example.com/mcp?key=opensesame";
         let target = Target::new(&RemoteSpec::new(url)).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        target.redirect_of(&target.address, status, &headers, &method)
+        target.redirect_of(&target.address, status, &headers, method)
     }
 
     #[test]
@@ -102,10 +102,13 @@ mod tests {
             (308, "v2", "/v2"),
             (307, "?again=1", "/mcp?again=1"),
         ] {
-            assert_eq!(of(status, location, Method::POST), Redirect::To(expected.parse().unwrap()));
+            assert_eq!(
+                of(status, location, &Method::POST),
+                Redirect::To(expected.parse().unwrap())
+            );
         }
-        assert_eq!(of(302, "/sse/", Method::GET), Redirect::To("/sse/".parse().unwrap()));
-        assert_eq!(of(304, "/mcp/", Method::GET), Redirect::None);
+        assert_eq!(of(302, "/sse/", &Method::GET), Redirect::To("/sse/".parse().unwrap()));
+        assert_eq!(of(304, "/mcp/", &Method::GET), Redirect::None);
     }
 
     #[test]
@@ -119,7 +122,7 @@ mod tests {
             (303, "/mcp/", "https://example.com/mcp/"),
             (307, "https://", "no address"),
         ] {
-            let Redirect::Refused(reason) = of(status, location, Method::POST) else {
+            let Redirect::Refused(reason) = of(status, location, &Method::POST) else {
                 panic!("{status} {location}");
             };
             assert!(reason.contains(named), "{reason}");

@@ -35,11 +35,15 @@ pub(super) fn lost(target: &Target, head: Head, body: &[u8]) -> Lost {
         200 => "the server's answer is no JSON-RPC message".to_owned(),
         _ => format!("the server answered HTTP {status}"),
     };
-    let reason = match words::first_line(body) {
+    Lost::new(with_words(target, said, body), fate, false).answered(status).retry_after(retry_after)
+}
+
+/// Adds the first line of the server's own words, without keys.
+pub(super) fn with_words(target: &Target, said: String, body: &[u8]) -> String {
+    match words::first_line(body) {
         Some(words) => format!("{said}: {}", target.hide(&words)),
         None => said,
-    };
-    Lost::new(reason, fate, false).answered(status).retry_after(retry_after)
+    }
 }
 
 #[cfg(test)]

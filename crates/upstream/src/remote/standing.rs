@@ -25,6 +25,8 @@ enum Ended {
     NotOffered,
     /// It may be had later.
     Broken,
+    /// The server counts as unreachable, for this reason.
+    Unreachable(String),
 }
 
 /// The state of a standing stream over all its connections.
@@ -35,12 +37,17 @@ struct Standing {
     reconnect: Retry,
     /// Waits between two pings while there is no standing stream.
     ping: Retry,
+    /// Pause between pings while the stream brings nothing.
+    silence: Duration,
 }
 
 /// Pause between pings while there is no standing stream; it doubles each time. A call finds out
 /// itself that its server is gone.
 const PING_MIN: Duration = Duration::from_secs(10);
 const PING_MAX: Duration = Duration::from_secs(180);
+/// Pause between pings while a stream brings nothing: servers end sessions that are unused for five
+/// minutes, and a stream to a machine that is gone looks like one on which nothing is said.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
 /// Pause between two streams; it doubles while they bring nothing.
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
 const RECONNECT_MAX: Duration = Duration::from_secs(120);
@@ -77,7 +84,8 @@ pub(super) async fn run(
 impl Standing {
     fn new() -> Self {
         let (reconnect, ping) = (Retry::default(), Retry::default());
-        Self { offered: true, last_event_id: None, reconnect, ping }
+        let silence = SILENCE_MAX;
+        Self { offered: true, last_event_id: None, reconnect, ping, silence }
     }
 
     /// Reads one stream to its end, then pings. Returns the pause before the next stream, or why
@@ -89,10 +97,12 @@ impl Standing {
         answered: &CancellationToken,
     ) -> Result<Duration, String> {
         let begun = Instant::now();
-        if self.offered
-            && let Ended::NotOffered = self.listen(link, session, answered).await
-        {
-            self.offered = false;
+        if self.offered {
+            match self.listen(link, session, answered).await {
+                Ended::NotOffered => self.offered = false,
+                Ended::Broken => {}
+                Ended::Unreachable(reason) => return Err(reason),
+            }
         }
         // A server that wants to be left alone is alive.
         if let Some(rest) = session.target.rest.left(Instant::now()) {
@@ -136,8 +146,18 @@ impl Standing {
         }
         let events = EventSource::new(response, connection, session.message_bytes_max);
         let Ok(mut events) = events else { return Ended::NotOffered };
-        while let Ok(event) = events.next(|| {}).await {
-            let Ok(event) = event else { continue };
+        loop {
+            let event = match tokio::time::timeout(self.silence, events.next(|| {})).await {
+                Ok(Ok(Ok(event))) => event,
+                // One that is too large.
+                Ok(Ok(Err(_))) => continue,
+                Ok(Err(_)) => return Ended::Broken,
+                Err(_) if link.in_flight() > 0 => continue,
+                Err(_) => match unreachable_reason(link, session).await {
+                    Some(reason) => return Ended::Unreachable(reason),
+                    None => continue,
+                },
+            };
             if let Some(id) = event.id {
                 self.last_event_id = Some(id).filter(|id| !id.is_empty());
             }
@@ -147,7 +167,6 @@ impl Standing {
                 link.dispatch(&event.data);
             }
         }
-        Ended::Broken
     }
 }
 

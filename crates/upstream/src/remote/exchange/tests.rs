@@ -75,7 +75,7 @@ fn allowed(took: Duration) -> usize {
     let (mut wait, mut sum, mut count) = (Duration::from_millis(400), Duration::ZERO, 1);
     while sum < took {
         sum += wait;
-        wait = wait * 2;
+        wait *= 2;
         count += 1;
     }
     count

@@ -8,8 +8,9 @@ use http::{Method, StatusCode, Uri};
 use mainstay_protocol::framing::sse::{Event, EventTooLarge};
 
 use crate::link::Link;
-use crate::remote::connection::{Responded, respond};
+use crate::remote::connection::{Responded, read_all, respond};
 use crate::remote::events::{EventSource, is_event_stream};
+use crate::remote::refused::with_words;
 use crate::remote::session::HttpSession;
 
 /// An open stream.
@@ -32,12 +33,15 @@ impl SseStream {
     /// Opens the stream and waits for its first event, the address to post to.
     pub(super) async fn open(session: &Arc<HttpSession>) -> Result<(Self, Uri), NoStream> {
         let request = session.request(Method::GET, Bytes::new());
-        let Responded { response, head, connection } = respond(session, request)
+        let responded = respond(session, request)
             .await
             .map_err(|failed| NoStream::Unreachable(failed.reason))?;
-        if head.status != StatusCode::OK {
-            return Err(NoStream::NotOffered(format!("a GET was answered HTTP {}", head.status)));
+        if responded.head.status != StatusCode::OK {
+            let (head, body) = read_all(session, responded).await;
+            let said = format!("a GET was answered HTTP {}", head.status);
+            return Err(NoStream::NotOffered(with_words(&session.target, said, &body)));
         }
+        let Responded { response, connection, .. } = responded;
         if !is_event_stream(response.headers()) {
             let reason = "a GET was answered with something that is no event stream".to_owned();
             return Err(NoStream::NotOffered(reason));
