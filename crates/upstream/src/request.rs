@@ -43,8 +43,8 @@ pub struct Lost {
     pub fate: Fate,
     /// Whether the link is closed, so that the caller must wait for a new one.
     pub link_dead: bool,
-    /// The status of the server's HTTP response, if it gave one that is no answer.
-    pub status: Option<StatusCode>,
+    /// The HTTP status that came instead of an answer.
+    pub status: Option<u16>,
     /// How long the server wants to be left alone.
     pub retry_after: Option<Duration>,
 }
@@ -85,9 +85,8 @@ impl Lost {
         self.status.is_some() || !matches!(self.fate, Fate::Unknown | Fate::Unsent)
     }
 
-    /// Adds the status of a response that is no answer.
-    pub(crate) fn answered(self, status: StatusCode) -> Self {
-        Self { status: Some(status), ..self }
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status.as_u16()), ..self }
     }
 
     /// Adds the wait that the server asked for.

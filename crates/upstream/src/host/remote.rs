@@ -184,6 +184,11 @@ impl Running for RemoteInstance {
         false
     }
 
+    /// Servers end sessions that nobody uses; that is no fault of either side.
+    fn ended_well(&self) -> bool {
+        matches!(&self.way, Way::Http(Some(session)) if session.ended_unused())
+    }
+
     fn last_words(&self) -> Vec<String> {
         Vec::new()
     }

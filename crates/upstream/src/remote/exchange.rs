@@ -223,7 +223,7 @@ impl RemoteExchange {
                 Redirect::To(address) => return self.follow(address, connection, response),
                 Redirect::Refused(reason) => {
                     return Step::Yield(Incoming::Lost(
-                        Lost::new(reason, Fate::Refused, false).answered(status),
+                        Lost::new(reason, Fate::Refused, false).with_status(status),
                     ));
                 }
             }
@@ -268,7 +268,7 @@ impl RemoteExchange {
         self.again.hops += 1;
         if self.again.hops > HOPS_MAX {
             let reason = format!("the server redirects more than {HOPS_MAX} times");
-            let lost = Lost::new(reason, Fate::Refused, false).answered(response.status());
+            let lost = Lost::new(reason, Fate::Refused, false).with_status(response.status());
             return Step::Yield(Incoming::Lost(lost));
         }
         let (session, tasks) = (&self.session, &self.session.tasks);
@@ -357,7 +357,8 @@ impl RemoteExchange {
                     BodyKind::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                     BodyKind::Events(_) => {
                         let reason = "the server ended the stream without an answer";
-                        let lost = Lost::new(reason, Fate::Unknown, false).answered(StatusCode::OK);
+                        let lost =
+                            Lost::new(reason, Fate::Unknown, false).with_status(StatusCode::OK);
                         Step::Yield(Incoming::Lost(lost))
                     }
                     BodyKind::Whole { head, collected } => {
@@ -455,6 +456,6 @@ fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
 }
 
 fn undecodable(error: &NotDecoded, status: StatusCode) -> Step {
-    let lost = Lost::new(error.to_string(), Fate::Unknown, false).answered(status);
+    let lost = Lost::new(error.to_string(), Fate::Unknown, false).with_status(status);
     Step::Yield(Incoming::Lost(lost))
 }

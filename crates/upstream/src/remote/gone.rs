@@ -151,7 +151,7 @@ pub(super) async fn ping(link: &Arc<Link>) -> Ping {
             None => Ping::Heard,
         },
         Ok(Incoming::Lost(lost)) => match lost.status {
-            Some(status) => match Refusal::of_status(status) {
+            Some(status) => match StatusCode::from_u16(status).ok().and_then(Refusal::of_status) {
                 Some(refusal) => Ping::Refused(refusal, lost.reason),
                 None => Ping::Heard,
             },

@@ -35,7 +35,9 @@ pub(super) fn lost(target: &Target, head: Head, body: &[u8]) -> Lost {
         200 => "the server's answer is no JSON-RPC message".to_owned(),
         _ => format!("the server answered HTTP {status}"),
     };
-    Lost::new(with_words(target, said, body), fate, false).answered(status).retry_after(retry_after)
+    Lost::new(with_words(target, said, body), fate, false)
+        .with_status(status)
+        .retry_after(retry_after)
 }
 
 /// Adds the first line of the server's own words, without keys.
@@ -103,7 +105,7 @@ mod tests {
             let head = Head { status: StatusCode::from_u16(status).unwrap(), retry_after: None };
             let lost = lost(target, head, body.as_bytes());
             assert_eq!((lost.reason.as_str(), lost.fate), (expected, fate));
-            assert_eq!(lost.status, Some(head.status));
+            assert_eq!(lost.status, Some(status));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A session of Mainstay at a server over HTTP: address, connections, cookies and what the
 //! handshake settled. Shared by the transport, its standing stream and the exchanges under way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,6 +34,8 @@ pub(crate) struct HttpSession {
     /// Background tasks, awaited at the goodbye.
     pub(super) tasks: TaskTracker,
     pub(super) suspicions: Suspicions,
+    /// The server was found to have ended the session by a request of Mainstay's own.
+    ended_unused: AtomicBool,
 }
 
 /// Results of the handshake and of the responses so far, sent with every later request.
@@ -62,6 +65,7 @@ impl HttpSession {
             message_bytes_max,
             tasks: TaskTracker::new(),
             suspicions: Suspicions::default(),
+            ended_unused: AtomicBool::new(false),
         }
     }
 
@@ -159,6 +163,15 @@ impl HttpSession {
         let older =
             [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         !self.is_settled() && self.first_status.get().is_some_and(|status| older.contains(status))
+    }
+
+    /// Whether the server has ended the session while no call of a client met its end.
+    pub(crate) fn ended_unused(&self) -> bool {
+        self.ended_unused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_unused_end(&self) {
+        self.ended_unused.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_session(&self) -> bool {

@@ -41,7 +41,7 @@ impl RemoteExchange {
         let status = head.status;
         if let Ok(message) = Message::parse(body.clone()) {
             if session_is_gone(&self.session, status, &message) {
-                return session_lost(link);
+                return self.session_lost(link, slot);
             }
             if message.is_answer() {
                 return self.on_answer(link, slot, message);
@@ -56,7 +56,7 @@ impl RemoteExchange {
             _ => false,
         };
         if gone && self.session.has_session() && self.session.is_settled() {
-            return session_lost(link);
+            return self.session_lost(link, slot);
         }
         tracing::debug!(id = slot.id, %status, "unusable answer");
         let lost = Incoming::Lost(refused::lost(&self.session.target, head, body));
@@ -78,6 +78,14 @@ impl RemoteExchange {
             return self.suspect(link, refusal, Incoming::Answer(answer));
         }
         Step::Yield(Incoming::Answer(answer))
+    }
+
+    fn session_lost(&self, link: &Arc<Link>, slot: &Slot) -> Step {
+        if slot.owner == SessionNo(0) {
+            self.session.note_unused_end();
+        }
+        link.close(GONE);
+        Step::Yield(Incoming::Lost(Lost::new(GONE, Fate::Unsent, true)))
     }
 
     /// Whether a refusal may mean that the session is gone. Only calls of clients are asked about:
@@ -145,11 +153,6 @@ pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<
         },
     }
     None
-}
-
-fn session_lost(link: &Arc<Link>) -> Step {
-    link.close(GONE);
-    Step::Yield(Incoming::Lost(Lost::new(GONE, Fate::Unsent, true)))
 }
 
 /// Whether an error answer says that the session is gone. The specification demands 404; servers in
