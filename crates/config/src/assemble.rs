@@ -11,13 +11,18 @@ use mainstay_model::settings::{
 };
 use mainstay_model::{Name, PublicUrl};
 
+use crate::proxy::proxy_for;
 use crate::typed::{Named, Root, Table};
 
-/// The settings; none where a problem has been noted.
-pub(crate) fn assemble(root: &Root, state_dir: PathBuf) -> Option<Settings> {
+/// The settings; none where a problem has been noted. `env` names the proxies.
+pub(crate) fn assemble(
+    root: &Root,
+    env: &BTreeMap<String, String>,
+    state_dir: PathBuf,
+) -> Option<Settings> {
     Some(Settings {
         gateway: gateway(&root.gateway)?,
-        servers: root.servers.iter().map(server).collect::<Option<_>>()?,
+        servers: root.servers.iter().map(|named| server(named, env)).collect::<Option<_>>()?,
         endpoints: root.endpoints.iter().map(endpoint).collect::<Option<_>>()?,
         state_dir,
     })
@@ -68,11 +73,11 @@ fn limits(table: &Table) -> Option<Limits> {
     })
 }
 
-fn server(server: &Named) -> Option<ServerSpec> {
+fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> {
     let table = &server.table;
     Some(ServerSpec {
         name: server.valid.clone()?,
-        runtime: runtime(table)?,
+        runtime: runtime(table, env)?,
         sharing: match table.word("sharing")? {
             "user" => Sharing::User,
             "shared" => Sharing::Shared,
@@ -103,19 +108,22 @@ fn server(server: &Named) -> Option<ServerSpec> {
     })
 }
 
-fn runtime(table: &Table) -> Option<Runtime> {
-    if let Some(url) = table.text("url") {
+fn runtime(table: &Table, env: &BTreeMap<String, String>) -> Option<Runtime> {
+    if let Some((url, written)) = table.keyed_url("url") {
+        let proxy = table.bool("http_proxy")?.then(|| proxy_for(url.expose(), env)).flatten();
         return Some(Runtime::Remote(RemoteSpec {
-            url: url.to_owned(),
+            url: url.clone(),
+            written: written.to_owned(),
             headers: table.secrets("headers")?.clone(),
+            proxy,
         }));
     }
     let command = texts(table, "command");
-    let env: BTreeMap<_, _> = table.secrets("env")?.clone();
+    let variables = table.secrets("env")?.clone();
     (!command.is_empty()).then(|| {
         Runtime::Process(ProcessSpec {
             command,
-            env,
+            env: variables,
             cwd: table.path("cwd").map(ToOwned::to_owned),
             user: table.text("user").map(ToOwned::to_owned),
             group: table.text("group").map(ToOwned::to_owned),

@@ -64,6 +64,9 @@ pub(crate) enum Kind {
     HostPort,
     /// An address with one of these schemes and no password in it; empty means unset.
     Url(&'static [&'static str]),
+    /// An address with one of these schemes that may hold keys. References in it are not replaced
+    /// where it is shown.
+    KeyedUrl(&'static [&'static str]),
     /// An address with one of these schemes that may hold a password.
     SecretUrl(&'static [&'static str]),
     /// `~` counts from the home folder, a relative path from the folder of the file.

@@ -28,6 +28,7 @@ mod notes;
 mod origin;
 pub mod packages;
 mod problem;
+mod proxy;
 mod read;
 mod reference;
 mod schema;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mainstay_model::settings::Settings;
+use mainstay_model::settings::{RemoteSpec, Runtime, Settings};
 
 use crate::assemble::assemble;
 use crate::check::check;
@@ -83,7 +83,7 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     let Reader { mut notes, written, .. } = reader;
     check(&root, request.env.get("PATH").map(String::as_str), &*request.disk, &mut notes);
 
-    let settings = assemble(&root, request.state.path.clone());
+    let settings = assemble(&root, &request.env, request.state.path.clone());
     let has_errors = notes.has_errors();
     let problems = notes.finish(source.as_ref());
     let Some(settings) = settings.filter(|_| !has_errors) else {
@@ -95,6 +95,16 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     for server in &settings.servers {
         let key = format!("servers.{}.pool.min", server.name);
         origins.replace(&key, server.pool.instances_min.into());
+        match &server.runtime {
+            // The key means nothing there.
+            Runtime::Process(_) => origins.remove(&format!("servers.{}.http_proxy", server.name)),
+            Runtime::Remote(RemoteSpec { proxy: Some(proxy), .. }) => {
+                let key = format!("servers.{}.proxy", server.name);
+                let origin = Origin::Environment { variable: proxy.variable.clone() };
+                origins.push(&key, proxy.url.clone().into(), origin);
+            }
+            Runtime::Remote(_) => {}
+        }
     }
     origins.push("state", request.state.path.to_string_lossy().into(), request.state.origin);
     Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })

@@ -90,7 +90,7 @@ impl Written {
             Typed::Word(word) => (*word).into(),
             Typed::Duration(duration) => format_duration(*duration).into(),
             Typed::Listen(address) => address.to_string().into(),
-            Typed::Text(text) => text.clone().into(),
+            Typed::Text(text) | Typed::KeyedUrl { written: text, .. } => text.clone().into(),
             Typed::Path(path) => path.to_string_lossy().into(),
             Typed::List(items) => items.iter().map(|item| item.text.clone()).collect(),
             Typed::Count(count) => match node.value {
@@ -123,6 +123,10 @@ impl Origins {
         if let Some(found) = self.values.iter_mut().find(|found| found.key == key) {
             found.value = value;
         }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.values.retain(|value| value.key != key);
     }
 
     /// The origin of a key's value, such as `gateway.listen`. None when the key is unset.

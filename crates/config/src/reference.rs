@@ -118,6 +118,9 @@ fn kind_text(kind: &Kind) -> String {
         Kind::HostPort => "host and port".to_owned(),
         Kind::Account => "name or number".to_owned(),
         Kind::Url(schemes) => format!("URL, {}; no password in it", schemes.join(" or ")),
+        Kind::KeyedUrl(schemes) => {
+            format!("URL, {}; no password in it, `secret:` allowed", schemes.join(" or "))
+        }
         Kind::SecretUrl(schemes) => format!("URL, {}; `secret:` allowed", schemes.join(" or ")),
         Kind::Path => "path".to_owned(),
         Kind::Command => "list of strings, at least one".to_owned(),

@@ -69,6 +69,9 @@ fn value(kind: &Kind) -> Value {
         Kind::Account => text_like(ACCOUNT),
         Kind::Listen | Kind::HostPort => text_like(r"(.*:[0-9]{1,5})?"),
         Kind::Url(schemes) => text_like(&format!("(({})://.*)?", schemes.join("|"))),
+        Kind::KeyedUrl(schemes) => {
+            text_like(&format!("(({})://.*|secret:.*|.*\\$.*)?", schemes.join("|")))
+        }
         Kind::SecretUrl(schemes) => text_like(&format!("({})://.*|secret:.*", schemes.join("|"))),
         Kind::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::Command => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),

@@ -47,6 +47,11 @@ pub(crate) enum Typed {
     Duration(Duration),
     Listen(SocketAddr),
     Text(String),
+    /// An address, and how it is written.
+    KeyedUrl {
+        url: Redacted<String>,
+        written: String,
+    },
     Path(PathBuf),
     List(Vec<Placed>),
     /// A secret that was checked; nothing in the settings takes one outside of a table yet.
@@ -108,6 +113,14 @@ impl Table {
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         if let Typed::Text(text) = self.typed(key)? { Some(text) } else { None }
+    }
+
+    /// An address that may hold keys, and how it is written.
+    pub(crate) fn keyed_url(&self, key: &str) -> Option<(&Redacted<String>, &str)> {
+        match self.typed(key)? {
+            Typed::KeyedUrl { url, written } => Some((url, written)),
+            _ => None,
+        }
     }
 
     pub(crate) fn path(&self, key: &str) -> Option<&Path> {

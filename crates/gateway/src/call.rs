@@ -237,6 +237,10 @@ impl Call {
             if self.control.poll_cancelled(cx) {
                 return Poll::Ready(Wake::Cancelled);
             }
+            // The server sends without a pause: the timer may never get its turn.
+            if self.attempt.has_yielded() && Instant::now() >= self.state.deadline().into() {
+                return Poll::Ready(Wake::Deadline);
+            }
             self.timer.poll(cx, self.state.deadline().into()).map(|()| Wake::Deadline)
         })
         .await

@@ -130,9 +130,24 @@ pub struct ProcessSpec {
 /// A remote server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RemoteSpec {
-    /// The URL: scheme `http` or `https`, with a host.
-    pub url: String,
+    /// The URL: scheme `http` or `https`, with a host. It may hold keys.
+    pub url: Redacted<String>,
+    /// The URL as it is written in the configuration: references are not replaced. For the owner.
+    pub written: String,
     pub headers: BTreeMap<String, Redacted<String>>,
+    /// The proxy that the environment names for it. `None` connects directly.
+    pub proxy: Option<ProxySpec>,
+}
+
+/// An HTTP proxy that the environment names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProxySpec {
+    /// `http://HOST:PORT`, without credentials. Empty if the variable names no such address.
+    pub url: String,
+    /// `USER:PASSWORD`
+    pub credentials: Option<Redacted<String>>,
+    /// The variable that names the proxy.
+    pub variable: String,
 }
 
 /// Which calls share an instance.
@@ -235,6 +250,17 @@ impl Default for GatewaySettings {
             login: Login::None,
             limits: Limits::default(),
         }
+    }
+}
+
+// === impl RemoteSpec ===
+
+impl RemoteSpec {
+    /// A server at `url`, reached directly and without headers.
+    pub fn new(url: impl Into<String>) -> Self {
+        let written = url.into();
+        let url = Redacted::new(written.clone());
+        Self { url, written, headers: BTreeMap::new(), proxy: None }
     }
 }
 

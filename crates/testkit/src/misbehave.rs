@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod flags;
+mod flood;
 mod handshake;
 mod http;
 mod list_faults;

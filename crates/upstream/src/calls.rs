@@ -56,10 +56,10 @@ impl Calls {
         self.table.lock().remove(&id)
     }
 
-    /// Calls in flight, without Mainstay's own listen, which lasts as long as the link.
+    /// Calls of clients in flight. Mainstay's own requests are not counted.
     pub(crate) fn len(&self) -> usize {
         let table = self.table.lock();
-        table.values().filter(|slot| !slot.listens || slot.owner != SessionNo(0)).count()
+        table.values().filter(|slot| slot.owner != SessionNo(0)).count()
     }
 
     /// Calls of clients in flight.

@@ -11,6 +11,7 @@ use crate::link::Link;
 use crate::request::Incoming;
 use crate::slot::Slot;
 use crate::transport::OwnExchange;
+use crate::turn::Turn;
 
 /// A request in flight. Dropping it forgets the call; a late answer is counted and dropped.
 #[derive(Debug)]
@@ -21,6 +22,9 @@ pub struct Exchange {
     /// slot.
     own: Option<Box<dyn OwnExchange<Link>>>,
     finished: bool,
+    turn: Turn,
+    /// Whether the last poll was pending only so that other tasks run.
+    has_yielded: bool,
 }
 
 // === impl Exchange ===
@@ -31,7 +35,7 @@ impl Exchange {
         slot: Arc<Slot>,
         own: Option<Box<dyn OwnExchange<Link>>>,
     ) -> Self {
-        Self { link, slot, own, finished: false }
+        Self { link, slot, own, finished: false, turn: Turn::default(), has_yielded: false }
     }
 
     pub fn link(&self) -> &Arc<Link> {
@@ -53,8 +57,14 @@ impl Exchange {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Pending now and then even if more has come, so that the caller can look at its clock: see
+    /// [`has_yielded`](Self::has_yielded).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         if self.finished {
+            return Poll::Pending;
+        }
+        self.has_yielded = self.turn.poll_pass(cx).is_pending();
+        if self.has_yielded {
             return Poll::Pending;
         }
         let mut next = self.slot.poll_pop(cx);
@@ -62,11 +72,22 @@ impl Exchange {
             && let Some(own) = &mut self.own
         {
             next = own.poll_next(&self.link, &self.slot, cx);
+            self.has_yielded = next.is_pending() && own.has_yielded();
         }
-        if let Poll::Ready(Incoming::Answer(_) | Incoming::Lost(_)) = next {
-            self.finish();
+        match &next {
+            Poll::Ready(Incoming::Answer(_) | Incoming::Lost(_)) => self.finish(),
+            Poll::Ready(Incoming::Notification(message) | Incoming::Question(message)) => {
+                self.turn.add_message(message.bytes().len());
+            }
+            Poll::Pending => self.turn.begin(),
         }
         next
+    }
+
+    /// Whether the last poll was pending although the server may have sent more. The server may
+    /// never pause, and timers can be late then: compare the clock.
+    pub fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 
     /// Tells the server that the answer is no longer wanted.

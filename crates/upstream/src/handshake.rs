@@ -19,7 +19,7 @@ use mainstay_protocol::build;
 use mainstay_protocol::initialize::{InitializeResult, initialize_params};
 use mainstay_protocol::revision::Revision;
 
-pub use self::ask::{ErrorAnswer, HandshakeError, ask};
+pub use self::ask::{ErrorAnswer, HandshakeError, ask, sign_of_life};
 pub use self::lists::{FirstLists, Patience, list};
 pub use self::modern::listen;
 use crate::facts::Facts;

@@ -20,6 +20,7 @@ mod slot;
 pub mod stdio;
 pub mod tls;
 mod transport;
+mod turn;
 pub mod write_coalescing;
 
 pub use asker::Asker;

@@ -3,14 +3,25 @@
 //! The task of a call drives the connection itself: there is no task switch, and everything that
 //! the server sends on the exchange belongs to the call.
 
+mod coding;
 mod connection;
+mod cookies;
 mod deliveries;
+mod events;
 mod exchange;
+mod gone;
+mod proxy;
+mod redirect;
+mod refused;
+mod renewals;
 mod retry;
+mod retry_after;
+mod secrets;
 mod session;
 pub mod sse;
 mod standing;
 mod target;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,11 +103,11 @@ pub(crate) fn open_known(
 impl Remote {
     fn exchange(&self, request: &Outgoing<'_>, id: &[u8], modern: bool) -> RemoteExchange {
         let body = splice(request.message.bytes(), &mut request.edits(id));
-        let mut post = self.session.post(body);
+        let mut post = self.session.post(body.clone());
         if modern {
             mirror(request, &mut post);
         }
-        RemoteExchange::new(&self.session, post, modern)
+        RemoteExchange::new(&self.session, post, body, modern)
     }
 
     /// Delivers a notification or an answer. Completes when the server has acknowledged the
@@ -107,11 +118,11 @@ impl Remote {
         message: Bytes,
     ) -> impl Future<Output = ()> + Send + use<> {
         let request = self.session.post(message);
-        let idle = self.session.idle.clone();
+        let session = self.session.clone();
         let link = Arc::downgrade(link);
         let stop = self.stop.clone();
         async move {
-            let sent = tokio::time::timeout(SEND_DEADLINE, connection::send(&idle, request));
+            let sent = tokio::time::timeout(SEND_DEADLINE, connection::send(&session, request));
             let sent = tokio::select! {
                 () = stop.cancelled() => return,
                 sent = sent => sent,
@@ -127,7 +138,7 @@ impl Remote {
         let session = &self.session;
         if session.has_session() && !self.stop.is_cancelled() {
             let request = session.request(Method::DELETE, Bytes::new());
-            let goodbye = connection::send(&session.idle, request);
+            let goodbye = connection::send(session, request);
             let _ = tokio::time::timeout(GOODBYE_DEADLINE, goodbye).await;
         }
         self.stop.cancel();

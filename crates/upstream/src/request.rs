@@ -1,6 +1,8 @@
 //! Requests to a server, and the messages that come back for them.
 
-use http::{HeaderName, HeaderValue};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
 pub use mainstay_model::Fate;
 use mainstay_protocol::{Edit, Message};
 
@@ -41,6 +43,10 @@ pub struct Lost {
     pub fate: Fate,
     /// Whether the link is closed, so that the caller must wait for a new one.
     pub link_dead: bool,
+    /// The HTTP status that came instead of an answer.
+    pub status: Option<u16>,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 // === impl Outgoing ===
@@ -69,7 +75,23 @@ impl<'a> Outgoing<'a> {
 
 impl Lost {
     pub(crate) fn new(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Self {
-        Self { reason: reason.into(), fate, link_dead }
+        let (status, retry_after) = (None, None);
+        Self { reason: reason.into(), fate, link_dead, status, retry_after }
+    }
+
+    /// Whether the request is lost although the server responded, or was never asked. Otherwise
+    /// the server may be gone.
+    pub(crate) fn is_sign_of_life(&self) -> bool {
+        self.status.is_some() || !matches!(self.fate, Fate::Unknown | Fate::Unsent)
+    }
+
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status.as_u16()), ..self }
+    }
+
+    /// Adds the wait that the server asked for.
+    pub(crate) fn retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
     }
 
     pub(crate) fn oversized(bytes_max: usize) -> Self {

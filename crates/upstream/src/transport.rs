@@ -89,4 +89,7 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
 pub(crate) trait OwnExchange<L>: Send + Debug {
     /// Polls for the next message on the exchange.
     fn poll_next(&mut self, link: &Arc<L>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming>;
+
+    /// Whether the last poll was pending only so that other tasks run.
+    fn has_yielded(&self) -> bool;
 }

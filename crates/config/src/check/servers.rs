@@ -27,7 +27,7 @@ pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, not
 fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let table = &server.table;
     let wrong: &[&str] = match (table.is_written("command"), table.is_written("url")) {
-        (true, false) => &["headers"],
+        (true, false) => &["headers", "http_proxy"],
         (false, true) => &["env", "cwd", "user", "group", "limits", "fetch_timeout"],
         _ => &[],
     };

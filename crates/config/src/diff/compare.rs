@@ -95,8 +95,9 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
             differing.restart("limits.files", old.files_max != *files_max);
             differing.values("env", &old.env, env);
         }
-        (Runtime::Remote(old), Runtime::Remote(RemoteSpec { url, headers })) => {
+        (Runtime::Remote(old), Runtime::Remote(RemoteSpec { url, written: _, headers, proxy })) => {
             differing.restart("url", old.url != *url);
+            differing.restart("http_proxy", old.proxy != *proxy);
             differing.values("headers", &old.headers, headers);
         }
         (Runtime::Process(_), Runtime::Remote(_)) | (Runtime::Remote(_), Runtime::Process(_)) => {

@@ -11,7 +11,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 17] = [
+static KEYS: [Key; 18] = [
     Key::new(
         "command",
         Kind::Command,
@@ -21,10 +21,11 @@ static KEYS: [Key; 17] = [
     ),
     Key::new(
         "url",
-        Kind::Url(&["http", "https"]),
+        Kind::KeyedUrl(&["http", "https"]),
         "'https://mcp.example.org/mcp'",
         "The URL of a running server that speaks streamable HTTP or HTTP+SSE (revision \
-         2024-11-05).",
+         2024-11-05). A key in it is best written as `${NAME}`, or the whole URL as a `secret:` \
+         reference: these are never shown.",
     ),
     Key::new("image", IMAGE, "'example/server:1'", "A container image."),
     Key::new(
@@ -34,6 +35,16 @@ static KEYS: [Key; 17] = [
         "Headers to send to `url` with each request. Values are never shown.",
     )
     .or("{}"),
+    Key::new(
+        "http_proxy",
+        Kind::Bool,
+        "false",
+        "Connect to `url` through the HTTP proxy that the daemon's environment names: \
+         `HTTPS_PROXY` or `HTTP_PROXY`, else `ALL_PROXY`, in either case of letters. Servers in \
+         `NO_PROXY` (names with all below them, addresses, ranges such as 10.0.0.0/8, each with \
+         a port or without, `*`) and servers on this machine are reached directly.",
+    )
+    .or("true"),
     Key::new(
         "env",
         Kind::Secrets(Map::Variables),

@@ -37,6 +37,16 @@ impl Reader<'_> {
                 let is_fit = text.is_empty() || self.url(&text, schemes, false, node, path);
                 (is_fit && !text.is_empty()).then_some(Typed::Text(text))
             }
+            Kind::KeyedUrl(schemes) => {
+                let Value::Text(written) = &node.value else {
+                    self.mismatch(node, path, "an address such as \"https://host/path\"");
+                    return None;
+                };
+                let url = self.secret_text(written, node, path)?;
+                let is_fit = url.is_empty() || self.url(&url, schemes, false, node, path);
+                let (url, written) = (Redacted::new(url), written.clone());
+                (is_fit && !url.expose().is_empty()).then_some(Typed::KeyedUrl { url, written })
+            }
             Kind::SecretUrl(schemes) => {
                 let secret = self.secret(node, path)?;
                 self.url(secret.expose(), schemes, true, node, path).then_some(Typed::Secret)

@@ -174,8 +174,8 @@ fn runtime() -> impl Strategy<Value = Runtime> {
             files_max: None,
         })),
         values().prop_map(|headers| Runtime::Remote(RemoteSpec {
-            url: "https://example.org/?key=s3cret".to_owned(),
             headers,
+            ..RemoteSpec::new("https://example.org/?key=s3cret")
         })),
     ]
 }

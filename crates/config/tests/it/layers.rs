@@ -86,7 +86,7 @@ fn variables_take_values_of_every_kind() {
     assert_eq!(process.command, ["uvx", "files"]);
     assert_eq!(process.env["Some__Name"].expose(), "x");
     let Runtime::Remote(spec) = &remote.runtime else { panic!("a remote server") };
-    assert_eq!((remote.name.as_str(), &*spec.url), ("remote", "http://127.0.0.1/mcp"));
+    assert_eq!((remote.name.as_str(), &**spec.url.expose()), ("remote", "http://127.0.0.1/mcp"));
     assert_eq!(spec.headers["X-API-KEY"].expose(), "mcp");
     assert_eq!(loaded.settings.endpoints[0].servers.len(), 2);
 }
@@ -173,4 +173,38 @@ fn resolved_values_are_json_too() {
     ] {
         assert!(values.as_array().unwrap().contains(&expected), "{expected} in {values:#}");
     }
+}
+
+#[test]
+fn a_url_is_shown_as_it_is_written_and_its_proxy_without_credentials() {
+    let text = "[servers.plain]\nurl = 'https://a.example/${KEY}/mcp?v=1'\n\
+                [servers.secret]\nurl = 'secret:env:WHOLE'\nhttp_proxy = false";
+    let loaded = file(text)
+        .env("KEY", "opensesame")
+        .env("WHOLE", "https://b.example/opensesame")
+        .env("HTTPS_PROXY", "http://ann:opensesame@proxy.example:3128")
+        .loaded();
+    let url = |server: &ServerSpec| match &server.runtime {
+        Runtime::Remote(spec) => spec.url.expose().clone(),
+        Runtime::Process(_) => panic!("a remote server"),
+    };
+    let urls: Vec<_> = loaded.settings.servers.iter().map(url).collect();
+    assert_eq!(urls, ["https://a.example/opensesame/mcp?v=1", "https://b.example/opensesame"]);
+    let resolved = loaded.origins.resolved().to_string();
+    let lines: Vec<_> = resolved
+        .lines()
+        .filter(|line| line.contains("url =") || line.contains("proxy ="))
+        .filter_map(|line| line.strip_prefix("servers."))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let expected = [
+        "plain.url = \"https://a.example/${KEY}/mcp?v=1\" # mainstay.toml:2",
+        "plain.http_proxy = true # default",
+        "secret.url = \"secret:env:WHOLE\" # mainstay.toml:4",
+        "secret.http_proxy = false # mainstay.toml:5",
+        "plain.proxy = \"http://proxy.example:3128\" # env HTTPS_PROXY",
+    ];
+    assert_eq!(lines, expected);
+    assert!(!format!("{loaded:?} {resolved}").contains("opensesame"));
+    assert!(!serde_json::to_string(&loaded.settings).unwrap().contains("opensesame"));
 }

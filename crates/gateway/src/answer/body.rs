@@ -97,6 +97,10 @@ impl http_body::Body for Body {
 
 impl Events {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.reader.takes_pause() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Poll::Ready(event) = self.reader.poll_next(cx) {
             self.keep_alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
             return Poll::Ready(event);
@@ -111,9 +115,12 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
+    use http_body::Body as _;
     use http_body_util::BodyExt;
     use mainstay_protocol::framing::sse;
     use tokio::time::Instant;
@@ -125,6 +132,28 @@ mod tests {
 
     async fn next(body: &mut Body) -> Vec<u8> {
         body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_a_pause_lets_other_tasks_run_now_and_then() {
+        let stream = Arc::new(EventStream::default());
+        for _ in 0..100 {
+            stream.push(vec![b'x'; 4 << 10].into());
+        }
+        let mut body = Body::events(stream);
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut read, mut pauses) = (0, 0);
+        while read < 100 && pauses < 100 {
+            match Pin::new(&mut body).poll_frame(&mut cx) {
+                Poll::Ready(frame) => {
+                    assert!(frame.is_some());
+                    read += 1;
+                }
+                Poll::Pending => pauses += 1,
+            }
+        }
+        // After each 64 KiB.
+        assert_eq!((read, pauses), (100, 6));
     }
 
     #[tokio::test(start_paused = true)]

@@ -116,6 +116,11 @@ impl Attempt {
         }
     }
 
+    /// Whether the last poll was pending although the server may have sent more.
+    pub(super) fn has_yielded(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|(exchange, _)| exchange.has_yielded())
+    }
+
     /// Returns the asker of questions in the attempt that is under way.
     pub(super) fn asker(&self) -> Option<Asker> {
         Some(self.under_way.as_ref()?.0.asker())

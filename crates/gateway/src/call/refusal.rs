@@ -14,11 +14,14 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
             format!("the call was sent to {server}, but its response is lost: {}", lost.reason),
         )
         .hint("the server may have carried it out; check before you call again"),
-        Fate::Unsent | Fate::Refused => Refusal::new(
-            RefusalCode::ServerUnavailable,
-            format!("server {server} did not receive the call: {}", lost.reason),
-        )
-        .retry_after(Duration::from_secs(1)),
+        Fate::Unsent | Fate::Refused => {
+            let what = if lost.fate == Fate::Unsent { "did not receive" } else { "did not take" };
+            Refusal::new(
+                RefusalCode::ServerUnavailable,
+                format!("server {server} {what} the call: {}", lost.reason),
+            )
+            .retry_after(lost.retry_after.unwrap_or(Duration::from_secs(1)))
+        }
         Fate::Oversized => Refusal::new(
             RefusalCode::LimitExceeded,
             format!("the response of server {server} is too large"),

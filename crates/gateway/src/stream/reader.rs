@@ -14,6 +14,8 @@ use super::EventStream;
 pub(crate) struct Reader {
     stream: Arc<EventStream>,
     reader_no: u32,
+    /// Bytes that were read since the reader last waited.
+    at_once: u32,
     /// Whether to begin with a priming event: the number of the event to resume after.
     prime: Option<u64>,
     /// Number of events that were to be replayed and were dropped.
@@ -27,6 +29,10 @@ pub(crate) struct Reader {
 /// client's place after twice this time.
 const RETRY: Duration = Duration::from_millis(1500);
 
+/// Most bytes that are read at once. Then other tasks get their turn, even if the producer never
+/// pauses.
+const AT_ONCE_BYTES_MAX: u32 = 64 << 10;
+
 /// Largest event that is sent in one piece with its id.
 const ONE_PIECE_BYTES_MAX: usize = 16 << 10;
 
@@ -39,15 +45,36 @@ impl Reader {
         prime: Option<u64>,
         missing: u64,
     ) -> Self {
-        Self { stream, reader_no, prime, missing, after_id: None }
+        Self { stream, reader_no, at_once: 0, prime, missing, after_id: None }
     }
 
     pub(crate) fn stream(&self) -> &EventStream {
         &self.stream
     }
 
+    /// Whether so much was read without a pause that other tasks should run before the next poll.
+    pub(crate) fn takes_pause(&mut self) -> bool {
+        let is_due = self.at_once >= AT_ONCE_BYTES_MAX;
+        if is_due {
+            self.at_once = 0;
+        }
+        is_due
+    }
+
     /// Returns the next bytes. None: the stream is over.
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        let next = self.poll_read(cx);
+        self.at_once = match &next {
+            Poll::Ready(bytes) => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                self.at_once.saturating_add(u32::try_from(length).unwrap_or(u32::MAX))
+            }
+            Poll::Pending => 0,
+        };
+        next
+    }
+
+    fn poll_read(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(event) = self.after_id.take() {
             return Poll::Ready(Some(event));
         }

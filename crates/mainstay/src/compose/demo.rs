@@ -1,6 +1,4 @@
 //! A daemon with demonstration servers that are built in.
-
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use mainstay_demo::StdioDemo;
@@ -90,7 +88,7 @@ async fn servers(
     }
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
-    servers.extend(spec("weather", Runtime::Remote(RemoteSpec { url, headers: BTreeMap::new() })));
+    servers.extend(spec("weather", Runtime::Remote(RemoteSpec::new(url))));
     let stop = stop.clone();
     let weather = tokio::spawn(async move {
         if let Err(error) = mainstay_demo::serve_http(listener, stop).await {

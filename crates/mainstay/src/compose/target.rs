@@ -14,7 +14,7 @@ pub(super) fn shown(runtime: &Runtime) -> String {
             let name = program.and_then(Path::file_name).unwrap_or_default();
             name.to_string_lossy().into_owned()
         }
-        Runtime::Remote(remote) => origin(&remote.url).unwrap_or_default(),
+        Runtime::Remote(remote) => origin(remote.url.expose()).unwrap_or_default(),
     }
 }
 
@@ -26,8 +26,6 @@ fn origin(url: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
 
     use super::shown;
@@ -38,7 +36,7 @@ mod tests {
     }
 
     fn remote(url: &str) -> Runtime {
-        Runtime::Remote(RemoteSpec { url: url.to_owned(), headers: BTreeMap::new() })
+        Runtime::Remote(RemoteSpec::new(url))
     }
 
     #[test]

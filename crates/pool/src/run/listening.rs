@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::subscriptions::Filter;
-use mainstay_protocol::{Era, Kind, Message, Method, Notification, codes};
-use mainstay_upstream::handshake::{self, HandshakeError};
+use mainstay_protocol::{Era, Kind, Message, Notification, codes};
+use mainstay_supervisor::backoff::{Backoff, Jitter};
+use mainstay_upstream::handshake;
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
 use super::{Run, RunListener};
@@ -16,8 +17,11 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A subscription that lasted this long resets the wait.
 const LASTED: Duration = Duration::from_secs(10);
-/// The time between two liveness checks of a server without a subscription, and the limit for the answer.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+/// The time between two liveness checks of a server without a subscription. It doubles each time: a call
+/// finds out itself that its server is gone.
+const ASK_AFTER_MIN: Duration = Duration::from_secs(10);
+const ASK_AFTER_MAX: Duration = Duration::from_secs(180);
+/// The limit for the answer.
 const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a subscription ended.
@@ -62,24 +66,25 @@ impl Run {
             }
         }
         if link.era() == Era::Modern && !link.abilities().notices_end {
-            check_alive(link).await;
+            self.check_alive(link).await;
         }
         std::future::pending::<()>().await;
     }
-}
 
-/// Checks regularly whether a remote server is still alive, because no open stream would show its loss.
-async fn check_alive(link: &Arc<Link>) {
-    loop {
-        tokio::time::sleep(ASK_EVERY).await;
-        let asked = handshake::ask(link, Method::ServerDiscover.as_str(), None);
-        match tokio::time::timeout(ASK_DEADLINE, asked).await {
-            Ok(Err(HandshakeError::Lost(reason))) => return link.close(&reason),
-            // Any answer is a sign of run.
-            Ok(_) => {}
-            Err(_) => {
-                return link
-                    .close(&format!("no answer to server/discover within {ASK_DEADLINE:?}"));
+    /// Checks regularly whether a remote server is still alive, because no open stream would show its loss.
+    async fn check_alive(&self, link: &Arc<Link>) {
+        let backoff = Backoff::try_new(ASK_AFTER_MIN, ASK_AFTER_MAX).unwrap_or_default();
+        // Instances of one daemon do not ask at the same moment.
+        let mut jitter = Jitter::seeded(self.instance.id.0);
+        for asked in 0.. {
+            tokio::time::sleep(jitter.scatter(backoff.wait(asked))).await;
+            match tokio::time::timeout(ASK_DEADLINE, handshake::sign_of_life(link)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => return link.close(&reason),
+                Err(_) => {
+                    return link
+                        .close(&format!("no answer to server/discover within {ASK_DEADLINE:?}"));
+                }
             }
         }
     }

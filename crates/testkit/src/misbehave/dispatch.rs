@@ -78,6 +78,7 @@ impl Server {
     }
 
     async fn call(self: &Arc<Self>, id: &RawValue, message: &Incoming, ways: Ways) {
+        self.called.cancel();
         let cancelled = CancellationToken::new();
         self.running.lock().insert(id.get().to_owned(), cancelled.clone());
         if let Some(most) = self.flags.number("delay") {

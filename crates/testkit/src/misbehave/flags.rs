@@ -86,6 +86,11 @@ pub(super) const ALL: &[Flag] = &[
     flag("twice", "", "answers every call twice"),
     flag("unknown-ids", "", "sends an answer nobody asked for before each answer"),
     flag("refuse-subscriptions", "=MS", "refuses to subscribe and unsubscribe, after this time"),
+    flag(
+        "without-pause",
+        "=KIND",
+        "from the first call on, fills every stream with: comments, notes (log), strays",
+    ),
     // HTTP.
     flag("sse", "", "answers every request as a stream"),
     flag("json", "", "answers every request as one body"),
@@ -94,12 +99,26 @@ pub(super) const ALL: &[Flag] = &[
     flag("endpoint", "=URL", "names this address to post to on such a stream"),
     flag("wants-header", "=NAME:VALUE", "answers 401 over HTTP+SSE to whoever does not send it"),
     flag("lose-session-after", "=N", "forgets a session after N of its POSTs, initialize included"),
-    flag("lost", "=HOW", "says so with: 404 (default), 400-session, 400-init, 400-text, 404-code"),
+    flag(
+        "lost",
+        "=HOW",
+        "says so with: 404 (default), 400-session, 400-init, 400-text, 404-code, 400-other, 410, 200-error",
+    ),
     flag("no-sessions", "", "gives out no session id"),
     flag("html", "=STATUS", "answers tools/call with an error page"),
     flag("no-get", "", "answers GET with 405"),
     flag("get-404", "", "answers GET with 404"),
     flag("no-delete", "", "answers DELETE with 405"),
+    flag("empty-get", "", "answers GET with a stream that ends at once"),
+    flag("redirect", "=STATUS", "redirects paths without a slash at the end to those with one"),
+    flag("redirect-to", "=URL", "redirects there instead"),
+    flag("gzip", "", "compresses every answer"),
+    flag("capitals", "", "writes media types in capitals"),
+    flag("wants-agent", "", "answers 403 with a page to whoever sends no User-Agent"),
+    flag("wants-cookie", "", "sets a cookie on initialize and answers 404 without it"),
+    flag("ping-status", "=STATUS", "answers pings with this status and no body"),
+    flag("busy", "=RETRY", "answers tools/call with 429 and this Retry-After"),
+    flag("busy-at-start", "=RETRY", "answers initialize with 429 and this Retry-After"),
 ];
 
 // === impl Flags ===

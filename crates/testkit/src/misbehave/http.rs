@@ -1,6 +1,7 @@
 //! The server over streamable HTTP.
 
 mod exchange;
+mod odd;
 mod older;
 mod reply;
 mod sessions;
@@ -18,6 +19,8 @@ use self::reply::{HttpReply, plain, session_of};
 use self::sessions::Sessions;
 use self::site::HttpServer;
 use super::flags::Flags;
+use super::flood::Flood;
+use super::message::Outlet;
 use super::server::Server;
 use crate::accept;
 
@@ -42,6 +45,12 @@ pub async fn serve(
 
 impl HttpServer {
     async fn answer(self: Arc<Self>, request: Request<Body>) -> HttpReply {
+        let is_control = request.uri().path().starts_with("/control/");
+        if let Some(redirect) = odd::redirect(&self.server.flags, &request).filter(|_| !is_control)
+        {
+            self.server.count("redirected");
+            return redirect;
+        }
         match (request.method(), request.uri().path()) {
             (_, "/control/stats") => {
                 let mut stats = self.server.stats();
@@ -66,11 +75,17 @@ impl HttpServer {
         if flags.has("no-get") {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
         }
+        if flags.has("empty-get") {
+            return stream::events(Outlet::new().1, false, None);
+        }
         if flags.has("get-404") {
             return plain(StatusCode::NOT_FOUND, "text/plain", "no such page".to_owned());
         }
         match self.sessions.side_stream(session_of(request)) {
-            Some(messages) => stream::events(messages, flags.has("odd-sse")),
+            Some(messages) => {
+                let flood = Flood::new(flags, true, &self.server.called);
+                odd::dress(flags, stream::events(messages, flags.has("odd-sse"), flood), false)
+            }
             None => sessions::lost(flags),
         }
     }

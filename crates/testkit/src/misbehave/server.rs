@@ -36,6 +36,8 @@ pub(super) struct Server {
     next_question: AtomicU64,
     pub(super) running: Mutex<HashMap<String, CancellationToken>>,
     dice: AtomicU64,
+    /// Cancelled by the first call of a tool.
+    pub(super) called: CancellationToken,
 }
 
 /// The two ways out of a request: its own exchange, and the session's side stream.
@@ -66,6 +68,7 @@ impl Server {
             next_question: AtomicU64::new(0),
             running: Mutex::default(),
             dice: AtomicU64::new(seed),
+            called: CancellationToken::new(),
         })
     }
 

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::flags::Flags;
+use super::flood::Flood;
 use super::message::{Incoming, Outlet};
 use super::server::{Server, Ways};
 
@@ -21,11 +22,12 @@ const BANNER: [&str; 4] = [
 pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     prepare(&flags).await?;
     let (out, messages) = Outlet::new();
-    let writer = tokio::spawn(write(flags.clone(), messages));
+    let server = Server::new(flags.clone());
+    let flood = Flood::new(&flags, false, &server.called);
+    let writer = tokio::spawn(write(flags.clone(), messages, flood));
     if flags.has("deaf") {
         return std::future::pending().await;
     }
-    let server = Server::new(flags.clone());
     let ways = Ways { exchange: out.clone(), side: out };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut read = 0;
@@ -78,7 +80,7 @@ async fn prepare(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn write(flags: Flags, mut messages: mpsc::Receiver<String>) {
+async fn write(flags: Flags, mut messages: mpsc::Receiver<String>, flood: Option<Flood>) {
     let mut stdout = tokio::io::stdout();
     let end = if flags.has("crlf") { "\r\n" } else { "\n" };
     let mut begin = String::new();
@@ -94,7 +96,16 @@ async fn write(flags: Flags, mut messages: mpsc::Receiver<String>) {
         if stdout.write_all(&text).await.is_err() || stdout.flush().await.is_err() {
             return;
         }
-        let Some(message) = messages.recv().await else { return };
+        let message = tokio::select! {
+            biased;
+            message = messages.recv() => message,
+            block = Flood::next(flood.as_ref()) => {
+                text.clear();
+                text.extend_from_slice(&block);
+                continue;
+            }
+        };
+        let Some(message) = message else { return };
         text.clear();
         if flags.has("noise") {
             text.extend_from_slice(b"[DEBUG] about to answer");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mainstay_protocol::{Era, Kind, Message, build, discover};
+use mainstay_protocol::{Era, Kind, Message, Method, build, discover};
 
 use crate::exchange::Exchange;
 use crate::link::Link;
@@ -81,16 +81,7 @@ pub(super) async fn ask_within(
 }
 
 fn begin(link: &Arc<Link>, method: &str, params: Option<&str>) -> Result<Exchange, HandshakeError> {
-    let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
-    let complete;
-    let params = match link.era() {
-        Era::Legacy => params,
-        Era::Modern => {
-            complete = with_meta(params);
-            Some(complete.as_str())
-        }
-    };
-    let request = Message::parse(build::request(0, method, params)).map_err(internal)?;
+    let request = request(link, method, params)?;
     link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(method, &error.reason))
 }
 
@@ -120,6 +111,35 @@ async fn answer(
 
 fn lost(method: &str, reason: &str) -> HandshakeError {
     HandshakeError::Lost(format!("{method}: {reason}"))
+}
+
+/// Asks a modern server for a sign of life. Every response is one, also an HTTP error.
+///
+/// # Errors
+/// The reason, when the server is gone or can't be reached.
+pub async fn sign_of_life(link: &Arc<Link>) -> Result<(), String> {
+    let request =
+        request(link, Method::ServerDiscover.as_str(), None).map_err(|error| error.to_string())?;
+    let mut exchange =
+        link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| error.reason)?;
+    match exchange.next().await {
+        Incoming::Lost(lost) if !lost.is_sign_of_life() => Err(lost.reason),
+        _ => Ok(()),
+    }
+}
+
+/// A request of Mainstay; its id is replaced when it is sent.
+fn request(link: &Link, method: &str, params: Option<&str>) -> Result<Message, HandshakeError> {
+    let complete;
+    let params = match link.era() {
+        Era::Legacy => params,
+        Era::Modern => {
+            complete = with_meta(params);
+            Some(complete.as_str())
+        }
+    };
+    let internal = |error| HandshakeError::Protocol(format!("our {method} is malformed: {error}"));
+    Message::parse(build::request(0, method, params)).map_err(internal)
 }
 
 /// Adds to `params` the `_meta` that every request to a modern server has.

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -85,7 +84,7 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
             });
         }
     };
-    let spec = RemoteSpec { url, headers: BTreeMap::new() };
+    let spec = RemoteSpec::new(url);
     let target = Arc::new(Target::new(&spec).unwrap());
     let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());

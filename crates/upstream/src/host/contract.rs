@@ -91,6 +91,11 @@ pub trait Running: Send + Sync {
     /// Whether the instance has ended without being stopped.
     fn has_ended(&self) -> bool;
 
+    /// Whether the instance ended by itself, without an error.
+    fn ended_well(&self) -> bool {
+        false
+    }
+
     /// The last lines of the instance's standard error, oldest first. Readable after the instance
     /// ended.
     fn last_words(&self) -> Vec<String>;

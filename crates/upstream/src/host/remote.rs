@@ -43,7 +43,7 @@ enum Way {
 
 /// Waits between tries of an address that gives no answer.
 const WAIT_MIN: Duration = Duration::from_millis(250);
-const WAIT_MAX: Duration = Duration::from_secs(2);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 // === impl AddressHost ===
 
@@ -75,7 +75,7 @@ impl Host for AddressHost {
     }
 
     fn target(&self) -> String {
-        self.spec.url.clone()
+        self.spec.written.clone()
     }
 
     fn transport(&self) -> Option<&'static TransportAbilities> {
@@ -119,6 +119,11 @@ impl RemoteInstance {
     ) -> Result<Arc<Link>, String> {
         self.take_leave().await;
         let target = self.target.clone();
+        if let Some(rest) = target.asked_to_rest() {
+            return Err(format!(
+                "the server wants to be left alone for {rest:.0?} more (Retry-After)"
+            ));
+        }
         let stop = self.stop.child_token();
         let link = match &mut self.way {
             Way::Http(session) => {
@@ -177,6 +182,11 @@ impl Running for RemoteInstance {
 
     fn has_ended(&self) -> bool {
         false
+    }
+
+    /// Servers end sessions that nobody uses; that is no fault of either side.
+    fn ended_well(&self) -> bool {
+        matches!(&self.way, Way::Http(Some(session)) if session.ended_unused())
     }
 
     fn last_words(&self) -> Vec<String> {

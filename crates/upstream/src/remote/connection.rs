@@ -21,6 +21,10 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::coding::BodyDecoder;
+use super::redirect::{HOPS_MAX, Redirect};
+use super::refused::Head;
+use super::session::HttpSession;
 use super::target::Target;
 use crate::inline_waker::InlineWaker;
 use crate::write_coalescing::CoalescingStream;
@@ -50,6 +54,13 @@ pub(super) struct Failed {
     pub(super) sent: bool,
 }
 
+/// A response whose body has not been read.
+pub(super) struct Responded {
+    pub(super) response: Response<Incoming>,
+    pub(super) head: Head,
+    pub(super) connection: Box<Connection>,
+}
+
 /// Open connections that are idle.
 pub(super) struct Idle {
     target: Arc<Target>,
@@ -66,6 +77,8 @@ const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
+/// Most bytes that are read at once. It also bounds the head of a response.
+const BUFFER_BYTES_MAX: usize = 128 << 10;
 /// An answer to a notification has no content worth reading.
 const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 
@@ -188,7 +201,14 @@ impl Idle {
         let unsent = |reason: String| Failed { reason, sent: false };
         let target = &self.target;
         let connecting = async {
-            let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
+            let tcp = match &target.proxy {
+                None => TcpStream::connect((target.host.as_str(), target.port)).await?,
+                Some(proxy) => {
+                    proxy
+                        .connect(target.tls.is_some().then(|| target.authority()).as_deref())
+                        .await?
+                }
+            };
             tcp.set_nodelay(true)?;
             match &target.tls {
                 None => Ok(Either::Left(tcp)),
@@ -203,7 +223,10 @@ impl Idle {
             .await
             .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
         let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
-        let (sender, driver) = http1::handshake(TokioIo::new(CoalescingStream(stream)))
+        let mut http = http1::Builder::new();
+        http.max_buf_size(BUFFER_BYTES_MAX);
+        let (sender, driver) = http
+            .handshake(TokioIo::new(CoalescingStream(stream)))
             .await
             .map_err(|error| unsent(format!("no HTTP connection to {at}: {error}")))?;
         // Boxed for good: it is large, and moved at every step of a call.
@@ -225,40 +248,75 @@ impl std::fmt::Debug for Idle {
 
 // === helpers ===
 
-/// Sends a request, reads the response to its end and returns the status.
+/// Sends a request, reads the response to its end and returns its head and its body.
 pub(super) async fn send(
-    idle: &Arc<Idle>,
+    session: &HttpSession,
     request: Request<Full<Bytes>>,
-) -> Result<http::StatusCode, Failed> {
-    let (response, mut connection) = respond(idle, request).await?;
-    let status = response.status();
+) -> Result<(Head, Bytes), Failed> {
+    Ok(read_all(session, respond(session, request).await?).await)
+}
+
+/// Reads a response to its end and returns its head and its body. A body that is too large or
+/// breaks off is returned as far as it was read.
+pub(super) async fn read_all(session: &HttpSession, responded: Responded) -> (Head, Bytes) {
+    let Responded { response, head, mut connection } = responded;
+    let mut coding = BodyDecoder::new(response.headers()).ok().flatten();
+    let mut collected = Vec::new();
     let mut body = Limited::new(response.into_body(), ACKNOWLEDGEMENT_BYTES_MAX);
     loop {
         let frame =
             driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;
         match frame {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => return Ok(status),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                let room = ACKNOWLEDGEMENT_BYTES_MAX - collected.len();
+                match &mut coding {
+                    None => collected.extend_from_slice(&data),
+                    Some(coding) => match coding.decode(&data, room) {
+                        Ok(data) => collected.extend_from_slice(&data),
+                        Err(_) => return (head, Bytes::new()),
+                    },
+                }
+            }
+            Some(Err(_)) => return (head, collected.into()),
             None => break,
         }
     }
-    idle.put(connection);
-    Ok(status)
+    session.idle.put(connection);
+    (head, collected.into())
 }
 
-/// Sends a request; the response's body is read with [`driven`].
+/// Sends a request, and again where the server redirects it. The response's body is read with
+/// [`driven`].
 pub(super) async fn respond(
-    idle: &Arc<Idle>,
-    request: Request<Full<Bytes>>,
-) -> Result<(Response<Incoming>, Box<Connection>), Failed> {
-    let mut connection = match idle.take() {
-        Some(connection) => connection,
-        None => idle.clone().connect().await?,
-    };
-    let mut response = connection.send(request);
-    let response =
-        driven(&mut connection, &mut response, |response, cx| response.as_mut().poll(cx)).await?;
-    Ok((response, connection))
+    session: &HttpSession,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Responded, Failed> {
+    let idle = &session.idle;
+    for _ in 0..=HOPS_MAX {
+        let mut connection = match idle.take() {
+            Some(connection) => connection,
+            None => idle.clone().connect().await?,
+        };
+        let mut response = connection.send(request.clone());
+        let response =
+            driven(&mut connection, &mut response, |response, cx| response.as_mut().poll(cx))
+                .await?;
+        let retry_after = session.note_head(&response);
+        match session.redirect(request.uri(), &response, request.method()) {
+            Redirect::None => {
+                let head = Head { status: response.status(), retry_after };
+                return Ok(Responded { response, head, connection });
+            }
+            Redirect::To(address) => {
+                Idle::put_after(idle, &session.tasks, connection, response.into_body());
+                *request.uri_mut() = address;
+            }
+            Redirect::Refused(reason) => return Err(Failed { reason, sent: true }),
+        }
+    }
+    let reason = format!("the server redirects more than {HOPS_MAX} times");
+    Err(Failed { reason, sent: true })
 }
 
 fn poll_driver(driver: &mut Driver, driven_to_end: &mut bool, cx: &mut Context<'_>) {

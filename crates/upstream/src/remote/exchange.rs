@@ -1,31 +1,38 @@
 //! A call as one HTTP exchange, driven by the task that waits for the answer.
 
+mod collected;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::{Era, Kind, Message, Scope};
 use mainstay_supervisor::backoff::Backoff;
-use mainstay_telemetry::Dropped;
 use tokio::time::Sleep;
 
+use self::collected::Collected;
+use self::verdict::Suspicion;
+use super::coding::{BodyDecoder, NotDecoded};
 use super::connection::{Connection, Failed, Idle, ResponseFuture, poll_driven};
+use super::events::is_event_stream;
+use super::redirect::{HOPS_MAX, Redirect};
+use super::refused::Head;
 use super::retry::Retry;
 use super::session::HttpSession;
 use crate::link::Link;
 use crate::request::{Fate, Incoming, Lost};
 use crate::slot::Slot;
 use crate::transport::OwnExchange;
+use crate::turn::Turn;
 
 /// A call under way at a remote server.
 pub(crate) struct RemoteExchange {
@@ -33,8 +40,19 @@ pub(crate) struct RemoteExchange {
     state: State,
     /// The server has no sessions, no streams to take up again, and asks nothing.
     modern: bool,
+    again: Again,
     /// The position at which a stream that the server closed can be resumed (2025-11-25).
     resume: Resume,
+    turn: Turn,
+    has_yielded: bool,
+}
+
+/// What is needed to send the request once more, to where the server redirects it.
+struct Again {
+    body: Bytes,
+    /// All headers, where they are not those of every request in the session.
+    headers: Option<Box<HeaderMap>>,
+    hops: u8,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<Connection>, Failed>> + Send>>;
@@ -44,13 +62,20 @@ enum State {
     Connecting(Connecting, Request<Full<Bytes>>),
     Sent(Box<Connection>, ResponseFuture),
     Reading(Box<Connection>, HttpBody, BodyReader),
+    /// The request was refused, as if the session were gone.
+    Suspecting(Box<Suspicion>),
     /// The server closed the stream and asked us to come back.
     Pausing(Pin<Box<Sleep>>),
     Done,
 }
 
-enum BodyReader {
-    Whole { status: StatusCode, collected: Collected },
+struct BodyReader {
+    coding: Option<Box<BodyDecoder>>,
+    kind: BodyKind,
+}
+
+enum BodyKind {
+    Whole { head: Head, collected: Collected },
     Events(SseDecoder),
 }
 
@@ -58,13 +83,6 @@ enum BodyReader {
 struct Resume {
     last_event_id: Option<String>,
     retry: Retry,
-}
-
-/// The bytes of a body; a body of one piece is not copied.
-#[derive(Default)]
-struct Collected {
-    first: Bytes,
-    rest: BytesMut,
 }
 
 enum Step {
@@ -75,26 +93,31 @@ enum Step {
 
 /// Wait before a closed stream is resumed, where the server named none.
 const RETRY_DEFAULT: Duration = Duration::from_secs(1);
-/// Shortest wait before a retry, whatever the server demands. It grows while no event arrives.
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MIN_MAX: Duration = Duration::from_secs(2);
-
-/// A longer text is a page, which may say anything.
-const WORDS_BYTES_MAX: usize = 256;
+/// Shortest wait before a stream is resumed, whatever the server demands. It grows while no message
+/// arrives.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MIN_MAX: Duration = Duration::from_secs(30);
 
 // === impl RemoteExchange ===
 
 impl RemoteExchange {
+    /// An exchange that sends `request`, which has this `body`.
     pub(super) fn new(
         session: &Arc<HttpSession>,
         request: Request<Full<Bytes>>,
+        body: Bytes,
         modern: bool,
     ) -> Self {
+        // Headers of a modern request repeat parts of its body.
+        let headers = modern.then(|| Box::new(request.headers().clone()));
         Self {
             session: session.clone(),
             state: State::Ready(request),
             modern,
+            again: Again { body, headers, hops: 0 },
             resume: Resume::default(),
+            turn: Turn::default(),
+            has_yielded: false,
         }
     }
 
@@ -140,21 +163,33 @@ impl RemoteExchange {
             State::Reading(connection, body, reader) => {
                 self.read(link, slot, (connection, body, reader), cx)
             }
+            State::Suspecting(mut suspicion) => match suspicion.poll(cx) {
+                Poll::Ready(incoming) => Step::Yield(incoming),
+                Poll::Pending => {
+                    self.state = State::Suspecting(suspicion);
+                    Step::Wait
+                }
+            },
             State::Pausing(mut sleep) => {
                 if sleep.as_mut().poll(cx).is_pending() {
                     self.state = State::Pausing(sleep);
                     return Step::Wait;
                 }
-                let mut request = self.session.request(Method::GET, Bytes::new());
-                let last = self.resume.last_event_id.as_deref().unwrap_or_default();
-                if let Ok(last) = http::HeaderValue::from_str(last) {
-                    request.headers_mut().insert("last-event-id", last);
-                }
-                self.state = State::Ready(request);
+                self.state = State::Ready(self.resumption());
                 Step::Again
             }
             State::Done => Step::Wait,
         }
+    }
+
+    /// The request for the rest of a stream that the server closed.
+    fn resumption(&self) -> Request<Full<Bytes>> {
+        let mut request = self.session.request(Method::GET, Bytes::new());
+        let last = self.resume.last_event_id.as_deref().unwrap_or_default();
+        if let Ok(last) = http::HeaderValue::from_str(last) {
+            request.headers_mut().insert("last-event-id", last);
+        }
+        request
     }
 
     /// The connection broke before the response began.
@@ -180,25 +215,73 @@ impl RemoteExchange {
         response: Response<HttpBody>,
     ) -> Step {
         let status = response.status();
+        let retry_after = self.session.note_head(&response);
+        if status.is_redirection() {
+            let method = self.method();
+            match self.session.redirect(&self.session.address(), &response, &method) {
+                Redirect::None => {}
+                Redirect::To(address) => return self.follow(address, connection, response),
+                Redirect::Refused(reason) => {
+                    return Step::Yield(Incoming::Lost(
+                        Lost::new(reason, Fate::Refused, false).with_status(status),
+                    ));
+                }
+            }
+        }
         self.session.note_status(status);
         if !self.modern {
             self.session.keep_session(response.headers());
         }
-        let kind =
-            response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
-        let reader = if status == StatusCode::OK && kind.starts_with(b"text/event-stream") {
-            BodyReader::Events(SseDecoder::new(self.session.message_bytes_max))
-        } else {
-            BodyReader::Whole { status, collected: Collected::default() }
+        let coding = match BodyDecoder::new(response.headers()) {
+            Ok(coding) => coding.map(Box::new),
+            Err(error) => return undecodable(&error, status),
         };
+        let is_stream = status == StatusCode::OK && is_event_stream(response.headers());
         // A stream that can't be resumed was cut for good.
-        if self.resume.last_event_id.is_some() && matches!(reader, BodyReader::Whole { .. }) {
+        if self.resume.last_event_id.is_some() && !is_stream {
             let reason = format!(
                 "the server closed the stream and answered HTTP {status} when asked for its rest"
             );
             return lost(reason, Fate::Unknown, link.is_closed());
         }
-        self.state = State::Reading(connection, response.into_body(), reader);
+        let kind = if is_stream {
+            BodyKind::Events(SseDecoder::new(self.session.message_bytes_max))
+        } else {
+            let head = Head { status, retry_after };
+            BodyKind::Whole { head, collected: Collected::default() }
+        };
+        self.state = State::Reading(connection, response.into_body(), BodyReader { coding, kind });
+        Step::Again
+    }
+
+    fn method(&self) -> Method {
+        if self.resume.last_event_id.is_some() { Method::GET } else { Method::POST }
+    }
+
+    /// Sends the request again, to where the server redirects it.
+    fn follow(
+        &mut self,
+        address: Uri,
+        connection: Box<Connection>,
+        response: Response<HttpBody>,
+    ) -> Step {
+        self.again.hops += 1;
+        if self.again.hops > HOPS_MAX {
+            let reason = format!("the server redirects more than {HOPS_MAX} times");
+            let lost = Lost::new(reason, Fate::Refused, false).with_status(response.status());
+            return Step::Yield(Incoming::Lost(lost));
+        }
+        let (session, tasks) = (&self.session, &self.session.tasks);
+        Idle::put_after(&session.idle, tasks, connection, response.into_body());
+        let mut request = match self.method() {
+            Method::GET => self.resumption(),
+            _ => session.post(self.again.body.clone()),
+        };
+        if let Some(headers) = &self.again.headers {
+            request.headers_mut().clone_from(headers);
+        }
+        *request.uri_mut() = address;
+        self.state = State::Ready(request);
         Step::Again
     }
 
@@ -209,20 +292,30 @@ impl RemoteExchange {
         (mut connection, mut body, mut reader): (Box<Connection>, HttpBody, BodyReader),
         cx: &mut Context<'_>,
     ) -> Step {
-        if let BodyReader::Events(decoder) = &mut reader {
+        if let BodyKind::Events(decoder) = &mut reader.kind {
             while let Some(event) = decoder.next_event() {
                 let Ok(event) = event else { return self.oversized() };
+                self.turn.add_message(0);
                 if !self.modern {
                     self.resume.keep(event.id, event.retry);
                 }
-                if let Some(incoming) = take_event(link, slot, &event.data) {
+                if let Some(incoming) = verdict::take_event(link, slot, &event.data) {
                     self.resume.retry.reward();
-                    if matches!(incoming, Incoming::Answer(_)) {
-                        Idle::put_after(&self.session.idle, &self.session.tasks, connection, body);
-                    } else {
-                        self.state = State::Reading(connection, body, reader);
-                    }
-                    return Step::Yield(incoming);
+                    return match incoming {
+                        Incoming::Answer(answer) => {
+                            let session = &self.session;
+                            Idle::put_after(&session.idle, &session.tasks, connection, body);
+                            self.on_answer(link, slot, answer)
+                        }
+                        incoming => {
+                            self.state = State::Reading(connection, body, reader);
+                            Step::Yield(incoming)
+                        }
+                    };
+                }
+                if self.turn.is_over() {
+                    self.state = State::Reading(connection, body, reader);
+                    return Step::Again;
                 }
             }
             if decoder.is_overflowing() {
@@ -235,30 +328,24 @@ impl RemoteExchange {
                 Step::Wait
             }
             Poll::Ready(Some(Ok(frame))) => {
-                let Ok(data) = frame.into_data() else {
-                    self.state = State::Reading(connection, body, reader);
-                    return Step::Again;
-                };
-                match &mut reader {
-                    BodyReader::Events(decoder) => decoder.push(&data),
-                    BodyReader::Whole { status, collected } => {
-                        if collected.len() + data.len() > self.session.message_bytes_max {
-                            return self.oversized();
-                        }
-                        collected.push(data);
-                        // A body of known length needs no wait for its end.
-                        if body.is_end_stream() {
-                            self.session.idle.put(connection);
-                            let collected = std::mem::take(collected).into_bytes();
-                            return judge(link, &self.session, slot, *status, &collected);
-                        }
-                    }
+                if let Ok(data) = frame.into_data()
+                    && let Err(end) = self.take_data(data, &mut reader)
+                {
+                    return end;
+                }
+                if let BodyKind::Whole { head, collected } = &mut reader.kind
+                    // A body of known length needs no wait for its end.
+                    && body.is_end_stream()
+                {
+                    self.session.idle.put(connection);
+                    let (head, body) = (*head, std::mem::take(collected).into_bytes());
+                    return self.on_whole(link, slot, head, &body);
                 }
                 self.state = State::Reading(connection, body, reader);
                 Step::Again
             }
-            Poll::Ready(Some(Err(error))) => match reader {
-                BodyReader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+            Poll::Ready(Some(Err(error))) => match reader.kind {
+                BodyKind::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                 _ => {
                     let cause = super::connection::root_cause(&error);
                     self.broke_off(format!("the answer broke off: {cause}"), Fate::Unknown)
@@ -266,17 +353,46 @@ impl RemoteExchange {
             },
             Poll::Ready(None) => {
                 self.session.idle.put(connection);
-                match reader {
-                    BodyReader::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
-                    BodyReader::Events(_) => {
-                        lost("the server ended the stream without an answer", Fate::Unknown, false)
+                match reader.kind {
+                    BodyKind::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
+                    BodyKind::Events(_) => {
+                        let reason = "the server ended the stream without an answer";
+                        let lost =
+                            Lost::new(reason, Fate::Unknown, false).with_status(StatusCode::OK);
+                        Step::Yield(Incoming::Lost(lost))
                     }
-                    BodyReader::Whole { status, collected } => {
-                        judge(link, &self.session, slot, status, &collected.into_bytes())
+                    BodyKind::Whole { head, collected } => {
+                        self.on_whole(link, slot, head, &collected.into_bytes())
                     }
                 }
             }
         }
+    }
+
+    /// Adds a piece of the body.
+    fn take_data(&mut self, data: Bytes, reader: &mut BodyReader) -> Result<(), Step> {
+        let bytes_max = self.session.message_bytes_max;
+        let data = match &mut reader.coding {
+            None => data,
+            Some(coding) => coding.decode(&data, bytes_max).map_err(|error| match error {
+                NotDecoded::TooLarge => self.oversized(),
+                error => undecodable(&error, StatusCode::OK),
+            })?,
+        };
+        match &mut reader.kind {
+            BodyKind::Events(decoder) => {
+                self.turn.add_parsed(data.len());
+                decoder.push(&data);
+            }
+            BodyKind::Whole { collected, .. } => {
+                if collected.len() + data.len() > bytes_max {
+                    return Err(self.oversized());
+                }
+                self.turn.add_copied(data.len());
+                collected.push(data);
+            }
+        }
+        Ok(())
     }
 
     fn oversized(&self) -> Step {
@@ -294,12 +410,25 @@ impl RemoteExchange {
 impl OwnExchange<Link> for RemoteExchange {
     fn poll_next(&mut self, link: &Arc<Link>, slot: &Slot, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
+            self.has_yielded = self.turn.poll_pass(cx).is_pending();
+            if self.has_yielded {
+                return Poll::Pending;
+            }
             match self.step(link, slot, cx) {
                 Step::Again => {}
                 Step::Yield(incoming) => return Poll::Ready(incoming),
-                Step::Wait => return Poll::Pending,
+                Step::Wait => {
+                    // Out of budget: the runtime's timers are not asked either.
+                    self.has_yielded = !tokio::task::coop::has_budget_remaining();
+                    self.turn.begin();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 }
 
@@ -320,133 +449,13 @@ impl Resume {
     }
 }
 
-// === impl Collected ===
-
-impl Collected {
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    fn push(&mut self, data: Bytes) {
-        if self.first.is_empty() && self.rest.is_empty() {
-            self.first = data;
-            return;
-        }
-        if self.rest.is_empty() {
-            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.rest.extend_from_slice(&data);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
-    }
-}
-
 // === helpers ===
 
 fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
     Step::Yield(Incoming::Lost(Lost::new(reason, fate, link_dead)))
 }
 
-/// Handles a message on the exchange's own stream. It belongs to the call, whatever its id is.
-fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
-    if data.is_empty() {
-        return None;
-    }
-    let Ok(message) = Message::parse(data.clone()) else {
-        link.listener().stray(data);
-        return None;
-    };
-    match message.kind() {
-        Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
-        Kind::Request if link.era() == Era::Modern => {
-            link.listener().dropped(Dropped::Unasked);
-        }
-        Kind::Request if link.answer_ping(&message) => {}
-        Kind::Request => return Some(Incoming::Question(message)),
-        Kind::Notification => match message.scope() {
-            Scope::Server => link.listener().notification(message),
-            // A token of another call must not come out of this one, nor a mark of another listen.
-            Scope::Progress(Some(id)) | Scope::Subscription(Some(id)) if id == slot.id => {
-                return Some(Incoming::Notification(message));
-            }
-            Scope::Progress(_) | Scope::Subscription(_) => {
-                link.listener().dropped(Dropped::Unasked);
-            }
-            Scope::Call => return Some(Incoming::Notification(message)),
-        },
-    }
-    None
-}
-
-/// A response that is no stream.
-fn judge(
-    link: &Arc<Link>,
-    session: &HttpSession,
-    slot: &Slot,
-    status: StatusCode,
-    body: &Bytes,
-) -> Step {
-    if let Ok(message) = Message::parse(body.clone()) {
-        if session_is_gone(session, status, &message) {
-            return session_lost(link);
-        }
-        if message.is_answer() {
-            return Step::Yield(Incoming::Answer(message));
-        }
-    }
-    // Some servers report it in plain text.
-    let gone = match status {
-        StatusCode::NOT_FOUND => true,
-        StatusCode::BAD_REQUEST if body.len() <= WORDS_BYTES_MAX => {
-            body.to_ascii_lowercase().windows(7).any(|word| word == b"session")
-        }
-        _ => false,
-    };
-    if gone && session.has_session() && session.is_settled() {
-        return session_lost(link);
-    }
-    tracing::debug!(id = slot.id, %status, "unusable answer");
-    let (fate, reason) = unusable(status);
-    lost(reason, fate, false)
-}
-
-/// The fate of a request whose response has this status and no answer.
-pub(super) fn unusable(status: StatusCode) -> (Fate, String) {
-    let fate = match status.as_u16() {
-        // The server has not taken it, and would not take it a second time either.
-        400..=499 | 503 => Fate::Refused,
-        _ => Fate::Unknown,
-    };
-    let reason = match status.as_u16() {
-        401 | 403 => format!("the server refused Mainstay's credentials (HTTP {status})"),
-        202 => "the server took the request and gave no answer".to_owned(),
-        200 => "the server's answer is no JSON-RPC message".to_owned(),
-        _ => format!("the server answered HTTP {status}"),
-    };
-    (fate, reason)
-}
-
-fn session_lost(link: &Arc<Link>) -> Step {
-    let reason = "the server no longer knows our session";
-    link.close(reason);
-    lost(reason, Fate::Unsent, true)
-}
-
-/// Whether an error answer says that the session is gone. The specification demands 404; servers in
-/// the field answer 400 with an error of their own.
-fn session_is_gone(session: &HttpSession, status: StatusCode, message: &Message) -> bool {
-    if message.kind() != Kind::Error || !session.has_session() || !session.is_settled() {
-        return false;
-    }
-    let error = message.body().unwrap_or_default();
-    match status {
-        StatusCode::NOT_FOUND => true,
-        StatusCode::BAD_REQUEST => {
-            let error = error.to_ascii_lowercase();
-            error.contains("session") || error.contains("not initialized")
-        }
-        _ => false,
-    }
+fn undecodable(error: &NotDecoded, status: StatusCode) -> Step {
+    let lost = Lost::new(error.to_string(), Fate::Unknown, false).with_status(status);
+    Step::Yield(Incoming::Lost(lost))
 }

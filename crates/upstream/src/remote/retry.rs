@@ -7,7 +7,7 @@ use mainstay_supervisor::backoff::{Backoff, Jitter};
 /// The waits before a stream is resumed repeatedly.
 ///
 /// A server's `retry` is honoured up to half a minute, but never below a minimum that grows while
-/// no event arrives. Otherwise a server that closes at once and asks for no pause would be asked
+/// no message arrives. Otherwise a server that closes at once and asks for no pause would be asked
 /// again as fast as the network allows.
 #[derive(Debug, Default)]
 pub(super) struct Retry {

@@ -1,16 +1,24 @@
-//! A session of Mainstay at a server over streamable HTTP: address, connections and what the
+//! A session of Mainstay at a server over HTTP: address, connections, cookies and what the
 //! handshake settled. Shared by the transport, its standing stream and the exchanges under way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use mainstay_protocol::{Revision, headers};
 use parking_lot::RwLock;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Idle;
+use super::cookies::Cookies;
+use super::gone::Suspicions;
+use super::redirect::Redirect;
 use super::target::Target;
 
 /// State that all requests to one server share.
@@ -25,13 +33,19 @@ pub(crate) struct HttpSession {
     pub(super) message_bytes_max: usize,
     /// Background tasks, awaited at the goodbye.
     pub(super) tasks: TaskTracker,
+    pub(super) suspicions: Suspicions,
+    /// The server was found to have ended the session by a request of Mainstay's own.
+    ended_unused: AtomicBool,
 }
 
-/// Results of the handshake, sent with every later request.
-#[derive(Debug, Default)]
+/// Results of the handshake and of the responses so far, sent with every later request.
+#[derive(Debug)]
 struct Negotiated {
     session: Option<HeaderValue>,
     revision: Option<HeaderValue>,
+    cookies: Cookies,
+    /// The address of requests: the configured one, or the one that the server redirects to.
+    address: Uri,
     /// The complete headers of a POST, ready to be cloned.
     post: HeaderMap,
 }
@@ -50,6 +64,8 @@ impl HttpSession {
             first_status: OnceLock::new(),
             message_bytes_max,
             tasks: TaskTracker::new(),
+            suspicions: Suspicions::default(),
+            ended_unused: AtomicBool::new(false),
         }
     }
 
@@ -59,14 +75,53 @@ impl HttpSession {
 
     pub(super) fn request(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
-        *request.uri_mut() = self.target.path.clone();
         let negotiated = self.negotiated.read();
+        *request.uri_mut() = negotiated.address.clone();
         *request.headers_mut() = match method {
             Method::POST => negotiated.post.clone(),
             _ => negotiated.headers(&self.target, &method),
         };
         *request.method_mut() = method;
         request
+    }
+
+    /// The address of requests.
+    pub(super) fn address(&self) -> Uri {
+        self.negotiated.read().address.clone()
+    }
+
+    /// Takes note of the head of a response: cookies, and how long the server wants to be left
+    /// alone, which is returned.
+    pub(super) fn note_head(&self, response: &Response<Incoming>) -> Option<Duration> {
+        let headers = response.headers();
+        if headers.contains_key(header::SET_COOKIE) {
+            let secure = self.target.tls.is_some();
+            self.negotiate(|negotiated| {
+                negotiated.cookies.keep(headers, secure, SystemTime::now());
+            });
+        }
+        match response.status() {
+            StatusCode::OK | StatusCode::ACCEPTED => None,
+            status => self.target.rest.note(status, headers, (Instant::now(), SystemTime::now())),
+        }
+    }
+
+    /// Where a response to a request to `from` redirects to. A target that may be followed becomes
+    /// the address of later requests, if `from` was the present one.
+    pub(super) fn redirect(
+        &self,
+        from: &Uri,
+        response: &Response<Incoming>,
+        method: &Method,
+    ) -> Redirect {
+        let redirect = self.target.redirect(from, response, method);
+        if let Redirect::To(address) = &redirect {
+            let mut negotiated = self.negotiated.write();
+            if negotiated.address == *from {
+                negotiated.address = address.clone();
+            }
+        }
+        redirect
     }
 
     /// Keeps the session id of a response, if there is none yet.
@@ -110,6 +165,15 @@ impl HttpSession {
         !self.is_settled() && self.first_status.get().is_some_and(|status| older.contains(status))
     }
 
+    /// Whether the server has ended the session while no call of a client met its end.
+    pub(crate) fn ended_unused(&self) -> bool {
+        self.ended_unused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_unused_end(&self) {
+        self.ended_unused.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn has_session(&self) -> bool {
         self.negotiated.read().session.is_some()
     }
@@ -123,8 +187,15 @@ impl HttpSession {
 
 impl Negotiated {
     fn before_handshake(target: &Target) -> Self {
-        let nothing = Self::default();
-        Self { post: nothing.headers(target, &Method::POST), ..nothing }
+        let mut negotiated = Self {
+            session: None,
+            revision: None,
+            cookies: Cookies::default(),
+            address: target.address.clone(),
+            post: HeaderMap::new(),
+        };
+        negotiated.post = negotiated.headers(target, &Method::POST);
+        negotiated
     }
 
     /// The headers of a request, without those that describe its body.
@@ -139,6 +210,9 @@ impl Negotiated {
             );
         } else if method == Method::GET {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        if let Some(cookies) = self.cookies.header(target.headers.get(header::COOKIE)) {
+            headers.insert(header::COOKIE, cookies);
         }
         if let Some(session) = &self.session {
             headers.insert(&SESSION, session.clone());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mainstay_protocol::edit::splice;
 use mainstay_protocol::{Kind, Message, Revision};
+use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Dropped;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use self::posts::{Posting, Posts};
 pub use self::stream::NoStream;
 use self::stream::SseStream;
 use super::connection::Idle;
+use super::session::HttpSession;
 use super::{SEND_DEADLINE, Target, standing};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
@@ -51,8 +53,10 @@ struct Liveness {
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 /// Messages that wait to be posted. Each call has one, and a link takes 4096 calls.
 const QUEUE_MAX: usize = 4096;
-/// Mainstay pings a server that was silent this long while no call is in flight.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Mainstay pings a server that was silent this long while no call is in flight. The time doubles
+/// with each ping that was answered.
+const SILENCE_MIN: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(240);
 
 /// The abilities of HTTP+SSE.
 pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
@@ -74,8 +78,8 @@ pub async fn open(
     listener: Arc<dyn Listener>,
     stop: CancellationToken,
 ) -> Result<Arc<Link>, NoStream> {
-    let idle = Arc::new(Idle::new(target.clone()));
-    let opening = SseStream::open(&target, &idle, limits.message_bytes_max);
+    let session = Arc::new(HttpSession::new(target, limits.message_bytes_max));
+    let opening = SseStream::open(&session);
     let (stream, address) =
         tokio::time::timeout(OPEN_DEADLINE, opening).await.map_err(|_| {
             NoStream::NotOffered(format!(
@@ -84,8 +88,8 @@ pub async fn open(
         })??;
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let unsent_bytes = Arc::<AtomicUsize>::default();
-    let posts = Posts::new(target, idle.clone(), address, waiting, unsent_bytes.clone());
-    let (tasks, of_tasks) = (TaskTracker::new(), stop.clone());
+    let posts = Posts::new(session.clone(), address, waiting, unsent_bytes.clone());
+    let (tasks, of_tasks) = (session.tasks.clone(), stop.clone());
     let liveness = Arc::<Liveness>::default();
     let sse = Sse {
         postings: queue,
@@ -96,16 +100,16 @@ pub async fn open(
         tasks: tasks.clone(),
     };
     let link = Arc::new(Link::new(listener, Arc::new(sse)));
-    tasks.spawn(Idle::prune(Arc::downgrade(&idle), of_tasks.clone()));
-    tasks.spawn(run(Arc::downgrade(&link), stream, posts, liveness, of_tasks));
+    tasks.spawn(Idle::prune(Arc::downgrade(&session.idle), of_tasks.clone()));
+    tasks.spawn(run(Arc::downgrade(&link), session, (stream, posts), liveness, of_tasks));
     Ok(link)
 }
 
 /// Reads and posts until one of both fails.
 async fn run(
     link: Weak<Link>,
-    mut stream: SseStream,
-    mut posts: Posts,
+    session: Arc<HttpSession>,
+    (mut stream, mut posts): (SseStream, Posts),
     liveness: Arc<Liveness>,
     stop: CancellationToken,
 ) {
@@ -113,7 +117,7 @@ async fn run(
         let reason = tokio::select! {
             reason = stream.read(&link, &liveness.heard) => reason,
             reason = posts.run(&link) => reason,
-            reason = watch(&link, &liveness) => reason,
+            reason = watch(&link, &session, &liveness) => reason,
         };
         if let Some(link) = link.upgrade() {
             posts.finish(&link).await;
@@ -128,17 +132,18 @@ async fn run(
 
 /// Notices a server that went away without a word. While calls are in flight their own deadlines
 /// do: a server that computes may be deaf for as long.
-async fn watch(link: &Weak<Link>, liveness: &Liveness) -> String {
+async fn watch(link: &Weak<Link>, session: &HttpSession, liveness: &Liveness) -> String {
+    let silence = Backoff::try_new(SILENCE_MIN, SILENCE_MAX).unwrap_or_default();
+    let mut pings = 0;
     loop {
-        tokio::time::sleep(SILENCE_MAX).await;
+        tokio::time::sleep(silence.wait(pings)).await;
         let Some(link) = link.upgrade() else { return String::new() };
         let heard = liveness.heard.swap(false, Ordering::Relaxed);
-        if !heard
-            && liveness.settled.load(Ordering::Relaxed)
-            && link.in_flight() == 0
-            && let Some(reason) = standing::unreachable_reason(&link).await
-        {
-            return reason;
+        if !heard && liveness.settled.load(Ordering::Relaxed) && link.in_flight() == 0 {
+            if let Some(reason) = standing::unreachable_reason(&link, session).await {
+                return reason;
+            }
+            pings = pings.saturating_add(1);
         }
     }
 }

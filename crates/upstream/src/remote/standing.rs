@@ -1,23 +1,20 @@
 //! The standing stream: carries notifications of a remote server, and checks that the server is
 //! still there.
 
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
-use http_body::Body as _;
-use mainstay_protocol::framing::sse::SseDecoder;
-use mainstay_protocol::{Message, build};
+use http::{Method, StatusCode};
 use mainstay_supervisor::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{driven, respond};
+use super::connection::{Responded, respond};
+use super::events::{EventSource, is_event_stream};
+use super::gone;
 use super::retry::Retry;
 use super::session::HttpSession;
 use crate::link::Link;
-use crate::request::{Fate, Incoming, Outgoing, SessionNo};
 
 #[cfg(test)]
 mod tests;
@@ -26,15 +23,34 @@ mod tests;
 enum Ended {
     /// The server has none.
     NotOffered,
+    /// It may be had later.
     Broken,
+    /// The server counts as unreachable, for this reason.
+    Unreachable(String),
 }
 
-/// Pause between pings while there is no standing stream.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_DEADLINE: Duration = Duration::from_secs(10);
+/// The state of a standing stream over all its connections.
+struct Standing {
+    offered: bool,
+    last_event_id: Option<String>,
+    /// Waits between two streams.
+    reconnect: Retry,
+    /// Waits between two pings while there is no standing stream.
+    ping: Retry,
+    /// Pause between pings while the stream brings nothing.
+    silence: Duration,
+}
+
+/// Pause between pings while there is no standing stream; it doubles each time. A call finds out
+/// itself that its server is gone.
+const PING_MIN: Duration = Duration::from_secs(10);
+const PING_MAX: Duration = Duration::from_secs(180);
+/// Pause between pings while a stream brings nothing: servers end sessions that are unused for five
+/// minutes, and a stream to a machine that is gone looks like one on which nothing is said.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
 /// Pause between two streams; it doubles while they bring nothing.
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
-const RECONNECT_MAX: Duration = Duration::from_secs(30);
+const RECONNECT_MAX: Duration = Duration::from_secs(120);
 /// A stream that stood this long was no failure, even if there was nothing to say.
 const LASTED: Duration = Duration::from_secs(10);
 
@@ -47,26 +63,13 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let watch = async {
-        let mut last_event_id = None;
-        let mut retry = Retry::default();
-        let floor = Backoff::try_new(RECONNECT_MIN, RECONNECT_MAX).unwrap_or_default();
-        let mut offered = true;
+        let mut standing = Standing::new();
         while let (Some(link), Some(session)) = (link.upgrade(), session.upgrade()) {
-            let begun = Instant::now();
-            if offered {
-                match listen(&link, &session, &answered, &mut last_event_id, &mut retry).await {
-                    Ended::NotOffered => offered = false,
-                    Ended::Broken => {}
-                }
-            }
-            if let Some(reason) = unreachable_reason(&link).await {
-                return link.close(&reason);
-            }
+            let pause = match standing.stand_and_ping(&link, &session, &answered).await {
+                Ok(pause) => pause,
+                Err(reason) => return link.close(&reason),
+            };
             drop((link, session));
-            if begun.elapsed() >= LASTED {
-                retry.reward();
-            }
-            let pause = if offered { retry.next(floor, RECONNECT_MIN) } else { PING_EVERY };
             tokio::time::sleep(pause).await;
         }
     };
@@ -76,42 +79,91 @@ pub(super) async fn run(
     }
 }
 
-/// Reads one stream to its end.
-async fn listen(
-    link: &Arc<Link>,
-    session: &HttpSession,
-    answered: &CancellationToken,
-    last_event_id: &mut Option<String>,
-    retry: &mut Retry,
-) -> Ended {
-    let mut request = session.request(Method::GET, Bytes::new());
-    if let Some(last) = last_event_id.as_deref().and_then(|last| last.parse().ok()) {
-        request.headers_mut().insert("last-event-id", last);
+// === impl Standing ===
+
+impl Standing {
+    fn new() -> Self {
+        let (reconnect, ping) = (Retry::default(), Retry::default());
+        let silence = SILENCE_MAX;
+        Self { offered: true, last_event_id: None, reconnect, ping, silence }
     }
-    let response = respond(&session.idle, request).await;
-    answered.cancel();
-    let Ok((response, mut connection)) = response else { return Ended::Broken };
-    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |it| it.as_bytes());
-    if response.status() != StatusCode::OK || !kind.starts_with(b"text/event-stream") {
-        return Ended::NotOffered;
-    }
-    let mut body = response.into_body();
-    let mut decoder = SseDecoder::new(session.message_bytes_max);
-    loop {
-        let frame =
-            driven(&mut connection, &mut body, |body, cx| Pin::new(body).poll_frame(cx)).await;
-        let Some(Ok(frame)) = frame else { return Ended::Broken };
-        if let Ok(data) = frame.into_data() {
-            decoder.push(&data);
-        }
-        while let Some(event) = decoder.next_event() {
-            let Ok(event) = event else { continue };
-            if let Some(id) = event.id {
-                *last_event_id = Some(id).filter(|id| !id.is_empty());
+
+    /// Reads one stream to its end, then pings. Returns the pause before the next stream, or why
+    /// the server counts as unreachable.
+    async fn stand_and_ping(
+        &mut self,
+        link: &Arc<Link>,
+        session: &Arc<HttpSession>,
+        answered: &CancellationToken,
+    ) -> Result<Duration, String> {
+        let begun = Instant::now();
+        if self.offered {
+            match self.listen(link, session, answered).await {
+                Ended::NotOffered => self.offered = false,
+                Ended::Broken => {}
+                Ended::Unreachable(reason) => return Err(reason),
             }
-            retry.asked = event.retry.or(retry.asked);
+        }
+        // A server that wants to be left alone is alive.
+        if let Some(rest) = session.target.rest.left(Instant::now()) {
+            return Ok(rest);
+        }
+        if let Some(reason) = unreachable_reason(link, session).await {
+            return Err(reason);
+        }
+        if begun.elapsed() >= LASTED {
+            self.reconnect.reward();
+        }
+        Ok(if self.offered {
+            let floor = Backoff::try_new(RECONNECT_MIN, RECONNECT_MAX).unwrap_or_default();
+            self.reconnect.next(floor, RECONNECT_MIN)
+        } else {
+            let floor = Backoff::try_new(PING_MIN, PING_MAX).unwrap_or_default();
+            self.ping.next(floor, PING_MIN)
+        })
+    }
+
+    /// Reads one stream to its end.
+    async fn listen(
+        &mut self,
+        link: &Arc<Link>,
+        session: &HttpSession,
+        answered: &CancellationToken,
+    ) -> Ended {
+        let mut request = session.request(Method::GET, Bytes::new());
+        if let Some(last) = self.last_event_id.as_deref().and_then(|last| last.parse().ok()) {
+            request.headers_mut().insert("last-event-id", last);
+        }
+        let response = respond(session, request).await;
+        answered.cancel();
+        let Ok(Responded { response, head, connection }) = response else { return Ended::Broken };
+        match head.status {
+            StatusCode::OK if is_event_stream(response.headers()) => {}
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                return Ended::Broken;
+            }
+            _ => return Ended::NotOffered,
+        }
+        let events = EventSource::new(response, connection, session.message_bytes_max);
+        let Ok(mut events) = events else { return Ended::NotOffered };
+        loop {
+            let event = match tokio::time::timeout(self.silence, events.next(|| {})).await {
+                Ok(Ok(Ok(event))) => event,
+                // One that is too large.
+                Ok(Ok(Err(_))) => continue,
+                Ok(Err(_)) => return Ended::Broken,
+                Err(_) if link.in_flight() > 0 => continue,
+                Err(_) => match unreachable_reason(link, session).await {
+                    Some(reason) => return Ended::Unreachable(reason),
+                    None => continue,
+                },
+            };
+            if let Some(id) = event.id {
+                self.last_event_id = Some(id).filter(|id| !id.is_empty());
+            }
+            self.reconnect.asked = event.retry.or(self.reconnect.asked);
             if !event.data.is_empty() {
-                retry.reward();
+                self.reconnect.reward();
                 link.dispatch(&event.data);
             }
         }
@@ -119,16 +171,7 @@ async fn listen(
 }
 
 /// Pings the server. Returns why it counts as unreachable, if it does.
-pub(super) async fn unreachable_reason(link: &Arc<Link>) -> Option<String> {
-    let ping = Message::parse(build::request(0, "ping", None)).ok()?;
-    let mut exchange = match link.call(&Outgoing::plain(&ping), SessionNo(0)) {
-        Ok(exchange) => exchange,
-        Err(lost) => return link.is_closed().then_some(lost.reason),
-    };
-    match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
-        Ok(Incoming::Lost(lost)) if lost.fate != Fate::Refused => Some(lost.reason),
-        // Any answer is a sign of life, also that ping is not known.
-        Ok(_) => None,
-        Err(_) => Some(format!("no answer to a ping within {PING_DEADLINE:?}")),
-    }
+pub(super) async fn unreachable_reason(link: &Arc<Link>, session: &HttpSession) -> Option<String> {
+    let ping = gone::ping(link).await;
+    session.suspicions.judge(ping, &session.target.renewals, Instant::now())
 }

@@ -9,6 +9,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::Link;
+use crate::turn::Turn;
 
 /// Runs until the output ends or `stop` is cancelled; then the link is closed.
 pub(super) async fn run(
@@ -18,7 +19,9 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let mut decoder = LineDecoder::new(message_bytes_max);
+    let mut turn = Turn::default();
     let reason = loop {
+        turn.pass().await;
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => break "stopped".to_owned(),
@@ -32,9 +35,12 @@ pub(super) async fn run(
                 }
                 break "the server closed its output".to_owned();
             }
-            Ok(_) => {
+            Ok(bytes) => {
+                turn.add_parsed(bytes);
                 while let Some(line) = decoder.next_line() {
+                    turn.add_message(0);
                     hand_on(&link, line);
+                    turn.pass().await;
                 }
             }
             Err(error) => break format!("reading the server's output failed: {error}"),

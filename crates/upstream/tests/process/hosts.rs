@@ -1,6 +1,4 @@
 //! What every host promises, written once and run against each.
-
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +82,7 @@ fn host_of(world: &World, runtime: Runtime) -> Arc<dyn Host> {
 }
 
 fn remote(url: &str) -> Runtime {
-    Runtime::Remote(RemoteSpec { url: url.to_owned(), headers: BTreeMap::new() })
+    Runtime::Remote(RemoteSpec::new(url))
 }
 
 /// Answers every POST as if it were number 1.

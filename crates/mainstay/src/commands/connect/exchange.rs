@@ -45,7 +45,7 @@ const REFUSAL_BYTES_MAX: usize = 64 << 10;
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_MAX: Duration = Duration::from_secs(1);
-/// Wait before an interrupted stream is resumed, unless the daemon names another.
+/// Wait before an interrupted stream is resumed, unless the daemon names a longer one.
 const RESUME_AFTER: Duration = Duration::from_millis(500);
 /// Longest wait that a `retry` field can demand.
 const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
@@ -242,7 +242,7 @@ impl<'a> Events<'a> {
 
     async fn event(&mut self, event: mainstay_protocol::framing::sse::Event) {
         if let Some(retry) = event.retry {
-            self.retry = retry.min(RESUME_AFTER_MAX);
+            self.retry = retry.clamp(RESUME_AFTER, RESUME_AFTER_MAX);
         }
         if let Some(id) = event.id {
             if !self.ends_with_answer {

@@ -9,7 +9,8 @@ use super::{Site, ask, assert_echo, assert_refused, daemon, eventually, get, in_
 
 #[tokio::test]
 async fn a_lost_session_is_opened_anew_however_the_server_says_so() {
-    let ways = ["404", "400-session", "400-init", "400-text", "404-code"];
+    let ways =
+        ["404", "400-session", "400-init", "400-text", "404-code", "400-other", "410", "200-error"];
     let sites: Vec<_> =
         ways.iter().map(|way| Site::start(&[&format!("--lost={way}"), "--no-get"])).collect();
     let mut builder = daemon();

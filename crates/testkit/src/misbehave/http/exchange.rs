@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::reply::{HttpReply, plain, session_of};
 use super::site::HttpServer;
-use super::{sessions, stream};
+use super::{odd, sessions, stream};
+use crate::misbehave::flood::Flood;
 use crate::misbehave::message::{Incoming, Outlet};
 use crate::misbehave::server::Ways;
 
@@ -21,6 +22,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
         value.unwrap_or_default().to_owned()
     };
     let (header_method, region) = (repeated("mcp-method"), repeated("mcp-param-region"));
+    let headers = request.headers().clone();
     let Ok(body) = request.into_body().collect().await else {
         return plain(StatusCode::BAD_REQUEST, "text/plain", "the body broke off".to_owned());
     };
@@ -33,6 +35,10 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     let method = incoming.method.clone().unwrap_or_default();
     let opens = method == "initialize" || method == "server/discover";
     let flags = &site.server.flags;
+    if let Some(refusal) = odd::refusal(flags, &headers, &method) {
+        site.server.count(&format!("refused {method}"));
+        return refusal;
+    }
     let modern = flags.has("modern-only") || flags.has("dual") && !header_method.is_empty();
     if modern && header_method != method && method != "initialize" {
         site.server.count("headers amiss");
@@ -70,10 +76,11 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     let listens = method == "subscriptions/listen" && !flags.has("no-listen");
     let streams = listens || flags.has("sse") || (method == "tools/call" && !flags.has("json"));
     let mut reply = if streams {
-        stream::events(messages, flags.has("odd-sse"))
+        stream::events(messages, flags.has("odd-sse"), Flood::new(flags, true, &site.server.called))
     } else {
         one_body(messages, flags.has("pretty")).await
     };
+    reply = odd::dress(flags, reply, method == "initialize");
     if let Some(value) = opened.and_then(|id| HeaderValue::from_str(&id).ok()) {
         reply.headers_mut().insert("mcp-session-id", value);
     }

@@ -9,6 +9,7 @@ use hyper::body::Incoming as Body;
 use super::reply::{HttpReply, plain};
 use super::site::HttpServer;
 use super::stream;
+use crate::misbehave::flood::Flood;
 use crate::misbehave::message::Incoming;
 use crate::misbehave::server::Ways;
 
@@ -48,7 +49,10 @@ fn open(site: &HttpServer) -> HttpReply {
         None => format!("{MESSAGES}?sessionId={id}"),
     };
     match site.sessions.side_stream(&id) {
-        Some(messages) => stream::events_after(address, messages, flags.has("odd-sse")),
+        Some(messages) => {
+            let flood = Flood::new(flags, true, &site.server.called);
+            stream::events_after(address, messages, flags.has("odd-sse"), flood)
+        }
         None => plain(StatusCode::NOT_FOUND, "text/plain", String::new()),
     }
 }

@@ -85,6 +85,12 @@ pub(super) fn lost(flags: &Flags) -> HttpReply {
         }
         "400-init" => error(StatusCode::BAD_REQUEST, -32000, "Bad Request: Server not initialized"),
         "400-text" => plain(StatusCode::BAD_REQUEST, "text/plain", "Invalid session ID".to_owned()),
+        "400-other" => {
+            let text = r#"{"detail":"unknown id"}"#.to_owned();
+            plain(StatusCode::BAD_REQUEST, "application/json", text)
+        }
+        "410" => plain(StatusCode::GONE, "text/plain", String::new()),
+        "200-error" => error(StatusCode::OK, -32001, "Who are you?"),
         "404-code" => error(StatusCode::NOT_FOUND, -32001, "Session not found"),
         _ => plain(StatusCode::NOT_FOUND, "text/plain", "Not Found".to_owned()),
     }

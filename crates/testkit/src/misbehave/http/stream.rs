@@ -11,14 +11,19 @@ use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
 use super::reply::HttpReply;
+use crate::misbehave::flood::Flood;
 
 /// A body made of the frames that arrive on a channel.
 struct Frames(mpsc::Receiver<Bytes>);
 
 /// A stream with an event for each message, until there are no more.
-pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> HttpReply {
+pub(super) fn events(
+    messages: mpsc::Receiver<String>,
+    odd: bool,
+    flood: Option<Flood>,
+) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
-    tokio::spawn(pump(messages, sender, odd));
+    tokio::spawn(pump(messages, sender, odd, flood));
     reply(frames)
 }
 
@@ -27,12 +32,13 @@ pub(super) fn events_after(
     address: String,
     messages: mpsc::Receiver<String>,
     odd: bool,
+    flood: Option<Flood>,
 ) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
     tokio::spawn(async move {
         let event = format!("event: endpoint\ndata: {address}\n\n");
         if sender.send(event.into()).await.is_ok() {
-            pump(messages, sender, odd).await;
+            pump(messages, sender, odd, flood).await;
         }
     });
     reply(frames)
@@ -46,16 +52,28 @@ fn reply(frames: mpsc::Receiver<Bytes>) -> HttpReply {
     response
 }
 
-async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>, odd: bool) {
+async fn pump(
+    mut messages: mpsc::Receiver<String>,
+    frames: mpsc::Sender<Bytes>,
+    odd: bool,
+    flood: Option<Flood>,
+) {
     let mut number = 0_u64;
     if odd && send_in_bits(&frames, odd_opening()).await.is_err() {
         return;
     }
     loop {
         let message = tokio::select! {
+            biased;
             message = messages.recv() => message,
             // The client is gone, so the rest can't be sent.
             () = frames.closed() => return,
+            block = Flood::next(flood.as_ref()) => {
+                if frames.send(block).await.is_err() {
+                    return;
+                }
+                continue;
+            }
         };
         let Some(message) = message else { return };
         number += 1;

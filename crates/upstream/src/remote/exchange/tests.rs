@@ -12,14 +12,14 @@ use hyper::body::Incoming as RequestBody;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mainstay_model::settings::RemoteSpec;
-use mainstay_protocol::{Message, build};
+use mainstay_protocol::{Message, Revision, build};
 use mainstay_telemetry::Dropped;
 use tokio_util::sync::CancellationToken;
 
 use crate::Asker;
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::remote::{Target, open};
+use crate::remote::{Target, open, open_known};
 use crate::request::{Outgoing, SessionNo};
 
 #[derive(Debug)]
@@ -48,34 +48,78 @@ async fn answer(
     Ok(response.body(Full::from("id: 1\nretry: 0\ndata:\n\n")).unwrap())
 }
 
-/// A link to such a server, and how often a stream was taken up.
-async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
+/// Serves for as long as the test; where.
+async fn serve<F>(answer: impl Fn(Request<RequestBody>) -> F + Clone + Send + 'static) -> String
+where
+    F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", socket.local_addr().unwrap());
-    let taken_up = Arc::<AtomicUsize>::default();
-    let counted = taken_up.clone();
     tokio::spawn(async move {
         loop {
             let (stream, _) = socket.accept().await.unwrap();
-            let counted = counted.clone();
+            let service = service_fn(answer.clone());
             tokio::spawn(async move {
-                let service = service_fn(|request| answer(request, &counted));
                 let http = hyper::server::conn::http1::Builder::new();
                 let _ = http.serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
-    let target = Target::new(&RemoteSpec { url, headers: Default::default() }).unwrap();
+    url
+}
+
+/// A link to such a server, and how often a stream was taken up.
+async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
+    let taken_up = Arc::<AtomicUsize>::default();
+    let counted = taken_up.clone();
+    let url = serve(move |request| {
+        let counted = counted.clone();
+        async move { answer(request, &counted).await }
+    })
+    .await;
+    let target = Target::new(&RemoteSpec::new(url)).unwrap();
     let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
     (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
 }
 
-/// The most that growing waits from 80 ms on allow within this time, and one for the rounding.
+/// A server that gives out a session and then knows it no more.
+async fn forgetful(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap().to_bytes();
+    let begins = Message::parse(body).is_ok_and(|message| message.method() == "initialize");
+    let response = Response::builder().status(if begins { 200 } else { 404 });
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    Ok(response.header("mcp-session-id", "1").body(Full::from(answer)).unwrap())
+}
+
+/// Whether a session whose end a request of this owner meets counts as ended because nobody used it.
+async fn ends_unused(owner: SessionNo) -> bool {
+    let stop = CancellationToken::new();
+    let _ended = stop.clone().drop_guard();
+    let url = serve(|request| forgetful(request)).await;
+    let target = Target::new(&RemoteSpec::new(url)).unwrap();
+    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let (link, session) = open_known(Arc::new(target), limits, Arc::new(Deaf), stop.clone());
+    for method in ["initialize", "ping"] {
+        let message = Message::parse(build::request(1, method, None)).unwrap();
+        link.call(&Outgoing::plain(&message), owner).unwrap().next().await;
+        session.settle(Revision::V2025_11_25);
+    }
+    assert!(link.is_closed());
+    session.ended_unused()
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_nobody_uses_it_ends_well() {
+    assert!(ends_unused(SessionNo(0)).await);
+    assert!(!ends_unused(SessionNo(1)).await, "a call was made in it");
+}
+
+/// The most that growing waits from 400 ms on allow within this time, and one for the rounding.
 fn allowed(took: Duration) -> usize {
-    let (mut wait, mut sum, mut count) = (Duration::from_millis(80), Duration::ZERO, 1);
+    let (mut wait, mut sum, mut count) = (Duration::from_millis(400), Duration::ZERO, 1);
     while sum < took {
         sum += wait;
-        wait = (wait * 2).min(Duration::from_millis(1600));
+        wait *= 2;
         count += 1;
     }
     count
@@ -89,7 +133,7 @@ async fn a_stream_that_asks_for_no_pause_is_taken_up_ever_more_rarely() {
     let message = Message::parse(build::request(1, "m", None)).unwrap();
     let mut exchange = link.call(&Outgoing::plain(&message), SessionNo(1)).unwrap();
     let begun = Instant::now();
-    let waited = tokio::time::timeout(Duration::from_millis(1200), exchange.next()).await;
+    let waited = tokio::time::timeout(Duration::from_millis(2500), exchange.next()).await;
     assert!(waited.is_err(), "there is no answer");
     let count = taken_up.load(Ordering::SeqCst);
     assert!((1..=allowed(begun.elapsed())).contains(&count), "taken up {count} times");

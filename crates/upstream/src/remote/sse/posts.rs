@@ -8,15 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use mainstay_telemetry::Dropped;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::link::Link;
-use crate::remote::connection::{self, Failed, Idle};
-use crate::remote::exchange::unusable;
-use crate::remote::{SEND_DEADLINE, Target};
+use crate::remote::SEND_DEADLINE;
+use crate::remote::connection::{self, Failed};
+use crate::remote::refused::{self, Head};
+use crate::remote::session::HttpSession;
 use crate::request::{Fate, Incoming, Lost};
 
 /// A message to post.
@@ -34,18 +35,17 @@ pub(super) struct Posting {
 
 /// Messages that are queued, and posts that are under way.
 pub(super) struct Posts {
-    target: Arc<Target>,
-    idle: Arc<Idle>,
+    session: Arc<HttpSession>,
     address: Uri,
     queue: mpsc::Receiver<Posting>,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = Posted> + Send>>>,
     unsent_bytes: Arc<AtomicUsize>,
 }
 
-/// A posted message, and the status of its response. None: no response in time.
+/// A posted message, and its response. None: no response in time.
 struct Posted {
     posting: Posting,
-    response: Option<Result<StatusCode, Failed>>,
+    response: Option<Result<(Head, Bytes), Failed>>,
 }
 
 /// Most posts at once; each needs a connection.
@@ -60,14 +60,13 @@ const LAST_POSTS: Duration = Duration::from_millis(500);
 
 impl Posts {
     pub(super) fn new(
-        target: Arc<Target>,
-        idle: Arc<Idle>,
+        session: Arc<HttpSession>,
         address: Uri,
         queue: mpsc::Receiver<Posting>,
         unsent_bytes: Arc<AtomicUsize>,
     ) -> Self {
         let under_way = FuturesUnordered::new();
-        Self { target, idle, address, queue, under_way, unsent_bytes }
+        Self { session, address, queue, under_way, unsent_bytes }
     }
 
     /// Posts until the server can't be reached any more. Returns the reason.
@@ -124,14 +123,14 @@ impl Posts {
     fn post(&self, posting: Posting) {
         let request = self.request(&posting.body);
         let again = self.request(&posting.body);
-        let idle = self.idle.clone();
+        let session = self.session.clone();
         self.under_way.push(Box::pin(async move {
             let send = async {
-                match connection::send(&idle, request).await {
+                match connection::send(&session, request).await {
                     // The server may have closed a connection that seemed to be open.
                     Err(failed) if !failed.sent => {
-                        idle.clear();
-                        connection::send(&idle, again).await
+                        session.idle.clear();
+                        connection::send(&session, again).await
                     }
                     response => response,
                 }
@@ -142,12 +141,8 @@ impl Posts {
     }
 
     fn request(&self, body: &Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = Method::POST;
+        let mut request = self.session.request(Method::POST, body.clone());
         *request.uri_mut() = self.address.clone();
-        *request.headers_mut() = self.target.headers.clone();
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
         request
     }
 
@@ -158,23 +153,20 @@ impl Posts {
         self.unsent_bytes.fetch_sub(posting.body.len(), Ordering::Relaxed);
         let link = link.upgrade()?;
         let lost = match response {
-            Some(Ok(status)) if status.is_success() => {
+            Some(Ok((head, _))) if head.status.is_success() => {
                 posting.done.map(|done| done.send(()));
                 return None;
             }
-            Some(Ok(StatusCode::NOT_FOUND)) => {
+            Some(Ok((Head { status: StatusCode::NOT_FOUND, .. }, _))) => {
                 let reason = "the server no longer knows our stream (HTTP 404 to a message)";
                 Lost::new(reason, Fate::Unsent, true)
             }
             // Also the status for a stream that is gone; the stream itself reports that in a
             // moment.
-            Some(Ok(StatusCode::BAD_REQUEST)) => {
-                Lost::new("the server answered HTTP 400 to a message", Fate::Unsent, false)
+            Some(Ok((head @ Head { status: StatusCode::BAD_REQUEST, .. }, body))) => {
+                Lost { fate: Fate::Unsent, ..refused::lost(&self.session.target, head, &body) }
             }
-            Some(Ok(status)) => {
-                let (fate, reason) = unusable(status);
-                Lost::new(reason, fate, false)
-            }
+            Some(Ok((head, body))) => refused::lost(&self.session.target, head, &body),
             Some(Err(failed)) => {
                 let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
                 Lost::new(failed.reason, fate, !failed.sent)

@@ -1,26 +1,20 @@
 //! The stream on which an HTTP+SSE server sends every message.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body::Body as _;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
+use http::{Method, StatusCode, Uri};
+use mainstay_protocol::framing::sse::{Event, EventTooLarge};
 
 use crate::link::Link;
-use crate::remote::Target;
-use crate::remote::connection::{Connection, Idle, driven, respond, root_cause};
+use crate::remote::connection::{Responded, read_all, respond};
+use crate::remote::events::{EventSource, is_event_stream};
+use crate::remote::refused::with_words;
+use crate::remote::session::HttpSession;
 
 /// An open stream.
-pub(super) struct SseStream {
-    connection: Box<Connection>,
-    body: Incoming,
-    decoder: SseDecoder,
-}
+pub(super) struct SseStream(EventSource);
 
 /// Why there is no link over HTTP+SSE.
 #[derive(Debug, thiserror::Error)]
@@ -37,37 +31,32 @@ pub enum NoStream {
 
 impl SseStream {
     /// Opens the stream and waits for its first event, the address to post to.
-    pub(super) async fn open(
-        target: &Target,
-        idle: &Arc<Idle>,
-        event_bytes_max: usize,
-    ) -> Result<(Self, Uri), NoStream> {
-        let mut request = Request::new(Full::new(Bytes::new()));
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = target.path.clone();
-        *request.headers_mut() = target.headers.clone();
-        let events = HeaderValue::from_static("text/event-stream");
-        request.headers_mut().insert(header::ACCEPT, events);
-        let (response, connection) =
-            respond(idle, request).await.map_err(|failed| NoStream::Unreachable(failed.reason))?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(NoStream::NotOffered(format!("a GET was answered HTTP {status}")));
+    pub(super) async fn open(session: &Arc<HttpSession>) -> Result<(Self, Uri), NoStream> {
+        let request = session.request(Method::GET, Bytes::new());
+        let responded = respond(session, request)
+            .await
+            .map_err(|failed| NoStream::Unreachable(failed.reason))?;
+        if responded.head.status != StatusCode::OK {
+            let (head, body) = read_all(session, responded).await;
+            let said = format!("a GET was answered HTTP {}", head.status);
+            return Err(NoStream::NotOffered(with_words(&session.target, said, &body)));
         }
-        let kind = response.headers().get(header::CONTENT_TYPE);
-        if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        let Responded { response, connection, .. } = responded;
+        if !is_event_stream(response.headers()) {
             let reason = "a GET was answered with something that is no event stream".to_owned();
             return Err(NoStream::NotOffered(reason));
         }
-        let decoder = SseDecoder::new(event_bytes_max);
-        let mut stream = Self { connection, body: response.into_body(), decoder };
+        let mut events = EventSource::new(response, connection, session.message_bytes_max)
+            .map_err(|error| NoStream::NotOffered(error.to_string()))?;
         loop {
-            match stream.next(|| {}).await {
+            match events.next(|| {}).await {
                 // An event without data only carries an id or a delay.
                 Ok(Ok(event)) if event.data.is_empty() => {}
                 Ok(Ok(event)) if event.event.as_deref() == Some("endpoint") => {
-                    let address = target.posts_to(&event.data).map_err(NoStream::NotOffered)?;
-                    return Ok((stream, address));
+                    let (target, from) = (&session.target, session.address());
+                    let address =
+                        target.posts_to(&from, &event.data).map_err(NoStream::NotOffered)?;
+                    return Ok((Self(events), address));
                 }
                 Ok(_) => {
                     let reason = "the stream begins with something else than an address to post to";
@@ -82,7 +71,7 @@ impl SseStream {
     pub(super) async fn read(&mut self, link: &Weak<Link>, heard: &AtomicBool) -> String {
         let heard = || heard.store(true, Ordering::Relaxed);
         loop {
-            let event = match self.next(heard).await {
+            let event = match self.0.next(heard).await {
                 Ok(event) => event,
                 Err(reason) => return reason,
             };
@@ -95,31 +84,6 @@ impl SseStream {
                 Err(EventTooLarge { max_event_bytes, ends }) => {
                     link.dispatch_oversized(&ends, max_event_bytes);
                 }
-            }
-        }
-    }
-
-    /// The next event, or why the stream ended. Calls `heard` at every read.
-    async fn next(&mut self, heard: impl Fn()) -> Result<Result<Event, EventTooLarge>, String> {
-        loop {
-            if let Some(event) = self.decoder.next_event() {
-                return Ok(event);
-            }
-            let frame = driven(&mut self.connection, &mut self.body, |body, cx| {
-                Pin::new(body).poll_frame(cx)
-            })
-            .await;
-            heard();
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.decoder.push(&data);
-                    }
-                }
-                Some(Err(error)) => {
-                    return Err(format!("the server's stream broke off: {}", root_cause(&error)));
-                }
-                None => return Err("the server ended its stream".to_owned()),
             }
         }
     }

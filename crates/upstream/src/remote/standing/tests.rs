@@ -8,9 +8,10 @@ use mainstay_protocol::{Kind, Message};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::Standing;
 use crate::facts::Facts;
 use crate::handshake::{FirstLists, HandshakeError, shake};
-use crate::remote::{Target, open};
+use crate::remote::{Target, open, open_known};
 use crate::transport::conformance::http::{Answer, Events, listen, status, stream};
 use crate::transport::conformance::{CAP, Ears, LIMITS, NEVER};
 
@@ -83,7 +84,7 @@ impl Beginning {
         let (answers, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let server = Server { tell, answers: answers.clone(), status };
         let url = listen(stop.clone(), move |request| server.clone().answer(request)).await;
-        let spec = RemoteSpec { url: format!("{url}/mcp"), headers: Default::default() };
+        let spec = RemoteSpec::new(format!("{url}/mcp"));
         let ears = Arc::<Ears>::default();
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop.clone());
         let first = FirstLists::within(CAP);
@@ -133,4 +134,44 @@ async fn a_server_that_leaves_the_stream_unanswered_is_not_waited_for() {
     beginning.standing().await;
     assert_eq!(beginning.next().await, "tools/list");
     beginning.end().await;
+}
+
+/// Servers end sessions that nobody uses.
+#[tokio::test]
+async fn a_server_with_a_silent_stream_is_pinged() {
+    let stop = CancellationToken::new();
+    let _ended = stop.clone().drop_guard();
+    let (pinged, mut pings) = mpsc::channel(QUEUE);
+    let url = listen(stop.clone(), move |request| {
+        let pinged = pinged.clone();
+        async move {
+            let (say, said) = mpsc::channel(1);
+            if request.method() == Method::GET {
+                tokio::spawn(async move { say.closed().await });
+                return stream(Events { messages: said, ends_with_answer: false, over: false });
+            }
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let message = Message::parse(body).unwrap();
+            assert_eq!(message.method(), "ping");
+            let id = message.id_number().unwrap();
+            say.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)).await.unwrap();
+            pinged.send(()).await.unwrap();
+            stream(Events { messages: said, ends_with_answer: true, over: false })
+        }
+    })
+    .await;
+    let target = Arc::new(Target::new(&RemoteSpec::new(format!("{url}/mcp"))).unwrap());
+    let (link, session) = open_known(target, LIMITS, Arc::<Ears>::default(), stop);
+    let mut standing = Standing { silence: NEVER, ..Standing::new() };
+    let answered = CancellationToken::new();
+    let listening = standing.stand_and_ping(&link, &session, &answered);
+    let pinged_twice = async {
+        pings.recv().await.unwrap();
+        pings.recv().await.unwrap();
+    };
+    tokio::select! {
+        ended = listening => panic!("{ended:?}"),
+        twice = tokio::time::timeout(CAP, pinged_twice) => twice.expect("in time"),
+    }
+    assert!(answered.is_cancelled(), "the stream stands");
 }

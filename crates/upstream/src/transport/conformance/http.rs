@@ -59,7 +59,7 @@ impl Open for Http {
         // Without a session there is no connection whose end shows it.
         left.cancel();
         let url = listen(cut.clone(), move |request| answer(request, tell.clone())).await;
-        let spec = RemoteSpec { url: format!("{url}/mcp"), headers: Default::default() };
+        let spec = RemoteSpec::new(format!("{url}/mcp"));
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop);
         (link, Peer { received, cut, left })
     }

@@ -34,7 +34,7 @@ impl Open for OldSse {
         let watched = say.clone();
         let shared = Arc::new(Shared { tell, say, messages: Mutex::new(Some(messages)) });
         let url = listen(cut.clone(), move |request| answer(request, shared.clone())).await;
-        let spec = RemoteSpec { url: format!("{url}/sse"), headers: Default::default() };
+        let spec = RemoteSpec::new(format!("{url}/sse"));
         let target = Arc::new(Target::new(&spec).unwrap());
         let link = sse::open(target, LIMITS, ears, stop).await.unwrap();
         let leaving = left.clone();

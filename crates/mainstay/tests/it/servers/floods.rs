@@ -1,0 +1,99 @@
+//! Servers that never pause: deadlines and cancellations hold all the same.
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::{Client, Daemon};
+use serde_json::json;
+
+use super::{Site, ask, assert_refused, daemon, in_state, misbehave};
+
+/// Three times what is promised for a deadline and a cancellation.
+const LATE_MAX: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_millis(1000);
+const LIMITS: &str = "[gateway]\ncall_timeout = \"1s\"\ncall_timeout_max = \"20s\"";
+
+/// The servers of a test: one for each way a message can come.
+struct Floods {
+    daemon: Daemon,
+    _sites: [Site; 2],
+}
+
+const NAMES: [&str; 3] = ["http", "sse", "pipe"];
+
+async fn floods(kind: &str) -> Floods {
+    let flag = format!("--without-pause={kind}");
+    let sites = [Site::start(&[&flag]), Site::start(&[&flag, "--only-sse=405"])];
+    let daemon = daemon()
+        .config(LIMITS)
+        .url_server("http", &sites[0].url())
+        .url_server("sse", &sites[1].url())
+        .command_server("pipe", &misbehave(&[&flag]))
+        .start()
+        .await
+        .unwrap();
+    for name in NAMES {
+        in_state(&daemon, name, "ready").await;
+    }
+    Floods { daemon, _sites: sites }
+}
+
+/// A client that wants no log messages: they are read and dropped for it.
+async fn client(floods: &Floods, name: &str) -> Client {
+    let client = floods.daemon.client(name).await.unwrap();
+    client.request("logging/setLevel", json!({"level": "error"})).await.unwrap();
+    client
+}
+
+/// How late a call that never ends was ended at its deadline.
+async fn lateness(client: &Client) -> Duration {
+    let begun = Instant::now();
+    let answer = ask(client, "hang", json!({})).await;
+    assert_refused(&answer, 1006, "DEADLINE_EXCEEDED");
+    begun.elapsed().saturating_sub(TIMEOUT)
+}
+
+/// How long a call that never ends went on after it was cancelled.
+async fn slowness(client: &Client) -> Duration {
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move {
+            let params = json!({"name": "hang", "arguments": {}});
+            let mut exchange = client.send_as(json!("mine"), "tools/call", params).await.unwrap();
+            while exchange.next().await.unwrap().is_some() {}
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    client.notify("notifications/cancelled", json!({"requestId": "mine"})).await.unwrap();
+    call.await.unwrap();
+    begun.elapsed()
+}
+
+async fn each(kind: &str) {
+    let floods = floods(kind).await;
+    for name in NAMES {
+        let client = client(&floods, name).await;
+        let late = lateness(&client).await;
+        println!("{name} with {kind}: deadline {late:?} late");
+        assert!(late < LATE_MAX, "{name} with {kind}: {late:?} late");
+        // By now the standing stream and the process's output have no pause either.
+        let took = slowness(&client).await;
+        println!("{name} with {kind}: cancelled after {took:?}");
+        assert!(took < LATE_MAX, "{name} with {kind}: cancelled after {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn deadline_and_cancellation_hold_while_comments_come_without_a_pause() {
+    each("comments").await;
+}
+
+#[tokio::test]
+async fn deadline_and_cancellation_hold_while_unwanted_messages_come_without_a_pause() {
+    each("notes").await;
+}
+
+#[tokio::test]
+async fn deadline_and_cancellation_hold_while_nonsense_comes_without_a_pause() {
+    each("strays").await;
+}

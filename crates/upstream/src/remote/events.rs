@@ -1,0 +1,93 @@
+//! A stream of events that lasts: the standing stream, and that of HTTP+SSE.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
+
+use super::coding::{BodyDecoder, NotDecoded};
+use super::connection::{Connection, driven, root_cause};
+use crate::turn::Turn;
+
+/// An open stream.
+pub(super) struct EventSource {
+    connection: Box<Connection>,
+    body: Incoming,
+    coding: Option<BodyDecoder>,
+    decoder: SseDecoder,
+    event_bytes_max: usize,
+    turn: Turn,
+}
+
+/// Whether the headers are those of an event stream.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+    kind.get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+}
+
+// === impl EventSource ===
+
+impl EventSource {
+    /// # Errors
+    /// When its events can't be decoded.
+    pub(super) fn new(
+        response: Response<Incoming>,
+        connection: Box<Connection>,
+        event_bytes_max: usize,
+    ) -> Result<Self, NotDecoded> {
+        Ok(Self {
+            coding: BodyDecoder::new(response.headers())?,
+            connection,
+            body: response.into_body(),
+            decoder: SseDecoder::new(event_bytes_max),
+            event_bytes_max,
+            turn: Turn::default(),
+        })
+    }
+
+    /// The next event, or why the stream ended. Calls `heard` at every read.
+    pub(super) async fn next(
+        &mut self,
+        heard: impl Fn(),
+    ) -> Result<Result<Event, EventTooLarge>, String> {
+        loop {
+            self.turn.pass().await;
+            if let Some(event) = self.decoder.next_event() {
+                self.turn.add_message(0);
+                return Ok(event);
+            }
+            let frame = driven(&mut self.connection, &mut self.body, |body, cx| {
+                Pin::new(body).poll_frame(cx)
+            })
+            .await;
+            heard();
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.take(data)?;
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(format!("the server's stream broke off: {}", root_cause(&error)));
+                }
+                None => return Err("the server ended its stream".to_owned()),
+            }
+        }
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), String> {
+        let data = match &mut self.coding {
+            None => data,
+            Some(coding) => coding
+                .decode(&data, self.event_bytes_max)
+                .map_err(|error| format!("the server's stream: {error}"))?,
+        };
+        self.turn.add_parsed(data.len());
+        self.decoder.push(&data);
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! What a server's answer or refusal means for its call, and for the session.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::StatusCode;
+use mainstay_protocol::{Era, Kind, Message, Scope};
+use mainstay_telemetry::Dropped;
+
+use super::{RemoteExchange, State, Step};
+use crate::link::Link;
+use crate::remote::gone::{Refusal, is_gone};
+use crate::remote::refused::{self, Head};
+use crate::remote::session::HttpSession;
+use crate::request::{Fate, Incoming, Lost, SessionNo};
+use crate::slot::Slot;
+
+/// A refused call that waits to learn whether its session is gone.
+pub(super) struct Suspicion {
+    asking: Pin<Box<dyn Future<Output = bool> + Send>>,
+    refusal: Refusal,
+    /// What the call gets if the session holds.
+    outcome: Option<Incoming>,
+}
+
+/// A longer text is a page, which may say anything.
+const WORDS_BYTES_MAX: usize = 256;
+const GONE: &str = "the server no longer knows our session";
+
+impl RemoteExchange {
+    /// Judges a response that is no stream.
+    pub(super) fn on_whole(
+        &mut self,
+        link: &Arc<Link>,
+        slot: &Slot,
+        head: Head,
+        body: &Bytes,
+    ) -> Step {
+        let status = head.status;
+        if let Ok(message) = Message::parse(body.clone()) {
+            if session_is_gone(&self.session, status, &message) {
+                return self.session_lost(link, slot);
+            }
+            if message.is_answer() {
+                return self.on_answer(link, slot, message);
+            }
+        }
+        // Some servers report it in plain text.
+        let gone = match status {
+            StatusCode::NOT_FOUND => true,
+            StatusCode::BAD_REQUEST if body.len() <= WORDS_BYTES_MAX => {
+                body.to_ascii_lowercase().windows(7).any(|word| word == b"session")
+            }
+            _ => false,
+        };
+        if gone && self.session.has_session() && self.session.is_settled() {
+            return self.session_lost(link, slot);
+        }
+        tracing::debug!(id = slot.id, %status, "unusable answer");
+        let lost = Incoming::Lost(refused::lost(&self.session.target, head, body));
+        match Refusal::of_status(status) {
+            // A server that says when to come back is busy.
+            Some(refusal) if self.may_suspect(slot) && head.retry_after.is_none() => {
+                self.suspect(link, refusal, lost)
+            }
+            _ => Step::Yield(lost),
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, link: &Arc<Link>, slot: &Slot, answer: Message) -> Step {
+        if answer.kind() == Kind::Error
+            && let Some(refusal) = Refusal::of_error(answer.error_code())
+            && self.may_suspect(slot)
+            && self.session.has_session()
+        {
+            return self.suspect(link, refusal, Incoming::Answer(answer));
+        }
+        Step::Yield(Incoming::Answer(answer))
+    }
+
+    fn session_lost(&self, link: &Arc<Link>, slot: &Slot) -> Step {
+        if slot.owner == SessionNo(0) {
+            self.session.note_unused_end();
+        }
+        link.close(GONE);
+        Step::Yield(Incoming::Lost(Lost::new(GONE, Fate::Unsent, true)))
+    }
+
+    /// Whether a refusal may mean that the session is gone. Only calls of clients are asked about:
+    /// Mainstay's own requests have their own ways to deal with refusals.
+    fn may_suspect(&self, slot: &Slot) -> bool {
+        !self.modern && slot.owner != SessionNo(0) && self.session.is_settled()
+    }
+
+    fn suspect(&mut self, link: &Arc<Link>, refusal: Refusal, outcome: Incoming) -> Step {
+        let asking = Box::pin(is_gone(link.clone(), self.session.clone(), refusal));
+        let outcome = Some(outcome);
+        self.state = State::Suspecting(Box::new(Suspicion { asking, refusal, outcome }));
+        Step::Again
+    }
+}
+
+// === impl Suspicion ===
+
+impl Suspicion {
+    /// The outcome of the call, once it is known whether the session is gone. A call that was
+    /// certainly not carried out is sent again in a new session.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        let is_gone = ready!(self.asking.as_mut().poll(cx));
+        let gone = |fate| Incoming::Lost(Lost::new(GONE, fate, true));
+        Poll::Ready(match self.outcome.take() {
+            Some(_) if is_gone && self.refusal.is_certain() => gone(Fate::Unsent),
+            Some(Incoming::Lost(lost)) if is_gone => {
+                Incoming::Lost(Lost { link_dead: true, ..lost })
+            }
+            Some(outcome) => outcome,
+            // Not polled again after its end.
+            None => gone(Fate::Unknown),
+        })
+    }
+}
+
+// === helpers ===
+
+/// Handles a message on the exchange's own stream. It belongs to the call, whatever its id is.
+pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
+    if data.is_empty() {
+        return None;
+    }
+    let Ok(message) = Message::parse(data.clone()) else {
+        link.listener().stray(data);
+        return None;
+    };
+    match message.kind() {
+        Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
+        Kind::Request if link.era() == Era::Modern => {
+            link.listener().dropped(Dropped::Unasked);
+        }
+        Kind::Request if link.answer_ping(&message) => {}
+        Kind::Request => return Some(Incoming::Question(message)),
+        Kind::Notification => match message.scope() {
+            Scope::Server => link.listener().notification(message),
+            // A token of another call must not come out of this one, nor a mark of another listen.
+            Scope::Progress(Some(id)) | Scope::Subscription(Some(id)) if id == slot.id => {
+                return Some(Incoming::Notification(message));
+            }
+            Scope::Progress(_) | Scope::Subscription(_) => {
+                link.listener().dropped(Dropped::Unasked);
+            }
+            Scope::Call => return Some(Incoming::Notification(message)),
+        },
+    }
+    None
+}
+
+/// Whether an error answer says that the session is gone. The specification demands 404; servers in
+/// the field answer 400 with an error of their own.
+fn session_is_gone(session: &HttpSession, status: StatusCode, message: &Message) -> bool {
+    if message.kind() != Kind::Error || !session.has_session() || !session.is_settled() {
+        return false;
+    }
+    let error = message.body().unwrap_or_default();
+    match status {
+        StatusCode::NOT_FOUND => true,
+        StatusCode::BAD_REQUEST => {
+            let error = error.to_ascii_lowercase();
+            error.contains("session") || error.contains("not initialized")
+        }
+        _ => false,
+    }
+}
