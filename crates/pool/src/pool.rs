@@ -25,6 +25,8 @@ pub struct Parts {
     pub host: Arc<ProcessHost>,
     pub metrics: Arc<Metrics>,
     pub message_bytes_max: usize,
+    /// How deep a message of a server may nest.
+    pub depth_max: usize,
     /// Allocates instance ids for all pools.
     pub instance_ids: Arc<AtomicU64>,
     /// Limits the pools that probe client-specific lists at the same time.
@@ -44,6 +46,7 @@ pub struct Pool {
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
     pub(crate) message_bytes_max: usize,
+    pub(crate) depth_max: usize,
     pub(crate) stray_lines: AtomicU64,
     pub(crate) instance_ids: Arc<AtomicU64>,
     pub(crate) seed: u64,
@@ -84,6 +87,7 @@ impl Pool {
             seed: parts.seed,
             metrics: parts.metrics.clone(),
             message_bytes_max: parts.message_bytes_max,
+            depth_max: parts.depth_max,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
             observer: OnceLock::new(),

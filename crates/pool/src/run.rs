@@ -2,6 +2,7 @@
 
 mod detect;
 mod listening;
+mod unused;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -25,6 +26,7 @@ use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
 pub(crate) use self::detect::HandshakeOutcome;
+pub(crate) use self::unused::Unused;
 
 /// An update that a run sends to its driver, with the number of the run.
 pub(crate) type RunReport = (RunNo, RunUpdate);
@@ -37,8 +39,6 @@ pub(crate) enum RunUpdate {
     Ready(Arc<ReadyRun>),
 }
 
-/// The number of lines of standard error that are kept for the reason of a loss.
-const LAST_LINES: usize = 5;
 /// How long to wait for further changes of lists before fetching them.
 const SETTLE: Duration = Duration::from_millis(50);
 const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
@@ -53,6 +53,8 @@ pub(crate) struct Run {
     pub(crate) begun: Instant,
     /// The outcome of the handshake, once it is over.
     pub(crate) handshake: OnceLock<HandshakeOutcome>,
+    /// What the server sent during the handshake and could not be used.
+    pub(crate) unused: Arc<Unused>,
 }
 
 impl Run {
@@ -100,9 +102,12 @@ impl Run {
         }
         let mut facts = self.instance.process.lock();
         facts.pid = None;
-        let lines = running.last_words();
-        let last = lines.len().saturating_sub(LAST_LINES);
-        facts.last_output = Some(lines[last..].join("\n")).filter(|text| !text.trim().is_empty());
+        let mut lines = match self.handshake.get() {
+            Some(HandshakeOutcome::Done) => Vec::new(),
+            _ => self.unused.lines(),
+        };
+        lines.extend(running.last_words());
+        facts.last_output = Some(lines.join("\n")).filter(|text| !text.trim().is_empty());
         end
     }
 
@@ -166,6 +171,7 @@ impl Run {
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
         let shaken = handshake::shake(link, self.revision_choice(), capabilities).await;
+        self.unused.close();
         let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         let facts = shaken.map_err(|error| match error {
             HandshakeError::Unserveable(reason) => RunEvent::Unserveable { reason },
@@ -234,7 +240,11 @@ impl Run {
     }
 
     fn limits(&self) -> LinkLimits {
-        LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
+        LinkLimits {
+            message_bytes_max: self.pool.message_bytes_max,
+            depth_max: self.pool.depth_max,
+            unread_bytes_max: 8 << 20,
+        }
     }
 
     async fn report(&self, news: RunUpdate) {
@@ -265,6 +275,7 @@ struct RunListener {
     /// Notifications to forward to the clients of an instance that is not a base, once the lists are
     /// fetched. At most one per method.
     words: Mutex<Vec<Message>>,
+    unused: Arc<Unused>,
 }
 
 impl RunListener {
@@ -277,6 +288,7 @@ impl RunListener {
             dirty: Notify::new(),
             changed: Mutex::default(),
             words: Mutex::default(),
+            unused: run.unused.clone(),
         }
     }
 
@@ -344,12 +356,24 @@ impl Listener for RunListener {
             })
     }
 
-    fn stray(&self, line: &[u8]) {
-        events::StrayLine { instance: self.instance.id, line }.emit(&self.pool.server_metrics);
+    fn stray(&self, line: &[u8], why: &str) {
+        events::StrayLine { instance: self.instance.id, line, why }.emit(&self.pool.server_metrics);
         self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
+        self.unused.note(|| format!("ignored output ({why}): {}", events::excerpt(line)));
     }
 
-    fn late_answer(&self) {
+    fn unusable_answer(&self, why: &str) {
+        events::AnswerUnusable { instance: self.instance.id, why }.emit(&self.pool.server_metrics);
+    }
+
+    fn late_answer(&self, answer: Option<&Message>) {
+        self.unused.note(|| match answer.and_then(Message::id) {
+            Some(id) => {
+                let id = events::excerpt(id.as_bytes());
+                format!("ignored an answer with the id {id}, which no request has")
+            }
+            None => "ignored an answer that names no request".to_owned(),
+        });
         events::LateAnswer { instance: self.instance.id }.emit(&self.pool.server_metrics);
     }
 

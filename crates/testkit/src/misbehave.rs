@@ -11,6 +11,7 @@ mod listen;
 mod lists;
 mod message;
 mod server;
+mod spelling;
 mod stdio;
 mod tools;
 

@@ -26,6 +26,8 @@ use crate::transport::{Transport, TransportAbilities};
 pub struct LinkLimits {
     /// A message from the server, in bytes.
     pub message_bytes_max: usize,
+    /// How deep arrays and objects may nest in such a message.
+    pub depth_max: usize,
     /// Bytes a server has not read yet; beyond it calls are refused.
     pub unread_bytes_max: usize,
 }
@@ -37,6 +39,7 @@ pub struct Link {
     listener: Arc<dyn Listener>,
     transport: Arc<dyn Transport<Self>>,
     abilities: &'static TransportAbilities,
+    depth_max: usize,
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
@@ -47,12 +50,17 @@ pub struct Link {
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Arc<dyn Transport<Self>>) -> Self {
+    pub(crate) fn new(
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+        transport: Arc<dyn Transport<Self>>,
+    ) -> Self {
         Self {
             calls: Calls::new(),
             listener,
             abilities: transport.abilities(),
             transport,
+            depth_max: limits.depth_max,
             closed: OnceLock::new(),
             failing: AtomicBool::new(false),
             modern: AtomicBool::new(false),
@@ -107,6 +115,11 @@ impl Link {
 
     pub(crate) fn transport(&self) -> &dyn Transport<Self> {
         &*self.transport
+    }
+
+    /// How deep arrays and objects may nest in a message of the server.
+    pub(crate) fn depth_max(&self) -> usize {
+        self.depth_max
     }
 
     /// The abilities of the link's transport.

@@ -84,7 +84,7 @@ pub(crate) fn open_known(
     let deliveries = Deliveries::new(limits.unread_bytes_max);
     let standing_answered = CancellationToken::new();
     let remote = Remote { session: session.clone(), deliveries, stop, standing_answered };
-    (Arc::new(Link::new(listener, Arc::new(remote))), session)
+    (Arc::new(Link::new(limits, listener, Arc::new(remote))), session)
 }
 
 // === impl Remote ===

@@ -13,7 +13,9 @@ mod modern;
 mod names;
 mod processes;
 mod remote;
+mod spelling;
 mod state;
+mod unusable;
 
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::Process;

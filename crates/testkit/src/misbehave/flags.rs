@@ -45,6 +45,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("crlf", "", "ends lines with CR LF"),
     flag("pretty", "", "indents the JSON of HTTP bodies"),
     flag("stderr", "=LINES", "writes this many lines to stderr at the start"),
+    flag("ids", "=HOW", "gives ids and tokens back as: string, float, exponent"),
     // Reading and ending.
     flag("deaf", "", "never reads its input"),
     flag("deaf-after", "=N", "reads N messages and then no more"),

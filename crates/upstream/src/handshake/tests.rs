@@ -34,8 +34,9 @@ impl Listener for Deaf {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {}
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {}
     fn closed(&self, _: &str) {}
 }
 
@@ -83,7 +84,8 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     };
     let spec = RemoteSpec { url, headers: BTreeMap::new() };
     let target = Arc::new(Target::new(&spec).unwrap());
-    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());
     let facts = tokio::select! {
         facts = shake(&link, RevisionChoice::Auto, "{}") => facts.unwrap(),
@@ -100,7 +102,8 @@ async fn tools_of(page: impl Fn(usize) -> String + Send + 'static) -> Result<Lis
     let (output, answers) = std::io::pipe().unwrap();
     let stop = CancellationToken::new();
     let _ended = stop.clone().drop_guard();
-    let limits = LinkLimits { message_bytes_max: 16 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 16 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link =
         crate::stdio::open(input.into(), output.into(), limits, Arc::new(Deaf), stop).unwrap();
     let serve = async {

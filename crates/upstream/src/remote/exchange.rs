@@ -14,6 +14,7 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use mainstay_protocol::framing::sse::SseDecoder;
+use mainstay_protocol::tolerant::{self, Meant, Unusable};
 use mainstay_protocol::{Era, Kind, Message, Scope};
 use mainstay_supervisor::backoff::Backoff;
 use mainstay_telemetry::Dropped;
@@ -354,9 +355,9 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     if data.is_empty() {
         return None;
     }
-    let Ok(message) = Message::parse(data.clone()) else {
-        link.listener().stray(data);
-        return None;
+    let message = match tolerant::read(data, link.depth_max()) {
+        Ok(message) => message,
+        Err(unusable) => return take_unusable(link, data, &unusable),
     };
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
@@ -380,6 +381,21 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     None
 }
 
+/// Handles an event that is no message. One that was meant as an answer ends the call, whatever its id is.
+#[cold]
+fn take_unusable(link: &Arc<Link>, data: &Bytes, unusable: &Unusable) -> Option<Incoming> {
+    match unusable.meant {
+        Meant::NoAnswer => {
+            link.listener().stray(data, &unusable.to_string());
+            None
+        }
+        Meant::Answer(_) => {
+            link.listener().unusable_answer(&unusable.to_string());
+            Some(Incoming::Lost(Lost::unusable(unusable)))
+        }
+    }
+}
+
 /// A response that is no stream.
 fn judge(
     link: &Arc<Link>,
@@ -388,12 +404,15 @@ fn judge(
     status: StatusCode,
     body: &Bytes,
 ) -> Step {
-    if let Ok(message) = Message::parse(body.clone()) {
-        if session_is_gone(session, status, &message) {
-            return session_lost(link);
-        }
-        if message.is_answer() {
-            return Step::Yield(Incoming::Answer(message));
+    match tolerant::read(body, link.depth_max()) {
+        Ok(message) if session_is_gone(session, status, &message) => return session_lost(link),
+        Ok(message) if message.is_answer() => return Step::Yield(Incoming::Answer(message)),
+        Ok(_) => {}
+        Err(unusable) => {
+            if let (true, Some(lost)) = (status.is_success(), take_unusable(link, body, &unusable))
+            {
+                return Step::Yield(lost);
+            }
         }
     }
     // Some servers report it in plain text.

@@ -95,7 +95,7 @@ pub async fn open(
         stop,
         tasks: tasks.clone(),
     };
-    let link = Arc::new(Link::new(listener, Arc::new(sse)));
+    let link = Arc::new(Link::new(limits, listener, Arc::new(sse)));
     tasks.spawn(Idle::prune(Arc::downgrade(&idle), of_tasks.clone()));
     tasks.spawn(run(Arc::downgrade(&link), stream, posts, liveness, of_tasks));
     Ok(link)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as Body;
@@ -82,20 +83,20 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
 
 /// The first message that is no notification or question as the whole body: there is no
 /// place for any other.
-async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> HttpReply {
+async fn one_body(mut messages: mpsc::Receiver<Bytes>, pretty: bool) -> HttpReply {
     let message = loop {
         let Some(message) = messages.recv().await else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
         };
-        let envelope = serde_json::from_str::<Incoming>(&message);
+        let envelope = serde_json::from_slice::<Incoming>(&message);
         if !envelope.is_ok_and(|envelope| envelope.method.is_some()) {
             break message;
         }
     };
-    let indented = serde_json::from_str::<Value>(&message)
+    let indented = serde_json::from_slice::<Value>(&message)
         .ok()
-        .and_then(|value| serde_json::to_string_pretty(&value).ok());
-    let body = if pretty { indented.unwrap_or(message) } else { message };
+        .and_then(|value| serde_json::to_vec_pretty(&value).ok());
+    let body = if pretty { indented.map_or(message, Bytes::from) } else { message };
     plain(StatusCode::OK, "application/json", body)
 }
 

@@ -14,8 +14,8 @@ pub(super) fn session_of<B>(request: &Request<B>) -> &str {
     header.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-pub(super) fn plain(status: StatusCode, kind: &'static str, text: String) -> HttpReply {
-    let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
+pub(super) fn plain(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> HttpReply {
+    let mut response = Response::new(Full::new(text.into()).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
     response

@@ -16,7 +16,7 @@ use super::reply::HttpReply;
 struct Frames(mpsc::Receiver<Bytes>);
 
 /// A stream with an event for each message, until there are no more.
-pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> HttpReply {
+pub(super) fn events(messages: mpsc::Receiver<Bytes>, odd: bool) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
     tokio::spawn(pump(messages, sender, odd));
     reply(frames)
@@ -25,7 +25,7 @@ pub(super) fn events(messages: mpsc::Receiver<String>, odd: bool) -> HttpReply {
 /// As [`events`], after an event that names an address.
 pub(super) fn events_after(
     address: String,
-    messages: mpsc::Receiver<String>,
+    messages: mpsc::Receiver<Bytes>,
     odd: bool,
 ) -> HttpReply {
     let (sender, frames) = mpsc::channel(64);
@@ -46,7 +46,7 @@ fn reply(frames: mpsc::Receiver<Bytes>) -> HttpReply {
     response
 }
 
-async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>, odd: bool) {
+async fn pump(mut messages: mpsc::Receiver<Bytes>, frames: mpsc::Sender<Bytes>, odd: bool) {
     let mut number = 0_u64;
     if odd && send_in_bits(&frames, odd_opening()).await.is_err() {
         return;
@@ -60,9 +60,9 @@ async fn pump(mut messages: mpsc::Receiver<String>, frames: mpsc::Sender<Bytes>,
         let Some(message) = message else { return };
         number += 1;
         let sent = if odd {
-            send_in_bits(&frames, odd_event(number, &message)).await
+            send_in_bits(&frames, odd_event(number, &String::from_utf8_lossy(&message))).await
         } else {
-            let event = format!("event: message\ndata: {message}\n\n");
+            let event = [b"event: message\ndata: ", &message[..], b"\n\n"].concat();
             frames.send(event.into()).await.map_err(|_| ())
         };
         if sent.is_err() {

@@ -31,8 +31,9 @@ impl Listener for Deaf {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {}
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {}
     fn closed(&self, _: &str) {}
 }
 
@@ -66,7 +67,8 @@ async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
         }
     });
     let target = Target::new(&RemoteSpec { url, headers: Default::default() }).unwrap();
-    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
 }
 
