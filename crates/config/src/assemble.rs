@@ -11,6 +11,7 @@ use mainstay_model::settings::{
 };
 use mainstay_model::{Name, PublicUrl};
 
+use crate::keys;
 use crate::typed::{Named, Root, Table};
 
 /// The settings; none where a problem has been noted.
@@ -85,7 +86,7 @@ fn server(server: &Named) -> Option<ServerSpec> {
             "auto" => RevisionChoice::Auto,
             "legacy" => RevisionChoice::Legacy,
             "modern" => RevisionChoice::Modern,
-            _ => return None,
+            date => RevisionChoice::Date(keys::published_revision(date)?),
         },
         asks: match table.word("asks")? {
             "auto" => Asks::Auto,

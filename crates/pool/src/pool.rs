@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use mainstay_model::settings::ServerSpec;
 use mainstay_telemetry::{Metrics, ServerMetrics};
+use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
 use parking_lot::Mutex;
@@ -66,6 +67,8 @@ pub struct Pool {
     pub(crate) stopping: AtomicBool,
     /// Whether the primary instance's next handshake begins with `server/discover` instead of `initialize`.
     pub(crate) modern_first: AtomicBool,
+    /// Which legacy revisions the server takes.
+    pub(crate) revisions: RevisionMemory,
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
@@ -102,6 +105,7 @@ impl Pool {
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
+            revisions: RevisionMemory::default(),
             past_restarts: AtomicU64::new(0),
             spec,
         })

@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
@@ -90,7 +89,7 @@ impl Run {
             match &end {
                 RunEvent::Lost { reason }
                     if !self.stop.is_cancelled()
-                        && self.revision_choice() != RevisionChoice::Modern
+                        && handshake::era_of(self.revision_choice()) != Some(Era::Modern)
                         && running.has_another_way(reason) => {}
                 _ => break end,
             }
@@ -132,6 +131,7 @@ impl Run {
         {
             served = RunEvent::Lost { reason };
         }
+        self.note_silence(&link, &served);
         if self.pool.host.abilities().end_is_answer {
             self.choose_next_handshake(&link);
         }
@@ -170,7 +170,16 @@ impl Run {
 
     async fn make_ready(&self, link: &Arc<Link>) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
-        let shaken = handshake::shake(link, self.revision_choice(), capabilities).await;
+        let copy;
+        let revisions = match self.pool.is_primary(&self.instance) {
+            true => &self.pool.revisions,
+            false => {
+                copy = self.pool.revisions.copy();
+                &copy
+            }
+        };
+        let choice = self.revision_choice();
+        let shaken = handshake::shake(link, choice, revisions, capabilities).await;
         self.unused.close();
         let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         let facts = shaken.map_err(|error| match error {

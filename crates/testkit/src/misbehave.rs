@@ -10,6 +10,7 @@ mod http;
 mod listen;
 mod lists;
 mod message;
+mod revisions;
 mod server;
 mod spelling;
 mod stdio;

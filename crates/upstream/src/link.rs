@@ -146,6 +146,11 @@ impl Link {
         }
     }
 
+    /// Whether the server has read everything that was sent, as far as can be told.
+    pub fn has_been_read(&self) -> bool {
+        self.transport.has_been_read()
+    }
+
     /// Closes the server's input, which asks a process to end; nothing for a remote server.
     pub fn hang_up(&self) {
         self.transport.hang_up();

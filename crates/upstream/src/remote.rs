@@ -158,6 +158,10 @@ impl Transport<Link> for Remote {
         Box::pin(self.delivery(link, message))
     }
 
+    fn begin_again(&self) {
+        self.session.forget_session();
+    }
+
     fn begin_modern(&self) {
         self.session.forget_session();
     }

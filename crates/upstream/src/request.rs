@@ -1,6 +1,6 @@
 //! Requests to a server, and the messages that come back for them.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 pub use mainstay_model::Fate;
 use mainstay_protocol::tolerant::{Unusable, Why};
 use mainstay_protocol::{Edit, Message};
@@ -42,6 +42,8 @@ pub struct Lost {
     pub fate: Fate,
     /// Whether the link is closed, so that the caller must wait for a new one.
     pub link_dead: bool,
+    /// The HTTP status that came instead of an answer.
+    pub status: Option<u16>,
 }
 
 // === impl Outgoing ===
@@ -70,7 +72,11 @@ impl<'a> Outgoing<'a> {
 
 impl Lost {
     pub(crate) fn new(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Self {
-        Self { reason: reason.into(), fate, link_dead }
+        Self { reason: reason.into(), fate, link_dead, status: None }
+    }
+
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status.as_u16()), ..self }
     }
 
     pub(crate) fn oversized(bytes_max: usize) -> Self {

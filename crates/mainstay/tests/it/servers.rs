@@ -13,6 +13,7 @@ mod modern;
 mod names;
 mod processes;
 mod remote;
+mod revisions;
 mod spelling;
 mod state;
 mod unusable;

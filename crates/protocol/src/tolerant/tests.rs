@@ -21,14 +21,10 @@ fn check_read(cases: &[(&'static str, &str)]) {
 fn valid_messages_stay_as_they_are() {
     for text in [
         r#"{"id":2,"result":{"a":1.0},"jsonrpc":"2.0","more":[]}"#,
-        r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32000.0e0,"message":"m"}}"#,
         r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m","data":null}}"#,
         r#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#,
     ] {
-        if text.contains("32000.0") {
-            continue;
-        }
         check_read(&[(text, text)]);
     }
 }

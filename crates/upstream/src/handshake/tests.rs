@@ -18,7 +18,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use super::lists::{ITEMS_MAX, PAGES_MAX};
-use super::{HandshakeError, list, shake};
+use super::{HandshakeError, RevisionMemory, list, shake};
 use crate::Asker;
 use crate::facts::{Cut, Gaps, List};
 use crate::link::LinkLimits;
@@ -87,8 +87,9 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     let limits =
         LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());
+    let revisions = RevisionMemory::default();
     let facts = tokio::select! {
-        facts = shake(&link, RevisionChoice::Auto, "{}") => facts.unwrap(),
+        facts = shake(&link, RevisionChoice::Auto, &revisions, "{}") => facts.unwrap(),
         () = serve => unreachable!("it serves for ever"),
     };
     stop.cancel();

@@ -428,7 +428,7 @@ fn judge(
     }
     tracing::debug!(id = slot.id, %status, "unusable answer");
     let (fate, reason) = unusable(status);
-    lost(reason, fate, false)
+    Step::Yield(Incoming::Lost(Lost::new(reason, fate, false).with_status(status)))
 }
 
 /// The fate of a request whose response has this status and no answer.

@@ -9,10 +9,11 @@ use hyper::body::Incoming as Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::reply::{HttpReply, plain, session_of};
+use super::reply::{HttpReply, hang_up, plain, session_of};
 use super::site::HttpServer;
 use super::{sessions, stream};
 use crate::misbehave::message::{Incoming, Outlet};
+use crate::misbehave::revisions;
 use crate::misbehave::server::Ways;
 
 pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
@@ -57,6 +58,14 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     };
     if let (Some(status), "tools/call") = (flags.text("html"), &*method) {
         return error_page(status);
+    }
+    match revisions::refusal_of(flags, &incoming) {
+        Some(status @ ("400" | "500")) => {
+            site.server.count("initialize refused");
+            return error_page(status);
+        }
+        Some("close") => return hang_up(),
+        _ => {}
     }
     let asked = incoming.id.is_some() && incoming.method.is_some();
     let (exchange, messages) = Outlet::new();

@@ -170,10 +170,11 @@ impl Posts {
             // moment.
             Some(Ok(StatusCode::BAD_REQUEST)) => {
                 Lost::new("the server answered HTTP 400 to a message", Fate::Unsent, false)
+                    .with_status(StatusCode::BAD_REQUEST)
             }
             Some(Ok(status)) => {
                 let (fate, reason) = unusable(status);
-                Lost::new(reason, fate, false)
+                Lost::new(reason, fate, false).with_status(status)
             }
             Some(Err(failed)) => {
                 let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::facts::Facts;
-use crate::handshake::{HandshakeError, shake};
+use crate::handshake::{HandshakeError, RevisionMemory, shake};
 use crate::remote::{Target, open};
 use crate::transport::conformance::http::{Answer, Events, listen, status, stream};
 use crate::transport::conformance::{CAP, Ears, LIMITS, NEVER};
@@ -86,7 +86,9 @@ impl Beginning {
         let spec = RemoteSpec { url: format!("{url}/mcp"), headers: Default::default() };
         let ears = Arc::<Ears>::default();
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop.clone());
-        let shaken = tokio::spawn(async move { shake(&link, RevisionChoice::Legacy, "{}").await });
+        let shaken = tokio::spawn(async move {
+            shake(&link, RevisionChoice::Legacy, &RevisionMemory::default(), "{}").await
+        });
         Self { shaken, asked, answers, stop }
     }
 
