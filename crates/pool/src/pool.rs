@@ -84,6 +84,10 @@ impl Pool {
 
     /// Like [`new`](Self::new), but with another host than the one of `spec`.
     pub fn with_host(spec: ServerSpec, parts: &Parts, host: Arc<dyn Host>) -> Arc<Self> {
+        let revisions = RevisionMemory::new(host.abilities().end_is_answer);
+        if let Some(older) = parts.findings.older_revision(&spec.name, &host.target()) {
+            revisions.begin_with(older);
+        }
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
             host,
@@ -105,7 +109,7 @@ impl Pool {
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
-            revisions: RevisionMemory::default(),
+            revisions,
             past_restarts: AtomicU64::new(0),
             spec,
         })

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use crate::depth::within_depth;
 use crate::outline::{Outline, last_id};
 use crate::scan::members;
-use crate::{Kind, Malformed, Message, id};
+use crate::{Kind, Malformed, Message, envelope, id};
 
 #[cfg(test)]
 mod tests;
@@ -169,6 +169,21 @@ impl Meant {
 }
 
 // === impl Unusable ===
+
+impl Unusable {
+    /// Whether the bytes are a batch, which can be used message by message.
+    pub fn is_batch(&self) -> bool {
+        self.why == Why::Malformed(Malformed::Batch)
+    }
+
+    /// The messages of a batch, which are not read yet. Empty for anything else.
+    pub fn parts(&self, bytes: &Bytes) -> Vec<Bytes> {
+        match self.is_batch() {
+            true => envelope::batch(bytes).unwrap_or_default(),
+            false => Vec::new(),
+        }
+    }
+}
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -66,7 +66,7 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
     /// overtake it.
     fn deliver<'a>(&'a self, link: &'a Arc<L>, message: Bytes) -> Boxed<'a, ()>;
 
-    /// Called before the handshake is begun anew, because the server refused its revision.
+    /// Called before `initialize`, which may not be the first: the server may have refused a revision.
     fn begin_again(&self) {}
 
     /// Whether the server has read everything that was sent, as far as can be told. A server that ended

@@ -80,8 +80,8 @@ impl Run {
         }
         let lost = matches!(end, RunEvent::Lost { .. }) && !self.stop.is_cancelled();
         match lost && link.has_been_read() {
-            true => self.pool.revisions.note_silence(),
-            false => self.pool.revisions.note_reply(),
+            true => _ = self.pool.revisions.note_silence(),
+            false => self.pool.revisions.note_unasked(),
         }
     }
 

@@ -49,12 +49,9 @@ pub(super) async fn open(
         _ => revisions.order().into(),
     };
     let mut tried = Vec::new();
-    let mut is_repeated = false;
     let mut refused = Refused::ByAnswer("there is no revision to ask for".to_owned());
     while let Some(revision) = untried.pop_front() {
-        if !tried.is_empty() {
-            link.transport().begin_again();
-        }
+        link.transport().begin_again();
         tried.push(revision);
         revisions.note_asked(revision);
         match initialize(link, revision, capabilities).await {
@@ -71,22 +68,19 @@ pub(super) async fn open(
             Reply::Lost(lost) => {
                 refused = Refused::Otherwise(as_error(&lost));
                 let is_silent = lost.fate == Fate::Unknown && lost.status.is_none();
-                if !is_silent {
-                    revisions.note_reply();
+                match lost.fate {
+                    _ if is_silent => {}
+                    Fate::Unsent if lost.status.is_none() => revisions.note_unasked(),
+                    _ => revisions.note_reply(),
                 }
                 // The run notes the silence of a server whose link is closed.
                 if link.is_closed() || !may_be_about_revision(&lost) {
                     break;
                 }
-                if is_silent && !is_repeated {
-                    // A connection may also be cut by chance.
+                if is_silent && !revisions.note_silence() {
                     tried.pop();
                     untried.push_front(revision);
-                    is_repeated = true;
-                    continue;
                 }
-                revisions.note_silence();
-                is_repeated = false;
             }
         }
     }

@@ -87,7 +87,7 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     let limits =
         LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());
-    let revisions = RevisionMemory::default();
+    let revisions = RevisionMemory::new(false);
     let facts = tokio::select! {
         facts = shake(&link, RevisionChoice::Auto, &revisions, "{}") => facts.unwrap(),
         () = serve => unreachable!("it serves for ever"),

@@ -16,11 +16,20 @@ use crate::slot::Slot;
 impl Link {
     /// Routes one message from the stream that all calls share.
     pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
-        let message = match tolerant::read(bytes, self.depth_max) {
-            Ok(message) => message,
-            Err(unusable) => return self.dispatch_unusable(bytes, &unusable),
-        };
+        match tolerant::read(bytes, self.depth_max) {
+            Ok(message) => self.route(message),
+            Err(unusable) => self.dispatch_unusable(bytes, &unusable),
+        }
+    }
+
+    fn route(self: &Arc<Self>, message: Message) {
         match message.kind() {
+            // The server could not read the request, or forgot its id. It can only mean a request of
+            // Mainstay while no other is in flight.
+            Kind::Error if message.id_span().is_none() => match self.calls.remove_only_own() {
+                Some(slot) => drop(slot.push(Incoming::Answer(message))),
+                None => self.listener.late_answer(Some(&message)),
+            },
             Kind::Result | Kind::Error => {
                 match message.id_number().and_then(|id| self.calls.remove(id)) {
                     Some(slot) => drop(slot.push(Incoming::Answer(message))),
@@ -105,9 +114,22 @@ impl Link {
         }
     }
 
-    /// Routes bytes that are no message: the call that they answer, if it can be told, is lost.
+    /// Routes bytes that are no message: the messages of a batch, which servers of 2025-03-26 may send, or
+    /// else the loss of the call that they answer, if it can be told.
     #[cold]
-    fn dispatch_unusable(&self, bytes: &Bytes, unusable: &Unusable) {
+    fn dispatch_unusable(self: &Arc<Self>, bytes: &Bytes, unusable: &Unusable) {
+        for part in unusable.parts(bytes) {
+            match tolerant::read(&part, self.depth_max) {
+                Ok(message) => self.route(message),
+                Err(unusable) => self.end_or_ignore(&part, &unusable),
+            }
+        }
+        if !unusable.is_batch() {
+            self.end_or_ignore(bytes, unusable);
+        }
+    }
+
+    fn end_or_ignore(&self, bytes: &Bytes, unusable: &Unusable) {
         let answered = unusable.meant.answered_id().and_then(|id| self.calls.remove(id));
         match answered {
             Some(slot) => {

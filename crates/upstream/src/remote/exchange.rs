@@ -357,8 +357,16 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     }
     let message = match tolerant::read(data, link.depth_max()) {
         Ok(message) => message,
+        Err(unusable) if unusable.is_batch() => {
+            take_batch(link, slot, &unusable.parts(data));
+            return None;
+        }
         Err(unusable) => return take_unusable(link, data, &unusable),
     };
+    take_message(link, slot, message)
+}
+
+fn take_message(link: &Arc<Link>, slot: &Slot, message: Message) -> Option<Incoming> {
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
         Kind::Request if link.era() == Era::Modern => {
@@ -379,6 +387,26 @@ fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
         },
     }
     None
+}
+
+/// Handles the messages of a batch, which servers of 2025-03-26 may send. Those for the call go to its slot.
+/// Returns whether one ends the call.
+#[cold]
+fn take_batch(link: &Arc<Link>, slot: &Slot, parts: &[Bytes]) -> bool {
+    let mut ends = false;
+    for part in parts {
+        let incoming = match tolerant::read(part, link.depth_max()) {
+            Ok(message) => take_message(link, slot, message),
+            Err(unusable) => take_unusable(link, part, &unusable),
+        };
+        if let Some(incoming) = incoming.filter(|_| !ends) {
+            ends = matches!(incoming, Incoming::Answer(_) | Incoming::Lost(_));
+            if !slot.push(incoming) {
+                link.listener().dropped(Dropped::SlowClient);
+            }
+        }
+    }
+    ends
 }
 
 /// Handles an event that is no message. One that was meant as an answer ends the call, whatever its id is.
@@ -408,9 +436,15 @@ fn judge(
         Ok(message) if session_is_gone(session, status, &message) => return session_lost(link),
         Ok(message) if message.is_answer() => return Step::Yield(Incoming::Answer(message)),
         Ok(_) => {}
+        Err(_) if !status.is_success() => {}
+        Err(unusable) if unusable.is_batch() => {
+            if take_batch(link, slot, &unusable.parts(body)) {
+                // It is in the slot.
+                return Step::Wait;
+            }
+        }
         Err(unusable) => {
-            if let (true, Some(lost)) = (status.is_success(), take_unusable(link, body, &unusable))
-            {
+            if let Some(lost) = take_unusable(link, body, &unusable) {
                 return Step::Yield(lost);
             }
         }

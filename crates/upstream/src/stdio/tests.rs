@@ -217,3 +217,17 @@ proptest! {
         });
     }
 }
+
+/// Whether the server has read what was sent tells why it ended.
+#[tokio::test]
+async fn what_the_server_has_not_read_is_told() {
+    let mut world = World::new();
+    assert!(world.link.has_been_read(), "nothing was sent");
+    let message = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"m"}"#));
+    let exchange = world.link.call(&Outgoing::plain(&message.unwrap()), SessionNo(1)).unwrap();
+    assert!(!world.link.has_been_read());
+    world.read_message().await;
+    assert!(world.link.has_been_read());
+    drop(exchange);
+    world.settle().await;
+}

@@ -458,6 +458,22 @@ async fn an_answer_that_can_not_be_used_ends_its_call_and_no_other<T: Open>() {
     world.end().await;
 }
 
+/// Servers of 2025-03-26 may send batches, and clients must be able to read them.
+async fn the_messages_of_a_batch_are_used_one_by_one<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (mut waiting, received) = world.call(1, "batch").await;
+    let id = received.message.id_number().unwrap();
+    let progress = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":1}}}}"#
+    );
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"both"}}"#);
+    received.say(format!("[{progress}, 7, {answer}]")).await;
+    assert!(matches!(waiting.next().await, Incoming::Notification(_)));
+    assert_eq!(waiting.answer().await, r#""both""#);
+    assert_eq!(*world.ears.heard.lock(), ["7"], "what is no message");
+    world.end().await;
+}
+
 async fn what_is_delivered_first_arrives_first<T: Open>() {
     let mut world = World::open::<T>().await;
     for _ in 0..10 {
@@ -508,6 +524,7 @@ conformance! {
         an_id_of_ours_is_known_in_any_spelling
         an_answer_whose_meaning_is_clear_is_passed_on_as_a_valid_one
         an_answer_that_can_not_be_used_ends_its_call_and_no_other
+        the_messages_of_a_batch_are_used_one_by_one
         what_is_delivered_first_arrives_first
         an_idle_link_ends_with_nothing_left
     }

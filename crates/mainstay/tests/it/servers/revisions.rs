@@ -3,13 +3,20 @@
 use mainstay_testkit::{Daemon, Site};
 use serde_json::{Value, json};
 
+use crate::shared::PATIENCE;
+
 use super::{ask, assert_echo, daemon, eventually, in_state, life, misbehave, process, server};
 
 const OLDER: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
 
 async fn check_served(daemon: &Daemon, name: &str, revision: &str) {
-    let ready = in_state(daemon, name, "ready").await;
-    assert_eq!(ready["revision"], revision, "{name}: {ready}");
+    eventually(&format!("{name} in {revision}"), async || {
+        let now: Value = server(daemon, name).await;
+        let spoken = &now["revision"];
+        assert!(spoken.is_null() || spoken == revision, "{name}: {now}");
+        (now["state"] == "ready" && spoken == revision).then_some(())
+    })
+    .await;
     let client = daemon.client(name).await.unwrap();
     // The client has a revision of its own.
     assert_eq!(client.server["protocolVersion"], "2025-11-25");
@@ -103,6 +110,22 @@ async fn what_worked_is_asked_for_first_in_the_next_run() {
     })
     .await;
     assert_eq!(asked().await[0], json!(1), "the refused revision is not asked for again");
+}
+
+#[tokio::test]
+async fn what_worked_is_known_to_the_next_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(&["--only-revision=2025-03-26", "--refuses=words"]);
+    for asked_before in [1, 2] {
+        let mut daemon =
+            daemon().folder(folder.path()).url_server("site", &site.url()).start().await.unwrap();
+        check_served(&daemon, "site", "2025-03-26").await;
+        let counts = site.counts().await;
+        assert_eq!(counts["initialize 2025-11-25"], 1, "the refused revision is asked for once");
+        assert_eq!(counts["initialize 2025-03-26"], asked_before);
+        daemon.term().unwrap();
+        daemon.wait(PATIENCE).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -115,7 +115,8 @@ async fn an_answer_too_deep_ends_its_call_and_names_the_limit() {
 #[tokio::test]
 async fn a_handshake_that_times_out_names_what_could_not_be_used() {
     let script = |answer: &str| {
-        let program = format!("echo 'Listening on stdio'; read line; echo '{answer}'; cat");
+        let program =
+            format!("echo 'Listening on stdio'; read line; echo '{answer}'; exec sleep 60");
         ["sh".to_owned(), "-c".to_owned(), program]
     };
     let daemon = daemon()
@@ -123,6 +124,11 @@ async fn a_handshake_that_times_out_names_what_could_not_be_used() {
         .config("start_timeout = \"2s\"")
         .command_server("foreign", &script(r#"{"jsonrpc":"2.0","id":"other","result":{}}"#))
         .config("start_timeout = \"2s\"")
+        .command_server(
+            "nameless",
+            &script(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}}"#),
+        )
+        .config("revision = \"2025-11-25\"")
         .command_server("broken", &script(r#"{"jsonrpc":"2.0","id":1,"result":{"x":NaN}}"#))
         .start()
         .await
@@ -130,6 +136,7 @@ async fn a_handshake_that_times_out_names_what_could_not_be_used() {
     for (name, says) in [
         ("text", &["within 2s", "Listening on stdio", "I am ready", "not JSON"][..]),
         ("foreign", &["within 2s", "Listening on stdio", "\"other\"", "which no request has"]),
+        ("nameless", &["it refused initialize", "what?"]),
         ("broken", &["initialize", "its answer can't be used", "not JSON"]),
     ] {
         eventually(&format!("the reason of {name}"), async || {

@@ -87,7 +87,7 @@ impl Beginning {
         let ears = Arc::<Ears>::default();
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop.clone());
         let shaken = tokio::spawn(async move {
-            shake(&link, RevisionChoice::Legacy, &RevisionMemory::default(), "{}").await
+            shake(&link, RevisionChoice::Legacy, &RevisionMemory::new(false), "{}").await
         });
         Self { shaken, asked, answers, stop }
     }
