@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use mainstay_protocol::depth::within_depth;
-use mainstay_protocol::{Kind, Message, Method, Notification};
+use mainstay_protocol::{Kind, Message, Method, Notification, tolerant};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ pub fn check(data: &[u8]) {
         Ok(Depth(depth)) => check_depth(data, depth),
         Err(_) => _ = within_depth(data, 8),
     }
+    check_tolerant(data);
     let Ok(message) = Message::parse(Bytes::copy_from_slice(data)) else { return };
     assert_eq!(message.bytes(), data, "a message is the bytes it came in");
     check_body(&message);
@@ -26,6 +27,27 @@ pub fn check(data: &[u8]) {
 fn check_depth(data: &[u8], depth: usize) {
     assert!(within_depth(data, depth), "no deeper than it is");
     assert!(depth == 0 || !within_depth(data, depth - 1), "as deep as it is");
+}
+
+/// What is read tolerantly is a valid message, and the same one where it was valid already.
+fn check_tolerant(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    let strict = Message::parse(bytes.clone());
+    match tolerant::read(&bytes, 64) {
+        Ok(message) => {
+            Message::parse(message.bytes().clone()).expect("valid");
+            if strict.is_ok() {
+                assert_eq!(message.bytes(), data, "a valid message stays as it is");
+            } else {
+                assert!(message.is_answer() && message.body().is_some());
+            }
+        }
+        Err(unusable) => {
+            if let (Some(id), Ok(message)) = (unusable.meant.answered_id(), strict) {
+                assert_eq!(message.id_number(), Some(id), "the id is the message's own");
+            }
+        }
+    }
 }
 
 fn check_body(message: &Message) {

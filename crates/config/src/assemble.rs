@@ -11,6 +11,7 @@ use mainstay_model::settings::{
 };
 use mainstay_model::{Name, PublicUrl};
 
+use crate::keys;
 use crate::proxy::proxy_for;
 use crate::typed::{Named, Root, Table};
 
@@ -90,7 +91,7 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
             "auto" => RevisionChoice::Auto,
             "legacy" => RevisionChoice::Legacy,
             "modern" => RevisionChoice::Modern,
-            _ => return None,
+            date => RevisionChoice::Date(keys::published_revision(date)?),
         },
         asks: match table.word("asks")? {
             "auto" => Asks::Auto,

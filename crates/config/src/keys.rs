@@ -10,7 +10,7 @@ mod servers;
 
 pub(crate) use gateway::GATEWAY;
 pub(crate) use others::{ENDPOINT, EXTERNAL, VOLUME};
-pub(crate) use servers::SERVER;
+pub(crate) use servers::{SERVER, published_revision};
 
 /// A table of the file, and its keys.
 pub(crate) struct Section {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mainstay_model::settings::{Prefix, RevisionChoice};
+use mainstay_model::settings::Prefix;
 use mainstay_model::status::{InstanceState, MissingItems};
 use mainstay_model::{EndpointId, Name, ServerId};
 use mainstay_pool::{EraSupport, Pool};
@@ -22,6 +22,7 @@ use mainstay_protocol::{Era, Revision};
 use mainstay_session::{Catalogue, Source};
 use mainstay_telemetry::StreamKind;
 use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake;
 
 use self::names::NameRegistry;
 use self::state::EndpointState;
@@ -443,11 +444,7 @@ fn primary_state(pool: &Pool) -> InstanceState {
 
 /// Whether the configuration allows a server to support an era.
 fn may_support(pool: &Pool, era: Era) -> bool {
-    match pool.spec.revision {
-        RevisionChoice::Auto => true,
-        RevisionChoice::Legacy => era == Era::Legacy,
-        RevisionChoice::Modern => era == Era::Modern,
-    }
+    handshake::era_of(pool.spec.revision).is_none_or(|configured| configured == era)
 }
 
 /// Returns why a running server is missing, if detection for this era has not finished.

@@ -11,4 +11,8 @@ pub enum Fate {
     Refused,
     /// The server sent a message for the request that is larger than `message_bytes_max`.
     Oversized,
+    /// The server answered the request with a message that nests deeper than `max_depth`.
+    TooDeep,
+    /// The server answered the request with a message that can't be used.
+    Unusable,
 }

@@ -164,13 +164,16 @@ pub enum Sharing {
     Call,
 }
 
-/// Which era of the protocol to speak to a server.
+/// Which era or revision of the protocol to speak to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RevisionChoice {
     Auto,
     Legacy,
     Modern,
+    /// The published revision of this date.
+    #[serde(untagged)]
+    Date(&'static str),
 }
 
 /// Whether a server asks its clients questions: elicitation, sampling or roots.

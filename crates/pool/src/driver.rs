@@ -137,6 +137,7 @@ impl Driver {
                     news: self.news.0.clone(),
                     begun: Instant::now(),
                     handshake: OnceLock::new(),
+                    unused: Arc::default(),
                 };
                 let news = self.news.0.clone();
                 let pool = self.pool.clone();

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_model::Refusal;
-use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Revision};
 use mainstay_telemetry::events::{NotSpoken, ToolLeftOut};
 use mainstay_upstream::facts::Facts;
+use mainstay_upstream::handshake;
 
 use crate::dialect::RefusedDialect;
 use crate::instance::{Instance, ReadyRun};
@@ -296,11 +296,7 @@ impl Pool {
 
     /// The configured era, if the configuration fixes it.
     fn configured(&self) -> Option<Era> {
-        match self.spec.revision {
-            RevisionChoice::Auto => None,
-            RevisionChoice::Legacy => Some(Era::Legacy),
-            RevisionChoice::Modern => Some(Era::Modern),
-        }
+        handshake::era_of(self.spec.revision)
     }
 
     pub(crate) fn first_era(&self) -> Era {

@@ -148,7 +148,13 @@ impl Pool {
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok();
         let info = said.and_then(|said| said.server_info.map(|info| info.raw.to_owned()));
-        let version = version_of(&self.host.target(), &info.unwrap_or_default());
+        let target = self.host.target();
+        let version = version_of(&target, &info.unwrap_or_default());
+        let older = self.revisions.refused_latest();
+        if !self.findings.keep_older_revision(&self.spec.name, &target, &version, older) {
+            // The next run asks for the latest.
+            self.revisions.forget();
+        }
         let finding = self.findings.is_uniform(&self.spec.name, &version);
         self.client_lists.known.lock().note_base(&version, finding, changed);
         self.client_lists.learnt.send_modify(|count| *count += 1);

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use mainstay_model::settings::ServerSpec;
 use mainstay_telemetry::{Metrics, ServerMetrics};
+use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub host: Arc<ProcessHost>,
     pub metrics: Arc<Metrics>,
     pub message_bytes_max: usize,
+    /// How deep a message of a server may nest.
+    pub depth_max: usize,
     /// Allocates instance ids for all pools.
     pub instance_ids: Arc<AtomicU64>,
     /// Limits the pools that probe client-specific lists at the same time.
@@ -44,6 +47,7 @@ pub struct Pool {
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
     pub(crate) message_bytes_max: usize,
+    pub(crate) depth_max: usize,
     pub(crate) stray_lines: AtomicU64,
     pub(crate) instance_ids: Arc<AtomicU64>,
     pub(crate) seed: u64,
@@ -65,6 +69,8 @@ pub struct Pool {
     pub(crate) modern_first: AtomicBool,
     /// Whether servers that declare no tools are asked for them. Not after one was lost over it.
     pub(crate) asks_undeclared: AtomicBool,
+    /// Which legacy revisions the server takes.
+    pub(crate) revisions: RevisionMemory,
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
 }
@@ -80,12 +86,17 @@ impl Pool {
 
     /// Like [`new`](Self::new), but with another host than the one of `spec`.
     pub fn with_host(spec: ServerSpec, parts: &Parts, host: Arc<dyn Host>) -> Arc<Self> {
+        let revisions = RevisionMemory::new(host.abilities().end_is_answer);
+        if let Some(older) = parts.findings.older_revision(&spec.name, &host.target()) {
+            revisions.begin_with(older);
+        }
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
             host,
             seed: parts.seed,
             metrics: parts.metrics.clone(),
             message_bytes_max: parts.message_bytes_max,
+            depth_max: parts.depth_max,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
             observer: OnceLock::new(),
@@ -101,6 +112,7 @@ impl Pool {
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
             asks_undeclared: AtomicBool::new(true),
+            revisions,
             past_restarts: AtomicU64::new(0),
             spec,
         })

@@ -3,13 +3,13 @@
 mod detect;
 mod listening;
 mod lists;
+mod unused;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
@@ -28,6 +28,7 @@ use crate::list_refreshes::ListRefreshes;
 use crate::pool::Pool;
 
 pub(crate) use self::detect::HandshakeOutcome;
+pub(crate) use self::unused::Unused;
 
 /// An update that a run sends to its driver, with the number of the run.
 pub(crate) type RunReport = (RunNo, RunUpdate);
@@ -40,9 +41,6 @@ pub(crate) enum RunUpdate {
     Ready(Arc<ReadyRun>),
 }
 
-/// The number of lines of standard error that are kept for the reason of a loss.
-const LAST_LINES: usize = 5;
-
 /// A run in progress.
 pub(crate) struct Run {
     pub(crate) pool: Arc<Pool>,
@@ -53,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) begun: Instant,
     /// The outcome of the handshake, once it is over.
     pub(crate) handshake: OnceLock<HandshakeOutcome>,
+    /// What the server sent during the handshake and could not be used.
+    pub(crate) unused: Arc<Unused>,
 }
 
 impl Run {
@@ -88,7 +88,7 @@ impl Run {
             match &end {
                 RunEvent::Lost { reason }
                     if !self.stop.is_cancelled()
-                        && self.revision_choice() != RevisionChoice::Modern
+                        && handshake::era_of(self.revision_choice()) != Some(Era::Modern)
                         && running.has_another_way(reason) => {}
                 _ => break end,
             }
@@ -100,9 +100,12 @@ impl Run {
         }
         let mut facts = self.instance.process.lock();
         facts.pid = None;
-        let lines = running.last_words();
-        let last = lines.len().saturating_sub(LAST_LINES);
-        facts.last_output = Some(lines[last..].join("\n")).filter(|text| !text.trim().is_empty());
+        let mut lines = match self.handshake.get() {
+            Some(HandshakeOutcome::Done) => Vec::new(),
+            _ => self.unused.lines(),
+        };
+        lines.extend(running.last_words());
+        facts.last_output = Some(lines.join("\n")).filter(|text| !text.trim().is_empty());
         end
     }
 
@@ -127,6 +130,7 @@ impl Run {
         {
             served = RunEvent::Lost { reason };
         }
+        self.note_silence(&link, &served);
         if self.pool.host.abilities().end_is_answer {
             self.choose_next_handshake(&link);
         }
@@ -171,7 +175,17 @@ impl Run {
             ask_undeclared: self.pool.asks_undeclared.load(Ordering::Relaxed),
             ..FirstLists::within(self.pool.spec.start_deadline)
         };
-        let shaken = handshake::shake(link, self.revision_choice(), capabilities, first).await;
+        let copy;
+        let revisions = match self.pool.is_primary(&self.instance) {
+            true => &self.pool.revisions,
+            false => {
+                copy = self.pool.revisions.copy();
+                &copy
+            }
+        };
+        let choice = self.revision_choice();
+        let shaken = handshake::shake(link, choice, revisions, capabilities, first).await;
+        self.unused.close();
         let _ = self.handshake.set(HandshakeOutcome::of(&shaken));
         if let Err(HandshakeError::LostUnasked(_)) = &shaken {
             self.pool.asks_undeclared.store(false, Ordering::Relaxed);
@@ -227,7 +241,11 @@ impl Run {
     }
 
     fn limits(&self) -> LinkLimits {
-        LinkLimits { message_bytes_max: self.pool.message_bytes_max, unread_bytes_max: 8 << 20 }
+        LinkLimits {
+            message_bytes_max: self.pool.message_bytes_max,
+            depth_max: self.pool.depth_max,
+            unread_bytes_max: 8 << 20,
+        }
     }
 
     async fn report(&self, news: RunUpdate) {
@@ -244,6 +262,7 @@ struct RunListener {
     closed: CancellationToken,
     reason: Mutex<String>,
     refreshes: Arc<ListRefreshes>,
+    unused: Arc<Unused>,
 }
 
 impl RunListener {
@@ -254,6 +273,7 @@ impl RunListener {
             closed: CancellationToken::new(),
             reason: Mutex::default(),
             refreshes: Arc::new(ListRefreshes::new(run.pool.seed.wrapping_add(run.instance.id.0))),
+            unused: run.unused.clone(),
         }
     }
 }
@@ -307,12 +327,24 @@ impl Listener for RunListener {
             })
     }
 
-    fn stray(&self, line: &[u8]) {
-        events::StrayLine { instance: self.instance.id, line }.emit(&self.pool.server_metrics);
+    fn stray(&self, line: &[u8], why: &str) {
+        events::StrayLine { instance: self.instance.id, line, why }.emit(&self.pool.server_metrics);
         self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
+        self.unused.note(|| format!("ignored output ({why}): {}", events::excerpt(line)));
     }
 
-    fn late_answer(&self) {
+    fn unusable_answer(&self, why: &str) {
+        events::AnswerUnusable { instance: self.instance.id, why }.emit(&self.pool.server_metrics);
+    }
+
+    fn late_answer(&self, answer: Option<&Message>) {
+        self.unused.note(|| match answer.and_then(Message::id) {
+            Some(id) => {
+                let id = events::excerpt(id.as_bytes());
+                format!("ignored an answer with the id {id}, which no request has")
+            }
+            None => "ignored an answer that names no request".to_owned(),
+        });
         events::LateAnswer { instance: self.instance.id }.emit(&self.pool.server_metrics);
     }
 

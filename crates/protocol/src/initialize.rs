@@ -1,5 +1,7 @@
 //! The `initialize` handshake of the revisions up to 2025-11-25: parsing and building.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -149,6 +151,24 @@ impl<'a> Wire<'a> {
         }
         Ok(serde_json::from_str(text)?)
     }
+}
+
+/// The revisions that an error answer to `initialize` says the server supports, in its `data.supported`
+/// (2025-11-25, basic/lifecycle, error handling). `None` if it says nothing about them. Revisions that
+/// Mainstay does not know are left out.
+pub fn supported_revisions(error: &str) -> Option<Vec<Revision>> {
+    #[derive(Deserialize)]
+    struct Refused<'a> {
+        #[serde(borrow)]
+        data: Data<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow, alias = "supportedVersions")]
+        supported: Vec<Cow<'a, str>>,
+    }
+    let refused: Refused<'_> = serde_json::from_str(error).ok()?;
+    Some(refused.data.supported.iter().filter_map(|named| Revision::parse(named)).collect())
 }
 
 /// Builds the `params` of an `initialize` request. `capabilities` is JSON.

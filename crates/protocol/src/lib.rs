@@ -19,6 +19,7 @@ pub mod initialize;
 pub mod list;
 pub mod methods;
 pub mod mirror;
+mod outline;
 pub mod oversized;
 pub mod params;
 mod result;
@@ -26,6 +27,7 @@ pub mod revision;
 mod scan;
 pub mod scope;
 pub mod subscriptions;
+pub mod tolerant;
 
 pub use edit::Edit;
 pub use envelope::{Kind, Malformed, Message};

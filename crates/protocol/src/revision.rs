@@ -102,6 +102,10 @@ impl Revision {
     /// The latest revision with an `initialize` handshake.
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
 
+    /// The revisions with an `initialize` handshake, the latest first.
+    pub const LEGACY: [Self; 4] =
+        [Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+
     pub const LATEST: Self = Self::V2026_07_28;
 
     /// The revision that a request without the version header has.

@@ -45,9 +45,7 @@ impl Message {
     fn subscription(&self) -> Option<Scope> {
         SUBSCRIPTION.find(self.bytes())?;
         let id = self.params().ok()?.meta.subscription_id?;
-        // Some servers send the number as a string.
-        let digits = id.raw.trim_matches('"');
-        Some(Scope::Subscription(crate::id::number(digits.as_bytes())))
+        Some(Scope::Subscription(crate::id::number(id.raw.as_bytes())))
     }
 }
 
@@ -64,11 +62,14 @@ mod tests {
         let marked = |value: &str| id.replace("ID", value);
         for (method, params, expected) in [
             ("progress", r#""progressToken":7"#.to_owned(), Scope::Progress(Some(7))),
+            ("progress", r#""progressToken":"7""#.to_owned(), Scope::Progress(Some(7))),
+            ("progress", r#""progressToken":7.0"#.to_owned(), Scope::Progress(Some(7))),
             ("progress", r#""progressToken":"a""#.to_owned(), Scope::Progress(None)),
             ("message", String::new(), Scope::Call),
             ("resources/updated", String::new(), Scope::Server),
             ("resources/updated", marked("7"), Scope::Subscription(Some(7))),
             ("tools/list_changed", marked("\"7\""), Scope::Subscription(Some(7))),
+            ("tools/list_changed", marked("7e0"), Scope::Subscription(Some(7))),
             ("subscriptions/acknowledged", marked("7"), Scope::Subscription(Some(7))),
             ("subscriptions/acknowledged", marked("\"x\""), Scope::Subscription(None)),
         ] {

@@ -178,22 +178,6 @@ impl<A> Questions<A> {
     }
 }
 
-/// The question number in the id of an answer. Accepts the id as an integer, as a string, or as a number
-/// with a zero fraction, because clients re-encode ids.
-pub fn number_of(id: &Id) -> Option<u64> {
-    if let Some(number) = id.as_number() {
-        return Some(number);
-    }
-    let text = std::str::from_utf8(id.as_bytes()).ok()?;
-    if let Some(quoted) = text.strip_prefix('"') {
-        let quoted = quoted.strip_suffix('"')?;
-        return mainstay_protocol::id::number(quoted.as_bytes());
-    }
-    let number: f64 = text.parse().ok()?;
-    let exact = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
-    exact.then_some(number as u64)
-}
-
 // === impl TooMany ===
 
 impl std::fmt::Display for TooMany {

@@ -13,9 +13,9 @@ mod streams;
 mod tests;
 
 pub use instance::{
-    CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted, InstanceStopped,
-    LateAnswer, ListIncomplete, NotSpoken, NotificationDropped, QuestionNotAsked, StrayLine,
-    ToolLeftOut,
+    AnswerUnusable, CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted,
+    InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped, QuestionNotAsked,
+    StrayLine, ToolLeftOut,
 };
 pub use service::{
     AdminUsed, DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired,
@@ -27,9 +27,9 @@ pub use streams::{StreamEnded, StreamOpened, StreamRefused};
 /// The maximum length of text from a client or server in a log line, in characters.
 const EXCERPT_CHARS_MAX: usize = 200;
 
-/// Text from a client or server for a log line. It is cut, and control characters are escaped, so that it
+/// Text from a client or server for a log line or a reason. It is cut, and control characters are escaped, so that it
 /// can neither forge lines nor control a terminal.
-fn excerpt(bytes: &[u8]) -> String {
+pub fn excerpt(bytes: &[u8]) -> String {
     // A character has at most four bytes, so the cut text is within this many bytes.
     let head = &bytes[..bytes.len().min(4 * EXCERPT_CHARS_MAX)];
     let text = String::from_utf8_lossy(head);

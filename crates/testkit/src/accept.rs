@@ -12,6 +12,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// An extension of a response that is not sent: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HangUp;
+
 /// Serves each connection with `answer` until `shutdown`, which cuts those that are open.
 ///
 /// # Errors
@@ -39,7 +43,13 @@ where
         connections.spawn(async move {
             let service = service_fn(|request| {
                 let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
+                async move {
+                    let answer = answer.await;
+                    match answer.extensions().get::<HangUp>() {
+                        Some(HangUp) => Err(io::Error::other("hangs up")),
+                        None => Ok(answer),
+                    }
+                }
             });
             // A client that goes away in the middle is its own business.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -12,7 +12,9 @@ mod list_faults;
 mod listen;
 mod lists;
 mod message;
+mod revisions;
 mod server;
+mod spelling;
 mod stdio;
 mod tools;
 

@@ -49,6 +49,11 @@ impl Site {
         let _ = self.child.wait();
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Starts it again where it was.
     ///
     /// # Panics

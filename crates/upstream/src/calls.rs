@@ -56,6 +56,14 @@ impl Calls {
         self.table.lock().remove(&id)
     }
 
+    /// Forgets the only call in flight, if Mainstay made it and it is no listen.
+    pub(crate) fn remove_only_own(&self) -> Option<Arc<Slot>> {
+        let mut table = self.table.lock();
+        let only = table.values().next().filter(|_| table.len() == 1)?;
+        let id = (only.owner == SessionNo(0) && !only.listens).then_some(only.id)?;
+        table.remove(&id)
+    }
+
     /// Calls of clients in flight. Mainstay's own requests are not counted.
     pub(crate) fn len(&self) -> usize {
         let table = self.table.lock();

@@ -3,12 +3,14 @@
 //!
 //! `initialize` is sent first, because asking a legacy server for `server/discover` is not
 //! harmless: some end themselves, and servers of both eras then refuse `initialize` for good.
-//! Only a server that refuses `initialize` is asked whether it is modern, or one of which only that is
-//! to be found out.
+//! Only a server that refuses `initialize` in every revision is asked whether it is modern, or one of
+//! which only that is to be found out.
 
 mod ask;
 mod lists;
 mod modern;
+mod opening;
+mod revisions;
 #[cfg(test)]
 mod tests;
 
@@ -16,18 +18,21 @@ use std::sync::Arc;
 
 use mainstay_model::settings::RevisionChoice;
 use mainstay_protocol::build;
-use mainstay_protocol::initialize::{InitializeResult, initialize_params};
-use mainstay_protocol::revision::Revision;
+use mainstay_protocol::initialize::InitializeResult;
+use mainstay_protocol::revision::{Era, Revision};
 
 pub use self::ask::{ErrorAnswer, HandshakeError, ask, sign_of_life};
 pub use self::lists::{FirstLists, Patience, list};
 pub use self::modern::listen;
+use self::opening::Refused;
+pub use self::revisions::RevisionMemory;
 use crate::facts::Facts;
 use crate::link::Link;
 
 /// Performs the handshake and fetches all lists, as far as the server has them ready. The caller
 /// sets the deadline.
 ///
+/// `revisions` says which revision to ask for first, and learns what the server makes of it.
 /// `capabilities` is the JSON of what the clients of this instance can do.
 ///
 /// # Errors
@@ -36,30 +41,23 @@ use crate::link::Link;
 pub async fn shake(
     link: &Arc<Link>,
     choice: RevisionChoice,
+    revisions: &RevisionMemory,
     capabilities: &str,
     first: FirstLists,
 ) -> Result<Facts, HandshakeError> {
-    if choice == RevisionChoice::Modern {
+    if era_of(choice) == Some(Era::Modern) {
         return modern::discover(link, first).await;
     }
-    let params = initialize_params(
-        Revision::LATEST_LEGACY,
-        capabilities,
-        "mainstay",
-        env!("CARGO_PKG_VERSION"),
-    );
-    let initialize = match ask(link, "initialize", Some(&params)).await? {
+    let initialize = match opening::open(link, choice, revisions, capabilities).await {
         Ok(result) => result,
-        Err(error) if choice == RevisionChoice::Auto => {
-            let refused = |_| HandshakeError::Protocol(format!("it refused initialize: {error}"));
+        Err(Refused::ByAnswer(reason)) if choice == RevisionChoice::Auto => {
             return modern::discover(link, first).await.map_err(|other| match other {
                 HandshakeError::Unserveable(_) | HandshakeError::LostUnasked(_) => other,
-                _ => refused(other),
+                _ => HandshakeError::Protocol(reason),
             });
         }
-        Err(error) => {
-            return Err(HandshakeError::Protocol(format!("it refused initialize: {error}")));
-        }
+        Err(Refused::ByAnswer(reason)) => return Err(HandshakeError::Protocol(reason)),
+        Err(Refused::Otherwise(error)) => return Err(error),
     };
     let text = String::from_utf8_lossy(&initialize);
     let result = InitializeResult::parse(&text).map_err(|error| {
@@ -79,4 +77,14 @@ pub async fn shake(
     link.transport().heard().await;
     let lists = lists::lists(link, &mut capabilities, first).await?;
     Ok(Facts { greeting: initialize, revision, capabilities, lists })
+}
+
+/// The era that the configuration allows. `None`: both.
+pub fn era_of(choice: RevisionChoice) -> Option<Era> {
+    match choice {
+        RevisionChoice::Auto => None,
+        RevisionChoice::Legacy => Some(Era::Legacy),
+        RevisionChoice::Modern => Some(Era::Modern),
+        RevisionChoice::Date(date) => Revision::parse(date).map(Revision::era),
+    }
 }

@@ -26,6 +26,8 @@ use crate::transport::{Transport, TransportAbilities};
 pub struct LinkLimits {
     /// A message from the server, in bytes.
     pub message_bytes_max: usize,
+    /// How deep arrays and objects may nest in such a message.
+    pub depth_max: usize,
     /// Bytes a server has not read yet; beyond it calls are refused.
     pub unread_bytes_max: usize,
 }
@@ -37,6 +39,7 @@ pub struct Link {
     listener: Arc<dyn Listener>,
     transport: Arc<dyn Transport<Self>>,
     abilities: &'static TransportAbilities,
+    depth_max: usize,
     closed: OnceLock<String>,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
@@ -47,12 +50,17 @@ pub struct Link {
 // === impl Link ===
 
 impl Link {
-    pub(crate) fn new(listener: Arc<dyn Listener>, transport: Arc<dyn Transport<Self>>) -> Self {
+    pub(crate) fn new(
+        limits: LinkLimits,
+        listener: Arc<dyn Listener>,
+        transport: Arc<dyn Transport<Self>>,
+    ) -> Self {
         Self {
             calls: Calls::new(),
             listener,
             abilities: transport.abilities(),
             transport,
+            depth_max: limits.depth_max,
             closed: OnceLock::new(),
             failing: AtomicBool::new(false),
             modern: AtomicBool::new(false),
@@ -114,6 +122,11 @@ impl Link {
         &*self.transport
     }
 
+    /// How deep arrays and objects may nest in a message of the server.
+    pub(crate) fn depth_max(&self) -> usize {
+        self.depth_max
+    }
+
     /// The abilities of the link's transport.
     pub fn abilities(&self) -> &'static TransportAbilities {
         self.abilities
@@ -136,6 +149,11 @@ impl Link {
             }
             self.listener.closed(reason);
         }
+    }
+
+    /// Whether the server has read everything that was sent, as far as can be told.
+    pub fn has_been_read(&self) -> bool {
+        self.transport.has_been_read()
     }
 
     /// Closes the server's input, which asks a process to end; nothing for a remote server.

@@ -20,11 +20,14 @@ pub trait Listener: Send + Sync + std::fmt::Debug {
     /// when no client can answer it; the link then refuses it.
     fn question(&self, asker: &Asker, message: &Message) -> bool;
 
-    /// A line that is no message, such as a banner or a log line.
-    fn stray(&self, line: &[u8]);
+    /// Output that is no message, such as a banner or a log line; `why` says what is wrong with it.
+    fn stray(&self, output: &[u8], why: &str);
 
-    /// An answer without a waiting call: late, duplicate, or to an unknown id.
-    fn late_answer(&self);
+    /// An answer to a call can't be used. The call ends, and `why` says what is wrong.
+    fn unusable_answer(&self, why: &str);
+
+    /// An answer without a waiting call: late, duplicate, or to an unknown id. None: it was not kept.
+    fn late_answer(&self, answer: Option<&Message>);
 
     /// The link has closed. Called once.
     fn closed(&self, reason: &str);

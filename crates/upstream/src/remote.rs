@@ -95,7 +95,7 @@ pub(crate) fn open_known(
     let deliveries = Deliveries::new(limits.unread_bytes_max);
     let standing_answered = CancellationToken::new();
     let remote = Remote { session: session.clone(), deliveries, stop, standing_answered };
-    (Arc::new(Link::new(listener, Arc::new(remote))), session)
+    (Arc::new(Link::new(limits, listener, Arc::new(remote))), session)
 }
 
 // === impl Remote ===
@@ -167,6 +167,10 @@ impl Transport<Link> for Remote {
 
     fn deliver<'a>(&'a self, link: &'a Arc<Link>, message: Bytes) -> Boxed<'a, ()> {
         Box::pin(self.delivery(link, message))
+    }
+
+    fn begin_again(&self) {
+        self.session.forget_session();
     }
 
     fn begin_modern(&self) {

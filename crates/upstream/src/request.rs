@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 pub use mainstay_model::Fate;
+use mainstay_protocol::tolerant::{Unusable, Why};
 use mainstay_protocol::{Edit, Message};
 
 /// The owner of a call, an opaque number from the caller. A message that names no call is
@@ -97,5 +98,12 @@ impl Lost {
     pub(crate) fn oversized(bytes_max: usize) -> Self {
         let reason = format!("its answer has more than {bytes_max} bytes");
         Self::new(reason, Fate::Oversized, false)
+    }
+
+    pub(crate) fn unusable(why: &Unusable) -> Self {
+        match why.why {
+            Why::TooDeep(_) => Self::new(format!("its answer is {why}"), Fate::TooDeep, false),
+            _ => Self::new(format!("its answer can't be used: {why}"), Fate::Unusable, false),
+        }
     }
 }

@@ -32,7 +32,7 @@ pub fn open(
 ) -> std::io::Result<Arc<Link>> {
     let (writer, leftover) = PipeWriter::new(input, limits.unread_bytes_max)?;
     let output = pipe::Receiver::from_owned_fd(output)?;
-    let link = Arc::new(Link::new(listener, Arc::new(writer)));
+    let link = Arc::new(Link::new(limits, listener, Arc::new(writer)));
     tokio::spawn(leftover.run(Arc::downgrade(&link), stop.clone()));
     tokio::spawn(reader::run(Arc::downgrade(&link), output, limits.message_bytes_max, stop));
     Ok(link)

@@ -66,6 +66,15 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
     /// overtake it.
     fn deliver<'a>(&'a self, link: &'a Arc<L>, message: Bytes) -> Boxed<'a, ()>;
 
+    /// Called before `initialize`, which may not be the first: the server may have refused a revision.
+    fn begin_again(&self) {}
+
+    /// Whether the server has read everything that was sent, as far as can be told. A server that ended
+    /// before did not end because of what was sent.
+    fn has_been_read(&self) -> bool {
+        true
+    }
+
     /// Called before the first message of 2026-07-28.
     fn begin_modern(&self) {}
 

@@ -138,11 +138,22 @@ static SHARING: [Word; 4] = [
     Word { word: "call", doc: "no sharing: each call has its own instance" },
 ];
 
-static REVISION: [Word; 3] = [
+static REVISION: [Word; 8] = [
     Word { word: "auto", doc: "detect them" },
-    Word { word: "legacy", doc: "2025-11-25 and earlier" },
+    Word { word: "legacy", doc: "2025-11-25 and earlier, whichever the server takes" },
     Word { word: "modern", doc: "2026-07-28" },
+    Word { word: "2026-07-28", doc: "only this revision, like the dates below" },
+    Word { word: "2025-11-25", doc: "ask the server for this revision and no other" },
+    Word { word: "2025-06-18", doc: "the same for this revision" },
+    Word { word: "2025-03-26", doc: "the same for this revision" },
+    Word { word: "2024-11-05", doc: "the same for this revision" },
 ];
+
+/// The words of `revision` that are dates.
+pub(crate) fn published_revision(date: &str) -> Option<&'static str> {
+    let words = REVISION.iter().map(|word| word.word);
+    words.filter(|word| word.starts_with("20")).find(|word| *word == date)
+}
 
 static ASKS: [Word; 3] = [
     Word {

@@ -28,6 +28,17 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
         )
         .limit(format!("max_message: {} bytes", limits.message_bytes_max))
         .hint("ask for less at once, or raise gateway.max_message"),
+        Fate::TooDeep => Refusal::new(
+            RefusalCode::LimitExceeded,
+            format!("the response of server {server} is nested too deeply"),
+        )
+        .limit(format!("max_depth: {}", limits.depth_max))
+        .hint("ask for less at once, or raise gateway.max_depth"),
+        Fate::Unusable => Refusal::new(
+            RefusalCode::OutcomeUnknown,
+            format!("server {server} answered the call, but {}", lost.reason),
+        )
+        .hint("the server may have carried it out; this is a fault of the server's output"),
     };
     refusal.server(server)
 }

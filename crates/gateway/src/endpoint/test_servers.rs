@@ -164,6 +164,7 @@ impl World {
             host: ProcessHost::open(state.path(), guard, exec).await.unwrap(),
             metrics: Arc::new(Metrics::new("0", [])),
             message_bytes_max: 1 << 20,
+            depth_max: 128,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),

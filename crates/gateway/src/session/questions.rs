@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Edit, Message, build, edit};
 use mainstay_session::questions::{OPEN_BYTES_MAX, OPEN_PER_CALL_MAX, OPEN_PER_SESSION_MAX};
-use mainstay_session::{Question, TooMany, questions};
+use mainstay_session::{Question, TooMany};
 use mainstay_telemetry::{QuestionRefused, ServerMetrics, events};
 use mainstay_upstream::Asker;
 
@@ -69,7 +69,7 @@ impl Session {
     /// Forwards the client's answer to the server that asked. An answer to a question that is not
     /// open is ignored: its call may have ended, or an earlier daemon asked it.
     pub(crate) fn forward_answer(&self, answer: &Message) {
-        let Some(number) = answer.id().and_then(|id| questions::number_of(&id)) else { return };
+        let Some(number) = answer.id_number() else { return };
         let Some(question) = self.state.lock().questions.close(number) else { return };
         if let Some(call) = &question.asker.call {
             call.note_answer();

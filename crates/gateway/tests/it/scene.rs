@@ -53,6 +53,7 @@ impl Scene {
             host,
             metrics: metrics.clone(),
             message_bytes_max: limits.message_bytes_max,
+            depth_max: limits.depth_max,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),

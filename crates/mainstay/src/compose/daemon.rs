@@ -90,6 +90,7 @@ impl Daemon {
             host: host.clone(),
             metrics: metrics.clone(),
             message_bytes_max: settings.gateway.limits.message_bytes_max,
+            depth_max: settings.gateway.limits.depth_max,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: findings.clone(),

@@ -16,7 +16,10 @@ mod names;
 mod odd_remotes;
 mod processes;
 mod remote;
+mod revisions;
+mod spelling;
 mod state;
+mod unusable;
 
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::Process;

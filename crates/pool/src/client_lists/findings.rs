@@ -1,9 +1,10 @@
-//! The stored findings on which servers have client-specific lists. They outlive the daemon, because
-//! detection takes a start of the server.
+//! The stored findings about servers: which have client-specific lists, and which take only an older
+//! revision. They outlive the daemon, because detection takes a start of the server.
 
 use std::collections::BTreeMap;
 
 use mainstay_model::Name;
+use mainstay_protocol::Revision;
 use mainstay_store::formats::FINDINGS as FORMAT;
 use mainstay_store::{Document, Folder};
 use parking_lot::Mutex;
@@ -15,7 +16,13 @@ use sha2::{Digest as _, Sha256};
 pub struct ListFindings {
     /// The file. `None` keeps findings in memory only.
     document: Option<Document>,
-    by_server: Mutex<BTreeMap<String, Finding>>,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Found {
+    by_server: BTreeMap<String, Finding>,
+    revisions: BTreeMap<String, OlderRevision>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +33,23 @@ struct Finding {
     alike: bool,
 }
 
+/// A revision before the latest that a server took, after it had refused the latest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct OlderRevision {
+    /// A digest of the server's command or URL.
+    target: String,
+    /// The version of the server, as in [`Finding`].
+    version: String,
+    revision: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
     format: u64,
     servers: BTreeMap<String, Finding>,
+    /// Absent in files of earlier versions.
+    #[serde(default)]
+    revisions: BTreeMap<String, OlderRevision>,
 }
 
 // === impl ListFindings ===
@@ -38,17 +58,19 @@ impl ListFindings {
     /// Reads the findings of earlier daemons. Waits at most two seconds for the disk.
     pub fn open(folder: &Folder) -> Self {
         let (document, stored) = folder.variants();
-        let mut by_server = BTreeMap::new();
+        let mut found = Found::default();
         match stored.as_deref().map(serde_json::from_slice::<File>) {
             None => {}
-            Some(Ok(File { format: FORMAT, servers })) => by_server = servers,
+            Some(Ok(File { format: FORMAT, servers, revisions })) => {
+                found = Found { by_server: servers, revisions };
+            }
             Some(Ok(File { format, .. })) => {
                 document
                     .reject(&format!("it has format {format}, and this version supports {FORMAT}"));
             }
             Some(Err(error)) => document.reject(&error),
         }
-        Self { document: Some(document), by_server: Mutex::new(by_server) }
+        Self { document: Some(document), found: Mutex::new(found) }
     }
 
     /// Writes what is not written yet. Waits at most two seconds for the disk.
@@ -60,20 +82,71 @@ impl ListFindings {
 
     /// Whether this version of a server has the same lists for all clients, if that is known.
     pub(crate) fn is_uniform(&self, server: &Name, version: &str) -> Option<bool> {
-        let by_server = self.by_server.lock();
-        let finding = by_server.get(server.as_str()).filter(|known| known.version == version)?;
+        let found = self.found.lock();
+        let finding =
+            found.by_server.get(server.as_str()).filter(|known| known.version == version)?;
         Some(finding.alike)
     }
 
     pub(crate) fn keep(&self, server: &Name, version: &str, alike: bool) {
         let finding = Finding { version: version.to_owned(), alike };
-        let mut by_server = self.by_server.lock();
-        if by_server.get(server.as_str()) == Some(&finding) {
+        let mut found = self.found.lock();
+        if found.by_server.get(server.as_str()) == Some(&finding) {
             return;
         }
-        by_server.insert(server.to_string(), finding);
-        let file = File { format: FORMAT, servers: by_server.clone() };
-        drop(by_server);
+        found.by_server.insert(server.to_string(), finding);
+        let found = found.clone();
+        self.write(found);
+    }
+
+    /// The older revision that a server with this command or URL took when it was asked last.
+    pub(crate) fn older_revision(&self, server: &Name, target: &str) -> Option<Revision> {
+        let found = self.found.lock();
+        let known = found.revisions.get(server.as_str())?;
+        if known.target != digest(&[target]) {
+            return None;
+        }
+        Revision::parse(&known.revision)
+    }
+
+    /// Keeps the older revision that a server takes. `None`: it takes the latest. Returns false and keeps
+    /// nothing if another version of the server was known to take an older one: this version may take the
+    /// latest.
+    pub(crate) fn keep_older_revision(
+        &self,
+        server: &Name,
+        target: &str,
+        version: &str,
+        revision: Option<Revision>,
+    ) -> bool {
+        let taken = revision.map(|revision| OlderRevision {
+            target: digest(&[target]),
+            version: version.to_owned(),
+            revision: revision.to_string(),
+        });
+        let mut found = self.found.lock();
+        let before = found.revisions.get(server.as_str());
+        if before == taken.as_ref() {
+            return true;
+        }
+        let is_outdated = match (before, &taken) {
+            (Some(before), Some(taken)) => {
+                before.target == taken.target && before.version != taken.version
+            }
+            _ => false,
+        };
+        match taken.filter(|_| !is_outdated) {
+            Some(taken) => drop(found.revisions.insert(server.to_string(), taken)),
+            None => drop(found.revisions.remove(server.as_str())),
+        }
+        let found = found.clone();
+        self.write(found);
+        !is_outdated
+    }
+
+    fn write(&self, found: Found) {
+        let Found { by_server: servers, revisions } = found;
+        let file = File { format: FORMAT, servers, revisions };
         if let (Some(document), Ok(bytes)) = (&self.document, serde_json::to_vec(&file)) {
             document.set(bytes);
         }
@@ -83,7 +156,17 @@ impl ListFindings {
 /// A digest that identifies a version of a server: its command or URL, and the name and version that it
 /// reports. The text itself is not stored, because a command may contain confidential data.
 pub(crate) fn version_of(target: &str, server_info: &str) -> String {
-    let digest = Sha256::new().chain_update(target).chain_update([0]).chain_update(server_info);
+    digest(&[target, server_info])
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            digest.update([0]);
+        }
+        digest.update(part);
+    }
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -91,6 +174,7 @@ pub(crate) fn version_of(target: &str, server_info: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use mainstay_model::Name;
+    use mainstay_protocol::Revision;
     use mainstay_store::Folder;
 
     use super::{ListFindings, version_of};
@@ -112,6 +196,30 @@ mod tests {
         assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
         assert_eq!(second.is_uniform(&one, &version_of("another command", "1")), None);
         second.close().await;
+    }
+
+    #[tokio::test]
+    async fn an_older_revision_is_known_to_the_next_daemon() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path()).unwrap();
+        let one = Name::try_new("one").unwrap();
+        let older = Some(Revision::V2025_06_18);
+        let first = ListFindings::open(&folder);
+        assert!(first.keep_older_revision(&one, "command", "1", older));
+        first.close().await;
+        let second = ListFindings::open(&folder);
+        assert_eq!(second.older_revision(&one, "command"), older);
+        assert_eq!(second.older_revision(&one, "another command"), None);
+        // The same version again changes nothing, another one is asked afresh.
+        assert!(second.keep_older_revision(&one, "command", "1", older));
+        assert_eq!(second.older_revision(&one, "command"), older);
+        assert!(!second.keep_older_revision(&one, "command", "2", older));
+        assert_eq!(second.older_revision(&one, "command"), None);
+        assert!(second.keep_older_revision(&one, "command", "2", older));
+        assert_eq!(second.older_revision(&one, "command"), older);
+        assert!(second.keep_older_revision(&one, "command", "2", None));
+        second.close().await;
+        assert_eq!(ListFindings::open(&folder).older_revision(&one, "command"), None);
     }
 
     #[tokio::test]

@@ -190,6 +190,7 @@ impl World {
             host: processes.clone(),
             metrics: Arc::new(Metrics::new("0", [&name])),
             message_bytes_max: 1 << 20,
+            depth_max: 128,
             instance_ids: Arc::new(AtomicU64::new(0)),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),

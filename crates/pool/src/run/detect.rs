@@ -49,15 +49,17 @@ impl Run {
                 configured => configured,
             };
         }
-        match self.instance.key().era {
-            Era::Legacy => RevisionChoice::Legacy,
-            Era::Modern => RevisionChoice::Modern,
+        match (self.pool.spec.revision, self.instance.key().era) {
+            (date @ RevisionChoice::Date(_), _) => date,
+            (_, Era::Legacy) => RevisionChoice::Legacy,
+            (_, Era::Modern) => RevisionChoice::Modern,
         }
     }
 
     /// Chooses the first request of the primary instance's next run, if the configuration leaves it open.
     /// Some modern servers exit when they receive `initialize`; their next run begins with
-    /// `server/discover`, unless that fails, too.
+    /// `server/discover`, unless that fails, too. A server that exits without an answer is asked in each
+    /// legacy revision first.
     pub(super) fn choose_next_handshake(&self, link: &Link) {
         let began_modern = self.revision_choice() == RevisionChoice::Modern;
         let done = self.handshake.get() == Some(&HandshakeOutcome::Done);
@@ -65,8 +67,21 @@ impl Run {
             && self.pool.spec.revision == RevisionChoice::Auto
             && !done
         {
-            let refused = link.era() == Era::Modern;
+            let refused = link.era() == Era::Modern || self.pool.revisions.was_silent_in_all();
             self.pool.modern_first.store(refused && !began_modern, Ordering::Release);
+        }
+    }
+
+    /// Records whether a link of the primary instance that ended before the server replied to `initialize`
+    /// was ended by the server.
+    pub(super) fn note_silence(&self, link: &Link, end: &RunEvent) {
+        if !self.pool.is_primary(&self.instance) {
+            return;
+        }
+        let lost = matches!(end, RunEvent::Lost { .. }) && !self.stop.is_cancelled();
+        match lost && link.has_been_read() {
+            true => _ = self.pool.revisions.note_silence(),
+            false => self.pool.revisions.note_unasked(),
         }
     }
 

@@ -1,4 +1,6 @@
-use super::{InitializeParams, InitializeResult, initialize_params, initialize_result};
+use super::{
+    InitializeParams, InitializeResult, initialize_params, initialize_result, supported_revisions,
+};
 use crate::capabilities::{ClientCapabilities, ServerCapabilities};
 use crate::edit::{Edit, splice};
 use crate::revision::Revision;
@@ -57,6 +59,30 @@ fn odd_members_are_no_reason_to_refuse() {
     assert!(!params.client_capabilities().is_interactive());
     assert_eq!(params.client(), None);
     assert_eq!(InitializeResult::parse(text).unwrap().server(), None);
+}
+
+#[test]
+fn a_refusal_names_the_revisions_that_would_do() {
+    use Revision::{V2024_11_05, V2025_06_18, V2026_07_28};
+    for (error, expected) in [
+        (
+            r#"{"code":-32602,"message":"","data":{"supported":["2025-06-18","2024-11-05"],"requested":"x"}}"#,
+            Some(vec![V2025_06_18, V2024_11_05]),
+        ),
+        (
+            r#"{"code":-32022,"message":"","data":{"supported":["2026-07-28","2024-10-07"]}}"#,
+            Some(vec![V2026_07_28]),
+        ),
+        (r#"{"data":{"supportedVersions":["2024-11-05"]}}"#, Some(vec![V2024_11_05])),
+        (r#"{"data":{"supported":[]}}"#, Some(vec![])),
+        (r#"{"code":-32603,"message":"supported: 2024-11-05"}"#, None),
+        (r#"{"data":{"supported":"2024-11-05"}}"#, None),
+        (r#"{"data":["2024-11-05"]}"#, None),
+        (r#"{"data":null}"#, None),
+        ("7", None),
+    ] {
+        assert_eq!(supported_revisions(error), expected, "{error}");
+    }
 }
 
 #[test]

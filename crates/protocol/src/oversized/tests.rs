@@ -23,6 +23,8 @@ fn an_id_is_found_before_the_result_and_after_it() {
         (format!(r#"{{"result":"{big}\"","id":7}}"#), Some(7)),
         (format!(r#"{{"result":"{big}\\","id":7}}"#), Some(7)),
         (format!(r#"{{"error":{{"code":1,"message":"{big}"}},"id":7}}"#), Some(7)),
+        (format!(r#"{{"id":"7","result":"{big}"}}"#), Some(7)),
+        (format!(r#"{{"result":"{big}","id":7.0}}"#), Some(7)),
         (format!(r#"{{"id":7,"_meta":{{"a":["}}",{{}}]}},"result":{object}}}"#), Some(7)),
         (format!(r#"{{"result":{object},"x":null,"y":"\",{{","z":-1.5e3,"id":7}}"#), Some(7)),
     ] {
@@ -46,7 +48,7 @@ fn what_can_not_be_told_for_sure_is_not_told() {
         format!(r#"{{"result":{{"text":"{big}","id":7}}}}"#),
         format!(r#"{{"result":["{big}",{{"id":7}}]}}"#),
         // No id of ours.
-        format!(r#"{{"id":"7","result":"{big}"}}"#),
+        format!(r#"{{"id":"seven","result":"{big}"}}"#),
         format!(r#"{{"id":-7,"result":"{big}"}}"#),
         format!(r#"{{"id":null,"result":"{big}"}}"#),
         // No message.

@@ -106,6 +106,16 @@ pub struct InstanceStopped<'a> {
 pub struct StrayLine<'a> {
     pub instance: InstanceId,
     pub line: &'a [u8],
+    /// What is wrong with the line.
+    pub why: &'a str,
+}
+
+/// A server answered a call with something that can't be used. Throttled per server.
+#[derive(Debug)]
+pub struct AnswerUnusable<'a> {
+    pub instance: InstanceId,
+    /// What is wrong with the answer.
+    pub why: &'a str,
 }
 
 /// A server sent a response that no call waits for.
@@ -155,7 +165,7 @@ impl InstanceLost<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output, retry_in, held_back } = self;
         let retry_in_ms = millis(retry_in.unwrap_or_default());
-        let last_output = last_output.map(tail);
+        let last_output = last_output.map(ends);
         warn!(
             target: "mainstay",
             %server, %instance, reason, last_output, retry_in_ms, held_back, "instance lost"
@@ -167,7 +177,7 @@ impl CrashLoop<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output, starts, retry_in } = self;
         let retry_in_ms = millis(retry_in);
-        let last_output = last_output.map(tail);
+        let last_output = last_output.map(ends);
         error!(
             target: "mainstay",
             %server, %instance, reason, last_output, starts, retry_in_ms, "instance is crash-looping"
@@ -178,7 +188,7 @@ impl CrashLoop<'_> {
 impl InstanceFailed<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output } = self;
-        let last_output = last_output.map(tail);
+        let last_output = last_output.map(ends);
         error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed permanently");
     }
 }
@@ -217,11 +227,23 @@ impl StrayLine<'_> {
     pub fn emit(self, server: &ServerMetrics) {
         server.stray_line();
         let Some(held_back) = server.stray_throttle.admit(Instant::now()) else { return };
-        let line = excerpt(self.line);
+        let (line, why) = (excerpt(self.line), excerpt(self.why.as_bytes()));
         warn!(
             target: "mainstay",
-            server = server.label(), instance = %self.instance, line, held_back,
-            "line on standard output is not a message"
+            server = server.label(), instance = %self.instance, line, why, held_back,
+            "ignored output that is not JSON-RPC"
+        );
+    }
+}
+
+impl AnswerUnusable<'_> {
+    pub fn emit(self, server: &ServerMetrics) {
+        let Some(held_back) = server.unusable_throttle.admit(Instant::now()) else { return };
+        let why = excerpt(self.why.as_bytes());
+        warn!(
+            target: "mainstay",
+            server = server.label(), instance = %self.instance, why, held_back,
+            "an answer can't be used, so its call ends"
         );
     }
 }
@@ -266,9 +288,13 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The end of some output, where a program reports why it exits.
-fn tail(output: &str) -> String {
-    let start = output.len().saturating_sub(super::EXCERPT_CHARS_MAX);
-    let start = (start..=output.len()).find(|at| output.is_char_boundary(*at));
-    excerpt(&output.as_bytes()[start.unwrap_or(0)..])
+/// The beginning and the end of some output: programs report at either why they exit.
+fn ends(output: &str) -> String {
+    let bytes = output.as_bytes();
+    if bytes.len() <= 2 * super::EXCERPT_CHARS_MAX {
+        return excerpt(bytes);
+    }
+    let start = bytes.len() - super::EXCERPT_CHARS_MAX;
+    let start = (start..=bytes.len()).find(|at| output.is_char_boundary(*at));
+    format!("{} {}", excerpt(bytes), excerpt(&bytes[start.unwrap_or(0)..]))
 }

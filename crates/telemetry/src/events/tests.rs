@@ -92,7 +92,7 @@ fn a_flood_is_counted_whole_and_logged_in_part() {
     let server = metrics.server(&time());
     let lines = logged(|| {
         for _ in 0..1000 {
-            StrayLine { instance: InstanceId(1), line: b"hello\n" }.emit(&server);
+            StrayLine { instance: InstanceId(1), line: b"hello\n", why: "not JSON" }.emit(&server);
         }
     });
     assert!((1..=10).contains(&lines.len()), "{}", lines.len());

@@ -34,6 +34,7 @@ pub struct ServerMetrics {
     dropped: [AtomicU64; Dropped::COUNT],
     questions_refused: [AtomicU64; QuestionRefused::COUNT],
     pub(crate) stray_throttle: Throttle,
+    pub(crate) unusable_throttle: Throttle,
     pub(crate) dropped_throttle: Throttle,
     pub(crate) question_throttle: Throttle,
 }
@@ -67,6 +68,7 @@ impl ServerMetrics {
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
             questions_refused: std::array::from_fn(|_| AtomicU64::new(0)),
             stray_throttle: Throttle::default(),
+            unusable_throttle: Throttle::default(),
             dropped_throttle: Throttle::default(),
             question_throttle: Throttle::default(),
         }

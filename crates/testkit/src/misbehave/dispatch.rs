@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{self, Incoming, Outlet};
 use super::server::{Server, Ways};
-use super::{handshake, list_faults, listen, lists, tools};
+use super::{handshake, list_faults, listen, lists, spelling, tools};
 
 impl Server {
     /// Handles one message to its end, which for some never comes.
     pub(super) async fn handle(self: Arc<Self>, incoming: Incoming, ways: Ways) {
+        let incoming = spelling::respell(&self.flags, incoming);
         match (incoming.method.clone(), incoming.id.clone()) {
             (Some(method), Some(id)) => self.request(&method, &id, &incoming, ways).await,
             (Some(method), None) => self.notification(&method, &incoming, &ways.side).await,
@@ -92,7 +93,12 @@ impl Server {
         self.count(method);
         match method {
             "notifications/cancelled" => {
-                let id = message.params()["requestId"].to_string();
+                let mut id = message.params()["requestId"].to_string();
+                if let (Some(how), Ok(raw)) =
+                    (self.flags.text("ids"), RawValue::from_string(id.clone()))
+                {
+                    spelling::in_spelling(how, &raw).get().clone_into(&mut id);
+                }
                 if let Some(running) = self.running.lock().get(&id) {
                     self.count("cancelled calls");
                     running.cancel();

@@ -37,6 +37,8 @@ pub(super) const ALL: &[Flag] = &[
     flag("no-listen", "", "refuses subscriptions/listen"),
     flag("drop-listens", "=MS", "drops each listen after this time without an answer"),
     flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
+    flag("only-revision", "=DATE", "refuses initialize in any other revision"),
+    flag("refuses", "=HOW", "in this way: supported (default), words, 400, 500, close, exit"),
     flag("name", "=TEXT", "the name it gives itself"),
     // Faults around the messages.
     flag("banner", "", "prints lines that are no messages before the first one"),
@@ -45,6 +47,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("crlf", "", "ends lines with CR LF"),
     flag("pretty", "", "indents the JSON of HTTP bodies"),
     flag("stderr", "=LINES", "writes this many lines to stderr at the start"),
+    flag("ids", "=HOW", "gives ids and tokens back as: string, float, exponent"),
     // Reading and ending.
     flag("deaf", "", "never reads its input"),
     flag("deaf-after", "=N", "reads N messages and then no more"),

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::message::{self, Outlet};
+use super::revisions;
 use super::server::Server;
 
 const MODERN: &str = "2026-07-28";
@@ -21,6 +22,10 @@ pub(super) async fn initialize(server: &Server, id: &RawValue, params: &Value, o
     }
     flags.pause("slow-handshake").await;
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
+    server.count(&format!("initialize {asked}"));
+    if let Some(refusal) = revisions::refusal(flags, asked) {
+        return revisions::refuse(refusal, id, asked, out).await;
+    }
     if flags.has("modern-only") {
         let data = json!({"supported": [MODERN], "requested": asked});
         return out.send(message::error(id, -32022, "Unsupported protocol version", &data)).await;

@@ -1,5 +1,6 @@
 //! Messages as text, so that wrong ones can be written and right ones stay as they are.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,20 +18,20 @@ pub(super) struct Incoming {
 
 /// The output of messages: standard output, or the stream of an exchange.
 #[derive(Debug, Clone)]
-pub(super) struct Outlet(mpsc::Sender<String>);
+pub(super) struct Outlet(mpsc::Sender<Bytes>);
 
 // === impl Outlet ===
 
 impl Outlet {
     /// Creates an outlet and the receiver of its messages. At most 256 messages wait; then senders
     /// do.
-    pub(super) fn new() -> (Self, mpsc::Receiver<String>) {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(256);
         (Self(sender), receiver)
     }
 
-    /// Sends any text. A client that is gone is no concern of the sender.
-    pub(super) async fn send(&self, message: impl Into<String>) {
+    /// Sends any bytes. A client that is gone is no concern of the sender.
+    pub(super) async fn send(&self, message: impl Into<Bytes>) {
         let _ = self.0.send(message.into()).await;
     }
 
@@ -43,7 +44,7 @@ impl Outlet {
         self.0.closed().await;
     }
 
-    pub(super) async fn notify(&self, method: &str, params: &Value) {
+    pub(super) async fn notify(&self, method: &str, params: &impl std::fmt::Display) {
         self.send(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await;
     }
 }

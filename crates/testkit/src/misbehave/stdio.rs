@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -80,7 +81,7 @@ async fn prepare(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn write(flags: Flags, mut messages: mpsc::Receiver<String>, flood: Option<Flood>) {
+async fn write(flags: Flags, mut messages: mpsc::Receiver<Bytes>, flood: Option<Flood>) {
     let mut stdout = tokio::io::stdout();
     let end = if flags.has("crlf") { "\r\n" } else { "\n" };
     let mut begin = String::new();
@@ -111,7 +112,7 @@ async fn write(flags: Flags, mut messages: mpsc::Receiver<String>, flood: Option
             text.extend_from_slice(b"[DEBUG] about to answer");
             text.extend_from_slice(end.as_bytes());
         }
-        text.extend_from_slice(message.as_bytes());
+        text.extend_from_slice(&message);
         text.extend_from_slice(end.as_bytes());
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod asking;
 mod call;
 mod faults;
+mod odd;
 mod signals;
 
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::call::Call;
 use super::message::{self, Incoming};
 use super::server::{Server, Ways};
+use super::spelling;
 
 /// A tool: its name, its description, its function.
 pub(super) struct Tool {
@@ -68,6 +70,7 @@ pub(super) const ALL: &[Tool] = &[
     tool!("wrong_id_type", "Answers with the id as a string, then echoes", faults::wrong_id_type),
     tool!("wrong_type", "Answers with a number where a result belongs", faults::wrong_type),
     tool!("no_result", "Answers with neither result nor error", faults::no_result),
+    tool!("odd_answer", "Answers in the way {how}, which few clients can read", odd::answer),
     tool!("garbage", "Sends things that are no messages, then echoes", faults::garbage),
     tool!("flood", "Sends {count} (1000) log notifications, then echoes", signals::flood),
     tool!(
@@ -144,7 +147,13 @@ pub(super) async fn call(
         return ways.exchange.send(refusal).await;
     };
     server.count(&format!("tool {name}"));
-    let token = params["_meta"].get("progressToken").cloned();
+    let token = params["_meta"].get("progressToken").and_then(|token| {
+        let raw = RawValue::from_string(token.to_string()).ok()?;
+        Some(match server.flags.text("ids") {
+            Some(how) => spelling::in_spelling(how, &raw),
+            None => raw,
+        })
+    });
     let call = Call {
         server: server.clone(),
         ways,

@@ -101,7 +101,8 @@ async fn answer(
             }
             Incoming::Notification(_) => {}
             Incoming::Question(question) => link.refuse(&question),
-            Incoming::Lost(error) if error.fate == Fate::Refused => {
+            // The server has answered, if not as it should.
+            Incoming::Lost(error) if !matches!(error.fate, Fate::Unsent | Fate::Unknown) => {
                 return Err(HandshakeError::Protocol(format!("{method}: {}", error.reason)));
             }
             Incoming::Lost(error) => return Err(lost(method, &error.reason)),

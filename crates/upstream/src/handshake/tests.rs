@@ -17,7 +17,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use super::lists::{BYTES_MAX, ITEMS_MAX, PAGES_MAX};
-use super::{FirstLists, HandshakeError, Patience, list, shake};
+use super::{FirstLists, HandshakeError, Patience, RevisionMemory, list, shake};
 use crate::Asker;
 use crate::facts::{Cut, Facts, Gaps, List, ListFailure};
 use crate::link::{Link, LinkLimits};
@@ -37,8 +37,9 @@ impl Listener for Deaf {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {}
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {}
     fn closed(&self, _: &str) {}
 }
 
@@ -86,10 +87,12 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     };
     let spec = RemoteSpec::new(url);
     let target = Arc::new(Target::new(&spec).unwrap());
-    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());
+    let revisions = RevisionMemory::new(false);
     let facts = tokio::select! {
-        facts = shake(&link, RevisionChoice::Auto, "{}", FirstLists::within(CAP)) => facts.unwrap(),
+        facts = shake(&link, RevisionChoice::Auto, &revisions, "{}", FirstLists::within(CAP)) => facts.unwrap(),
         () = serve => unreachable!("it serves for ever"),
     };
     stop.cancel();
@@ -106,7 +109,8 @@ async fn over_pipes<T>(
     let (output, answers) = std::io::pipe().unwrap();
     let stop = CancellationToken::new();
     let _ended = stop.clone().drop_guard();
-    let limits = LinkLimits { message_bytes_max: 128 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 128 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let link =
         crate::stdio::open(input.into(), output.into(), limits, Arc::new(Deaf), stop).unwrap();
     let serve = async {
@@ -151,7 +155,8 @@ async fn facts_of(
         method => answer(method),
     };
     let first = FirstLists::within(start);
-    let client = async |link| shake(&link, RevisionChoice::Legacy, "{}", first).await;
+    let revisions = RevisionMemory::new(false);
+    let client = async |link| shake(&link, RevisionChoice::Legacy, &revisions, "{}", first).await;
     over_pipes(answer, client).await
 }
 

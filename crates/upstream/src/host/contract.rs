@@ -96,8 +96,8 @@ pub trait Running: Send + Sync {
         false
     }
 
-    /// The last lines of the instance's standard error, oldest first. Readable after the instance
-    /// ended.
+    /// What the instance's standard error says about its end: the first and the last lines, oldest
+    /// first. Readable after the instance ended.
     fn last_words(&self) -> Vec<String>;
 
     /// Ends the instance and its descendants within seconds. May be called again, also after the

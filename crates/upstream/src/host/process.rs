@@ -118,7 +118,7 @@ impl Running for StartedCommand {
     }
 
     fn last_words(&self) -> Vec<String> {
-        self.process.stderr_tail().lines()
+        self.process.stderr_tail().shown()
     }
 
     fn stop(&mut self) -> Boxed<'_, ()> {

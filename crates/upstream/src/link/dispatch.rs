@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_protocol::framing::Ends;
+use mainstay_protocol::tolerant::{self, Unusable};
 use mainstay_protocol::{Kind, Message, Notification, Scope, build, oversized};
 use mainstay_telemetry::Dropped;
 
@@ -15,14 +16,24 @@ use crate::slot::Slot;
 impl Link {
     /// Routes one message from the stream that all calls share.
     pub(crate) fn dispatch(self: &Arc<Self>, bytes: &Bytes) {
-        let Ok(message) = Message::parse(bytes.clone()) else {
-            return self.listener.stray(bytes);
-        };
+        match tolerant::read(bytes, self.depth_max) {
+            Ok(message) => self.route(message),
+            Err(unusable) => self.dispatch_unusable(bytes, &unusable),
+        }
+    }
+
+    fn route(self: &Arc<Self>, message: Message) {
         match message.kind() {
+            // The server could not read the request, or forgot its id. It can only mean a request of
+            // Mainstay while no other is in flight.
+            Kind::Error if message.id_span().is_none() => match self.calls.remove_only_own() {
+                Some(slot) => drop(slot.push(Incoming::Answer(message))),
+                None => self.listener.late_answer(Some(&message)),
+            },
             Kind::Result | Kind::Error => {
                 match message.id_number().and_then(|id| self.calls.remove(id)) {
                     Some(slot) => drop(slot.push(Incoming::Answer(message))),
-                    None => self.listener.late_answer(),
+                    None => self.listener.late_answer(Some(&message)),
                 }
             }
             Kind::Request => self.dispatch_question(&message),
@@ -95,11 +106,37 @@ impl Link {
     pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
         let reason = format!("a message of more than {bytes_max} bytes");
         match oversized::answered_id(ends.head(), ends.tail()) {
-            None => self.listener.stray(reason.as_bytes()),
+            None => self.listener.stray(ends.head(), &reason),
             Some(id) => match self.calls.remove(id) {
                 Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),
-                None => self.listener.late_answer(),
+                None => self.listener.late_answer(None),
             },
+        }
+    }
+
+    /// Routes bytes that are no message: the messages of a batch, which servers of 2025-03-26 may send, or
+    /// else the loss of the call that they answer, if it can be told.
+    #[cold]
+    fn dispatch_unusable(self: &Arc<Self>, bytes: &Bytes, unusable: &Unusable) {
+        for part in unusable.parts(bytes) {
+            match tolerant::read(&part, self.depth_max) {
+                Ok(message) => self.route(message),
+                Err(unusable) => self.end_or_ignore(&part, &unusable),
+            }
+        }
+        if !unusable.is_batch() {
+            self.end_or_ignore(bytes, unusable);
+        }
+    }
+
+    fn end_or_ignore(&self, bytes: &Bytes, unusable: &Unusable) {
+        let answered = unusable.meant.answered_id().and_then(|id| self.calls.remove(id));
+        match answered {
+            Some(slot) => {
+                self.listener.unusable_answer(&unusable.to_string());
+                slot.push(Incoming::Lost(Lost::unusable(unusable)));
+            }
+            None => self.listener.stray(bytes, &unusable.to_string()),
         }
     }
 

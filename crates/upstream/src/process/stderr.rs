@@ -1,4 +1,4 @@
-//! The last lines that a process wrote to standard error, for failure reports.
+//! The first and the last lines that a process wrote to standard error, for failure reports.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,18 +7,41 @@ use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Kept lines: a stack trace fits.
+/// Kept lines at the end: a stack trace fits.
 pub const TAIL_LINES_MAX: usize = 64;
+
+/// Kept lines at the beginning: programs that crash at once name the cause there.
+const HEAD_LINES_MAX: usize = 8;
 
 /// Kept bytes of one line; the rest of a longer one is dropped.
 pub const TAIL_LINE_BYTES_MAX: usize = 2048;
 
-/// The last lines of a process's standard error. Clones share the lines.
+/// Lines in a reason: so many from the beginning, and so many from the end.
+const SHOWN_FIRST: usize = 3;
+const SHOWN_LAST: usize = 5;
+
+/// Beginnings of the line in which a runtime names the cause of a crash. Stack frames follow it, often more
+/// than are shown.
+const CAUSES: [&str; 8] = [
+    "panic: ",
+    "fatal error: ",
+    "thread '",
+    "Exception in thread",
+    "Unhandled exception",
+    "Uncaught ",
+    "Error: ",
+    "TypeError: ",
+];
+
+/// The first and the last lines of a process's standard error. Clones share the lines.
 #[derive(Debug, Clone, Default)]
 pub struct StderrTail(Arc<Mutex<Tail>>);
 
 #[derive(Debug, Default)]
 struct Tail {
+    /// The first lines.
+    head: Vec<String>,
+    /// The last lines after those of the head.
     lines: VecDeque<String>,
     lines_total: u64,
     bytes_total: u64,
@@ -57,13 +80,46 @@ impl StderrTail {
     /// The last lines, oldest first; at most [`TAIL_LINES_MAX`], each at most
     /// [`TAIL_LINE_BYTES_MAX`] bytes of what was written, without colours and control characters.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().lines.iter().cloned().collect()
+        let tail = self.0.lock();
+        let kept = tail.head.len() + tail.lines.len();
+        let last = tail.head.iter().chain(&tail.lines).skip(kept.saturating_sub(TAIL_LINES_MAX));
+        last.cloned().collect()
+    }
+
+    /// The lines for the reason of a failure: the first, the one that names the cause of a crash, and the
+    /// last. A line in between says how many are left out.
+    pub fn shown(&self) -> Vec<String> {
+        let tail = self.0.lock();
+        let kept: Vec<&String> = tail.head.iter().chain(&tail.lines).collect();
+        // Lines that are not kept were between the head and the rest.
+        let gone = tail.lines_total as usize - kept.len();
+        let cause = kept.iter().rposition(|line| is_cause(line));
+        let is_shown =
+            |at: usize| at < SHOWN_FIRST || at + SHOWN_LAST >= kept.len() || cause == Some(at);
+        let mut shown = Vec::new();
+        let mut left_out = 0;
+        for (at, line) in kept.iter().enumerate() {
+            if at == tail.head.len() {
+                left_out += gone;
+            }
+            if !is_shown(at) {
+                left_out += 1;
+                continue;
+            }
+            if left_out > 0 {
+                shown.push(format!("… {left_out} lines …"));
+                left_out = 0;
+            }
+            shown.push((*line).clone());
+        }
+        shown
     }
 
     /// The last line that is not blank.
     pub fn last_line(&self) -> Option<String> {
         let tail = self.0.lock();
-        tail.lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
+        let mut lines = tail.head.iter().chain(&tail.lines).rev();
+        lines.find(|line| !line.trim().is_empty()).cloned()
     }
 
     /// Lines ever written.
@@ -79,6 +135,9 @@ impl StderrTail {
     fn push(&self, line: String) {
         let mut tail = self.0.lock();
         tail.lines_total += 1;
+        if tail.head.len() < HEAD_LINES_MAX {
+            return tail.head.push(line);
+        }
         if tail.lines.len() == TAIL_LINES_MAX {
             tail.lines.pop_front();
         }
@@ -110,6 +169,10 @@ impl Cutter {
         let room = TAIL_LINE_BYTES_MAX - self.line.len();
         self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
+}
+
+fn is_cause(line: &str) -> bool {
+    CAUSES.iter().any(|cause| line.starts_with(cause))
 }
 
 /// Escapes control characters, so that a server can't control the terminal that shows its output.
@@ -166,6 +229,24 @@ mod tests {
 
         let long = tail_of("x".repeat(100_000).as_bytes()).await;
         assert_eq!(long.lines()[0].len(), TAIL_LINE_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_reason_has_the_first_lines_the_cause_and_the_last() {
+        let lines = |count: usize| (0..count).map(|n| format!("line {n}\n")).collect::<String>();
+        assert_eq!(tail_of(lines(8).as_bytes()).await.shown().len(), 8);
+        let some = tail_of(lines(30).as_bytes()).await.shown();
+        assert_eq!(some[..4], ["line 0", "line 1", "line 2", "… 22 lines …"]);
+        assert_eq!(some[4..], ["line 25", "line 26", "line 27", "line 28", "line 29"]);
+        // Most lines of a flood are not kept.
+        let flood = tail_of(lines(10_000).as_bytes()).await.shown();
+        assert_eq!(flood[3], "… 9992 lines …");
+
+        let stack = "\t/src/main.go:7 +0x1d\n".repeat(30);
+        let panic = format!("{}panic: no key\n\ngoroutine 1:\n{stack}exit status 2\n", lines(20));
+        let shown = tail_of(panic.as_bytes()).await.shown();
+        assert_eq!(shown[3..6], ["… 17 lines …", "panic: no key", "… 28 lines …"]);
+        assert_eq!(shown.last().unwrap(), "exit status 2");
     }
 
     #[test]

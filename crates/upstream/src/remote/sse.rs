@@ -99,7 +99,7 @@ pub async fn open(
         stop,
         tasks: tasks.clone(),
     };
-    let link = Arc::new(Link::new(listener, Arc::new(sse)));
+    let link = Arc::new(Link::new(limits, listener, Arc::new(sse)));
     tasks.spawn(Idle::prune(Arc::downgrade(&session.idle), of_tasks.clone()));
     tasks.spawn(run(Arc::downgrade(&link), session, (stream, posts), liveness, of_tasks));
     Ok(link)

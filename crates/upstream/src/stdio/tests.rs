@@ -51,8 +51,9 @@ impl Listener for Ears {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {
         self.late.fetch_add(1, Ordering::Relaxed);
     }
     fn closed(&self, _: &str) {
@@ -99,7 +100,8 @@ impl World {
         let (gateway_in, server_out) = std::io::pipe().unwrap();
         let ears = Arc::new(Ears::default());
         let stop = CancellationToken::new();
-        let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+        let limits =
+            LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
         let link =
             super::open(gateway_out.into(), gateway_in.into(), limits, ears.clone(), stop.clone())
                 .unwrap();
@@ -214,4 +216,18 @@ proptest! {
             world.settle().await;
         });
     }
+}
+
+/// Whether the server has read what was sent tells why it ended.
+#[tokio::test]
+async fn what_the_server_has_not_read_is_told() {
+    let mut world = World::new();
+    assert!(world.link.has_been_read(), "nothing was sent");
+    let message = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"m"}"#));
+    let exchange = world.link.call(&Outgoing::plain(&message.unwrap()), SessionNo(1)).unwrap();
+    assert!(!world.link.has_been_read());
+    world.read_message().await;
+    assert!(world.link.has_been_read());
+    drop(exchange);
+    world.settle().await;
 }

@@ -145,6 +145,12 @@ impl Transport<Link> for PipeWriter {
         Box::pin(std::future::ready(()))
     }
 
+    fn has_been_read(&self) -> bool {
+        let state = self.shared.state.lock();
+        let in_pipe = state.pipe.as_ref().map(rustix::io::ioctl_fionread);
+        state.unsent.is_empty() && matches!(in_pipe, None | Some(Ok(0) | Err(_)))
+    }
+
     fn hang_up(&self) {
         self.close();
     }

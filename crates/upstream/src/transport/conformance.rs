@@ -29,7 +29,7 @@ pub(crate) const CAP: Duration = Duration::from_secs(30);
 pub(crate) const NEVER: Duration = Duration::from_millis(50);
 const MESSAGE_BYTES_MAX: usize = 10_000;
 pub(crate) const LIMITS: LinkLimits =
-    LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20 };
+    LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20, depth_max: 128 };
 /// Messages in either direction that are not read yet.
 const QUEUE: usize = 256;
 
@@ -55,6 +55,7 @@ pub(crate) struct Ears {
     late: AtomicUsize,
     dropped: Mutex<Vec<Dropped>>,
     heard: Mutex<Vec<String>>,
+    unusable: Mutex<Vec<String>>,
 }
 
 struct World {
@@ -79,10 +80,13 @@ impl Listener for Ears {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, line: &[u8]) {
+    fn unusable_answer(&self, why: &str) {
+        self.unusable.lock().push(why.to_owned());
+    }
+    fn stray(&self, line: &[u8], _: &str) {
         self.heard.lock().push(String::from_utf8_lossy(line).into_owned());
     }
-    fn late_answer(&self) {
+    fn late_answer(&self, _: Option<&Message>) {
         self.late.fetch_add(1, Ordering::SeqCst);
     }
     fn closed(&self, _: &str) {
@@ -385,6 +389,91 @@ async fn an_oversized_answer_ends_its_call_and_no_other<T: Open>() {
     world.end().await;
 }
 
+async fn an_id_of_ours_is_known_in_any_spelling<T: Open>() {
+    let mut world = World::open::<T>().await;
+    for spelling in ["\"N\"", "N.0", "N.00e0", "0.Ne1", "\"N.0\""] {
+        let (mut waiting, received) = world.call(1, "respelled").await;
+        let (mut other, of_other) = world.call(2, "other").await;
+        let id = received.message.id_number().unwrap();
+        // One digit, so that each spelling is one of the number.
+        let spelt = match spelling.strip_prefix("0.N") {
+            Some(exponent) if id < 10 => format!("0.{id}{exponent}"),
+            Some(_) => format!("{}.{}e1", id / 10, id % 10),
+            None => spelling.replace('N', &id.to_string()),
+        };
+        let params = format!(r#"{{"progressToken":{spelt},"progress":1}}"#);
+        let progress = build::notification("notifications/progress", Some(&params));
+        received.say(String::from_utf8(progress.to_vec()).unwrap()).await;
+        assert!(matches!(waiting.next().await, Incoming::Notification(_)), "{spelt}");
+        received.say(format!(r#"{{"jsonrpc":"2.0","id":{spelt},"result":"mine"}}"#)).await;
+        assert_eq!(waiting.answer().await, r#""mine""#, "{spelt}");
+        of_other.answer("others").await;
+        assert_eq!(other.answer().await, r#""others""#, "{spelt}");
+    }
+    assert_eq!(world.ears.late.load(Ordering::SeqCst), 0);
+    world.end().await;
+}
+
+async fn an_answer_whose_meaning_is_clear_is_passed_on_as_a_valid_one<T: Open>() {
+    let mut world = World::open::<T>().await;
+    for answer in [
+        r#"{"jsonrpc":"2.0","id":ID,"result":{"a":1.0},"error":null}"#,
+        r#"{"id":ID,"result":{"a":1.0}}"#,
+    ] {
+        let (mut waiting, received) = world.call(1, "odd").await;
+        let id = received.message.id_number().unwrap();
+        received.say(answer.replace("ID", &id.to_string())).await;
+        let Incoming::Answer(message) = waiting.next().await else { panic!("{answer}") };
+        let valid = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"a":1.0}}}}"#);
+        assert_eq!(message.bytes(), &valid);
+    }
+    world.end().await;
+}
+
+async fn an_answer_that_can_not_be_used_ends_its_call_and_no_other<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep = format!(r#"{{"jsonrpc":"2.0","id":ID,"result":{deep}}}"#);
+    let answers = [
+        (r#"{"jsonrpc":"2.0","id":ID,"result":{"x":NaN}}"#, Fate::Unusable, "not JSON"),
+        (r#"{"jsonrpc":"2.0","result":{"x":NaN},"id":"ID"}"#, Fate::Unusable, "not JSON"),
+        (r#"{"jsonrpc":"2.0","id":ID,"result":{}} took 3 ms"#, Fate::Unusable, "trailing"),
+        (r#"{"jsonrpc":"2.0","id":ID,"error":"no luck"}"#, Fate::Unusable, "no luck"),
+        (r#"{"jsonrpc":"2.0","id":ID}"#, Fate::Unusable, "is missing"),
+        (&*deep, Fate::TooDeep, "128 levels"),
+    ];
+    for (answer, fate, why) in answers {
+        let (bad, of_bad) = world.call(1, "bad").await;
+        let (mut good, of_good) = world.call(2, "good").await;
+        let id = of_bad.message.id_number().unwrap();
+        of_bad.say(answer.replace("ID", &id.to_string())).await;
+        let lost = bad.lost().await;
+        assert_eq!((lost.fate, lost.link_dead), (fate, false), "{answer}");
+        assert!(lost.reason.contains(why), "{answer}: {}", lost.reason);
+        of_good.answer("fine").await;
+        assert_eq!(good.answer().await, r#""fine""#);
+    }
+    let told = world.ears.unusable.lock().len();
+    assert_eq!(told, answers.len(), "each is told");
+    world.end().await;
+}
+
+/// Servers of 2025-03-26 may send batches, and clients must be able to read them.
+async fn the_messages_of_a_batch_are_used_one_by_one<T: Open>() {
+    let mut world = World::open::<T>().await;
+    let (mut waiting, received) = world.call(1, "batch").await;
+    let id = received.message.id_number().unwrap();
+    let progress = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":1}}}}"#
+    );
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"both"}}"#);
+    received.say(format!("[{progress}, 7, {answer}]")).await;
+    assert!(matches!(waiting.next().await, Incoming::Notification(_)));
+    assert_eq!(waiting.answer().await, r#""both""#);
+    assert_eq!(*world.ears.heard.lock(), ["7"], "what is no message");
+    world.end().await;
+}
+
 async fn what_is_delivered_first_arrives_first<T: Open>() {
     let mut world = World::open::<T>().await;
     for _ in 0..10 {
@@ -432,6 +521,10 @@ conformance! {
         a_cancelled_call_is_taken_back_at_the_server_and_forgotten
         a_late_answer_reaches_nobody
         an_oversized_answer_ends_its_call_and_no_other
+        an_id_of_ours_is_known_in_any_spelling
+        an_answer_whose_meaning_is_clear_is_passed_on_as_a_valid_one
+        an_answer_that_can_not_be_used_ends_its_call_and_no_other
+        the_messages_of_a_batch_are_used_one_by_one
         what_is_delivered_first_arrives_first
         an_idle_link_ends_with_nothing_left
     }

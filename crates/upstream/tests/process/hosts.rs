@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{CAP, World, children, command, name, sh, until};
 
-const LIMITS: LinkLimits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+const LIMITS: LinkLimits =
+    LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
 
 /// Answers the first request, which is number 1 on its link, and lives until its input ends.
 const ANSWERS: &str = r#"echo starting >&2; read line
@@ -30,8 +31,9 @@ impl Listener for Deaf {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {}
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {}
     fn closed(&self, _: &str) {}
 }
 

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::reply::{HttpReply, plain, session_of};
+use super::reply::{HttpReply, hang_up, plain, session_of};
 use super::site::HttpServer;
 use super::{odd, sessions, stream};
 use crate::misbehave::flood::Flood;
 use crate::misbehave::message::{Incoming, Outlet};
+use crate::misbehave::revisions;
 use crate::misbehave::server::Ways;
 
 pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
@@ -63,6 +65,14 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     if let (Some(status), "tools/call") = (flags.text("html"), &*method) {
         return error_page(status);
     }
+    match revisions::refusal_of(flags, &incoming) {
+        Some(status @ ("400" | "500")) => {
+            site.server.count("initialize refused");
+            return error_page(status);
+        }
+        Some("close") => return hang_up(),
+        _ => {}
+    }
     let asked = incoming.id.is_some() && incoming.method.is_some();
     let (exchange, messages) = Outlet::new();
     let ways = Ways { exchange, side };
@@ -89,20 +99,20 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
 
 /// The first message that is no notification or question as the whole body: there is no
 /// place for any other.
-async fn one_body(mut messages: mpsc::Receiver<String>, pretty: bool) -> HttpReply {
+async fn one_body(mut messages: mpsc::Receiver<Bytes>, pretty: bool) -> HttpReply {
     let message = loop {
         let Some(message) = messages.recv().await else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "no answer".to_owned());
         };
-        let envelope = serde_json::from_str::<Incoming>(&message);
+        let envelope = serde_json::from_slice::<Incoming>(&message);
         if !envelope.is_ok_and(|envelope| envelope.method.is_some()) {
             break message;
         }
     };
-    let indented = serde_json::from_str::<Value>(&message)
+    let indented = serde_json::from_slice::<Value>(&message)
         .ok()
-        .and_then(|value| serde_json::to_string_pretty(&value).ok());
-    let body = if pretty { indented.unwrap_or(message) } else { message };
+        .and_then(|value| serde_json::to_vec_pretty(&value).ok());
+    let body = if pretty { indented.map_or(message, Bytes::from) } else { message };
     plain(StatusCode::OK, "application/json", body)
 }
 

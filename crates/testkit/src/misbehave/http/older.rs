@@ -6,11 +6,12 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as Body;
 
-use super::reply::{HttpReply, plain};
+use super::reply::{HttpReply, hang_up, plain};
 use super::site::HttpServer;
 use super::stream;
 use crate::misbehave::flood::Flood;
 use crate::misbehave::message::Incoming;
+use crate::misbehave::revisions;
 use crate::misbehave::server::Ways;
 
 /// The address that messages are posted to.
@@ -70,6 +71,16 @@ async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> HttpReply {
     let Some(incoming) = incoming else {
         return plain(StatusCode::BAD_REQUEST, "text/plain", "Invalid message".to_owned());
     };
+    match revisions::refusal_of(&site.server.flags, &incoming) {
+        Some("400") => return plain(StatusCode::BAD_REQUEST, "text/plain", "Bad request"),
+        Some("500") => return plain(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "Error"),
+        // The stream ends with its session.
+        Some("close") => {
+            site.sessions.forget(&id);
+            return hang_up();
+        }
+        _ => {}
+    }
     tokio::spawn(site.server.clone().handle(incoming, Ways { exchange: side.clone(), side }));
     plain(StatusCode::ACCEPTED, "text/plain", "Accepted".to_owned())
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ struct Session {
     requests: usize,
     side: Outlet,
     /// Messages for the side stream until a GET takes them.
-    waiting: Option<mpsc::Receiver<String>>,
+    waiting: Option<mpsc::Receiver<Bytes>>,
 }
 
 // === impl Sessions ===
@@ -48,7 +49,7 @@ impl Sessions {
     }
 
     /// The messages of the side stream; a second GET ends the first.
-    pub(super) fn side_stream(&self, id: &str) -> Option<mpsc::Receiver<String>> {
+    pub(super) fn side_stream(&self, id: &str) -> Option<mpsc::Receiver<Bytes>> {
         let mut known = self.known.lock();
         let session = known.get_mut(id)?;
         Some(session.waiting.take().unwrap_or_else(|| {

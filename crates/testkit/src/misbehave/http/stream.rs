@@ -18,7 +18,7 @@ struct Frames(mpsc::Receiver<Bytes>);
 
 /// A stream with an event for each message, until there are no more.
 pub(super) fn events(
-    messages: mpsc::Receiver<String>,
+    messages: mpsc::Receiver<Bytes>,
     odd: bool,
     flood: Option<Flood>,
 ) -> HttpReply {
@@ -30,7 +30,7 @@ pub(super) fn events(
 /// As [`events`], after an event that names an address.
 pub(super) fn events_after(
     address: String,
-    messages: mpsc::Receiver<String>,
+    messages: mpsc::Receiver<Bytes>,
     odd: bool,
     flood: Option<Flood>,
 ) -> HttpReply {
@@ -53,7 +53,7 @@ fn reply(frames: mpsc::Receiver<Bytes>) -> HttpReply {
 }
 
 async fn pump(
-    mut messages: mpsc::Receiver<String>,
+    mut messages: mpsc::Receiver<Bytes>,
     frames: mpsc::Sender<Bytes>,
     odd: bool,
     flood: Option<Flood>,
@@ -78,9 +78,9 @@ async fn pump(
         let Some(message) = message else { return };
         number += 1;
         let sent = if odd {
-            send_in_bits(&frames, odd_event(number, &message)).await
+            send_in_bits(&frames, odd_event(number, &String::from_utf8_lossy(&message))).await
         } else {
-            let event = format!("event: message\ndata: {message}\n\n");
+            let event = [b"event: message\ndata: ", &message[..], b"\n\n"].concat();
             frames.send(event.into()).await.map_err(|_| ())
         };
         if sent.is_err() {

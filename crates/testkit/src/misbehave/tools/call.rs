@@ -18,7 +18,7 @@ pub(in crate::misbehave) struct Call {
     pub(super) arguments: Value,
     /// The parameters exactly as they came.
     pub(super) raw: String,
-    pub(super) token: Option<Value>,
+    pub(super) token: Option<Box<RawValue>>,
     pub(super) cancelled: CancellationToken,
     /// Whether the call is answered before it asks.
     pub(super) answered: AtomicBool,
@@ -48,6 +48,11 @@ impl Call {
             out.send(message.clone()).await;
         }
         out.send(message).await;
+    }
+
+    /// The text of the progress token.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_deref().map(RawValue::get)
     }
 
     pub(super) fn number(&self, name: &str, otherwise: u64) -> u64 {

@@ -31,8 +31,9 @@ impl Listener for Deaf {
     fn question(&self, _: &Asker, _: &Message) -> bool {
         false
     }
-    fn stray(&self, _: &[u8]) {}
-    fn late_answer(&self) {}
+    fn stray(&self, _: &[u8], _: &str) {}
+    fn unusable_answer(&self, _: &str) {}
+    fn late_answer(&self, _: Option<&Message>) {}
     fn closed(&self, _: &str) {}
 }
 
@@ -78,7 +79,8 @@ async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
     })
     .await;
     let target = Target::new(&RemoteSpec::new(url)).unwrap();
-    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
 }
 
@@ -97,7 +99,8 @@ async fn ends_unused(owner: SessionNo) -> bool {
     let _ended = stop.clone().drop_guard();
     let url = serve(|request| forgetful(request)).await;
     let target = Target::new(&RemoteSpec::new(url)).unwrap();
-    let limits = LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20 };
+    let limits =
+        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
     let (link, session) = open_known(Arc::new(target), limits, Arc::new(Deaf), stop.clone());
     for method in ["initialize", "ping"] {
         let message = Message::parse(build::request(1, method, None)).unwrap();

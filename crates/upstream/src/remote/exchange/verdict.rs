@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::StatusCode;
+use mainstay_protocol::tolerant::{self, Meant, Unusable};
 use mainstay_protocol::{Era, Kind, Message, Scope};
 use mainstay_telemetry::Dropped;
 
@@ -39,12 +40,23 @@ impl RemoteExchange {
         body: &Bytes,
     ) -> Step {
         let status = head.status;
-        if let Ok(message) = Message::parse(body.clone()) {
-            if session_is_gone(&self.session, status, &message) {
+        match tolerant::read(body, link.depth_max()) {
+            Ok(message) if session_is_gone(&self.session, status, &message) => {
                 return self.session_lost(link, slot);
             }
-            if message.is_answer() {
-                return self.on_answer(link, slot, message);
+            Ok(message) if message.is_answer() => return self.on_answer(link, slot, message),
+            Ok(_) => {}
+            Err(_) if !status.is_success() => {}
+            Err(unusable) if unusable.is_batch() => {
+                if take_batch(link, slot, &unusable.parts(body)) {
+                    // It is in the slot.
+                    return Step::Wait;
+                }
+            }
+            Err(unusable) => {
+                if let Some(lost) = take_unusable(link, body, &unusable) {
+                    return Step::Yield(lost);
+                }
             }
         }
         // Some servers report it in plain text.
@@ -129,10 +141,18 @@ pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<
     if data.is_empty() {
         return None;
     }
-    let Ok(message) = Message::parse(data.clone()) else {
-        link.listener().stray(data);
-        return None;
+    let message = match tolerant::read(data, link.depth_max()) {
+        Ok(message) => message,
+        Err(unusable) if unusable.is_batch() => {
+            take_batch(link, slot, &unusable.parts(data));
+            return None;
+        }
+        Err(unusable) => return take_unusable(link, data, &unusable),
     };
+    take_message(link, slot, message)
+}
+
+fn take_message(link: &Arc<Link>, slot: &Slot, message: Message) -> Option<Incoming> {
     match message.kind() {
         Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
         Kind::Request if link.era() == Era::Modern => {
@@ -153,6 +173,41 @@ pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<
         },
     }
     None
+}
+
+/// Handles the messages of a batch, which servers of 2025-03-26 may send. Those for the call go to its slot.
+/// Returns whether one ends the call.
+#[cold]
+fn take_batch(link: &Arc<Link>, slot: &Slot, parts: &[Bytes]) -> bool {
+    let mut ends = false;
+    for part in parts {
+        let incoming = match tolerant::read(part, link.depth_max()) {
+            Ok(message) => take_message(link, slot, message),
+            Err(unusable) => take_unusable(link, part, &unusable),
+        };
+        if let Some(incoming) = incoming.filter(|_| !ends) {
+            ends = matches!(incoming, Incoming::Answer(_) | Incoming::Lost(_));
+            if !slot.push(incoming) {
+                link.listener().dropped(Dropped::SlowClient);
+            }
+        }
+    }
+    ends
+}
+
+/// Handles an event that is no message. One that was meant as an answer ends the call, whatever its id is.
+#[cold]
+fn take_unusable(link: &Arc<Link>, data: &Bytes, unusable: &Unusable) -> Option<Incoming> {
+    match unusable.meant {
+        Meant::NoAnswer => {
+            link.listener().stray(data, &unusable.to_string());
+            None
+        }
+        Meant::Answer(_) => {
+            link.listener().unusable_answer(&unusable.to_string());
+            Some(Incoming::Lost(Lost::unusable(unusable)))
+        }
+    }
 }
 
 /// Whether an error answer says that the session is gone. The specification demands 404; servers in

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Standing;
 use crate::facts::Facts;
-use crate::handshake::{FirstLists, HandshakeError, shake};
+use crate::handshake::{FirstLists, HandshakeError, RevisionMemory, shake};
 use crate::remote::{Target, open, open_known};
 use crate::transport::conformance::http::{Answer, Events, listen, status, stream};
 use crate::transport::conformance::{CAP, Ears, LIMITS, NEVER};
@@ -88,8 +88,10 @@ impl Beginning {
         let ears = Arc::<Ears>::default();
         let link = open(Arc::new(Target::new(&spec).unwrap()), LIMITS, ears, stop.clone());
         let first = FirstLists::within(CAP);
-        let shaken =
-            tokio::spawn(async move { shake(&link, RevisionChoice::Legacy, "{}", first).await });
+        let shaken = tokio::spawn(async move {
+            let revisions = RevisionMemory::new(false);
+            shake(&link, RevisionChoice::Legacy, &revisions, "{}", first).await
+        });
         Self { shaken, asked, answers, stop }
     }
 
