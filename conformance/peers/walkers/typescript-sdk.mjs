@@ -34,7 +34,7 @@ function one() {
 function two() {
   const { Client, StreamableHTTPClientTransport, SSEClientTransport } = require("@modelcontextprotocol/client");
   const { StdioClientTransport } = require("@modelcontextprotocol/client/stdio");
-  const modes = { legacy: "legacy", sse: "legacy", auto: "auto" };
+  const modes = { legacy: "legacy", sse: "legacy", auto: "auto", "auto over sse": "auto" };
   return {
     newClient: (mode, capabilities) =>
       new Client(about, { capabilities, versionNegotiation: { mode: modes[mode] ?? { pin: mode } } }),

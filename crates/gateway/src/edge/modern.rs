@@ -47,9 +47,18 @@ enum InvalidRequest {
 pub(super) fn is_modern_request(headers: &HeaderMap, message: &Message) -> bool {
     let by_header = || headers.get(&REVISION).is_some_and(|it| is_modern_version(it.as_bytes()));
     match message.kind() {
-        Kind::Request if message.method() == Method::Initialize.as_str() => message.is_modern(),
+        Kind::Request if message.method() == Method::Initialize.as_str() => {
+            message.is_modern() && names_modern_version(message)
+        }
         _ => by_header() || !headers.contains_key(&SESSION) && message.is_modern(),
     }
+}
+
+/// Whether the revision in `_meta` is a modern one. A handshake may repeat an older one there.
+fn names_modern_version(message: &Message) -> bool {
+    let params = message.params().ok();
+    let version = params.as_ref().and_then(|params| params.meta.protocol_version.as_ref()?.text());
+    version.is_some_and(|version| is_modern_version(version.as_bytes()))
 }
 
 /// Whether a version is a date not before 2026-07-28. A later revision that nobody knows yet is

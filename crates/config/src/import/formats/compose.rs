@@ -156,7 +156,8 @@ impl Labels {
         let published = fields.get("ports").and_then(ports::first_published);
         let Some(authority) = published else {
             return Err(Skip(
-                "it is reached over HTTP, but publishes no port on this machine".to_owned(),
+                "it is reached over HTTP, but no port of this machine is known to lead to it"
+                    .to_owned(),
             ));
         };
         let path = self.path.as_deref().unwrap_or("/mcp").trim_start_matches('/');

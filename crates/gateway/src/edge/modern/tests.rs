@@ -45,6 +45,12 @@ fn a_request_is_told_by_its_header_or_its_body() {
         ("tools/call", r#""_meta":{"io.modelcontextprotocol/related-task":{}}"#, None, false),
         ("initialize", r#""protocolVersion":"2026-07-28""#, Some("2026-07-28"), false),
         ("initialize", META, None, true),
+        (
+            "initialize",
+            r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2025-11-25"}"#,
+            None,
+            false,
+        ),
     ] {
         let headers = match header {
             Some(version) => headers(&[("mcp-protocol-version", version)]),
