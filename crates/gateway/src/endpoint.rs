@@ -241,14 +241,11 @@ impl Endpoint {
     }
 
     /// Waits until the lists of every server for clients of an era are known, or known not to
-    /// exist, or until `deadline`.
+    /// exist, or until `deadline`. A server that a request has waited for in vain is not waited for
+    /// again before it has listed something.
     pub(crate) async fn wait_for_lists(&self, era: Era, deadline: Instant) {
-        let said = |pool: &Pool| pool.primary_facts().is_some() || !is_starting(pool);
-        for pool in self.pools().filter(|pool| may_support(pool, era)) {
-            if tokio::time::timeout_at(deadline.into(), pool.wait_until(said)).await.is_err() {
-                return;
-            }
-        }
+        let loading = self.pools().filter(|pool| may_support(pool, era) && pool.is_loading());
+        join_all(loading.map(|pool| pool.wait_until_listed(deadline))).await;
         let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
         join_all(asked.map(|pool| pool.detect(era, deadline))).await;
     }
@@ -352,11 +349,10 @@ impl Endpoint {
         server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
     }
 
-    /// Whether a server that may support this era is starting and has not listed anything yet.
-    pub(crate) fn is_incomplete(&self, era: Era) -> bool {
-        self.pools().any(|pool| {
-            may_support(pool, era) && pool.primary_facts().is_none() && is_starting(pool)
-        })
+    /// Returns the servers that have not listed anything for clients of this era yet, and may soon.
+    pub(crate) fn loading(&self, era: Era) -> Vec<&Name> {
+        let loading = self.pools().filter(|pool| pool.may_list_soon(era));
+        loading.map(|pool| &pool.spec.name).collect()
     }
 
     /// Returns the URI under which a server's resource is published, if it differs from the
@@ -463,10 +459,4 @@ fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
 /// Whether the lists leave a server out: it failed, or crashes in a loop.
 fn is_left_out(pool: &Pool) -> bool {
     matches!(primary_state(pool), InstanceState::Failed | InstanceState::CrashLooping)
-}
-
-fn is_starting(pool: &Pool) -> bool {
-    use InstanceState::{Handshaking, Starting, Stopped};
-    // A pool is in this state before its first start.
-    matches!(primary_state(pool), Stopped | Starting | Handshaking)
 }

@@ -1,5 +1,6 @@
 //! The dialects of a server: what is known about it in each era.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +26,8 @@ pub(crate) struct Dialect {
     pub(crate) facts: ArcSwapOption<Facts>,
     /// Held while the base instance is created.
     pub(crate) starting: Mutex<()>,
+    /// Whether a request has waited for detection in vain. Nobody waits for it any more.
+    pub(crate) is_late: AtomicBool,
     /// Set if the server does not support this era.
     pub(crate) refused: ArcSwapOption<RefusedDialect>,
 }

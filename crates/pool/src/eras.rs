@@ -6,6 +6,7 @@
 //! handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mainstay_model::Refusal;
@@ -19,6 +20,7 @@ use crate::dialect::RefusedDialect;
 use crate::instance::{Instance, ReadyRun};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
+use crate::readiness::WAITED_MIN;
 
 /// Whether a server supports an era.
 #[derive(Debug)]
@@ -46,8 +48,8 @@ impl Pool {
     /// The base instance with its current run, if it can take a call now. Marks it as used.
     pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         let (base, run) = self.unused_base(era)?;
-        // The primary instance has no idle timeout.
-        if !self.is_primary(&base) {
+        // The primary instance has no idle timeout, unless the configuration says so.
+        if self.rests_when_unused() || !self.is_primary(&base) {
             base.touch(Instant::now());
         }
         Some((base, run))
@@ -111,6 +113,7 @@ impl Pool {
     async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
         let dialect = self.dialects.get(era);
         let mut changed = second.changed.subscribe();
+        let begun = Instant::now();
         loop {
             changed.borrow_and_update();
             if dialect.facts.load().is_some() {
@@ -119,7 +122,13 @@ impl Pool {
             if dialect.refusal().is_some() {
                 return EraSupport::No;
             }
-            if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
+            let waits_no_more = dialect.is_late.load(Ordering::Acquire);
+            if waits_no_more
+                || tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err()
+            {
+                if begun.elapsed() >= WAITED_MIN {
+                    dialect.is_late.store(true, Ordering::Release);
+                }
                 return EraSupport::NotYet(self.not_ready(second));
             }
         }
@@ -209,6 +218,7 @@ impl Pool {
         let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
         dialect.refused.store(Some(Arc::new(RefusedDialect { why, until })));
+        dialect.is_late.store(false, Ordering::Release);
         let had = dialect.facts.swap(None).is_some();
         let server = &self.spec.name;
         let revision = match era {
@@ -247,6 +257,8 @@ impl Pool {
             dialect.refused.store(None);
             self.dialects.get(other(era)).refused.store(None);
         }
+        self.is_late.store(false, Ordering::Release);
+        dialect.is_late.store(false, Ordering::Release);
         let before = dialect.facts.swap(Some(facts.clone()));
         self.log_unusable_tools(before.as_deref(), facts);
         self.log_gaps(before.as_deref(), facts, kinds.is_empty());
@@ -295,7 +307,7 @@ impl Pool {
     }
 
     /// The configured era, if the configuration fixes it.
-    fn configured(&self) -> Option<Era> {
+    pub(crate) fn configured(&self) -> Option<Era> {
         match self.spec.revision {
             RevisionChoice::Auto => None,
             RevisionChoice::Legacy => Some(Era::Legacy),

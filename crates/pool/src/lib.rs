@@ -23,6 +23,7 @@ pub mod pool;
 mod readiness;
 mod refresh;
 mod run;
+mod start_times;
 mod status;
 
 pub use client_lists::ListFindings;
@@ -33,3 +34,4 @@ pub use mainstay_supervisor::roster::{LeaseMode, Retention};
 pub use observer::PoolObserver;
 pub use permit::Permit;
 pub use pool::{Parts, Pool};
+pub use readiness::LOADING_WAIT_MAX;

@@ -62,15 +62,37 @@ impl Pool {
             (lease.instance().clone(), Some(lease))
         };
         // 4. The instance is ready, or worth waiting for.
-        let run = self.wait_ready(&instance, deadline).await?;
+        let mut permit = self.permit_when_ready(instance, deadline).await?;
         // 5. The run is of the client's era. A new run may be of another program.
-        self.check_run_era(&run, era)?;
+        self.check_run_era(&permit.run, era)?;
         // 6. The server knows the roots of its new client.
         if let Some(lease) = &lease {
-            lease.refresh_roots(&run).await;
+            lease.refresh_roots(&permit.run).await;
         }
-        instance.touch(Instant::now());
-        Ok(Permit::new(instance, run, lease))
+        permit.lease = lease;
+        Ok(permit)
+    }
+
+    /// Issues a permit for an instance once it is ready.
+    async fn permit_when_ready(
+        &self,
+        instance: Arc<Instance>,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        loop {
+            let run = self.wait_ready(&instance, deadline).await?;
+            instance.touch(Instant::now());
+            let permit = Permit::new(instance.clone(), run, None);
+            if self.still_holds(&permit) {
+                return Ok(permit);
+            }
+        }
+    }
+
+    /// Whether the instance of a new permit has not been told to rest at the same moment. An instance that
+    /// rests waits for all permits that were issued before.
+    fn still_holds(&self, permit: &Permit) -> bool {
+        !self.rests_when_unused() || permit.instance.ready_run.load().is_some()
     }
 
     /// The checks for every call.
@@ -90,7 +112,8 @@ impl Pool {
     pub fn try_base(&self, era: Era) -> Option<Permit> {
         self.check_call().ok()?;
         let (instance, run) = self.ready_base(era)?;
-        Some(Permit::new(instance, run, None))
+        let permit = Permit::new(instance, run, None);
+        self.still_holds(&permit).then_some(permit)
     }
 
     /// Issues a permit for an instance, if it is ready, whoever holds it. For messages outside of calls,

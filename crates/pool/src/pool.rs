@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use mainstay_model::settings::ServerSpec;
+use mainstay_model::settings::{Idle, ServerSpec};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
@@ -18,6 +18,7 @@ use crate::dialect::Dialects;
 use crate::instance::Instance;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
+use crate::start_times::StartTimes;
 
 /// The parts that all pools of a daemon share.
 #[derive(Debug, Clone)]
@@ -67,6 +68,9 @@ pub struct Pool {
     pub(crate) asks_undeclared: AtomicBool,
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
+    pub(crate) start_times: StartTimes,
+    /// Whether a request has waited in vain for the first lists. Nobody waits for them any more.
+    pub(crate) is_late: AtomicBool,
 }
 
 // === impl Pool ===
@@ -102,6 +106,8 @@ impl Pool {
             modern_first: AtomicBool::new(false),
             asks_undeclared: AtomicBool::new(true),
             past_restarts: AtomicU64::new(0),
+            start_times: StartTimes::default(),
+            is_late: AtomicBool::new(false),
             spec,
         })
     }
@@ -113,6 +119,11 @@ impl Pool {
     /// Whether the primary instance is ready.
     pub fn is_ready(&self) -> bool {
         self.primary.get().is_some_and(|primary| primary.ready_run.load().is_some())
+    }
+
+    /// Whether the primary instance is stopped when nobody uses it.
+    pub(crate) fn rests_when_unused(&self) -> bool {
+        self.spec.idle == Idle::Stop
     }
 
     /// The host that starts the instances.

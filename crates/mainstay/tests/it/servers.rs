@@ -8,6 +8,7 @@ mod federation;
 mod floods;
 mod generations;
 mod health;
+mod idle;
 mod instances;
 mod list_faults;
 mod lists;
@@ -17,6 +18,7 @@ mod odd_remotes;
 mod processes;
 mod remote;
 mod state;
+mod stuck;
 
 use mainstay_testkit::daemon::Builder;
 use mainstay_testkit::process::Process;
