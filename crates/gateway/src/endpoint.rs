@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use mainstay_model::settings::{Prefix, RevisionChoice};
 use mainstay_model::status::{InstanceState, MissingItems};
 use mainstay_model::{EndpointId, Name, ServerId};
-use mainstay_pool::{EraSupport, Pool};
+use mainstay_pool::{EraSupport, Pool, Wait};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Era, Revision};
 use mainstay_session::{Catalogue, Source};
@@ -241,13 +241,14 @@ impl Endpoint {
     }
 
     /// Waits until the lists of every server for clients of an era are known, or known not to
-    /// exist, or until `deadline`. A server that a request has waited for in vain is not waited for
-    /// again before it has listed something.
+    /// exist, or until `deadline`. With several servers, one that a request has waited for in vain is
+    /// not waited for again before it has listed something.
     pub(crate) async fn wait_for_lists(&self, era: Era, deadline: Instant) {
+        let wait = if self.single { Wait::Always } else { Wait::Once };
         let loading = self.pools().filter(|pool| may_support(pool, era) && pool.is_loading());
-        join_all(loading.map(|pool| pool.wait_until_listed(deadline))).await;
+        join_all(loading.map(|pool| pool.wait_until_listed(wait, deadline))).await;
         let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
-        join_all(asked.map(|pool| pool.detect(era, deadline))).await;
+        join_all(asked.map(|pool| pool.detect(era, wait, deadline))).await;
     }
 
     /// Returns whether any server supports clients of an era. Waits at most `within`.
@@ -259,7 +260,7 @@ impl Endpoint {
         self.wait_for_lists(era, Instant::now() + within).await;
         let mut best = EraSupport::No;
         for pool in self.pools() {
-            match pool.detect(era, Instant::now()).await {
+            match pool.detect(era, Wait::Once, Instant::now()).await {
                 EraSupport::Yes => return EraSupport::Yes,
                 EraSupport::NotYet(refusal) => best = EraSupport::NotYet(refusal),
                 EraSupport::No => {}

@@ -38,6 +38,8 @@ pub(crate) struct RefusedDialect {
     pub(crate) why: String,
     /// When detection may be repeated. `None`: in the next run of the primary instance.
     pub(crate) until: Option<Instant>,
+    /// Whether the server itself has answered so.
+    pub(crate) for_good: bool,
 }
 
 // === impl Dialects ===
@@ -59,6 +61,11 @@ impl Dialect {
         let refused = self.refused.load();
         let refused = refused.as_ref()?;
         refused.until.is_none_or(|until| Instant::now() < until).then(|| refused.why.clone())
+    }
+
+    /// Whether the server does not support the era, and has said so itself: it neither failed nor was silent.
+    pub(crate) fn is_refused_for_good(&self) -> bool {
+        self.refused.load().as_ref().is_some_and(|refused| refused.for_good)
     }
 
     /// Clears the base instance if it is `instance`.

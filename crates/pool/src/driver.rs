@@ -194,6 +194,10 @@ impl Driver {
                     // Publish the lists first, so that callers that find the instance ready find them, too.
                     self.pool.publish_run(&self.instance, &run);
                     self.instance.ready_run.store(Some(run));
+                    if self.pool.is_primary(&self.instance) {
+                        let begun = self.instance.lifecycle.lock().begun();
+                        self.pool.detect_second_era(begun.elapsed());
+                    }
                 }
             }
             Effect::ShutGate => {

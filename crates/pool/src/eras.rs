@@ -2,8 +2,8 @@
 //! because the first request fixes the era of many processes.
 //!
 //! The primary instance, which the daemon starts, speaks the primary dialect. The second dialect is
-//! detected when the first client of that era arrives: an instance is started for it and kept if its
-//! handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
+//! detected when the first client of that era arrives, or before, if the server is slow (`second_era`): an
+//! instance is started for it and kept if its handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ use crate::dialect::RefusedDialect;
 use crate::instance::{Instance, ReadyRun};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
-use crate::readiness::WAITED_MIN;
+use crate::readiness::{WAITED_MIN, Wait};
 
 /// Whether a server supports an era.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Pool {
 
     /// Whether the server supports this era. Detects it if necessary, which may start an instance.
     /// Concurrent calls share one detection.
-    pub async fn detect(self: &Arc<Self>, era: Era, deadline: Instant) -> EraSupport {
+    pub async fn detect(self: &Arc<Self>, era: Era, wait: Wait, deadline: Instant) -> EraSupport {
         if let Some(configured) = self.configured() {
             return if configured == era { EraSupport::Yes } else { EraSupport::No };
         }
@@ -104,13 +104,19 @@ impl Pool {
             return EraSupport::No;
         }
         match self.base_or_start(era) {
-            Ok(second) => self.await_detection(era, &second, deadline).await,
+            Ok(second) => self.await_detection(era, &second, wait, deadline).await,
             Err(refusal) => EraSupport::NotYet(refusal),
         }
     }
 
     /// Waits until detection with the instance `second` has a result.
-    async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
+    async fn await_detection(
+        &self,
+        era: Era,
+        second: &Instance,
+        wait: Wait,
+        deadline: Instant,
+    ) -> EraSupport {
         let dialect = self.dialects.get(era);
         let mut changed = second.changed.subscribe();
         let begun = Instant::now();
@@ -122,9 +128,8 @@ impl Pool {
             if dialect.refusal().is_some() {
                 return EraSupport::No;
             }
-            let waits_no_more = dialect.is_late.load(Ordering::Acquire);
-            if waits_no_more
-                || tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err()
+            let in_vain = wait == Wait::Once && dialect.is_late.load(Ordering::Acquire);
+            if in_vain || tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err()
             {
                 if begun.elapsed() >= WAITED_MIN {
                     dialect.is_late.store(true, Ordering::Release);
@@ -206,18 +211,20 @@ impl Pool {
     }
 
     /// Records that the server does not support the era of this instance. Detection may be repeated after
-    /// `for_now`, or in the next run of the primary instance.
+    /// `for_now`, or in the next run of the primary instance. `for_good` tells whether the server itself has
+    /// answered so.
     pub(crate) fn mark_unsupported(
         &self,
         instance: &Arc<Instance>,
         reason: &str,
         for_now: Option<Duration>,
+        for_good: bool,
     ) {
         let era = instance.key().era;
         let dialect = self.dialects.get(era);
         let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
-        dialect.refused.store(Some(Arc::new(RefusedDialect { why, until })));
+        dialect.refused.store(Some(Arc::new(RefusedDialect { why, until, for_good })));
         dialect.is_late.store(false, Ordering::Release);
         let had = dialect.facts.swap(None).is_some();
         let server = &self.spec.name;

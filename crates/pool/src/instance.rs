@@ -324,6 +324,11 @@ impl Instance {
         self.used_ms.store(used, Ordering::Relaxed);
     }
 
+    /// Whether the instance was ever used.
+    pub(crate) fn was_used(&self) -> bool {
+        self.used_ms.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let used = self.born + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
         now.saturating_duration_since(used)

@@ -12,6 +12,7 @@ use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use crate::driver;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
+use crate::lending::BRIEF;
 use crate::observer::PoolObserver;
 use crate::pool::Pool;
 
@@ -139,6 +140,11 @@ impl Pool {
 
     /// Whether nobody has used a base instance for the idle timeout.
     pub(crate) fn is_unused(&self, base: &Instance, now: Instant) -> bool {
-        !base.is_in_use() && base.idle_for(now) > self.spec.pool.idle_timeout
+        // One that was started for detection only is ended sooner.
+        let most = match self.is_primary(base) || base.was_used() {
+            true => self.spec.pool.idle_timeout,
+            false => self.spec.pool.idle_timeout.min(BRIEF),
+        };
+        !base.is_in_use() && base.idle_for(now) > most
     }
 }

@@ -19,6 +19,7 @@ use crate::instance::Instance;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
 use crate::start_times::StartTimes;
+use crate::turns::Turns;
 
 /// The parts that all pools of a daemon share.
 #[derive(Debug, Clone)]
@@ -69,6 +70,8 @@ pub struct Pool {
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
     pub(crate) start_times: StartTimes,
+    /// The limit on calls at the same time. `None`: there is none.
+    pub(crate) turns: Option<Turns>,
     /// Whether a request has waited in vain for the first lists. Nobody waits for them any more.
     pub(crate) is_late: AtomicBool,
 }
@@ -107,6 +110,7 @@ impl Pool {
             asks_undeclared: AtomicBool::new(true),
             past_restarts: AtomicU64::new(0),
             start_times: StartTimes::default(),
+            turns: Turns::new(&spec.name, spec.concurrency),
             is_late: AtomicBool::new(false),
             spec,
         })

@@ -11,6 +11,14 @@ use mainstay_protocol::Era;
 use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
+/// Whether a request waits for what an earlier one has waited for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Always,
+    /// Only the first requests wait.
+    Once,
+}
+
 /// The longest wait of a call for a server that is starting. Loading can take minutes, and a quick refusal
 /// with a retry time is better than a call that hangs until its deadline.
 pub const LOADING_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -138,15 +146,15 @@ impl Pool {
         may_support && (self.is_loading() || state == Some(InstanceState::BackingOff))
     }
 
-    /// Waits until the first lists of the server are known, or known not to come, or until `deadline`. Only
-    /// the first requests wait: if they have waited in vain, later ones don't.
-    pub async fn wait_until_listed(&self, deadline: Instant) {
+    /// Waits until the first lists of the server are known, or known not to come, or until `deadline`.
+    pub async fn wait_until_listed(&self, wait: Wait, deadline: Instant) {
         let Some(primary) = self.primary.get() else { return };
         let mut changed = primary.changed.subscribe();
         let begun = Instant::now();
         loop {
             changed.borrow_and_update();
-            if !self.is_loading() || self.is_late.load(Ordering::Acquire) {
+            let in_vain = wait == Wait::Once && self.is_late.load(Ordering::Acquire);
+            if in_vain || !self.is_loading() {
                 return;
             }
             if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {

@@ -47,6 +47,6 @@ mod tests {
             times.usual().unwrap().as_secs()
         };
         assert_eq!([usual(8), usual(2), usual(60), usual(3)], [8, 8, 8, 8]);
-        assert_eq!([usual(2), usual(2), usual(2)], [3, 3, 2]);
+        assert_eq!([usual(2), usual(2), usual(2)], [3, 2, 2]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::status::{DaemonStatus, Endpoint};
-use mainstay_model::status::{Health, InstanceState};
+use mainstay_model::status::Health;
 
 use super::daemon;
 use crate::cli::{Shared, StatusArgs};

@@ -1,6 +1,7 @@
 //! Behaviour of servers, good and bad, and its effect on the clients of the daemon.
 
 mod astray;
+mod concurrency;
 mod crash;
 mod deadlines;
 mod dirty;
@@ -17,6 +18,7 @@ mod names;
 mod odd_remotes;
 mod processes;
 mod remote;
+mod second_era;
 mod state;
 mod stuck;
 

@@ -33,7 +33,10 @@ pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     let mut read = 0;
     let idle_max =
         flags.number("exit-when-idle").map_or(Duration::MAX, |ms| Duration::from_millis(ms as u64));
-    while let Ok(line) = tokio::time::timeout(idle_max, lines.next_line()).await {
+    loop {
+        let Ok(line) = tokio::time::timeout(idle_max, lines.next_line()).await else {
+            std::process::exit(0);
+        };
         let Some(line) = line? else { break };
         match serde_json::from_str::<Incoming>(&line) {
             Ok(incoming) => {

@@ -20,7 +20,7 @@ async fn rests(daemon: &Daemon, name: &str) -> Value {
     }
     let (server, state) = (format!(r#"server="{name}""#), r#"state="idle""#);
     eventually("the metric", async || {
-        let idle = metric(daemon, "mainstay_instances", &[&server, state]).await;
+        let idle = metric(daemon, "mainstay_instance_state", &[&server, state]).await;
         (idle == 1.0).then_some(())
     })
     .await;
@@ -81,7 +81,7 @@ async fn an_end_while_a_call_is_in_flight_is_a_loss() {
 async fn a_server_that_is_stopped_when_idle_starts_when_it_is_wanted() {
     let daemon = daemon()
         .command_server("s", &misbehave(&[]))
-        .config("idle = \"stop\"\npool = { min = 0, idle_timeout = \"1s\" }\nrequired = true")
+        .config("idle = \"stop\"\npool = { idle_timeout = \"1s\" }\nrequired = true")
         .start()
         .await
         .unwrap();
@@ -92,7 +92,10 @@ async fn a_server_that_is_stopped_when_idle_starts_when_it_is_wanted() {
         let idle = rests(&daemon, "s").await;
         assert_eq!(idle["restarts"], 0, "{idle}");
         assert_eq!(idle["reason"], "not used for 1s", "{idle}");
-        assert_eq!(idle["instances"][0]["pid"], Value::Null, "{idle}");
+        eventually("the end of its process", async || {
+            server(&daemon, "s").await["instances"][0]["pid"].is_null().then_some(())
+        })
+        .await;
     }
     // A call that takes longer than the idle timeout is use.
     let answer = ask(&client, "slow", json!({"ms": 7000})).await;
@@ -112,4 +115,21 @@ async fn calls_that_come_while_it_goes_to_rest_are_answered() {
     }
     let state = server(&daemon, "s").await["state"].clone();
     assert_ne!(state, "crash-looping");
+}
+
+#[tokio::test]
+async fn an_instance_for_clients_that_can_be_asked_is_replaced_when_it_is_wanted() {
+    let daemon =
+        daemon().command_server("s", &misbehave(&["--exit-when-idle=1100"])).start().await.unwrap();
+    let mut client = Client::new(&daemon.endpoint("s")).unwrap();
+    client.initialize("2025-11-25", &json!({"elicitation": {}})).await.unwrap();
+    for round in 0..2 {
+        assert_echo(&ask(&client, "echo", json!({"n": round})).await, &json!({"n": round}));
+        eventually("only the instance that supplies the lists", async || {
+            let now = server(&daemon, "s").await;
+            (now["instances"].as_array().unwrap().len() == 1).then_some(())
+        })
+        .await;
+    }
+    rests(&daemon, "s").await;
 }
