@@ -12,7 +12,7 @@ pub fn of(servers: &[Server], draining: bool) -> Health {
     if draining {
         return Health::Draining;
     }
-    let unready = |server: &&Server| server.state != InstanceState::Ready;
+    let unready = |server: &&Server| !server.state.serves();
     let required = servers.iter().filter(unready).filter(|server| server.required);
     let worst = required.map(|server| match server.state {
         InstanceState::CrashLooping | InstanceState::Failed | InstanceState::Stopped => {
@@ -85,6 +85,7 @@ mod tests {
             ),
             (vec![ready(), server(false, State::Starting, false)], Health::Degraded),
             (vec![server(false, State::Failed, false)], Health::Degraded),
+            (vec![server(true, State::Idle, true), server(false, State::Idle, true)], Health::Ok),
         ] {
             assert_eq!(of(&servers, false), word, "{servers:?}");
             assert_eq!(of(&servers, true), Health::Draining);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, GatewaySettings, Limits, Login, PoolSpec, Prefix, ProcessSpec, RemoteSpec,
-    RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
+    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, PoolSpec, Prefix, ProcessSpec,
+    RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
 };
 use mainstay_model::{Name, PublicUrl};
 
@@ -97,6 +97,12 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
             "auto" => Asks::Auto,
             "never" => Asks::Never,
             "always" => Asks::Always,
+            _ => return None,
+        },
+        concurrency: table.count("concurrency")?,
+        idle: match table.word("idle")? {
+            "keep" => Idle::Keep,
+            "stop" => Idle::Stop,
             _ => return None,
         },
         needs: texts(table, "needs"),

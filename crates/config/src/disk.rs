@@ -7,11 +7,19 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use mainstay_model::program_file::{HEAD_BYTES, ProgramFault, fault_of};
+
 /// The disk access that checking a configuration needs.
 pub trait Disk {
     /// Whether the path is an executable regular file. True when unknown, so that there is no
     /// warning without a reason.
     fn is_program(&self, path: &Path) -> bool;
+
+    /// Why the machine can't run the program at the path. None if it can, or that is not known.
+    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+        let _ = path;
+        None
+    }
 
     /// Whether the path is a folder. True when unknown.
     fn is_folder(&self, path: &Path) -> bool;
@@ -59,6 +67,15 @@ impl Disk for RealDisk {
     fn is_program(&self, path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt;
         look(path, |meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    }
+
+    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+        let find = |path: &Path| {
+            let head = head_of(path)?;
+            // No kernel runs a text without being told how by the text.
+            fault_of(&head).filter(|_| is_text(&head) || !runs_other_formats())
+        };
+        within_look(path, find).flatten()
     }
 
     fn is_folder(&self, path: &Path) -> bool {
@@ -111,16 +128,47 @@ impl Disk for NoDisk {
     }
 }
 
-/// Whether the path's metadata passes `is_such`, as far as the disk answers within [`LOOK_MAX`]. A
-/// mount that hangs only blocks a thread of this function.
+/// Whether the path's metadata passes `is_such`, as far as the disk answers in time.
 fn look(path: &Path, is_such: impl FnOnce(&Metadata) -> bool + Send + 'static) -> bool {
+    within_look(path, |path| path.metadata().is_ok_and(|meta| is_such(&meta))).unwrap_or(true)
+}
+
+/// What `find` finds at the path, unless that takes longer than [`LOOK_MAX`]. A mount that hangs only
+/// blocks a thread of this function.
+fn within_look<T: Send + 'static>(
+    path: &Path,
+    find: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Option<T> {
     let path = path.to_owned();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let looking = std::thread::Builder::new().spawn(move || {
         // The receiver is gone after the deadline.
-        let _ = tell.send(path.metadata().is_ok_and(|meta| is_such(&meta)));
+        let _ = tell.send(find(&path));
     });
-    looking.is_err() || told.recv_timeout(LOOK_MAX).unwrap_or(true)
+    looking.ok()?;
+    told.recv_timeout(LOOK_MAX).ok()
+}
+
+/// The first bytes of a regular file. None if it can't be read: a program need not be readable.
+fn head_of(path: &Path) -> Option<Vec<u8>> {
+    use std::io::Read;
+    // Checked before it is opened: opening a named pipe would wait for a writer.
+    if !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut head = Vec::new();
+    std::fs::File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
+fn is_text(head: &[u8]) -> bool {
+    head.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace())
+}
+
+/// Whether the kernel of this machine was told how to run other formats, by emulation for example.
+fn runs_other_formats() -> bool {
+    let entries = std::fs::read_dir("/proc/sys/fs/binfmt_misc").into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| name != "register" && name != "status")
 }
 
 /// The text of a file of at most this many bytes.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use mainstay_model::program_file::ProgramFault;
+
 use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::expand::is_variable;
 
@@ -42,6 +44,10 @@ pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
 impl Disk for EverySecret {
     fn is_program(&self, path: &Path) -> bool {
         RealDisk.is_program(path)
+    }
+
+    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+        RealDisk.program_fault(path)
     }
 
     fn is_folder(&self, path: &Path) -> bool {

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use mainstay_model::settings::Prefix;
 use mainstay_model::status::{InstanceState, MissingItems};
 use mainstay_model::{EndpointId, Name, ServerId};
-use mainstay_pool::{EraSupport, Pool};
+use mainstay_pool::{EraSupport, Pool, Wait};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Era, Revision};
 use mainstay_session::{Catalogue, Source};
@@ -242,16 +242,14 @@ impl Endpoint {
     }
 
     /// Waits until the lists of every server for clients of an era are known, or known not to
-    /// exist, or until `deadline`.
+    /// exist, or until `deadline`. With several servers, one that a request has waited for in vain is
+    /// not waited for again before it has listed something.
     pub(crate) async fn wait_for_lists(&self, era: Era, deadline: Instant) {
-        let said = |pool: &Pool| pool.primary_facts().is_some() || !is_starting(pool);
-        for pool in self.pools().filter(|pool| may_support(pool, era)) {
-            if tokio::time::timeout_at(deadline.into(), pool.wait_until(said)).await.is_err() {
-                return;
-            }
-        }
+        let wait = if self.single { Wait::Always } else { Wait::Once };
+        let loading = self.pools().filter(|pool| may_support(pool, era) && pool.is_loading());
+        join_all(loading.map(|pool| pool.wait_until_listed(wait, deadline))).await;
         let asked = self.pools().filter(|pool| pool.primary_facts().is_some());
-        join_all(asked.map(|pool| pool.detect(era, deadline))).await;
+        join_all(asked.map(|pool| pool.detect(era, wait, deadline))).await;
     }
 
     /// Returns whether any server supports clients of an era. Waits at most `within`.
@@ -263,7 +261,7 @@ impl Endpoint {
         self.wait_for_lists(era, Instant::now() + within).await;
         let mut best = EraSupport::No;
         for pool in self.pools() {
-            match pool.detect(era, Instant::now()).await {
+            match pool.detect(era, Wait::Once, Instant::now()).await {
                 EraSupport::Yes => return EraSupport::Yes,
                 EraSupport::NotYet(refusal) => best = EraSupport::NotYet(refusal),
                 EraSupport::No => {}
@@ -353,11 +351,10 @@ impl Endpoint {
         server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
     }
 
-    /// Whether a server that may support this era is starting and has not listed anything yet.
-    pub(crate) fn is_incomplete(&self, era: Era) -> bool {
-        self.pools().any(|pool| {
-            may_support(pool, era) && pool.primary_facts().is_none() && is_starting(pool)
-        })
+    /// Returns the servers that have not listed anything for clients of this era yet, and may soon.
+    pub(crate) fn loading(&self, era: Era) -> Vec<&Name> {
+        let loading = self.pools().filter(|pool| pool.may_list_soon(era));
+        loading.map(|pool| &pool.spec.name).collect()
     }
 
     /// Returns the URI under which a server's resource is published, if it differs from the
@@ -460,10 +457,4 @@ fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
 /// Whether the lists leave a server out: it failed, or crashes in a loop.
 fn is_left_out(pool: &Pool) -> bool {
     matches!(primary_state(pool), InstanceState::Failed | InstanceState::CrashLooping)
-}
-
-fn is_starting(pool: &Pool) -> bool {
-    use InstanceState::{Handshaking, Starting, Stopped};
-    // A pool is in this state before its first start.
-    matches!(primary_state(pool), Stopped | Starting | Handshaking)
 }

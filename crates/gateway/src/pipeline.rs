@@ -102,7 +102,11 @@ async fn handle_request(
     let deadline = begun + sessions.serving.settings.limits.list;
     let (route, token) = match route_when_listed(endpoint, method, &message, deadline).await {
         Ok(found) => found,
-        Err(RouteError { code, message }) => {
+        Err(RouteError { refusal: Some(mut refusal), .. }) => {
+            refusal.data.request_id = Some(caller.request_id.to_string());
+            return answer::message(answer::refusal(Some(&id), &refusal));
+        }
+        Err(RouteError { code, message, .. }) => {
             return answer::message(build::failure(Some(&id), code, &message));
         }
     };
@@ -135,8 +139,7 @@ async fn route_when_listed(
     message: &Message,
     deadline: Instant,
 ) -> Result<(Route, Option<ProgressToken>), RouteError> {
-    let invalid =
-        |error: BadParams| RouteError { code: codes::INVALID_PARAMS, message: error.to_string() };
+    let invalid = |error: BadParams| RouteError::new(codes::INVALID_PARAMS, error.to_string());
     let params = message.params().map_err(invalid)?;
     let find = || route::find_route(endpoint, Era::Legacy, method, &params);
     let mut route = find();

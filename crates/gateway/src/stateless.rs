@@ -105,7 +105,12 @@ async fn handle_call(
     let wait_max = sessions.serving.settings.limits.list;
     let (route, token) = match route_when_listed(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
-        Err(RouteError { code, message }) => return error_response(&request.id, code, &message),
+        Err(RouteError { refusal: Some(refusal), .. }) => {
+            return refusal_response(Some(&request.id), refusal, &request.caller.request_id);
+        }
+        Err(RouteError { code, message, .. }) => {
+            return error_response(&request.id, code, &message);
+        }
     };
     let caller = Session::stateless(
         sessions.serving.next_session_no(),
@@ -135,7 +140,7 @@ async fn route_when_listed(
     request: &ModernRequest<'_>,
     wait_max: Duration,
 ) -> Result<(Route, Option<ProgressToken>), RouteError> {
-    let invalid = |code, error: &dyn Error| RouteError { code, message: error.to_string() };
+    let invalid = |code, error: &dyn Error| RouteError::new(code, error.to_string());
     let params = message.params().map_err(|error| invalid(codes::INVALID_PARAMS, &error))?;
     let find = || route::find_route(endpoint, Era::Modern, request.method, &params);
     let mut route = find();

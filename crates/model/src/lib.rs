@@ -6,6 +6,7 @@ pub mod fate;
 pub mod ids;
 pub mod name;
 pub mod network;
+pub mod program_file;
 pub mod public_url;
 pub mod redacted;
 pub mod refusal;

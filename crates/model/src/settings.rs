@@ -94,6 +94,9 @@ pub struct ServerSpec {
     pub required: bool,
     pub revision: RevisionChoice,
     pub asks: Asks,
+    /// The number of calls at the same time, over all instances. 0: no limit.
+    pub concurrency: usize,
+    pub idle: Idle,
     pub needs: Vec<String>,
     pub pool: PoolSpec,
     /// The time limit for one start: process, handshake and first lists.
@@ -186,6 +189,17 @@ pub enum Asks {
     Never,
     /// The server may ask, and its lists depend on client capabilities.
     Always,
+}
+
+/// What becomes of a server that nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idle {
+    /// It runs. A process that ends itself without an error is restarted once; after that it starts when it
+    /// is wanted.
+    Keep,
+    /// It is stopped after [`PoolSpec::idle_timeout`] and starts when it is wanted.
+    Stop,
 }
 
 /// The size of a server's pool.
@@ -287,6 +301,8 @@ impl ServerSpec {
             required: false,
             revision: RevisionChoice::Auto,
             asks: Asks::Auto,
+            concurrency: 0,
+            idle: Idle::Keep,
             needs: Vec::new(),
             pool: PoolSpec::default(),
             start_deadline: Duration::from_secs(120),

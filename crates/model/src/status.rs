@@ -31,13 +31,15 @@ pub enum InstanceState {
     /// The instance runs. The handshake is in progress, or the first lists are being fetched.
     Handshaking,
     Ready,
+    /// The instance is not running, because nobody uses it. It starts when it is wanted.
+    Idle,
     /// The instance failed. The next start is scheduled.
     BackingOff,
     /// The instance failed too often. It is restarted at long intervals.
     CrashLooping,
     Draining,
     /// The instance can't be served, for example because the command does not exist or the protocol is
-    /// wrong. It is not restarted until the configuration changes.
+    /// wrong. It is tried again every five minutes, and when the configuration changes.
     Failed,
 }
 
@@ -121,12 +123,18 @@ pub struct InstanceStatus {
 }
 
 impl InstanceState {
+    /// Whether calls can be sent to the server: its instance is ready, or rests and starts for a call.
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Idle)
+    }
+
     /// In the order in which an instance passes through them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Stopped,
         Self::Starting,
         Self::Handshaking,
         Self::Ready,
+        Self::Idle,
         Self::BackingOff,
         Self::CrashLooping,
         Self::Draining,
@@ -139,6 +147,7 @@ impl InstanceState {
             Self::Starting => "starting",
             Self::Handshaking => "handshaking",
             Self::Ready => "ready",
+            Self::Idle => "idle",
             Self::BackingOff => "backing-off",
             Self::CrashLooping => "crash-looping",
             Self::Draining => "draining",

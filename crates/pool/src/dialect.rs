@@ -1,5 +1,6 @@
 //! The dialects of a server: what is known about it in each era.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +26,8 @@ pub(crate) struct Dialect {
     pub(crate) facts: ArcSwapOption<Facts>,
     /// Held while the base instance is created.
     pub(crate) starting: Mutex<()>,
+    /// Whether a request has waited for detection in vain. Nobody waits for it any more.
+    pub(crate) is_late: AtomicBool,
     /// Set if the server does not support this era.
     pub(crate) refused: ArcSwapOption<RefusedDialect>,
 }
@@ -35,6 +38,8 @@ pub(crate) struct RefusedDialect {
     pub(crate) why: String,
     /// When detection may be repeated. `None`: in the next run of the primary instance.
     pub(crate) until: Option<Instant>,
+    /// Whether the server itself has answered so.
+    pub(crate) for_good: bool,
 }
 
 // === impl Dialects ===
@@ -56,6 +61,11 @@ impl Dialect {
         let refused = self.refused.load();
         let refused = refused.as_ref()?;
         refused.until.is_none_or(|until| Instant::now() < until).then(|| refused.why.clone())
+    }
+
+    /// Whether the server does not support the era, and has said so itself: it neither failed nor was silent.
+    pub(crate) fn is_refused_for_good(&self) -> bool {
+        self.refused.load().as_ref().is_some_and(|refused| refused.for_good)
     }
 
     /// Clears the base instance if it is `instance`.

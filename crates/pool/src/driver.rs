@@ -5,12 +5,15 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 use mainstay_supervisor::lifecycle::{Effect, LifecycleEvent, RunEvent};
+use mainstay_supervisor::roster::RosterEvent;
 use mainstay_telemetry::Recurrence;
-use mainstay_telemetry::events::{CrashLoop, InstanceFailed, InstanceLost, InstanceStopped};
+use mainstay_telemetry::events::{
+    CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceStopped,
+};
 use mainstay_upstream::host::Restarts;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,6 +30,9 @@ const NEWS_MAX: usize = 4;
 /// After this many panics of its driver, an instance is failed instead of restarted.
 const FAULTS_MAX: u32 = 5;
 
+/// The longest wait for the calls of an instance that is told to rest. They came at the last moment.
+const REST_WAIT_MAX: Duration = Duration::from_secs(300);
+
 struct Driver {
     pool: Arc<Pool>,
     instance: Arc<Instance>,
@@ -36,6 +42,8 @@ struct Driver {
     ready: Option<Arc<ReadyRun>>,
     /// Limits the log lines about losses while a remote server is unavailable.
     losses: Recurrence,
+    /// The reason of the last failure that was logged, because a failed instance is tried again and again.
+    failed: Option<String>,
 }
 
 /// Drives an instance until it is stopped and no part of it is left. A driver that panics is replaced: its
@@ -68,6 +76,7 @@ impl Driver {
             run: None,
             ready: None,
             losses: Recurrence::default(),
+            failed: None,
         }
     }
 
@@ -93,6 +102,14 @@ impl Driver {
                     }
                     None => return,
                 },
+                () = self.instance.wanted.notified() => LifecycleEvent::Wanted,
+                () = self.instance.unwanted.notified() => {
+                    if !self.pool.is_unused(&self.instance, Instant::now()) {
+                        continue;
+                    }
+                    let after = self.pool.spec.pool.idle_timeout;
+                    LifecycleEvent::Unused { reason: format!("not used for {after:?}") }
+                }
                 () = tick => LifecycleEvent::Tick,
             };
             let stopping = event == LifecycleEvent::Stop;
@@ -116,13 +133,32 @@ impl Driver {
                 tracing::debug!(instance = %self.instance.id, %error, "event ignored");
             }
         }
+        let rests = self.instance.lifecycle.lock().state() == InstanceState::Idle;
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             self.perform(effect).await;
+            if effect == Effect::ShutGate && rests {
+                self.wait_for_last_calls().await;
+            }
+        }
+        if rests {
+            *self.instance.lost_at.lock() = None;
         }
         self.log(before, &event);
         self.instance.note_change();
         self.pool.note_state(&self.instance);
+        if let (true, Some(member)) = (rests, self.instance.member) {
+            self.pool.step_roster(RosterEvent::Finished(member));
+        }
+    }
+
+    /// Waits for calls that got their permit just before the gate was shut.
+    async fn wait_for_last_calls(&self) {
+        tokio::select! {
+            () = self.instance.until_unused() => {}
+            () = self.instance.stop.cancelled() => {}
+            () = tokio::time::sleep(REST_WAIT_MAX) => {}
+        }
     }
 
     async fn perform(&mut self, effect: Effect) {
@@ -154,10 +190,15 @@ impl Driver {
             Effect::Handshake => {}
             Effect::OpenGate => {
                 self.losses.forget();
+                self.failed = None;
                 if let Some(run) = self.ready.take() {
                     // Publish the lists first, so that callers that find the instance ready find them, too.
                     self.pool.publish_run(&self.instance, &run);
                     self.instance.ready_run.store(Some(run));
+                    if self.pool.is_primary(&self.instance) {
+                        let begun = self.instance.lifecycle.lock().begun();
+                        self.pool.detect_second_era(begun.elapsed());
+                    }
                 }
             }
             Effect::ShutGate => {
@@ -182,11 +223,14 @@ impl Driver {
 
     /// Logs a change of state with its reason.
     fn log(&mut self, before: InstanceState, event: &LifecycleEvent) {
-        let (LifecycleEvent::Heard(_, RunEvent::Lost { .. } | RunEvent::Unserveable { .. })
-        | LifecycleEvent::Tick) = event
-        else {
+        if let LifecycleEvent::Heard(_, RunEvent::Spawned | RunEvent::Ready)
+        | LifecycleEvent::Start
+        | LifecycleEvent::Stop
+        | LifecycleEvent::Stopped
+        | LifecycleEvent::Wanted = event
+        {
             return;
-        };
+        }
         // An instance that is being stopped is no longer needed, or its loss was the result of a detection.
         if self.instance.stop.is_cancelled() {
             return;
@@ -202,9 +246,22 @@ impl Driver {
         let process = self.instance.process.lock();
         let last_output = process.last_output.as_deref();
         let retry_in = lifecycle.retry_at().map(|at| at.saturating_duration_since(Instant::now()));
+        let finished = matches!(event, LifecycleEvent::Heard(_, RunEvent::Finished { .. }));
         match state {
+            InstanceState::Failed if self.failed.as_deref() == Some(reason) => {}
             InstanceState::Failed => {
+                self.failed = Some(reason.to_owned());
                 InstanceFailed { server, instance, reason, last_output }.emit(&self.pool.metrics);
+            }
+            InstanceState::Idle if !finished => {
+                InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
+            }
+            InstanceState::Idle => {
+                InstanceFinished { server, instance, reason, rests: true }.emit(&self.pool.metrics);
+            }
+            InstanceState::Starting if finished && before == InstanceState::Ready => {
+                let finished = InstanceFinished { server, instance, reason, rests: false };
+                finished.emit(&self.pool.metrics);
             }
             InstanceState::CrashLooping => CrashLoop {
                 server,

@@ -2,10 +2,11 @@
 //! because the first request fixes the era of many processes.
 //!
 //! The primary instance, which the daemon starts, speaks the primary dialect. The second dialect is
-//! detected when the first client of that era arrives: an instance is started for it and kept if its
-//! handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
+//! detected when the first client of that era arrives, or before, if the server is slow (`second_era`): an
+//! instance is started for it and kept if its handshake succeeds. If it fails, detection is not repeated before the next run of the primary instance.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mainstay_model::Refusal;
@@ -19,6 +20,7 @@ use crate::dialect::RefusedDialect;
 use crate::instance::{Instance, ReadyRun};
 use crate::key::LeaseKey;
 use crate::pool::Pool;
+use crate::readiness::{WAITED_MIN, Wait};
 
 /// Whether a server supports an era.
 #[derive(Debug)]
@@ -46,8 +48,8 @@ impl Pool {
     /// The base instance with its current run, if it can take a call now. Marks it as used.
     pub fn ready_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         let (base, run) = self.unused_base(era)?;
-        // The primary instance has no idle timeout.
-        if !self.is_primary(&base) {
+        // The primary instance has no idle timeout, unless the configuration says so.
+        if self.rests_when_unused() || !self.is_primary(&base) {
             base.touch(Instant::now());
         }
         Some((base, run))
@@ -80,7 +82,7 @@ impl Pool {
 
     /// Whether the server supports this era. Detects it if necessary, which may start an instance.
     /// Concurrent calls share one detection.
-    pub async fn detect(self: &Arc<Self>, era: Era, deadline: Instant) -> EraSupport {
+    pub async fn detect(self: &Arc<Self>, era: Era, wait: Wait, deadline: Instant) -> EraSupport {
         if let Some(configured) = self.configured() {
             return if configured == era { EraSupport::Yes } else { EraSupport::No };
         }
@@ -102,15 +104,22 @@ impl Pool {
             return EraSupport::No;
         }
         match self.base_or_start(era) {
-            Ok(second) => self.await_detection(era, &second, deadline).await,
+            Ok(second) => self.await_detection(era, &second, wait, deadline).await,
             Err(refusal) => EraSupport::NotYet(refusal),
         }
     }
 
     /// Waits until detection with the instance `second` has a result.
-    async fn await_detection(&self, era: Era, second: &Instance, deadline: Instant) -> EraSupport {
+    async fn await_detection(
+        &self,
+        era: Era,
+        second: &Instance,
+        wait: Wait,
+        deadline: Instant,
+    ) -> EraSupport {
         let dialect = self.dialects.get(era);
         let mut changed = second.changed.subscribe();
+        let begun = Instant::now();
         loop {
             changed.borrow_and_update();
             if dialect.facts.load().is_some() {
@@ -119,7 +128,12 @@ impl Pool {
             if dialect.refusal().is_some() {
                 return EraSupport::No;
             }
-            if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
+            let in_vain = wait == Wait::Once && dialect.is_late.load(Ordering::Acquire);
+            if in_vain || tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err()
+            {
+                if begun.elapsed() >= WAITED_MIN {
+                    dialect.is_late.store(true, Ordering::Release);
+                }
                 return EraSupport::NotYet(self.not_ready(second));
             }
         }
@@ -197,18 +211,21 @@ impl Pool {
     }
 
     /// Records that the server does not support the era of this instance. Detection may be repeated after
-    /// `for_now`, or in the next run of the primary instance.
+    /// `for_now`, or in the next run of the primary instance. `for_good` tells whether the server itself has
+    /// answered so.
     pub(crate) fn mark_unsupported(
         &self,
         instance: &Arc<Instance>,
         reason: &str,
         for_now: Option<Duration>,
+        for_good: bool,
     ) {
         let era = instance.key().era;
         let dialect = self.dialects.get(era);
         let why = format!("{}: {reason}", only_speaks(other(era)));
         let until = for_now.map(|wait| Instant::now() + wait);
-        dialect.refused.store(Some(Arc::new(RefusedDialect { why, until })));
+        dialect.refused.store(Some(Arc::new(RefusedDialect { why, until, for_good })));
+        dialect.is_late.store(false, Ordering::Release);
         let had = dialect.facts.swap(None).is_some();
         let server = &self.spec.name;
         let revision = match era {
@@ -247,6 +264,8 @@ impl Pool {
             dialect.refused.store(None);
             self.dialects.get(other(era)).refused.store(None);
         }
+        self.is_late.store(false, Ordering::Release);
+        dialect.is_late.store(false, Ordering::Release);
         let before = dialect.facts.swap(Some(facts.clone()));
         self.log_unusable_tools(before.as_deref(), facts);
         self.log_gaps(before.as_deref(), facts, kinds.is_empty());
@@ -295,7 +314,7 @@ impl Pool {
     }
 
     /// The configured era, if the configuration fixes it.
-    fn configured(&self) -> Option<Era> {
+    pub(crate) fn configured(&self) -> Option<Era> {
         handshake::era_of(self.spec.revision)
     }
 

@@ -36,6 +36,10 @@ pub struct Instance {
     /// Counts state changes. Waiters check the state again after each.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) stop: CancellationToken,
+    /// Notified when somebody waits for an instance that rests.
+    pub(crate) wanted: Notify,
+    /// Notified when nobody has used the instance for its idle time.
+    pub(crate) unwanted: Notify,
     /// The session that holds the instance alone, or held it last. 0: none.
     pub(crate) holder: AtomicU64,
     /// Whether the server has requested the roots of its holder outside of calls.
@@ -115,6 +119,8 @@ impl Instance {
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
+            wanted: Notify::new(),
+            unwanted: Notify::new(),
             holder: AtomicU64::new(0),
             asks_roots: AtomicBool::new(false),
             roots_asked: Notify::new(),
@@ -281,13 +287,25 @@ impl Instance {
     }
 
     pub(crate) fn permit_begins(&self) {
-        self.permits.fetch_add(1, Ordering::Relaxed);
+        self.permits.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn permit_ends(&self) {
         if self.permits.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.unused.notify_waiters();
         }
+    }
+
+    /// Whether anybody uses the instance now: with a permit, a call of a client in flight or a subscription.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.permits.load(Ordering::Acquire) > 0
+            || self.ready_run().is_some_and(|run| run.link.client_calls() > 0)
+            || self.is_subscribed_to()
+    }
+
+    /// Whether anybody has a permit for the instance.
+    pub(crate) fn has_permits(&self) -> bool {
+        self.permits.load(Ordering::Acquire) > 0
     }
 
     /// Waits until all permits for the instance are dropped.
@@ -304,6 +322,11 @@ impl Instance {
     pub(crate) fn touch(&self, now: Instant) {
         let used = now.saturating_duration_since(self.born).as_millis() as u64;
         self.used_ms.store(used, Ordering::Relaxed);
+    }
+
+    /// Whether the instance was ever used.
+    pub(crate) fn was_used(&self) -> bool {
+        self.used_ms.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {

@@ -12,6 +12,7 @@ use mainstay_supervisor::roster::{MemberId, RosterEvent};
 use crate::driver;
 use crate::instance::Instance;
 use crate::key::LeaseKey;
+use crate::lending::BRIEF;
 use crate::observer::PoolObserver;
 use crate::pool::Pool;
 
@@ -83,10 +84,15 @@ impl Pool {
         member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let limits = self
+        let mut limits = self
             .host
             .abilities()
             .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+        // Only the instance that keeps the lists up to date is started without being wanted.
+        let is_primary = member.is_none() && self.primary.get().is_none();
+        if !is_primary || self.rests_when_unused() {
+            limits.revivals_max = 0;
+        }
         let lifecycle = Lifecycle::new(limits, Instant::now());
         let era = key.era;
         let roster = Arc::downgrade(self);
@@ -115,17 +121,30 @@ impl Pool {
     }
 
     /// Stops a base instance of the second dialect that has been idle for the idle timeout. The primary
-    /// instance stays.
+    /// instance rests, if the configuration says so.
     fn stop_idle_bases(&self, now: Instant) {
         for supplier in self.bases() {
-            let in_use = supplier.ready_run().is_some_and(|run| run.link.client_calls() > 0)
-                || supplier.is_subscribed_to();
-            if !self.is_primary(&supplier)
-                && !in_use
-                && supplier.idle_for(now) > self.spec.pool.idle_timeout
-            {
+            if supplier.is_in_use() {
+                supplier.touch(now);
+            }
+            if !self.is_unused(&supplier, now) {
+                continue;
+            }
+            if !self.is_primary(&supplier) {
                 self.stop_base(&supplier);
+            } else if self.rests_when_unused() {
+                supplier.unwanted.notify_one();
             }
         }
+    }
+
+    /// Whether nobody has used a base instance for the idle timeout.
+    pub(crate) fn is_unused(&self, base: &Instance, now: Instant) -> bool {
+        // One that was started for detection only is ended sooner.
+        let most = match self.is_primary(base) || base.was_used() {
+            true => self.spec.pool.idle_timeout,
+            false => self.spec.pool.idle_timeout.min(BRIEF),
+        };
+        !base.is_in_use() && base.idle_for(now) > most
     }
 }

@@ -16,7 +16,6 @@ use crate::instance::{Instance, ReadyRun, SubscriptionsObserver};
 use crate::key::{LeaseKey, Placement};
 use crate::lending::{Inner, LeaseAnswer, WAITING_MAX};
 use crate::pool::Pool;
-use crate::readiness::LOADING_WAIT_MAX;
 use crate::run::roots_changed;
 
 /// A call in the queue. Dropping it removes the call.
@@ -50,7 +49,7 @@ impl Pool {
         deadline: Instant,
     ) -> Result<Lease, Refusal> {
         let mut waiting = self.queue(want);
-        let hurry = Instant::now() + LOADING_WAIT_MAX;
+        let hurry = Instant::now() + self.loading_wait(Instant::now());
         let mut answer = None;
         if hurry < deadline {
             answer = timeout_at(hurry.into(), &mut waiting.answer).await.ok();

@@ -33,8 +33,9 @@ pub(crate) struct Inner {
 /// The answer to a waiting call: an instance, or the reason for a refusal and the instance it concerns.
 pub(crate) type LeaseAnswer = Result<Arc<Instance>, (RefusalReason, Option<Arc<Instance>>)>;
 
-/// How long an idle instance for clients with certain capabilities is kept.
-const BRIEF: Duration = Duration::from_secs(60);
+/// How long an idle instance is kept that serves clients with certain capabilities only, or was started for
+/// detection only.
+pub(crate) const BRIEF: Duration = Duration::from_secs(60);
 /// The maximum number of waiting calls of a server. Each holds a request and its connection.
 pub(crate) const WAITING_MAX: usize = 1024;
 

@@ -23,7 +23,10 @@ pub mod pool;
 mod readiness;
 mod refresh;
 mod run;
+mod second_era;
+mod start_times;
 mod status;
+mod turns;
 
 pub use client_lists::ListFindings;
 pub use eras::EraSupport;
@@ -33,3 +36,4 @@ pub use mainstay_supervisor::roster::{LeaseMode, Retention};
 pub use observer::PoolObserver;
 pub use permit::Permit;
 pub use pool::{Parts, Pool};
+pub use readiness::{LOADING_WAIT_MAX, Wait};

@@ -3,11 +3,14 @@
 //! | function | purpose |
 //! | --- | --- |
 //! | [`Pool::try_base`] | a call to the base instance, if it is ready now; most calls |
-//! | [`Pool::acquire`] | any other call; may wait |
+//! | [`Pool::acquire_for_call`] | any other call; may wait |
+//! | [`Pool::acquire`] | other requests, which take no turn, such as a subscription; may wait |
 //! | [`Pool::permit_for`] | messages to a known instance outside of calls, such as the end of a subscription |
 //!
-//! `try_base` and `acquire` begin with [`Pool::check_call`], which checks what holds for every call.
-//! Breakers, limits and budgets belong there. [`Pool::acquire`] lists the checks that follow.
+//! All of the first three begin with [`Pool::check_call`], which checks what holds for every call.
+//! Breakers, limits and budgets belong there. [`Pool::acquire`] lists the checks that follow. What a server
+//! is told outside of requests (notifications, cancellations, answers to its questions) needs no turn, because
+//! the call whose turn it is may wait for that.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,6 +28,7 @@ use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
 use crate::lease::Lease;
 use crate::pool::Pool;
+use crate::turns::Turn;
 
 /// The right to talk to an instance, which was ready when the permit was issued. Dropping the permit ends
 /// the lease, if there is one.
@@ -34,11 +38,31 @@ pub struct Permit {
     run: Arc<ReadyRun>,
     /// The lease. `None` for a base instance.
     lease: Option<Lease>,
+    /// The turn of the call. `None` if the server has no limit, or this is no call.
+    turn: Option<Turn>,
 }
 
 // === impl Pool ===
 
 impl Pool {
+    /// Waits for the call's turn, if the server has a limit on calls at the same time, and acquires a permit.
+    ///
+    /// # Errors
+    /// A refusal if the call's turn does not come in time, or as [`acquire`](Self::acquire).
+    pub async fn acquire_for_call(
+        self: &Arc<Self>,
+        want: &Placement,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        let Some(turns) = &self.turns else { return self.acquire(want, deadline).await };
+        self.check_call()?;
+        // Before an instance is chosen, so that no instance waits for a turn.
+        let turn = turns.take(deadline).await?;
+        let mut permit = self.acquire(want, deadline).await?;
+        permit.turn = Some(turn);
+        Ok(permit)
+    }
+
     /// Waits for an instance that matches the placement `want`, and issues a permit for it.
     ///
     /// # Errors
@@ -62,15 +86,37 @@ impl Pool {
             (lease.instance().clone(), Some(lease))
         };
         // 4. The instance is ready, or worth waiting for.
-        let run = self.wait_ready(&instance, deadline).await?;
+        let mut permit = self.permit_when_ready(instance, deadline).await?;
         // 5. The run is of the client's era. A new run may be of another program.
-        self.check_run_era(&run, era)?;
+        self.check_run_era(&permit.run, era)?;
         // 6. The server knows the roots of its new client.
         if let Some(lease) = &lease {
-            lease.refresh_roots(&run).await;
+            lease.refresh_roots(&permit.run).await;
         }
-        instance.touch(Instant::now());
-        Ok(Permit::new(instance, run, lease))
+        permit.lease = lease;
+        Ok(permit)
+    }
+
+    /// Issues a permit for an instance once it is ready.
+    async fn permit_when_ready(
+        &self,
+        instance: Arc<Instance>,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        loop {
+            let run = self.wait_ready(&instance, deadline).await?;
+            instance.touch(Instant::now());
+            let permit = Permit::new(instance.clone(), run, None);
+            if self.still_holds(&permit) {
+                return Ok(permit);
+            }
+        }
+    }
+
+    /// Whether the instance of a new permit has not been told to rest at the same moment. An instance that
+    /// rests waits for all permits that were issued before.
+    fn still_holds(&self, permit: &Permit) -> bool {
+        !self.rests_when_unused() || permit.instance.ready_run.load().is_some()
     }
 
     /// The checks for every call.
@@ -85,12 +131,16 @@ impl Pool {
         }
     }
 
-    /// Issues a permit for the base instance, if it is ready now. Most calls use this. It takes no lock and
-    /// does not wait.
+    /// Issues a permit for the base instance, if it is ready now and calls need no turn. Most calls use this.
+    /// It takes no lock and does not wait.
     pub fn try_base(&self, era: Era) -> Option<Permit> {
+        if self.turns.is_some() {
+            return None;
+        }
         self.check_call().ok()?;
         let (instance, run) = self.ready_base(era)?;
-        Some(Permit::new(instance, run, None))
+        let permit = Permit::new(instance, run, None);
+        self.still_holds(&permit).then_some(permit)
     }
 
     /// Issues a permit for an instance, if it is ready, whoever holds it. For messages outside of calls,
@@ -125,7 +175,7 @@ impl Pool {
 impl Permit {
     fn new(instance: Arc<Instance>, run: Arc<ReadyRun>, lease: Option<Lease>) -> Self {
         instance.permit_begins();
-        Self { instance, run, lease }
+        Self { instance, run, lease, turn: None }
     }
 
     /// Sends a request without waiting. The exchange returns the response.

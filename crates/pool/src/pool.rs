@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use mainstay_model::settings::ServerSpec;
+use mainstay_model::settings::{Idle, ServerSpec};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
@@ -19,6 +19,8 @@ use crate::dialect::Dialects;
 use crate::instance::Instance;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
+use crate::start_times::StartTimes;
+use crate::turns::Turns;
 
 /// The parts that all pools of a daemon share.
 #[derive(Debug, Clone)]
@@ -73,6 +75,11 @@ pub struct Pool {
     pub(crate) revisions: RevisionMemory,
     /// The restarts of instances that no longer exist.
     pub(crate) past_restarts: AtomicU64,
+    pub(crate) start_times: StartTimes,
+    /// The limit on calls at the same time. `None`: there is none.
+    pub(crate) turns: Option<Turns>,
+    /// Whether a request has waited in vain for the first lists. Nobody waits for them any more.
+    pub(crate) is_late: AtomicBool,
 }
 
 // === impl Pool ===
@@ -114,6 +121,9 @@ impl Pool {
             asks_undeclared: AtomicBool::new(true),
             revisions,
             past_restarts: AtomicU64::new(0),
+            start_times: StartTimes::default(),
+            turns: Turns::new(&spec.name, spec.concurrency),
+            is_late: AtomicBool::new(false),
             spec,
         })
     }
@@ -125,6 +135,11 @@ impl Pool {
     /// Whether the primary instance is ready.
     pub fn is_ready(&self) -> bool {
         self.primary.get().is_some_and(|primary| primary.ready_run.load().is_some())
+    }
+
+    /// Whether the primary instance is stopped when nobody uses it.
+    pub(crate) fn rests_when_unused(&self) -> bool {
+        self.spec.idle == Idle::Stop
     }
 
     /// The host that starts the instances.

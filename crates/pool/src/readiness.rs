@@ -1,24 +1,40 @@
-//! How long a call waits for an instance that is not ready, and the refusal when it stops waiting.
+//! How long a request waits for an instance that is not ready, and the refusal when it stops waiting.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
+use mainstay_protocol::Era;
 
 use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
 
-/// The longest wait of a call for a server that has never been ready. Loading can take minutes, and a quick
-/// refusal with a retry time is better than a call that hangs until its deadline.
-pub(crate) const LOADING_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Whether a request waits for what an earlier one has waited for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Always,
+    /// Only the first requests wait.
+    Once,
+}
+
+/// The longest wait of a call for a server that is starting. Loading can take minutes, and a quick refusal
+/// with a retry time is better than a call that hangs until its deadline.
+pub const LOADING_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The longest wait of a call for a server whose start usually ends within this time.
+const NEARLY_DONE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A call waits for a server whose next restart is due within this time.
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(3);
 /// A call does not wait for a server that was lost longer ago than this.
 const ABSENCE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A request that has waited for this long has waited in vain: the next one does not wait for the same.
+pub(crate) const WAITED_MIN: Duration = Duration::from_millis(500);
+/// A start that lasts longer than this is told of in the status.
+const SLOW_START: Duration = Duration::from_secs(3);
 
 impl Pool {
-    /// Waits until an instance is ready.
+    /// Waits until an instance is ready. Starts an instance that rests.
     ///
     /// # Errors
     /// A refusal if the instance is not ready by `deadline`, or waiting makes no sense.
@@ -31,11 +47,18 @@ impl Pool {
             return Ok(run);
         }
         let mut changed = instance.changed.subscribe();
-        let loading_until = Instant::now() + LOADING_WAIT_MAX;
+        let begun = match instance.state() {
+            InstanceState::Idle => Instant::now(),
+            _ => instance.lifecycle.lock().begun(),
+        };
+        let loading_until = Instant::now() + self.loading_wait(begun);
         loop {
             changed.borrow_and_update();
             if let Some(run) = instance.usable() {
                 return Ok(run);
+            }
+            if instance.state() == InstanceState::Idle {
+                instance.wanted.notify_one();
             }
             let until = self.wait_deadline(instance, deadline, loading_until)?;
             if tokio::time::timeout_at(until.into(), changed.changed()).await.is_err()
@@ -44,6 +67,22 @@ impl Pool {
                 return Err(self.not_ready(instance));
             }
         }
+    }
+
+    /// How long a call waits for an instance whose start began at `begun`: longer if experience tells that
+    /// the start is nearly done.
+    pub(crate) fn loading_wait(&self, begun: Instant) -> Duration {
+        match self.expected_in(begun) {
+            Some(left) if left <= NEARLY_DONE_WAIT_MAX => left.max(LOADING_WAIT_MAX),
+            _ => LOADING_WAIT_MAX,
+        }
+    }
+
+    /// The time until a start that began at `begun` should be over, with a reserve of half its usual time.
+    /// `None` if no start was seen yet.
+    fn expected_in(&self, begun: Instant) -> Option<Duration> {
+        let usual = self.start_times.usual()?;
+        Some((usual * 3 / 2).saturating_sub(begun.elapsed()))
     }
 
     /// Until when a call should wait for the instance.
@@ -60,6 +99,7 @@ impl Pool {
         match state {
             _ if instance.stop.is_cancelled() => Err(self.not_ready(instance)),
             InstanceState::Ready
+            | InstanceState::Idle
             | InstanceState::Starting
             | InstanceState::Handshaking
             | InstanceState::Stopped => Ok(deadline.min(loading_until)),
@@ -84,39 +124,108 @@ impl Pool {
         self.wait_deadline(instance, later, later).is_ok()
     }
 
+    /// Whether the server is starting, or about to, and has not listed anything yet.
+    pub fn is_loading(&self) -> bool {
+        use InstanceState::{Handshaking, Starting, Stopped};
+        let state = self.primary.get().map_or(Stopped, |primary| primary.state());
+        // A pool is stopped before its first start.
+        self.primary_facts().is_none() && matches!(state, Stopped | Starting | Handshaking)
+    }
+
+    /// Whether the lists for clients of an era are not known yet, and may be known soon.
+    pub fn may_list_soon(&self, era: Era) -> bool {
+        if self.facts(era).is_some() {
+            return false;
+        }
+        if self.primary_facts().is_some() {
+            // Detection has no result yet.
+            return self.check_era(era).is_ok();
+        }
+        let state = self.primary.get().map(|primary| primary.state());
+        let may_support = self.configured().is_none_or(|configured| configured == era);
+        may_support && (self.is_loading() || state == Some(InstanceState::BackingOff))
+    }
+
+    /// Waits until the first lists of the server are known, or known not to come, or until `deadline`.
+    pub async fn wait_until_listed(&self, wait: Wait, deadline: Instant) {
+        let Some(primary) = self.primary.get() else { return };
+        let mut changed = primary.changed.subscribe();
+        let begun = Instant::now();
+        loop {
+            changed.borrow_and_update();
+            let in_vain = wait == Wait::Once && self.is_late.load(Ordering::Acquire);
+            if in_vain || !self.is_loading() {
+                return;
+            }
+            if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
+                if begun.elapsed() >= WAITED_MIN && !self.is_late.swap(true, Ordering::AcqRel) {
+                    primary.note_change();
+                }
+                return;
+            }
+        }
+    }
+
     /// The refusal of a call to an instance that is not ready.
     pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let reason = lifecycle.reason().map(ToOwned::to_owned);
+        let begun = match state {
+            InstanceState::Idle => Instant::now(),
+            _ => lifecycle.begun(),
+        };
         drop(lifecycle);
         if let Some(why) = self.dialects.get(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
-        let name = &self.spec.name;
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let loading = matches!(
             state,
-            InstanceState::Starting | InstanceState::Handshaking | InstanceState::Stopped
+            InstanceState::Starting
+                | InstanceState::Handshaking
+                | InstanceState::Stopped
+                | InstanceState::Idle
         );
         let was_never_ready = instance.unready_for(Instant::now()) == Duration::MAX;
         if loading && was_never_ready {
-            let most = self.spec.start_deadline;
-            return Refusal::new(
-                RefusalCode::ServerLoading,
-                format!("server {name} is still starting{because}"),
-            )
-            .server(name)
-            .retry_after(Duration::from_secs(5))
-            .hint(format!(
-                "a start may take up to {most:?}; `mainstay status` shows the progress"
-            ));
+            return self.loading(begun, &because);
         }
         let refusal = self.unavailable(&format!("it is {}{because}", state.as_str()));
         match retry_at {
             Some(at) => refusal.retry_after(at.saturating_duration_since(Instant::now())),
             None => refusal,
         }
+    }
+
+    /// The refusal of a request for a server whose start began at `begun`.
+    fn loading(&self, begun: Instant, because: &str) -> Refusal {
+        let name = &self.spec.name;
+        let (took, most) = (begun.elapsed(), self.spec.start_deadline);
+        let (wait, usually) = match (self.expected_in(begun), self.start_times.usual()) {
+            (Some(left), Some(usual)) => (left, format!("a start usually takes {usual:.1?}")),
+            _ => (LOADING_WAIT_MAX, format!("no start was seen yet; one may take up to {most:?}")),
+        };
+        let say = format!("server {name} has been starting for {took:.1?}{because}");
+        Refusal::new(RefusalCode::ServerLoading, say)
+            .server(name)
+            .retry_after(wait.clamp(Duration::from_secs(1), LOADING_WAIT_MAX))
+            .hint(format!("{usually}; `mainstay status` shows the progress"))
+    }
+
+    /// What a start that takes long is waiting for, as a reason for the status.
+    pub(crate) fn slow_start(&self, state: InstanceState, begun: Instant) -> Option<String> {
+        let took = Duration::from_secs(begun.elapsed().as_secs());
+        let most = self.spec.start_deadline;
+        let what = match state {
+            InstanceState::Starting => "has not started",
+            InstanceState::Handshaking => "has not finished the handshake",
+            _ => return None,
+        };
+        let usual = self.start_times.usual();
+        let usual = usual.map(|usual| format!(", usually {usual:.1?}")).unwrap_or_default();
+        (took >= SLOW_START)
+            .then(|| format!("{what} for {took:?}{usual}; it may take up to {most:?}"))
     }
 
     pub(crate) fn unavailable(&self, why: &str) -> Refusal {

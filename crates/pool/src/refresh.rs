@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use mainstay_model::status::InstanceState;
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_supervisor::list_refresh::RefreshOutcome;
@@ -102,14 +103,14 @@ impl Pool {
         self.publish_facts(instance, &run.facts.load_full(), &[]);
     }
 
-    /// The base instance with its run, if it is ready. Starts a base instance that was stopped because it
-    /// was idle, and waits for it.
+    /// The base instance with its run, if it is ready. Starts a base instance that was stopped or rests
+    /// because it was idle, and waits for it.
     async fn ready_base_or_start(
         self: &Arc<Self>,
         era: Era,
         deadline: Instant,
     ) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
-        if self.base(era).is_some() {
+        if self.base(era).is_some_and(|base| base.state() != InstanceState::Idle) {
             return self.unused_base(era);
         }
         let second = self.base_or_start(era).ok()?;

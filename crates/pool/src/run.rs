@@ -135,12 +135,28 @@ impl Run {
             self.choose_next_handshake(&link);
         }
         let reason = match &served {
-            RunEvent::Lost { reason } | RunEvent::Unserveable { reason } => reason,
+            RunEvent::Lost { reason }
+            | RunEvent::Finished { reason }
+            | RunEvent::Unserveable { reason } => reason,
             RunEvent::Spawned | RunEvent::Ready => "stopped",
         };
         link.close(reason);
         link.hang_up();
-        served
+        match served {
+            RunEvent::Lost { reason } if running.ended_well() && self.had_nothing_to_do(&link) => {
+                RunEvent::Finished { reason }
+            }
+            served => served,
+        }
+    }
+
+    /// Whether nobody used the instance when its link was closed. An instance that is not a base takes the
+    /// subscriptions of its clients with it when it ends, so they keep it in use.
+    fn had_nothing_to_do(&self, link: &Link) -> bool {
+        self.handshake.get() == Some(&HandshakeOutcome::Done)
+            && link.calls_lost() == 0
+            && !self.instance.has_permits()
+            && (self.instance.supplies_lists() || !self.instance.is_subscribed_to())
     }
 
     /// Performs the handshake, reports ready, and serves until the link closes or `stop` is cancelled.
@@ -200,12 +216,14 @@ impl Run {
         if link.era() == Era::Legacy {
             self.replay(link).await;
         }
+        let took = self.begun.elapsed();
+        self.pool.start_times.note(took);
         InstanceReady {
             server: &self.pool.spec.name,
             instance: self.instance.id,
             revision: facts.revision.as_str(),
             tools: facts.lists.of(ListKind::Tools).len(),
-            took: self.begun.elapsed(),
+            took,
         }
         .emit(&self.pool.metrics);
         let refreshes = listener.refreshes.clone();

@@ -85,6 +85,9 @@ impl Pool {
                     Some(output) => format!("{reason}\n{output}"),
                     None => reason.to_owned(),
                 });
+            if status.reason.is_none() {
+                status.reason = self.slow_start(status.state, lifecycle.begun());
+            }
         }
         status
     }

@@ -10,8 +10,10 @@
 //!      └── Stop, from anywhere          Unserveable, from anything alive ──▶ Failed
 //! ```
 //!
-//! One transition is not in the picture: an instance that was healthy and is lost goes from `Ready` to
-//! `Starting` in one step, because its first restart has no wait.
+//! Not in the picture: an instance that was healthy and is lost goes from `Ready` to `Starting` in one
+//! step, because its first restart has no wait. An instance that ends itself without an error while nobody
+//! uses it has not failed: it is restarted once, and after that it rests as `Idle`. An instance that nobody
+//! has used for its idle time can be told to rest, too. A resting instance starts when it is wanted.
 
 mod history;
 #[cfg(test)]
@@ -42,6 +44,10 @@ pub enum LifecycleEvent {
     Stop,
     /// The driver has carried out [`Stop`](LifecycleEvent::Stop): no part of the instance is left.
     Stopped,
+    /// Somebody wants to use the instance. Starts an instance that rests.
+    Wanted,
+    /// Nobody has used the instance for its idle time. A ready instance rests.
+    Unused { reason: String },
     /// Time has passed. An early tick has no effect; a late tick only delays its effect.
     Tick,
 }
@@ -55,6 +61,8 @@ pub enum RunEvent {
     Ready,
     /// The instance exited, closed its connection, stopped responding, or could not be started.
     Lost { reason: String },
+    /// The instance ended itself without an error while nobody used it.
+    Finished { reason: String },
     /// No restart can help, for example because the command does not exist or the protocol is wrong.
     Unserveable { reason: String },
 }
@@ -96,6 +104,11 @@ pub struct RestartPolicy {
     pub health: Duration,
     /// What counts as a crash loop. `None` restarts the instance after each backoff without end.
     pub crash_loop: Option<CrashLoop>,
+    /// How many times an instance that ended itself without an error is restarted at once. Later it rests
+    /// until it is wanted.
+    pub revivals_max: u8,
+    /// The time between two tries of an instance that can't be served.
+    pub failed_pause: Duration,
 }
 
 /// The definition of a crash loop, and the pause between restarts in one.
@@ -105,6 +118,9 @@ pub struct CrashLoop {
     /// restarts, at most 255.
     pub restarts_max: u8,
     pub window: Duration,
+    /// This many starts in a row that reached the time limit are a crash loop, however long they took. With
+    /// a time limit of minutes they would never exceed `restarts_max` within `window`.
+    pub late_starts_max: u8,
     /// The time between two restarts in a crash loop.
     pub pause: Duration,
 }
@@ -116,6 +132,8 @@ pub struct Lifecycle {
     phase: Phase,
     since: Instant,
     run_no: RunNo,
+    /// When the current run, or the last one, was started.
+    begun: Instant,
     history: History,
     reason: Option<String>,
 }
@@ -127,14 +145,18 @@ enum Phase {
     Starting { deadline: Instant },
     Handshaking { deadline: Instant },
     Ready,
+    Idle,
     BackingOff { retry_at: Instant },
     CrashLooping { retry_at: Instant },
     Draining,
-    Failed,
+    Failed { retry_at: Instant },
 }
 
-use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick};
-use RunEvent::{Lost, Ready, Spawned, Unserveable};
+/// An instance that ended sooner than this after it became ready did not end because nobody used it.
+const READY_MIN: Duration = Duration::from_secs(1);
+
+use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick, Unused, Wanted};
+use RunEvent::{Finished, Lost, Ready, Spawned, Unserveable};
 
 // === impl RestartPolicy ===
 
@@ -154,6 +176,8 @@ impl Default for RestartPolicy {
             jitter: Jitter::none(),
             health: Duration::from_secs(60),
             crash_loop: Some(CrashLoop::default()),
+            revivals_max: 1,
+            failed_pause: Duration::from_secs(300),
         }
     }
 }
@@ -162,7 +186,12 @@ impl Default for RestartPolicy {
 
 impl Default for CrashLoop {
     fn default() -> Self {
-        Self { restarts_max: 5, window: Duration::from_secs(300), pause: Duration::from_secs(300) }
+        Self {
+            restarts_max: 5,
+            window: Duration::from_secs(300),
+            late_starts_max: 3,
+            pause: Duration::from_secs(300),
+        }
     }
 }
 
@@ -176,6 +205,7 @@ impl Lifecycle {
             phase: Phase::Stopped,
             since: now,
             run_no: RunNo(0),
+            begun: now,
             history: History::default(),
             reason: None,
         }
@@ -216,7 +246,7 @@ impl Lifecycle {
     ) -> Result<Phase, IllegalTransition> {
         let next = match (self.phase, event) {
             // ## Stopped | Failed => Starting
-            (Phase::Stopped | Phase::Failed, Start) => {
+            (Phase::Stopped | Phase::Idle | Phase::Failed { .. }, Start) => {
                 self.history.clear();
                 self.reason = None;
                 self.spawn(now, effects)
@@ -231,9 +261,31 @@ impl Lifecycle {
             }
             (Phase::Handshaking { .. }, Heard(_, Ready)) => {
                 self.reason = None;
+                self.history.note_ready();
                 effects.push(Effect::OpenGate);
                 Phase::Ready
             }
+
+            // ## Ready => Idle | Starting
+            //
+            // The end is no failure, so it counts towards no crash loop.
+            (Phase::Ready, Unused { reason }) => self.rest(reason, effects),
+            (Phase::Ready, Heard(_, Finished { reason })) if self.since + READY_MIN <= now => {
+                if self.history.may_revive(&self.policy) {
+                    self.end(effects);
+                    self.reason = Some(reason);
+                    self.spawn(now, effects)
+                } else {
+                    self.rest(reason, effects)
+                }
+            }
+
+            // ## Idle => Starting
+            (Phase::Idle, Wanted) => {
+                self.reason = None;
+                self.spawn(now, effects)
+            }
+            (phase, Wanted | Unused { .. }) => phase,
 
             // ## Ready for long enough: earlier losses are forgotten
             (Phase::Ready, Tick) => {
@@ -246,26 +298,31 @@ impl Lifecycle {
             // A missed deadline counts as a loss: the instance does not serve, and the restart policy
             // applies.
             (Phase::Starting { deadline }, Tick) if deadline <= now => {
-                self.retreat(now, self.late("start"), effects)
+                self.retreat_late(now, "start", effects)
             }
             (Phase::Handshaking { deadline }, Tick) if deadline <= now => {
-                self.retreat(now, self.late("finish the handshake"), effects)
+                self.retreat_late(now, "finish the handshake", effects)
             }
-            (_, Heard(_, Lost { reason })) => self.retreat(now, reason, effects),
+            (_, Heard(_, Lost { reason } | Finished { reason })) => {
+                self.retreat(now, reason, effects)
+            }
 
             // ## Starting | Handshaking | Ready => Failed
             (_, Heard(_, Unserveable { reason })) => {
                 self.end(effects);
                 self.reason = Some(reason);
-                Phase::Failed
+                Phase::Failed { retry_at: now + self.policy.failed_pause }
             }
 
-            // ## BackingOff | CrashLooping => Starting
-            (Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at }, Tick)
-                if retry_at <= now =>
-            {
-                self.respawn(now, effects)
-            }
+            // ## BackingOff | CrashLooping | Failed => Starting
+            //
+            // A program that was missing may have been installed, and nobody tells.
+            (
+                Phase::BackingOff { retry_at }
+                | Phase::CrashLooping { retry_at }
+                | Phase::Failed { retry_at },
+                Tick,
+            ) if retry_at <= now => self.respawn(now, effects),
 
             // ## Anything => Draining => Stopped
             //
@@ -299,20 +356,29 @@ impl Lifecycle {
         self.run_no
     }
 
+    /// When the current run, or the last one, was started.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// When the next [`Tick`] has an effect. `None` if only other events can change the state.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting { deadline } | Phase::Handshaking { deadline } => Some(deadline),
-            Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
+            Phase::BackingOff { retry_at }
+            | Phase::CrashLooping { retry_at }
+            | Phase::Failed { retry_at } => Some(retry_at),
             Phase::Ready if !self.history.is_clean() => Some(self.since + self.policy.health),
-            Phase::Ready | Phase::Stopped | Phase::Draining | Phase::Failed => None,
+            Phase::Ready | Phase::Idle | Phase::Stopped | Phase::Draining => None,
         }
     }
 
     /// When the next restart is due, while the instance waits for it.
     pub fn retry_at(&self) -> Option<Instant> {
         match self.phase {
-            Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
+            Phase::BackingOff { retry_at }
+            | Phase::CrashLooping { retry_at }
+            | Phase::Failed { retry_at } => Some(retry_at),
             _ => None,
         }
     }
@@ -334,6 +400,7 @@ impl Lifecycle {
 
     fn spawn(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Phase {
         self.run_no.0 += 1;
+        self.begun = now;
         effects.push(Effect::Spawn(self.run_no));
         Phase::Starting { deadline: now + self.policy.start }
     }
@@ -343,12 +410,26 @@ impl Lifecycle {
         self.spawn(now, effects)
     }
 
+    /// Ends a ready run. The instance starts again when it is wanted.
+    fn rest(&mut self, reason: String, effects: &mut Vec<Effect>) -> Phase {
+        self.end(effects);
+        self.reason = Some(reason);
+        Phase::Idle
+    }
+
     /// Ends the current run. `Kill` is necessary even after an exit: the process may have left children.
     fn end(&self, effects: &mut Vec<Effect>) {
         if self.phase == Phase::Ready {
             effects.push(Effect::ShutGate);
         }
         effects.push(Effect::Kill);
+    }
+
+    /// Ends a run that did not become ready within the time limit.
+    fn retreat_late(&mut self, now: Instant, what: &str, effects: &mut Vec<Effect>) -> Phase {
+        self.history.note_late_start(&self.policy);
+        let reason = format!("did not {what} within {:?}", self.policy.start);
+        self.retreat(now, reason, effects)
     }
 
     fn retreat(&mut self, now: Instant, reason: String, effects: &mut Vec<Effect>) -> Phase {
@@ -369,10 +450,6 @@ impl Lifecycle {
         if self.phase == Phase::Ready && self.since + self.policy.health <= now {
             self.history.forgive();
         }
-    }
-
-    fn late(&self, what: &str) -> String {
-        format!("did not {what} within {:?}", self.policy.start)
     }
 
     fn check_invariants(&self) {
@@ -401,10 +478,11 @@ impl Phase {
             Self::Starting { .. } => InstanceState::Starting,
             Self::Handshaking { .. } => InstanceState::Handshaking,
             Self::Ready => InstanceState::Ready,
+            Self::Idle => InstanceState::Idle,
             Self::BackingOff { .. } => InstanceState::BackingOff,
             Self::CrashLooping { .. } => InstanceState::CrashLooping,
             Self::Draining => InstanceState::Draining,
-            Self::Failed => InstanceState::Failed,
+            Self::Failed { .. } => InstanceState::Failed,
         }
     }
 }

@@ -104,6 +104,8 @@ pub enum RosterEvent<K> {
         member: MemberId,
         soon: bool,
     },
+    /// The member has ended itself, because nobody used it. Another one starts when it is needed.
+    Finished(MemberId),
     /// No part of the member is left.
     Gone(MemberId),
     /// Whether a session listens to the member's notifications outside of calls.
@@ -211,6 +213,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             RosterEvent::Released(ticket) => self.release(now, ticket, out),
             RosterEvent::Up(member) => self.members.set_phase(now, member, MemberPhase::Up),
             RosterEvent::Down { member, soon } => self.take_down(now, member, soon, out),
+            RosterEvent::Finished(member) => self.evict(member, out),
             RosterEvent::Gone(member) => self.members.remove(member),
             RosterEvent::Listened { member, to } => self.members.set_listened(member, to),
             RosterEvent::Tick => self.end_idle(now, out),

@@ -13,9 +13,9 @@ mod streams;
 mod tests;
 
 pub use instance::{
-    AnswerUnusable, CrashLoop, InstanceFailed, InstanceLost, InstanceReady, InstanceStarted,
-    InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped, QuestionNotAsked,
-    StrayLine, ToolLeftOut,
+    AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,
+    InstanceStarted, InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped,
+    QuestionNotAsked, StrayLine, ToolLeftOut,
 };
 pub use service::{
     AdminUsed, DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired,

@@ -8,7 +8,7 @@
 mod call;
 mod dispatch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
@@ -41,6 +41,8 @@ pub struct Link {
     abilities: &'static TransportAbilities,
     depth_max: usize,
     closed: OnceLock<String>,
+    /// The calls of clients that were in flight when the link was closed.
+    calls_lost: AtomicUsize,
     /// A request could not be sent: the link is about to close, and only answers still come.
     failing: AtomicBool,
     /// Every request stands alone, and nothing is asked of us.
@@ -62,6 +64,7 @@ impl Link {
             transport,
             depth_max: limits.depth_max,
             closed: OnceLock::new(),
+            calls_lost: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             modern: AtomicBool::new(false),
         }
@@ -109,6 +112,11 @@ impl Link {
         self.calls.of_clients()
     }
 
+    /// The calls of clients that were lost with the link.
+    pub fn calls_lost(&self) -> usize {
+        self.calls_lost.load(Ordering::Acquire)
+    }
+
     /// Whether the link refuses further requests.
     pub fn is_closed(&self) -> bool {
         self.failing.load(Ordering::Acquire) || self.closed.get().is_some()
@@ -143,6 +151,7 @@ impl Link {
     /// call has an effect.
     pub fn close(&self, reason: &str) {
         if self.closed.set(reason.to_owned()).is_ok() {
+            self.calls_lost.store(self.calls.of_clients(), Ordering::Release);
             // Calls with their own exchange are ended by it.
             if !self.abilities.calls_apart {
                 self.calls.lose_all(&Lost::new(reason, Fate::Unknown, true));

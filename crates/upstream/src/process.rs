@@ -8,6 +8,9 @@
 //!            └── guard     waits for the daemon's death, then sweeps by record and mark
 //! ```
 //!
+//! A process that leaves its instance without a trace is a stray: the daemon inherits it, and ends it when
+//! the instances that may have started it have ended.
+//!
 //! Invariants: a process is identified by its number *and* start, never by its name; its identity is
 //! compared right before every signal; each child is reaped by its owner only. Linux only, kernel
 //! 5.3 or later.
@@ -28,6 +31,7 @@ mod registry;
 mod running;
 mod spawn;
 mod stderr;
+mod strays;
 mod sweep;
 mod tree;
 
@@ -68,8 +72,9 @@ use self::memory::Sampler;
 use self::minder::{Death, Looker, Minder, StderrReader};
 use self::procfs::Identity;
 use self::records::{Folder, Mark, Record};
-use self::registry::Claim;
+use self::registry::{Claim, Kind, Starting};
 use self::running::Progress;
+use self::strays::StrayFinder;
 use self::tree::Tree;
 
 /// Starts the processes of servers and owns every task that watches them. A daemon has one host.
@@ -85,6 +90,7 @@ pub struct ProcessHost {
     helper: ExecCommand,
     sampler: Sampler,
     swept: Vec<Swept>,
+    strays: StrayFinder,
     /// Number of processes ever started; part of each process's mark.
     runs_started: AtomicU64,
     minders: TaskTracker,
@@ -134,7 +140,7 @@ impl ProcessHost {
             .map_err(|error| OpenError::Subreaper { source: error.into() })?;
         let deaths = signal(SignalKind::child()).map_err(|source| OpenError::Signals { source })?;
         let dir = state_dir.to_owned();
-        let (folder, swept) = blocking(move || prepare(&dir)).await?;
+        let (folder, swept, strays) = blocking(move || prepare(&dir)).await?;
         let guard = match Guard::start(&guard_command, folder.mark()).await {
             Ok(guard) => guard,
             Err(source) => {
@@ -146,7 +152,7 @@ impl ProcessHost {
 
         let closing_keepers = CancellationToken::new();
         let keepers = vec![
-            tokio::spawn(reaper::run(deaths, closing_keepers.clone())),
+            tokio::spawn(reaper::run(deaths, strays.clone(), closing_keepers.clone())),
             tokio::spawn(guard::keep(
                 guard,
                 guard_command,
@@ -161,6 +167,7 @@ impl ProcessHost {
             helper,
             sampler: Sampler::new(),
             swept,
+            strays,
             runs_started: AtomicU64::new(0),
             minders: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -254,8 +261,12 @@ impl ProcessHost {
 
     /// Ends strays, orphans of instances that ended long before, and removes the records.
     async fn tidy(&self) {
-        let folder = self.folder.clone();
-        match blocking(move || sweep::sweep(&folder)).await {
+        let (folder, strays) = (self.folder.clone(), self.strays.clone());
+        let ended = blocking(move || {
+            strays.end_all();
+            sweep::sweep(&folder)
+        });
+        match ended.await {
             Ok(strays) if strays.is_empty() => {}
             Ok(strays) => tracing::info!(?strays, "ended processes that had left their servers"),
             Err(error) => tracing::warn!(%error, "can't remove the records of processes"),
@@ -273,7 +284,7 @@ impl Drop for ProcessHost {
 }
 
 /// Sweeps after every dead daemon, then makes the folder of this one.
-fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
+fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>, StrayFinder), OpenError> {
     let mut swept = Vec::new();
     let failed = |source| OpenError::Sweep { source };
     for folder in Folder::all(state_dir).map_err(failed)? {
@@ -284,7 +295,9 @@ fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>), OpenError> {
     let folder = Mark::random()
         .and_then(|mark| Folder::create(state_dir, mark))
         .map_err(|source| OpenError::Records { source })?;
-    Ok((folder, swept))
+    let strays =
+        StrayFinder::new(folder.clone()).map_err(|source| OpenError::Records { source })?;
+    Ok((folder, swept, strays))
 }
 
 /// The inputs of one start of a process.
@@ -308,6 +321,7 @@ impl Start {
     /// run on a thread of the runtime.
     fn carry_out(self) -> Result<(RunningProcess, Channel), SpawnError> {
         let watch = |source| SpawnError::Watch { source };
+        let _starting = Starting::begin();
         let Offer { channel, helper_end, input } = Offer::new(&self.plan).map_err(watch)?;
         let child = spawn::start(&self.helper, helper_end, &self.spec, &self.base, &self.mark)?;
         let process = self.mind(child, input).map_err(watch)?;
@@ -319,10 +333,11 @@ impl Start {
         let missing = || io::Error::other("the process has no number");
         let pid = child.id().ok_or_else(missing)?;
         let main = i32::try_from(pid).map_err(io::Error::other)?;
-        let claim = Claim::new(main);
+        let claim = Claim::new(main, Kind::Main);
         let identity = Identity::of(main)?.ok_or_else(missing)?;
         let death = Death::watch(main)?;
-        let record = Record { identity, server: self.server.clone(), instance: self.instance };
+        let record =
+            Record { identity, server: Some(self.server.clone()), instance: Some(self.instance) };
         if let Err(error) = self.folder.add(&record) {
             // The process is also found by its mark, and a full disk should not stop servers.
             tracing::warn!(%error, server = %self.server, "can't record a process");

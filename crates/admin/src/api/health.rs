@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use mainstay_model::Name;
-use mainstay_model::status::{Health, InstanceState};
+use mainstay_model::status::Health;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,10 +59,8 @@ enum HealthAnswer {
 
 impl HealthReport {
     fn of(status: DaemonStatus) -> Self {
-        let unready = status
-            .servers
-            .into_iter()
-            .filter(|server| server.required && server.state != InstanceState::Ready);
+        let unready =
+            status.servers.into_iter().filter(|server| server.required && !server.state.serves());
         Self {
             status: status.status,
             circuit_breakers: status.circuit_breakers,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exactly_one::exactly_one;
 use crate::disk::Disk;
+use crate::document::At;
 use crate::notes::Notes;
 use crate::packages::PackageCommand;
 use crate::problem::quoted;
@@ -51,12 +52,13 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
         .map(|path| path.expose().as_str());
     let key = format!("{}.command", server.path);
     if program.text.contains('/') {
-        if !disk.is_program(Path::new(&program.text)) {
-            let message = format!("there is no program {}", quoted(&program.text));
-            notes
-                .warning(&program.at, &key, message)
-                .help("the server can't start until the file exists and may be run".to_owned());
+        if disk.is_program(Path::new(&program.text)) {
+            return runnable(Path::new(&program.text), &program.at, &key, disk, notes);
         }
+        let message = format!("there is no program {}", quoted(&program.text));
+        notes
+            .warning(&program.at, &key, message)
+            .help("the server can't start until the file exists and may be run".to_owned());
         return;
     }
     let folders = own_path.or(env_path).unwrap_or_default();
@@ -64,7 +66,9 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
         .split(':')
         .filter(|folder| !folder.is_empty())
         .map(|folder| PathBuf::from(folder).join(&program.text));
-    if !candidates.any(|candidate| disk.is_program(&candidate)) {
+    if let Some(found) = candidates.find(|candidate| disk.is_program(candidate)) {
+        runnable(&found, &program.at, &key, disk, notes);
+    } else {
         notes
             .warning(
                 &program.at,
@@ -76,6 +80,14 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
          the PATH"
                     .to_owned(),
             );
+    }
+}
+
+/// Warns when the machine can't run a program that is there.
+fn runnable(program: &Path, at: &At, key: &str, disk: &dyn Disk, notes: &mut Notes) {
+    if let Some(fault) = disk.program_fault(program) {
+        let message = format!("{} can't be run: {fault}", program.display());
+        notes.warning(at, key, message).help(fault.remedy().to_owned());
     }
 }
 

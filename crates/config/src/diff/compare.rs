@@ -61,6 +61,8 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         required,
         revision,
         asks,
+        concurrency,
+        idle,
         needs,
         pool,
         start_deadline,
@@ -71,6 +73,8 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.restart("sharing", old.sharing != *sharing);
     differing.restart("revision", old.revision != *revision);
     differing.restart("asks", old.asks != *asks);
+    differing.in_place("concurrency", old.concurrency != *concurrency);
+    differing.in_place("idle", old.idle != *idle);
     differing.in_place("required", old.required != *required);
     differing.in_place("needs", old.needs != *needs);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mainstay_model::program_file::ProgramFault;
+
 use super::ImportPlan;
 use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
@@ -69,6 +71,10 @@ pub fn verify(path: &Path, text: &str, plan: &ImportPlan) -> Result<Loaded, Prob
 impl Disk for WithSecrets {
     fn is_program(&self, path: &Path) -> bool {
         RealDisk.is_program(path)
+    }
+
+    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+        RealDisk.program_fault(path)
     }
 
     fn is_folder(&self, path: &Path) -> bool {

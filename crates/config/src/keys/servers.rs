@@ -11,7 +11,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 18] = [
+static KEYS: [Key; 20] = [
     Key::new(
         "command",
         Kind::Command,
@@ -95,6 +95,24 @@ static KEYS: [Key; 18] = [
     )
     .or("'auto'"),
     Key::new(
+        "concurrency",
+        Kind::Count { min: 0, max: 4096 },
+        "1",
+        "How many calls the server carries out at the same time, over all its instances. Further \
+         calls wait in the order in which they came, up to their deadline. 0: no limit. 1: one \
+         call after the other, for servers that keep their data in plain files. A call that is \
+         cancelled or exceeds its deadline no longer counts.",
+    )
+    .or("0"),
+    Key::new(
+        "idle",
+        Kind::Choice(&IDLE),
+        "'stop'",
+        "What becomes of the server when nobody uses it. While it rests its state is `idle`, its \
+         known lists are served, and it counts as ready.",
+    )
+    .or("'keep'"),
+    Key::new(
         "needs",
         Kind::List(Item::Need),
         "['server:database', 'volume:archive']",
@@ -165,6 +183,19 @@ static ASKS: [Word; 3] = [
     Word { word: "always", doc: "it may ask, and its lists depend on what the client supports" },
 ];
 
+static IDLE: [Word; 2] = [
+    Word {
+        word: "keep",
+        doc: "it runs; a program that ends itself without an error while it is idle is restarted \
+              once, and after that when it is wanted",
+    },
+    Word {
+        word: "stop",
+        doc: "it is ended when it was not used for `pool.idle_timeout`, and started when it is \
+              wanted",
+    },
+];
+
 static LIMITS: Section = Section {
     title: "servers.NAME.limits",
     doc: "Resource limits for each process of the server, applied before the program starts.",
@@ -204,7 +235,8 @@ static POOL: Section = Section {
             Kind::Duration { min: SECOND, max: DAY.saturating_mul(30) },
             "'5m'",
             "An instance beyond `min` that is idle for this long is stopped. An instance for \
-             clients that support questions is stopped after at most one minute.",
+             clients that support questions is stopped after at most one minute. The instance \
+             that supplies the lists is stopped only with `idle = \"stop\"`.",
         )
         .or("'15m'"),
     ],

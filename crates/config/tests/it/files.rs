@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use mainstay_config::{Disk, RealDisk};
+use mainstay_model::program_file::ProgramFault;
 
 #[test]
 fn programs_folders_and_secrets_are_told_apart() {
@@ -25,6 +26,13 @@ fn programs_folders_and_secrets_are_told_apart() {
             ("secret\n", is_open_to_others),
             "{mode:o}"
         );
+    }
+    let fault = RealDisk.program_fault(&file).expect("it is no program");
+    assert_eq!(fault, ProgramFault::NoInterpreter);
+    std::fs::write(&file, "#!/bin/sh\n").unwrap();
+    assert_eq!(RealDisk.program_fault(&file), None);
+    for path in [folder.path(), &pipe] {
+        assert_eq!(RealDisk.program_fault(path), None, "{}", path.display());
     }
     assert!(RealDisk.is_folder(folder.path()) && !RealDisk.is_folder(&file));
     assert!(!RealDisk.is_program(folder.path()));

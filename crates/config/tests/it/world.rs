@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mainstay_config::{
     ConfigFile, Disk, Flag, LoadRequest, Loaded, Origin, Problems, SecretFile, StateDir, load,
 };
+use mainstay_model::program_file::ProgramFault;
 
 /// What a request is made of; the file is `/etc/mainstay/mainstay.toml`, shown by its name alone.
 #[derive(Default)]
@@ -84,13 +85,25 @@ impl World {
     }
 }
 
+/// Programs that can't be run.
+const SCRIPT: &str = "/opt/script";
+const FOREIGN: &str = "/usr/bin/foreign";
+
 // === impl FakeDisk ===
 
 impl Disk for FakeDisk {
     fn is_program(&self, path: &Path) -> bool {
-        ["/usr/bin/npx", "/usr/bin/uvx", "/opt/weather"]
+        ["/usr/bin/npx", "/usr/bin/uvx", "/opt/weather", SCRIPT, FOREIGN]
             .iter()
             .any(|known| Path::new(known) == path)
+    }
+
+    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+        match path.to_str()? {
+            SCRIPT => Some(ProgramFault::NoInterpreter),
+            FOREIGN => Some(ProgramFault::OtherProcessor { name: Some("aarch64"), number: 183 }),
+            _ => None,
+        }
     }
 
     fn is_folder(&self, path: &Path) -> bool {

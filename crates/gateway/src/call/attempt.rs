@@ -196,7 +196,7 @@ async fn permit_for(
             let known_by = by.min(std::time::Instant::now() + wait);
             placement::acquire_for_list(&session, &pool, known_by, by).await?
         }
-        None => placement::acquire(&session, &pool, by).await?,
+        None => placement::acquire_for_call(&session, &pool, by).await?,
     };
     // A shared instance logs at the most verbose level of its clients.
     if session.revision.rules().stateful_methods && !permit.instance().key().is_base() {

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use mainstay_model::ServerId;
+use mainstay_model::{Refusal, RefusalCode, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
@@ -61,7 +62,18 @@ impl Route {
 pub(crate) struct RouteError {
     pub(crate) code: i32,
     pub(crate) message: String,
+    /// The error as a refusal, because the route may be found later.
+    pub(crate) refusal: Option<Refusal>,
 }
+
+impl RouteError {
+    pub(crate) fn new(code: i32, message: String) -> Self {
+        Self { code, message, refusal: None }
+    }
+}
+
+/// The time after which a client may try a name again that no ready server has.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Finds the route of a request.
 pub(crate) fn find_route(
@@ -73,7 +85,7 @@ pub(crate) fn find_route(
     if era == Era::Legacy && method.is_some_and(Method::is_from_modern) {
         let message =
             format!("{} and older revisions have no such method", Revision::LATEST_LEGACY);
-        return Err(RouteError { code: codes::METHOD_NOT_FOUND, message });
+        return Err(RouteError::new(codes::METHOD_NOT_FOUND, message));
     }
     if endpoint.single {
         return single_server_route(endpoint, era, method, params);
@@ -96,12 +108,11 @@ pub(crate) fn find_route(
             Some(of) => route_by_template(view, of.uri.as_ref()),
             None => Err(invalid("`ref` is missing")),
         },
-        _ => Err(RouteError {
-            code: -32601,
-            message: "this method does not say which of several servers it is for; \
-                      send it to the address of the server: /mcp/{server}"
-                .to_owned(),
-        }),
+        _ => {
+            let say = "this method does not say which of several servers it is for; \
+                       send it to the address of the server: /mcp/{server}";
+            Err(RouteError::new(codes::METHOD_NOT_FOUND, say.to_owned()))
+        }
     }
 }
 
@@ -173,7 +184,7 @@ fn route_by_uri(
     let uri = field.text().ok_or_else(|| invalid("`uri` must be a string"))?;
     let Some((server, own)) = find_resource(endpoint, era, &uri) else {
         let mut error = unknown_item((endpoint, era), ListKind::Resources, "resource", &uri);
-        if era == Era::Legacy {
+        if era == Era::Legacy && error.refusal.is_none() {
             error.code = codes::RESOURCE_NOT_FOUND;
         }
         return Err(error);
@@ -198,7 +209,7 @@ pub(crate) fn find_resource(
     }
     let listed = endpoint.catalogue(era).find_resource(uri);
     listed.or_else(|| endpoint.find_remembered(era, ListKind::Resources, uri)).or_else(|| {
-        if endpoint.is_incomplete(era) {
+        if !endpoint.loading(era).is_empty() {
             return None;
         }
         // Servers may have resources that they don't list. With only one server the route is clear.
@@ -252,12 +263,27 @@ fn is_read(method: Method) -> bool {
         )
 }
 
+/// Returns the error for a name that no server has. While a server has not listed anything yet, it may be
+/// the one that has it.
 fn unknown_item(
     (endpoint, era): EraView<'_>,
     kind: ListKind,
     word: &str,
     name: &str,
 ) -> RouteError {
+    let loading = endpoint.loading(era);
+    if !loading.is_empty() {
+        let names = loading.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let say =
+            format!("no server that is ready has the {word} {name:?}; still starting: {names}");
+        let mut refusal = Refusal::new(RefusalCode::ServerLoading, say.as_str())
+            .retry_after(RETRY_AFTER)
+            .hint("try again when they are ready; `mainstay status` shows the progress");
+        if let [only] = loading[..] {
+            refusal = refusal.server(only);
+        }
+        return RouteError { code: refusal.code.number(), message: say, refusal: Some(refusal) };
+    }
     let items = endpoint.missing_items(era, kind).into_iter().map(|(server, _)| server);
     let missing = endpoint.missing(era).into_iter().chain(items);
     let missing: Vec<_> = missing.map(|missing| missing.to_string()).collect();
@@ -266,11 +292,11 @@ fn unknown_item(
     } else {
         format!("; not in the lists now: {}", missing.join(", "))
     };
-    RouteError { code: -32602, message: format!("unknown {word} {name:?}{away}") }
+    RouteError::new(codes::INVALID_PARAMS, format!("unknown {word} {name:?}{away}"))
 }
 
 fn invalid(message: &str) -> RouteError {
-    RouteError { code: -32602, message: message.to_owned() }
+    RouteError::new(codes::INVALID_PARAMS, message.to_owned())
 }
 
 /// The progress token of a request: its span, and its text as the client wrote it.

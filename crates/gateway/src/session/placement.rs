@@ -61,6 +61,24 @@ pub(crate) async fn acquire(
     }
 }
 
+/// Acquires a permit for a call, as [`acquire`]. Waits for its turn, if the server has a limit on calls.
+///
+/// # Errors
+/// When its turn does not come, or no instance is available, by `deadline`.
+pub(crate) async fn acquire_for_call(
+    session: &Session,
+    pool: &Arc<Pool>,
+    deadline: Instant,
+) -> Result<Permit, Refusal> {
+    match try_shared(session, pool) {
+        Some(permit) => Ok(permit),
+        None => {
+            let _stops = StopsOwnInstances { session, pool };
+            pool.acquire_for_call(&for_session(session, pool), deadline).await
+        }
+    }
+}
+
 /// Stops, when an acquisition is over, the instances that only its session may use, if the session has ended
 /// meanwhile: they were started after its end.
 struct StopsOwnInstances<'a> {
@@ -81,7 +99,7 @@ impl Drop for StopsOwnInstances<'_> {
 /// whether it does.
 ///
 /// # Errors
-/// As [`acquire`].
+/// As [`acquire_for_call`].
 pub(crate) async fn acquire_for_list(
     session: &Session,
     pool: &Arc<Pool>,
@@ -92,9 +110,10 @@ pub(crate) async fn acquire_for_list(
     if is_keyed_by_capabilities(&placement.key, pool.spec.sharing)
         && pool.has_uniform_lists(&placement.key.capabilities, known_by).await
     {
-        return pool.acquire(&Placement::base(placement.key.era, placement.owner), deadline).await;
+        let base = Placement::base(placement.key.era, placement.owner);
+        return pool.acquire_for_call(&base, deadline).await;
     }
-    acquire(session, pool, deadline).await
+    acquire_for_call(session, pool, deadline).await
 }
 
 /// Whether an instance with this key exists for the capabilities of clients, and not for the state

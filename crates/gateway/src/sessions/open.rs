@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mainstay_model::{Principal, Refusal, RefusalCode};
-use mainstay_pool::{EraSupport, Placement};
+use mainstay_pool::{EraSupport, LOADING_WAIT_MAX, Placement};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::initialize::{InitializeParams, InitializeResult, initialize_result};
@@ -33,6 +33,7 @@ pub(crate) async fn open(
     principal: Principal,
     message: &Message,
 ) -> Result<(Arc<Session>, Bytes), OpenError> {
+    let begun = Instant::now();
     let params = InitializeParams::parse(message.body().unwrap_or("null"))
         .map_err(|error| OpenError::Invalid(format!("`params` of initialize: {error}")))?;
     let revision = params.revision();
@@ -44,7 +45,9 @@ pub(crate) async fn open(
         return Err(OpenError::NoLegacyServer(requested.into_owned()));
     }
     let result = if endpoint.single {
-        single_server_result(sessions, endpoint, revision).await.map_err(OpenError::Refused)?
+        single_server_result(endpoint, revision, begun + LOADING_WAIT_MAX)
+            .await
+            .map_err(OpenError::Refused)?
     } else {
         merged_result(sessions, endpoint, revision).await
     };
@@ -85,16 +88,15 @@ fn new_session(
 
 /// Returns the handshake result of one server, with the revision negotiated here.
 async fn single_server_result(
-    sessions: &Sessions,
     endpoint: &Endpoint,
     revision: Revision,
+    deadline: Instant,
 ) -> Result<Bytes, Refusal> {
     let pool = &endpoint.servers[0].pool;
     let facts = match pool.facts(Era::Legacy) {
         Some(facts) => facts,
         None => {
             let base = Placement::base(Era::Legacy, SessionNo(0));
-            let deadline = Instant::now() + sessions.serving.settings.limits.call;
             pool.acquire(&base, deadline).await?.facts()
         }
     };

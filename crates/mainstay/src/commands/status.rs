@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::status::{DaemonStatus, Endpoint};
-use mainstay_model::status::{Health, InstanceState};
+use mainstay_model::status::Health;
 
 use super::daemon;
 use crate::cli::{Shared, StatusArgs};
@@ -131,7 +131,7 @@ fn note(server: &Server) -> Option<String> {
 
 /// Why a server is not ready, and when it is tried again.
 fn trouble(server: &Server) -> Option<String> {
-    let reason = server.reason.as_deref().filter(|_| server.state != InstanceState::Ready)?;
+    let reason = server.reason.as_deref().filter(|_| !server.state.serves())?;
     let mut text = format!("\n{} is {}: ", server.name, server.state.as_str());
     // Output of a process may have many lines; they are indented below the server's name.
     text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));

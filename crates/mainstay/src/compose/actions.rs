@@ -115,7 +115,9 @@ impl Actions for Operator {
 /// The eras of clients for which a server is ready.
 fn eras(pool: &Arc<Pool>) -> Vec<Era> {
     let both = [Era::Legacy, Era::Modern];
-    both.into_iter().filter(|era| pool.ready_base(*era).is_some()).collect()
+    both.into_iter()
+        .filter(|era| pool.base(*era).is_some_and(|base| base.state().serves()))
+        .collect()
 }
 
 /// Whether the server declares the list, or has it all the same.

@@ -1,6 +1,7 @@
 //! Behaviour of servers, good and bad, and its effect on the clients of the daemon.
 
 mod astray;
+mod concurrency;
 mod crash;
 mod deadlines;
 mod dirty;
@@ -8,6 +9,7 @@ mod federation;
 mod floods;
 mod generations;
 mod health;
+mod idle;
 mod instances;
 mod list_faults;
 mod lists;
@@ -17,8 +19,10 @@ mod odd_remotes;
 mod processes;
 mod remote;
 mod revisions;
+mod second_era;
 mod spelling;
 mod state;
+mod stuck;
 mod unusable;
 
 use mainstay_testkit::daemon::Builder;

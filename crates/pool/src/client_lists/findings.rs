@@ -1,5 +1,6 @@
-//! The stored findings about servers: which have client-specific lists, and which take only an older
-//! revision. They outlive the daemon, because detection takes a start of the server.
+//! The stored findings about servers: which have client-specific lists, which support both eras, and
+//! which take only an older revision. They outlive the daemon, because detection takes a start of
+//! the server.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +30,12 @@ struct Found {
 struct Finding {
     /// A digest of the server's command or URL and of the name and version that it reports.
     version: String,
-    /// Whether the lists are the same for all clients.
-    alike: bool,
+    /// Whether the lists are the same for all clients, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alike: Option<bool>,
+    /// Whether the server supports both eras, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    both_eras: Option<bool>,
 }
 
 /// A revision before the latest that a server took, after it had refused the latest.
@@ -82,14 +87,32 @@ impl ListFindings {
 
     /// Whether this version of a server has the same lists for all clients, if that is known.
     pub(crate) fn is_uniform(&self, server: &Name, version: &str) -> Option<bool> {
+        self.find(server, version)?.alike
+    }
+
+    /// Whether this version of a server supports the era that its primary instance does not speak, if that is
+    /// known.
+    pub(crate) fn has_second_era(&self, server: &Name, version: &str) -> Option<bool> {
+        self.find(server, version)?.both_eras
+    }
+
+    fn find(&self, server: &Name, version: &str) -> Option<Finding> {
         let found = self.found.lock();
-        let finding =
-            found.by_server.get(server.as_str()).filter(|known| known.version == version)?;
-        Some(finding.alike)
+        found.by_server.get(server.as_str()).filter(|known| known.version == version).cloned()
     }
 
     pub(crate) fn keep(&self, server: &Name, version: &str, alike: bool) {
-        let finding = Finding { version: version.to_owned(), alike };
+        self.change(server, version, |finding| finding.alike = Some(alike));
+    }
+
+    pub(crate) fn keep_second_era(&self, server: &Name, version: &str, both_eras: bool) {
+        self.change(server, version, |finding| finding.both_eras = Some(both_eras));
+    }
+
+    fn change(&self, server: &Name, version: &str, change: impl FnOnce(&mut Finding)) {
+        let nothing = || Finding { version: version.to_owned(), alike: None, both_eras: None };
+        let mut finding = self.find(server, version).unwrap_or_else(nothing);
+        change(&mut finding);
         let mut found = self.found.lock();
         if found.by_server.get(server.as_str()) == Some(&finding) {
             return;
@@ -189,10 +212,14 @@ mod tests {
         assert_eq!(first.is_uniform(&one, &version), None);
         first.keep(&one, &version, true);
         first.keep(&other, &version, false);
+        first.keep_second_era(&other, &version, true);
+        assert_eq!(first.has_second_era(&one, &version), None);
         first.close().await;
         let second = ListFindings::open(&folder);
         assert_eq!(second.is_uniform(&one, &version), Some(true));
         assert_eq!(second.is_uniform(&other, &version), Some(false));
+        assert_eq!(second.has_second_era(&other, &version), Some(true));
+        assert_eq!(second.has_second_era(&other, &version_of("command", "2")), None);
         assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
         assert_eq!(second.is_uniform(&one, &version_of("another command", "1")), None);
         second.close().await;

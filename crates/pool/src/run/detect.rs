@@ -109,6 +109,8 @@ impl Run {
             true => format!("it did not answer within {:?}", self.pool.spec.start_deadline),
             false => reason.clone(),
         };
-        self.pool.mark_unsupported(&self.instance, &reason, for_now);
+        let answered = [HandshakeOutcome::NotSpoken, HandshakeOutcome::Refused];
+        let for_good = self.handshake.get().is_some_and(|outcome| answered.contains(outcome));
+        self.pool.mark_unsupported(&self.instance, &reason, for_now, for_good);
     }
 }

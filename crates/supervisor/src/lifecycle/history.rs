@@ -16,6 +16,10 @@ pub(super) struct History {
     losses: u32,
     /// Backoff waits since the instance was last healthy.
     waits: u32,
+    /// Starts in a row that reached their time limit.
+    late_starts: u8,
+    /// Restarts after the instance had ended itself without an error.
+    revivals: u8,
     looping: bool,
     restarts: u64,
 }
@@ -55,6 +59,30 @@ impl History {
 
     pub(super) fn restarts(&self) -> u64 {
         self.restarts
+    }
+
+    /// Ends a row of late starts.
+    pub(super) fn note_ready(&mut self) {
+        self.late_starts = 0;
+    }
+
+    /// Records a start that reached its time limit. Too many in a row are a crash loop.
+    pub(super) fn note_late_start(&mut self, policy: &RestartPolicy) {
+        self.late_starts = self.late_starts.saturating_add(1);
+        self.looping |= policy
+            .crash_loop
+            .is_some_and(|crash_loop| self.late_starts >= crash_loop.late_starts_max);
+    }
+
+    /// Whether an instance that ended itself without an error is restarted at once. Records the restart,
+    /// which counts towards no crash loop.
+    pub(super) fn may_revive(&mut self, policy: &RestartPolicy) -> bool {
+        let may = self.revivals < policy.revivals_max;
+        if may {
+            self.revivals += 1;
+            self.restarts += 1;
+        }
+        may
     }
 
     pub(super) fn note_restart(&mut self, now: Instant, policy: &RestartPolicy) {

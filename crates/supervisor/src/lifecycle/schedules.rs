@@ -20,6 +20,8 @@ enum Happening {
     Start,
     Stop,
     Stopped,
+    Wanted,
+    Unused,
     Tick,
     /// A tick exactly when the machine asked for one.
     Due,
@@ -51,10 +53,16 @@ impl World {
     fn take(&mut self, step: Step) {
         self.now += step.pause;
         let started = matches!(step.happening, Happening::Start);
+        let finished = matches!(
+            step.happening,
+            Happening::Wanted | Happening::Heard { news: RunEvent::Finished { .. }, .. }
+        );
         let event = match step.happening {
             Happening::Start => LifecycleEvent::Start,
             Happening::Stop => LifecycleEvent::Stop,
             Happening::Stopped => LifecycleEvent::Stopped,
+            Happening::Wanted => LifecycleEvent::Wanted,
+            Happening::Unused => LifecycleEvent::Unused { reason: String::new() },
             Happening::Tick => LifecycleEvent::Tick,
             Happening::Due => {
                 self.now = self.now.max(self.lifecycle.next_deadline().unwrap_or(self.now));
@@ -72,20 +80,22 @@ impl World {
             assert_eq!(self.lifecycle.state(), before, "a refused event changes nothing");
             assert!(effects.is_empty(), "a refused event has no effect");
         }
+        let was_loss = !matches!(before, InstanceState::Ready | InstanceState::Idle);
         for effect in effects {
-            self.carry_out(effect, started);
+            self.carry_out(effect, started, finished && !was_loss);
         }
         self.check();
     }
 
-    fn carry_out(&mut self, effect: Effect, started: bool) {
+    /// Carries out an effect. `revived` tells whether a start is wanted, or follows an end without an error.
+    fn carry_out(&mut self, effect: Effect, started: bool, revived: bool) {
         match effect {
             Effect::Spawn(run_no) => {
                 assert_eq!(self.alive, None, "spawned while another run was not ended");
                 self.alive = Some(run_no);
                 if started {
                     self.restarts.clear();
-                } else {
+                } else if !revived {
                     self.restarts.push(self.now);
                 }
             }
@@ -106,7 +116,7 @@ impl World {
     }
 
     fn check(&self) {
-        use InstanceState::{BackingOff, CrashLooping, Handshaking, Ready, Starting};
+        use InstanceState::{BackingOff, CrashLooping, Failed, Handshaking, Ready, Starting};
         let state = self.lifecycle.state();
         assert_eq!(self.gate_open, state == Ready, "the gate is open exactly while ready");
         let lives = matches!(state, Starting | Handshaking | Ready);
@@ -114,7 +124,7 @@ impl World {
         if let Some(run_no) = self.alive {
             assert_eq!(run_no, self.lifecycle.run_no());
         }
-        let waits = matches!(state, BackingOff | CrashLooping);
+        let waits = matches!(state, BackingOff | CrashLooping | Failed);
         assert_eq!(self.lifecycle.retry_at().is_some(), waits, "{state:?}");
         if waits || matches!(state, Starting | Handshaking) {
             assert!(self.lifecycle.next_deadline().is_some(), "{state:?} would last for ever");
@@ -160,12 +170,15 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(RunEvent::Spawned),
         4 => Just(RunEvent::Ready),
         4 => Just(RunEvent::Lost { reason: reason() }),
+        2 => Just(RunEvent::Finished { reason: reason() }),
         1 => Just(RunEvent::Unserveable { reason: reason() }),
     ];
     prop_oneof![
         2 => Just(Happening::Start),
         1 => Just(Happening::Stop),
         1 => Just(Happening::Stopped),
+        2 => Just(Happening::Wanted),
+        1 => Just(Happening::Unused),
         2 => Just(Happening::Tick),
         8 => Just(Happening::Due),
         12 => (prop_oneof![6 => Just(0u64), 1 => 1..4u64], news)
@@ -219,6 +232,62 @@ proptest! {
         let bound = windows + 1 + u64::from(crash_loop.restarts_max);
         prop_assert!(world.lifecycle.restarts() <= bound, "{} > {bound}", world.lifecycle.restarts());
         prop_assert!(world.lifecycle.is_crash_looping());
+    }
+
+    /// Nobody but the clock, and a server that never finishes its handshake, whatever its time limit.
+    #[test]
+    fn a_server_that_never_finishes_its_handshake_crash_loops(
+        seed in any::<u64>(),
+        start_secs in 1..3600u64,
+        spawns in prop::collection::vec(any::<bool>(), 20),
+    ) {
+        let limits = RestartPolicy::new(Duration::from_secs(start_secs), seed);
+        let mut world = World::new(limits);
+        let at_once = |happening| Step { pause: Duration::ZERO, happening };
+        world.take(at_once(Happening::Start));
+        for (at, spawns) in spawns.into_iter().enumerate() {
+            if spawns {
+                world.take(at_once(Happening::Heard { lives_ago: 0, news: RunEvent::Spawned }));
+            }
+            world.take(at_once(Happening::Due));
+            let looping = world.lifecycle.state() == InstanceState::CrashLooping;
+            prop_assert_eq!(looping, at >= 2, "after start {}", at + 1);
+            world.take(at_once(Happening::Due));
+            prop_assert_eq!(world.lifecycle.state(), InstanceState::Starting);
+        }
+    }
+
+    /// A server that ends itself whenever it has nothing to do: it is never lost, and starts as often as
+    /// it is wanted, with one restart beyond.
+    #[test]
+    fn a_server_that_ends_itself_when_idle_is_started_when_it_is_wanted(
+        seed in any::<u64>(),
+        revivals_max in 0..3u8,
+        ready_for in prop::collection::vec((1_000..1_000_000u64, any::<bool>()), 1..100),
+    ) {
+        let limits =
+            RestartPolicy { revivals_max, ..RestartPolicy::new(Duration::from_secs(120), seed) };
+        let mut world = World::new(limits);
+        let at_once = |happening| Step { pause: Duration::ZERO, happening };
+        let heard = |news| at_once(Happening::Heard { lives_ago: 0, news });
+        world.take(at_once(Happening::Start));
+        for (ms, ends_itself) in ready_for {
+            if world.lifecycle.state() == InstanceState::Idle {
+                world.take(Step { pause: Duration::from_secs(3600), happening: Happening::Tick });
+                prop_assert_eq!(world.lifecycle.state(), InstanceState::Idle, "nobody wants it");
+                world.take(at_once(Happening::Wanted));
+            }
+            world.take(heard(RunEvent::Spawned));
+            world.take(heard(RunEvent::Ready));
+            prop_assert_eq!(world.lifecycle.state(), InstanceState::Ready);
+            world.take(Step { pause: Duration::from_millis(ms), happening: Happening::Tick });
+            world.take(match ends_itself {
+                true => heard(RunEvent::Finished { reason: String::new() }),
+                false => at_once(Happening::Unused),
+            });
+            prop_assert!(!world.lifecycle.is_crash_looping());
+        }
+        prop_assert!(world.lifecycle.restarts() <= u64::from(revivals_max));
     }
 
     /// A remote server that is away for days: tried again and again, and nothing grows by it.

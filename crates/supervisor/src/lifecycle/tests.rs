@@ -39,6 +39,9 @@ impl Story {
             "spawned" => LifecycleEvent::Heard(before, RunEvent::Spawned),
             "ready" => LifecycleEvent::Heard(before, RunEvent::Ready),
             "lost" => LifecycleEvent::Heard(before, RunEvent::Lost { reason: reason() }),
+            "finished" => LifecycleEvent::Heard(before, RunEvent::Finished { reason: reason() }),
+            "wanted" => LifecycleEvent::Wanted,
+            "unused" => LifecycleEvent::Unused { reason: reason() },
             "unserveable" => {
                 LifecycleEvent::Heard(before, RunEvent::Unserveable { reason: reason() })
             }
@@ -230,13 +233,15 @@ fn one_that_serves_briefly_between_crashes_loops_all_the_same() {
 }
 
 #[test]
-fn what_can_not_be_served_is_not_tried_again() {
+fn what_can_not_be_served_is_tried_again_rarely() {
     check(
         limits(),
         "
         start            -> Starting      spawn
         unserveable      -> Failed        kill
-        wait 3600s       -> Failed
+        wait 299s        -> Failed
+        wait 1s          -> Starting      spawn
+        unserveable      -> Failed        kill
         start            -> Starting      spawn
         spawned          -> Handshaking   handshake
         unserveable      -> Failed        kill
@@ -246,6 +251,103 @@ fn what_can_not_be_served_is_not_tried_again() {
         spawned          -> Handshaking   handshake
         ready            -> Ready         open
         unserveable      -> Failed        shut kill
+        ",
+    );
+}
+
+#[test]
+fn one_that_ends_itself_when_idle_is_restarted_once_and_then_rests() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 4s          -> Ready
+        finished         -> Starting      shut kill spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 4s          -> Ready
+        finished         -> Idle          shut kill
+        wait 3600s       -> Idle
+        finished         -> Idle
+        wanted           -> Starting      spawn
+        wanted           -> Starting
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wanted           -> Ready
+        wait 4s          -> Ready
+        finished         -> Idle          shut kill
+        stop             -> Draining      kill
+        stopped          -> Stopped
+        wanted           -> Stopped
+        ",
+    );
+}
+
+#[test]
+fn one_that_is_stopped_when_idle_rests_until_it_is_wanted() {
+    check(
+        RestartPolicy { revivals_max: 0, ..limits() },
+        "
+        start            -> Starting      spawn
+        unused           -> Starting
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        unused           -> Idle          shut kill
+        unused           -> Idle
+        wanted           -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 1s          -> Ready
+        finished         -> Idle          shut kill
+        start            -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn an_end_without_an_error_that_comes_at_once_or_in_the_handshake_is_a_loss() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        finished         -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        finished         -> BackingOff    kill
+        wait 2s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 999ms       -> Ready
+        finished         -> BackingOff    shut kill
+        wait 4s          -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn starts_that_reach_their_time_limit_three_times_in_a_row_are_a_crash_loop() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        wait 120s        -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        wait 120s        -> BackingOff    kill
+        wait 2s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        wait 60s         -> Ready
+        lost             -> Starting      shut kill spawn
+        wait 120s        -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        wait 120s        -> BackingOff    kill
+        wait 2s          -> Starting      spawn
+        wait 120s        -> CrashLooping  kill
+        wait 300s        -> Starting      spawn
+        wait 120s        -> CrashLooping  kill
         ",
     );
 }

@@ -58,7 +58,7 @@ pub struct CrashLoop<'a> {
     pub retry_in: Duration,
 }
 
-/// An instance failed and is not restarted until the configuration changes.
+/// An instance failed. It is tried again rarely.
 #[derive(Debug)]
 pub struct InstanceFailed<'a> {
     pub server: &'a Name,
@@ -99,6 +99,16 @@ pub struct InstanceStopped<'a> {
     pub server: &'a Name,
     pub instance: InstanceId,
     pub reason: &'a str,
+}
+
+/// An instance ended itself without an error while nobody used it.
+#[derive(Debug)]
+pub struct InstanceFinished<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub reason: &'a str,
+    /// Whether it starts when it is wanted. Otherwise it is restarted at once.
+    pub rests: bool,
 }
 
 /// A server wrote a line to standard output that is not a message. Throttled per server.
@@ -189,7 +199,7 @@ impl InstanceFailed<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output } = self;
         let last_output = last_output.map(ends);
-        error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed permanently");
+        error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed");
     }
 }
 
@@ -219,6 +229,13 @@ impl InstanceStopped<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason } = self;
         info!(target: "mainstay", %server, %instance, reason, "instance stopped");
+    }
+}
+
+impl InstanceFinished<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason, rests } = self;
+        info!(target: "mainstay", %server, %instance, reason, rests, "instance ended itself while idle");
     }
 }
 

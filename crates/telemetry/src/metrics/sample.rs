@@ -5,16 +5,7 @@ use mainstay_model::status::InstanceState;
 use crate::labels::{Breaker, StreamKind};
 
 /// All states of an instance in the order of the scrape.
-pub(crate) const STATES: [InstanceState; 8] = [
-    InstanceState::Stopped,
-    InstanceState::Starting,
-    InstanceState::Handshaking,
-    InstanceState::Ready,
-    InstanceState::BackingOff,
-    InstanceState::CrashLooping,
-    InstanceState::Draining,
-    InstanceState::Failed,
-];
+pub(crate) const STATES: [InstanceState; 9] = InstanceState::ALL;
 
 /// The gauges of one scrape. All start at zero, and values of several observers are added.
 #[derive(Debug, Default)]

@@ -52,6 +52,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("deaf", "", "never reads its input"),
     flag("deaf-after", "=N", "reads N messages and then no more"),
     flag("exit-after", "=N", "exits with code 9 after N messages"),
+    flag("exit-when-idle", "=MS", "exits with code 0 when no message has come for this long"),
     flag("ignore-eof", "", "goes on when its input is closed"),
     flag("ignore-term", "", "goes on after SIGTERM"),
     flag("grandchild", "", "starts a process of its own that idles"),

@@ -32,7 +32,13 @@ pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     let ways = Ways { exchange: out.clone(), side: out };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut read = 0;
-    while let Some(line) = lines.next_line().await? {
+    let idle_max =
+        flags.number("exit-when-idle").map_or(Duration::MAX, |ms| Duration::from_millis(ms as u64));
+    loop {
+        let Ok(line) = tokio::time::timeout(idle_max, lines.next_line()).await else {
+            std::process::exit(0);
+        };
+        let Some(line) = line? else { break };
         match serde_json::from_str::<Incoming>(&line) {
             Ok(incoming) => {
                 // Calls run concurrently, and each answer is sent when it is ready.

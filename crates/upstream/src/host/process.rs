@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::process::{ProcessHost, RunningProcess, SpawnError, StopGraces};
+use crate::process::{Exit, ProcessHost, RunningProcess, SpawnError, StopGraces};
 use crate::stdio;
 use crate::transport::TransportAbilities;
 
@@ -115,6 +115,10 @@ impl Running for StartedCommand {
 
     fn has_ended(&self) -> bool {
         self.process.has_ended()
+    }
+
+    fn ended_well(&self) -> bool {
+        self.process.exit().is_some_and(Exit::is_success)
     }
 
     fn last_words(&self) -> Vec<String> {

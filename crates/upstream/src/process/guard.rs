@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::records::{Folder, Mark};
-use super::registry::Claim;
+use super::registry::{Claim, Kind, Starting};
 use super::sweep::sweep;
 
 /// How to start the guard: a program that calls [`guard_main`] with the same state folder.
@@ -122,6 +122,7 @@ pub(super) async fn keep(
 
 impl Guard {
     pub(super) async fn start(command: &GuardCommand, mark: &Mark) -> io::Result<Self> {
+        let starting = Starting::begin();
         let mut child = Command::new(&command.program)
             .args(&command.args)
             .stdin(Stdio::piped())
@@ -129,7 +130,8 @@ impl Guard {
             .spawn()?;
         let missing = || io::Error::other("the guard has no input");
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or_else(missing)?;
-        let claim = Claim::new(pid);
+        let claim = Claim::new(pid, Kind::Guard);
+        drop(starting);
         let mut stdin = child.stdin.take().ok_or_else(missing)?;
         stdin.write_all(format!("{}\n", mark.as_str()).as_bytes()).await?;
         Ok(Self { child, claim, stdin })

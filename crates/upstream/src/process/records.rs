@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! STATE/processes/MARK/daemon       who wrote this: number and start of the daemon
-//! STATE/processes/MARK/PID.json     one for each main process that lives
+//! STATE/processes/MARK/PID.json     one for each main process that lives, and for each stray
 //! ```
 //!
 //! The folder exists before the first process does, so its mark, which every process carries in
@@ -38,12 +38,15 @@ struct Writer {
     place: String,
 }
 
-/// A main process. Its number is also its group's.
+/// A main process, whose number is also its group's, or a stray.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) identity: Identity,
-    pub(super) server: Name,
-    pub(super) instance: InstanceId,
+    /// None for a stray.
+    #[serde(default)]
+    pub(super) server: Option<Name>,
+    #[serde(default)]
+    pub(super) instance: Option<InstanceId>,
 }
 
 // === impl Mark ===
@@ -123,6 +126,11 @@ impl Folder {
         self.write(&file_name(record.identity.pid), record)
     }
 
+    /// Writes down a process that nothing else identifies.
+    pub(super) fn add_stray(&self, identity: Identity) -> io::Result<()> {
+        self.add(&Record { identity, server: None, instance: None })
+    }
+
     pub(super) fn remove(&self, pid: i32) {
         if let Err(error) = self.files.remove(&file_name(pid)) {
             tracing::warn!(%error, pid, "can't remove the record of a process");
@@ -186,8 +194,8 @@ mod tests {
         assert!(folder.is_in_use() && folder.is_of_this_place());
         let record = Record {
             identity: Identity::of(own_pid()).unwrap().unwrap(),
-            server: Name::try_new("a").unwrap(),
-            instance: InstanceId(3),
+            server: Some(Name::try_new("a").unwrap()),
+            instance: Some(InstanceId(3)),
         };
         folder.add(&record).unwrap();
         folder.files.put("9.json", b"{\"half").unwrap();

@@ -3,12 +3,25 @@
 //! One list for the whole process, because the kernel gives all orphans to the process: the reaper
 //! must know which children have an owner.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-static AWAITED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The claimed children, and what they are.
+static AWAITED: Mutex<BTreeMap<i32, Kind>> = Mutex::new(BTreeMap::new());
+
+/// The children that are being started and may not be claimed yet.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+
+/// What a claimed child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The main process of an instance.
+    Main,
+    Guard,
+}
 
 /// Reserves a child for its owner: the reaper leaves it alone until the claim is released.
 #[derive(Debug)]
@@ -17,16 +30,30 @@ pub(super) struct Claim {
     pid: Option<i32>,
 }
 
+/// A child is being started. Held from before it exists until it is claimed.
+#[derive(Debug)]
+pub(super) struct Starting(());
+
 /// Whether this child, or the leader of this group, has an owner.
 pub(super) fn is_claimed(pid: i32) -> bool {
-    AWAITED.lock().contains(&pid)
+    AWAITED.lock().contains_key(&pid)
+}
+
+/// Whether this child is the main process of an instance.
+pub(super) fn is_main(pid: i32) -> bool {
+    AWAITED.lock().get(&pid) == Some(&Kind::Main)
+}
+
+/// Whether a child is being started. If not, every child that is claimed later was started later.
+pub(super) fn is_starting() -> bool {
+    STARTING.load(Ordering::SeqCst) > 0
 }
 
 /// Reaps a zombie child unless it has an owner. Looks and reaps under one lock, so that a
 /// number can't be claimed in between.
 pub(super) fn reap_orphan(pid: i32) {
     let awaited = AWAITED.lock();
-    if !awaited.contains(&pid) {
+    if !awaited.contains_key(&pid) {
         // Not a child of this process, or still alive: nothing to reap.
         let _ = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG);
     }
@@ -35,8 +62,8 @@ pub(super) fn reap_orphan(pid: i32) {
 // === impl Claim ===
 
 impl Claim {
-    pub(super) fn new(pid: i32) -> Self {
-        AWAITED.lock().insert(pid);
+    pub(super) fn new(pid: i32, kind: Kind) -> Self {
+        AWAITED.lock().insert(pid, kind);
         Self { pid: Some(pid) }
     }
 
@@ -55,5 +82,20 @@ impl Drop for Claim {
         if let Some(pid) = self.pid {
             AWAITED.lock().remove(&pid);
         }
+    }
+}
+
+// === impl Starting ===
+
+impl Starting {
+    pub(super) fn begin() -> Self {
+        STARTING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use mainstay_model::settings::ProcessSpec;
+use rustix::io::Errno;
 use rustix::process::Rlimit;
 use tokio::process::{Child, Command};
 
@@ -29,27 +30,31 @@ pub enum SpawnError {
     NoCommand,
     #[error("the program {program:?} was not found")]
     NotFound { program: String },
-    #[error("{} can't be executed", path.display())]
+    #[error("{} can't be executed: permission denied (EACCES)", path.display())]
     NotExecutable { path: PathBuf },
-    #[error("the interpreter that {} names in its first line was not found", path.display())]
+    #[error("the interpreter that {} names in its first line was not found (ENOENT)", path.display())]
     NoInterpreter { path: PathBuf },
-    #[error("{} is not a program for this machine, and its first line names no interpreter", path.display())]
-    NotAProgram { path: PathBuf },
+    #[error(
+        "{} can't be executed: {}, exec format error (ENOEXEC)",
+        path.display(),
+        fault.as_deref().unwrap_or("it is no program for this machine")
+    )]
+    NotAProgram { path: PathBuf, fault: Option<String>, remedy: Option<String> },
     #[error("the working folder {} can't be used: {source}", cwd.display())]
     Cwd { cwd: PathBuf, source: io::Error },
-    #[error("can't limit it to {files} open files")]
+    #[error("can't limit it to {files} open files: {source}")]
     Files { files: u64, source: io::Error },
     #[error("there is no user {name:?} on this machine")]
     UnknownUser { name: String },
     #[error("there is no group {name:?} on this machine")]
     UnknownGroup { name: String },
-    #[error("the daemon may not start it as {name:?}")]
+    #[error("the daemon may not start it as {name:?}: {source}")]
     User { name: String, source: io::Error },
     /// Out of memory, processes or file descriptors, or a zero byte in an argument.
-    #[error("{} could not be started", path.display())]
+    #[error("{} could not be started: {source}", path.display())]
     Start { path: PathBuf, source: io::Error },
     /// The process was started, could not be watched, and was ended again.
-    #[error("the started process can't be watched")]
+    #[error("the started process can't be watched: {source}")]
     Watch { source: io::Error },
     #[error("the daemon is stopping")]
     Stopping,
@@ -106,7 +111,9 @@ impl From<Failure> for SpawnError {
             Failure::NotFound { program } => Self::NotFound { program },
             Failure::NotExecutable { path } => Self::NotExecutable { path: path.into() },
             Failure::NoInterpreter { path } => Self::NoInterpreter { path: path.into() },
-            Failure::NotAProgram { path } => Self::NotAProgram { path: path.into() },
+            Failure::NotAProgram { path, fault, remedy } => {
+                Self::NotAProgram { path: path.into(), fault, remedy }
+            }
             Failure::Cwd { cwd, cause } => {
                 Self::Cwd { cwd: cwd.into(), source: cause.into_error() }
             }
@@ -123,7 +130,8 @@ impl From<Failure> for SpawnError {
 
 impl SpawnError {
     /// Whether a retry is useless until the configuration is changed or a program installed. A
-    /// missing working folder may only wait for its mount.
+    /// missing working folder may only wait for its mount, and a machine that is out of something
+    /// may have it again soon.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::NoCommand
@@ -135,7 +143,8 @@ impl SpawnError {
             | Self::UnknownUser { .. }
             | Self::UnknownGroup { .. }
             | Self::User { .. } => true,
-            Self::Cwd { .. } | Self::Start { .. } | Self::Watch { .. } | Self::Stopping => false,
+            Self::Start { source, .. } => never_passes(source),
+            Self::Cwd { .. } | Self::Watch { .. } | Self::Stopping => false,
         }
     }
 
@@ -157,13 +166,14 @@ impl SpawnError {
             Self::NotExecutable { path } => {
                 format!(
                     "`chmod +x {}`, let its user enter the folders above it, or name its interpreter \
-                     first; a folder is no program",
+                     first; a folder is no program, and a file system mounted with `noexec` has none",
                     path.display()
                 )
             }
             Self::NoInterpreter { path } => {
                 format!("see `head -1 {}`; name an interpreter that exists first", path.display())
             }
+            Self::NotAProgram { remedy: Some(remedy), .. } => remedy.clone(),
             Self::NotAProgram { .. } => {
                 "begin a script with `#!` and its interpreter, or name the interpreter first; \
                  take a program that was built for this machine"
@@ -191,16 +201,83 @@ impl SpawnError {
             Self::Cwd { .. } => {
                 "make the folder, mount what it lies on, or change `cwd`".to_owned()
             }
-            Self::Start { source, .. } => match source.kind() {
-                io::ErrorKind::ArgumentListTooLong => "shorten `command` and `env`".to_owned(),
-                io::ErrorKind::InvalidInput => "remove zero bytes from the command".to_owned(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
-                    "the machine is out of processes or memory; see `ulimit -u` and `free`"
-                        .to_owned()
-                }
-                _ => return None,
-            },
-            Self::Watch { .. } | Self::Stopping => return None,
+            Self::Start { source, .. } | Self::Watch { source } => remedy_of(source)?.to_owned(),
+            Self::Stopping => return None,
         })
+    }
+}
+
+/// What the user can do about an error of the kernel.
+fn remedy_of(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => {
+            "the daemon has no file descriptor left; raise its limit (`LimitNOFILE` of systemd, \
+             `ulimit -n`) or lower `gateway.max_connections`"
+        }
+        Some(Errno::NFILE) => {
+            "the machine has too many open files; raise `fs.file-max` (`sysctl fs.file-nr` shows them)"
+        }
+        Some(Errno::AGAIN) => {
+            "the user or the service has too many processes; raise its limit (`TasksMax` of systemd, \
+             `ulimit -u`)"
+        }
+        Some(Errno::NOMEM) => "the machine is out of memory; see `free`",
+        Some(Errno::TXTBSY) => "the program is being written; it starts when that is done",
+        Some(Errno::LOOP) => "its symbolic links lead in a circle",
+        Some(Errno::NAMETOOLONG) => "use a shorter path",
+        Some(Errno::LIBBAD) => "its interpreter is no program; install it again",
+        Some(Errno::PERM) => "a security policy of the machine forbids it",
+        _ => match error.kind() {
+            io::ErrorKind::ArgumentListTooLong => "shorten `command` and `env`",
+            io::ErrorKind::InvalidInput => "remove zero bytes from the command",
+            _ => return None,
+        },
+    })
+}
+
+/// Whether an error of the kernel stays until somebody changes something.
+fn never_passes(error: &io::Error) -> bool {
+    let lasting = [Errno::LOOP, Errno::NAMETOOLONG, Errno::LIBBAD, Errno::PERM, Errno::TOOBIG];
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_some_and(|errno| lasting.contains(&errno))
+        || error.kind() == io::ErrorKind::InvalidInput
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::SpawnError;
+
+    #[test]
+    fn each_error_of_the_kernel_is_told_with_its_remedy_and_only_some_pass() {
+        for (errno, remedy, permanent) in [
+            (Errno::MFILE, "LimitNOFILE", false),
+            (Errno::NFILE, "fs.file-max", false),
+            (Errno::AGAIN, "TasksMax", false),
+            (Errno::NOMEM, "out of memory", false),
+            (Errno::TXTBSY, "being written", false),
+            (Errno::LOOP, "circle", true),
+            (Errno::TOOBIG, "shorten", true),
+            (Errno::PERM, "policy", true),
+        ] {
+            let source = || io::Error::from_raw_os_error(errno.raw_os_error());
+            let start = SpawnError::Start { path: "/opt/weather".into(), source: source() };
+            let watch = SpawnError::Watch { source: source() };
+            for error in [&start, &watch] {
+                let hint = error.hint().expect("a remedy");
+                assert!(hint.contains(remedy), "{error}: {hint}");
+                let number = format!("(os error {})", errno.raw_os_error());
+                assert!(error.to_string().ends_with(&number), "{error}");
+            }
+            assert_eq!(start.is_permanent(), permanent, "{start}");
+        }
+        let unknown = SpawnError::Start {
+            path: "/opt/weather".into(),
+            source: io::Error::from_raw_os_error(Errno::IO.raw_os_error()),
+        };
+        assert_eq!((unknown.hint(), unknown.is_permanent()), (None, false));
     }
 }

@@ -103,6 +103,7 @@ impl Leftovers {
             .iter()
             .filter(|stat| {
                 groups.contains(&stat.group)
+                    || self.is_recorded(stat.identity)
                     || marked.contains(&stat.identity.pid)
                     || self.found.contains_key(&stat.identity)
             })
@@ -137,8 +138,13 @@ impl Leftovers {
             .collect()
     }
 
+    /// Whether the process has a record of its own. A stray is found by nothing else.
+    fn is_recorded(&self, identity: Identity) -> bool {
+        self.records.iter().any(|record| record.identity == identity)
+    }
+
     fn server_of(&self, group: i32) -> Option<Name> {
         let record = self.records.iter().find(|record| record.identity.pid == group)?;
-        Some(record.server.clone())
+        record.server.clone()
     }
 }

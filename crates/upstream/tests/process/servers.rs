@@ -238,6 +238,15 @@ async fn what_can_not_start_says_which_step_failed_and_what_helps() {
         path.to_str().unwrap().to_owned()
     };
     let plain = file("plain", "hello", 0o644);
+    let script = file("script", "import sys\n", 0o755);
+    let mut other = b"\x7fELF\x02\x01\x01".to_vec();
+    other.resize(18, 0);
+    other.extend([22, 0]);
+    other.resize(64, 0);
+    let path = folder.path().join("other");
+    std::fs::write(&path, other).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let other = path.to_str().unwrap().to_owned();
     let foreign = file("foreign", "#!/no/such/interpreter\n", 0o755);
     let gone = folder.path().join("gone");
     let mut nowhere = sh("true");
@@ -252,8 +261,10 @@ async fn what_can_not_start_says_which_step_failed_and_what_helps() {
         (command(&[&plain]), "can't be executed", "chmod +x", true),
         (searched, "can't be executed", "chmod +x", true),
         (command(&[&foreign]), "the interpreter that", "head -1", true),
+        (command(&[&script]), "names no interpreter (`#!`), exec format error", "`#!`", true),
+        (command(&[&other]), "another processor (s390x), exec format error", "built for", true),
         (nowhere, "the working folder", "mount", false),
-        (command(&["sh", "a\0b"]), "could not be started", "zero bytes", false),
+        (command(&["sh", "a\0b"]), "could not be started", "zero bytes", true),
     ];
     for (spec, text, hint, permanent) in cases {
         let failed = world.host.spawn(&spec, &name("test"), InstanceId(1)).await.unwrap_err();
@@ -278,6 +289,59 @@ async fn orphans_are_reaped() {
     until("no zombie stays", || zombies() == 0 && !sleepers()).await;
     process.stop(PATIENT).await;
     world.close().await;
+}
+
+/// Forks twice into a session of its own, where it lives on with an empty environment. Prints the number of
+/// the process, and stays itself.
+const LEAVES_NO_TRACE: &str = r#"
+import os, time
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(writer, str(os.getpid()).encode())
+        for number in range(3, 20):
+            try: os.close(number)
+            except OSError: pass
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in range(3): os.dup2(null, number)
+        os.execve("/bin/sleep", ["sleep", "600"], {})
+    os._exit(0)
+os.wait()
+print(os.read(reader, 20).decode(), flush=True)
+time.sleep(600)
+"#;
+
+#[tokio::test]
+async fn a_process_that_left_no_trace_ends_after_the_instance_that_may_have_started_it() {
+    let world = World::open().await;
+    let mut server = world.spawn(&python(LEAVES_NO_TRACE)).await;
+    let stray = numbers(&mut server, 1).await[0];
+    let is_orphan = || children().contains(&stray);
+    until("the daemon inherits it", is_orphan).await;
+    // The kernel counts starts in hundredths of a second.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut later = world.spawn(&sh("sleep 600")).await;
+    // As long as its instance runs, it may be of use.
+    let mut other = world.spawn(&sh("exit 0")).await;
+    other.stop(StopGraces::default()).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(is_alive(stray), "its instance still runs");
+    server.stop(StopGraces::ABANDONED).await;
+    until("it is ended, and no zombie is left", || state_of(stray).is_none()).await;
+    assert!(is_alive(i32::try_from(later.pid()).unwrap()));
+    later.stop(StopGraces::ABANDONED).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_daemon_is_the_end_of_whatever_left_no_trace() {
+    let world = World::open().await;
+    let mut server = world.spawn(&python(LEAVES_NO_TRACE)).await;
+    let stray = numbers(&mut server, 1).await[0];
+    until("the daemon inherits it", || children().contains(&stray)).await;
+    world.close().await;
+    assert!(!is_alive(stray));
 }
 
 #[tokio::test]

@@ -38,6 +38,9 @@ const TOOLS: Answers = &[
     ("tools/list", r#"{"tools":[{"name":"sum"}]}"#),
 ];
 
+/// The code of `SERVER_LOADING`.
+const LOADING: i32 = 1003;
+
 /// An endpoint with two servers that have the same: `a`, whose names stay, and `b`.
 struct Scene {
     world: World,
@@ -192,13 +195,18 @@ async fn what_nobody_has_is_an_error_that_says_so() {
         let (code, text) = sent(&endpoint, method, &json!({"name": "read"})).unwrap_err();
         assert!(code == -32601 && text.contains("/mcp/{server}"), "{text}");
     }
-    // A server that is not ready yet may have the item, so the message names the server.
+    // A server that has not listed anything yet may have the item, so nothing is unknown.
     let late = world.stopped("late", ids.server(), EVERYTHING);
     let endpoint = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
-    let text = r#"unknown tool "sum"; not in the lists now: late (stopped)"#;
-    assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(-32602, text));
-    // From 2026-07-28 on, resources have no error code of their own.
-    let other = sent_by(Era::Modern, &endpoint, "resources/read", &json!({"uri": "x://two"}));
+    let text = r#"no server that is ready has the tool "sum"; still starting: late"#;
+    assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(LOADING, text));
+    // Nobody has asked these servers yet whether they support 2026-07-28.
+    let (params, modern) = (json!({"uri": "x://two"}), Era::Modern);
+    let other = sent_by(modern, &endpoint, "resources/read", &params);
+    assert_eq!(other.unwrap_err().0, LOADING);
+    // From then on, resources have no error code of their own.
+    let nobody = self::endpoint(&ids, &[], Some(Prefix::Auto)).await;
+    let other = sent_by(modern, &nobody, "resources/read", &params);
     assert_eq!(other.unwrap_err().0, -32602);
     world.end().await;
 }
@@ -214,7 +222,7 @@ async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_
     // Not as long as another server has not listed its items.
     let late = world.stopped("late", ids.server(), EVERYTHING);
     let unsure = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
-    assert_eq!(sent(&unsure, "resources/read", &uri).unwrap_err().0, -32002);
+    assert_eq!(sent(&unsure, "resources/read", &uri).unwrap_err().0, LOADING);
     world.end().await;
 }
 

@@ -118,3 +118,15 @@ fn the_least_that_are_kept_are_those_that_anybody_can_use() {
     }
     assert_eq!(scene.want("f", 2).1, [Decision::Evict(kinds[1].1)]);
 }
+
+#[test]
+fn a_member_that_ended_itself_makes_room_for_another_one() {
+    let mut scene = Scene::new(1);
+    let (ticket, member) = scene.lent("a", 1);
+    scene.tell(RosterEvent::Released(ticket));
+    assert_eq!(scene.tell(RosterEvent::Down { member, soon: true }), []);
+    assert_eq!(scene.tell(RosterEvent::Finished(member)), [Decision::Evict(member)]);
+    let (_, done) = scene.want("a", 1);
+    assert_eq!(done, [], "it waits for the room");
+    assert_ne!(started(&scene.tell(RosterEvent::Gone(member))), member);
+}

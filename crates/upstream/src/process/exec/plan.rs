@@ -43,6 +43,9 @@ pub(in crate::process) enum Failure {
     /// The file begins with neither a known format nor `#!`.
     NotAProgram {
         path: String,
+        /// Why, as far as its first bytes tell.
+        fault: Option<String>,
+        remedy: Option<String>,
     },
     Cwd {
         cwd: String,

@@ -1,8 +1,10 @@
 //! Finds the program of a command.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use mainstay_model::program_file::{HEAD_BYTES, fault_of};
 
 use super::plan::{Cause, Failure};
 
@@ -69,6 +71,13 @@ fn kind_of(path: &Path) -> Kind {
     }
 }
 
+/// The first bytes of a file. None if it can't be read.
+fn head_of(path: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    std::fs::File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
 // === impl Program ===
 
 impl Program {
@@ -78,7 +87,14 @@ impl Program {
         match error.kind() {
             io::ErrorKind::NotFound => Failure::NoInterpreter { path },
             io::ErrorKind::PermissionDenied => Failure::NotExecutable { path },
-            _ if error.raw_os_error() == Some(NOT_A_PROGRAM) => Failure::NotAProgram { path },
+            _ if error.raw_os_error() == Some(NOT_A_PROGRAM) => {
+                let fault = head_of(&self.path).and_then(|head| fault_of(&head));
+                Failure::NotAProgram {
+                    path,
+                    fault: fault.map(|fault| fault.to_string()),
+                    remedy: fault.map(|fault| fault.remedy().to_owned()),
+                }
+            }
             _ => Failure::Start { path, cause: Cause::of(error) },
         }
     }
