@@ -102,8 +102,9 @@ async fn handle_request(
     let deadline = begun + sessions.serving.settings.limits.list;
     let (route, token) = match route_when_listed(endpoint, method, &message, deadline).await {
         Ok(found) => found,
-        Err(RouteError { code, message }) => {
-            return answer::message(build::failure(Some(&id), code, &message));
+        Err(RouteError { code, message: text }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
+            return answer::message(build::failure(Some(&id), code, &text));
         }
     };
     session.wait_until_restored_at(route.server).await;

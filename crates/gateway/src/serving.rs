@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_model::settings::GatewaySettings;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_telemetry::{CorrelationId, Metrics};
+use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Metrics, Outcome};
 use mainstay_upstream::SessionNo;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,14 @@ impl Serving {
     /// Notes that streams and calls are cut off from here on.
     pub(crate) fn begin_cut_off(&self) {
         self.cutting_off.store(true, Ordering::Release);
+    }
+
+    /// Counts a request that no server at its address answers. No server has the name that it asks for,
+    /// so it counts as the gateway's own.
+    pub(crate) fn count_unrouted(&self, method: &str, begun: Instant) {
+        let counters = self.metrics.gateway();
+        counters.finished(Method::from_wire(method), Outcome::Error, begun.elapsed());
+        counters.failed(ErrorCode::NoRoute);
     }
 
     /// Returns the number of a new session, or of a request that belongs to none.

@@ -103,9 +103,13 @@ async fn handle_call(
     request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let wait_max = sessions.serving.settings.limits.list;
+    let begun = Instant::now();
     let (route, token) = match route_when_listed(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
-        Err(RouteError { code, message }) => return error_response(&request.id, code, &message),
+        Err(RouteError { code, message: text }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
+            return error_response(&request.id, code, &text);
+        }
     };
     let caller = Session::stateless(
         sessions.serving.next_session_no(),

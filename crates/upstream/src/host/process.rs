@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::process::{ProcessHost, RunningProcess, SpawnError, StopGraces};
+use crate::process::{Exit, ProcessHost, RunningProcess, SpawnError, StopGraces};
 use crate::stdio;
 use crate::transport::TransportAbilities;
 
@@ -117,6 +117,10 @@ impl Running for StartedCommand {
         self.process.has_ended()
     }
 
+    fn exit(&self) -> Option<Exit> {
+        self.process.exit()
+    }
+
     fn last_words(&self) -> Vec<String> {
         self.process.stderr_tail().lines()
     }
@@ -133,6 +137,7 @@ impl Running for StartedCommand {
 impl From<SpawnError> for StartError {
     fn from(error: SpawnError) -> Self {
         let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-        Self { reason: format!("{error}{hint}"), permanent: error.is_permanent() }
+        let (brief, permanent) = (error.brief(), error.is_permanent());
+        Self { reason: format!("{error}{hint}"), brief, permanent }
     }
 }

@@ -91,6 +91,11 @@ impl RunningProcess {
         self.progress.borrow().exit.is_some()
     }
 
+    /// How the main process ended, as far as is known by now.
+    pub fn exit(&self) -> Option<Exit> {
+        self.progress.borrow().exit
+    }
+
     /// Ends the whole tree: closes the input (drop what [`take_stdin`](Self::take_stdin) returned
     /// first), then TERM, then KILL. Returns when no process is left and the record is removed, or
     /// some seconds after both graces with [`Exit::Stuck`] when KILL did not help.

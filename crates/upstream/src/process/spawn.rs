@@ -139,6 +139,25 @@ impl SpawnError {
         }
     }
 
+    /// The cause without a name, path or argument: what anybody may know.
+    pub fn brief(&self) -> &'static str {
+        match self {
+            Self::NoCommand => "its command is empty",
+            Self::NotFound { .. } => "its program was not found",
+            Self::NotExecutable { .. } | Self::NoInterpreter { .. } | Self::NotAProgram { .. } => {
+                "its program can't be executed"
+            }
+            Self::Cwd { .. } => "its working folder can't be used",
+            Self::UnknownUser { .. } | Self::UnknownGroup { .. } | Self::User { .. } => {
+                "the daemon can't start it as its user or group"
+            }
+            Self::Stopping => "the daemon is stopping",
+            Self::Files { .. } | Self::Start { .. } | Self::Watch { .. } => {
+                "the system could not start it"
+            }
+        }
+    }
+
     /// A remedy for the user who configured the server.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
