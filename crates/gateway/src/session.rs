@@ -96,6 +96,8 @@ struct State {
     /// Updates of resources to send when the client opens a GET stream: no more than it subscribed
     /// to.
     missed_updates: BTreeSet<Bytes>,
+    /// Bytes of `missed_updates`.
+    missed_bytes: usize,
     ended: bool,
 }
 

@@ -9,14 +9,16 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, build};
 
 use super::list_changes::{ListChanges, SeenChanges};
+use super::stored::SUBSCRIPTIONS_MAX;
 use super::{Session, State};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
 use crate::stream::streams::{FinishedStream, Resumed};
 use crate::stream::{self, EventStream};
 
-/// Updated resources remembered for a client without a stream.
-const MISSED_RESOURCES_MAX: usize = 64;
+/// Bytes of notifications of updated resources that are remembered for a client without a stream. Updates of
+/// all that a session may subscribe to have room.
+const MISSED_BYTES_MAX: usize = 256 << 10;
 
 impl Session {
     /// Opens a background stream, which begins with what the client has missed. False: the session
@@ -128,9 +130,11 @@ impl Session {
     pub(crate) fn notify_resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
         if !state.streams.send_background(&stream::event(message))
-            && state.missed_updates.len() < MISSED_RESOURCES_MAX
+            && state.missed_updates.len() < SUBSCRIPTIONS_MAX
+            && state.missed_bytes + message.len() <= MISSED_BYTES_MAX
+            && state.missed_updates.insert(message.clone())
         {
-            state.missed_updates.insert(message.clone());
+            state.missed_bytes += message.len();
         }
     }
 
@@ -149,6 +153,7 @@ impl State {
             stream.push(event.clone());
             true
         });
+        self.missed_bytes = 0;
         for update in std::mem::take(&mut self.missed_updates) {
             stream.push(stream::event(&update));
         }

@@ -32,6 +32,9 @@ struct Family<'a> {
 /// Reads a count of a server.
 type Count = fn(&ServerMetrics) -> u64;
 
+/// Reads a gauge of a server.
+type Gauge = fn(&ServerSample) -> u64;
+
 /// Label names of the catalogue with the values of a series.
 struct Labels<'a>(&'static [&'static str], &'a [&'a str]);
 
@@ -71,7 +74,7 @@ pub(super) fn requests(
 
 pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
     Family::begin(out, &catalogue::ACTIVE_SESSIONS)?.gauge(&[], sample.active_sessions)?;
-    let connections: [(_, fn(&ServerSample) -> u64); 3] = [
+    let connections: [(_, Gauge); 3] = [
         (&catalogue::DB_CONNECTIONS_ACTIVE, |server| server.pool_active),
         (&catalogue::DB_CONNECTIONS_IDLE, |server| server.pool_idle),
         (&catalogue::DB_CONNECTIONS_MAX, |server| server.pool_max),
