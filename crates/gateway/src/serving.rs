@@ -42,7 +42,10 @@ pub(crate) struct Serving {
 pub(crate) struct ForwardGuard(Arc<Serving>);
 
 /// An open connection, counted until it is dropped.
-pub(crate) struct ConnectionGuard(Arc<Serving>);
+pub(crate) struct ConnectionGuard {
+    serving: Arc<Serving>,
+    is_counted: bool,
+}
 
 /// Converts monotonic times to dates.
 #[derive(Debug, Clone, Copy)]
@@ -114,10 +117,14 @@ impl Serving {
         self.connection_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts a new connection; also returns how many were open before it.
-    pub(crate) fn open_connection(self: &Arc<Self>) -> (ConnectionGuard, usize) {
-        let open_before = self.connections.fetch_add(1, Ordering::AcqRel);
-        (ConnectionGuard(self.clone()), open_before)
+    /// Counts a new connection; also returns how many were open before it. Those of the operator don't
+    /// count: they take no client's place.
+    pub(crate) fn open_connection(self: &Arc<Self>, operator: bool) -> (ConnectionGuard, usize) {
+        let open_before = match operator {
+            true => self.connections_open(),
+            false => self.connections.fetch_add(1, Ordering::AcqRel),
+        };
+        (ConnectionGuard { serving: self.clone(), is_counted: !operator }, open_before)
     }
 
     pub(crate) fn connections_open(&self) -> usize {
@@ -171,13 +178,15 @@ impl Drop for ForwardGuard {
 
 impl ConnectionGuard {
     pub(crate) fn serving(&self) -> &Arc<Serving> {
-        &self.0
+        &self.serving
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        if self.is_counted {
+            self.serving.connections.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 

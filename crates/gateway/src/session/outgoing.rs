@@ -20,6 +20,10 @@ use crate::stream::{self, EventStream};
 /// all that a session may subscribe to have room.
 const MISSED_BYTES_MAX: usize = 256 << 10;
 
+/// Bits of a stream's number that tell its session, so that the id of an event is not taken for one of another
+/// session even when its stream is gone.
+const TAG_BITS: u32 = 16;
+
 impl Session {
     /// Opens a background stream, which begins with what the client has missed. False: the session
     /// has ended, and with it the stream.
@@ -64,6 +68,13 @@ impl Session {
         stream
     }
 
+    /// The last bits of the numbers of all streams of this session, also in later runs of the daemon.
+    fn stream_tag(&self) -> u64 {
+        let id = self.token.as_str().as_bytes();
+        let end = id.iter().rev().take(8).fold(0_u64, |sum, byte| sum * 67 + u64::from(*byte));
+        end & (1 << TAG_BITS) - 1
+    }
+
     fn new_stream(
         &self,
         budget: &Arc<ReplayBudget>,
@@ -74,11 +85,15 @@ impl Session {
             return Arc::default();
         }
         let (number, share) = budget.open();
+        let number = number << TAG_BITS | self.stream_tag();
         Arc::new(EventStream::resumable(name(number), rules.priming_events, share))
     }
 
-    /// Resumes a stream after an event.
+    /// Resumes a stream after an event. The event of another session belongs to no call of this one.
     pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
+        if event.stream_number() & (1 << TAG_BITS) - 1 != self.stream_tag() {
+            return Resumed::NewStream;
+        }
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
         if let Resumed::Continues(reader) = &resumed

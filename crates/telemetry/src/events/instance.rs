@@ -266,9 +266,9 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The end of some output, where a program reports why it exits.
+/// The end of some output, where a program reports why it exits. Both formatters of the log escape it.
 fn tail(output: &str) -> String {
     let start = output.len().saturating_sub(super::EXCERPT_CHARS_MAX);
     let start = (start..=output.len()).find(|at| output.is_char_boundary(*at));
-    excerpt(&output.as_bytes()[start.unwrap_or(0)..])
+    super::cut(&output.as_bytes()[start.unwrap_or(0)..])
 }

@@ -72,6 +72,14 @@ pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
     }
 }
 
+/// Checks that the user and the group of a process exist on this machine. Waits for the disk.
+///
+/// # Errors
+/// [`SpawnError::UnknownUser`] or [`SpawnError::UnknownGroup`].
+pub fn check_account(spec: &ProcessSpec) -> Result<(), SpawnError> {
+    exec::look_up(spec.user.as_deref(), spec.group.as_deref()).map_err(SpawnError::from)
+}
+
 /// Starts the helper with the server's environment, leading a group of its own.
 ///
 /// Loads the daemon's own program only, so it takes as long as that.
