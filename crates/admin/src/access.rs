@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName};
 use mainstay_telemetry::CorrelationId;
 
 use crate::api::problem::Rejection;
+use crate::source::View;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ pub enum Access {
     Bare,
     /// See health, numbers and lists.
     Read,
-    /// Change the daemon, and see arguments, results and logs.
+    /// Change the daemon, and see command lines, addresses, output, results and logs.
     Admin,
 }
 
@@ -103,6 +104,11 @@ impl Visitor {
             Shown::Nothing | Shown::Unknown => Access::Bare,
         };
         Self { peer, shown, access: near.max(by_token), request_id }
+    }
+
+    /// How much of the servers the caller may see.
+    pub(crate) fn view(&self) -> View {
+        if self.access == Access::Admin { View::Operator } else { View::Open }
     }
 
     /// Whether the caller may do this.

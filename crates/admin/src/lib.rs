@@ -17,7 +17,7 @@ pub mod web;
 pub use access::{Peer, Tokens};
 pub use action::{Action, ActionError, Actions};
 pub use client::{Client, ClientError, Conversation};
-pub use source::Source;
+pub use source::{Source, View};
 pub use web::{Admin, Asked, Parts, document};
 
 /// The name of the command socket in the state folder.

@@ -23,9 +23,11 @@ fn read(root: &Path) -> Memory {
         (Some(limit), Some(machine)) => Some(limit.min(machine)),
         (limit, machine) => limit.or(machine),
     };
+    let resident_bytes = resident.unwrap_or_default();
     Memory {
         servers_bytes: 0,
-        resident_bytes: resident.unwrap_or_default(),
+        resident_bytes,
+        usage_bytes: resident_bytes,
         limit_bytes: limit.unwrap_or_default(),
     }
 }

@@ -3,18 +3,33 @@
 use mainstay_model::status::Health;
 
 use crate::api::pools::PoolNumbers;
+use crate::api::sessions::Session;
 use crate::api::status::DaemonStatus;
+
+/// How much an answer shows of what runs servers, and of what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// For anybody who may read: of a server its program name or its scheme, host and port, and why it is
+    /// not ready in words of the daemon's own. No path, query, argument, header, environment value or
+    /// output: each may hold a secret, and another user or a web page may be asking.
+    Open,
+    /// For the operator: command lines, addresses, whole reasons and last output, too.
+    Operator,
+}
 
 /// The daemon, as its health and its numbers show it. Asked on the way of a request: must not
 /// wait for anything slower than memory.
 pub trait Source: Send + Sync {
-    fn status(&self) -> DaemonStatus;
+    fn status(&self, view: View) -> DaemonStatus;
 
     /// The one word alone. Strangers may ask for it as often as they like, so it should cost less
     /// than all of [`status`](Self::status).
     fn health(&self) -> Health {
-        self.status().status
+        self.status(View::Open).status
     }
+
+    /// The sessions of clients, oldest first.
+    fn sessions(&self) -> Vec<Session>;
 
     /// The scrape, as OpenMetrics text.
     fn metrics(&self) -> String;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 pub use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderValue, Method};
@@ -26,7 +26,7 @@ use tower::{Service, ServiceExt};
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{Access, Peer, Tokens, Visitor};
+use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
 use crate::api::{actions, audit, health, metrics, numbers, openapi};
@@ -201,7 +201,7 @@ fn stop_routes() -> OpenApiRouter<Shared> {
 fn router(context: &Shared) -> Router<Shared> {
     let keep = |bounds| from_fn_with_state(Limiter::new(bounds), bounds::keep);
     let audited = from_fn_with_state(context.clone(), audited::admin_only);
-    let read = read_routes().route_layer(from_fn(readers_only));
+    let read = read_routes().route_layer(from_fn_with_state(context.clone(), audited::readers));
     let reads = open_routes().merge(read).route_layer(keep(READS));
     let arrived = || from_fn_with_state(Limiter::new(BODIES), read::arrived);
     let changing = |routes: OpenApiRouter<Shared>| {
@@ -209,13 +209,6 @@ fn router(context: &Shared) -> Router<Shared> {
         bounded.route_layer(audited.clone())
     };
     reads.merge(changing(admin_routes())).merge(changing(stop_routes())).into()
-}
-
-async fn readers_only(visitor: Visitor, request: Request, next: Next) -> Response {
-    match visitor.require(Access::Read) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
 }
 
 /// The methods that a path takes. Whatever can be read has a HEAD, too.

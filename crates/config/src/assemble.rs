@@ -145,6 +145,7 @@ fn runtime(table: &Table, env: &BTreeMap<String, String>) -> Option<Runtime> {
 fn pool(table: &Table) -> Option<PoolSpec> {
     let instances_max = table.count("max")?;
     Some(PoolSpec {
+        is_configured: true,
         // A written `min` is never above; the default gives way to a small `max`.
         instances_min: table.count("min")?.min(instances_max),
         instances_max,

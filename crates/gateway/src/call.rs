@@ -26,7 +26,7 @@ use mainstay_session::{
     CallDecision, CallEnd, CallEvent, CallState, CallTerms, CallTime, LogLevel,
 };
 use mainstay_telemetry as telemetry;
-use mainstay_telemetry::{CorrelationId, Dropped, ErrorCode, ServerMetrics, events};
+use mainstay_telemetry::{CorrelationId, Dropped, ServerMetrics, events};
 use mainstay_upstream::{Incoming, Lost};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
@@ -369,8 +369,7 @@ impl Call {
                 if was_suspended {
                     self.session.refuse_questions_of(&self.control);
                 }
-                // An attempt that is not repeated counts as the refusal with which the call ends.
-                self.metrics().failed(ErrorCode::Transport);
+                self.record.was_lost = true;
                 self.attempt.prepare_next(pause, new_headers);
                 None
             }

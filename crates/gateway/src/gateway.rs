@@ -4,7 +4,7 @@ mod install;
 mod observer;
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_model::PublicUrl;
 use mainstay_model::settings::GatewaySettings;
@@ -19,6 +19,7 @@ use crate::directory::Directory;
 use crate::endpoint::names::NameRegistry;
 use crate::non_mcp::NonMcp;
 use crate::serving::{Clock, Serving};
+use crate::session::SessionStatus;
 use crate::sessions::Sessions;
 use crate::sse_streams::SseStreams;
 use crate::stateless::Stateless;
@@ -158,6 +159,17 @@ impl Gateway {
 
     pub fn sessions_active(&self) -> usize {
         self.sessions.table.len()
+    }
+
+    /// Returns all sessions, oldest first.
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        let (topology, now) = (self.directory.topology_now(), Instant::now());
+        let path = |id| topology.endpoint_by_id(id).map(|endpoint| endpoint.path());
+        let all = self.sessions.table.all();
+        let status = all.iter().map(|one| one.status(now, path(one.endpoint).unwrap_or_default()));
+        let mut status: Vec<_> = status.collect();
+        status.sort_by_key(|session| session.number);
+        status
     }
 
     pub fn sessions_max(&self) -> usize {

@@ -37,4 +37,5 @@ pub use gateway::{Gateway, Parts};
 pub use non_mcp::{BodyError, NonMcp, NonMcpBody, NonMcpService};
 pub use server::Server;
 pub use serving::Clock;
+pub use session::SessionStatus;
 pub use topology::{Layout, Topology};

@@ -1,6 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 
 mod idle_timeout;
+mod overload;
 mod raw_stream;
 mod write_timeout;
 
@@ -19,15 +20,11 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use mainstay_model::{Refusal, RefusalCode};
-use mainstay_protocol::build;
-use mainstay_telemetry::Refused;
-use mainstay_telemetry::events::RefusedRequest;
 use mainstay_upstream::inline_waker::InlineWaker;
 use mainstay_upstream::write_coalescing::CoalescingStream;
 use parking_lot::Mutex;
 use rustix::net::sockopt::set_tcp_user_timeout;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixSocket};
 use tokio_util::io::InspectReader;
 
@@ -128,41 +125,12 @@ fn serve_or_reject<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (counted, open_before) = gateway.serving.open_connection();
+    let (counted, open_before) = gateway.serving.open_connection(peer.operator);
     if open_before >= gateway.serving.settings.limits.connections_max && !peer.operator {
-        let reason = Refused::ConnectionLimit;
-        RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
-            .emit(&gateway.serving.metrics);
-        let response = overloaded(gateway.serving.settings.limits.connections_max);
-        gateway.serving.tasks.spawn(reject(stream, response, counted));
+        gateway.serving.tasks.spawn(overload::answer(gateway.clone(), stream, peer, counted));
     } else {
         gateway.serving.tasks.spawn(serve(gateway.clone(), stream, peer, counted));
     }
-}
-
-/// Returns the response to a connection above `max`.
-fn overloaded(max: usize) -> String {
-    let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many connections are open")
-        .limit(format!("max_connections: {max}"))
-        .retry_after(Duration::from_secs(1))
-        .hint("close connections that are not in use, or raise gateway.max_connections");
-    let body = build::error(None, &refusal.to_json());
-    let body = String::from_utf8_lossy(&body);
-    format!(
-        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// Responds 503 at once, before anything is read.
-async fn reject<S: AsyncWrite + Unpin>(mut stream: S, response: String, counted: ConnectionGuard) {
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        stream.write_all(response.as_bytes()).await?;
-        stream.shutdown().await
-    })
-    .await;
-    drop(counted);
 }
 
 async fn serve<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, counted: ConnectionGuard)

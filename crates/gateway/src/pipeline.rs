@@ -103,11 +103,13 @@ async fn handle_request(
     let (route, token) = match route_when_listed(endpoint, method, &message, deadline).await {
         Ok(found) => found,
         Err(RouteError { refusal: Some(mut refusal), .. }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
             refusal.data.request_id = Some(caller.request_id.to_string());
             return answer::message(answer::refusal(Some(&id), &refusal));
         }
-        Err(RouteError { code, message, .. }) => {
-            return answer::message(build::failure(Some(&id), code, &message));
+        Err(RouteError { code, message: text, .. }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
+            return answer::message(build::failure(Some(&id), code, &text));
         }
     };
     session.wait_until_restored_at(route.server).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_model::settings::GatewaySettings;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_telemetry::{CorrelationId, Metrics};
+use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Metrics, Outcome};
 use mainstay_upstream::SessionNo;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,10 @@ pub(crate) struct Serving {
 pub(crate) struct ForwardGuard(Arc<Serving>);
 
 /// An open connection, counted until it is dropped.
-pub(crate) struct ConnectionGuard(Arc<Serving>);
+pub(crate) struct ConnectionGuard {
+    serving: Arc<Serving>,
+    is_counted: bool,
+}
 
 /// Converts monotonic times to dates.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +99,14 @@ impl Serving {
         self.cutting_off.store(true, Ordering::Release);
     }
 
+    /// Counts a request that no server at its address answers. No server has the name that it asks for,
+    /// so it counts as the gateway's own.
+    pub(crate) fn count_unrouted(&self, method: &str, begun: Instant) {
+        let counters = self.metrics.gateway();
+        counters.finished(Method::from_wire(method), Outcome::Error, begun.elapsed());
+        counters.failed(ErrorCode::NoRoute);
+    }
+
     /// Returns the number of a new session, or of a request that belongs to none.
     pub(crate) fn next_session_no(&self) -> SessionNo {
         SessionNo(self.session_numbers.fetch_add(1, Ordering::Relaxed))
@@ -106,10 +117,14 @@ impl Serving {
         self.connection_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts a new connection; also returns how many were open before it.
-    pub(crate) fn open_connection(self: &Arc<Self>) -> (ConnectionGuard, usize) {
-        let open_before = self.connections.fetch_add(1, Ordering::AcqRel);
-        (ConnectionGuard(self.clone()), open_before)
+    /// Counts a new connection; also returns how many were open before it. Those of the operator don't
+    /// count: they take no client's place.
+    pub(crate) fn open_connection(self: &Arc<Self>, operator: bool) -> (ConnectionGuard, usize) {
+        let open_before = match operator {
+            true => self.connections_open(),
+            false => self.connections.fetch_add(1, Ordering::AcqRel),
+        };
+        (ConnectionGuard { serving: self.clone(), is_counted: !operator }, open_before)
     }
 
     pub(crate) fn connections_open(&self) -> usize {
@@ -163,13 +178,15 @@ impl Drop for ForwardGuard {
 
 impl ConnectionGuard {
     pub(crate) fn serving(&self) -> &Arc<Serving> {
-        &self.0
+        &self.serving
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        if self.is_counted {
+            self.serving.connections.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -59,6 +59,25 @@ pub struct Session {
     state: Mutex<State>,
 }
 
+/// What the API shows of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Unique in this run of the daemon.
+    pub number: u64,
+    /// The address where it was opened, as the daemon's own path.
+    pub endpoint: String,
+    pub revision: &'static str,
+    pub user: String,
+    /// The time since it was opened, or restored by this run of the daemon.
+    pub age: Duration,
+    /// The time since its last request or answer.
+    pub idle: Duration,
+    /// Calls in flight.
+    pub calls: usize,
+    /// Open streams for messages outside of calls.
+    pub streams: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<(Id, Arc<CallControl>)>,
@@ -77,6 +96,8 @@ struct State {
     /// Updates of resources to send when the client opens a GET stream: no more than it subscribed
     /// to.
     missed_updates: BTreeSet<Bytes>,
+    /// Bytes of `missed_updates`.
+    missed_bytes: usize,
     ended: bool,
 }
 
@@ -144,6 +165,23 @@ impl Session {
         }
         let used = self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
         now.saturating_duration_since(used)
+    }
+
+    /// Returns what the API shows of the session. Its id is a credential and stays out.
+    pub(crate) fn status(&self, now: Instant, endpoint: String) -> SessionStatus {
+        let used = self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
+        let mut state = self.state.lock();
+        state.streams.prune(now);
+        SessionStatus {
+            number: self.number.0,
+            endpoint,
+            revision: self.revision.as_str(),
+            user: self.principal.as_str().to_owned(),
+            age: now.saturating_duration_since(self.opened),
+            idle: now.saturating_duration_since(used),
+            calls: state.calls.len(),
+            streams: state.streams.background_read(),
+        }
     }
 
     /// Registers a call, so that the client can cancel it. Two calls may have the same id.

@@ -103,13 +103,16 @@ async fn handle_call(
     request: ModernRequest<'_>,
 ) -> HttpAnswer {
     let wait_max = sessions.serving.settings.limits.list;
+    let begun = Instant::now();
     let (route, token) = match route_when_listed(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,
         Err(RouteError { refusal: Some(refusal), .. }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
             return refusal_response(Some(&request.id), refusal, &request.caller.request_id);
         }
-        Err(RouteError { code, message, .. }) => {
-            return error_response(&request.id, code, &message);
+        Err(RouteError { code, message: text, .. }) => {
+            sessions.serving.count_unrouted(message.method(), begun);
+            return error_response(&request.id, code, &text);
         }
     };
     let caller = Session::stateless(

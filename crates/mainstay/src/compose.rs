@@ -1,6 +1,7 @@
 //! Builds the daemon from its parts, and runs it.
 
 mod actions;
+mod command_socket;
 mod daemon;
 mod demo;
 mod secrets;

@@ -20,6 +20,9 @@ pub(crate) enum Exit {
     /// Wrong usage, or an invalid configuration.
     Usage = 2,
     NoDaemon = 3,
+    /// The reader of standard output went away before everything was written. What shells show for a
+    /// program that SIGPIPE ended.
+    PipeClosed = 141,
 }
 
 /// Why a command failed: a message for its user.

@@ -21,5 +21,8 @@ fn main() -> ExitCode {
         return mainstay_upstream::process::exec_main();
     }
     memory::give_back_what_is_freed();
-    commands::run(&cli::Cli::parse()).into()
+    match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(&cli).into(),
+        Err(error) => output::parsed(&error, &output::Output::new(&cli::Shared::default())).into(),
+    }
 }

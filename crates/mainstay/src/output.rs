@@ -4,11 +4,13 @@
 //! (`| head`) is no error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::cli::Shared;
+use crate::exit::Exit;
 
 pub(crate) mod format;
 
@@ -24,6 +26,9 @@ pub(crate) struct Output {
     pub(crate) progress: bool,
     colour: bool,
 }
+
+/// The first error of standard output in this run of the program.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 /// The colour of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +55,27 @@ impl Output {
         }
     }
 
-    /// Prints a line of the result.
+    /// Prints a line of the result. [`Output::finish`] reports what could not be written.
     #[expect(clippy::unused_self, reason = "all printing goes through one value")]
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         let mut out = io::stdout().lock();
-        // The reader is gone, so there is nobody to report to.
-        let _ = writeln!(out, "{}", text.as_ref());
+        written(writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()));
+    }
+
+    /// Returns the exit code of a command whose result has been printed. A result that could not be written
+    /// is a failure. A reader that has what it wants (`| head`) is not told anything.
+    pub(crate) fn finish(&self, exit: Exit) -> Exit {
+        match UNWRITTEN.get() {
+            None => exit,
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => match exit {
+                Exit::Done => Exit::PipeClosed,
+                failed => failed,
+            },
+            Some(error) => {
+                self.note(format!("error: standard output can't be written: {error}"));
+                if exit == Exit::Done { Exit::Failed } else { exit }
+            }
+        }
     }
 
     /// Prints text of a server and one line break. On a terminal, control characters are escaped.
@@ -98,6 +118,30 @@ impl Output {
             Look::Strong => "1",
         };
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Prints a line of a daemon that goes on whether anybody reads it or not.
+pub(crate) fn announce(text: impl AsRef<str>) {
+    // Losing the terminal or the reader must not end a daemon.
+    let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());
+}
+
+/// Prints help, a version or a wrong usage, and returns the exit code.
+pub(crate) fn parsed(error: &clap::Error, out: &Output) -> Exit {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return Exit::Usage;
+    }
+    written(printed);
+    out.finish(Exit::Done)
+}
+
+/// Notes the first error of standard output.
+fn written(result: io::Result<()>) {
+    if let Err(error) = result {
+        // Only the first one matters.
+        let _ = UNWRITTEN.set(error);
     }
 }
 

@@ -205,6 +205,9 @@ pub enum Idle {
 /// The size of a server's pool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PoolSpec {
+    /// Whether the configuration has a table for the pool.
+    #[serde(skip)]
+    pub is_configured: bool,
     /// The number of idle instances to keep; 0 if no pool is configured.
     pub instances_min: usize,
     pub instances_max: usize,
@@ -285,7 +288,12 @@ impl RemoteSpec {
 
 impl Default for PoolSpec {
     fn default() -> Self {
-        Self { instances_min: 0, instances_max: 100, idle_timeout: Duration::from_millis(900_000) }
+        Self {
+            is_configured: false,
+            instances_min: 0,
+            instances_max: 100,
+            idle_timeout: Duration::from_millis(900_000),
+        }
     }
 }
 

@@ -59,14 +59,18 @@ pub struct ServerStatus {
     pub name: Name,
     /// `process` or `remote`.
     pub kind: String,
-    /// The command line or the URL, without secrets.
+    /// The command line or the URL, for the operator.
     pub target: String,
     pub required: bool,
     pub state: InstanceState,
     /// Why the server is not ready, with the last output of a process that died.
     pub reason: Option<String>,
+    /// The same without paths, arguments, addresses and output.
+    pub brief_reason: Option<String>,
     /// A remark about a server that is ready, such as which clients can't use it.
     pub note: Option<String>,
+    /// The same without what the server itself said.
+    pub brief_note: Option<String>,
     /// What is missing in the server's lists.
     pub missing: Vec<MissingItems>,
     /// When the server entered this state, as an RFC 3339 time.
@@ -120,6 +124,15 @@ pub struct InstanceStatus {
     /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
     /// Empty for an instance of clients without capabilities.
     pub asks: Vec<String>,
+}
+
+impl MissingItems {
+    /// What is missing, without what the server may have said about it. Continues a sentence whose subject
+    /// is the server.
+    pub fn brief(&self) -> String {
+        let list = if self.list == "resourceTemplates" { "resource templates" } else { &self.list };
+        format!("does not offer all of its {list}")
+    }
 }
 
 impl InstanceState {

@@ -222,7 +222,8 @@ impl Pool {
     ) {
         let era = instance.key().era;
         let dialect = self.dialects.get(era);
-        let why = format!("{}: {reason}", only_speaks(other(era)));
+        // Without `reason`, which may hold what only the operator may know. It is in the log.
+        let why = only_speaks(other(era));
         let until = for_now.map(|wait| Instant::now() + wait);
         dialect.refused.store(Some(Arc::new(RefusedDialect { why, until, for_good })));
         dialect.is_late.store(false, Ordering::Release);

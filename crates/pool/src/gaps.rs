@@ -43,9 +43,18 @@ impl Pool {
 
     /// A remark for the status, as the rest of a sentence about the server.
     pub(crate) fn note(&self) -> Option<String> {
+        self.note_with(|missing| missing.why)
+    }
+
+    /// The same for anybody: without what the server may have said about a list.
+    pub(crate) fn brief_note(&self) -> Option<String> {
+        self.note_with(|missing| missing.brief())
+    }
+
+    fn note_with(&self, gap: impl Fn(MissingItems) -> String) -> Option<String> {
         // Most servers support older clients only, so that needs no remark.
         let closed = self.unsupported_reason(Era::Legacy);
-        let gaps = self.all_missing_items().into_iter().map(|missing| missing.why);
+        let gaps = self.all_missing_items().into_iter().map(gap);
         let facts = self.primary_facts();
         let tools = facts.as_ref().and_then(|facts| facts.lists.get(ListKind::Tools));
         let undeclared = tools

@@ -89,6 +89,8 @@ pub(crate) struct ProcessFacts {
     pub(crate) pid: Option<u32>,
     /// The last lines that the previous run wrote to standard error.
     pub(crate) last_output: Option<String>,
+    /// Why the previous run ended, without anything that the server or its configuration says.
+    pub(crate) brief_reason: Option<String>,
 }
 
 /// What clients have requested from the instance and what is requested again in its next run.
@@ -332,6 +334,14 @@ impl Instance {
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         let used = self.born + Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
         now.saturating_duration_since(used)
+    }
+
+    /// Why the instance is not ready, without paths, arguments, addresses or output: what anybody may
+    /// know who reaches the daemon. The whole reason is for the operator.
+    pub(crate) fn brief_reason(&self) -> Option<String> {
+        self.lifecycle.lock().reason()?;
+        let known = self.process.lock().brief_reason.clone();
+        Some(known.unwrap_or_else(|| "it was lost".to_owned()))
     }
 
     pub(crate) fn note_change(&self) {

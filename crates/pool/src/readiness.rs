@@ -170,12 +170,13 @@ impl Pool {
     pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
-        let reason = lifecycle.reason().map(ToOwned::to_owned);
         let begun = match state {
             InstanceState::Idle => Instant::now(),
             _ => lifecycle.begun(),
         };
         drop(lifecycle);
+        // Anybody may be the client, so it gets no path and no output.
+        let reason = instance.brief_reason();
         if let Some(why) = self.dialects.get(instance.key().era).refusal() {
             return self.unavailable(&why);
         }
@@ -232,6 +233,6 @@ impl Pool {
         let name = &self.spec.name;
         Refusal::new(RefusalCode::ServerUnavailable, format!("server {name} can't be used: {why}"))
             .server(name)
-            .hint("`mainstay status` shows its state and last output")
+            .hint(format!("`mainstay status {name}` shows why, with its last output"))
     }
 }

@@ -73,8 +73,13 @@ impl Run {
         };
         let mut running = match started {
             Ok(running) => running,
-            Err(StartError { reason, permanent: true }) => return RunEvent::Unserveable { reason },
-            Err(StartError { reason, permanent: false }) => return RunEvent::Lost { reason },
+            Err(StartError { reason, brief, permanent }) => {
+                self.instance.process.lock().brief_reason = Some(brief.to_owned());
+                return match permanent {
+                    true => RunEvent::Unserveable { reason },
+                    false => RunEvent::Lost { reason },
+                };
+            }
         };
         {
             let mut facts = self.instance.process.lock();
@@ -93,6 +98,7 @@ impl Run {
                 _ => break end,
             }
         };
+        let brief_reason = self.brief_reason(&*running);
         // The children of a process that exited by itself are ended in parallel to the next run, so that
         // children that ignore a signal don't delay it.
         if self.stop.is_cancelled() || !running.has_ended() {
@@ -100,6 +106,7 @@ impl Run {
         }
         let mut facts = self.instance.process.lock();
         facts.pid = None;
+        facts.brief_reason = Some(brief_reason);
         let mut lines = match self.handshake.get() {
             Some(HandshakeOutcome::Done) => Vec::new(),
             _ => self.unused.lines(),
@@ -107,6 +114,27 @@ impl Run {
         lines.extend(running.last_words());
         facts.last_output = Some(lines.join("\n")).filter(|text| !text.trim().is_empty());
         end
+    }
+
+    /// Why the run ended, from what is known by its kind. Words of the server, of its address and of its
+    /// command are left out, because they may hold secrets.
+    fn brief_reason(&self, running: &dyn Running) -> String {
+        let handshake = self.handshake.get();
+        match running.exit() {
+            Some(exit) if !self.stop.is_cancelled() => return format!("it {exit}"),
+            _ => {}
+        }
+        match handshake {
+            Some(HandshakeOutcome::Done) => "the connection to it was lost",
+            Some(HandshakeOutcome::NotSpoken | HandshakeOutcome::Refused) => {
+                "the handshake with it failed"
+            }
+            Some(HandshakeOutcome::Lost) | None if self.stop.is_cancelled() => {
+                "it did not complete its handshake in time"
+            }
+            Some(HandshakeOutcome::Lost) | None => "the connection to it failed",
+        }
+        .to_owned()
     }
 
     /// Opens a link and serves it until the link closes or the instance ends.

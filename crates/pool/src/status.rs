@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use mainstay_model::settings::Sharing;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
 use mainstay_protocol::list::ListKind;
 
@@ -12,6 +13,13 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 
 impl Pool {
+    /// Whether the numbers of the server count in the sum over all pools: it has a pool by its
+    /// configuration, or lends each instance to one session or call.
+    pub fn has_pool(&self) -> bool {
+        self.spec.pool.is_configured
+            || matches!(self.spec.sharing, Sharing::Session | Sharing::Call)
+    }
+
     /// All instances, oldest first.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
         let mut all = self.bases();
@@ -30,9 +38,11 @@ impl Pool {
     }
 
     /// The numbers of the roster, whose total `pool.max` bounds. Base instances are not included.
+    ///
+    /// An instance that a session keeps for itself is active: no other call can get it.
     pub fn pool_status(&self) -> PoolStatus {
         let counts = self.lending.counts();
-        let active = counts.active + counts.starting + counts.leaving;
+        let active = counts.active + counts.kept + counts.starting + counts.leaving;
         PoolStatus {
             active,
             idle: counts.idle,
@@ -58,7 +68,9 @@ impl Pool {
             required: self.spec.required,
             state: InstanceState::Stopped,
             reason: None,
+            brief_reason: None,
             note: self.note(),
+            brief_note: self.brief_note(),
             missing: self.all_missing_items(),
             since: clock(now),
             retry_in_ms: None,
@@ -80,13 +92,17 @@ impl Pool {
             status.since = clock(lifecycle.since());
             status.retry_in_ms =
                 lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);
-            status.reason =
-                lifecycle.reason().map(|reason| match &primary.process.lock().last_output {
-                    Some(output) => format!("{reason}\n{output}"),
-                    None => reason.to_owned(),
-                });
+            let reason = lifecycle.reason();
+            status.reason = reason.map(|reason| match &primary.process.lock().last_output {
+                Some(output) => format!("{reason}\n{output}"),
+                None => reason.to_owned(),
+            });
+            let begun = lifecycle.begun();
+            drop(lifecycle);
+            status.brief_reason = primary.brief_reason();
             if status.reason.is_none() {
-                status.reason = self.slow_start(status.state, lifecycle.begun());
+                status.reason = self.slow_start(status.state, begun);
+                status.brief_reason.clone_from(&status.reason);
             }
         }
         status

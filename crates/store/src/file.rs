@@ -199,14 +199,20 @@ pub(crate) fn slow(path: &Path, busy_since: Instant) -> Option<String> {
         .then(|| format!("{path}: the disk has not answered for {} s", took.as_secs()))
 }
 
-/// Opens anything for reading. Returns `None` if it does not exist.
+/// Opens anything for reading. Returns `None` if it does not exist. A link to nothing exists: a new file in
+/// its place would go unnoticed by whoever set the link.
 fn open(path: &Path) -> io::Result<Option<File>> {
     // Without O_NONBLOCK, opening a FIFO waits for a writer.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     match options.open(path) {
         Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
+                true => Err(io::Error::new(io::ErrorKind::NotFound, "it is a link to nothing")),
+                false => Ok(None),
+            }
+        }
         Err(error) => Err(error),
     }
 }

@@ -22,6 +22,7 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::document::Document;
 use crate::embedded::{Embedded, SESSION_KEY};
+use crate::journal::Journal;
 use crate::keys::{KEY_BYTES, KeyName};
 use crate::lock::{Claim, LockError, StateLock};
 use crate::newer::Newer;
@@ -73,6 +74,14 @@ impl Folder {
         let content = format!("{} {}\n", formats::FOLDER_HEADER, formats::FOLDER_FORMAT);
         let found = file::head(&format, content.len() + 1).map_err(failed("look into"))?;
         if found.as_deref() != Some(content.as_bytes()) {
+            if found.is_some() {
+                let aside =
+                    file::copy_aside(&format).map_err(failed("copy the file `format` in"))?;
+                tracing::warn!(
+                    target: "mainstay", copy = %aside.display(),
+                    "the file `format` of the state folder can't be read; it is written anew"
+                );
+            }
             file::replace(&format, &[content.as_bytes()]).map_err(failed("write to"))?;
         }
         let had_sessions =
@@ -109,6 +118,16 @@ impl Folder {
     /// Returns the path of the command socket.
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
+    }
+
+    /// Returns the device and inode numbers of what is at the path of the command socket. `None` if nothing
+    /// is. Waits for the disk.
+    ///
+    /// # Errors
+    /// Returns an error when the folder was removed or replaced, or can't be examined.
+    pub fn socket_identity(&self) -> io::Result<Option<(u64, u64)>> {
+        self.claim().check()?;
+        file::identity(&self.socket())
     }
 
     /// Returns a key from a state folder, for commands. `None` if no daemon has created it yet. Waits for
@@ -150,18 +169,38 @@ impl Folder {
     /// # Errors
     /// Returns an error when a newer version has written a file.
     pub fn backend(&self, options: Options) -> Result<Backend, Newer> {
-        let has_key = file::head(&self.path.join(SESSION_KEY), 1).is_ok_and(|head| head.is_some());
-        if has_key && !self.had_sessions {
-            tracing::warn!(
-                target: "mainstay",
-                "sessions.journal is gone from the state folder: sessions that were ended go on if their \
-                 clients come back; without session.key too, all sessions end"
-            );
-        }
         let claim = self.claim();
+        if !self.had_sessions {
+            self.retire_key();
+            // Before the new key, so that a key without a journal means that the journal was removed. A
+            // failure is reported by the store, which writes the journal again.
+            let _ = Journal::replace(&self.path.join(journal::FILE), b"");
+        }
         let database = Arc::new(Database::open(&self.path, claim.clone())?);
         let sessions = Arc::new(Store::open(&self.path, claim.clone(), options));
         Ok(Embedded::open(&self.path, &claim, self.had_sessions, sessions, database).backend())
+    }
+
+    /// Sets a session key aside whose journal is gone. Only the journal tells which sessions have ended, so
+    /// without it those would live again with the old key. With a new one all sessions of earlier daemons
+    /// end.
+    fn retire_key(&self) {
+        let key = self.path.join(SESSION_KEY);
+        if !file::head(&key, 1).is_ok_and(|head| head.is_some()) {
+            return;
+        }
+        match file::set_aside(&key) {
+            Ok(aside) => tracing::warn!(
+                target: "mainstay", key = %aside.display(),
+                "sessions.journal is gone from the state folder, so nothing tells which sessions have ended: \
+                 all of them end, and session.key is set aside for a new one"
+            ),
+            Err(error) => tracing::warn!(
+                target: "mainstay", %error,
+                "sessions.journal is gone from the state folder, and session.key can't be set aside: sessions \
+                 that were ended go on if their clients come back"
+            ),
+        }
     }
 
     fn claim(&self) -> Claim {

@@ -80,8 +80,8 @@ pub(crate) fn of_packages(head: &[u8]) -> Option<u64> {
 /// Returns the number at the end of a first line such as `mainstay sessions 1`.
 fn in_line(head: &[u8], name: &str) -> Option<u64> {
     let line = head.split(|byte| *byte == b'\n').next()?;
-    let number = std::str::from_utf8(line).ok()?.strip_prefix(name)?.strip_prefix(' ')?;
-    number.parse().ok()
+    let line = line.strip_prefix(name.as_bytes())?.strip_prefix(b" ")?;
+    number(std::str::from_utf8(line).ok()?)
 }
 
 /// Returns the number of the first member of an object, if that member has this name.
@@ -91,7 +91,13 @@ fn in_json(head: &[u8], name: &str) -> Option<u64> {
     let rest = rest.strip_prefix('"')?.strip_prefix(name)?.strip_prefix('"')?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let digits = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..digits].parse().ok()
+    number(&rest[..digits])
+}
+
+/// Reads a format. One that is too large for a number is newer than any that is known.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -103,6 +109,7 @@ mod tests {
         let read = |head: &str| in_line(head.as_bytes(), "mainstay sessions");
         assert_eq!(read("mainstay sessions 12\n0123 {}\n"), Some(12));
         assert_eq!(read("mainstay sessions 3"), Some(3));
+        assert_eq!(read(&format!("mainstay sessions 1{}\n", "0".repeat(99))), Some(u64::MAX));
         for other in ["", "mainstay sessions", "mainstay sessions x\n", "mainstay sessionsx 1\n"] {
             assert_eq!(read(other), None, "{other:?}");
         }
@@ -113,6 +120,7 @@ mod tests {
         let read = |head: &str| in_json(head.as_bytes(), "format");
         assert_eq!(read(r#"{"format":2,"servers":{}}"#), Some(2));
         assert_eq!(read("{\n  \"format\": 17\n}"), Some(17));
+        assert_eq!(read(r#"{"format":99999999999999999999999}"#), Some(u64::MAX));
         for other in ["", "[2]", "{}", r#"{"":[]}"#, r#"{"format":"2"}"#, r#"{"a":{"format":2}}"#] {
             assert_eq!(read(other), None, "{other:?}");
         }

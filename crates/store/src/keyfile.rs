@@ -46,7 +46,15 @@ pub(crate) fn get(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
 
 /// Returns the key in a file of format 0.
 fn bare(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
-    <[u8; KEY_BYTES]>::try_from(content).ok().filter(|key| *key != [0; KEY_BYTES])
+    <[u8; KEY_BYTES]>::try_from(content).ok().filter(|key| !is_weak(key))
+}
+
+/// Whether nobody's randomness made this key: 32 random bytes with fewer than eight different values do not
+/// happen.
+fn is_weak(key: &[u8; KEY_BYTES]) -> bool {
+    let mut values = *key;
+    values.sort_unstable();
+    values.chunk_by(|a, b| a == b).count() < 8
 }
 
 fn damaged() -> io::Error {
@@ -70,7 +78,7 @@ fn read(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
     for (byte, at) in key.iter_mut().zip(0..) {
         *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
     }
-    (found == sum(&key)).then_some(key)
+    (found == sum(&key) && !is_weak(&key)).then_some(key)
 }
 
 fn sum(key: &[u8; KEY_BYTES]) -> String {
@@ -88,7 +96,12 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use std::fs;
 
-    use super::{KEY_BYTES, get, get_or_create};
+    use super::{KEY_BYTES, get, get_or_create, hex, sum};
+
+    /// A key of format 0.
+    fn bare_key() -> [u8; KEY_BYTES] {
+        std::array::from_fn(|at| at as u8)
+    }
 
     #[test]
     fn a_key_is_made_once() {
@@ -107,20 +120,20 @@ mod tests {
         let path = folder.path().join("a.key");
         assert_eq!(get(&path).unwrap(), None);
         assert!(!path.exists());
-        fs::write(&path, [7; KEY_BYTES]).unwrap();
-        assert_eq!(get(&path).unwrap(), Some([7; KEY_BYTES]));
-        assert_eq!(fs::read(&path).unwrap(), [7; KEY_BYTES]);
+        fs::write(&path, bare_key()).unwrap();
+        assert_eq!(get(&path).unwrap(), Some(bare_key()));
+        assert_eq!(fs::read(&path).unwrap(), bare_key());
     }
 
     #[test]
     fn a_bare_key_is_taken_and_written_with_its_format() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.key");
-        fs::write(&path, [7; KEY_BYTES]).unwrap();
-        assert_eq!(get_or_create(&path).unwrap(), [7; KEY_BYTES]);
+        fs::write(&path, bare_key()).unwrap();
+        assert_eq!(get_or_create(&path).unwrap(), bare_key());
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("mainstay key 1\n0707"), "{text}");
-        assert_eq!(get_or_create(&path).unwrap(), [7; KEY_BYTES]);
+        assert!(text.starts_with("mainstay key 1\n000102"), "{text}");
+        assert_eq!(get_or_create(&path).unwrap(), bare_key());
     }
 
     #[test]
@@ -137,9 +150,22 @@ mod tests {
             assert!(get(&path).is_err(), "byte {at}");
             assert_eq!(fs::read(&path).unwrap(), damaged, "it is left as it is");
         }
-        for other in [&[0; KEY_BYTES][..], &[], &whole[..whole.len() - 1]] {
+        let weak = format!("mainstay key 1\n{} {}\n", hex(&[0; KEY_BYTES]), sum(&[0; KEY_BYTES]));
+        let cut = &whole[..whole.len() - 1];
+        for other in [&[0; KEY_BYTES][..], &[7; KEY_BYTES], weak.as_bytes(), &[], cut] {
             fs::write(&path, other).unwrap();
             assert!(get_or_create(&path).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_no_missing_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        std::os::unix::fs::symlink("/not/mounted/a.key", &path).unwrap();
+        let refused = get_or_create(&path).unwrap_err();
+        assert!(refused.to_string().contains("a link to nothing"), "{refused}");
+        assert!(get(&path).is_err());
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink(), "it is left as it is");
     }
 }

@@ -18,6 +18,9 @@ use crate::file;
 pub(crate) struct StateLock {
     path: PathBuf,
     file: File,
+    /// The folder itself, locked as well: the file can be removed while it is locked. `None` where the file
+    /// system has no locks on folders.
+    _folder: Option<File>,
 }
 
 /// Checks that the state folder still belongs to this daemon. Every writer checks before it writes, because
@@ -71,18 +74,21 @@ impl StateLock {
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(failed("open", &path))?;
+        let held = |pid| LockError::Held { state_dir: state_dir.to_owned(), pid };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::Held {
-                    state_dir: state_dir.to_owned(),
-                    pid: read_pid(&mut file),
-                });
-            }
+            Err(Errno::WOULDBLOCK) => return Err(held(read_pid(&mut file))),
             Err(error) => return Err(failed("lock", &path)(error.into())),
         }
+        let folder = File::open(state_dir).map_err(failed("open", state_dir))?;
+        let folder = match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Some(folder),
+            // Another daemon's lock file was removed.
+            Err(Errno::WOULDBLOCK) => return Err(held(None)),
+            Err(_) => None,
+        };
         write_pid(&mut file).map_err(failed("write", &path))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, _folder: folder })
     }
 
     /// Returns the process id of the daemon that holds the lock on a folder. None: nobody holds it.
@@ -181,6 +187,18 @@ mod tests {
         let us = std::process::id();
         assert_eq!(refused.pid(), Some(us));
         assert!(refused.to_string().ends_with(&format!("process {us}")), "{refused}");
+        drop(first);
+        StateLock::acquire(&state).unwrap();
+    }
+
+    #[test]
+    fn there_is_no_second_daemon_when_the_lock_file_is_removed() {
+        let outside = tempfile::tempdir().unwrap();
+        let state = outside.path().join("state");
+        let first = StateLock::acquire(&state).unwrap();
+        std::fs::remove_file(state.join("lock")).unwrap();
+        let refused = StateLock::acquire(&state).unwrap_err();
+        assert!(matches!(refused, LockError::Held { pid: None, .. }), "{refused}");
         drop(first);
         StateLock::acquire(&state).unwrap();
     }

@@ -169,8 +169,10 @@ pub struct RosterLimits {
 /// The number of members by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Up and not lent.
+    /// Up and not lent, so that the next call may get it.
     pub idle: usize,
+    /// Up and not lent, but kept for one session.
+    pub kept: usize,
     /// Lent, in any state.
     pub active: usize,
     /// Neither lent nor up.

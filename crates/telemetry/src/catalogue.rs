@@ -73,6 +73,30 @@ pub const ACTIVE_SESSIONS: Entry = Entry {
     help: "Sessions that have not ended or expired",
 };
 
+pub const DB_CONNECTIONS_ACTIVE: Entry = Entry {
+    name: "mcp_db_connections_active",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Instances in the pool of a server that are in use",
+};
+
+pub const DB_CONNECTIONS_IDLE: Entry = Entry {
+    name: "mcp_db_connections_idle",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Instances in the pool of a server that nobody uses",
+};
+
+pub const DB_CONNECTIONS_MAX: Entry = Entry {
+    name: "mcp_db_connections_max",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Maximum number of instances in the pool of a server; 0 without a pool",
+};
+
 pub const MEMORY_USAGE: Entry = Entry {
     name: "mcp_memory_usage_bytes",
     kind: Kind::Gauge,
@@ -290,11 +314,14 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 31] = [
+pub const ALL: [&Entry; 34] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
     &ACTIVE_SESSIONS,
+    &DB_CONNECTIONS_ACTIVE,
+    &DB_CONNECTIONS_IDLE,
+    &DB_CONNECTIONS_MAX,
     &MEMORY_USAGE,
     &MEMORY_LIMIT,
     &BREAKER_STATE,

@@ -105,6 +105,8 @@ label! {
         Transport = "TRANSPORT",
         /// The server sent an invalid message or broke the protocol.
         Protocol = "PROTOCOL",
+        /// No server at the address has what the request names, or takes its method.
+        NoRoute = "NO_ROUTE",
         Other = "OTHER",
     }
 }

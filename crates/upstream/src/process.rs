@@ -62,7 +62,7 @@ pub use self::guard::{GuardCommand, guard_main};
 pub use self::pages::use_small_pages;
 pub use self::records::MARK_VARIABLE;
 pub use self::running::{RunningProcess, StopGraces};
-pub use self::spawn::{ExecCommand, SpawnError};
+pub use self::spawn::{ExecCommand, SpawnError, check_account};
 pub use self::stderr::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 pub use self::sweep::Swept;
 

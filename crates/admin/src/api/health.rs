@@ -19,6 +19,7 @@ use super::words;
 use crate::access::{Access, Visitor};
 use crate::context::Shared;
 use crate::health;
+use crate::source::View;
 
 /// The state of the daemon in one word, and what follows from it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,10 +137,12 @@ async fn live(State(admin): State<Shared>, visitor: Visitor) -> Json<HealthRepor
         let waiting_for = Vec::new();
         return Json(HealthReport { status, circuit_breakers, waiting_for, version: None });
     }
-    Json(HealthReport::of(admin.source.status()))
+    Json(HealthReport::of(admin.source.status(View::Open)))
 }
 
 /// Gives the whole status, always with code 200.
+///
+/// With the `admin` token, and over the command socket, it has command lines, addresses and output, too.
 #[utoipa::path(
     get,
     path = "/health/detailed",
@@ -147,12 +150,12 @@ async fn live(State(admin): State<Shared>, visitor: Visitor) -> Json<HealthRepor
     responses((status = 200, description = "The whole status.", body = DaemonStatus), Forbidden, Standard),
     security((), ("token" = [])),
 )]
-async fn detailed(State(admin): State<Shared>) -> Json<DaemonStatus> {
-    Json(admin.source.status())
+async fn detailed(State(admin): State<Shared>, visitor: Visitor) -> Json<DaemonStatus> {
+    Json(admin.source.status(visitor.view()))
 }
 
 fn readiness(admin: &Shared) -> Response {
-    let report = HealthReport::of(admin.source.status());
+    let report = HealthReport::of(admin.source.status(View::Open));
     (code(report.status), Json(report)).into_response()
 }
 

@@ -9,9 +9,11 @@ use utoipa_axum::routes;
 use super::pools::PoolNumbers;
 use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
 use super::servers::Servers;
-use super::sessions::Sessions;
+use super::sessions::{SessionList, Sessions};
 use super::status::DaemonStatus;
+use crate::access::Visitor;
 use crate::context::Shared;
+use crate::source::View;
 use crate::web::read;
 
 /// Which pools count.
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 }
 
 /// Gives the whole status of the daemon.
+///
+/// With the `admin` token, and over the command socket, it has command lines, addresses and output, too.
 #[utoipa::path(
     get,
     path = "/api/status",
@@ -34,11 +38,13 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     responses((status = 200, description = "The whole status.", body = DaemonStatus), Forbidden, Standard),
     security((), ("token" = [])),
 )]
-async fn status(State(admin): State<Shared>) -> Json<DaemonStatus> {
-    Json(admin.source.status())
+async fn status(State(admin): State<Shared>, visitor: Visitor) -> Json<DaemonStatus> {
+    Json(admin.source.status(visitor.view()))
 }
 
 /// Lists the servers and their instances.
+///
+/// With the `admin` token, and over the command socket, it has command lines, addresses and output, too.
 #[utoipa::path(
     get,
     path = "/api/servers",
@@ -46,20 +52,25 @@ async fn status(State(admin): State<Shared>) -> Json<DaemonStatus> {
     responses((status = 200, description = "All servers.", body = Servers), Forbidden, Standard),
     security((), ("token" = [])),
 )]
-async fn servers(State(admin): State<Shared>) -> Json<Servers> {
-    Json(Servers { servers: admin.source.status().servers })
+async fn servers(State(admin): State<Shared>, visitor: Visitor) -> Json<Servers> {
+    Json(Servers { servers: admin.source.status(visitor.view()).servers })
 }
 
-/// Counts the sessions of clients.
+/// Counts and lists the sessions of clients.
 #[utoipa::path(
     get,
     path = "/api/sessions",
     tag = "status",
-    responses((status = 200, description = "The numbers of sessions.", body = Sessions), Forbidden, Standard),
+    responses((status = 200, description = "All sessions.", body = SessionList), Forbidden, Standard),
     security((), ("token" = [])),
 )]
-async fn sessions(State(admin): State<Shared>) -> Json<Sessions> {
-    Json(admin.source.status().sessions)
+async fn sessions(State(admin): State<Shared>) -> Json<SessionList> {
+    let active_sessions = admin.source.sessions();
+    // Sessions may have begun or ended since the list was made.
+    let active = active_sessions.len();
+    let Sessions { max, calls, listens, streams, unstored, .. } =
+        admin.source.status(View::Open).sessions;
+    Json(SessionList { active, max, calls, listens, streams, unstored, active_sessions })
 }
 
 /// Sums the numbers of all pools, or gives those of one server.
@@ -82,12 +93,12 @@ async fn pool(
     read::Query(which): read::Query<Which>,
 ) -> Result<Json<PoolNumbers>, Rejection> {
     let Some(server) = which.server else {
-        return Ok(Json(admin.source.status().connection_pool));
+        return Ok(Json(admin.source.status(View::Open).connection_pool.numbers()));
     };
     match admin.source.pool(&server) {
         Some(pool) => Ok(Json(pool)),
         None => {
-            let servers = admin.source.status().servers;
+            let servers = admin.source.status(View::Open).servers;
             let names = servers.iter().map(|server| server.name.to_string());
             Err(Rejection::no_such_server("query parameter `server`", names))
         }

@@ -20,13 +20,15 @@ pub struct Server {
     pub name: Name,
     /// `process` for a command that the daemon runs, `remote` for a URL.
     pub kind: String,
-    /// The file name of the program, or scheme, host and port of the address.
+    /// The file name of the program, or scheme, host and port of the address. For the operator: the
+    /// command line or the address.
     pub target: String,
     /// Whether the daemon is unready without it.
     pub required: bool,
     #[schema(schema_with = words::state)]
     pub state: InstanceState,
-    /// Why it is not ready, with the last output of a process that died.
+    /// Why it is not ready. For the operator: with paths, and with the last output of a process that
+    /// died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,

@@ -7,7 +7,7 @@ use mainstay_model::status::Health;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::pools::PoolNumbers;
+use super::pools::ConnectionPool;
 use super::servers::Server;
 use super::sessions::Sessions;
 use super::words;
@@ -30,7 +30,7 @@ pub struct DaemonStatus {
     /// The state folder.
     pub state_dir: String,
     pub sessions: Sessions,
-    pub connection_pool: PoolNumbers,
+    pub connection_pool: ConnectionPool,
     pub memory_usage: Memory,
     /// Names of volumes with their state.
     pub volumes: BTreeMap<String, String>,
@@ -50,6 +50,10 @@ pub struct Memory {
     #[serde(default)]
     #[schema(required)]
     pub servers_bytes: u64,
+    /// Both together, as `mcp_memory_usage_bytes` has it.
+    #[serde(default)]
+    #[schema(required)]
+    pub usage_bytes: u64,
     /// The limit of the control group, else the memory of the machine.
     pub limit_bytes: u64,
 }

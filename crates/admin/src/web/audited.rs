@@ -83,6 +83,26 @@ pub(crate) async fn admin_only(
     answering.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
+/// Lets callers through who may read. A read with the `admin` token shows what others do not see, and is
+/// recorded.
+pub(crate) async fn readers(
+    State(admin): State<Shared>,
+    visitor: Visitor,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(problem) = visitor.require(Access::Read) {
+        return problem.into_response();
+    }
+    let by_token = matches!(visitor.peer, Peer::Address(_)) && visitor.shown == Shown::Admin;
+    let read = by_token.then(|| Note::reading(request.uri().path()));
+    let answer = next.run(request).await;
+    if let Some(note) = read {
+        record(&admin, entry(&visitor, note, outcome(&answer)));
+    }
+    answer
+}
+
 /// Writes an entry to the audit log, and a line to the log.
 fn record(admin: &Shared, entry: AuditEntry) {
     let outcome = match &entry.outcome {

@@ -79,7 +79,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.in_place("needs", old.needs != *needs);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
     differing.in_place("fetch_timeout", old.fetch_deadline != *fetch_deadline);
-    let PoolSpec { instances_min, instances_max, idle_timeout } = pool;
+    let PoolSpec { is_configured: _, instances_min, instances_max, idle_timeout } = pool;
     differing.in_place("pool.min", old.pool.instances_min != *instances_min);
     differing.in_place("pool.max", old.pool.instances_max != *instances_max);
     differing.in_place("pool.idle_timeout", old.pool.idle_timeout != *idle_timeout);

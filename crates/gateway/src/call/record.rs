@@ -3,7 +3,7 @@
 use mainstay_model::Refusal;
 use mainstay_pool::Pool;
 use mainstay_protocol::{Kind, Message};
-use mainstay_telemetry::{CorrelationId, Method, Outcome};
+use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Outcome};
 use tokio::time::Instant;
 
 /// What is recorded of one call. It is closed once.
@@ -11,6 +11,8 @@ pub(super) struct CallRecord {
     pub(super) begun: Instant,
     method: Method,
     request_id: CorrelationId,
+    /// Whether an attempt was lost and repeated.
+    pub(super) was_lost: bool,
     is_closed: bool,
 }
 
@@ -20,6 +22,7 @@ impl CallRecord {
             begun: Instant::now(),
             method: Method::from_wire(method),
             request_id,
+            was_lost: false,
             is_closed: false,
         }
     }
@@ -54,6 +57,10 @@ impl CallRecord {
         let took = self.begun.elapsed();
         let metrics = &pool.server_metrics;
         metrics.finished(self.method, outcome, took);
+        // A call counts as one error at most: one that ends with a refusal counts as that.
+        if self.was_lost && matches!(outcome, Outcome::Ok | Outcome::ToolError | Outcome::Error) {
+            metrics.failed(ErrorCode::Transport);
+        }
         if let Some(tool) = tool {
             metrics.tool(tool, took);
         }

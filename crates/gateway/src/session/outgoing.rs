@@ -9,14 +9,20 @@ use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Id, build};
 
 use super::list_changes::{ListChanges, SeenChanges};
+use super::stored::SUBSCRIPTIONS_MAX;
 use super::{Session, State};
 use crate::stream::event_id::{EventId, StreamName};
 use crate::stream::replay_budget::ReplayBudget;
 use crate::stream::streams::{FinishedStream, Resumed};
 use crate::stream::{self, EventStream};
 
-/// Updated resources remembered for a client without a stream.
-const MISSED_RESOURCES_MAX: usize = 64;
+/// Bytes of notifications of updated resources that are remembered for a client without a stream. Updates of
+/// all that a session may subscribe to have room.
+const MISSED_BYTES_MAX: usize = 256 << 10;
+
+/// Bits of a stream's number that tell its session, so that the id of an event is not taken for one of another
+/// session even when its stream is gone.
+const TAG_BITS: u32 = 16;
 
 impl Session {
     /// Opens a background stream, which begins with what the client has missed. False: the session
@@ -62,6 +68,13 @@ impl Session {
         stream
     }
 
+    /// The last bits of the numbers of all streams of this session, also in later runs of the daemon.
+    fn stream_tag(&self) -> u64 {
+        let id = self.token.as_str().as_bytes();
+        let end = id.iter().rev().take(8).fold(0_u64, |sum, byte| sum * 67 + u64::from(*byte));
+        end & (1 << TAG_BITS) - 1
+    }
+
     fn new_stream(
         &self,
         budget: &Arc<ReplayBudget>,
@@ -72,11 +85,15 @@ impl Session {
             return Arc::default();
         }
         let (number, share) = budget.open();
+        let number = number << TAG_BITS | self.stream_tag();
         Arc::new(EventStream::resumable(name(number), rules.priming_events, share))
     }
 
-    /// Resumes a stream after an event.
+    /// Resumes a stream after an event. The event of another session belongs to no call of this one.
     pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
+        if event.stream_number() & (1 << TAG_BITS) - 1 != self.stream_tag() {
+            return Resumed::NewStream;
+        }
         let mut state = self.state.lock();
         let resumed = state.streams.resume(event);
         if let Resumed::Continues(reader) = &resumed
@@ -128,9 +145,11 @@ impl Session {
     pub(crate) fn notify_resource_updated(&self, message: &Bytes) {
         let mut state = self.state.lock();
         if !state.streams.send_background(&stream::event(message))
-            && state.missed_updates.len() < MISSED_RESOURCES_MAX
+            && state.missed_updates.len() < SUBSCRIPTIONS_MAX
+            && state.missed_bytes + message.len() <= MISSED_BYTES_MAX
+            && state.missed_updates.insert(message.clone())
         {
-            state.missed_updates.insert(message.clone());
+            state.missed_bytes += message.len();
         }
     }
 
@@ -149,6 +168,7 @@ impl State {
             stream.push(event.clone());
             true
         });
+        self.missed_bytes = 0;
         for update in std::mem::take(&mut self.missed_updates) {
             stream.push(stream::event(&update));
         }

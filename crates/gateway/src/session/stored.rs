@@ -11,7 +11,7 @@ use super::restoring::Restoring;
 
 /// Bound of the subscriptions of a session, and of the bytes of their URIs. The session and the
 /// store hold them as long as the session lasts.
-const SUBSCRIPTIONS_MAX: usize = 1000;
+pub(super) const SUBSCRIPTIONS_MAX: usize = 1000;
 const SUBSCRIPTIONS_BYTES_MAX: usize = 64 << 10;
 
 impl Session {

@@ -87,6 +87,10 @@ impl EventId {
         self.name.last_id(self.after.saturating_add(1))
     }
 
+    pub(crate) fn stream_number(&self) -> u64 {
+        self.name.number
+    }
+
     pub(crate) fn is_of_call(&self) -> bool {
         matches!(self.name.content, StreamContent::Call(_))
     }

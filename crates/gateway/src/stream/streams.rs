@@ -110,6 +110,11 @@ impl SessionStreams {
         self.background.iter().any(|stream| stream.is_open())
     }
 
+    /// Returns the number of streams for background messages that have a reader.
+    pub(crate) fn background_read(&self) -> usize {
+        self.background.iter().filter(|stream| stream.is_open()).count()
+    }
+
     /// Resumes the stream that an event belongs to. A stream never carries what belongs to another.
     pub(crate) fn resume(&self, event: &EventId) -> Resumed {
         let streams = match event.name.content {

@@ -8,7 +8,8 @@ Examples:
   mainstay status                    in another terminal: show its state
   mainstay stop                      stop it
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable";
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable,
+141 the reader of the output went away";
 
 pub(super) const UP: &str = "\
 Examples:

@@ -1,6 +1,8 @@
 //! `mainstay check`: lists every problem of the configuration with its place.
 
-use mainstay_config::{Loaded, Problem, Problems, Severity, from_system};
+use mainstay_config::{Loaded, Place, Problem, Problems, Severity, from_system};
+use mainstay_model::settings::{Runtime, ServerSpec};
+use mainstay_upstream::process::{SpawnError, check_account};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, Shared};
@@ -9,7 +11,9 @@ use crate::output::{Look, Output, format};
 
 pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failure> {
     match from_system(shared.request(None)) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let unknown = unknown_accounts(&loaded);
+            loaded.warnings.extend(unknown);
             holds(&loaded, args, out);
             Ok(Exit::Done)
         }
@@ -18,6 +22,28 @@ pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exi
             Ok(Exit::Usage)
         }
     }
+}
+
+/// Users and groups of servers that this machine does not have. The servers fail there, and the rest runs.
+fn unknown_accounts(loaded: &Loaded) -> Vec<Problem> {
+    let place = || match &loaded.file {
+        Some(file) => Place::File { file: file.clone() },
+        None => Place::Settings,
+    };
+    let problem = |server: &ServerSpec| {
+        let Runtime::Process(process) = &server.runtime else { return None };
+        let error = check_account(process).err()?;
+        let key = if matches!(error, SpawnError::UnknownGroup { .. }) { "group" } else { "user" };
+        let key = format!("servers.{}.{key}", server.name);
+        Some(Problem {
+            severity: Severity::Warning,
+            place: place(),
+            message: format!("{key}: {error}"),
+            key,
+            help: error.hint(),
+        })
+    };
+    loaded.settings.servers.iter().filter_map(problem).collect()
 }
 
 fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {

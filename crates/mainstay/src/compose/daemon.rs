@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
 use super::status::{self, Status};
-use super::{secrets, startup_errors, state, web};
+use super::{command_socket, secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
+use crate::output::announce;
 
 /// A daemon that serves.
 pub(super) struct Daemon {
@@ -123,7 +124,7 @@ impl Daemon {
         gateway.start();
         let mut listeners = vec![
             tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
-            tokio::spawn(listener::serve_unix(gateway.clone(), unix)),
+            tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
         ];
         if let Some(tcp) = sse {
@@ -150,10 +151,12 @@ impl Daemon {
 
     /// Prints where clients connect.
     pub(super) fn announce(&self) {
-        println!("mainstay is serving at http://{}", self.listen());
+        announce(format!("mainstay is serving at http://{}", self.listen()));
         let own = self.listen.get(1).copied();
         if let Some(own) = own {
-            println!("HTTP+SSE of 2024-11-05 is at http://{own}/sse and http://{own}/sse/NAME");
+            announce(format!(
+                "HTTP+SSE of 2024-11-05 is at http://{own}/sse and http://{own}/sse/NAME"
+            ));
         }
         let (at, root) = match (self.serves, own) {
             (Serves { http: true, .. }, _) => (self.listen(), "/mcp"),
@@ -162,14 +165,14 @@ impl Daemon {
             (_, None) => return,
         };
         if let Some(public) = self.gateway.public_url() {
-            println!("clients connect at {public}");
+            announce(format!("clients connect at {public}"));
         }
         for endpoint in status::endpoints(&self.gateway) {
             let own = endpoint.path().replacen("/mcp", root, 1);
             let public = self.gateway.public_url().map(|public| public.url_for(&own));
             let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
             let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
-            println!("  {url:<45} {}", servers.join(", "));
+            announce(format!("  {url:<45} {}", servers.join(", ")));
         }
     }
 

@@ -13,6 +13,7 @@ use super::daemon::Daemon;
 use super::{block_on, start_logs};
 use crate::cli::{DemoArgs, Shared};
 use crate::exit::{Exit, Failure};
+use crate::output::announce;
 
 /// How many ports after the usual one are tried.
 const PORTS_TRIED: u16 = 50;
@@ -50,7 +51,11 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
         };
         let daemon = Daemon::start(settings, log).await?;
         if wanted.is_none() && daemon.listen() != usual {
-            println!("port {} is taken; using {} instead", usual.port(), daemon.listen().port());
+            announce(format!(
+                "port {} is taken; using {} instead",
+                usual.port(),
+                daemon.listen().port()
+            ));
         }
         daemon.announce();
         say_what_to_try(&daemon, shared);
@@ -123,12 +128,14 @@ fn say_what_to_try(daemon: &Daemon, shared: &Shared) {
     let url = format!("http://{}", daemon.listen());
     let state =
         shared.state.as_ref().map(|dir| format!(" --state {}", dir.display())).unwrap_or_default();
-    println!();
-    println!("Point a client at {url}/mcp, or try, in another terminal:");
-    println!("  mainstay status{state}");
-    println!("  mainstay tools{state}");
-    println!("  mainstay call weather forecast{state} city=Oslo days=3");
-    println!("  mainstay call notes add_note{state} title=hello text='from the command line'");
-    println!("  curl {url}/health/detailed");
-    println!("Ctrl-C stops the daemon and its servers.");
+    announce("");
+    announce(format!("Point a client at {url}/mcp, or try, in another terminal:"));
+    announce(format!("  mainstay status{state}"));
+    announce(format!("  mainstay tools{state}"));
+    announce(format!("  mainstay call weather forecast{state} city=Oslo days=3"));
+    announce(format!(
+        "  mainstay call notes add_note{state} title=hello text='from the command line'"
+    ));
+    announce(format!("  curl {url}/health/detailed"));
+    announce("Ctrl-C stops the daemon and its servers.");
 }

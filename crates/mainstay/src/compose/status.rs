@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_admin::api::pools::PoolNumbers;
+use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
-use mainstay_admin::api::sessions::Sessions;
+use mainstay_admin::api::sessions::{Session, Sessions};
 use mainstay_admin::api::status::{self as api, DaemonStatus, Memory};
-use mainstay_admin::{Source, health, memory};
+use mainstay_admin::{Source, View, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
-use mainstay_gateway::{Clock, Gateway};
-use mainstay_model::status::{Health, InstanceState};
+use mainstay_gateway::{Clock, Gateway, SessionStatus};
+use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
 use mainstay_pool::{Instance, Pool};
-use mainstay_telemetry::{Metrics, StreamKind};
+use mainstay_telemetry::{Breaker, Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
@@ -66,10 +66,16 @@ impl Status {
             }
             sample.store_failing(gateway.store_state().failing.is_some());
             let memory = memory_of(&gateway);
-            sample.memory(memory.resident_bytes + memory.servers_bytes, memory.limit_bytes);
+            sample.memory(memory.usage_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
                 let name = pool.spec.name.as_str();
                 sample.calls_in_flight(name, pool.in_flight());
+                // No breaker exists yet, so none has ever opened.
+                sample.breaker(name, Breaker::Closed, 0);
+                if pool.has_pool() {
+                    let numbers = pool.pool_status();
+                    sample.pool(name, numbers.active, numbers.idle, numbers.max_pool_size);
+                }
                 let mut states: BTreeMap<&str, (InstanceState, usize)> = BTreeMap::new();
                 for instance in pool.instances() {
                     let state = instance.state();
@@ -102,24 +108,40 @@ impl Status {
         }
     }
 
-    fn servers(&self, gateway: &Gateway) -> Vec<Server> {
+    fn servers(&self, gateway: &Gateway, view: View) -> Vec<Server> {
         let clock = |at| jiff_date(self.clock, at);
         let now = Instant::now();
-        let server = |pool: &Arc<Pool>| Server {
-            target: target::shown(&pool.spec.runtime),
-            ..pool.status(now, &clock).into()
+        let server = |pool: &Arc<Pool>| {
+            let status = pool.status(now, &clock);
+            match view {
+                View::Operator => status.into(),
+                View::Open => Server::from(ServerStatus {
+                    target: target::shown(&pool.spec.runtime),
+                    reason: status.brief_reason.clone(),
+                    note: status.brief_note.clone(),
+                    missing: status.missing.iter().map(briefly).collect(),
+                    ..status
+                }),
+            }
         };
         gateway.pools().iter().map(server).collect()
     }
 }
 
 impl Source for Status {
-    fn status(&self) -> DaemonStatus {
+    fn status(&self, view: View) -> DaemonStatus {
         let gateway = self.gateway.upgrade();
-        let servers = gateway.as_ref().map(|gateway| self.servers(gateway)).unwrap_or_default();
+        let servers =
+            gateway.as_ref().map(|gateway| self.servers(gateway, view)).unwrap_or_default();
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
-        let pools = pools.map(|pool| PoolNumbers::from(pool.pool_status()));
+        let pools = pools.filter(|pool| pool.has_pool()).map(|pool| {
+            let is_ready = servers
+                .iter()
+                .any(|it| it.name == pool.spec.name && it.state == InstanceState::Ready);
+            (PoolNumbers::from(pool.pool_status()), is_ready)
+        });
+        let connection_pool = ConnectionPool::of(pools);
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
             status: word(&servers, draining, gateway.as_deref()),
@@ -137,7 +159,7 @@ impl Source for Status {
                 streams: streams(|kind| gateway.streams_open(kind)),
                 unstored: gateway.store_state().failing,
             }),
-            connection_pool: pools.sum(),
+            connection_pool,
             memory_usage: gateway.as_deref().map_or_else(memory::now, memory_of),
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
@@ -156,7 +178,12 @@ impl Source for Status {
 
     fn health(&self) -> Health {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
-        word(&self.servers(&gateway), gateway.is_draining(), Some(&gateway))
+        word(&self.servers(&gateway, View::Open), gateway.is_draining(), Some(&gateway))
+    }
+
+    fn sessions(&self) -> Vec<Session> {
+        let all = self.gateway.upgrade().map(|gateway| gateway.sessions()).unwrap_or_default();
+        all.into_iter().map(session).collect()
     }
 
     fn metrics(&self) -> String {
@@ -177,7 +204,26 @@ impl Source for Status {
 fn memory_of(gateway: &Gateway) -> Memory {
     let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
     let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
-    Memory { servers_bytes, ..memory::now() }
+    let own = memory::now();
+    Memory { servers_bytes, usage_bytes: own.resident_bytes + servers_bytes, ..own }
+}
+
+/// What is missing in a list, as anybody may know it.
+fn briefly(missing: &MissingItems) -> MissingItems {
+    MissingItems { why: missing.brief(), ..missing.clone() }
+}
+
+fn session(session: SessionStatus) -> Session {
+    Session {
+        number: session.number,
+        endpoint: session.endpoint,
+        revision: session.revision.to_owned(),
+        user: session.user,
+        age_ms: session.age.as_millis() as u64,
+        idle_ms: session.idle.as_millis() as u64,
+        calls: session.calls,
+        streams: session.streams,
+    }
 }
 
 /// The health of the daemon. A failing disk does no harm before a restart.

@@ -9,12 +9,22 @@ use mainstay_model::settings::Runtime;
 /// queries may hold secrets, and are left out.
 pub(super) fn shown(runtime: &Runtime) -> String {
     match runtime {
-        Runtime::Process(process) => {
-            let program = process.command.first().map(Path::new);
-            let name = program.and_then(Path::file_name).unwrap_or_default();
+        Runtime::Process(process) => program(process.command.first().map_or("", String::as_str)),
+        Runtime::Remote(remote) => origin(remote.url.expose()).unwrap_or_default(),
+    }
+}
+
+/// The name of a program. A program with blanks in it may be a whole command line that no shell splits, so
+/// no more than its first word is shown, and nothing where that is part of a path.
+fn program(command: &str) -> String {
+    match command.split_whitespace().next() {
+        Some(first) if first.len() < command.len() => {
+            Some(first).filter(|first| !first.contains('/')).unwrap_or_default().to_owned()
+        }
+        _ => {
+            let name = Path::new(command).file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         }
-        Runtime::Remote(remote) => origin(remote.url.expose()).unwrap_or_default(),
     }
 }
 
@@ -43,7 +53,9 @@ mod tests {
     fn only_a_program_or_an_origin_is_shown() {
         for (runtime, expected) in [
             (process(&["npx", "-y", "server", "--key=secret"]), "npx"),
-            (process(&["/home/anna/my tools/server one", "x"]), "server one"),
+            (process(&["/home/anna/my tools/server one", "x"]), ""),
+            (process(&["npx server --key=secret"]), "npx"),
+            (process(&["/bin/npx server --key=secret/x"]), ""),
             (process(&["./server"]), "server"),
             (remote("https://example.com/mcp?key=secret"), "https://example.com"),
             (remote("https://user:secret@example.com:8443/mcp"), "https://example.com:8443"),

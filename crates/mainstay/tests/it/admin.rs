@@ -1,8 +1,10 @@
 //! The admin API of the real daemon: over its listeners, over the command socket, and by commands.
 
 mod actions;
+mod agreement;
 mod commands;
 mod described;
+mod secrets;
 mod tokens;
 
 use std::path::Path;

@@ -141,3 +141,17 @@ fn a_daemon_that_can_not_start_says_what_helps() {
         assert_eq!(ran.out, "");
     }
 }
+
+#[test]
+fn check_knows_the_users_and_groups_of_this_machine() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "[servers.a]\ncommand = [\"x\"]\nuser = \"nobody-of-that-name\"\n\
+                [servers.b]\ncommand = [\"x\"]\ngroup = \"no-group-of-that-name\"\n\
+                [servers.c]\ncommand = [\"x\"]\nuser = \"root\"\n";
+    fs::write(home.path().join("mainstay.toml"), text).unwrap();
+    mainstay(home.path(), &["check"])
+        .exits(0)
+        .says("servers.a.user: there is no user \"nobody-of-that-name\" on this machine")
+        .says("servers.b.group: there is no group \"no-group-of-that-name\" on this machine")
+        .says("2 warnings");
+}

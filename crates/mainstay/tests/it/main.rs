@@ -16,6 +16,7 @@ mod servers;
 mod shared;
 mod sse;
 mod stateless;
+mod unwritten;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -47,13 +47,12 @@ async fn get(base: &str, path: &str) -> (u16, String) {
     (reply.status, reply.text().await.unwrap())
 }
 
-/// Returns the entry of one server in `/health/detailed`.
+/// Returns the entry of one server in the status, as the operator sees it.
 async fn server(daemon: &Daemon, name: &str) -> Value {
-    let (status, body) = get(daemon.base(), "/health/detailed").await;
-    assert_eq!(status, 200, "{body}");
-    let detailed: Value = serde_json::from_str(&body).unwrap();
-    let servers = detailed["servers"].as_array().unwrap();
-    servers.iter().find(|server| server["name"] == name).unwrap().clone()
+    let client = mainstay_admin::Client::new(&daemon.state(), PATIENCE);
+    let status = client.status().await.unwrap();
+    let server = status.servers.iter().find(|server| server.name.as_str() == name).unwrap();
+    serde_json::to_value(server).unwrap()
 }
 
 /// Waits until a server is in a state, and returns its entry.

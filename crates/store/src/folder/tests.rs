@@ -44,6 +44,7 @@ fn a_newer_file_is_refused_and_nothing_is_changed() {
     for (file, newer, found) in [
         ("format", "mainstay state 2\n", 2),
         ("sessions.journal", "mainstay sessions 2\n{}\n", 2),
+        ("format", "mainstay state 99999999999999999999\n", u64::MAX),
         ("session.key", "mainstay key 7\nabc\n", 7),
         ("token.key", "mainstay key 2\n", 2),
         ("names.json", r#"{"format":3,"names":[]}"#, 3),
@@ -85,4 +86,14 @@ fn whoever_does_not_open_a_folder_can_look_whether_it_is_newer() {
     fs::write(state.join("format"), "mainstay state 2\n").unwrap();
     let refused = Folder::check(&state).unwrap_err();
     assert!(matches!(refused, OpenError::Newer(_)), "{refused}");
+}
+
+#[test]
+fn a_format_that_can_not_be_read_is_kept_as_a_copy() {
+    let state = tempfile::tempdir().unwrap();
+    fs::write(state.path().join("format"), "something else").unwrap();
+    Folder::open(state.path()).unwrap();
+    let read = |name: &str| fs::read_to_string(state.path().join(name)).unwrap();
+    assert_eq!(read("format"), "mainstay state 1\n");
+    assert_eq!(read("format.unreadable"), "something else");
 }

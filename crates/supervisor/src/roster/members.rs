@@ -110,6 +110,7 @@ impl<K: Clone + Eq + Hash> Members<K> {
             match member.phase {
                 MemberPhase::Leaving => counts.leaving += 1,
                 _ if member.leases > 0 => counts.active += 1,
+                MemberPhase::Up if member.retention == Retention::Session => counts.kept += 1,
                 MemberPhase::Up => counts.idle += 1,
                 MemberPhase::Starting | MemberPhase::Away => counts.starting += 1,
             }

@@ -214,6 +214,7 @@ impl World {
             match member.state {
                 _ if member.leaving => counts.leaving += 1,
                 _ if !member.holders.is_empty() => counts.active += 1,
+                State::Up if member.key.2 == Retention::Session => counts.kept += 1,
                 State::Up => counts.idle += 1,
                 State::Starting | State::Away => counts.starting += 1,
             }

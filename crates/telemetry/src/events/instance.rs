@@ -305,13 +305,14 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The beginning and the end of some output: programs report at either why they exit.
+/// The beginning and the end of some output: programs report at either why they exit. Both formatters of
+/// the log escape it.
 fn ends(output: &str) -> String {
     let bytes = output.as_bytes();
     if bytes.len() <= 2 * super::EXCERPT_CHARS_MAX {
-        return excerpt(bytes);
+        return super::cut(bytes);
     }
     let start = bytes.len() - super::EXCERPT_CHARS_MAX;
     let start = (start..=bytes.len()).find(|at| output.is_char_boundary(*at));
-    format!("{} {}", excerpt(bytes), excerpt(&bytes[start.unwrap_or(0)..]))
+    format!("{} {}", super::cut(bytes), super::cut(&bytes[start.unwrap_or(0)..]))
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry;
 
 use super::histogram::Reading;
-use super::sample::STATES;
+use super::sample::{STATES, ServerSample};
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
@@ -31,6 +31,9 @@ struct Family<'a> {
 
 /// Reads a count of a server.
 type Count = fn(&ServerMetrics) -> u64;
+
+/// Reads a gauge of a server.
+type Gauge = fn(&ServerSample) -> u64;
 
 /// Label names of the catalogue with the values of a series.
 struct Labels<'a>(&'static [&'static str], &'a [&'a str]);
@@ -71,6 +74,17 @@ pub(super) fn requests(
 
 pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
     Family::begin(out, &catalogue::ACTIVE_SESSIONS)?.gauge(&[], sample.active_sessions)?;
+    let connections: [(_, Gauge); 3] = [
+        (&catalogue::DB_CONNECTIONS_ACTIVE, |server| server.pool_active),
+        (&catalogue::DB_CONNECTIONS_IDLE, |server| server.pool_idle),
+        (&catalogue::DB_CONNECTIONS_MAX, |server| server.pool_max),
+    ];
+    for (entry, count) in connections {
+        let mut family = Family::begin(out, entry)?;
+        for server in &sample.servers {
+            family.gauge(&[&server.server], count(server))?;
+        }
+    }
     Family::begin(out, &catalogue::MEMORY_USAGE)?.gauge(&[], sample.memory_usage)?;
     Family::begin(out, &catalogue::MEMORY_LIMIT)?.gauge(&[], sample.memory_limit)?;
     let mut family = Family::begin(out, &catalogue::BREAKER_STATE)?;

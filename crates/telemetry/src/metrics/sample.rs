@@ -26,6 +26,9 @@ pub struct Sample {
 pub(crate) struct ServerSample {
     pub(crate) server: String,
     pub(crate) calls_in_flight: u64,
+    pub(crate) pool_active: u64,
+    pub(crate) pool_idle: u64,
+    pub(crate) pool_max: u64,
     pub(crate) instances: [u64; STATES.len()],
 }
 
@@ -85,6 +88,15 @@ impl Sample {
     /// Adds requests sent to a server without a response yet.
     pub fn calls_in_flight(&mut self, server: &str, count: usize) {
         self.of(server).calls_in_flight += count as u64;
+    }
+
+    /// Adds the instances in the pool of a server: those in use, those that nobody uses, and the
+    /// maximum.
+    pub fn pool(&mut self, server: &str, active: usize, idle: usize, max: usize) {
+        let of = self.of(server);
+        of.pool_active += active as u64;
+        of.pool_idle += idle as u64;
+        of.pool_max += max as u64;
     }
 
     /// Adds instances of a server in this state.

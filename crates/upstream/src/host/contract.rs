@@ -10,6 +10,7 @@ use mainstay_supervisor::lifecycle::RestartPolicy;
 
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
+use crate::process::Exit;
 pub use crate::transport::Boxed;
 use crate::transport::TransportAbilities;
 
@@ -96,6 +97,11 @@ pub trait Running: Send + Sync {
         false
     }
 
+    /// How the instance's main process ended, if it has one that has ended.
+    fn exit(&self) -> Option<Exit> {
+        None
+    }
+
     /// What the instance's standard error says about its end: the first and the last lines, oldest
     /// first. Readable after the instance ended.
     fn last_words(&self) -> Vec<String>;
@@ -109,8 +115,10 @@ pub trait Running: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct StartError {
-    /// The cause, followed by a remedy where one is known.
+    /// The cause, followed by a remedy where one is known. May name paths and users.
     pub reason: String,
+    /// The cause without anything of the configuration, as the rest of a sentence about the server.
+    pub brief: &'static str,
     /// Whether retrying is useless until the configuration or the machine changes.
     pub permanent: bool,
 }

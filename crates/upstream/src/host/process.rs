@@ -121,6 +121,10 @@ impl Running for StartedCommand {
         self.process.exit().is_some_and(Exit::is_success)
     }
 
+    fn exit(&self) -> Option<Exit> {
+        self.process.exit()
+    }
+
     fn last_words(&self) -> Vec<String> {
         self.process.stderr_tail().shown()
     }
@@ -137,6 +141,7 @@ impl Running for StartedCommand {
 impl From<SpawnError> for StartError {
     fn from(error: SpawnError) -> Self {
         let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-        Self { reason: format!("{error}{hint}"), permanent: error.is_permanent() }
+        let (brief, permanent) = (error.brief(), error.is_permanent());
+        Self { reason: format!("{error}{hint}"), brief, permanent }
     }
 }

@@ -96,8 +96,11 @@ impl Host for AddressHost {
             let stop = CancellationToken::new();
             Box::new(RemoteInstance { target, way, link: None, stop }) as Box<dyn Running>
         });
-        let started =
-            started.map_err(|error| StartError { reason: error.to_string(), permanent: true });
+        let started = started.map_err(|error| StartError {
+            reason: error.to_string(),
+            brief: "its address or its headers can't be used",
+            permanent: true,
+        });
         Box::pin(std::future::ready(started))
     }
 }

@@ -30,6 +30,7 @@ use super::pages;
 
 pub(super) use self::channel::{Channel, Offer};
 pub(super) use self::plan::{Cause, Failure, Files, Plan};
+pub(super) use self::user::look_up;
 
 type Environment = Vec<(OsString, OsString)>;
 

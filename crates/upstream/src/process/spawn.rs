@@ -77,6 +77,14 @@ pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
     }
 }
 
+/// Checks that the user and the group of a process exist on this machine. Waits for the disk.
+///
+/// # Errors
+/// [`SpawnError::UnknownUser`] or [`SpawnError::UnknownGroup`].
+pub fn check_account(spec: &ProcessSpec) -> Result<(), SpawnError> {
+    exec::look_up(spec.user.as_deref(), spec.group.as_deref()).map_err(SpawnError::from)
+}
+
 /// Starts the helper with the server's environment, leading a group of its own.
 ///
 /// Loads the daemon's own program only, so it takes as long as that.
@@ -145,6 +153,25 @@ impl SpawnError {
             | Self::User { .. } => true,
             Self::Start { source, .. } => never_passes(source),
             Self::Cwd { .. } | Self::Watch { .. } | Self::Stopping => false,
+        }
+    }
+
+    /// The cause without a name, path or argument: what anybody may know.
+    pub fn brief(&self) -> &'static str {
+        match self {
+            Self::NoCommand => "its command is empty",
+            Self::NotFound { .. } => "its program was not found",
+            Self::NotExecutable { .. } | Self::NoInterpreter { .. } | Self::NotAProgram { .. } => {
+                "its program can't be executed"
+            }
+            Self::Cwd { .. } => "its working folder can't be used",
+            Self::UnknownUser { .. } | Self::UnknownGroup { .. } | Self::User { .. } => {
+                "the daemon can't start it as its user or group"
+            }
+            Self::Stopping => "the daemon is stopping",
+            Self::Files { .. } | Self::Start { .. } | Self::Watch { .. } => {
+                "the system could not start it"
+            }
         }
     }
 

@@ -225,8 +225,8 @@ async fn failures_tell_whether_trying_again_can_help(which: Which) {
         Which::Remote => remote("ftp://127.0.0.1/"),
     };
     let refused = host_of(&site.world, hopeless).start(InstanceId(1)).await.map(drop);
-    let StartError { reason, permanent } = refused.expect_err("it can't be started");
-    assert!(permanent && !reason.is_empty(), "{reason}");
+    let StartError { reason, brief, permanent } = refused.expect_err("it can't be started");
+    assert!(permanent && !reason.is_empty() && !brief.is_empty(), "{reason}");
 
     let for_now = match which {
         Which::Process => {

@@ -12,7 +12,7 @@ use crate::api::status::Endpoint;
 struct Full;
 
 impl Source for Full {
-    fn status(&self) -> DaemonStatus {
+    fn status(&self, view: View) -> DaemonStatus {
         let instance = Instance {
             id: InstanceId(1),
             state: InstanceState::Ready,
@@ -39,7 +39,7 @@ impl Source for Full {
             instances: vec![instance],
             ..server("time", InstanceState::Ready)
         };
-        let mut status = Fake(Health::Loading).status();
+        let mut status = Fake(Health::Loading).status(view);
         status.sessions.unstored = some();
         status.endpoints = vec![Endpoint {
             path: "/mcp".to_owned(),
@@ -49,6 +49,10 @@ impl Source for Full {
         }];
         status.servers.push(server);
         status
+    }
+
+    fn sessions(&self) -> Vec<Session> {
+        vec![session()]
     }
 
     fn metrics(&self) -> String {
@@ -76,14 +80,16 @@ fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
 }
 
 const SESSIONS: &str = "active calls listens max streams unstored";
+const SESSION: &str = "age_ms calls endpoint idle_ms number revision streams user";
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
+const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
 const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
      name note prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stray_lines target tools transport";
 const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].path endpoints[].servers endpoints[].streams listen memory_usage \
-     memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes pid servers sessions \
+     memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes pid servers sessions \
      state_dir status uptime_ms version volumes";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 
@@ -94,15 +100,17 @@ async fn each_answer_has_the_members_that_it_always_had() {
     };
     let servers = || &below("servers[].", SERVER) | &below("servers[].instances[].", INSTANCE);
     let status = || {
-        let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOL);
+        let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOLS);
         &(&below("", STATUS) | &servers()) | &parts
     };
+    let each = below("active_sessions[].", SESSION);
+    let sessions = &(&below("", SESSIONS) | &below("", "active_sessions")) | &each;
     let scene = Scene::of(Arc::new(Full));
     for (path, expected) in [
         ("/api/status", status()),
         ("/health/detailed", status()),
         ("/api/servers", &below("", "servers") | &servers()),
-        ("/api/sessions", below("", SESSIONS)),
+        ("/api/sessions", sessions),
         ("/stats/pool", below("", POOL)),
         ("/stats/pool?server=time", below("", POOL)),
         ("/health", below("", HEALTH)),

@@ -30,7 +30,8 @@ fn status() -> DaemonStatus {
         "pid": 7, "uptime_ms": 3_700_000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
         "sessions": { "active": 3, "max": 10_000, "calls": 1, "listens": 2, "streams": 1 },
         "connection_pool":
-            { "idle": 0, "active": 1, "total": 1, "maxPoolSize": 100, "minPoolSize": 0 },
+            { "status": "healthy", "utilization": 0.01, "max": 100,
+              "idle": 0, "active": 1, "total": 1, "maxPoolSize": 100, "minPoolSize": 0 },
         "memory_usage": { "resident_bytes": 20 << 20, "limit_bytes": 8_u64 << 30 },
         "volumes": {}, "dependencies": {},
         "servers": [

@@ -104,8 +104,11 @@ async fn what_runs_a_server_is_shown_without_arguments_and_paths() {
         assert_eq!(targets, [program, "http://127.0.0.1:9"], "{path}");
         assert!(!answer.to_string().contains("hidden"), "{path}: {answer}");
     }
+    // The operator sees all of it.
     let shown = run(&daemon, &["status", "one"]);
-    assert!(shown.contains(&format!("process {program}\n")), "{shown}");
+    assert!(shown.contains(&format!("process {fixture} stdio\n")), "{shown}");
+    let shown = run(&daemon, &["status", "two"]);
+    assert!(shown.contains("http://127.0.0.1:9/hidden/path?key=hidden\n"), "{shown}");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn every_answer_is_as_described() {
         ("/health/detailed", "DaemonStatus"),
         ("/api/status", "DaemonStatus"),
         ("/api/servers", "Servers"),
-        ("/api/sessions", "Sessions"),
+        ("/api/sessions", "SessionList"),
         ("/stats/pool", "PoolNumbers"),
         ("/stats/pool?server=one", "PoolNumbers"),
         ("/stats/pool?server=nobody", "Problem"),

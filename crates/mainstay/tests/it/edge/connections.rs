@@ -126,6 +126,24 @@ async fn past_the_most_connections_there_is_a_quick_503() {
     );
     // Existing clients are served as before.
     scene.undisturbed().await;
+    // Only the question whether the process lives is answered: who asks it would end the daemon.
+    for (method, path, expected) in [
+        ("GET", "/health/live", "HTTP/1.1 200"),
+        ("HEAD", "/health/live", "HTTP/1.1 200"),
+        ("GET", "/health", "HTTP/1.1 503"),
+    ] {
+        let mut asked = stranger.raw().await.unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        asked.send(request.as_bytes()).await.unwrap();
+        let text = String::from_utf8(asked.read_to_end().await.unwrap()).unwrap();
+        assert!(text.starts_with(expected), "{method} {path}: {text}");
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.is_empty(), method == "HEAD", "{text}");
+        assert!(
+            body.is_empty() || body.contains("\"status\"") == text.contains("200 OK"),
+            "{text}"
+        );
+    }
     drop(silent);
     until("there is room again", async || {
         let asked = stranger.plain("GET", "/health/live").await;

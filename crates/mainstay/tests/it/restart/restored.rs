@@ -88,6 +88,26 @@ async fn subscriptions_are_asked_for_again_and_nothing_is_missed() {
 }
 
 #[tokio::test]
+async fn all_subscriptions_of_a_restored_session_are_told_of() {
+    const MANY: usize = 150;
+    let mut scene = Scene::start().await;
+    let client = scene.client("near").await;
+    let uris = (0..MANY).map(|number| format!("mis://{number:03}"));
+    for uri in uris.clone() {
+        client.request("resources/subscribe", json!({"uri": uri})).await.unwrap();
+    }
+    scene.restart(End::Kill).await;
+    let mut stream = scene.again("near", &client).listen(None).await.unwrap();
+    let mut updated = Vec::new();
+    for _ in 0..MANY {
+        let message = heard(&mut stream, "notifications/resources/updated").await;
+        updated.push(message["params"]["uri"].as_str().unwrap().to_owned());
+    }
+    updated.sort();
+    assert_eq!(updated, uris.collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_session_with_an_instance_of_its_own_gets_its_subscription_back() {
     let mut scene = Scene::start().await;
     for name in ["far", "near"] {

@@ -152,7 +152,7 @@ async fn a_damaged_file_costs_what_is_damaged() {
         }
         scene.end(End::Term).await;
     }
-    // Without the file, only later changes of sessions are lost.
+    // With a file that can't be read, only later changes of sessions are lost.
     fs::write(&journal, "something else altogether").unwrap();
     scene.begin().await;
     scene.daemon().wait_for_log("is damaged", PATIENCE).await.unwrap();
@@ -164,8 +164,26 @@ async fn a_damaged_file_costs_what_is_damaged() {
     scene.end(End::Term).await;
     fs::remove_file(&journal).unwrap();
     scene.begin().await;
+    // Nothing tells any more which sessions were ended, so none may live again.
     scene.daemon().wait_for_log("sessions.journal is gone", PATIENCE).await.unwrap();
-    echo(&scene.again("near", &stays)).await;
+    lost(&scene.again("near", &deleted)).await;
+    lost(&scene.again("near", &stays)).await;
+    let later = scene.client("near").await;
+    assert!(scene.state().join("session.key.unreadable").exists());
+    scene.restart(End::Kill).await;
+    echo(&scene.again("near", &later)).await;
+}
+
+#[tokio::test]
+async fn the_command_socket_is_made_anew_when_it_is_removed() {
+    let scene = Scene::start().await;
+    let socket = scene.state().join("control.sock");
+    let status = || scene.daemon().run(&["status"]).unwrap().status.code();
+    assert_eq!(status(), Some(0));
+    fs::remove_file(&socket).unwrap();
+    assert_eq!(status(), Some(3), "nobody can connect to what is gone");
+    until("it is there again", async || status() == Some(0)).await;
+    scene.daemon().wait_for_log("the command socket is made anew", PATIENCE).await.unwrap();
 }
 
 #[tokio::test]

@@ -54,6 +54,25 @@ pub(super) fn take(plan: &Plan) -> Result<Option<Account>, Failure> {
     Ok(Some(account))
 }
 
+/// Whether a server with this user and group could be started as far as their names go. Reads the files of
+/// this machine.
+///
+/// # Errors
+/// The failure that its start would have.
+pub(in crate::process) fn look_up(user: Option<&str>, group: Option<&str>) -> Result<(), Failure> {
+    let find = |name: &str| find_group(name, &read("/etc/group"));
+    let gid = match group {
+        Some(name) => {
+            Some(find(name).ok_or_else(|| Failure::UnknownGroup { name: name.to_owned() })?)
+        }
+        None => None,
+    };
+    match user.map(|name| (name, find_account(name, &read("/etc/passwd"), gid))) {
+        Some((name, None)) => Err(Failure::UnknownUser { name: name.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 fn become_group(gid: u32) -> io::Result<()> {
     if getgid().as_raw() == gid {
         return Ok(());
