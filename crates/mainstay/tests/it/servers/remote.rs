@@ -64,6 +64,25 @@ async fn a_restart_is_invisible_to_the_session() {
     assert_eq!(server(&daemon, "s").await["state"], "ready");
 }
 
+/// Servers end sessions that nobody has used for some minutes.
+#[tokio::test]
+async fn a_session_that_ends_while_nobody_uses_it_is_no_loss() {
+    let site = Site::start(&[]);
+    let daemon = daemon().url_server("s", &site.url()).start().await.unwrap();
+    in_state(&daemon, "s", "ready").await;
+    // An end within the first second would be a failed start.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    get(&site.url(), "/control/forget").await;
+    eventually("a new session", async || (site.counts().await["initialize"] == 2).then_some(()))
+        .await;
+    in_state(&daemon, "s", "ready").await;
+    let client = daemon.client("s").await.unwrap();
+    assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+    let log = daemon.log();
+    assert!(log.contains("instance ended itself while idle"), "{log}");
+    assert!(!log.contains("instance lost"), "{log}");
+}
+
 #[tokio::test]
 async fn a_call_waits_for_a_server_that_is_away_for_two_seconds() {
     let mut site = Site::start(&[]);

@@ -89,7 +89,7 @@ async fn forgetful(request: Request<RequestBody>) -> Result<Response<Full<Bytes>
     let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap().to_bytes();
     let begins = Message::parse(body).is_ok_and(|message| message.method() == "initialize");
     let response = Response::builder().status(if begins { 200 } else { 404 });
-    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    let answer = if begins { r#"{"jsonrpc":"2.0","id":1,"result":{}}"# } else { "Not Found" };
     Ok(response.header("mcp-session-id", "1").body(Full::from(answer)).unwrap())
 }
 
@@ -97,7 +97,7 @@ async fn forgetful(request: Request<RequestBody>) -> Result<Response<Full<Bytes>
 async fn ends_unused(owner: SessionNo) -> bool {
     let stop = CancellationToken::new();
     let _ended = stop.clone().drop_guard();
-    let url = serve(|request| forgetful(request)).await;
+    let url = serve(forgetful).await;
     let target = Target::new(&RemoteSpec::new(url)).unwrap();
     let limits =
         LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
