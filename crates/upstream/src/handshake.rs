@@ -50,14 +50,15 @@ pub async fn shake(
     }
     let initialize = match opening::open(link, choice, revisions, capabilities).await {
         Ok(result) => result,
-        Err(Refused::ByAnswer(reason)) if choice == RevisionChoice::Auto => {
-            return modern::discover(link, first).await.map_err(|other| match other {
+        Err(Refused::ByAnswer(refusal)) if choice == RevisionChoice::Auto => {
+            let discovered = modern::discover(link, first).await;
+            revisions.note_discovered(discovered.is_ok());
+            return discovered.map_err(|other| match other {
                 HandshakeError::Unserveable(_) | HandshakeError::LostUnasked(_) => other,
-                _ => HandshakeError::Protocol(reason),
+                _ => refusal,
             });
         }
-        Err(Refused::ByAnswer(reason)) => return Err(HandshakeError::Protocol(reason)),
-        Err(Refused::Otherwise(error)) => return Err(error),
+        Err(Refused::ByAnswer(error) | Refused::Otherwise(error)) => return Err(error),
     };
     let text = String::from_utf8_lossy(&initialize);
     let result = InitializeResult::parse(&text).map_err(|error| {

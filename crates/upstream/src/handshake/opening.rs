@@ -22,8 +22,8 @@ use crate::request::{Fate, Incoming, Lost, Outgoing};
 /// Why a server took `initialize` in no revision.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// It answers with errors, so it may be modern.
-    ByAnswer(String),
+    /// It answers with errors, so it may be modern. The error is for a server that is not.
+    ByAnswer(HandshakeError),
     Otherwise(HandshakeError),
 }
 
@@ -49,7 +49,8 @@ pub(super) async fn open(
         _ => revisions.order().into(),
     };
     let mut tried = Vec::new();
-    let mut refused = Refused::ByAnswer("there is no revision to ask for".to_owned());
+    let mut refused =
+        Refused::Otherwise(HandshakeError::Protocol("there is no revision to ask for".to_owned()));
     while let Some(revision) = untried.pop_front() {
         link.transport().begin_again();
         tried.push(revision);
@@ -63,7 +64,7 @@ pub(super) async fn open(
                 revisions.note_reply();
                 narrow(&mut untried, &tried, &error, choice);
                 let reason = format!("it refused initialize in {}: {error}", named(&tried));
-                refused = Refused::ByAnswer(reason);
+                refused = Refused::ByAnswer(HandshakeError::Protocol(reason));
             }
             Reply::Lost(lost) => {
                 refused = Refused::Otherwise(as_error(&lost));
@@ -84,7 +85,12 @@ pub(super) async fn open(
             }
         }
     }
-    Err(refused)
+    Err(match refused {
+        Refused::ByAnswer(HandshakeError::Protocol(reason)) if revisions.note_refusal() => {
+            Refused::ByAnswer(HandshakeError::Unserveable(reason))
+        }
+        refused => refused,
+    })
 }
 
 async fn initialize(link: &Arc<Link>, revision: Revision, capabilities: &str) -> Reply {

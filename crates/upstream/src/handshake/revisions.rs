@@ -27,11 +27,16 @@ struct Known {
     silences: u32,
     /// How many revisions were given up for silence.
     given_up: usize,
+    /// How many handshakes in a row the server refused in every revision.
+    refusals: u32,
 }
 
 /// A server that has taken a revision may be silent for other reasons. That revision is given up only when
 /// the server was silent this often.
 const SILENCES_MAX_TAKEN: u32 = 3;
+
+/// A server that refuses this many handshakes in a row will not take the next one either.
+const REFUSALS_MAX: u32 = 5;
 
 // === impl RevisionMemory ===
 
@@ -108,6 +113,21 @@ impl RevisionMemory {
             let is_known = known.has_taken && known.first == first;
             let was_silent = if is_known { known.was_silent } else { known.given_up > 0 };
             *known = Known { first, has_taken: true, was_silent, ..Known::default() };
+        }
+    }
+
+    /// The server has refused a handshake in every revision. Returns whether it has done so too often to try
+    /// it again soon.
+    pub(super) fn note_refusal(&self) -> bool {
+        let mut known = self.known.lock();
+        known.refusals = known.refusals.saturating_add(1);
+        known.refusals >= REFUSALS_MAX
+    }
+
+    /// The server, which refused `initialize`, has been asked whether it is modern.
+    pub(super) fn note_discovered(&self, is_modern: bool) {
+        if is_modern {
+            self.known.lock().refusals = 0;
         }
     }
 
@@ -238,6 +258,21 @@ mod tests {
         memory.note_reply();
         assert!(!memory.note_silence());
         assert_eq!(first(&memory), "2025-11-25");
+    }
+
+    #[test]
+    fn a_server_that_refuses_everything_is_left_alone_in_the_end() {
+        let memory = RevisionMemory::new(false);
+        let refusals: Vec<_> = (0..6).map(|_| memory.note_refusal()).collect();
+        assert_eq!(refusals, [false, false, false, false, true, true]);
+        memory.note_taken(revision("2025-11-25"));
+        assert!(!memory.note_refusal());
+        for _ in 0..10 {
+            memory.note_discovered(false);
+            memory.note_refusal();
+        }
+        memory.note_discovered(true);
+        assert!(!memory.note_refusal(), "it is modern");
     }
 
     #[test]

@@ -176,5 +176,7 @@ async fn a_server_that_takes_no_revision_says_so() {
             says.iter().all(|part| reason.contains(part)).then_some(())
         })
         .await;
+        // It is not asked every few seconds for ever.
+        in_state(&daemon, name, "failed").await;
     }
 }
