@@ -91,22 +91,24 @@ impl StrayFinder {
     /// Ends and reaps every stray, whoever is suspected. For the end of the daemon, which has no instances any
     /// more. Blocks for some seconds at most.
     pub(super) fn end_all(&self) {
-        let mut ended = BTreeSet::new();
         let mut ending = Ending::new(Instant::now(), SWEEP_GRACE);
         loop {
             let living = Snapshot::take().ok().and_then(|all| {
                 let found = self.find(&all)?;
                 Some(with_descendants(&all, found.strays))
             });
-            ended.extend(living.iter().flatten());
             match step(&mut ending, Instant::now(), living.as_ref()) {
                 #[expect(clippy::disallowed_methods, reason = "runs on a thread of its own")]
                 Some(pause) => thread::sleep(pause),
                 None => break,
             }
         }
-        // Those that are not children of the daemon, or live on, are not affected.
-        ended.iter().for_each(|stray: &Identity| registry::reap_orphan(stray.pid));
+        // Nobody looks for zombies any more, including those that were ended before.
+        let our_group = getpgrp().as_raw_nonzero().get();
+        let all = Snapshot::take().unwrap_or_default();
+        let dead = all.iter().filter(|stat| stat.is_zombie && stat.parent == own_pid());
+        dead.filter(|stat| stat.group != our_group && !self.earlier.contains(&stat.identity))
+            .for_each(|stat| registry::reap_orphan(stat.identity.pid));
     }
 }
 
