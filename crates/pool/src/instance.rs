@@ -77,6 +77,9 @@ pub struct ReadyRun {
     pub(crate) subscribed: ArcSwapOption<Filter>,
     /// When each list was fetched last, by [`ListKind`].
     fetched: Mutex<[Instant; 4]>,
+    /// Held while a list is fetched for clients that ask for it, by [`ListKind`]. The begin of the last
+    /// such fetch.
+    pub(crate) on_demand: [tokio::sync::Mutex<Option<Instant>>; ListKind::ALL.len()],
     /// When each list is fetched again.
     pub(crate) refreshes: Arc<ListRefreshes>,
     /// Held while a list is taken over, so that lists are published in order.
@@ -361,6 +364,7 @@ impl ReadyRun {
             since: now,
             subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
+            on_demand: Default::default(),
             refreshes,
             publishing: Mutex::new(()),
         }

@@ -2,7 +2,7 @@
 //! fetched.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
 use mainstay_protocol::Era;
@@ -13,6 +13,9 @@ use mainstay_upstream::handshake::{self, Patience};
 
 use crate::instance::{Instance, ReadyRun};
 use crate::pool::Pool;
+
+/// A fetch ends this long before its caller gives up, so that its failure is recorded.
+const MARGIN: Duration = Duration::from_millis(50);
 
 impl Pool {
     /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
@@ -29,8 +32,20 @@ impl Pool {
         if run.is_fresh(kind, Instant::now()) || run.refreshes.is_pending(kind) {
             return;
         }
-        // The failure is recorded.
-        let _ = self.fetch(&base, &run, kind, deadline).await;
+        let asked = Instant::now();
+        let in_turn = run.on_demand[kind as usize].lock();
+        let Ok(mut latest) = tokio::time::timeout_at(deadline.into(), in_turn).await else {
+            return;
+        };
+        // Clients that ask at once share a fetch that began after all of them.
+        if latest.is_some_and(|begun| begun >= asked) || run.refreshes.is_pending(kind) {
+            return;
+        }
+        let begun = Instant::now();
+        // A failure is recorded.
+        if self.fetch(&base, &run, kind, deadline).await.is_ok() {
+            *latest = Some(begun);
+        }
     }
 
     /// Fetches a list again, because an answer has shown that it is outdated, or the operator wants it.
@@ -56,7 +71,7 @@ impl Pool {
         kind: ListKind,
         deadline: Instant,
     ) -> Result<(), ListFailure> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
         let patience = Patience { page: left, whole: left };
         // If the link is lost, the run ends.
         let Ok(list) = handshake::list(&run.link, kind, patience).await else { return Ok(()) };

@@ -158,6 +158,54 @@ async fn a_change_that_is_announced_whenever_one_asks_is_passed_on_to_nobody() {
 }
 
 #[tokio::test]
+async fn clients_that_ask_at_once_share_a_question_to_the_server() {
+    let (site, builder) = both_ways(&["--untold", "--slow-lists=300"]);
+    let daemon = builder.start().await.unwrap();
+    for name in ["pipe", "site"] {
+        in_state(&daemon, name, "ready").await;
+    }
+    let client = std::sync::Arc::new(merged(&daemon).await);
+    let own = daemon.client("pipe").await.unwrap();
+    let before = [counts(&own, "stats").await, site.counts().await];
+    let mut lists = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let client = client.clone();
+        lists.spawn(async move { client.request("prompts/list", json!({})).await.unwrap() });
+    }
+    for listed in lists.join_all().await {
+        assert_eq!(listed["prompts"].as_array().unwrap().len(), 2, "{listed}");
+    }
+    let after = [counts(&own, "stats").await, site.counts().await];
+    for (before, after) in before.iter().zip(after) {
+        let asked = |seen: &Value| seen["prompts/list"].as_u64().unwrap();
+        assert!(asked(&after) - asked(before) < 20, "{before} {after}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_of_one_client_is_believed_no_more_than_one_of_all() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&["--tells-when-asked"]))
+        .config("sharing = \"session\"")
+        .start()
+        .await
+        .unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let client = daemon.client("s").await.unwrap();
+    client.call("stats", json!({})).await.unwrap();
+    client.request("tools/list", json!({})).await.unwrap();
+    let mut stream = client.listen(None).await.unwrap();
+    for _ in 0..10 {
+        client.request("tools/list", json!({})).await.unwrap();
+        let told = tokio::time::timeout(Duration::from_millis(200), stream.message()).await;
+        assert!(told.is_err(), "told of a change that never was: {told:?}");
+    }
+    ask(&client, "change", json!({})).await;
+    let told = tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap();
+    assert_eq!(told.unwrap().unwrap()["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test]
 async fn long_lists_are_whole_and_a_cursor_that_never_advances_is_said() {
     let daemon = daemon()
         .command_server("many", &misbehave(&["--tools=400", "--pages=1"]))
