@@ -2,7 +2,7 @@
 
 SECONDS ?= 30
 
-.PHONY: help demo test tools yardsticks lint bench conformance fuzz
+.PHONY: help demo test tools yardsticks lint bench proof conformance fuzz
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ lint: ## format, lists, dependencies and lints
 bench: yardsticks ## measure Mainstay and its peers side by side, in one table
 	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
+
+proof: ## longer proofs on the release build, such as attacks on memory in a small control group (as root)
+	cargo xtask proof
 
 conformance: ## the protocol's own suite, and official clients and servers, through the gateway
 	cargo xtask test conformance

@@ -11,6 +11,7 @@ mod fuzz;
 mod maps;
 mod needs;
 mod programs;
+mod proofs;
 mod requirements;
 mod sources;
 mod suites;
@@ -20,6 +21,7 @@ cargo xtask requirements            docs/requirements.md is complete and the tes
 cargo xtask deps                    crates depend downwards only; pure crates stay pure
 cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, fuzz, conformance; all unless named
 cargo xtask tools [SUITE…]          installs what the suites need, or says what is missing and how to get it
+cargo xtask proof [NAME…]           longer proofs on the release build, some as root; all unless named
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 
@@ -45,6 +47,7 @@ fn run(arguments: &[String]) -> anyhow::Result<String> {
         ("deps", []) => floors::check(&root),
         ("test", rest) => suites::run(&root, rest),
         ("tools", rest) => suites::prepare(&root, rest),
+        ("proof", rest) => proofs::run(&root, rest),
         ("fuzz", rest) => fuzz::run(&root, rest),
         ("help" | "--help" | "-h", _) => Ok(HELP.to_owned()),
         _ => bail!("no such task\n{HELP}"),

@@ -5,6 +5,7 @@
     reason = "no disk is behind the files of /proc and of control groups"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ fn read(root: &Path) -> Memory {
     let resident_bytes = resident.unwrap_or_default();
     Memory {
         servers_bytes: 0,
+        budgets: BTreeMap::new(),
         resident_bytes,
         usage_bytes: resident_bytes,
         limit_bytes: limit.unwrap_or_default(),

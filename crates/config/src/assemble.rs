@@ -62,6 +62,7 @@ fn limits(table: &Table) -> Option<Limits> {
     Some(Limits {
         body_bytes_max: table.count("max_body")?,
         message_bytes_max: table.count("max_message")?,
+        memory_budget_bytes: table.count("memory_budget"),
         depth_max: table.count("max_depth")?,
         sessions_max: table.count("max_sessions")?,
         connections_max: table.count("max_connections")?,

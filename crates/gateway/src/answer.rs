@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header};
-use mainstay_model::Refusal;
+use mainstay_model::{Budget, MemoryKind, Refusal};
 use mainstay_protocol::framing::sse;
 use mainstay_protocol::{Id, build};
 
@@ -28,6 +28,15 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> HttpAnswer {
 /// Returns a JSON-RPC message as the response to a POST.
 pub(crate) fn message(body: Bytes) -> HttpAnswer {
     json(StatusCode::OK, body)
+}
+
+/// Returns a JSON-RPC message of the gateway's own as the response to a POST, or a refusal if there is
+/// no memory for it.
+pub(crate) fn own_message(budget: Budget, id: &Id, body: Bytes) -> HttpAnswer {
+    match budget.hold(MemoryKind::Answers, body) {
+        Ok(body) => message(body),
+        Err(exceeded) => message(refusal(Some(id), &exceeded.refusal())),
+    }
 }
 
 /// Returns a JSON-RPC error of the gateway with an HTTP status, for a request that is wrong as

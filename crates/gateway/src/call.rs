@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mainstay_model::{Name, Refusal, RefusalCode};
+use mainstay_model::{BudgetExceeded, MemoryKind, Name, Refusal, RefusalCode};
 use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
 use mainstay_session::{
     CallDecision, CallEnd, CallEvent, CallState, CallTerms, CallTime, LogLevel,
@@ -163,6 +163,13 @@ impl Call {
         self.stream = Some(stream);
     }
 
+    /// Returns the refusal that takes the place of a response for which there is no memory.
+    pub(crate) fn answer_refusal(&self, exceeded: &BudgetExceeded) -> Bytes {
+        let refusal = refusal::over_budget(exceeded, self.server());
+        let refusal = self.record.refused(&self.attempt.route.pool, refusal);
+        build::error(Some(&self.id), &refusal.to_json())
+    }
+
     /// Counts a notification that was dropped because the client reads too slowly.
     pub(crate) fn notification_dropped(&self) {
         let reason = Dropped::SlowClient;
@@ -294,6 +301,8 @@ impl Call {
                 answer.with_id_and_uris(self.id.as_bytes(), own, published)
             }
         };
+        // It takes the place of the server's message.
+        let bytes = self.sessions.serving.budget.hold_over(MemoryKind::Answers, bytes);
         let outcome = self.record.outcome_of(answer);
         self.close(outcome);
         Some(Progress::Answer(bytes))
@@ -352,7 +361,13 @@ impl Call {
             return None;
         }
         let number = self.sessions.question_numbers.next();
-        match self.session.open_question(number, Some(&self.control), &asker, question) {
+        match self.session.open_question(
+            number,
+            Some(&self.control),
+            &asker,
+            question,
+            self.sessions.serving.budget,
+        ) {
             Ok(message) => Some(Progress::Event { message, question: Some(number) }),
             Err(why) => {
                 questions::refuse_unopened(&asker, question, why, self.metrics());

@@ -183,6 +183,7 @@ async fn get(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> HttpAnswer {
     match find_session(admitted, endpoint).await {
         Ok(session) => {
             session.touch();
+            session.mark_used();
             let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
             let at = (endpoint, &session);
             get_stream::open_or_resume(

@@ -6,8 +6,8 @@ mod observer;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_model::PublicUrl;
 use mainstay_model::settings::GatewaySettings;
+use mainstay_model::{Budget, PublicUrl};
 use mainstay_pool::{Pool, PoolObserver};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, StoreState};
@@ -31,6 +31,8 @@ pub struct Parts {
     pub settings: GatewaySettings,
     pub layout: Layout,
     pub metrics: Arc<Metrics>,
+    /// What bodies, answers and streams are charged to.
+    pub budget: Budget,
     pub key: SealKey,
     pub backend: Backend,
 }
@@ -64,10 +66,10 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
 impl Gateway {
     /// Creates a gateway. Waits for the published names, as long as the backend takes.
     pub async fn new(parts: Parts) -> Arc<Self> {
-        let Parts { settings, layout, metrics, key, backend } = parts;
+        let Parts { settings, layout, metrics, budget, key, backend } = parts;
         let names = Arc::new(NameRegistry::load(backend.names).await);
         let admission = Admission::new(&settings);
-        let serving = Serving::new(settings, metrics);
+        let serving = Serving::new(settings, metrics, budget);
         let directory = Directory::new(layout, names);
         let store = (backend.sessions, backend.upkeep);
         let sessions = Sessions::new(serving.clone(), directory.clone(), key, store);
@@ -176,6 +178,11 @@ impl Gateway {
         self.sessions.table.max()
     }
 
+    /// Returns how many sessions that were never used gave way to others.
+    pub fn sessions_displaced(&self) -> u64 {
+        self.sessions.table.displaced()
+    }
+
     /// Returns whether the store works.
     pub fn store_state(&self) -> StoreState {
         self.sessions.upkeep.state()
@@ -198,6 +205,11 @@ impl Gateway {
     pub fn streams_open(&self, kind: StreamKind) -> usize {
         let topology = self.directory.topology_now();
         topology.endpoints().iter().map(|endpoint| endpoint.streams_open(kind)).sum()
+    }
+
+    /// What bodies, answers and streams are charged to.
+    pub fn budget(&self) -> Budget {
+        self.serving.budget
     }
 
     pub fn is_draining(&self) -> bool {

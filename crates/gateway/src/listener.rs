@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mainstay_telemetry::events::NotAccepted;
 use mainstay_upstream::inline_waker::InlineWaker;
 use mainstay_upstream::write_coalescing::CoalescingStream;
 use parking_lot::Mutex;
@@ -36,8 +37,13 @@ use crate::edge;
 use crate::gateway::Gateway;
 use crate::serving::ConnectionGuard;
 
-/// Pause after `accept` has failed, for example because the process has no file descriptors left.
+/// Pause after `accept` has failed, for example because the process has no file descriptors left. It
+/// doubles while that goes on.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How often the command socket takes back descriptors that it gave up.
+const RESERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Longest idle time of a connection between two requests. It is longer than that of clients and
 /// proxies, so that they close connections first, and no request is lost to a connection that was
@@ -58,13 +64,20 @@ const BACKLOG: u32 = 128;
 
 /// Serves a TCP address until the gateway stops. While it drains, requests are refused.
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
+    let mut pause = ACCEPT_PAUSE;
     loop {
+        if gateway.serving.reserve.is_given_up() {
+            // The next descriptor is the operator's.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        }
         let accepted = tokio::select! {
             () = gateway.serving.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, address)) => {
+                pause = ACCEPT_PAUSE;
                 let _ = stream.set_nodelay(true);
                 let _ = set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MAX.as_millis() as u32);
                 let connection = gateway.serving.next_connection_no();
@@ -72,7 +85,7 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
                 let peer = Peer { address, operator: false, uid: None, serves, connection };
                 serve_or_reject(&gateway, stream, peer);
             }
-            Err(error) => pause_after(&error).await,
+            Err(error) => pause = pause_after(&gateway, &error, pause).await,
         }
     }
 }
@@ -80,20 +93,29 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
 /// Serves the command socket until the gateway stops. The permissions of the file decide who may
 /// connect.
 pub async fn serve_unix(gateway: Arc<Gateway>, listener: UnixListener) {
+    let mut tick = tokio::time::interval(RESERVE_EVERY);
+    let mut pause = ACCEPT_PAUSE;
     loop {
         let accepted = tokio::select! {
             () = gateway.serving.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
+            _ = tick.tick() => {
+                gateway.serving.reserve.fill();
+                continue;
+            }
         };
         match accepted {
             Ok((stream, _)) => {
+                pause = ACCEPT_PAUSE;
                 let connection = gateway.serving.next_connection_no();
                 let serves = Serves { http: true, sse: true };
                 let uid = stream.peer_cred().ok().map(|peer| peer.uid());
                 let peer = Peer { address: None, operator: true, uid, serves, connection };
                 serve_or_reject(&gateway, stream, peer);
             }
-            Err(error) => pause_after(&error).await,
+            // The connection still waits, and gets one of the descriptors that were given up.
+            Err(error) if gateway.serving.reserve.give_up(&error) => tick.reset(),
+            Err(error) => pause = pause_after(&gateway, &error, pause).await,
         }
     }
 }
@@ -217,9 +239,11 @@ where
     }
 }
 
-async fn pause_after(error: &io::Error) {
-    tracing::warn!(%error, "can't accept a connection");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
+/// Waits after `accept` has failed. Returns the wait after the next failure.
+async fn pause_after(gateway: &Gateway, error: &io::Error, pause: Duration) -> Duration {
+    NotAccepted { error }.emit(&gateway.serving.metrics);
+    tokio::time::sleep(pause).await;
+    (pause * 2).min(ACCEPT_PAUSE_MAX)
 }
 
 /// How hyper's part of a connection ended.

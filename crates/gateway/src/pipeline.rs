@@ -33,6 +33,7 @@ pub(crate) async fn handle_message(
     session.touch();
     match message.kind() {
         Kind::Result | Kind::Error => {
+            session.mark_used();
             session.forward_answer(&message);
             answer::accepted()
         }
@@ -42,6 +43,7 @@ pub(crate) async fn handle_message(
         }
         Kind::Request => match message.id() {
             Some(id) => {
+                session.mark_used();
                 handle_request(sessions, (endpoint, session), (message, id), accepts, caller).await
             }
             None => answer::accepted(),
@@ -95,7 +97,9 @@ async fn handle_request(
         let label = mainstay_telemetry::Method::from_wire(message.method());
         sessions.serving.metrics.gateway().finished(label, outcome, begun.elapsed());
         return match result {
-            Ok(result) => answer::message(build::result(&id, &result)),
+            Ok(result) => {
+                answer::own_message(sessions.serving.budget, &id, build::result(&id, &result))
+            }
             Err((code, text)) => answer::message(build::failure(Some(&id), code, &text)),
         };
     }
@@ -165,7 +169,8 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
                 session.cancel_calls(id.raw.as_bytes());
             }
         }
-        // The gateway itself has completed the handshake with the servers.
+        // The gateway itself has completed the handshake with the servers. It is no use of the session:
+        // clients that only look whether a server is there send it too.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {
             notify_own_instances(endpoint, session, &message.repaired_notification());

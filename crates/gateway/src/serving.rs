@@ -1,22 +1,28 @@
 //! What all requests share: settings, metrics, the clock, tasks, and whether the daemon is draining
 //! or stopping.
 
+pub(crate) mod file_reserve;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_model::settings::GatewaySettings;
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{Budget, Refusal, RefusalCode};
 use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Metrics, Outcome};
 use mainstay_upstream::SessionNo;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::file_reserve::FileReserve;
+
 /// The lowest of the three contexts: it knows no server, no endpoint and no session.
 pub(crate) struct Serving {
     pub(crate) settings: GatewaySettings,
     pub(crate) metrics: Arc<Metrics>,
+    /// What bodies, answers and streams are charged to.
+    pub(crate) budget: Budget,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when new requests are refused, while calls in flight finish.
@@ -33,6 +39,8 @@ pub(crate) struct Serving {
     forwards: AtomicUsize,
     /// Notified when the last call or forward has ended.
     quiet: Notify,
+    /// Descriptors for the command socket.
+    pub(crate) reserve: FileReserve,
     connections: AtomicUsize,
     connection_numbers: AtomicU64,
     session_numbers: AtomicU64,
@@ -57,10 +65,15 @@ pub struct Clock {
 // === impl Serving ===
 
 impl Serving {
-    pub(crate) fn new(settings: GatewaySettings, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: GatewaySettings,
+        metrics: Arc<Metrics>,
+        budget: Budget,
+    ) -> Arc<Self> {
         Arc::new(Self {
             settings,
             metrics,
+            budget,
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -70,6 +83,7 @@ impl Serving {
             calls: AtomicUsize::new(0),
             forwards: AtomicUsize::new(0),
             quiet: Notify::new(),
+            reserve: FileReserve::default(),
             connections: AtomicUsize::new(0),
             connection_numbers: AtomicU64::new(1),
             session_numbers: AtomicU64::new(1),

@@ -17,7 +17,7 @@ mod stored;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -51,6 +51,8 @@ pub struct Session {
     pub(crate) endpoint: EndpointId,
     opened: Instant,
     used_ms: AtomicU64,
+    /// Whether the client has done anything since the handshake.
+    was_used: AtomicBool,
     /// Number of the session in the store. None: the session is not stored.
     serial: Option<Serial>,
     /// Last use that the store knows of, in seconds since 1970.
@@ -123,6 +125,7 @@ impl Session {
             endpoint,
             opened: Instant::now(),
             used_ms: AtomicU64::new(0),
+            was_used: AtomicBool::new(false),
             serial: None,
             use_stored_at: AtomicU64::new(0),
             restoring: None,
@@ -153,6 +156,15 @@ impl Session {
     pub(crate) fn touch(&self) {
         let used = self.opened.elapsed().as_millis() as u64;
         self.used_ms.store(used, Ordering::Relaxed);
+    }
+
+    /// Notes that the client has done something since the handshake.
+    pub(crate) fn mark_used(&self) {
+        self.was_used.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_used(&self) -> bool {
+        self.was_used.load(Ordering::Relaxed)
     }
 
     /// Returns how long the session was idle. Zero while a call is in flight or a background stream

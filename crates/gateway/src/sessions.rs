@@ -46,7 +46,7 @@ impl Sessions {
     ) -> Arc<Self> {
         Arc::new(Self {
             table: SessionTable::new(serving.settings.limits.sessions_max),
-            replay: ReplayBudget::new(first_number()),
+            replay: ReplayBudget::new(first_number(), serving.budget),
             question_numbers: QuestionNumbers::beginning_at(first_number()),
             levels: LogLevels::default(),
             subscription_locks: Arc::default(),

@@ -87,7 +87,8 @@ pub(crate) async fn handle_request(
     match local {
         Ok(result) => {
             let result = std::str::from_utf8(&result).unwrap_or("{}");
-            answer::message(build::result(&request.id, result))
+            let message = build::result(&request.id, result);
+            answer::own_message(sessions.serving.budget, &request.id, message)
         }
         Err(Ok(refusal)) => {
             refusal_response(Some(&request.id), refusal, &request.caller.request_id)
@@ -209,9 +210,9 @@ async fn respond(
         FirstOutput::Answer(bytes) => answer::json(http_status(call.error_code()), bytes),
         FirstOutput::Cancelled => answer::accepted(),
         FirstOutput::Stream(first) => {
-            let stream = Arc::new(EventStream::default());
+            let stream = Arc::new(EventStream::plain(sessions.serving.budget));
             if let Some(first) = first {
-                stream.push(event(&first));
+                delivery::forward_event(&mut call, &stream, first);
             }
             let of = (sessions.serving.clone(), caller.clone());
             sessions.serving.tasks.spawn(forward_to_stream(of, call, stream.clone()));
@@ -244,8 +245,7 @@ async fn forward_to_stream(
                 }
             }
             Progress::Answer(message) => {
-                stream.push(event(&message));
-                return stream.end();
+                return delivery::finish_stream(&call, &stream, message);
             }
             Progress::Cancelled => return stream.end(),
         }

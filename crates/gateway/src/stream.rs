@@ -11,10 +11,12 @@ pub(crate) mod streams;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use mainstay_model::budget::UNCHARGED_BYTES_MAX;
+use mainstay_model::{Budget, BudgetExceeded, Charge, MemoryKind};
 use mainstay_protocol::framing::sse;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -23,16 +25,24 @@ use self::event_id::StreamName;
 use self::open_stream::{OpenStreamGuard, ReaderEnd};
 use self::replay_budget::BudgetShare;
 
+mod charging;
+mod queue;
 mod reader;
 
 #[cfg(test)]
 mod tests;
 
+use queue::Queue;
 pub(crate) use reader::Reader;
 
 /// A queue of encoded events between a producer and one response body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EventStream {
+    /// What the events are charged to.
+    budget: Budget,
+    /// The charge of small events. A large one has a charge of its own, which lasts until it was
+    /// sent.
+    charge: Charge,
     /// What resuming needs. None: a reader that stops has lost the rest.
     resumable: Option<Resumable>,
     queue: Mutex<Queue>,
@@ -48,32 +58,6 @@ struct Resumable {
     share: BudgetShare,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    /// Events that can be read or replayed, oldest first.
-    events: VecDeque<Bytes>,
-    bytes: usize,
-    /// How many of the events were read, and their bytes.
-    read: usize,
-    read_bytes: usize,
-    /// Events that were dropped before the first of `events`.
-    dropped: u64,
-    ended: bool,
-    /// Whether the last event is the response to a request.
-    answered: bool,
-    /// Number of the present reader. Each resume adds one; readers with a lower number get nothing.
-    reader_no: u32,
-    /// When the last reader left. None: somebody reads.
-    reader_gone_at: Option<Instant>,
-    /// When the stream was last read, resumed, left or ended.
-    last_activity: Option<Instant>,
-    waker: Option<Waker>,
-    /// Whether another stream has taken its place.
-    displaced: bool,
-    /// Counts the present reader while it reads.
-    open: Option<Box<OpenStreamGuard>>,
-}
-
 /// Result of resuming a stream.
 #[derive(Debug)]
 pub(crate) enum StreamResume {
@@ -83,16 +67,6 @@ pub(crate) enum StreamResume {
     /// The stream has ended, and its response was dropped.
     AnswerLost,
 }
-
-/// Bound of what a client has not read yet. Past it notifications are dropped; a response always
-/// has room.
-const UNREAD_BYTES_MAX: usize = 1 << 20;
-const UNREAD_EVENTS_MAX: usize = 1024;
-
-/// Bound of unread questions, beyond the bound of other events. Past it questions are refused to
-/// the server.
-const UNREAD_QUESTIONS_MAX: usize = 64;
-const UNREAD_QUESTION_BYTES_MAX: usize = 1 << 20;
 
 /// Bound of what was read and is kept for a replay, not counting the newest event: about what the
 /// buffers between the daemon and a client hold.
@@ -111,17 +85,36 @@ const KEEP_READ_FOR: Duration = Duration::from_secs(60);
 
 // === impl EventStream ===
 
+impl Default for EventStream {
+    /// A stream whose events are not charged.
+    fn default() -> Self {
+        Self::plain(Budget::UNLIMITED)
+    }
+}
+
 impl EventStream {
+    /// Creates a stream that can't be resumed.
+    pub(crate) fn plain(budget: Budget) -> Self {
+        Self {
+            budget,
+            charge: budget.charge(MemoryKind::Streams),
+            resumable: None,
+            queue: Mutex::default(),
+            freed: Notify::new(),
+        }
+    }
+
     /// Creates a stream that clients can resume by the ids of its events.
     pub(crate) fn resumable(name: StreamName, primes: bool, share: BudgetShare) -> Self {
-        Self { resumable: Some(Resumable { name, primes, share }), ..Self::default() }
+        let plain = Self::plain(share.memory());
+        Self { resumable: Some(Resumable { name, primes, share }), ..plain }
     }
 
     pub(crate) fn name(&self) -> Option<&StreamName> {
         self.resumable.as_ref().map(|resumable| &resumable.name)
     }
 
-    /// Adds an event unless the queue is full. Returns whether it was added.
+    /// Adds an event unless the queue is full or there is no memory. Returns whether it was added.
     pub(crate) fn try_push(&self, event: Bytes) -> bool {
         let mut queue = self.queue.lock();
         if !self.accepts(&queue) || queue.is_full(event.len()) {
@@ -132,40 +125,78 @@ impl EventStream {
         {
             return false;
         }
-        self.append(&mut queue, event);
-        true
+        self.try_append(&mut queue, event).is_ok()
     }
 
     /// Adds a question to the client. Returns whether it was added. Questions have room of their
     /// own beyond the bound of other events, so that a flood of notifications does not block them.
     /// One question may have any size.
-    pub(crate) fn try_push_question(&self, event: Bytes) -> bool {
+    pub(crate) fn try_push_question(&self, question: u64, event: Bytes) -> bool {
         let mut queue = self.queue.lock();
         let full = self.resumable.as_ref().is_some_and(|it| it.share.is_budget_full());
         if !self.accepts(&queue) || queue.is_full_for_questions() || (full && queue.has_unread()) {
             return false;
         }
-        self.append(&mut queue, event);
-        true
+        let number = queue.dropped + queue.events.len() as u64;
+        let is_added = self.try_append(&mut queue, event).is_ok();
+        if is_added {
+            queue.questions.push((number, question));
+        }
+        is_added
     }
 
-    /// Adds an event that must not be lost while the reader is there or may return.
+    /// Adds a small event that must not be lost while the reader is there or may return.
     pub(crate) fn push(&self, event: Bytes) {
         let mut queue = self.queue.lock();
         if self.accepts(&queue) {
+            let event = self.charge_anyway(event);
             self.append(&mut queue, event);
         }
     }
 
-    /// Adds the response and ends the stream.
+    /// Adds an event of any size that must not be lost unless there is no memory for it.
+    pub(crate) fn push_within_budget(&self, event: Bytes) -> Result<(), BudgetExceeded> {
+        let mut queue = self.queue.lock();
+        if !self.accepts(&queue) {
+            return Ok(());
+        }
+        self.try_append(&mut queue, event)
+    }
+
+    /// Adds an event of another stream, which is charged already if it is large.
+    pub(crate) fn push_forwarded(&self, event: Bytes) {
+        let mut queue = self.queue.lock();
+        if self.accepts(&queue) {
+            if event.len() <= UNCHARGED_BYTES_MAX {
+                self.charge.grow(event.len());
+            }
+            self.append(&mut queue, event);
+        }
+    }
+
+    /// Adds a small response and ends the stream.
     pub(crate) fn finish(&self, answer: Bytes) {
         let mut queue = self.queue.lock();
         if self.accepts(&queue) {
+            let answer = self.charge_anyway(answer);
             queue.answered = true;
             self.append(&mut queue, answer);
         }
         drop(queue);
         self.end();
+    }
+
+    /// Adds a response of any size and ends the stream. If there is no memory for the response, nothing
+    /// happens.
+    pub(crate) fn try_finish(&self, answer: Bytes) -> Result<(), BudgetExceeded> {
+        let mut queue = self.queue.lock();
+        if self.accepts(&queue) {
+            self.try_append(&mut queue, answer)?;
+            queue.answered = true;
+        }
+        drop(queue);
+        self.end();
+        Ok(())
     }
 
     /// Waits until the queue has room for one more event, or the reader has left.
@@ -327,6 +358,7 @@ impl EventStream {
         !queue.ended && (queue.reader_gone_at.is_none() || self.resumable.is_some())
     }
 
+    /// Adds an event that is charged.
     fn append(&self, queue: &mut Queue, event: Bytes) {
         if queue.reader_gone_at.is_some() && event.len() > KEPT_EVENT_BYTES_MAX {
             // Earlier events are useless without this one.
@@ -387,6 +419,7 @@ impl EventStream {
 
     fn drop_oldest(&self, queue: &mut Queue) {
         let Some(event) = queue.events.pop_front() else { return };
+        self.discharge(&event);
         queue.dropped += 1;
         queue.bytes -= event.len();
         if queue.read > 0 {
@@ -416,6 +449,8 @@ impl EventStream {
         if self.resumable.is_none() {
             queue.events = VecDeque::new();
             queue.bytes = 0;
+            queue.questions = Vec::new();
+            self.charge.shrink(usize::MAX);
         }
         drop(queue);
         self.freed.notify_waiters();
@@ -428,32 +463,6 @@ impl EventStream {
     fn event_id(&self, number: u64, last: bool) -> Option<String> {
         let name = self.name()?;
         Some(if last { name.last_id(number) } else { name.id(number) })
-    }
-}
-
-impl Queue {
-    /// Whether an event of `more` bytes does not fit. An empty queue accepts any size.
-    fn is_full(&self, more: usize) -> bool {
-        let unread = self.events.len() - self.read;
-        let bytes = self.bytes - self.read_bytes;
-        (bytes + more > UNREAD_BYTES_MAX || unread >= UNREAD_EVENTS_MAX) && unread > 0
-    }
-
-    fn is_full_for_questions(&self) -> bool {
-        self.events.len() - self.read >= UNREAD_EVENTS_MAX + UNREAD_QUESTIONS_MAX
-            || self.bytes - self.read_bytes >= UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX
-    }
-
-    fn has_unread(&self) -> bool {
-        self.read < self.events.len()
-    }
-
-    fn push(&mut self, event: Bytes) {
-        self.bytes += event.len();
-        self.events.push_back(event);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
     }
 }
 

@@ -4,6 +4,7 @@ mod actions;
 mod command_socket;
 mod daemon;
 mod demo;
+mod limits;
 mod secrets;
 mod startup_errors;
 mod state;

@@ -1,5 +1,7 @@
 //! What became of a request that got no answer.
 
+use crate::BudgetExceeded;
+
 /// What became of a request that got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -15,4 +17,6 @@ pub enum Fate {
     TooDeep,
     /// The server answered the request with a message that can't be used.
     Unusable,
+    /// The server's answer arrived, and there was no room for it.
+    OverBudget(BudgetExceeded),
 }

@@ -2,6 +2,7 @@
 //!
 //! This crate has no I/O, no wire formats and no clock. `docs/lexicon.md` defines the words.
 
+pub mod budget;
 pub mod fate;
 pub mod ids;
 pub mod name;
@@ -13,6 +14,7 @@ pub mod refusal;
 pub mod settings;
 pub mod status;
 
+pub use budget::{Budget, BudgetExceeded, Charge, MemoryKind};
 pub use fate::Fate;
 pub use ids::{EndpointId, Ids, ServerId};
 pub use name::{InstanceId, InvalidName, Name, Principal};

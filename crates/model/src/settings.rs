@@ -58,6 +58,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// The size of a message from a server, in bytes: one line, one SSE event or one HTTP body.
     pub message_bytes_max: usize,
+    /// The bytes that the daemon holds of bodies, answers, streams, lists, questions and names
+    /// ([`Budget`](crate::Budget)). `None` is half of the memory limit.
+    pub memory_budget_bytes: Option<usize>,
     /// The nesting depth of a message.
     pub depth_max: usize,
     /// The number of sessions of the daemon.
@@ -241,6 +244,7 @@ impl Default for Limits {
             body_bytes_max: 4 << 20,
             // Larger than the limit for clients: real servers return results of tens of megabytes.
             message_bytes_max: 64 << 20,
+            memory_budget_bytes: None,
             depth_max: 128,
             sessions_max: 10_000,
             connections_max: 16_384,

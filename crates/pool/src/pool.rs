@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use mainstay_model::Budget;
 use mainstay_model::settings::{Idle, ServerSpec};
 use mainstay_telemetry::{Metrics, ServerMetrics};
 use mainstay_upstream::handshake::RevisionMemory;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub message_bytes_max: usize,
     /// How deep a message of a server may nest.
     pub depth_max: usize,
+    /// What the messages and lists of servers are charged to.
+    pub budget: Budget,
     /// Allocates instance ids for all pools.
     pub instance_ids: Arc<AtomicU64>,
     /// Limits the pools that probe client-specific lists at the same time.
@@ -50,6 +53,7 @@ pub struct Pool {
     pub server_metrics: Arc<ServerMetrics>,
     pub(crate) message_bytes_max: usize,
     pub(crate) depth_max: usize,
+    pub(crate) budget: Budget,
     pub(crate) stray_lines: AtomicU64,
     pub(crate) instance_ids: Arc<AtomicU64>,
     pub(crate) seed: u64,
@@ -104,6 +108,7 @@ impl Pool {
             metrics: parts.metrics.clone(),
             message_bytes_max: parts.message_bytes_max,
             depth_max: parts.depth_max,
+            budget: parts.budget,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
             observer: OnceLock::new(),

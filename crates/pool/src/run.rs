@@ -291,6 +291,7 @@ impl Run {
             message_bytes_max: self.pool.message_bytes_max,
             depth_max: self.pool.depth_max,
             unread_bytes_max: 8 << 20,
+            budget: self.pool.budget,
         }
     }
 

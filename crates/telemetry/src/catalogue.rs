@@ -113,6 +113,30 @@ pub const MEMORY_LIMIT: Entry = Entry {
     help: "Memory limit of the control group, or else the memory of the machine",
 };
 
+pub const MEMORY_BUDGET: Entry = Entry {
+    name: "mainstay_memory_budget_bytes",
+    kind: Kind::Gauge,
+    labels: &["kind"],
+    unit: Unit::Bytes,
+    help: "Memory budget for a kind of data; whole is that of all kinds together",
+};
+
+pub const MEMORY_USED: Entry = Entry {
+    name: "mainstay_memory_used_bytes",
+    kind: Kind::Gauge,
+    labels: &["kind"],
+    unit: Unit::Bytes,
+    help: "Memory charged to the budget for a kind of data",
+};
+
+pub const MEMORY_REFUSALS: Entry = Entry {
+    name: "mainstay_memory_refusals_total",
+    kind: Kind::Counter,
+    labels: &["kind"],
+    unit: Unit::None,
+    help: "Data that was refused because a memory budget was used up; whole counts those for want of the whole budget",
+};
+
 pub const BREAKER_STATE: Entry = Entry {
     name: "mcp_circuit_breaker_state",
     kind: Kind::Gauge,
@@ -273,6 +297,14 @@ pub const SESSIONS_EXPIRED: Entry = Entry {
     help: "Sessions that expired because they were idle",
 };
 
+pub const SESSIONS_DISPLACED: Entry = Entry {
+    name: "mainstay_sessions_displaced_total",
+    kind: Kind::Counter,
+    labels: &[],
+    unit: Unit::None,
+    help: "Sessions never used since initialize that gave way because the maximum was reached",
+};
+
 pub const SESSIONS_RESTORED: Entry = Entry {
     name: "mainstay_sessions_restored_total",
     kind: Kind::Counter,
@@ -314,7 +346,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 34] = [
+pub const ALL: [&Entry; 38] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -324,6 +356,9 @@ pub const ALL: [&Entry; 34] = [
     &DB_CONNECTIONS_MAX,
     &MEMORY_USAGE,
     &MEMORY_LIMIT,
+    &MEMORY_BUDGET,
+    &MEMORY_USED,
+    &MEMORY_REFUSALS,
     &BREAKER_STATE,
     &BREAKER_FAILURES,
     &TOOL_DURATION,
@@ -344,6 +379,7 @@ pub const ALL: [&Entry; 34] = [
     &STREAMS_RESUMED,
     &STREAMS_KEPT,
     &SESSIONS_EXPIRED,
+    &SESSIONS_DISPLACED,
     &SESSIONS_RESTORED,
     &STORE_FAILING,
     &STORE_FAILURES,

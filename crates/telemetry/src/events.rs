@@ -18,8 +18,8 @@ pub use instance::{
     QuestionNotAsked, StrayLine, ToolLeftOut,
 };
 pub use service::{
-    AdminUsed, DrainFinished, DrainStarted, InternalFault, RefusedRequest, Serving, SessionExpired,
-    Stopped, Swept,
+    AdminUsed, DrainFinished, DrainStarted, InternalFault, NotAccepted, RefusedRequest, Serving,
+    SessionExpired, Stopped, Swept,
 };
 pub use storage::{EndUnwritten, SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
 pub use streams::{StreamEnded, StreamOpened, StreamRefused};

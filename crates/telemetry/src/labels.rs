@@ -188,6 +188,8 @@ label! {
 label! {
     /// Why a request or a connection was refused before a message was read.
     pub enum Refused {
+        /// The memory budget is used up.
+        Memory = "memory",
         Origin = "origin",
         Host = "host",
         /// The credential is missing or wrong.

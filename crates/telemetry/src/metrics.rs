@@ -52,6 +52,7 @@ pub(crate) struct Board {
     streams: [StreamCounts; StreamKind::COUNT],
     refused_lines: [Throttle; Refused::COUNT],
     unwritten_lines: Throttle,
+    unaccepted_lines: Throttle,
     sessions_expired: AtomicU64,
     sessions_restored: AtomicU64,
     store_failures: AtomicU64,
@@ -82,6 +83,7 @@ impl Metrics {
             streams: std::array::from_fn(|_| StreamCounts::default()),
             refused_lines: std::array::from_fn(|_| Throttle::default()),
             unwritten_lines: Throttle::default(),
+            unaccepted_lines: Throttle::default(),
             sessions_expired: AtomicU64::new(0),
             sessions_restored: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
@@ -173,6 +175,10 @@ impl Metrics {
 
     pub(crate) fn refused_stream_lines(&self, kind: StreamKind) -> &Throttle {
         &self.board.streams[kind.index()].refused_lines
+    }
+
+    pub(crate) fn unaccepted_lines(&self) -> &Throttle {
+        &self.board.unaccepted_lines
     }
 
     pub(crate) fn unwritten_lines(&self) -> &Throttle {

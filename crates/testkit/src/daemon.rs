@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -32,6 +32,8 @@ pub struct Builder {
     ready_within: Duration,
     gone_within: Duration,
     folder: Option<PathBuf>,
+    /// A program and its arguments that start the daemon in its place.
+    wrapper: Vec<String>,
 }
 
 /// A running daemon. Dropping it kills it; children that outlive it fail the test.
@@ -117,6 +119,20 @@ impl Builder {
         self
     }
 
+    /// Sets the limit on open files that the daemon starts with, soft and hard.
+    #[must_use]
+    pub fn files(self, limit: u64) -> Self {
+        self.script(&format!("ulimit -n {limit}; exec \"$@\""))
+    }
+
+    /// Starts the daemon with a shell script, which gets its command line as arguments and has to `exec`
+    /// it.
+    #[must_use]
+    pub fn script(mut self, script: &str) -> Self {
+        self.wrapper = ["/bin/sh", "-c", script, "sh"].map(str::to_owned).to_vec();
+        self
+    }
+
     /// Starts the daemon and waits until it prints its address.
     ///
     /// # Errors
@@ -132,7 +148,15 @@ impl Builder {
         };
         std::fs::File::create(folder.join("mainstay.toml"))?.write_all(self.config.as_bytes())?;
         let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-        let mut child = Command::new(&self.binary)
+        let mut command = match self.wrapper.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
+        let mut child = command
             .arg("up")
             .arg("--config")
             .arg(folder.join("mainstay.toml"))
@@ -179,6 +203,7 @@ impl Daemon {
             ready_within: Duration::from_secs(30),
             gone_within: Duration::from_secs(15),
             folder: None,
+            wrapper: Vec::new(),
         }
     }
 
@@ -247,6 +272,16 @@ impl Daemon {
             now.iter().filter(|one| !self.family.contains(one)).cloned().collect::<Vec<_>>(),
         );
         now
+    }
+
+    /// Lowers the limit on open files of the running daemon.
+    ///
+    /// # Panics
+    /// When the system does not allow it.
+    pub fn limit_files(&self, limit: u64) {
+        let pid = Pid::from_raw(self.pid());
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        prlimit(pid, Resource::Nofile, limit).expect("the limit can be lowered");
     }
 
     /// Sends a signal to the daemon alone.

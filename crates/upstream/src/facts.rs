@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
+use mainstay_model::Charge;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ToolHints};
 use mainstay_protocol::mirror::{BadMirror, MirroredArguments};
@@ -83,6 +84,8 @@ pub enum Cut {
     Items(usize),
     /// The items of the list have more than this many bytes.
     Bytes(usize),
+    /// The list, or those of all servers, would take more than this many bytes of the memory budget.
+    Memory(usize),
     /// A page names a next page that was fetched before.
     Circle,
 }
@@ -120,16 +123,19 @@ impl Item {
 // === impl List ===
 
 impl List {
-    /// Moves the items into one buffer of their own, so that the list holds no answer of the server
+    /// Moves the items into one buffer of their own with this charge, so that the list holds no answer of the server
     /// in memory.
     #[must_use]
-    pub(crate) fn compact(mut self) -> Self {
+    pub(crate) fn compact(mut self, charge: Option<Charge>) -> Self {
         let total = self.items.iter().map(|item| item.raw.len()).sum();
         let mut all = BytesMut::with_capacity(total);
         for item in &self.items {
             all.extend_from_slice(&item.raw);
         }
         let mut all = all.freeze();
+        if let Some(charge) = charge {
+            all = charge.hold(all);
+        }
         for item in &mut self.items {
             item.raw = all.split_to(item.raw.len());
         }
@@ -154,6 +160,12 @@ impl fmt::Display for Cut {
             Self::Pages(pages) => write!(f, "cut after {pages} pages"),
             Self::Items(items) => write!(f, "cut after {items} items"),
             Self::Bytes(bytes) => write!(f, "cut after {bytes} bytes"),
+            Self::Memory(bytes) => {
+                write!(
+                    f,
+                    "cut where it took more than {bytes} bytes of the memory budget for lists"
+                )
+            }
             Self::Circle => write!(f, "cut where its pages began to repeat"),
         }
     }

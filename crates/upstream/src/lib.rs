@@ -11,6 +11,7 @@ pub mod facts;
 pub mod handshake;
 pub mod host;
 pub mod inline_waker;
+mod intake;
 mod link;
 mod listener;
 pub mod process;

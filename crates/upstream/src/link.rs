@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
+use mainstay_model::Budget;
 use mainstay_protocol::{Era, Message, build};
 use mainstay_telemetry::Dropped;
 
@@ -30,6 +31,8 @@ pub struct LinkLimits {
     pub depth_max: usize,
     /// Bytes a server has not read yet; beyond it calls are refused.
     pub unread_bytes_max: usize,
+    /// What the messages of the server are charged to.
+    pub budget: Budget,
 }
 
 /// The connection to one instance.
@@ -40,6 +43,7 @@ pub struct Link {
     transport: Arc<dyn Transport<Self>>,
     abilities: &'static TransportAbilities,
     depth_max: usize,
+    budget: Budget,
     closed: OnceLock<String>,
     /// The calls of clients that were in flight when the link was closed.
     calls_lost: AtomicUsize,
@@ -63,6 +67,7 @@ impl Link {
             abilities: transport.abilities(),
             transport,
             depth_max: limits.depth_max,
+            budget: limits.budget,
             closed: OnceLock::new(),
             calls_lost: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
@@ -100,6 +105,11 @@ impl Link {
     pub fn asker(self: &Arc<Self>) -> Asker {
         let link: Weak<Self> = Arc::downgrade(self);
         Asker::new(link)
+    }
+
+    /// What the messages of the server are charged to.
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget
     }
 
     /// Calls in flight.

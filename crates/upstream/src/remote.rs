@@ -29,6 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
+use mainstay_model::MemoryKind;
 use mainstay_protocol::edit::splice;
 use mainstay_protocol::{Era, Message, Revision, headers};
 use mainstay_telemetry::Dropped;
@@ -90,7 +91,7 @@ pub(crate) fn open_known(
     listener: Arc<dyn Listener>,
     stop: CancellationToken,
 ) -> (Arc<Link>, Arc<HttpSession>) {
-    let session = Arc::new(HttpSession::new(target, limits.message_bytes_max));
+    let session = Arc::new(HttpSession::new(target, limits));
     session.tasks.spawn(Idle::prune(Arc::downgrade(&session.idle), stop.clone()));
     let deliveries = Deliveries::new(limits.unread_bytes_max);
     let standing_answered = CancellationToken::new();
@@ -103,6 +104,7 @@ pub(crate) fn open_known(
 impl Remote {
     fn exchange(&self, request: &Outgoing<'_>, id: &[u8], modern: bool) -> RemoteExchange {
         let body = splice(request.message.bytes(), &mut request.edits(id));
+        let body = self.session.limits.budget.hold_over(MemoryKind::Bodies, body);
         let mut post = self.session.post(body.clone());
         if modern {
             mirror(request, &mut post);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use mainstay_model::BudgetExceeded;
 pub use mainstay_model::Fate;
 use mainstay_protocol::tolerant::{Unusable, Why};
 use mainstay_protocol::{Edit, Message};
@@ -93,6 +94,10 @@ impl Lost {
     /// Adds the wait that the server asked for.
     pub(crate) fn retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
+    }
+
+    pub(crate) fn over_budget(exceeded: BudgetExceeded) -> Self {
+        Self::new(exceeded.to_string(), Fate::OverBudget(exceeded), false)
     }
 
     pub(crate) fn oversized(bytes_max: usize) -> Self {

@@ -34,6 +34,6 @@ pub fn open(
     let output = pipe::Receiver::from_owned_fd(output)?;
     let link = Arc::new(Link::new(limits, listener, Arc::new(writer)));
     tokio::spawn(leftover.run(Arc::downgrade(&link), stop.clone()));
-    tokio::spawn(reader::run(Arc::downgrade(&link), output, limits.message_bytes_max, stop));
+    tokio::spawn(reader::run(Arc::downgrade(&link), output, limits, stop));
     Ok(link)
 }

@@ -56,6 +56,20 @@ pub struct Memory {
     pub usage_bytes: u64,
     /// The limit of the control group, else the memory of the machine.
     pub limit_bytes: u64,
+    /// The memory budgets by kind: `bodies`, `answers`, `streams`, `lists`, `questions`, `names`, and `whole`
+    /// for all of them together.
+    #[serde(default)]
+    #[schema(required)]
+    pub budgets: BTreeMap<String, MemoryBudget>,
+}
+
+/// What the daemon may hold of one kind of data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryBudget {
+    pub used_bytes: u64,
+    pub max_bytes: u64,
+    /// How often data was refused because the budget was used up, since the daemon started.
+    pub refusals: u64,
 }
 
 /// An address of MCP: of all servers, of one server or of a group.

@@ -20,7 +20,7 @@ use crate::api::openapi;
 use crate::api::pools::{ConnectionPool, PoolHealth, PoolNumbers};
 use crate::api::servers::Server;
 use crate::api::sessions::{Session, Sessions};
-use crate::api::status::{DaemonStatus, Memory};
+use crate::api::status::{DaemonStatus, Memory, MemoryBudget};
 use crate::source::{Source, View};
 
 mod changes;
@@ -63,6 +63,7 @@ impl Source for Fake {
                 servers_bytes: 0,
                 usage_bytes: 1,
                 limit_bytes: 2,
+                budgets: BTreeMap::from([("whole".to_owned(), MemoryBudget::default())]),
             },
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),

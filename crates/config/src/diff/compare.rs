@@ -137,6 +137,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
     let Limits {
         body_bytes_max,
         message_bytes_max,
+        memory_budget_bytes,
         depth_max,
         sessions_max,
         connections_max,
@@ -162,6 +163,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         ("login", false, old.login != *login),
         ("max_body", false, was.body_bytes_max != *body_bytes_max),
         ("max_message", true, was.message_bytes_max != *message_bytes_max),
+        ("memory_budget", true, was.memory_budget_bytes != *memory_budget_bytes),
         ("max_depth", false, was.depth_max != *depth_max),
         ("max_sessions", true, was.sessions_max != *sessions_max),
         ("max_connections", false, was.connections_max != *connections_max),

@@ -12,7 +12,7 @@ pub(crate) static GATEWAY: Section = Section {
     example: "",
 };
 
-static KEYS: [Key; 20] = [
+static KEYS: [Key; 21] = [
     Key::new(
         "listen",
         Kind::Listen,
@@ -83,6 +83,15 @@ static KEYS: [Key; 20] = [
         "The maximum size of a message from a server: one line, one SSE event or one HTTP body.",
     )
     .or("'64MiB'"),
+    Key::new(
+        "memory_budget",
+        Kind::Size { min: 16 << 20, max: 1 << 40 },
+        "'512MiB'",
+        "The memory for data of clients and servers. Of it, request bodies get at most a quarter, \
+         answers on their way, streams and lists of servers a half each, open questions an eighth, \
+         remembered names a sixteenth. What has no room is refused. Unset: half of the memory \
+         limit (of the control group, or else of the machine), at least 32 MiB and at most 4 GiB.",
+    ),
     Key::new(
         "max_depth",
         Kind::Count { min: 8, max: 1024 },

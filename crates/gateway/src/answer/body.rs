@@ -122,6 +122,7 @@ mod tests {
 
     use http_body::Body as _;
     use http_body_util::BodyExt;
+    use mainstay_model::Budget;
     use mainstay_protocol::framing::sse;
     use tokio::time::Instant;
 
@@ -158,7 +159,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_stream_is_ever_silent_for_long() {
-        let (number, share) = ReplayBudget::new(0).open();
+        let (number, share) = ReplayBudget::new(0, Budget::UNLIMITED).open();
         let name = StreamName::background(number);
         let stream = Arc::new(EventStream::resumable(name, false, share));
         stream.push("event\n\n".into());

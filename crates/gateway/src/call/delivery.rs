@@ -29,7 +29,13 @@ pub(crate) enum FirstOutput {
     /// The client cancelled the call.
     Cancelled,
     /// An event, or none after a silence so long that a stream has to begin.
-    Stream(Option<Bytes>),
+    Stream(Option<FirstEvent>),
+}
+
+/// A notification, or a question with its number.
+pub(crate) struct FirstEvent {
+    pub(crate) message: Bytes,
+    pub(crate) question: Option<u64>,
 }
 
 /// Responds to a call of a session. A client that disconnects leaves the call running.
@@ -52,11 +58,11 @@ pub(crate) async fn respond(
             answer::events(stream)
         }
         FirstOutput::Stream(first) => {
-            let Some(call) = guarded.call.take() else { return answer::accepted() };
+            let Some(mut call) = guarded.call.take() else { return answer::accepted() };
             let (session, id) = call.session_and_id();
             let stream = session.open_call_stream(&sessions.replay, id);
             if let Some(first) = first {
-                stream.push(event(&first));
+                forward_event(&mut call, &stream, first);
             }
             sessions.serving.tasks.spawn(forward_to_stream(sessions.clone(), call, stream.clone()));
             answer::events(stream)
@@ -77,7 +83,9 @@ pub(crate) async fn first_output(call: &mut Call, accepts: Accepts) -> FirstOutp
             Some(Progress::Cancelled) => FirstOutput::Cancelled,
             // No stream can carry the message.
             Some(Progress::Event { .. }) if !accepts.event_stream => continue,
-            Some(Progress::Event { message, .. }) => FirstOutput::Stream(Some(message)),
+            Some(Progress::Event { message, question }) => {
+                FirstOutput::Stream(Some(FirstEvent { message, question }))
+            }
             None => FirstOutput::Stream(None),
         };
     }
@@ -95,22 +103,16 @@ async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream:
             () = stream.reader_gone_for(ANSWER_GRACE), if !client_away => {
                 client_away = true;
                 call.client_is_away();
+                stream.take_back_questions();
                 continue;
             }
         };
         match progress {
-            Progress::Event { message, question: Some(question) } => {
-                if !stream.try_push_question(event(&message)) {
-                    call.withdraw_question(question);
-                }
-            }
-            Progress::Event { message, question: None } => {
-                if !stream.try_push(event(&message)) {
-                    call.notification_dropped();
-                }
+            Progress::Event { message, question } => {
+                forward_event(&mut call, &stream, FirstEvent { message, question });
             }
             Progress::Answer(message) => {
-                stream.finish(event(&message));
+                finish_stream(&call, &stream, message);
                 break;
             }
             Progress::Cancelled => {
@@ -121,6 +123,38 @@ async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream:
     }
     call.session_and_id().0.drop_excess_answers();
     sessions.make_room();
+}
+
+/// Adds a notification or a question to the stream of its call, unless the client has too much to
+/// read already.
+pub(crate) fn forward_event(call: &mut Call, stream: &EventStream, first: FirstEvent) {
+    let FirstEvent { message, question } = first;
+    let encoded = event(&message);
+    drop(message);
+    match question {
+        Some(question) => {
+            if !stream.try_push_question(question, encoded) {
+                call.withdraw_question(question);
+            }
+        }
+        None => {
+            if !stream.try_push(encoded) {
+                call.notification_dropped();
+            }
+        }
+    }
+}
+
+/// Ends the stream of a call with its response, or with a refusal if there is no memory for that.
+pub(crate) fn finish_stream(call: &Call, stream: &EventStream, message: Bytes) {
+    // The call has ended, and with it its questions.
+    stream.take_back_questions();
+    let encoded = event(&message);
+    // The message makes room for its event.
+    drop(message);
+    if let Err(exceeded) = stream.try_finish(encoded) {
+        stream.finish(event(&call.answer_refusal(&exceeded)));
+    }
 }
 
 impl Drop for DetachOnDrop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_model::settings::Limits;
-use mainstay_model::{Name, Refusal, RefusalCode};
+use mainstay_model::{BudgetExceeded, Name, Refusal, RefusalCode};
 use mainstay_upstream::{Fate, Lost};
 
 /// Returns the refusal for a call whose response was lost.
@@ -39,8 +39,17 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
             format!("server {server} answered the call, but {}", lost.reason),
         )
         .hint("the server may have carried it out; this is a fault of the server's output"),
+        Fate::OverBudget(exceeded) => over_budget(&exceeded, server),
     };
     refusal.server(server)
+}
+
+/// Returns the refusal for a call whose response arrived and has no room.
+pub(super) fn over_budget(exceeded: &BudgetExceeded, server: &Name) -> Refusal {
+    let mut refusal = exceeded.refusal().server(server);
+    refusal.message =
+        format!("{server} carried out the call, but its response is dropped: {}", refusal.message);
+    refusal
 }
 
 /// Returns the refusal for a call without a response by its deadline.

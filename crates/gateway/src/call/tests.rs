@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_model::settings::GatewaySettings;
-use mainstay_model::{Ids, Principal};
+use mainstay_model::{Budget, Ids, Principal};
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::{Message, Revision};
 use mainstay_session::{SealKey, Token};
@@ -47,7 +47,7 @@ impl Scene {
         let server = world.ready("a", ids.server(), SERVER).await;
         let backend = MemoryStore::default().open();
         let metrics = Arc::new(Metrics::new("0", []));
-        let serving = Serving::new(GatewaySettings::default(), metrics);
+        let serving = Serving::new(GatewaySettings::default(), metrics, Budget::UNLIMITED);
         let names = Arc::new(NameRegistry::load(backend.names).await);
         let sessions = Sessions::new(
             serving,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
 use http_body_util::{BodyExt, Collected};
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{MemoryKind, Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
 use mainstay_telemetry::Refused;
 
@@ -48,8 +48,12 @@ pub(super) async fn handle(
         return answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json()));
     }
     let each = messages.into_iter().map(|bytes| handle_one(admitted, (endpoint, &session), bytes));
-    let mut out = Vec::from(*b"[");
-    for answer in join_all(each).await.into_iter().filter(|answer| !answer.is_empty()) {
+    let answers = join_all(each).await;
+    // No more than this, and each answer is dropped once it is copied.
+    let mut out =
+        Vec::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 2);
+    out.push(b'[');
+    for answer in answers.into_iter().filter(|answer| !answer.is_empty()) {
         if out.len() > 1 {
             out.push(b',');
         }
@@ -59,7 +63,7 @@ pub(super) async fn handle(
         return answer::accepted();
     }
     out.push(b']');
-    answer::message(out.into())
+    answer::message(admitted.gateway.serving.budget.hold_over(MemoryKind::Answers, out.into()))
 }
 
 /// Returns the response to one message. Empty: there is none.

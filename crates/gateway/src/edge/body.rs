@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use mainstay_model::budget::UNCHARGED_BYTES_MAX;
 use mainstay_model::settings::Limits;
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{Budget, BudgetExceeded, Charge, MemoryKind, Refusal, RefusalCode};
 use mainstay_protocol::{build, depth};
 use mainstay_telemetry::Refused;
 
@@ -23,7 +24,23 @@ enum ReadBodyError {
     TooLarge,
     Slow,
     Broken,
+    /// There is no memory for it.
+    OverBudget(BudgetExceeded),
 }
+
+/// The bytes of a body that arrives in several pieces, and what is charged for them.
+struct Collected {
+    /// The first piece, until there is a second. A body in one piece, as nearly all are, is not
+    /// copied.
+    first: Bytes,
+    rest: Vec<u8>,
+    charge: Charge,
+    max: usize,
+}
+
+/// How much a body of unknown length grows at a time: as much as has arrived, within these bounds.
+const GROWTH_MIN: usize = 16 << 10;
+const GROWTH_MAX: usize = 1 << 20;
 
 /// Reads a body that can be a message: of the right type, whole, within its bounds.
 pub(super) async fn read_json(
@@ -36,7 +53,8 @@ pub(super) async fn read_json(
         return Err(refuse::NOT_JSON.to_response(None, &admitted.caller.request_id));
     }
     let limits = &admitted.gateway.serving.settings.limits;
-    let body = match read_body(limits, headers, body.take()).await {
+    let budget = admitted.gateway.serving.budget;
+    let body = match read_body(limits, headers, body.take(), budget).await {
         Ok(body) => body,
         Err(problem) => return Err(body_error_response(&problem, admitted)),
     };
@@ -57,6 +75,7 @@ async fn read_body(
     limits: &Limits,
     headers: &HeaderMap,
     body: Option<Incoming>,
+    budget: Budget,
 ) -> Result<Bytes, ReadBodyError> {
     let body = body.ok_or(ReadBodyError::Broken)?;
     let announced = headers
@@ -65,7 +84,8 @@ async fn read_body(
     if announced.is_some_and(|length| length > limits.body_bytes_max) {
         return Err(ReadBodyError::TooLarge);
     }
-    let mut collecting = pin!(collect(body, limits.body_bytes_max));
+    let collected = Collected::new(announced, limits.body_bytes_max, budget)?;
+    let mut collecting = pin!(collected.read(body));
     // Most bodies arrive together with their heads, so no timer is started before the first poll.
     if let Some(body) = poll_twice(collecting.as_mut()).await {
         // Reading the body wakes the connection task, which polls this future once more anyway. Returning
@@ -104,33 +124,68 @@ async fn poll_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// Collects the frames of a body. A body in one piece, as nearly all are, is not copied.
-async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, ReadBodyError> {
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    // A body of known length that is complete needs no further poll.
-    while !body.is_end_stream()
-        && let Some(frame) = body.frame().await
-    {
-        let Ok(data) = frame.map_err(|_| ReadBodyError::Broken)?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > max {
+// === impl Collected ===
+
+impl Collected {
+    /// Reserves the memory for a body of known length, unless it is small.
+    fn new(announced: Option<usize>, max: usize, budget: Budget) -> Result<Self, ReadBodyError> {
+        let charge = budget.charge(MemoryKind::Bodies);
+        if let Some(length) = announced.filter(|length| *length > UNCHARGED_BYTES_MAX) {
+            charge.try_grow(length).map_err(ReadBodyError::OverBudget)?;
+        }
+        Ok(Self { first: Bytes::new(), rest: Vec::new(), charge, max })
+    }
+
+    /// Reads the frames of a body to its end.
+    async fn read(mut self, mut body: Incoming) -> Result<Bytes, ReadBodyError> {
+        // A body of known length that is complete needs no further poll.
+        while !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
+            let frame = frame.map_err(|_| ReadBodyError::Broken)?;
+            if let Ok(data) = frame.into_data() {
+                self.push(data)?;
+            }
+        }
+        Ok(self.finish())
+    }
+
+    fn push(&mut self, data: Bytes) -> Result<(), ReadBodyError> {
+        let length = self.first.len() + self.rest.len() + data.len();
+        if length > self.max {
             return Err(ReadBodyError::TooLarge);
         }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
+        if length > UNCHARGED_BYTES_MAX && length > self.charge.bytes() {
+            let room = length.saturating_add(length.clamp(GROWTH_MIN, GROWTH_MAX)).min(self.max);
+            self.charge.resize(room).map_err(ReadBodyError::OverBudget)?;
         }
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        // What is charged is what is allocated.
+        match self.charge.bytes() {
+            0 => self.rest.reserve(length - self.rest.len()),
+            charged => self.rest.reserve_exact(charged.max(length) - self.rest.len()),
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&data);
+        Ok(())
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+
+    /// Returns the body, which stays charged until its last copy is gone.
+    fn finish(self) -> Bytes {
+        let body = if self.rest.is_empty() { self.first } else { self.rest.into() };
+        if self.charge.bytes() == 0 { body } else { self.charge.hold(body) }
+    }
 }
 
 fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> HttpAnswer {
     let limits = &admitted.gateway.serving.settings.limits;
     let (status, reason, say, limit) = match problem {
+        ReadBodyError::OverBudget(exceeded) => return no_memory(exceeded, admitted),
         ReadBodyError::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             Refused::BodySize,
@@ -158,6 +213,20 @@ fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Http
     }
     let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
     // The rest of the body is unread, so the connection can't carry another request.
+    close_connection(&mut answer);
+    answer
+}
+
+/// Returns the response to a request that is refused before its body is read, because there is no
+/// memory for it.
+pub(super) fn no_memory(exceeded: &BudgetExceeded, admitted: &Admitted<'_>) -> HttpAnswer {
+    let mut refusal = exceeded.refusal();
+    admitted.count_refusal(Refused::Memory, refusal.data.limit.as_deref().unwrap_or_default());
+    refusal.data.request_id = Some(admitted.caller.request_id.to_string());
+    let body = build::error(None, &refusal.to_json());
+    let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
+    let seconds = BudgetExceeded::RETRY_AFTER.as_secs();
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     close_connection(&mut answer);
     answer
 }

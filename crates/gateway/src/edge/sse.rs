@@ -12,15 +12,15 @@ use bytes::BytesMut;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{MemoryKind, Refusal, RefusalCode};
 use mainstay_protocol::framing::sse;
-use mainstay_protocol::{Kind, Message, build, codes};
+use mainstay_protocol::{Id, Kind, Message, build, codes};
 use mainstay_telemetry::{Refused, StreamKind};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::admit::Admitted;
-use super::body::read_json;
+use super::body::{self, read_json};
 use super::cors;
 use super::headers::{accepts_event_stream, text};
 use super::initialize::open_session;
@@ -41,6 +41,9 @@ pub(crate) const MESSAGES_PATH: &str = "/messages";
 /// Largest number of requests of one client that are answered at once. Messages are accepted before
 /// they are answered, so the connection does not bound them; past this number the next one waits.
 const REQUESTS_MAX: usize = 256;
+
+/// What a request costs while it is answered, beside its own bytes.
+const REQUEST_BYTES: usize = 4 << 10;
 
 const ACCEPTS: Accepts = Accepts { event_stream: true };
 
@@ -85,7 +88,7 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
         Refusal::new(RefusalCode::Internal, "the system gave no random bytes for a session id")
     })?;
     let id = URL_SAFE_NO_PAD.encode(random);
-    let stream = Arc::new(EventStream::default());
+    let stream = Arc::new(EventStream::plain(gateway.serving.budget));
     let mut first = BytesMut::new();
     let address = format!("{}?sessionId={id}", messages_path(gateway, prefix.as_deref()));
     sse::encode_event(Some("endpoint"), None, address.as_bytes(), &mut first);
@@ -169,11 +172,18 @@ pub(super) async fn handle_message(
             let Ok(slot) = sse_stream.request_slots.clone().acquire_owned().await else {
                 return answer::accepted();
             };
+            // The response comes later, so the connection does not bound what waits here.
+            let waiting = message.bytes().len() + REQUEST_BYTES;
+            let charge = match gateway.serving.budget.take(MemoryKind::Bodies, waiting) {
+                Ok(charge) => charge,
+                Err(exceeded) => return body::no_memory(&exceeded, admitted),
+            };
             let (of, caller) = (Arc::clone(gateway), caller.clone());
             let forwards = gateway.serving.begin_forward();
             let answered = async move {
                 match session {
                     Some(session) if sse_stream.stream.is_open() => {
+                        let id = message.id().map(|id| id.detached());
                         let answer = pipeline::handle_message(
                             &of.sessions,
                             (&endpoint, &session),
@@ -182,7 +192,7 @@ pub(super) async fn handle_message(
                             &caller,
                         )
                         .await;
-                        forward(answer.into_body(), &sse_stream.stream).await;
+                        forward(answer.into_body(), &sse_stream.stream, id.as_ref()).await;
                     }
                     Some(_) => {}
                     None if starts => {
@@ -190,10 +200,11 @@ pub(super) async fn handle_message(
                     }
                     None => {
                         let answer = uninitialized::answer(&message);
-                        forward(Body::Whole(answer.into()), &sse_stream.stream).await;
+                        sse_stream.stream.wait_for_room().await;
+                        push(&sse_stream.stream, &answer, message.id().as_ref());
                     }
                 }
-                drop((slot, forwards));
+                drop((slot, forwards, charge));
             };
             gateway.serving.tasks.spawn(answered.in_current_span());
         }
@@ -210,19 +221,28 @@ async fn initialize(
 ) {
     let (session, answer) = open_session(gateway, endpoint, caller, message).await;
     if let Some(session) = session {
+        // The stream is the use of it.
+        session.mark_used();
         endpoint.state.audience.use_only_stream(&session, sse_stream.stream.clone());
         if let Err(second) = sse_stream.session.set(session) {
             gateway.sessions.end(&second);
             let say = "this session is initialized already";
             let failure = build::failure(message.id().as_ref(), codes::INVALID_REQUEST, say);
-            return sse_stream.stream.push(event(&failure));
+            return push(&sse_stream.stream, &failure, message.id().as_ref());
         }
         // If the stream was cut meanwhile, its end found no session to end, so the session ends here.
         if let (Some(session), false) = (sse_stream.session.get(), sse_stream.stream.is_open()) {
             gateway.sessions.end(session);
         }
     }
-    sse_stream.stream.push(event(&answer));
+    push(&sse_stream.stream, &answer, message.id().as_ref());
+}
+
+/// Adds an answer to the stream, or a refusal if there is no memory for it.
+fn push(stream: &EventStream, answer: &[u8], id: Option<&Id>) {
+    if let Err(exceeded) = stream.push_within_budget(event(answer)) {
+        stream.push(event(&answer::refusal(id, &exceeded.refusal())));
+    }
 }
 
 /// Returns the response for a session without a stream.
@@ -233,7 +253,7 @@ fn no_stream(admitted: &Admitted<'_>) -> HttpAnswer {
 
 /// Forwards a response to the stream: a message as an event, events as they are. Waits for a client
 /// that reads slowly, so that what belongs to a call waits within the bounds of that call.
-async fn forward(body: Body, stream: &EventStream) {
+async fn forward(body: Body, stream: &EventStream, id: Option<&Id>) {
     match body {
         Body::Whole(whole) => {
             let message = whole.collect().await.map(http_body_util::Collected::to_bytes);
@@ -241,7 +261,12 @@ async fn forward(body: Body, stream: &EventStream) {
                 && !message.is_empty()
             {
                 stream.wait_for_room().await;
-                stream.push(event(&message));
+                let encoded = event(&message);
+                // The message makes room for its event.
+                drop(message);
+                if let Err(exceeded) = stream.push_within_budget(encoded) {
+                    stream.push(event(&answer::refusal(id, &exceeded.refusal())));
+                }
             }
         }
         Body::Events(_) | Body::Boxed(_) => {
@@ -249,7 +274,7 @@ async fn forward(body: Body, stream: &EventStream) {
             while let Some(Ok(frame)) = body.frame().await {
                 if let Ok(data) = frame.into_data() {
                     stream.wait_for_room().await;
-                    stream.push(data);
+                    stream.push_forwarded(data);
                 }
             }
         }

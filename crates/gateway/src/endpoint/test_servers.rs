@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
-use mainstay_model::{InstanceId, Name, ServerId};
+use mainstay_model::{Budget, InstanceId, Name, ServerId};
 use mainstay_pool::{Instance, Parts, Pool, PoolObserver};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message};
@@ -165,6 +165,7 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [])),
             message_bytes_max: 1 << 20,
             depth_max: 128,
+            budget: Budget::UNLIMITED,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),

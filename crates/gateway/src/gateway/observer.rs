@@ -87,7 +87,7 @@ impl PoolObserver for Gateway {
             return false;
         }
         let number = self.sessions.question_numbers.next();
-        match session.open_question(number, None, &asker, message) {
+        match session.open_question(number, None, &asker, message, self.serving.budget) {
             Ok(bytes) if session.send_background(&bytes) => true,
             Ok(_) => {
                 session.close_question(number);

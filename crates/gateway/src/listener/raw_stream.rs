@@ -65,7 +65,14 @@ where
                 }
             };
             let Some(event) = event else { break };
-            stream.write_all(&encode_chunks(event, &mut body)).await?;
+            let (chunks, large) = encode_chunks(event, &mut body);
+            stream.write_all(&chunks).await?;
+            drop(chunks);
+            if let Some(large) = large {
+                stream.write_all(&large).await?;
+                drop(large);
+                stream.write_all(b"\r\n").await?;
+            }
             stream.flush().await?;
         }
         stream.write_all(b"0\r\n\r\n").await?;
@@ -85,12 +92,16 @@ async fn next_event(body: &mut Body) -> Option<Bytes> {
     }
 }
 
-/// Encodes an event, and those that are ready with it, as chunks.
-fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
-    let mut out = Vec::with_capacity(event.len() + 16);
+/// Encodes an event, and those that are ready with it, as chunks. A large event is not copied: of its
+/// chunk, only the beginning is encoded, and the event is returned.
+fn encode_chunks(event: Bytes, body: &mut Body) -> (Vec<u8>, Option<Bytes>) {
+    let mut out = Vec::with_capacity(event.len().min(TOGETHER_BYTES_MAX) + 16);
     let mut event = Some(event);
     while let Some(data) = event {
         out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+        if data.len() > TOGETHER_BYTES_MAX {
+            return (out, Some(data));
+        }
         out.extend_from_slice(&data);
         out.extend_from_slice(b"\r\n");
         // The next poll asks for the next event again.
@@ -99,7 +110,7 @@ fn encode_chunks(event: Bytes, body: &mut Body) -> Vec<u8> {
             .flatten()
             .flatten();
     }
-    out
+    (out, None)
 }
 
 fn encode_head(parts: &Parts) -> String {

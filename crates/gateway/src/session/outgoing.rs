@@ -59,7 +59,7 @@ impl Session {
     ) -> Arc<EventStream> {
         let mut state = self.state.lock();
         if state.has_one_stream || state.ended {
-            return Arc::default();
+            return Arc::new(EventStream::plain(budget.memory()));
         }
         let stream = self.new_stream(budget, |number| StreamName::call(number, request));
         if stream.name().is_some() {
@@ -82,7 +82,7 @@ impl Session {
     ) -> Arc<EventStream> {
         let rules = self.revision.rules();
         if !rules.resumable {
-            return Arc::default();
+            return Arc::new(EventStream::plain(budget.memory()));
         }
         let (number, share) = budget.open();
         let number = number << TAG_BITS | self.stream_tag();

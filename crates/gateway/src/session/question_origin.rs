@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mainstay_model::Charge;
 use mainstay_session::Question;
 use mainstay_upstream::Asker;
 
@@ -12,6 +13,8 @@ use super::control::CallControl;
 pub(super) struct QuestionOrigin {
     pub(super) server: Asker,
     pub(super) call: Option<Arc<CallControl>>,
+    /// The memory of the question while it is open.
+    pub(super) _charge: Charge,
 }
 
 /// Answers questions with an error, since their client is gone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_model::{Refusal, RefusalCode};
+use mainstay_model::{Budget, BudgetExceeded, MemoryKind, Refusal, RefusalCode};
 use mainstay_protocol::{Edit, Message, build, edit};
 use mainstay_session::questions::{OPEN_BYTES_MAX, OPEN_PER_CALL_MAX, OPEN_PER_SESSION_MAX};
 use mainstay_session::{Question, TooMany};
@@ -19,6 +19,8 @@ use super::question_origin::{QuestionOrigin, refuse_unanswered};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotAsked {
     TooMany(TooMany),
+    /// The open questions of all clients take too much memory.
+    OverBudget(BudgetExceeded),
     /// The client reads too slowly.
     SlowClient,
 }
@@ -40,18 +42,22 @@ impl Session {
     /// send to the client.
     ///
     /// # Errors
-    /// When too many questions are open.
+    /// When too many questions are open, or too large ones.
     pub(crate) fn open_question(
         &self,
         number: u64,
         call: Option<&Arc<CallControl>>,
         asker: &Asker,
         question: &Message,
+        budget: Budget,
     ) -> Result<Bytes, NotAsked> {
         let Some(id) = question.id() else { return Ok(question.bytes().clone()) };
         let now = Instant::now();
+        let charge = budget
+            .take(MemoryKind::Questions, question.bytes().len())
+            .map_err(NotAsked::OverBudget)?;
         let asked = Question {
-            asker: QuestionOrigin { server: asker.clone(), call: call.cloned() },
+            asker: QuestionOrigin { server: asker.clone(), call: call.cloned(), _charge: charge },
             id: id.detached(),
             call: call.map(|control| control.call),
             bytes: question.bytes().len(),
@@ -146,7 +152,7 @@ pub(crate) fn count_not_asked(method: &str, why: NotAsked, metrics: &ServerMetri
     let reason = match why {
         NotAsked::TooMany(TooMany::InCall) => QuestionRefused::CallLimit,
         NotAsked::TooMany(TooMany::InSession) => QuestionRefused::SessionLimit,
-        NotAsked::TooMany(TooMany::Bytes) => QuestionRefused::BytesLimit,
+        NotAsked::TooMany(TooMany::Bytes) | NotAsked::OverBudget(_) => QuestionRefused::BytesLimit,
         NotAsked::SlowClient => QuestionRefused::SlowClient,
     };
     events::QuestionNotAsked { method, reason }.emit(metrics);
@@ -157,6 +163,7 @@ fn refusal(why: NotAsked) -> Refusal {
         NotAsked::TooMany(bound) => {
             Refusal::new(RefusalCode::LimitExceeded, format!("the client is not asked: {bound}"))
         }
+        NotAsked::OverBudget(exceeded) => return exceeded.refusal(),
         NotAsked::SlowClient => Refusal::new(
             RefusalCode::LimitExceeded,
             "the client is not asked: it has not read earlier messages",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::session::Session;
-use crate::stream::replay_budget::{ROOMY_BYTES, ReplayBudget};
+use crate::stream::replay_budget::ReplayBudget;
 
 /// Drops finished streams when too much is kept: first those that were read to the end, then the
 /// oldest. If that is not enough, drops what was read on open streams. Calls `sessions` only if
@@ -18,7 +18,7 @@ pub(crate) fn make_room(budget: &ReplayBudget, sessions: impl FnOnce() -> Vec<Ar
     }
     ended.sort_by_key(|(ended, _)| (ended.unread, ended.last_activity));
     for (ended, session) in ended {
-        if budget.bytes() <= ROOMY_BYTES {
+        if budget.bytes() <= budget.roomy_bytes() {
             return;
         }
         session.drop_call_stream(&ended.stream);
@@ -35,14 +35,14 @@ mod tests {
     use std::task::{Context, Waker};
 
     use bytes::Bytes;
-    use mainstay_model::{Ids, Principal};
+    use mainstay_model::{Budget, Ids, Principal};
     use mainstay_protocol::capabilities::ClientCapabilities;
     use mainstay_protocol::{Id, Revision};
     use mainstay_upstream::SessionNo;
 
     use super::make_room;
     use crate::session::Session;
-    use crate::stream::replay_budget::{KEPT_BYTES_MAX, ROOMY_BYTES, ReplayBudget, STREAM_BYTES};
+    use crate::stream::replay_budget::{KEPT_BYTES_MAX, ReplayBudget, STREAM_BYTES};
 
     fn sessions(count: u64) -> Vec<Arc<Session>> {
         let endpoint = Ids::default().endpoint();
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn answers_that_were_read_go_first_and_then_the_oldest() {
-        let budget = ReplayBudget::new(7);
+        let budget = ReplayBudget::new(7, Budget::UNLIMITED);
         let sessions = sessions(3);
         let answer = Bytes::from(vec![b'x'; KEPT_BYTES_MAX / 8 - STREAM_BYTES]);
         let cx = Context::from_waker(Waker::noop());
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(budget.bytes(), 9 * (answer.len() + STREAM_BYTES));
         make_room(&budget, || sessions.clone());
         assert_eq!(left(&sessions), [2, 2, 3], "two of the three that were read");
-        assert!(budget.bytes() <= ROOMY_BYTES);
+        assert!(budget.bytes() <= budget.roomy_bytes());
         make_room(&budget, || panic!("there is room"));
         for session in &sessions[1..] {
             for _ in 0..2 {

@@ -1,7 +1,8 @@
 //! The table of all sessions, with reservations for those that are being restored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -41,6 +42,11 @@ pub(crate) struct SessionTable {
     /// tokens that this daemon's key has sealed come in, each for as long as one request reads the
     /// store.
     reserved: Mutex<HashMap<Box<str>, watch::Sender<()>, RandomState>>,
+    /// Numbers of sessions that were not used when they were added, oldest first. Some have been used or
+    /// have ended since.
+    unused: Mutex<VecDeque<u64>>,
+    /// Sessions that gave way to others.
+    displaced: AtomicU64,
     max: usize,
 }
 
@@ -52,14 +58,17 @@ impl SessionTable {
             by_token: RwLock::default(),
             by_owner: RwLock::default(),
             reserved: Mutex::default(),
+            unused: Mutex::default(),
+            displaced: AtomicU64::new(0),
             max,
         }
     }
 
-    /// Adds a session.
+    /// Adds a session. In a full table, the oldest session that was never used gives way. It has not
+    /// ended: a request that names it restores it.
     ///
     /// # Errors
-    /// When the table is full.
+    /// When the table is full of sessions that were used.
     pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
         self.insert_into(&mut self.by_token.write(), session)
     }
@@ -118,12 +127,17 @@ impl SessionTable {
         self.by_token.read().len()
     }
 
+    /// Returns how many sessions gave way to others.
+    pub(crate) fn displaced(&self) -> u64 {
+        self.displaced.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn max(&self) -> usize {
         self.max
     }
 
     fn insert_into(&self, by_token: &mut ByToken, session: Arc<Session>) -> Result<(), Refusal> {
-        if by_token.len() >= self.max {
+        if by_token.len() >= self.max && !self.displace_unused(by_token) {
             return Err(Refusal::new(
                 RefusalCode::SessionLimit,
                 format!("there are {} sessions already, which is the limit", self.max),
@@ -135,8 +149,39 @@ impl SessionTable {
             ));
         }
         self.by_owner.write().insert(session.number.0, session.clone());
+        self.note_unused(&session);
         by_token.insert(session.token.as_str().into(), session);
         Ok(())
+    }
+}
+
+/// Sessions that give way in a full table.
+impl SessionTable {
+    fn note_unused(&self, session: &Session) {
+        let mut unused = self.unused.lock();
+        unused.push_back(session.number.0);
+        // Keeps the queue as short as the table, at the cost of one look at each session in a while.
+        if unused.len() > 2 * self.max {
+            let by_owner = self.by_owner.read();
+            unused.retain(|number| by_owner.get(number).is_some_and(|session| !session.was_used()));
+        }
+    }
+
+    /// Removes the oldest session that was never used. Returns whether there was one.
+    fn displace_unused(&self, by_token: &mut ByToken) -> bool {
+        let mut unused = self.unused.lock();
+        let mut by_owner = self.by_owner.write();
+        while let Some(number) = unused.pop_front() {
+            if let Some(session) = by_owner.get(&number)
+                && !session.was_used()
+            {
+                by_token.remove(session.token.as_str());
+                by_owner.remove(&number);
+                self.displaced.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -156,5 +201,67 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         // Waiters notice that the sender is dropped.
         self.sessions.reserved.lock().remove(&self.token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mainstay_model::{Ids, Principal};
+    use mainstay_protocol::Revision;
+    use mainstay_protocol::capabilities::ClientCapabilities;
+    use mainstay_session::{Claims, SealKey, Serial};
+    use mainstay_upstream::SessionNo;
+
+    use super::SessionTable;
+    use crate::session::Session;
+
+    fn session(number: u64) -> Arc<Session> {
+        let claims = Claims {
+            principal: String::new(),
+            revision: String::new(),
+            capabilities: String::new(),
+            endpoint: String::new(),
+            opened_at: number,
+            serial: Serial { run: 0, number },
+        };
+        let mut nonce = [0; 24];
+        nonce[..8].copy_from_slice(&number.to_ne_bytes());
+        let token = SealKey::new([7; SealKey::BYTES]).seal(&claims, nonce).unwrap();
+        let (revision, endpoint) = (Revision::V2025_11_25, Ids::default().endpoint());
+        let can = ClientCapabilities::default();
+        let session =
+            Session::new(SessionNo(number), token, Principal::anonymous(), revision, can, endpoint);
+        Arc::new(session)
+    }
+
+    #[test]
+    fn sessions_that_were_never_used_give_way_oldest_first() {
+        let table = SessionTable::new(4);
+        for number in 1..=4 {
+            table.insert(session(number)).unwrap();
+        }
+        let there = |table: &SessionTable| -> Vec<u64> {
+            (1..100).filter(|number| table.by_number(SessionNo(*number)).is_some()).collect()
+        };
+        for used in [1, 3] {
+            table.by_number(SessionNo(used)).unwrap().mark_used();
+        }
+        table.insert(session(5)).unwrap();
+        table.insert(session(6)).unwrap();
+        assert_eq!(there(&table), [1, 3, 5, 6]);
+        table.by_number(SessionNo(5)).unwrap().mark_used();
+        table.by_number(SessionNo(6)).unwrap().mark_used();
+        assert!(table.insert(session(7)).is_err(), "all are used");
+        assert_eq!((there(&table), table.displaced(), table.len()), (vec![1, 3, 5, 6], 2, 4));
+        // One that has ended is not looked for.
+        let ended = table.by_number(SessionNo(5)).unwrap();
+        assert!(table.remove(&ended));
+        for number in 8..60 {
+            table.insert(session(number)).unwrap();
+        }
+        assert_eq!(there(&table), [1, 3, 6, 59]);
+        assert!(table.unused.lock().len() <= 8);
     }
 }

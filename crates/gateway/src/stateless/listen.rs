@@ -130,7 +130,7 @@ async fn accept(
     // Checked before any server is asked, so that a refused listen costs servers nothing.
     let permit =
         ListenPermit::take(listens).ok_or_else(|| too_many_listens(listens, endpoint, request))?;
-    let stream = Arc::new(EventStream::default());
+    let stream = Arc::new(EventStream::plain(listens.serving.budget));
     let mut honoured = Filter {
         tools: wanted.tools && endpoint.notifies_changes_of(ListKind::Tools),
         prompts: wanted.prompts && endpoint.notifies_changes_of(ListKind::Prompts),

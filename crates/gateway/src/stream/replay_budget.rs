@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use mainstay_model::{Budget, MemoryKind};
 use parking_lot::{Mutex, MutexGuard};
 
 /// Counts the bytes that the streams of the daemon hold, and numbers the streams.
 #[derive(Debug)]
 pub(crate) struct ReplayBudget {
     bytes: AtomicUsize,
+    bytes_max: usize,
+    memory: Budget,
     next: AtomicU64,
     /// Held by the caller that makes room; others need not.
     making_room: Mutex<()>,
@@ -25,20 +28,20 @@ pub(crate) struct BudgetShare {
 /// is room for ten thousand clients that lost their connection at once.
 pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes that are left after room was made, so that it need not be made for each response.
-pub(crate) const ROOMY_BYTES: usize = KEPT_BYTES_MAX / 8 * 7;
-
 /// Bytes that an empty stream costs.
 pub(crate) const STREAM_BYTES: usize = 512;
 
 // === impl ReplayBudget ===
 
 impl ReplayBudget {
-    /// `beginning` should differ between runs of the daemon, so that no stream gets a number that a client
+    /// Creates a budget within the memory budget for streams: at most half of it is kept for clients that
+    /// may come back. `beginning` should differ between runs of the daemon, so that no stream gets a number that a client
     /// knows from an earlier one.
-    pub(crate) fn new(beginning: u32) -> Arc<Self> {
+    pub(crate) fn new(beginning: u32, memory: Budget) -> Arc<Self> {
         let next = AtomicU64::new(u64::from(beginning) << 32);
-        Arc::new(Self { bytes: AtomicUsize::new(0), next, making_room: Mutex::default() })
+        let bytes_max = KEPT_BYTES_MAX.min(memory.of(MemoryKind::Streams).bytes_max / 2);
+        let (bytes, making_room) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { bytes, bytes_max, memory, next, making_room })
     }
 
     /// Returns the number and the share of a new stream.
@@ -46,6 +49,16 @@ impl ReplayBudget {
         let share = BudgetShare { budget: self.clone(), bytes: AtomicUsize::new(0) };
         share.add(STREAM_BYTES);
         (self.next.fetch_add(1, Ordering::Relaxed), share)
+    }
+
+    /// What the events are charged to.
+    pub(crate) fn memory(&self) -> Budget {
+        self.memory
+    }
+
+    /// Bytes that are left after room was made, so that it need not be made for each response.
+    pub(crate) fn roomy_bytes(&self) -> usize {
+        self.bytes_max / 8 * 7
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -59,7 +72,7 @@ impl ReplayBudget {
 
     /// Whether the streams together hold too much.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes() > KEPT_BYTES_MAX
+        self.bytes() > self.bytes_max
     }
 }
 
@@ -74,6 +87,11 @@ impl BudgetShare {
     pub(crate) fn sub(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.budget.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What the events are charged to.
+    pub(crate) fn memory(&self) -> Budget {
+        self.budget.memory
     }
 
     /// Whether all streams together hold too much.

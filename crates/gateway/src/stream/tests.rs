@@ -6,20 +6,23 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mainstay_model::{Budget, MemoryKind};
 use mainstay_protocol::Id;
 use mainstay_protocol::framing::sse::{Event, SseDecoder};
 use proptest::prelude::*;
 
+use super::queue::{
+    UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
+};
 use super::{
     EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader,
-    StreamResume, UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX,
-    UNREAD_QUESTIONS_MAX,
+    StreamResume,
 };
 use crate::stream::event_id::StreamName;
 use crate::stream::replay_budget::ReplayBudget;
 
 fn resumable(primes: bool) -> Arc<EventStream> {
-    let (number, share) = ReplayBudget::new(1).open();
+    let (number, share) = ReplayBudget::new(1, Budget::UNLIMITED).open();
     Arc::new(EventStream::resumable(StreamName::call(number, &Id::number(7)), primes, share))
 }
 
@@ -60,29 +63,30 @@ fn questions_have_room_of_their_own_and_no_more() {
         let mut reader = stream.clone().reader();
         // Unread notifications leave room for questions.
         while stream.try_push(event("word")) {}
-        let asked = (0..).take_while(|_| stream.try_push_question(event("question"))).count();
+        let asked = (0..).take_while(|_| stream.try_push_question(1, event("question"))).count();
         assert_eq!(asked, UNREAD_QUESTIONS_MAX);
         read(&mut reader);
         // One large message is accepted, and no other one until it is read.
         let large = "x".repeat(UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX);
         assert!(
-            stream.try_push_question(event(&large)) && !stream.try_push_question(event("question"))
+            stream.try_push_question(1, event(&large))
+                && !stream.try_push_question(1, event("question"))
         );
         read(&mut reader);
-        assert!(stream.try_push_question(event("question")));
+        assert!(stream.try_push_question(1, event("question")));
     }
     // A stream that can't be resumed carries no questions.
     let stream: Arc<EventStream> = Arc::default();
     drop(stream.clone().reader());
-    assert!(!stream.try_push_question(event("question")));
+    assert!(!stream.try_push_question(1, event("question")));
     let stream = resumable(true);
     drop(stream.clone().reader());
-    assert!(stream.try_push_question(event("question")), "the reader may be back");
+    assert!(stream.try_push_question(1, event("question")), "the reader may be back");
 }
 
 #[test]
 fn nobody_is_asked_more_while_all_streams_together_keep_too_much() {
-    let kept = ReplayBudget::new(1);
+    let kept = ReplayBudget::new(1, Budget::UNLIMITED);
     let of = |request| {
         let (number, share) = kept.open();
         Arc::new(EventStream::resumable(
@@ -94,10 +98,10 @@ fn nobody_is_asked_more_while_all_streams_together_keep_too_much() {
     let (away, asked) = (of(1), of(2));
     let mut reader = asked.clone().reader();
     away.push(event(&"x".repeat(65 << 20)));
-    assert!(asked.try_push_question(event("question")), "who has read everything can be asked");
-    assert!(!asked.try_push_question(event("question")));
+    assert!(asked.try_push_question(1, event("question")), "who has read everything can be asked");
+    assert!(!asked.try_push_question(1, event("question")));
     read(&mut reader);
-    assert!(asked.try_push_question(event("question")));
+    assert!(asked.try_push_question(1, event("question")));
 }
 
 #[test]
@@ -346,4 +350,67 @@ proptest! {
         let ids: BTreeSet<_> = rest.iter().map(|event| event.id.clone()).collect();
         prop_assert_eq!(ids.len(), rest.len());
     }
+}
+
+#[test]
+fn a_closed_question_is_read_as_cancelled_and_takes_no_memory() {
+    let budget = Budget::new(64 << 20);
+    let used = || budget.of(MemoryKind::Streams).used_bytes;
+    for bytes in [1000, 1_000_000] {
+        let (number, share) = ReplayBudget::new(1, budget).open();
+        let name = StreamName::call(number, &Id::number(7));
+        let stream = Arc::new(EventStream::resumable(name, false, share));
+        let mut reader = stream.clone().reader();
+        let text = "x".repeat(bytes);
+        assert!(stream.try_push(event("before")));
+        assert!(stream.try_push_question(31, event(&text)));
+        assert!(stream.try_push(event("after")));
+        assert!(stream.try_push_question(32, event(&text)));
+        let held = used();
+        assert!(held > 2 * bytes, "{held}");
+        // The first of both is read, and kept for a replay.
+        let cx = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            assert!(reader.poll_next(&cx).is_ready());
+        }
+        stream.take_back_questions();
+        stream.take_back_questions();
+        assert!(used() < 1000, "{}", used());
+        assert_eq!(stream.bytes(), used());
+        let StreamResume::Continues(mut reader) = stream.resume_after(0) else { panic!() };
+        let mut read = String::new();
+        while let Poll::Ready(Some(bytes)) = reader.poll_next(&cx) {
+            read.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        let data: Vec<_> = read.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let cancelled = |question| {
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{question}}}}}"#
+            )
+        };
+        assert_eq!(data, ["before", &cancelled(31), "after", &cancelled(32)]);
+        drop((reader, stream));
+        assert_eq!(used(), 0);
+    }
+}
+
+#[test]
+fn a_large_event_is_charged_until_it_was_sent_and_has_no_room_beyond_the_budget() {
+    let budget = Budget::new(4 << 20);
+    let used = || budget.of(MemoryKind::Streams).used_bytes;
+    let stream = Arc::new(EventStream::plain(budget));
+    let mut reader = stream.clone().reader();
+    let large = Bytes::from(vec![b'x'; 1_500_000]);
+    stream.push_within_budget(large.clone()).unwrap();
+    assert!(stream.push_within_budget(large.clone()).is_err());
+    assert!(stream.try_finish(large.clone()).is_err() && !stream.has_ended());
+    let cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(sent)) = reader.poll_next(&cx) else { panic!() };
+    assert_eq!((used(), stream.bytes()), (large.len(), 0), "it is on its way");
+    drop(sent);
+    assert_eq!(used(), 0);
+    stream.try_finish(large.clone()).unwrap();
+    assert!(stream.has_ended());
+    drop(reader);
+    assert_eq!(used(), 0, "nobody can come back for it");
 }

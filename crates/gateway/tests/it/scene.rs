@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_gateway::{Gateway, Layout, Parts, Serves, listener};
-use mainstay_model::Name;
 use mainstay_model::settings::{
     EndpointSpec, GatewaySettings, Limits, Prefix, ProcessSpec, Runtime, ServerSpec,
 };
+use mainstay_model::{Budget, Name};
 use mainstay_pool::Pool;
 use mainstay_session::SealKey;
 use mainstay_store::Backend;
@@ -54,6 +54,7 @@ impl Scene {
             metrics: metrics.clone(),
             message_bytes_max: limits.message_bytes_max,
             depth_max: limits.depth_max,
+            budget: Budget::UNLIMITED,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),
@@ -63,6 +64,7 @@ impl Scene {
             settings: GatewaySettings { limits, ..GatewaySettings::default() },
             layout: Layout::default(),
             metrics,
+            budget: Budget::UNLIMITED,
             key: SealKey::new([7; SealKey::BYTES]),
             backend: backend.clone(),
         })

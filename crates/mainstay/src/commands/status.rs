@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mainstay_admin::api::servers::Server;
-use mainstay_admin::api::status::{DaemonStatus, Endpoint};
+use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory};
 use mainstay_model::status::Health;
 
 use super::daemon;
@@ -84,6 +84,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         format::bytes(memory.servers_bytes),
         format::bytes(memory.limit_bytes),
     ));
+    lines.extend(memory_budget(memory));
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
         lines.push(format!(
@@ -91,6 +92,25 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// How much of the memory budget is used, and for which kinds of data it was not enough.
+fn memory_budget(memory: &Memory) -> Option<String> {
+    let whole = memory.budgets.get("whole")?;
+    let (used, most) = (format::bytes(whole.used_bytes), format::bytes(whole.max_bytes));
+    let kinds = memory.budgets.iter().filter(|(kind, _)| *kind != "whole");
+    let refused: Vec<_> = kinds
+        .filter(|(_, budget)| budget.refusals > 0)
+        .map(|(kind, budget)| format!("{} of {kind}", budget.refusals))
+        .collect();
+    let mut line = format!("data in memory {used}, of {most}");
+    if !refused.is_empty() {
+        line.push_str(&format!(
+            "; refused for want of memory: {} (gateway.memory_budget)",
+            refused.join(", ")
+        ));
+    }
+    Some(line)
 }
 
 fn server_table(servers: &[Server], now: Timestamp) -> String {

@@ -14,7 +14,6 @@ use mainstay_store::{Backend, Folder, KeyName};
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
 use mainstay_telemetry::{LogControl, Metrics};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -23,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
 use super::status::{self, Status};
-use super::{command_socket, secrets, startup_errors, state, web};
+use super::{command_socket, limits, secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
 use crate::output::announce;
 
@@ -58,7 +57,7 @@ struct Signals {
 impl Daemon {
     /// Opens the state folder and the addresses, and starts every server. Returns when the
     /// addresses accept clients; servers become ready later.
-    pub(super) async fn start(settings: Settings, log: LogControl) -> Result<Self, Failure> {
+    pub(super) async fn start(mut settings: Settings, log: LogControl) -> Result<Self, Failure> {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
@@ -83,15 +82,18 @@ impl Daemon {
         ));
         let host = open_host(&state_dir, &metrics).await?;
         // Raised last, so that servers inherit the limit that the daemon was started with.
-        raise_file_limit();
+        let files = limits::raise_file_limit();
         let own_folder = folder.clone();
         let findings = state::ask(&state_dir, move |_| ListFindings::open(&own_folder)).await?;
         let findings = Arc::new(findings);
+        let budget = limits::memory_budget(&settings.gateway.limits);
+        limits::lower_connections(&mut settings.gateway.limits, files, budget);
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             depth_max: settings.gateway.limits.depth_max,
+            budget,
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: findings.clone(),
@@ -106,6 +108,7 @@ impl Daemon {
             settings: settings.gateway,
             layout: Layout { pools, groups: settings.endpoints },
             metrics: metrics.clone(),
+            budget,
             key,
             backend: backend.clone(),
         })
@@ -282,13 +285,4 @@ async fn open_backend(
     let own = folder.clone();
     let opened = state::ask(folder.path(), move |_| own.backend(options)).await?;
     opened.map_err(|newer| startup_errors::newer_state(&newer))
-}
-
-/// Raises the limit on open files, often 1024: every session can hold a connection.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
-    }
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::sessions::{Session, Sessions};
-use mainstay_admin::api::status::{self as api, DaemonStatus, Memory};
+use mainstay_admin::api::status::{self as api, DaemonStatus, Memory, MemoryBudget};
 use mainstay_admin::{Source, View, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
+use mainstay_model::budget::BudgetState;
 use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
+use mainstay_model::{Budget, MemoryKind};
 use mainstay_pool::{Instance, Pool};
 use mainstay_telemetry::{Breaker, Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
@@ -64,6 +66,8 @@ impl Status {
                     sample.streams_open(&endpoint.path(), *kind, endpoint.streams_open(*kind));
                 }
             }
+            sample.sessions_displaced(gateway.sessions_displaced());
+            sample.budget(gateway.budget());
             sample.store_failing(gateway.store_state().failing.is_some());
             let memory = memory_of(&gateway);
             sample.memory(memory.usage_bytes, memory.limit_bytes);
@@ -205,7 +209,12 @@ fn memory_of(gateway: &Gateway) -> Memory {
     let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
     let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
     let own = memory::now();
-    Memory { servers_bytes, usage_bytes: own.resident_bytes + servers_bytes, ..own }
+    Memory {
+        servers_bytes,
+        usage_bytes: own.resident_bytes + servers_bytes,
+        budgets: budgets(gateway.budget()),
+        ..own
+    }
 }
 
 /// What is missing in a list, as anybody may know it.
@@ -224,6 +233,17 @@ fn session(session: SessionStatus) -> Session {
         calls: session.calls,
         streams: session.streams,
     }
+}
+
+/// The memory budgets, by kind.
+fn budgets(budget: Budget) -> BTreeMap<String, MemoryBudget> {
+    let named = |name: &str, state: BudgetState| {
+        let BudgetState { used_bytes, bytes_max, refused } = state;
+        let (used_bytes, max_bytes) = (used_bytes as u64, bytes_max as u64);
+        (name.to_owned(), MemoryBudget { used_bytes, max_bytes, refusals: refused })
+    };
+    let kinds = MemoryKind::ALL.iter().map(|kind| named(kind.as_str(), budget.of(*kind)));
+    kinds.chain([named("whole", budget.whole())]).collect()
 }
 
 /// The health of the daemon. A failing disk does no harm before a restart.

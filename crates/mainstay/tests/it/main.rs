@@ -8,6 +8,7 @@ mod clients;
 mod connect;
 mod edge;
 mod fetch;
+mod memory;
 mod proxy;
 mod reached;
 mod restart;

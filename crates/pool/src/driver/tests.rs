@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_model::settings::{ProcessSpec, Runtime, ServerSpec};
 use mainstay_model::status::InstanceState;
-use mainstay_model::{InstanceId, Name};
+use mainstay_model::{Budget, InstanceId, Name};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message};
 use mainstay_supervisor::backoff::Backoff;
@@ -191,6 +191,7 @@ impl World {
             metrics: Arc::new(Metrics::new("0", [&name])),
             message_bytes_max: 1 << 20,
             depth_max: 128,
+            budget: Budget::UNLIMITED,
             instance_ids: Arc::new(AtomicU64::new(0)),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),

@@ -42,7 +42,6 @@ impl ScanBuffer {
         &self.bytes
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }

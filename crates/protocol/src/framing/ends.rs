@@ -15,6 +15,13 @@ const END_BYTES: usize = 512;
 // === impl Ends ===
 
 impl Ends {
+    /// The ends of a whole line or event.
+    pub fn of(whole: &[u8]) -> Self {
+        let mut ends = Self::default();
+        ends.push(whole);
+        ends.close()
+    }
+
     /// The first bytes, at most 512.
     pub fn head(&self) -> &[u8] {
         &self.head

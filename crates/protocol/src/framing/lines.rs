@@ -54,6 +54,20 @@ impl LineDecoder {
         self.buffer.room()
     }
 
+    /// The bytes of the unfinished line that are held.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Discards the unfinished line, as if it were too long: [`next_line`](Self::next_line) reports it at its
+    /// end.
+    pub fn give_up_line(&mut self) {
+        if !self.buffer.is_empty() {
+            self.passing.get_or_insert_default().push(self.buffer.as_slice());
+            self.buffer.clear();
+        }
+    }
+
     /// The next complete line that is not blank, without its line end. `None` if more input is needed.
     ///
     /// # Errors

@@ -153,6 +153,20 @@ impl SseDecoder {
         None
     }
 
+    /// The bytes of the unfinished event that are held.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len() + self.pending.bytes
+    }
+
+    /// Discards the unfinished event, as if it were too large: [`next_event`](Self::next_event) reports it at
+    /// its end.
+    pub fn give_up_event(&mut self) {
+        if self.passing.is_none() {
+            self.passing = Some(Passing::after(&self.pending.take().unwrap_or_default()));
+        }
+        self.pass_overflow();
+    }
+
     /// Whether the event under way is too large already. It will be reported at its end, for which
     /// whoever wants nothing else need not wait.
     pub fn is_overflowing(&self) -> bool {

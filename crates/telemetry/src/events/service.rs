@@ -1,6 +1,7 @@
 //! Events of the daemon itself and of refused requests.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,12 @@ pub struct RefusedRequest<'a> {
     pub request_id: Option<&'a CorrelationId>,
     /// The offending value, unless it is secret. It is cut and escaped.
     pub detail: &'a str,
+}
+
+/// The system gave no descriptor for a new connection. Throttled.
+#[derive(Debug)]
+pub struct NotAccepted<'a> {
+    pub error: &'a io::Error,
 }
 
 /// Idle sessions expired.
@@ -107,6 +114,14 @@ impl RefusedRequest<'_> {
         let peer = peer.map(tracing::field::display);
         let request_id = request_id.map(tracing::field::display);
         info!(target: "mainstay", request_id, reason, peer, detail, held_back, "request refused");
+    }
+}
+
+impl NotAccepted<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let admitted = metrics.unaccepted_lines().admit(Instant::now());
+        let Some(held_back) = admitted else { return };
+        warn!(target: "mainstay", error = %self.error, held_back, "can't accept a connection");
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use mainstay_model::MemoryKind;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
 };
@@ -87,6 +88,7 @@ pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::R
     }
     Family::begin(out, &catalogue::MEMORY_USAGE)?.gauge(&[], sample.memory_usage)?;
     Family::begin(out, &catalogue::MEMORY_LIMIT)?.gauge(&[], sample.memory_limit)?;
+    budgets(out, sample)?;
     let mut family = Family::begin(out, &catalogue::BREAKER_STATE)?;
     for breaker in &sample.breakers {
         family.gauge(&[&breaker.service], breaker.state.index() as u64)?;
@@ -94,6 +96,23 @@ pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::R
     let mut family = Family::begin(out, &catalogue::BREAKER_FAILURES)?;
     for breaker in &sample.breakers {
         family.counter(&[&breaker.service], breaker.failures)?;
+    }
+    Ok(())
+}
+
+fn budgets(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    let kinds = || MemoryKind::ALL.iter().map(|kind| kind.as_str()).chain(["whole"]);
+    let mut family = Family::begin(out, &catalogue::MEMORY_BUDGET)?;
+    for (kind, (bytes_max, ..)) in kinds().zip(sample.budgets) {
+        family.gauge(&[kind], bytes_max)?;
+    }
+    let mut family = Family::begin(out, &catalogue::MEMORY_USED)?;
+    for (kind, (_, used_bytes, _)) in kinds().zip(sample.budgets) {
+        family.gauge(&[kind], used_bytes)?;
+    }
+    let mut family = Family::begin(out, &catalogue::MEMORY_REFUSALS)?;
+    for (kind, (.., refused)) in kinds().zip(sample.budgets) {
+        family.counter(&[kind], refused)?;
     }
     Ok(())
 }
@@ -179,6 +198,8 @@ pub(super) fn gateway(
     Family::begin(out, &catalogue::STREAMS_KEPT)?.gauge(&[], sample.streams_kept_bytes)?;
     let expired = board.sessions_expired.load(Relaxed);
     Family::begin(out, &catalogue::SESSIONS_EXPIRED)?.counter(&[], expired)?;
+    let displaced = sample.sessions_displaced;
+    Family::begin(out, &catalogue::SESSIONS_DISPLACED)?.counter(&[], displaced)?;
     let restored = board.sessions_restored.load(Relaxed);
     Family::begin(out, &catalogue::SESSIONS_RESTORED)?.counter(&[], restored)?;
     Family::begin(out, &catalogue::STORE_FAILING)?.gauge(&[], sample.store_failing)?;

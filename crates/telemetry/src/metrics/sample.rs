@@ -1,6 +1,8 @@
 //! The gauges of a scrape.
 
+use mainstay_model::budget::BudgetState;
 use mainstay_model::status::InstanceState;
+use mainstay_model::{Budget, MemoryKind};
 
 use crate::labels::{Breaker, StreamKind};
 
@@ -15,6 +17,9 @@ pub struct Sample {
     pub(crate) streams_kept_bytes: u64,
     pub(crate) memory_usage: u64,
     pub(crate) memory_limit: u64,
+    /// The budgets by kind, and last that of the whole.
+    pub(crate) budgets: [(u64, u64, u64); MemoryKind::ALL.len() + 1],
+    pub(crate) sessions_displaced: u64,
     pub(crate) store_failing: u64,
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
@@ -78,6 +83,22 @@ impl Sample {
     pub fn memory(&mut self, usage_bytes: u64, limit_bytes: u64) {
         self.memory_usage = usage_bytes;
         self.memory_limit = limit_bytes;
+    }
+
+    /// Sets the memory budgets. The last observer wins.
+    pub fn budget(&mut self, budget: Budget) {
+        let states =
+            MemoryKind::ALL.map(|kind| budget.of(kind)).into_iter().chain([budget.whole()]);
+        for (to, BudgetState { bytes_max, used_bytes, refused }) in
+            self.budgets.iter_mut().zip(states)
+        {
+            *to = (bytes_max as u64, used_bytes as u64, refused);
+        }
+    }
+
+    /// Adds sessions that gave way to others since the start of the daemon.
+    pub fn sessions_displaced(&mut self, count: u64) {
+        self.sessions_displaced += count;
     }
 
     /// Marks that the state of sessions can't be written.

@@ -82,6 +82,7 @@ pub(super) const ALL: &[Flag] = &[
     ),
     flag("mirrors", "", "offers a tool that wants an argument as a header, and one that may not"),
     flag("more-for-asked", "", "has a tool more once a client said that its user can be asked"),
+    flag("fat", "=N", "adds N tools of 1 MB each to each page of tools/list"),
     flag("untold", "", "never says that a list changed"),
     flag("no-capabilities", "", "declares nothing and refuses every list"),
     // Every call.

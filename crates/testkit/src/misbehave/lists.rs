@@ -84,7 +84,9 @@ fn tools(server: &Server) -> Vec<Value> {
         true => vec![mirroring("extra_mirror", "string"), mirroring("extra_wrong", "number")],
         false => Vec::new(),
     };
-    own.chain(extra).chain(added).chain(mirrors).collect()
+    let fat = (0..server.flags.number("fat").unwrap_or(0))
+        .map(|number| tool(&format!("fat_{number}"), &"x".repeat(1_000_000)));
+    own.chain(extra).chain(added).chain(mirrors).chain(fat).collect()
 }
 
 fn resources() -> Vec<Value> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mainstay_model::{Budget, Charge, MemoryKind};
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{Caching, ListKind, ListPage};
 use mainstay_protocol::mirror::MirroredArguments;
@@ -42,6 +43,10 @@ pub struct FirstLists {
 pub(super) const PAGES_MAX: usize = 2_000;
 pub(super) const ITEMS_MAX: usize = 50_000;
 pub(super) const BYTES_MAX: usize = 64 << 20;
+
+/// The part of the memory budget for lists that one list may take, as a divisor: no server can take
+/// all of it.
+const LIST_SHARE: usize = 8;
 
 /// The waits before tools are asked for again at the start of a run. Some servers answer the first
 /// question before they are ready for it.
@@ -202,6 +207,8 @@ struct Fetched {
     cursor: Option<String>,
     /// The cursors of all pages.
     seen: HashSet<String>,
+    /// The memory of the items.
+    charge: Option<Charge>,
 }
 
 // === impl Fetched ===
@@ -219,10 +226,15 @@ impl Fetched {
                 return false;
             }
         };
+        let more = parsed.items.iter().map(|item| item.raw.len()).sum::<usize>();
+        if let Err(cut) = self.charge_items(link.budget(), more) {
+            self.list.gaps.cut = Some(cut);
+            return false;
+        }
         self.pages += 1;
         self.caching = Some(self.caching.map_or(parsed.caching, |all| all.and(parsed.caching)));
         self.list.gaps.nameless += parsed.malformed;
-        self.bytes += parsed.items.iter().map(|item| item.raw.len()).sum::<usize>();
+        self.bytes += more;
         take_items(link, kind, page, &parsed, &mut self.list);
         // An empty cursor is as good as any.
         let Some(next) = parsed.next_cursor else { return false };
@@ -241,6 +253,16 @@ impl Fetched {
         self.list.gaps.cut.is_none()
     }
 
+    /// Charges the items of a page for as long as the list is kept.
+    fn charge_items(&mut self, budget: Budget, more: usize) -> Result<(), Cut> {
+        let list_max = budget.of(MemoryKind::Lists).bytes_max / LIST_SHARE;
+        if self.bytes + more > list_max {
+            return Err(Cut::Memory(list_max));
+        }
+        let charge = self.charge.get_or_insert_with(|| budget.charge(MemoryKind::Lists));
+        charge.try_grow(more).map_err(|exceeded| Cut::Memory(exceeded.bytes_max))
+    }
+
     fn finish(self) -> List {
         let mut list = self.list;
         list.caching = self.caching.unwrap_or_default();
@@ -249,7 +271,7 @@ impl Fetched {
             let mut seen = HashSet::new();
             list.items.retain(|item| seen.insert(item.key.clone()));
         }
-        list.compact()
+        list.compact(self.charge)
     }
 }
 

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mainstay_model::Budget;
 use mainstay_model::settings::{RemoteSpec, RevisionChoice};
 use mainstay_protocol::Message;
 use mainstay_protocol::list::ListKind;
@@ -87,8 +88,12 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
     };
     let spec = RemoteSpec::new(url);
     let target = Arc::new(Target::new(&spec).unwrap());
-    let limits =
-        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+    let limits = LinkLimits {
+        message_bytes_max: 1 << 20,
+        unread_bytes_max: 1 << 20,
+        depth_max: 128,
+        budget: Budget::UNLIMITED,
+    };
     let link = open(target, limits, Arc::new(Deaf), stop.clone());
     let revisions = RevisionMemory::new(false);
     let facts = tokio::select! {
@@ -109,8 +114,12 @@ async fn over_pipes<T>(
     let (output, answers) = std::io::pipe().unwrap();
     let stop = CancellationToken::new();
     let _ended = stop.clone().drop_guard();
-    let limits =
-        LinkLimits { message_bytes_max: 128 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+    let limits = LinkLimits {
+        message_bytes_max: 128 << 20,
+        unread_bytes_max: 1 << 20,
+        depth_max: 128,
+        budget: Budget::UNLIMITED,
+    };
     let link =
         crate::stdio::open(input.into(), output.into(), limits, Arc::new(Deaf), stop).unwrap();
     let serve = async {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mainstay_model::BudgetExceeded;
 use mainstay_protocol::framing::Ends;
 use mainstay_protocol::tolerant::{self, Unusable};
 use mainstay_protocol::{Kind, Message, Notification, Scope, build, oversized};
@@ -101,17 +102,28 @@ impl Link {
         }
     }
 
-    /// Routes a message that exceeded `bytes_max` and of which only `ends` are kept: its call, if
-    /// it names one, is lost.
-    pub(crate) fn dispatch_oversized(&self, ends: &Ends, bytes_max: usize) {
-        let reason = format!("a message of more than {bytes_max} bytes");
+    /// Routes a message that was discarded and of which only `ends` are kept: its call, if it names
+    /// one, is lost.
+    pub(crate) fn dispatch_discarded(&self, ends: &Ends, lost: Lost) {
         match oversized::answered_id(ends.head(), ends.tail()) {
-            None => self.listener.stray(ends.head(), &reason),
+            None => self.listener.stray(ends.head(), &format!("a message was discarded: {lost}")),
             Some(id) => match self.calls.remove(id) {
-                Some(slot) => drop(slot.push(Incoming::Lost(Lost::oversized(bytes_max)))),
+                Some(slot) => drop(slot.push(Incoming::Lost(lost))),
                 None => self.listener.late_answer(None),
             },
         }
+    }
+
+    /// Routes a message for which there is no room: its call, if it answers one, is lost; a question
+    /// is refused.
+    pub(crate) fn dispatch_unaffordable(self: &Arc<Self>, bytes: &Bytes, exceeded: BudgetExceeded) {
+        if let Ok(message) = Message::parse(bytes.clone())
+            && message.kind() == Kind::Request
+            && let Some(id) = message.id()
+        {
+            return self.send(build::error(Some(&id), &exceeded.refusal().to_json()));
+        }
+        self.dispatch_discarded(&Ends::of(bytes), Lost::over_budget(exceeded));
     }
 
     /// Routes bytes that are no message: the messages of a batch, which servers of 2025-03-26 may send, or

@@ -1,6 +1,7 @@
 //! A stream of events that lasts: the standing stream, and that of HTTP+SSE.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
@@ -10,6 +11,8 @@ use mainstay_protocol::framing::sse::{Event, EventTooLarge, SseDecoder};
 
 use super::coding::{BodyDecoder, NotDecoded};
 use super::connection::{Connection, driven, root_cause};
+use crate::intake::Intake;
+use crate::link::{Link, LinkLimits};
 use crate::turn::Turn;
 
 /// An open stream.
@@ -19,6 +22,7 @@ pub(super) struct EventSource {
     coding: Option<BodyDecoder>,
     decoder: SseDecoder,
     event_bytes_max: usize,
+    intake: Intake,
     turn: Turn,
 }
 
@@ -37,14 +41,15 @@ impl EventSource {
     pub(super) fn new(
         response: Response<Incoming>,
         connection: Box<Connection>,
-        event_bytes_max: usize,
+        limits: LinkLimits,
     ) -> Result<Self, NotDecoded> {
         Ok(Self {
             coding: BodyDecoder::new(response.headers())?,
             connection,
             body: response.into_body(),
-            decoder: SseDecoder::new(event_bytes_max),
-            event_bytes_max,
+            decoder: SseDecoder::new(limits.message_bytes_max),
+            event_bytes_max: limits.message_bytes_max,
+            intake: Intake::new(limits.budget),
             turn: Turn::default(),
         })
     }
@@ -88,6 +93,20 @@ impl EventSource {
         };
         self.turn.add_parsed(data.len());
         self.decoder.push(&data);
+        if self.intake.note_held(self.decoder.held_bytes()).is_err() {
+            self.decoder.give_up_event();
+        }
         Ok(())
+    }
+
+    /// Routes a message that an event brought.
+    pub(super) fn dispatch(&mut self, link: &Arc<Link>, message: &Bytes) {
+        self.intake.dispatch(link, message);
+    }
+
+    /// Routes an event that was discarded.
+    pub(super) fn dispatch_discarded(&mut self, link: &Link, event: &EventTooLarge) {
+        let lost = self.intake.discarded(event.max_event_bytes);
+        link.dispatch_discarded(&event.ends, lost);
     }
 }

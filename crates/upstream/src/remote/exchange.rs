@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
+use mainstay_model::BudgetExceeded;
 use mainstay_protocol::framing::sse::SseDecoder;
 use mainstay_supervisor::backoff::Backoff;
 use tokio::time::Sleep;
@@ -28,6 +29,7 @@ use super::redirect::{HOPS_MAX, Redirect};
 use super::refused::Head;
 use super::retry::Retry;
 use super::session::HttpSession;
+use crate::intake::Intake;
 use crate::link::Link;
 use crate::request::{Fate, Incoming, Lost};
 use crate::slot::Slot;
@@ -43,6 +45,7 @@ pub(crate) struct RemoteExchange {
     again: Again,
     /// The position at which a stream that the server closed can be resumed (2025-11-25).
     resume: Resume,
+    intake: Intake,
     turn: Turn,
     has_yielded: bool,
 }
@@ -116,6 +119,7 @@ impl RemoteExchange {
             modern,
             again: Again { body, headers, hops: 0 },
             resume: Resume::default(),
+            intake: Intake::new(session.limits.budget),
             turn: Turn::default(),
             has_yielded: false,
         }
@@ -299,7 +303,11 @@ impl RemoteExchange {
                 if !self.modern {
                     self.resume.keep(event.id, event.retry);
                 }
-                if let Some(incoming) = verdict::take_event(link, slot, &event.data) {
+                let data = match self.intake.finish(event.data) {
+                    Ok(data) => data,
+                    Err(exceeded) => return over_budget(exceeded),
+                };
+                if let Some(incoming) = verdict::take_event(link, slot, &data) {
                     self.resume.retry.reward();
                     return match incoming {
                         Incoming::Answer(answer) => {
@@ -339,7 +347,7 @@ impl RemoteExchange {
                 {
                     self.session.idle.put(connection);
                     let (head, body) = (*head, std::mem::take(collected).into_bytes());
-                    return self.on_whole(link, slot, head, &body);
+                    return self.on_charged(link, slot, head, body);
                 }
                 self.state = State::Reading(connection, body, reader);
                 Step::Again
@@ -362,7 +370,7 @@ impl RemoteExchange {
                         Step::Yield(Incoming::Lost(lost))
                     }
                     BodyKind::Whole { head, collected } => {
-                        self.on_whole(link, slot, head, &collected.into_bytes())
+                        self.on_charged(link, slot, head, collected.into_bytes())
                     }
                 }
             }
@@ -383,16 +391,26 @@ impl RemoteExchange {
             BodyKind::Events(decoder) => {
                 self.turn.add_parsed(data.len());
                 decoder.push(&data);
+                self.intake.note_held(decoder.held_bytes()).map_err(over_budget)?;
             }
             BodyKind::Whole { collected, .. } => {
                 if collected.len() + data.len() > bytes_max {
                     return Err(self.oversized());
                 }
+                self.intake.note_held(collected.len() + data.len()).map_err(over_budget)?;
                 self.turn.add_copied(data.len());
                 collected.push(data);
             }
         }
         Ok(())
+    }
+
+    /// Handles a whole response, once there is room for it.
+    fn on_charged(&mut self, link: &Arc<Link>, slot: &Slot, head: Head, body: Bytes) -> Step {
+        match self.intake.finish(body) {
+            Ok(body) => self.on_whole(link, slot, head, &body),
+            Err(exceeded) => over_budget(exceeded),
+        }
     }
 
     fn oversized(&self) -> Step {
@@ -453,6 +471,10 @@ impl Resume {
 
 fn lost(reason: impl Into<String>, fate: Fate, link_dead: bool) -> Step {
     Step::Yield(Incoming::Lost(Lost::new(reason, fate, link_dead)))
+}
+
+fn over_budget(exceeded: BudgetExceeded) -> Step {
+    Step::Yield(Incoming::Lost(Lost::over_budget(exceeded)))
 }
 
 fn undecodable(error: &NotDecoded, status: StatusCode) -> Step {

@@ -20,6 +20,7 @@ use super::cookies::Cookies;
 use super::gone::Suspicions;
 use super::redirect::Redirect;
 use super::target::Target;
+use crate::link::LinkLimits;
 
 /// State that all requests to one server share.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct HttpSession {
     first_status: OnceLock<StatusCode>,
     /// Largest message of the server, in bytes.
     pub(super) message_bytes_max: usize,
+    /// Bounds of the link, and what its messages are charged to.
+    pub(super) limits: LinkLimits,
     /// Background tasks, awaited at the goodbye.
     pub(super) tasks: TaskTracker,
     pub(super) suspicions: Suspicions,
@@ -56,13 +59,14 @@ static REVISION: HeaderName = HeaderName::from_static(headers::PROTOCOL_VERSION)
 // === impl HttpSession ===
 
 impl HttpSession {
-    pub(super) fn new(target: Arc<Target>, message_bytes_max: usize) -> Self {
+    pub(super) fn new(target: Arc<Target>, limits: LinkLimits) -> Self {
         Self {
             idle: Arc::new(Idle::new(target.clone())),
             negotiated: RwLock::new(Negotiated::before_handshake(&target)),
             target,
             first_status: OnceLock::new(),
-            message_bytes_max,
+            message_bytes_max: limits.message_bytes_max,
+            limits,
             tasks: TaskTracker::new(),
             suspicions: Suspicions::default(),
             ended_unused: AtomicBool::new(false),

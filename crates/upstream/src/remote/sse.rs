@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mainstay_model::{Budget, MemoryKind};
 use mainstay_protocol::edit::splice;
 use mainstay_protocol::{Kind, Message, Revision};
 use mainstay_supervisor::backoff::Backoff;
@@ -35,6 +36,7 @@ pub(crate) struct Sse {
     /// Bytes of messages that are queued or being posted.
     unsent_bytes: Arc<AtomicUsize>,
     unsent_bytes_max: usize,
+    budget: Budget,
     liveness: Arc<Liveness>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -78,7 +80,7 @@ pub async fn open(
     listener: Arc<dyn Listener>,
     stop: CancellationToken,
 ) -> Result<Arc<Link>, NoStream> {
-    let session = Arc::new(HttpSession::new(target, limits.message_bytes_max));
+    let session = Arc::new(HttpSession::new(target, limits));
     let opening = SseStream::open(&session);
     let (stream, address) =
         tokio::time::timeout(OPEN_DEADLINE, opening).await.map_err(|_| {
@@ -95,6 +97,7 @@ pub async fn open(
         postings: queue,
         unsent_bytes,
         unsent_bytes_max: limits.unread_bytes_max,
+        budget: limits.budget,
         liveness: liveness.clone(),
         stop,
         tasks: tasks.clone(),
@@ -189,6 +192,7 @@ impl Transport<Link> for Sse {
     fn call(&self, call: &Call<'_>) -> Result<Option<Box<dyn OwnExchange<Link>>>, Lost> {
         let request: &Outgoing<'_> = call.request;
         let body = splice(request.message.bytes(), &mut request.edits(call.id_text));
+        let body = self.budget.hold_over(MemoryKind::Bodies, body);
         self.put(Posting { body, id: Some(call.id), in_order: false, done: None })?;
         Ok(None)
     }

@@ -144,7 +144,7 @@ impl Standing {
             }
             _ => return Ended::NotOffered,
         }
-        let events = EventSource::new(response, connection, session.message_bytes_max);
+        let events = EventSource::new(response, connection, session.limits);
         let Ok(mut events) = events else { return Ended::NotOffered };
         loop {
             let event = match tokio::time::timeout(self.silence, events.next(|| {})).await {
@@ -164,7 +164,7 @@ impl Standing {
             self.reconnect.asked = event.retry.or(self.reconnect.asked);
             if !event.data.is_empty() {
                 self.reconnect.reward();
-                link.dispatch(&event.data);
+                events.dispatch(link, &event.data);
             }
         }
     }

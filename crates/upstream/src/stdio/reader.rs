@@ -8,17 +8,19 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::Link;
+use crate::intake::Intake;
+use crate::link::{Link, LinkLimits};
 use crate::turn::Turn;
 
 /// Runs until the output ends or `stop` is cancelled; then the link is closed.
 pub(super) async fn run(
     link: Weak<Link>,
     mut output: pipe::Receiver,
-    message_bytes_max: usize,
+    limits: LinkLimits,
     stop: CancellationToken,
 ) {
-    let mut decoder = LineDecoder::new(message_bytes_max);
+    let mut decoder = LineDecoder::new(limits.message_bytes_max);
+    let mut intake = Intake::new(limits.budget);
     let mut turn = Turn::default();
     let reason = loop {
         turn.pass().await;
@@ -31,7 +33,7 @@ pub(super) async fn run(
         match read {
             Ok(0) => {
                 while let Some(line) = decoder.finish() {
-                    hand_on(&link, line);
+                    hand_on(&link, &mut intake, line);
                 }
                 break "the server closed its output".to_owned();
             }
@@ -39,8 +41,11 @@ pub(super) async fn run(
                 turn.add_parsed(bytes);
                 while let Some(line) = decoder.next_line() {
                     turn.add_message(0);
-                    hand_on(&link, line);
+                    hand_on(&link, &mut intake, line);
                     turn.pass().await;
+                }
+                if intake.note_held(decoder.held_bytes()).is_err() {
+                    decoder.give_up_line();
                 }
             }
             Err(error) => break format!("reading the server's output failed: {error}"),
@@ -51,9 +56,11 @@ pub(super) async fn run(
     }
 }
 
-fn hand_on(link: &Arc<Link>, line: Result<Bytes, LineTooLong>) {
+fn hand_on(link: &Arc<Link>, intake: &mut Intake, line: Result<Bytes, LineTooLong>) {
     match line {
-        Ok(line) => link.dispatch(&line),
-        Err(LineTooLong { max_bytes, ends }) => link.dispatch_oversized(&ends, max_bytes),
+        Ok(line) => intake.dispatch(link, &line),
+        Err(LineTooLong { max_bytes, ends }) => {
+            link.dispatch_discarded(&ends, intake.discarded(max_bytes));
+        }
     }
 }

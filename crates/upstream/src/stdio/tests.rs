@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mainstay_model::Budget;
 use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::Dropped;
 use proptest::prelude::*;
@@ -100,8 +101,12 @@ impl World {
         let (gateway_in, server_out) = std::io::pipe().unwrap();
         let ears = Arc::new(Ears::default());
         let stop = CancellationToken::new();
-        let limits =
-            LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+        let limits = LinkLimits {
+            message_bytes_max: 1 << 20,
+            unread_bytes_max: 1 << 20,
+            depth_max: 128,
+            budget: Budget::UNLIMITED,
+        };
         let link =
             super::open(gateway_out.into(), gateway_in.into(), limits, ears.clone(), stop.clone())
                 .unwrap();

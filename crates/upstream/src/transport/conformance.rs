@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mainstay_model::Budget;
 use mainstay_protocol::{Kind, Message, Revision, build};
 use mainstay_telemetry::Dropped;
 use parking_lot::Mutex;
@@ -28,8 +29,12 @@ pub(crate) const CAP: Duration = Duration::from_secs(30);
 /// The time in which a forbidden message would arrive.
 pub(crate) const NEVER: Duration = Duration::from_millis(50);
 const MESSAGE_BYTES_MAX: usize = 10_000;
-pub(crate) const LIMITS: LinkLimits =
-    LinkLimits { message_bytes_max: MESSAGE_BYTES_MAX, unread_bytes_max: 1 << 20, depth_max: 128 };
+pub(crate) const LIMITS: LinkLimits = LinkLimits {
+    message_bytes_max: MESSAGE_BYTES_MAX,
+    unread_bytes_max: 1 << 20,
+    depth_max: 128,
+    budget: Budget::UNLIMITED,
+};
 /// Messages in either direction that are not read yet.
 const QUEUE: usize = 256;
 

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_model::Budget;
 use mainstay_model::InstanceId;
 use mainstay_model::settings::{RemoteSpec, Runtime, ServerSpec};
 use mainstay_protocol::Message;
@@ -15,8 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{CAP, World, children, command, name, sh, until};
 
-const LIMITS: LinkLimits =
-    LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+const LIMITS: LinkLimits = LinkLimits {
+    message_bytes_max: 1 << 20,
+    unread_bytes_max: 1 << 20,
+    depth_max: 128,
+    budget: Budget::UNLIMITED,
+};
 
 /// Answers the first request, which is number 1 on its link, and lives until its input ends.
 const ANSWERS: &str = r#"echo starting >&2; read line

@@ -89,6 +89,8 @@ const SERVER: &str = "calls instances kind memory_bytes missing missing[].items 
 const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].path endpoints[].servers endpoints[].streams listen memory_usage \
+     memory_usage.budgets memory_usage.budgets.whole memory_usage.budgets.whole.max_bytes \
+     memory_usage.budgets.whole.refusals memory_usage.budgets.whole.used_bytes \
      memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes pid servers sessions \
      state_dir status uptime_ms version volumes";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mainstay_model::Budget;
 use mainstay_protocol::Id;
 
 use super::{BACKGROUND_STREAMS_MAX, FINISHED_BYTES_MAX, FINISHED_MAX, Resumed, SessionStreams};
@@ -72,7 +73,7 @@ fn only_an_id_comes_out_of_an_id() {
 
 #[test]
 fn a_client_gets_its_stream_back_and_no_other() {
-    let budget = ReplayBudget::new(0);
+    let budget = ReplayBudget::new(0, Budget::UNLIMITED);
     let mut streams = SessionStreams::default();
     let (first, second, call) = (background(&budget), background(&budget), of_call(&budget));
     streams.add_background(first.clone());
@@ -110,7 +111,7 @@ fn a_client_gets_its_stream_back_and_no_other() {
 
 #[test]
 fn messages_go_to_streams_that_are_read_and_words_are_left_on_others() {
-    let budget = ReplayBudget::new(0);
+    let budget = ReplayBudget::new(0, Budget::UNLIMITED);
     let mut streams = SessionStreams::default();
     let event = event(b"x");
     assert!(
@@ -138,7 +139,7 @@ fn messages_go_to_streams_that_are_read_and_words_are_left_on_others() {
 
 #[test]
 fn the_oldest_give_way() {
-    let budget = ReplayBudget::new(0);
+    let budget = ReplayBudget::new(0, Budget::UNLIMITED);
     let mut streams = SessionStreams::default();
     let all: Vec<_> = (0..BACKGROUND_STREAMS_MAX).map(|_| background(&budget)).collect();
     for stream in &all {

@@ -188,6 +188,7 @@ async fn nothing_secret_is_in_the_log() {
     stranger.post(call("\"s3cret\"", "echo", &secret("stranger")), &[]).await.unwrap();
     client.plain("GET", "/mcp/nobody?token=s3cret-query").await.unwrap();
     let other = daemon.client("near").await.unwrap();
+    other.request("ping", json!({})).await.unwrap();
     assert!(daemon.client("near").await.is_err());
     other.delete().await.unwrap();
     let log = daemon.log();

@@ -108,6 +108,11 @@ async fn an_idle_session_expires_and_a_busy_one_does_not() {
 async fn past_the_most_sessions_nobody_is_pushed_out() {
     let scene = Scene::with("max_sessions = 4", &[]).await;
     let (third, fourth) = (scene.client("near").await, scene.client("").await);
+    // Sessions that were never used would give way.
+    scene.undisturbed().await;
+    for client in [&third, &fourth] {
+        client.request("ping", json!({})).await.unwrap();
+    }
     for name in ["near", "far", ""] {
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
         let body = json!({"jsonrpc": "2.0", "id": "i", "method": "initialize", "params": params});

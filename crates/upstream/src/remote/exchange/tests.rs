@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::body::Incoming as RequestBody;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use mainstay_model::Budget;
 use mainstay_model::settings::RemoteSpec;
 use mainstay_protocol::{Message, Revision, build};
 use mainstay_telemetry::Dropped;
@@ -79,8 +80,12 @@ async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
     })
     .await;
     let target = Target::new(&RemoteSpec::new(url)).unwrap();
-    let limits =
-        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+    let limits = LinkLimits {
+        message_bytes_max: 1 << 20,
+        unread_bytes_max: 1 << 20,
+        depth_max: 128,
+        budget: Budget::UNLIMITED,
+    };
     (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
 }
 
@@ -99,8 +104,12 @@ async fn ends_unused(owner: SessionNo) -> bool {
     let _ended = stop.clone().drop_guard();
     let url = serve(forgetful).await;
     let target = Target::new(&RemoteSpec::new(url)).unwrap();
-    let limits =
-        LinkLimits { message_bytes_max: 1 << 20, unread_bytes_max: 1 << 20, depth_max: 128 };
+    let limits = LinkLimits {
+        message_bytes_max: 1 << 20,
+        unread_bytes_max: 1 << 20,
+        depth_max: 128,
+        budget: Budget::UNLIMITED,
+    };
     let (link, session) = open_known(Arc::new(target), limits, Arc::new(Deaf), stop.clone());
     for method in ["initialize", "ping"] {
         let message = Message::parse(build::request(1, method, None)).unwrap();

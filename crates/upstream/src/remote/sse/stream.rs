@@ -46,7 +46,7 @@ impl SseStream {
             let reason = "a GET was answered with something that is no event stream".to_owned();
             return Err(NoStream::NotOffered(reason));
         }
-        let mut events = EventSource::new(response, connection, session.message_bytes_max)
+        let mut events = EventSource::new(response, connection, session.limits)
             .map_err(|error| NoStream::NotOffered(error.to_string()))?;
         loop {
             match events.next(|| {}).await {
@@ -80,10 +80,8 @@ impl SseStream {
                 Ok(event) if event.data.is_empty() => {}
                 // Other names are for other purposes; an event without one is a message.
                 Ok(Event { event: Some(name), .. }) if name != "message" => {}
-                Ok(event) => link.dispatch(&event.data),
-                Err(EventTooLarge { max_event_bytes, ends }) => {
-                    link.dispatch_oversized(&ends, max_event_bytes);
-                }
+                Ok(event) => self.0.dispatch(&link, &event.data),
+                Err(discarded) => self.0.dispatch_discarded(&link, &discarded),
             }
         }
     }

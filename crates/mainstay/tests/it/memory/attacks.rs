@@ -1,0 +1,120 @@
+//! The attacks. Each returns the connections that keep it going.
+
+use mainstay_testkit::client::{Connection, SseClient};
+use mainstay_testkit::{Client, Daemon};
+use serde_json::json;
+
+use super::Arena;
+
+/// What keeps an attack going until it is dropped.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) connections: Vec<Connection>,
+    streams: Vec<SseClient>,
+}
+
+/// A POST as it is sent, in the session of a client.
+fn posted(client: &Client, body: &str) -> String {
+    let length = body.len().to_string();
+    let own = [("content-type", "application/json"), ("content-length", length.as_str())];
+    client.head("POST", &own, &[]) + body
+}
+
+fn call(id: usize, tool: &str, arguments: &serde_json::Value) -> String {
+    let params = json!({"name": tool, "arguments": arguments});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
+}
+
+/// Bodies of known length of which the last byte never comes.
+pub(super) async fn unfinished_bodies(arena: &Arena, count: usize, bytes: usize) -> Held {
+    let client = arena.able("2025-11-25", json!({})).await;
+    let length = bytes.to_string();
+    let own = [("content-type", "application/json"), ("content-length", length.as_str())];
+    let head = client.head("POST", &own, &[]);
+    let body = vec![b' '; bytes - 1];
+    let mut held = Held::default();
+    for _ in 0..count {
+        let Ok(mut connection) = client.raw().await else { continue };
+        // A refused body is not read to its end.
+        if connection.send(head.as_bytes()).await.is_ok() {
+            let _ = connection.send(&body).await;
+        }
+        held.connections.push(connection);
+    }
+    held
+}
+
+/// Large answers to clients that do not read.
+pub(super) async fn unread_answers(arena: &Arena, count: usize, bytes: usize) -> Held {
+    let client = arena.able("2025-11-25", json!({})).await;
+    let mut held = Held::default();
+    for id in 0..count {
+        let mut connection = client.raw().await.unwrap();
+        let body = call(id, "huge", &json!({"bytes": bytes}));
+        connection.send(posted(&client, &body).as_bytes()).await.unwrap();
+        held.connections.push(connection);
+    }
+    held
+}
+
+/// Large answers on streams of HTTP+SSE that nobody reads.
+pub(super) async fn unread_streams(arena: &Arena, count: usize, bytes: usize) -> Held {
+    let mut held = Held::default();
+    for _ in 0..count {
+        let url = format!("{}/sse/far", arena.daemon.base());
+        let mut client = SseClient::connect(&url, &json!({})).await.unwrap();
+        let params = json!({"name": "huge", "arguments": {"bytes": bytes}});
+        // No more is accepted once the memory is used up.
+        let _ = client.send("tools/call", params).await;
+        held.streams.push(client);
+    }
+    held
+}
+
+/// One batch of calls with large answers, to a client that does not read.
+pub(super) async fn batch(arena: &Arena, count: usize, bytes: usize) -> Held {
+    let client = arena.able("2025-03-26", json!({})).await;
+    let calls: Vec<_> = (0..count).map(|id| call(id, "huge", &json!({"bytes": bytes}))).collect();
+    let mut connection = client.raw().await.unwrap();
+    let body = format!("[{}]", calls.join(","));
+    connection.send(posted(&client, &body).as_bytes()).await.unwrap();
+    Held { connections: vec![connection], ..Held::default() }
+}
+
+/// Large questions to clients that do not read, so many in each of as many calls in each of as many
+/// sessions.
+pub(super) async fn unread_questions(
+    arena: &Arena,
+    (sessions, calls, questions): (usize, usize, usize),
+    bytes: usize,
+) -> Held {
+    let mut held = Held::default();
+    for _ in 0..sessions {
+        let client = arena.able("2025-11-25", json!({"elicitation": {}})).await;
+        for id in 0..calls {
+            let mut connection = client.raw().await.unwrap();
+            let body = call(id, "ask_flood", &json!({"count": questions, "bytes": bytes}));
+            connection.send(posted(&client, &body).as_bytes()).await.unwrap();
+            held.connections.push(connection);
+        }
+    }
+    held
+}
+
+/// Sessions that are opened and never used. Returns how many there were.
+pub(super) async fn initializes(daemon: &Daemon, count: usize) -> usize {
+    let mut opened = 0;
+    // One connection for all.
+    let client = Client::new(&daemon.endpoint("far")).unwrap();
+    let params = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "stranger", "version": "0"},
+    });
+    for _ in 0..count {
+        let mut exchange = client.send("initialize", params.clone()).await.unwrap();
+        let answer = exchange.answer().await.unwrap();
+        opened += usize::from(answer["error"].is_null());
+    }
+    opened
+}
