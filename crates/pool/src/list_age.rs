@@ -22,6 +22,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A list that was fetched longer ago is fetched before it is used.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
+/// The time limit of a fetch that nobody waits for.
+const FETCH_DEADLINE: Duration = Duration::from_secs(30);
+
 /// How far a list can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ListAge {
@@ -67,12 +70,18 @@ impl Pool {
         }
         let Some((_, run)) = self.unused_base(era) else { return false };
         let now = Instant::now();
-        if run.is_fresh(kind, now) || run.refreshes.is_pending(kind) {
+        if run.is_fresh(kind, now) {
             return false;
         }
         let age = run.ages.age(kind, self.calls_ended(), now);
-        if age == ListAge::Aged {
-            run.refreshes.mark(&[kind]);
+        if age == ListAge::Aged && !run.ages.is_under_way(kind) {
+            let pool = self.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = pool.refresh_list_once(era, kind, now + FETCH_DEADLINE) => {}
+                    () = pool.closing.cancelled() => {}
+                }
+            });
         }
         age == ListAge::Outdated
     }
@@ -120,6 +129,10 @@ impl ListAges {
             true => ListAge::Aged,
             false => ListAge::Outdated,
         }
+    }
+
+    fn is_under_way(&self, kind: ListKind) -> bool {
+        self.turns[kind as usize].try_lock().is_err()
     }
 
     fn has_begun_since(&self, kind: ListKind, asked: Instant) -> bool {

@@ -26,17 +26,28 @@ pub struct Source<'a> {
     /// The byte range of the key in `raw`, including its quotes.
     pub key_span: Range<usize>,
     pub may_retry: bool,
+    /// Whether the list leaves the item out, because clients would refuse the whole list for it. Its name
+    /// still leads to it.
+    pub is_left_out: bool,
 }
 
 /// A merged list of one kind. Items keep the order of the servers, and within a server its own.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     entries: Vec<Entry>,
-    /// Positions in `entries`.
-    by_name: HashMap<Arc<str>, u32>,
+    /// Items that clients can use by name and don't see.
+    left_out: Vec<Entry>,
+    by_name: HashMap<Arc<str>, Place>,
     /// Digest of the names in their order. Equal lists have equal digests, also after a restart.
     digest: u64,
     bytes: usize,
+}
+
+/// A position in a list.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Listed(u32),
+    LeftOut(u32),
 }
 
 /// An item of a merged list.
@@ -101,6 +112,12 @@ impl Listing {
             return;
         }
         let own = if *name == *source.key { name.clone() } else { source.key.into() };
+        let may_retry = source.may_retry;
+        if source.is_left_out {
+            self.by_name.insert(name.clone(), Place::LeftOut(self.left_out.len() as u32));
+            self.left_out.push(Entry { server, name, own, raw: Bytes::new(), may_retry });
+            return;
+        }
         let raw = if name == own {
             source.raw.clone()
         } else {
@@ -108,8 +125,8 @@ impl Listing {
             splice(source.raw, &mut [Edit::new(source.key_span.clone(), quoted.as_bytes())])
         };
         self.bytes += raw.len();
-        self.by_name.insert(name.clone(), self.entries.len() as u32);
-        self.entries.push(Entry { server, name, own, raw, may_retry: source.may_retry });
+        self.by_name.insert(name.clone(), Place::Listed(self.entries.len() as u32));
+        self.entries.push(Entry { server, name, own, raw, may_retry });
     }
 
     /// The items in their order. Only names that had to change differ from what the server sent.
@@ -122,9 +139,12 @@ impl Listing {
         self.bytes
     }
 
-    /// Looks up an item by its published name.
+    /// Looks up an item by its published name, also one that is left out.
     pub fn find(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name).map(|at| &self.entries[*at as usize])
+        self.by_name.get(name).map(|place| match place {
+            Place::Listed(at) => &self.entries[*at as usize],
+            Place::LeftOut(at) => &self.left_out[*at as usize],
+        })
     }
 
     /// In a list of templates, finds the first one that matches a URI. Returns its server and the server's

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
+use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ServerCapabilities;
-use mainstay_protocol::list::{Caching, ListKind, ToolHints};
+use mainstay_protocol::list::fit::{Fit, Misfit};
+use mainstay_protocol::list::{Caching, ListKind, ListPage, ToolHints};
 use mainstay_protocol::mirror::{BadMirror, MirroredArguments};
 use mainstay_protocol::revision::Revision;
 
@@ -97,13 +99,64 @@ pub struct Item {
     /// The byte range of the key in `raw`, its quotes included.
     pub key_span: Range<usize>,
     pub hints: ToolHints,
+    /// Whether merged lists can have the item as it is.
+    pub fit: ItemFit,
     /// Arguments that the server wants repeated as HTTP headers when the tool is called.
     pub mirrors: MirroredArguments,
+}
+
+/// Whether merged lists can have an item as its server lists it. For one item of a shape that clients
+/// refuse, they refuse the whole list.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ItemFit {
+    Fits,
+    Mended(Box<MendedItem>),
+    Unfit(Box<Misfit>),
+}
+
+/// An item in another form that means the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MendedItem {
+    raw: Bytes,
+    key_span: Range<usize>,
+}
+
+// === impl ItemFit ===
+
+impl ItemFit {
+    /// Checks an item. `era`: the era of the server that lists it.
+    pub(crate) fn of(kind: ListKind, era: Era, item: &str) -> Self {
+        match Fit::of(kind, era, item) {
+            Fit::Fits => Self::Fits,
+            Fit::Unfit(misfit) => Self::Unfit(Box::new(misfit)),
+            Fit::Mended(text) => {
+                let page = format!(r#"{{"{}":[{text}]}}"#, kind.member());
+                let parsed = ListPage::parse(&page, kind).ok();
+                match parsed.as_ref().and_then(|page| page.items.first()) {
+                    Some(item) => {
+                        let key_span = item.key_span_in_item();
+                        Self::Mended(Box::new(MendedItem { raw: text.into(), key_span }))
+                    }
+                    // An item without a key is not listed at all.
+                    None => Self::Fits,
+                }
+            }
+        }
+    }
 }
 
 // === impl Item ===
 
 impl Item {
+    /// The item as merged lists have it, and the byte range of its key. `None`: they leave it out.
+    pub fn merged(&self) -> Option<(&Bytes, &Range<usize>)> {
+        match &self.fit {
+            ItemFit::Fits => Some((&self.raw, &self.key_span)),
+            ItemFit::Mended(mended) => Some((&mended.raw, &mended.key_span)),
+            ItemFit::Unfit(_) => None,
+        }
+    }
+
     /// The headers that a call of this tool needs beside those that every request has. `arguments` is
     /// the JSON of them.
     pub fn headers(&self, arguments: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {

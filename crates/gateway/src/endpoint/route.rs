@@ -296,7 +296,9 @@ fn unknown_item(
         }
         return RouteError { code: refusal.code.number(), message: say, refusal: Some(refusal) };
     }
-    let items = endpoint.missing_items(era, kind).into_iter().map(|(server, _)| server);
+    // Items that lists leave out by name are found by their names.
+    let items = endpoint.missing_items(era, kind).into_iter();
+    let items = items.filter(|(_, items)| items.items.is_empty()).map(|(server, _)| server);
     let missing = endpoint.missing(era).into_iter().chain(items);
     let missing: Vec<_> = missing.map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {

@@ -32,11 +32,16 @@ impl ServerLists<'_> {
         &self,
         kind: ListKind,
     ) -> (ServerId, &str, impl Iterator<Item = Source<'_>>) {
-        let sources = self.facts.lists.of(kind).iter().map(|item| Source {
-            raw: &item.raw,
-            key: &item.key,
-            key_span: item.key_span.clone(),
-            may_retry: item.hints.may_retry(),
+        let sources = self.facts.lists.of(kind).iter().map(|item| {
+            let merged = item.merged();
+            let (raw, key_span) = merged.unwrap_or((&item.raw, &item.key_span));
+            Source {
+                raw,
+                key: &item.key,
+                key_span: key_span.clone(),
+                may_retry: item.hints.may_retry(),
+                is_left_out: merged.is_none(),
+            }
         });
         (self.server, self.name.as_str(), sources)
     }

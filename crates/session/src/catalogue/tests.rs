@@ -37,6 +37,7 @@ fn merge(kind: ListKind, lists: &[(&str, &str)]) -> (Listing, Vec<ServerId>) {
             key: &item.key,
             key_span: item.key_span_in_item(),
             may_retry: false,
+            is_left_out: raw.starts_with(b"{\"left_out\""),
         });
         (*server, *name, sources)
     });
@@ -69,6 +70,21 @@ fn a_name_that_comes_twice_at_a_server_is_listed_once() {
         merge(ListKind::Tools, &[("a", r#"{"tools":[{"name":"x","n":1},{"name":"x","n":2}]}"#)]);
     assert_eq!(listing.entries().len(), 1);
     assert_eq!(listing.find("x").unwrap().raw, r#"{"name":"x","n":1}"#);
+}
+
+#[test]
+fn an_item_that_is_left_out_is_found_by_name_only() {
+    let (listing, servers) = merge(
+        ListKind::Tools,
+        &[
+            ("a", r#"{"tools":[{"left_out":1,"name":"x"},{"name":"y"}]}"#),
+            ("b", r#"{"tools":[{"name":"x"}]}"#),
+        ],
+    );
+    let names: Vec<_> = listing.entries().iter().map(|entry| &*entry.name).collect();
+    assert_eq!(names, ["y", "b_x"]);
+    let left_out = listing.find("x").unwrap();
+    assert_eq!((left_out.server, &*left_out.own), (servers[0], "x"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn listing(names: &[String], size: usize) -> Listing {
         key: name,
         key_span: 0..0,
         may_retry: false,
+        is_left_out: false,
     });
     Listing::build([(server, "s", sources)], |_, own| Some(own.into()))
 }
