@@ -42,6 +42,8 @@ pub struct List {
     pub gaps: Gaps,
     /// Whether the server has the list without declaring the capability.
     pub undeclared: bool,
+    /// Positions of the items, in the order of their keys. Empty before the list is complete.
+    pub by_key: Vec<u32>,
 }
 
 /// Parts of a list that Mainstay could not take over from the server.
@@ -187,7 +189,20 @@ impl List {
             item.raw = all.split_to(item.raw.len());
         }
         self.items.shrink_to_fit();
+        let mut by_key: Vec<u32> = (0..self.items.len() as u32).collect();
+        by_key.sort_by_key(|at| &self.items[*at as usize].key);
+        self.by_key = by_key;
         self
+    }
+
+    /// The first item with a key. Looks at few items however many there are.
+    pub fn find(&self, key: &str) -> Option<&Item> {
+        if self.by_key.len() != self.items.len() {
+            return self.items.iter().find(|item| &*item.key == key);
+        }
+        let item = |at: &u32| &self.items[*at as usize];
+        let first = self.by_key.partition_point(|at| &*item(at).key < key);
+        self.by_key.get(first).map(item).filter(|item| &*item.key == key)
     }
 }
 
@@ -265,6 +280,39 @@ impl Lists {
     }
 
     pub fn tool(&self, name: &str) -> Option<&Item> {
-        self.of(ListKind::Tools).iter().find(|item| &*item.key == name)
+        self.get(ListKind::Tools)?.find(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::list::ToolHints;
+    use mainstay_protocol::mirror::MirroredArguments;
+
+    use super::{Item, ItemFit, List};
+
+    fn item(key: &str, raw: &'static str) -> Item {
+        Item {
+            raw: raw.into(),
+            key: key.into(),
+            key_span: 0..0,
+            hints: ToolHints::default(),
+            fit: ItemFit::Fits,
+            mirrors: MirroredArguments::default(),
+        }
+    }
+
+    #[test]
+    fn the_first_item_of_a_key_is_found() {
+        let items = [("m", "1"), ("b", "2"), ("z", "3"), ("b", "4"), ("", "5"), ("bb", "6")];
+        let list = List { items: items.map(|(key, raw)| item(key, raw)).into(), ..List::default() };
+        let compact = list.clone().compact();
+        for key in ["m", "b", "z", "", "bb", "a", "c", "zz"] {
+            let wanted = items.iter().find(|(other, _)| *other == key).map(|(_, raw)| *raw);
+            for list in [&list, &compact] {
+                let found = list.find(key).map(|item| std::str::from_utf8(&item.raw).unwrap());
+                assert_eq!(found, wanted, "{key}");
+            }
+        }
     }
 }
