@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, PoolSpec, Prefix, ProcessSpec,
-    RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
+    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, PoolSpec, Prefix,
+    ProcessSpec, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
 };
 use mainstay_model::{Name, PublicUrl};
 
@@ -50,6 +50,7 @@ fn gateway(table: &Table) -> Option<GatewaySettings> {
             .iter()
             .map(|placed| placed.text.parse().ok())
             .collect::<Option<_>>()?,
+        names: name_rule(table.word("names")?)?,
         login: match table.word("login")? {
             "none" => Login::None,
             _ => return None,
@@ -166,7 +167,17 @@ fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
             "never" => Prefix::Never,
             _ => return None,
         },
+        names: name_rule(endpoint.table.word("names")?)?,
     })
+}
+
+fn name_rule(word: &str) -> Option<NameRule> {
+    match word {
+        "spec" => Some(NameRule::Spec),
+        "strict" => Some(NameRule::Strict),
+        "as-is" => Some(NameRule::AsIs),
+        _ => None,
+    }
 }
 
 /// Parses a public URL, with its host spelt as browsers spell it.

@@ -1,30 +1,34 @@
 //! Endpoints: an address that clients use, and the servers behind it.
 
+mod client_views;
 pub(crate) mod lists;
+mod merged;
 pub(crate) mod names;
+mod paged_lists;
 pub(crate) mod per_client_lists;
 pub(crate) mod route;
+mod server_lists;
 pub(crate) mod state;
+pub mod summary;
 #[cfg(test)]
 pub(crate) mod test_servers;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mainstay_model::settings::Prefix;
+use mainstay_model::settings::{NameRule, Prefix};
 use mainstay_model::status::{InstanceState, MissingItems};
 use mainstay_model::{EndpointId, Name, ServerId};
 use mainstay_pool::{EraSupport, Pool, Wait};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Era, Revision};
-use mainstay_session::{Catalogue, Source};
+use mainstay_session::names::NameStyle;
 use mainstay_telemetry::StreamKind;
-use mainstay_upstream::facts::Facts;
 use mainstay_upstream::handshake;
 
 use self::names::NameRegistry;
+use self::server_lists::ServerLists;
 use self::state::EndpointState;
 use crate::server::Server;
 
@@ -38,18 +42,13 @@ pub struct Endpoint {
     pub servers: Vec<Server>,
     /// Whether the endpoint is that of one server, whose lists and names pass unchanged.
     pub single: bool,
-    prefix: Prefix,
+    style: NameStyle,
+    /// Number of this version of the endpoint.
+    version: u64,
     /// Positions in `servers`, sorted by server id.
     index_by_id: Vec<(ServerId, usize)>,
     pub(crate) state: Arc<EndpointState>,
     names: Arc<NameRegistry>,
-}
-
-/// The latest lists of one server for clients of one era.
-struct ServerLists<'a> {
-    server: ServerId,
-    name: &'a Name,
-    facts: Arc<Facts>,
 }
 
 /// A server that is missing in a list.
@@ -62,54 +61,59 @@ pub(crate) struct MissingServer<'a> {
 
 const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
+/// The names at the endpoint of one server.
+const OWN_NAMES: NameStyle = NameStyle { prefix: Prefix::Never, rule: NameRule::AsIs };
+
 impl Endpoint {
-    /// Creates a new endpoint. Without a `prefix` it is that of one server under its own name.
+    /// Creates a new endpoint. Without a `style` it is that of one server under its own name.
     pub(crate) fn new(
         id: EndpointId,
         name: String,
         servers: Vec<Server>,
-        prefix: Option<Prefix>,
+        style: Option<NameStyle>,
         names: &Arc<NameRegistry>,
     ) -> Self {
         let seen = names.names_of(&name, |server| has_server(&servers, server));
         let path = if name.is_empty() { "/mcp".to_owned() } else { format!("/mcp/{name}") };
         let state = Arc::new(EndpointState::new(path, seen));
-        Self::build(id, name, servers, prefix, state, names.clone())
+        Self::build_version(id, name, servers, style, state, names.clone())
     }
 
     /// Returns an endpoint with these servers that keeps the state of `before`.
     pub(crate) fn updated(
         before: &Arc<Self>,
         servers: Vec<Server>,
-        prefix: Option<Prefix>,
+        style: Option<NameStyle>,
     ) -> Arc<Self> {
         let same = |(one, other): (&Server, &Server)| {
             one.id == other.id && Arc::ptr_eq(&one.pool, &other.pool)
         };
         let unchanged = before.servers.len() == servers.len()
             && before.servers.iter().zip(&servers).all(same)
-            && before.prefix == prefix.unwrap_or(Prefix::Never);
+            && before.style == style.unwrap_or(OWN_NAMES);
         if unchanged {
             return before.clone();
         }
-        before.state.retain(|server| has_server(&servers, server));
+        before.state.merged.retain(|server| has_server(&servers, server));
         let (name, state) = (before.name.clone(), before.state.clone());
-        Arc::new(Self::build(before.id, name, servers, prefix, state, before.names.clone()))
+        let names = before.names.clone();
+        Arc::new(Self::build_version(before.id, name, servers, style, state, names))
     }
 
-    fn build(
+    fn build_version(
         id: EndpointId,
         name: String,
         servers: Vec<Server>,
-        prefix: Option<Prefix>,
+        style: Option<NameStyle>,
         state: Arc<EndpointState>,
         names: Arc<NameRegistry>,
     ) -> Self {
         let mut index_by_id: Vec<_> =
             servers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
         index_by_id.sort_unstable();
-        let (single, prefix) = (prefix.is_none(), prefix.unwrap_or(Prefix::Never));
-        Self { id, name, servers, single, prefix, index_by_id, state, names }
+        let (single, style) = (style.is_none(), style.unwrap_or(OWN_NAMES));
+        let version = state.next_version();
+        Self { id, name, servers, single, style, version, index_by_id, state, names }
     }
 
     pub fn path(&self) -> String {
@@ -143,102 +147,24 @@ impl Endpoint {
         let had = before.servers.iter().map(|server| server.id);
         !had.eq(kept.iter().map(|server| server.id))
             || gained.iter().any(|server| server.pool.primary_facts().is_some())
-            || self.prefix != before.prefix
-    }
-
-    pub(crate) fn catalogue(&self, era: Era) -> Arc<Catalogue> {
-        self.state.catalogues[era as usize].load_full()
-    }
-
-    /// Merges the latest lists of all servers. Servers that failed for good are left out; one that
-    /// is only restarting keeps its place.
-    ///
-    /// A name is assigned for both eras at once, in the order of the file, so that all clients see
-    /// a tool under the same name, even when its server learns another revision.
-    pub(crate) fn publish(&self, kinds: &[ListKind]) {
-        if self.single {
-            return;
-        }
-        let mut assigned = self.state.assigned.lock();
-        let facts = ERAS.map(|era| self.server_lists(era));
-        let mut catalogues = ERAS.map(|era| (*self.catalogue(era)).clone());
-        for kind in kinds {
-            let at = *kind as usize;
-            let mut names = assigned.shown.clone();
-            let everything = self.servers.iter().flat_map(|server| {
-                let both = facts.iter().flatten().filter(|said| said.server == server.id);
-                both.map(|said| said.sources(*kind))
-            });
-            Catalogue::default().publish(*kind, everything, self.prefix, &mut names);
-            for (catalogue, said) in catalogues.iter_mut().zip(&facts) {
-                let sources = said.iter().map(|said| said.sources(*kind));
-                catalogue.publish(*kind, sources, self.prefix, &mut names);
-            }
-            assigned.current[at] = names[at].clone();
-            assigned.has_unshown[at] = true;
-        }
-        for (place, catalogue) in self.state.catalogues.iter().zip(catalogues) {
-            place.store(Arc::new(catalogue));
-        }
+            || self.style != before.style
     }
 
     /// Returns the latest lists of the servers for clients of an era.
     fn server_lists(&self, era: Era) -> Vec<ServerLists<'_>> {
-        let there = self.servers.iter().filter(|server| !is_left_out(&server.pool));
+        let there =
+            self.servers.iter().enumerate().filter(|(_, server)| !is_left_out(&server.pool));
         there
-            .filter_map(|Server { id, pool }| {
-                Some(ServerLists { server: *id, name: &pool.spec.name, facts: pool.facts(era)? })
+            .filter_map(|(place, Server { id, pool })| {
+                let (name, facts) = (&pool.spec.name, pool.facts(era)?);
+                Some(ServerLists { server: *id, name, place, facts })
             })
             .collect()
-    }
-
-    /// Returns the catalogue for a client that is about to see this list. Its names don't change
-    /// from now on.
-    pub(crate) fn show(&self, era: Era, kind: ListKind) -> Arc<Catalogue> {
-        let mut assigned = self.state.assigned.lock();
-        let at = kind as usize;
-        if std::mem::take(&mut assigned.has_unshown[at]) {
-            assigned.shown[at] = assigned.current[at].clone();
-            self.names.save(&self.name, &assigned.shown);
-        }
-        self.catalogue(era)
     }
 
     /// Waits until the names that were shown are stored, for a second at most.
     pub(crate) async fn wait_until_names_stored(&self) {
         self.names.stored().await;
-    }
-
-    /// Adds what some servers list for this client only to the catalogue. These names don't change
-    /// from now on either.
-    pub(crate) fn show_with_client_lists(
-        &self,
-        shown: Arc<Catalogue>,
-        era: Era,
-        kind: ListKind,
-        said: &[(ServerId, Arc<Facts>)],
-    ) -> Arc<Catalogue> {
-        let base = self.server_lists(era);
-        let more = said.iter().filter_map(|(server, facts)| {
-            let all = base.iter().find(|base| base.server == *server)?;
-            let more = ServerLists { server: *server, name: all.name, facts: facts.clone() };
-            more.lists_beyond(all, kind).then_some(more)
-        });
-        let more: Vec<_> = more.collect();
-        if more.is_empty() {
-            return shown;
-        }
-        let sources = base.iter().chain(&more).map(|said| said.sources(kind));
-        let (mut whole, at) = (Catalogue::default(), kind as usize);
-        let mut assigned = self.state.assigned.lock();
-        let mut names = assigned.shown.clone();
-        whole.publish(kind, sources, self.prefix, &mut names);
-        if names[at] != assigned.shown[at] {
-            assigned.shown[at] = names[at].clone();
-            assigned.current[at] = names[at].clone();
-            self.names.save(&self.name, &assigned.shown);
-        }
-        Arc::new(whole)
     }
 
     /// Waits until the lists of every server for clients of an era are known, or known not to
@@ -297,17 +223,11 @@ impl Endpoint {
         facts.is_some_and(|facts| facts.capabilities.resources_subscribe)
     }
 
-    /// Fetches a list again from servers that don't notify when it changes.
+    /// Fetches a list again from servers that don't notify when it changes, where it may be outdated.
     pub(crate) async fn refresh_list(&self, era: Era, kind: ListKind, deadline: Instant) {
-        let mut asking = tokio::task::JoinSet::new();
-        for pool in self.pools() {
-            let pool = pool.clone();
-            asking.spawn(async move { pool.refresh_list(era, kind, deadline).await });
-        }
-        let _ = tokio::time::timeout_at(deadline.into(), async {
-            while asking.join_next().await.is_some() {}
-        })
-        .await;
+        let outdated = self.pools().filter(|pool| pool.must_refresh_list(era, kind));
+        let refreshed = outdated.map(|pool| pool.refresh_list_once(era, kind, deadline));
+        join_all(refreshed).await;
     }
 
     /// Returns how long and for whom a merged list may be cached: the strictest of what its servers
@@ -326,44 +246,10 @@ impl Endpoint {
         .unwrap_or_default()
     }
 
-    /// Finds the server and its own name for a published name that is in no list now, but was shown
-    /// to a client, by this daemon or an earlier one. The server may be starting or away, or may
-    /// not have listed yet what it has for this client; or it no longer has the item, and says so
-    /// itself. None: the name is unknown, or clients of this era can't use that server.
-    pub(crate) fn find_remembered(
-        &self,
-        era: Era,
-        kind: ListKind,
-        published: &str,
-    ) -> Option<(ServerId, String)> {
-        let assigned = self.state.assigned.lock();
-        let names = &assigned.shown[kind as usize];
-        let seen = names.whose(published).map(|(server, own)| (server, own.to_owned()));
-        let seen = seen.or_else(|| match kind {
-            // A URI may have been made from a template.
-            ListKind::Resources => {
-                assigned.shown[ListKind::ResourceTemplates as usize].whose_template(published)
-            }
-            _ => None,
-        });
-        let (server, own) = seen?;
-        let server = self.server_named(server)?;
-        server.pool.unsupported_reason(era).is_none().then_some((server.id, own))
-    }
-
     /// Returns the servers that have not listed anything for clients of this era yet, and may soon.
     pub(crate) fn loading(&self, era: Era) -> Vec<&Name> {
         let loading = self.pools().filter(|pool| pool.may_list_soon(era));
         loading.map(|pool| &pool.spec.name).collect()
-    }
-
-    /// Returns the URI under which a server's resource is published, if it differs from the
-    /// server's own.
-    pub(crate) fn published_uri(&self, server: ServerId, own: &str) -> Option<String> {
-        let assigned = self.state.assigned.lock();
-        let names = &assigned.current[ListKind::Resources as usize];
-        let published = names.find(&self.pool(server)?.spec.name, own)?;
-        (published != own).then(|| published.to_owned())
     }
 
     /// Returns the servers whose items are missing in the lists of an era, and why.
@@ -407,27 +293,6 @@ impl std::fmt::Display for MissingServer<'_> {
             Some(why) => write!(f, ": it {why})"),
             None => f.write_str(")"),
         }
-    }
-}
-
-// === impl ServerLists ===
-
-impl<'a> ServerLists<'a> {
-    /// Whether this list has an item that the other lacks.
-    fn lists_beyond(&self, other: &ServerLists<'_>, kind: ListKind) -> bool {
-        let others = other.facts.lists.of(kind);
-        let known: HashSet<_> = others.iter().map(|item| &item.key).collect();
-        self.facts.lists.of(kind).iter().any(|item| !known.contains(&item.key))
-    }
-
-    fn sources(&'a self, kind: ListKind) -> (ServerId, &'a Name, Vec<Source<'a>>) {
-        let sources = self.facts.lists.of(kind).iter().map(|item| Source {
-            raw: &item.raw,
-            key: &item.key,
-            key_span: item.key_span.clone(),
-            may_retry: item.hints.may_retry(),
-        });
-        (self.server, self.name, sources.collect())
     }
 }
 

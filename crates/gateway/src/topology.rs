@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mainstay_model::settings::{EndpointSpec, Prefix};
+use mainstay_model::settings::{EndpointSpec, NameRule, Prefix};
 use mainstay_model::{EndpointId, Ids, Name, ServerId};
 use mainstay_pool::Pool;
+use mainstay_session::names::NameStyle;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::names::NameRegistry;
@@ -21,6 +22,8 @@ pub struct Layout {
     /// Pools in the order of the file. An unchanged server comes with the pool it has already.
     pub pools: Vec<Arc<Pool>>,
     pub groups: Vec<EndpointSpec>,
+    /// How names are published at `/mcp`.
+    pub names: NameRule,
 }
 
 /// All servers and endpoints.
@@ -32,6 +35,10 @@ pub struct Topology {
     endpoints: Vec<Arc<Endpoint>>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<EndpointId, usize>,
+    servers_by_id: HashMap<ServerId, usize>,
+    servers_by_name: HashMap<Name, usize>,
+    /// Positions of the endpoints that have a server.
+    endpoints_by_server: HashMap<ServerId, Vec<usize>>,
 }
 
 /// The differences between a topology and the one before it.
@@ -74,28 +81,42 @@ impl Topology {
                 Server { id: known.map_or_else(|| ids.server(), |known| known.id), pool }
             })
             .collect();
-        let endpoint = |name: String, servers: Vec<Server>, prefix: Option<Prefix>| {
+        let endpoint = |name: String, servers: Vec<Server>, style: Option<NameStyle>| {
             let known = before.endpoints.iter().find(|known| known.name == name);
             // A name that belonged to a server and now belongs to a group is a different endpoint.
-            let known = known.filter(|known| known.single == prefix.is_none());
+            let known = known.filter(|known| known.single == style.is_none());
             match known {
-                Some(known) => Endpoint::updated(known, servers, prefix),
-                None => Arc::new(Endpoint::new(ids.endpoint(), name, servers, prefix, names)),
+                Some(known) => Endpoint::updated(known, servers, style),
+                None => Arc::new(Endpoint::new(ids.endpoint(), name, servers, style, names)),
             }
         };
-        let mut endpoints = vec![endpoint(String::new(), servers.clone(), Some(Prefix::Auto))];
+        let style = NameStyle { prefix: Prefix::Auto, rule: layout.names };
+        let mut endpoints = vec![endpoint(String::new(), servers.clone(), Some(style))];
         for server in &servers {
             endpoints.push(endpoint(server.pool.spec.name.to_string(), vec![server.clone()], None));
         }
         for group in layout.groups {
             let named = |name: &Name| servers.iter().find(|it| it.pool.spec.name == *name).cloned();
             let members = group.servers.iter().filter_map(named).collect();
-            endpoints.push(endpoint(group.name.to_string(), members, Some(group.prefix)));
+            let style = NameStyle { prefix: group.prefix, rule: group.names };
+            endpoints.push(endpoint(group.name.to_string(), members, Some(style)));
         }
         let places = || endpoints.iter().enumerate();
+        let server_places = || servers.iter().enumerate();
+        let mut endpoints_by_server: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, endpoint) in places() {
+            for server in &endpoint.servers {
+                endpoints_by_server.entry(server.id).or_default().push(at);
+            }
+        }
         Self {
             by_name: places().map(|(at, endpoint)| (endpoint.name.clone(), at)).collect(),
             by_id: places().map(|(at, endpoint)| (endpoint.id, at)).collect(),
+            servers_by_id: server_places().map(|(at, server)| (server.id, at)).collect(),
+            servers_by_name: server_places()
+                .map(|(at, server)| (server.pool.spec.name.clone(), at))
+                .collect(),
+            endpoints_by_server,
             servers,
             endpoints,
         }
@@ -125,16 +146,17 @@ impl Topology {
     }
 
     pub(crate) fn server(&self, id: ServerId) -> Option<&Server> {
-        self.servers.iter().find(|server| server.id == id)
+        self.servers_by_id.get(&id).map(|at| &self.servers[*at])
     }
 
     pub(crate) fn server_named(&self, name: &Name) -> Option<&Server> {
-        self.servers.iter().find(|server| server.pool.spec.name == *name)
+        self.servers_by_name.get(name).map(|at| &self.servers[*at])
     }
 
     /// Returns the endpoints that have this server.
     pub(crate) fn endpoints_with(&self, server: ServerId) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.endpoints.iter().filter(move |endpoint| endpoint.pool(server).is_some())
+        let places = self.endpoints_by_server.get(&server).into_iter().flatten();
+        places.map(|at| &self.endpoints[*at])
     }
 
     /// Returns the differences from `before`.

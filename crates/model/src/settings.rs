@@ -41,6 +41,8 @@ pub struct GatewaySettings {
     /// Proxies whose forwarding headers the gateway believes. Empty by default.
     pub trusted_proxies: Vec<Network>,
     pub login: Login,
+    /// Which names are published unchanged at `/mcp`.
+    pub names: NameRule,
     pub limits: Limits,
 }
 
@@ -224,6 +226,7 @@ pub struct EndpointSpec {
     pub name: Name,
     pub servers: Vec<Name>,
     pub prefix: Prefix,
+    pub names: NameRule,
 }
 
 /// When Mainstay prefixes the names of tools and prompts with the server's name.
@@ -234,6 +237,19 @@ pub enum Prefix {
     Auto,
     Always,
     Never,
+}
+
+/// Which names of tools and prompts merged endpoints publish unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameRule {
+    /// Characters that the specification does not allow in names of tools become `_`.
+    #[default]
+    Spec,
+    /// Names match `[a-zA-Z0-9_-]{1,64}`, as most model APIs require.
+    Strict,
+    /// All names, whatever their characters and length.
+    AsIs,
 }
 
 // === impl Limits ===
@@ -272,6 +288,7 @@ impl Default for GatewaySettings {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             login: Login::None,
+            names: NameRule::Spec,
             limits: Limits::default(),
         }
     }

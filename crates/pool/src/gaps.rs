@@ -5,9 +5,12 @@ use mainstay_model::status::MissingItems;
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::events::ListIncomplete;
-use mainstay_upstream::facts::{Facts, List};
+use mainstay_upstream::facts::{Facts, ItemFit, List};
 
 use crate::pool::Pool;
+
+/// Items that merged lists leave out, whose reasons are told.
+const REASONS_MAX: usize = 10;
 
 impl Pool {
     /// What is missing in the server's list for clients of an era.
@@ -69,7 +72,34 @@ impl Pool {
 fn of_list(facts: &Facts, kind: ListKind) -> Vec<MissingItems> {
     let Some(list) = facts.lists.get(kind) else { return Vec::new() };
     let gap = |why| MissingItems { list: kind.member().to_owned(), why, items: Vec::new() };
-    reasons(list, kind).into_iter().map(gap).collect()
+    reasons(list, kind).into_iter().map(gap).chain(left_out(list, kind)).collect()
+}
+
+/// Items that merged lists leave out.
+fn left_out(list: &List, kind: ListKind) -> Option<MissingItems> {
+    let unfit = list.items.iter().filter_map(|item| match &item.fit {
+        ItemFit::Unfit(misfit) => Some((&*item.key, misfit)),
+        ItemFit::Fits | ItemFit::Mended(_) => None,
+    });
+    let unfit: Vec<_> = unfit.collect();
+    if unfit.is_empty() {
+        return None;
+    }
+    let mut named: Vec<_> =
+        unfit.iter().take(REASONS_MAX).map(|(key, misfit)| format!("{key} ({misfit})")).collect();
+    if unfit.len() > REASONS_MAX {
+        named.push(format!("{} more", unfit.len() - REASONS_MAX));
+    }
+    let (count, items) = (unfit.len(), plural(kind));
+    let items = if count == 1 { items.trim_end_matches('s') } else { items };
+    Some(MissingItems {
+        list: kind.member().to_owned(),
+        why: format!(
+            "lists {count} {items} that clients refuse, which addresses of several servers leave out: {}",
+            named.join(", ")
+        ),
+        items: unfit.iter().map(|(key, _)| (*key).to_owned()).collect(),
+    })
 }
 
 fn reasons(list: &List, kind: ListKind) -> Vec<String> {

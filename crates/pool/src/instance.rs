@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::key::LeaseKey;
+use crate::list_age::ListAges;
 use crate::list_refreshes::ListRefreshes;
 
 /// An instance of a server. It keeps its id, subscriptions and log level when its process is replaced.
@@ -80,6 +81,7 @@ pub struct ReadyRun {
     /// Held while a list is fetched for clients that ask for it, by [`ListKind`]. The begin of the last
     /// such fetch.
     pub(crate) on_demand: [tokio::sync::Mutex<Option<Instant>>; ListKind::ALL.len()],
+    pub(crate) ages: ListAges,
     /// When each list is fetched again.
     pub(crate) refreshes: Arc<ListRefreshes>,
     /// Held while a list is taken over, so that lists are published in order.
@@ -355,7 +357,13 @@ impl Instance {
 // === impl ReadyRun ===
 
 impl ReadyRun {
-    pub(crate) fn new(link: Arc<Link>, facts: Facts, refreshes: Arc<ListRefreshes>) -> Self {
+    /// `calls`: the number of calls of the pool that had ended when the lists were fetched.
+    pub(crate) fn new(
+        link: Arc<Link>,
+        facts: Facts,
+        refreshes: Arc<ListRefreshes>,
+        calls: u64,
+    ) -> Self {
         let now = Instant::now();
         Self {
             link,
@@ -365,6 +373,7 @@ impl ReadyRun {
             subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
             on_demand: Default::default(),
+            ages: ListAges::new(calls),
             refreshes,
             publishing: Mutex::new(()),
         }
@@ -372,10 +381,11 @@ impl ReadyRun {
 
     /// Takes over a list that was just fetched, with [`publishing`](Self::publishing) held.
     pub(crate) fn set_list(&self, kind: ListKind, list: List) {
+        let mut facts = (**self.facts.load()).clone();
         if list.gaps.failed.is_none() {
             self.fetched.lock()[kind as usize] = Instant::now();
+            self.ages.end(kind, facts.lists.of(kind) == list.items);
         }
-        let mut facts = (**self.facts.load()).clone();
         facts.lists.renew(kind, list);
         self.facts.store(Arc::new(facts));
     }

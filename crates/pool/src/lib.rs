@@ -14,6 +14,7 @@ mod instances;
 pub mod key;
 mod lease;
 mod lending;
+mod list_age;
 mod list_probes;
 mod list_refreshes;
 pub mod observer;

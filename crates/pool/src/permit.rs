@@ -13,6 +13,7 @@
 //! the call whose turn it is may wait for that.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -209,6 +210,7 @@ impl Permit {
 
     /// Records the outcome of an attempt and drops the permit.
     pub fn finish(self, pool: &Pool, attempt: Attempt) {
+        pool.calls_ended.fetch_add(1, Ordering::Release);
         pool.server_metrics.attempted(attempt);
     }
 

@@ -84,6 +84,8 @@ pub struct Pool {
     pub(crate) turns: Option<Turns>,
     /// Whether a request has waited in vain for the first lists. Nobody waits for them any more.
     pub(crate) is_late: AtomicBool,
+    /// The number of calls that have ended. Each may have changed a list.
+    pub(crate) calls_ended: AtomicU64,
 }
 
 // === impl Pool ===
@@ -129,6 +131,7 @@ impl Pool {
             start_times: StartTimes::default(),
             turns: Turns::new(&spec.name, spec.concurrency),
             is_late: AtomicBool::new(false),
+            calls_ended: AtomicU64::new(0),
             spec,
         })
     }

@@ -73,6 +73,7 @@ impl Pool {
     ) -> Result<(), ListFailure> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
         let patience = Patience { page: left, whole: left };
+        run.begin_fetch(self, kind);
         // If the link is lost, the run ends.
         let Ok(list) = handshake::list(&run.link, kind, patience).await else { return Ok(()) };
         match list.gaps.failed.clone() {

@@ -215,6 +215,7 @@ impl Run {
         listener: &RunListener,
     ) -> Result<Arc<ReadyRun>, RunEvent> {
         let capabilities = &self.instance.key().capabilities;
+        let calls = self.pool.calls_ended();
         let first = FirstLists {
             ask_undeclared: self.pool.asks_undeclared.load(Ordering::Relaxed),
             ..FirstLists::within(self.pool.spec.start_deadline)
@@ -260,7 +261,7 @@ impl Run {
                 refreshes.note(kind, RefreshOutcome::Failed);
             }
         }
-        Ok(Arc::new(ReadyRun::new(link.clone(), facts, refreshes)))
+        Ok(Arc::new(ReadyRun::new(link.clone(), facts, refreshes, calls)))
     }
 
     /// Repeats the log level and the subscriptions of the previous run.

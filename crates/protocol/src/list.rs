@@ -1,5 +1,7 @@
 //! Pages of lists, split into items without changing their bytes.
 
+pub mod fit;
+
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -1,14 +1,18 @@
-//! Merged catalogues: the tools, resources, templates and prompts of an endpoint's servers under
-//! published names, and the map from a published name back to its server.
+//! Merged lists: the tools, resources, templates or prompts of an endpoint's servers under published
+//! names, and the map from a published name back to its server.
+//!
+//! A list is built once for each change and never modified. Its pages are slices of it.
+
+pub mod pages;
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use mainstay_model::settings::Prefix;
-use mainstay_model::{Name, ServerId};
+use mainstay_model::ServerId;
 use mainstay_protocol::build::string;
 use mainstay_protocol::edit::{Edit, splice};
-use mainstay_protocol::list::ListKind;
 
 use crate::names::Names;
 use crate::template;
@@ -20,199 +24,137 @@ pub struct Source<'a> {
     /// The item's name, URI or URI template.
     pub key: &'a str,
     /// The byte range of the key in `raw`, including its quotes.
-    pub key_span: std::ops::Range<usize>,
+    pub key_span: Range<usize>,
     pub may_retry: bool,
+    /// Whether the list leaves the item out, because clients would refuse the whole list for it. Its name
+    /// still leads to it.
+    pub is_left_out: bool,
 }
 
-/// All items that an endpoint publishes.
+/// A merged list of one kind. Items keep the order of the servers, and within a server its own.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogue {
-    kinds: HashMap<u8, Listing>,
+pub struct Listing {
+    entries: Vec<Entry>,
+    /// Items that clients can use by name and don't see.
+    left_out: Vec<Entry>,
+    by_name: HashMap<Arc<str>, Place>,
+    /// Digest of the names in their order. Equal lists have equal digests, also after a restart.
+    digest: u64,
+    bytes: usize,
 }
 
-/// One of the four lists. Items keep the order of the servers.
-#[derive(Debug, Clone, Default)]
-struct Listing {
-    items: Vec<Bytes>,
-    by_name: HashMap<Box<str>, Entry>,
-    /// Published names in the order of the list. Templates are matched in this order.
-    names: Vec<Box<str>>,
+/// A position in a list.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Listed(u32),
+    LeftOut(u32),
 }
 
-/// What a published name refers to.
+/// An item of a merged list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub server: ServerId,
+    /// The published name.
+    pub name: Arc<str>,
     /// The server's own name for the item.
-    pub own: Box<str>,
+    pub own: Arc<str>,
+    /// The item. Shares the bytes of the server's list, unless its name differs from the server's own.
+    pub raw: Bytes,
     /// Whether the server promises that a call may be repeated.
     pub may_retry: bool,
 }
 
-/// The published names of an endpoint, by [`ListKind`]. They are stored across restarts of the daemon.
+/// The published names of an endpoint, by [`ListKind`](mainstay_protocol::list::ListKind). They are stored
+/// across restarts of the daemon.
 pub type PublishedNames = [Names; 4];
 
-// === impl Catalogue ===
+// === impl Listing ===
 
-impl Catalogue {
-    /// Replaces one list with the items of `servers`. Servers that are unavailable are not in `servers`;
-    /// their names stay reserved in `memory`.
-    pub fn publish<'a>(
-        &mut self,
-        kind: ListKind,
-        servers: impl IntoIterator<Item = (ServerId, &'a Name, Vec<Source<'a>>)>,
-        prefix: Prefix,
-        memory: &mut PublishedNames,
-    ) {
-        let mut listing = Listing::default();
-        let names = &mut memory[kind as usize];
+impl Listing {
+    /// Merges the lists of servers. `name_of` returns the published name of a server's item. An item
+    /// without one is left out, and so is a second item of the same name.
+    pub fn build<'a, I>(
+        servers: impl IntoIterator<Item = (ServerId, &'a str, I)>,
+        name_of: impl Fn(&str, &str) -> Option<Arc<str>>,
+    ) -> Self
+    where
+        I: IntoIterator<Item = Source<'a>>,
+    {
+        Self::default().with(servers, name_of)
+    }
+
+    /// Returns the list with further items behind those that it has.
+    #[must_use]
+    pub fn with<'a, I>(
+        &self,
+        servers: impl IntoIterator<Item = (ServerId, &'a str, I)>,
+        name_of: impl Fn(&str, &str) -> Option<Arc<str>>,
+    ) -> Self
+    where
+        I: IntoIterator<Item = Source<'a>>,
+    {
+        let mut listing = self.clone();
         for (server, server_name, sources) in servers {
             for source in sources {
-                let name = published(names, kind, server_name, source.key, prefix);
-                // Duplicate names within a server, or in a group that never prefixes: the first one wins.
-                if listing.by_name.contains_key(name.as_str()) {
-                    continue;
+                if let Some(name) = name_of(server_name, source.key) {
+                    listing.push(server, name, &source);
                 }
-                let raw = if name == source.key {
-                    source.raw.clone()
-                } else {
-                    let quoted = string(&name);
-                    splice(source.raw, &mut [Edit::new(source.key_span, quoted.as_bytes())])
-                };
-                listing.items.push(raw);
-                let entry = Entry { server, own: source.key.into(), may_retry: source.may_retry };
-                listing.names.push(name.as_str().into());
-                listing.by_name.insert(name.into(), entry);
             }
         }
-        self.kinds.insert(kind as u8, listing);
+        let names = listing.entries.iter().map(|entry| &*entry.name);
+        listing.digest = pages::digest(names);
+        listing
     }
 
-    /// The items of a list. Only names that had to change differ from what the server sent.
-    pub fn items(&self, kind: ListKind) -> &[Bytes] {
-        self.kinds.get(&(kind as u8)).map_or(&[], |listing| &listing.items)
-    }
-
-    /// Looks up an item by its published name.
-    pub fn find(&self, kind: ListKind, name: &str) -> Option<&Entry> {
-        self.kinds.get(&(kind as u8))?.by_name.get(name)
-    }
-
-    /// Finds the server of a resource by its URI, or else by the first template that matches the URI.
-    /// Returns the server and the server's own URI for the resource.
-    pub fn find_resource(&self, uri: &str) -> Option<(ServerId, String)> {
-        if let Some(entry) = self.find(ListKind::Resources, uri) {
-            return Some((entry.server, entry.own.to_string()));
+    fn push(&mut self, server: ServerId, name: Arc<str>, source: &Source<'_>) {
+        // Duplicate names within a server, or in a group that never prefixes: the first one wins.
+        if self.by_name.contains_key(&name) {
+            return;
         }
-        let templates = self.kinds.get(&(ListKind::ResourceTemplates as u8))?;
-        for name in &templates.names {
-            if !template::matches(name, uri) {
-                continue;
-            }
-            let entry = &templates.by_name[name];
-            let own = template::own_uri(name, &entry.own, uri);
-            return Some((entry.server, own.to_owned()));
+        let own = if *name == *source.key { name.clone() } else { source.key.into() };
+        let may_retry = source.may_retry;
+        if source.is_left_out {
+            self.by_name.insert(name.clone(), Place::LeftOut(self.left_out.len() as u32));
+            self.left_out.push(Entry { server, name, own, raw: Bytes::new(), may_retry });
+            return;
         }
-        None
+        let raw = if name == own {
+            source.raw.clone()
+        } else {
+            let quoted = string(&name);
+            splice(source.raw, &mut [Edit::new(source.key_span.clone(), quoted.as_bytes())])
+        };
+        self.bytes += raw.len();
+        self.by_name.insert(name.clone(), Place::Listed(self.entries.len() as u32));
+        self.entries.push(Entry { server, name, own, raw, may_retry });
     }
 
-    /// The published names of a list, for suggestions in error messages.
-    pub fn names(&self, kind: ListKind) -> impl Iterator<Item = &str> {
-        self.kinds
-            .get(&(kind as u8))
-            .into_iter()
-            .flat_map(|listing| listing.names.iter().map(|name| &**name))
+    /// The items in their order. Only names that had to change differ from what the server sent.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
-}
 
-/// Publishes a key. A tool or prompt that collides gets the server's name as a prefix; a URI that
-/// collides is put below `mainstay://{server}/`, so that it stays a valid URI.
-fn published(
-    names: &mut Names,
-    kind: ListKind,
-    server: &Name,
-    own: &str,
-    prefix: Prefix,
-) -> String {
-    match kind {
-        ListKind::Tools | ListKind::Prompts => names.publish(server, own, prefix),
-        ListKind::Resources | ListKind::ResourceTemplates => names.publish_uri(server, own, prefix),
+    /// The sum of the sizes of all items.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Looks up an item by its published name, also one that is left out.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name).map(|place| match place {
+            Place::Listed(at) => &self.entries[*at as usize],
+            Place::LeftOut(at) => &self.left_out[*at as usize],
+        })
+    }
+
+    /// In a list of templates, finds the first one that matches a URI. Returns its server and the server's
+    /// own URI.
+    pub fn match_template(&self, uri: &str) -> Option<(ServerId, String)> {
+        let entry = self.entries.iter().find(|entry| template::matches(&entry.name, uri))?;
+        let own = template::own_uri(&entry.name, &entry.own, uri);
+        Some((entry.server, own.to_owned()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use mainstay_model::settings::Prefix;
-    use mainstay_model::{Ids, Name, ServerId};
-    use mainstay_protocol::list::{ListKind, ListPage};
-
-    use super::{Catalogue, PublishedNames, Source};
-
-    /// The catalogue of servers with these lists, and the servers.
-    fn publish(kind: ListKind, lists: &[(&str, &str)]) -> (Catalogue, Vec<ServerId>) {
-        let mut catalogue = Catalogue::default();
-        let mut memory = PublishedNames::default();
-        let ids = Ids::default();
-        let servers: Vec<_> = lists.iter().map(|_| ids.server()).collect();
-        let parsed: Vec<_> = lists
-            .iter()
-            .map(|(name, list)| {
-                (Name::try_new(name).unwrap(), ListPage::parse(list, kind).unwrap())
-            })
-            .collect();
-        let raws: Vec<Vec<Bytes>> = parsed
-            .iter()
-            .map(|(_, page)| page.items.iter().map(|item| item.raw.to_owned().into()).collect())
-            .collect();
-        let sources = parsed.iter().zip(&raws).enumerate().map(|(at, ((name, page), raws))| {
-            let sources = page
-                .items
-                .iter()
-                .zip(raws)
-                .map(|(item, raw)| Source {
-                    raw,
-                    key: &item.key,
-                    key_span: item.key_span_in_item(),
-                    may_retry: false,
-                })
-                .collect();
-            (servers[at], name, sources)
-        });
-        catalogue.publish(kind, sources, Prefix::Auto, &mut memory);
-        (catalogue, servers)
-    }
-
-    #[test]
-    fn only_the_name_changes_and_only_where_it_collides() {
-        let (catalogue, servers) = publish(
-            ListKind::Tools,
-            &[
-                ("a", r#"{"tools":[{"z":1.0,"name":"echo","x":{"name":"echo"}}]}"#),
-                (
-                    "b",
-                    r#"{"tools":[{ "name" : "echo", "y":12345678901234567890 },{"name":"sum"}]}"#,
-                ),
-            ],
-        );
-        let items: Vec<_> = catalogue.items(ListKind::Tools).to_vec();
-        assert_eq!(items[0], r#"{"z":1.0,"name":"echo","x":{"name":"echo"}}"#);
-        assert_eq!(items[1], r#"{ "name" : "b_echo", "y":12345678901234567890 }"#);
-        assert_eq!(items[2], r#"{"name":"sum"}"#);
-        let back = catalogue.find(ListKind::Tools, "b_echo").unwrap();
-        assert_eq!((back.server, &*back.own), (servers[1], "echo"));
-    }
-
-    #[test]
-    fn resources_are_found_by_uri_and_by_template() {
-        let list = r#"{"resourceTemplates":[{"name":"t","uriTemplate":"x://{id}/data"}]}"#;
-        let (catalogue, servers) =
-            publish(ListKind::ResourceTemplates, &[("a", list), ("b", list)]);
-        assert_eq!(catalogue.find_resource("x://7/data"), Some((servers[0], "x://7/data".into())));
-        assert_eq!(
-            catalogue.find_resource("mainstay://b/x://7/data"),
-            Some((servers[1], "x://7/data".into()))
-        );
-        assert_eq!(catalogue.find_resource("y://7"), None);
-    }
-}
+mod tests;

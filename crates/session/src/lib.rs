@@ -12,7 +12,7 @@ pub mod token;
 
 pub use call_state::{CallDecision, CallEnd, CallEvent, CallState, CallTerms};
 pub use call_time::CallTime;
-pub use catalogue::{Catalogue, Entry, Source};
+pub use catalogue::{Entry, Listing, Source};
 pub use log_level::{LogLevel, WantedLevels};
 pub use names::Names;
 pub use questions::{CallNo, Question, QuestionNumbers, Questions, TooMany};

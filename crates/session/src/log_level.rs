@@ -83,6 +83,12 @@ impl<O: Eq + Hash> WantedLevels<O> {
         true
     }
 
+    /// The clients that want messages of this level. Messages without a level are for all of them.
+    pub fn wanting(&self, level: Option<LogLevel>) -> impl Iterator<Item = &O> {
+        let wants = move |wanted: LogLevel| level.is_none_or(|level| level >= wanted);
+        self.by_owner.iter().filter(move |(_, wanted)| wants(**wanted)).map(|(owner, _)| owner)
+    }
+
     /// The most verbose requested level. `None` if no client has requested one.
     pub fn lowest(&self) -> Option<LogLevel> {
         LogLevel::ALL.into_iter().find(|level| self.counts[*level as usize] > 0)
@@ -96,6 +102,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{LogLevel, WantedLevels};
+
+    #[test]
+    fn a_message_is_for_those_who_want_its_level() {
+        let mut wanted = WantedLevels::default();
+        for (owner, level) in [(1, LogLevel::Debug), (2, LogLevel::Warning), (3, LogLevel::Error)] {
+            wanted.set(owner, level);
+        }
+        for (level, expected) in [
+            (Some(LogLevel::Debug), vec![1]),
+            (Some(LogLevel::Warning), vec![1, 2]),
+            (Some(LogLevel::Emergency), vec![1, 2, 3]),
+            (None, vec![1, 2, 3]),
+        ] {
+            let mut owners: Vec<_> = wanted.wanting(level).copied().collect();
+            owners.sort_unstable();
+            assert_eq!(owners, expected, "{level:?}");
+        }
+    }
 
     #[test]
     fn the_most_talkative_of_those_who_are_there_counts() {

@@ -3,111 +3,82 @@
 //! A published name never changes while its server is configured, because models remember tools by name
 //! and users approve them by name.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod assign;
+mod fit;
+mod stored;
 
-use mainstay_model::Name;
-use mainstay_model::settings::Prefix;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+pub use self::assign::{Assignment, FreshNames, KeyForm, NameStyle};
+pub use self::fit::{LENGTH_MAX, is_strict};
+use self::stored::StoredNames;
 use crate::template;
 
-/// The published names of one [`ListKind`](mainstay_protocol::list::ListKind) at one endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The published names of one [`ListKind`](mainstay_protocol::list::ListKind) at one endpoint that are
+/// remembered. Clones share their content.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "StoredNames", into = "StoredNames")]
 pub struct Names {
-    /// Published names by server and by the server's own name.
-    published: BTreeMap<String, BTreeMap<String, String>>,
-    #[serde(skip)]
-    taken: BTreeSet<String>,
+    servers: BTreeMap<Box<str>, Arc<ServerNames>>,
+    /// The items that published names stand for, also names that were replaced.
+    owners: Arc<HashMap<Arc<str>, Owner>>,
 }
 
-/// The maximum length of a published name, in characters. Clients refuse or cut longer names.
-pub const LENGTH_MAX: usize = 64;
-/// The number of characters kept of a longer name, before `_` and eight digits of its hash.
-const KEPT: usize = 55;
+/// The item that a published name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub server: Arc<str>,
+    /// The server's own name of the item.
+    pub own: Arc<str>,
+}
+
+/// The names of one server.
+#[derive(Debug, Clone, Default)]
+struct ServerNames {
+    by_own: HashMap<Arc<str>, KnownName>,
+    /// The number of names that were ever remembered.
+    count: u64,
+    /// Published names that `names = "strict"` has replaced, with the own names. They stay valid in calls.
+    former: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Debug, Clone)]
+struct KnownName {
+    published: Arc<str>,
+    /// Position among the names of the server, in the order of their publication.
+    serial: u64,
+}
+
+/// The most names of a server in a list that are remembered although the server does not list them now.
+/// The oldest give way. A server that makes up new names all the time must not fill memory and disk.
+pub const UNLISTED_MAX: usize = 2_000;
+/// The same for URIs, of which servers make up more. This is also the most URIs that a server may list for
+/// its bare URIs to be remembered at all.
+pub const URIS_MAX: usize = 500;
 
 // === impl Names ===
 
 impl Names {
-    /// The published name for `server`'s own name `own`. The first call assigns it; later calls return the
-    /// same name.
-    ///
-    /// Call this for servers in the order of the configuration file: the first server keeps a name that
-    /// collides.
-    pub fn publish(&mut self, server: &Name, own: &str, prefix: Prefix) -> String {
-        if let Some(name) = self.published.get(server.as_str()).and_then(|of| of.get(own)) {
-            return name.clone();
-        }
-        let bare = shorten(own);
-        let prefixed = shorten(&format!("{server}_{own}"));
-        let mut name = match prefix {
-            Prefix::Never => bare,
-            Prefix::Always => prefixed,
-            Prefix::Auto if self.taken.contains(&bare) => prefixed,
-            Prefix::Auto => bare,
-        };
-        // Two prefixed names can still meet ("a_b" + "c", "a" + "b_c"): the hash tells them apart.
-        if prefix != Prefix::Never && self.taken.contains(&name) {
-            name = with_hash(&name, &format!("{server}\0{own}"));
-        }
-        self.taken.insert(name.clone());
-        self.published
-            .entry(server.as_str().to_owned())
-            .or_default()
-            .insert(own.to_owned(), name.clone());
-        name
+    /// The published name for `server`'s own name `own`, if it is remembered.
+    pub fn find(&self, server: &str, own: &str) -> Option<&Arc<str>> {
+        Some(&self.servers.get(server)?.by_own.get(own)?.published)
     }
 
-    /// The published form of a URI or URI template. A URI that collides gets the prefix
-    /// `mainstay://{server}/`. URIs are not shortened.
-    pub fn publish_uri(&mut self, server: &Name, own: &str, prefix: Prefix) -> String {
-        if let Some(uri) = self.published.get(server.as_str()).and_then(|of| of.get(own)) {
-            return uri.clone();
-        }
-        let collides = self.taken.contains(own);
-        let uri = match prefix {
-            Prefix::Always => format!("mainstay://{server}/{own}"),
-            Prefix::Auto if collides => format!("mainstay://{server}/{own}"),
-            Prefix::Auto | Prefix::Never => own.to_owned(),
-        };
-        self.taken.insert(uri.clone());
-        self.published
-            .entry(server.as_str().to_owned())
-            .or_default()
-            .insert(own.to_owned(), uri.clone());
-        uri
-    }
-
-    /// Removes servers that are no longer configured, and rebuilds the index after deserialization.
-    pub fn retain(&mut self, configured: impl Fn(&str) -> bool) {
-        self.published.retain(|server, _| configured(server));
-        self.taken = self.published.values().flat_map(|of| of.values().cloned()).collect();
-    }
-
-    /// Whether both have published the same names.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.published == other.published
-    }
-
-    /// The published name for `server`'s own name `own`, if there is one.
-    pub fn find(&self, server: &Name, own: &str) -> Option<&str> {
-        self.published.get(server.as_str())?.get(own).map(String::as_str)
-    }
-
-    /// The server and its own name for a published name.
-    pub fn whose(&self, published: &str) -> Option<(&str, &str)> {
-        self.published.iter().find_map(|(server, of)| {
-            let (own, _) = of.iter().find(|(_, name)| *name == published)?;
-            Some((server.as_str(), own.as_str()))
-        })
+    /// The item that a published name stands for.
+    pub fn owner(&self, published: &str) -> Option<&Owner> {
+        self.owners.get(published)
     }
 
     /// The server whose published template matches a URI, and the server's own URI. `None` if no template
     /// matches, or templates of more than one server.
-    pub fn whose_template(&self, uri: &str) -> Option<(&str, String)> {
-        let matching = self.published.iter().filter_map(|(server, of)| {
-            let (own, published) = of.iter().find(|(_, name)| template::matches(name, uri))?;
-            Some((server.as_str(), template::own_uri(published, own, uri).to_owned()))
+    pub fn match_template(&self, uri: &str) -> Option<(&str, String)> {
+        let matching = self.servers.iter().filter_map(|(server, of)| {
+            let (own, known) =
+                of.by_own.iter().find(|(_, known)| template::matches(&known.published, uri))?;
+            Some((&**server, template::own_uri(&known.published, own, uri).to_owned()))
         });
         let mut matching = matching.fuse();
         match (matching.next(), matching.next()) {
@@ -116,100 +87,124 @@ impl Names {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.published.is_empty()
-    }
-}
-
-/// Shortens a name to [`LENGTH_MAX`] characters: the first 55 characters, `_`, and eight hex digits of
-/// the SHA-256 of the whole name.
-pub fn shorten(name: &str) -> String {
-    if name.chars().count() <= LENGTH_MAX { name.to_owned() } else { with_hash(name, name) }
-}
-
-fn with_hash(name: &str, of: &str) -> String {
-    let kept: String = name.chars().take(KEPT).collect();
-    let digest = Sha256::digest(of.as_bytes());
-    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{kept}_{hash}")
-}
-
-#[cfg(test)]
-mod tests {
-    use mainstay_model::Name;
-    use mainstay_model::settings::Prefix;
-    use proptest::prelude::*;
-
-    use super::{Names, shorten};
-
-    fn name(text: &str) -> Name {
-        Name::try_new(text).unwrap()
-    }
-
-    #[test]
-    fn the_first_server_keeps_a_name_that_collides() {
-        let mut names = Names::default();
-        assert_eq!(names.publish(&name("a"), "echo", Prefix::Auto), "echo");
-        assert_eq!(names.publish(&name("b"), "echo", Prefix::Auto), "b_echo");
-        assert_eq!(names.publish(&name("b"), "other", Prefix::Auto), "other");
-        assert_eq!(names.publish(&name("a"), "echo", Prefix::Auto), "echo");
-        assert_eq!(names.whose("b_echo"), Some(("b", "echo")));
-        assert_eq!(names.whose("a_echo"), None);
-    }
-
-    #[test]
-    fn what_was_published_first_stays_whoever_comes_later() {
-        let mut names = Names::default();
-        assert_eq!(names.publish(&name("late"), "echo", Prefix::Auto), "echo");
-        assert_eq!(names.publish(&name("early"), "echo", Prefix::Auto), "early_echo");
-        let stored = serde_json::to_string(&names).unwrap();
-        let mut names: Names = serde_json::from_str(&stored).unwrap();
-        names.retain(|server| server != "early");
-        assert_eq!(names.publish(&name("late"), "echo", Prefix::Auto), "echo");
-        assert_eq!(names.publish(&name("third"), "echo", Prefix::Auto), "third_echo");
-    }
-
-    #[test]
-    fn a_uri_is_known_by_the_template_it_was_made_from() {
-        let mut names = Names::default();
-        names.publish_uri(&name("a"), "x://{id}/data", Prefix::Auto);
-        names.publish_uri(&name("b"), "x://{id}/data", Prefix::Auto);
-        names.publish_uri(&name("b"), "y://{id}", Prefix::Auto);
-        names.publish_uri(&name("c"), "z://{a}", Prefix::Auto);
-        names.publish_uri(&name("d"), "z://{+b}", Prefix::Auto);
-        let of =
-            |uri: &str| names.whose_template(uri).map(|(server, own)| format!("{server} {own}"));
-        assert_eq!(of("x://7/data").as_deref(), Some("a x://7/data"));
-        assert_eq!(of("mainstay://b/x://7/data").as_deref(), Some("b x://7/data"));
-        assert_eq!(of("y://7").as_deref(), Some("b y://7"));
-        assert_eq!(of("z://1"), None, "it can be of either");
-        assert_eq!(of("w://1"), None);
-    }
-
-    #[test]
-    fn long_names_are_cut_as_contracted() {
-        let long = "x".repeat(65);
-        let short = shorten(&long);
-        assert_eq!(short.len(), 64);
-        assert!(short.starts_with(&"x".repeat(55)));
-        assert_eq!(&short[55..56], "_");
-        assert_eq!(shorten(&"y".repeat(64)), "y".repeat(64));
-    }
-
-    proptest! {
-        #[test]
-        fn no_two_things_ever_get_one_name(
-            asks in proptest::collection::vec(("[ab](_[ab]){0,2}", "[ab](_[ab]){0,3}", any::<bool>()), 1..40)
-        ) {
-            let mut names = Names::default();
-            let mut given = std::collections::BTreeMap::new();
-            for (server, own, always) in asks {
-                let prefix = if always { Prefix::Always } else { Prefix::Auto };
-                let published = names.publish(&name(&server), &own, prefix);
-                prop_assert!(published.chars().count() <= 64);
-                let owner = given.entry(published).or_insert_with(|| (server.clone(), own.clone()));
-                prop_assert_eq!(&*owner, &(server, own));
+    /// Remembers names that clients are about to see. `is_listed` returns whether a server lists an item
+    /// now; names of other items are forgotten beyond [`UNLISTED_MAX`] and [`URIS_MAX`].
+    pub fn remember(&mut self, fresh: &FreshNames, is_listed: impl Fn(&str, &str) -> bool) {
+        if fresh.is_empty() {
+            return;
+        }
+        let owners = Arc::make_mut(&mut self.owners);
+        let unlisted_max = if fresh.are_uris() { URIS_MAX } else { UNLISTED_MAX };
+        for (server, names) in fresh.remembered() {
+            let of = Arc::make_mut(self.servers.entry(server.as_ref().into()).or_default());
+            for (own, published) in names {
+                if let Some(owner) = fresh.owner(&published) {
+                    owners.entry(published.clone()).or_insert_with(|| owner.clone());
+                }
+                of.insert(own, published);
+            }
+            for gone in of.forget_unlisted(unlisted_max, |own| is_listed(&server, own)) {
+                if owners.get(&gone).is_some_and(|owner| owner.server == server) {
+                    owners.remove(&gone);
+                }
             }
         }
     }
+
+    /// Removes servers that are no longer configured.
+    pub fn retain(&mut self, is_configured: impl Fn(&str) -> bool) {
+        if self.servers.keys().all(|server| is_configured(server)) {
+            return;
+        }
+        self.servers.retain(|server, _| is_configured(server));
+        self.owners = Arc::new(owners_of(&self.servers));
+    }
+
+    /// The number of names that are remembered.
+    pub fn len(&self) -> usize {
+        self.servers.values().map(|of| of.by_own.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
 }
+
+impl PartialEq for Names {
+    /// Whether both remember the same names, in whatever order they were published.
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&Arc<ServerNames>, &Arc<ServerNames>)| {
+            Arc::ptr_eq(one, other) || one.has_same_names(other)
+        };
+        self.servers.keys().eq(other.servers.keys())
+            && self.servers.values().zip(other.servers.values()).all(is_same)
+    }
+}
+
+impl Eq for Names {}
+
+// === impl ServerNames ===
+
+impl ServerNames {
+    fn insert(&mut self, own: Arc<str>, published: Arc<str>) {
+        let known = KnownName { published, serial: self.count };
+        self.count += 1;
+        if let Some(before) = self.by_own.insert(own.clone(), known) {
+            self.former.insert(before.published, own);
+        }
+    }
+
+    /// Forgets the oldest names of items that are not listed, beyond `max`. Returns the published names
+    /// that are gone.
+    fn forget_unlisted(&mut self, max: usize, is_listed: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        if self.by_own.len() <= max {
+            return Vec::new();
+        }
+        let unlisted = self.by_own.iter().filter(|(own, _)| !is_listed(own));
+        let mut unlisted: Vec<_> =
+            unlisted.map(|(own, known)| (known.serial, own.clone())).collect();
+        let excess = unlisted.len().saturating_sub(max);
+        if excess == 0 {
+            return Vec::new();
+        }
+        unlisted.sort_unstable_by_key(|(serial, _)| *serial);
+        let gone: HashSet<_> = unlisted.into_iter().take(excess).map(|(_, own)| own).collect();
+        let mut published: Vec<_> =
+            gone.iter().filter_map(|own| self.by_own.remove(own)).map(|it| it.published).collect();
+        let former = self.former.extract_if(.., |_, own| gone.contains(own));
+        published.extend(former.map(|(published, _)| published));
+        published
+    }
+
+    fn has_same_names(&self, other: &Self) -> bool {
+        let has = |(own, known): (&Arc<str>, &KnownName)| {
+            other.by_own.get(own).is_some_and(|theirs| theirs.published == known.published)
+        };
+        self.by_own.len() == other.by_own.len()
+            && self.former == other.former
+            && self.by_own.iter().all(has)
+    }
+
+    /// The own and the published names, in the order of their publication.
+    fn in_order(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
+        let mut all: Vec<_> = self.by_own.iter().collect();
+        all.sort_unstable_by_key(|(_, known)| known.serial);
+        all.into_iter().map(|(own, known)| (own, &known.published)).collect()
+    }
+}
+
+fn owners_of(servers: &BTreeMap<Box<str>, Arc<ServerNames>>) -> HashMap<Arc<str>, Owner> {
+    let mut owners = HashMap::new();
+    for (server, of) in servers {
+        let server: Arc<str> = server.as_ref().into();
+        let former = of.former.iter().map(|(published, own)| (own, published));
+        for (own, published) in of.in_order().into_iter().chain(former) {
+            let owner = Owner { server: server.clone(), own: own.clone() };
+            owners.entry(published.clone()).or_insert(owner);
+        }
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests;

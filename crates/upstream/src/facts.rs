@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use mainstay_model::Charge;
+use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ServerCapabilities;
-use mainstay_protocol::list::{Caching, ListKind, ToolHints};
+use mainstay_protocol::list::fit::{Fit, Misfit};
+use mainstay_protocol::list::{Caching, ListKind, ListPage, ToolHints};
 use mainstay_protocol::mirror::{BadMirror, MirroredArguments};
 use mainstay_protocol::revision::Revision;
 
@@ -41,6 +43,8 @@ pub struct List {
     pub gaps: Gaps,
     /// Whether the server has the list without declaring the capability.
     pub undeclared: bool,
+    /// Positions of the items, in the order of their keys. Empty before the list is complete.
+    pub by_key: Vec<u32>,
 }
 
 /// Parts of a list that Mainstay could not take over from the server.
@@ -100,13 +104,64 @@ pub struct Item {
     /// The byte range of the key in `raw`, its quotes included.
     pub key_span: Range<usize>,
     pub hints: ToolHints,
+    /// Whether merged lists can have the item as it is.
+    pub fit: ItemFit,
     /// Arguments that the server wants repeated as HTTP headers when the tool is called.
     pub mirrors: MirroredArguments,
+}
+
+/// Whether merged lists can have an item as its server lists it. For one item of a shape that clients
+/// refuse, they refuse the whole list.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ItemFit {
+    Fits,
+    Mended(Box<MendedItem>),
+    Unfit(Box<Misfit>),
+}
+
+/// An item in another form that means the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MendedItem {
+    raw: Bytes,
+    key_span: Range<usize>,
+}
+
+// === impl ItemFit ===
+
+impl ItemFit {
+    /// Checks an item. `era`: the era of the server that lists it.
+    pub(crate) fn of(kind: ListKind, era: Era, item: &str) -> Self {
+        match Fit::of(kind, era, item) {
+            Fit::Fits => Self::Fits,
+            Fit::Unfit(misfit) => Self::Unfit(Box::new(misfit)),
+            Fit::Mended(text) => {
+                let page = format!(r#"{{"{}":[{text}]}}"#, kind.member());
+                let parsed = ListPage::parse(&page, kind).ok();
+                match parsed.as_ref().and_then(|page| page.items.first()) {
+                    Some(item) => {
+                        let key_span = item.key_span_in_item();
+                        Self::Mended(Box::new(MendedItem { raw: text.into(), key_span }))
+                    }
+                    // An item without a key is not listed at all.
+                    None => Self::Fits,
+                }
+            }
+        }
+    }
 }
 
 // === impl Item ===
 
 impl Item {
+    /// The item as merged lists have it, and the byte range of its key. `None`: they leave it out.
+    pub fn merged(&self) -> Option<(&Bytes, &Range<usize>)> {
+        match &self.fit {
+            ItemFit::Fits => Some((&self.raw, &self.key_span)),
+            ItemFit::Mended(mended) => Some((&mended.raw, &mended.key_span)),
+            ItemFit::Unfit(_) => None,
+        }
+    }
+
     /// The headers that a call of this tool needs beside those that every request has. `arguments` is
     /// the JSON of them.
     pub fn headers(&self, arguments: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
@@ -140,7 +195,20 @@ impl List {
             item.raw = all.split_to(item.raw.len());
         }
         self.items.shrink_to_fit();
+        let mut by_key: Vec<u32> = (0..self.items.len() as u32).collect();
+        by_key.sort_by_key(|at| &self.items[*at as usize].key);
+        self.by_key = by_key;
         self
+    }
+
+    /// The first item with a key. Looks at few items however many there are.
+    pub fn find(&self, key: &str) -> Option<&Item> {
+        if self.by_key.len() != self.items.len() {
+            return self.items.iter().find(|item| &*item.key == key);
+        }
+        let item = |at: &u32| &self.items[*at as usize];
+        let first = self.by_key.partition_point(|at| &*item(at).key < key);
+        self.by_key.get(first).map(item).filter(|item| &*item.key == key)
     }
 }
 
@@ -224,6 +292,39 @@ impl Lists {
     }
 
     pub fn tool(&self, name: &str) -> Option<&Item> {
-        self.of(ListKind::Tools).iter().find(|item| &*item.key == name)
+        self.get(ListKind::Tools)?.find(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::list::ToolHints;
+    use mainstay_protocol::mirror::MirroredArguments;
+
+    use super::{Item, ItemFit, List};
+
+    fn item(key: &str, raw: &'static str) -> Item {
+        Item {
+            raw: raw.into(),
+            key: key.into(),
+            key_span: 0..0,
+            hints: ToolHints::default(),
+            fit: ItemFit::Fits,
+            mirrors: MirroredArguments::default(),
+        }
+    }
+
+    #[test]
+    fn the_first_item_of_a_key_is_found() {
+        let items = [("m", "1"), ("b", "2"), ("z", "3"), ("b", "4"), ("", "5"), ("bb", "6")];
+        let list = List { items: items.map(|(key, raw)| item(key, raw)).into(), ..List::default() };
+        let compact = list.clone().compact();
+        for key in ["m", "b", "z", "", "bb", "a", "c", "zz"] {
+            let wanted = items.iter().find(|(other, _)| *other == key).map(|(_, raw)| *raw);
+            for list in [&list, &compact] {
+                let found = list.find(key).map(|item| std::str::from_utf8(&item.raw).unwrap());
+                assert_eq!(found, wanted, "{key}");
+            }
+        }
     }
 }

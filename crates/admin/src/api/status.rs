@@ -87,4 +87,39 @@ pub struct Endpoint {
     #[serde(default)]
     #[schema(required)]
     pub streams: usize,
+    /// What an endpoint of several servers lists. Empty for one server.
+    #[serde(default)]
+    #[schema(required)]
+    pub lists: Vec<MergedList>,
+    /// Items whose published names differ from those at their servers, the first 100.
+    #[serde(default)]
+    #[schema(required)]
+    pub renamed: Vec<RenamedItem>,
+}
+
+/// The size of a merged list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct MergedList {
+    /// `tools`, `resources`, `resourceTemplates` or `prompts`.
+    pub list: String,
+    pub items: usize,
+    /// The sum of the sizes of the items.
+    pub bytes: usize,
+    /// Items whose published names differ from those at their servers.
+    pub renamed: usize,
+    /// Published names of tools and prompts that most model APIs refuse, because they don't match
+    /// `[a-zA-Z0-9_-]{1,64}`.
+    pub refused_names: usize,
+}
+
+/// An item whose published name differs from that at its server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RenamedItem {
+    /// `tools`, `resources`, `resourceTemplates` or `prompts`.
+    pub list: String,
+    #[schema(schema_with = words::name)]
+    pub server: Name,
+    /// The name or URI at the server.
+    pub own: String,
+    pub published: String,
 }

@@ -132,6 +132,19 @@ impl Session {
         Ok((answer.status, String::from_utf8_lossy(event_data(answer.body)).into_owned()))
     }
 
+    /// Asks for a page of the tools; the whole answer as text.
+    pub(crate) async fn list(
+        &self,
+        connection: &mut Connection,
+        cursor: Option<&str>,
+    ) -> io::Result<(u16, String)> {
+        let params = cursor.map(|cursor| format!(r#"{{"cursor":"{cursor}"}}"#));
+        let params = params.as_deref().unwrap_or("{}");
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{params}}}"#);
+        let answer = connection.exchange(&self.post(&body)).await?;
+        Ok((answer.status, String::from_utf8_lossy(event_data(answer.body)).into_owned()))
+    }
+
     fn post(&self, body: &str) -> Vec<u8> {
         let Self { target, headers } = self;
         format!(

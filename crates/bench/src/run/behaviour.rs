@@ -3,6 +3,7 @@
 mod faults;
 mod large;
 pub(crate) mod memory;
+mod scale;
 mod seen;
 mod servers;
 mod startup;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use self::memory::{Idle, Wire};
+use self::scale::Scale;
 use self::seen::Seen;
 use self::servers::Servers;
 use super::context::Context;
@@ -33,10 +35,11 @@ enum Probe {
     Origin,
     Idle(Idle),
     Servers(Servers),
+    Scale(Scale),
     Help,
 }
 
-const PROBES: [Probe; 17] = [
+const PROBES: [Probe; 25] = [
     Probe::Children,
     Probe::KilledChild,
     Probe::HttpRestart,
@@ -53,6 +56,14 @@ const PROBES: [Probe; 17] = [
     servers("servers-20", 20, 4),
     servers("servers-100", 100, 4),
     servers("servers-100-tools-100", 100, 100),
+    scale("scale-servers-1", 1, 1_000, 1),
+    scale("scale-servers-20", 20, 1_000, 1),
+    scale("scale-servers-100", 100, 1_000, 1),
+    scale("scale-tools-100", 20, 100, 1),
+    scale("scale-tools-10000", 20, 10_000, 1),
+    scale("scale-all-10000", 100, 10_000, 1),
+    scale("scale-sessions-1000", 20, 1_000, 1_000),
+    scale("scale-sessions-10000", 20, 1_000, 10_000),
     Probe::Help,
 ];
 
@@ -62,6 +73,10 @@ const fn idle(name: &'static str, sessions: u32, wire: Wire, at_most: Option<f64
 
 const fn servers(name: &'static str, servers: u32, tools: usize) -> Probe {
     Probe::Servers(Servers { name, servers, tools })
+}
+
+const fn scale(name: &'static str, servers: u32, tools: usize, sessions: u32) -> Probe {
+    Probe::Scale(Scale { name, servers, tools, sessions })
 }
 
 /// The names that `--only` accepts.
@@ -101,6 +116,7 @@ impl Probe {
             Self::Origin => "origin",
             Self::Idle(idle) => idle.name,
             Self::Servers(servers) => servers.name,
+            Self::Scale(scale) => scale.name,
             Self::Help => "help",
         }
     }
@@ -119,7 +135,7 @@ impl Probe {
         match self {
             Self::HttpRestart => kind.has_manners() && kind.serves(Upstream::Http),
             Self::Idle(idle) => idle.fits(kind),
-            Self::Servers(_) => kind == Kind::Mainstay,
+            Self::Servers(_) | Self::Scale(_) => kind == Kind::Mainstay,
             // For the others, the interpreter would print it.
             Self::Help => matches!(kind, Kind::Mainstay | Kind::McpProxy),
             _ => kind.serves(Upstream::Stdio),
@@ -132,6 +148,9 @@ impl Probe {
         }
         if let Self::Servers(servers) = self {
             return Ok(vec![servers.observe(&context.programs).await?]);
+        }
+        if let Self::Scale(scale) = self {
+            return Ok(vec![scale.observe(&context.programs).await?]);
         }
         let upstream = self.upstream(kind);
         if let Self::Idle(idle) = self {
@@ -148,7 +167,9 @@ impl Probe {
             Self::Large => large::one(&setup).await,
             Self::ManyLarge => large::many(&setup).await.map(|seen| vec![seen]),
             Self::Origin => faults::origin(&setup).await.map(|seen| vec![seen]),
-            Self::Idle(_) | Self::Servers(_) | Self::Help => unreachable!("handled above"),
+            Self::Idle(_) | Self::Servers(_) | Self::Scale(_) | Self::Help => {
+                unreachable!("handled above")
+            }
         };
         setup.stop().await;
         seen

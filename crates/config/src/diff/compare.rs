@@ -113,10 +113,11 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
 }
 
 pub(super) fn endpoint(old: &EndpointSpec, new: &EndpointSpec) -> Differing {
-    let EndpointSpec { name: _, servers, prefix } = new;
+    let EndpointSpec { name: _, servers, prefix, names } = new;
     let mut differing = Differing::default();
     differing.in_place("servers", old.servers != *servers);
     differing.in_place("prefix", old.prefix != *prefix);
+    differing.in_place("names", old.names != *names);
     differing
 }
 
@@ -132,6 +133,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         allowed_origins,
         trusted_proxies,
         login,
+        names,
         limits,
     } = new;
     let Limits {
@@ -161,6 +163,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         ("allowed_origins", false, old.allowed_origins != *allowed_origins),
         ("trusted_proxies", false, old.trusted_proxies != *trusted_proxies),
         ("login", false, old.login != *login),
+        ("names", false, old.names != *names),
         ("max_body", false, was.body_bytes_max != *body_bytes_max),
         ("max_message", true, was.message_bytes_max != *message_bytes_max),
         ("memory_budget", true, was.memory_budget_bytes != *memory_budget_bytes),

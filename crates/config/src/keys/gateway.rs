@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::others::NAMES;
 use super::{DAY, HOUR, Item, Key, Kind, SECOND, Section, Word};
 
 const MILLIS_100: Duration = Duration::from_millis(100);
@@ -69,6 +70,14 @@ static KEYS: [Key; 21] = [
     )
     .or("[]"),
     Key::new("login", Kind::Choice(&LOGIN), "'none'", "How clients authenticate.").or("'none'"),
+    Key::new(
+        "names",
+        Kind::Choice(&NAMES),
+        "'strict'",
+        "Which names of tools and prompts are published unchanged at `/mcp`. Calls reach the servers \
+         under their own names.",
+    )
+    .or("'spec'"),
     Key::new(
         "max_body",
         Kind::Size { min: 1 << 10, max: 1 << 30 },

@@ -19,6 +19,13 @@ pub(crate) static ENDPOINT: Section = Section {
              prefix.",
         )
         .or("'auto'"),
+        Key::new(
+            "names",
+            Kind::Choice(&NAMES),
+            "'strict'",
+            "Which names of tools and prompts are published unchanged, as for `/mcp`.",
+        )
+        .or("'spec'"),
     ],
     example: "[endpoints.work]\nservers = [\"everything\", \"files\"]\n",
 };
@@ -30,6 +37,20 @@ static PREFIX: [Word; 3] = [
     },
     Word { word: "always", doc: "on all names" },
     Word { word: "never", doc: "on no names; of two equal names, the first server's is served" },
+];
+
+pub(super) static NAMES: [Word; 3] = [
+    Word {
+        word: "spec",
+        doc: "characters that the specification does not allow in names of tools become `_`, an \
+              empty name becomes that of the server; names that clients have seen stay",
+    },
+    Word {
+        word: "strict",
+        doc: "names match `[a-zA-Z0-9_-]{1,64}`, as most model APIs require; names that clients \
+              have seen and that do not match are replaced",
+    },
+    Word { word: "as-is", doc: "all names, whatever their characters and length" },
 ];
 
 pub(crate) static VOLUME: Section = Section {

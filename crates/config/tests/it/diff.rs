@@ -8,8 +8,8 @@ use std::path::Path;
 
 use mainstay_config::diff::{ChangeKind, Plan, diff};
 use mainstay_model::settings::{
-    EndpointSpec, GatewaySettings, Prefix, ProcessSpec, RemoteSpec, Runtime, ServerSpec, Settings,
-    Sharing,
+    EndpointSpec, GatewaySettings, NameRule, Prefix, ProcessSpec, RemoteSpec, Runtime, ServerSpec,
+    Settings, Sharing,
 };
 use mainstay_model::{Name, Redacted};
 use proptest::prelude::*;
@@ -155,6 +155,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                     name: Name::try_new(&name).unwrap(),
                     servers: Vec::new(),
                     prefix: if always { Prefix::Always } else { Prefix::Auto },
+                    names: NameRule::Spec,
                 })
                 .collect(),
             state_dir: "/var/lib/mainstay".into(),

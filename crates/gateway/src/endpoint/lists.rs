@@ -1,19 +1,25 @@
-//! Merged lists of several servers, with the servers that are missing.
+//! Pages of merged lists, with the servers that are missing.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use mainstay_model::status::MissingItems;
 use mainstay_protocol::build::string;
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message};
+use mainstay_session::catalogue::Listing;
+use mainstay_session::catalogue::pages::{Cursor, PageBounds};
 
 use crate::endpoint::per_client_lists;
 use crate::endpoint::{Endpoint, MissingServer};
 use crate::session::Session;
 
-/// Items on one page.
-const PAGE_ITEMS: usize = 1000;
+/// The bounds of a page. Many clients read only the first page, so it is as large as clients can read
+/// well.
+const PAGE: PageBounds = PageBounds { items: 1000, bytes: 2 << 20 };
+/// The bounds of a page for HTTP+SSE, where a page is one event. Readers of event streams bound an event,
+/// the Python SDK at 1 MiB.
+const EVENT_PAGE: PageBounds = PageBounds { items: 1000, bytes: 512 << 10 };
 /// Names of missing items in one entry.
 const NAMED_MAX: usize = 50;
 
@@ -27,44 +33,73 @@ pub(crate) async fn page(
     message: &Message,
     deadline: Instant,
 ) -> Result<String, String> {
-    let cursor = message
-        .params()
-        .map_err(|error| error.to_string())?
-        .cursor
-        .map(|cursor| cursor.text().map(std::borrow::Cow::into_owned));
-    let from = match cursor {
-        None => 0,
-        Some(cursor) => cursor
-            .and_then(|cursor| cursor.parse::<usize>().ok())
-            .ok_or("the cursor is invalid; list again without one")?,
-    };
-    endpoint.wait_for_lists(era, deadline).await;
-    endpoint.refresh_list(era, kind, deadline).await;
-    let mut catalogue = endpoint.show(era, kind);
+    let cursor = cursor_of(message)?;
+    if cursor.is_none() {
+        endpoint.wait_for_lists(era, deadline).await;
+        endpoint.refresh_list(era, kind, deadline).await;
+    }
+    let mut listing = endpoint.show(era, kind);
     if let Some(session) = session {
         let said = per_client_lists::client_facts(endpoint, session, deadline).await;
-        catalogue = endpoint.show_with_client_lists(catalogue, era, kind, &said);
+        listing = endpoint.show_with_client_lists(listing, era, kind, said);
     }
     // Stored first, so that the names that the client is about to see lead to the same servers after a
     // crash.
     endpoint.wait_until_names_stored().await;
-    let items = catalogue.items(kind);
-    let to = items.len().min(from.saturating_add(PAGE_ITEMS));
-    let page = items.get(from..to).unwrap_or_default();
-    let mut out = String::with_capacity(page.iter().map(Bytes::len).sum::<usize>() + 256);
+    let (listing, from) = match cursor {
+        None => (listing, 0),
+        Some(cursor) => continued(endpoint, kind, listing, &cursor)
+            .ok_or("the list has changed since the cursor was given; list again without one")?,
+    };
+    let has_one_stream = session.is_some_and(Session::has_one_stream);
+    let page = listing.page(from, if has_one_stream { EVENT_PAGE } else { PAGE });
+    if page.next.is_some() {
+        endpoint.state.paged.keep(kind, &listing, Instant::now());
+    }
+    let bytes: usize = page.entries.iter().map(|entry| entry.raw.len() + 1).sum();
+    let mut out = String::with_capacity(bytes + 512);
     out.push_str("{\"");
     out.push_str(kind.member());
     out.push_str("\":[");
-    for (at, item) in page.iter().enumerate() {
+    for (at, entry) in page.entries.iter().enumerate() {
         if at > 0 {
             out.push(',');
         }
-        out.push_str(std::str::from_utf8(item).unwrap_or("null"));
+        out.push_str(std::str::from_utf8(&entry.raw).unwrap_or("null"));
     }
     out.push(']');
-    if to < items.len() {
-        out.push_str(&format!(r#","nextCursor":"{to}""#));
+    if let Some(next) = page.next {
+        out.push_str(&format!(r#","nextCursor":"{next}""#));
     }
+    push_meta(&mut out, endpoint, era, kind);
+    out.push('}');
+    Ok(out)
+}
+
+fn cursor_of(message: &Message) -> Result<Option<Cursor>, String> {
+    let params = message.params().map_err(|error| error.to_string())?;
+    let Some(cursor) = params.cursor else { return Ok(None) };
+    let cursor = cursor.text().and_then(|text| text.parse().ok());
+    cursor.map(Some).ok_or_else(|| "the cursor is invalid; list again without one".to_owned())
+}
+
+/// Returns the list at which a cursor continues, and the position: the list of the page before, even if
+/// it has changed since. Where that is not kept any more, the present list continues after the last item
+/// of the page before.
+fn continued(
+    endpoint: &Endpoint,
+    kind: ListKind,
+    now: Arc<Listing>,
+    cursor: &Cursor,
+) -> Option<(Arc<Listing>, usize)> {
+    let kept = if now.has(cursor) { None } else { endpoint.state.paged.find(kind, cursor) };
+    let list = kept.unwrap_or(now);
+    let position = list.position(cursor)?;
+    Some((list, position))
+}
+
+/// Appends the members behind the items.
+fn push_meta(out: &mut String, endpoint: &Endpoint, era: Era, kind: ListKind) {
     let missing = missing(endpoint, era, kind);
     match era {
         Era::Legacy if missing.is_empty() => {}
@@ -80,8 +115,6 @@ pub(crate) async fn page(
             ));
         }
     }
-    out.push('}');
-    Ok(out)
 }
 
 /// Returns the member of `_meta` that names the gateway.

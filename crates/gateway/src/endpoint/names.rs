@@ -49,7 +49,7 @@ impl NameRegistry {
     /// Keeps the names of an endpoint, and stores them if one is new.
     pub(crate) fn save(&self, endpoint: &str, names: &PublishedNames) {
         let mut all = self.by_endpoint.lock();
-        if all.get(endpoint).is_some_and(|stored| is_same(stored, names)) {
+        if all.get(endpoint) == Some(names) {
             return;
         }
         all.insert(endpoint.to_owned(), names.clone());
@@ -66,25 +66,18 @@ impl NameRegistry {
     }
 }
 
-fn is_same(stored: &PublishedNames, names: &PublishedNames) -> bool {
-    stored.iter().zip(names).all(|(stored, now)| stored.is_same(now))
-}
-
 #[cfg(test)]
 mod tests {
-    use mainstay_model::Name;
-    use mainstay_model::settings::Prefix;
-    use mainstay_protocol::list::ListKind;
+    use mainstay_session::Names;
     use mainstay_session::catalogue::PublishedNames;
     use mainstay_testkit::MemoryStore;
 
-    use super::{NameRegistry, is_same};
+    use super::NameRegistry;
 
     fn names(server: &str) -> PublishedNames {
-        let mut memory = PublishedNames::default();
-        let server = Name::try_new(server).unwrap();
-        memory[ListKind::Tools as usize].publish(&server, "echo", Prefix::Always);
-        memory
+        let tools = format!(r#"{{"published":{{"{server}":{{"echo":"{server}_echo"}}}}}}"#);
+        let tools = serde_json::from_str(&tools).unwrap();
+        PublishedNames::from([tools, Names::default(), Names::default(), Names::default()])
     }
 
     #[tokio::test]
@@ -97,9 +90,9 @@ mod tests {
         store.crash();
         let second = NameRegistry::load(store.open().names).await;
         let known = second.names_of("work", |server| server == "a");
-        assert!(is_same(&known, &names("a")));
+        assert_eq!(known, names("a"));
         let gone = second.names_of("play", |server| server == "a");
-        assert!(is_same(&gone, &PublishedNames::default()), "not configured any more");
+        assert_eq!(gone, PublishedNames::default(), "not configured any more");
     }
 
     #[tokio::test]
@@ -111,13 +104,13 @@ mod tests {
         store.fail(Some("gone"));
         let second = NameRegistry::load(store.open().names).await;
         let known = second.names_of("work", |_| true);
-        assert!(is_same(&known, &PublishedNames::default()));
+        assert_eq!(known, PublishedNames::default());
         store.fail(None);
         second.save("work", &names("b"));
         second.stored().await;
         let own = second.names_of("work", |_| true);
-        assert!(is_same(&own, &names("b")), "what it has given out stays so for it");
+        assert_eq!(own, names("b"), "what it has given out stays so for it");
         let third = NameRegistry::load(store.open().names).await;
-        assert!(is_same(&third.names_of("work", |_| true), &names("a")));
+        assert_eq!(third.names_of("work", |_| true), names("a"));
     }
 }

@@ -152,8 +152,8 @@ fn route_by_name(
     let field = name.ok_or_else(|| invalid("`name` is missing"))?;
     let name = field.text().ok_or_else(|| invalid("`name` must be a string"))?;
     let is_tool = kind == ListKind::Tools;
-    let catalogue = endpoint.catalogue(era);
-    let Some(entry) = catalogue.find(kind, &name) else {
+    let found = endpoint.find_in_list(era, kind, |list| list.find(&name).cloned());
+    let Some(entry) = found else {
         let Some((server, own)) = endpoint.find_remembered(era, kind, &name) else {
             return Err(unknown_item((endpoint, era), kind, word, &name));
         };
@@ -170,7 +170,7 @@ fn route_by_name(
     }
     Ok(Route {
         edits,
-        tool: is_tool.then(|| entry.own.clone()),
+        tool: is_tool.then(|| entry.own.as_ref().into()),
         may_retry: entry.may_retry || !is_tool,
         ..route_to(endpoint, entry.server)?
     })
@@ -207,16 +207,27 @@ pub(crate) fn find_resource(
     if endpoint.single {
         return Some((endpoint.servers[0].id, uri.to_owned()));
     }
-    let listed = endpoint.catalogue(era).find_resource(uri);
-    listed.or_else(|| endpoint.find_remembered(era, ListKind::Resources, uri)).or_else(|| {
-        if !endpoint.loading(era).is_empty() {
-            return None;
-        }
-        // Servers may have resources that they don't list. With only one server the route is clear.
-        match &servers_with_resources((endpoint, era))[..] {
-            [only] => Some((*only, uri.to_owned())),
-            _ => None,
-        }
+    listed_resource(endpoint, era, uri)
+        .or_else(|| endpoint.find_remembered(era, ListKind::Resources, uri))
+        .or_else(|| {
+            if !endpoint.loading(era).is_empty() {
+                return None;
+            }
+            // Servers may have resources that they don't list. With only one server the route is clear.
+            match &servers_with_resources((endpoint, era))[..] {
+                [only] => Some((*only, uri.to_owned())),
+                _ => None,
+            }
+        })
+}
+
+/// Finds the server of a resource by its URI, or else by the first template that matches the URI.
+fn listed_resource(endpoint: &Endpoint, era: Era, uri: &str) -> Option<(ServerId, String)> {
+    let by_uri = endpoint.find_in_list(era, ListKind::Resources, |list| {
+        list.find(uri).map(|entry| (entry.server, entry.own.to_string()))
+    });
+    by_uri.or_else(|| {
+        endpoint.find_in_list(era, ListKind::ResourceTemplates, |list| list.match_template(uri))
     })
 }
 
@@ -226,9 +237,10 @@ fn route_by_template(
 ) -> Result<Route, RouteError> {
     let field = uri.ok_or_else(|| invalid("`ref.uri` is missing"))?;
     let uri = field.text().ok_or_else(|| invalid("`ref.uri` must be a string"))?;
-    let catalogue = endpoint.catalogue(era);
     let kind = ListKind::ResourceTemplates;
-    let listed = catalogue.find(kind, &uri).map(|entry| (entry.server, entry.own.to_string()));
+    let listed = endpoint.find_in_list(era, kind, |list| {
+        list.find(&uri).map(|entry| (entry.server, entry.own.to_string()))
+    });
     let found = listed.or_else(|| endpoint.find_remembered(era, kind, &uri));
     let Some((server, own)) = found else {
         return Err(unknown_item((endpoint, era), kind, "resource template", &uri));
@@ -284,7 +296,9 @@ fn unknown_item(
         }
         return RouteError { code: refusal.code.number(), message: say, refusal: Some(refusal) };
     }
-    let items = endpoint.missing_items(era, kind).into_iter().map(|(server, _)| server);
+    // Items that lists leave out by name are found by their names.
+    let items = endpoint.missing_items(era, kind).into_iter();
+    let items = items.filter(|(_, items)| items.items.is_empty()).map(|(server, _)| server);
     let missing = endpoint.missing(era).into_iter().chain(items);
     let missing: Vec<_> = missing.map(|missing| missing.to_string()).collect();
     let away = if missing.is_empty() {

@@ -1,58 +1,44 @@
-//! State of an endpoint that outlives a replaced topology: catalogues, names, streams, listeners.
+//! State of an endpoint that outlives a replaced topology: merged lists, names, streams, listeners.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
-use mainstay_session::Catalogue;
 use mainstay_session::catalogue::PublishedNames;
-use parking_lot::Mutex;
 
+use super::merged::MergedLists;
+use super::paged_lists::PagedLists;
 use crate::session::audience::Audience;
 use crate::stream::open_stream::OpenStreams;
 
 /// State that an endpoint keeps in each topology that has it.
 #[derive(Debug)]
 pub(crate) struct EndpointState {
-    /// Catalogues by era, in the order of [`super::ERAS`].
-    pub(super) catalogues: [ArcSwap<Catalogue>; 2],
-    pub(super) assigned: Mutex<AssignedNames>,
+    pub(super) merged: MergedLists,
+    pub(super) paged: PagedLists,
+    /// Number of versions of the endpoint so far.
+    versions: AtomicU64,
     /// Streams that clients keep open here.
     pub(crate) streams: Arc<OpenStreams>,
     /// Sessions here that have a stream for background messages.
     pub(crate) audience: Audience,
 }
 
-/// Names that an endpoint has assigned.
-#[derive(Debug)]
-pub(super) struct AssignedNames {
-    /// Names that clients have seen, which don't change.
-    pub(super) shown: PublishedNames,
-    /// Names in the present catalogue. Names that nobody has seen are assigned again in the order
-    /// of the file, so that they don't depend on which server starts first.
-    pub(super) current: PublishedNames,
-    /// By kind of list: whether `current` has names that `shown` lacks.
-    pub(super) has_unshown: [bool; 4],
-}
-
 // === impl EndpointState ===
 
 impl EndpointState {
-    pub(super) fn new(path: String, shown: PublishedNames) -> Self {
-        let assigned = AssignedNames { current: shown.clone(), shown, has_unshown: [false; 4] };
+    /// Creates the state of a new endpoint. `seen`: the names that clients of earlier daemons have seen.
+    pub(super) fn new(path: String, seen: PublishedNames) -> Self {
         Self {
-            catalogues: Default::default(),
-            assigned: Mutex::new(assigned),
+            merged: MergedLists::new(seen),
+            paged: PagedLists::default(),
+            versions: AtomicU64::new(0),
             streams: OpenStreams::new(path),
             audience: Audience::default(),
         }
     }
 
-    /// Removes the names of servers that the endpoint no longer has.
-    pub(super) fn retain(&self, is_here: impl Fn(&str) -> bool) {
-        let mut assigned = self.assigned.lock();
-        let assigned = &mut *assigned;
-        for names in assigned.shown.iter_mut().chain(&mut assigned.current) {
-            names.retain(&is_here);
-        }
+    /// Returns the number of the next version of the endpoint.
+    pub(super) fn next_version(&self) -> u64 {
+        self.versions.fetch_add(1, Ordering::AcqRel) + 1
     }
 }

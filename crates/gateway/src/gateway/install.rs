@@ -51,10 +51,12 @@ impl Gateway {
             pool.start(observer.clone());
         }
         for endpoint in changes.opened.iter().filter_map(|id| after.endpoint_by_id(*id)) {
-            endpoint.publish(&ListKind::ALL);
+            endpoint.note_changes(&ListKind::ALL);
+            endpoint.start_build(&self.serving.tasks);
         }
         for endpoint in changes.changed.iter().filter_map(|id| after.endpoint_by_id(*id)) {
-            endpoint.publish(&ListKind::ALL);
+            endpoint.note_changes(&ListKind::ALL);
+            endpoint.start_build(&self.serving.tasks);
             endpoint.state.audience.lists_changed(&ListKind::ALL);
         }
         self.stateless.listens.lists_changed(&changes.changed, &ListKind::ALL);

@@ -15,14 +15,15 @@ use mainstay_upstream::{Asker, SessionNo};
 
 use super::Gateway;
 use crate::endpoint::Endpoint;
-use crate::session::{placement, questions};
+use crate::session::{Session, placement, questions};
 
 impl PoolObserver for Gateway {
     fn lists_changed(&self, server: &Name, era: Era, kinds: &[ListKind]) {
         let topology = self.topology();
         let Some(server) = topology.server_named(server) else { return };
         for endpoint in topology.endpoints_with(server.id) {
-            endpoint.publish(kinds);
+            endpoint.note_changes(kinds);
+            endpoint.start_build(&self.serving.tasks);
         }
         match era {
             Era::Modern => {
@@ -61,16 +62,25 @@ impl PoolObserver for Gateway {
         let topology = self.topology();
         let Some(of) = topology.server_named(server) else { return };
         let (mut heard, mut unheard) = (false, false);
-        for endpoint in topology.endpoints_with(of.id) {
-            endpoint.state.audience.for_each(|session| {
-                // Log lines outside of calls have no owner, so only sessions that asked for logs get them.
-                let asked = session.log_level().is_some() && session.wants_log(level);
-                if (asked || !is_log) && placement::is_served_by(session, &of.pool, instance) {
-                    let has_it = session.queue_background(message.bytes());
-                    heard |= has_it;
-                    unheard |= !has_it;
+        let mut tell = |session: &Session| {
+            if placement::is_served_by(session, &of.pool, instance) {
+                let has_it = session.queue_background(message.bytes());
+                heard |= has_it;
+                unheard |= !has_it;
+            }
+        };
+        if is_log {
+            // Log lines outside of calls have no owner, so only sessions that asked for logs get them.
+            for owner in self.sessions.levels.for_server(of.id).wanting(level) {
+                let session = self.sessions.table.by_number(owner);
+                if let Some(session) = session.filter(|session| session.has_background_stream()) {
+                    tell(&session);
                 }
-            });
+            }
+        } else {
+            for endpoint in topology.endpoints_with(of.id) {
+                endpoint.state.audience.for_each(&mut tell);
+            }
         }
         // Whether a session without a stream wanted the log line is not checked, because the check would
         // run for every such session.

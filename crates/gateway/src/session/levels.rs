@@ -82,6 +82,11 @@ impl ServerLevels {
         self.wanted.lock().set(owner, level);
     }
 
+    /// Returns the sessions that want log messages of this level.
+    pub(crate) fn wanting(&self, level: Option<LogLevel>) -> Vec<SessionNo> {
+        self.wanted.lock().wanting(level).copied().collect()
+    }
+
     /// Removes the level of a session. Returns whether the lowest wanted level has changed.
     pub(crate) fn remove(&self, owner: SessionNo) -> bool {
         let mut wanted = self.wanted.lock();

@@ -51,6 +51,11 @@ impl Session {
         !state.ended
     }
 
+    /// Whether everything that is sent to the client goes over one stream of events.
+    pub(crate) fn has_one_stream(&self) -> bool {
+        self.state.lock().has_one_stream
+    }
+
     /// Opens the stream of a call.
     pub(crate) fn open_call_stream(
         &self,
@@ -154,7 +159,7 @@ impl Session {
     }
 
     /// Whether the session has a background stream, with a reader or without.
-    pub(super) fn has_background_stream(&self) -> bool {
+    pub(crate) fn has_background_stream(&self) -> bool {
         self.state.lock().streams.has_background()
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_gateway::{Gateway, Layout, Parts, Serves, listener};
 use mainstay_model::settings::{
-    EndpointSpec, GatewaySettings, Limits, Prefix, ProcessSpec, Runtime, ServerSpec,
+    EndpointSpec, GatewaySettings, Limits, NameRule, Prefix, ProcessSpec, Runtime, ServerSpec,
 };
 use mainstay_model::{Budget, Name};
 use mainstay_pool::Pool;
@@ -104,9 +104,14 @@ impl Scene {
             name: name(group),
             servers: servers.iter().map(|server| name(server)).collect(),
             prefix: Prefix::Auto,
+            names: NameRule::Spec,
         });
         let pools = pools.iter().map(|&pool| pool.clone()).collect();
-        assert!(self.gateway.install(Layout { pools, groups: groups.collect() }));
+        assert!(self.gateway.install(Layout {
+            pools,
+            groups: groups.collect(),
+            names: NameRule::Spec
+        }));
     }
 
     /// Returns the number of a server's notifications that no client received.

@@ -248,7 +248,7 @@ async fn nothing_is_installed_once_the_daemon_stops() {
     scene.install(&[&a], &[]);
     scene.gateway.drain_and_stop().await;
     let b = scene.pool("b", &[]);
-    let layout = Layout { pools: vec![b.clone()], groups: Vec::new() };
+    let layout = Layout { pools: vec![b.clone()], ..Layout::default() };
     assert!(!scene.gateway.install(layout));
     assert!(b.instances().is_empty() && is_stopped(&a));
     scene.end().await;

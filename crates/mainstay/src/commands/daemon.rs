@@ -8,6 +8,8 @@ use mainstay_admin::api::commands::MissingServer;
 use mainstay_admin::api::status::DaemonStatus;
 use mainstay_admin::client::CallError;
 use mainstay_admin::{Client, ClientError, Conversation};
+use mainstay_protocol::list::ListKind;
+use mainstay_protocol::list::fit::{Fit, Misfit};
 use mainstay_protocol::{Era, Revision};
 use serde::Deserialize;
 use serde_json::json;
@@ -54,7 +56,7 @@ struct ToolPage {
     #[serde(rename = "nextCursor")]
     next: Option<String>,
     #[serde(default, rename = "_meta")]
-    meta: PageMeta,
+    meta: Option<PageMeta>,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,13 +65,27 @@ struct PageMeta {
     missing: Vec<MissingServer>,
 }
 
-#[derive(Deserialize)]
-struct ToolFields {
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default, rename = "inputSchema")]
-    schema: serde_json::Value,
+// === impl Tool ===
+
+impl Tool {
+    /// Reads a tool. What has another shape than it should counts as empty: one tool must not hide the
+    /// others.
+    fn new(raw: Box<RawValue>) -> Self {
+        let mut value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
+        let (name, description) = (text("name"), text("description"));
+        let schema = value.get_mut("inputSchema").map(serde_json::Value::take);
+        Self { raw, name, description, schema: schema.unwrap_or_default() }
+    }
+
+    /// What clients refuse about the tool, and the whole list for it.
+    pub(super) fn misfit(&self) -> Option<Misfit> {
+        let of = |era| match Fit::of(ListKind::Tools, era, self.raw.get()) {
+            Fit::Unfit(misfit) => Some(misfit),
+            Fit::Fits | Fit::Mended(_) => None,
+        };
+        of(Era::Modern).and_then(|_| of(Era::Legacy))
+    }
 }
 
 // === impl Merged ===
@@ -207,10 +223,9 @@ pub(super) async fn list(conversation: &mut Conversation) -> Result<Merged, Fail
         let params = cursor.map(|cursor| json!({ "cursor": cursor }).to_string());
         let page = conversation.request("tools/list", params.as_deref(), &mut |_| {}).await?;
         let page: ToolPage = read(&page)?;
-        merged.missing = page.meta.missing;
+        merged.missing = page.meta.unwrap_or_default().missing;
         for raw in page.tools {
-            let ToolFields { name, description, schema } = read(raw.get().as_bytes())?;
-            merged.tools.push(Tool { raw, name, description, schema });
+            merged.tools.push(Tool::new(raw));
         }
         let Some(next) = page.next else { break };
         if !seen.insert(next.clone()) {

@@ -15,6 +15,11 @@ use crate::output::{Look, Output, format, table};
 #[cfg(test)]
 mod tests;
 
+/// A list with more than this is pointed out: several hundred tools are more than a model chooses from
+/// well, and some clients read no more than one page.
+const LIST_ITEMS_LARGE: usize = 500;
+const LIST_BYTES_LARGE: usize = 1 << 20;
+
 pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Exit, Failure> {
     let client = daemon::client(shared)?;
     let status = daemon::block_on(daemon::status(&client))?;
@@ -67,6 +72,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         let servers: Vec<_> = endpoint.servers.iter().map(ToString::to_string).collect();
         lines.push(format!("{} is {}", endpoint.path, servers.join(", ")));
     }
+    lines.extend(status.endpoints.iter().flat_map(list_notes));
     for (name, state) in &status.circuit_breakers {
         lines.push(format!("breaker {name} is {state}"));
     }
@@ -128,6 +134,40 @@ fn server_table(servers: &[Server], now: Timestamp) -> String {
     });
     let header = ["SERVER", "STATE", "FOR", "REVISION", "TOOLS", "RESTARTS", "CALLS", ""];
     table(header, rows.collect())
+}
+
+/// What an operator should know of the merged lists of an endpoint.
+fn list_notes(endpoint: &Endpoint) -> Vec<String> {
+    let path = &endpoint.path;
+    let large = endpoint
+        .lists
+        .iter()
+        .filter(|list| list.items > LIST_ITEMS_LARGE || list.bytes > LIST_BYTES_LARGE);
+    let large = large.map(|list| {
+        let size = format::bytes(list.bytes as u64);
+        format!(
+            "{path} lists {} {} ({size}); models and clients do better with fewer: \
+             [endpoints.NAME] makes an address for some of the servers",
+            list.items, list.list,
+        )
+    });
+    let renamed: usize = endpoint.lists.iter().map(|list| list.renamed).sum();
+    let renamed = (renamed > 0).then(|| {
+        let names = format::count(renamed, "name");
+        format!("{path} publishes {names} other than the servers' own (see --json)")
+    });
+    let refused: usize = endpoint.lists.iter().map(|list| list.refused_names).sum();
+    let refused = (refused > 0).then(|| {
+        let section = match path.strip_prefix("/mcp/") {
+            Some(name) => format!("[endpoints.{name}]"),
+            None => "[gateway]".to_owned(),
+        };
+        let names = format::count(refused, "name");
+        format!(
+            "{path} publishes {names} that most model APIs refuse: set names = \"strict\" in {section}"
+        )
+    });
+    large.chain(renamed).chain(refused).collect()
 }
 
 /// The open streams of each endpoint.

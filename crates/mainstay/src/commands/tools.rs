@@ -124,6 +124,12 @@ fn print(listed: &[Listed], out: &Output) {
             Ok(Merged { tools, cut, .. }) => {
                 out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
                 out.line(tool_table(tools));
+                for tool in tools {
+                    if let Some(misfit) = tool.misfit() {
+                        let misfit = format::harmless(&misfit.to_string());
+                        out.line(format!("clients refuse {}: {misfit}", shown_name(tool)));
+                    }
+                }
                 if let Some(line) = cut_line(cut.as_deref()) {
                     out.line(line);
                 }
@@ -140,10 +146,14 @@ fn print(listed: &[Listed], out: &Output) {
     }
 }
 
+fn shown_name(tool: &Tool) -> String {
+    if tool.name.is_empty() { "(no name)".to_owned() } else { format::harmless(&tool.name) }
+}
+
 fn tool_table(tools: &[Tool]) -> String {
     let rows = tools.iter().map(|tool| {
         [
-            format!("  {}", format::harmless(&tool.name)),
+            format!("  {}", shown_name(tool)),
             format::harmless(&parameters::summary(&tool.schema)),
             format::headline(&tool.description, DESCRIPTION_CHARS),
         ]

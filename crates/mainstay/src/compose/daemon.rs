@@ -105,8 +105,8 @@ impl Daemon {
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
         let gateway = Gateway::new(mainstay_gateway::Parts {
+            layout: Layout { pools, groups: settings.endpoints, names: settings.gateway.names },
             settings: settings.gateway,
-            layout: Layout { pools, groups: settings.endpoints },
             metrics: metrics.clone(),
             budget,
             key,

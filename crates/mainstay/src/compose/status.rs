@@ -12,6 +12,7 @@ use mainstay_admin::api::sessions::{Session, Sessions};
 use mainstay_admin::api::status::{self as api, DaemonStatus, Memory, MemoryBudget};
 use mainstay_admin::{Source, View, health, memory};
 use mainstay_gateway::endpoint::Endpoint;
+use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
 use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
@@ -25,6 +26,8 @@ use super::target;
 
 /// Time between two readings of the processes' memory.
 const MEMORY_EVERY: Duration = Duration::from_secs(2);
+/// Renamed items of an endpoint that are shown.
+const RENAMED_MAX: usize = 100;
 
 /// Reads the state of one daemon.
 #[derive(Clone)]
@@ -174,6 +177,8 @@ impl Source for Status {
                     servers: endpoint.pools().map(|pool| pool.spec.name.clone()).collect(),
                     listens: endpoint.streams_open(StreamKind::Listen),
                     streams: streams(|kind| endpoint.streams_open(kind)),
+                    lists: merged_lists(endpoint),
+                    renamed: renamed_items(endpoint),
                 })
                 .collect(),
             servers,
@@ -258,6 +263,27 @@ fn word(servers: &[Server], draining: bool, gateway: Option<&Gateway>) -> Health
 /// The streams of sessions, over either transport.
 fn streams(open: impl Fn(StreamKind) -> usize) -> usize {
     open(StreamKind::Get) + open(StreamKind::Sse)
+}
+
+fn merged_lists(endpoint: &Endpoint) -> Vec<api::MergedList> {
+    let list = |size: ListSize| api::MergedList {
+        list: size.kind.member().to_owned(),
+        items: size.items,
+        bytes: size.bytes,
+        renamed: size.renamed,
+        refused_names: size.refused_names,
+    };
+    endpoint.list_sizes().into_iter().map(list).collect()
+}
+
+fn renamed_items(endpoint: &Endpoint) -> Vec<api::RenamedItem> {
+    let item = |item: RenamedItem| api::RenamedItem {
+        list: item.kind.member().to_owned(),
+        server: item.server,
+        own: item.own,
+        published: item.published,
+    };
+    endpoint.renamed_items(RENAMED_MAX).into_iter().map(item).collect()
 }
 
 /// All endpoints: the one for all servers, each server in the file's order, then groups.

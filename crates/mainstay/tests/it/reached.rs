@@ -86,7 +86,7 @@ fn status() -> Value {
         "volumes": {}, "dependencies": {},
         "servers": [server("time", "ready"), server("files", "crash-looping")],
         "endpoints": [
-            { "path": "/mcp", "servers": ["time", "files"], "listens": 0, "streams": 0 },
+            { "path": "/mcp", "servers": ["time", "files"], "listens": 0, "streams": 0, "lists": [], "renamed": [] },
         ],
     })
 }

@@ -13,6 +13,7 @@ mod idle;
 mod instances;
 mod list_faults;
 mod lists;
+mod merged;
 mod modern;
 mod names;
 mod odd_remotes;

@@ -133,7 +133,9 @@ impl Drop for Inside {
 
 /// A server with one tool, another one in each run, and one entry without a name.
 async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
-    let tools = format!(r#"{{"tools":[{{"name":"of run {start}"}},{{"title":"no name"}}]}}"#);
+    let tools = format!(
+        r#"{{"tools":[{{"name":"of run {start}","inputSchema":{{"type":"object"}}}},{{"title":"no name"}}]}}"#
+    );
     let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(requests).unwrap()).lines();
     let mut answers = pipe::Sender::from_owned_fd(answers).unwrap();
     while let Ok(Some(line)) = lines.next_line().await {

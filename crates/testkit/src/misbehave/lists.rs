@@ -17,13 +17,13 @@ pub(super) async fn answer(
     out: &Outlet,
 ) {
     server.flags.pause("slow-lists").await;
+    if let Some(file) = given(server, method) {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        return out.send(message::answer(id, text.trim())).await;
+    }
     let refused = server.flags.has("no-capabilities");
     let result = match method {
         _ if refused => None,
-        "tools/list" if server.flags.has("tools-from") => {
-            let text = std::fs::read_to_string(server.flags.text("tools-from").unwrap_or_default());
-            return out.send(message::answer(id, text.unwrap_or_default().trim())).await;
-        }
         "tools/list" if server.flags.has("wrong-lists") => Some(json!({"tools": "none"})),
         "tools/list" => Some(page(server, "tools", tools(server), params)),
         "resources/list" => Some(page(server, "resources", resources(), params)),
@@ -39,6 +39,18 @@ pub(super) async fn answer(
         None => message::error(id, -32601, &format!("Method not found: {method}"), &Value::Null),
     };
     out.send(message).await;
+}
+
+/// The file with the result of a list method, if one was given.
+fn given<'a>(server: &'a Server, method: &str) -> Option<&'a str> {
+    let flag = match method {
+        "tools/list" => "tools-from",
+        "prompts/list" => "prompts-from",
+        "resources/list" => "resources-from",
+        "resources/templates/list" => "templates-from",
+        _ => return None,
+    };
+    server.flags.text(flag)
 }
 
 /// The page of a list at the cursor.

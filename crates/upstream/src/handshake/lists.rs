@@ -15,7 +15,7 @@ use mainstay_protocol::mirror::MirroredArguments;
 use mainstay_protocol::{Era, build, codes};
 
 use super::ask::{ErrorAnswer, HandshakeError, ask_within};
-use crate::facts::{Cut, Item, List, ListFailure, Lists};
+use crate::facts::{Cut, Item, ItemFit, List, ListFailure, Lists};
 use crate::link::Link;
 
 /// How long to wait for a list.
@@ -298,6 +298,7 @@ fn take_items(link: &Link, kind: ListKind, page: &Bytes, parsed: &ListPage<'_>, 
             key: item.key.as_ref().into(),
             key_span: item.key_span_in_item(),
             hints: item.hints,
+            fit: ItemFit::of(kind, link.era(), item.raw),
             mirrors,
         });
     }

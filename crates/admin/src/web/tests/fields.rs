@@ -6,7 +6,7 @@ use mainstay_model::InstanceId;
 
 use super::*;
 use crate::api::servers::{Instance, MissingItems};
-use crate::api::status::Endpoint;
+use crate::api::status::{Endpoint, MergedList, RenamedItem};
 
 /// A daemon of which everything is known.
 struct Full;
@@ -46,6 +46,19 @@ impl Source for Full {
             servers: vec![server.name.clone()],
             listens: 0,
             streams: 0,
+            lists: vec![MergedList {
+                list: "tools".to_owned(),
+                items: 2,
+                bytes: 100,
+                renamed: 1,
+                refused_names: 0,
+            }],
+            renamed: vec![RenamedItem {
+                list: "tools".to_owned(),
+                server: server.name.clone(),
+                own: "a/b".to_owned(),
+                published: "a_b".to_owned(),
+            }],
         }];
         status.servers.push(server);
         status
@@ -88,7 +101,11 @@ const SERVER: &str = "calls instances kind memory_bytes missing missing[].items 
      retry_in_ms revision second_revision since state stray_lines target tools transport";
 const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
-     endpoints[].listens endpoints[].path endpoints[].servers endpoints[].streams listen memory_usage \
+     endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \
+     endpoints[].lists[].list endpoints[].lists[].refused_names endpoints[].lists[].renamed endpoints[].path \
+     endpoints[].renamed endpoints[].renamed[].list endpoints[].renamed[].own \
+     endpoints[].renamed[].published endpoints[].renamed[].server endpoints[].servers \
+     endpoints[].streams listen memory_usage \
      memory_usage.budgets memory_usage.budgets.whole memory_usage.budgets.whole.max_bytes \
      memory_usage.budgets.whole.refusals memory_usage.budgets.whole.used_bytes \
      memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes pid servers sessions \

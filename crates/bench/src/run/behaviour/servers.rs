@@ -1,9 +1,11 @@
 //! The cost of idle servers: memory of the daemon, without that of the servers themselves.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
 
 use super::seen::Seen;
 use crate::client::Connection;
@@ -52,8 +54,15 @@ impl Servers {
 
 // === helpers ===
 
-/// Resident memory of a daemon with so many idle servers, in KiB.
-async fn resident_kib(programs: &Programs, servers: u32, tools: usize) -> Result<f64> {
+/// A daemon whose servers are ready.
+pub(super) struct Started {
+    pub(super) address: SocketAddr,
+    pub(super) daemon: Process,
+    _folder: TempDir,
+}
+
+/// Starts a daemon with so many servers, each with so many tools.
+pub(super) async fn start(programs: &Programs, servers: u32, tools: usize) -> Result<Started> {
     let folder = tempfile::tempdir()?;
     let (bench, mut settings) = (&programs.bench, String::new());
     for number in 0..servers {
@@ -81,13 +90,19 @@ async fn resident_kib(programs: &Programs, servers: u32, tools: usize) -> Result
         }
         tokio::time::sleep(LOOK).await;
     }
+    Ok(Started { address, daemon, _folder: folder })
+}
+
+/// Resident memory of a daemon with so many idle servers, in KiB.
+async fn resident_kib(programs: &Programs, servers: u32, tools: usize) -> Result<f64> {
+    let started = start(programs, servers, tools).await?;
     tokio::time::sleep(SETTLING).await;
-    let resident = procfs::resident_kib(daemon.pid).context("the daemon is gone");
-    daemon.stop().await;
+    let resident = procfs::resident_kib(started.daemon.pid).context("the daemon is gone");
+    started.daemon.stop().await;
     Ok(resident? as f64)
 }
 
-async fn is_ready(address: std::net::SocketAddr) -> bool {
+async fn is_ready(address: SocketAddr) -> bool {
     let request = format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let Ok(mut connection) = Connection::open(address).await else { return false };
     connection.exchange(request.as_bytes()).await.is_ok_and(|answer| answer.status == 200)

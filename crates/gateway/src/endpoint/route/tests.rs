@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use mainstay_model::settings::Prefix;
+use mainstay_model::settings::{NameRule, Prefix};
 use mainstay_model::{Ids, ServerId};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, Method};
+use mainstay_session::names::NameStyle;
 use mainstay_testkit::MemoryStore;
 use serde_json::{Value, json};
 
@@ -41,6 +42,8 @@ const TOOLS: Answers = &[
 /// The code of `SERVER_LOADING`.
 const LOADING: i32 = 1003;
 
+const AUTO: NameStyle = NameStyle { prefix: Prefix::Auto, rule: NameRule::Spec };
+
 /// An endpoint with two servers that have the same: `a`, whose names stay, and `b`.
 struct Scene {
     world: World,
@@ -67,16 +70,15 @@ impl Scene {
         let (mut world, ids) = (World::new().await, Ids::default());
         let a = world.ready("a", ids.server(), EVERYTHING).await;
         let b = world.ready("b", ids.server(), EVERYTHING).await;
-        let endpoint = endpoint(&ids, &[&a, &b], Some(Prefix::Auto)).await;
+        let endpoint = endpoint(&ids, &[&a, &b], Some(AUTO)).await;
         Self { world, ids, a, b, endpoint }
     }
 }
 
-async fn endpoint(ids: &Ids, servers: &[&Server], prefix: Option<Prefix>) -> Arc<Endpoint> {
+async fn endpoint(ids: &Ids, servers: &[&Server], style: Option<NameStyle>) -> Arc<Endpoint> {
     let servers = servers.iter().map(|&server| server.clone()).collect();
     let names = Arc::new(NameRegistry::load(MemoryStore::default().open().names).await);
-    let endpoint = Endpoint::new(ids.endpoint(), "work".to_owned(), servers, prefix, &names);
-    endpoint.publish(&ListKind::ALL);
+    let endpoint = Endpoint::new(ids.endpoint(), "work".to_owned(), servers, style, &names);
     Arc::new(endpoint)
 }
 
@@ -197,7 +199,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
     }
     // A server that has not listed anything yet may have the item, so nothing is unknown.
     let late = world.stopped("late", ids.server(), EVERYTHING);
-    let endpoint = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
+    let endpoint = self::endpoint(&ids, &[&a, &late], Some(AUTO)).await;
     let text = r#"no server that is ready has the tool "sum"; still starting: late"#;
     assert_eq!(sent(&endpoint, "tools/call", &json!({"name": "sum"})), refused(LOADING, text));
     // Nobody has asked these servers yet whether they support 2026-07-28.
@@ -205,7 +207,7 @@ async fn what_nobody_has_is_an_error_that_says_so() {
     let other = sent_by(modern, &endpoint, "resources/read", &params);
     assert_eq!(other.unwrap_err().0, LOADING);
     // From then on, resources have no error code of their own.
-    let nobody = self::endpoint(&ids, &[], Some(Prefix::Auto)).await;
+    let nobody = self::endpoint(&ids, &[], Some(AUTO)).await;
     let other = sent_by(modern, &nobody, "resources/read", &params);
     assert_eq!(other.unwrap_err().0, -32602);
     world.end().await;
@@ -217,11 +219,11 @@ async fn a_resource_that_nobody_lists_is_asked_of_the_only_server_that_may_have_
     let (uri, legacy) = (json!({"uri": "x://hidden"}), Era::Legacy);
     assert_eq!(find_resource(&endpoint, legacy, "x://hidden"), None, "both may have it");
     let tools = world.ready("tools", ids.server(), TOOLS).await;
-    let only = self::endpoint(&ids, &[&tools, &a], Some(Prefix::Auto)).await;
+    let only = self::endpoint(&ids, &[&tools, &a], Some(AUTO)).await;
     assert_eq!(sent(&only, "resources/read", &uri), read(&a, uri.clone()));
     // Not as long as another server has not listed its items.
     let late = world.stopped("late", ids.server(), EVERYTHING);
-    let unsure = self::endpoint(&ids, &[&a, &late], Some(Prefix::Auto)).await;
+    let unsure = self::endpoint(&ids, &[&a, &late], Some(AUTO)).await;
     assert_eq!(sent(&unsure, "resources/read", &uri).unwrap_err().0, LOADING);
     world.end().await;
 }
@@ -233,8 +235,8 @@ async fn what_a_client_has_seen_waits_for_its_server() {
         endpoint.show(Era::Legacy, kind);
     }
     let late = world.stopped("b", b.id, EVERYTHING);
-    let now = Endpoint::updated(&endpoint, vec![a.clone(), late], Some(Prefix::Auto));
-    now.publish(&ListKind::ALL);
+    let now = Endpoint::updated(&endpoint, vec![a.clone(), late], Some(AUTO));
+    now.note_changes(&ListKind::ALL);
     let wanted = [call(&b, "write", false), call(&b, "read", false)];
     for (name, wanted) in ["b_write", "b_read"].into_iter().zip(wanted) {
         assert_eq!(sent(&now, "tools/call", &json!({"name": name})), wanted);
@@ -252,12 +254,16 @@ async fn what_a_client_has_seen_waits_for_its_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_taken_away_a_moment_ago_is_still_in_the_lists() {
+async fn a_server_that_was_taken_away_is_in_no_list() {
     let Scene { world, a, endpoint, .. } = Scene::start().await;
-    let now = Endpoint::updated(&endpoint, vec![a], Some(Prefix::Auto));
-    let gone = refused(-32602, "its server was removed from this address; list again");
-    assert_eq!(sent(&now, "tools/call", &json!({"name": "b_read"})), gone);
-    assert_eq!(sent(&now, "resources/read", &json!({"uri": "mainstay://b/x://one"})), gone);
+    endpoint.show(Era::Legacy, ListKind::Tools);
+    let now = Endpoint::updated(&endpoint, vec![a.clone()], Some(AUTO));
+    let unknown = refused(-32602, r#"unknown tool "b_read""#);
+    assert_eq!(sent(&now, "tools/call", &json!({"name": "b_read"})), unknown);
+    assert_eq!(sent(&now, "tools/call", &json!({"name": "read"})), call(&a, "read", true));
+    let of_b = json!({"uri": "mainstay://b/x://one"});
+    // With one server left, that is asked for what nobody lists.
+    assert_eq!(sent(&now, "resources/read", &of_b), read(&a, of_b.clone()));
     world.end().await;
 }
 

@@ -40,7 +40,13 @@ fn status() -> DaemonStatus {
             server("new", "ready", &modern),
         ],
         "endpoints": [
-            { "path": "/mcp", "servers": ["time", "files"], "listens": 2 },
+            { "path": "/mcp", "servers": ["time", "files"], "listens": 2,
+              "lists": [
+                  { "list": "tools", "items": 738, "bytes": 1_100_000, "renamed": 3,
+                    "refused_names": 1 },
+                  { "list": "prompts", "items": 2, "bytes": 100, "renamed": 0, "refused_names": 0 },
+              ],
+              "renamed": [] },
             { "path": "/mcp/time", "servers": ["time"], "listens": 0, "streams": 1 },
             { "path": "/mcp/both", "servers": ["time", "files"] },
         ],
@@ -68,6 +74,9 @@ files is crash-looping: exited with 1
 
 new is ready, and speaks it only
 /mcp/both is time, files
+/mcp lists 738 tools (1.0 MiB); models and clients do better with fewer: [endpoints.NAME] makes an address for some of the servers
+/mcp publishes 3 names other than the servers' own (see --json)
+/mcp publishes 1 name that most model APIs refuse: set names = \"strict\" in [gateway]
 breaker store is OPEN
 
 ADDRESS    LISTENS  OPEN STREAMS

@@ -51,17 +51,16 @@ async fn pages_are_walked_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_wrong_cursor_is_an_error_or_a_first_page_and_nothing_else() {
+async fn a_wrong_cursor_is_an_error_and_nothing_else() {
     let scene = Scene::start().await;
     let merged = scene.client("").await;
-    for cursor in [json!("x"), json!(7), json!("-1"), json!([]), json!("99999999999999999999999")] {
+    let wrong = [json!("x"), json!(7), json!("-1"), json!([]), json!("1000"), json!("1-2-3")];
+    for cursor in wrong {
         let sent = merged.send("tools/list", json!({"cursor": cursor})).await.unwrap();
         let mut sent = sent;
         let answer = sent.answer().await.unwrap();
         assert_eq!(answer["error"]["code"], -32602, "{cursor}: {answer}");
     }
-    let past = merged.request("tools/list", json!({"cursor": "100000"})).await.unwrap();
-    assert_eq!(past["tools"], json!([]));
     scene.undisturbed().await;
 }
 

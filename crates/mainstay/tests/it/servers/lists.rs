@@ -161,14 +161,16 @@ async fn a_server_that_never_tells_is_asked_with_each_list() {
 async fn a_server_that_comes_back_with_other_tools_is_announced() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tools.json");
-    std::fs::write(&file, r#"{"tools":[{"name":"before"}]}"#).unwrap();
+    std::fs::write(&file, r#"{"tools":[{"name":"before","inputSchema":{"type":"object"}}]}"#)
+        .unwrap();
     let command = misbehave(&[&format!("--tools-from={}", file.display())]);
     let daemon = daemon().command_server("s", &command).start().await.unwrap();
     in_state(&daemon, "s", "ready").await;
     let client = merged(&daemon).await;
     assert_eq!(names(&client.request("tools/list", json!({})).await.unwrap()), ["before"]);
     let mut stream = client.listen(None).await.unwrap();
-    std::fs::write(&file, r#"{"tools":[{"name":"after"}]}"#).unwrap();
+    std::fs::write(&file, r#"{"tools":[{"name":"after","inputSchema":{"type":"object"}}]}"#)
+        .unwrap();
     super::kill(&super::process(&daemon, "s").await);
     hears_of(&mut stream, &client, "after").await;
     assert_eq!(names(&client.request("tools/list", json!({})).await.unwrap()), ["after"]);

@@ -69,7 +69,7 @@ async fn items_are_the_servers_own_but_for_a_name_that_collides() {
 #[tokio::test]
 async fn names_stay_whoever_comes_first_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let tool = r#"{"name":"echo"}"#;
+    let tool = r#"{"name":"echo","inputSchema":{"type":"object"}}"#;
     let fast = |name| with_tools(folder.path(), name, tool, &[]);
     let late = |name| with_tools(folder.path(), name, tool, &["--slow-start=700"]);
     let begin = |first: Vec<String>, second: Vec<String>, swapped: bool| {
@@ -105,7 +105,12 @@ async fn a_name_that_was_seen_leads_to_its_server_whatever_that_lists_now() {
     let folder = tempfile::tempdir().unwrap();
     let begin = |tool: &str| {
         let builder = daemon().folder(folder.path());
-        let one = with_tools(folder.path(), "a", &format!(r#"{{"name":"{tool}"}}"#), &[]);
+        let one = with_tools(
+            folder.path(),
+            "a",
+            &format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#),
+            &[],
+        );
         builder.command_server("a", &one).command_server("b", &misbehave(&[])).start()
     };
     let daemon = begin("before").await.unwrap();
@@ -123,7 +128,7 @@ async fn a_name_that_was_seen_leads_to_its_server_whatever_that_lists_now() {
 #[tokio::test]
 async fn the_order_of_the_file_decides_as_long_as_nobody_has_looked() {
     let folder = tempfile::tempdir().unwrap();
-    let tool = r#"{"name":"echo"}"#;
+    let tool = r#"{"name":"echo","inputSchema":{"type":"object"}}"#;
     let daemon = daemon()
         .command_server("a", &with_tools(folder.path(), "a", tool, &["--slow-start=300"]))
         .command_server("b", &with_tools(folder.path(), "b", tool, &[]))

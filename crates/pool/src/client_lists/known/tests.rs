@@ -6,7 +6,7 @@ use mainstay_protocol::Revision;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::{ListKind, ToolHints};
 use mainstay_protocol::mirror::MirroredArguments;
-use mainstay_upstream::facts::{Facts, Item, List, Lists};
+use mainstay_upstream::facts::{Facts, Item, ItemFit, List, Lists};
 
 use super::{ASK_EVERY, KINDS_MAX, KnownLists, LookUp, everything};
 
@@ -17,6 +17,7 @@ fn facts(tools: &[&str]) -> Arc<Facts> {
         key: (*name).into(),
         key_span: 8..8 + name.len() + 2,
         hints: ToolHints::default(),
+        fit: ItemFit::Fits,
         mirrors: MirroredArguments::default(),
     });
     let mut lists = Lists::default();
