@@ -13,7 +13,7 @@ pub(crate) static GATEWAY: Section = Section {
     example: "",
 };
 
-static KEYS: [Key; 21] = [
+static KEYS: [Key; 22] = [
     Key::new(
         "listen",
         Kind::Listen,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
-use mainstay_protocol::framing::sse::{Event, EventTooLarge};
+use mainstay_protocol::framing::sse::Event;
 
 use crate::link::Link;
 use crate::remote::connection::{Responded, read_all, respond};
