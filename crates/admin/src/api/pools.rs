@@ -27,13 +27,19 @@ pub struct PoolNumbers {
 pub struct ConnectionPool {
     /// `none`: no server has a pool. `unhealthy`: no server with a pool is ready. `degraded`: not all of
     /// them are, or more than nine tenths of the instances are in use. `healthy`: otherwise.
+    #[serde(default)]
+    #[schema(required)]
     pub status: PoolHealth,
     /// The part of the instances that is in use, from 0 to 1.
+    #[serde(default)]
+    #[schema(required)]
     pub utilization: f64,
     pub idle: usize,
     pub active: usize,
     pub total: usize,
     /// The same as `maxPoolSize`.
+    #[serde(default)]
+    #[schema(required)]
     pub max: usize,
     #[serde(rename = "maxPoolSize")]
     pub max_pool_size: usize,

@@ -23,6 +23,7 @@ const MISSED_BYTES_MAX: usize = 256 << 10;
 /// Bits of a stream's number that tell its session, so that the id of an event is not taken for one of another
 /// session even when its stream is gone.
 const TAG_BITS: u32 = 16;
+const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 
 impl Session {
     /// Opens a background stream, which begins with what the client has missed. False: the session
@@ -77,7 +78,7 @@ impl Session {
     fn stream_tag(&self) -> u64 {
         let id = self.token.as_str().as_bytes();
         let end = id.iter().rev().take(8).fold(0_u64, |sum, byte| sum * 67 + u64::from(*byte));
-        end & (1 << TAG_BITS) - 1
+        end & TAG_MASK
     }
 
     fn new_stream(
@@ -96,7 +97,7 @@ impl Session {
 
     /// Resumes a stream after an event. The event of another session belongs to no call of this one.
     pub(crate) fn resume_stream(&self, changes: &ListChanges, event: &EventId) -> Resumed {
-        if event.stream_number() & (1 << TAG_BITS) - 1 != self.stream_tag() {
+        if event.stream_number() & TAG_MASK != self.stream_tag() {
             return Resumed::NewStream;
         }
         let mut state = self.state.lock();

@@ -47,7 +47,7 @@ async fn a_command_whose_output_is_lost_has_failed() {
         &["status", "one"],
         &["tools"],
         &["tools", "--merged", "--json"],
-        &["call", "one", "echo", "text=hello"],
+        &["call", "one", "test_simple_text"],
         &["token"],
         &["log-level", "info"],
         &["check"],
