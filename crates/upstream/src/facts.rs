@@ -318,7 +318,7 @@ mod tests {
     fn the_first_item_of_a_key_is_found() {
         let items = [("m", "1"), ("b", "2"), ("z", "3"), ("b", "4"), ("", "5"), ("bb", "6")];
         let list = List { items: items.map(|(key, raw)| item(key, raw)).into(), ..List::default() };
-        let compact = list.clone().compact();
+        let compact = list.clone().compact(None);
         for key in ["m", "b", "z", "", "bb", "a", "c", "zz"] {
             let wanted = items.iter().find(|(other, _)| *other == key).map(|(_, raw)| *raw);
             for list in [&list, &compact] {
