@@ -116,12 +116,12 @@ mod tests {
         let turns = Arc::new(turns(2).unwrap());
         let later = Instant::now() + Duration::from_secs(30);
         let mut held = vec![turns.take(later).await.unwrap(), turns.take(later).await.unwrap()];
-        let (ended, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let (ended, mut order) = tokio::sync::mpsc::channel(5);
         for number in 0..5 {
             let (waits, ended) = (turns.clone(), ended.clone());
             tokio::spawn(async move {
                 let turn = waits.take(later).await.unwrap();
-                ended.send((number, turn)).unwrap();
+                ended.send((number, turn)).await.unwrap();
             });
             while turns.waiting.load(std::sync::atomic::Ordering::Acquire) < number + 1 {
                 tokio::task::yield_now().await;

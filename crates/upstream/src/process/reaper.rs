@@ -45,10 +45,8 @@ pub(super) async fn run(mut deaths: Signal, finder: StrayFinder, closing: Cancel
             let next = orphans.look(Instant::now());
             (orphans, next)
         });
-        (orphans, next) = match looked.await {
-            Ok(looked) => looked,
-            Err(_) => return,
-        };
+        let Ok(looked) = looked.await else { return };
+        (orphans, next) = looked;
         tokio::select! {
             () = closing.cancelled() => return,
             () = tokio::time::sleep(LOOKS_APART) => {}

@@ -95,7 +95,7 @@ impl StrayFinder {
         loop {
             let living = Snapshot::take().ok().and_then(|all| {
                 let found = self.find(&all)?;
-                Some(with_descendants(&all, found.strays))
+                Some(with_descendants(&all, &found.strays))
             });
             match step(&mut ending, Instant::now(), living.as_ref()) {
                 #[expect(clippy::disallowed_methods, reason = "runs on a thread of its own")]
@@ -136,7 +136,7 @@ impl Strays {
         let mut pauses = Vec::new();
         self.ending.retain(|stray, ending| {
             let living = match all.contains(*stray) {
-                true => with_descendants(all, BTreeSet::from([*stray])),
+                true => with_descendants(all, &BTreeSet::from([*stray])),
                 false => BTreeSet::new(),
             };
             let pause = step(ending, now, Some(&living));
@@ -184,7 +184,7 @@ fn step(
     Some(pause)
 }
 
-fn with_descendants(all: &Snapshot, strays: BTreeSet<Identity>) -> BTreeSet<Identity> {
+fn with_descendants(all: &Snapshot, strays: &BTreeSet<Identity>) -> BTreeSet<Identity> {
     let mut pids = strays.iter().map(|stray| stray.pid).collect();
     all.add_descendants(&mut pids);
     let living = pids.iter().filter_map(|pid| all.get(*pid)).filter(|stat| !stat.is_zombie);

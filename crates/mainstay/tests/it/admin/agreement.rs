@@ -88,7 +88,7 @@ async fn busy() -> (Daemon, Vec<Client>, Vec<tokio::task::JoinHandle<()>>) {
         let stream = clients[at].listen(None).await.unwrap();
         held.push(tokio::spawn(async move {
             let _open = stream;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }));
     }
     let operator = over_the_socket(&daemon.state());

@@ -40,7 +40,7 @@ fn tools_that_clients_refuse_are_told_with_the_reason() {
             r#""name":"b","inputSchema":{"type":"object","required":["x",1]}"#,
             "`inputSchema.required[1]` is not a string",
         ),
-        (&format!("{SCHEMA}"), "`name` is missing"),
+        (SCHEMA, "`name` is missing"),
         (&format!(r#""name":7,{SCHEMA}"#), "`name` is not a string"),
         (&format!(r#""name":"b",{SCHEMA},"description":5"#), "`description` is not a string"),
         (&format!(r#""name":"b",{SCHEMA},"title":{{}}"#), "`title` is not a string"),
