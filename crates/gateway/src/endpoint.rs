@@ -226,7 +226,7 @@ impl Endpoint {
     /// Fetches a list again from servers that don't notify when it changes, where it may be outdated.
     pub(crate) async fn refresh_list(&self, era: Era, kind: ListKind, deadline: Instant) {
         let outdated = self.pools().filter(|pool| pool.must_refresh_list(era, kind));
-        let refreshed = outdated.map(|pool| pool.refresh_list_once(era, kind, deadline));
+        let refreshed = outdated.map(|pool| pool.refresh_list(era, kind, deadline));
         join_all(refreshed).await;
     }
 

@@ -78,9 +78,6 @@ pub struct ReadyRun {
     pub(crate) subscribed: ArcSwapOption<Filter>,
     /// When each list was fetched last, by [`ListKind`].
     fetched: Mutex<[Instant; 4]>,
-    /// Held while a list is fetched for clients that ask for it, by [`ListKind`]. The begin of the last
-    /// such fetch.
-    pub(crate) on_demand: [tokio::sync::Mutex<Option<Instant>>; ListKind::ALL.len()],
     pub(crate) ages: ListAges,
     /// When each list is fetched again.
     pub(crate) refreshes: Arc<ListRefreshes>,
@@ -372,7 +369,6 @@ impl ReadyRun {
             since: now,
             subscribed: ArcSwapOption::empty(),
             fetched: Mutex::new([now; 4]),
-            on_demand: Default::default(),
             ages: ListAges::new(calls),
             refreshes,
             publishing: Mutex::new(()),

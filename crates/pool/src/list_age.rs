@@ -4,16 +4,10 @@
 //! before it is used. Lists also change by themselves. So one that was fetched a while ago is fetched again
 //! behind the answer, and one that is old is fetched before it.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use parking_lot::Mutex;
-
-use crate::instance::ReadyRun;
-use crate::pool::Pool;
 
 /// The time after which a list is fetched again behind an answer. It doubles each time that the list has
 /// not changed, up to [`PAUSE_MAX`].
@@ -22,12 +16,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A list that was fetched longer ago is fetched before it is used.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
-/// The time limit of a fetch that nobody waits for.
-const FETCH_DEADLINE: Duration = Duration::from_secs(30);
-
 /// How far a list can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListAge {
+pub(crate) enum ListAge {
     Current,
     /// Good enough to be used, but due to be fetched again.
     Aged,
@@ -54,50 +45,6 @@ struct Fetch {
     pause: Duration,
 }
 
-// === impl Pool ===
-
-impl Pool {
-    /// The number of calls that have ended. Each may have changed a list.
-    pub(crate) fn calls_ended(&self) -> u64 {
-        self.calls_ended.load(Ordering::Acquire)
-    }
-
-    /// Whether a list has to be fetched before it is used. If it is only due to be fetched again, that
-    /// begins in the background.
-    pub fn must_refresh_list(self: &Arc<Self>, era: Era, kind: ListKind) -> bool {
-        if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
-            return false;
-        }
-        let Some((_, run)) = self.unused_base(era) else { return false };
-        let now = Instant::now();
-        if run.is_fresh(kind, now) {
-            return false;
-        }
-        let age = run.ages.age(kind, self.calls_ended(), now);
-        if age == ListAge::Aged && !run.ages.is_under_way(kind) {
-            let pool = self.clone();
-            self.tasks.spawn(async move {
-                tokio::select! {
-                    () = pool.refresh_list_once(era, kind, now + FETCH_DEADLINE) => {}
-                    () = pool.closing.cancelled() => {}
-                }
-            });
-        }
-        age == ListAge::Outdated
-    }
-
-    /// Fetches a list again as [`Self::refresh_list`] does. Those who ask at the same time share a fetch.
-    pub async fn refresh_list_once(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
-        let Some((_, run)) = self.unused_base(era) else { return };
-        let asked = Instant::now();
-        let turn = run.ages.turns[kind as usize].lock();
-        let Ok(_turn) = tokio::time::timeout_at(deadline.into(), turn).await else { return };
-        if !run.ages.has_begun_since(kind, asked) {
-            self.refresh_list(era, kind, deadline).await;
-        }
-    }
-}
-
 // === impl ListAges ===
 
 impl ListAges {
@@ -106,6 +53,12 @@ impl ListAges {
         let begun = Instant::now();
         let fetch = Fetch { begun, calls, next: None, pause: PAUSE_MIN };
         Self { lists: Mutex::new([fetch; 4]), turns: Default::default() }
+    }
+
+    /// Waits for a turn to fetch a list. All who ask at once share one fetch: see
+    /// [`Self::has_begun_since`].
+    pub(crate) async fn turn(&self, kind: ListKind) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turns[kind as usize].lock().await
     }
 
     /// Notes that a fetch begins.
@@ -121,7 +74,8 @@ impl ListAges {
         *fetch = Fetch { begun, calls, next: None, pause };
     }
 
-    fn age(&self, kind: ListKind, calls: u64, now: Instant) -> ListAge {
+    /// How far a list can be relied on. `calls`: the number of calls that have ended.
+    pub(crate) fn age(&self, kind: ListKind, calls: u64, now: Instant) -> ListAge {
         let fetch = self.lists.lock()[kind as usize];
         let age = now.saturating_duration_since(fetch.begun);
         match fetch.calls == calls && age < AGE_MAX {
@@ -131,21 +85,13 @@ impl ListAges {
         }
     }
 
-    fn is_under_way(&self, kind: ListKind) -> bool {
+    pub(crate) fn is_under_way(&self, kind: ListKind) -> bool {
         self.turns[kind as usize].try_lock().is_err()
     }
 
-    fn has_begun_since(&self, kind: ListKind, asked: Instant) -> bool {
+    /// Whether a fetch that has ended began after this time.
+    pub(crate) fn has_begun_since(&self, kind: ListKind, asked: Instant) -> bool {
         self.lists.lock()[kind as usize].begun >= asked
-    }
-}
-
-// === impl ReadyRun ===
-
-impl ReadyRun {
-    /// Notes that a fetch of a list begins.
-    pub(crate) fn begin_fetch(&self, pool: &Pool, kind: ListKind) {
-        self.ages.begin(kind, pool.calls_ended());
     }
 }
 

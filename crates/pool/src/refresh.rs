@@ -2,6 +2,7 @@
 //! fetched.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mainstay_model::status::InstanceState;
@@ -12,14 +13,46 @@ use mainstay_upstream::facts::{List, ListFailure};
 use mainstay_upstream::handshake::{self, Patience};
 
 use crate::instance::{Instance, ReadyRun};
+use crate::list_age::ListAge;
 use crate::pool::Pool;
 
 /// A fetch ends this long before its caller gives up, so that its failure is recorded.
 const MARGIN: Duration = Duration::from_millis(50);
+/// The time limit of a fetch that nobody waits for.
+const BACKGROUND_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Pool {
+    /// The number of calls that have ended. Each may have changed a list.
+    pub(crate) fn calls_ended(&self) -> u64 {
+        self.calls_ended.load(Ordering::Acquire)
+    }
+
+    /// Whether a list has to be fetched before it is used. If it is only due to be fetched again, that
+    /// begins in the background.
+    pub fn must_refresh_list(self: &Arc<Self>, era: Era, kind: ListKind) -> bool {
+        if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
+            return false;
+        }
+        let Some((_, run)) = self.unused_base(era) else { return false };
+        let now = Instant::now();
+        if run.is_fresh(kind, now) {
+            return false;
+        }
+        let age = run.ages.age(kind, self.calls_ended(), now);
+        if age == ListAge::Aged && !run.ages.is_under_way(kind) {
+            let pool = self.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = pool.refresh_list(era, kind, now + BACKGROUND_DEADLINE) => {}
+                    () = pool.closing.cancelled() => {}
+                }
+            });
+        }
+        age == ListAge::Outdated
+    }
+
     /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
-    /// old list stays if this fails or takes until `deadline`.
+    /// old list stays if this fails or takes until `deadline`. Those who ask at the same time share a fetch.
     ///
     /// A list that fails is not waited for: it is fetched in the background. A list is no use of the
     /// instance, which may be stopped for idleness all the same.
@@ -33,18 +66,13 @@ impl Pool {
             return;
         }
         let asked = Instant::now();
-        let in_turn = run.on_demand[kind as usize].lock();
-        let Ok(mut latest) = tokio::time::timeout_at(deadline.into(), in_turn).await else {
-            return;
-        };
-        // Clients that ask at once share a fetch that began after all of them.
-        if latest.is_some_and(|begun| begun >= asked) || run.refreshes.is_pending(kind) {
-            return;
-        }
-        let begun = Instant::now();
-        // A failure is recorded.
-        if self.fetch(&base, &run, kind, deadline).await.is_ok() {
-            *latest = Some(begun);
+        let turn = tokio::time::timeout_at(deadline.into(), run.ages.turn(kind)).await;
+        if turn.is_ok()
+            && !run.ages.has_begun_since(kind, asked)
+            && !run.refreshes.is_pending(kind)
+            && let Err(failure) = self.fetch(&base, &run, kind, deadline).await
+        {
+            tracing::debug!(server = %self.spec.name, %failure, "list is not refreshed");
         }
     }
 
@@ -73,7 +101,7 @@ impl Pool {
     ) -> Result<(), ListFailure> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
         let patience = Patience { page: left, whole: left };
-        run.begin_fetch(self, kind);
+        run.ages.begin(kind, self.calls_ended());
         // If the link is lost, the run ends.
         let Ok(list) = handshake::list(&run.link, kind, patience).await else { return Ok(()) };
         match list.gaps.failed.clone() {

@@ -377,9 +377,9 @@ fn a_closed_question_is_read_as_cancelled_and_takes_no_memory() {
         stream.take_back_questions();
         assert!(used() < 1000, "{}", used());
         assert_eq!(stream.bytes(), used());
-        let StreamResume::Continues(mut reader) = stream.resume_after(0) else { panic!() };
+        let StreamResume::Continues(mut again) = stream.resume_after(0) else { panic!() };
         let mut read = String::new();
-        while let Poll::Ready(Some(bytes)) = reader.poll_next(&cx) {
+        while let Poll::Ready(Some(bytes)) = again.poll_next(&cx) {
             read.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         let data: Vec<_> = read.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
@@ -389,7 +389,7 @@ fn a_closed_question_is_read_as_cancelled_and_takes_no_memory() {
             )
         };
         assert_eq!(data, ["before", &cancelled(31), "after", &cancelled(32)]);
-        drop((reader, stream));
+        drop((reader, again, stream));
         assert_eq!(used(), 0);
     }
 }

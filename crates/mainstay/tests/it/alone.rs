@@ -145,9 +145,9 @@ fn a_daemon_that_can_not_start_says_what_helps() {
 #[test]
 fn check_knows_the_users_and_groups_of_this_machine() {
     let home = tempfile::tempdir().unwrap();
-    let text = "[servers.a]\ncommand = [\"sh\"]\nuser = \"nobody-of-that-name\"\n\
-                [servers.b]\ncommand = [\"sh\"]\ngroup = \"no-group-of-that-name\"\n\
-                [servers.c]\ncommand = [\"sh\"]\nuser = \"root\"\n";
+    let text = "[servers.a]\ncommand = [\"/bin/sh\"]\nuser = \"nobody-of-that-name\"\n\
+                [servers.b]\ncommand = [\"/bin/sh\"]\ngroup = \"no-group-of-that-name\"\n\
+                [servers.c]\ncommand = [\"/bin/sh\"]\nuser = \"root\"\n";
     fs::write(home.path().join("mainstay.toml"), text).unwrap();
     mainstay(home.path(), &["check"])
         .exits(0)

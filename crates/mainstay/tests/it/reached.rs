@@ -76,13 +76,18 @@ fn status() -> Value {
             "restarts": 0, "calls": 0, "memory_bytes": 0, "stray_lines": 0, "instances": [],
         })
     };
-    let pool = json!({ "idle": 0, "active": 0, "total": 0, "maxPoolSize": 0, "minPoolSize": 0 });
+    let pool = json!({
+        "status": "none", "utilization": 0.0, "idle": 0, "active": 0, "total": 0, "max": 0,
+        "maxPoolSize": 0, "minPoolSize": 0,
+    });
     json!({
         "status": "degraded", "circuit_breakers": {}, "version": "1.2.3", "pid": 7,
         "uptime_ms": 1000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
         "sessions": { "active": 0, "max": 10, "calls": 0, "listens": 0, "streams": 0 },
         "connection_pool": pool,
-        "memory_usage": { "resident_bytes": 0, "servers_bytes": 0, "limit_bytes": 0 },
+        "memory_usage": {
+            "resident_bytes": 0, "servers_bytes": 0, "usage_bytes": 0, "limit_bytes": 0, "budgets": {},
+        },
         "volumes": {}, "dependencies": {},
         "servers": [server("time", "ready"), server("files", "crash-looping")],
         "endpoints": [

@@ -54,7 +54,7 @@ async fn a_command_whose_output_is_lost_has_failed() {
         &["check", "--resolved"],
         &["schema"],
         &["completions", "bash"],
-        &["service", "show", "nginx"],
+        &["service", "show"],
         &["stop", "--dry-run"],
     ] {
         let lost = command(daemon.folder(), line).stdout(full()).output().unwrap();

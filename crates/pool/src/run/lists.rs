@@ -49,7 +49,7 @@ async fn fetch_again(pool: &Pool, instance: &Arc<Instance>, run: &ReadyRun, kind
     let mut fetch = FetchGuard { run, kind, outcome: RefreshOutcome::Failed };
     let whole = pool.spec.start_deadline.max(PAGE_PATIENCE);
     let patience = Patience { page: PAGE_PATIENCE, whole };
-    run.begin_fetch(pool, kind);
+    run.ages.begin(kind, pool.calls_ended());
     // If the link is lost, the run ends.
     let Ok(list) = handshake::list(&run.link, kind, patience).await else { return };
     let outcome = pool.take_list(instance, run, kind, list);

@@ -36,7 +36,7 @@ struct Known {
 const SILENCES_MAX_TAKEN: u32 = 3;
 
 /// A server that refuses this many handshakes in a row will not take the next one either.
-const REFUSALS_MAX: u32 = 5;
+const REFUSALS_MAX: u32 = 3;
 
 // === impl RevisionMemory ===
 

@@ -90,8 +90,12 @@ async fn a_message_may_nest_so_deep_and_no_deeper() {
         let params = format!(r#"{{"name":"echo","arguments":{{"deep":{value}}}}}"#);
         format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{params}}}"#)
     };
-    let (status, answer) = whole(client.post(nested(32), &[]).await.unwrap()).await;
+    let (status, answer) = whole(client.post(nested(28), &[]).await.unwrap()).await;
     assert_eq!((status, &answer["error"]), (200, &Value::Null), "{answer}");
+    // The request is not too deep, but the server puts its arguments deeper into its result.
+    let (status, answer) = whole(client.post(nested(32), &[]).await.unwrap()).await;
+    assert_eq!((status, &answer["error"]["data"]["server"]), (200, &json!("near")), "{answer}");
+    assert_eq!(scene.count("near", "tool echo").await, 2);
     for body in [nested(33), nested(100_000), "[".repeat(1 << 20)] {
         let sent = client.post(body, &[("x-request-id", "deep-1")]).await.unwrap();
         let (status, answer) = whole(sent).await;

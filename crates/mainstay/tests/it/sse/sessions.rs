@@ -179,6 +179,8 @@ async fn a_stream_cut_during_the_handshake_leaves_no_session() {
 async fn past_the_most_sessions_no_stream_is_opened() {
     // The witness has one of the sessions.
     let scene = Scene::with("max_sessions = 3").await;
+    // A session that nobody has used would give way.
+    scene.witness.call("stats", json!({})).await.unwrap();
     let (first, mut second) = (scene.client("near").await, scene.client("").await);
     // A third stream opens, and its session is refused.
     let mut third = SseClient::open(&scene.url("near")).await.unwrap();
