@@ -102,14 +102,10 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
             _ => return None,
         },
         concurrency: table.count("concurrency")?,
-        idle: match table.word("idle")? {
-            "keep" => Idle::Keep,
-            "stop" => Idle::Stop,
-            _ => return None,
-        },
+        idle: idle(table)?,
         needs: texts(table, "needs"),
         pool: match table.table("pool") {
-            Some(written) => pool(written)?,
+            Some(written) => pool(written, idle(table)?)?,
             None => PoolSpec::default(),
         },
         start_deadline: table.duration("start_timeout")?,
@@ -144,12 +140,25 @@ fn runtime(table: &Table, env: &BTreeMap<String, String>) -> Option<Runtime> {
     })
 }
 
-fn pool(table: &Table) -> Option<PoolSpec> {
+fn idle(server: &Table) -> Option<Idle> {
+    match server.word("idle")? {
+        "keep" => Some(Idle::Keep),
+        "stop" => Some(Idle::Stop),
+        _ => None,
+    }
+}
+
+fn pool(table: &Table, idle: Idle) -> Option<PoolSpec> {
     let instances_max = table.count("max")?;
+    let instances_min = match idle {
+        // Instances that are kept warm would never be idle.
+        Idle::Stop if !table.is_written("min") => 0,
+        // A written `min` is never above; the default gives way to a small `max`.
+        _ => table.count("min")?.min(instances_max),
+    };
     Some(PoolSpec {
         is_configured: true,
-        // A written `min` is never above; the default gives way to a small `max`.
-        instances_min: table.count("min")?.min(instances_max),
+        instances_min,
         instances_max,
         idle_timeout: table.duration("idle_timeout")?,
     })

@@ -74,6 +74,8 @@ pub struct BudgetExceeded {
     pub bytes_max: usize,
     /// Whether that is the budget of the whole daemon, not that of the kind.
     pub of_whole: bool,
+    /// Whether the message alone is larger than the budget, so that it never has room.
+    pub is_alone: bool,
 }
 
 /// The state of one budget.
@@ -221,7 +223,12 @@ impl Budget {
     fn try_add(self, kind: MemoryKind, bytes: usize) -> Result<(), BudgetExceeded> {
         let Some(ledger) = self.0 else { return Ok(()) };
         let account = &ledger.kinds[kind as usize];
-        let exceeded = |bytes_max, of_whole| BudgetExceeded { kind, bytes_max, of_whole };
+        let exceeded = |bytes_max, of_whole| BudgetExceeded {
+            kind,
+            bytes_max,
+            of_whole,
+            is_alone: bytes > bytes_max,
+        };
         if !account.try_add(bytes) {
             account.refused.fetch_add(1, Ordering::Relaxed);
             return Err(exceeded(account.bytes_max, false));
@@ -300,7 +307,10 @@ impl Charge {
     /// # Errors
     /// As [`Budget::take`]. What was charged before stays charged.
     pub fn try_grow(&self, more: usize) -> Result<(), BudgetExceeded> {
-        self.budget.try_add(self.kind, more)?;
+        self.budget.try_add(self.kind, more).map_err(|exceeded| BudgetExceeded {
+            is_alone: self.bytes().saturating_add(more) > exceeded.bytes_max,
+            ..exceeded
+        })?;
         self.bytes.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }
@@ -368,7 +378,7 @@ impl BudgetExceeded {
 
     /// Returns the refusal that says which limit is reached and what to do.
     pub fn refusal(&self) -> Refusal {
-        let Self { kind, bytes_max, of_whole } = self;
+        let Self { kind, bytes_max, of_whole, is_alone } = self;
         let what = match kind {
             MemoryKind::Bodies => "request bodies",
             MemoryKind::Answers => "answers on their way to clients",
@@ -378,10 +388,17 @@ impl BudgetExceeded {
             MemoryKind::Names => "remembered names",
         };
         let all = if *of_whole { "all data" } else { what };
-        let say = format!("the memory for {all} is used up, so there is no room for more {what}");
         let key = if *of_whole { "whole" } else { kind.as_str() };
+        let limit = format!("memory_budget ({key}): {bytes_max} bytes");
+        if *is_alone {
+            let say = format!("this message alone is larger than the memory for {all}");
+            return Refusal::new(RefusalCode::LimitExceeded, say)
+                .limit(limit)
+                .hint("send or ask for less at once, or raise gateway.memory_budget");
+        }
+        let say = format!("the memory for {all} is used up, so there is no room for more {what}");
         Refusal::new(RefusalCode::LimitExceeded, say)
-            .limit(format!("memory_budget ({key}): {bytes_max} bytes"))
+            .limit(limit)
             .retry_after(Self::RETRY_AFTER)
             .hint("send or ask for less at once, retry later, or raise gateway.memory_budget")
     }

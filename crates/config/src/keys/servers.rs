@@ -161,7 +161,10 @@ static REVISION: [Word; 8] = [
     Word { word: "legacy", doc: "2025-11-25 and earlier, whichever the server takes" },
     Word { word: "modern", doc: "2026-07-28" },
     Word { word: "2026-07-28", doc: "only this revision, like the dates below" },
-    Word { word: "2025-11-25", doc: "ask the server for this revision and no other" },
+    Word {
+        word: "2025-11-25",
+        doc: "ask the server for this revision only; it may answer with an older one, which is used",
+    },
     Word { word: "2025-06-18", doc: "the same for this revision" },
     Word { word: "2025-03-26", doc: "the same for this revision" },
     Word { word: "2024-11-05", doc: "the same for this revision" },
@@ -220,7 +223,8 @@ static POOL: Section = Section {
             Kind::Count { min: 0, max: 10_000 },
             "2",
             "The number of idle instances to keep, at most `max`. They can be evicted to make \
-             room for other instances. Instances for one session or one call are not counted.",
+             room for other instances. Instances for one session or one call are not counted. \
+             Unset: 10, and 0 with `idle = \"stop\"`.",
         )
         .or("10"),
         Key::new(

@@ -18,7 +18,10 @@ impl Reader<'_> {
                     path,
                     "a secret is not allowed here, because this value is logged and shown",
                 )
-                .help("`secret:` references are for the values of `env` and `headers`".to_owned());
+                .help(
+                    "`secret:` references are for `url` and for the values of `env` and `headers`"
+                        .to_owned(),
+                );
             return None;
         }
         self.expanded(text, &node.at, path)

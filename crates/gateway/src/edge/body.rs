@@ -224,9 +224,15 @@ pub(super) fn no_memory(exceeded: &BudgetExceeded, admitted: &Admitted<'_>) -> H
     admitted.count_refusal(Refused::Memory, refusal.data.limit.as_deref().unwrap_or_default());
     refusal.data.request_id = Some(admitted.caller.request_id.to_string());
     let body = build::error(None, &refusal.to_json());
-    let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
-    let seconds = BudgetExceeded::RETRY_AFTER.as_secs();
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let mut answer = match exceeded.is_alone {
+        true => answer::json(StatusCode::PAYLOAD_TOO_LARGE, body),
+        false => {
+            let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
+            let seconds = BudgetExceeded::RETRY_AFTER.as_secs();
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            answer
+        }
+    };
     close_connection(&mut answer);
     answer
 }

@@ -107,12 +107,12 @@ fn memory_budget(memory: &Memory) -> Option<String> {
     let kinds = memory.budgets.iter().filter(|(kind, _)| *kind != "whole");
     let refused: Vec<_> = kinds
         .filter(|(_, budget)| budget.refusals > 0)
-        .map(|(kind, budget)| format!("{} of {kind}", budget.refusals))
+        .map(|(kind, budget)| format!("{} {kind}", budget.refusals))
         .collect();
     let mut line = format!("data in memory {used}, of {most}");
     if !refused.is_empty() {
         line.push_str(&format!(
-            "; refused for want of memory: {} (gateway.memory_budget)",
+            "; refused for lack of memory: {} (gateway.memory_budget)",
             refused.join(", ")
         ));
     }

@@ -145,7 +145,9 @@ fn a_message_is_charged_until_its_last_piece_is_gone() {
 #[test]
 fn a_refusal_names_the_budget_and_its_value() {
     let budget = Budget::new(WHOLE);
-    let of_kind = budget.take(MemoryKind::Bodies, WHOLE / 2).unwrap_err();
+    let bodies = budget.take(MemoryKind::Bodies, WHOLE / 4).unwrap();
+    let of_kind = budget.take(MemoryKind::Bodies, 1).unwrap_err();
+    drop(bodies);
     assert!(!of_kind.of_whole);
     let refusal = of_kind.refusal();
     assert_eq!(refusal.data.limit.as_deref(), Some("memory_budget (bodies): 262144 bytes"));
@@ -175,4 +177,16 @@ fn the_default_is_half_of_the_limit_within_bounds() {
     let unlimited = Budget::UNLIMITED.take(MemoryKind::Lists, usize::MAX).unwrap();
     assert_eq!(Budget::UNLIMITED.whole().used_bytes, 0);
     drop(unlimited);
+}
+
+#[test]
+fn a_message_that_never_has_room_is_not_to_be_sent_again() {
+    let budget = Budget::new(1 << 20);
+    let max = budget.of(MemoryKind::Bodies).bytes_max;
+    let too_large = budget.take(MemoryKind::Bodies, max + 1).unwrap_err();
+    assert!(too_large.is_alone && too_large.refusal().data.retry_after_ms.is_none());
+    let growing = budget.take(MemoryKind::Bodies, max - 1).unwrap();
+    assert!(growing.try_grow(2).unwrap_err().is_alone);
+    let second = budget.take(MemoryKind::Bodies, 2).unwrap_err();
+    assert!(!second.is_alone && second.refusal().data.retry_after_ms.is_some());
 }

@@ -45,7 +45,7 @@ async fn withstands(kinds: &[&str], attack: impl AsyncFnOnce(&Arena) -> Held) {
     assert!(most < BUDGET_BYTES + BESIDE, "{} MiB at once", most / MIB);
     let status = arena.daemon.run(&["status"]).unwrap();
     let status = String::from_utf8(status.stdout).unwrap();
-    assert!(status.contains("refused for want of memory: "), "{status}");
+    assert!(status.contains("refused for lack of memory: "), "{status}");
 }
 
 #[tokio::test]
