@@ -135,6 +135,10 @@ async fn a_connection_too_many_is_told_so_in_json() {
     })
     .await;
     drop(held);
-    until("connections are free again", async || open().await < 6).await;
+    until("connections are free again", async || {
+        let reply = stranger.plain("GET", "/health").await;
+        reply.is_ok_and(|reply| reply.status == 200)
+    })
+    .await;
     scene.undisturbed().await;
 }
