@@ -42,6 +42,10 @@ use crate::serving::ConnectionGuard;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Most bytes that are read ahead for a connection, which bounds the head of a request. A head that never
+/// ends could hold several times as much otherwise, in no budget.
+const BUFFER_BYTES_MAX: usize = 32 << 10;
+
 /// How often the command socket takes back descriptors that it gave up.
 const RESERVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -186,6 +190,7 @@ where
     let mut connection = http1::Builder::new()
         .timer(idle_timeout)
         .header_read_timeout(receive)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     // Reading a request's body wakes the connection's task, which is this task.
     let waker = InlineWaker::default();

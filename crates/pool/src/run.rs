@@ -139,6 +139,7 @@ impl Run {
 
     /// Opens a link and serves it until the link closes or the instance ends.
     async fn serve_one_link(&self, running: &mut dyn Running) -> RunEvent {
+        let calls_before = self.pool.calls_ended();
         let listener = Arc::new(RunListener::new(self));
         let opened = tokio::select! {
             opened = running.open(self.limits(), listener.clone()) => opened,
@@ -164,7 +165,7 @@ impl Run {
         }
         let reason = match &served {
             RunEvent::Lost { reason }
-            | RunEvent::Finished { reason }
+            | RunEvent::Finished { reason, .. }
             | RunEvent::Unserveable { reason } => reason,
             RunEvent::Spawned | RunEvent::Ready => "stopped",
         };
@@ -172,7 +173,7 @@ impl Run {
         link.hang_up();
         match served {
             RunEvent::Lost { reason } if running.ended_well() && self.had_nothing_to_do(&link) => {
-                RunEvent::Finished { reason }
+                RunEvent::Finished { reason, served: self.pool.calls_ended() > calls_before }
             }
             served => served,
         }

@@ -61,8 +61,9 @@ pub enum RunEvent {
     Ready,
     /// The instance exited, closed its connection, stopped responding, or could not be started.
     Lost { reason: String },
-    /// The instance ended itself without an error while nobody used it.
-    Finished { reason: String },
+    /// The instance ended itself without an error while nobody used it. `served`: after it had answered
+    /// a call.
+    Finished { reason: String, served: bool },
     /// No restart can help, for example because the command does not exist or the protocol is wrong.
     Unserveable { reason: String },
 }
@@ -152,7 +153,8 @@ enum Phase {
     Failed { retry_at: Instant },
 }
 
-/// An instance that ended sooner than this after it became ready did not end because nobody used it.
+/// An instance that ended sooner than this after it became ready, and without having served a call, did
+/// not end because nobody used it.
 const READY_MIN: Duration = Duration::from_secs(1);
 
 use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick, Unused, Wanted};
@@ -270,7 +272,9 @@ impl Lifecycle {
             //
             // The end is no failure, so it counts towards no crash loop.
             (Phase::Ready, Unused { reason }) => self.rest(reason, effects),
-            (Phase::Ready, Heard(_, Finished { reason })) if self.since + READY_MIN <= now => {
+            (Phase::Ready, Heard(_, Finished { reason, served }))
+                if served || self.since + READY_MIN <= now =>
+            {
                 if self.history.may_revive(&self.policy) {
                     self.end(effects);
                     self.reason = Some(reason);
@@ -303,7 +307,7 @@ impl Lifecycle {
             (Phase::Handshaking { deadline }, Tick) if deadline <= now => {
                 self.retreat_late(now, "finish the handshake", effects)
             }
-            (_, Heard(_, Lost { reason } | Finished { reason })) => {
+            (_, Heard(_, Lost { reason } | Finished { reason, .. })) => {
                 self.retreat(now, reason, effects)
             }
 

@@ -170,7 +170,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(RunEvent::Spawned),
         4 => Just(RunEvent::Ready),
         4 => Just(RunEvent::Lost { reason: reason() }),
-        2 => Just(RunEvent::Finished { reason: reason() }),
+        2 => any::<bool>().prop_map(|served| RunEvent::Finished { reason: String::new(), served }),
         1 => Just(RunEvent::Unserveable { reason: reason() }),
     ];
     prop_oneof![
@@ -282,7 +282,7 @@ proptest! {
             prop_assert_eq!(world.lifecycle.state(), InstanceState::Ready);
             world.take(Step { pause: Duration::from_millis(ms), happening: Happening::Tick });
             world.take(match ends_itself {
-                true => heard(RunEvent::Finished { reason: String::new() }),
+                true => heard(RunEvent::Finished { reason: String::new(), served: false }),
                 false => at_once(Happening::Unused),
             });
             prop_assert!(!world.lifecycle.is_crash_looping());

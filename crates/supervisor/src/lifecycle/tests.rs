@@ -39,7 +39,10 @@ impl Story {
             "spawned" => LifecycleEvent::Heard(before, RunEvent::Spawned),
             "ready" => LifecycleEvent::Heard(before, RunEvent::Ready),
             "lost" => LifecycleEvent::Heard(before, RunEvent::Lost { reason: reason() }),
-            "finished" => LifecycleEvent::Heard(before, RunEvent::Finished { reason: reason() }),
+            "finished" | "served" => {
+                let served = words == "served";
+                LifecycleEvent::Heard(before, RunEvent::Finished { reason: reason(), served })
+            }
             "wanted" => LifecycleEvent::Wanted,
             "unused" => LifecycleEvent::Unused { reason: reason() },
             "unserveable" => {
@@ -322,6 +325,22 @@ fn an_end_without_an_error_that_comes_at_once_or_in_the_handshake_is_a_loss() {
         wait 999ms       -> Ready
         finished         -> BackingOff    shut kill
         wait 4s          -> Starting      spawn
+        ",
+    );
+}
+
+#[test]
+fn an_instance_that_ends_right_after_a_call_has_not_failed() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        served           -> Starting      shut kill spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        served           -> Idle          shut kill
         ",
     );
 }

@@ -142,3 +142,20 @@ async fn a_connection_too_many_is_told_so_in_json() {
     .await;
     scene.undisturbed().await;
 }
+
+#[tokio::test]
+async fn a_head_without_an_end_is_refused_before_it_takes_much_memory() {
+    let scene = Scene::start().await;
+    let mut connection = scene.stranger("near").raw().await.unwrap();
+    let line = format!("x-long: {}\r\n", "a".repeat(1000));
+    connection.send(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n").await.unwrap();
+    for _ in 0..40 {
+        // The connection may be closed already.
+        if connection.send(line.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let reply = tokio::time::timeout(Duration::from_secs(10), connection.reply()).await.unwrap();
+    assert!(reply.is_err() || reply.unwrap().status == 431, "a head of 40 KiB");
+    scene.undisturbed().await;
+}
