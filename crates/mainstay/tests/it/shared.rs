@@ -33,11 +33,21 @@ pub(crate) fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> impl Fu
 #[track_caller]
 pub(crate) fn eventually<T>(
     what: &str,
+    look: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    eventually_within(PATIENCE, what, look)
+}
+
+/// Waits until a value is there, for things that take longer than others.
+#[track_caller]
+pub(crate) fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
     mut look: impl AsyncFnMut() -> Option<T>,
 ) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(found) = look().await {
                 return found;
