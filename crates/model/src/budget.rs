@@ -34,8 +34,6 @@ pub enum MemoryKind {
     Lists,
     /// Open questions of servers to clients.
     Questions,
-    /// Published names and addresses that are remembered.
-    Names,
 }
 
 /// The budget of a daemon, as a handle. Its counters live as long as the program.
@@ -106,8 +104,8 @@ const CONNECTIONS_MIN: usize = 512;
 // === impl MemoryKind ===
 
 impl MemoryKind {
-    pub const ALL: [Self; 6] =
-        [Self::Bodies, Self::Answers, Self::Streams, Self::Lists, Self::Questions, Self::Names];
+    pub const ALL: [Self; 5] =
+        [Self::Bodies, Self::Answers, Self::Streams, Self::Lists, Self::Questions];
 
     /// The name of the kind in the configuration's reference, in metrics and in refusals.
     pub fn as_str(self) -> &'static str {
@@ -117,7 +115,6 @@ impl MemoryKind {
             Self::Streams => "streams",
             Self::Lists => "lists",
             Self::Questions => "questions",
-            Self::Names => "names",
         }
     }
 
@@ -128,7 +125,6 @@ impl MemoryKind {
             Self::Answers | Self::Streams | Self::Lists => 2,
             Self::Bodies => 4,
             Self::Questions => 8,
-            Self::Names => 16,
         }
     }
 }
@@ -385,7 +381,6 @@ impl BudgetExceeded {
             MemoryKind::Streams => "messages that clients have not read",
             MemoryKind::Lists => "lists of servers",
             MemoryKind::Questions => "open questions",
-            MemoryKind::Names => "remembered names",
         };
         let all = if *of_whole { "all data" } else { what };
         let key = if *of_whole { "whole" } else { kind.as_str() };

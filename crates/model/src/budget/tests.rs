@@ -100,7 +100,7 @@ proptest! {
             prop_assert_eq!(budget.whole().used_bytes, used(budget).iter().sum::<usize>());
         }
         drop(charges);
-        prop_assert_eq!((used(budget), budget.whole().used_bytes), (vec![0; 6], 0));
+        prop_assert_eq!((used(budget), budget.whole().used_bytes), (vec![0; MemoryKind::ALL.len()], 0));
     }
 }
 
