@@ -7,10 +7,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
-
-use super::openapi::add;
 
 /// What `mainstay tools --json` prints.
 #[derive(Debug, Serialize, ToSchema)]
@@ -114,12 +110,4 @@ pub struct FailureText {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object, required = false)]
     pub details: Option<serde_json::Value>,
-}
-
-pub(super) fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-    add::<ToolsPrinted>(schemas);
-    add::<MergedToolsPrinted>(schemas);
-    add::<TokenPrinted>(schemas);
-    add::<StopPrinted>(schemas);
-    add::<FailurePrinted>(schemas);
 }

@@ -3,13 +3,16 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::commands;
+use super::commands::{
+    FailurePrinted, MergedToolsPrinted, StopPrinted, TokenPrinted, ToolsPrinted,
+};
 use super::problem::{Forbidden, Standard};
 use crate::context::Shared;
 
@@ -45,7 +48,11 @@ pub(crate) fn complete(mut paths: OpenApi) -> OpenApi {
         .description(Some("What `mainstay token` prints, or `mainstay token --read`."))
         .build();
     let mut schemas = Vec::new();
-    commands::schemas(&mut schemas);
+    add::<ToolsPrinted>(&mut schemas);
+    add::<MergedToolsPrinted>(&mut schemas);
+    add::<TokenPrinted>(&mut schemas);
+    add::<StopPrinted>(&mut schemas);
+    add::<FailurePrinted>(&mut schemas);
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(scheme))
         .schemas_from_iter(schemas)
@@ -67,9 +74,7 @@ pub(crate) fn text(document: &OpenApi) -> String {
 }
 
 /// Adds a type and all that it is made of.
-pub(super) fn add<T: ToSchema + PartialSchema>(
-    schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>,
-) {
+fn add<T: ToSchema + PartialSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);
 }
