@@ -8,7 +8,7 @@ mod unused;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
@@ -21,6 +21,7 @@ use mainstay_upstream::host::{Running, StartError};
 use mainstay_upstream::{Asker, Link, LinkLimits, Listener};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::instance::{Instance, ReadyRun};
@@ -40,6 +41,10 @@ pub(crate) enum RunUpdate {
     /// The run is ready. Carries what calls need.
     Ready(Arc<ReadyRun>),
 }
+
+/// Longest wait for the last output of a process that has ended. It is in the pipe already; only a child that
+/// holds the pipe open makes this wait run out.
+const LAST_OUTPUT_WAIT: Duration = Duration::from_millis(200);
 
 /// A run in progress.
 pub(crate) struct Run {
@@ -149,9 +154,16 @@ impl Run {
             Ok(link) => link,
             Err(reason) => return RunEvent::Lost { reason },
         };
-        let mut served = tokio::select! {
-            news = self.serve(&link, &listener) => news,
-            reason = running.ended() => RunEvent::Lost { reason },
+        let mut served = {
+            let serving = self.serve(&link, &listener);
+            tokio::pin!(serving);
+            tokio::select! {
+                news = &mut serving => news,
+                reason = running.ended() => {
+                    read_to_the_end(&link, serving, &reason).await;
+                    RunEvent::Lost { reason }
+                }
+            }
         };
         // The exit of a process is a better reason than its closed pipe, which is often noticed first.
         if listener.closed.is_cancelled()
@@ -300,6 +312,17 @@ impl Run {
     async fn report(&self, news: RunUpdate) {
         // The driver is gone only while the daemon stops.
         let _ = self.news.send((self.run_no, news)).await;
+    }
+}
+
+/// Reads what an instance wrote before it ended, which may be an answer, and lets the handshake note at which
+/// question it ended. Takes twice [`LAST_OUTPUT_WAIT`] at most.
+async fn read_to_the_end(link: &Link, serving: impl Future<Output = RunEvent>, reason: &str) {
+    link.expect_end();
+    let mut serving = std::pin::pin!(serving);
+    if timeout(LAST_OUTPUT_WAIT, &mut serving).await.is_err() {
+        link.close(reason);
+        let _ = timeout(LAST_OUTPUT_WAIT, serving).await;
     }
 }
 

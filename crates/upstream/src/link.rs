@@ -47,7 +47,8 @@ pub struct Link {
     closed: OnceLock<String>,
     /// The calls of clients that were in flight when the link was closed.
     calls_lost: AtomicUsize,
-    /// A request could not be sent: the link is about to close, and only answers still come.
+    /// The link is about to close, and only answers still come: a request could not be sent, or the instance
+    /// has ended.
     failing: AtomicBool,
     /// Every request stands alone, and nothing is asked of us.
     modern: AtomicBool,
@@ -168,6 +169,11 @@ impl Link {
             }
             self.listener.closed(reason);
         }
+    }
+
+    /// Notes that the instance has ended. What it wrote before is still read.
+    pub fn expect_end(&self) {
+        self.failing.store(true, Ordering::Release);
     }
 
     /// Whether the server has read everything that was sent, as far as can be told.

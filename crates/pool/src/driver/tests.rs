@@ -29,17 +29,27 @@ use crate::pool::{Parts, Pool};
 const CAP: Duration = Duration::from_secs(30);
 
 /// Starts servers inside of the test; the first `faults` starts panic.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Faulty {
     faults: usize,
+    /// Whether servers end when they are asked for tools, which they do not declare.
+    end_when_asked: bool,
     starts: AtomicUsize,
     stops: Arc<AtomicUsize>,
 }
 
 struct Inside {
-    start: usize,
+    server: Server,
     stop: CancellationToken,
     stops: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Clone)]
+struct Server {
+    start: usize,
+    ends_when_asked: bool,
+    /// Cancelled when the server has ended, a moment before its pipes are closed.
+    ended: CancellationToken,
 }
 
 /// Panics the first `faults` times that it hears of lists.
@@ -74,7 +84,9 @@ impl Host for Faulty {
         Box::pin(async move {
             assert!(start >= self.faults, "start {start} goes wrong");
             let stop = CancellationToken::new();
-            let inside = Inside { start, stop, stops: self.stops.clone() };
+            let ends_when_asked = self.end_when_asked;
+            let server = Server { start, ends_when_asked, ended: CancellationToken::new() };
+            let inside = Inside { server, stop, stops: self.stops.clone() };
             Ok(Box::new(inside) as Box<dyn Running>)
         })
     }
@@ -92,7 +104,7 @@ impl Running for Inside {
     ) -> Boxed<'_, Result<Arc<Link>, String>> {
         let (requests, input) = std::io::pipe().unwrap();
         let (output, answers) = std::io::pipe().unwrap();
-        tokio::spawn(serve(requests.into(), answers.into(), self.start));
+        tokio::spawn(serve(requests.into(), answers.into(), self.server.clone()));
         let link = mainstay_upstream::stdio::open(
             input.into(),
             output.into(),
@@ -104,7 +116,10 @@ impl Running for Inside {
     }
 
     fn ended(&self) -> Boxed<'_, String> {
-        Box::pin(std::future::pending())
+        Box::pin(async {
+            self.server.ended.cancelled().await;
+            "it ended".to_owned()
+        })
     }
 
     fn end_after_link(&self) -> Boxed<'_, Option<String>> {
@@ -112,7 +127,7 @@ impl Running for Inside {
     }
 
     fn has_ended(&self) -> bool {
-        false
+        self.server.ended.is_cancelled()
     }
 
     fn last_words(&self) -> Vec<String> {
@@ -132,7 +147,8 @@ impl Drop for Inside {
 }
 
 /// A server with one tool, another one in each run, and one entry without a name.
-async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
+async fn serve(requests: OwnedFd, answers: OwnedFd, server: Server) {
+    let start = server.start;
     let tools = format!(
         r#"{{"tools":[{{"name":"of run {start}","inputSchema":{{"type":"object"}}}},{{"title":"no name"}}]}}"#
     );
@@ -141,6 +157,14 @@ async fn serve(requests: OwnedFd, answers: OwnedFd, start: usize) {
     while let Ok(Some(line)) = lines.next_line().await {
         let request = Message::parse(line.into_bytes().into()).unwrap();
         let result = match request.method() {
+            "initialize" if server.ends_when_asked => {
+                r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#
+            }
+            "tools/list" if server.ends_when_asked => {
+                server.ended.cancel();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return;
+            }
             "initialize" => {
                 r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{}}"#
             }
@@ -181,6 +205,11 @@ struct World {
 impl World {
     /// A pool whose host and observer go wrong so many times, with its first instance started.
     async fn start(host_faults: usize, hub_faults: usize) -> Self {
+        let host = Faulty { faults: host_faults, ..Faulty::default() };
+        Self::start_with(host, hub_faults).await
+    }
+
+    async fn start_with(host: Faulty, hub_faults: usize) -> Self {
         let state = tempfile::tempdir().unwrap();
         // Waits for the end of its input like a guard, and has nothing to end.
         let guard = GuardCommand { program: "/bin/cat".into(), args: Vec::new() };
@@ -199,8 +228,7 @@ impl World {
             findings: Arc::default(),
             seed: 1,
         };
-        let stops = Arc::default();
-        let host = Arc::new(Faulty { faults: host_faults, starts: AtomicUsize::new(0), stops });
+        let host = Arc::new(host);
         let pool = Pool::with_host(spec, &parts, host.clone());
         let observer = Arc::new(FaultyHub { faults: hub_faults, heard: AtomicUsize::new(0) });
         pool.start(Arc::downgrade(&observer) as Weak<dyn PoolObserver>);
@@ -261,6 +289,16 @@ async fn a_driver_that_panics_time_and_again_leaves_a_failed_instance() {
     let world = World::start(0, usize::MAX).await;
     let reasons = world.permit_for(InstanceState::Failed).await;
     assert!(reasons.last().unwrap().contains("error_id"), "{reasons:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_over_a_list_it_does_not_declare_is_asked_once() {
+    let host = Faulty { end_when_asked: true, ..Faulty::default() };
+    let world = World::start_with(host, 0).await;
+    let reasons = world.permit_for(InstanceState::Ready).await;
+    assert!(reasons.iter().all(|reason| reason == "it ended"), "{reasons:?}");
+    assert_eq!(world.host.starts.load(Ordering::SeqCst), 2);
     world.stop().await;
 }
 
