@@ -2,14 +2,14 @@
 //! however the daemon ends.
 //!
 //! ```text
-//!   daemon ──┬── minder ── main process ── its children, and theirs   (one group, one mark)
+//!   daemon ──┬── minder ── main process ── its children, and theirs   (one group, one mark, one label)
 //!            │             begins as a helper (`exec`) that becomes the server's program
 //!            ├── reaper ── orphans, which the daemon inherits
-//!            └── guard     waits for the daemon's death, then sweeps by record and mark
+//!            └── guard     waits for the daemon's death, then sweeps by record, mark and label
 //! ```
 //!
-//! A process that leaves its instance without a trace is a stray: the daemon inherits it, and ends it when
-//! the instances that may have started it have ended.
+//! A process that leaves its instance is still known by its label. One that has given up its label, too, is a
+//! stray: the daemon inherits it, and ends it when the instances that may have started it have ended.
 //!
 //! Invariants: a process is identified by its number *and* start, never by its name; its identity is
 //! compared right before every signal; each child is reaped by its owner only. Linux only, kernel
@@ -21,6 +21,7 @@ mod environment;
 mod exec;
 mod exit;
 mod guard;
+mod label;
 mod memory;
 mod minder;
 mod pages;
@@ -68,6 +69,7 @@ pub use self::sweep::Swept;
 
 use self::exec::{Channel, Offer};
 use self::guard::Guard;
+use self::label::Label;
 use self::memory::Sampler;
 use self::minder::{Death, Looker, Minder, StderrReader};
 use self::procfs::Identity;
@@ -203,6 +205,7 @@ impl ProcessHost {
         if spec.command.is_empty() {
             return Err(SpawnError::NoCommand);
         }
+        let life = self.runs_started.fetch_add(1, Ordering::Relaxed);
         let start = Start {
             plan: spawn::plan(spec, &self.files),
             spec: spec.clone(),
@@ -210,10 +213,8 @@ impl ProcessHost {
             base: self.base.clone(),
             server: server.clone(),
             instance,
-            mark: self
-                .folder
-                .mark()
-                .of(instance, self.runs_started.fetch_add(1, Ordering::Relaxed)),
+            mark: self.folder.mark().of(instance, life),
+            label: Label::new(self.folder.mark(), life),
             folder: self.folder.clone(),
             closing: self.closing.clone(),
             minders: self.minders.clone(),
@@ -309,6 +310,7 @@ struct Start {
     server: Name,
     instance: InstanceId,
     mark: String,
+    label: Label,
     folder: Folder,
     closing: CancellationToken,
     minders: TaskTracker,
@@ -333,7 +335,10 @@ impl Start {
         let missing = || io::Error::other("the process has no number");
         let pid = child.id().ok_or_else(missing)?;
         let main = i32::try_from(pid).map_err(io::Error::other)?;
-        let claim = Claim::new(main, Kind::Main);
+        let claim = Claim::new(main, Kind::Main(self.label));
+        if let Err(error) = self.label.put_on(main) {
+            tracing::debug!(%error, "can't label a process");
+        }
         let identity = Identity::of(main)?.ok_or_else(missing)?;
         let death = Death::watch(main)?;
         let record =
@@ -356,7 +361,7 @@ impl Start {
             child,
             claim,
             death,
-            tree: Looker::new(main, Tree::new(main, self.mark)),
+            tree: Looker::new(main, Tree::new(main, self.mark, self.label)),
             folder: self.folder,
             reader: StderrReader(tokio::spawn(read)),
             orders: ordered,

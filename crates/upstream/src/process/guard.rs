@@ -1,7 +1,7 @@
 //! The guard: a process that outlives the daemon and then ends the daemon's processes.
 //!
 //! The daemon holds one end of a pipe and the guard reads the other. However the daemon dies, the
-//! kernel closes the pipe. The guard then ends the processes that it finds by record and mark.
+//! kernel closes the pipe. The guard then ends the processes that it finds by record, mark and label.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};

@@ -50,12 +50,20 @@ pub(super) fn place() -> String {
 ///
 /// False where we may not look, and for one that wrote over its own environment.
 pub(super) fn environ_has(pid: i32, name: &str, is_such: impl Fn(&[u8]) -> bool) -> bool {
-    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-    environ.split(|byte| *byte == 0).any(|entry| {
-        entry
-            .strip_prefix(name.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b"="))
-            .is_some_and(&is_such)
+    environ_value(pid, name, |value| is_such(value).then_some(())).is_some()
+}
+
+/// What `read` makes of a value with which this variable was set when the process was started. None as
+/// [`environ_has`] is false.
+pub(super) fn environ_value<T>(
+    pid: i32,
+    name: &str,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Option<T> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    environ.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        value.and_then(&read)
     })
 }
 

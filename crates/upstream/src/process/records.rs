@@ -75,6 +75,17 @@ impl Mark {
         format!("{}.{instance}.{life}", self.0)
     }
 
+    /// The number of the process in such a value of this daemon.
+    pub(super) fn life_in(&self, value: &[u8]) -> Option<u64> {
+        let life = self.is_in(value).then(|| value.rsplit(|byte| *byte == b'.').next())??;
+        std::str::from_utf8(life).ok()?.parse().ok()
+    }
+
+    /// The first half of the mark as a number.
+    pub(super) fn bits(&self) -> u64 {
+        self.0.get(..16).and_then(|half| u64::from_str_radix(half, 16).ok()).unwrap_or_default()
+    }
+
     /// Whether this is such a value of this daemon.
     pub(super) fn is_in(&self, value: &[u8]) -> bool {
         value.strip_prefix(self.0.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
@@ -182,6 +193,8 @@ mod tests {
         let other = Mark::random().unwrap();
         assert!(mark.is_in(mark.of(InstanceId(7), 1).as_bytes()));
         assert!(!mark.is_in(other.of(InstanceId(7), 1).as_bytes()));
+        assert_eq!(mark.life_in(mark.of(InstanceId(7), 12).as_bytes()), Some(12));
+        assert_eq!(mark.life_in(other.of(InstanceId(7), 12).as_bytes()), None);
         for bad in ["", "..", "../../../../../../../../../../etc", &"g".repeat(32)] {
             assert_eq!(Mark::parse(bad), None, "{bad}");
         }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use super::label::Label;
+
 /// The claimed children, and what they are.
 static AWAITED: Mutex<BTreeMap<i32, Kind>> = Mutex::new(BTreeMap::new());
 
@@ -18,8 +20,8 @@ static STARTING: AtomicUsize = AtomicUsize::new(0);
 /// What a claimed child is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The main process of an instance.
-    Main,
+    /// The main process of an instance, with its label.
+    Main(Label),
     Guard,
 }
 
@@ -41,7 +43,12 @@ pub(super) fn is_claimed(pid: i32) -> bool {
 
 /// Whether this child is the main process of an instance.
 pub(super) fn is_main(pid: i32) -> bool {
-    AWAITED.lock().get(&pid) == Some(&Kind::Main)
+    matches!(AWAITED.lock().get(&pid), Some(Kind::Main(_)))
+}
+
+/// Whether the main process with this label has not been reaped, so that its owner still ends its tree.
+pub(super) fn is_minded(label: Label) -> bool {
+    AWAITED.lock().values().any(|kind| *kind == Kind::Main(label))
 }
 
 /// Whether a child is being started. If not, every child that is claimed later was started later.

@@ -1,9 +1,11 @@
-//! Strays: processes that left their instance without a trace. A process that is forked twice in a new
-//! session with an empty environment belongs to no group, parent or mark of an instance. The kernel gives it
-//! to the daemon, which inherits orphans.
+//! Strays: processes that no instance has any more. The kernel gives them to the daemon, which inherits
+//! orphans.
 //!
-//! Nothing tells whose stray it is, so each instance that ran when the stray was found is a suspect. A stray
-//! is ended when none of its suspects runs any more. Until then it may be a helper that an instance needs.
+//! A process that is forked twice in a new session belongs to no group and parent of its instance. Its mark or
+//! its label tells whose it is, and it ends with its instance, or at once if that has ended before. If it has
+//! emptied its environment and changed its limits, nothing tells whose it is. Then each instance that ran when
+//! it was found is a suspect, and it is ended when none of its suspects runs any more. Until then it may be a
+//! helper that an instance needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,7 +14,8 @@ use std::{io, thread};
 use rustix::process::{Signal, getpgrp};
 
 use super::ending::{Ending, Next};
-use super::procfs::{Identity, Snapshot, environ_has, own_pid};
+use super::label::Label;
+use super::procfs::{Identity, Snapshot, environ_value, own_pid};
 use super::records::{Folder, MARK_VARIABLE};
 use super::registry;
 use super::sweep::SWEEP_GRACE;
@@ -38,6 +41,8 @@ pub(super) struct StrayFinder {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     strays: BTreeSet<Identity>,
+    /// Those of them whose instance is known, and has ended.
+    left_over: BTreeSet<Identity>,
     /// The main processes of instances that run.
     mains: BTreeSet<Identity>,
 }
@@ -71,14 +76,27 @@ impl StrayFinder {
                 && !registry::is_claimed(stat.group)
                 && stat.group != our_group
                 && !self.earlier.contains(&identity)
-                && !environ_has(identity.pid, MARK_VARIABLE, |value| {
-                    self.folder.mark().is_in(value)
-                })
             {
+                match self.label_of(identity.pid) {
+                    // Its owner ends it.
+                    Some(label) if registry::is_minded(label) => continue,
+                    Some(_) => _ = found.left_over.insert(identity),
+                    None => {}
+                }
                 found.strays.insert(identity);
             }
         }
         Some(found)
+    }
+
+    /// The label of the main process that a process descends from. `None` if nothing tells.
+    fn label_of(&self, pid: i32) -> Option<Label> {
+        let mark = self.folder.mark();
+        let marked = environ_value(pid, MARK_VARIABLE, |value| mark.life_in(value));
+        match marked {
+            Some(life) => Some(Label::new(mark, life)),
+            None => Label::of(pid).filter(|label| label.is_of(mark)),
+        }
     }
 
     /// Writes down a stray, for the guard and the next daemon.
@@ -155,8 +173,10 @@ impl Strays {
         let new = found.strays.iter().filter(|stray| !self.known.contains_key(stray));
         let new: Vec<Identity> = new.copied().collect();
         for stray in &new {
-            let suspects = found.mains.iter().filter(|main| main.start <= stray.start);
-            self.known.insert(*stray, suspects.copied().collect());
+            let may_be_its =
+                |main: &&Identity| main.start <= stray.start && !found.left_over.contains(stray);
+            let suspects = found.mains.iter().filter(may_be_its).copied().collect();
+            self.known.insert(*stray, suspects);
         }
         new
     }
@@ -203,7 +223,7 @@ mod tests {
 
     fn found(strays: &[Identity], mains: &[Identity]) -> Found {
         let all = |these: &[Identity]| these.iter().copied().collect::<BTreeSet<_>>();
-        Found { strays: all(strays), mains: all(mains) }
+        Found { strays: all(strays), mains: all(mains), ..Found::default() }
     }
 
     #[test]
@@ -219,6 +239,14 @@ mod tests {
         assert_eq!(look(&[other, later]), (vec![], vec![]), "the other may need it");
         assert_eq!(look(&[later]), (vec![], vec![stray]), "it is older than the later one");
         assert_eq!(look(&[process(1, 95)]), (vec![], vec![stray]), "a number that was used again");
+    }
+
+    #[test]
+    fn what_an_instance_left_that_has_ended_is_ended_at_once_whoever_else_runs() {
+        let (older, stray) = (process(1, 10), process(9, 50));
+        let mut strays = Strays::default();
+        let left = Found { left_over: [stray].into(), ..found(&[stray], &[older]) };
+        assert_eq!((strays.update(&left), strays.due(&left.mains)), (vec![stray], vec![stray]));
     }
 
     #[test]

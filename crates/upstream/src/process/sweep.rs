@@ -1,4 +1,4 @@
-//! Ends the processes that a dead daemon left, found by record and mark, never by name.
+//! Ends the processes that a dead daemon left, found by record, mark and label, never by name.
 //!
 //! Synchronous: the guard has no runtime, and a daemon sweeps before it starts.
 
@@ -10,6 +10,7 @@ use mainstay_model::Name;
 use rustix::process::Signal;
 
 use super::ending::{Ending, Next};
+use super::label::Label;
 use super::procfs::{Identity, Snapshot, environ_has, own_pid};
 use super::records::{Folder, MARK_VARIABLE, Mark, Record};
 
@@ -20,7 +21,7 @@ pub(super) const SWEEP_GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swept {
     pub pid: u32,
-    /// The server whose process it was. None when only the mark identified the process.
+    /// The server whose process it was. None when only its mark or label identified the process.
     pub server: Option<Name>,
     /// Whether the process ended. One that outlived KILL is looked for again at the next start.
     pub ended: bool,
@@ -96,7 +97,10 @@ impl Leftovers {
             .iter()
             .map(|stat| stat.identity.pid)
             .filter(|pid| !ourselves.contains(pid))
-            .filter(|pid| environ_has(*pid, MARK_VARIABLE, |value| self.mark.is_in(value)))
+            .filter(|pid| {
+                environ_has(*pid, MARK_VARIABLE, |value| self.mark.is_in(value))
+                    || Label::of(*pid).is_some_and(|label| label.is_of(&self.mark))
+            })
             .collect();
         let groups = self.groups(&all, &marked);
         let mut pids: BTreeSet<i32> = all

@@ -1,15 +1,16 @@
 //! The processes of one instance: the one we started, its group, and everything that came of it.
 //!
-//! Found by four ways, because servers start browsers, shells and daemons: same group, child of
+//! Found by five ways, because servers start browsers, shells and daemons: same group, child of
 //! a member, member before, and, for one that left its group and lost its parent, the mark in its
-//! environment. Only one that leaves its group, loses its parent between two looks *and* cleans
-//! its environment escapes.
+//! environment or its label. Only one that leaves its group, loses its parent between two looks, cleans
+//! its environment *and* changes its limits escapes.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::label::Label;
 use super::procfs::{Identity, Snapshot, Stat, environ_has, own_pid};
 use super::records::MARK_VARIABLE;
 use super::registry;
@@ -20,6 +21,8 @@ pub(super) struct Tree {
     main: i32,
     /// The mark in the environment of this process and its descendants only.
     mark: String,
+    /// The label of the same processes.
+    label: Label,
     /// Members at the last look.
     members: BTreeSet<Identity>,
 }
@@ -27,8 +30,8 @@ pub(super) struct Tree {
 // === impl Tree ===
 
 impl Tree {
-    pub(super) fn new(main: i32, mark: String) -> Self {
-        Self { main, mark, members: BTreeSet::new() }
+    pub(super) fn new(main: i32, mark: String, label: Label) -> Self {
+        Self { main, mark, label, members: BTreeSet::new() }
     }
 
     /// The living members of the tree. Reaps dead members, except the main process.
@@ -63,7 +66,8 @@ impl Tree {
     /// that the daemon started itself are claimed.
     fn is_adopted(&self, pid: i32) -> bool {
         !registry::is_claimed(pid)
-            && environ_has(pid, MARK_VARIABLE, |value| value == self.mark.as_bytes())
+            && (environ_has(pid, MARK_VARIABLE, |value| value == self.mark.as_bytes())
+                || Label::of(pid) == Some(self.label))
     }
 
     /// Reaches also those born since the last look. Safe while the main process is not reaped.

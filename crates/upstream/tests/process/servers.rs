@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use mainstay_model::InstanceId;
+use mainstay_model::settings::ProcessSpec;
 use mainstay_upstream::process::{Exit, RunningProcess, SpawnError, StopGraces};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
 
@@ -293,12 +295,13 @@ async fn orphans_are_reaped() {
 
 /// Forks twice into a session of its own, where it lives on with an empty environment. Prints the number of
 /// the process, and stays itself.
-const LEAVES_NO_TRACE: &str = r#"
-import os, time
+const LEAVES: &str = r#"
+import os, resource, time
 reader, writer = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
+        #LIMITS
         os.write(writer, str(os.getpid()).encode())
         for number in range(3, 20):
             try: os.close(number)
@@ -312,10 +315,42 @@ print(os.read(reader, 20).decode(), flush=True)
 time.sleep(600)
 "#;
 
+/// The same, which gives up its label, too: the limit on file locks.
+fn leaves_no_trace() -> ProcessSpec {
+    python(&LEAVES.replace("#LIMITS", "resource.setrlimit(10, (resource.RLIM_INFINITY,) * 2)"))
+}
+
+#[tokio::test]
+async fn a_process_that_left_its_instance_ends_with_it_while_older_ones_run() {
+    let world = World::open().await;
+    let mut older = world.spawn(&sh("sleep 600")).await;
+    for is_killed in [false, true] {
+        let mut server = world.spawn(&python(LEAVES)).await;
+        let stray = numbers(&mut server, 1).await[0];
+        until("the daemon inherits it", || children().contains(&stray)).await;
+        let mut other = world.spawn(&sh("exit 0")).await;
+        other.stop(StopGraces::default()).await;
+        assert!(is_alive(stray), "its instance still runs");
+        if is_killed {
+            kill_process(
+                Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap(),
+                Signal::KILL,
+            )
+            .unwrap();
+        } else {
+            server.stop(StopGraces::ABANDONED).await;
+        }
+        until("it is ended, and no zombie is left", || state_of(stray).is_none()).await;
+        assert!(is_alive(i32::try_from(older.pid()).unwrap()));
+    }
+    older.stop(StopGraces::ABANDONED).await;
+    world.close().await;
+}
+
 #[tokio::test]
 async fn a_process_that_left_no_trace_ends_after_the_instance_that_may_have_started_it() {
     let world = World::open().await;
-    let mut server = world.spawn(&python(LEAVES_NO_TRACE)).await;
+    let mut server = world.spawn(&leaves_no_trace()).await;
     let stray = numbers(&mut server, 1).await[0];
     let is_orphan = || children().contains(&stray);
     until("the daemon inherits it", is_orphan).await;
@@ -337,7 +372,7 @@ async fn a_process_that_left_no_trace_ends_after_the_instance_that_may_have_star
 #[tokio::test]
 async fn the_end_of_the_daemon_is_the_end_of_whatever_left_no_trace() {
     let world = World::open().await;
-    let mut server = world.spawn(&python(LEAVES_NO_TRACE)).await;
+    let mut server = world.spawn(&leaves_no_trace()).await;
     let stray = numbers(&mut server, 1).await[0];
     until("the daemon inherits it", || children().contains(&stray)).await;
     world.close().await;
