@@ -61,6 +61,7 @@ mod tests {
             prompts: 0,
             restarts: 0,
             calls: 0,
+            waiting: 0,
             memory_bytes: 0,
             second_revision: None,
             stray_lines: 0,

@@ -407,7 +407,8 @@ impl Call {
         self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
         let limits = &self.sessions.serving.settings.limits;
         let took = self.record.begun.elapsed();
-        let refusal = refusal::deadline_exceeded(took, self.server(), limits);
+        let waited = self.attempt.waited;
+        let refusal = refusal::deadline_exceeded(took, waited, self.server(), limits);
         Some(self.refuse(refusal, telemetry::Outcome::Timeout))
     }
 

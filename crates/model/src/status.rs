@@ -89,6 +89,8 @@ pub struct ServerStatus {
     /// Restarts of all instances: every start after an instance's first.
     pub restarts: u64,
     pub calls: usize,
+    /// Calls that wait: for their turn, for an instance, or for its start.
+    pub waiting: usize,
     /// Resident memory of all instances that are processes of this machine, in bytes.
     pub memory_bytes: u64,
     /// Lines on standard output that were not messages.

@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 use crate::instance::{Instance, ReadyRun, SubscriptionsObserver};
 use crate::key::{LeaseKey, Placement};
 use crate::lending::{Inner, LeaseAnswer, WAITING_MAX};
+use crate::patience::Queued;
 use crate::pool::Pool;
 use crate::run::roots_changed;
 
@@ -48,7 +49,8 @@ impl Pool {
         want: &Placement,
         deadline: Instant,
     ) -> Result<Lease, Refusal> {
-        let mut waiting = self.queue(want);
+        let (mut waiting, behind) = self.queue(want);
+        let queued = Queued { since: Instant::now(), behind };
         let hurry = Instant::now() + self.loading_wait(Instant::now());
         let mut answer = None;
         if hurry < deadline {
@@ -79,17 +81,19 @@ impl Pool {
                 Ok(Lease { pool: self.clone(), ticket, instance, is_new_holder })
             }
             Some(Ok(Err((reason, instance)))) => {
-                Err(self.lease_refusal(reason, instance.as_deref()))
+                Err(self.lease_refusal(reason, instance.as_deref(), queued))
             }
-            Some(Err(_)) | None => Err(self.lease_refusal(RefusalReason::Closed, None)),
+            Some(Err(_)) | None => Err(self.lease_refusal(RefusalReason::Closed, None, queued)),
         }
     }
 
-    fn queue(self: &Arc<Self>, want: &Placement) -> Waiting {
+    /// Puts a call into the queue. Returns also the number of calls that wait before it.
+    fn queue(self: &Arc<Self>, want: &Placement) -> (Waiting, usize) {
         let (answered, answer) = oneshot::channel();
         let mut inner = self.lending.inner.lock();
         inner.tickets += 1;
         let ticket = Ticket(inner.tickets);
+        let before = inner.waiting.len();
         inner.waiting.insert(ticket, answered);
         let request = LeaseRequest {
             ticket,
@@ -101,7 +105,7 @@ impl Pool {
         };
         self.step(&mut inner, RosterEvent::Requested(request));
         drop(inner);
-        Waiting { pool: self.clone(), ticket, answer, taken: false }
+        (Waiting { pool: self.clone(), ticket, answer, taken: false }, before)
     }
 
     /// Ends the wait of a ticket. A ticket that was answered at the same moment keeps its answer.
@@ -194,14 +198,21 @@ impl Pool {
     }
 
     /// The refusal of a call that gets no lease.
-    fn lease_refusal(&self, reason: RefusalReason, instance: Option<&Instance>) -> Refusal {
+    fn lease_refusal(
+        &self,
+        reason: RefusalReason,
+        instance: Option<&Instance>,
+        queued: Queued,
+    ) -> Refusal {
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
         match (reason, instance) {
             (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {
                 self.not_ready(instance)
             }
             (RefusalReason::Busy | RefusalReason::Away(_) | RefusalReason::Starting(_), _) => {
-                let say = format!("no instance of {name} became free before the deadline");
+                let told = queued.told();
+                let say =
+                    format!("the call was not sent: it waited for an instance of {name} {told}");
                 Refusal::new(RefusalCode::QueueTimeout, say)
                     .server(name)
                     .limit(format!("pool.max: {max}"))

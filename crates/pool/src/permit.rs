@@ -28,6 +28,7 @@ use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
 use crate::lease::Lease;
+use crate::patience::{Place, send_by};
 use crate::pool::Pool;
 use crate::turns::Turn;
 
@@ -47,6 +48,7 @@ pub struct Permit {
 
 impl Pool {
     /// Waits for the call's turn, if the server has a limit on calls at the same time, and acquires a permit.
+    /// A part of the time until `deadline` is left for the server.
     ///
     /// # Errors
     /// A refusal if the call's turn does not come in time, or as [`acquire`](Self::acquire).
@@ -55,11 +57,13 @@ impl Pool {
         want: &Placement,
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
-        let Some(turns) = &self.turns else { return self.acquire(want, deadline).await };
+        let _waiting = Place::take(&self.calls_waiting);
+        let by = send_by(Instant::now(), deadline);
+        let Some(turns) = &self.turns else { return self.acquire(want, by).await };
         self.check_call()?;
         // Before an instance is chosen, so that no instance waits for a turn.
-        let turn = turns.take(deadline).await?;
-        let mut permit = self.acquire(want, deadline).await?;
+        let turn = turns.take(by).await?;
+        let mut permit = self.acquire(want, by).await?;
         permit.turn = Some(turn);
         Ok(permit)
     }
@@ -212,6 +216,11 @@ impl Permit {
     pub fn finish(self, pool: &Pool, attempt: Attempt) {
         pool.calls_ended.fetch_add(1, Ordering::Release);
         pool.server_metrics.attempted(attempt);
+    }
+
+    /// Whether the permit is for a call at a server with a limit on calls at the same time.
+    pub(crate) fn has_turn(&self) -> bool {
+        self.turn.is_some()
     }
 
     /// The instance that the permit is for.

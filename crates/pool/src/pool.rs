@@ -1,7 +1,7 @@
 //! The state of a server's pool: its base instances, which supply the lists of each era, and the instances
 //! that are lent. What a pool does is in the modules that use this one, such as `instances` and `lease`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use mainstay_model::Budget;
@@ -82,6 +82,8 @@ pub struct Pool {
     pub(crate) start_times: StartTimes,
     /// The limit on calls at the same time. `None`: there is none.
     pub(crate) turns: Option<Turns>,
+    /// The calls that wait: for their turn, for an instance, or for its start.
+    pub(crate) calls_waiting: AtomicUsize,
     /// Whether a request has waited in vain for the first lists. Nobody waits for them any more.
     pub(crate) is_late: AtomicBool,
     /// The number of calls that have ended. Each may have changed a list.
@@ -130,6 +132,7 @@ impl Pool {
             past_restarts: AtomicU64::new(0),
             start_times: StartTimes::default(),
             turns: Turns::new(&spec.name, spec.concurrency),
+            calls_waiting: AtomicUsize::new(0),
             is_late: AtomicBool::new(false),
             calls_ended: AtomicU64::new(0),
             spec,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_model::settings::Sharing;
 use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
@@ -35,6 +35,11 @@ impl Pool {
             .filter_map(|instance| instance.ready_run())
             .map(|run| run.link.in_flight())
             .sum()
+    }
+
+    /// The number of calls that wait: for their turn, for an instance, or for its start.
+    pub fn calls_waiting(&self) -> usize {
+        self.calls_waiting.load(Ordering::Acquire)
     }
 
     /// The numbers of the roster, whose total `pool.max` bounds. Base instances are not included.
@@ -82,6 +87,7 @@ impl Pool {
             prompts: count(ListKind::Prompts),
             restarts,
             calls: instances.iter().map(|instance| instance.calls).sum(),
+            waiting: self.calls_waiting(),
             memory_bytes: instances.iter().filter_map(|instance| instance.memory_bytes).sum(),
             stray_lines: self.stray_lines.load(Ordering::Relaxed),
             instances,
@@ -100,11 +106,23 @@ impl Pool {
             let begun = lifecycle.begun();
             drop(lifecycle);
             status.brief_reason = primary.brief_reason();
+            show_work(&mut status, now, clock);
             if status.reason.is_none() {
                 status.reason = self.slow_start(status.state, begun);
                 status.brief_reason.clone_from(&status.reason);
             }
         }
         status
+    }
+}
+
+/// Shows a server as ready whose primary instance rests while others are in use.
+fn show_work(status: &mut ServerStatus, now: Instant, clock: &dyn Fn(Instant) -> String) {
+    let ready = status.instances.iter().filter(|instance| instance.state == InstanceState::Ready);
+    let up = ready.map(|instance| Duration::from_millis(instance.uptime_ms)).max();
+    if let (InstanceState::Idle, Some(up)) = (status.state, up) {
+        status.state = InstanceState::Ready;
+        status.since = clock(now.checked_sub(up).unwrap_or(now));
+        (status.reason, status.brief_reason) = (None, None);
     }
 }

@@ -8,6 +8,7 @@ use mainstay_model::{Name, Refusal, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::lending::WAITING_MAX;
+use crate::patience::{Place, Queued};
 
 /// The turns of a server with a limit.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Turns {
     free: Arc<Semaphore>,
     /// The calls that wait.
     waiting: AtomicUsize,
+    /// The calls that nobody waits for any more, and whose turn is kept.
+    given_up: AtomicUsize,
 }
 
 /// The turn of one call. Dropping it lets the next call begin.
@@ -26,9 +29,6 @@ pub(crate) struct Turns {
 pub(crate) struct Turn(
     #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
 );
-
-/// A place among the calls that wait. Dropping it gives the place up.
-struct Place<'a>(&'a AtomicUsize);
 
 // === impl Turns ===
 
@@ -40,32 +40,49 @@ impl Turns {
             limit,
             free: Arc::new(Semaphore::new(limit)),
             waiting: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
         })
     }
 
-    /// Waits for a turn.
+    /// Waits for a turn until `by`.
     ///
     /// # Errors
-    /// A refusal if too many calls wait, or it is not the call's turn by `deadline`.
-    pub(crate) async fn take(&self, deadline: Instant) -> Result<Turn, Refusal> {
+    /// A refusal if too many calls wait, or it is not the call's turn by then.
+    pub(crate) async fn take(&self, by: Instant) -> Result<Turn, Refusal> {
         if let Ok(turn) = self.free.clone().try_acquire_owned() {
             return Ok(Turn(turn));
         }
-        let Some(_place) = Place::among(&self.waiting) else {
+        let (_place, before) = Place::take(&self.waiting);
+        if before >= WAITING_MAX {
             return Err(self
                 .refuse(
                     RefusalCode::TooManyRequests,
                     format!("Too many concurrent requests (max: {})", self.limit),
                 )
                 .retry_after(Duration::from_secs(1)));
-        };
-        let turn =
-            tokio::time::timeout_at(deadline.into(), self.free.clone().acquire_owned()).await;
+        }
+        let queued = Queued { since: Instant::now(), behind: self.limit + before };
+        let turn = tokio::time::timeout_at(by.into(), self.free.clone().acquire_owned()).await;
         // The semaphore is never closed.
         turn.ok().and_then(Result::ok).map(Turn).ok_or_else(|| {
-            let say = "the calls before this one took until its deadline".to_owned();
+            let given_up = match self.given_up.load(Ordering::Acquire) {
+                0 => String::new(),
+                count => {
+                    let which = if count == 1 { "one that was" } else { "some that were" };
+                    format!("; {} may still work on {which} given up", self.server)
+                }
+            };
+            let say = format!(
+                "the call was not sent: it waited for its turn {}{given_up}",
+                queued.told()
+            );
             self.refuse(RefusalCode::QueueTimeout, say)
         })
+    }
+
+    /// Counts a call as given up until the value is dropped.
+    pub(crate) fn note_given_up(&self) -> Place<'_> {
+        Place::take(&self.given_up).0
     }
 
     fn refuse(&self, code: RefusalCode, say: String) -> Refusal {
@@ -73,22 +90,6 @@ impl Turns {
             .server(&self.server)
             .limit(format!("concurrency: {}", self.limit))
             .hint("make fewer calls at the same time, or increase concurrency of this server")
-    }
-}
-
-// === impl Place ===
-
-impl<'a> Place<'a> {
-    fn among(waiting: &'a AtomicUsize) -> Option<Self> {
-        let taken = waiting.fetch_add(1, Ordering::AcqRel);
-        let place = Self(waiting);
-        (taken < WAITING_MAX).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -143,7 +144,18 @@ mod tests {
         let refused = turns.take(soon()).await.unwrap_err();
         assert_eq!(refused.code, RefusalCode::QueueTimeout);
         assert_eq!(refused.data.limit.as_deref(), Some("concurrency: 1"));
-        drop(held);
+        let said = &refused.message;
+        assert!(
+            said.contains("waited for its turn") && said.ends_with("behind 1 other call"),
+            "{said}"
+        );
+        let given_up = turns.note_given_up();
+        let refused = turns.take(soon()).await.unwrap_err();
+        assert!(
+            refused.message.ends_with("plain may still work on one that was given up"),
+            "{refused:?}"
+        );
+        drop((held, given_up));
         turns.take(soon()).await.unwrap();
     }
 

@@ -115,8 +115,8 @@ pub struct RestartPolicy {
 /// The definition of a crash loop, and the pause between restarts in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrashLoop {
-    /// More restarts than this within `window` are a crash loop. An instance keeps the times of this many
-    /// restarts, at most 255.
+    /// More restarts than this within `window` are a crash loop: an instance that is lost after the next one
+    /// is restarted at long intervals. An instance keeps the times of one restart more than this.
     pub restarts_max: u8,
     pub window: Duration,
     /// This many starts in a row that reached the time limit are a crash loop, however long they took. With

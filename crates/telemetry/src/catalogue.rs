@@ -225,6 +225,14 @@ pub const CALLS_IN_FLIGHT: Entry = Entry {
     help: "Requests sent to a server without a response yet",
 };
 
+pub const CALLS_WAITING: Entry = Entry {
+    name: "mainstay_calls_waiting",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Calls that wait for their turn, for an instance of a server, or for its start",
+};
+
 pub const CONNECTIONS_OPEN: Entry = Entry {
     name: "mainstay_connections_open",
     kind: Kind::Gauge,
@@ -346,7 +354,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 38] = [
+pub const ALL: [&Entry; 39] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -370,6 +378,7 @@ pub const ALL: [&Entry; 38] = [
     &DROPPED_NOTIFICATIONS,
     &QUESTIONS_REFUSED,
     &CALLS_IN_FLIGHT,
+    &CALLS_WAITING,
     &CONNECTIONS_OPEN,
     &REFUSED,
     &STREAMS_OPEN,

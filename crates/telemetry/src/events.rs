@@ -15,7 +15,7 @@ mod tests;
 pub use instance::{
     AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,
     InstanceStarted, InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped,
-    QuestionNotAsked, StrayLine, ToolLeftOut,
+    QuestionNotAsked, StrayLine, ToolLeftOut, TurnGivenOn,
 };
 pub use service::{
     AdminUsed, DrainFinished, DrainStarted, InternalFault, NotAccepted, RefusedRequest, Serving,

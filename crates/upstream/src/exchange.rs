@@ -98,6 +98,12 @@ impl Exchange {
         }
     }
 
+    /// Tells the server that the answer is no longer wanted, and stays open for it: the server may send it all
+    /// the same. Returns false where only the end of the exchange tells the server so.
+    pub fn announce_cancel(&self, reason: &str) -> bool {
+        self.finished || self.link.cancel(self.slot.id, reason)
+    }
+
     fn finish(&mut self) {
         self.finished = true;
         self.link.calls().remove(self.slot.id);

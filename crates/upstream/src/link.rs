@@ -151,11 +151,13 @@ impl Link {
         self.abilities
     }
 
-    pub(crate) fn cancel(self: &Arc<Self>, id: u64, reason: &str) {
-        if self.abilities.ending_cancels && self.is_modern() {
-            return;
+    /// Cancels a request. Returns false where the end of its exchange does that.
+    pub(crate) fn cancel(self: &Arc<Self>, id: u64, reason: &str) -> bool {
+        let is_told = !(self.abilities.ending_cancels && self.is_modern());
+        if is_told {
+            self.send(build::cancelled(id, reason));
         }
-        self.send(build::cancelled(id, reason));
+        is_told
     }
 
     /// Closes the link: calls in flight are lost and the listener gets `reason`. Only the first

@@ -62,8 +62,12 @@ pub struct Server {
     pub prompts: usize,
     /// Starts after the first, of all its instances.
     pub restarts: u64,
-    /// Calls in flight.
+    /// Calls in flight, also those that were given up and that it may still work on.
     pub calls: usize,
+    /// Calls that wait: for their turn, for an instance, or for its start.
+    #[serde(default)]
+    #[schema(required)]
+    pub waiting: usize,
     /// Resident memory of its instances that are processes of this machine.
     #[serde(default)]
     #[schema(required)]
@@ -136,6 +140,7 @@ impl From<ServerStatus> for Server {
             prompts: server.prompts,
             restarts: server.restarts,
             calls: server.calls,
+            waiting: server.waiting,
             memory_bytes: server.memory_bytes,
             stray_lines: server.stray_lines,
             instances: server.instances.into_iter().map(Instance::from).collect(),

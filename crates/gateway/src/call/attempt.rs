@@ -29,7 +29,9 @@ pub(super) struct Attempt {
     headers_are_stale: bool,
     /// A pending permit. It is kept while nobody polls the call, so that the call keeps its place
     /// in the queue.
-    acquiring: Option<Acquiring>,
+    acquiring: Option<(Instant, Acquiring)>,
+    /// How long the call has waited for permits.
+    pub(super) waited: Duration,
     under_way: Option<(Exchange, Permit)>,
 }
 
@@ -62,6 +64,7 @@ impl Attempt {
             not_before: None,
             headers_are_stale: false,
             acquiring: None,
+            waited: Duration::ZERO,
             under_way: None,
         }
     }
@@ -143,8 +146,7 @@ impl Attempt {
     /// Cancels the attempt that is under way with a reason for the server.
     pub(super) fn withdraw(&mut self, reason: &str, how: telemetry::Attempt) {
         if let Some((exchange, permit)) = self.under_way.take() {
-            exchange.cancel(reason);
-            permit.finish(&self.route.pool, how);
+            self.route.pool.give_up_call(permit, exchange, reason, how);
         }
     }
 
@@ -154,14 +156,16 @@ impl Attempt {
             let is_list = placement::list_kind(self.message.method()).is_some();
             let list_wait = is_list.then_some(context.list_wait);
             let (session, pool) = (context.session.clone(), self.route.pool.clone());
-            Box::pin(permit_for(session, pool, list_wait, context.deadline)) as Acquiring
+            let permit = Box::pin(permit_for(session, pool, list_wait, context.deadline));
+            (Instant::now(), permit as Acquiring)
         };
-        let acquiring = self.acquiring.get_or_insert_with(begin);
+        let (begun, acquiring) = self.acquiring.get_or_insert_with(begin);
         // A client that cancels the call while it waits for an instance must not keep its place.
         let permit = tokio::select! {
             permit = acquiring => Ok(permit),
             () = wait_until_cancelled(context.control) => Err(NotSent::Cancelled),
         };
+        self.waited += begun.elapsed();
         self.acquiring = None;
         permit?.map_err(NotSent::Refused)
     }

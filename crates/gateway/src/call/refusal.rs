@@ -6,6 +6,9 @@ use mainstay_model::settings::Limits;
 use mainstay_model::{BudgetExceeded, Name, Refusal, RefusalCode};
 use mainstay_upstream::{Fate, Lost};
 
+/// A call that waited this long before it was sent is told so when its server does not answer in time.
+const WAIT_TOLD_MIN: Duration = Duration::from_secs(1);
+
 /// Returns the refusal for a call whose response was lost.
 pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal {
     let refusal = match lost.fate {
@@ -52,15 +55,33 @@ pub(super) fn over_budget(exceeded: &BudgetExceeded, server: &Name) -> Refusal {
     refusal
 }
 
-/// Returns the refusal for a call without a response by its deadline.
-pub(super) fn deadline_exceeded(took: Duration, server: &Name, limits: &Limits) -> Refusal {
-    Refusal::new(
-        RefusalCode::DeadlineExceeded,
-        format!("{server} did not answer within {took:.0?}, so the call was cancelled"),
-    )
-    .server(server)
-    .limit(format!("call_timeout: {:?}", limits.call))
-    .hint("a tool that reports progress gets more time, up to call_timeout_max")
+/// Returns the refusal for a call without a response by its deadline, which had `waited` before it was sent.
+pub(super) fn deadline_exceeded(
+    took: Duration,
+    waited: Duration,
+    server: &Name,
+    limits: &Limits,
+) -> Refusal {
+    let (say, hint) = if waited < WAIT_TOLD_MIN {
+        (
+            format!("{server} did not answer within {took:.0?}, so the call was cancelled"),
+            "a tool that reports progress gets more time, up to call_timeout_max",
+        )
+    } else {
+        let left = took.saturating_sub(waited);
+        (
+            format!(
+                "the call waited {waited:.1?} before it could be sent to {server}, which did not answer within \
+                 the {left:.1?} that were left, so the call was cancelled"
+            ),
+            "make fewer calls at the same time, or increase call_timeout; a tool that reports progress gets more \
+             time, up to call_timeout_max",
+        )
+    };
+    Refusal::new(RefusalCode::DeadlineExceeded, say)
+        .server(server)
+        .limit(format!("call_timeout: {:?}", limits.call))
+        .hint(hint)
 }
 
 /// Returns the refusal for a call that the server has not answered when the daemon stops.

@@ -128,12 +128,20 @@ fn server_table(servers: &[Server], now: Timestamp) -> String {
             revisions(server).unwrap_or_else(|| "-".to_owned()),
             server.tools.to_string(),
             server.restarts.to_string(),
-            server.calls.to_string(),
+            calls(server),
             if server.required { "required".to_owned() } else { String::new() },
         ]
     });
     let header = ["SERVER", "STATE", "FOR", "REVISION", "TOOLS", "RESTARTS", "CALLS", ""];
     table(header, rows.collect())
+}
+
+/// The calls in flight, and those that wait.
+fn calls(server: &Server) -> String {
+    match server.waiting {
+        0 => server.calls.to_string(),
+        waiting => format!("{} + {waiting} waiting", server.calls),
+    }
 }
 
 /// What an operator should know of the merged lists of an endpoint.
@@ -231,7 +239,7 @@ fn one(server: &Server, now: Timestamp) -> String {
             .join(", "),
         ),
         ("restarts", server.restarts.to_string()),
-        ("calls", format!("{} in flight", server.calls)),
+        ("calls", format!("{} in flight, {} waiting", server.calls, server.waiting)),
         ("memory", format::bytes(server.memory_bytes)),
         ("stray lines", server.stray_lines.to_string()),
     ];

@@ -77,6 +77,7 @@ impl Status {
             for pool in gateway.pools() {
                 let name = pool.spec.name.as_str();
                 sample.calls_in_flight(name, pool.in_flight());
+                sample.calls_waiting(name, pool.calls_waiting());
                 // No breaker exists yet, so none has ever opened.
                 sample.breaker(name, Breaker::Closed, 0);
                 if pool.has_pool() {

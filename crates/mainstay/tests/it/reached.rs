@@ -73,7 +73,7 @@ fn status() -> Value {
         json!({
             "name": name, "kind": "process", "target": name, "required": false, "state": state,
             "since": "2026-01-01T00:00:00Z", "tools": 2, "resources": 0, "prompts": 0,
-            "restarts": 0, "calls": 0, "memory_bytes": 0, "stray_lines": 0, "instances": [],
+            "restarts": 0, "calls": 0, "waiting": 0, "memory_bytes": 0, "stray_lines": 0, "instances": [],
         })
     };
     let pool = json!({

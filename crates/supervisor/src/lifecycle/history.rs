@@ -8,7 +8,7 @@ use super::{CrashLoop, RestartPolicy};
 /// The losses and restarts of an instance.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
-    /// The times of the latest restarts, oldest first, to detect a crash loop: at most
+    /// The times of the latest restarts, oldest first, to detect a crash loop: at most one more than
     /// [`CrashLoop::restarts_max`](super::CrashLoop::restarts_max) of them, and none if the policy defines
     /// no crash loop.
     recent: VecDeque<Instant>,
@@ -87,7 +87,8 @@ impl History {
 
     pub(super) fn note_restart(&mut self, now: Instant, policy: &RestartPolicy) {
         self.restarts += 1;
-        let kept = policy.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max));
+        let kept =
+            policy.crash_loop.map_or(0, |crash_loop| usize::from(crash_loop.restarts_max) + 1);
         self.recent.push_back(now);
         while self.recent.len() > kept {
             self.recent.pop_front();
@@ -111,7 +112,7 @@ impl History {
             now + policy.jitter.scatter(wait)
         };
         if let Some(crash_loop) = &policy.crash_loop {
-            self.looping |= self.would_exceed(at, crash_loop);
+            self.looping |= self.has_exceeded(at, crash_loop);
             if self.looping {
                 return RestartDecision::Loop(now + crash_loop.pause);
             }
@@ -119,10 +120,11 @@ impl History {
         if at == now { RestartDecision::AtOnce } else { RestartDecision::At(at) }
     }
 
-    /// Whether a restart at `at` would exceed the maximum within the window before it.
-    fn would_exceed(&self, at: Instant, crash_loop: &CrashLoop) -> bool {
+    /// Whether the restarts within the window before `at`, when the next one would be, are more than the
+    /// maximum.
+    fn has_exceeded(&self, at: Instant, crash_loop: &CrashLoop) -> bool {
         let within = |restart: &&Instant| at.duration_since(**restart) < crash_loop.window;
-        self.recent.iter().filter(within).count() >= usize::from(crash_loop.restarts_max)
+        self.recent.iter().filter(within).count() > usize::from(crash_loop.restarts_max)
     }
 
     /// The number of restart times that are kept.

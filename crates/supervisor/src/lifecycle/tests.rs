@@ -202,6 +202,8 @@ fn more_than_five_restarts_in_five_minutes_is_a_crash_loop() {
         wait 8s          -> Starting      spawn
         lost             -> BackingOff    kill
         wait 16s         -> Starting      spawn
+        lost             -> BackingOff    kill
+        wait 32s         -> Starting      spawn
         lost             -> CrashLooping  kill
         wait 299s        -> CrashLooping
         wait 1s          -> Starting      spawn
@@ -225,7 +227,7 @@ fn one_that_serves_briefly_between_crashes_loops_all_the_same() {
                 ready -> Ready open\n";
     story.push_str(life);
     story.push_str("lost -> Starting shut kill spawn\n");
-    for wait in ["1s", "2s", "4s", "8s"] {
+    for wait in ["1s", "2s", "4s", "8s", "16s"] {
         story.push_str(life);
         story.push_str("lost -> BackingOff shut kill\n");
         story.push_str(&format!("wait {wait} -> Starting spawn\n"));

@@ -101,6 +101,16 @@ pub struct InstanceStopped<'a> {
     pub reason: &'a str,
 }
 
+/// A call was given up long ago, its server has not answered it, and its turn is given on: two calls may be
+/// carried out at the same time.
+#[derive(Debug)]
+pub struct TurnGivenOn<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    /// The time since the call was given up.
+    pub after: Duration,
+}
+
 /// An instance ended itself without an error while nobody used it.
 #[derive(Debug)]
 pub struct InstanceFinished<'a> {
@@ -229,6 +239,16 @@ impl InstanceStopped<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason } = self;
         info!(target: "mainstay", %server, %instance, reason, "instance stopped");
+    }
+}
+
+impl TurnGivenOn<'_> {
+    pub fn emit(self) {
+        let Self { server, instance, after } = self;
+        warn!(
+            target: "mainstay", %server, %instance, ?after,
+            "no answer to a call that was given up: the next call begins, although the server may still work on it"
+        );
     }
 }
 

@@ -175,6 +175,10 @@ pub(super) fn servers(
     for server in &sample.servers {
         family.gauge(&[&server.server], server.calls_in_flight)?;
     }
+    let mut family = Family::begin(out, &catalogue::CALLS_WAITING)?;
+    for server in &sample.servers {
+        family.gauge(&[&server.server], server.calls_waiting)?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@ pub struct Sample {
 pub(crate) struct ServerSample {
     pub(crate) server: String,
     pub(crate) calls_in_flight: u64,
+    pub(crate) calls_waiting: u64,
     pub(crate) pool_active: u64,
     pub(crate) pool_idle: u64,
     pub(crate) pool_max: u64,
@@ -109,6 +110,11 @@ impl Sample {
     /// Adds requests sent to a server without a response yet.
     pub fn calls_in_flight(&mut self, server: &str, count: usize) {
         self.of(server).calls_in_flight += count as u64;
+    }
+
+    /// Adds calls that wait for a server: for their turn, for an instance, or for its start.
+    pub fn calls_waiting(&mut self, server: &str, count: usize) {
+        self.of(server).calls_waiting += count as u64;
     }
 
     /// Adds the instances in the pool of a server: those in use, those that nobody uses, and the

@@ -58,6 +58,7 @@ fn everything_is_there_at_zero_from_the_start() {
         r#"mainstay_dropped_notifications_total{server="time",reason="slow_client"}"#,
         r#"mainstay_questions_refused_total{server="time",reason="call_limit"}"#,
         r#"mainstay_calls_in_flight{server="time"}"#,
+        r#"mainstay_calls_waiting{server="time"}"#,
         "mainstay_connections_open",
         r#"mainstay_refused_total{reason="origin"}"#,
         r#"mainstay_streams_opened_total{kind="listen"}"#,
@@ -170,6 +171,7 @@ fn gauges_are_asked_for_at_each_scrape() {
         sample.memory(10, 100);
         sample.instances("time", InstanceState::Ready, 1);
         sample.calls_in_flight("time", 4);
+        sample.calls_waiting("time", 3);
         sample.breaker("store", Breaker::Open, 5);
     }));
     metrics.observe(Box::new(|sample| {
@@ -196,6 +198,7 @@ fn gauges_are_asked_for_at_each_scrape() {
                 (r#"mainstay_instance_state{server="time",state="ready"}"#, 3.0),
                 (r#"mainstay_instance_state{server="files",state="ready"}"#, 0.0),
                 (r#"mainstay_calls_in_flight{server="time"}"#, 4.0),
+                (r#"mainstay_calls_waiting{server="time"}"#, 3.0),
                 (r#"mcp_circuit_breaker_state{service="store"}"#, 2.0),
                 (r#"mcp_circuit_breaker_failures_total{service="store"}"#, 5.0),
             ],

@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) added: AtomicU64,
     /// List requests that a fault was meant for.
     pub(super) faulty_lists: AtomicU64,
+    /// Calls of `work` in progress.
+    pub(super) working: AtomicU64,
     /// Counts those tools; listens wait for it.
     pub(super) changes: watch::Sender<u64>,
     /// URIs of resources that `touch` reported as updated.
@@ -61,6 +63,7 @@ impl Server {
             level: Mutex::default(),
             added: AtomicU64::new(0),
             faulty_lists: AtomicU64::new(0),
+            working: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             touches: broadcast::Sender::new(TOUCHES_MAX),
             first: OnceLock::new(),

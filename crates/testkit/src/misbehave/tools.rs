@@ -6,6 +6,7 @@ mod call;
 mod faults;
 mod odd;
 mod signals;
+mod work;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -52,6 +53,12 @@ pub(super) const ALL: &[Tool] = &[
     tool!("fail", "Reports an error of the tool", answers::fail),
     tool!("refuse", "Answers with the JSON-RPC error {code}, {message}", answers::refuse),
     tool!("slow", "Echoes after {ms} (100)", answers::slow),
+    tool!(
+        "work",
+        "Works for {ms} (100) whatever is cancelled, counts when another such call is in progress, then echoes; \
+         {silent}: unless it was cancelled",
+        work::work
+    ),
     tool!("hang", "Never answers", faults::hang),
     tool!(
         "hang_until_cancelled",

@@ -98,7 +98,7 @@ const POOL: &str = "active idle maxPoolSize minPoolSize total";
 const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
 const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
      name note prompts reason required resources restarts \
-     retry_in_ms revision second_revision since state stray_lines target tools transport";
+     retry_in_ms revision second_revision since state stray_lines target tools transport waiting";
 const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \

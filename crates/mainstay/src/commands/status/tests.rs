@@ -9,7 +9,7 @@ fn server(name: &str, state: &str, more: &Value) -> Value {
     let mut server = json!({
         "name": name, "kind": "process", "target": "time-server --zone UTC", "required": false,
         "state": state, "since": "2026-01-01T00:00:00Z", "tools": 2, "resources": 0, "prompts": 1,
-        "restarts": 0, "calls": 1, "stray_lines": 0, "instances": [],
+        "restarts": 0, "calls": 1, "waiting": 0, "stray_lines": 0, "instances": [],
     });
     for (key, value) in more.as_object().unwrap() {
         server[key] = value.clone();

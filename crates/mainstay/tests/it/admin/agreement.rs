@@ -61,10 +61,12 @@ fn sum(list: &Value, member: &str) -> u64 {
     list.as_array().unwrap().iter().map(|item| item[member].as_u64().unwrap()).sum()
 }
 
-/// Holds six sessions, four calls and two streams open, on a server with a pool and one without.
+/// Holds six sessions, four calls and two streams open, on a server with a pool and one without. Two more calls
+/// wait for their turn.
 async fn busy() -> (Daemon, Vec<Client>, Vec<tokio::task::JoinHandle<()>>) {
     let daemon = daemon()
         .command_server("alone", &misbehave(&[]))
+        .config("concurrency = 3")
         .command_server("pooled", &misbehave(&[]))
         .config("sharing = \"session\"\n[servers.pooled.pool]\nmax = 3\nmin = 1")
         .start()
@@ -78,7 +80,7 @@ async fn busy() -> (Daemon, Vec<Client>, Vec<tokio::task::JoinHandle<()>>) {
     // The instance of this session stays its own after the call.
     clients[3].call("echo", json!({})).await.unwrap();
     let mut held = Vec::new();
-    for at in [0, 0, 1, 4] {
+    for at in [0, 0, 1, 4, 2, 2] {
         let client = clients[at].clone();
         held.push(tokio::spawn(async move {
             let _ = client.call("slow", json!({"ms": 25_000})).await;
@@ -95,7 +97,10 @@ async fn busy() -> (Daemon, Vec<Client>, Vec<tokio::task::JoinHandle<()>>) {
     until("all calls are with their servers", async || {
         let status = operator.status().await.unwrap();
         let calls: usize = status.servers.iter().map(|server| server.calls).sum();
-        calls == 4 && status.sessions.streams == 2 && status.connection_pool.active == 2
+        let waiting: usize = status.servers.iter().map(|server| server.waiting).sum();
+        (calls, waiting) == (4, 2)
+            && status.sessions.streams == 2
+            && status.connection_pool.active == 2
     })
     .await;
     (daemon, clients, held)
@@ -117,26 +122,29 @@ async fn every_number_is_the_same_wherever_it_is_shown() {
 fn sessions_agree(all: &Answers) {
     for status in all.statuses() {
         let sessions = &status["sessions"];
-        assert_eq!((&sessions["active"], &sessions["calls"]), (&json!(6), &json!(4)));
+        assert_eq!((&sessions["active"], &sessions["calls"]), (&json!(6), &json!(6)));
         assert_eq!((&sessions["streams"], &sessions["listens"]), (&json!(2), &json!(0)));
         assert_eq!(sum(&status["endpoints"], "streams"), 2);
         assert_eq!(sum(&status["servers"], "calls"), 4);
+        assert_eq!(sum(&status["servers"], "waiting"), 2);
     }
     let of = &all.sessions;
     let list = &of["active_sessions"];
     assert_eq!((&of["active"], list.as_array().unwrap().len()), (&json!(6), 6));
-    assert_eq!((&of["calls"], sum(list, "calls")), (&json!(4), 4));
+    assert_eq!((&of["calls"], sum(list, "calls")), (&json!(6), 6));
     assert_eq!((&of["streams"], sum(list, "streams")), (&json!(2), 2));
     assert_eq!(of["max"], all.detailed["sessions"]["max"]);
     assert_eq!(all.metric("mcp_active_sessions", ""), 6);
     assert_eq!(all.metric("mainstay_calls_in_flight", ""), 4);
+    assert_eq!(all.metric("mainstay_calls_waiting", ""), 2);
+    assert!(all.text.contains("3 + 2 waiting"), "{}", all.text);
     assert_eq!(all.metric("mainstay_streams_open", "kind=\"get\""), 2);
     let mut endpoints = BTreeMap::new();
     for session in list.as_array().unwrap() {
         *endpoints.entry(session["endpoint"].as_str().unwrap()).or_insert(0) += 1;
     }
     assert_eq!(endpoints, BTreeMap::from([("/mcp", 1), ("/mcp/alone", 3), ("/mcp/pooled", 2)]));
-    let line = format!("6 sessions of {}, 0 listens, 2 open streams, 4 calls in flight", of["max"]);
+    let line = format!("6 sessions of {}, 0 listens, 2 open streams, 6 calls in flight", of["max"]);
     assert!(all.text.contains(&line), "{}", all.text);
 }
 
@@ -166,6 +174,7 @@ fn servers_agree(all: &Answers) {
             let name = format!("server=\"{}\"", server["name"].as_str().unwrap());
             let instances = server["instances"].as_array().unwrap();
             assert_eq!(all.metric("mainstay_calls_in_flight", &name), server["calls"]);
+            assert_eq!(all.metric("mainstay_calls_waiting", &name), server["waiting"]);
             assert_eq!(sum(&server["instances"], "calls"), server["calls"]);
             let starts = server["restarts"].as_u64().unwrap() + instances.len() as u64;
             assert_eq!(all.metric("mainstay_instance_starts_total", &name), starts);

@@ -141,7 +141,7 @@ async fn deaths_in_a_row_become_a_crash_loop_that_says_why() {
         .await
         .unwrap();
     let client = daemon.client("s").await.unwrap();
-    for deaths in 0..6 {
+    for deaths in 0..7 {
         eventually("the server again", async || {
             let now = server(&daemon, "s").await;
             (now["state"] == "ready" && now["restarts"] == deaths).then_some(())
@@ -151,7 +151,7 @@ async fn deaths_in_a_row_become_a_crash_loop_that_says_why() {
         assert_refused(&answer, 1007, "OUTCOME_UNKNOWN");
     }
     let looping = in_state(&daemon, "s", "crash-looping").await;
-    assert_eq!(looping["restarts"], 5);
+    assert_eq!(looping["restarts"], 6, "more than five restarts in five minutes");
     let reason = looping["reason"].as_str().unwrap();
     assert!(reason.contains("42") && reason.contains("misbehave stderr 7"), "{reason}");
     assert!(looping["retry_in_ms"].as_u64().unwrap() > 60_000, "{looping}");

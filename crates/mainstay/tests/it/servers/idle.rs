@@ -103,6 +103,29 @@ async fn a_server_that_is_stopped_when_idle_starts_when_it_is_wanted() {
 }
 
 #[tokio::test]
+async fn a_server_is_ready_while_any_of_its_instances_works() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("idle = \"stop\"\nsharing = \"session\"\npool = { idle_timeout = \"1s\", min = 0 }")
+        .start()
+        .await
+        .unwrap();
+    rests(&daemon, "s").await;
+    let client = daemon.client("s").await.unwrap();
+    let work = tokio::spawn(async move { ask(&client, "slow", json!({"ms": 1500})).await });
+    eventually("a ready server with an instance at work", async || {
+        let now = server(&daemon, "s").await;
+        let states: Vec<_> =
+            now["instances"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+        let works = now["calls"] == 1 && states == ["idle", "ready"];
+        assert!(!works || (now["state"] == "ready" && now["reason"].is_null()), "{now}");
+        works.then_some(())
+    })
+    .await;
+    assert_echo(&work.await.unwrap(), &json!({"ms": 1500}));
+}
+
+#[tokio::test]
 async fn calls_that_come_while_it_goes_to_rest_are_answered() {
     let daemon =
         daemon().command_server("s", &misbehave(&["--exit-when-idle=1100"])).start().await.unwrap();

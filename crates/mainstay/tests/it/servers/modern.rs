@@ -15,12 +15,13 @@ use super::{
 const REVISION: &str = "2026-07-28";
 
 /// A client that sends stateless requests.
-struct Modern(Client);
+#[derive(Clone)]
+pub(super) struct Modern(Client);
 
 // === impl Modern ===
 
 impl Modern {
-    fn of(daemon: &Daemon, name: &str) -> Self {
+    pub(super) fn of(daemon: &Daemon, name: &str) -> Self {
         Self(Client::new(&format!("{}/mcp/{name}", daemon.base())).unwrap())
     }
 
@@ -57,11 +58,11 @@ impl Modern {
         self.send(method, params).await.1.answer().await.unwrap()
     }
 
-    async fn ask(&self, tool: &str, arguments: Value) -> Value {
+    pub(super) async fn ask(&self, tool: &str, arguments: Value) -> Value {
         self.answer("tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
-    async fn counts(&self) -> Value {
+    pub(super) async fn counts(&self) -> Value {
         self.ask("stats", json!({})).await["result"]["structuredContent"]["counts"].clone()
     }
 

@@ -1,0 +1,85 @@
+//! Calls that were given up while their server had a turn for them: cancelled by the client, or past their
+//! deadline. The server may still work on one, so its turn is kept until the server is known to be done with it.
+//! Otherwise the next call would begin beside it, at a server that was said to bear one at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mainstay_telemetry::Attempt;
+use mainstay_telemetry::events::TurnGivenOn;
+use mainstay_upstream::{Exchange, Incoming};
+
+use crate::permit::Permit;
+use crate::pool::Pool;
+use crate::turns::Turns;
+
+/// How long the turn of a call that was given up is kept at most. A server that takes a cancellation seriously
+/// sends no answer, so nothing tells when it is done.
+const KEPT_MAX: Duration = Duration::from_secs(30);
+
+/// How long the turn is kept where only the end of the exchange tells the server that the call was given up: no
+/// answer can come any more.
+const KEPT_UNHEARD: Duration = Duration::from_secs(5);
+
+impl Pool {
+    /// Gives a call up: tells the server that the answer is no longer wanted, and records how the attempt ended.
+    /// The turn of the call, if it has one, is kept for as long as the server may work on it.
+    pub fn give_up_call(
+        self: &Arc<Self>,
+        permit: Permit,
+        exchange: Exchange,
+        reason: &str,
+        attempt: Attempt,
+    ) {
+        let runtime = tokio::runtime::Handle::try_current();
+        match runtime.ok().filter(|_| permit.has_turn() && !self.is_stopping()) {
+            None => {
+                exchange.cancel(reason);
+                permit.finish(self, attempt);
+            }
+            Some(runtime) => {
+                let answer_may_come = exchange.announce_cancel(reason);
+                self.server_metrics.attempted(attempt);
+                let pool = self.clone();
+                self.tasks.spawn_on(
+                    async move { pool.keep_turn(permit, exchange, answer_may_come).await },
+                    &runtime,
+                );
+            }
+        }
+    }
+
+    /// Keeps the turn of a call until the server answers it, the instance ends, or the time for that is over.
+    async fn keep_turn(&self, permit: Permit, mut exchange: Exchange, answer_may_come: bool) {
+        let _counted = self.turns.as_ref().map(Turns::note_given_up);
+        if answer_may_come {
+            tokio::select! {
+                () = until_over(&mut exchange) => {}
+                () = self.closing.cancelled() => {}
+                () = tokio::time::sleep(KEPT_MAX) => {
+                    let (server, instance) = (&self.spec.name, permit.instance().id);
+                    TurnGivenOn { server, instance, after: KEPT_MAX }.emit();
+                }
+            }
+        } else {
+            drop(exchange);
+            tokio::select! {
+                () = self.closing.cancelled() => {}
+                () = tokio::time::sleep(KEPT_UNHEARD) => {}
+            }
+        }
+        self.calls_ended.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Waits for the answer or its loss. Nobody is there any more who could be asked.
+async fn until_over(exchange: &mut Exchange) {
+    loop {
+        match exchange.next().await {
+            Incoming::Answer(_) | Incoming::Lost(_) => return,
+            Incoming::Question(question) => exchange.refuse(&question),
+            Incoming::Notification(_) => {}
+        }
+    }
+}
