@@ -16,8 +16,17 @@ pub fn now() -> Memory {
     read(Path::new("/"))
 }
 
+/// The resident memory of this process in bytes.
+pub fn resident_bytes() -> u64 {
+    resident(Path::new("/")).unwrap_or_default()
+}
+
+fn resident(root: &Path) -> Option<u64> {
+    kibibytes(&root.join("proc/self/status"), "VmRSS:")
+}
+
 fn read(root: &Path) -> Memory {
-    let resident = kibibytes(&root.join("proc/self/status"), "VmRSS:");
+    let resident = resident(root);
     let machine = kibibytes(&root.join("proc/meminfo"), "MemTotal:");
     let limit = match (cgroup_limit(root), machine) {
         // Version 1 writes a number near 2^63 where there is no limit.

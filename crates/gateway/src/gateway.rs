@@ -249,6 +249,6 @@ async fn expire(sessions: Arc<Sessions>) {
         }
         sessions.store_uses(false);
         sessions.expire();
-        sessions.make_room();
+        sessions.make_room_in_time();
     }
 }

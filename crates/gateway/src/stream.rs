@@ -79,6 +79,10 @@ const KEPT_EVENT_BYTES_MAX: usize = 16 << 20;
 /// How long a stream that nobody reads can still be resumed.
 pub(crate) const KEEP_FOR: Duration = Duration::from_secs(300);
 
+/// How long after its last reader a stream counts as left. Clients try again within seconds, the most
+/// patient ones for half a minute.
+pub(crate) const LEFT_AFTER: Duration = Duration::from_secs(30);
+
 /// How long a finished stream can be resumed after its last event was read. Its last bytes may be
 /// lost all the same, but then the client returns at once.
 const KEEP_READ_FOR: Duration = Duration::from_secs(60);
@@ -341,6 +345,25 @@ impl EventStream {
                 queue.events = VecDeque::new();
             }
         }
+    }
+
+    /// Since when nobody has read the stream, if that is for [`LEFT_AFTER`].
+    pub(crate) fn left_since(&self, now: Instant) -> Option<Instant> {
+        self.queue.lock().left_since(now)
+    }
+
+    /// Drops the oldest events of a stream that nobody reads, down to this many bytes. Returns the
+    /// bytes that were dropped: none if somebody has returned meanwhile.
+    pub(crate) fn shrink_left(&self, bytes_max: usize, now: Instant) -> usize {
+        let mut queue = self.queue.lock();
+        let before = queue.bytes;
+        if queue.left_since(now).is_some() {
+            while queue.bytes > bytes_max {
+                self.drop_oldest(&mut queue);
+            }
+            queue.events.shrink_to_fit();
+        }
+        before - queue.bytes
     }
 
     /// Bytes of the events in the queue.

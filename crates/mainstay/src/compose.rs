@@ -5,6 +5,7 @@ mod command_socket;
 mod daemon;
 mod demo;
 mod limits;
+mod release;
 mod secrets;
 mod startup_errors;
 mod state;

@@ -4,8 +4,15 @@
 //! mimalloc does without a lock. But mimalloc keeps the memory of big answers, and a daemon runs
 //! for months. So big blocks come from the system, which maps each of them separately and unmaps it
 //! when it is freed.
+//!
+//! Each thread has pages of its own for small blocks, and only that thread gives empty ones back. A
+//! thread that sleeps keeps them, and those that other threads have emptied meanwhile. So each worker
+//! is told to give them back now and then ([`collect`], `compose::release`).
 
-#![expect(unsafe_code, reason = "an allocator can't be written, and mallopt not called, without")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator can't be written, and mallopt and mi_collect not called, without"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::NonNull;
@@ -73,6 +80,20 @@ unsafe impl GlobalAlloc for Allocator {
             }
         }
     }
+}
+
+unsafe extern "C" {
+    /// mimalloc's, which the crate `mimalloc` links and does not declare. Gives the calling thread's empty
+    /// pages back to the arenas, and if forced what is free in the arenas to the system.
+    fn mi_collect(force: bool);
+}
+
+/// Gives back to the system what the calling thread holds for small blocks and does not use. Takes some
+/// microseconds for each megabyte.
+pub(crate) fn collect() {
+    // SAFETY: the function may be called by any thread at any time, and touches only pages of the calling
+    // thread and free memory. Its signature is that of `mimalloc.h`.
+    unsafe { mi_collect(true) }
 }
 
 /// Fixes the size from which the system maps blocks. Call it first, before there is a second

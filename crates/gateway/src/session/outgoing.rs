@@ -118,6 +118,11 @@ impl Session {
         self.state.lock().streams.finished()
     }
 
+    /// Returns the streams that nobody has read for a while, with the time of their last reader.
+    pub(crate) fn left_streams(&self, now: Instant) -> Vec<(Instant, Arc<EventStream>)> {
+        self.state.lock().streams.left(now)
+    }
+
     pub(crate) fn drop_call_stream(&self, stream: &Arc<EventStream>) {
         self.state.lock().streams.drop_call(stream);
     }

@@ -45,6 +45,16 @@ impl Sessions {
 
     /// Drops events that are kept for clients that may return, if they hold too much.
     pub(crate) fn make_room(&self) {
-        room::make_room(&self.replay, || self.table.all());
+        room::make_room(&self.replay, self.replay.bytes_max(), || self.table.all());
+    }
+
+    /// Drops events that are kept for clients that have not returned for a while, if they hold much,
+    /// and nearly all of what is kept if the memory is needed for something else.
+    pub(crate) fn make_room_in_time(&self) {
+        room::let_go_of_left(&self.replay, Instant::now(), || self.table.all());
+        let bytes_max = self.replay.bytes_max();
+        let scarce = self.replay.is_memory_scarce();
+        let bytes_max = if scarce { bytes_max / 8 } else { bytes_max };
+        room::make_room(&self.replay, bytes_max, || self.table.all());
     }
 }

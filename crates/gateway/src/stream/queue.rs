@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::LEFT_AFTER;
 use super::open_stream::OpenStreamGuard;
 
 /// The queue of a stream, under its lock.
@@ -61,6 +62,11 @@ impl Queue {
     pub(super) fn is_full_for_questions(&self) -> bool {
         self.events.len() - self.read >= UNREAD_EVENTS_MAX + UNREAD_QUESTIONS_MAX
             || self.bytes - self.read_bytes >= UNREAD_BYTES_MAX + UNREAD_QUESTION_BYTES_MAX
+    }
+
+    /// Since when nobody has read, if that is for [`LEFT_AFTER`].
+    pub(super) fn left_since(&self, now: Instant) -> Option<Instant> {
+        self.reader_gone_at.filter(|left| now.saturating_duration_since(*left) >= LEFT_AFTER)
     }
 
     pub(super) fn has_unread(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use mainstay_model::budget::BudgetState;
 use mainstay_model::{Budget, MemoryKind};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -27,6 +28,9 @@ pub(crate) struct BudgetShare {
 /// Bound of what streams hold; past it the oldest answers are dropped. An answer is mostly a few KiB, so this
 /// is room for ten thousand clients that lost their connection at once.
 pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// What a stream that nobody has read for a while may keep when there is too much: most answers fit.
+pub(crate) const LEFT_STREAM_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes that an empty stream costs.
 pub(crate) const STREAM_BYTES: usize = 512;
@@ -56,18 +60,30 @@ impl ReplayBudget {
         self.memory
     }
 
-    /// Bytes that are left after room was made, so that it need not be made for each response.
-    pub(crate) fn roomy_bytes(&self) -> usize {
-        self.bytes_max / 8 * 7
+    /// Bound of what all streams hold.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Whether the memory budget runs out. Then what is kept for clients that may return gives way.
+    pub(crate) fn is_memory_scarce(&self) -> bool {
+        let is_scarce = |of: BudgetState| of.used_bytes > of.bytes_max / 8 * 7;
+        is_scarce(self.memory.whole()) || is_scarce(self.memory.of(MemoryKind::Streams))
+    }
+
+    /// Bound of what streams hold that nobody has read for a while. Their clients most likely don't
+    /// return.
+    pub(crate) fn left_bytes_max(&self) -> usize {
+        self.bytes_max / 4
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the right to make room, if there is too little and nobody else makes some.
-    pub(crate) fn try_make_room(&self) -> Option<MutexGuard<'_, ()>> {
-        self.is_full().then(|| self.making_room.try_lock()).flatten()
+    /// Returns the right to make room, if streams hold more than this and nobody else makes some.
+    pub(crate) fn try_make_room(&self, bytes_max: usize) -> Option<MutexGuard<'_, ()>> {
+        (self.bytes() > bytes_max).then(|| self.making_room.try_lock()).flatten()
     }
 
     /// Whether the streams together hold too much.

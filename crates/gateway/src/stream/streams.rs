@@ -174,6 +174,12 @@ impl SessionStreams {
             .collect()
     }
 
+    /// Returns the streams that nobody has read for a while, with the time of their last reader.
+    pub(crate) fn left(&self, now: Instant) -> Vec<(Instant, Arc<EventStream>)> {
+        let all = self.background.iter().chain(&self.calls);
+        all.filter_map(|stream| Some((stream.left_since(now)?, stream.clone()))).collect()
+    }
+
     /// Drops the stream of a call.
     pub(crate) fn drop_call(&mut self, stream: &Arc<EventStream>) {
         self.calls.retain(|other| !Arc::ptr_eq(other, stream));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
 use super::status::{self, Status};
-use super::{command_socket, limits, secrets, startup_errors, state, web};
+use super::{command_socket, limits, release, secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
 use crate::output::announce;
 
@@ -129,6 +129,7 @@ impl Daemon {
             tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
             tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
+            tokio::spawn(release::give_back_freed(budget)),
         ];
         if let Some(tcp) = sse {
             let serves = Serves { http: false, sse: true };
