@@ -19,6 +19,7 @@ use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
+pub(crate) use self::limits::{beyond_budget, memory_budget};
 pub(crate) use self::startup_errors::no_state;
 use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};
@@ -42,11 +43,12 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     }
     block_on(async {
         let state_dir = loaded.settings.state_dir.clone();
+        let origins = std::mem::take(&mut loaded.origins);
         let settings = state::ask(&state_dir, move |_| {
             packages::take_fetched(&mut loaded.settings);
             loaded.settings
         });
-        let daemon = Daemon::start(settings.await?, log).await?;
+        let daemon = Daemon::start(settings.await?, &origins, log).await?;
         if !shared.quiet {
             daemon.announce();
         }

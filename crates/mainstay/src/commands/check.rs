@@ -6,6 +6,7 @@ use mainstay_upstream::process::{SpawnError, check_account};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, Shared};
+use crate::compose;
 use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format};
 
@@ -14,6 +15,9 @@ pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exi
         Ok(mut loaded) => {
             let unknown = unknown_accounts(&loaded);
             loaded.warnings.extend(unknown);
+            let limits = &loaded.settings.gateway.limits;
+            let budget = compose::memory_budget(limits);
+            loaded.warnings.extend(compose::beyond_budget(limits, &loaded.origins, budget));
             holds(&loaded, args, out);
             Ok(Exit::Done)
         }

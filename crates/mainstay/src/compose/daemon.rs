@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_admin::{Admin, Tokens};
+use mainstay_config::{Origin, Origins};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
@@ -57,7 +58,11 @@ struct Signals {
 impl Daemon {
     /// Opens the state folder and the addresses, and starts every server. Returns when the
     /// addresses accept clients; servers become ready later.
-    pub(super) async fn start(mut settings: Settings, log: LogControl) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        mut settings: Settings,
+        origins: &Origins,
+        log: LogControl,
+    ) -> Result<Self, Failure> {
         let started = Instant::now();
         let signals = Signals::listen().map_err(|error| Failure::of(Exit::Failed, &error))?;
         let state_dir = settings.state_dir.clone();
@@ -87,7 +92,12 @@ impl Daemon {
         let findings = state::ask(&state_dir, move |_| ListFindings::open(&own_folder)).await?;
         let findings = Arc::new(findings);
         let budget = limits::memory_budget(&settings.gateway.limits);
-        limits::lower_connections(&mut settings.gateway.limits, files, budget);
+        for problem in limits::beyond_budget(&settings.gateway.limits, origins, budget) {
+            tracing::warn!(target: "mainstay", key = %problem.key, "{}", problem.message);
+        }
+        let is_chosen =
+            origins.of("gateway.max_connections").is_some_and(|from| *from != Origin::Default);
+        limits::lower_connections(&mut settings.gateway.limits, is_chosen, files, budget);
         let parts = mainstay_pool::Parts {
             host: host.clone(),
             metrics: metrics.clone(),

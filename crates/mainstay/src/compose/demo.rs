@@ -1,6 +1,7 @@
 //! A daemon with demonstration servers that are built in.
 use std::net::SocketAddr;
 
+use mainstay_config::Origins;
 use mainstay_demo::StdioDemo;
 use mainstay_model::Name;
 use mainstay_model::settings::{
@@ -49,7 +50,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             endpoints: Vec::new(),
             state_dir: state.path,
         };
-        let daemon = Daemon::start(settings, log).await?;
+        let daemon = Daemon::start(settings, &Origins::default(), log).await?;
         if wanted.is_none() && daemon.listen() != usual {
             announce(format!(
                 "port {} is taken; using {} instead",

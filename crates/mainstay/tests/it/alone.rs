@@ -143,6 +143,29 @@ fn a_daemon_that_can_not_start_says_what_helps() {
 }
 
 #[test]
+fn check_warns_of_sizes_for_which_there_is_never_memory() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let check = |gateway: &str| {
+        let text = format!(
+            "[gateway]\nmemory_budget = \"64MiB\"\n{gateway}\n[servers.a]\ncommand = [\"true\"]\n"
+        );
+        fs::write(home.join("mainstay.toml"), text).unwrap();
+        mainstay(home, &["check"]).exits(0)
+    };
+    check("max_body = \"20MiB\"\nmax_message = \"40MiB\"")
+        .says("gateway.max_body is 20 MiB, and the memory budget has room for 16 MiB of bodies")
+        .says("gateway.max_message is 40 MiB, and the memory budget has room for 32 MiB of answers")
+        .says("raise gateway.memory_budget")
+        .says("2 warnings");
+    let fits = check("max_body = \"16MiB\"\nmax_message = \"32MiB\"");
+    assert!(!fits.out.contains("warning"), "{}", fits.out);
+    // The default of 64 MiB is nobody's wish.
+    let default = check("");
+    assert!(!default.out.contains("warning"), "{}", default.out);
+}
+
+#[test]
 fn check_knows_the_users_and_groups_of_this_machine() {
     let home = tempfile::tempdir().unwrap();
     let text = "[servers.a]\ncommand = [\"/bin/sh\"]\nuser = \"nobody-of-that-name\"\n\

@@ -82,10 +82,11 @@ impl Arena {
         self.metric(&format!("mainstay_memory_refusals_total{{kind=\"{kind}\"}}")).await
     }
 
-    /// Waits until nothing is charged for clients any more. A call that nobody waits for ends at its deadline of 30 s.
+    /// Waits until nothing is charged for clients any more, and no call of theirs runs, whose buffers are not
+    /// charged. A call that nobody waits for ends at its deadline of 30 s.
     async fn given_back(&self) {
         eventually_within(3 * PATIENCE, "everything is given back", async || {
-            let mut used = 0;
+            let mut used = self.metric("mainstay_calls_in_flight{server=\"far\"}").await << 20;
             for kind in ["bodies", "answers", "streams", "questions"] {
                 used += self.used(kind).await;
             }

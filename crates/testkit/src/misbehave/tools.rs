@@ -79,7 +79,11 @@ pub(super) const ALL: &[Tool] = &[
     tool!("no_result", "Answers with neither result nor error", faults::no_result),
     tool!("odd_answer", "Answers in the way {how}, which few clients can read", odd::answer),
     tool!("garbage", "Sends things that are no messages, then echoes", faults::garbage),
-    tool!("flood", "Sends {count} (1000) log notifications, then echoes", signals::flood),
+    tool!(
+        "flood",
+        "Sends {count} (1000) log notifications of {bytes} (few), then echoes",
+        signals::flood
+    ),
     tool!(
         "progress",
         "Reports {steps} (3) of progress {ms} (10) apart, then echoes",

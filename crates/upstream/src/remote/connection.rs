@@ -77,8 +77,9 @@ const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
-/// Most bytes that are read at once. It also bounds the head of a response.
-const BUFFER_BYTES_MAX: usize = 128 << 10;
+/// Most bytes that are read at once. It also bounds the head of a response. A connection that read a
+/// large message keeps up to twice as much, which no budget counts.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// An answer to a notification has no content worth reading.
 const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 

@@ -101,6 +101,45 @@ pub(super) async fn unread_questions(
     held
 }
 
+/// Streams of calls with so many notifications each, which nobody reads.
+pub(super) async fn unread_notifications(arena: &Arena, streams: usize, each: usize) -> Held {
+    let mut held = Held::default();
+    for _ in 0..streams {
+        let client = arena.able("2025-11-25", json!({})).await;
+        let mut connection = client.raw().await.unwrap();
+        let body = call(1, "flood", &json!({"count": each, "bytes": 15_000}));
+        connection.send(posted(&client, &body).as_bytes()).await.unwrap();
+        held.connections.push(connection);
+    }
+    held
+}
+
+/// Heads of so many bytes, of which the end never comes.
+pub(super) async fn endless_heads(arena: &Arena, count: usize, bytes: usize) -> Held {
+    let client = Client::new(&arena.daemon.endpoint("far")).unwrap();
+    let head = client.head("GET", &[("x", &"h".repeat(bytes))], &[]);
+    let head = head.trim_end().as_bytes();
+    let mut held = Held::default();
+    for _ in 0..count {
+        let Ok(mut connection) = client.raw().await else { continue };
+        // One that is too long is refused before it is read.
+        let _ = connection.send(head).await;
+        held.connections.push(connection);
+    }
+    held
+}
+
+/// Connections beyond the descriptors that the daemon has left.
+pub(super) async fn no_descriptors(arena: &Arena, limit: u64, count: usize) -> Held {
+    arena.daemon.limit_files(limit);
+    let client = Client::new(&arena.daemon.endpoint("far")).unwrap();
+    let mut held = Held::default();
+    for _ in 0..count {
+        held.connections.extend(client.raw().await);
+    }
+    held
+}
+
 /// Sessions that are opened and never used. Returns how many there were.
 pub(super) async fn initializes(daemon: &Daemon, count: usize) -> usize {
     let mut opened = 0;

@@ -37,6 +37,20 @@ async fn fewer_connections_are_allowed_where_there_are_few_descriptors() {
 }
 
 #[tokio::test]
+async fn only_an_operator_who_set_a_number_is_warned_that_it_is_lowered() {
+    for (gateway, level, said) in [
+        ("", "INFO", "max_connections is as high as the limit on open files"),
+        ("max_connections = 1000", "WARN", "max_connections is more than the limit on open files"),
+    ] {
+        let arena = Arena::start(daemon().files(200), gateway).await;
+        arena.daemon.wait_for_log(said, Duration::from_secs(30)).await.unwrap();
+        let log = arena.daemon.log();
+        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        assert!(line.contains(level), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_operator_is_served_when_there_are_no_descriptors_left() {
     let arena = Arena::start(daemon().files(200), "").await;
     // The limit is lowered under the daemon's feet, so that its own bound does not help.

@@ -192,6 +192,17 @@ async fn every_attack_is_withstood_in_300_mib() {
         run("", &[], async |arena| attacks::unread_questions(arena, (75, 4, 4), 1_000_000).await)
             .await;
     judge(name, &outcome, outcome.holds());
+    let name = "60 unread streams of notifications";
+    let outcome =
+        run("", &[], async |arena| attacks::unread_notifications(arena, 60, 500).await).await;
+    judge(name, &outcome, outcome.holds());
+    let name = "2,200 heads of 60 KB without an end";
+    let outcome =
+        run("", &[], async |arena| attacks::endless_heads(arena, 2_200, 60_000).await).await;
+    judge(name, &outcome, outcome.holds());
+    let name = "400 connections, 100 descriptors";
+    let outcome = run("", &[], async |arena| attacks::no_descriptors(arena, 100, 400).await).await;
+    judge(name, &outcome, outcome.holds());
     let sites: Vec<_> = (0..4).map(|_| Site::start(&["--fat=30", "--endless"])).collect();
     let name = "4 servers, list pages of 30 MB";
     let outcome = run("", &sites.iter().collect::<Vec<_>>(), async |_| {

@@ -8,8 +8,10 @@ use serde_json::json;
 use super::call::Call;
 
 pub(super) async fn flood(call: Call) {
+    let filling = "x".repeat(call.number("bytes", 0) as usize);
     for number in 0..call.number("count", 1_000) {
-        let line = json!({"level": "info", "logger": "flood", "data": number});
+        let data = if filling.is_empty() { json!(number) } else { json!([number, filling]) };
+        let line = json!({"level": "info", "logger": "flood", "data": data});
         call.ways.exchange.notify("notifications/message", &line).await;
     }
     call.echo().await;
