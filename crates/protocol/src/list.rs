@@ -27,6 +27,8 @@ pub struct ListPage<'a> {
     pub items: Vec<ListItem<'a>>,
     /// The cursor of the next page. An empty cursor is not the same as none.
     pub next_cursor: Option<Cow<'a, str>>,
+    /// There is a next page, but its cursor is no string, so it can't be asked for.
+    pub has_odd_cursor: bool,
     /// The number of entries without a valid key, which `items` does not contain.
     pub malformed: usize,
     pub caching: Caching,
@@ -68,8 +70,6 @@ pub struct ToolHints {
 pub enum BadList {
     #[error("the result is not an object with an array `{member}`")]
     NoItems { member: &'static str },
-    #[error("`nextCursor` is not a string")]
-    BadCursor,
     #[error("the result can't be parsed: {0}")]
     NotJson(#[from] serde_json::Error),
 }
@@ -179,15 +179,14 @@ impl<'a> ListPage<'a> {
         let array =
             page.items(kind).filter(|raw| raw.get().starts_with('[')).ok_or_else(no_items)?;
         let entries: Vec<&'a RawValue> = serde_json::from_str(array.get())?;
-        let next_cursor = match field(result, page.next_cursor) {
-            None => None,
-            Some(cursor) => Some(cursor.text().ok_or(BadList::BadCursor)?),
-        };
+        let cursor = field(result, page.next_cursor);
+        let next_cursor = cursor.as_ref().and_then(Field::text);
+        let has_odd_cursor = cursor.is_some() && next_cursor.is_none();
         let items: Vec<_> =
             entries.iter().filter_map(|raw| ListItem::parse(result, raw, kind)).collect();
         let malformed = entries.len() - items.len();
         let caching = Caching::parse(page.ttl_ms, page.cache_scope);
-        Ok(Self { items, next_cursor, malformed, caching })
+        Ok(Self { items, next_cursor, has_odd_cursor, malformed, caching })
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Cut {
     Memory(usize),
     /// A page names a next page that was fetched before.
     Circle,
+    /// The cursor of the next page is not a string.
+    OddCursor,
 }
 
 /// A tool, resource, resource template or prompt.
@@ -235,6 +237,7 @@ impl fmt::Display for Cut {
                 )
             }
             Self::Circle => write!(f, "cut where its pages began to repeat"),
+            Self::OddCursor => write!(f, "cut where `nextCursor` is not a string"),
         }
     }
 }

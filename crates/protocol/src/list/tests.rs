@@ -66,10 +66,23 @@ fn what_is_no_page_is_refused() {
         let refused = ListPage::parse(result, ListKind::Tools);
         assert!(matches!(refused, Err(BadList::NotJson(_))), "{result}");
     }
-    let refused = ListPage::parse(r#"{"tools":[],"nextCursor":7}"#, ListKind::Tools);
-    assert!(matches!(refused, Err(BadList::BadCursor)));
-    let page = ListPage::parse(r#"{"tools":[],"nextCursor":null}"#, ListKind::Tools).unwrap();
-    assert_eq!(page.next_cursor, None);
+}
+
+#[test]
+fn a_page_is_kept_whatever_its_cursor_is() {
+    for (cursor, next, is_odd) in [
+        ("null", None, false),
+        ("\"\"", Some(""), false),
+        ("\"7\"", Some("7"), false),
+        ("7", None, true),
+        ("{}", None, true),
+        ("false", None, true),
+    ] {
+        let result = format!(r#"{{"tools":[{{"name":"a"}}],"nextCursor":{cursor}}}"#);
+        let page = ListPage::parse(&result, ListKind::Tools).unwrap();
+        assert_eq!(page.items.len(), 1);
+        assert_eq!((page.next_cursor.as_deref(), page.has_odd_cursor), (next, is_odd), "{cursor}");
+    }
 }
 
 #[test]

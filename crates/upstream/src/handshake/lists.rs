@@ -163,6 +163,8 @@ pub async fn list(
                 }
             }
             Ok(None) => break,
+            // An empty cursor can also mean that there is no next page.
+            Err(ListFailure::Refused { .. }) if fetched.cursor.as_deref() == Some("") => break,
             Err(failure) => {
                 fetched.list.gaps.failed = Some(failure);
                 break;
@@ -207,6 +209,8 @@ struct Fetched {
     cursor: Option<String>,
     /// The cursors of all pages.
     seen: HashSet<String>,
+    /// What came before has come again.
+    repeats: bool,
     /// The memory of the items.
     charge: Option<Charge>,
 }
@@ -236,9 +240,17 @@ impl Fetched {
         self.list.gaps.nameless += parsed.malformed;
         self.bytes += more;
         take_items(link, kind, page, &parsed, &mut self.list);
-        // An empty cursor is as good as any.
-        let Some(next) = parsed.next_cursor else { return false };
-        self.list.gaps.cut = if !self.seen.insert(next.to_string()) {
+        let Some(next) = parsed.next_cursor else {
+            self.list.gaps.cut = parsed.has_odd_cursor.then_some(Cut::OddCursor);
+            return false;
+        };
+        self.repeats = !self.seen.insert(next.to_string());
+        // An empty cursor is as good as any, unless it leads to the same items again: then the
+        // server means that there are no more.
+        if self.repeats && next.is_empty() && self.brought_nothing_new(parsed.items.len()) {
+            return false;
+        }
+        self.list.gaps.cut = if self.repeats {
             Some(Cut::Circle)
         } else if self.list.items.len() >= ITEMS_MAX {
             Some(Cut::Items(ITEMS_MAX))
@@ -251,6 +263,13 @@ impl Fetched {
         };
         self.cursor = Some(next.into_owned());
         self.list.gaps.cut.is_none()
+    }
+
+    /// Whether the last `count` items were all there before.
+    fn brought_nothing_new(&self, count: usize) -> bool {
+        let (before, last) = self.list.items.split_at(self.list.items.len().saturating_sub(count));
+        let before: HashSet<_> = before.iter().map(|item| &item.key).collect();
+        last.iter().all(|item| before.contains(&item.key))
     }
 
     /// Charges the items of a page for as long as the list is kept.
@@ -266,8 +285,7 @@ impl Fetched {
     fn finish(self) -> List {
         let mut list = self.list;
         list.caching = self.caching.unwrap_or_default();
-        if list.gaps.cut == Some(Cut::Circle) {
-            // What came before has come again.
+        if self.repeats {
             let mut seen = HashSet::new();
             list.items.retain(|item| seen.insert(item.key.clone()));
         }

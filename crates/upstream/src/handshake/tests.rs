@@ -289,6 +289,35 @@ async fn entries_without_a_name_are_counted() {
 }
 
 #[tokio::test]
+async fn an_empty_cursor_that_leads_nowhere_is_the_end_of_the_list() {
+    let page = |name: usize, next: &str| {
+        format!(r#""result":{{"tools":[{{"name":"{name}"}},{{"name":"x"}}],"nextCursor":{next}}}"#)
+    };
+    // It always names one, refuses it, or has two pages.
+    let always = tools_of(move |_| page(0, "\"\"")).await;
+    assert_eq!((always.gaps, always.items.len()), (Gaps::default(), 2));
+    let refused = tools_of(move |number| match number {
+        0 => page(0, "\"\""),
+        _ => r#""error":{"code":-32602,"message":"invalid cursor"}"#.into(),
+    });
+    let refused = refused.await;
+    assert_eq!((refused.gaps, refused.items.len()), (Gaps::default(), 2));
+    let second = tools_of(move |number| page(number, ["\"\"", "null"][number])).await;
+    assert_eq!((second.gaps, second.items.len()), (Gaps::default(), 4));
+    let new = tools_of(move |number| page(number, "\"\"")).await;
+    assert_eq!(new.gaps.cut, Some(Cut::Circle), "there was more each time");
+}
+
+#[tokio::test]
+async fn a_page_whose_cursor_is_no_string_is_kept_and_the_list_said_to_be_cut() {
+    let page =
+        |number: usize| format!(r#""result":{{"tools":[{{"name":"a"}}],"nextCursor":{number}}}"#);
+    let list = tools_of(page).await;
+    assert_eq!((list.gaps.cut, list.items.len()), (Some(Cut::OddCursor), 1));
+    assert_eq!(list.gaps.failed, None);
+}
+
+#[tokio::test]
 async fn a_list_that_is_cut_says_so_and_one_that_fits_does_not() {
     let page = |items: usize, number: usize, next: Option<String>, pad: &str| {
         let one = |item| format!(r#"{{"name":"{number}-{item}","description":"{pad}"}}"#);
