@@ -12,6 +12,8 @@ pub(crate) struct Outline<'a> {
     pub(crate) has_more_ids: bool,
     /// `result` or `error` is there.
     pub(crate) answers: bool,
+    /// `error` is there.
+    pub(crate) has_error: bool,
     pub(crate) has_method: bool,
     pub(crate) has_jsonrpc: bool,
     /// There is a member that JSON-RPC does not define.
@@ -40,7 +42,8 @@ impl<'a> Outline<'a> {
                 return Some(outline);
             }
             match key {
-                b"\"result\"" | b"\"error\"" => outline.answers = true,
+                b"\"result\"" => outline.answers = true,
+                b"\"error\"" => (outline.answers, outline.has_error) = (true, true),
                 b"\"method\"" => outline.has_method = true,
                 b"\"jsonrpc\"" => outline.has_jsonrpc = true,
                 b"\"id\"" | b"\"params\"" => {}

@@ -5,7 +5,8 @@
 //!
 //! - `"error": null` beside a result, or `"result": null` beside an error, as in JSON-RPC 1.0 (the official
 //!   Python SDK reads both);
-//! - an answer whose `jsonrpc` is missing or another, and which has nothing but an id and a result or error.
+//! - an answer whose `jsonrpc` is missing or another, and which has nothing but an id and a result or error;
+//! - a byte order mark before a message, as programs on Windows write it.
 //!
 //! Such an answer is written anew, so that strict clients get one they accept. For any other answer that
 //! can't be used, [`Unusable`] says what is wrong and, where that can be told, which request it answers.
@@ -50,8 +51,11 @@ pub enum Why {
 pub enum Meant {
     /// Not an answer, as far as can be told: a log line, a notification, a request.
     NoAnswer,
-    /// An answer to the request of ours with this id. `None` if the id can't be told, or is not ours.
+    /// An answer to the request of ours with this id. `None` if the id can't be told. Errors may have any
+    /// id, so it is `None` as well for one whose id is not ours.
     Answer(Option<u64>),
+    /// A result whose id can be told and is not ours.
+    ForeignResult,
 }
 
 /// The members of an error that clients need.
@@ -74,6 +78,9 @@ members! {
     }
 }
 
+/// The character U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The longest text of an error in [`Why::NoError`], in characters.
 const ERROR_CHARS_MAX: usize = 200;
 
@@ -82,6 +89,21 @@ const ERROR_CHARS_MAX: usize = 200;
 /// # Errors
 /// [`Unusable`] if the bytes are no message, and can't be read as an answer either.
 pub fn read(bytes: &Bytes, depth_max: usize) -> Result<Message, Unusable> {
+    match bytes.first() {
+        Some(&b'{') => read_unmarked(bytes, depth_max),
+        _ => read_unmarked(&unmarked(bytes), depth_max),
+    }
+}
+
+/// The bytes without a byte order mark at their beginning.
+fn unmarked(bytes: &Bytes) -> Bytes {
+    match bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => bytes.slice_ref(rest),
+        None => bytes.clone(),
+    }
+}
+
+fn read_unmarked(bytes: &Bytes, depth_max: usize) -> Result<Message, Unusable> {
     if !within_depth(bytes, depth_max) {
         return Err(Unusable { why: Why::TooDeep(depth_max), meant: Meant::of(bytes) });
     }
@@ -152,17 +174,20 @@ impl Meant {
         }
         let id = match outline.id {
             _ if outline.has_more_ids => None,
-            Some(id) => Some(id),
+            Some(id) => match id::number(id) {
+                None if !outline.has_error => return Self::ForeignResult,
+                number => number,
+            },
             None if outline.is_complete => None,
-            None => last_id(bytes),
+            None => last_id(bytes).and_then(id::number),
         };
-        Self::Answer(id.and_then(id::number))
+        Self::Answer(id)
     }
 
     /// The request of ours that is answered.
     pub fn answered_id(self) -> Option<u64> {
         match self {
-            Self::NoAnswer => None,
+            Self::NoAnswer | Self::ForeignResult => None,
             Self::Answer(id) => id,
         }
     }
@@ -179,7 +204,7 @@ impl Unusable {
     /// The messages of a batch, which are not read yet. Empty for anything else.
     pub fn parts(&self, bytes: &Bytes) -> Vec<Bytes> {
         match self.is_batch() {
-            true => envelope::batch(bytes).unwrap_or_default(),
+            true => envelope::batch(&unmarked(bytes)).unwrap_or_default(),
             false => Vec::new(),
         }
     }

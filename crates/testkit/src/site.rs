@@ -88,6 +88,14 @@ impl Site {
         self.control("forget").await;
     }
 
+    /// Makes it answer everything with a login page, or as before if it does so already.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn sign_out(&self) {
+        self.control("sign-out").await;
+    }
+
     async fn control(&self, what: &str) -> String {
         let client = Client::new(&self.url()).expect("an address");
         let path = format!("/control/{what}");

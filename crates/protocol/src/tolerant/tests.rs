@@ -37,6 +37,8 @@ fn answers_whose_meaning_is_clear_are_written_anew() {
         (r#"{"jsonrpc":"2.0","id":2,"result":{"a":"é"},"error":null}"#, result),
         (r#"{"error":null,"jsonrpc":"2.0","id":2,"result":{"a":"é"},"extra":1}"#, result),
         (r#" {"id": 2, "result": {"a":"é"}} "#, result),
+        ("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"a\":\"é\"}}", result),
+        ("\u{feff}{\"id\":2,\"result\":{\"a\":\"é\"}}", result),
         (r#"{"result":{"a":"é"},"id":2,"jsonrpc":"1.0"}"#, result),
         (r#"{"result":{"a":"é"},"id":2,"jsonrpc":2.0}"#, result),
         (r#"{"id":2,"result":null,"error":{"code":1,"message":"m"}}"#, error),
@@ -86,7 +88,8 @@ fn an_answer_that_can_not_be_used_says_why_and_whose_it_is() {
         (br#"{"id":2,"result":{"x":NaN}}"#, Some(2), "not JSON: "),
         (br#"{"jsonrpc":"2.0","id":2.0,"result":{"x":NaN}}"#, Some(2), "not JSON: "),
         (br#"{"jsonrpc":"2.0","id":2,"id":3,"result":{}}"#, None, "duplicate"),
-        (br#"{"jsonrpc":"2.0","id":"a","result":{"x":NaN}}"#, None, "not JSON: "),
+        (br#"{"jsonrpc":"2.0","id":"a","error":{"code":1,"message":NaN}}"#, None, "not JSON: "),
+        (br#"{"jsonrpc":"2.0","id":null,"error":"it broke"}"#, None, "not \"it broke\""),
         (br#"{"jsonrpc":"2.0","result":{"x":NaN}}"#, None, "not JSON: "),
         (br#"{"jsonrpc":"2.0","result":{"x":1}}"#, None, "must have an `id`"),
     ] {
@@ -94,6 +97,20 @@ fn an_answer_that_can_not_be_used_says_why_and_whose_it_is() {
         let error = of(Bytes::copy_from_slice(text)).expect_err(&shown);
         assert_eq!(error.meant, Meant::Answer(id), "{shown}");
         assert!(error.to_string().contains(why), "{shown}: {error}");
+    }
+}
+
+#[test]
+fn a_result_with_an_id_that_is_not_ours_answers_none_of_our_requests() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":"a","result":{"x":NaN}}"#,
+        r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":[2],"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":-2,"result":{"content":["#,
+    ] {
+        let error = of(text).expect_err(text);
+        assert_eq!(error.meant, Meant::ForeignResult, "{text}");
+        assert_eq!(error.meant.answered_id(), None);
     }
 }
 
@@ -125,6 +142,8 @@ fn what_is_no_answer_ends_no_call() {
         assert_eq!(error.meant, Meant::NoAnswer, "{text}");
     }
     assert!(matches!(of("[{}]").unwrap_err().why, Why::Malformed(Malformed::Batch)));
+    let marked = Bytes::from("\u{feff}[{}]");
+    assert_eq!(read(&marked, 16).unwrap_err().parts(&marked), ["{}"]);
 }
 
 #[test]

@@ -110,7 +110,8 @@ pub(super) const ALL: &[Flag] = &[
     flag(
         "lost",
         "=HOW",
-        "says so with: 404 (default), 400-session, 400-init, 400-text, 404-code, 400-other, 410, 200-error",
+        "says so with: 404 (default), 400-session, 400-init, 400-text, 404-code, 400-other, 410, 200-error, \
+         page, 302, 202, empty, stream, 400-calls (and answers pings)",
     ),
     flag("no-sessions", "", "gives out no session id"),
     flag("html", "=STATUS", "answers tools/call with an error page"),

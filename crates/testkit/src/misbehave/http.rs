@@ -9,6 +9,7 @@ mod site;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming as Body;
@@ -36,7 +37,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     flags.pause("slow-start").await;
-    let site = Arc::new(HttpServer { server: Server::new(flags), sessions: Sessions::default() });
+    let (server, sessions) = (Server::new(flags), Sessions::default());
+    let site = Arc::new(HttpServer { server, sessions, signed_out: AtomicBool::new(false) });
     accept::serve(listener, shutdown, move |request| site.clone().answer(request)).await?;
     Ok(())
 }
@@ -61,6 +63,11 @@ impl HttpServer {
                 self.sessions.forget_all();
                 plain(StatusCode::OK, "text/plain", String::new())
             }
+            (_, "/control/sign-out") => {
+                self.signed_out.fetch_xor(true, Ordering::Relaxed);
+                plain(StatusCode::OK, "text/plain", String::new())
+            }
+            _ if self.signed_out.load(Ordering::Relaxed) => sessions::login_page(),
             _ if self.server.flags.has("only-sse") => older::answer(&self, request).await,
             (&Method::POST, _) => exchange::post(&self, request).await,
             (&Method::GET, _) => self.get(&request),

@@ -31,14 +31,17 @@ impl Link {
                 Some(slot) => drop(slot.push(Incoming::Answer(message))),
                 None => self.listener.late_answer(Some(&message)),
             },
-            Kind::Result | Kind::Error => {
-                match message.id_number().and_then(|id| self.calls.remove(id)) {
-                    Some(slot) => drop(slot.push(Incoming::Answer(message))),
-                    None => self.listener.late_answer(Some(&message)),
-                }
-            }
+            Kind::Result | Kind::Error => self.route_answer(message),
             Kind::Request => self.dispatch_question(&message),
             Kind::Notification => self.dispatch_notification(message),
+        }
+    }
+
+    /// Routes an answer to the call that its id names.
+    pub(crate) fn route_answer(&self, message: Message) {
+        match message.id_number().and_then(|id| self.calls.remove(id)) {
+            Some(slot) => drop(slot.push(Incoming::Answer(message))),
+            None => self.listener.late_answer(Some(&message)),
         }
     }
 
@@ -141,7 +144,8 @@ impl Link {
         }
     }
 
-    fn end_or_ignore(&self, bytes: &Bytes, unusable: &Unusable) {
+    /// Ends the call that bytes which can't be used were meant for, or reports them as stray.
+    pub(crate) fn end_or_ignore(&self, bytes: &Bytes, unusable: &Unusable) {
         let answered = unusable.meant.answered_id().and_then(|id| self.calls.remove(id));
         match answered {
             Some(slot) => {

@@ -156,7 +156,7 @@ impl RemoteExchange {
             },
             State::Sent(mut connection, mut response) => {
                 match poll_driven(&mut connection, cx, |cx| response.as_mut().poll(cx)) {
-                    Poll::Ready(Ok(response)) => self.on_response(link, connection, response),
+                    Poll::Ready(Ok(response)) => self.on_response(link, slot, connection, response),
                     Poll::Ready(Err(error)) => self.on_failure(error.into()),
                     Poll::Pending => {
                         self.state = State::Sent(connection, response);
@@ -215,6 +215,7 @@ impl RemoteExchange {
     fn on_response(
         &mut self,
         link: &Arc<Link>,
+        slot: &Slot,
         connection: Box<Connection>,
         response: Response<HttpBody>,
     ) -> Step {
@@ -224,11 +225,15 @@ impl RemoteExchange {
             let method = self.method();
             match self.session.redirect(&self.session.address(), &response, &method) {
                 Redirect::None => {}
-                Redirect::To(address) => return self.follow(address, connection, response),
+                Redirect::To(address) if self.again.hops < HOPS_MAX => {
+                    return self.follow(address, connection, response);
+                }
+                Redirect::To(_) => {
+                    let reason = format!("the server redirects more than {HOPS_MAX} times");
+                    return self.on_refused(link, slot, refused(reason, status));
+                }
                 Redirect::Refused(reason) => {
-                    return Step::Yield(Incoming::Lost(
-                        Lost::new(reason, Fate::Refused, false).with_status(status),
-                    ));
+                    return self.on_refused(link, slot, refused(reason, status));
                 }
             }
         }
@@ -238,7 +243,7 @@ impl RemoteExchange {
         }
         let coding = match BodyDecoder::new(response.headers()) {
             Ok(coding) => coding.map(Box::new),
-            Err(error) => return undecodable(&error, status),
+            Err(error) => return self.on_refused(link, slot, undecodable(&error, status)),
         };
         let is_stream = status == StatusCode::OK && is_event_stream(response.headers());
         // A stream that can't be resumed was cut for good.
@@ -270,11 +275,6 @@ impl RemoteExchange {
         response: Response<HttpBody>,
     ) -> Step {
         self.again.hops += 1;
-        if self.again.hops > HOPS_MAX {
-            let reason = format!("the server redirects more than {HOPS_MAX} times");
-            let lost = Lost::new(reason, Fate::Refused, false).with_status(response.status());
-            return Step::Yield(Incoming::Lost(lost));
-        }
         let (session, tasks) = (&self.session, &self.session.tasks);
         Idle::put_after(&session.idle, tasks, connection, response.into_body());
         let mut request = match self.method() {
@@ -365,9 +365,8 @@ impl RemoteExchange {
                     BodyKind::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                     BodyKind::Events(_) => {
                         let reason = "the server ended the stream without an answer";
-                        let lost =
-                            Lost::new(reason, Fate::Unknown, false).with_status(StatusCode::OK);
-                        Step::Yield(Incoming::Lost(lost))
+                        let lost = Lost::new(reason, Fate::Unknown, false);
+                        self.on_refused(link, slot, lost.with_status(StatusCode::OK))
                     }
                     BodyKind::Whole { head, collected } => {
                         self.on_charged(link, slot, head, collected.into_bytes())
@@ -384,7 +383,7 @@ impl RemoteExchange {
             None => data,
             Some(coding) => coding.decode(&data, bytes_max).map_err(|error| match error {
                 NotDecoded::TooLarge => self.oversized(),
-                error => undecodable(&error, StatusCode::OK),
+                error => Step::Yield(Incoming::Lost(undecodable(&error, StatusCode::OK))),
             })?,
         };
         match &mut reader.kind {
@@ -477,7 +476,10 @@ fn over_budget(exceeded: BudgetExceeded) -> Step {
     Step::Yield(Incoming::Lost(Lost::over_budget(exceeded)))
 }
 
-fn undecodable(error: &NotDecoded, status: StatusCode) -> Step {
-    let lost = Lost::new(error.to_string(), Fate::Unknown, false).with_status(status);
-    Step::Yield(Incoming::Lost(lost))
+fn undecodable(error: &NotDecoded, status: StatusCode) -> Lost {
+    Lost::new(error.to_string(), Fate::Unknown, false).with_status(status)
+}
+
+fn refused(reason: String, status: StatusCode) -> Lost {
+    Lost::new(reason, Fate::Refused, false).with_status(status)
 }

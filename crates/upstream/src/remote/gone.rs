@@ -1,11 +1,14 @@
 //! Finds out whether a server still takes what a session sends, whatever words it refuses in.
 //!
 //! A server that has forgotten a session refuses everything, and so does one whose address now
-//! leads elsewhere. A refused call alone shows nothing: it may be the call's own fault. A ping that
-//! is refused in the same way is nobody's fault, so the session is given up for a new one.
+//! leads elsewhere, such as to a login page. A refused call alone shows nothing: it may be the call's
+//! own fault. A ping that is refused in the same way is nobody's fault, so the session is given up
+//! for a new one. Some servers answer pings in a session that they have forgotten: where one call
+//! after the other is refused and none is taken, the session is given up as well.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -20,6 +23,9 @@ use crate::request::{Incoming, Outgoing, SessionNo};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Status(u16),
+    /// By a response without an answer, although its status is that of an answer: a page, nothing
+    /// at all, a stream that ended.
+    NoAnswer,
     /// An error answer with this code.
     Error(Option<i32>),
 }
@@ -41,16 +47,22 @@ pub(super) struct Suspicions {
     holds_at: tokio::sync::Mutex<Option<Instant>>,
     /// A ping of this session was answered.
     ping_works: AtomicBool,
+    /// Calls refused in a row, see [`Refusal::is_about_transport`]. Reset by a call that was taken.
+    refused_in_a_row: AtomicU32,
 }
 
 const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// A session that was found to hold is not asked again for this time.
 const HOLDS_FOR: Duration = Duration::from_secs(1);
+/// So many calls refused in a row are a reason to give up a session in which pings are answered. A
+/// call may count twice, because it may be sent twice.
+const REFUSED_MAX: u32 = 4;
+
 // === impl Refusal ===
 
 impl Refusal {
     /// None for a status that says something about the request or the moment.
-    pub(super) fn of_status(status: StatusCode) -> Option<Self> {
+    pub(super) fn of_status(status: u16) -> Option<Self> {
         let own = [
             StatusCode::REQUEST_TIMEOUT,
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,8 +70,11 @@ impl Refusal {
             StatusCode::TOO_MANY_REQUESTS,
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ];
-        let refuses = status.as_u16() >= 400 && !own.contains(&status);
-        refuses.then_some(Self::Status(status.as_u16()))
+        match status {
+            200..=299 => Some(Self::NoAnswer),
+            300.. if own.iter().all(|own| own.as_u16() != status) => Some(Self::Status(status)),
+            _ => None,
+        }
     }
 
     /// None for a code that says something about the request.
@@ -76,12 +91,33 @@ impl Refusal {
         }
     }
 
+    /// Whether the request was refused before a tool or a list had a say in it.
+    fn is_about_transport(self) -> bool {
+        match self {
+            Self::Status(status) => status < 500,
+            Self::NoAnswer => true,
+            Self::Error(_) => false,
+        }
+    }
+
     /// Whether a request that was refused so was certainly not carried out, if everything is
     /// refused so.
     pub(super) fn is_certain(self) -> bool {
         match self {
-            Self::Status(status) => matches!(status, 400..=499 | 503),
+            Self::Status(status) => matches!(status, 300..=499 | 503),
+            Self::NoAnswer => false,
             Self::Error(code) => !matches!(code, None | Some(codes::INTERNAL_ERROR)),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::NoAnswer => f.write_str("a response without an answer"),
+            Self::Error(Some(code)) => write!(f, "error {code}"),
+            Self::Error(None) => f.write_str("an error"),
         }
     }
 }
@@ -89,6 +125,20 @@ impl Refusal {
 // === impl Suspicions ===
 
 impl Suspicions {
+    /// A call of a client was taken: the server answered it.
+    pub(super) fn note_taken(&self) {
+        if self.refused_in_a_row.load(Ordering::Relaxed) != 0 {
+            self.refused_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A call of a client was refused. Returns whether so many were refused in a row that the
+    /// session itself is the likely reason.
+    fn note_refused(&self, refusal: Refusal) -> bool {
+        refusal.is_about_transport()
+            && self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_MAX
+    }
+
     /// What is to be thought of the outcome of a ping that nobody's refusal led to: why the server
     /// counts as unreachable, if it does.
     pub(super) fn judge(&self, ping: Ping, renewals: &Renewals, now: Instant) -> Option<String> {
@@ -108,13 +158,14 @@ impl Suspicions {
     }
 }
 
-/// Whether the session is gone that a request was refused in. Then the link is closed.
+/// Whether the session is gone that a call was refused in. Then the link is closed.
 pub(super) async fn is_gone(link: Arc<Link>, session: Arc<HttpSession>, refusal: Refusal) -> bool {
+    let too_often = session.suspicions.note_refused(refusal);
     let mut holds_at = session.suspicions.holds_at.lock().await;
     if link.is_closed() {
         return true;
     }
-    if holds_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
+    if !too_often && holds_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
         return false;
     }
     match ping(&link).await {
@@ -127,6 +178,10 @@ pub(super) async fn is_gone(link: Arc<Link>, session: Arc<HttpSession>, refusal:
         }
         // Found out by other signs, which have closed the link.
         _ if link.is_closed() => true,
+        _ if too_often && session.target.renewals.allow(Instant::now()) => {
+            link.close(&format!("the server refuses every call of our session: {refusal}"));
+            true
+        }
         _ => {
             *holds_at = Some(Instant::now());
             false
@@ -145,13 +200,11 @@ pub(super) async fn ping(link: &Arc<Link>) -> Ping {
     match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
         Ok(Incoming::Answer(answer)) if answer.kind() == Kind::Result => Ping::Answered,
         Ok(Incoming::Answer(answer)) => match Refusal::of_error(answer.error_code()) {
-            Some(refusal) => {
-                Ping::Refused(refusal, format!("error {}", answer.error_code().unwrap_or_default()))
-            }
+            Some(refusal) => Ping::Refused(refusal, refusal.to_string()),
             None => Ping::Heard,
         },
         Ok(Incoming::Lost(lost)) => match lost.status {
-            Some(status) => match StatusCode::from_u16(status).ok().and_then(Refusal::of_status) {
+            Some(status) => match Refusal::of_status(status) {
                 Some(refusal) => Ping::Refused(refusal, lost.reason),
                 None => Ping::Heard,
             },
@@ -167,30 +220,49 @@ pub(super) async fn ping(link: &Arc<Link>) -> Ping {
 mod tests {
     use std::time::Instant;
 
-    use http::StatusCode;
-
     use super::super::renewals::Renewals;
     use super::{Ping, Refusal, Suspicions};
 
     #[test]
     fn what_is_the_requests_own_fault_raises_no_suspicion() {
-        for own in [408, 413, 414, 429, 431, 200, 202, 302] {
-            assert_eq!(Refusal::of_status(StatusCode::from_u16(own).unwrap()), None, "{own}");
+        for own in [408, 413, 414, 429, 431, 101] {
+            assert_eq!(Refusal::of_status(own), None, "{own}");
         }
         for code in [-32601, -32602, -32700, -32002, -32042] {
             assert_eq!(Refusal::of_error(Some(code)), None, "{code}");
         }
         for (refusal, certain) in [
-            (Refusal::of_status(StatusCode::BAD_REQUEST), true),
-            (Refusal::of_status(StatusCode::UNAUTHORIZED), true),
-            (Refusal::of_status(StatusCode::SERVICE_UNAVAILABLE), true),
-            (Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR), false),
+            (Refusal::of_status(302), true),
+            (Refusal::of_status(400), true),
+            (Refusal::of_status(401), true),
+            (Refusal::of_status(503), true),
+            (Refusal::of_status(500), false),
+            (Refusal::of_status(200), false),
+            (Refusal::of_status(202), false),
             (Refusal::of_error(Some(-32001)), true),
             (Refusal::of_error(Some(-32603)), false),
             (Refusal::of_error(None), false),
         ] {
             assert_eq!(refusal.unwrap().is_certain(), certain, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn one_refused_call_after_the_other_is_a_reason_and_one_that_was_taken_begins_anew() {
+        let suspicions = Suspicions::default();
+        let refused = |refusal| suspicions.note_refused(refusal);
+        for _ in 0..3 {
+            for refusal in [Refusal::Status(400), Refusal::NoAnswer, Refusal::Status(302)] {
+                assert!(!refused(refusal));
+            }
+            suspicions.note_taken();
+        }
+        for _ in 0..9 {
+            assert!(!refused(Refusal::Error(Some(-32000))), "a tool may say that");
+            assert!(!refused(Refusal::Status(500)));
+        }
+        let enough = [400, 422, 400, 400, 400].map(|status| refused(Refusal::Status(status)));
+        assert_eq!(enough, [false, false, false, true, true]);
     }
 
     #[test]

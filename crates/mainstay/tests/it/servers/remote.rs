@@ -44,6 +44,59 @@ async fn a_lost_session_is_opened_anew_however_the_server_says_so() {
     }
 }
 
+/// A refusal in words for which there is no rule is compared with that of a ping.
+#[tokio::test]
+async fn a_lost_session_is_opened_anew_where_the_server_does_not_say_so() {
+    let ways = ["page", "302", "202", "empty", "stream", "400-calls"];
+    let sites: Vec<_> =
+        ways.iter().map(|way| Site::start(&[&format!("--lost={way}"), "--no-get"])).collect();
+    let mut builder = daemon();
+    for (way, site) in ways.iter().zip(&sites) {
+        builder = builder.url_server(&format!("s{way}"), &site.url());
+    }
+    let daemon = builder.start().await.unwrap();
+    for (way, site) in ways.iter().zip(&sites) {
+        let name = format!("s{way}");
+        in_state(&daemon, &name, "ready").await;
+        let client = daemon.client(&name).await.unwrap();
+        assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+        site.forget().await;
+        // The tool changes something, so it is not called again unless it can't have been called.
+        let mut refused = 0;
+        let answer = loop {
+            let answer = ask(&client, "fail", json!({})).await;
+            match answer["error"]["code"].as_i64() {
+                Some(1007 | 1004) if refused < 4 => refused += 1,
+                _ => break answer,
+            }
+        };
+        assert_eq!(answer["result"]["isError"], true, "{way}: {answer}");
+        let expected = match *way {
+            "302" => 0,
+            "400-calls" => 3,
+            _ => 1,
+        };
+        assert_eq!(refused, expected, "{way}");
+        let seen = site.counts().await;
+        assert_eq!((&seen["initialize"], &seen["tool fail"]), (&json!(2), &json!(1)), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_is_not_ready() {
+    let site = Site::start(&["--no-get"]);
+    let daemon = daemon().url_server("s", &site.url()).start().await.unwrap();
+    in_state(&daemon, "s", "ready").await;
+    let client = daemon.client("s").await.unwrap();
+    site.sign_out().await;
+    assert_refused(&ask(&client, "fail", json!({})).await, 1007, "OUTCOME_UNKNOWN");
+    let now = in_state(&daemon, "s", "backing-off").await;
+    assert!(now["reason"].as_str().unwrap().contains("Please log in"), "{now}");
+    site.sign_out().await;
+    in_state(&daemon, "s", "ready").await;
+    assert_echo(&ask(&client, "echo", json!({"n": 1})).await, &json!({"n": 1}));
+}
+
 #[tokio::test]
 async fn a_restart_is_invisible_to_the_session() {
     let mut site = Site::start(&[]);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{ask, assert_echo, assert_refused, daemon, eventually, in_state, misbehave, server};
 
 /// Ways that are valid or can be written anew.
-const CLEAR: [&str; 6] =
-    ["id-string", "id-float", "id-exponent", "error-null", "no-jsonrpc", "jsonrpc-1"];
+const CLEAR: [&str; 7] =
+    ["id-string", "id-float", "id-exponent", "error-null", "no-jsonrpc", "jsonrpc-1", "bom"];
 
 /// Ways that can't be used, and what a refusal says about each.
 const UNUSABLE: [(&str, &str); 11] = [
@@ -92,6 +92,46 @@ async fn an_answer_that_can_not_be_used_ends_its_call_at_once_and_says_why() {
                 && line.contains("an answer can't be used")
         });
         assert!(told, "the log says nothing about {name}:\n{log}");
+    }
+}
+
+/// Over HTTP an answer must name its request, too. On a stream the right one may still come.
+#[tokio::test]
+async fn an_answer_with_the_id_of_no_request_is_no_answer_to_the_call() {
+    let (_sites, daemon) = everywhere().await;
+    for (name, how, code, says) in [
+        ("bodies", "id-other", "OUTCOME_UNKNOWN", "it has the id 987654321 instead of"),
+        ("bodies", "id-other-word", "OUTCOME_UNKNOWN", "it has the id \"server\" instead of"),
+        ("bodies", "id-other-cut", "OUTCOME_UNKNOWN", "EOF"),
+        ("site", "id-other", "OUTCOME_UNKNOWN", "the server ended the stream without an answer"),
+        ("site", "id-other-word", "OUTCOME_UNKNOWN", "ended the stream without an answer"),
+        ("site", "id-other-cut", "OUTCOME_UNKNOWN", "ended the stream without an answer"),
+    ] {
+        in_state(&daemon, name, "ready").await;
+        let client = daemon.client(name).await.unwrap();
+        let answer = ask(&client, "odd_answer", json!({"how": how, "n": 1})).await;
+        assert_refused(&answer, 1007, code);
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{name} {how}: {message}");
+    }
+    let label = r#"server="site""#;
+    let ignored = ["mainstay_late_answers_total", "mainstay_stray_lines_total"];
+    for (metric, expected) in ignored.into_iter().zip([2.0, 1.0]) {
+        assert_eq!(super::metric(&daemon, metric, &[label]).await, expected, "{metric}");
+    }
+}
+
+/// SDKs give errors an id of their own where they could not read the request.
+#[tokio::test]
+async fn an_error_without_the_id_of_its_request_ends_the_call_it_was_sent_for() {
+    let (_sites, daemon) = everywhere().await;
+    for name in ["site", "bodies"] {
+        in_state(&daemon, name, "ready").await;
+        let client = daemon.client(name).await.unwrap();
+        for how in ["error-id-null", "error-id-word"] {
+            let answer = ask(&client, "odd_answer", json!({"how": how})).await;
+            assert_eq!(answer["error"]["message"], "it broke", "{name} {how}: {answer}");
+        }
     }
 }
 

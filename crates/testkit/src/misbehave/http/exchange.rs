@@ -60,6 +60,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
             (Some(id), side.unwrap_or_else(nowhere))
         }
         None if opens || flags.has("no-sessions") || modern => (None, nowhere()),
+        None if method == "ping" && flags.text("lost") == Some("400-calls") => (None, nowhere()),
         None => return sessions::lost(flags),
     };
     if let (Some(status), "tools/call") = (flags.text("html"), &*method) {

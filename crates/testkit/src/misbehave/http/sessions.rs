@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -72,6 +72,12 @@ impl Sessions {
     }
 }
 
+/// The answer of a gateway that wants its user to log in.
+pub(super) fn login_page() -> HttpReply {
+    let page = "<html><head><title>Please log in</title></head><body></body></html>";
+    plain(StatusCode::OK, "text/html", page.to_owned())
+}
+
 /// The answer to a session that is not known.
 pub(super) fn lost(flags: &Flags) -> HttpReply {
     let error = |status, code: i64, message: &str| {
@@ -90,6 +96,16 @@ pub(super) fn lost(flags: &Flags) -> HttpReply {
             let text = r#"{"detail":"unknown id"}"#.to_owned();
             plain(StatusCode::BAD_REQUEST, "application/json", text)
         }
+        "400-calls" => plain(StatusCode::BAD_REQUEST, "text/plain", "no".to_owned()),
+        "page" => login_page(),
+        "302" => {
+            let mut reply = plain(StatusCode::FOUND, "text/plain", String::new());
+            reply.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/login"));
+            reply
+        }
+        "202" => plain(StatusCode::ACCEPTED, "text/plain", String::new()),
+        "empty" => plain(StatusCode::OK, "application/json", String::new()),
+        "stream" => plain(StatusCode::OK, "text/event-stream", ": bye\n\n".to_owned()),
         "410" => plain(StatusCode::GONE, "text/plain", String::new()),
         "200-error" => error(StatusCode::OK, -32001, "Who are you?"),
         "404-code" => error(StatusCode::NOT_FOUND, -32001, "Session not found"),

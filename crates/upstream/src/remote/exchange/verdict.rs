@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use mainstay_protocol::tolerant::{self, Meant, Unusable};
 use mainstay_protocol::{Era, Kind, Message, Scope};
-use mainstay_telemetry::Dropped;
+use mainstay_telemetry::{Dropped, events};
 
 use super::{RemoteExchange, State, Step};
 use crate::link::Link;
@@ -44,14 +44,21 @@ impl RemoteExchange {
             Ok(message) if session_is_gone(&self.session, status, &message) => {
                 return self.session_lost(link, slot);
             }
-            Ok(message) if message.is_answer() => return self.on_answer(link, slot, message),
+            Ok(message) if is_own_answer(slot, &message) => {
+                return self.on_answer(link, slot, message);
+            }
+            Ok(message) if message.is_answer() => {
+                let id = message.id().map(|id| events::excerpt(id.as_bytes())).unwrap_or_default();
+                return misdirected(link, &format!("it has the id {id} instead of {}", slot.id));
+            }
             Ok(_) => {}
             Err(_) if !status.is_success() => {}
             Err(unusable) if unusable.is_batch() => {
-                if take_batch(link, slot, &unusable.parts(body)) {
+                return match take_batch(link, slot, &unusable.parts(body)) {
                     // It is in the slot.
-                    return Step::Wait;
-                }
+                    true => Step::Wait,
+                    false => misdirected(link, "no message of the batch has the id of the request"),
+                };
             }
             Err(unusable) => {
                 if let Some(lost) = take_unusable(link, body, &unusable) {
@@ -71,13 +78,18 @@ impl RemoteExchange {
             return self.session_lost(link, slot);
         }
         tracing::debug!(id = slot.id, %status, "unusable answer");
-        let lost = Incoming::Lost(refused::lost(&self.session.target, head, body));
-        match Refusal::of_status(status) {
+        self.on_refused(link, slot, refused::lost(&self.session.target, head, body))
+    }
+
+    /// Handles a response that is no answer: `lost` is what the call gets unless the session is
+    /// gone.
+    pub(super) fn on_refused(&mut self, link: &Arc<Link>, slot: &Slot, lost: Lost) -> Step {
+        match lost.status.and_then(Refusal::of_status) {
             // A server that says when to come back is busy.
-            Some(refusal) if self.may_suspect(slot) && head.retry_after.is_none() => {
-                self.suspect(link, refusal, lost)
+            Some(refusal) if self.may_suspect(slot) && lost.retry_after.is_none() => {
+                self.suspect(link, refusal, Incoming::Lost(lost))
             }
-            _ => Step::Yield(lost),
+            _ => Step::Yield(Incoming::Lost(lost)),
         }
     }
 
@@ -88,6 +100,9 @@ impl RemoteExchange {
             && self.session.has_session()
         {
             return self.suspect(link, refusal, Incoming::Answer(answer));
+        }
+        if slot.owner != SessionNo(0) {
+            self.session.suspicions.note_taken();
         }
         Step::Yield(Incoming::Answer(answer))
     }
@@ -136,7 +151,7 @@ impl Suspicion {
 
 // === helpers ===
 
-/// Handles a message on the exchange's own stream. It belongs to the call, whatever its id is.
+/// Handles a message on the exchange's own stream.
 pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<Incoming> {
     if data.is_empty() {
         return None;
@@ -147,14 +162,17 @@ pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<
             take_batch(link, slot, &unusable.parts(data));
             return None;
         }
-        Err(unusable) => return take_unusable(link, data, &unusable),
+        Err(unusable) => return take_unusable_event(link, slot, data, &unusable),
     };
     take_message(link, slot, message)
 }
 
 fn take_message(link: &Arc<Link>, slot: &Slot, message: Message) -> Option<Incoming> {
     match message.kind() {
-        Kind::Result | Kind::Error => return Some(Incoming::Answer(message)),
+        Kind::Result | Kind::Error if is_own_answer(slot, &message) => {
+            return Some(Incoming::Answer(message));
+        }
+        Kind::Result | Kind::Error => link.route_answer(message),
         Kind::Request if link.era() == Era::Modern => {
             link.listener().dropped(Dropped::Unasked);
         }
@@ -183,7 +201,7 @@ fn take_batch(link: &Arc<Link>, slot: &Slot, parts: &[Bytes]) -> bool {
     for part in parts {
         let incoming = match tolerant::read(part, link.depth_max()) {
             Ok(message) => take_message(link, slot, message),
-            Err(unusable) => take_unusable(link, part, &unusable),
+            Err(unusable) => take_unusable_event(link, slot, part, &unusable),
         };
         if let Some(incoming) = incoming.filter(|_| !ends) {
             ends = matches!(incoming, Incoming::Answer(_) | Incoming::Lost(_));
@@ -195,7 +213,46 @@ fn take_batch(link: &Arc<Link>, slot: &Slot, parts: &[Bytes]) -> bool {
     ends
 }
 
-/// Handles an event that is no message. One that was meant as an answer ends the call, whatever its id is.
+/// Whether an answer on the exchange of a call is that of the call. An error may have any id:
+/// servers that could not read a request give none, or one of their own.
+fn is_own_answer(slot: &Slot, message: &Message) -> bool {
+    match message.kind() {
+        Kind::Result => message.id_number() == Some(slot.id),
+        Kind::Error => true,
+        Kind::Request | Kind::Notification => false,
+    }
+}
+
+/// Reports a whole response whose answer is not for the call.
+#[cold]
+fn misdirected(link: &Arc<Link>, why: &str) -> Step {
+    link.listener().unusable_answer(why);
+    let reason = format!("its answer can't be used: {why}");
+    Step::Yield(Incoming::Lost(Lost::new(reason, Fate::Unusable, false)))
+}
+
+/// Handles an event that is no message. One that was meant as the call's answer ends the call.
+#[cold]
+fn take_unusable_event(
+    link: &Arc<Link>,
+    slot: &Slot,
+    data: &Bytes,
+    unusable: &Unusable,
+) -> Option<Incoming> {
+    match unusable.meant {
+        Meant::ForeignResult => {
+            link.listener().stray(data, &unusable.to_string());
+            None
+        }
+        Meant::Answer(Some(id)) if id != slot.id => {
+            link.end_or_ignore(data, unusable);
+            None
+        }
+        _ => take_unusable(link, data, unusable),
+    }
+}
+
+/// Handles bytes that are no message. Those that were meant as an answer end the call.
 #[cold]
 fn take_unusable(link: &Arc<Link>, data: &Bytes, unusable: &Unusable) -> Option<Incoming> {
     match unusable.meant {
@@ -203,7 +260,7 @@ fn take_unusable(link: &Arc<Link>, data: &Bytes, unusable: &Unusable) -> Option<
             link.listener().stray(data, &unusable.to_string());
             None
         }
-        Meant::Answer(_) => {
+        Meant::Answer(_) | Meant::ForeignResult => {
             link.listener().unusable_answer(&unusable.to_string());
             Some(Incoming::Lost(Lost::unusable(unusable)))
         }
