@@ -266,7 +266,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Returns what is missing in the servers' lists of a kind, although the servers are there.
+    /// Returns what is missing in the servers' lists of a kind, although the servers are there. Clients
+    /// learn the reason without the servers' own words.
     pub(crate) fn missing_items(
         &self,
         era: Era,
@@ -278,7 +279,7 @@ impl Endpoint {
         of_each
             .map(|(pool, items)| {
                 let (server, state) = (&pool.spec.name, primary_state(pool));
-                (MissingServer { server, state, why: Some(items.why.clone()) }, items)
+                (MissingServer { server, state, why: Some(items.brief.clone()) }, items)
             })
             .collect()
     }

@@ -206,6 +206,13 @@ impl Budget {
         self.take_over(kind, message.len()).hold(message)
     }
 
+    /// Counts a refusal of a caller that keeps to less than the budget of the kind.
+    pub fn note_refusal(self, kind: MemoryKind) {
+        if let Some(ledger) = self.0 {
+            ledger.kinds[kind as usize].refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The state of the budget of a kind.
     pub fn of(self, kind: MemoryKind) -> BudgetState {
         self.0.map_or(BudgetState::UNLIMITED, |ledger| ledger.kinds[kind as usize].state())

@@ -99,14 +99,15 @@ pub struct ServerStatus {
 }
 
 /// Items that are missing in a list of a server, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingItems {
     /// `tools`, `resources`, `resourceTemplates` or `prompts`.
     pub list: String,
-    /// Continues a sentence whose subject is the server.
+    /// The reason, which may quote the server. Continues a sentence whose subject is the server.
     pub why: String,
+    /// The same without the server's own words, for clients and for the open endpoints.
+    pub brief: String,
     /// The missing items, as far as they are known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
 }
 
@@ -126,15 +127,6 @@ pub struct InstanceStatus {
     /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
     /// Empty for an instance of clients without capabilities.
     pub asks: Vec<String>,
-}
-
-impl MissingItems {
-    /// What is missing, without what the server may have said about it. Continues a sentence whose subject
-    /// is the server.
-    pub fn brief(&self) -> String {
-        let list = if self.list == "resourceTemplates" { "resource templates" } else { &self.list };
-        format!("does not offer all of its {list}")
-    }
 }
 
 impl InstanceState {

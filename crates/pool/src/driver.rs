@@ -108,7 +108,7 @@ impl Driver {
                         continue;
                     }
                     let after = self.pool.spec.pool.idle_timeout;
-                    LifecycleEvent::Unused { reason: format!("not used for {after:?}") }
+                    LifecycleEvent::Unused { reason: format!("nobody used it for {after:?}") }
                 }
                 () = tick => LifecycleEvent::Tick,
             };
@@ -129,8 +129,15 @@ impl Driver {
         let before = self.instance.state();
         {
             let mut lifecycle = self.instance.lifecycle.lock();
+            let reason = lifecycle.reason().map(str::to_owned);
             if let Err(error) = lifecycle.step(Instant::now(), event.clone(), &mut effects) {
                 tracing::debug!(instance = %self.instance.id, %error, "event ignored");
+            }
+            if let LifecycleEvent::Tick | LifecycleEvent::Unused { .. } = event
+                && lifecycle.reason() != reason.as_deref()
+            {
+                // A missed deadline or an idle time reveals nothing of the server, so anybody may know it.
+                self.instance.process.lock().brief_reason = lifecycle.reason().map(str::to_owned);
             }
         }
         let rests = self.instance.lifecycle.lock().state() == InstanceState::Idle;

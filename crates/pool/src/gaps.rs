@@ -51,7 +51,7 @@ impl Pool {
 
     /// The same for anybody: without what the server may have said about a list.
     pub(crate) fn brief_note(&self) -> Option<String> {
-        self.note_with(|missing| missing.brief())
+        self.note_with(|missing| missing.brief)
     }
 
     fn note_with(&self, gap: impl Fn(MissingItems) -> String) -> Option<String> {
@@ -71,7 +71,10 @@ impl Pool {
 /// What is missing in a list. Tools that may not be used have a log line of their own.
 fn of_list(facts: &Facts, kind: ListKind) -> Vec<MissingItems> {
     let Some(list) = facts.lists.get(kind) else { return Vec::new() };
-    let gap = |why| MissingItems { list: kind.member().to_owned(), why, items: Vec::new() };
+    let gap = |(why, brief)| {
+        let list = kind.member().to_owned();
+        MissingItems { list, why, brief, items: Vec::new() }
+    };
     reasons(list, kind).into_iter().map(gap).chain(left_out(list, kind)).collect()
 }
 
@@ -92,21 +95,26 @@ fn left_out(list: &List, kind: ListKind) -> Option<MissingItems> {
     }
     let (count, items) = (unfit.len(), plural(kind));
     let items = if count == 1 { items.trim_end_matches('s') } else { items };
+    let brief = format!(
+        "lists {count} {items} that clients refuse, which addresses of several servers leave out"
+    );
     Some(MissingItems {
         list: kind.member().to_owned(),
-        why: format!(
-            "lists {count} {items} that clients refuse, which addresses of several servers leave out: {}",
-            named.join(", ")
-        ),
+        why: format!("{brief}: {}", named.join(", ")),
+        brief,
         items: unfit.iter().map(|(key, _)| (*key).to_owned()).collect(),
     })
 }
 
-fn reasons(list: &List, kind: ListKind) -> Vec<String> {
+/// Why items are missing without being known: the whole reason, and the same without the server's words.
+fn reasons(list: &List, kind: ListKind) -> Vec<(String, String)> {
     let (gaps, items) = (&list.gaps, plural(kind));
-    let failed = gaps.failed.as_ref().map(|failure| match list.items.is_empty() {
-        true => format!("offers no {items} now: {failure}"),
-        false => format!("offers {items} that may be outdated or incomplete: {failure}"),
+    let failed = gaps.failed.as_ref().map(|failure| {
+        let what = match list.items.is_empty() {
+            true => format!("offers no {items} now"),
+            false => format!("offers {items} that may be outdated or incomplete"),
+        };
+        (format!("{what}: {failure}"), format!("{what}: {}", failure.brief()))
     });
     let cut = gaps.cut.map(|cut| format!("offers its {items} {cut}"));
     let nameless = match gaps.nameless {
@@ -114,7 +122,8 @@ fn reasons(list: &List, kind: ListKind) -> Vec<String> {
         1 => Some(format!("offers its {items} without one that has no name")),
         count => Some(format!("offers its {items} without {count} that have no name")),
     };
-    [failed, cut, nameless].into_iter().flatten().collect()
+    let ours = [cut, nameless].into_iter().flatten().map(|why| (why.clone(), why));
+    failed.into_iter().chain(ours).collect()
 }
 
 fn plural(kind: ListKind) -> &'static str {

@@ -341,13 +341,7 @@ impl Instance {
     /// Why the instance is not ready, without paths, arguments, addresses or output: what anybody may
     /// know who reaches the daemon. The whole reason is for the operator.
     pub(crate) fn brief_reason(&self) -> Option<String> {
-        {
-            let lifecycle = self.lifecycle.lock();
-            lifecycle.reason()?;
-            if lifecycle.state() == InstanceState::Idle {
-                return Some("nobody used it".to_owned());
-            }
-        }
+        self.lifecycle.lock().reason()?;
         let known = self.process.lock().brief_reason.clone();
         Some(known.unwrap_or_else(|| "it was lost".to_owned()))
     }

@@ -219,8 +219,8 @@ impl Pool {
         let took = Duration::from_secs(begun.elapsed().as_secs());
         let most = self.spec.start_deadline;
         let what = match state {
-            InstanceState::Starting => "has not started",
-            InstanceState::Handshaking => "has not finished the handshake",
+            InstanceState::Starting => "it has not started",
+            InstanceState::Handshaking => "it has not finished the handshake",
             _ => return None,
         };
         let usual = self.start_times.usual();

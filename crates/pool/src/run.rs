@@ -104,6 +104,8 @@ impl Run {
             }
         };
         let brief_reason = self.brief_reason(&*running);
+        // Whoever stops a run knows the reason.
+        let is_stopped = self.stop.is_cancelled();
         // The children of a process that exited by itself are ended in parallel to the next run, so that
         // children that ignore a signal don't delay it.
         if self.stop.is_cancelled() || !running.has_ended() {
@@ -111,7 +113,9 @@ impl Run {
         }
         let mut facts = self.instance.process.lock();
         facts.pid = None;
-        facts.brief_reason = Some(brief_reason);
+        if !is_stopped {
+            facts.brief_reason = Some(brief_reason);
+        }
         let mut lines = match self.handshake.get() {
             Some(HandshakeOutcome::Done) => Vec::new(),
             _ => self.unused.lines(),
@@ -124,18 +128,16 @@ impl Run {
     /// Why the run ended, from what is known by its kind. Words of the server, of its address and of its
     /// command are left out, because they may hold secrets.
     fn brief_reason(&self, running: &dyn Running) -> String {
-        let handshake = self.handshake.get();
-        match running.exit() {
-            Some(exit) if !self.stop.is_cancelled() => return format!("it {exit}"),
-            _ => {}
+        if let Some(exit) = running.exit() {
+            return format!("it {exit}");
         }
-        match handshake {
+        match self.handshake.get() {
+            Some(HandshakeOutcome::Done) if running.ended_well() => {
+                "it ended the session that nobody used"
+            }
             Some(HandshakeOutcome::Done) => "the connection to it was lost",
             Some(HandshakeOutcome::NotSpoken | HandshakeOutcome::Refused) => {
                 "the handshake with it failed"
-            }
-            Some(HandshakeOutcome::Lost) | None if self.stop.is_cancelled() => {
-                "it did not complete its handshake in time"
             }
             Some(HandshakeOutcome::Lost) | None => "the connection to it failed",
         }

@@ -432,7 +432,7 @@ impl Lifecycle {
     /// Ends a run that did not become ready within the time limit.
     fn retreat_late(&mut self, now: Instant, what: &str, effects: &mut Vec<Effect>) -> Phase {
         self.history.note_late_start(&self.policy);
-        let reason = format!("did not {what} within {:?}", self.policy.start);
+        let reason = format!("it did not {what} within {:?}", self.policy.start);
         self.retreat(now, reason, effects)
     }
 

@@ -64,9 +64,9 @@ pub struct Gaps {
 pub enum ListFailure {
     /// The server answered with an error, whose JSON is shortened.
     #[error("it answered {method} with {error}")]
-    Refused { method: &'static str, error: Arc<str> },
+    Refused { method: &'static str, code: Option<i32>, error: Arc<str> },
     /// The answer is not a page of the list.
-    #[error("its answer to {method} is no list: {problem}")]
+    #[error("its answer to {method} is not a list: {problem}")]
     NoList { method: &'static str, problem: Arc<str> },
     /// The request was lost although the server is still reached.
     #[error("{reason}")]
@@ -126,6 +126,25 @@ pub enum ItemFit {
 pub struct MendedItem {
     raw: Bytes,
     key_span: Range<usize>,
+}
+
+// === impl ListFailure ===
+
+impl ListFailure {
+    /// The kind of failure, without the server's own words: what clients may know.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Refused { method, code: Some(code), .. } => {
+                format!("it answered {method} with error {code}")
+            }
+            Self::Refused { method, code: None, .. } => {
+                format!("it answered {method} with an error")
+            }
+            Self::NoList { method, .. } => format!("its answer to {method} is not a list"),
+            Self::Lost { .. } => "the request for it was lost".to_owned(),
+            Self::Silent { .. } | Self::Slow { .. } => self.to_string(),
+        }
+    }
 }
 
 // === impl ItemFit ===

@@ -25,8 +25,9 @@ pub struct PoolNumbers {
 /// The pools of all servers, and how they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionPool {
-    /// `none`: no server has a pool. `unhealthy`: no server with a pool is ready. `degraded`: not all of
-    /// them are, or more than nine tenths of the instances are in use. `healthy`: otherwise.
+    /// `none`: no server has a pool. `unhealthy`: no server with a pool takes calls. `degraded`: some of
+    /// them don't, or more than nine tenths of the instances are in use. `healthy`: otherwise. A server that
+    /// rests takes calls: it starts for the next one.
     #[serde(default)]
     #[schema(required)]
     pub status: PoolHealth,
@@ -64,17 +65,17 @@ const CROWDED: f64 = 0.9;
 // === impl ConnectionPool ===
 
 impl ConnectionPool {
-    /// Joins pools: the numbers of each, and whether its server is ready.
+    /// Joins pools: the numbers of each, and whether its server takes calls.
     pub fn of(pools: impl IntoIterator<Item = (PoolNumbers, bool)>) -> Self {
-        let (pools, ready): (Vec<_>, Vec<_>) = pools.into_iter().unzip();
+        let (pools, serving): (Vec<_>, Vec<_>) = pools.into_iter().unzip();
         let numbers: PoolNumbers = pools.into_iter().sum();
         let max = numbers.max_pool_size;
         let utilization = if max == 0 { 0.0 } else { numbers.active as f64 / max as f64 };
-        let ready_count = ready.iter().filter(|ready| **ready).count();
-        let status = match ready_count {
-            _ if ready.is_empty() => PoolHealth::None,
+        let serving_count = serving.iter().filter(|serves| **serves).count();
+        let status = match serving_count {
+            _ if serving.is_empty() => PoolHealth::None,
             0 => PoolHealth::Unhealthy,
-            some if some < ready.len() || utilization > CROWDED => PoolHealth::Degraded,
+            some if some < serving.len() || utilization > CROWDED => PoolHealth::Degraded,
             _ => PoolHealth::Healthy,
         };
         let PoolNumbers { idle, active, total, max_pool_size, min_pool_size } = numbers;

@@ -82,9 +82,9 @@ pub struct Server {
 pub struct MissingItems {
     /// `tools`, `resources`, `resourceTemplates` or `prompts`.
     pub list: String,
-    /// Why, as the rest of a sentence about the server.
+    /// Why, as the rest of a sentence about the server. For the operator: with what the server said.
     pub why: String,
-    /// The missing items, as far as they are known.
+    /// For the operator: the missing items, as far as they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
 }
@@ -152,7 +152,7 @@ impl From<ServerStatus> for Server {
 
 impl From<status::MissingItems> for MissingItems {
     fn from(missing: status::MissingItems) -> Self {
-        let status::MissingItems { list, why, items } = missing;
+        let status::MissingItems { list, why, items, brief: _ } = missing;
         Self { list, why, items }
     }
 }

@@ -81,7 +81,7 @@ impl Status {
                 // No breaker exists yet, so none has ever opened.
                 sample.breaker(name, Breaker::Closed, 0);
                 if pool.has_pool() {
-                    let numbers = pool.pool_status();
+                    let numbers = pool_numbers(&pool);
                     sample.pool(name, numbers.active, numbers.idle, numbers.max_pool_size);
                 }
                 let mut states: BTreeMap<&str, (InstanceState, usize)> = BTreeMap::new();
@@ -144,10 +144,9 @@ impl Source for Status {
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
         let pools = pools.filter(|pool| pool.has_pool()).map(|pool| {
-            let is_ready = servers
-                .iter()
-                .any(|it| it.name == pool.spec.name && it.state == InstanceState::Ready);
-            (PoolNumbers::from(pool.pool_status()), is_ready)
+            let serves =
+                servers.iter().any(|it| it.name == pool.spec.name && it.state.serves());
+            (pool_numbers(&pool), serves)
         });
         let connection_pool = ConnectionPool::of(pools);
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
@@ -206,8 +205,13 @@ impl Source for Status {
             .pools()
             .iter()
             .find(|pool| pool.spec.name.as_str() == server)
-            .map(|pool| pool.pool_status().into())
+            .map(pool_numbers)
     }
+}
+
+/// The numbers of a server's pool, as the metrics have them, too. All are zero for a server without one.
+fn pool_numbers(pool: &Arc<Pool>) -> PoolNumbers {
+    if pool.has_pool() { pool.pool_status().into() } else { PoolNumbers::default() }
 }
 
 /// The memory of the daemon and of its processes.
@@ -223,9 +227,10 @@ fn memory_of(gateway: &Gateway) -> Memory {
     }
 }
 
-/// What is missing in a list, as anybody may know it.
+/// What is missing in a list, as anybody may know it: neither the server's own words nor its URIs.
 fn briefly(missing: &MissingItems) -> MissingItems {
-    MissingItems { why: missing.brief(), ..missing.clone() }
+    let MissingItems { list, brief, .. } = missing.clone();
+    MissingItems { list, why: brief.clone(), brief, items: Vec::new() }
 }
 
 fn session(session: SessionStatus) -> Session {

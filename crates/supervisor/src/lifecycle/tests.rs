@@ -480,7 +480,7 @@ fn a_late_start_says_how_long_it_was_given() {
     let mut effects = Vec::new();
     lifecycle.step(begin, LifecycleEvent::Start, &mut effects).unwrap();
     lifecycle.step(begin + limits().start, LifecycleEvent::Tick, &mut effects).unwrap();
-    assert_eq!(lifecycle.reason(), Some("did not start within 120s"));
+    assert_eq!(lifecycle.reason(), Some("it did not start within 120s"));
 }
 
 #[test]

@@ -188,8 +188,8 @@ async fn page(
         Ok(Some(Err(ErrorAnswer { code: Some(codes::METHOD_NOT_FOUND), .. }))) => {
             return Ok(Ok(None));
         }
-        Ok(Some(Err(ErrorAnswer { body, .. }))) => {
-            ListFailure::Refused { method, error: shortened(&body) }
+        Ok(Some(Err(ErrorAnswer { code, body }))) => {
+            ListFailure::Refused { method, code, error: shortened(&body) }
         }
         Ok(None) => ListFailure::Silent { method, after: rounded(wait) },
         Err(error) if link.is_closed() => return Err(error),
@@ -276,6 +276,7 @@ impl Fetched {
     fn charge_items(&mut self, budget: Budget, more: usize) -> Result<(), Cut> {
         let list_max = budget.of(MemoryKind::Lists).bytes_max / LIST_SHARE;
         if self.bytes + more > list_max {
+            budget.note_refusal(MemoryKind::Lists);
             return Err(Cut::Memory(list_max));
         }
         let charge = self.charge.get_or_insert_with(|| budget.charge(MemoryKind::Lists));

@@ -11,6 +11,9 @@ use crate::shared::{daemon, misbehave, until};
 /// All answers that show numbers, taken while nothing changes.
 struct Answers {
     pool: Value,
+    /// `/stats/pool` of one server: the one with a pool, and the one without.
+    pooled: Value,
+    alone: Value,
     detailed: Value,
     status: Value,
     servers: Value,
@@ -29,6 +32,8 @@ impl Answers {
             |arguments: &[&str]| String::from_utf8(daemon.run(arguments).unwrap().stdout).unwrap();
         Self {
             pool: get("/stats/pool").await,
+            pooled: get("/stats/pool?server=pooled").await,
+            alone: get("/stats/pool?server=alone").await,
             detailed: get("/health/detailed").await,
             status: get("/api/status").await,
             servers: get("/api/servers").await,
@@ -152,6 +157,9 @@ fn sessions_agree(all: &Answers) {
 fn pools_agree(all: &Answers) {
     let expected = json!({"idle": 0, "active": 2, "total": 2, "maxPoolSize": 3, "minPoolSize": 1});
     assert_eq!(all.pool, expected);
+    assert_eq!(all.pooled, expected);
+    let nothing = json!({"idle": 0, "active": 0, "total": 0, "maxPoolSize": 0, "minPoolSize": 0});
+    assert_eq!(all.alone, nothing, "a server without a pool");
     for status in all.statuses() {
         let pool = &status["connection_pool"];
         for (name, value) in expected.as_object().unwrap() {

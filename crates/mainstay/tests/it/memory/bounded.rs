@@ -130,6 +130,7 @@ async fn lists_without_an_end_are_cut_and_that_is_said() {
     let longest = arena.longest_call().await;
     assert!(longest < CALL_MAX, "another client's call took {longest:?}");
     assert!(arena.used("lists").await <= BUDGET_BYTES / 2);
+    assert!(arena.refusals("lists").await > 0);
     let most = arena.memory().most;
     assert!(most < BUDGET_BYTES + 2 * BESIDE, "{} MiB at once", most / MIB);
 }

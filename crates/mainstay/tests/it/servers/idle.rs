@@ -12,6 +12,10 @@ async fn rests(daemon: &Daemon, name: &str) -> Value {
     let idle = in_state(daemon, name, "idle").await;
     assert_eq!(idle["tools"].as_u64().map(|tools| tools > 0), Some(true), "{idle}");
     assert_eq!(idle["retry_in_ms"], Value::Null, "{idle}");
+    let (_, open) = get(daemon.base(), "/health/detailed").await;
+    let open: Value = serde_json::from_str(&open).unwrap();
+    let shown = open["servers"].as_array().unwrap().iter().find(|server| server["name"] == name);
+    assert_eq!(shown.unwrap()["reason"], idle["reason"], "{open}");
     for path in ["/health", "/health/ready"] {
         let (status, body) = get(daemon.base(), path).await;
         let body: Value = serde_json::from_str(&body).unwrap();
@@ -91,7 +95,7 @@ async fn a_server_that_is_stopped_when_idle_starts_when_it_is_wanted() {
         assert_echo(&ask(&client, "echo", json!({"n": round})).await, &json!({"n": round}));
         let idle = rests(&daemon, "s").await;
         assert_eq!(idle["restarts"], 0, "{idle}");
-        assert_eq!(idle["reason"], "not used for 1s", "{idle}");
+        assert_eq!(idle["reason"], "nobody used it for 1s", "{idle}");
         eventually("the end of its process", async || {
             server(&daemon, "s").await["instances"][0]["pid"].is_null().then_some(())
         })
@@ -123,6 +127,21 @@ async fn a_server_is_ready_while_any_of_its_instances_works() {
     })
     .await;
     assert_echo(&work.await.unwrap(), &json!({"ms": 1500}));
+}
+
+#[tokio::test]
+async fn a_pool_is_healthy_while_its_server_rests() {
+    let daemon = daemon()
+        .command_server("s", &misbehave(&[]))
+        .config("idle = \"stop\"\npool = { idle_timeout = \"1s\", max = 3 }")
+        .start()
+        .await
+        .unwrap();
+    rests(&daemon, "s").await;
+    let (_, open) = get(daemon.base(), "/health/detailed").await;
+    let open: Value = serde_json::from_str(&open).unwrap();
+    let pool = &open["connection_pool"];
+    assert_eq!((&pool["status"], &pool["max"]), (&json!("healthy"), &json!(3)), "{pool}");
 }
 
 #[tokio::test]

@@ -45,7 +45,9 @@ async fn a_list_that_fails_costs_nothing_else_and_is_said_to_be_missing() {
                 let gaps = is["missing"].as_array().unwrap();
                 assert_eq!(gaps.len(), 1, "{name} {flags}: {is}");
                 assert_eq!(gaps[0]["list"], member, "{name} {flags}: {is}");
-                assert!(is["note"].as_str().unwrap().contains(method), "{name} {flags}: {is}");
+                let note = is["note"].as_str().unwrap();
+                assert!(note.contains(method), "{name} {flags}: {is}");
+                assert_eq!(note.contains("store offline"), fault == "fail-list", "{is}");
                 assert_eq!(is["restarts"], 0, "{name} {flags}: {is}");
             }
             let client = merged(&daemon).await;
@@ -55,6 +57,11 @@ async fn a_list_that_fails_costs_nothing_else_and_is_said_to_be_missing() {
                     assert_eq!(gaps.len(), usize::from(other == method), "{flags}: {gaps:?}");
                     let is_named = |gap: &Value| gap["list"] == member && gap["state"] == "ready";
                     assert!(gaps.iter().all(is_named), "{flags}: {gaps:?}");
+                    // Clients learn the kind of fault, and not the server's own words.
+                    for why in gaps.iter().map(|gap| gap["why"].as_str().unwrap()) {
+                        assert!(why.contains(method), "{flags}: {why}");
+                        assert_eq!(why.ends_with("error -32603"), fault == "fail-list", "{why}");
+                    }
                 }
             }
             for name in ["pipe", "site", "sse"] {

@@ -42,7 +42,7 @@ async fn only_the_first_request_waits_for_a_server_that_is_stuck() {
         shown["reason"].as_str().map(ToOwned::to_owned)
     })
     .await;
-    assert!(shown.starts_with("has not finished the handshake for"), "{shown}");
+    assert!(shown.starts_with("it has not finished the handshake for"), "{shown}");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn starts_that_time_out_are_a_crash_loop_and_then_names_are_unknown() {
         .unwrap();
     let looping = in_state(&daemon, "stuck", "crash-looping").await;
     let reason = looping["reason"].as_str().unwrap();
-    assert!(reason.starts_with("did not finish the handshake within 1s"), "{looping}");
+    assert!(reason.starts_with("it did not finish the handshake within 1s"), "{looping}");
     assert_eq!(looping["restarts"], 2, "{looping}");
     let client = Client::connect(&format!("{}/mcp", daemon.base())).await.unwrap();
     let unknown = ask(&client, "nobody_has_this", json!({})).await;
