@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_model::program_file::{HEAD_BYTES, ProgramFault, fault_of};
+use mainstay_model::program_file::{HEAD_BYTES, ProgramFault, fault_of, interpreters};
 
 /// The disk access that checking a configuration needs.
 pub trait Disk {
@@ -15,9 +15,10 @@ pub trait Disk {
     /// warning without a reason.
     fn is_program(&self, path: &Path) -> bool;
 
-    /// Why the machine can't run the program at the path. None if it can, or that is not known.
-    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
-        let _ = path;
+    /// Why the machine can't run what is at the path. None if it can, if nothing is there, or if that is not
+    /// known. `folders` is the `PATH` of the server.
+    fn program_fault(&self, path: &Path, folders: &str) -> Option<ProgramFault> {
+        let _ = (path, folders);
         None
     }
 
@@ -65,15 +66,23 @@ pub struct NoDisk;
 
 impl Disk for RealDisk {
     fn is_program(&self, path: &Path) -> bool {
-        use std::os::unix::fs::PermissionsExt;
-        look(path, |meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        look(path, is_executable)
     }
 
-    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
-        let find = |path: &Path| {
+    fn program_fault(&self, path: &Path, folders: &str) -> Option<ProgramFault> {
+        let folders = folders.to_owned();
+        let find = move |path: &Path| {
+            let meta = path.metadata().ok()?;
+            if meta.is_dir() {
+                return Some(ProgramFault::Folder);
+            }
+            if meta.is_file() && !is_executable(&meta) {
+                return Some(ProgramFault::NotExecutable);
+            }
             let head = head_of(path)?;
             // No kernel runs a text without being told how by the text.
-            fault_of(&head).filter(|_| is_text(&head) || !runs_other_formats())
+            let fault = fault_of(&head).filter(|_| is_text(&head) || !runs_other_formats());
+            fault.or_else(|| missing_interpreter(&head, &folders))
         };
         within_look(path, find).flatten()
     }
@@ -147,6 +156,24 @@ fn within_look<T: Send + 'static>(
     });
     looking.ok()?;
     told.recv_timeout(LOOK_MAX).ok()
+}
+
+fn is_executable(meta: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    meta.is_file() && meta.permissions().mode() & 0o111 != 0
+}
+
+/// The fault of a script whose interpreter does not exist. `folders`: where `env` looks for it.
+fn missing_interpreter(head: &[u8], folders: &str) -> Option<ProgramFault> {
+    let is_there = |name: &str| match name.contains('/') {
+        true => Path::new(name).exists(),
+        false => {
+            let mut files = folders.split(':').map(|folder| Path::new(folder).join(name));
+            files.any(|file| file.metadata().is_ok_and(|meta| is_executable(&meta)))
+        }
+    };
+    let mut names = interpreters(head).into_iter();
+    names.find(|name| !is_there(name)).map(ProgramFault::MissingInterpreter)
 }
 
 /// The first bytes of a regular file. None if it can't be read: a program need not be readable.

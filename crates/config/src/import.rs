@@ -18,7 +18,7 @@ mod notation;
 mod plan;
 mod refer;
 mod secrets;
-mod shapes;
+pub(crate) mod shapes;
 pub(crate) mod shell;
 mod text;
 mod tree;

@@ -39,6 +39,7 @@ mod system;
 mod template;
 mod typed;
 mod units;
+mod url_keys;
 
 pub use diff::{Plan, diff};
 pub use disk::{Disk, NoDisk, RealDisk, SECRET_BYTES_MAX, SecretFile};

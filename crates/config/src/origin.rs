@@ -9,6 +9,7 @@ use crate::document::{At, Node, key_text, toml_text};
 use crate::source::Source;
 use crate::typed::Typed;
 use crate::units::format_duration;
+use crate::url_keys;
 
 /// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +26,14 @@ pub enum Origin {
     },
     Flag {
         flag: String,
+    },
+    /// A limit of the machine that the value follows from.
+    Limit {
+        /// A phrase such as `half of the memory limit`.
+        limit: String,
+        /// The value that would be in force without the limit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        configured: Option<serde_json::Value>,
     },
 }
 
@@ -90,7 +99,8 @@ impl Written {
             Typed::Word(word) => (*word).into(),
             Typed::Duration(duration) => format_duration(*duration).into(),
             Typed::Listen(address) => address.to_string().into(),
-            Typed::Text(text) | Typed::KeyedUrl { written: text, .. } => text.clone().into(),
+            Typed::Text(text) => text.clone().into(),
+            Typed::KeyedUrl { written, .. } => url_keys::masked(written).into(),
             Typed::Path(path) => path.to_string_lossy().into(),
             Typed::List(items) => items.iter().map(|item| item.text.clone()).collect(),
             Typed::Count(count) => match node.value {
@@ -122,6 +132,18 @@ impl Origins {
     pub(crate) fn replace(&mut self, key: &str, value: serde_json::Value) {
         if let Some(found) = self.values.iter_mut().find(|found| found.key == key) {
             found.value = value;
+        }
+    }
+
+    /// Sets a value that follows from a limit of this machine. `limit`: a phrase for people. A value that
+    /// was there before is kept as the configured one.
+    pub fn set_by_limit(&mut self, key: &str, value: serde_json::Value, limit: String) {
+        match self.values.iter_mut().find(|found| found.key == key) {
+            Some(found) => {
+                let configured = Some(std::mem::replace(&mut found.value, value));
+                found.origin = Origin::Limit { limit, configured };
+            }
+            None => self.push(key, value, Origin::Limit { limit, configured: None }),
         }
     }
 
@@ -166,6 +188,10 @@ impl fmt::Display for Origin {
             Self::File { file, line } => write!(f, "{}:{line}", file.display()),
             Self::Environment { variable } => write!(f, "env {variable}"),
             Self::Flag { flag } => write!(f, "flag {flag}"),
+            Self::Limit { limit, configured: None } => f.write_str(limit),
+            Self::Limit { limit, configured: Some(configured) } => {
+                write!(f, "lowered from {} by {limit}", toml_text(configured))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ const WIDTH: usize = 96;
 
 const HEAD: &str = "\
 # Mainstay's configuration. `mainstay check` says what is wrong with it, and where.
-# Every value below is the default; take the # away to change one.
+# Values below are the defaults, or examples where nothing is set by default; take the # away to set one.
 # Durations: \"500ms\", \"30s\", \"1h30m\". Sizes: \"4MiB\". Variables: \"${NAME}\", \"${NAME:-default}\".
 # Secrets, in env and headers: \"secret:env:NAME\", \"secret:file:PATH\".
 ";
@@ -31,7 +31,6 @@ pub fn template() -> String {
 }
 
 fn setting(text: &mut String, key: &Key) {
-    let Some(default) = key.default else { return };
     text.push('\n');
     prose(text, key.doc);
     if let Kind::Choice(words) = key.kind {
@@ -39,7 +38,12 @@ fn setting(text: &mut String, key: &Key) {
             prose(text, &format!("\"{}\": {}", word.word, word.doc));
         }
     }
-    text.push_str(&format!("#{} = {}\n", key.name, toml_text(&declared_json(default))));
+    // An example is a comment, so that the settings can be taken as they are.
+    let (mark, value) = match key.default {
+        Some(default) => ("#", default),
+        None => ("# Example: ", key.example),
+    };
+    text.push_str(&format!("{mark}{} = {}\n", key.name, toml_text(&declared_json(value))));
 }
 
 fn named(text: &mut String, section: &Section) {

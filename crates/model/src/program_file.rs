@@ -3,12 +3,19 @@
 use std::fmt;
 
 /// The number of bytes at the beginning of a file that [`fault_of`] needs.
-pub const HEAD_BYTES: usize = 64;
+pub const HEAD_BYTES: usize = 256;
 
 /// Why the kernel can't run a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgramFault {
+    Folder,
+    /// Nobody has the permission to execute the file.
+    NotExecutable,
     Empty,
+    /// The line that names the interpreter ends with a carriage return, which counts as part of the name.
+    CarriageReturn,
+    /// The interpreter of a script, which does not exist.
+    MissingInterpreter(String),
     /// The file has no format that the kernel knows, such as a script without `#!`.
     NoInterpreter,
     /// A program for a processor of this name, or of this number in the ELF specification.
@@ -55,8 +62,8 @@ pub fn fault_of(head: &[u8]) -> Option<ProgramFault> {
     if head.is_empty() {
         return Some(ProgramFault::Empty);
     }
-    if head.starts_with(b"#!") {
-        return None;
+    if let Some(line) = first_line(head) {
+        return line.ends_with(b"\r").then_some(ProgramFault::CarriageReturn);
     }
     if head.starts_with(b"\x7fELF") {
         let number = elf_processor(head)?;
@@ -69,6 +76,26 @@ pub fn fault_of(head: &[u8]) -> Option<ProgramFault> {
         Some((_, system)) => ProgramFault::OtherSystem(system),
         None => ProgramFault::NoInterpreter,
     })
+}
+
+/// The programs that run a script which begins like this: the interpreter, and the one that it finds on
+/// the `PATH` if it is `env`. Empty for other files.
+pub fn interpreters(head: &[u8]) -> Vec<String> {
+    let Some(line) = first_line(head) else { return Vec::new() };
+    let text = String::from_utf8_lossy(line);
+    let mut words = text.split_whitespace();
+    let Some(first) = words.next() else { return Vec::new() };
+    let is_env = first.rsplit('/').next() == Some("env");
+    let named = words.find(|word| !word.starts_with('-') && !word.contains('='));
+    let named = named.filter(|_| is_env);
+    [Some(first), named].into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// The rest of a first line that names an interpreter, if all of it is there.
+fn first_line(head: &[u8]) -> Option<&[u8]> {
+    let rest = head.strip_prefix(b"#!")?;
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    Some(&rest[..end])
 }
 
 /// `e_machine` of an ELF header, in the byte order of the file.
@@ -85,9 +112,19 @@ fn elf_processor(head: &[u8]) -> Option<u16> {
 
 impl ProgramFault {
     /// What the user can do.
-    pub fn remedy(self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
+            Self::Folder => "name a program in the folder",
+            Self::NotExecutable => {
+                "make it executable with `chmod +x`, or name its interpreter first in `command`"
+            }
             Self::Empty => "install the program again",
+            Self::CarriageReturn => {
+                "convert its line ends from Windows to Unix, with `dos2unix` for example"
+            }
+            Self::MissingInterpreter(_) => {
+                "install the interpreter, or correct the first line of the script"
+            }
             Self::NoInterpreter => {
                 "begin the script with `#!` and its interpreter, or name the interpreter first in `command`"
             }
@@ -101,9 +138,17 @@ impl ProgramFault {
 impl fmt::Display for ProgramFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Folder => f.write_str("it is a folder"),
+            Self::NotExecutable => f.write_str("it is not executable"),
             Self::Empty => f.write_str("the file is empty"),
+            Self::CarriageReturn => {
+                f.write_str("its first line (`#!`) ends with a carriage return")
+            }
+            Self::MissingInterpreter(name) => {
+                write!(f, "its first line (`#!`) names {name}, which does not exist")
+            }
             Self::NoInterpreter => {
-                f.write_str("it is no program, and its first line names no interpreter (`#!`)")
+                f.write_str("it is not a program, and its first line names no interpreter (`#!`)")
             }
             Self::OtherProcessor { name: Some(name), .. } => {
                 write!(f, "it is a program for another processor ({name})")
@@ -118,7 +163,7 @@ impl fmt::Display for ProgramFault {
 
 #[cfg(test)]
 mod tests {
-    use super::{OWN, ProgramFault, fault_of};
+    use super::{OWN, ProgramFault, fault_of, interpreters};
 
     fn elf(order: u8, machine: [u8; 2]) -> Vec<u8> {
         let mut head = b"\x7fELF\x02".to_vec();
@@ -135,6 +180,8 @@ mod tests {
             (&b""[..], Some(ProgramFault::Empty)),
             (b"import sys\n", Some(ProgramFault::NoInterpreter)),
             (b"#!/bin/sh\n", None),
+            (b"#!/bin/sh\r\necho\r\n", Some(ProgramFault::CarriageReturn)),
+            (b"#!/bin/sh", None),
             (b"MZ\x90", Some(ProgramFault::OtherSystem("Windows"))),
             (b"\xcf\xfa\xed\xfe\x0c", Some(ProgramFault::OtherSystem("macOS"))),
             (b"\x7fELF", None),
@@ -147,6 +194,19 @@ mod tests {
         for own in OWN {
             assert_eq!(fault_of(&elf(1, own.to_le_bytes())), None);
             assert_eq!(fault_of(&elf(2, own.to_be_bytes())), None);
+        }
+    }
+
+    #[test]
+    fn a_script_names_its_interpreters() {
+        for (head, named) in [
+            (&b"#! /bin/sh -e\n"[..], &["/bin/sh"][..]),
+            (b"#!/usr/bin/env python3\nimport", &["/usr/bin/env", "python3"]),
+            (b"#!/usr/bin/env -S A=b node --x", &["/usr/bin/env", "node"]),
+            (b"#!\n", &[]),
+            (b"\x7fELF", &[]),
+        ] {
+            assert_eq!(interpreters(head), named, "{head:?}");
         }
     }
 

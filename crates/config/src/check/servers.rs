@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use mainstay_model::program_file::ProgramFault;
+
 use super::exactly_one::exactly_one;
 use crate::disk::Disk;
 use crate::document::At;
@@ -9,6 +11,7 @@ use crate::notes::Notes;
 use crate::packages::PackageCommand;
 use crate::problem::quoted;
 use crate::typed::{Named, Table};
+use crate::url_keys;
 
 pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     // `image` is refused where it is read; that nothing else is written is no second mistake.
@@ -19,6 +22,7 @@ pub(super) fn check(server: &Named, env_path: Option<&str>, disk: &dyn Disk, not
     program(server, env_path, disk, notes);
     folder(server, disk, notes);
     pins(server, notes);
+    open_key(server, notes);
     if let Some(pool) = server.table.table("pool") {
         pool_bounds(pool, &server.path, notes);
     }
@@ -51,9 +55,14 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
         .and_then(|env| env.get("PATH"))
         .map(|path| path.expose().as_str());
     let key = format!("{}.command", server.path);
+    let folders = own_path.or(env_path).unwrap_or_default();
     if program.text.contains('/') {
-        if disk.is_program(Path::new(&program.text)) {
-            return runnable(Path::new(&program.text), &program.at, &key, disk, notes);
+        let path = Path::new(&program.text);
+        if let Some(fault) = disk.program_fault(path, folders) {
+            return unrunnable(path, &fault, &program.at, &key, notes);
+        }
+        if disk.is_program(path) {
+            return;
         }
         let message = format!("there is no program {}", quoted(&program.text));
         notes
@@ -61,13 +70,14 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
             .help("the server can't start until the file exists and may be run".to_owned());
         return;
     }
-    let folders = own_path.or(env_path).unwrap_or_default();
     let mut candidates = folders
         .split(':')
         .filter(|folder| !folder.is_empty())
         .map(|folder| PathBuf::from(folder).join(&program.text));
     if let Some(found) = candidates.find(|candidate| disk.is_program(candidate)) {
-        runnable(&found, &program.at, &key, disk, notes);
+        if let Some(fault) = disk.program_fault(&found, folders) {
+            unrunnable(&found, &fault, &program.at, &key, notes);
+        }
     } else {
         notes
             .warning(
@@ -83,12 +93,10 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
     }
 }
 
-/// Warns when the machine can't run a program that is there.
-fn runnable(program: &Path, at: &At, key: &str, disk: &dyn Disk, notes: &mut Notes) {
-    if let Some(fault) = disk.program_fault(program) {
-        let message = format!("{} can't be run: {fault}", program.display());
-        notes.warning(at, key, message).help(fault.remedy().to_owned());
-    }
+/// Warns that the machine can't run what is there.
+fn unrunnable(program: &Path, fault: &ProgramFault, at: &At, key: &str, notes: &mut Notes) {
+    let message = format!("{} can't be run: {fault}", program.display());
+    notes.warning(at, key, message).help(fault.remedy().to_owned());
 }
 
 fn folder(server: &Named, disk: &dyn Disk, notes: &mut Notes) {
@@ -116,6 +124,20 @@ fn pins(server: &Named, notes: &mut Notes) {
             .warning(at, &format!("{}.command", server.path), message)
             .help(format!("write {}; `mainstay fetch` says which it is now", quoted(&write)));
     }
+}
+
+/// Warns of a key in the address that stands in the file for everybody who may read it.
+fn open_key(server: &Named, notes: &mut Notes) {
+    let Some((_, written)) = server.table.keyed_url("url") else { return };
+    let Some(key) = url_keys::keys(written).into_iter().next() else { return };
+    let (what, inside) = match key.name {
+        Some(name) => (quoted(name), format!("`{name}=${{NAME}}`")),
+        None => ("a part of the path".to_owned(), "`${NAME}` in its place".to_owned()),
+    };
+    let message = format!("{what} looks like a key that is written out");
+    notes.warning(server.table.at("url"), &format!("{}.url", server.path), message).help(format!(
+        "write {inside}, or the whole address as \"secret:env:NAME\" or \"secret:file:PATH\""
+    ));
 }
 
 fn pool_bounds(pool: &Table, path: &str, notes: &mut Notes) {

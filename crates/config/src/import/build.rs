@@ -58,6 +58,20 @@ fn values(
     pairs.collect()
 }
 
+/// A remark about a user and a password in an address, which no address of the configuration has.
+pub(super) fn user_note(found: &Found) -> Option<String> {
+    let Run::Url(url) = &found.run else { return None };
+    secrets::address(url).ok()?.user?;
+    let has_own = found.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case("authorization"));
+    Some(match has_own {
+        true => "the user and password of its address are left out: it has a header `Authorization`",
+        false => {
+            "the user and password of its address become the header `Authorization` (`Basic`, in base64)"
+        }
+    }
+    .to_owned())
+}
+
 /// A text for the configuration: its secrets as variables.
 fn inside(parts: &[Part], owner: SecretOwner<'_>, references: &mut References<'_>) -> String {
     let mut text = Text::default();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::build::ready;
+use super::build::{ready, user_note};
 use super::emit::{Ready, append, render};
 use super::found::{Found, Parsed, Run, Skipped};
 use super::identity::{Existing, candidates, is_ourselves, valid_name};
@@ -210,7 +210,8 @@ impl Planner<'_> {
         }
     }
 
-    fn add(&mut self, found: Found, ready: Ready, whole: String, file: &Path) {
+    fn add(&mut self, mut found: Found, ready: Ready, whole: String, file: &Path) {
+        found.notes.extend(user_note(&found));
         let name = ready.name.clone();
         let renamed = (name != found.name).then(|| {
             let is_taken = valid_name(&found.name) != name;

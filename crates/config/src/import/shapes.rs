@@ -114,7 +114,7 @@ const PREFIXES: [&str; 52] = [
 ];
 
 /// Whether a value is a secret by the name of its variable, header, flag or parameter.
-pub(super) fn is_named(name: &str, value: &str) -> bool {
+pub(crate) fn is_named(name: &str, value: &str) -> bool {
     let value = value.trim();
     if value.is_empty()
         || is_reference(value)
@@ -153,7 +153,7 @@ fn is_strong(word: &str) -> bool {
 }
 
 /// Whether a value looks like a secret, or has one inside.
-pub(super) fn is_shaped(value: &str) -> bool {
+pub(crate) fn is_shaped(value: &str) -> bool {
     has_scheme(value)
         || value.contains("-----BEGIN ") && value.contains("PRIVATE KEY")
         || has_prefix(value)

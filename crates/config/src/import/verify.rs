@@ -73,8 +73,8 @@ impl Disk for WithSecrets {
         RealDisk.is_program(path)
     }
 
-    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
-        RealDisk.program_fault(path)
+    fn program_fault(&self, path: &Path, folders: &str) -> Option<ProgramFault> {
+        RealDisk.program_fault(path, folders)
     }
 
     fn is_folder(&self, path: &Path) -> bool {

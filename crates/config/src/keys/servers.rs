@@ -241,7 +241,8 @@ static POOL: Section = Section {
             "'5m'",
             "An instance beyond `min` that is idle for this long is stopped. An instance for \
              clients that support questions is stopped after at most one minute. The instance \
-             that supplies the lists is stopped only with `idle = \"stop\"`.",
+             that supplies the lists is stopped only with `idle = \"stop\"`, up to five seconds \
+             later.",
         )
         .or("'15m'"),
     ],

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::document::{At, Node, Value};
 use crate::keys::{Key, Kind, Section, TOP_LEVEL, TopLevel};
+use crate::url_keys;
 
 /// The byte ranges of values that are never shown, sorted, without overlap.
 pub(super) fn masks(root: &Node) -> Vec<Range<usize>> {
@@ -43,6 +44,9 @@ fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
         (_, Value::Table(_)) => mask_all(node, masks),
         // A password in a URL is an error, and still must not be shown.
         (Kind::Url(_) | Kind::KeyedUrl(_), Value::Text(text)) if text.contains('@') => {
+            mask_all(node, masks);
+        }
+        (Kind::KeyedUrl(_), Value::Text(text)) if !url_keys::keys(text).is_empty() => {
             mask_all(node, masks);
         }
         _ => {}

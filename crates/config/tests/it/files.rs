@@ -1,6 +1,7 @@
 //! What is asked of a real disk.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use mainstay_config::{Disk, RealDisk};
 use mainstay_model::program_file::ProgramFault;
@@ -27,13 +28,24 @@ fn programs_folders_and_secrets_are_told_apart() {
             "{mode:o}"
         );
     }
-    let fault = RealDisk.program_fault(&file).expect("it is no program");
-    assert_eq!(fault, ProgramFault::NoInterpreter);
-    std::fs::write(&file, "#!/bin/sh\n").unwrap();
-    assert_eq!(RealDisk.program_fault(&file), None);
-    for path in [folder.path(), &pipe] {
-        assert_eq!(RealDisk.program_fault(path), None, "{}", path.display());
+    let fault = |path: &Path| RealDisk.program_fault(path, "/nowhere:/usr/bin:/bin");
+    assert_eq!(fault(&file), Some(ProgramFault::NotExecutable));
+    set_mode(0o755);
+    let missing = |name: &str| Some(ProgramFault::MissingInterpreter(name.to_owned()));
+    for (text, expected) in [
+        ("import sys\n", Some(ProgramFault::NoInterpreter)),
+        ("#!/bin/sh\n", None),
+        ("#!/bin/sh\r\n", Some(ProgramFault::CarriageReturn)),
+        ("#!/no/such/shell\n", missing("/no/such/shell")),
+        ("#!/usr/bin/env sh\n", None),
+        ("#!/usr/bin/env no-such-shell\n", missing("no-such-shell")),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(fault(&file), expected, "{text:?}");
     }
+    assert_eq!(fault(folder.path()), Some(ProgramFault::Folder));
+    assert_eq!(fault(&pipe), None);
+    assert_eq!(fault(&folder.path().join("nothing")), None);
     assert!(RealDisk.is_folder(folder.path()) && !RealDisk.is_folder(&file));
     assert!(!RealDisk.is_program(folder.path()));
     // Reading a pipe that nobody writes to would never end.

@@ -15,6 +15,19 @@ fn the_starter_file_loads_as_the_defaults() {
 }
 
 #[test]
+fn the_starter_file_names_every_key_of_the_gateway() {
+    let (schema, template) = (schema(), template());
+    for key in schema["properties"]["gateway"]["properties"].as_object().unwrap().keys() {
+        let is_named = |line: &str| {
+            line.trim_start_matches("# Example: ")
+                .trim_start_matches('#')
+                .starts_with(&format!("{key} = "))
+        };
+        assert!(template.lines().any(is_named), "{key} is not in the starter file");
+    }
+}
+
+#[test]
 fn every_setting_that_the_starter_file_offers_can_be_taken() {
     // A comment has a blank after its #, a setting has none.
     let taken: String = template()

@@ -98,9 +98,11 @@ impl Disk for FakeDisk {
             .any(|known| Path::new(known) == path)
     }
 
-    fn program_fault(&self, path: &Path) -> Option<ProgramFault> {
+    fn program_fault(&self, path: &Path, _: &str) -> Option<ProgramFault> {
         match path.to_str()? {
             SCRIPT => Some(ProgramFault::NoInterpreter),
+            "/srv" => Some(ProgramFault::Folder),
+            "/srv/plain" => Some(ProgramFault::NotExecutable),
             FOREIGN => Some(ProgramFault::OtherProcessor { name: Some("aarch64"), number: 183 }),
             _ => None,
         }

@@ -198,7 +198,11 @@ impl SpawnError {
                 )
             }
             Self::NoInterpreter { path } => {
-                format!("see `head -1 {}`; name an interpreter that exists first", path.display())
+                format!(
+                    "see `head -1 {}`: the interpreter must exist, and the line must not end with a carriage \
+                     return (Windows line ends); or name an interpreter first in `command`",
+                    path.display()
+                )
             }
             Self::NotAProgram { remedy: Some(remedy), .. } => remedy.clone(),
             Self::NotAProgram { .. } => {

@@ -91,8 +91,8 @@ impl Program {
                 let fault = head_of(&self.path).and_then(|head| fault_of(&head));
                 Failure::NotAProgram {
                     path,
-                    fault: fault.map(|fault| fault.to_string()),
-                    remedy: fault.map(|fault| fault.remedy().to_owned()),
+                    fault: fault.as_ref().map(ToString::to_string),
+                    remedy: fault.as_ref().map(|fault| fault.remedy().to_owned()),
                 }
             }
             _ => Failure::Start { path, cause: Cause::of(error) },
