@@ -4,7 +4,7 @@ mod actions;
 mod command_socket;
 mod daemon;
 mod demo;
-mod limits;
+pub(crate) mod limits;
 mod release;
 mod secrets;
 mod startup_errors;
@@ -19,7 +19,6 @@ use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
-pub(crate) use self::limits::{beyond_budget, memory_budget};
 pub(crate) use self::startup_errors::no_state;
 use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};

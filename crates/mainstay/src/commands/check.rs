@@ -6,7 +6,7 @@ use mainstay_upstream::process::{SpawnError, check_account};
 use serde_json::json;
 
 use crate::cli::{CheckArgs, Shared};
-use crate::compose;
+use crate::compose::limits;
 use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format};
 
@@ -15,9 +15,10 @@ pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exi
         Ok(mut loaded) => {
             let unknown = unknown_accounts(&loaded);
             loaded.warnings.extend(unknown);
-            let limits = &loaded.settings.gateway.limits;
-            let budget = compose::memory_budget(limits);
-            loaded.warnings.extend(compose::beyond_budget(limits, &loaded.origins, budget));
+            let settings = &loaded.settings.gateway.limits;
+            let budget = limits::memory_budget(settings);
+            loaded.warnings.extend(limits::beyond_budget(settings, &loaded.origins, budget));
+            limits::show_effective(settings, &mut loaded.origins);
             holds(&loaded, args, out);
             Ok(Exit::Done)
         }

@@ -12,10 +12,27 @@ use crate::output::format;
 const FILES_APART: usize = 64;
 const CONNECTIONS_LEAST: usize = 8;
 
-/// The memory budget: as configured, else a share of the memory limit.
+/// The memory budget in bytes: as configured, else a share of the memory limit.
+fn memory_budget_bytes(limits: &Limits, memory_limit: u64) -> usize {
+    limits.memory_budget_bytes.unwrap_or_else(|| Budget::default_bytes_max(memory_limit))
+}
+
+/// The memory budget of a daemon.
 pub(crate) fn memory_budget(limits: &Limits) -> Budget {
-    let default = || Budget::default_bytes_max(memory::now().limit_bytes);
-    Budget::new(limits.memory_budget_bytes.unwrap_or_else(default))
+    Budget::new(memory_budget_bytes(limits, memory::now().limit_bytes))
+}
+
+/// Returns the smaller number of connections that the limit on open files or the memory budget allows, and
+/// which of the two. `None`: both allow `max_connections`.
+fn connections_allowed(
+    limits: &Limits,
+    files: Option<u64>,
+    budget_bytes: usize,
+) -> Option<(usize, &'static str)> {
+    let by_files = (connections_within(files), "the limit on open files (ulimit -n)");
+    let by_memory = (Budget::connections_max(budget_bytes), "the memory budget");
+    let least = if by_memory.0 < by_files.0 { by_memory } else { by_files };
+    (least.0 < limits.connections_max).then_some(least)
 }
 
 /// Warns of sizes that the operator allows and for which the memory budget never has room.
@@ -27,7 +44,7 @@ pub(crate) fn beyond_budget(limits: &Limits, origins: &Origins, budget: Budget) 
     let problem = |(name, allowed, kind): (&str, usize, MemoryKind)| {
         let key = format!("gateway.{name}");
         let place = match origins.of(&key)?.clone() {
-            Origin::Default => return None,
+            Origin::Default | Origin::Limit { .. } => return None,
             Origin::File { file, .. } => Place::File { file },
             Origin::Environment { variable } => Place::Environment { variable },
             Origin::Flag { flag } => Place::Flag { flag },
@@ -50,7 +67,7 @@ pub(crate) fn beyond_budget(limits: &Limits, origins: &Origins, budget: Budget) 
     sizes.into_iter().filter_map(problem).collect()
 }
 
-/// Lowers `max_connections` to what the limit on open files and the memory allow. `is_chosen`: the
+/// Lowers `max_connections` to what the limit on open files and the memory budget allow. `is_chosen`: the
 /// operator has set it, and should know.
 pub(super) fn lower_connections(
     limits: &mut Limits,
@@ -58,25 +75,34 @@ pub(super) fn lower_connections(
     files: Option<u64>,
     budget: Budget,
 ) {
-    let wanted = limits.connections_max;
-    for (most, why) in [
-        (connections_within(files), "the limit on open files (ulimit -n)"),
-        (Budget::connections_max(budget.whole().bytes_max), "the memory budget"),
-    ] {
-        if most < limits.connections_max {
-            limits.connections_max = most;
-            if is_chosen {
-                tracing::warn!(
-                    target: "mainstay", configured = wanted, allowed = most,
-                    "max_connections is more than {why} allows, and lowered"
-                );
-            } else {
-                tracing::info!(
-                    target: "mainstay", allowed = most,
-                    "max_connections is as high as {why} allows"
-                );
-            }
-        }
+    let allowed = connections_allowed(limits, files, budget.whole().bytes_max);
+    let Some((allowed, why)) = allowed else { return };
+    let configured = std::mem::replace(&mut limits.connections_max, allowed);
+    if is_chosen {
+        tracing::warn!(
+            target: "mainstay", configured, allowed,
+            "max_connections is more than {why} allows, and lowered"
+        );
+    } else {
+        tracing::info!(target: "mainstay", allowed, "max_connections is as high as {why} allows");
+    }
+}
+
+/// Corrects the values that a daemon on this machine, started like this process, would have.
+pub(crate) fn show_effective(limits: &Limits, origins: &mut Origins) {
+    let memory_limit = memory::now().limit_bytes;
+    let budget_bytes = memory_budget_bytes(limits, memory_limit);
+    if limits.memory_budget_bytes.is_none() {
+        let limit = match memory_limit {
+            0 => "default, since the memory limit is unknown".to_owned(),
+            known => format!("default, from the memory limit of {}", format::bytes(known)),
+        };
+        let value = format!("{budget_bytes}B");
+        origins.set_by_limit("gateway.memory_budget", value.into(), limit);
+    }
+    let files = getrlimit(Resource::Nofile).maximum;
+    if let Some((allowed, why)) = connections_allowed(limits, files, budget_bytes) {
+        origins.set_by_limit("gateway.max_connections", allowed.into(), why.to_owned());
     }
 }
 

@@ -144,8 +144,7 @@ impl Source for Status {
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
         let pools = pools.filter(|pool| pool.has_pool()).map(|pool| {
-            let serves =
-                servers.iter().any(|it| it.name == pool.spec.name && it.state.serves());
+            let serves = servers.iter().any(|it| it.name == pool.spec.name && it.state.serves());
             (pool_numbers(&pool), serves)
         });
         let connection_pool = ConnectionPool::of(pools);
@@ -201,11 +200,7 @@ impl Source for Status {
 
     fn pool(&self, server: &str) -> Option<PoolNumbers> {
         let gateway = self.gateway.upgrade()?;
-        gateway
-            .pools()
-            .iter()
-            .find(|pool| pool.spec.name.as_str() == server)
-            .map(pool_numbers)
+        gateway.pools().iter().find(|pool| pool.spec.name.as_str() == server).map(pool_numbers)
     }
 }
 

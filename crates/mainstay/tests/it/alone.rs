@@ -62,7 +62,15 @@ fn init_writes_what_check_accepts() {
     mainstay(home, &["init"]).exits(1).complains("exists already").complains("--force");
     assert_eq!(fs::read_to_string(home.join("mainstay.toml")).unwrap(), "mine");
     mainstay(home, &["init", "--force"]).exits(0);
-    mainstay(home, &["check", "--resolved"]).exits(0).says("gateway.listen = ").says("# default");
+    let resolved = mainstay(home, &["check", "--resolved"]).exits(0);
+    let resolved = resolved.says("gateway.listen = ").says("# default");
+    // What the machine decides is shown as a daemon would have it.
+    let budget = resolved.out.lines().find(|line| line.starts_with("gateway.memory_budget = "));
+    let budget = budget.expect("the memory budget");
+    assert!(
+        budget.contains("B\"") && budget.contains("# default, from the memory limit"),
+        "{budget}"
+    );
 }
 
 #[test]
