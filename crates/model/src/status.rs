@@ -127,6 +127,9 @@ pub struct InstanceStatus {
     /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
     /// Empty for an instance of clients without capabilities.
     pub asks: Vec<String>,
+    /// Which calls the instance is for, if not for all of such clients: `session`, `call`, or `lists` for one
+    /// that only supplies the lists.
+    pub only_for: Option<&'static str>,
 }
 
 impl InstanceState {

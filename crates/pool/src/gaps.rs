@@ -1,9 +1,10 @@
 //! What is missing in a server's lists: logged when it is new, and shown in the status and in merged
 //! lists.
 
+use mainstay_model::settings::RevisionChoice;
 use mainstay_model::status::MissingItems;
-use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
+use mainstay_protocol::{Era, Revision};
 use mainstay_telemetry::events::ListIncomplete;
 use mainstay_upstream::facts::{Facts, ItemFit, List};
 
@@ -63,8 +64,20 @@ impl Pool {
         let undeclared = tools
             .filter(|list| list.undeclared)
             .map(|_| "offers tools, although it does not declare them".to_owned());
-        let all: Vec<String> = closed.into_iter().chain(gaps).chain(undeclared).collect();
+        let other = facts.as_ref().and_then(|facts| self.other_revision(facts.revision));
+        let all: Vec<String> =
+            closed.into_iter().chain(other).chain(gaps).chain(undeclared).collect();
         (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// A remark for a server that answered with another revision than the configuration asks for.
+    fn other_revision(&self, answered: Revision) -> Option<String> {
+        match self.spec.revision {
+            RevisionChoice::Date(asked) if asked != answered.as_str() => {
+                Some(format!("answered with {answered} when it was asked for {asked} (`revision`)"))
+            }
+            _ => None,
+        }
     }
 }
 

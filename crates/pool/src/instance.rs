@@ -223,6 +223,7 @@ impl Instance {
             uptime_ms: up.as_millis() as u64,
             memory_bytes: self.memory_bytes(),
             asks: self.key().question_kinds(),
+            only_for: None,
         }
     }
 

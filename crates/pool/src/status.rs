@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mainstay_model::settings::Sharing;
-use mainstay_model::status::{InstanceState, PoolStatus, ServerStatus};
+use mainstay_model::status::{InstanceState, InstanceStatus, PoolStatus, ServerStatus};
 use mainstay_protocol::list::ListKind;
 
 use crate::eras::other;
@@ -57,13 +57,27 @@ impl Pool {
         }
     }
 
+    /// Which calls an instance is for, as in [`InstanceStatus::only_for`].
+    fn only_for(&self, instance: &Instance) -> Option<&'static str> {
+        match self.spec.sharing {
+            Sharing::User | Sharing::Shared => None,
+            Sharing::Session | Sharing::Call if instance.supplies_lists() => Some("lists"),
+            Sharing::Session => Some("session"),
+            Sharing::Call => Some("call"),
+        }
+    }
+
     /// The status of the server. `clock` formats a time as RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
         let second = self.facts(other(self.era()));
         let count = |kind| facts.as_ref().map_or(0, |facts| facts.lists.of(kind).len());
-        let instances: Vec<_> =
-            self.instances().iter().map(|instance| instance.status(now)).collect();
+        let instances = self.instances();
+        let instances = instances.iter().map(|instance| InstanceStatus {
+            only_for: self.only_for(instance),
+            ..instance.status(now)
+        });
+        let instances: Vec<_> = instances.collect();
         let restarts = instances.iter().map(|instance| instance.restarts).sum::<u64>()
             + self.past_restarts.load(Ordering::Relaxed);
         let mut status = ServerStatus {

@@ -115,6 +115,11 @@ pub struct Instance {
     /// that can be asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<String>,
+    /// Which calls it is for, if not for all of such clients: `session` for those of one session, `call` for
+    /// one call, `lists` if it only supplies the lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub only_for: Option<String>,
 }
 
 // === impl Server ===
@@ -168,6 +173,7 @@ impl From<InstanceStatus> for Instance {
             uptime_ms: instance.uptime_ms,
             memory_bytes: instance.memory_bytes,
             asks: instance.asks,
+            only_for: instance.only_for.map(str::to_owned),
         }
     }
 }

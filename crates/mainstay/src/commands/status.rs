@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_admin::api::servers::Server;
+use mainstay_admin::api::servers::{Instance, Server};
 use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory};
-use mainstay_model::status::Health;
+use mainstay_model::status::{Health, InstanceState};
 
 use super::daemon;
 use crate::cli::{Shared, StatusArgs};
@@ -32,17 +32,48 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
         }
         return Ok(Exit::Done);
     };
-    let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) else {
-        let failure = Failure::new(Exit::Failed, format!("there is no server {name:?}"));
-        let names: Vec<_> = status.servers.iter().map(|server| server.name.to_string()).collect();
+    if let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) {
+        if out.json {
+            out.value(server);
+        } else {
+            out.line(one(server, Timestamp::now()));
+        }
+        return Ok(Exit::Done);
+    }
+    let Some(group) = status.endpoints.iter().find(|group| name_of(group) == Some(name)) else {
+        let failure = Failure::new(Exit::Failed, format!("there is no server or group {name:?}"));
+        let servers = status.servers.iter().map(|server| server.name.to_string());
+        let groups = status.endpoints.iter().filter_map(name_of).map(str::to_owned);
+        let mut names: Vec<_> = servers.chain(groups).collect();
+        names.sort();
+        names.dedup();
         return Err(daemon::with_nearest(failure, name, &names));
     };
     if out.json {
-        out.value(server);
+        out.value(group);
     } else {
-        out.line(one(server, Timestamp::now()));
+        out.line(group_page(group, &status.servers, Timestamp::now()));
     }
     Ok(Exit::Done)
+}
+
+/// The name of a group, or of the server of an endpoint. `None`: the endpoint of all servers.
+fn name_of(endpoint: &Endpoint) -> Option<&str> {
+    endpoint.path.strip_prefix("/mcp/")
+}
+
+/// The text about a group: its servers, and why some of them are not ready.
+fn group_page(group: &Endpoint, servers: &[Server], now: Timestamp) -> String {
+    let has = |server: &&Server| group.servers.contains(&server.name);
+    let members: Vec<_> = servers.iter().filter(has).cloned().collect();
+    let count = format::count(members.len(), "server");
+    let mut lines = vec![format!("{} is a group of {count}", group.path), String::new()];
+    lines.push(server_table(&members, now));
+    lines.extend(members.iter().filter_map(trouble));
+    lines.extend(members.iter().filter_map(note));
+    lines.extend(list_notes(group));
+    lines.extend(stream_table(std::slice::from_ref(group)));
+    lines.join("\n")
 }
 
 /// The text for people.
@@ -94,7 +125,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
         lines.push(format!(
-            "what becomes of sessions and names can't be stored, a restart would lose it: {why}"
+            "changes of sessions and names can't be stored, so a restart would lose them: {why}"
         ));
     }
     lines.join("\n")
@@ -210,6 +241,22 @@ fn trouble(server: &Server) -> Option<String> {
     Some(text)
 }
 
+/// Which clients an instance is for.
+fn clients(instance: &Instance) -> String {
+    let whose = match instance.only_for.as_deref() {
+        Some("session") => Some("one session"),
+        Some("call") => Some("one call"),
+        Some("lists") => Some("none (supplies the lists)"),
+        _ => None,
+    };
+    match (whose, instance.asks.as_slice()) {
+        (None, []) => "all".to_owned(),
+        (Some(whose), []) => whose.to_owned(),
+        (None, asks) => asks.join(", "),
+        (Some(whose), asks) => format!("{whose}: {}", asks.join(", ")),
+    }
+}
+
 /// The revisions spoken with a server.
 fn revisions(server: &Server) -> Option<String> {
     let all: Vec<&str> = [&server.revision, &server.second_revision]
@@ -254,14 +301,16 @@ fn one(server: &Server, now: Timestamp) -> String {
                 instance.id.to_string(),
                 instance.state.as_str().to_owned(),
                 instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-                format::duration(Duration::from_millis(instance.uptime_ms)),
+                match instance.state {
+                    InstanceState::Ready => {
+                        format::duration(Duration::from_millis(instance.uptime_ms))
+                    }
+                    _ => "-".to_owned(),
+                },
                 instance.restarts.to_string(),
                 instance.calls.to_string(),
                 instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes),
-                match instance.asks.as_slice() {
-                    [] => "all".to_owned(),
-                    asks => asks.join(", "),
-                },
+                clients(instance),
             ]
         });
         let header =

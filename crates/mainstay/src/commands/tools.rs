@@ -11,6 +11,8 @@ use crate::output::{Look, Output, format, table};
 
 /// Most characters of a description in the list.
 const DESCRIPTION_CHARS: usize = 60;
+/// Most missing items of a server that are named.
+const MISSING_ITEMS_MAX: usize = 20;
 
 /// The tools of one server, or why there are none.
 struct Listed {
@@ -80,14 +82,30 @@ fn show_merged(merged: &Merged, out: &Output) {
         out.line(tool_table(tools));
     }
     for (how, servers) in [("missing", missing), ("not for all clients", partly)] {
-        for MissingServer { server, state, why, .. } in servers {
-            let why = why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-            out.line(format::harmless(&format!("{how}: {server}: {state}{why}")));
+        if !servers.is_empty() {
+            out.line(format!("{how}:"));
+        }
+        for server in servers {
+            missing_lines(server).iter().for_each(|line| out.line(format::harmless(line)));
         }
     }
     if let Some(line) = cut_line(cut.as_deref()) {
         out.line(line);
     }
+}
+
+/// The server that is missing or lacks something, and then the missing items, each on a line of its own.
+fn missing_lines(missing: &MissingServer) -> Vec<String> {
+    let MissingServer { server, state, why, items, .. } = missing;
+    let mut lines = vec![match why {
+        Some(why) => format!("  {server} is {state}, but {why}"),
+        None => format!("  {server} is {state}"),
+    }];
+    lines.extend(items.iter().take(MISSING_ITEMS_MAX).map(|item| format!("    {item}")));
+    if items.len() > MISSING_ITEMS_MAX {
+        lines.push(format!("    and {} more", items.len() - MISSING_ITEMS_MAX));
+    }
+    lines
 }
 
 /// Says that a list ends before its end.
@@ -124,10 +142,14 @@ fn print(listed: &[Listed], out: &Output) {
             Ok(Merged { tools, cut, .. }) => {
                 out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
                 out.line(tool_table(tools));
-                for tool in tools {
+                for (at, tool) in tools.iter().enumerate() {
                     if let Some(misfit) = tool.misfit() {
                         let misfit = format::harmless(&misfit.to_string());
-                        out.line(format!("clients refuse {}: {misfit}", shown_name(tool)));
+                        let which = match tool.name.as_str() {
+                            "" => format!("tool {} of the list", at + 1),
+                            _ => shown_name(tool),
+                        };
+                        out.line(format!("clients refuse {which}: {misfit}"));
                     }
                 }
                 if let Some(line) = cut_line(cut.as_deref()) {

@@ -17,8 +17,12 @@ fn script(target: &str, body: &str) -> (u16, String) {
     match (target, request["method"].as_str().unwrap_or_default()) {
         ("POST /mcp", "tools/list") => {
             let tools = [json!({ "name": "now" }), json!({ "name": "files_read" })];
-            let missing = json!({ "server": "files", "state": "crash-looping" });
-            answer("result", json!({ "tools": tools, "_meta": { "mainstay/missing": [missing] } }))
+            let missing = json!([
+                { "server": "files", "state": "crash-looping" },
+                { "server": "time", "state": "ready", "list": "tools", "items": ["one", "two"],
+                  "why": "lists 2 tools that clients refuse" },
+            ]);
+            answer("result", json!({ "tools": tools, "_meta": { "mainstay/missing": missing } }))
         }
         ("POST /mcp/time" | "POST /mcp", "initialize") => {
             answer("result", json!({ "protocolVersion": "2025-11-25", "capabilities": {} }))
@@ -132,7 +136,7 @@ fn tools_are_shown_as_clients_of_all_servers_see_them() {
         .exits(0)
         .says("/mcp: 2 tools")
         .says("files_read")
-        .says("missing: files: crash-looping");
+        .says("missing:\n  files is crash-looping\n  time is ready, but lists 2 tools that clients refuse\n    one\n    two");
     let json = mainstay(home, &["tools", "--merged", "--json"]).exits(0).json();
     assert_eq!(json["tools"][1]["name"], "files_read");
     assert_eq!(json["missing"][0]["server"], "files");

@@ -25,7 +25,8 @@ pub enum Fit {
 pub enum Misfit {
     #[error("`{0}` is missing")]
     Missing(String),
-    #[error("`{0}` is not {1}")]
+    /// The path is empty for the item itself.
+    #[error("{place} is not {1}", place = if .0.is_empty() { "it".to_owned() } else { format!("`{}`", .0) })]
     Wrong(String, &'static str),
 }
 

@@ -13,6 +13,7 @@ struct Full;
 
 impl Source for Full {
     fn status(&self, view: View) -> DaemonStatus {
+        let some = || Some("text".to_owned());
         let instance = Instance {
             id: InstanceId(1),
             state: InstanceState::Ready,
@@ -22,8 +23,8 @@ impl Source for Full {
             uptime_ms: 1,
             memory_bytes: Some(1),
             asks: vec!["roots".to_owned()],
+            only_for: some(),
         };
-        let some = || Some("text".to_owned());
         let server = Server {
             reason: some(),
             note: some(),
@@ -99,7 +100,7 @@ const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utiliz
 const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
      name note prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stray_lines target tools transport waiting";
-const INSTANCE: &str = "asks calls id memory_bytes pid restarts state uptime_ms";
+const INSTANCE: &str = "asks calls id memory_bytes only_for pid restarts state uptime_ms";
 const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \
      endpoints[].lists[].list endpoints[].lists[].refused_names endpoints[].lists[].renamed endpoints[].path \

@@ -1,7 +1,7 @@
 use mainstay_admin::api::status::DaemonStatus;
 use serde_json::{Value, json};
 
-use super::{one, whole};
+use super::{group_page, one, whole};
 use crate::cli::Shared;
 use crate::output::Output;
 
@@ -20,6 +20,8 @@ fn server(name: &str, state: &str, more: &Value) -> Value {
 fn status() -> DaemonStatus {
     let ready = json!({ "revision": "2025-11-25", "second_revision": "2026-07-28", "required": true, "instances": [
         { "id": 4, "state": "ready", "pid": 77, "calls": 1, "restarts": 0, "uptime_ms": 90_000 },
+        { "id": 5, "state": "idle", "calls": 0, "restarts": 0, "uptime_ms": 0,
+          "only_for": "session", "asks": ["roots"] },
     ]});
     let looping = json!({
         "reason": "exited with 1\nno such database\u{1b}[2J", "retry_in_ms": 252_000, "restarts": 6,
@@ -96,9 +98,29 @@ fn one_server_shows_its_instances() {
     let page = one(&status.servers[0], now);
     assert!(page.contains("state        ready for 2 min\n"), "{page}");
     assert!(page.contains("runs         process time-server --zone UTC\n"), "{page}");
-    assert!(
-        page.ends_with("i4        ready  77       1 min 30 s  0         1      -       all"),
-        "{page}"
+    let lines: Vec<_> = page.lines().rev().take(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "i5        idle   -        -           0         0      -       one session: roots",
+            "i4        ready  77       1 min 30 s  0         1      -       all",
+        ]
     );
     assert!(one(&status.servers[1], now).contains("no such database"));
+}
+
+#[test]
+fn a_group_shows_its_servers() {
+    let status = status();
+    let both = status.endpoints.iter().find(|endpoint| endpoint.path == "/mcp/both").unwrap();
+    let page = group_page(both, &status.servers, "2026-01-01T00:02:00Z".parse().unwrap());
+    let expected = "\
+/mcp/both is a group of 2 servers
+
+SERVER  STATE          FOR    REVISION                TOOLS  RESTARTS  CALLS
+time    ready          2 min  2025-11-25, 2026-07-28  2      0         1      required
+files   crash-looping  2 min  -                       2      6         1
+
+files is crash-looping: exited with 1";
+    assert!(page.starts_with(expected), "{page}");
 }

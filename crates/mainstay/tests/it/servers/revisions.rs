@@ -137,10 +137,16 @@ async fn a_date_in_the_configuration_is_the_only_revision_that_is_asked_for() {
         .config("revision = \"2025-06-18\"")
         .command_server("modern", &misbehave(&["--dual"]))
         .config("revision = \"2026-07-28\"")
+        .command_server("answers", &misbehave(&["--revision=2025-03-26"]))
+        .config("revision = \"2025-06-18\"")
         .start()
         .await
         .unwrap();
     check_served(&daemon, "takes", "2025-03-26").await;
+    assert_eq!(server(&daemon, "takes").await["note"], Value::Null);
+    check_served(&daemon, "answers", "2025-03-26").await;
+    let note = server(&daemon, "answers").await["note"].clone();
+    assert_eq!(note, "answered with 2025-03-26 when it was asked for 2025-06-18 (`revision`)");
     let modern = in_state(&daemon, "modern", "ready").await;
     assert_eq!(modern["revision"], "2026-07-28");
     eventually("the reason", async || {
