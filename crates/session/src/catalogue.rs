@@ -101,6 +101,7 @@ impl Listing {
                 }
             }
         }
+        listing.entries.shrink_to_fit();
         let names = listing.entries.iter().map(|entry| &*entry.name);
         listing.digest = pages::digest(names);
         listing

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use mainstay_model::Charge;
+use mainstay_model::budget::UNCHARGED_BYTES_MAX;
 use mainstay_protocol::Era;
 use mainstay_protocol::capabilities::ServerCapabilities;
 use mainstay_protocol::list::fit::{Fit, Misfit};
@@ -126,6 +127,25 @@ pub enum ItemFit {
 pub struct MendedItem {
     raw: Bytes,
     key_span: Range<usize>,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// `greeting` may be a part of what was read from the server.
+    pub(crate) fn new(
+        greeting: Bytes,
+        revision: Revision,
+        capabilities: ServerCapabilities,
+        lists: Lists,
+    ) -> Self {
+        // A small copy does not hold the whole buffer. A large one would be without its charge.
+        let greeting = match greeting.len() {
+            ..=UNCHARGED_BYTES_MAX => Bytes::copy_from_slice(&greeting),
+            _ => greeting,
+        };
+        Self { greeting, revision, capabilities, lists }
+    }
 }
 
 // === impl ListFailure ===

@@ -77,7 +77,7 @@ pub async fn shake(
     // From here on, list changes and questions of calls reach the link.
     link.transport().heard().await;
     let lists = lists::lists(link, &mut capabilities, first).await?;
-    Ok(Facts { greeting: initialize, revision, capabilities, lists })
+    Ok(Facts::new(initialize, revision, capabilities, lists))
 }
 
 /// The era that the configuration allows. `None`: both.

@@ -50,7 +50,7 @@ use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper};
 use tokio::process::{Child, ChildStdin};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,8 @@ pub struct ProcessHost {
     sampler: Sampler,
     swept: Vec<Swept>,
     strays: StrayFinder,
+    /// Bounds the processes that are being started at the same time.
+    starts: Arc<Semaphore>,
     /// Number of processes ever started; part of each process's mark.
     runs_started: AtomicU64,
     minders: TaskTracker,
@@ -121,6 +123,11 @@ pub enum OpenError {
 /// Longest time for ending all processes when the daemon stops: the graces of TERM and KILL, and a
 /// reserve for a busy machine.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(12);
+
+/// Processes that are started at the same time. Each takes a thread for some milliseconds, and every thread
+/// leaves memory behind, so a hundred servers at once would cost megabytes. What a start waits for is the
+/// same for all of them, so none is held up by a slow one.
+const STARTS_MAX: usize = 4;
 
 // === impl ProcessHost ===
 
@@ -170,6 +177,7 @@ impl ProcessHost {
             sampler: Sampler::new(),
             swept,
             strays,
+            starts: Arc::new(Semaphore::new(STARTS_MAX)),
             runs_started: AtomicU64::new(0),
             minders: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -205,6 +213,10 @@ impl ProcessHost {
         if spec.command.is_empty() {
             return Err(SpawnError::NoCommand);
         }
+        let turn = tokio::select! {
+            turn = self.starts.clone().acquire_owned() => turn,
+            () = self.closing.cancelled() => return Err(SpawnError::Stopping),
+        };
         let life = self.runs_started.fetch_add(1, Ordering::Relaxed);
         let start = Start {
             plan: spawn::plan(spec, &self.files),
@@ -219,7 +231,11 @@ impl ProcessHost {
             closing: self.closing.clone(),
             minders: self.minders.clone(),
         };
-        let (mut process, channel) = blocking(move || start.carry_out()).await?;
+        let (mut process, channel) = blocking(move || {
+            let _turn = turn;
+            start.carry_out()
+        })
+        .await?;
         let settled = tokio::select! {
             settled = channel.settle() => settled,
             () = self.closing.cancelled() => return Err(SpawnError::Stopping),

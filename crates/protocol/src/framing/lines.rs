@@ -54,6 +54,13 @@ impl LineDecoder {
         self.buffer.room()
     }
 
+    /// Frees the input buffer if nothing is in it. The next [`buffer_mut`](Self::buffer_mut) allocates another.
+    pub fn release_empty(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = ScanBuffer::default();
+        }
+    }
+
     /// The bytes of the unfinished line that are held.
     pub fn held_bytes(&self) -> usize {
         self.buffer.len()

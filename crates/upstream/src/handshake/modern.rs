@@ -42,7 +42,7 @@ pub(super) async fn discover(link: &Arc<Link>, first: FirstLists) -> Result<Fact
     let mut capabilities = discovered.server_capabilities();
     link.transport().settle(link, revision);
     let lists = lists(link, &mut capabilities, first).await?;
-    Ok(Facts { greeting, revision, capabilities, lists })
+    Ok(Facts::new(greeting, revision, capabilities, lists))
 }
 
 /// Subscribes to a modern server: the exchange yields first the part of `filter` that the server

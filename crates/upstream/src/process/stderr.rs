@@ -61,8 +61,9 @@ pub(super) async fn keep_tail(
     instance: InstanceId,
 ) {
     let mut cutter = Cutter::default();
-    // A page at a time: servers write lines, and a flood is read in many short turns.
-    let mut buffer = vec![0; 4096];
+    // Little at a time: servers write lines, a flood is read in many short turns, and each idle server
+    // holds the buffer.
+    let mut buffer = vec![0; 1024];
     let mut take = |line: String| {
         tracing::debug!(target: "server", %server, %instance, line);
         tail.push(line);

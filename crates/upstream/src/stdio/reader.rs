@@ -1,6 +1,10 @@
 //! Reads a server's standard output and hands each message on.
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong};
@@ -27,7 +31,7 @@ pub(super) async fn run(
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => break "stopped".to_owned(),
-            read = output.read_buf(decoder.buffer_mut()) => read,
+            read = poll_fn(|cx| poll_read(&mut output, &mut decoder, cx)) => read,
         };
         let Some(link) = link.upgrade() else { return };
         match read {
@@ -54,6 +58,19 @@ pub(super) async fn run(
     if let Some(link) = link.upgrade() {
         link.close(&reason);
     }
+}
+
+/// Reads into the decoder. While the server is silent, no buffer is held for it.
+fn poll_read(
+    output: &mut pipe::Receiver,
+    decoder: &mut LineDecoder,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let read = pin!(output.read_buf(decoder.buffer_mut())).poll(cx);
+    if read.is_pending() {
+        decoder.release_empty();
+    }
+    read
 }
 
 fn hand_on(link: &Arc<Link>, intake: &mut Intake, line: Result<Bytes, LineTooLong>) {
