@@ -156,14 +156,14 @@ fn check_warns_of_sizes_for_which_there_is_never_memory() {
     let home = home.path();
     let check = |gateway: &str| {
         let text = format!(
-            "[gateway]\nmemory_budget = \"64MiB\"\n{gateway}\n[servers.a]\ncommand = [\"true\"]\n"
+            "[gateway]\nmemory_budget = \"64MiB\"\n{gateway}\n[servers.a]\ncommand = [\"/bin/sh\"]\n"
         );
         fs::write(home.join("mainstay.toml"), text).unwrap();
         mainstay(home, &["check"]).exits(0)
     };
     check("max_body = \"20MiB\"\nmax_message = \"40MiB\"")
-        .says("gateway.max_body is 20 MiB, and the memory budget has room for 16 MiB of bodies")
-        .says("gateway.max_message is 40 MiB, and the memory budget has room for 32 MiB of answers")
+        .says("gateway.max_body is 20.0 MiB, and the memory budget has room for 16.0 MiB of bodies")
+        .says("gateway.max_message is 40.0 MiB, and the memory budget has room for 32.0 MiB of answers")
         .says("raise gateway.memory_budget")
         .says("2 warnings");
     let fits = check("max_body = \"16MiB\"\nmax_message = \"32MiB\"");

@@ -200,8 +200,8 @@ async fn a_list_that_fails_is_empty_says_why_and_takes_nothing_else_with_it() {
         for (how, says) in [
             (Some(error(-32603, "store offline")), "store offline"),
             (Some(error(-32603, &long)), "xxx …"),
-            (Some(NULL.to_owned()), "no list"),
-            (Some(r#""result":[]"#.to_owned()), "no list"),
+            (Some(NULL.to_owned()), "not a list"),
+            (Some(r#""result":[]"#.to_owned()), "not a list"),
             (None, "did not answer"),
         ] {
             let start = Duration::from_secs(if how.is_none() { 2 } else { 60 });
