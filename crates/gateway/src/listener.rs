@@ -30,12 +30,14 @@ use tokio::net::{TcpListener, UnixListener, UnixSocket};
 use tokio_util::io::InspectReader;
 
 use self::idle_timeout::IdleTimeout;
+use self::overload::Overload;
 use self::write_timeout::WriteTimeout;
 use crate::answer::HttpAnswer;
 use crate::caller::{Peer, Serves};
 use crate::edge;
 use crate::gateway::Gateway;
 use crate::serving::ConnectionGuard;
+use crate::serving::file_reserve::{Loan, is_exhausted};
 
 /// Pause after `accept` has failed, for example because the process has no file descriptors left. It
 /// doubles while that goes on.
@@ -69,15 +71,25 @@ const BACKLOG: u32 = 128;
 /// Serves a TCP address until the gateway stops. While it drains, requests are refused.
 pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Serves) {
     let mut pause = ACCEPT_PAUSE;
+    let mut loan = None;
     loop {
-        if gateway.serving.reserve.is_given_up() {
+        if loan.is_none() && gateway.serving.reserve.is_given_up() {
             // The next descriptor is the operator's.
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+            if gateway.serving.reserve.is_short() {
+                loan = Loan::take(&gateway.serving);
+            }
+            if loan.is_none() {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         }
         let accepted = tokio::select! {
             () = gateway.serving.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
+            () = tokio::time::sleep(ACCEPT_PAUSE), if loan.is_some() => {
+                loan = None;
+                continue;
+            }
         };
         match accepted {
             Ok((stream, address)) => {
@@ -87,9 +99,22 @@ pub async fn serve_tcp(gateway: Arc<Gateway>, listener: TcpListener, serves: Ser
                 let connection = gateway.serving.next_connection_no();
                 let address = Some(address);
                 let peer = Peer { address, operator: false, uid: None, serves, connection };
-                serve_or_reject(&gateway, stream, peer);
+                match loan.take().filter(|_| is_needed(&gateway)) {
+                    Some(loan) => reject_on_loan(&gateway, stream, peer, loan),
+                    None => serve_or_reject(&gateway, stream, peer),
+                }
             }
-            Err(error) => pause = pause_after(&gateway, &error, pause).await,
+            Err(error) if loan.is_none() && is_exhausted(&error) => {
+                NotAccepted { error: &error }.emit(&gateway.serving.metrics);
+                loan = Loan::take(&gateway.serving);
+                if loan.is_none() {
+                    pause = pause_for(pause).await;
+                }
+            }
+            Err(error) => {
+                loan = None;
+                pause = pause_after(&gateway, &error, pause).await;
+            }
         }
     }
 }
@@ -153,10 +178,29 @@ where
 {
     let (counted, open_before) = gateway.serving.open_connection(peer.operator);
     if open_before >= gateway.serving.settings.limits.connections_max && !peer.operator {
-        gateway.serving.tasks.spawn(overload::answer(gateway.clone(), stream, peer, counted));
+        let why = Overload::Connections(counted);
+        gateway.serving.tasks.spawn(overload::answer(gateway.clone(), stream, peer, why));
     } else {
         gateway.serving.tasks.spawn(serve(gateway.clone(), stream, peer, counted));
     }
+}
+
+/// Whether the descriptor that was lent for a connection is still the last one.
+fn is_needed(gateway: &Gateway) -> bool {
+    let reserve = &gateway.serving.reserve;
+    if reserve.is_given_up() {
+        reserve.fill();
+        return reserve.is_given_up();
+    }
+    true
+}
+
+fn reject_on_loan<S>(gateway: &Arc<Gateway>, stream: S, peer: Peer, loan: Loan)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let why = Overload::Descriptors(loan);
+    gateway.serving.tasks.spawn(overload::answer(gateway.clone(), stream, peer, why));
 }
 
 async fn serve<S>(gateway: Arc<Gateway>, stream: S, peer: Peer, counted: ConnectionGuard)
@@ -247,6 +291,11 @@ where
 /// Waits after `accept` has failed. Returns the wait after the next failure.
 async fn pause_after(gateway: &Gateway, error: &io::Error, pause: Duration) -> Duration {
     NotAccepted { error }.emit(&gateway.serving.metrics);
+    pause_for(pause).await
+}
+
+/// Waits. Returns the next wait.
+async fn pause_for(pause: Duration) -> Duration {
     tokio::time::sleep(pause).await;
     (pause * 2).min(ACCEPT_PAUSE_MAX)
 }

@@ -9,6 +9,8 @@ pub enum Fate {
     Unsent,
     /// The server may have begun to act on the request.
     Unknown,
+    /// The request was not sent, because the daemon has no file descriptor left for a connection.
+    NoDescriptor,
     /// The server would refuse the request again: wrong credentials, overload.
     Refused,
     /// The server sent a message for the request that is larger than `message_bytes_max`.

@@ -274,14 +274,18 @@ impl Daemon {
         now
     }
 
-    /// Lowers the limit on open files of the running daemon.
+    /// Changes the limit on open files of the running daemon, at most to the one it was started with.
     ///
     /// # Panics
     /// When the system does not allow it.
     pub fn limit_files(&self, limit: u64) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.pid()));
+        let limits = limits.expect("the limits of the daemon");
+        let most = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let most = most.and_then(|most| most.split_whitespace().nth(1)?.parse().ok());
+        let limit = Rlimit { current: Some(limit), maximum: most };
         let pid = Pid::from_raw(self.pid());
-        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-        prlimit(pid, Resource::Nofile, limit).expect("the limit can be lowered");
+        prlimit(pid, Resource::Nofile, limit).expect("the limit can be changed");
     }
 
     /// Sends a signal to the daemon alone.

@@ -7,6 +7,7 @@ mod coding;
 mod connection;
 mod cookies;
 mod deliveries;
+mod descriptors;
 mod events;
 mod exchange;
 mod gone;

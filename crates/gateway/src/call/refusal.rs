@@ -25,6 +25,16 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
             )
             .retry_after(lost.retry_after.unwrap_or(Duration::from_secs(1)))
         }
+        Fate::NoDescriptor => Refusal::new(
+            RefusalCode::LimitExceeded,
+            format!("the call was not sent to {server}: {}", lost.reason),
+        )
+        .limit("open files (ulimit -n)")
+        .retry_after(Duration::from_secs(1))
+        .hint(
+            "raise the daemon's limit on open files (`LimitNOFILE` of systemd, `ulimit -n`), or lower \
+             gateway.max_connections",
+        ),
         Fate::Oversized => Refusal::new(
             RefusalCode::LimitExceeded,
             format!("the response of server {server} is too large"),

@@ -1,4 +1,5 @@
-//! Answers connections above the limit: 503, except to the question whether the process lives.
+//! Answers connections above the limit, and those for which there is no descriptor: 503, except to the
+//! question whether the process lives.
 
 use std::time::Duration;
 
@@ -14,9 +15,22 @@ use tower::ServiceExt;
 use crate::caller::{Caller, Peer};
 use crate::gateway::Gateway;
 use crate::serving::ConnectionGuard;
+use crate::serving::file_reserve::Loan;
+
+/// Why a connection is not served. Dropping the value gives back what the connection takes.
+pub(super) enum Overload {
+    /// So many are open already.
+    Connections(#[expect(dead_code, reason = "counts until it is dropped")] ConnectionGuard),
+    /// There is no descriptor left. The connection has one that is lent.
+    Descriptors(#[expect(dead_code, reason = "is returned when it is dropped")] Loan),
+}
 
 /// Longest wait for the beginning of a request, and for its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same for a connection on a lent descriptor: others wait for it. The connection has waited itself,
+/// so its request is there.
+const PATIENCE_ON_LOAN: Duration = Duration::from_millis(50);
 
 /// Where service managers ask whether the process lives. They would end a daemon that is only busy.
 const LIVE: &str = "/health/live";
@@ -29,11 +43,12 @@ pub(super) async fn answer<S>(
     gateway: std::sync::Arc<Gateway>,
     mut stream: S,
     peer: Peer,
-    counted: ConnectionGuard,
+    why: Overload,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let head = tokio::time::timeout(PATIENCE, head(&mut stream)).await.unwrap_or_default();
+    let patience = why.patience();
+    let head = tokio::time::timeout(patience, head(&mut stream)).await.unwrap_or_default();
     let response = match asks_whether_it_lives(&head) {
         Some(method) => liveness(&gateway, &peer, method).await,
         None => None,
@@ -42,15 +57,53 @@ pub(super) async fn answer<S>(
         let reason = Refused::ConnectionLimit;
         RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
             .emit(&gateway.serving.metrics);
-        overloaded(gateway.serving.settings.limits.connections_max)
+        why.refusal(gateway.serving.settings.limits.connections_max)
     });
-    let _ = tokio::time::timeout(PATIENCE, async {
+    let _ = tokio::time::timeout(patience, async {
         stream.write_all(response.as_bytes()).await?;
         stream.shutdown().await
     })
     .await;
-    drop(counted);
+    // In this order: the loan takes back a descriptor.
+    drop(stream);
+    drop(why);
 }
+
+// === impl Overload ===
+
+impl Overload {
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Connections(_) => PATIENCE,
+            Self::Descriptors(_) => PATIENCE_ON_LOAN,
+        }
+    }
+
+    /// Returns the response to a connection that is not served. `max`: the limit on connections.
+    fn refusal(&self, max: usize) -> String {
+        let refusal = match self {
+            Self::Connections(_) => {
+                Refusal::new(RefusalCode::LimitExceeded, "too many connections are open")
+                    .limit(format!("max_connections: {max}"))
+                    .hint("close connections that are not in use, or raise gateway.max_connections")
+            }
+            Self::Descriptors(_) => Refusal::new(
+                RefusalCode::LimitExceeded,
+                "the daemon has no file descriptor left",
+            )
+            .limit("open files (ulimit -n)")
+            .hint(
+                "close connections that are not in use, or raise the daemon's limit on open \
+                         files (`LimitNOFILE` of systemd, `ulimit -n`)",
+            ),
+        };
+        let body = build::error(None, &refusal.retry_after(Duration::from_secs(1)).to_json());
+        let body = String::from_utf8_lossy(&body);
+        response(StatusCode::SERVICE_UNAVAILABLE, body.len(), &body)
+    }
+}
+
+// === helpers ===
 
 /// Reads the beginning of a request, as far as it arrives.
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
@@ -96,17 +149,6 @@ async fn liveness(gateway: &Gateway, peer: &Peer, method: Method) -> Option<Stri
     let (status, body) = (answer.status(), answer.into_body().collect().await.ok()?.to_bytes());
     let text = if is_head { "" } else { std::str::from_utf8(&body).ok()? };
     Some(response(status, body.len(), text))
-}
-
-/// Returns the response to a connection above `max`.
-fn overloaded(max: usize) -> String {
-    let refusal = Refusal::new(RefusalCode::LimitExceeded, "too many connections are open")
-        .limit(format!("max_connections: {max}"))
-        .retry_after(Duration::from_secs(1))
-        .hint("close connections that are not in use, or raise gateway.max_connections");
-    let body = build::error(None, &refusal.to_json());
-    let body = String::from_utf8_lossy(&body);
-    response(StatusCode::SERVICE_UNAVAILABLE, body.len(), &body)
 }
 
 fn response(status: StatusCode, length: usize, body: &str) -> String {

@@ -21,7 +21,7 @@ fn event() -> impl Strategy<Value = CallEvent> {
         2 => (0..3usize).prop_map(|open| CallEvent::QuestionsClosed { open }),
         1 => any::<bool>().prop_map(|header_mismatch| CallEvent::Answer { header_mismatch }),
         3 => prop_oneof![Just(Fate::Unsent), Just(Fate::Unknown), Just(Fate::Refused),
-            Just(Fate::Oversized), Just(Fate::TooDeep), Just(Fate::Unusable)].prop_map(CallEvent::Lost),
+            Just(Fate::Oversized), Just(Fate::TooDeep), Just(Fate::Unusable), Just(Fate::NoDescriptor)].prop_map(CallEvent::Lost),
         1 => Just(CallEvent::ClientAway),
         1 => Just(CallEvent::ClientBack),
         1 => Just(CallEvent::ClientGone),

@@ -56,7 +56,9 @@ fn what_may_have_been_done_is_repeated_once_and_only_where_that_does_no_harm() {
     assert_eq!(harmless.on(now, CallEvent::Lost(Fate::Unknown)), end);
     let (mut harmful, now) = call(false, false);
     assert_eq!(harmful.on(now, CallEvent::Lost(Fate::Unknown)), end);
-    for final_fate in [Fate::Refused, Fate::Oversized, Fate::TooDeep, Fate::Unusable] {
+    for final_fate in
+        [Fate::Refused, Fate::Oversized, Fate::TooDeep, Fate::Unusable, Fate::NoDescriptor]
+    {
         let (mut call, now) = call(true, true);
         let end = CallDecision::Finish(CallEnd::Lost(final_fate));
         assert_eq!(call.on(now, CallEvent::Lost(final_fate)), end);

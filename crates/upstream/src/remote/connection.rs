@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::coding::BodyDecoder;
+use super::descriptors;
 use super::redirect::{HOPS_MAX, Redirect};
 use super::refused::Head;
 use super::session::HttpSession;
 use super::target::Target;
 use crate::inline_waker::InlineWaker;
+use crate::request::Fate;
 use crate::write_coalescing::CoalescingStream;
 
 type TcpOrTls = Either<TcpStream, TlsStream<TcpStream>>;
@@ -50,8 +52,8 @@ pub(super) struct Connection {
 #[error("{reason}")]
 pub(super) struct Failed {
     pub(super) reason: String,
-    /// Whether a part of the request may have reached the server.
-    pub(super) sent: bool,
+    /// What became of the request: whether a part of it may have reached the server.
+    pub(super) fate: Fate,
 }
 
 /// A response whose body has not been read.
@@ -66,6 +68,8 @@ pub(super) struct Idle {
     target: Arc<Target>,
     #[expect(clippy::vec_box, reason = "connections stay where they are and only change hands")]
     connections: Mutex<Vec<Box<Connection>>>,
+    /// When a connection could not be opened for want of a descriptor.
+    short_at: OnceLock<Mutex<Instant>>,
 }
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -75,6 +79,8 @@ const IDLE_MAX: usize = 256;
 /// Mainstay closes first.
 const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
+/// No connection is kept idle for this time after the daemon had no descriptor left for one.
+const SHORT_FOR: Duration = Duration::from_secs(30);
 /// Longest wait for a stream's end after its answer. Then the connection is closed.
 const STREAM_END_DEADLINE: Duration = Duration::from_secs(1);
 /// Most bytes that are read at once. It also bounds the head of a response. A connection that read a
@@ -108,10 +114,8 @@ impl Connection {
 impl From<NotSent> for Failed {
     fn from(mut error: NotSent) -> Self {
         let cause = root_cause(error.error());
-        Self {
-            sent: error.take_message().is_none(),
-            reason: format!("the connection to the server failed: {cause}"),
-        }
+        let fate = if error.take_message().is_none() { Fate::Unknown } else { Fate::Unsent };
+        Self { reason: format!("the connection to the server failed: {cause}"), fate }
     }
 }
 
@@ -119,7 +123,7 @@ impl From<NotSent> for Failed {
 
 impl Idle {
     pub(super) fn new(target: Arc<Target>) -> Self {
-        Self { target, connections: Mutex::default() }
+        Self { target, connections: Mutex::default(), short_at: OnceLock::new() }
     }
 
     /// The latest connection put back that is still open.
@@ -134,13 +138,23 @@ impl Idle {
 
     /// Returns a connection for the next request, unless the server has closed it.
     pub(super) fn put(&self, mut connection: Box<Connection>) {
-        if !connection.driven_to_end {
+        if !connection.driven_to_end && !self.is_short() {
             connection.idle_since = Instant::now();
             let mut connections = self.connections.lock();
             if connections.len() < IDLE_MAX {
                 connections.push(connection);
             }
         }
+    }
+
+    /// Whether descriptors were used up a moment ago, so that no connection is kept for later.
+    fn is_short(&self) -> bool {
+        self.short_at.get().is_some_and(|at| at.lock().elapsed() < SHORT_FOR)
+    }
+
+    fn note_shortage(&self) {
+        *self.short_at.get_or_init(|| Mutex::new(Instant::now())).lock() = Instant::now();
+        self.clear();
     }
 
     /// Closes all idle connections.
@@ -199,7 +213,7 @@ impl Idle {
 
     /// Opens a new connection.
     pub(super) async fn connect(self: Arc<Self>) -> Result<Box<Connection>, Failed> {
-        let unsent = |reason: String| Failed { reason, sent: false };
+        let unsent = |reason: String| Failed { reason, fate: Fate::Unsent };
         let target = &self.target;
         let connecting = async {
             let tcp = match &target.proxy {
@@ -223,7 +237,14 @@ impl Idle {
         let stream: std::io::Result<TcpOrTls> = tokio::time::timeout(CONNECT_DEADLINE, connecting)
             .await
             .map_err(|_| unsent(format!("no connection to {at} within {CONNECT_DEADLINE:?}")))?;
-        let stream = stream.map_err(|error| unsent(format!("no connection to {at}: {error}")))?;
+        let stream = stream.map_err(|error| match descriptors::are_used_up(&error) {
+            true => {
+                self.note_shortage();
+                let reason = format!("the daemon has no file descriptor left: {error}");
+                Failed { reason, fate: Fate::NoDescriptor }
+            }
+            false => unsent(format!("no connection to {at}: {error}")),
+        })?;
         let mut http = http1::Builder::new();
         http.max_buf_size(BUFFER_BYTES_MAX);
         let (sender, driver) = http
@@ -313,11 +334,11 @@ pub(super) async fn respond(
                 Idle::put_after(idle, &session.tasks, connection, response.into_body());
                 *request.uri_mut() = address;
             }
-            Redirect::Refused(reason) => return Err(Failed { reason, sent: true }),
+            Redirect::Refused(reason) => return Err(Failed { reason, fate: Fate::Unknown }),
         }
     }
     let reason = format!("the server redirects more than {HOPS_MAX} times");
-    Err(Failed { reason, sent: true })
+    Err(Failed { reason, fate: Fate::Unknown })
 }
 
 fn poll_driver(driver: &mut Driver, driven_to_end: &mut bool, cx: &mut Context<'_>) {

@@ -146,8 +146,11 @@ impl RemoteExchange {
                     Step::Again
                 }
                 Poll::Ready(Err(failed)) => {
-                    link.close(&failed.reason);
-                    lost(failed.reason, Fate::Unsent, true)
+                    let is_gone = failed.fate == Fate::Unsent;
+                    if is_gone {
+                        link.close(&failed.reason);
+                    }
+                    lost(failed.reason, failed.fate, is_gone)
                 }
                 Poll::Pending => {
                     self.state = State::Connecting(connecting, request);
@@ -201,8 +204,7 @@ impl RemoteExchange {
         if self.resume.last_event_id.is_some() {
             return self.pause();
         }
-        let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
-        self.broke_off(failed.reason, fate)
+        self.broke_off(failed.reason, failed.fate)
     }
 
     /// Reports a broken connection, and closes all idle ones: a server that cut one has often cut

@@ -11,6 +11,8 @@ use url::Url;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::descriptors;
+
 /// A checked proxy.
 #[derive(Debug)]
 pub(super) struct Proxy {
@@ -64,7 +66,12 @@ impl Proxy {
     pub(super) async fn connect(&self, tunnel_to: Option<&str>) -> io::Result<TcpStream> {
         let mut stream =
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("{self} can't be reached: {error}"))
+                match descriptors::are_used_up(&error) {
+                    true => error,
+                    false => {
+                        io::Error::new(error.kind(), format!("{self} can't be reached: {error}"))
+                    }
+                }
             })?;
         if let Some(authority) = tunnel_to {
             self.open_tunnel(&mut stream, authority).await?;

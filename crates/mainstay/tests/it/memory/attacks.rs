@@ -14,13 +14,13 @@ pub(super) struct Held {
 }
 
 /// A POST as it is sent, in the session of a client.
-fn posted(client: &Client, body: &str) -> String {
+pub(super) fn posted(client: &Client, body: &str) -> String {
     let length = body.len().to_string();
     let own = [("content-type", "application/json"), ("content-length", length.as_str())];
     client.head("POST", &own, &[]) + body
 }
 
-fn call(id: usize, tool: &str, arguments: &serde_json::Value) -> String {
+pub(super) fn call(id: usize, tool: &str, arguments: &serde_json::Value) -> String {
     let params = json!({"name": tool, "arguments": arguments});
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
 }

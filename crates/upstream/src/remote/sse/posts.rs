@@ -128,7 +128,7 @@ impl Posts {
             let send = async {
                 match connection::send(&session, request).await {
                     // The server may have closed a connection that seemed to be open.
-                    Err(failed) if !failed.sent => {
+                    Err(failed) if failed.fate == Fate::Unsent => {
                         session.idle.clear();
                         connection::send(&session, again).await
                     }
@@ -168,8 +168,8 @@ impl Posts {
             }
             Some(Ok((head, body))) => refused::lost(&self.session.target, head, &body),
             Some(Err(failed)) => {
-                let fate = if failed.sent { Fate::Unknown } else { Fate::Unsent };
-                Lost::new(failed.reason, fate, !failed.sent)
+                let is_gone = failed.fate == Fate::Unsent;
+                Lost::new(failed.reason, failed.fate, is_gone)
             }
             // The server may have accepted it; then its answer arrives on the stream.
             None if posting.id.is_some() => return None,
