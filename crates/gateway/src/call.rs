@@ -155,7 +155,13 @@ impl Call {
 
     /// Notes that nobody has read the stream for [`ANSWER_GRACE`]: open questions are refused.
     pub(crate) fn client_is_away(&mut self) {
+        self.attempt.set_heard(false);
         self.on_client_event(CallEvent::ClientAway);
+    }
+
+    /// Notes that a client that was away reads the stream again.
+    pub(crate) fn client_is_back(&mut self) {
+        self.attempt.set_heard(true);
     }
 
     /// Sets the stream on which the client is asked questions, as long as it reads the stream.
@@ -187,6 +193,7 @@ impl Call {
     /// Runs the call to its end, by its deadline at the latest, and discards its output.
     pub(crate) async fn finish_detached(mut self) {
         self.client_is_gone();
+        self.attempt.set_heard(false);
         while let Progress::Event { .. } = self.next().await {}
     }
 

@@ -70,6 +70,11 @@ impl Calls {
         table.values().filter(|slot| slot.owner != SessionNo(0)).count()
     }
 
+    /// Whether somebody waits for an answer.
+    pub(crate) fn any_is_awaited(&self) -> bool {
+        self.table.lock().values().any(|slot| slot.is_awaited())
+    }
+
     /// Calls of clients in flight.
     pub(crate) fn of_clients(&self) -> usize {
         self.table.lock().values().filter(|slot| slot.owner != SessionNo(0)).count()

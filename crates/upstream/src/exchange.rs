@@ -1,17 +1,19 @@
 //! A request in flight at a server.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use mainstay_protocol::Message;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::asker::Asker;
 use crate::link::Link;
 use crate::request::Incoming;
 use crate::slot::Slot;
 use crate::transport::OwnExchange;
-use crate::turn::Turn;
+use crate::turn::{Pace, Turn};
 
 /// A request in flight. Dropping it forgets the call; a late answer is counted and dropped.
 #[derive(Debug)]
@@ -25,6 +27,14 @@ pub struct Exchange {
     turn: Turn,
     /// Whether the last poll was pending only so that other tasks run.
     has_yielded: bool,
+    /// The rests of an exchange that nobody waits for and whose server never pauses.
+    rests: Option<Box<Rests>>,
+}
+
+#[derive(Debug, Default)]
+struct Rests {
+    pace: Pace,
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 // === impl Exchange ===
@@ -35,7 +45,8 @@ impl Exchange {
         slot: Arc<Slot>,
         own: Option<Box<dyn OwnExchange<Link>>>,
     ) -> Self {
-        Self { link, slot, own, finished: false, turn: Turn::default(), has_yielded: false }
+        let turn = Turn::default();
+        Self { link, slot, own, finished: false, turn, has_yielded: false, rests: None }
     }
 
     pub fn link(&self) -> &Arc<Link> {
@@ -57,12 +68,33 @@ impl Exchange {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Sets whether somebody takes what comes: a client that went away may come back. While nobody does,
+    /// a server that never pauses is read more slowly.
+    pub fn set_heard(&self, heard: bool) {
+        self.slot.set_heard(heard);
+    }
+
     /// Pending now and then even if more has come, so that the caller can look at its clock: see
     /// [`has_yielded`](Self::has_yielded).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         if self.finished {
             return Poll::Pending;
         }
+        if let Some(rests) = &mut self.rests
+            && rests.poll_rest(cx).is_pending()
+        {
+            self.has_yielded = false;
+            return Poll::Pending;
+        }
+        let next = self.poll_turn(cx);
+        if self.has_yielded && !self.slot.is_awaited() {
+            self.rests.get_or_insert_default().note_turn();
+        }
+        next
+    }
+
+    /// Polls until there is something or the turn is over.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         self.has_yielded = self.turn.poll_pass(cx).is_pending();
         if self.has_yielded {
             return Poll::Pending;
@@ -108,6 +140,23 @@ impl Exchange {
         self.finished = true;
         self.link.calls().remove(self.slot.id);
         self.own = None;
+    }
+}
+
+// === impl Rests ===
+
+impl Rests {
+    fn note_turn(&mut self) {
+        let end = self.pace.rest_after_turn(Instant::now());
+        self.rest = end.map(|end| Box::pin(sleep_until(end)));
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(cx));
+            self.rest = None;
+        }
+        Poll::Ready(())
     }
 }
 

@@ -118,6 +118,11 @@ impl Link {
         self.calls.len()
     }
 
+    /// Whether somebody waits for the answer to a call. A listen has none that is waited for.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.calls.any_is_awaited()
+    }
+
     /// Calls of clients in flight. Requests of Mainstay's own, such as those for lists, are none.
     pub fn client_calls(&self) -> usize {
         self.calls.of_clients()

@@ -1,6 +1,7 @@
 //! The inbox of a call: messages of its server wait here for the exchange.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -14,6 +15,8 @@ pub(crate) struct Slot {
     pub(crate) owner: SessionNo,
     /// The call is a `subscriptions/listen`, which lasts until a side ends it.
     pub(crate) listens: bool,
+    /// Nobody takes what comes for the call at the moment.
+    unheard: AtomicBool,
     inner: Mutex<Inbox>,
 }
 
@@ -31,7 +34,17 @@ const INBOX_MAX: usize = 512;
 
 impl Slot {
     pub(crate) fn new(id: u64, owner: SessionNo, listens: bool) -> Self {
-        Self { id, owner, listens, inner: Mutex::default() }
+        Self { id, owner, listens, unheard: AtomicBool::new(false), inner: Mutex::default() }
+    }
+
+    /// Sets whether somebody takes what comes for the call.
+    pub(crate) fn set_heard(&self, heard: bool) {
+        self.unheard.store(!heard, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for the answer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.listens && !self.unheard.load(Ordering::Relaxed)
     }
 
     /// Adds a message. Returns false when the inbox is full; answers and losses always fit.

@@ -33,6 +33,8 @@ pub(super) struct Attempt {
     /// How long the call has waited for permits.
     pub(super) waited: Duration,
     under_way: Option<(Exchange, Permit)>,
+    /// Nobody takes what comes from the server at the moment.
+    unheard: bool,
 }
 
 /// For whom a request is sent, and how long that may take.
@@ -66,11 +68,21 @@ impl Attempt {
             acquiring: None,
             waited: Duration::ZERO,
             under_way: None,
+            unheard: false,
         }
     }
 
     pub(super) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
+    }
+
+    /// Sets whether the client takes what comes from the server. A server that never pauses is read more
+    /// slowly while it does not.
+    pub(super) fn set_heard(&mut self, heard: bool) {
+        self.unheard = !heard;
+        if let Some((exchange, _)) = &self.under_way {
+            exchange.set_heard(heard);
+        }
     }
 
     /// Prepares another attempt after a pause, with new headers if these were wrong.
@@ -101,6 +113,9 @@ impl Attempt {
         let outgoing = Outgoing { message: &self.message, token, edits, headers };
         match permit.call(&outgoing, context.session.number) {
             Ok(exchange) => {
+                if self.unheard {
+                    exchange.set_heard(false);
+                }
                 self.under_way = Some((exchange, permit));
                 Ok(())
             }

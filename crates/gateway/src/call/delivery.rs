@@ -97,7 +97,10 @@ async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream:
     // The client has not read for so long that Mainstay answered its open questions in its place.
     let mut client_away = false;
     loop {
-        client_away = client_away && !stream.is_open();
+        if client_away && stream.is_open() {
+            client_away = false;
+            call.client_is_back();
+        }
         let progress = tokio::select! {
             progress = call.next() => progress,
             () = stream.reader_gone_for(ANSWER_GRACE), if !client_away => {

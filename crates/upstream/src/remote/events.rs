@@ -13,7 +13,7 @@ use super::coding::{BodyDecoder, NotDecoded};
 use super::connection::{Connection, driven, root_cause};
 use crate::intake::Intake;
 use crate::link::{Link, LinkLimits};
-use crate::turn::Turn;
+use crate::turn::{Pace, Turn};
 
 /// An open stream.
 pub(super) struct EventSource {
@@ -24,6 +24,7 @@ pub(super) struct EventSource {
     event_bytes_max: usize,
     intake: Intake,
     turn: Turn,
+    pace: Pace,
 }
 
 /// Whether the headers are those of an event stream.
@@ -51,16 +52,19 @@ impl EventSource {
             event_bytes_max: limits.message_bytes_max,
             intake: Intake::new(limits.budget),
             turn: Turn::default(),
+            pace: Pace::default(),
         })
     }
 
-    /// The next event, or why the stream ended. Calls `heard` at every read.
+    /// The next event, or why the stream ended. Calls `heard` at every read. `is_awaited`: whether a call
+    /// waits for what the stream brings. Otherwise the stream is read more slowly if it never pauses.
     pub(super) async fn next(
         &mut self,
         heard: impl Fn(),
+        is_awaited: impl Fn() -> bool,
     ) -> Result<Result<Event, EventTooLarge>, String> {
         loop {
-            self.turn.pass().await;
+            self.turn.pass(&mut self.pace, &is_awaited).await;
             if let Some(event) = self.decoder.next_event() {
                 self.turn.add_message(0);
                 return Ok(event);

@@ -147,7 +147,8 @@ impl Standing {
         let events = EventSource::new(response, connection, session.limits);
         let Ok(mut events) = events else { return Ended::NotOffered };
         loop {
-            let event = match tokio::time::timeout(self.silence, events.next(|| {})).await {
+            let event = match tokio::time::timeout(self.silence, events.next(|| {}, || false)).await
+            {
                 Ok(Ok(Ok(event))) => event,
                 // One that is too large.
                 Ok(Ok(Err(_))) => continue,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::link::{Link, LinkLimits};
-use crate::turn::Turn;
+use crate::turn::{Pace, Turn};
 
 /// Runs until the output ends or `stop` is cancelled; then the link is closed.
 pub(super) async fn run(
@@ -25,9 +25,10 @@ pub(super) async fn run(
 ) {
     let mut decoder = LineDecoder::new(limits.message_bytes_max);
     let mut intake = Intake::new(limits.budget);
-    let mut turn = Turn::default();
+    let (mut turn, mut pace) = (Turn::default(), Pace::default());
+    let is_awaited = || link.upgrade().is_some_and(|link| link.is_awaited());
     let reason = loop {
-        turn.pass().await;
+        turn.pass(&mut pace, is_awaited).await;
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => break "stopped".to_owned(),
@@ -46,7 +47,7 @@ pub(super) async fn run(
                 while let Some(line) = decoder.next_line() {
                     turn.add_message(0);
                     hand_on(&link, &mut intake, line);
-                    turn.pass().await;
+                    turn.pass(&mut pace, is_awaited).await;
                 }
                 if intake.note_held(decoder.held_bytes()).is_err() {
                     decoder.give_up_line();

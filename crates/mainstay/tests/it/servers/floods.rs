@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use mainstay_testkit::{Client, Daemon};
 use serde_json::json;
 
-use super::{Site, ask, assert_refused, daemon, in_state, misbehave};
+use super::{
+    Site, ask, assert_echo, assert_refused, daemon, eventually, in_state, metric, misbehave,
+};
 
 /// Three times what is promised for a deadline and a cancellation.
 const LATE_MAX: Duration = Duration::from_millis(300);
@@ -108,4 +110,66 @@ async fn deadline_and_cancellation_hold_while_unwanted_messages_come_without_a_p
 #[tokio::test]
 async fn deadline_and_cancellation_hold_while_nonsense_comes_without_a_pause() {
     each("strays").await;
+}
+
+/// Messages that are read in a second at most for a server that nobody waits for, and half as many more.
+const SLOW: f64 = 10_000.0;
+
+/// Waits until a server is read slowly, by the messages that can't be used.
+async fn is_read_slowly(daemon: &Daemon, name: &str) {
+    let label = format!("server=\"{name}\"");
+    let count = async || metric(daemon, "mainstay_stray_lines_total", &[&label]).await;
+    eventually(&format!("{name} is read slowly"), async || {
+        let (before, begun) = (count().await, Instant::now());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let read = count().await - before;
+        let rate = read / begun.elapsed().as_secs_f64();
+        println!("{name}: {rate:.0} in a second");
+        (read > 0.0 && rate < SLOW).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_pauses_is_read_slowly_while_nobody_waits_for_it() {
+    let floods = floods("strays").await;
+    for name in NAMES {
+        let client = client(&floods, name).await;
+        for n in 0..2 {
+            assert_echo(&ask(&client, "echo", json!({"n": n})).await, &json!({"n": n}));
+            is_read_slowly(&floods.daemon, name).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_pauses_is_read_slowly_once_its_client_is_gone() {
+    let flags = ["--without-pause=strays", "--no-get"];
+    let sites =
+        [Site::start(&flags), Site::start(&[flags[0], "--only-sse=405"]), Site::start(&flags)];
+    let daemon = daemon()
+        .config("[gateway]\ncall_timeout = \"10m\"\ncall_timeout_max = \"10m\"")
+        .url_server("http", &sites[0].url())
+        .url_server("sse", &sites[1].url())
+        .url_server("tells", &sites[2].url())
+        .command_server("pipe", &misbehave(&flags[..1]))
+        .start()
+        .await
+        .unwrap();
+    for (name, tool) in [("http", "hang"), ("sse", "hang"), ("pipe", "hang"), ("tells", "progress")]
+    {
+        in_state(&daemon, name, "ready").await;
+        let client = daemon.client(name).await.unwrap();
+        let params = json!({
+            "name": tool, "arguments": {"steps": 1_000_000, "ms": 100},
+            "_meta": {"progressToken": "mine"},
+        });
+        let mut exchange = client.send("tools/call", params).await.unwrap();
+        if tool == "progress" {
+            exchange.next().await.unwrap();
+        }
+        drop(exchange);
+        drop(client);
+        is_read_slowly(&daemon, name).await;
+    }
 }

@@ -49,7 +49,7 @@ impl SseStream {
         let mut events = EventSource::new(response, connection, session.limits)
             .map_err(|error| NoStream::NotOffered(error.to_string()))?;
         loop {
-            match events.next(|| {}).await {
+            match events.next(|| {}, || true).await {
                 // An event without data only carries an id or a delay.
                 Ok(Ok(event)) if event.data.is_empty() => {}
                 Ok(Ok(event)) if event.event.as_deref() == Some("endpoint") => {
@@ -70,8 +70,9 @@ impl SseStream {
     /// Hands messages to the link until the stream is cut. Returns the reason.
     pub(super) async fn read(&mut self, link: &Weak<Link>, heard: &AtomicBool) -> String {
         let heard = || heard.store(true, Ordering::Relaxed);
+        let is_awaited = || link.upgrade().is_some_and(|link| link.is_awaited());
         loop {
-            let event = match self.0.next(heard).await {
+            let event = match self.0.next(heard, is_awaited).await {
                 Ok(event) => event,
                 Err(reason) => return reason,
             };
