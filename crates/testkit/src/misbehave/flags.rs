@@ -38,7 +38,7 @@ pub(super) const ALL: &[Flag] = &[
     flag("drop-listens", "=MS", "drops each listen after this time without an answer"),
     flag("revision", "=DATE", "answers initialize with this revision whatever was asked"),
     flag("only-revision", "=DATE", "refuses initialize in any other revision"),
-    flag("refuses", "=HOW", "in this way: supported (default), words, 400, 500, close, exit"),
+    flag("refuses", "=HOW", "in this way: supported (default), words, 400, 415, 500, close, exit"),
     flag("name", "=TEXT", "the name it gives itself"),
     // Faults around the messages.
     flag("banner", "", "prints lines that are no messages before the first one"),

@@ -35,7 +35,7 @@ enum Reply {
 }
 
 /// Statuses of HTTP with which servers refuse a message they do not understand, or fail over it.
-const REFUSING_STATUSES: [u16; 4] = [400, 422, 500, 501];
+const REFUSING_STATUSES: [u16; 6] = [400, 406, 415, 422, 500, 501];
 
 /// Sends `initialize` until the server takes it, in one revision after the other. Returns the result.
 pub(super) async fn open(
@@ -72,6 +72,7 @@ pub(super) async fn open(
                 match lost.fate {
                     _ if is_silent => {}
                     Fate::Unsent if lost.status.is_none() => revisions.note_unasked(),
+                    Fate::NoDescriptor => revisions.note_unasked(),
                     _ => revisions.note_reply(),
                 }
                 // The run notes the silence of a server whose link is closed.

@@ -40,7 +40,7 @@ async fn a_server_that_refuses_a_revision_in_its_own_way_is_served_in_its_own_re
             names.push(format!("pipe-{how}"));
             builder = builder.command_server(&names[names.len() - 1], &command);
         }
-        for how in ["supported", "words", "400", "500", "close"] {
+        for how in ["supported", "words", "400", "415", "500", "close"] {
             let refuses = format!("--refuses={how}");
             let sides = [("site", &["--json"][..]), ("older", &["--only-sse=405"])];
             for (side, more) in sides {

@@ -67,7 +67,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
         return error_page(status);
     }
     match revisions::refusal_of(flags, &incoming) {
-        Some(status @ ("400" | "500")) => {
+        Some(status @ ("400" | "415" | "500")) => {
             site.server.count("initialize refused");
             return error_page(status);
         }
