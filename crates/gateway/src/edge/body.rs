@@ -11,7 +11,8 @@ use hyper::body::{Body as _, Incoming};
 use mainstay_model::budget::UNCHARGED_BYTES_MAX;
 use mainstay_model::settings::Limits;
 use mainstay_model::{Budget, BudgetExceeded, Charge, MemoryKind, Refusal, RefusalCode};
-use mainstay_protocol::{build, depth};
+use mainstay_protocol::framing::Ends;
+use mainstay_protocol::{build, depth, oversized};
 use mainstay_telemetry::Refused;
 
 use super::admit::Admitted;
@@ -28,6 +29,16 @@ enum ReadBodyError {
     OverBudget(BudgetExceeded),
 }
 
+/// A body that was refused, and what is known of it.
+pub(super) struct RefusedBody {
+    status: StatusCode,
+    refusal: Refusal,
+    /// The body was not read to its end, so the connection can't carry another request.
+    closes: bool,
+    /// The first and the last bytes, if the body was read to its end.
+    ends: Ends,
+}
+
 /// The bytes of a body that arrives in several pieces, and what is charged for them.
 struct Collected {
     /// The first piece, until there is a second. A body in one piece, as nearly all are, is not
@@ -42,30 +53,50 @@ struct Collected {
 const GROWTH_MIN: usize = 16 << 10;
 const GROWTH_MAX: usize = 1 << 20;
 
+/// The longest body that is read only to learn which request is refused.
+const SKIPPED_BYTES_MAX: u64 = 64 << 20;
+
 /// Reads a body that can be a message: of the right type, whole, within its bounds.
 pub(super) async fn read_json(
     admitted: &Admitted<'_>,
     body: &mut Option<Incoming>,
 ) -> Result<Bytes, HttpAnswer> {
-    let headers = admitted.headers();
-    if !is_json(headers) {
-        admitted.count_refusal(Refused::MediaType, text(headers, "content-type"));
-        return Err(refuse::NOT_JSON.to_response(None, &admitted.caller.request_id));
+    if let Some(refusal) = media_type_refusal(admitted) {
+        return Err(refusal);
     }
+    read_message(admitted, body).await.map_err(|refused| refused.into_answer())
+}
+
+/// Returns the refusal of a body that is not declared as JSON. None: it is.
+pub(super) fn media_type_refusal(admitted: &Admitted<'_>) -> Option<HttpAnswer> {
+    let headers = admitted.headers();
+    if is_json(headers) {
+        return None;
+    }
+    admitted.count_refusal(Refused::MediaType, text(headers, "content-type"));
+    Some(refuse::NOT_JSON.to_response(None, &admitted.caller.request_id))
+}
+
+/// Reads a body whole, within its bounds. A body that is refused because of its announced length stays in
+/// `body`.
+pub(super) async fn read_message(
+    admitted: &Admitted<'_>,
+    body: &mut Option<Incoming>,
+) -> Result<Bytes, Box<RefusedBody>> {
     let limits = &admitted.gateway.serving.settings.limits;
     let budget = admitted.gateway.serving.budget;
-    let body = match read_body(limits, headers, body.take(), budget).await {
+    let body = match read_body(limits, admitted.headers(), body, budget).await {
         Ok(body) => body,
-        Err(problem) => return Err(body_error_response(&problem, admitted)),
+        Err(problem) => return Err(refused_body(&problem, admitted)),
     };
     let depth_max = limits.depth_max;
     if !depth::within_depth(&body, depth_max) {
         admitted.count_refusal(Refused::Depth, "");
-        let mut refusal =
-            Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
-                .limit(format!("max_depth: {depth_max}"));
-        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
-        return Err(answer::json(StatusCode::BAD_REQUEST, build::error(None, &refusal.to_json())));
+        let refusal = Refusal::new(RefusalCode::LimitExceeded, "the message is nested too deeply")
+            .limit(format!("max_depth: {depth_max}"));
+        let mut refused = RefusedBody::new(StatusCode::BAD_REQUEST, refusal, admitted);
+        refused.ends = Ends::of(&body);
+        return Err(refused);
     }
     Ok(body)
 }
@@ -74,10 +105,9 @@ pub(super) async fn read_json(
 async fn read_body(
     limits: &Limits,
     headers: &HeaderMap,
-    body: Option<Incoming>,
+    body: &mut Option<Incoming>,
     budget: Budget,
 ) -> Result<Bytes, ReadBodyError> {
-    let body = body.ok_or(ReadBodyError::Broken)?;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -85,6 +115,7 @@ async fn read_body(
         return Err(ReadBodyError::TooLarge);
     }
     let collected = Collected::new(announced, limits.body_bytes_max, budget)?;
+    let body = body.take().ok_or(ReadBodyError::Broken)?;
     let mut collecting = pin!(collected.read(body));
     // Most bodies arrive together with their heads, so no timer is started before the first poll.
     if let Some(body) = poll_twice(collecting.as_mut()).await {
@@ -182,10 +213,69 @@ impl Collected {
     }
 }
 
-fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> HttpAnswer {
+// === impl RefusedBody ===
+
+impl RefusedBody {
+    fn new(status: StatusCode, mut refusal: Refusal, admitted: &Admitted<'_>) -> Box<Self> {
+        refusal.data.request_id = Some(admitted.caller.request_id.to_string());
+        Box::new(Self { status, refusal, closes: false, ends: Ends::default() })
+    }
+
+    pub(super) fn into_answer(self) -> HttpAnswer {
+        let body = build::error(None, &self.refusal.to_json());
+        let mut answer = answer::json(self.status, body);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = BudgetExceeded::RETRY_AFTER.as_secs();
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.closes {
+            close_connection(&mut answer);
+        }
+        answer
+    }
+
+    /// Reads the rest of the body as far as it tells the id of the request that is refused: what is in
+    /// between is dropped. Longer bodies than [`SKIPPED_BYTES_MAX`] are not read.
+    pub(super) async fn read_ends(&mut self, rest: Option<Incoming>, limits: &Limits) {
+        let Some(mut rest) = rest else { return };
+        if rest.size_hint().upper().is_none_or(|length| length > SKIPPED_BYTES_MAX) {
+            return;
+        }
+        let mut ends = Ends::default();
+        let reading = async {
+            while let Some(Ok(frame)) = rest.frame().await {
+                ends.push(&frame.into_data().unwrap_or_default());
+            }
+            rest.is_end_stream()
+        };
+        let is_whole = tokio::time::timeout(limits.receive, reading).await.unwrap_or_default();
+        if is_whole {
+            (self.ends, self.closes) = (ends.close(), false);
+        }
+    }
+
+    /// The answer to the request that the body was meant as, if its id can be told.
+    pub(super) fn as_message(&self) -> Option<Bytes> {
+        let id = oversized::asked_id(&self.ends)?;
+        Some(answer::refusal(Some(&id), &self.refusal))
+    }
+}
+
+fn refused_body(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Box<RefusedBody> {
     let limits = &admitted.gateway.serving.settings.limits;
     let (status, reason, say, limit) = match problem {
-        ReadBodyError::OverBudget(exceeded) => return no_memory(exceeded, admitted),
+        ReadBodyError::OverBudget(exceeded) => {
+            let refusal = exceeded.refusal();
+            let limit = refusal.data.limit.as_deref().unwrap_or_default();
+            admitted.count_refusal(Refused::Memory, limit);
+            let status = match exceeded.is_alone {
+                true => StatusCode::PAYLOAD_TOO_LARGE,
+                false => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let mut refused = RefusedBody::new(status, refusal, admitted);
+            refused.closes = true;
+            return refused;
+        }
         ReadBodyError::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             Refused::BodySize,
@@ -207,34 +297,12 @@ fn body_error_response(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Http
     };
     admitted.count_refusal(reason, &limit);
     let mut refusal = Refusal::new(RefusalCode::LimitExceeded, say);
-    refusal.data.request_id = Some(admitted.caller.request_id.to_string());
     if !limit.is_empty() {
         refusal = refusal.limit(limit);
     }
-    let mut answer = answer::json(status, build::error(None, &refusal.to_json()));
-    // The rest of the body is unread, so the connection can't carry another request.
-    close_connection(&mut answer);
-    answer
-}
-
-/// Returns the response to a request that is refused before its body is read, because there is no
-/// memory for it.
-pub(super) fn no_memory(exceeded: &BudgetExceeded, admitted: &Admitted<'_>) -> HttpAnswer {
-    let mut refusal = exceeded.refusal();
-    admitted.count_refusal(Refused::Memory, refusal.data.limit.as_deref().unwrap_or_default());
-    refusal.data.request_id = Some(admitted.caller.request_id.to_string());
-    let body = build::error(None, &refusal.to_json());
-    let mut answer = match exceeded.is_alone {
-        true => answer::json(StatusCode::PAYLOAD_TOO_LARGE, body),
-        false => {
-            let mut answer = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
-            let seconds = BudgetExceeded::RETRY_AFTER.as_secs();
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            answer
-        }
-    };
-    close_connection(&mut answer);
-    answer
+    let mut refused = RefusedBody::new(status, refusal, admitted);
+    refused.closes = true;
+    refused
 }
 
 /// Marks the connection as closed after this response.

@@ -3,6 +3,9 @@
 //!
 //! The stream is the session: when it is cut, the session ends, because this transport can't resume
 //! it.
+//!
+//! A request that is refused by its body is answered on the stream, too, if its id can be told: some
+//! clients take a refused POST for the end of the connection, and none gets an answer otherwise.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +23,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::admit::Admitted;
-use super::body::{self, read_json};
+use super::body;
 use super::cors;
 use super::headers::{accepts_event_stream, text};
 use super::initialize::open_session;
@@ -142,9 +145,18 @@ pub(super) async fn handle_message(
     let Some(endpoint) = gateway.directory.endpoint(sse_stream.endpoint) else {
         return no_stream(admitted);
     };
-    let body = match read_json(admitted, body).await {
+    if let Some(refusal) = body::media_type_refusal(admitted) {
+        return refusal;
+    }
+    let limits = &gateway.serving.settings.limits;
+    let body = match body::read_message(admitted, body).await {
         Ok(body) => body,
-        Err(answer) => return answer,
+        Err(mut refused) => {
+            refused.read_ends(body.take(), limits).await;
+            let Some(answer) = refused.as_message() else { return refused.into_answer() };
+            sse_stream.stream.push(event(&answer));
+            return answer::accepted();
+        }
     };
     let message = match Message::parse(body) {
         Ok(message) => message,
@@ -176,7 +188,14 @@ pub(super) async fn handle_message(
             let waiting = message.bytes().len() + REQUEST_BYTES;
             let charge = match gateway.serving.budget.take(MemoryKind::Bodies, waiting) {
                 Ok(charge) => charge,
-                Err(exceeded) => return body::no_memory(&exceeded, admitted),
+                Err(exceeded) => {
+                    let refusal = exceeded.refusal();
+                    let limit = refusal.data.limit.as_deref().unwrap_or_default();
+                    admitted.count_refusal(Refused::Memory, limit);
+                    let answer = answer::refusal(message.id().as_ref(), &refusal);
+                    sse_stream.stream.push(event(&answer));
+                    return answer::accepted();
+                }
             };
             let (of, caller) = (Arc::clone(gateway), caller.clone());
             let forwards = gateway.serving.begin_forward();

@@ -37,7 +37,7 @@ impl Ends {
     }
 
     /// Adds the next piece. Moves at most as many bytes as the piece has.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         let room = END_BYTES - self.head.len();
         let (first, rest) = piece.split_at(room.min(piece.len()));
         self.head.extend_from_slice(first);
@@ -49,8 +49,9 @@ impl Ends {
         self.tail.extend_from_slice(rest);
     }
 
-    /// Trims the tail at the end of the line or event.
-    pub(super) fn close(mut self) -> Self {
+    /// Trims the tail at the end of the message.
+    #[must_use]
+    pub fn close(mut self) -> Self {
         self.tail.drain(..self.tail.len().saturating_sub(END_BYTES));
         self
     }

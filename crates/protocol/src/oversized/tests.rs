@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::answered_id;
+use super::{answered_id, asked_id};
+use crate::framing::Ends;
+use crate::id::Id;
 
 /// The answer to `text` with everything gone but so many bytes at either end.
 fn cut(text: &str, kept: usize) -> Option<u64> {
@@ -95,4 +97,24 @@ proptest! {
         };
         prop_assert_eq!(cut(&message, 200), Some(id));
     }
+}
+
+#[test]
+fn the_id_of_a_request_is_found_at_either_end() {
+    let long = "a".repeat(2000);
+    for (head, tail, expected) in [
+        (r#"{"jsonrpc":"2.0","id":7,"method":"m","params":{"x":""#, r#""}}"#, Some("7")),
+        (r#"{"method":"m","params":{"x":""#, r#""},"jsonrpc":"2.0","id":"a"}"#, Some("\"a\"")),
+        (r#"{"method":"m","id":7,"params":{"x":""#, r#""},"id":8}"#, None),
+        (r#"{"method":"notifications/m","params":{"x":""#, r#"","id":8}}"#, None),
+        (r#"{"method":"m","id":null,"params":{"x":""#, r#""}}"#, None),
+        (r#"{"result":{"x":""#, r#""},"id":8}"#, None),
+        ("aaaa", r#""},"id":8}"#, None),
+    ] {
+        let message = format!("{head}{long}{tail}");
+        let id = asked_id(&Ends::of(message.as_bytes()));
+        assert_eq!(id.as_ref().map(Id::as_bytes), expected.map(str::as_bytes), "{head}");
+    }
+    let whole = Ends::of(br#"{"method":"m","params":[[[]]],"id":7}"#);
+    assert_eq!(asked_id(&whole).unwrap().as_bytes(), b"7");
 }

@@ -103,6 +103,7 @@ async fn garbage_disturbs_nothing() {
     let scene = Scene::with("max_body = \"64KiB\"").await;
     let mut client = scene.client("near").await;
     let huge = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "x".repeat(80 << 10));
+    let huge = huge.replace("\"id\":1", "\"id\":null");
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     for (body, status) in [
         ("", 400),
@@ -125,6 +126,32 @@ async fn garbage_disturbs_nothing() {
     assert_eq!(text.status, 415);
     assert_echo(&client.call("echo", json!({"n": 1})).await.unwrap(), &json!({"n": 1}));
     assert!(client.kept().is_empty(), "what was refused is not answered a second time");
+}
+
+/// Clients of this transport take a refused POST for the end of the connection.
+#[tokio::test]
+async fn a_request_that_is_refused_by_its_body_is_answered_on_the_stream() {
+    let scene = Scene::with("max_body = \"64KiB\"").await;
+    let mut client = scene.client("near").await;
+    let long = "x".repeat(3 << 20);
+    let nested = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for (body, id, limit) in [
+        (format!(r#"{{"jsonrpc":"2.0","id":"first","method":"{long}"}}"#), "first", "max_body"),
+        (format!(r#"{{"method":"m","params":{{"x":"{long}"}},"id":"last"}}"#), "last", "max_body"),
+        (format!(r#"{{"id":"deep","method":"m","params":{{"x":{nested}}}}}"#), "deep", "max_depth"),
+    ] {
+        let mut reply = client.poster.post(body, &[]).await.unwrap();
+        let said = reply.text().await.unwrap();
+        assert_eq!(reply.status, 202, "{id}: {said}");
+        let answer = client.answer(&json!(id)).await.unwrap();
+        assert_eq!(answer["error"]["data"]["code"], "LIMIT_EXCEEDED", "{answer}");
+        let said = answer["error"]["data"]["limit"].as_str().unwrap();
+        assert!(said.starts_with(limit), "{answer}");
+    }
+    assert_echo(&client.call("echo", json!({"n": 1})).await.unwrap(), &json!({"n": 1}));
+    // Whose bodies are not read to their end keep their status.
+    let notification = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{long}"}}"#);
+    assert_eq!(client.poster.post(notification, &[]).await.unwrap().status, 413);
 }
 
 #[tokio::test]
