@@ -74,8 +74,13 @@ struct Progress {
 /// A change to write. It may be tried more than once.
 type Change = Box<dyn Fn(&Transaction<'_>) -> rusqlite::Result<()> + Send>;
 /// A question to ask. It gets the error instead of a connection if there is no connection.
-type Question =
-    Box<dyn FnOnce(Result<&mut Connection, Unavailable>) -> rusqlite::Result<()> + Send>;
+type Ask = Box<dyn FnOnce(Result<&mut Connection, Unavailable>) -> rusqlite::Result<()> + Send>;
+
+/// A question, and whether it only reads: then it is answered even if the disk takes no changes.
+struct Question {
+    ask: Ask,
+    only_reads: bool,
+}
 
 pub(crate) const FILE: &str = "state.db";
 /// The largest number of changes that wait for the disk.
@@ -141,8 +146,24 @@ impl Database {
         &self,
         question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.ask_for(false, question).await
+    }
+
+    /// Asks the thread a question that changes nothing. A disk that is full can answer it.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.ask_for(true, question).await
+    }
+
+    async fn ask_for<T: Send + 'static>(
+        &self,
+        only_reads: bool,
+        question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
         let (tell, told) = oneshot::channel();
-        let question: Question = Box::new(move |connection| {
+        let ask: Ask = Box::new(move |connection| {
             // A question whose asker has given up must not be carried out later.
             if tell.is_closed() {
                 return Ok(());
@@ -162,7 +183,7 @@ impl Database {
             let _ = tell.send(answer);
             outcome
         });
-        self.enqueue(question)?;
+        self.enqueue(Question { ask, only_reads })?;
         match tokio::time::timeout(ANSWER_DEADLINE, told).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unavailable::Closed),

@@ -66,6 +66,16 @@ impl SmallDisk {
         }
     }
 
+    /// Leaves room for this many blocks of 4096 bytes, on a disk that was filled.
+    ///
+    /// # Panics
+    /// When it was not filled.
+    pub fn leave_blocks(&self, count: usize) {
+        let ballast = File::options().write(true).open(self.path().join(BALLAST)).unwrap();
+        let bytes = ballast.metadata().unwrap().len();
+        ballast.set_len(bytes - (count * BLOCK_BYTES) as u64).unwrap();
+    }
+
     /// Makes room again.
     ///
     /// # Panics

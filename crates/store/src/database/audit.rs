@@ -34,7 +34,7 @@ impl AuditLog for Database {
 
     fn recent(&self, limit: usize) -> Answer<'_, Vec<AuditEntry>> {
         let limit = limit.min(PAGE_MAX) as i64;
-        Box::pin(self.ask(move |connection| {
+        Box::pin(self.read(move |connection| {
             connection.prepare(RECENT)?.query_map([limit], entry)?.collect()
         }))
     }

@@ -2,10 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "called on the thread of the database")]
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::file;
@@ -68,6 +69,34 @@ pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
         }
         opened => opened,
     }
+}
+
+/// Opens the file for reading on a disk that is full, where SQLite can't create the files that it shares with
+/// other processes. Tables of another format are not read.
+pub(super) fn open_to_read(path: &Path) -> Option<Connection> {
+    let has_log = fs::metadata(file::beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let connection = if has_log {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).ok()?;
+        // The index of the write-ahead log is kept in memory then, and the log stays as it is.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;").ok()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
+        connection
+    } else {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(immutable(path)?, flags).ok()?
+    };
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let found = (number("application_id").ok()?, number("user_version").ok()?);
+    (found == (APPLICATION, FORMAT as i64)).then_some(connection)
+}
+
+/// The URI of a file that nobody changes while it is read.
+fn immutable(path: &Path) -> Option<String> {
+    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Some(format!("file:{path}?immutable=1"))
 }
 
 /// Returns whether an error means that the content of the file is damaged.

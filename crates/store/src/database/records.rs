@@ -57,7 +57,7 @@ impl Table for RecordTable {
     fn get(&self, key: &str) -> Answer<'_, Option<Row>> {
         let (kind, key) = (self.kind.name(), key.to_owned());
         Box::pin(
-            self.database.ask(move |connection| {
+            self.database.read(move |connection| {
                 connection.query_row(GET, params![kind, key], row).optional()
             }),
         )
@@ -65,7 +65,7 @@ impl Table for RecordTable {
 
     fn list(&self, after: &str, limit: usize) -> Answer<'_, Vec<Row>> {
         let (kind, after, limit) = (self.kind.name(), after.to_owned(), limit.min(PAGE_MAX) as i64);
-        Box::pin(self.database.ask(move |connection| {
+        Box::pin(self.database.read(move |connection| {
             let mut statement = connection.prepare(LIST)?;
             let rows = statement.query_map(params![kind, after, limit], row)?;
             rows.collect()

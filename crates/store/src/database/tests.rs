@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::connection::open_to_read;
 use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, FILE};
 use crate::answer::Unavailable;
 use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, TEXT_BYTES_MAX};
@@ -32,6 +33,35 @@ fn entry(number: u64) -> AuditEntry {
 async fn numbers(audit: &dyn AuditLog) -> Vec<u64> {
     let entries = audit.recent(2000).await.unwrap();
     entries.iter().map(|entry| entry.at_ms - 1_790_000_000_000).collect()
+}
+
+#[tokio::test]
+async fn entries_can_be_read_without_the_files_that_writing_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let written = open(folder.path());
+    written.record(entry(1));
+    assert!(AuditLog::stored(&written).await);
+    let count = || {
+        let connection = open_to_read(&path).unwrap();
+        connection.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    written.close().await;
+    // The log of an earlier daemon that was killed, without its index.
+    let killed = tempfile::tempdir().unwrap();
+    let second = open(folder.path());
+    second.record(entry(2));
+    assert!(AuditLog::stored(&second).await);
+    for name in ["state.db", "state.db-wal"] {
+        fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
+    }
+    second.close().await;
+    assert_eq!(count(), 2, "all is in the file");
+    let names = || fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names(), 1, "reading leaves nothing behind");
+    let connection = open_to_read(&killed.path().join(FILE)).unwrap();
+    let count = connection.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), 2, "the second entry is in the log");
 }
 
 #[tokio::test]

@@ -139,6 +139,12 @@ fn open(shared: &Shared) -> Result<Open, NotOpened> {
     Ok(Open { connection, file: file.ok_or_else(gone)? })
 }
 
+/// Opens the file for one question, if the folder is still the daemon's own.
+fn open_to_read(shared: &Shared) -> Option<Connection> {
+    shared.claim.check().ok()?;
+    connection::open_to_read(&shared.path)
+}
+
 /// Returns the connection, reopened if it was lost. A connection to a file that was removed or replaced is
 /// dropped, because anything written to that file would be lost.
 fn connected<'a>(shared: &Shared, connection: &'a mut Option<Open>) -> Result<&'a mut Open, Fault> {
@@ -157,10 +163,15 @@ fn connected<'a>(shared: &Shared, connection: &'a mut Option<Open>) -> Result<&'
 fn answer(shared: &Shared, connection: &mut Option<Open>, questions: VecDeque<Question>) {
     for question in questions {
         let outcome = match connection {
-            Some(open) => question(Ok(&mut open.connection)),
+            Some(open) => (question.ask)(Ok(&mut open.connection)),
+            None if question.only_reads
+                && let Some(mut reading) = open_to_read(shared) =>
+            {
+                (question.ask)(Ok(&mut reading))
+            }
             None => {
                 let why = shared.queue.lock().failing.clone().unwrap_or_default();
-                question(Err(Unavailable::Failed(why)))
+                (question.ask)(Err(Unavailable::Failed(why)))
             }
         };
         if let Err(error) = outcome {

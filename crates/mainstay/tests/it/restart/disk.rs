@@ -44,6 +44,26 @@ async fn a_disk_that_is_full_is_named_at_the_start() {
 }
 
 #[tokio::test]
+async fn the_audit_log_can_be_read_on_a_full_disk() {
+    let Some(disk) = SmallDisk::try_new() else { return };
+    let read = async |daemon: &Daemon| {
+        let operator = mainstay_admin::Client::new(&daemon.state(), PATIENCE);
+        let entries = operator.audit(10).await.unwrap().entries;
+        assert!(entries.iter().any(|entry| entry.action == "log-level"), "{entries:?}");
+    };
+    let daemon = start(disk.path()).await;
+    daemon.run(&["log-level", "debug"]).unwrap();
+    read(&daemon).await;
+    end(daemon).await;
+    disk.fill();
+    // Enough for the lock, and not for the files that a database needs to be written.
+    disk.leave_blocks(3);
+    let daemon = start(disk.path()).await;
+    read(&daemon).await;
+    end(daemon).await;
+}
+
+#[tokio::test]
 async fn a_disk_that_is_full_meanwhile_is_told_of_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::try_new() else { return };
     let mut daemon = start(disk.path()).await;
