@@ -45,7 +45,7 @@ pub(super) async fn open_session(
     let opened = if gateway.serving.is_draining() {
         Err(OpenError::Refused(gateway.serving.draining_refusal(&caller.request_id)))
     } else {
-        open::open(&gateway.sessions, endpoint, caller.principal.clone(), message).await
+        open::open(&gateway.sessions, endpoint, caller, message).await
     };
     let metrics = gateway.serving.metrics.gateway();
     let (outcome, session, bytes) = match opened {

@@ -29,6 +29,18 @@ pub(crate) struct Reservation<'a> {
     token: Box<str>,
 }
 
+/// How many sessions a new one may find in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Fewer than the maximum.
+    Clients,
+    /// A few more, so that the operator's commands work while clients hold all sessions.
+    Operator,
+}
+
+/// Sessions of the operator beyond the maximum. Commands hold one each, for moments.
+const OPERATOR_SESSIONS: usize = 16;
+
 /// Sessions by id. Clients can't choose the ids in the table, so the hash need not resist chosen
 /// ones.
 type ByToken = HashMap<Box<str>, Arc<Session>, RandomState>;
@@ -69,8 +81,8 @@ impl SessionTable {
     ///
     /// # Errors
     /// When the table is full of sessions that were used.
-    pub(crate) fn insert(&self, session: Arc<Session>) -> Result<(), Refusal> {
-        self.insert_into(&mut self.by_token.write(), session)
+    pub(crate) fn insert(&self, session: Arc<Session>, room: Room) -> Result<(), Refusal> {
+        self.insert_into(&mut self.by_token.write(), session, room)
     }
 
     /// Reserves the slot of a session that is not in the table. Waits while another request holds
@@ -136,8 +148,17 @@ impl SessionTable {
         self.max
     }
 
-    fn insert_into(&self, by_token: &mut ByToken, session: Arc<Session>) -> Result<(), Refusal> {
-        if by_token.len() >= self.max && !self.displace_unused(by_token) {
+    fn insert_into(
+        &self,
+        by_token: &mut ByToken,
+        session: Arc<Session>,
+        room: Room,
+    ) -> Result<(), Refusal> {
+        let most = match room {
+            Room::Clients => self.max,
+            Room::Operator => self.max.saturating_add(OPERATOR_SESSIONS),
+        };
+        if by_token.len() >= most && !self.displace_unused(by_token) {
             return Err(Refusal::new(
                 RefusalCode::SessionLimit,
                 format!("there are {} sessions already, which is the limit", self.max),
@@ -193,7 +214,7 @@ impl Reservation<'_> {
     /// # Errors
     /// When the table is full.
     pub(crate) fn commit(self, session: Arc<Session>) -> Result<(), Refusal> {
-        self.sessions.insert(session)
+        self.sessions.insert(session, Room::Clients)
     }
 }
 
@@ -214,7 +235,7 @@ mod tests {
     use mainstay_session::{Claims, SealKey, Serial};
     use mainstay_upstream::SessionNo;
 
-    use super::SessionTable;
+    use super::{OPERATOR_SESSIONS, Room, SessionTable};
     use crate::session::Session;
 
     fn session(number: u64) -> Arc<Session> {
@@ -240,7 +261,7 @@ mod tests {
     fn sessions_that_were_never_used_give_way_oldest_first() {
         let table = SessionTable::new(4);
         for number in 1..=4 {
-            table.insert(session(number)).unwrap();
+            table.insert(session(number), Room::Clients).unwrap();
         }
         let there = |table: &SessionTable| -> Vec<u64> {
             (1..100).filter(|number| table.by_number(SessionNo(*number)).is_some()).collect()
@@ -248,20 +269,28 @@ mod tests {
         for used in [1, 3] {
             table.by_number(SessionNo(used)).unwrap().mark_used();
         }
-        table.insert(session(5)).unwrap();
-        table.insert(session(6)).unwrap();
+        table.insert(session(5), Room::Clients).unwrap();
+        table.insert(session(6), Room::Clients).unwrap();
         assert_eq!(there(&table), [1, 3, 5, 6]);
         table.by_number(SessionNo(5)).unwrap().mark_used();
         table.by_number(SessionNo(6)).unwrap().mark_used();
-        assert!(table.insert(session(7)).is_err(), "all are used");
+        assert!(table.insert(session(7), Room::Clients).is_err(), "all are used");
         assert_eq!((there(&table), table.displaced(), table.len()), (vec![1, 3, 5, 6], 2, 4));
         // One that has ended is not looked for.
         let ended = table.by_number(SessionNo(5)).unwrap();
         assert!(table.remove(&ended));
         for number in 8..60 {
-            table.insert(session(number)).unwrap();
+            table.insert(session(number), Room::Clients).unwrap();
         }
         assert_eq!(there(&table), [1, 3, 6, 59]);
         assert!(table.unused.lock().len() <= 8);
+        // The operator has room beyond that.
+        table.by_number(SessionNo(59)).unwrap().mark_used();
+        let own = |number| table.insert(session(number), Room::Operator);
+        for number in 70..70 + OPERATOR_SESSIONS as u64 {
+            own(number).unwrap();
+            table.by_number(SessionNo(number)).unwrap().mark_used();
+        }
+        assert!(own(100).is_err() && table.insert(session(101), Room::Clients).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mainstay_model::{Principal, Refusal, RefusalCode};
+use mainstay_model::{Refusal, RefusalCode};
 use mainstay_pool::{EraSupport, LOADING_WAIT_MAX, Placement};
 use mainstay_protocol::capabilities::{ClientCapabilities, ServerCapabilities};
 use mainstay_protocol::edit::{Edit, splice};
@@ -14,8 +14,10 @@ use mainstay_session::Claims;
 use mainstay_upstream::SessionNo;
 
 use super::Sessions;
+use crate::caller::Caller;
 use crate::endpoint::{Endpoint, per_client_lists};
 use crate::session::Session;
+use crate::session::table::Room;
 
 /// Why `initialize` fails.
 pub(crate) enum OpenError {
@@ -30,7 +32,7 @@ pub(crate) enum OpenError {
 pub(crate) async fn open(
     sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
-    principal: Principal,
+    caller: &Caller,
     message: &Message,
 ) -> Result<(Arc<Session>, Bytes), OpenError> {
     let begun = Instant::now();
@@ -51,7 +53,7 @@ pub(crate) async fn open(
     } else {
         merged_result(sessions, endpoint, revision).await
     };
-    let session = new_session(sessions, endpoint, principal, revision, capabilities)
+    let session = new_session(sessions, endpoint, caller, revision, capabilities)
         .map_err(OpenError::Refused)?;
     per_client_lists::start_detection(endpoint, &session);
     Ok((session, result))
@@ -60,10 +62,11 @@ pub(crate) async fn open(
 fn new_session(
     sessions: &Sessions,
     endpoint: &Arc<Endpoint>,
-    principal: Principal,
+    caller: &Caller,
     revision: Revision,
     capabilities: ClientCapabilities,
 ) -> Result<Arc<Session>, Refusal> {
+    let principal = caller.principal.clone();
     let internal =
         || Refusal::new(RefusalCode::Internal, "the system gave no random bytes for a session id");
     let mut nonce = [0; 24];
@@ -82,7 +85,8 @@ fn new_session(
     session.store_as(claims.serial, claims.opened_at);
     session.set_seen_changes(endpoint.state.audience.changes().all_seen());
     let session = Arc::new(session);
-    sessions.table.insert(session.clone())?;
+    let room = if caller.operator { Room::Operator } else { Room::Clients };
+    sessions.table.insert(session.clone(), room)?;
     Ok(session)
 }
 
