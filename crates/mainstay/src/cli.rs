@@ -330,10 +330,15 @@ impl Shared {
         }
     }
 
-    /// The flags as log options. `filter` is the value of `MAINSTAY_LOG`.
-    pub(crate) fn log_options(&self, filter: Option<String>, colour: bool) -> LogOptions {
+    /// The flags as log options. `usual`: the level without any; `filter`: the value of `MAINSTAY_LOG`.
+    pub(crate) fn log_options(
+        &self,
+        usual: Level,
+        filter: Option<String>,
+        colour: bool,
+    ) -> LogOptions {
         let level = match self.verbose {
-            0 => Level::Info,
+            0 => usual,
             1 => Level::Debug,
             _ => Level::Trace,
         };

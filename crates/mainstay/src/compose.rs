@@ -15,6 +15,7 @@ mod web;
 
 use std::path::Path;
 
+use mainstay_telemetry::logs::Level;
 use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
@@ -27,7 +28,7 @@ use crate::{output, packages};
 /// Runs the configured daemon until it receives a signal.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     let mut loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
-    let (_logs, log) = start_logs(shared)?;
+    let (_logs, log) = start_logs(shared, Level::Info)?;
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
     }
@@ -68,9 +69,9 @@ pub(crate) fn exec() -> Exit {
     Exit::Failed
 }
 
-fn start_logs(shared: &Shared) -> Result<(LogGuard, LogControl), Failure> {
+fn start_logs(shared: &Shared, usual: Level) -> Result<(LogGuard, LogControl), Failure> {
     let filter = std::env::var("MAINSTAY_LOG").ok();
-    logs::init(&shared.log_options(filter, output::colours_wanted()))
+    logs::init(&shared.log_options(usual, filter, output::colours_wanted()))
         .map_err(|error| Failure::of(Exit::Usage, &error))
 }
 

@@ -95,6 +95,18 @@ impl Output {
         }
     }
 
+    /// Prints a remark on standard error, unless `--quiet` was given.
+    pub(crate) fn remark(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.note(text);
+        }
+    }
+
+    /// Whether only results and errors are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Prints a line on standard error.
     #[expect(clippy::unused_self, reason = "all printing goes through one value")]
     pub(crate) fn note(&self, text: impl AsRef<str>) {

@@ -43,7 +43,7 @@ pub struct LogOptions {
     pub format: Format,
     /// The level of Mainstay's own crates. Libraries stay at `warn`.
     pub level: Level,
-    /// Logs only warnings and errors, regardless of `level`.
+    /// Logs only errors, regardless of `level`, also of libraries.
     pub quiet: bool,
     /// Filter directives such as `info,mainstay_gateway=debug`, which replace `level` and `quiet`.
     pub filter: Option<String>,
@@ -142,13 +142,14 @@ impl LogOptions {
 
     fn filter(&self) -> Result<EnvFilter, LogError> {
         let filter = self.filter.clone().filter(|text| !text.trim().is_empty());
-        let filter = filter.unwrap_or_else(|| format!("warn,mainstay={}", self.level()));
+        let libraries = if self.quiet { "error" } else { "warn" };
+        let filter = filter.unwrap_or_else(|| format!("{libraries},mainstay={}", self.level()));
         EnvFilter::try_new(&filter).map_err(|source| LogError::Filter { filter, source })
     }
 
     fn level(&self) -> &'static str {
         match self.level {
-            _ if self.quiet => "warn",
+            _ if self.quiet => "error",
             Level::Error => "error",
             Level::Warn => "warn",
             Level::Info => "info",
@@ -179,7 +180,7 @@ mod tests {
     fn the_filter_wins_over_the_level() {
         let cases = [
             (None, Level::Info, false, "warn,mainstay=info"),
-            (None, Level::Debug, true, "warn,mainstay=warn"),
+            (None, Level::Debug, true, "error,mainstay=error"),
             (Some("  "), Level::Info, false, "warn,mainstay=info"),
             (Some("trace"), Level::Info, true, "trace"),
         ];

@@ -66,7 +66,7 @@ async fn call(
             .map_err(|wrong| misfit(&wrong, args, tool))?,
     };
     for doubt in arguments::doubts(&tool.schema, &args.pairs) {
-        out.note(format!("note: {}", format::harmless(&doubt)));
+        out.remark(format!("note: {}", format::harmless(&doubt)));
     }
     let params =
         Params { name: &tool.name, arguments: &arguments, meta: Meta { progress_token: 1 } };

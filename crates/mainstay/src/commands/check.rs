@@ -61,7 +61,9 @@ fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
         out.value(&answer);
         return;
     }
-    list(&loaded.warnings, out);
+    if !out.is_quiet() {
+        list(&loaded.warnings, out);
+    }
     if args.resolved {
         out.line(loaded.origins.resolved().to_string().trim_end());
         return;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use mainstay_telemetry::logs::Level;
 use mainstay_telemetry::{LogGuard, logs};
 
 use self::access::{Access, NoToken};
@@ -64,7 +65,7 @@ fn start_logs(shared: &Shared) -> Result<Option<LogGuard>, Failure> {
         return Ok(None);
     }
     let filter = std::env::var("MAINSTAY_LOG").ok();
-    let options = shared.log_options(filter, output::colours_wanted());
+    let options = shared.log_options(Level::Info, filter, output::colours_wanted());
     let started = logs::init(&options).map(|(logs, _)| Some(logs));
     started.map_err(|error| Failure::of(Exit::Usage, &error))
 }

@@ -49,7 +49,7 @@ pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Ex
     }
     out.line(snippet.trim_end());
     let place = file.map_or("its configuration".to_owned(), |file| file.display().to_string());
-    out.note(format!("for {}: {}", client.title, format::harmless(&place)));
+    out.remark(format!("for {}: {}", client.title, format::harmless(&place)));
     out.next(&[&format!("mainstay export {id} --write")]);
     Ok(Exit::Done)
 }

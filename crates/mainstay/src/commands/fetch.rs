@@ -130,7 +130,7 @@ async fn fetch(
     }
     if out.progress {
         let names: Vec<_> = packages.iter().map(|package| package.written.as_str()).collect();
-        out.note(format!("{}: fetching {} …", server.name, names.join(", ")));
+        out.remark(format!("{}: fetching {} …", server.name, names.join(", ")));
     }
     let state = tokio::select! {
         state = tokio::time::timeout(server.fetch_deadline, settle(&run, process, state_dir)) => {

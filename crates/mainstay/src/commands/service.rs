@@ -54,7 +54,7 @@ fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> 
         return Ok(());
     }
     out.line(text.trim_end());
-    out.note(format!("for {}; then: nginx -t && nginx -s reload", nginx::FILE));
+    out.remark(format!("for {}; then: nginx -t && nginx -s reload", nginx::FILE));
     for one in &loaded {
         doubts(one, out);
     }
@@ -89,7 +89,7 @@ fn in_full(file: &Path) -> PathBuf {
 fn doubts(loaded: &Loaded, out: &Output) {
     if !trusts_loopback(&loaded.settings.gateway) {
         let file = loaded.file.as_ref().map_or("…".into(), |file| file.display().to_string());
-        out.note(format!(
+        out.remark(format!(
             "note: {file} does not trust nginx, so logs show its address for every client; \
              where it runs on this machine: trusted_proxies = [\"127.0.0.1\"]"
         ));

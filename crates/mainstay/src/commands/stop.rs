@@ -68,7 +68,7 @@ impl Target {
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         if out.progress {
-            out.note(format!("{} …", done.message));
+            out.remark(format!("{} …", done.message));
         }
         let (mut shown, mut next_ask) = (done.calls, begun + ASK);
         while !self.is_gone().await {
@@ -78,7 +78,7 @@ impl Target {
             if out.progress && Instant::now() >= next_ask {
                 let calls = self.calls().await;
                 if calls.is_some() && calls != shown {
-                    out.note(format!("calls in flight: {}", calls.unwrap_or_default()));
+                    out.remark(format!("calls in flight: {}", calls.unwrap_or_default()));
                     shown = calls;
                 }
                 next_ask = Instant::now() + ASK;

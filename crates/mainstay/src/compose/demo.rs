@@ -7,6 +7,7 @@ use mainstay_model::Name;
 use mainstay_model::settings::{
     GatewaySettings, ProcessSpec, RemoteSpec, Runtime, ServerSpec, Settings,
 };
+use mainstay_telemetry::logs::Level;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +33,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
     };
     let state = mainstay_config::state_dir(shared.state.as_deref())?;
     // Only warnings are logged, so that the suggestions stay visible.
-    let mut log = shared.clone();
-    log.quiet = log.quiet || log.verbose == 0;
-    let (_logs, log) = start_logs(&log)?;
+    let (_logs, log) = start_logs(shared, Level::Warn)?;
     block_on(async {
         let stop = CancellationToken::new();
         let usual = GatewaySettings::default().listen;
