@@ -9,8 +9,9 @@ use mainstay_model::settings::{
     Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, PoolSpec, Prefix,
     ProcessSpec, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
 };
-use mainstay_model::{Name, PublicUrl};
+use mainstay_model::{Name, PublicUrl, Redacted};
 
+use crate::import::shapes::is_named;
 use crate::keys;
 use crate::proxy::proxy_for;
 use crate::typed::{Named, Root, Table};
@@ -125,10 +126,15 @@ fn runtime(table: &Table, env: &BTreeMap<String, String>) -> Option<Runtime> {
     }
     let command = texts(table, "command");
     let variables = table.secrets("env")?.clone();
+    let is_masked = |(name, value): &(&String, &Redacted<String>)| {
+        is_named(name, value.expose()) || table.is_reference("env", name)
+    };
+    let masked = variables.iter().filter(is_masked).map(|(name, _)| name.clone()).collect();
     (!command.is_empty()).then(|| {
         Runtime::Process(ProcessSpec {
             command,
             env: variables,
+            masked,
             cwd: table.path("cwd").map(ToOwned::to_owned),
             user: table.text("user").map(ToOwned::to_owned),
             group: table.text("group").map(ToOwned::to_owned),

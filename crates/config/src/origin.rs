@@ -82,7 +82,7 @@ impl Written {
         let value = match typed {
             // The keys of the table are noted one by one.
             Typed::Table(_) => return,
-            Typed::Secrets(secrets) if !secrets.is_empty() => {
+            Typed::Secrets { values, .. } if !values.is_empty() => {
                 let shown = node.entries().iter().map(|entry| Self {
                     key: format!("{path}.{}", key_text(&entry.key)),
                     value: "***".into(),
@@ -92,8 +92,8 @@ impl Written {
                 return;
             }
             // Either `env` or `headers` is always empty: the one of the other kind of server.
-            Typed::Secrets(_) if !node.at.is_written() => return,
-            Typed::Secrets(_) => serde_json::json!({}),
+            Typed::Secrets { .. } if !node.at.is_written() => return,
+            Typed::Secrets { .. } => serde_json::json!({}),
             Typed::Secret => "***".into(),
             Typed::Bool(truth) => (*truth).into(),
             Typed::Word(word) => (*word).into(),

@@ -1,6 +1,6 @@
 //! A configuration as typed values: each section a table of the keys that it declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,7 +56,11 @@ pub(crate) enum Typed {
     List(Vec<Placed>),
     /// A secret that was checked; nothing in the settings takes one outside of a table yet.
     Secret,
-    Secrets(BTreeMap<String, Redacted<String>>),
+    Secrets {
+        values: BTreeMap<String, Redacted<String>>,
+        /// The keys whose values are `secret:` references.
+        references: BTreeSet<String>,
+    },
     Table(Table),
 }
 
@@ -137,7 +141,12 @@ impl Table {
     }
 
     pub(crate) fn secrets(&self, key: &str) -> Option<&BTreeMap<String, Redacted<String>>> {
-        if let Typed::Secrets(secrets) = self.typed(key)? { Some(secrets) } else { None }
+        if let Typed::Secrets { values, .. } = self.typed(key)? { Some(values) } else { None }
+    }
+
+    /// Whether a key of a table of secrets holds a `secret:` reference.
+    pub(crate) fn is_reference(&self, table: &str, key: &str) -> bool {
+        matches!(self.typed(table), Some(Typed::Secrets { references, .. }) if references.contains(key))
     }
 
     pub(crate) fn table(&self, key: &str) -> Option<&Self> {

@@ -3,7 +3,7 @@
 //! The `config` crate builds them from files, environment variables and flags. An `Option` here has a
 //! meaning of its own; defaults are already applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,6 +126,9 @@ pub struct ProcessSpec {
     /// The program and its arguments; never empty.
     pub command: Vec<String>,
     pub env: BTreeMap<String, Redacted<String>>,
+    /// The variables of `env` whose values are masked in output of the server that is kept.
+    #[serde(skip)]
+    pub masked: BTreeSet<String>,
     pub cwd: Option<PathBuf>,
     /// The user to run as, by name or id. `None` runs as the daemon's user.
     pub user: Option<String>,

@@ -1,6 +1,8 @@
 //! What is missing in a server's lists: logged when it is new, and shown in the status and in merged
 //! lists.
 
+use std::borrow::Cow;
+
 use mainstay_model::settings::RevisionChoice;
 use mainstay_model::status::MissingItems;
 use mainstay_protocol::list::ListKind;
@@ -16,7 +18,7 @@ const REASONS_MAX: usize = 10;
 impl Pool {
     /// What is missing in the server's list for clients of an era.
     pub fn missing_items(&self, era: Era, kind: ListKind) -> Vec<MissingItems> {
-        self.facts(era).map(|facts| of_list(&facts, kind)).unwrap_or_default()
+        self.facts(era).map(|facts| self.gaps_of(&facts, kind)).unwrap_or_default()
     }
 
     /// Whether the server's list for clients of an era could not be fetched when it was asked for last.
@@ -28,21 +30,33 @@ impl Pool {
     pub(crate) fn all_missing_items(&self) -> Vec<MissingItems> {
         let facts = self.primary_facts();
         let kinds = ListKind::ALL.into_iter();
-        facts.iter().flat_map(|facts| kinds.clone().flat_map(|kind| of_list(facts, kind))).collect()
+        let of = |facts| kinds.clone().flat_map(move |kind| self.gaps_of(facts, kind));
+        facts.iter().flat_map(|facts| of(facts)).collect()
     }
 
     /// Logs what is missing in the lists. Skips what `before` already lacked, unless this is a `new_run`.
     pub(crate) fn log_gaps(&self, before: Option<&Facts>, now: &Facts, new_run: bool) {
         for kind in ListKind::ALL {
             let known = match before {
-                Some(before) if !new_run => of_list(before, kind),
+                Some(before) if !new_run => self.gaps_of(before, kind),
                 _ => Vec::new(),
             };
-            for missing in of_list(now, kind).into_iter().filter(|gap| !known.contains(gap)) {
+            for missing in self.gaps_of(now, kind).into_iter().filter(|gap| !known.contains(gap)) {
                 let (server, list) = (&self.spec.name, kind.method().as_str());
                 ListIncomplete { server, list, gaps: &missing.why }.emit(&self.metrics);
             }
         }
+    }
+
+    /// What is missing in a list. Secrets that the server was started with are masked in its words.
+    fn gaps_of(&self, facts: &Facts, kind: ListKind) -> Vec<MissingItems> {
+        let mut gaps = of_list(facts, kind);
+        for gap in &mut gaps {
+            if let Cow::Owned(hidden) = self.host.hide(&gap.why) {
+                gap.why = hidden;
+            }
+        }
+        gaps
     }
 
     /// A remark for the status, as the rest of a sentence about the server.

@@ -5,6 +5,7 @@ mod listening;
 mod lists;
 mod unused;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -30,6 +31,9 @@ use crate::pool::Pool;
 
 pub(crate) use self::detect::HandshakeOutcome;
 pub(crate) use self::unused::Unused;
+
+/// The longest beginning of a stray line that is looked at.
+const STRAY_BYTES_MAX: usize = 4096;
 
 /// An update that a run sends to its driver, with the number of the run.
 pub(crate) type RunReport = (RunNo, RunUpdate);
@@ -66,7 +70,12 @@ impl Run {
     pub(crate) async fn run(self) {
         let pool = self.pool.clone();
         let undetected = pool.is_undetected(&self.instance);
-        let end = self.start_and_serve().await;
+        let mut end = self.start_and_serve().await;
+        if let Some(reason) = reason_of(&mut end)
+            && let Cow::Owned(hidden) = pool.host.hide(reason)
+        {
+            *reason = hidden;
+        }
         self.conclude_detection(undetected, &end);
         self.report(RunUpdate::Plain(end)).await;
     }
@@ -328,6 +337,16 @@ async fn read_to_the_end(link: &Link, serving: impl Future<Output = RunEvent>, r
     }
 }
 
+/// The reason for which a run ended.
+fn reason_of(end: &mut RunEvent) -> Option<&mut String> {
+    match end {
+        RunEvent::Lost { reason }
+        | RunEvent::Finished { reason, .. }
+        | RunEvent::Unserveable { reason } => Some(reason),
+        RunEvent::Spawned | RunEvent::Ready => None,
+    }
+}
+
 /// Handles what a run's link receives outside of calls.
 #[derive(Debug)]
 struct RunListener {
@@ -402,12 +421,16 @@ impl Listener for RunListener {
     }
 
     fn stray(&self, line: &[u8], why: &str) {
+        let said = String::from_utf8_lossy(&line[..line.len().min(STRAY_BYTES_MAX)]);
+        let said = self.pool.host.hide(&said);
+        let line = said.as_bytes();
         events::StrayLine { instance: self.instance.id, line, why }.emit(&self.pool.server_metrics);
         self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
         self.unused.note(|| format!("ignored output ({why}): {}", events::excerpt(line)));
     }
 
     fn unusable_answer(&self, why: &str) {
+        let why = &*self.pool.host.hide(why);
         events::AnswerUnusable { instance: self.instance.id, why }.emit(&self.pool.server_metrics);
     }
 

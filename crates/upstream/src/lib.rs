@@ -17,6 +17,7 @@ mod listener;
 pub mod process;
 pub mod remote;
 mod request;
+mod secrets;
 mod slot;
 pub mod stdio;
 pub mod tls;

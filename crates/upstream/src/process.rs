@@ -78,6 +78,7 @@ use self::registry::{Claim, Kind, Starting};
 use self::running::Progress;
 use self::strays::StrayFinder;
 use self::tree::Tree;
+use crate::secrets::Secrets;
 
 /// Starts the processes of servers and owns every task that watches them. A daemon has one host.
 #[derive(Debug)]
@@ -366,7 +367,9 @@ impl Start {
 
         let stderr = StderrTail::default();
         let from = child.stderr.take().ok_or_else(missing)?;
-        let read = stderr::keep_tail(from, stderr.clone(), self.server.clone(), self.instance);
+        let secrets = Secrets::of_process(&self.spec);
+        let read =
+            stderr::keep_tail(from, stderr.clone(), secrets, self.server.clone(), self.instance);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());
         let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);

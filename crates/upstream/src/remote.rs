@@ -17,7 +17,6 @@ mod refused;
 mod renewals;
 mod retry;
 mod retry_after;
-mod secrets;
 mod session;
 pub mod sse;
 mod standing;

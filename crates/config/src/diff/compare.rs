@@ -91,7 +91,7 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
     let mut differing = Differing::default();
     match (old, new) {
         (Runtime::Process(old), Runtime::Process(new)) => {
-            let ProcessSpec { command, env, cwd, user, group, files_max } = new;
+            let ProcessSpec { command, env, masked: _, cwd, user, group, files_max } = new;
             differing.restart("command", old.command != *command);
             differing.restart("cwd", old.cwd != *cwd);
             differing.restart("user", old.user != *user);

@@ -7,6 +7,7 @@ use mainstay_model::Network;
 use super::Reader;
 use super::addresses::is_host;
 use crate::document::{Entry, Node, Value, key_text, toml_text};
+use crate::expand::secret_ref;
 use crate::keys::{Item, Map};
 use crate::problem::quoted;
 use crate::typed::{Placed, Typed};
@@ -106,7 +107,7 @@ impl Reader<'_> {
         if !self.expect_table(node, path) {
             return None;
         }
-        let mut secrets = BTreeMap::new();
+        let (mut values, mut references) = (BTreeMap::new(), BTreeSet::new());
         let mut seen = BTreeSet::new();
         let mut is_whole = true;
         for entry in node.entries() {
@@ -123,12 +124,16 @@ impl Reader<'_> {
                     is_whole = false;
                 }
                 Some(secret) if name_is_fit => {
-                    secrets.insert(entry.key.clone(), secret);
+                    values.insert(entry.key.clone(), secret);
+                    let is_reference = |text: &String| secret_ref(text).is_some();
+                    if matches!(&entry.node.value, Value::Text(text) if is_reference(text)) {
+                        references.insert(entry.key.clone());
+                    }
                 }
                 _ => is_whole = false,
             }
         }
-        is_whole.then_some(Typed::Secrets(secrets))
+        is_whole.then_some(Typed::Secrets { values, references })
     }
 
     fn secret_name_is_fit(&mut self, map: Map, entry: &Entry, is_new: bool, path: &str) -> bool {

@@ -169,6 +169,7 @@ fn runtime() -> impl Strategy<Value = Runtime> {
         (any::<bool>(), values()).prop_map(|(more, env)| Runtime::Process(ProcessSpec {
             command: vec!["npx".to_owned(), format!("--key=s3cret{more}")],
             env,
+            masked: BTreeSet::default(),
             cwd: None,
             user: None,
             group: None,

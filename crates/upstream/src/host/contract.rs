@@ -1,5 +1,6 @@
 //! The traits of a host and of the instances it starts.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,12 @@ pub trait Host: Send + Sync + Debug {
     /// The command line or address that is started, for people. It may hold data meant only for its
     /// owner.
     fn target(&self) -> String;
+
+    /// Words of the server with `***` in place of secrets that it was started with. A host whose words have
+    /// none hides nothing.
+    fn hide<'a>(&self, words: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(words)
+    }
 
     /// The transport of the host's servers, once it is known.
     fn transport(&self) -> Option<&'static TransportAbilities>;

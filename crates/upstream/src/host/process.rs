@@ -1,5 +1,6 @@
 //! Servers that are programs of this machine, spoken to over their pipes.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError}
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::process::{Exit, ProcessHost, RunningProcess, SpawnError, StopGraces};
+use crate::secrets::Secrets;
 use crate::stdio;
 use crate::transport::TransportAbilities;
 
@@ -19,6 +21,7 @@ use crate::transport::TransportAbilities;
 #[derive(Debug)]
 pub(super) struct CommandHost {
     spec: ProcessSpec,
+    secrets: Secrets,
     server: Name,
     processes: Arc<ProcessHost>,
 }
@@ -42,7 +45,8 @@ const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
 
 impl CommandHost {
     pub(super) fn new(spec: ProcessSpec, server: &Name, processes: &Arc<ProcessHost>) -> Self {
-        Self { spec, server: server.clone(), processes: processes.clone() }
+        let secrets = Secrets::of_process(&spec);
+        Self { spec, secrets, server: server.clone(), processes: processes.clone() }
     }
 }
 
@@ -59,6 +63,10 @@ impl Host for CommandHost {
 
     fn target(&self) -> String {
         self.spec.command.join(" ")
+    }
+
+    fn hide<'a>(&self, words: &'a str) -> Cow<'a, str> {
+        self.secrets.hide(words)
     }
 
     fn transport(&self) -> Option<&'static TransportAbilities> {

@@ -7,6 +7,8 @@ use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::secrets::Secrets;
+
 /// Kept lines at the end: a stack trace fits.
 pub const TAIL_LINES_MAX: usize = 64;
 
@@ -57,6 +59,7 @@ struct Cutter {
 pub(super) async fn keep_tail(
     mut from: impl AsyncRead + Unpin,
     tail: StderrTail,
+    secrets: Secrets,
     server: Name,
     instance: InstanceId,
 ) {
@@ -65,6 +68,7 @@ pub(super) async fn keep_tail(
     // holds the buffer.
     let mut buffer = vec![0; 1024];
     let mut take = |line: String| {
+        let line = secrets.hide(&line).into_owned();
         tracing::debug!(target: "server", %server, %instance, line);
         tail.push(line);
     };
@@ -197,11 +201,12 @@ fn plain(line: &[u8]) -> String {
 mod tests {
     use mainstay_model::{InstanceId, Name};
 
-    use super::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, keep_tail, plain};
+    use super::{Secrets, StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, keep_tail, plain};
 
     async fn tail_of(written: &[u8]) -> StderrTail {
         let tail = StderrTail::default();
-        keep_tail(written, tail.clone(), Name::try_new("a").unwrap(), InstanceId(1)).await;
+        let secrets = Secrets::default();
+        keep_tail(written, tail.clone(), secrets, Name::try_new("a").unwrap(), InstanceId(1)).await;
         tail
     }
 

@@ -12,7 +12,7 @@ use url::{Position, Url};
 use super::proxy::Proxy;
 use super::renewals::Renewals;
 use super::retry_after::Rest;
-use super::secrets::Secrets;
+use crate::secrets::Secrets;
 use crate::tls;
 
 /// A checked address with the headers that every request carries.
@@ -133,7 +133,7 @@ impl Target {
             has_credentials,
             tls,
             proxy,
-            secrets: Secrets::of(spec, &base),
+            secrets: Secrets::of_remote(spec, &base),
             base,
             known: AtomicU8::new(KnownTransport::Unknown as u8),
             rest: Rest::default(),
@@ -159,7 +159,7 @@ impl Target {
 
     /// The text without values of headers, and without parts of the URL that may be keys.
     pub(super) fn hide(&self, text: &str) -> String {
-        self.secrets.hide(text)
+        self.secrets.hide(text).into_owned()
     }
 
     /// The address of a request to `url`, which is at this origin.

@@ -216,3 +216,29 @@ async fn the_operator_sees_all_of_it() {
     assert_eq!(of("crashes")["reason"], "it exited with code 3");
     assert_eq!(of("far")["reason"], "the connection to it failed");
 }
+
+#[tokio::test]
+async fn a_secret_that_a_server_prints_is_masked_for_the_operator_too() {
+    let script =
+        "echo \"out $API_KEY\"; echo \"said $API_KEY $LEVEL $REFERRED\" >&2; sleep 0.5; exit 3";
+    let daemon = daemon()
+        .variable("GIVEN", "PLANTED-reference")
+        .argument("-v")
+        .command_server("crashes", &shell(script))
+        .config(
+            "env = { API_KEY = \"PLANTED-key\", LEVEL = \"PLANTED-level\", REFERRED = \"secret:env:GIVEN\" }",
+        )
+        .start()
+        .await
+        .unwrap();
+    let operator = over_the_socket(&daemon.state());
+    until("it has failed", async || operator.status().await.unwrap().servers[0].reason.is_some())
+        .await;
+    let shown = serde_json::to_string(&operator.status().await.unwrap()).unwrap();
+    assert!(shown.contains("said *** PLANTED-level ***"), "{shown}");
+    let log = daemon.log();
+    assert!(log.contains("said *** PLANTED-level ***") && log.contains("out ***"), "{log}");
+    for secret in ["PLANTED-key", "PLANTED-reference"] {
+        assert!(!shown.contains(secret) && !log.contains(secret), "{shown}\n{log}");
+    }
+}

@@ -1,20 +1,25 @@
-//! Hides what may be a key in words that come from a server: some repeat what they were sent.
+//! Hides keys in words that come from a server: some repeat what they were sent or started with.
 
-use mainstay_model::settings::RemoteSpec;
+use std::borrow::Cow;
+
+use mainstay_model::settings::{ProcessSpec, RemoteSpec};
 use url::Url;
 
 /// Texts that are never shown.
-pub(super) struct Secrets(Vec<String>);
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<String>);
 
 /// A shorter text is a word that may stand anywhere.
 const SECRET_BYTES_MIN: usize = 4;
+/// A shorter line of a text with several, such as a certificate's last one, is no secret of its own.
+const SECRET_LINE_BYTES_MIN: usize = 16;
 /// A part of a path this long may be a key; a shorter one says where a server is.
 const PATH_PART_BYTES_MIN: usize = 16;
 
 impl Secrets {
     /// The values of headers and of the query, long parts of the path, and the credentials of a
     /// proxy.
-    pub(super) fn of(spec: &RemoteSpec, url: &Url) -> Self {
+    pub(crate) fn of_remote(spec: &RemoteSpec, url: &Url) -> Self {
         let mut all = Vec::new();
         for value in spec.headers.values() {
             all.push(value.expose().clone());
@@ -35,6 +40,25 @@ impl Secrets {
             all.push(credentials.expose().clone());
             all.extend(credentials.expose().split(':').skip(1).map(str::to_owned));
         }
+        Self::new(all)
+    }
+
+    /// The values of the masked variables, and each line of one that has several.
+    pub(crate) fn of_process(spec: &ProcessSpec) -> Self {
+        let mut all = Vec::new();
+        for (name, value) in &spec.env {
+            if spec.masked.contains(name) {
+                let lines = value.expose().lines().map(str::trim);
+                all.extend(
+                    lines.filter(|line| line.len() >= SECRET_LINE_BYTES_MIN).map(str::to_owned),
+                );
+                all.push(value.expose().clone());
+            }
+        }
+        Self::new(all)
+    }
+
+    fn new(mut all: Vec<String>) -> Self {
         all.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
         // Longer ones first, which may contain others.
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -42,12 +66,13 @@ impl Secrets {
         Self(all)
     }
 
-    pub(super) fn hide(&self, text: &str) -> String {
-        let hide = |text: String, secret: &String| match text.contains(secret.as_str()) {
-            true => text.replace(secret.as_str(), "***"),
+    /// The text with `***` in place of each secret.
+    pub(crate) fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let hide = |text: Cow<'a, str>, secret: &String| match text.contains(secret.as_str()) {
+            true => Cow::Owned(text.replace(secret.as_str(), "***")),
             false => text,
         };
-        self.0.iter().fold(text.to_owned(), hide)
+        self.0.iter().fold(Cow::Borrowed(text), hide)
     }
 }
 
@@ -60,7 +85,7 @@ impl std::fmt::Debug for Secrets {
 #[cfg(test)]
 mod tests {
     use mainstay_model::Redacted;
-    use mainstay_model::settings::RemoteSpec;
+    use mainstay_model::settings::{ProcessSpec, RemoteSpec};
     use url::Url;
 
     use super::Secrets;
@@ -71,7 +96,7 @@ mod tests {
         let mut spec = RemoteSpec::new(url);
         let token = Redacted::new("Bearer tok-123456".to_owned());
         spec.headers.insert("Authorization".to_owned(), token);
-        let secrets = Secrets::of(&spec, &Url::parse(url).unwrap());
+        let secrets = Secrets::of_remote(&spec, &Url::parse(url).unwrap());
         for (told, shown) in [
             ("tok-123456 has expired", "*** has expired"),
             ("got \"Bearer tok-123456\"", "got \"***\""),
@@ -83,5 +108,29 @@ mod tests {
             assert_eq!(secrets.hide(told), shown);
         }
         assert_eq!(format!("{secrets:?}"), "Secrets(6)");
+    }
+
+    #[test]
+    fn values_of_masked_variables_are_hidden() {
+        let mut spec = ProcessSpec::default();
+        for (name, value, is_masked) in [
+            ("API_KEY", "opensesame", true),
+            ("PRIVATE_KEY", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\nxyz", true),
+            ("LEVEL", "verbose", false),
+            ("SHORT_KEY", "abc", true),
+        ] {
+            spec.env.insert(name.to_owned(), Redacted::new(value.to_owned()));
+            if is_masked {
+                spec.masked.insert(name.to_owned());
+            }
+        }
+        let secrets = Secrets::of_process(&spec);
+        for (told, shown) in [
+            ("API_KEY=opensesame is wrong, opensesame", "API_KEY=*** is wrong, ***"),
+            ("  MIIEvQIBADANBgkqhkiG", "  ***"),
+            ("LEVEL=verbose abc xyz", "LEVEL=verbose abc xyz"),
+        ] {
+            assert_eq!(secrets.hide(told), shown);
+        }
     }
 }
