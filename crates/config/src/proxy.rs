@@ -1,5 +1,5 @@
 //! Which HTTP proxy the environment names for a server: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`
-//! and `NO_PROXY`, in either case of letters.
+//! and `NO_PROXY`, in upper or lower case.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -54,6 +54,8 @@ nearest known one.
 | secret | `"secret:env:NAME"` or `"secret:file:PATH"` as a whole value, for the keys below that allow it; a newline at the end of the file is removed |
 
 Secrets and all values of `env` and `headers` are never shown, neither in problems, logs and status nor by `--resolved`.
+Where a server itself prints one, its output is shown and logged with `***` in the place of `secret:` references and of
+values whose names say that they are secret, such as `API_KEY`. Keys in a `url` are masked by `--resolved`, too.
 "#;
 
 /// The reference page in Markdown.

@@ -169,7 +169,7 @@ fn handle_notification(endpoint: &Endpoint, session: &Session, message: &Message
                 session.cancel_calls(id.raw.as_bytes());
             }
         }
-        // The gateway itself has completed the handshake with the servers. It is no use of the session:
+        // The gateway itself has completed the handshake with the servers. It does not count as use of the session:
         // clients that only look whether a server is there send it too.
         Some(Notification::Initialized) => {}
         Some(Notification::RootsListChanged) => {

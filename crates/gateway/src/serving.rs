@@ -131,7 +131,7 @@ impl Serving {
         self.connection_numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts a new connection; also returns how many were open before it. Those of the operator don't
+    /// Counts a new connection, and returns how many were open before. Connections of the operator don't
     /// count: they take no client's place.
     pub(crate) fn open_connection(self: &Arc<Self>, operator: bool) -> (ConnectionGuard, usize) {
         let open_before = match operator {

@@ -79,7 +79,7 @@ const KEPT_EVENT_BYTES_MAX: usize = 16 << 20;
 /// How long a stream that nobody reads can still be resumed.
 pub(crate) const KEEP_FOR: Duration = Duration::from_secs(300);
 
-/// How long after its last reader a stream counts as left. Clients try again within seconds, the most
+/// A stream counts as abandoned this long after its last reader left. Clients try again within seconds, the most
 /// patient ones for half a minute.
 pub(crate) const LEFT_AFTER: Duration = Duration::from_secs(30);
 

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     /// Wrong usage, or an invalid configuration.
     Usage = 2,
     NoDaemon = 3,
-    /// The reader of standard output went away before everything was written. What shells show for a
+    /// The reader of standard output closed it before everything was written. The same code that shells use for a
     /// program that SIGPIPE ended.
     PipeClosed = 141,
 }

@@ -133,7 +133,7 @@ impl Output {
     }
 }
 
-/// Prints a line of a daemon that goes on whether anybody reads it or not.
+/// Prints a line of the daemon. The daemon continues even if standard output is closed.
 pub(crate) fn announce(text: impl AsRef<str>) {
     // Losing the terminal or the reader must not end a daemon.
     let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());

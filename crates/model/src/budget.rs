@@ -1,6 +1,6 @@
 //! Budgets of bytes: what the daemon may hold of each kind of data, and in total.
 //!
-//! Each single thing has a bound of its own; a budget bounds their sum. Whoever keeps bytes takes a
+//! Each message, list or stream has a bound of its own; a budget bounds their sum. Code that keeps bytes takes a
 //! [`Charge`] for them, which gives them back when it is dropped. A charge can travel with the bytes
 //! ([`Charge::hold`]), so that they stay charged until their last copy is gone.
 //!
@@ -218,7 +218,7 @@ impl Budget {
         self.0.map_or(BudgetState::UNLIMITED, |ledger| ledger.kinds[kind as usize].state())
     }
 
-    /// The state of the budget of the whole daemon. Refusals are those for want of it alone.
+    /// The state of the budget of the whole daemon. Counts only refusals because of this budget, not those of a kind.
     pub fn whole(self) -> BudgetState {
         self.0.map_or(BudgetState::UNLIMITED, |ledger| ledger.whole.state())
     }
@@ -375,7 +375,7 @@ impl AsRef<[u8]> for Held {
 // === impl BudgetExceeded ===
 
 impl BudgetExceeded {
-    /// How long a client should wait before it tries again. What is in the way is mostly gone by
+    /// How long a client should wait before it tries again. Most of what uses the memory is gone by
     /// then.
     pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -143,7 +143,7 @@ pub struct ProcessSpec {
 pub struct RemoteSpec {
     /// The URL: scheme `http` or `https`, with a host. It may hold keys.
     pub url: Redacted<String>,
-    /// The URL as it is written in the configuration: references are not replaced. For the owner.
+    /// The URL as it is written in the configuration, without references replaced. Shown to the operator.
     pub written: String,
     pub headers: BTreeMap<String, Redacted<String>>,
     /// The proxy that the environment names for it. `None` connects directly.
@@ -199,7 +199,7 @@ pub enum Asks {
     Always,
 }
 
-/// What becomes of a server that nobody uses.
+/// What happens to a server that nobody uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Idle {

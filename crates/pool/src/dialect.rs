@@ -26,7 +26,7 @@ pub(crate) struct Dialect {
     pub(crate) facts: ArcSwapOption<Facts>,
     /// Held while the base instance is created.
     pub(crate) starting: Mutex<()>,
-    /// Whether a request has waited for detection in vain. Nobody waits for it any more.
+    /// Whether a request has waited for detection in vain. Later requests don't wait for it.
     pub(crate) is_late: AtomicBool,
     /// Set if the server does not support this era.
     pub(crate) refused: ArcSwapOption<RefusedDialect>,

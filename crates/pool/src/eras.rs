@@ -55,7 +55,7 @@ impl Pool {
         Some((base, run))
     }
 
-    /// Like [`ready_base`](Self::ready_base), for requests of Mainstay's own, which are no use.
+    /// Like [`ready_base`](Self::ready_base), for requests of Mainstay's own, which don't count as use.
     pub(crate) fn unused_base(&self, era: Era) -> Option<(Arc<Instance>, Arc<ReadyRun>)> {
         let base = self.base(era)?;
         let run = base.usable().filter(|run| run.era == era)?;
@@ -222,7 +222,7 @@ impl Pool {
     ) {
         let era = instance.key().era;
         let dialect = self.dialects.get(era);
-        // Without `reason`, which may hold what only the operator may know. It is in the log.
+        // `reason` may quote the server, so it is only logged.
         let why = only_speaks(other(era));
         let until = for_now.map(|wait| Instant::now() + wait);
         dialect.refused.store(Some(Arc::new(RefusedDialect { why, until, for_good })));

@@ -12,7 +12,7 @@ use mainstay_upstream::facts::{Facts, ItemFit, List};
 
 use crate::pool::Pool;
 
-/// Items that merged lists leave out, whose reasons are told.
+/// The most items whose reasons for being left out are named.
 const REASONS_MAX: usize = 10;
 
 impl Pool {
@@ -123,7 +123,7 @@ fn left_out(list: &List, kind: ListKind) -> Option<MissingItems> {
     let (count, items) = (unfit.len(), plural(kind));
     let items = if count == 1 { items.trim_end_matches('s') } else { items };
     let brief = format!(
-        "lists {count} {items} that clients refuse, which addresses of several servers leave out"
+        "lists {count} {items} that clients would refuse, so merged endpoints leave them out"
     );
     Some(MissingItems {
         list: kind.member().to_owned(),
@@ -143,11 +143,13 @@ fn reasons(list: &List, kind: ListKind) -> Vec<(String, String)> {
         };
         (format!("{what}: {failure}"), format!("{what}: {}", failure.brief()))
     });
-    let cut = gaps.cut.map(|cut| format!("offers its {items} {cut}"));
+    let cut = gaps.cut.map(|cut| format!("offers only a part of its {items}: the list was {cut}"));
     let nameless = match gaps.nameless {
         0 => None,
-        1 => Some(format!("offers its {items} without one that has no name")),
-        count => Some(format!("offers its {items} without {count} that have no name")),
+        1 => Some(format!("lists an entry without a name in its {items}, which is left out")),
+        count => {
+            Some(format!("lists {count} entries without a name in its {items}, which are left out"))
+        }
     };
     let ours = [cut, nameless].into_iter().flatten().map(|why| (why.clone(), why));
     failed.into_iter().chain(ours).collect()

@@ -1,6 +1,6 @@
-//! Calls that were given up while their server had a turn for them: cancelled by the client, or past their
+//! Abandoned calls at a server with turns: those that the client cancelled, or that are past their
 //! deadline. The server may still work on one, so its turn is kept until the server is known to be done with it.
-//! Otherwise the next call would begin beside it, at a server that was said to bear one at a time.
+//! Otherwise a server with `concurrency = 1` could work on two calls at once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,7 +73,7 @@ impl Pool {
     }
 }
 
-/// Waits for the answer or its loss. Nobody is there any more who could be asked.
+/// Waits for the answer or its loss. Questions of the server are refused, because the client has left.
 async fn until_over(exchange: &mut Exchange) {
     loop {
         match exchange.next().await {

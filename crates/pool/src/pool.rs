@@ -73,7 +73,8 @@ pub struct Pool {
     pub(crate) stopping: AtomicBool,
     /// Whether the primary instance's next handshake begins with `server/discover` instead of `initialize`.
     pub(crate) modern_first: AtomicBool,
-    /// Whether servers that declare no tools are asked for them. Not after one was lost over it.
+    /// Whether a server that declares no tools is asked for them. Set to false when the server was lost over the
+    /// question.
     pub(crate) asks_undeclared: AtomicBool,
     /// Which legacy revisions the server takes.
     pub(crate) revisions: RevisionMemory,

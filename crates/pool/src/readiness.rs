@@ -28,9 +28,9 @@ const NEARLY_DONE_WAIT_MAX: Duration = Duration::from_secs(10);
 const BACKOFF_WAIT_MAX: Duration = Duration::from_secs(3);
 /// A call does not wait for a server that was lost longer ago than this.
 const ABSENCE_WAIT_MAX: Duration = Duration::from_secs(10);
-/// A request that has waited for this long has waited in vain: the next one does not wait for the same.
+/// A wait of at least this length that fails counts as in vain: later requests don't wait for the same.
 pub(crate) const WAITED_MIN: Duration = Duration::from_millis(500);
-/// A start that lasts longer than this is told of in the status.
+/// The status explains a start that lasts longer than this.
 const SLOW_START: Duration = Duration::from_secs(3);
 
 impl Pool {

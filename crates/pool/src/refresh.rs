@@ -54,8 +54,8 @@ impl Pool {
     /// Fetches a list again, unless the server announces changes or the TTL of the list has not passed. The
     /// old list stays if this fails or takes until `deadline`. Those who ask at the same time share a fetch.
     ///
-    /// A list that fails is not waited for: it is fetched in the background. A list is no use of the
-    /// instance, which may be stopped for idleness all the same.
+    /// Nobody waits for a list that fails: it is fetched in the background. Fetching a list does not count as
+    /// use of the instance, so an idle instance is stopped anyway.
     pub async fn refresh_list(self: &Arc<Self>, era: Era, kind: ListKind, deadline: Instant) {
         if self.facts(era).is_none_or(|facts| !facts.capabilities.has_list(kind)) {
             return;
@@ -105,7 +105,7 @@ impl Pool {
         // If the link is lost, the run ends.
         let Ok(list) = handshake::list(&run.link, kind, patience).await else { return Ok(()) };
         match list.gaps.failed.clone() {
-            // The caller has less patience than the background.
+            // The caller's deadline is shorter than that of background fetches.
             Some(slow @ (ListFailure::Silent { .. } | ListFailure::Slow { .. })) => {
                 run.refreshes.mark(&[kind]);
                 Err(slow)

@@ -113,7 +113,7 @@ impl Run {
             }
         };
         let brief_reason = self.brief_reason(&*running);
-        // Whoever stops a run knows the reason.
+        // A run that was stopped has its reason from the lifecycle.
         let is_stopped = self.stop.is_cancelled();
         // The children of a process that exited by itself are ended in parallel to the next run, so that
         // children that ignore a signal don't delay it.
@@ -134,8 +134,8 @@ impl Run {
         end
     }
 
-    /// Why the run ended, from what is known by its kind. Words of the server, of its address and of its
-    /// command are left out, because they may hold secrets.
+    /// The reason for the end of the run, derived from the exit status and the state of the handshake. It quotes
+    /// neither the server nor its address or command, because they may hold secrets.
     fn brief_reason(&self, running: &dyn Running) -> String {
         if let Some(exit) = running.exit() {
             return format!("it {exit}");

@@ -1,5 +1,5 @@
-//! Members of `params` that are there without a value, as some serialisers write what is absent: `null`,
-//! and an empty cursor on a first page.
+//! Members of `params` that stand for absent ones: `null`, and an empty cursor for the first page. Some
+//! serialisers write absent members that way.
 //!
 //! Servers differ in what they accept: the TypeScript SDK takes a message with `"params": null` for none
 //! at all. So a message is repaired before a server gets it.

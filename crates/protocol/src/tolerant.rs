@@ -161,7 +161,7 @@ fn rewritten(bytes: &Bytes) -> Option<Bytes> {
 // === impl Meant ===
 
 impl Meant {
-    /// Tells what bytes were meant to be that can't be used as they are.
+    /// Determines what unusable bytes were meant to be.
     ///
     /// An answer has `result` or `error`, or at least an id and no method. Where `jsonrpc` is missing, it has
     /// no member but those of JSON-RPC: programs also print JSON objects to their log.

@@ -35,7 +35,7 @@ pub struct Source<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     entries: Vec<Entry>,
-    /// Items that clients can use by name and don't see.
+    /// Items that are left out of the list, but can be used by name.
     left_out: Vec<Entry>,
     by_name: HashMap<Arc<str>, Place>,
     /// Digest of the names in their order. Equal lists have equal digests, also after a restart.

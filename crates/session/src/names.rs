@@ -131,7 +131,7 @@ impl Names {
 }
 
 impl PartialEq for Names {
-    /// Whether both remember the same names, in whatever order they were published.
+    /// Whether both remember the same names, regardless of the order of publication.
     fn eq(&self, other: &Self) -> bool {
         let is_same = |(one, other): (&Arc<ServerNames>, &Arc<ServerNames>)| {
             Arc::ptr_eq(one, other) || one.has_same_names(other)

@@ -79,7 +79,7 @@ impl Folder {
                     file::copy_aside(&format).map_err(failed("copy the file `format` in"))?;
                 tracing::warn!(
                     target: "mainstay", copy = %aside.display(),
-                    "the file `format` of the state folder can't be read; it is written anew"
+                    "the file `format` of the state folder can't be read; it is written again"
                 );
             }
             file::replace(&format, &[content.as_bytes()]).map_err(failed("write to"))?;

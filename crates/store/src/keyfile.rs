@@ -49,8 +49,7 @@ fn bare(content: &[u8]) -> Option<[u8; KEY_BYTES]> {
     <[u8; KEY_BYTES]>::try_from(content).ok().filter(|key| !is_weak(key))
 }
 
-/// Whether nobody's randomness made this key: 32 random bytes with fewer than eight different values do not
-/// happen.
+/// Whether a key can't be random: 32 random bytes practically never have fewer than eight different values.
 fn is_weak(key: &[u8; KEY_BYTES]) -> bool {
     let mut values = *key;
     values.sort_unstable();

@@ -320,7 +320,7 @@ impl Lifecycle {
 
             // ## BackingOff | CrashLooping | Failed => Starting
             //
-            // A program that was missing may have been installed, and nobody tells.
+            // A missing program may have been installed, which nothing reports.
             (
                 Phase::BackingOff { retry_at }
                 | Phase::CrashLooping { retry_at }

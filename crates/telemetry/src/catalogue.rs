@@ -134,7 +134,7 @@ pub const MEMORY_REFUSALS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["kind"],
     unit: Unit::None,
-    help: "Data that was refused because a memory budget was used up; whole counts those for want of the whole budget",
+    help: "Data that was refused because a memory budget was used up; whole counts those because of the whole budget",
 };
 
 pub const BREAKER_STATE: Entry = Entry {

@@ -93,7 +93,7 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
     }
 }
 
-/// Warns that the machine can't run what is there.
+/// Warns that the machine can't run the program file.
 fn unrunnable(program: &Path, fault: &ProgramFault, at: &At, key: &str, notes: &mut Notes) {
     let message = format!("{} can't be run: {fault}", program.display());
     notes.warning(at, key, message).help(fault.remedy().to_owned());
@@ -126,7 +126,7 @@ fn pins(server: &Named, notes: &mut Notes) {
     }
 }
 
-/// Warns of a key in the address that stands in the file for everybody who may read it.
+/// Warns of a key that is written out in `url`, where everybody who may read the file sees it.
 fn open_key(server: &Named, notes: &mut Notes) {
     let Some((_, written)) = server.table.keyed_url("url") else { return };
     let Some(key) = url_keys::keys(written).into_iter().next() else { return };

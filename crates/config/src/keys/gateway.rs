@@ -96,10 +96,10 @@ static KEYS: [Key; 22] = [
         "memory_budget",
         Kind::Size { min: 16 << 20, max: 1 << 40 },
         "'512MiB'",
-        "The memory for data of clients and servers. Of it, request bodies get at most a quarter, \
-         answers on their way, streams and lists of servers a half each, open questions an eighth. \
-         What has no room is refused. Unset: half of the memory \
-         limit (of the control group, or else of the machine), at least 32 MiB and at most 4 GiB.",
+        "The maximum memory for data of clients and servers. Request bodies may use a quarter of it; \
+         answers in transit, streams and lists of servers a half each; open questions an eighth. \
+         Data beyond that is refused. Unset: half of the memory limit (of the control group, or \
+         else of the machine), at least 32 MiB and at most 4 GiB.",
     ),
     Key::new(
         "max_depth",

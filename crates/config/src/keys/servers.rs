@@ -40,8 +40,8 @@ static KEYS: [Key; 20] = [
         Kind::Bool,
         "false",
         "Connect to `url` through the HTTP proxy that the daemon's environment names: \
-         `HTTPS_PROXY` or `HTTP_PROXY`, else `ALL_PROXY`, in either case of letters. Servers in \
-         `NO_PROXY` (names with all below them, addresses, ranges such as 10.0.0.0/8, each with \
+         `HTTPS_PROXY` or `HTTP_PROXY`, else `ALL_PROXY`, in upper or lower case. Servers in \
+         `NO_PROXY` (names with their subdomains, addresses, ranges such as 10.0.0.0/8, each with \
          a port or without, `*`) and servers on this machine are reached directly.",
     )
     .or("true"),

@@ -25,7 +25,7 @@ enum ReadBodyError {
     TooLarge,
     Slow,
     Broken,
-    /// There is no memory for it.
+    /// The memory budget has no room for the body.
     OverBudget(BudgetExceeded),
 }
 
@@ -194,7 +194,7 @@ impl Collected {
             self.first = data;
             return Ok(());
         }
-        // What is charged is what is allocated.
+        // The charge equals the allocated capacity.
         match self.charge.bytes() {
             0 => self.rest.reserve(length - self.rest.len()),
             charged => self.rest.reserve_exact(charged.max(length) - self.rest.len()),

@@ -236,7 +236,7 @@ impl InvalidRequest {
         }
     }
 
-    /// What the client should look at.
+    /// The hint for the client: where to look.
     fn hint(&self) -> &'static str {
         match self {
             Self::NotARequest => "send the request again, with the answer to the question in it",

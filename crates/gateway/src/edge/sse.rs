@@ -45,7 +45,7 @@ pub(crate) const MESSAGES_PATH: &str = "/messages";
 /// they are answered, so the connection does not bound them; past this number the next one waits.
 const REQUESTS_MAX: usize = 256;
 
-/// What a request costs while it is answered, beside its own bytes.
+/// Memory that a request takes until it is answered, in addition to its own bytes.
 const REQUEST_BYTES: usize = 4 << 10;
 
 const ACCEPTS: Accepts = Accepts { event_stream: true };
@@ -178,7 +178,7 @@ pub(super) async fn handle_message(
             )
             .await;
         }
-        // Without a session, a notification or an answer to a question has nothing to be about.
+        // Notifications and answers to questions need a session that they belong to.
         None if !is_request => {}
         session => {
             let Ok(slot) = sse_stream.request_slots.clone().acquire_owned().await else {
@@ -240,7 +240,7 @@ async fn initialize(
 ) {
     let (session, answer) = open_session(gateway, endpoint, caller, message).await;
     if let Some(session) = session {
-        // The stream is the use of it.
+        // An open stream counts as use of the session.
         session.mark_used();
         endpoint.state.audience.use_only_stream(&session, sse_stream.stream.clone());
         if let Err(second) = sse_stream.session.set(session) {

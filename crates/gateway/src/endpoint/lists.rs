@@ -98,7 +98,7 @@ fn continued(
     Some((list, position))
 }
 
-/// Appends the members behind the items.
+/// Appends the members that follow the items: `_meta`, and for 2026-07-28 the caching rules.
 fn push_meta(out: &mut String, endpoint: &Endpoint, era: Era, kind: ListKind) {
     let missing = missing(endpoint, era, kind);
     match era {

@@ -161,7 +161,7 @@ impl Endpoint {
             return built.eras[era as usize].clone();
         }
         let mut assigned = self.state.merged.assigned.lock();
-        // Another change may have come.
+        // Another change may have been counted in the meantime.
         let built = self.build(&mut assigned, kind);
         if !built.is_shown.load(Ordering::Acquire) {
             let fresh = std::mem::take(&mut assigned.fresh[kind as usize]);

@@ -49,7 +49,7 @@ impl Route {
         }
     }
 
-    /// Adds the edits for members that are there without a value.
+    /// Adds the edits that repair members which are present without a value.
     pub(crate) fn repair(&mut self, params: &Params<'_>) {
         let repairs = params.repairs.iter();
         self.edits
@@ -296,7 +296,7 @@ fn unknown_item(
         }
         return RouteError { code: refusal.code.number(), message: say, refusal: Some(refusal) };
     }
-    // Items that lists leave out by name are found by their names.
+    // Items that merged lists leave out are still found by name, so they are not missing here.
     let items = endpoint.missing_items(era, kind).into_iter();
     let items = items.filter(|(_, items)| items.items.is_empty()).map(|(server, _)| server);
     let missing = endpoint.missing(era).into_iter().chain(items);

@@ -1,5 +1,5 @@
-//! Answers connections above the limit, and those for which there is no descriptor: 503, except to the
-//! question whether the process lives.
+//! Answers connections above the limit, and those for which there is no descriptor, with 503. Liveness checks
+//! get their usual answer.
 
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// so its request is there.
 const PATIENCE_ON_LOAN: Duration = Duration::from_millis(50);
 
-/// Where service managers ask whether the process lives. They would end a daemon that is only busy.
+/// The path of liveness checks. A service manager whose check fails would end a daemon that is only busy.
 const LIVE: &str = "/health/live";
 
-/// Bytes of a request that show whether it asks for that.
+/// The number of bytes that show whether a request asks for [`LIVE`].
 const HEAD_BYTES: usize = "HEAD /health/live ".len();
 
 /// Answers one request and closes the connection.
@@ -128,7 +128,7 @@ fn asks_whether_it_lives(head: &[u8]) -> Option<Method> {
     [Method::GET, Method::HEAD].iter().find_map(asks)
 }
 
-/// Has the service for health answer, as it would on a connection of its own.
+/// Lets the health service answer, as on an ordinary connection.
 async fn liveness(gateway: &Gateway, peer: &Peer, method: Method) -> Option<String> {
     let service = gateway.non_mcp().filter(|found| found.has(LIVE))?.service.clone();
     let is_head = method == Method::HEAD;

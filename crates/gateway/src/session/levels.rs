@@ -82,7 +82,7 @@ impl ServerLevels {
         self.wanted.lock().set(owner, level);
     }
 
-    /// Returns the sessions that want log messages of this level.
+    /// Returns the sessions that asked for log messages of this level.
     pub(crate) fn wanting(&self, level: Option<LogLevel>) -> Vec<SessionNo> {
         self.wanted.lock().wanting(level).copied().collect()
     }

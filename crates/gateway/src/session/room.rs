@@ -154,7 +154,7 @@ mod tests {
         assert!(kept <= budget.left_bytes_max() && kept > budget.left_bytes_max() - each, "{kept}");
         assert_eq!((streams[0].bytes(), streams[39].bytes()), (answer.len(), each));
         assert!(matches!(streams[0].resume_after(0), StreamResume::Continues(_)));
-        // One that has returned keeps what there is, even where the small ones together are too much.
+        // A stream whose client has returned keeps its events, even if small events together exceed the bound.
         let many: Vec<_> = (0..250).map(|_| open()).collect();
         for stream in &many {
             drop(stream.clone().reader());

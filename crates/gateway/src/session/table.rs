@@ -181,7 +181,7 @@ impl SessionTable {
     fn note_unused(&self, session: &Session) {
         let mut unused = self.unused.lock();
         unused.push_back(session.number.0);
-        // Keeps the queue as short as the table, at the cost of one look at each session in a while.
+        // Bounds the queue by twice the size of the table. The scan of all sessions is rare.
         if unused.len() > 2 * self.max {
             let by_owner = self.by_owner.read();
             unused.retain(|number| by_owner.get(number).is_some_and(|session| !session.was_used()));
@@ -276,7 +276,7 @@ mod tests {
         table.by_number(SessionNo(6)).unwrap().mark_used();
         assert!(table.insert(session(7), Room::Clients).is_err(), "all are used");
         assert_eq!((there(&table), table.displaced(), table.len()), (vec![1, 3, 5, 6], 2, 4));
-        // One that has ended is not looked for.
+        // A session that has ended is skipped.
         let ended = table.by_number(SessionNo(5)).unwrap();
         assert!(table.remove(&ended));
         for number in 8..60 {

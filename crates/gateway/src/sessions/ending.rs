@@ -48,7 +48,7 @@ impl Sessions {
         room::make_room(&self.replay, self.replay.bytes_max(), || self.table.all());
     }
 
-    /// Drops events that are kept for clients that have not returned for a while, if they hold much,
+    /// Drops kept events of clients that have not returned for a while, if the events take much memory,
     /// and nearly all of what is kept if the memory is needed for something else.
     pub(crate) fn make_room_in_time(&self) {
         room::let_go_of_left(&self.replay, Instant::now(), || self.table.all());

@@ -1,4 +1,4 @@
-//! What the events of a stream are charged, and what is given back early.
+//! Charges the events of a stream to the memory budget, and gives some of it back early.
 
 use bytes::Bytes;
 use mainstay_model::budget::UNCHARGED_BYTES_MAX;
@@ -46,7 +46,7 @@ impl EventStream {
         Ok(())
     }
 
-    /// Gives back what a small event was charged.
+    /// Gives back the charge of a small event.
     pub(super) fn discharge(&self, event: &Bytes) {
         if event.len() <= UNCHARGED_BYTES_MAX {
             self.charge.shrink(event.len());

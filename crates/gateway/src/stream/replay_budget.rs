@@ -29,7 +29,7 @@ pub(crate) struct BudgetShare {
 /// is room for ten thousand clients that lost their connection at once.
 pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// What a stream that nobody has read for a while may keep when there is too much: most answers fit.
+/// Bytes that an abandoned stream may keep when memory is short. Most answers fit.
 pub(crate) const LEFT_STREAM_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes that an empty stream costs.

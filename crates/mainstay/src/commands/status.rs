@@ -140,7 +140,7 @@ fn memory_budget(memory: &Memory) -> Option<String> {
         .filter(|(_, budget)| budget.refusals > 0)
         .map(|(kind, budget)| format!("{} {kind}", budget.refusals))
         .collect();
-    let mut line = format!("data in memory {used}, of {most}");
+    let mut line = format!("memory budget {used} used, of {most}");
     if !refused.is_empty() {
         line.push_str(&format!(
             "; refused for lack of memory: {} (gateway.memory_budget)",
@@ -193,7 +193,7 @@ fn list_notes(endpoint: &Endpoint) -> Vec<String> {
     let renamed: usize = endpoint.lists.iter().map(|list| list.renamed).sum();
     let renamed = (renamed > 0).then(|| {
         let names = format::count(renamed, "name");
-        format!("{path} publishes {names} other than the servers' own (see --json)")
+        format!("{path} publishes {names} that differ from the servers' own (see --json)")
     });
     let refused: usize = endpoint.lists.iter().map(|list| list.refused_names).sum();
     let refused = (refused > 0).then(|| {

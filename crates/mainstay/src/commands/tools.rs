@@ -110,7 +110,7 @@ fn missing_lines(missing: &MissingServer) -> Vec<String> {
 
 /// Says that a list ends before its end.
 fn cut_line(cut: Option<&str>) -> Option<String> {
-    Some(format!("cut: the list goes on, but {}", cut?))
+    Some(format!("cut: the list is incomplete, because {}", cut?))
 }
 
 fn answer(listed: &[Listed]) -> ToolsPrinted {

@@ -1,4 +1,4 @@
-//! The command socket, which is made anew when its file is removed.
+//! Serves the command socket, and creates it again when its file is removed.
 
 use std::io;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-/// Time between two looks at the file. Without it, commands find no daemon.
+/// Time between two checks of the file. Commands can't reach the daemon without it.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// What is at the path of the socket: its device and inode numbers, if anything is.
+/// Device and inode number of the file at the socket's path. `None` if there is none.
 type Identity = Option<(u64, u64)>;
 
 /// Serves the command socket until the gateway stops. Programs that clean up folders may remove its file, and
@@ -37,7 +37,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, folder: Arc<Folder>, first: Uni
         }
         match bind(&folder).await {
             Ok((listener, identity)) => {
-                tracing::warn!(target: "mainstay", "the command socket is made anew: its file was removed");
+                tracing::warn!(target: "mainstay", "the command socket was created again: its file had been removed");
                 let next = listener::serve_unix(gateway.clone(), listener);
                 // Connections that are open have tasks of their own.
                 serving.abort_all();
@@ -45,7 +45,7 @@ pub(super) async fn serve(gateway: Arc<Gateway>, folder: Arc<Folder>, first: Uni
                 serving.spawn(next);
                 known = identity;
             }
-            Err(error) => tracing::debug!(%error, "the command socket can't be made anew"),
+            Err(error) => tracing::debug!(%error, "the command socket can't be created again"),
         }
     }
 }

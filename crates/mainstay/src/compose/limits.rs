@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::output::format;
 
-/// Descriptors that are never for clients, and connections that are always allowed.
+/// File descriptors that are never given to clients, and the least number of connections that is allowed.
 const FILES_APART: usize = 64;
 const CONNECTIONS_LEAST: usize = 8;
 

@@ -1,4 +1,4 @@
-//! What runs a server, as everybody on loopback may see it.
+//! The part of a server's command or address that everybody on loopback may see.
 
 use std::path::Path;
 

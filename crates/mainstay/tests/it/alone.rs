@@ -64,7 +64,7 @@ fn init_writes_what_check_accepts() {
     mainstay(home, &["init", "--force"]).exits(0);
     let resolved = mainstay(home, &["check", "--resolved"]).exits(0);
     let resolved = resolved.says("gateway.listen = ").says("# default");
-    // What the machine decides is shown as a daemon would have it.
+    // Values that depend on the machine are shown as a daemon would use them.
     let budget = resolved.out.lines().find(|line| line.starts_with("gateway.memory_budget = "));
     let budget = budget.expect("the memory budget");
     assert!(
@@ -168,7 +168,7 @@ fn check_warns_of_sizes_for_which_there_is_never_memory() {
         .says("2 warnings");
     let fits = check("max_body = \"16MiB\"\nmax_message = \"32MiB\"");
     assert!(!fits.out.contains("warning"), "{}", fits.out);
-    // The default of 64 MiB is nobody's wish.
+    // The operator did not ask for the default of 64 MiB, so there is no warning.
     let default = check("");
     assert!(!default.out.contains("warning"), "{}", default.out);
 }

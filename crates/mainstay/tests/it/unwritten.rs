@@ -1,4 +1,4 @@
-//! What happens when nobody takes the output of a command.
+//! Commands whose output can't be written.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -62,12 +62,12 @@ async fn a_command_whose_output_is_lost_has_failed() {
         assert_eq!(lost.status.code(), Some(1), "{line:?}: {said}");
         assert!(said.contains("No space left on device"), "{line:?}: {said}");
         assert!(!said.contains("panicked"), "{line:?}: {said}");
-        // A reader that has enough is no reason for a message.
+        // A reader that closes the pipe early causes no error message.
         let unread = command(daemon.folder(), line).stdout(closed()).output().unwrap();
         assert_eq!(unread.status.code(), Some(141), "{line:?}: {}", complaint(&unread));
         assert_eq!(complaint(&unread), "", "{line:?}");
     }
-    // A failure stays what it is.
+    // The exit code of a failed command stays the same.
     let failed = command(daemon.folder(), &["status", "nobody", "--json"]).stdout(full()).output();
     assert_eq!(failed.unwrap().status.code(), Some(1));
     let wrong = command(daemon.folder(), &["stauts"]).stdout(full()).output().unwrap();

@@ -36,7 +36,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// Checks that what was granted fits, and what was refused did not.
+/// Checks that granted charges fit into the budget, and refused ones did not.
 #[track_caller]
 fn judge(budget: Budget, kind: MemoryKind, more: usize, granted: Result<(), BudgetExceeded>) {
     let (own, whole) = (budget.of(kind), budget.whole());

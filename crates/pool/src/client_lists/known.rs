@@ -152,7 +152,7 @@ impl KnownLists {
         base: &Facts,
         lists: &Arc<Facts>,
     ) -> bool {
-        // Nothing follows from a list that could not be fetched.
+        // A list that could not be fetched says nothing about the others.
         let fetched =
             |of: &ListKind| [base, lists].iter().all(|of_one| of_one.lists.failure(*of).is_none());
         let (whole, failed): (Vec<_>, Vec<_>) = ListKind::ALL.into_iter().partition(fetched);

@@ -308,7 +308,7 @@ async fn what_a_list_lacks_is_said_in_the_status() {
     world.permit_for(InstanceState::Ready).await;
     let status = world.pool.status(std::time::Instant::now(), &|_| String::new());
     let note = status.note.expect("a note");
-    assert_eq!(note, "offers its tools without one that has no name");
+    assert_eq!(note, "lists an entry without a name in its tools, which is left out");
     let [missing] = &status.missing[..] else { panic!("{:?}", status.missing) };
     assert_eq!((&*missing.list, &missing.why), ("tools", &note));
     assert_eq!(status.tools, 1);

@@ -1,5 +1,5 @@
-//! What a server sent during its handshake and could not be used. A handshake that fails names it, because
-//! it is often the answer that Mainstay waited for.
+//! Messages of a server that could not be used during its handshake. A failed handshake names them, because
+//! one is often the answer that Mainstay waited for.
 
 use parking_lot::Mutex;
 

@@ -14,13 +14,13 @@ use crate::Era;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fit {
     Fits,
-    /// It does in this form, which means the same: optional members that are `null` are absent, and
+    /// The item has the shape in this form, which means the same: members that were `null` are left out, and
     /// `true` as the schema of an argument is `{}`.
     Mended(String),
     Unfit(Misfit),
 }
 
-/// What an item has that clients refuse. Displayed as a sentence without a full stop.
+/// The fault for which clients refuse an item. Displayed as a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     #[error("`{0}` is missing")]

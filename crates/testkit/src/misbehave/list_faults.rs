@@ -1,4 +1,4 @@
-//! Faults of single lists: refused, empty of sense, hanging, or announced as changed all the time.
+//! Faults of single lists: refused, `null`, hanging, or announced as changed all the time.
 
 use std::sync::atomic::Ordering;
 

@@ -124,7 +124,7 @@ impl RemoteInstance {
         let target = self.target.clone();
         if let Some(rest) = target.asked_to_rest() {
             return Err(format!(
-                "the server wants to be left alone for {rest:.0?} more (Retry-After)"
+                "the server asked for a pause, which lasts {rest:.0?} more (Retry-After)"
             ));
         }
         let stop = self.stop.child_token();

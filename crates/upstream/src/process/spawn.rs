@@ -37,7 +37,7 @@ pub enum SpawnError {
     #[error(
         "{} can't be executed: {}, exec format error (ENOEXEC)",
         path.display(),
-        fault.as_deref().unwrap_or("it is no program for this machine")
+        fault.as_deref().unwrap_or("it is not a program for this machine")
     )]
     NotAProgram { path: PathBuf, fault: Option<String>, remedy: Option<String> },
     #[error("the working folder {} can't be used: {source}", cwd.display())]
@@ -256,7 +256,7 @@ fn remedy_of(error: &io::Error) -> Option<&'static str> {
         Some(Errno::TXTBSY) => "the program is being written; it starts when that is done",
         Some(Errno::LOOP) => "its symbolic links lead in a circle",
         Some(Errno::NAMETOOLONG) => "use a shorter path",
-        Some(Errno::LIBBAD) => "its interpreter is no program; install it again",
+        Some(Errno::LIBBAD) => "its interpreter is not a program; install it again",
         Some(Errno::PERM) => "a security policy of the machine forbids it",
         _ => match error.kind() {
             io::ErrorKind::ArgumentListTooLong => "shorten `command` and `env`",

@@ -28,11 +28,11 @@ struct Decoded {
 /// Why a body can't be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotDecoded {
-    #[error("its answer is encoded as {0:?}, which Mainstay neither asked for nor knows")]
+    #[error("its answer is encoded as {0:?}, which Mainstay does not support")]
     UnknownCoding(String),
-    #[error("its answer says that it is {0}, and can't be decoded as such")]
+    #[error("its answer is declared as {0} and can't be decoded")]
     Malformed(&'static str),
-    #[error("its answer decodes to more than fits")]
+    #[error("its answer is too large when it is decoded")]
     TooLarge,
 }
 

@@ -51,7 +51,7 @@ impl Target {
         let base = self.base.join(from.path_and_query().map_or("/", |path| path.as_str()));
         let Ok(to) = base.and_then(|base| base.join(location.trim())) else {
             return Redirect::Refused(format!(
-                "the server redirects to something that is no address (HTTP {status})"
+                "the server redirects to an invalid address (HTTP {status})"
             ));
         };
         let place = self.hide(&format!("{}{}", to.origin().ascii_serialization(), to.path()));
@@ -71,7 +71,7 @@ impl Target {
         match self.at(&to) {
             Some(address) => Redirect::To(address),
             None => Redirect::Refused(format!(
-                "the server redirects to something that is no address (HTTP {status})"
+                "the server redirects to an invalid address (HTTP {status})"
             )),
         }
     }
@@ -120,7 +120,7 @@ mod tests {
             (307, "https://example.com:8443/", "https://example.com:8443/"),
             (301, "/mcp/", "https://example.com/mcp/"),
             (303, "/mcp/", "https://example.com/mcp/"),
-            (307, "https://", "no address"),
+            (307, "https://", "an invalid address"),
         ] {
             let Redirect::Refused(reason) = of(status, location, &Method::POST) else {
                 panic!("{status} {location}");

@@ -28,11 +28,11 @@ pub(super) fn lost(target: &Target, head: Head, body: &[u8]) -> Lost {
         401 | 403 if target.has_credentials => {
             format!("the server refused our credentials (HTTP {status})")
         }
-        401 => format!("the server wants credentials, and none are configured (HTTP {status})"),
+        401 => format!("the server requires credentials, and none are configured (HTTP {status})"),
         403 => format!("the server refused the request (HTTP {status})"),
-        407 => format!("the proxy wants credentials (HTTP {status})"),
-        202 => "the server took the request and gave no answer".to_owned(),
-        200 => "the server's answer is no JSON-RPC message".to_owned(),
+        407 => format!("the proxy requires credentials (HTTP {status})"),
+        202 => "the server accepted the request and sent no answer".to_owned(),
+        200 => "the server's answer is not a JSON-RPC message".to_owned(),
         _ => format!("the server answered HTTP {status}"),
     };
     Lost::new(with_words(target, said, body), fate, false)
@@ -77,7 +77,7 @@ mod tests {
                 401,
                 "",
                 Fate::Refused,
-                "the server wants credentials, and none are configured (HTTP 401 Unauthorized)",
+                "the server requires credentials, and none are configured (HTTP 401 Unauthorized)",
             ),
             (
                 &keyed,
@@ -98,9 +98,9 @@ mod tests {
                 200,
                 "Sign in",
                 Fate::Unknown,
-                "the server's answer is no JSON-RPC message: Sign in",
+                "the server's answer is not a JSON-RPC message: Sign in",
             ),
-            (&bare, 202, "", Fate::Unknown, "the server took the request and gave no answer"),
+            (&bare, 202, "", Fate::Unknown, "the server accepted the request and sent no answer"),
         ] {
             let head = Head { status: StatusCode::from_u16(status).unwrap(), retry_after: None };
             let lost = lost(target, head, body.as_bytes());

@@ -33,7 +33,7 @@ fn a_request_is_told_by_its_header_or_its_body() {
         ("tools/list", "", Some("2026-07-28"), true),
         ("tools/list", "", Some("2031-01-01"), true),
         ("tools/list", META, Some("2025-11-25"), true),
-        // Only the revision is a claim.
+        // Only `protocolVersion` claims the modern era.
         ("tools/list", r#""_meta":{"io.modelcontextprotocol/clientCapabilities":{}}"#, None, false),
         ("tools/list", r#""_meta":{"io.modelcontextprotocol/logLevel":"info"}"#, None, false),
         ("tools/list", r#""_meta":{"io.modelcontextprotocol/protocolVersion":null}"#, None, false),

@@ -77,7 +77,7 @@ files is crash-looping: exited with 1
 new is ready, and speaks it only
 /mcp/both is time, files
 /mcp lists 738 tools (1.0 MiB); models and clients do better with fewer: [endpoints.NAME] makes an address for some of the servers
-/mcp publishes 3 names other than the servers' own (see --json)
+/mcp publishes 3 names that differ from the servers' own (see --json)
 /mcp publishes 1 name that most model APIs refuse: set names = \"strict\" in [gateway]
 breaker store is OPEN
 

@@ -1,4 +1,4 @@
-//! A number that several answers show is the same in all of them.
+//! Checks that a figure which several answers show is the same in all of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Members that are there without a value, as some serialisers write what is absent.
+//! Members that are `null` or empty because a serialiser writes absent members that way.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a page may send, as its browser asks before it sends it.
+//! CORS preflights: which methods and headers a browser lets a page send.
 
 use mainstay_testkit::client::Reply;
 

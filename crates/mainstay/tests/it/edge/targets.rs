@@ -1,4 +1,4 @@
-//! Which host a request is for: RFC 9112, section 3.2.
+//! The target host of a request: RFC 9112, section 3.2.
 
 use serde_json::Value;
 

@@ -30,7 +30,7 @@ async fn fewer_connections_are_allowed_where_there_are_few_descriptors() {
         refused.is_ok_and(|reply| reply.status == 503)
     })
     .await;
-    // Who is connected goes on, and the operator sees what is the matter.
+    // Connected clients continue, and the operator sees the reason.
     arena.witness.call("echo", json!({})).await.unwrap();
     let status = arena.daemon.run(&["status"]).unwrap();
     assert!(status.status.success(), "{status:?}");
@@ -54,7 +54,7 @@ async fn only_an_operator_who_set_a_number_is_warned_that_it_is_lowered() {
 #[tokio::test]
 async fn the_operator_is_served_when_there_are_no_descriptors_left() {
     let arena = Arena::start(daemon().files(200), "").await;
-    // The limit is lowered under the daemon's feet, so that its own bound does not help.
+    // The limit is lowered while the daemon runs, so that `max_connections` does not protect it.
     arena.daemon.limit_files(60);
     let held = connections(&arena.witness, 120).await;
     arena.daemon.wait_for_log("can't accept a connection", Duration::from_secs(30)).await.unwrap();

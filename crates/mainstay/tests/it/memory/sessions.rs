@@ -13,7 +13,7 @@ async fn sessions_that_are_never_used_give_way_and_can_be_used_after_all() {
     assert_eq!(attacks::initializes(&arena.daemon, 100).await, 100);
     assert_eq!(arena.metric("mcp_active_sessions").await, 20);
     assert_eq!(arena.metric("mainstay_sessions_displaced_total").await, 82);
-    // Who was there stays, who comes gets in, and who had to give way goes on.
+    // Sessions in use stay, new ones are opened, and those that gave way are restored when they are used.
     arena.witness.call("echo", json!({})).await.unwrap();
     let late = arena.able("2025-11-25", json!({})).await;
     for client in [&early, &late] {

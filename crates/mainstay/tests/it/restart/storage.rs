@@ -183,7 +183,7 @@ async fn the_command_socket_is_made_anew_when_it_is_removed() {
     fs::remove_file(&socket).unwrap();
     assert_eq!(status(), Some(3), "nobody can connect to what is gone");
     until("it is there again", async || status() == Some(0)).await;
-    scene.daemon().wait_for_log("the command socket is made anew", PATIENCE).await.unwrap();
+    scene.daemon().wait_for_log("the command socket was created again", PATIENCE).await.unwrap();
 }
 
 #[tokio::test]

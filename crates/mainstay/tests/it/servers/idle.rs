@@ -76,7 +76,7 @@ async fn an_end_while_a_call_is_in_flight_is_a_loss() {
     let daemon =
         daemon().command_server("s", &misbehave(&["--exit-when-idle=1100"])).start().await.unwrap();
     let client = daemon.client("s").await.unwrap();
-    // The server reads nothing while it works on this, and gives itself up.
+    // The server reads nothing during this call, so it considers itself idle and exits.
     let answer = ask(&client, "progress", json!({"steps": 40, "ms": 100})).await;
     super::assert_refused(&answer, 1007, "OUTCOME_UNKNOWN");
 }
@@ -101,7 +101,7 @@ async fn a_server_that_is_stopped_when_idle_starts_when_it_is_wanted() {
         })
         .await;
     }
-    // A call that takes longer than the idle timeout is use.
+    // A call that takes longer than the idle timeout counts as use.
     let answer = ask(&client, "slow", json!({"ms": 7000})).await;
     assert_echo(&answer, &json!({"ms": 7000}));
 }
@@ -150,7 +150,7 @@ async fn calls_that_come_while_it_goes_to_rest_are_answered() {
         daemon().command_server("s", &misbehave(&["--exit-when-idle=1100"])).start().await.unwrap();
     let client = daemon.client("s").await.unwrap();
     rests(&daemon, "s").await;
-    // Each call comes about when the server gives up.
+    // Each call arrives at about the moment when the server exits.
     for round in 0..12_u64 {
         assert_echo(&ask(&client, "echo", json!({"n": round})).await, &json!({"n": round}));
         tokio::time::sleep(Duration::from_millis(1080 + round * 4)).await;

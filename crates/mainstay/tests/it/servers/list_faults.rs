@@ -268,7 +268,7 @@ async fn tools_that_are_not_declared_are_there_everywhere() {
         (&is["tools"], &is["note"], &is["missing"]),
         (&json!(0), &Value::Null, &Value::Null)
     );
-    // A server that can't bear the question gets it once.
+    // A server that exits when it is asked for tools is asked once.
     let is = in_state(&daemon, "dies", "ready").await;
     assert_eq!((&is["tools"], &is["restarts"]), (&json!(0), &json!(1)), "{is}");
     let client = merged(&daemon).await;

@@ -93,7 +93,7 @@ async fn a_busy_server_is_not_lost_and_says_when_to_come_back() {
 async fn a_server_that_wants_to_be_left_alone_is() {
     let site = Site::start(&["--busy-at-start=300"]);
     let daemon = daemon().url_server("s", &site.url()).start().await.unwrap();
-    reason(&daemon, "wants to be left alone").await;
+    reason(&daemon, "asked for a pause").await;
     // The second one finds out whether the server speaks the other era.
     let asked = site.counts().await["refused initialize"].as_u64().unwrap();
     assert!(asked <= 2, "asked {asked} times");

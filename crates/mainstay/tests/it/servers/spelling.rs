@@ -110,7 +110,7 @@ async fn a_listen_that_is_cancelled_in_another_spelling_ends() {
     .await;
 }
 
-/// Numbers of questions are Mainstay's own, too: what answers them is a client here.
+/// Mainstay also numbers the questions to clients. Here a client answers them.
 #[tokio::test]
 async fn an_answer_of_a_client_is_known_in_any_spelling() {
     let (_site, daemon) = super::both_ways(&[]);

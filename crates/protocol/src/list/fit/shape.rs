@@ -42,7 +42,7 @@ pub(super) struct Member {
     is_required: bool,
 }
 
-/// A value that has its shape in another form, or none where it has it as it is.
+/// The result of a check: another form of the value that has the shape, or `None` if the value itself has it.
 type Checked = Result<Option<String>, Misfit>;
 
 /// The members of an object, in their order.
@@ -142,7 +142,7 @@ fn check_object(wanted: &[Member], json: &str) -> Checked {
     for (name, value) in members {
         let known = wanted.iter().find(|member| member.name == name);
         match known {
-            // Absent is what is meant. SDKs accept that only where the member is absent.
+            // `null` means absent here, but SDKs accept only an absent member.
             Some(member) if value == "null" && !member.is_required => is_mended = true,
             Some(member) => {
                 let mended =

@@ -1,4 +1,4 @@
-//! Ways of servers behind load balancers, gateways and firewalls, as the flags say.
+//! Behaviour of servers behind load balancers, gateways and firewalls, selected by flags.
 
 use std::io::Write;
 
@@ -58,7 +58,7 @@ pub(super) fn refusal(flags: &Flags, headers: &HeaderMap, method: &str) -> Optio
     Some(reply)
 }
 
-/// Dresses an answer as the flags say. `opens`: it is that of `initialize`.
+/// Changes an answer as the flags say. `opens`: it answers `initialize`.
 pub(super) fn dress(flags: &Flags, mut reply: HttpReply, opens: bool) -> HttpReply {
     let headers = reply.headers_mut();
     if flags.has("capitals")

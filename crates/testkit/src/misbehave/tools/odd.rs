@@ -1,4 +1,4 @@
-//! Answers that are no valid messages of JSON-RPC, although it can be told whose they are.
+//! Answers that are not valid JSON-RPC, but name their request.
 
 use super::call::Call;
 
