@@ -17,7 +17,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{BudgetExceeded, MemoryKind, Name, Refusal, RefusalCode};
@@ -35,13 +34,9 @@ use self::record::CallRecord;
 use crate::endpoint::route::{ProgressToken, Route};
 use crate::session::Session;
 use crate::session::control::CallControl;
-use crate::session::questions::{self, NotAsked};
+use crate::session::questions::{self, NotAsked, QUESTION_GRACE};
 use crate::sessions::Sessions;
 use crate::stream::EventStream;
-
-/// How long a client that lost its stream may take to resume it before its open questions are
-/// refused.
-pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(3);
 
 /// A call in flight. It outlives the client's connection: a legacy client that disconnects has not
 /// cancelled (2025-11-25 basic/transports, sending messages).
@@ -153,7 +148,7 @@ impl Call {
         self.on_client_event(CallEvent::ClientGone);
     }
 
-    /// Notes that nobody has read the stream for [`ANSWER_GRACE`]: open questions are refused.
+    /// Notes that nobody has read the stream for [`QUESTION_GRACE`]: open questions are refused.
     pub(crate) fn client_is_away(&mut self) {
         self.attempt.set_heard(false);
         self.on_client_event(CallEvent::ClientAway);
@@ -362,7 +357,7 @@ impl Call {
             self.on(CallEvent::ClientBack);
         }
         let is_heard = self.session.accepts_question(question.method())
-            && self.stream.as_ref().is_none_or(|stream| stream.may_be_read_within(ANSWER_GRACE));
+            && self.stream.as_ref().is_none_or(|stream| stream.may_be_read_within(QUESTION_GRACE));
         if self.on(CallEvent::Question { is_heard }) != CallDecision::Ask {
             self.attempt.refuse(question);
             return None;

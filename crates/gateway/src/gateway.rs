@@ -249,6 +249,7 @@ async fn expire(sessions: Arc<Sessions>) {
         }
         sessions.store_uses(false);
         sessions.expire();
+        sessions.refuse_unheard_questions();
         sessions.make_room_in_time();
     }
 }

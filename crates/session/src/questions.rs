@@ -142,6 +142,11 @@ impl<A> Questions<A> {
         })
     }
 
+    /// Closes all questions outside of calls, because nothing carries them to the client any more.
+    pub fn close_outside_calls(&mut self) -> Vec<Question<A>> {
+        self.close_all(|question| question.call.is_none())
+    }
+
     /// Closes all questions, because the client is gone.
     pub fn close_everything(&mut self) -> Vec<Question<A>> {
         self.close_all(|_| true)

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::answer::{self, HttpAnswer};
-use crate::call::{ANSWER_GRACE, Call, Progress};
+use crate::call::{Call, Progress};
 use crate::caller::Accepts;
+use crate::session::questions::QUESTION_GRACE;
 use crate::sessions::Sessions;
 use crate::stream::{EventStream, event};
 
@@ -103,7 +104,7 @@ async fn forward_to_stream(sessions: Arc<Sessions>, mut call: Box<Call>, stream:
         }
         let progress = tokio::select! {
             progress = call.next() => progress,
-            () = stream.reader_gone_for(ANSWER_GRACE), if !client_away => {
+            () = stream.reader_gone_for(QUESTION_GRACE), if !client_away => {
                 client_away = true;
                 call.client_is_away();
                 stream.take_back_questions();

@@ -1,7 +1,7 @@
 //! Questions of servers to the client of a session, and the client's answers to them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_model::{Budget, BudgetExceeded, MemoryKind, Refusal, RefusalCode};
@@ -14,6 +14,10 @@ use mainstay_upstream::Asker;
 use super::Session;
 use super::control::CallControl;
 use super::question_origin::{QuestionOrigin, refuse_unanswered};
+
+/// How long a client that lost its stream may take to resume it before its open questions are
+/// refused.
+pub(crate) const QUESTION_GRACE: Duration = Duration::from_secs(3);
 
 /// Why a question is not brought to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +123,18 @@ impl Session {
     pub(crate) fn refuse_questions_of(&self, call: &CallControl) {
         let open = self.state.lock().questions.close_call(call.call);
         refuse_unanswered(open);
+    }
+
+    /// Refuses questions outside of calls that nobody will answer: those that have been open for too long,
+    /// and all if the client has not read a stream for them for `grace`.
+    pub(crate) fn refuse_unheard_questions(&self, now: Instant, grace: Duration) {
+        let mut state = self.state.lock();
+        let mut unheard = state.questions.close_lapsed(now);
+        if !state.streams.may_be_read_within(grace) {
+            unheard.extend(state.questions.close_outside_calls());
+        }
+        drop(state);
+        refuse_unanswered(unheard);
     }
 
     /// Returns the servers that wait for an answer of this client.

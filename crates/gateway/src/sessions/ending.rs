@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use mainstay_model::MemoryKind;
 use mainstay_telemetry::events::SessionExpired;
 
 use super::{Sessions, levels, subscribe};
+use crate::session::questions::QUESTION_GRACE;
 use crate::session::{Session, placement, room};
 
 impl Sessions {
@@ -40,6 +42,18 @@ impl Sessions {
         let count = expired.iter().filter(|session| self.end(session)).count() as u64;
         if count > 0 {
             SessionExpired { count, idle_max }.emit(&self.serving.metrics);
+        }
+    }
+
+    /// Refuses questions outside of calls that were sent to clients which are gone. Questions of calls
+    /// are looked after by their calls.
+    pub(crate) fn refuse_unheard_questions(&self) {
+        if self.serving.budget.of(MemoryKind::Questions).used_bytes == 0 {
+            return;
+        }
+        let now = Instant::now();
+        for session in self.table.all() {
+            session.refuse_unheard_questions(now, QUESTION_GRACE);
         }
     }
 

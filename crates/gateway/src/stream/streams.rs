@@ -4,7 +4,7 @@
 //! the client must be waiting for, which the id says: see [`super::event_id::StreamName`] and [`Resumed`].
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mainstay_protocol::Id;
@@ -108,6 +108,11 @@ impl SessionStreams {
 
     pub(crate) fn is_background_read(&self) -> bool {
         self.background.iter().any(|stream| stream.is_open())
+    }
+
+    /// Whether a stream for background messages has a reader, or one that left less than `grace` ago.
+    pub(crate) fn may_be_read_within(&self, grace: Duration) -> bool {
+        self.background.iter().any(|stream| stream.may_be_read_within(grace))
     }
 
     /// Returns the number of streams for background messages that have a reader.

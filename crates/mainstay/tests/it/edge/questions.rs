@@ -189,6 +189,26 @@ async fn a_client_that_went_away_keeps_no_question_waiting() {
     scene.undisturbed().await;
 }
 
+#[tokio::test]
+async fn a_question_outside_of_calls_ends_soon_after_its_stream() {
+    let scene = Scene::start().await;
+    let held = async || scene.metric("mainstay_memory_used_bytes{kind=\"questions\"}").await;
+    let client = scene.able("far", "2025-11-25", json!({"roots": {}})).await;
+    let mut stream = client.listen(None).await.unwrap();
+    let mut exchange = client
+        .send("tools/call", json!({"name": "ask_roots", "arguments": {"late": true}}))
+        .await
+        .unwrap();
+    exchange.answer().await.unwrap();
+    let question = stream.message().await.unwrap().unwrap();
+    assert_eq!(question["method"], "roots/list", "{question}");
+    assert!(held().await > 0);
+    drop(stream);
+    // Nobody may ever ask this client again.
+    until("it is refused", async || held().await == 0).await;
+    scene.undisturbed().await;
+}
+
 /// Refused questions are counted by the bound that refused them.
 async fn refused(scene: &Scene, server: &str) -> u64 {
     let mut all = 0;
