@@ -193,7 +193,7 @@ async fn a_client_that_went_away_keeps_no_question_waiting() {
 async fn a_question_outside_of_calls_ends_soon_after_its_stream() {
     let scene = Scene::start().await;
     let held = async || scene.metric("mainstay_memory_used_bytes{kind=\"questions\"}").await;
-    let client = scene.able("far", "2025-11-25", json!({"roots": {}})).await;
+    let client = scene.able("near", "2025-11-25", json!({"roots": {}})).await;
     let mut stream = client.listen(None).await.unwrap();
     let mut exchange = client
         .send("tools/call", json!({"name": "ask_roots", "arguments": {"late": true}}))

@@ -3,9 +3,11 @@
 //! `MAINSTAY_PROOF_BINARY` names another program to try them on. What it does not withstand is in the
 //! table as well.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use mainstay_testkit::{Daemon, Site};
 use serde_json::json;
 
@@ -86,7 +88,13 @@ async fn run(gateway: &str, sites: &[&Site], attack: impl AsyncFnOnce(&Arena) ->
     let arena = Arena::start(builder, gateway).await;
     let pid = arena.daemon.pid();
     let before = arena.memory().now;
-    let held = attack(&arena).await;
+    // An attack gives up when the daemon dies under it.
+    let held = AssertUnwindSafe(attack(&arena)).catch_unwind().await;
+    if let Err(failure) = &held
+        && is_alive(pid)
+    {
+        panic!("the attack failed: {}", failure.downcast_ref::<String>().map_or("", |say| say));
+    }
     // As long as the attack goes on, another client calls.
     let mut longest = Some(Duration::ZERO);
     let until = Instant::now() + Duration::from_secs(10);
