@@ -96,10 +96,11 @@ async fn handle(request: Request<Incoming>, sessions: &Sessions) -> Response<Ful
             response.headers_mut().insert(SESSION, sessions.fresh());
             response
         }
-        Reply::Now(_) | Reply::Later(..) | Reply::Never if session.is_none() => {
+        Reply::Now(_) | Reply::Later(..) | Reply::Both(..) | Reply::Never if session.is_none() => {
             plain(StatusCode::BAD_REQUEST)
         }
-        Reply::Now(reply) => json(reply),
+        // There is no stream for what comes later.
+        Reply::Now(reply) | Reply::Both(reply, ..) => json(reply),
         Reply::Later(millis, reply) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             json(reply)

@@ -85,6 +85,12 @@ fn handle(line: &[u8], answers: &mut Vec<u8>, delayed: &Delayed, tools: &str) {
             reply.push(b'\n');
             delayed.push(millis, reply);
         }
+        Reply::Both(reply, millis, mut later) => {
+            answers.extend_from_slice(&reply);
+            answers.push(b'\n');
+            later.push(b'\n');
+            delayed.push(millis, later);
+        }
         Reply::Nothing | Reply::Never => {}
         Reply::Crash => exit(70),
     }

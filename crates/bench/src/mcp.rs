@@ -15,6 +15,12 @@ const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11
 /// The result of `tools/list`.
 pub(crate) const TOOLS: &str = r#"{"tools":[{"name":"echo","description":"Answers with its text.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}},{"name":"slow","description":"Answers with its text after a while.","inputSchema":{"type":"object","properties":{"ms":{"type":"integer"},"text":{"type":"string"}},"required":["ms"]}},{"name":"big","description":"Answers with as many bytes as asked.","inputSchema":{"type":"object","properties":{"bytes":{"type":"integer"}},"required":["bytes"]}},{"name":"hang","description":"Never answers.","inputSchema":{"type":"object"}},{"name":"crash","description":"Ends the process.","inputSchema":{"type":"object"}}]}"#;
 
+/// The notification that [`many_tools`] send, as often as their argument `count` says, some time after
+/// their call.
+pub(crate) const ANNOUNCEMENT: &str = r#"{"jsonrpc":"2.0","method":"notifications/bench"}"#;
+const ANNOUNCED_MAX: u64 = 100_000;
+const ANNOUNCED_AFTER_MS: u64 = 50;
+
 /// What a server does about a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -24,6 +30,8 @@ pub(crate) enum Reply {
     Welcome(Vec<u8>),
     /// Send this after so many milliseconds.
     Later(u64, Vec<u8>),
+    /// Send the first now and the second after so many milliseconds, when the call is over.
+    Both(Vec<u8>, u64, Vec<u8>),
     /// A notification or an answer: nothing to send.
     Nothing,
     /// Send nothing.
@@ -85,7 +93,13 @@ fn call(id: &[u8], params: &[u8]) -> Reply {
         }
         b"hang" => Reply::Never,
         b"crash" => Reply::Crash,
-        _ => Reply::Now(error(id, -32602, "Unknown tool")),
+        _ => match number(arguments, "count") {
+            Some(count) => {
+                let lines = vec![ANNOUNCEMENT; count.min(ANNOUNCED_MAX) as usize].join("\n");
+                Reply::Both(text_result(id, text), ANNOUNCED_AFTER_MS, lines.into_bytes())
+            }
+            None => Reply::Now(error(id, -32602, "Unknown tool")),
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -73,6 +74,23 @@ impl Connection {
     /// As [`exchange`](Self::exchange).
     pub(crate) async fn begin(&mut self, request: &[u8]) -> io::Result<u16> {
         Ok(self.head(request).await?.status)
+    }
+
+    /// Reads the body that [`begin`](Self::begin) left until a text has come so often, and discards it.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn read_texts(&mut self, text: &[u8], mut count: usize) -> io::Result<()> {
+        loop {
+            let found = memmem::find_iter(&self.buffer, text);
+            let ends: Vec<usize> = found.map(|at| at + text.len()).take(count).collect();
+            count -= ends.len();
+            self.buffer.drain(..ends.last().copied().unwrap_or(0));
+            if count == 0 {
+                return Ok(());
+            }
+            self.fill().await?;
+        }
     }
 
     async fn head(&mut self, request: &[u8]) -> io::Result<Head> {

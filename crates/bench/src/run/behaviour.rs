@@ -175,3 +175,16 @@ impl Probe {
         seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+    use crate::run::judge::FACTS;
+
+    #[test]
+    fn every_observation_has_a_line_in_the_table() {
+        for name in names() {
+            assert!(FACTS.iter().any(|(known, ..)| *known == name), "{name}");
+        }
+    }
+}

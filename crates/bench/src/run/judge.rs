@@ -106,8 +106,11 @@ pub(crate) const LINES: [Line; 21] = [
     line("the same, the child killed 3 times", "stdio-astray-kills", Figure::Astray, Wanted::Never),
 ];
 
+const SERVER_MEMORY: &str = "≤ 100 KiB and 3 × its lists";
+const PAGE: &str = "a page ≤ 2 ms";
+
 /// The observations in the order of the table: name, title, promise.
-pub(crate) const FACTS: [(&str, &str, &str); 16] = [
+pub(crate) const FACTS: [(&str, &str, &str); 27] = [
     ("children", "children for 200 sessions on one stdio server", "1"),
     ("killed-child", "the shared stdio child is killed", "same session in < 1 s"),
     ("http-restart", "the HTTP server restarts", "same session in < 1 s"),
@@ -123,6 +126,17 @@ pub(crate) const FACTS: [(&str, &str, &str); 16] = [
     ("idle-5000", "memory of a session, 5,000 of them idle", "≤ 2.5 KiB"),
     ("idle-5000-stream", "the same, each with a stream open", "≤ 5 KiB"),
     ("idle-5000-connected", "the same, each with a connection open", ""),
+    ("servers-20", "memory of a server with 4 tools, 20 of them idle", SERVER_MEMORY),
+    ("servers-100", "the same of 100", SERVER_MEMORY),
+    ("servers-100-tools-100", "the same of 100 with 100 tools each", SERVER_MEMORY),
+    ("scale-servers-1", "at `/mcp`, 1 server, 1,000 tools, 1 session", PAGE),
+    ("scale-servers-20", "20 servers, 1,000 tools, 1 session", PAGE),
+    ("scale-servers-100", "100 servers, 1,000 tools, 1 session", PAGE),
+    ("scale-tools-100", "20 servers, 100 tools, 1 session", PAGE),
+    ("scale-tools-10000", "20 servers, 10,000 tools, 1 session", PAGE),
+    ("scale-all-10000", "100 servers, 10,000 tools, 1 session", PAGE),
+    ("scale-sessions-1000", "20 servers, 1,000 tools, 1,000 sessions", PAGE),
+    ("scale-sessions-10000", "20 servers, 1,000 tools, 10,000 sessions", PAGE),
     ("help", "time of `--help`", "< 10 ms"),
 ];
 
