@@ -89,6 +89,17 @@ impl<O: Eq + Hash> WantedLevels<O> {
         self.by_owner.iter().filter(move |(_, wanted)| wants(**wanted)).map(|(owner, _)| owner)
     }
 
+    /// Whether a client wants messages of this level.
+    pub fn wants(&self, owner: &O, level: Option<LogLevel>) -> bool {
+        let wanted = self.by_owner.get(owner);
+        wanted.is_some_and(|wanted| level.is_none_or(|level| level >= *wanted))
+    }
+
+    /// The number of clients that have requested a level.
+    pub fn owners(&self) -> usize {
+        self.by_owner.len()
+    }
+
     /// The most verbose requested level. `None` if no client has requested one.
     pub fn lowest(&self) -> Option<LogLevel> {
         LogLevel::ALL.into_iter().find(|level| self.counts[*level as usize] > 0)
@@ -118,6 +129,8 @@ mod tests {
             let mut owners: Vec<_> = wanted.wanting(level).copied().collect();
             owners.sort_unstable();
             assert_eq!(owners, expected, "{level:?}");
+            owners.retain(|owner| !wanted.wants(owner, level));
+            assert!(owners.is_empty() && !wanted.wants(&4, level));
         }
     }
 

@@ -70,11 +70,24 @@ impl PoolObserver for Gateway {
             }
         };
         if is_log {
-            // Log lines outside of calls have no owner, so only sessions that asked for logs get them.
-            for owner in self.sessions.levels.for_server(of.id).wanting(level) {
-                let session = self.sessions.table.by_number(owner);
-                if let Some(session) = session.filter(|session| session.has_background_stream()) {
-                    tell(&session);
+            // Log lines outside of calls have no owner, so only sessions that asked for logs get them, if
+            // they have a stream. Of these two groups, the smaller is looked through.
+            let levels = self.sessions.levels.for_server(of.id);
+            let listening = || topology.endpoints_with(of.id).map(|at| at.state.audience.len());
+            if listening().sum::<usize>() < levels.owners() {
+                for endpoint in topology.endpoints_with(of.id) {
+                    endpoint.state.audience.for_each(|session| {
+                        if levels.wants(session.number, level) && session.has_background_stream() {
+                            tell(session);
+                        }
+                    });
+                }
+            } else {
+                for owner in levels.wanting(level) {
+                    let session = self.sessions.table.by_number(owner);
+                    if let Some(session) = session.filter(|it| it.has_background_stream()) {
+                        tell(&session);
+                    }
                 }
             }
         } else {

@@ -73,6 +73,11 @@ impl Audience {
         self.listeners.for_each(tell);
     }
 
+    /// Returns the number of sessions that have a background stream.
+    pub(crate) fn len(&self) -> usize {
+        self.listeners.all.lock().len()
+    }
+
     /// Notifies sessions that lists have changed, now or when their client opens a stream.
     pub(crate) fn lists_changed(&self, kinds: &[ListKind]) {
         self.changes.record(kinds);

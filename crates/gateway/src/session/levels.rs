@@ -87,6 +87,16 @@ impl ServerLevels {
         self.wanted.lock().wanting(level).copied().collect()
     }
 
+    /// Whether a session wants log messages of this level.
+    pub(crate) fn wants(&self, owner: SessionNo, level: Option<LogLevel>) -> bool {
+        self.wanted.lock().wants(&owner, level)
+    }
+
+    /// Returns the number of sessions that have set a level.
+    pub(crate) fn owners(&self) -> usize {
+        self.wanted.lock().owners()
+    }
+
     /// Removes the level of a session. Returns whether the lowest wanted level has changed.
     pub(crate) fn remove(&self, owner: SessionNo) -> bool {
         let mut wanted = self.wanted.lock();
