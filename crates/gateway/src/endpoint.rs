@@ -23,6 +23,7 @@ use mainstay_model::{EndpointId, Name, ServerId};
 use mainstay_pool::{EraSupport, Pool, Wait};
 use mainstay_protocol::list::{Caching, ListKind};
 use mainstay_protocol::{Era, Revision};
+use mainstay_session::catalogue::Listing;
 use mainstay_session::names::NameStyle;
 use mainstay_telemetry::StreamKind;
 use mainstay_upstream::handshake;
@@ -230,6 +231,11 @@ impl Endpoint {
         join_all(refreshed).await;
     }
 
+    /// Gives up lists that were kept for clients who have not come back for the next page.
+    pub(crate) fn expire_paged_lists(&self, now: Instant) {
+        self.state.paged.expire(now);
+    }
+
     /// Returns how long and for whom a merged list may be cached: the strictest of what its servers
     /// say.
     pub(crate) fn caching(&self, era: Era, kind: ListKind) -> Caching {
@@ -276,12 +282,22 @@ impl Endpoint {
         let there = self.pools().filter(|pool| pool.facts(era).is_some() && !is_left_out(pool));
         let of_server = |pool: &Arc<Pool>| pool.missing_items(era, kind);
         let of_each = there.flat_map(|pool| of_server(pool).into_iter().map(move |of| (pool, of)));
-        of_each
-            .map(|(pool, items)| {
-                let (server, state) = (&pool.spec.name, primary_state(pool));
-                (MissingServer { server, state, why: Some(items.brief.clone()) }, items)
-            })
-            .collect()
+        of_each.map(|(pool, items)| missing_of(pool, items)).collect()
+    }
+
+    /// Returns the items for which a merged list has no memory.
+    pub(crate) fn items_without_room(
+        &self,
+        kind: ListKind,
+        listing: &Listing,
+    ) -> Vec<(MissingServer<'_>, MissingItems)> {
+        let of_each = listing.without_room().iter().filter_map(|(server, items)| {
+            let why = format!("has {items} more, for which the memory for lists has no room");
+            let list = kind.member().to_owned();
+            let brief = why.clone();
+            Some((self.pool(*server)?, MissingItems { list, why, brief, items: Vec::new() }))
+        });
+        of_each.map(|(pool, items)| missing_of(pool, items)).collect()
     }
 }
 
@@ -295,6 +311,11 @@ impl std::fmt::Display for MissingServer<'_> {
             None => f.write_str(")"),
         }
     }
+}
+
+fn missing_of(pool: &Pool, items: MissingItems) -> (MissingServer<'_>, MissingItems) {
+    let (server, state) = (&pool.spec.name, primary_state(pool));
+    (MissingServer { server, state, why: Some(items.brief.clone()) }, items)
 }
 
 fn has_server(servers: &[Server], name: &str) -> bool {

@@ -67,7 +67,7 @@ impl Gateway {
     /// Creates a gateway. Waits for the published names, as long as the backend takes.
     pub async fn new(parts: Parts) -> Arc<Self> {
         let Parts { settings, layout, metrics, budget, key, backend } = parts;
-        let names = Arc::new(NameRegistry::load(backend.names).await);
+        let names = Arc::new(NameRegistry::load(backend.names, budget).await);
         let admission = Admission::new(&settings);
         let serving = Serving::new(settings, metrics, budget);
         let directory = Directory::new(layout, names);
@@ -251,5 +251,8 @@ async fn expire(sessions: Arc<Sessions>) {
         sessions.expire();
         sessions.refuse_unheard_questions();
         sessions.make_room_in_time();
+        for endpoint in sessions.directory.topology_now().endpoints() {
+            endpoint.expire_paged_lists(Instant::now());
+        }
     }
 }

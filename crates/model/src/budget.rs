@@ -34,6 +34,8 @@ pub enum MemoryKind {
     Lists,
     /// Open questions of servers to clients.
     Questions,
+    /// Published names and URIs that are remembered.
+    Names,
 }
 
 /// The budget of a daemon, as a handle. Its counters live as long as the program.
@@ -89,6 +91,9 @@ pub struct BudgetState {
 /// costs them nothing.
 pub const UNCHARGED_BYTES_MAX: usize = 16 << 10;
 
+/// The largest share of names. They are stored in one file, which is written as a whole.
+const NAMES_BYTES_MAX: usize = 32 << 20;
+
 /// The smallest and the largest default of the whole budget.
 const WHOLE_DEFAULT_MIN: u64 = 32 << 20;
 const WHOLE_DEFAULT_MAX: u64 = 4 << 30;
@@ -104,8 +109,8 @@ const CONNECTIONS_MIN: usize = 512;
 // === impl MemoryKind ===
 
 impl MemoryKind {
-    pub const ALL: [Self; 5] =
-        [Self::Bodies, Self::Answers, Self::Streams, Self::Lists, Self::Questions];
+    pub const ALL: [Self; 6] =
+        [Self::Bodies, Self::Answers, Self::Streams, Self::Lists, Self::Questions, Self::Names];
 
     /// The name of the kind in the configuration's reference, in metrics and in refusals.
     pub fn as_str(self) -> &'static str {
@@ -115,16 +120,18 @@ impl MemoryKind {
             Self::Streams => "streams",
             Self::Lists => "lists",
             Self::Questions => "questions",
+            Self::Names => "names",
         }
     }
 
-    /// The share of the kind in the whole budget, as a divisor. The shares add up to more than the
-    /// whole, because they are rarely used at the same time.
-    fn divisor(self) -> usize {
+    /// The share of the kind in a whole budget. The shares add up to more than the whole, because they
+    /// are rarely used at the same time.
+    fn share_of(self, whole: usize) -> usize {
         match self {
-            Self::Answers | Self::Streams | Self::Lists => 2,
-            Self::Bodies => 4,
-            Self::Questions => 8,
+            Self::Answers | Self::Streams | Self::Lists => whole / 2,
+            Self::Bodies => whole / 4,
+            Self::Questions => whole / 8,
+            Self::Names => (whole / 16).min(NAMES_BYTES_MAX),
         }
     }
 }
@@ -143,7 +150,7 @@ impl Budget {
 
     /// Creates a budget of this many bytes. It is never freed: a daemon has one.
     pub fn new(bytes_max: usize) -> Self {
-        let kinds = MemoryKind::ALL.map(|kind| Account::new(bytes_max / kind.divisor()));
+        let kinds = MemoryKind::ALL.map(|kind| Account::new(kind.share_of(bytes_max)));
         Self(Some(Box::leak(Box::new(Ledger { whole: Account::new(bytes_max), kinds }))))
     }
 
@@ -388,6 +395,7 @@ impl BudgetExceeded {
             MemoryKind::Streams => "messages that clients have not read",
             MemoryKind::Lists => "lists of servers",
             MemoryKind::Questions => "open questions",
+            MemoryKind::Names => "names that are remembered",
         };
         let all = if *of_whole { "all data" } else { what };
         let key = if *of_whole { "whole" } else { kind.as_str() };

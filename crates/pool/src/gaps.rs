@@ -107,7 +107,8 @@ fn of_list(facts: &Facts, kind: ListKind) -> Vec<MissingItems> {
 
 /// Items that merged lists leave out.
 fn left_out(list: &List, kind: ListKind) -> Option<MissingItems> {
-    let unfit = list.items.iter().filter_map(|item| match &item.fit {
+    let unfit = list.unfit.iter().map(|at| &list.items[*at as usize]);
+    let unfit = unfit.filter_map(|item| match &item.fit {
         ItemFit::Unfit(misfit) => Some((&*item.key, misfit)),
         ItemFit::Fits | ItemFit::Mended(_) => None,
     });

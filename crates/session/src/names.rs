@@ -25,6 +25,17 @@ pub struct Names {
     servers: BTreeMap<Box<str>, Arc<ServerNames>>,
     /// The items that published names stand for, also names that were replaced.
     owners: Arc<HashMap<Arc<str>, Owner>>,
+    /// The memory of all names, in bytes.
+    bytes: usize,
+}
+
+/// How much memory the names of a list may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameBounds {
+    /// For the names of one server.
+    pub server_bytes_max: usize,
+    /// For the names of all servers.
+    pub list_bytes_max: usize,
 }
 
 /// The item that a published name stands for.
@@ -39,6 +50,8 @@ pub struct Owner {
 #[derive(Debug, Clone, Default)]
 struct ServerNames {
     by_own: HashMap<Arc<str>, KnownName>,
+    /// The memory of the names, in bytes.
+    bytes: usize,
     /// The number of names that were ever remembered.
     count: u64,
     /// Published names that `names = "strict"` has replaced, with the own names. They stay valid in calls.
@@ -58,6 +71,10 @@ pub const UNLISTED_MAX: usize = 2_000;
 /// The same for URIs, of which servers make up more. This is also the most URIs that a server may list for
 /// its bare URIs to be remembered at all.
 pub const URIS_MAX: usize = 500;
+
+/// What a name takes in memory beside its text: two entries of maps, and the heads of two texts. It is more
+/// than the quotes and commas around it in a file.
+const NAME_BYTES: usize = 160;
 
 // === impl Names ===
 
@@ -88,11 +105,20 @@ impl Names {
     }
 
     /// Remembers names that clients are about to see. `is_listed` returns whether a server lists an item
-    /// now; names of other items are forgotten beyond [`UNLISTED_MAX`] and [`URIS_MAX`].
-    pub fn remember(&mut self, fresh: &FreshNames, is_listed: impl Fn(&str, &str) -> bool) {
+    /// now; names of other items are forgotten beyond [`UNLISTED_MAX`] and [`URIS_MAX`]. Beyond `bounds`, a
+    /// server's oldest names are forgotten, those of items that are not listed first.
+    ///
+    /// Returns how many names of listed items were forgotten. They may change when their list does.
+    pub fn remember(
+        &mut self,
+        fresh: &FreshNames,
+        is_listed: impl Fn(&str, &str) -> bool,
+        bounds: NameBounds,
+    ) -> usize {
         if fresh.is_empty() {
-            return;
+            return 0;
         }
+        let mut listed_forgotten = 0;
         let owners = Arc::make_mut(&mut self.owners);
         let unlisted_max = if fresh.are_uris() { URIS_MAX } else { UNLISTED_MAX };
         for (server, names) in fresh.remembered() {
@@ -103,12 +129,58 @@ impl Names {
                 }
                 of.insert(own, published);
             }
-            for gone in of.forget_unlisted(unlisted_max, |own| is_listed(&server, own)) {
-                if owners.get(&gone).is_some_and(|owner| owner.server == server) {
-                    owners.remove(&gone);
-                }
+            let is_listed = |own: &str| is_listed(&server, own);
+            forget_owners(owners, &server, of.forget_unlisted(unlisted_max, is_listed));
+            for listed in [false, true] {
+                let excess = of.bytes.saturating_sub(bounds.server_bytes_max);
+                let gone = of.forget_bytes(excess, |own| is_listed(own) == listed);
+                listed_forgotten += if listed { gone.len() } else { 0 };
+                forget_owners(owners, &server, gone);
             }
         }
+        self.count_bytes();
+        listed_forgotten + self.shrink(bounds.list_bytes_max, is_listed)
+    }
+
+    /// Forgets names until they take no more than `bytes_max`: first those of items that are not listed, of
+    /// the servers with the most of them, the oldest first. Returns how many of listed items there were.
+    pub fn shrink(&mut self, bytes_max: usize, is_listed: impl Fn(&str, &str) -> bool) -> usize {
+        let mut listed_forgotten = 0;
+        for listed in [false, true] {
+            let mut excess = self.bytes.saturating_sub(bytes_max);
+            if excess == 0 {
+                break;
+            }
+            let is_such = |server: &str, own: &str| is_listed(server, own) == listed;
+            let sizes: Vec<_> = self
+                .servers
+                .iter()
+                .map(|(server, of)| of.bytes_of(|own| is_such(server, own)))
+                .collect();
+            let level = level(sizes.clone(), excess);
+            for ((server, of), size) in self.servers.iter_mut().zip(sizes) {
+                let most = size.saturating_sub(level).min(excess);
+                if most > 0 {
+                    let of = Arc::make_mut(of);
+                    let before = of.bytes;
+                    let gone = of.forget_bytes(most, |own| is_such(server, own));
+                    excess = excess.saturating_sub(before - of.bytes);
+                    listed_forgotten += if listed { gone.len() } else { 0 };
+                    forget_owners(Arc::make_mut(&mut self.owners), server, gone);
+                }
+            }
+            self.count_bytes();
+        }
+        listed_forgotten
+    }
+
+    /// The memory of all names, in bytes. Their file is no larger, the names of servers aside.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn count_bytes(&mut self) {
+        self.bytes = self.servers.values().map(|of| of.bytes).sum();
     }
 
     /// Removes servers that are no longer configured.
@@ -117,6 +189,7 @@ impl Names {
             return;
         }
         self.servers.retain(|server, _| is_configured(server));
+        self.count_bytes();
         self.owners = Arc::new(owners_of(&self.servers));
     }
 
@@ -147,10 +220,19 @@ impl Eq for Names {}
 
 impl ServerNames {
     fn insert(&mut self, own: Arc<str>, published: Arc<str>) {
+        self.bytes += name_bytes(&own, &published);
         let known = KnownName { published, serial: self.count };
         self.count += 1;
         if let Some(before) = self.by_own.insert(own.clone(), known) {
-            self.former.insert(before.published, own);
+            self.bytes -= name_bytes(&own, &before.published);
+            self.insert_former(&before.published, own);
+        }
+    }
+
+    fn insert_former(&mut self, published: &Arc<str>, own: Arc<str>) {
+        self.bytes += name_bytes(&own, published);
+        if let Some(before) = self.former.insert(published.clone(), own) {
+            self.bytes -= name_bytes(&before, published);
         }
     }
 
@@ -168,12 +250,40 @@ impl ServerNames {
             return Vec::new();
         }
         unlisted.sort_unstable_by_key(|(serial, _)| *serial);
-        let gone: HashSet<_> = unlisted.into_iter().take(excess).map(|(_, own)| own).collect();
-        let mut published: Vec<_> =
-            gone.iter().filter_map(|own| self.by_own.remove(own)).map(|it| it.published).collect();
-        let former = self.former.extract_if(.., |_, own| gone.contains(own));
-        published.extend(former.map(|(published, _)| published));
-        published
+        self.forget(&unlisted.into_iter().take(excess).map(|(_, own)| own).collect())
+    }
+
+    /// Forgets the oldest of certain names until `excess` bytes are free. Returns the published names that
+    /// are gone.
+    fn forget_bytes(&mut self, excess: usize, is_such: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        if excess == 0 {
+            return Vec::new();
+        }
+        let such = self.by_own.iter().filter(|(own, _)| is_such(own));
+        let mut such: Vec<_> = such.map(|(own, known)| (known, own)).collect();
+        such.sort_unstable_by_key(|(known, _)| known.serial);
+        let mut freed = 0;
+        let gone = such.into_iter().take_while(|(known, own)| {
+            let is_enough = freed >= excess;
+            freed += name_bytes(own, &known.published);
+            !is_enough
+        });
+        self.forget(&gone.map(|(_, own)| own.clone()).collect())
+    }
+
+    /// The memory of certain names, in bytes.
+    fn bytes_of(&self, is_such: impl Fn(&str) -> bool) -> usize {
+        let such = self.by_own.iter().filter(|(own, _)| is_such(own));
+        such.map(|(own, known)| name_bytes(own, &known.published)).sum()
+    }
+
+    /// Forgets the names of these items. Returns the published names that are gone.
+    fn forget(&mut self, gone: &HashSet<Arc<str>>) -> Vec<Arc<str>> {
+        let known = gone.iter().filter_map(|own| self.by_own.remove_entry(own));
+        let mut all: Vec<_> = known.map(|(own, known)| (known.published, own)).collect();
+        all.extend(self.former.extract_if(.., |_, own| gone.contains(own)));
+        self.bytes -= all.iter().map(|(published, own)| name_bytes(own, published)).sum::<usize>();
+        all.into_iter().map(|(published, _)| published).collect()
     }
 
     fn has_same_names(&self, other: &Self) -> bool {
@@ -190,6 +300,46 @@ impl ServerNames {
         let mut all: Vec<_> = self.by_own.iter().collect();
         all.sort_unstable_by_key(|(_, known)| known.serial);
         all.into_iter().map(|(own, known)| (own, &known.published)).collect()
+    }
+}
+
+/// The memory that a name takes, in bytes.
+fn name_bytes(own: &str, published: &str) -> usize {
+    NAME_BYTES + text_bytes(own) + text_bytes(published)
+}
+
+/// The size of a text, or of its JSON where that is larger.
+fn text_bytes(text: &str) -> usize {
+    let escaped = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        ..0x20 => 6,
+        _ => 1,
+    });
+    escaped.sum()
+}
+
+/// The size to which the largest of `sizes` must shrink so that `excess` is saved. 0: all of them together are
+/// no larger.
+fn level(mut sizes: Vec<usize>, excess: usize) -> usize {
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
+    let mut sum = 0;
+    for (at, size) in sizes.iter().enumerate() {
+        sum += size;
+        let next = sizes.get(at + 1).copied().unwrap_or(0);
+        // All up to here shrink to one size, which is at least the next.
+        let level = sum.saturating_sub(excess) / (at + 1);
+        if sum >= excess && level >= next {
+            return level;
+        }
+    }
+    0
+}
+
+fn forget_owners(owners: &mut HashMap<Arc<str>, Owner>, server: &str, gone: Vec<Arc<str>>) {
+    for gone in gone {
+        if owners.get(&gone).is_some_and(|owner| *owner.server == *server) {
+            owners.remove(&gone);
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub struct List {
     pub undeclared: bool,
     /// Positions of the items, in the order of their keys. Empty before the list is complete.
     pub by_key: Vec<u32>,
+    /// Positions of the items that merged lists leave out.
+    pub unfit: Vec<u32>,
 }
 
 /// Parts of a list that Mainstay could not take over from the server.
@@ -239,6 +241,9 @@ impl List {
         let mut by_key: Vec<u32> = (0..self.items.len() as u32).collect();
         by_key.sort_by_key(|at| &self.items[*at as usize].key);
         self.by_key = by_key;
+        let items = self.items.iter().zip(0..);
+        let unfit = items.filter(|(item, _)| matches!(item.fit, ItemFit::Unfit(_)));
+        self.unfit = unfit.map(|(_, at)| at).collect();
         self
     }
 

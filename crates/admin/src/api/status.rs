@@ -56,7 +56,7 @@ pub struct Memory {
     pub usage_bytes: u64,
     /// The limit of the control group, else the memory of the machine.
     pub limit_bytes: u64,
-    /// The memory budgets by kind: `bodies`, `answers`, `streams`, `lists`, `questions`, and `whole`
+    /// The memory budgets by kind: `bodies`, `answers`, `streams`, `lists`, `questions`, `names`, and `whole`
     /// for all of them together.
     #[serde(default)]
     #[schema(required)]

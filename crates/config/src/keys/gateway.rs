@@ -97,9 +97,9 @@ static KEYS: [Key; 22] = [
         Kind::Size { min: 16 << 20, max: 1 << 40 },
         "'512MiB'",
         "The maximum memory for data of clients and servers. Request bodies may use a quarter of it; \
-         answers in transit, streams and lists of servers a half each; open questions an eighth. \
-         Data beyond that is refused. Unset: half of the memory limit (of the control group, or \
-         else of the machine), at least 32 MiB and at most 4 GiB.",
+         answers in transit, streams and lists of servers a half each; open questions an eighth; \
+         remembered names a sixteenth. Data beyond that is refused. Unset: half of the memory limit \
+         (of the control group, or else of the machine), at least 32 MiB and at most 4 GiB.",
     ),
     Key::new(
         "max_depth",

@@ -48,7 +48,7 @@ impl Scene {
         let backend = MemoryStore::default().open();
         let metrics = Arc::new(Metrics::new("0", []));
         let serving = Serving::new(GatewaySettings::default(), metrics, Budget::UNLIMITED);
-        let names = Arc::new(NameRegistry::load(backend.names).await);
+        let names = Arc::new(NameRegistry::load(backend.names, Budget::UNLIMITED).await);
         let sessions = Sessions::new(
             serving,
             Directory::new(Layout::default(), names),

@@ -41,6 +41,13 @@ impl ClientViews {
         Some(view.whole.clone())
     }
 
+    /// Drops the views of lists of a kind that are not current.
+    pub(super) fn retain(&self, kind: ListKind, current: &[Arc<Listing>]) {
+        let is_current =
+            |view: &ClientView| current.iter().any(|base| Arc::ptr_eq(&view.base, base));
+        self.0.lock().retain(|view| view.kind != kind || is_current(view));
+    }
+
     /// Keeps a view, and drops those of earlier lists of this kind.
     pub(super) fn keep(
         &self,
@@ -49,8 +56,8 @@ impl ClientViews {
         said: Vec<(ServerId, Arc<Facts>)>,
         whole: Arc<Listing>,
     ) {
+        self.retain(kind, std::slice::from_ref(&base));
         let mut views = self.0.lock();
-        views.retain(|view| view.kind != kind || Arc::ptr_eq(&view.base, &base));
         if views.len() >= VIEWS_MAX {
             views.pop_front();
         }

@@ -71,7 +71,7 @@ pub(crate) async fn page(
     if let Some(next) = page.next {
         out.push_str(&format!(r#","nextCursor":"{next}""#));
     }
-    push_meta(&mut out, endpoint, era, kind);
+    push_meta(&mut out, endpoint, era, kind, &listing);
     out.push('}');
     Ok(out)
 }
@@ -99,8 +99,8 @@ fn continued(
 }
 
 /// Appends the members that follow the items: `_meta`, and for 2026-07-28 the caching rules.
-fn push_meta(out: &mut String, endpoint: &Endpoint, era: Era, kind: ListKind) {
-    let missing = missing(endpoint, era, kind);
+fn push_meta(out: &mut String, endpoint: &Endpoint, era: Era, kind: ListKind, listing: &Listing) {
+    let missing = missing(endpoint, era, kind, listing);
     match era {
         Era::Legacy if missing.is_empty() => {}
         Era::Legacy => out.push_str(&format!(r#","_meta":{{{missing}}}"#)),
@@ -127,9 +127,10 @@ pub(crate) fn server_info() -> String {
 
 /// Returns the member of `_meta` that names missing servers, and what is missing of others. Empty:
 /// nothing is missing.
-fn missing(endpoint: &Endpoint, era: Era, kind: ListKind) -> String {
+fn missing(endpoint: &Endpoint, era: Era, kind: ListKind, listing: &Listing) -> String {
     let servers = endpoint.missing(era).into_iter().map(|server| one_missing(&server, None));
-    let items = endpoint.missing_items(era, kind).into_iter();
+    let without_room = endpoint.items_without_room(kind, listing);
+    let items = endpoint.missing_items(era, kind).into_iter().chain(without_room);
     let items = items.map(|(server, items)| one_missing(&server, Some(&items)));
     let all: Vec<_> = servers.chain(items).collect();
     if all.is_empty() {

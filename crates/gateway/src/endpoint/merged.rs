@@ -7,10 +7,10 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use mainstay_model::ServerId;
+use mainstay_model::{Charge, MemoryKind, ServerId};
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
 use mainstay_session::catalogue::{Listing, PublishedNames};
@@ -35,6 +35,9 @@ pub(super) struct MergedLists {
     is_build_due: AtomicBool,
 }
 
+/// The part of the share of lists that kept lists of an endpoint may take when they are replaced, as a
+/// divisor.
+const PAGED_SHARE: usize = 16;
 /// Time between a change and the build in the background.
 const SETTLE: Duration = Duration::from_millis(10);
 
@@ -216,7 +219,8 @@ impl Endpoint {
         let fresh = self.assign(&assigned, kind, more.iter());
         let names = &assigned.shown[kind as usize];
         let sources = more.iter().map(|of| of.sources(kind));
-        let whole = shown.with(sources, |server, own| name_of(&fresh, names, server, own));
+        let charge = self.names.budget().charge(MemoryKind::Lists);
+        let whole = shown.with(sources, |server, own| name_of(&fresh, names, server, own), charge);
         let whole = [Arc::new(whole)];
         self.remember(&mut assigned.shown, kind, &fresh, &whole);
         let [whole] = whole;
@@ -280,9 +284,9 @@ impl Endpoint {
     /// a tool under the same name, even when its server learns another revision.
     fn build(&self, assigned: &mut AssignedNames, kind: ListKind) -> Arc<BuiltList> {
         let list = self.list(kind);
-        let built = list.built.load_full();
-        if list.is_current(&built, self.version) {
-            return built;
+        let before = list.built.load_full();
+        if list.is_current(&before, self.version) {
+            return before;
         }
         // Counted before the lists are read, so that no later change is taken for covered.
         let changes = list.changes.load(Ordering::Acquire);
@@ -291,9 +295,11 @@ impl Endpoint {
         in_order.sort_by_key(|of| of.place);
         let fresh = self.assign(assigned, kind, in_order);
         let names = &assigned.shown[kind as usize];
-        let eras = said.each_ref().map(|said| {
-            let sources = said.iter().map(|of| of.sources(kind));
-            Arc::new(Listing::build(sources, |server, own| name_of(&fresh, names, server, own)))
+        let eras = ERAS.map(|era| {
+            let sources = said[era as usize].iter().map(|of| of.sources(kind));
+            let charge = self.charge_instead(&before.eras[era as usize]);
+            let name_of = |server: &str, own: &str| name_of(&fresh, names, server, own);
+            Arc::new(Listing::build(sources, name_of, charge))
         });
         let built = Arc::new(BuiltList {
             changes,
@@ -303,7 +309,37 @@ impl Endpoint {
         });
         assigned.fresh[kind as usize] = fresh;
         list.built.store(built.clone());
+        self.note_replaced(kind, &built.eras);
+        self.warn(kind, &before, &built);
         built
+    }
+
+    /// A charge for a list that takes the place of another. For a moment there are both.
+    fn charge_instead(&self, before: &Listing) -> Charge {
+        let charge = self.names.budget().charge(MemoryKind::Lists);
+        charge.grow(before.charged_bytes());
+        charge
+    }
+
+    /// Gives up lists of a kind that are kept for clients and no longer current.
+    fn note_replaced(&self, kind: ListKind, now: &[Arc<Listing>; 2]) {
+        self.state.merged.views.retain(kind, now);
+        let bytes_max = self.names.budget().of(MemoryKind::Lists).bytes_max / PAGED_SHARE;
+        self.state.paged.note_replaced(kind, now, bytes_max, Instant::now());
+    }
+
+    /// Says which lists have no memory for all items, where that is new.
+    fn warn(&self, kind: ListKind, before: &BuiltList, now: &BuiltList) {
+        let missing = |built: &BuiltList| {
+            let each = built.eras.iter().flat_map(|listing| listing.without_room());
+            each.map(|(_, items)| items).sum::<usize>()
+        };
+        if missing(now) > 0 && missing(before) == 0 {
+            tracing::warn!(
+                target: "mainstay", endpoint = %self.path(), list = kind.member(), items = missing(now),
+                "the memory for lists is used up; a merged list ends early"
+            );
+        }
     }
 
     /// Returns the names of items that have none yet.
@@ -349,8 +385,7 @@ impl Endpoint {
             let listed = listed.get_or_init(|| self.own_names(lists));
             listed.get(server).is_some_and(|names| names.contains(own))
         };
-        shown[kind as usize].remember(fresh, is_listed);
-        self.names.save(&self.name, shown);
+        self.names.remember(&self.name, shown, kind, fresh, is_listed);
     }
 
     /// Returns what each server lists, by its own names.

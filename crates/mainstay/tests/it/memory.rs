@@ -7,6 +7,7 @@
 mod attacks;
 mod bounded;
 mod files;
+mod names;
 mod proof;
 mod sessions;
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_model::settings::{NameRule, Prefix};
-use mainstay_model::{Ids, ServerId};
+use mainstay_model::{Budget, Charge, Ids, MemoryKind, ServerId};
 use mainstay_protocol::list::{ListKind, ListPage};
 
 use super::{Listing, Source};
@@ -10,6 +10,14 @@ use crate::names::{Assignment, KeyForm, NameStyle, Names};
 
 /// The merged list of servers with these lists, and the servers.
 fn merge(kind: ListKind, lists: &[(&str, &str)]) -> (Listing, Vec<ServerId>) {
+    merge_within(kind, lists, Budget::UNLIMITED.charge(MemoryKind::Lists))
+}
+
+fn merge_within(
+    kind: ListKind,
+    lists: &[(&str, &str)],
+    charge: Charge,
+) -> (Listing, Vec<ServerId>) {
     let (ids, names) = (Ids::default(), Names::default());
     let form = match kind {
         ListKind::Tools | ListKind::Prompts => KeyForm::Name,
@@ -41,7 +49,7 @@ fn merge(kind: ListKind, lists: &[(&str, &str)]) -> (Listing, Vec<ServerId>) {
         });
         (*server, *name, sources)
     });
-    let listing = Listing::build(sources, |server, own| fresh.find(server, own).cloned());
+    let listing = Listing::build(sources, |server, own| fresh.find(server, own).cloned(), charge);
     (listing, servers)
 }
 
@@ -97,4 +105,39 @@ fn resources_are_found_by_template() {
         Some((servers[1], "x://7/data".into()))
     );
     assert_eq!(listing.match_template("y://7"), None);
+}
+
+#[test]
+fn a_list_ends_where_its_memory_does_and_gives_it_back() {
+    // The share of lists is 1 MiB.
+    let budget = Budget::new(2 << 20);
+    let used = || budget.of(MemoryKind::Lists).used_bytes;
+    let tools: Vec<String> = (0..10_000).map(|at| format!(r#"{{"name":"t{at}"}}"#)).collect();
+    let all = format!(r#"{{"tools":[{}]}}"#, tools.join(","));
+    let lists = [("a", r#"{"tools":[{"name":"x"}]}"#), ("b", &*all), ("c", &*all)];
+    let (listing, servers) =
+        merge_within(ListKind::Tools, &lists, budget.charge(MemoryKind::Lists));
+    let [(b, without_b), (c, 10_000)] = listing.without_room() else {
+        panic!("{:?}", listing.without_room())
+    };
+    assert_eq!((*b, *c), (servers[1], servers[2]));
+    assert_eq!(listing.entries().len() + without_b, 10_001);
+    assert!(listing.entries().len() > 1000 && listing.find("x").is_some());
+    assert_eq!((listing.charged_bytes(), used() > 900_000), (used(), true));
+    // What replaces it may be as large.
+    let charge = budget.charge(MemoryKind::Lists);
+    charge.grow(listing.charged_bytes());
+    let (again, _) = merge_within(ListKind::Tools, &lists, charge);
+    assert_eq!(again.entries().len(), listing.entries().len());
+    drop(listing);
+    assert_eq!(used(), again.charged_bytes());
+    // With what some clients see beside it.
+    let whole = again.with(Vec::<(_, _, Vec<_>)>::new(), |_, _| None, {
+        let charge = budget.charge(MemoryKind::Lists);
+        charge.grow(again.charged_bytes());
+        charge
+    });
+    assert_eq!(whole.entries(), again.entries());
+    drop((again, whole));
+    assert_eq!(used(), 0);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_model::settings::{NameRule, Prefix};
 
 use super::fit::{fit, is_strict, shorten, with_hash};
-use super::{Names, Owner, URIS_MAX};
+use super::{Names, Owner, URIS_MAX, name_bytes};
 
 /// How an endpoint names the items of its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +196,13 @@ impl FreshNames {
             }
             None => true,
         }
+    }
+
+    /// The memory of the names to remember, in bytes.
+    pub fn bytes(&self) -> usize {
+        let each = self.remembered();
+        let names = each.iter().flat_map(|(_, names)| names);
+        names.map(|(own, published)| name_bytes(own, published)).sum()
     }
 
     /// The names to remember, by server.

@@ -47,11 +47,14 @@ impl From<StoredNames> for Names {
                 of.insert(own, published);
             }
             let former = stored.former.remove(&server).map(|former| former.0);
-            of.former = former.into_iter().flatten().collect();
+            for (published, own) in former.into_iter().flatten() {
+                of.insert_former(&published, own);
+            }
             servers.insert(server, Arc::new(of));
         }
         let owners = Arc::new(owners_of(&servers));
-        Self { servers, owners }
+        let bytes = servers.values().map(|of| of.bytes).sum();
+        Self { servers, owners, bytes }
     }
 }
 

@@ -3,10 +3,13 @@ use std::sync::Arc;
 use mainstay_model::settings::{NameRule, Prefix};
 use proptest::prelude::*;
 
-use super::{Assignment, KeyForm, NameStyle, Names, UNLISTED_MAX, URIS_MAX};
+use super::{Assignment, KeyForm, NameBounds, NameStyle, Names, UNLISTED_MAX, URIS_MAX};
 
 const AUTO: NameStyle = NameStyle { prefix: Prefix::Auto, rule: NameRule::Spec };
 const NEVER: NameStyle = NameStyle { prefix: Prefix::Never, rule: NameRule::Spec };
+
+const UNBOUNDED: NameBounds =
+    NameBounds { server_bytes_max: usize::MAX, list_bytes_max: usize::MAX };
 
 fn unseen(_: &str) -> Option<Arc<str>> {
     None
@@ -14,12 +17,24 @@ fn unseen(_: &str) -> Option<Arc<str>> {
 
 /// Assigns names to items in this order, as one build does, and shows them.
 fn show(names: &mut Names, style: NameStyle, form: KeyForm, items: &[(&str, &str)]) -> Vec<String> {
+    show_within(names, style, form, items, UNBOUNDED).0
+}
+
+/// The same within bounds. Returns the number of listed names that are forgotten as well.
+fn show_within(
+    names: &mut Names,
+    style: NameStyle,
+    form: KeyForm,
+    items: &[(&str, &str)],
+    bounds: NameBounds,
+) -> (Vec<String>, usize) {
     let mut assignment = Assignment::new(names, style, form, &unseen);
     let published: Vec<_> =
         items.iter().map(|(server, own)| assignment.publish(server, own).to_string()).collect();
     let fresh = assignment.into_fresh();
-    names.remember(&fresh, |server, own| items.contains(&(server, own)));
-    published
+    let is_listed = |server: &str, own: &str| items.contains(&(server, own));
+    let forgotten = names.remember(&fresh, is_listed, bounds);
+    (published, forgotten)
 }
 
 fn show_tools(names: &mut Names, items: &[(&str, &str)]) -> Vec<String> {
@@ -186,7 +201,74 @@ fn names_of_items_that_are_gone_are_forgotten_oldest_first() {
     assert!(names.find("t", "other").is_some(), "another server is not concerned");
 }
 
+#[test]
+fn a_server_keeps_its_newest_names_within_its_bytes() {
+    let mut names = Names::default();
+    let bounds = NameBounds { server_bytes_max: 100_000, list_bytes_max: usize::MAX };
+    show_tools(&mut names, &[("t", "other")]);
+    for batch in 0..20 {
+        let own: Vec<String> =
+            (0..10).map(|number| format!("{batch}_{number}_{}", "x".repeat(1000))).collect();
+        let items: Vec<_> = own.iter().map(|own| ("s", own.as_str())).collect();
+        let (_, forgotten) = show_within(&mut names, AUTO, KeyForm::Name, &items, bounds);
+        assert_eq!(forgotten, 0, "what is listed has room");
+        assert!(names.bytes() <= 101_000, "{}", names.bytes());
+        assert!(items.iter().all(|(_, own)| names.find("s", own).is_some()));
+    }
+    assert!(names.find("t", "other").is_some(), "another server is not concerned");
+    // More than there is room for is listed at once.
+    let own: Vec<String> =
+        (0..200).map(|number| format!("{number}_{}", "y".repeat(1000))).collect();
+    let items: Vec<_> = own.iter().map(|own| ("s", own.as_str())).collect();
+    let (published, forgotten) = show_within(&mut names, AUTO, KeyForm::Name, &items, bounds);
+    assert!((50..150).contains(&forgotten), "{forgotten}");
+    assert!(names.find("s", items[199].1).is_some() && names.find("s", items[0].1).is_none());
+    assert_eq!(owner(&names, &published[0]), None);
+    assert!(names.bytes() <= 101_000, "{}", names.bytes());
+}
+
+#[test]
+fn names_without_room_take_the_place_of_those_of_the_largest_server() {
+    let mut names = Names::default();
+    let own: Vec<String> = (0..100).map(|number| format!("tool_{number}")).collect();
+    let items: Vec<_> = own.iter().map(|own| ("large", own.as_str())).collect();
+    show_tools(&mut names, &items);
+    let bounds = NameBounds { server_bytes_max: usize::MAX, list_bytes_max: names.bytes() };
+    let (_, forgotten) =
+        show_within(&mut names, AUTO, KeyForm::Name, &[("small", "a"), ("small", "b")], bounds);
+    assert_eq!(forgotten, 0);
+    assert!(names.find("small", "a").is_some() && names.find("small", "b").is_some());
+    assert!(names.find("large", "tool_0").is_none() && names.find("large", "tool_99").is_some());
+    assert!(names.bytes() <= bounds.list_bytes_max);
+}
+
 proptest! {
+    #[test]
+    fn names_never_take_more_than_their_bounds_and_count_what_they_take(
+        asks in proptest::collection::vec(("[ab]", "[a-c/\u{1}\"]{1,30}", 0..2_u8), 1..60),
+        server_bytes_max in 0..3000_usize,
+        list_bytes_max in 0..4000_usize,
+    ) {
+        let mut names = Names::default();
+        let bounds = NameBounds { server_bytes_max, list_bytes_max };
+        for chunk in asks.chunks(5) {
+            let items: Vec<_> =
+                chunk.iter().map(|(server, own, _)| (server.as_str(), own.as_str())).collect();
+            // Strict names replace known ones, which are then remembered as former names.
+            let rule = if chunk[0].2 == 0 { NameRule::AsIs } else { NameRule::Strict };
+            let style = NameStyle { prefix: Prefix::Auto, rule };
+            show_within(&mut names, style, KeyForm::Name, &items, bounds);
+            prop_assert!(names.bytes() <= list_bytes_max);
+            let text = serde_json::to_string(&names).unwrap();
+            prop_assert!(text.len() <= names.bytes() + 100, "{} {text}", names.bytes());
+            let stored: Names = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(stored.bytes(), names.bytes());
+            prop_assert_eq!(&stored, &names);
+        }
+        names.shrink(0, |_, _| true);
+        prop_assert_eq!((names.bytes(), names.len()), (0, 0));
+    }
+
     #[test]
     fn no_two_things_ever_get_one_name(
         asks in proptest::collection::vec(("[ab](_[ab]){0,2}", "[ab/ .]([_ ][ab]){0,3}", 0..3_u8), 1..40),

@@ -50,7 +50,7 @@ fn everything_is_there_at_zero_from_the_start() {
         "mcp_memory_limit_bytes",
         r#"mainstay_memory_budget_bytes{kind="whole"}"#,
         r#"mainstay_memory_used_bytes{kind="bodies"}"#,
-        r#"mainstay_memory_refusals_total{kind="questions"}"#,
+        r#"mainstay_memory_refusals_total{kind="names"}"#,
         r#"mainstay_instance_state{server="files",state="crash-looping"}"#,
         r#"mainstay_instance_starts_total{server="time"}"#,
         r#"mainstay_stray_lines_total{server="time"}"#,

@@ -48,6 +48,9 @@ pub(super) const BYTES_MAX: usize = 64 << 20;
 /// all of it.
 const LIST_SHARE: usize = 8;
 
+/// What an item takes beside its text.
+const ITEM_BYTES: usize = 160;
+
 /// The waits before tools are asked for again at the start of a run. Some servers answer the first
 /// question before they are ready for it.
 const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
@@ -231,7 +234,8 @@ impl Fetched {
             }
         };
         let more = parsed.items.iter().map(|item| item.raw.len()).sum::<usize>();
-        if let Err(cut) = self.charge_items(link.budget(), more) {
+        let with_items = more + parsed.items.len() * ITEM_BYTES;
+        if let Err(cut) = self.charge_items(link.budget(), with_items) {
             self.list.gaps.cut = Some(cut);
             return false;
         }
@@ -275,7 +279,8 @@ impl Fetched {
     /// Charges the items of a page for as long as the list is kept.
     fn charge_items(&mut self, budget: Budget, more: usize) -> Result<(), Cut> {
         let list_max = budget.of(MemoryKind::Lists).bytes_max / LIST_SHARE;
-        if self.bytes + more > list_max {
+        let held = self.charge.as_ref().map_or(0, Charge::bytes);
+        if held + more > list_max {
             budget.note_refusal(MemoryKind::Lists);
             return Err(Cut::Memory(list_max));
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use mainstay_model::settings::{NameRule, Prefix};
-use mainstay_model::{Ids, ServerId};
+use mainstay_model::{Budget, Ids, ServerId};
 use mainstay_protocol::edit::{Edit, splice};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, Method};
@@ -77,7 +77,8 @@ impl Scene {
 
 async fn endpoint(ids: &Ids, servers: &[&Server], style: Option<NameStyle>) -> Arc<Endpoint> {
     let servers = servers.iter().map(|&server| server.clone()).collect();
-    let names = Arc::new(NameRegistry::load(MemoryStore::default().open().names).await);
+    let store = MemoryStore::default().open().names;
+    let names = Arc::new(NameRegistry::load(store, Budget::UNLIMITED).await);
     let endpoint = Endpoint::new(ids.endpoint(), "work".to_owned(), servers, style, &names);
     Arc::new(endpoint)
 }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use mainstay_model::Ids;
+use mainstay_model::{Budget, Ids, MemoryKind};
 use proptest::prelude::*;
 
 use super::{Cursor, PageBounds};
@@ -16,7 +16,8 @@ fn listing(names: &[String], size: usize) -> Listing {
         may_retry: false,
         is_left_out: false,
     });
-    Listing::build([(server, "s", sources)], |_, own| Some(own.into()))
+    let charge = Budget::UNLIMITED.charge(MemoryKind::Lists);
+    Listing::build([(server, "s", sources)], |_, own| Some(own.into()), charge)
 }
 
 fn numbered(numbers: impl IntoIterator<Item = u32>) -> Vec<String> {
