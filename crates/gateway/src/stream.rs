@@ -361,7 +361,7 @@ impl EventStream {
             while queue.bytes > bytes_max {
                 self.drop_oldest(&mut queue);
             }
-            queue.events.shrink_to_fit();
+            queue.gather_small();
         }
         before - queue.bytes
     }

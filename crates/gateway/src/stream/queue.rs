@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use mainstay_model::budget::UNCHARGED_BYTES_MAX;
 
 use super::LEFT_AFTER;
 use super::open_stream::OpenStreamGuard;
@@ -81,6 +82,19 @@ impl Queue {
             self.read_bytes = self.read_bytes - place.len() + event.len();
         }
         *place = event;
+    }
+
+    /// Moves small events into one block. Each may be the last one in a page of the allocator, which it
+    /// would keep for as long as the stream is kept.
+    pub(super) fn gather_small(&mut self) {
+        let is_small = |event: &&mut Bytes| event.len() <= UNCHARGED_BYTES_MAX;
+        let bytes = self.events.iter_mut().filter(is_small).map(|event| event.len()).sum();
+        let mut block = BytesMut::with_capacity(bytes);
+        for event in self.events.iter_mut().filter(is_small) {
+            block.extend_from_slice(event);
+            *event = block.split().freeze();
+        }
+        self.events.shrink_to_fit();
     }
 
     pub(super) fn push(&mut self, event: Bytes) {

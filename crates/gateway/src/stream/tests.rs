@@ -15,8 +15,8 @@ use super::queue::{
     UNREAD_BYTES_MAX, UNREAD_EVENTS_MAX, UNREAD_QUESTION_BYTES_MAX, UNREAD_QUESTIONS_MAX,
 };
 use super::{
-    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, REPLAY_BYTES_MAX, Reader,
-    StreamResume,
+    EventStream, KEEP_FOR, KEEP_READ_FOR, KEPT_EVENT_BYTES_MAX, LEFT_AFTER, REPLAY_BYTES_MAX,
+    Reader, StreamResume,
 };
 use crate::stream::event_id::StreamName;
 use crate::stream::replay_budget::ReplayBudget;
@@ -268,6 +268,33 @@ fn streams_are_kept_for_a_time() {
     drop(reader);
     assert!(!stream.is_stale(Instant::now()));
     assert!(stream.is_stale(later(KEEP_READ_FOR)));
+}
+
+#[test]
+fn a_stream_that_was_left_keeps_its_last_events_as_they_were() {
+    let stream = resumable(false);
+    drop(stream.clone().reader());
+    let all: Vec<_> =
+        (0..50).map(|number| format!("{number}:{}", "x".repeat(number * 10))).collect();
+    for text in &all {
+        stream.push(event(text));
+    }
+    let large = "y".repeat(20_000);
+    stream.push(event(&large));
+    let whole = stream.bytes();
+    assert_eq!(stream.shrink_left(usize::MAX, Instant::now()), 0);
+    let later = Instant::now() + LEFT_AFTER;
+    assert_eq!((stream.shrink_left(usize::MAX, later), stream.bytes()), (0, whole));
+    let dropped = stream.shrink_left(25_000, later);
+    assert_eq!(whole - dropped, stream.bytes());
+    assert!(stream.bytes() <= 25_000 && stream.bytes() > 24_000, "{}", stream.bytes());
+    let kept = texts(&read(&mut resume(&stream, 0)).0);
+    let expected: Vec<_> = all.iter().chain([&large]).map(String::as_str).collect();
+    assert_eq!(kept, expected[expected.len() - kept.len()..]);
+    // Somebody has returned.
+    let back = resume(&stream, 0);
+    assert_eq!(stream.shrink_left(0, later), 0);
+    drop(back);
 }
 
 #[derive(Debug, Clone)]
