@@ -129,9 +129,8 @@ pub(super) async fn endless_heads(arena: &Arena, count: usize, bytes: usize) -> 
     held
 }
 
-/// Connections beyond the descriptors that the daemon has left.
-pub(super) async fn no_descriptors(arena: &Arena, limit: u64, count: usize) -> Held {
-    arena.daemon.limit_files(limit);
+/// Connections on which nothing is sent.
+pub(super) async fn connections(arena: &Arena, count: usize) -> Held {
     let client = Client::new(&arena.daemon.endpoint("far")).unwrap();
     let mut held = Held::default();
     for _ in 0..count {

@@ -51,9 +51,9 @@ impl Group {
         Some(group)
     }
 
-    /// The start of a program in this group.
-    fn script(&self) -> String {
-        format!("echo $$ > {}/cgroup.procs; exec \"$@\"", self.0.display())
+    /// The start of a program in this group, after a line of shell.
+    fn script(&self, before: &str) -> String {
+        format!("echo $$ > {}/cgroup.procs; {before} exec \"$@\"", self.0.display())
     }
 }
 
@@ -78,10 +78,15 @@ fn is_alive(pid: i32) -> bool {
     mainstay_testkit::process::Process::find(pid).is_some()
 }
 
-/// Runs one attack against a daemon of its own.
-async fn run(gateway: &str, sites: &[&Site], attack: impl AsyncFnOnce(&Arena) -> Held) -> Outcome {
+/// Runs one attack against a daemon of its own, which starts after a line of shell.
+async fn run(
+    before_start: &str,
+    gateway: &str,
+    sites: &[&Site],
+    attack: impl AsyncFnOnce(&Arena) -> Held,
+) -> Outcome {
     let group = Group::create().expect("it could be created before");
-    let mut builder = Daemon::builder(binary()).script(&group.script());
+    let mut builder = Daemon::builder(binary()).script(&group.script(before_start));
     for (number, site) in sites.iter().enumerate() {
         builder = builder.url_server(&format!("list{number}"), &site.url());
     }
@@ -182,45 +187,47 @@ async fn every_attack_is_withstood_in_300_mib() {
     };
     let name = "150 unfinished bodies of 4 MiB";
     let outcome =
-        run("", &[], async |arena| attacks::unfinished_bodies(arena, 150, 4 << 20).await).await;
+        run("", "", &[], async |arena| attacks::unfinished_bodies(arena, 150, 4 << 20).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "20 unread answers of 50 MiB";
     let outcome =
-        run("", &[], async |arena| attacks::unread_answers(arena, 20, 50 << 20).await).await;
+        run("", "", &[], async |arena| attacks::unread_answers(arena, 20, 50 << 20).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "20 unread streams of 15 MiB";
     let outcome =
-        run("", &[], async |arena| attacks::unread_streams(arena, 20, 15 << 20).await).await;
+        run("", "", &[], async |arena| attacks::unread_streams(arena, 20, 15 << 20).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "a batch of 100 answers of 10 MiB";
-    let outcome = run("", &[], async |arena| attacks::batch(arena, 100, 10 << 20).await).await;
+    let outcome = run("", "", &[], async |arena| attacks::batch(arena, 100, 10 << 20).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "1,200 unread questions of 1 MB";
-    let outcome =
-        run("", &[], async |arena| attacks::unread_questions(arena, (75, 4, 4), 1_000_000).await)
-            .await;
+    let outcome = run("", "", &[], async |arena| {
+        attacks::unread_questions(arena, (75, 4, 4), 1_000_000).await
+    })
+    .await;
     judge(name, &outcome, outcome.holds());
     let name = "60 unread streams of notifications";
     let outcome =
-        run("", &[], async |arena| attacks::unread_notifications(arena, 60, 500).await).await;
+        run("", "", &[], async |arena| attacks::unread_notifications(arena, 60, 500).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "2,200 heads of 60 KB without an end";
     let outcome =
-        run("", &[], async |arena| attacks::endless_heads(arena, 2_200, 60_000).await).await;
+        run("", "", &[], async |arena| attacks::endless_heads(arena, 2_200, 60_000).await).await;
     judge(name, &outcome, outcome.holds());
-    let name = "400 connections, 100 descriptors";
-    let outcome = run("", &[], async |arena| attacks::no_descriptors(arena, 100, 400).await).await;
+    let name = "400 connections, 200 descriptors";
+    let outcome =
+        run("ulimit -n 200;", "", &[], async |arena| attacks::connections(arena, 400).await).await;
     judge(name, &outcome, outcome.holds());
     let sites: Vec<_> = (0..4).map(|_| Site::start(&["--fat=30", "--endless"])).collect();
     let name = "4 servers, list pages of 30 MB";
-    let outcome = run("", &sites.iter().collect::<Vec<_>>(), async |_| {
+    let outcome = run("", "", &sites.iter().collect::<Vec<_>>(), async |_| {
         tokio::time::sleep(Duration::from_secs(20)).await;
         Held::default()
     })
     .await;
     judge(name, &outcome, holds_for_lists(&outcome));
     let name = "20,000 sessions never used";
-    let outcome = run("", &[], async |arena| {
+    let outcome = run("", "", &[], async |arena| {
         attacks::initializes(&arena.daemon, 20_000).await;
         Held::default()
     })
