@@ -66,7 +66,9 @@ pub(crate) fn answer(message: &[u8], tools: &str) -> Reply {
     match method {
         b"tools/call" => call(id, member(message, "params").unwrap_or(b"{}")),
         b"initialize" => {
-            Reply::Welcome(result(id, &welcome(member(message, "params").unwrap_or(b"{}"))))
+            let params = member(message, "params").unwrap_or(b"{}");
+            // Nobody asks again for many tools before it is told that they changed.
+            Reply::Welcome(result(id, &welcome(params, tools != TOOLS)))
         }
         b"tools/list" => Reply::Now(result(id, tools.as_bytes())),
         b"ping" => Reply::Now(result(id, b"{}")),
@@ -107,12 +109,12 @@ fn number(object: &[u8], name: &str) -> Option<u64> {
     std::str::from_utf8(member(object, name)?).ok()?.parse().ok()
 }
 
-fn welcome(params: &[u8]) -> Vec<u8> {
+fn welcome(params: &[u8], announces: bool) -> Vec<u8> {
     let asked = member(params, "protocolVersion").map_or(b"".as_slice(), unquote);
     let revision =
         REVISIONS.iter().find(|revision| revision.as_bytes() == asked).unwrap_or(&REVISIONS[0]);
     format!(
-        r#"{{"protocolVersion":"{revision}","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"bench-echo","version":"1"}}}}"#
+        r#"{{"protocolVersion":"{revision}","capabilities":{{"tools":{{"listChanged":{announces}}}}},"serverInfo":{{"name":"bench-echo","version":"1"}}}}"#
     )
     .into_bytes()
 }
