@@ -16,7 +16,8 @@ use crate::lending::BRIEF;
 use crate::observer::PoolObserver;
 use crate::pool::Pool;
 
-/// The longest time between two checks for an idle base instance of the second dialect.
+/// The longest time between two checks for idle base instances. They are checked twice within a shorter idle
+/// timeout.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
 // === impl Pool ===
@@ -29,9 +30,10 @@ impl Pool {
         let _ = self.primary.set(primary.clone());
         self.supervise(primary);
         let pool = self.clone();
+        let every = IDLE_CHECK_EVERY.min(self.spec.pool.idle_timeout / 2);
         self.tasks.spawn(async move {
             loop {
-                let check = Instant::now() + IDLE_CHECK_EVERY;
+                let check = Instant::now() + every;
                 let next = pool.lending.next_deadline().map_or(check, |at| at.min(check));
                 tokio::select! {
                     () = pool.closing.cancelled() => return,

@@ -2,7 +2,7 @@
 //!
 //! `Daemon` runs the real program, and `Client` talks to it without an SDK. `fixture` and
 //! `misbehave` are servers behind it: one follows the protocol, the other has the faults that its
-//! flags select.
+//! flags select. `inside` runs servers in the test itself, for tests of pools.
 
 mod accept;
 pub mod client;
@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod fixture;
 pub mod freezer;
 pub mod hung_mount;
+pub mod inside;
 pub mod memory_store;
 pub mod misbehave;
 pub mod process;

@@ -355,12 +355,13 @@ async fn a_process_that_left_no_trace_ends_after_the_instance_that_may_have_star
     let is_orphan = || children().contains(&stray);
     until("the daemon inherits it", is_orphan).await;
     // The kernel counts starts in hundredths of a second.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let mut later = world.spawn(&sh("sleep 600")).await;
     // As long as its instance runs, it may be of use.
     let mut other = world.spawn(&sh("exit 0")).await;
     other.stop(StopGraces::default()).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let is_known = || records(world.state.path()) == 3;
+    until("it is recorded beside two servers", is_known).await;
     assert!(is_alive(stray), "its instance still runs");
     server.stop(StopGraces::ABANDONED).await;
     until("it is ended, and no zombie is left", || state_of(stray).is_none()).await;
