@@ -12,37 +12,20 @@ use mainstay_model::Budget;
 use mainstay_model::settings::{RemoteSpec, RevisionChoice};
 use mainstay_protocol::Message;
 use mainstay_protocol::list::ListKind;
-use mainstay_telemetry::Dropped;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
 use super::lists::{BYTES_MAX, ITEMS_MAX, PAGES_MAX};
 use super::{FirstLists, HandshakeError, Patience, RevisionMemory, list, shake};
-use crate::Asker;
 use crate::facts::{Cut, Facts, Gaps, List, ListFailure};
 use crate::link::{Link, LinkLimits};
-use crate::listener::Listener;
 use crate::remote::{Target, open};
+use crate::transport::conformance::Ears;
 
 /// Longest wait for something that must come.
 const CAP: Duration = Duration::from_secs(60);
 const PATIENT: Patience = Patience { page: CAP, whole: CAP };
-
-#[derive(Debug)]
-struct Deaf;
-
-impl Listener for Deaf {
-    fn notification(&self, _: Message) {}
-    fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Asker, _: &Message) -> bool {
-        false
-    }
-    fn stray(&self, _: &[u8], _: &str) {}
-    fn unusable_answer(&self, _: &str) {}
-    fn late_answer(&self, _: Option<&Message>) {}
-    fn closed(&self, _: &str) {}
-}
 
 /// A server without tools until `notifications/initialized` has been processed, which takes a
 /// while.
@@ -94,7 +77,7 @@ async fn a_remote_server_is_asked_for_lists_once_it_is_initialized() {
         depth_max: 128,
         budget: Budget::UNLIMITED,
     };
-    let link = open(target, limits, Arc::new(Deaf), stop.clone());
+    let link = open(target, limits, Arc::<Ears>::default(), stop.clone());
     let revisions = RevisionMemory::new(false);
     let facts = tokio::select! {
         facts = shake(&link, RevisionChoice::Auto, &revisions, "{}", FirstLists::within(CAP)) => facts.unwrap(),
@@ -121,7 +104,8 @@ async fn over_pipes<T>(
         budget: Budget::UNLIMITED,
     };
     let link =
-        crate::stdio::open(input.into(), output.into(), limits, Arc::new(Deaf), stop).unwrap();
+        crate::stdio::open(input.into(), output.into(), limits, Arc::<Ears>::default(), stop)
+            .unwrap();
     let serve = async {
         let mut lines =
             BufReader::new(pipe::Receiver::from_owned_fd(requests.into()).unwrap()).lines();

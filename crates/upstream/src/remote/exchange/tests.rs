@@ -14,29 +14,12 @@ use hyper_util::rt::TokioIo;
 use mainstay_model::Budget;
 use mainstay_model::settings::RemoteSpec;
 use mainstay_protocol::{Message, Revision, build};
-use mainstay_telemetry::Dropped;
 use tokio_util::sync::CancellationToken;
 
-use crate::Asker;
 use crate::link::{Link, LinkLimits};
-use crate::listener::Listener;
 use crate::remote::{Target, open, open_known};
 use crate::request::{Outgoing, SessionNo};
-
-#[derive(Debug)]
-struct Deaf;
-
-impl Listener for Deaf {
-    fn notification(&self, _: Message) {}
-    fn dropped(&self, _: Dropped) {}
-    fn question(&self, _: &Asker, _: &Message) -> bool {
-        false
-    }
-    fn stray(&self, _: &[u8], _: &str) {}
-    fn unusable_answer(&self, _: &str) {}
-    fn late_answer(&self, _: Option<&Message>) {}
-    fn closed(&self, _: &str) {}
-}
+use crate::transport::conformance::Ears;
 
 /// Every stream has one event without a message that asks to be taken up again at once.
 async fn answer(
@@ -86,7 +69,7 @@ async fn hasty(stop: &CancellationToken) -> (Arc<Link>, Arc<AtomicUsize>) {
         depth_max: 128,
         budget: Budget::UNLIMITED,
     };
-    (open(Arc::new(target), limits, Arc::new(Deaf), stop.clone()), taken_up)
+    (open(Arc::new(target), limits, Arc::<Ears>::default(), stop.clone()), taken_up)
 }
 
 /// A server that gives out a session and then knows it no more.
@@ -110,7 +93,8 @@ async fn ends_unused(owner: SessionNo) -> bool {
         depth_max: 128,
         budget: Budget::UNLIMITED,
     };
-    let (link, session) = open_known(Arc::new(target), limits, Arc::new(Deaf), stop.clone());
+    let (link, session) =
+        open_known(Arc::new(target), limits, Arc::<Ears>::default(), stop.clone());
     for method in ["initialize", "ping"] {
         let message = Message::parse(build::request(1, method, None)).unwrap();
         link.call(&Outgoing::plain(&message), owner).unwrap().next().await;
