@@ -24,8 +24,10 @@ pub(super) struct Scale {
 /// Milliseconds that a page may take, of any list.
 const PAGE_MS_MAX: f64 = 2.0;
 const CALLS: u32 = 1000;
-/// How often the whole list is read.
-const READINGS: u32 = 20;
+/// The list is read from its beginning until it was so many pages.
+const PAGES: usize = 400;
+/// Time for the start of the servers to be over.
+const SETTLING: Duration = Duration::from_secs(2);
 /// A tool of the first server.
 const TOOL: &str = "s000_00000";
 /// Notifications that are sent at once, and how often.
@@ -65,6 +67,7 @@ impl Scale {
     }
 
     async fn measure(self, target: &Target) -> Result<Times> {
+        tokio::time::sleep(SETTLING).await;
         let mut connection = Connection::open(target.address).await?;
         let mut session = Session::open(target, &mut connection).await?;
         for _ in 1..self.sessions {
@@ -91,7 +94,7 @@ impl Scale {
     ) -> Result<(f64, usize)> {
         let mut page_times = Vec::new();
         let (mut listed, mut pages) = (0, 0);
-        for _ in 0..READINGS {
+        while page_times.len() < PAGES {
             let mut cursor: Option<String> = None;
             (listed, pages) = (0, 0);
             loop {
