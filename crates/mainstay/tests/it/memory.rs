@@ -105,10 +105,11 @@ impl Arena {
 // === impl Memory ===
 
 impl Memory {
+    /// The memory of a process. A process that has ended has none.
     fn of(pid: i32) -> Self {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = |key: &str| -> u64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0 kB");
             line.trim().trim_end_matches(" kB").parse().unwrap()
         };
         Self { now: kib("VmRSS:") << 10, most: kib("VmHWM:") << 10 }
