@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::memory;
 
 /// How often the memory in use is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How much has to have changed: less is not worth waking the workers.
 const CHANGE_MIN: u64 = 2 << 20;
