@@ -1,20 +1,23 @@
 //! Reads a server's standard output and hands each message on.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_protocol::framing::lines::{LineDecoder, LineTooLong};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
 use crate::link::{Link, LinkLimits};
 use crate::turn::{Pace, Turn};
+
+/// A server that was silent for this long, and up to twice as long, holds no buffer for its output.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the output ends or `stop` is cancelled; then the link is closed.
 pub(super) async fn run(
@@ -27,13 +30,30 @@ pub(super) async fn run(
     let mut intake = Intake::new(limits.budget);
     let (mut turn, mut pace) = (Turn::default(), Pace::default());
     let is_awaited = || link.upgrade().is_some_and(|link| link.is_awaited());
+    let mut silence = pin!(sleep(SILENT_AFTER));
+    let (mut is_buffered, mut was_silent) = (true, false);
     let reason = loop {
         turn.pass(&mut pace, is_awaited).await;
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => break "stopped".to_owned(),
-            read = poll_fn(|cx| poll_read(&mut output, &mut decoder, cx)) => read,
+            read = read(&mut output, &mut decoder, is_buffered) => read,
+            () = &mut silence, if is_buffered => {
+                if was_silent {
+                    decoder.release_empty();
+                    is_buffered = false;
+                } else {
+                    was_silent = true;
+                    silence.as_mut().reset(Instant::now() + SILENT_AFTER);
+                }
+                continue;
+            }
         };
+        was_silent = false;
+        if !is_buffered {
+            is_buffered = true;
+            silence.as_mut().reset(Instant::now() + SILENT_AFTER);
+        }
         let Some(link) = link.upgrade() else { return };
         match read {
             Ok(0) => {
@@ -61,17 +81,16 @@ pub(super) async fn run(
     }
 }
 
-/// Reads into the decoder. While the server is silent, no buffer is held for it.
-fn poll_read(
+/// Reads into the decoder. Waits first without a buffer if there is none.
+async fn read(
     output: &mut pipe::Receiver,
     decoder: &mut LineDecoder,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let read = pin!(output.read_buf(decoder.buffer_mut())).poll(cx);
-    if read.is_pending() {
-        decoder.release_empty();
+    is_buffered: bool,
+) -> io::Result<usize> {
+    if !is_buffered {
+        output.readable().await?;
     }
-    read
+    output.read_buf(decoder.buffer_mut()).await
 }
 
 fn hand_on(link: &Arc<Link>, intake: &mut Intake, line: Result<Bytes, LineTooLong>) {
