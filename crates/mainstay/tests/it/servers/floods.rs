@@ -22,11 +22,11 @@ struct Floods {
 
 const NAMES: [&str; 3] = ["http", "sse", "pipe"];
 
-async fn floods(kind: &str) -> Floods {
+async fn floods(kind: &str, limits: &str) -> Floods {
     let flag = format!("--without-pause={kind}");
     let sites = [Site::start(&[&flag]), Site::start(&[&flag, "--only-sse=405"])];
     let daemon = daemon()
-        .config(LIMITS)
+        .config(limits)
         .url_server("http", &sites[0].url())
         .url_server("sse", &sites[1].url())
         .command_server("pipe", &misbehave(&[&flag]))
@@ -72,7 +72,7 @@ async fn slowness(client: &Client) -> Duration {
 }
 
 async fn each(kind: &str) {
-    let floods = floods(kind).await;
+    let floods = floods(kind, LIMITS).await;
     for name in NAMES {
         let client = client(&floods, name).await;
         let late = least(async || lateness(&client).await).await;
@@ -132,7 +132,7 @@ async fn is_read_slowly(daemon: &Daemon, name: &str) {
 
 #[tokio::test]
 async fn a_server_that_never_pauses_is_read_slowly_while_nobody_waits_for_it() {
-    let floods = floods("strays").await;
+    let floods = floods("strays", "").await;
     for name in NAMES {
         let client = client(&floods, name).await;
         for n in 0..2 {

@@ -96,7 +96,7 @@ async fn progress_and_log_messages_come_before_the_answer() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_loses_notifications_and_no_answer() {
-    let scene = Scene::start().await;
+    let scene = Scene::with("call_timeout = \"2m\"").await;
     let mut client = scene.client("near").await;
     let flood = json!({"name": "flood", "arguments": {"count": 100_000}});
     let id = client.send("tools/call", flood).await.unwrap();
