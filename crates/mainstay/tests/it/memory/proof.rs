@@ -210,9 +210,9 @@ async fn every_attack_is_withstood_in_300_mib() {
     let outcome =
         run("", "", &[], async |arena| attacks::unread_notifications(arena, 60, 500).await).await;
     judge(name, &outcome, outcome.holds());
-    let name = "2,200 heads of 60 KB without an end";
+    let name = "2,200 heads of 30 KB without an end";
     let outcome =
-        run("", "", &[], async |arena| attacks::endless_heads(arena, 2_200, 60_000).await).await;
+        run("", "", &[], async |arena| attacks::endless_heads(arena, 2_200, 30_000).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "400 connections, 200 descriptors";
     let outcome =
