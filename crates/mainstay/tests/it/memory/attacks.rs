@@ -81,20 +81,30 @@ pub(super) async fn batch(arena: &Arena, count: usize, bytes: usize) -> Held {
     Held { connections: vec![connection], ..Held::default() }
 }
 
-/// Large questions to clients that do not read, so many in each of as many calls in each of as many
-/// sessions.
+/// Sessions of clients that can be asked questions, each with one call behind it. The server has a session for
+/// each of them, which stays as long as the client may come back.
+pub(super) async fn interactive_sessions(arena: &Arena, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let client = arena.able("2025-11-25", json!({"elicitation": {}})).await;
+        client.call("echo", json!({})).await.unwrap();
+        clients.push(client);
+    }
+    clients
+}
+
+/// Large questions to clients that do not read, so many in each of as many calls of each client.
 pub(super) async fn unread_questions(
-    arena: &Arena,
-    (sessions, calls, questions): (usize, usize, usize),
+    clients: &[Client],
+    (calls, questions): (usize, usize),
     bytes: usize,
 ) -> Held {
     let mut held = Held::default();
-    for _ in 0..sessions {
-        let client = arena.able("2025-11-25", json!({"elicitation": {}})).await;
+    for client in clients {
         for id in 0..calls {
             let mut connection = client.raw().await.unwrap();
             let body = call(id, "ask_flood", &json!({"count": questions, "bytes": bytes}));
-            connection.send(posted(&client, &body).as_bytes()).await.unwrap();
+            connection.send(posted(client, &body).as_bytes()).await.unwrap();
             held.connections.push(connection);
         }
     }

@@ -111,7 +111,8 @@ async fn a_batch_of_large_answers_is_answered_in_part() {
 #[tokio::test]
 async fn questions_that_nobody_reads_are_refused() {
     withstands(&["questions", "streams", "answers"], async |arena| {
-        attacks::unread_questions(arena, (30, 4, 4), 1_000_000).await
+        let clients = attacks::interactive_sessions(arena, 30).await;
+        attacks::unread_questions(&clients, (4, 4), 1_000_000).await
     })
     .await;
 }

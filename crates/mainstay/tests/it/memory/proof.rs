@@ -85,6 +85,18 @@ async fn run(
     sites: &[&Site],
     attack: impl AsyncFnOnce(&Arena) -> Held,
 ) -> Outcome {
+    run_prepared(before_start, gateway, sites, async |_| (), async |arena, ()| attack(arena).await)
+        .await
+}
+
+/// The same for an attack on what clients have done before, which counts as the beginning.
+async fn run_prepared<T>(
+    before_start: &str,
+    gateway: &str,
+    sites: &[&Site],
+    prepare: impl AsyncFnOnce(&Arena) -> T,
+    attack: impl AsyncFnOnce(&Arena, T) -> Held,
+) -> Outcome {
     let group = Group::create().expect("it could be created before");
     let mut builder = Daemon::builder(binary()).script(&group.script(before_start));
     for (number, site) in sites.iter().enumerate() {
@@ -92,9 +104,10 @@ async fn run(
     }
     let arena = Arena::start(builder, gateway).await;
     let pid = arena.daemon.pid();
+    let prepared = prepare(&arena).await;
     let before = arena.memory().now;
     // An attack gives up when the daemon dies under it.
-    let held = AssertUnwindSafe(attack(&arena)).catch_unwind().await;
+    let held = AssertUnwindSafe(attack(&arena, prepared)).catch_unwind().await;
     if let Err(failure) = &held
         && is_alive(pid)
     {
@@ -201,8 +214,9 @@ async fn every_attack_is_withstood_in_300_mib() {
     let outcome = run("", "", &[], async |arena| attacks::batch(arena, 100, 10 << 20).await).await;
     judge(name, &outcome, outcome.holds());
     let name = "1,200 unread questions of 1 MB";
-    let outcome = run("", "", &[], async |arena| {
-        attacks::unread_questions(arena, (75, 4, 4), 1_000_000).await
+    let prepare = async |arena: &Arena| attacks::interactive_sessions(arena, 75).await;
+    let outcome = run_prepared("", "", &[], prepare, async |_, clients| {
+        attacks::unread_questions(&clients, (4, 4), 1_000_000).await
     })
     .await;
     judge(name, &outcome, outcome.holds());
