@@ -121,7 +121,8 @@ async fn run_prepared<T>(
         let called = arena.witness.call("echo", json!({})).await;
         longest = called.ok().map(|_| so_far.max(begun.elapsed()));
     }
-    let alive = is_alive(pid);
+    // A process that is ending has no memory any more.
+    let alive = is_alive(pid) && Memory::of(pid).now > 0;
     let most = if alive { arena.memory().most } else { LIMIT };
     drop(held);
     let begun = Instant::now();
