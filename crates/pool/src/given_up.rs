@@ -15,8 +15,8 @@ use crate::pool::Pool;
 use crate::turns::Turns;
 
 /// How long the turn of a call that was given up is kept at most. A server that takes a cancellation seriously
-/// sends no answer, so nothing tells when it is done.
-const KEPT_MAX: Duration = Duration::from_secs(30);
+/// sends no answer, so nothing tells when it is done. Calls that wait meanwhile have more time than that.
+const KEPT_MAX: Duration = Duration::from_secs(10);
 
 /// How long the turn is kept where only the end of the exchange tells the server that the call was given up: no
 /// answer can come any more.

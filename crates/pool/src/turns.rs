@@ -30,6 +30,9 @@ pub(crate) struct Turn(
     #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
 );
 
+const FEWER_CALLS: &str =
+    "make fewer calls at the same time, or increase concurrency of this server";
+
 // === impl Turns ===
 
 impl Turns {
@@ -58,6 +61,7 @@ impl Turns {
                 .refuse(
                     RefusalCode::TooManyRequests,
                     format!("Too many concurrent requests (max: {})", self.limit),
+                    FEWER_CALLS,
                 )
                 .retry_after(Duration::from_secs(1)));
         }
@@ -65,18 +69,22 @@ impl Turns {
         let turn = tokio::time::timeout_at(by.into(), self.free.clone().acquire_owned()).await;
         // The semaphore is never closed.
         turn.ok().and_then(Result::ok).map(Turn).ok_or_else(|| {
-            let given_up = match self.given_up.load(Ordering::Acquire) {
-                0 => String::new(),
+            let (given_up, hint) = match self.given_up.load(Ordering::Acquire) {
+                0 => (String::new(), FEWER_CALLS),
                 count => {
                     let which = if count == 1 { "one that was" } else { "some that were" };
-                    format!("; {} may still work on {which} given up", self.server)
+                    let why = format!("; {} may still work on {which} given up", self.server);
+                    (
+                        why,
+                        "try again: the turn of a call that was given up is kept for a few seconds",
+                    )
                 }
             };
             let say = format!(
                 "the call was not sent: it waited for its turn {}{given_up}",
                 queued.told()
             );
-            self.refuse(RefusalCode::QueueTimeout, say)
+            self.refuse(RefusalCode::QueueTimeout, say, hint)
         })
     }
 
@@ -85,11 +93,11 @@ impl Turns {
         Place::take(&self.given_up).0
     }
 
-    fn refuse(&self, code: RefusalCode, say: String) -> Refusal {
+    fn refuse(&self, code: RefusalCode, say: String, hint: &str) -> Refusal {
         Refusal::new(code, say)
             .server(&self.server)
             .limit(format!("concurrency: {}", self.limit))
-            .hint("make fewer calls at the same time, or increase concurrency of this server")
+            .hint(hint)
     }
 }
 

@@ -118,6 +118,11 @@ impl Link {
         self.calls.len()
     }
 
+    /// Whether a call with this id of ours is in flight.
+    pub(crate) fn has_call(&self, id: u64) -> bool {
+        self.calls.get(id).is_some()
+    }
+
     /// Whether somebody waits for the answer to a call. A listen has none that is waited for.
     pub(crate) fn is_awaited(&self) -> bool {
         self.calls.any_is_awaited()

@@ -59,9 +59,11 @@ impl Secrets {
     }
 
     fn new(mut all: Vec<String>) -> Self {
+        let spelt: Vec<_> = all.iter().flat_map(|secret| spellings_in_json(secret)).collect();
+        all.extend(spelt);
         all.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
         // Longer ones first, which may contain others.
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         all.dedup();
         Self(all)
     }
@@ -74,6 +76,22 @@ impl Secrets {
         };
         self.0.iter().fold(Cow::Borrowed(text), hide)
     }
+}
+
+/// The text as it may stand within JSON: with escapes where they are needed, with `\/`, and with each character
+/// beyond ASCII as `\uXXXX`.
+fn spellings_in_json(text: &str) -> [String; 3] {
+    let quoted = mainstay_protocol::build::string(text);
+    let plain = quoted.trim_start_matches('"');
+    let plain = plain.strip_suffix('"').unwrap_or(plain).to_owned();
+    let mut ascii = String::with_capacity(plain.len());
+    for unit in plain.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => ascii.push(char::from(byte)),
+            _ => ascii.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    [plain.replace('/', "\\/"), plain, ascii]
 }
 
 impl std::fmt::Debug for Secrets {
@@ -118,6 +136,7 @@ mod tests {
             ("PRIVATE_KEY", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\nxyz", true),
             ("LEVEL", "verbose", false),
             ("SHORT_KEY", "abc", true),
+            ("ODD_KEY", "pä\"ss/wört", true),
         ] {
             spec.env.insert(name.to_owned(), Redacted::new(value.to_owned()));
             if is_masked {
@@ -129,6 +148,11 @@ mod tests {
             ("API_KEY=opensesame is wrong, opensesame", "API_KEY=*** is wrong, ***"),
             ("  MIIEvQIBADANBgkqhkiG", "  ***"),
             ("LEVEL=verbose abc xyz", "LEVEL=verbose abc xyz"),
+            // As it is, and as JSON has it.
+            (r#"pä"ss/wört"#, "***"),
+            (r#"{"key":"pä\"ss/wört"}"#, r#"{"key":"***"}"#),
+            (r#"{"key":"pä\"ss\/wört"}"#, r#"{"key":"***"}"#),
+            (r#"{"key":"p\u00e4\"ss/w\u00f6rt"}"#, r#"{"key":"***"}"#),
         ] {
             assert_eq!(secrets.hide(told), shown);
         }

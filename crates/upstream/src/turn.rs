@@ -15,19 +15,24 @@ pub(crate) struct Turn {
     cost: usize,
 }
 
-/// The turns that a task takes for a server while nobody waits for what it sends. After so many in a short time the task
-/// rests, and reads nothing: the server fills the buffers of the connection and has to wait. Otherwise
-/// a server that never pauses would take a core for ever.
-#[derive(Debug, Default)]
+/// The turns that a task takes for a server. A task that has used them up while nobody waits for what the
+/// server sends rests, and reads nothing: the server fills the buffers of the connection and has to wait.
+/// Otherwise a server that never pauses would take a core for ever. A burst is read at once.
+#[derive(Debug)]
 pub(crate) struct Pace {
-    window_ends: Option<Instant>,
-    turns: u32,
+    /// Turns that may be taken at once.
+    left: u32,
+    /// When the turns that are left were last added to.
+    since: Option<Instant>,
 }
 
-/// Turns in a window while nobody waits: 3 MB or 6,400 messages in a second, and about a twentieth of
-/// a core.
-const TURNS_MAX: u32 = 5;
-const WINDOW: Duration = Duration::from_millis(100);
+/// Turns of a burst: 64 MB or 128,000 messages, which take a core for about a second.
+const BURST: u32 = 1000;
+/// One more turn is allowed each time this has passed: 3 MB or 6,400 messages in a second, and about a
+/// twentieth of a core.
+const TURN_EVERY: Duration = Duration::from_millis(20);
+/// How often a task that rests looks whether somebody has begun to wait.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Work of one turn: about that many bytes to parse, which takes less than a millisecond.
 const COST_MAX: usize = 64 << 10;
@@ -79,9 +84,10 @@ impl Turn {
             return;
         }
         self.begin();
-        match pace.rest_after_turn(Instant::now()) {
-            Some(end) if !is_awaited() => tokio::time::sleep_until(end).await,
-            _ => tokio::task::yield_now().await,
+        tokio::task::yield_now().await;
+        let Some(end) = pace.rest_after_turn(Instant::now()) else { return };
+        while Instant::now() < end && !is_awaited() {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }
@@ -91,16 +97,21 @@ impl Turn {
 impl Pace {
     /// Counts a turn that is over. Returns when the next one may begin, unless it may at once.
     pub(crate) fn rest_after_turn(&mut self, now: Instant) -> Option<Instant> {
-        let end = match self.window_ends {
-            Some(end) if now < end => end,
-            _ => {
-                self.turns = 0;
-                now + WINDOW
-            }
-        };
-        self.window_ends = Some(end);
-        self.turns += 1;
-        (self.turns >= TURNS_MAX).then_some(end)
+        let since = *self.since.get_or_insert(now);
+        let earned = now.saturating_duration_since(since).as_millis() / TURN_EVERY.as_millis();
+        let earned = u32::try_from(earned).unwrap_or(BURST).min(BURST);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(BURST);
+            self.since = Some(if self.left == BURST { now } else { since + TURN_EVERY * earned });
+        }
+        self.left = self.left.saturating_sub(1);
+        (self.left == 0).then(|| self.since.unwrap_or(now) + TURN_EVERY)
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { left: BURST, since: None }
     }
 }
 
@@ -110,22 +121,27 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{COPY_SHARE, COST_MAX, Pace, TURNS_MAX, Turn, WINDOW};
+    use super::{BURST, COPY_SHARE, COST_MAX, Pace, TURN_EVERY, Turn};
 
     #[test]
-    fn whoever_never_pauses_gets_so_many_turns_in_a_window() {
+    fn whoever_never_pauses_gets_a_burst_and_then_so_many_turns_in_a_second() {
         let (mut pace, begun) = (Pace::default(), Instant::now());
         let (mut now, mut turns) = (begun, 0);
-        while now < begun + 10 * WINDOW {
+        while now < begun + 50 * TURN_EVERY {
             now = pace.rest_after_turn(now).unwrap_or(now);
             turns += 1;
         }
-        assert_eq!(turns, 10 * TURNS_MAX);
-        // One that pauses itself is not made to rest.
+        assert!((BURST + 48..=BURST + 51).contains(&turns), "{turns}");
+        // One that pauses itself is not made to rest, and a long pause allows a burst again.
         for _ in 0..100 {
-            now += WINDOW / (TURNS_MAX - 1);
+            now += 2 * TURN_EVERY;
             assert_eq!(pace.rest_after_turn(now), None);
         }
+        now += BURST * TURN_EVERY;
+        for _ in 1..BURST {
+            assert_eq!(pace.rest_after_turn(now), None);
+        }
+        assert!(pace.rest_after_turn(now).is_some());
     }
 
     #[test]

@@ -101,7 +101,7 @@ static KEYS: [Key; 20] = [
         "How many calls the server carries out at the same time, over all its instances. Further \
          calls wait in the order in which they came, up to their deadline. 0: no limit. 1: one \
          call after the other, for servers that keep their data in plain files. A call that is \
-         cancelled or exceeds its deadline counts until the server has answered it, but for 30 \
+         cancelled or exceeds its deadline counts until the server has answered it, but for 10 \
          seconds at most, since most servers do not tell when they have stopped.",
     )
     .or("0"),

@@ -206,7 +206,7 @@ async fn a_server_that_ends_over_a_list_it_does_not_declare_is_asked_once() {
 }
 
 #[tokio::test]
-async fn the_turn_of_a_call_that_was_given_up_is_kept_and_given_on_after_thirty_seconds() {
+async fn the_turn_of_a_call_that_was_given_up_is_kept_and_given_on_after_ten_seconds() {
     let world = World::start(0, 0).await;
     world.permit_for(InstanceState::Ready).await;
     let (pool, owner) = (&world.pool, SessionNo(1));
@@ -222,7 +222,7 @@ async fn the_turn_of_a_call_that_was_given_up_is_kept_and_given_on_after_thirty_
     assert!(refused.message.contains("given up"), "{refused:?}");
     assert_eq!((pool.in_flight(), pool.calls_waiting()), (1, 0));
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
     while pool.in_flight() > 0 {
         tokio::task::yield_now().await;
     }

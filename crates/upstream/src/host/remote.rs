@@ -1,5 +1,6 @@
 //! Servers that run somewhere already, spoken to over streamable HTTP or HTTP+SSE of 2024-11-05.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -76,6 +77,14 @@ impl Host for AddressHost {
 
     fn target(&self) -> String {
         self.spec.written.clone()
+    }
+
+    fn hide<'a>(&self, words: &'a str) -> Cow<'a, str> {
+        match self.target.get() {
+            Some(target) => target.hide(words),
+            // Nothing was sent yet that could be repeated.
+            None => Cow::Borrowed(words),
+        }
     }
 
     fn transport(&self) -> Option<&'static TransportAbilities> {

@@ -3,8 +3,9 @@
 //! A server that has forgotten a session refuses everything, and so does one whose address now
 //! leads elsewhere, such as to a login page. A refused call alone shows nothing: it may be the call's
 //! own fault. A ping that is refused in the same way is nobody's fault, so the session is given up
-//! for a new one. Some servers answer pings in a session that they have forgotten: where one call
-//! after the other is refused and none is taken, the session is given up as well.
+//! for a new one. Some servers answer pings in a session that they have forgotten. Therefore, where one
+//! call after the other is refused and none is taken, or a refusal speaks of the session, the server is
+//! asked for its tools as well. The calls of one client alone never cost others their session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,10 +53,12 @@ pub(super) struct Suspicions {
 }
 
 const PING_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a refused call waits for the answer to a ping, or to the question for tools.
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// A session that was found to hold is not asked again for this time.
 const HOLDS_FOR: Duration = Duration::from_secs(1);
-/// So many calls refused in a row are a reason to give up a session in which pings are answered. A
-/// call may count twice, because it may be sent twice.
+/// So many calls refused in a row are a reason to ask for more than a ping. A call may count twice,
+/// because it may be sent twice.
 const REFUSED_MAX: u32 = 4;
 
 // === impl Refusal ===
@@ -133,7 +136,7 @@ impl Suspicions {
     }
 
     /// A call of a client was refused. Returns whether so many were refused in a row that the
-    /// session itself is the likely reason.
+    /// session itself may be the reason.
     fn note_refused(&self, refusal: Refusal) -> bool {
         refusal.is_about_transport()
             && self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_MAX
@@ -158,8 +161,14 @@ impl Suspicions {
     }
 }
 
-/// Whether the session is gone that a call was refused in. Then the link is closed.
-pub(super) async fn is_gone(link: Arc<Link>, session: Arc<HttpSession>, refusal: Refusal) -> bool {
+/// Whether the session is gone that a call was refused in. Then the link is closed. `is_told`: the
+/// refusal says so, in words that may also be about something else.
+pub(super) async fn is_gone(
+    link: Arc<Link>,
+    session: Arc<HttpSession>,
+    refusal: Refusal,
+    is_told: bool,
+) -> bool {
     let too_often = session.suspicions.note_refused(refusal);
     let mut holds_at = session.suspicions.holds_at.lock().await;
     if link.is_closed() {
@@ -168,21 +177,26 @@ pub(super) async fn is_gone(link: Arc<Link>, session: Arc<HttpSession>, refusal:
     if !too_often && holds_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
         return false;
     }
-    match ping(&link).await {
+    let mut probe = ask(&link, "ping", PROBE_DEADLINE).await;
+    let is_likely = too_often || is_told;
+    if is_likely && session.has_session() && !probe.is_alike(refusal) && !link.is_closed() {
+        probe = ask(&link, "tools/list", PROBE_DEADLINE).await;
+    }
+    match probe {
         Ping::Refused(alike, reason) if alike == refusal => {
             let gone = session.target.renewals.allow(Instant::now());
             if gone {
-                link.close(&format!("the server refuses calls and pings of our session: {reason}"));
+                link.close(&format!("the server refuses everything in our session: {reason}"));
             }
             gone
         }
         // Found out by other signs, which have closed the link.
         _ if link.is_closed() => true,
-        _ if too_often && session.target.renewals.allow(Instant::now()) => {
-            link.close(&format!("the server refuses every call of our session: {refusal}"));
-            true
-        }
         _ => {
+            if too_often {
+                // The calls were refused for their own sake.
+                session.suspicions.note_taken();
+            }
             *holds_at = Some(Instant::now());
             false
         }
@@ -190,14 +204,19 @@ pub(super) async fn is_gone(link: Arc<Link>, session: Arc<HttpSession>, refusal:
 }
 
 pub(super) async fn ping(link: &Arc<Link>) -> Ping {
-    let Ok(ping) = Message::parse(build::request(0, "ping", None)) else { return Ping::Heard };
-    let mut exchange = match link.call(&Outgoing::plain(&ping), SessionNo(0)) {
+    ask(link, "ping", PING_DEADLINE).await
+}
+
+/// Sends a request of Mainstay's own that changes nothing.
+async fn ask(link: &Arc<Link>, method: &str, deadline: Duration) -> Ping {
+    let Ok(ask) = Message::parse(build::request(0, method, None)) else { return Ping::Heard };
+    let mut exchange = match link.call(&Outgoing::plain(&ask), SessionNo(0)) {
         Ok(exchange) => exchange,
         Err(lost) if link.is_closed() => return Ping::Lost(lost.reason),
         // Too many calls are in flight.
         Err(_) => return Ping::Heard,
     };
-    match tokio::time::timeout(PING_DEADLINE, exchange.next()).await {
+    match tokio::time::timeout(deadline, exchange.next()).await {
         Ok(Incoming::Answer(answer)) if answer.kind() == Kind::Result => Ping::Answered,
         Ok(Incoming::Answer(answer)) => match Refusal::of_error(answer.error_code()) {
             Some(refusal) => Ping::Refused(refusal, refusal.to_string()),
@@ -212,7 +231,15 @@ pub(super) async fn ping(link: &Arc<Link>) -> Ping {
             None => Ping::Lost(lost.reason),
         },
         Ok(Incoming::Notification(_) | Incoming::Question(_)) => Ping::Heard,
-        Err(_) => Ping::Lost(format!("no answer to a ping within {PING_DEADLINE:?}")),
+        Err(_) => Ping::Lost(format!("no answer to {method} within {deadline:?}")),
+    }
+}
+
+// === impl Ping ===
+
+impl Ping {
+    fn is_alike(&self, refusal: Refusal) -> bool {
+        matches!(self, Self::Refused(alike, _) if *alike == refusal)
     }
 }
 

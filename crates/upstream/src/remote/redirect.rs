@@ -54,7 +54,8 @@ impl Target {
                 "the server redirects to an invalid address (HTTP {status})"
             ));
         };
-        let place = self.hide(&format!("{}{}", to.origin().ascii_serialization(), to.path()));
+        let place = format!("{}{}", to.origin().ascii_serialization(), to.path());
+        let place = self.hide(&place);
         if to.origin() != self.base.origin() {
             return Redirect::Refused(format!(
                 "the server redirects to {place} (HTTP {status}), which is not at the configured \

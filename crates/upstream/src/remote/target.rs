@@ -1,5 +1,6 @@
 //! The address of a remote server, and the headers of every request to it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -158,8 +159,8 @@ impl Target {
     }
 
     /// The text without values of headers, and without parts of the URL that may be keys.
-    pub(super) fn hide(&self, text: &str) -> String {
-        self.secrets.hide(text).into_owned()
+    pub(crate) fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.secrets.hide(text)
     }
 
     /// The address of a request to `url`, which is at this origin.

@@ -82,6 +82,32 @@ async fn a_lost_session_is_opened_anew_where_the_server_does_not_say_so() {
     }
 }
 
+/// A session that other clients use is not given up for calls of one client.
+#[tokio::test]
+async fn calls_that_are_refused_for_their_own_sake_cost_nobody_the_session() {
+    let ways = ["400", "403", "404", "422"];
+    let sites: Vec<_> =
+        ways.iter().map(|way| Site::start(&[&format!("--html={way}"), "--no-get"])).collect();
+    let mut builder = daemon();
+    for (way, site) in ways.iter().zip(&sites) {
+        builder = builder.url_server(&format!("s{way}"), &site.url());
+    }
+    let daemon = builder.start().await.unwrap();
+    for (way, site) in ways.iter().zip(&sites) {
+        let name = format!("s{way}");
+        in_state(&daemon, &name, "ready").await;
+        let client = daemon.client(&name).await.unwrap();
+        for n in 0..8 {
+            let answer = ask(&client, "echo", json!({"n": n})).await;
+            assert!(answer["error"]["message"].as_str().unwrap().contains(way), "{way}: {answer}");
+        }
+        let seen = site.counts().await;
+        assert_eq!(seen["initialize"], 1, "{way}: {seen}");
+        let now = in_state(&daemon, &name, "ready").await;
+        assert_eq!(now["restarts"], 0, "{way}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_takes_nothing_is_not_ready() {
     let site = Site::start(&["--no-get"]);

@@ -42,7 +42,7 @@ impl RemoteExchange {
         let status = head.status;
         match tolerant::read(body, link.depth_max()) {
             Ok(message) if session_is_gone(&self.session, status, &message) => {
-                return self.session_lost(link, slot);
+                return self.on_told(link, slot, status, Incoming::Answer(message));
             }
             Ok(message) if is_own_answer(slot, &message) => {
                 return self.on_answer(link, slot, message);
@@ -75,7 +75,8 @@ impl RemoteExchange {
             _ => false,
         };
         if gone && self.session.has_session() && self.session.is_settled() {
-            return self.session_lost(link, slot);
+            let lost = refused::lost(&self.session.target, head, body);
+            return self.on_told(link, slot, status, Incoming::Lost(lost));
         }
         tracing::debug!(id = slot.id, %status, "unusable answer");
         self.on_refused(link, slot, refused::lost(&self.session.target, head, body))
@@ -87,7 +88,7 @@ impl RemoteExchange {
         match lost.status.and_then(Refusal::of_status) {
             // A server that says when to come back is busy.
             Some(refusal) if self.may_suspect(slot) && lost.retry_after.is_none() => {
-                self.suspect(link, refusal, Incoming::Lost(lost))
+                self.suspect(link, refusal, false, Incoming::Lost(lost))
             }
             _ => Step::Yield(Incoming::Lost(lost)),
         }
@@ -99,7 +100,7 @@ impl RemoteExchange {
             && self.may_suspect(slot)
             && self.session.has_session()
         {
-            return self.suspect(link, refusal, Incoming::Answer(answer));
+            return self.suspect(link, refusal, false, Incoming::Answer(answer));
         }
         if slot.owner != SessionNo(0) {
             self.session.suspicions.note_taken();
@@ -107,8 +108,23 @@ impl RemoteExchange {
         Step::Yield(Incoming::Answer(answer))
     }
 
+    /// Handles a response that says that the session is gone. It may be about something else: a tool
+    /// may know sessions of its own, and have nothing at an address.
+    fn on_told(
+        &mut self,
+        link: &Arc<Link>,
+        slot: &Slot,
+        status: StatusCode,
+        outcome: Incoming,
+    ) -> Step {
+        match Refusal::of_status(status.as_u16()) {
+            Some(refusal) if self.may_suspect(slot) => self.suspect(link, refusal, true, outcome),
+            _ => self.session_lost(link, slot),
+        }
+    }
+
     fn session_lost(&self, link: &Arc<Link>, slot: &Slot) -> Step {
-        if slot.owner == SessionNo(0) {
+        if slot.owner == SessionNo(0) && link.client_calls() == 0 {
             self.session.note_unused_end();
         }
         link.close(GONE);
@@ -121,8 +137,14 @@ impl RemoteExchange {
         !self.modern && slot.owner != SessionNo(0) && self.session.is_settled()
     }
 
-    fn suspect(&mut self, link: &Arc<Link>, refusal: Refusal, outcome: Incoming) -> Step {
-        let asking = Box::pin(is_gone(link.clone(), self.session.clone(), refusal));
+    fn suspect(
+        &mut self,
+        link: &Arc<Link>,
+        refusal: Refusal,
+        is_told: bool,
+        outcome: Incoming,
+    ) -> Step {
+        let asking = Box::pin(is_gone(link.clone(), self.session.clone(), refusal, is_told));
         let outcome = Some(outcome);
         self.state = State::Suspecting(Box::new(Suspicion { asking, refusal, outcome }));
         Step::Again
@@ -169,6 +191,7 @@ pub(super) fn take_event(link: &Arc<Link>, slot: &Slot, data: &Bytes) -> Option<
 
 fn take_message(link: &Arc<Link>, slot: &Slot, message: Message) -> Option<Incoming> {
     match message.kind() {
+        Kind::Error if is_of_another_call(link, slot, &message) => link.route_answer(message),
         Kind::Result | Kind::Error if is_own_answer(slot, &message) => {
             return Some(Incoming::Answer(message));
         }
@@ -221,6 +244,11 @@ fn is_own_answer(slot: &Slot, message: &Message) -> bool {
         Kind::Error => true,
         Kind::Request | Kind::Notification => false,
     }
+}
+
+/// Whether an error on the stream of a call names another call that is in flight.
+fn is_of_another_call(link: &Link, slot: &Slot, message: &Message) -> bool {
+    message.id_number().is_some_and(|id| id != slot.id && link.has_call(id))
 }
 
 /// Reports a whole response whose answer is not for the call.
