@@ -21,6 +21,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much has to have changed: less is not worth waking the workers.
 const CHANGE_MIN: u64 = 2 << 20;
 
+/// After how many looks there is another round without a change, and how often. What is freed later, such
+/// as connections that were kept for half a minute, may change nothing that can be seen: the allocator keeps
+/// it. Then there is a round every five minutes.
+const LOOKS_FIRST: u32 = 3;
+const ROUNDS_FIRST: u32 = 8;
+const LOOKS_LATER: u32 = 60;
+
 /// How long workers are waited for. One that is busy for longer is asked again at the next look.
 const ROUND_MAX: Duration = Duration::from_millis(50);
 
@@ -31,6 +38,10 @@ struct Changes {
     settled: u64,
     /// The most that the memory budget had charged since then.
     charged_most: u64,
+    /// Looks since then.
+    looks: u32,
+    /// Rounds since the last change.
+    rounds: u32,
 }
 
 /// One round: each worker takes part once.
@@ -74,15 +85,23 @@ async fn on_every_worker(patience: Duration, work: fn()) -> bool {
 // === impl Changes ===
 
 impl Changes {
-    /// Whether so much has changed since the last round that there may be something to give back.
+    /// Looks at what is in use. Returns whether there may be something to give back.
     fn are_worth_a_round(&mut self, resident: u64, charged: u64) -> bool {
+        self.looks += 1;
         self.charged_most = self.charged_most.max(charged);
-        resident.abs_diff(self.settled) >= CHANGE_MIN || self.charged_most - charged >= CHANGE_MIN
+        if resident.abs_diff(self.settled) >= CHANGE_MIN
+            || self.charged_most - charged >= CHANGE_MIN
+        {
+            self.rounds = 0;
+            return true;
+        }
+        self.looks >= if self.rounds < ROUNDS_FIRST { LOOKS_FIRST } else { LOOKS_LATER }
     }
 
     /// Notes what was in use after a round.
     fn settle(&mut self, resident: u64, charged: u64) {
-        *self = Self { settled: resident, charged_most: charged };
+        let rounds = self.rounds.saturating_add(1);
+        *self = Self { settled: resident, charged_most: charged, looks: 0, rounds };
     }
 }
 
@@ -143,6 +162,26 @@ mod tests {
         // What is not charged is freed, a part of it given back.
         changes.settle(60 * MIB, 0);
         assert!(changes.are_worth_a_round(50 * MIB, 0));
+    }
+
+    #[test]
+    fn what_is_freed_without_a_trace_is_given_back_soon_after_a_change_and_later_in_time() {
+        let mut changes = Changes::default();
+        assert!(changes.are_worth_a_round(60 * MIB, 0));
+        changes.settle(60 * MIB, 0);
+        // The looks at which there is a round, of twenty minutes.
+        let mut rounds = Vec::new();
+        for look in 1..=240 {
+            if changes.are_worth_a_round(60 * MIB, 0) {
+                changes.settle(60 * MIB, 0);
+                rounds.push(look);
+            }
+        }
+        assert_eq!(rounds, [3, 6, 9, 12, 15, 18, 21, 81, 141, 201]);
+        assert!(changes.are_worth_a_round(55 * MIB, 0));
+        changes.settle(55 * MIB, 0);
+        let next = (1..).find(|_| changes.are_worth_a_round(55 * MIB, 0));
+        assert_eq!(next, Some(3));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const BUDGET_BYTES: u64 = 64 * MIB;
 const BESIDE: u64 = 80 * MIB;
 
 /// How close to its beginning the memory comes back. Sessions stay, and so do connections for a while.
-const BACK_TO: u64 = 24 * MIB;
+const BACK_TO: u64 = 32 * MIB;
 
 /// Three times the second that a call of another client may take.
 const CALL_MAX: Duration = Duration::from_secs(3);
