@@ -34,12 +34,14 @@ fn gateway(table: &Table) -> Option<GatewaySettings> {
     let listen = table.listen("listen")?;
     Some(GatewaySettings {
         listen,
+        listen_localhost: table.is_localhost("listen"),
         http: table.bool("http")?,
         sse: table.bool("sse")?,
         // Port 0 is a new port each time, so two of them are two addresses.
         sse_listen: table
             .listen("sse_listen")
             .filter(|address| *address != listen || address.port() == 0),
+        sse_listen_localhost: table.is_localhost("sse_listen"),
         public_url: match table.text("public_url") {
             Some(text) => Some(public_url(text).ok()?),
             None => None,

@@ -98,7 +98,7 @@ impl Written {
             Typed::Bool(truth) => (*truth).into(),
             Typed::Word(word) => (*word).into(),
             Typed::Duration(duration) => format_duration(*duration).into(),
-            Typed::Listen(address) => address.to_string().into(),
+            Typed::Listen(listen) => listen.to_string().into(),
             Typed::Text(text) => text.clone().into(),
             Typed::KeyedUrl { written, .. } => url_keys::masked(written).into(),
             Typed::Path(path) => path.to_string_lossy().into(),

@@ -39,13 +39,21 @@ struct Slot {
     typed: Option<Typed>,
 }
 
+/// An address to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenAddress {
+    pub(crate) address: SocketAddr,
+    /// Whether it is written as `localhost`, which is an address of either family.
+    pub(crate) is_localhost: bool,
+}
+
 pub(crate) enum Typed {
     Bool(bool),
     Word(&'static str),
     /// A count or a size in bytes.
     Count(u64),
     Duration(Duration),
-    Listen(SocketAddr),
+    Listen(ListenAddress),
     Text(String),
     /// An address, and how it is written.
     KeyedUrl {
@@ -72,6 +80,16 @@ pub(crate) struct Placed {
 }
 
 // === impl Table ===
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_localhost {
+            write!(f, "localhost:{}", self.address.port())
+        } else {
+            self.address.fmt(f)
+        }
+    }
+}
 
 impl Table {
     pub(crate) fn insert(&mut self, key: &'static str, at: At, typed: Option<Typed>) {
@@ -112,7 +130,12 @@ impl Table {
     }
 
     pub(crate) fn listen(&self, key: &str) -> Option<SocketAddr> {
-        if let Typed::Listen(address) = self.typed(key)? { Some(*address) } else { None }
+        if let Typed::Listen(listen) = self.typed(key)? { Some(listen.address) } else { None }
+    }
+
+    /// Whether the address is written as `localhost`.
+    pub(crate) fn is_localhost(&self, key: &str) -> bool {
+        matches!(self.typed(key), Some(Typed::Listen(listen)) if listen.is_localhost)
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {

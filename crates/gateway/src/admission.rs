@@ -65,6 +65,11 @@ impl Admission {
     }
 }
 
+/// Whether requests for this host are accepted by these settings. They are refused with 421 otherwise.
+pub fn allows_host(settings: &GatewaySettings, host: &str) -> bool {
+    Gate::new(settings).check(Some(host.as_bytes()), &HeaderMap::new(), &[]).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue};

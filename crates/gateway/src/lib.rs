@@ -31,6 +31,7 @@ mod stateless;
 mod stream;
 mod topology;
 
+pub use admission::allows_host;
 pub use answer::body::Body;
 pub use caller::{Caller, Peer, Serves};
 pub use gateway::{Gateway, Parts};

@@ -1,12 +1,16 @@
 //! Builds the daemon from its parts, and runs it.
 
 mod actions;
+mod announcement;
 mod command_socket;
 mod daemon;
 mod demo;
+mod interfaces;
 pub(crate) mod limits;
+mod listening;
 mod release;
 mod secrets;
+mod signals;
 mod startup_errors;
 mod state;
 mod status;

@@ -26,12 +26,16 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GatewaySettings {
     pub listen: SocketAddr,
+    /// Whether `listen` is written as `localhost`, which is `[::1]` as well.
+    pub listen_localhost: bool,
     /// Whether clients can use streamable HTTP.
     pub http: bool,
     /// Whether clients can use HTTP+SSE (revision 2024-11-05).
     pub sse: bool,
     /// A separate address for HTTP+SSE. `None` serves it at `listen`.
     pub sse_listen: Option<SocketAddr>,
+    /// Whether `sse_listen` is written as `localhost`, which is `[::1]` as well.
+    pub sse_listen_localhost: bool,
     /// The URL of the gateway as clients see it through a reverse proxy.
     pub public_url: Option<PublicUrl>,
     /// Allowed values of `Host` besides loopback names, `listen` and the host of `public_url`.
@@ -283,9 +287,11 @@ impl Default for GatewaySettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            listen_localhost: false,
             http: true,
             sse: true,
             sse_listen: None,
+            sse_listen_localhost: false,
             public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -79,8 +79,14 @@ impl Builder {
     /// Sets the address to listen on, for tests that restart the daemon at the same address. The
     /// default is a free port of loopback.
     #[must_use]
-    pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
-        self.listen = address.to_string();
+    pub fn listen(self, address: std::net::SocketAddr) -> Self {
+        self.listen_on(&address.to_string())
+    }
+
+    /// Sets the address to listen on as it is written on a command line.
+    #[must_use]
+    pub fn listen_on(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
         self
     }
 

@@ -125,9 +125,11 @@ pub(super) fn endpoint(old: &EndpointSpec, new: &EndpointSpec) -> Differing {
 pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<SettingChange> {
     let GatewaySettings {
         listen,
+        listen_localhost,
         http,
         sse,
         sse_listen,
+        sse_listen_localhost,
         public_url,
         allowed_hosts,
         allowed_origins,
@@ -154,10 +156,14 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
     // These need a restart of the daemon: addresses are bound and their endpoints fixed before the
     // first request, and the store and all connections are created with the limits of the start.
     let all = [
-        ("listen", true, old.listen != *listen),
+        ("listen", true, old.listen != *listen || old.listen_localhost != *listen_localhost),
         ("http", true, old.http != *http),
         ("sse", true, old.sse != *sse),
-        ("sse_listen", true, old.sse_listen != *sse_listen),
+        (
+            "sse_listen",
+            true,
+            old.sse_listen != *sse_listen || old.sse_listen_localhost != *sse_listen_localhost,
+        ),
         ("public_url", false, old.public_url != *public_url),
         ("allowed_hosts", false, old.allowed_hosts != *allowed_hosts),
         ("allowed_origins", false, old.allowed_origins != *allowed_origins),

@@ -18,7 +18,8 @@ static KEYS: [Key; 22] = [
         "listen",
         Kind::Listen,
         "'127.0.0.1:9000'",
-        "The address to listen on, as `IP:PORT` or `localhost:PORT`. Port 0 uses any free port.",
+        "The address to listen on, as `IP:PORT`, or as `localhost:PORT` for both 127.0.0.1 and ::1. \
+         Port 0 uses any free port.",
     )
     .or("'127.0.0.1:8000'"),
     Key::new(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Reader;
 use super::values::shown;
 use crate::document::Node;
-use crate::typed::Typed;
+use crate::typed::{ListenAddress, Typed};
 
 impl Reader<'_> {
     pub(super) fn listen(&mut self, node: &Node, path: &str) -> Option<Typed> {
@@ -16,12 +16,12 @@ impl Reader<'_> {
             return None;
         }
         match parse_listen(&text) {
-            Ok(address) => Some(Typed::Listen(address)),
+            Ok(listen) => Some(Typed::Listen(listen)),
             Err(why) => {
                 let message =
                     format!("{} is not an address to listen on: {why}", shown(node, &text));
                 self.notes.error(&node.at, path, message).help(
-                    "write IP:PORT, as in \"127.0.0.1:8000\", \"[::1]:8000\" or \"0.0.0.0:8000\""
+                    "write IP:PORT or localhost:PORT, as in \"127.0.0.1:8000\", \"[::1]:8000\" or \"0.0.0.0:8000\""
                         .to_owned(),
                 );
                 None
@@ -135,9 +135,9 @@ fn has_credentials(url: &url::Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
+fn parse_listen(text: &str) -> Result<ListenAddress, &'static str> {
     if let Ok(address) = text.parse() {
-        return Ok(address);
+        return Ok(ListenAddress { address, is_localhost: false });
     }
     let Some((host, port)) = text.rsplit_once(':').filter(|_| text.parse::<IpAddr>().is_err())
     else {
@@ -151,7 +151,10 @@ fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
         Err(_) => return Err("the port must be a number, 0 to 65535"),
     };
     match host {
-        "localhost" => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        "localhost" => {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            Ok(ListenAddress { address, is_localhost: true })
+        }
         "" => Err("the IP address before the port is missing"),
         _ => Err("the part before the port is not an IP address"),
     }

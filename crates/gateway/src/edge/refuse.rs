@@ -1,6 +1,7 @@
 //! Responses to refused requests. Each says in JSON what was wrong, what helps, and under which id the
 //! log has it.
 
+use http::uri::Authority;
 use http::{HeaderValue, StatusCode, header};
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Id, Malformed, build, codes};
@@ -123,8 +124,31 @@ pub(super) fn foreign_header(
     let value = if foreign == ForeignHeader::Host { host } else { text(headers, name) };
     request.count_refusal(reason, value);
     let say = format!("{name} {value:?} is not allowed here; add it to {setting}");
-    let refused = Refusal::new(RefusalCode::Forbidden, say).hint(format!("add it to {setting}"));
+    let hint = how_to_allow(foreign, value);
+    let refused = Refusal::new(RefusalCode::Forbidden, say).hint(hint);
     refusal(status, refused, &request.caller.request_id)
+}
+
+/// What to write so that the header is allowed.
+fn how_to_allow(foreign: ForeignHeader, value: &str) -> String {
+    let (key, value) = match foreign {
+        ForeignHeader::Origin => ("allowed_origins", value),
+        // Every port of the host, since proxies and containers change ports.
+        ForeignHeader::Host => {
+            let authority = value.parse::<Authority>().ok();
+            return to_allow("allowed_hosts", authority.as_ref().map_or(value, Authority::host));
+        }
+        ForeignHeader::ForwardedHost => return "add it to gateway.allowed_hosts".to_owned(),
+    };
+    to_allow(key, value)
+}
+
+fn to_allow(key: &str, value: &str) -> String {
+    format!(
+        "if it is one of this daemon's own, write `{key} = [{}]` in [gateway] of its configuration, or \
+         add it to that list, and restart the daemon",
+        build::string(value)
+    )
 }
 
 /// Returns 404 with the paths of all endpoints, as the transport of the address serves them.

@@ -16,8 +16,9 @@ Examples:
   mainstay up
   mainstay up --config ~/servers.toml --listen 127.0.0.1:9000
 
-TERM and INT stop the daemon after calls in flight have finished, or after 30 s. A second signal
-stops it at once.";
+TERM, INT (Ctrl-C), `mainstay stop`, and closing the terminal that it runs in stop the daemon after
+calls in flight have finished, or after 30 s. After 2 s, another INT stops it at once, and so does the
+third TERM.";
 
 pub(super) const DEMO: &str = "\
 Examples:

@@ -15,17 +15,16 @@ use mainstay_store::{Backend, Folder, KeyName};
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
 use mainstay_telemetry::{LogControl, Metrics};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
-use super::status::{self, Status};
-use super::{command_socket, limits, release, secrets, startup_errors, state, web};
+use super::listening::{Addresses, Listening};
+use super::signals::Signals;
+use super::status::Status;
+use super::{announcement, command_socket, limits, release, secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
-use crate::output::announce;
 
 /// A daemon that serves.
 pub(super) struct Daemon {
@@ -34,8 +33,7 @@ pub(super) struct Daemon {
     host: Arc<ProcessHost>,
     backend: Backend,
     findings: Arc<ListFindings>,
-    /// The main address, then that of HTTP+SSE if it has its own.
-    listen: Arc<[SocketAddr]>,
+    pub(super) addresses: Addresses,
     /// The endpoints that the main address serves.
     serves: Serves,
     listeners: Vec<JoinHandle<()>>,
@@ -46,13 +44,6 @@ pub(super) struct Daemon {
     started: Instant,
     /// The lock on the state folder, held until the daemon has ended.
     _folder: Arc<Folder>,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// Reload and log signals, which have no effect yet and must not end the daemon.
-    harmless: [Signal; 3],
 }
 
 impl Daemon {
@@ -68,15 +59,10 @@ impl Daemon {
         let state_dir = settings.state_dir.clone();
         let folder = state::ask(&state_dir, Folder::open).await?;
         let folder = Arc::new(folder.map_err(|error| startup_errors::no_state(&error))?);
-        let tcp = bind(settings.gateway.listen).await?;
-        let own_sse = settings.gateway.sse_listen.filter(|_| settings.gateway.sse);
-        let sse = match own_sse {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
-        let listen = addresses([Some(&tcp), sse.as_ref()])?;
-        let serves =
-            Serves { http: settings.gateway.http, sse: settings.gateway.sse && own_sse.is_none() };
+        let listening = Listening::bind(&settings.gateway).await?;
+        let addresses = listening.addresses(&settings.gateway)?;
+        let gateway = &settings.gateway;
+        let serves = Serves { http: gateway.http, sse: gateway.sse && addresses.sse.is_empty() };
         let socket = folder.socket();
         let own_socket = socket.clone();
         let unix = state::ask(&state_dir, move |_| listener::bind_unix(&own_socket)).await?;
@@ -123,7 +109,7 @@ impl Daemon {
             backend: backend.clone(),
         })
         .await;
-        let answers = Status::new(&gateway, metrics.clone(), listen.clone(), &state_dir);
+        let answers = Status::new(&gateway, metrics.clone(), &addresses, &state_dir);
         answers.observe();
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {
@@ -136,23 +122,21 @@ impl Daemon {
         gateway.mount(web::mounted(admin));
         gateway.start();
         let mut listeners = vec![
-            tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)),
             tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
             tokio::spawn(release::give_back_freed(budget)),
         ];
-        if let Some(tcp) = sse {
-            let serves = Serves { http: false, sse: true };
+        for (tcp, serves) in listening.into_parts(serves) {
             listeners.push(tokio::spawn(listener::serve_tcp(gateway.clone(), tcp, serves)));
         }
-        Serving { listen: &listen, servers: gateway.pools().len() }.emit(&metrics);
+        Serving { listen: &addresses.all(), servers: gateway.pools().len() }.emit(&metrics);
         Ok(Self {
             gateway,
             metrics,
             host,
             backend,
             findings,
-            listen,
+            addresses,
             serves,
             listeners,
             signals,
@@ -165,41 +149,19 @@ impl Daemon {
 
     /// Prints where clients connect.
     pub(super) fn announce(&self) {
-        announce(format!("mainstay is serving at http://{}", self.listen()));
-        let own = self.listen.get(1).copied();
-        if let Some(own) = own {
-            announce(format!(
-                "HTTP+SSE of 2024-11-05 is at http://{own}/sse and http://{own}/sse/NAME"
-            ));
-        }
-        let (at, root) = match (self.serves, own) {
-            (Serves { http: true, .. }, _) => (self.listen(), "/mcp"),
-            (Serves { sse: true, .. }, _) => (self.listen(), "/sse"),
-            (_, Some(own)) => (own, "/sse"),
-            (_, None) => return,
-        };
-        if let Some(public) = self.gateway.public_url() {
-            announce(format!("clients connect at {public}"));
-        }
-        for endpoint in status::endpoints(&self.gateway) {
-            let own = endpoint.path().replacen("/mcp", root, 1);
-            let public = self.gateway.public_url().map(|public| public.url_for(&own));
-            let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
-            let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
-            announce(format!("  {url:<45} {}", servers.join(", ")));
-        }
+        announcement::print(&self.gateway, &self.addresses, self.serves);
     }
 
     pub(super) fn listen(&self) -> SocketAddr {
-        self.listen[0]
+        self.addresses.main[0]
     }
 
-    /// Serves until a signal arrives or the action `stop` is carried out, then drains and stops. A second
-    /// signal stops the daemon at once.
+    /// Serves until a signal arrives or the action `stop` is carried out, then drains and stops. Later
+    /// signals may stop the daemon at once.
     pub(super) async fn run_to_end(mut self) {
         tokio::select! {
-            () = self.signals.wanted() => {}
-            () = self.stop.cancelled() => {}
+            () = self.signals.stop_wanted() => {}
+            () = self.stop.cancelled() => self.signals.stop_by_action(),
         }
         let begun = Instant::now();
         let calls = self.gateway.calls_in_flight();
@@ -208,8 +170,9 @@ impl Daemon {
             calls_left = self.gateway.drain_and_stop() => {
                 DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
             }
-            () = self.signals.wanted() => {
-                tracing::warn!(target: "mainstay", "second signal: stopping at once");
+            () = self.signals.end_wanted() => {
+                let calls = self.gateway.calls_in_flight();
+                tracing::warn!(target: "mainstay", calls, "signalled again: stopping at once");
             }
         }
         for listener in self.listeners {
@@ -219,50 +182,6 @@ impl Daemon {
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            harmless: [
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::user_defined1())?,
-                signal(SignalKind::user_defined2())?,
-            ],
-        })
-    }
-
-    /// Waits for a signal that ends the daemon.
-    async fn wanted(&mut self) {
-        let [hangup, user1, user2] = &mut self.harmless;
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = hangup.recv() => {
-                    tracing::warn!(target: "mainstay", "HUP: this version reads its configuration only at start");
-                }
-                // The log goes to standard error, so there is no file to reopen.
-                _ = user1.recv() => {}
-                _ = user2.recv() => {
-                    tracing::warn!(target: "mainstay", "USR2: this version can't be upgraded in place");
-                }
-            }
-        }
-    }
-}
-
-fn addresses<'a>(
-    listeners: impl IntoIterator<Item = Option<&'a TcpListener>>,
-) -> Result<Arc<[SocketAddr]>, Failure> {
-    let addresses = listeners.into_iter().flatten().map(TcpListener::local_addr);
-    addresses.collect::<Result<_, _>>().map_err(|error| Failure::of(Exit::Failed, &error))
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| startup_errors::no_address(address, &error))
 }
 
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {

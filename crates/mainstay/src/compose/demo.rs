@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::Daemon;
-use super::{block_on, start_logs};
+use super::{block_on, interfaces, listening, start_logs};
 use crate::cli::{DemoArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::announce;
@@ -22,29 +22,21 @@ const PORTS_TRIED: u16 = 50;
 
 /// Runs the demonstration until a signal arrives.
 pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
-    let wanted = match &args.listen {
-        None => None,
-        Some(text) => Some(text.parse::<SocketAddr>().map_err(|_| {
-            Failure::new(
-                Exit::Usage,
-                format!("--listen {text:?} is not an address like 127.0.0.1:8000"),
-            )
-        })?),
-    };
+    let wanted = args.listen.as_deref().map(listen_address).transpose()?;
     let state = mainstay_config::state_dir(shared.state.as_deref())?;
     // Only warnings are logged, so that the suggestions stay visible.
     let (_logs, log) = start_logs(shared, Level::Warn)?;
     block_on(async {
         let stop = CancellationToken::new();
         let usual = GatewaySettings::default().listen;
-        let listen = match wanted {
-            Some(listen) => listen,
-            None => free_port(usual).await?,
+        let (listen, listen_localhost) = match wanted {
+            Some(wanted) => wanted,
+            None => (free_port(usual).await?, false),
         };
         let (servers, weather) =
             servers(&stop).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let settings = Settings {
-            gateway: GatewaySettings { listen, ..GatewaySettings::default() },
+            gateway: gateway(listen, listen_localhost),
             servers,
             endpoints: Vec::new(),
             state_dir: state.path,
@@ -58,12 +50,36 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             ));
         }
         daemon.announce();
+        if daemon.addresses.is_exposed {
+            announce("Whoever can reach these addresses can call every tool of the demonstration.");
+        }
         say_what_to_try(&daemon, shared);
         daemon.run_to_end().await;
         stop.cancel();
         let _ = weather.await;
         Ok(Exit::Done)
     })
+}
+
+/// The address of `--listen`, and whether it is `localhost`.
+fn listen_address(text: &str) -> Result<(SocketAddr, bool), Failure> {
+    let port = text.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok());
+    if let Some(port) = port {
+        return Ok((SocketAddr::from(([127, 0, 0, 1], port)), true));
+    }
+    let address = text.parse().map_err(|_| {
+        let message = format!("--listen {text:?} is not an address like 127.0.0.1:8000");
+        Failure::new(Exit::Usage, message)
+    })?;
+    Ok((address, false))
+}
+
+/// The settings of the gateway. The demonstration reads no configuration that could name hosts, so it
+/// allows those of all addresses that it is told to listen on. A page in a browser that was led here by
+/// its own name (DNS rebinding) sends that name, and is refused.
+fn gateway(listen: SocketAddr, listen_localhost: bool) -> GatewaySettings {
+    let hosts = interfaces::reached_at(listen).into_iter().map(listening::host).collect();
+    GatewaySettings { listen, listen_localhost, allowed_hosts: hosts, ..GatewaySettings::default() }
 }
 
 /// Runs one of the demonstration servers on standard input and output.

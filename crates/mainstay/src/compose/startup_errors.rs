@@ -4,9 +4,10 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use mainstay_store::{Newer, OpenError};
+use mainstay_store::{LockError, Newer, OpenError};
 
 use crate::exit::{Exit, Failure};
+use crate::output::format;
 
 /// Ports below this one need a privilege, unless the system is configured otherwise.
 const PORTS_OF_ROOT: u16 = 1024;
@@ -15,11 +16,7 @@ const PORTS_OF_ROOT: u16 = 1024;
 pub(crate) fn no_state(error: &OpenError) -> Failure {
     let failure = Failure::of(Exit::Failed, error);
     let source = match error {
-        OpenError::Held(_) => {
-            return failure
-                .hint("`mainstay stop`, with the same --state if there is one, stops that daemon")
-                .hint("one daemon runs for each state folder; --state DIR names another");
-        }
+        OpenError::Held(held) => return another_daemon(failure, held),
         OpenError::Newer(newer) => return newer_state(newer),
         OpenError::Io { source, .. } => source,
     };
@@ -31,6 +28,29 @@ pub(crate) fn no_state(error: &OpenError) -> Failure {
         }
         _ => "--state DIR or MAINSTAY_STATE names another folder",
     })
+}
+
+/// Adds the commands that reach the daemon that has the state folder.
+fn another_daemon(failure: Failure, held: &LockError) -> Failure {
+    let flag = match held {
+        LockError::Held { state_dir, .. } => state_flag(state_dir),
+        LockError::Io { .. } => String::new(),
+    };
+    failure
+        .hint(format!(
+            "`mainstay status{flag}` shows that daemon, and `mainstay stop{flag}` stops it"
+        ))
+        .hint("one daemon runs for each state folder; --state DIR names another folder")
+}
+
+/// The flag with which commands reach the daemon of a state folder: empty if they do without.
+pub(super) fn state_flag(state_dir: &Path) -> String {
+    let usual = mainstay_config::state_dir(None).map(|usual| usual.path);
+    if usual.is_ok_and(|usual| usual == state_dir) {
+        return String::new();
+    }
+    let path = std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned());
+    format!(" --state {}", format::word(&path.display().to_string()))
 }
 
 /// A newer version wrote a file in the state folder.

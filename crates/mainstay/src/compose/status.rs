@@ -22,6 +22,7 @@ use mainstay_telemetry::{Breaker, Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
+use super::listening::Addresses;
 use super::target;
 
 /// Time between two readings of the processes' memory.
@@ -35,7 +36,7 @@ pub(super) struct Status {
     gateway: Weak<Gateway>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    listen: Arc<[SocketAddr]>,
+    listen: Vec<SocketAddr>,
     state_dir: PathBuf,
 }
 
@@ -43,7 +44,7 @@ impl Status {
     pub(super) fn new(
         gateway: &Arc<Gateway>,
         metrics: Arc<Metrics>,
-        listen: Arc<[SocketAddr]>,
+        addresses: &Addresses,
         state_dir: &Path,
     ) -> Self {
         let clock = gateway.clock();
@@ -51,7 +52,7 @@ impl Status {
             gateway: Arc::downgrade(gateway),
             metrics,
             clock,
-            listen,
+            listen: addresses.all(),
             state_dir: state_dir.into(),
         }
     }

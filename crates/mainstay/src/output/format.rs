@@ -63,6 +63,15 @@ pub(crate) fn harmless(text: &str) -> String {
     out
 }
 
+/// A text as one word of a shell's command line.
+pub(crate) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-+./:,@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// The first line, cut to at most `chars_max` characters.
 pub(crate) fn headline(text: &str, chars_max: usize) -> String {
     let mut lines = text.trim().lines();
@@ -79,7 +88,7 @@ pub(crate) fn headline(text: &str, chars_max: usize) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{ago, bytes, count, duration, harmless, headline};
+    use super::{ago, bytes, count, duration, harmless, headline, word};
 
     #[test]
     fn durations_have_two_units_at_most() {
@@ -120,6 +129,13 @@ mod tests {
             (count(1, "tool"), count(0, "tool")),
             ("1 tool".to_owned(), "0 tools".to_owned())
         );
+    }
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        assert_eq!(word("/var/lib/mainstay"), "/var/lib/mainstay");
+        assert_eq!(word("/home/me/it's mine"), r"'/home/me/it'\''s mine'");
+        assert_eq!(word(""), "''");
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn post(daemon: &Daemon, token: &str, action: &str, body: &str) -> (u16, V
 }
 
 /// Connects a client to the command socket.
-fn over_the_socket(state: &Path) -> mainstay_admin::Client {
+pub(crate) fn over_the_socket(state: &Path) -> mainstay_admin::Client {
     mainstay_admin::Client::new(state, crate::shared::PATIENCE)
 }
 
