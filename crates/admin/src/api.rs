@@ -10,6 +10,7 @@ pub mod actions;
 pub mod audit;
 pub mod commands;
 pub mod health;
+pub mod logs;
 pub mod metrics;
 pub mod numbers;
 pub mod openapi;

@@ -22,9 +22,11 @@ use crate::api::problem::Problem;
 
 mod calls;
 mod conversation;
+mod follow;
 #[cfg(test)]
 mod tests;
 
+pub use calls::LogsAsked;
 pub use conversation::{CallError, Conversation, Notice, headers};
 
 /// The largest answer taken, in bytes: what the gateway itself takes from a server.

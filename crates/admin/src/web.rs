@@ -21,7 +21,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderValue, Method};
 use http_body::Body as _;
 use mainstay_store::AuditLog;
-use mainstay_telemetry::{CorrelationId, Metrics};
+use mainstay_telemetry::{CorrelationId, Metrics, ServerOutput};
 use tower::{Service, ServiceExt};
 use utoipa::openapi::PathItem;
 use utoipa_axum::router::OpenApiRouter;
@@ -29,18 +29,20 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
-use crate::api::{actions, audit, health, metrics, numbers, openapi};
+use crate::api::{actions, audit, health, logs, metrics, numbers, openapi};
 use crate::context::{Context, Shared};
 use crate::source::Source;
 
 pub(crate) mod audited;
 mod bounds;
+pub(crate) mod follow;
 pub(crate) mod read;
 pub(crate) mod refusals;
 #[cfg(test)]
 mod tests;
 
 use self::bounds::{Bounds, Limiter};
+use self::follow::Followers;
 use self::refusals::Refusals;
 
 /// What the admin side is made of.
@@ -50,6 +52,8 @@ pub struct Parts {
     pub audit: Arc<dyn AuditLog>,
     pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
+    /// What servers wrote.
+    pub output: ServerOutput,
 }
 
 /// The sender of a request, as whatever serves connections knows it.
@@ -98,6 +102,8 @@ impl Admin {
             actions: parts.actions,
             audit: parts.audit,
             refusals: Refusals::default(),
+            output: parts.output,
+            followers: Followers::default(),
             metrics: parts.metrics.clone(),
             document: openapi::text(&document).into(),
         });
@@ -188,7 +194,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
 
 /// Routes that need the `admin` token.
 fn admin_routes() -> OpenApiRouter<Shared> {
-    actions::routes().merge(audit::routes())
+    actions::routes().merge(audit::routes()).merge(logs::routes())
 }
 
 /// The route that stops the daemon. It needs the `admin` token, too, and has bounds of its own: whatever

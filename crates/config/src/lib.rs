@@ -51,3 +51,8 @@ pub use reference::reference;
 pub use schema::schema;
 pub use system::{Request, for_daemon, from_system, state_dir};
 pub use template::template;
+
+/// A duration such as `30s` or `1h30m`.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    units::parse_duration(text).ok()
+}

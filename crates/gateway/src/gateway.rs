@@ -188,6 +188,11 @@ impl Gateway {
         self.sessions.upkeep.state()
     }
 
+    /// Returns the longest time that a call may take, with all its progress.
+    pub fn call_max(&self) -> Duration {
+        self.serving.settings.limits.call_max
+    }
+
     pub fn calls_in_flight(&self) -> usize {
         self.serving.calls_in_flight()
     }
@@ -210,6 +215,11 @@ impl Gateway {
     /// What bodies, answers and streams are charged to.
     pub fn budget(&self) -> Budget {
         self.serving.budget
+    }
+
+    /// Waits until the drain is over and connections are closed.
+    pub async fn stopping(&self) {
+        self.serving.stopping.cancelled().await;
     }
 
     pub fn is_draining(&self) -> bool {

@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Stop the daemon after calls in flight have finished, and wait until it has ended
     #[command(after_help = examples::STOP)]
     Stop(StopArgs),
+    /// Show what servers wrote to standard error
+    #[command(after_help = examples::LOGS)]
+    Logs(LogsArgs),
     /// Change what the daemon logs, until it ends
     #[command(after_help = examples::LOG_LEVEL)]
     LogLevel(LogLevelArgs),
@@ -146,6 +149,19 @@ pub(crate) struct StopArgs {
     /// Print what would happen, and stop nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Show only what this server wrote [default: every server]
+    pub(crate) server: Option<String>,
+    /// Go on with each new line, until the daemon ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Show only what was written since: a duration such as 1h, or a time such as
+    /// 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
 }
 
 #[derive(Debug, Args)]

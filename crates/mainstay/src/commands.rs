@@ -16,8 +16,10 @@ mod files;
 mod import;
 mod init;
 mod log_level;
+mod logs;
 mod schema;
 mod service;
+mod since;
 mod status;
 mod stop;
 mod token;
@@ -32,6 +34,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Check(args) => check::run(shared, args, &out),
         Command::Status(args) => status::run(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),
+        Command::Logs(args) => logs::run(shared, args, &out),
         Command::LogLevel(args) => log_level::run(shared, args, &out),
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),

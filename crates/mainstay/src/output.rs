@@ -95,6 +95,20 @@ impl Output {
         }
     }
 
+    /// Prints a value as one line of JSON.
+    pub(crate) fn json_line(&self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(text),
+            Err(error) => self.note(format!("error: the answer can't be written as JSON: {error}")),
+        }
+    }
+
+    /// Whether all that was printed could be written.
+    #[expect(clippy::unused_self, reason = "all printing goes through one value")]
+    pub(crate) fn is_written(&self) -> bool {
+        UNWRITTEN.get().is_none()
+    }
+
     /// Prints a remark on standard error, unless `--quiet` was given.
     pub(crate) fn remark(&self, text: impl AsRef<str>) {
         if !self.quiet {

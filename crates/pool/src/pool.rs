@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use mainstay_model::Budget;
 use mainstay_model::settings::{Idle, ServerSpec};
-use mainstay_telemetry::{Metrics, ServerMetrics};
+use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
 use mainstay_upstream::process::ProcessHost;
@@ -55,6 +55,8 @@ pub struct Pool {
     pub(crate) depth_max: usize,
     pub(crate) budget: Budget,
     pub(crate) stray_lines: AtomicU64,
+    /// Where such lines are kept, beside those of standard error.
+    pub(crate) output: ServerOutput,
     pub(crate) instance_ids: Arc<AtomicU64>,
     pub(crate) seed: u64,
     pub(crate) observer: OnceLock<Weak<dyn PoolObserver>>,
@@ -116,6 +118,7 @@ impl Pool {
             budget: parts.budget,
             instance_ids: parts.instance_ids.clone(),
             stray_lines: AtomicU64::new(0),
+            output: parts.host.output().clone(),
             observer: OnceLock::new(),
             bases: Mutex::default(),
             lending: Lending::new(&spec.pool),

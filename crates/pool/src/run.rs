@@ -16,6 +16,7 @@ use mainstay_protocol::{Era, Message, build};
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
 use mainstay_supervisor::list_refresh::RefreshOutcome;
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
+use mainstay_telemetry::output::Written;
 use mainstay_telemetry::{Dropped, events};
 use mainstay_upstream::handshake::{self, FirstLists, HandshakeError};
 use mainstay_upstream::host::{Running, StartError};
@@ -426,6 +427,8 @@ impl Listener for RunListener {
         let line = said.as_bytes();
         events::StrayLine { instance: self.instance.id, line, why }.emit(&self.pool.server_metrics);
         self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
+        let shown = events::excerpt(line);
+        self.pool.output.push(&self.pool.spec.name, self.instance.id, Written::Stdout, &shown);
         self.unused.note(|| format!("ignored output ({why}): {}", events::excerpt(line)));
     }
 

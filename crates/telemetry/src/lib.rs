@@ -9,6 +9,7 @@ pub mod events;
 pub mod labels;
 pub mod logs;
 pub mod metrics;
+pub mod output;
 
 mod recurrence;
 mod throttle;
@@ -20,4 +21,5 @@ pub use labels::{
 };
 pub use logs::{LogControl, LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};
+pub use output::ServerOutput;
 pub use recurrence::Recurrence;

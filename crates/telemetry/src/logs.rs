@@ -143,7 +143,14 @@ impl LogOptions {
     fn filter(&self) -> Result<EnvFilter, LogError> {
         let filter = self.filter.clone().filter(|text| !text.trim().is_empty());
         let libraries = if self.quiet { "error" } else { "warn" };
-        let filter = filter.unwrap_or_else(|| format!("{libraries},mainstay={}", self.level()));
+        let filter = filter.unwrap_or_else(|| {
+            // What servers write is for those who ask for details.
+            let servers = match self.level {
+                Level::Debug | Level::Trace if !self.quiet => ",server=debug",
+                _ => "",
+            };
+            format!("{libraries},mainstay={}{servers}", self.level())
+        });
         EnvFilter::try_new(&filter).map_err(|source| LogError::Filter { filter, source })
     }
 
@@ -181,6 +188,8 @@ mod tests {
         let cases = [
             (None, Level::Info, false, "warn,mainstay=info"),
             (None, Level::Debug, true, "error,mainstay=error"),
+            (None, Level::Debug, false, "warn,mainstay=debug,server=debug"),
+            (None, Level::Trace, false, "warn,mainstay=trace,server=debug"),
             (Some("  "), Level::Info, false, "warn,mainstay=info"),
             (Some("trace"), Level::Info, true, "trace"),
         ];

@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
+use mainstay_telemetry::ServerOutput;
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper};
 use tokio::process::{Child, ChildStdin};
@@ -91,6 +92,8 @@ pub struct ProcessHost {
     /// the daemon raises its own later.
     files: Rlimit,
     helper: ExecCommand,
+    /// What processes wrote to standard error.
+    output: ServerOutput,
     sampler: Sampler,
     swept: Vec<Swept>,
     strays: StrayFinder,
@@ -175,6 +178,7 @@ impl ProcessHost {
             base: environment::base(std::env::vars_os()),
             files: getrlimit(Resource::Nofile),
             helper,
+            output: ServerOutput::new(),
             sampler: Sampler::new(),
             swept,
             strays,
@@ -223,6 +227,7 @@ impl ProcessHost {
             plan: spawn::plan(spec, &self.files),
             spec: spec.clone(),
             helper: self.helper.clone(),
+            output: self.output.clone(),
             base: self.base.clone(),
             server: server.clone(),
             instance,
@@ -246,6 +251,11 @@ impl ProcessHost {
             return Err(failure.into());
         }
         Ok(process)
+    }
+
+    /// The last lines that servers wrote, of those that are running and those that have ended.
+    pub fn output(&self) -> &ServerOutput {
+        &self.output
     }
 
     /// The resident memory in bytes of a process that this host started, with its group and its
@@ -323,6 +333,7 @@ struct Start {
     plan: exec::Plan,
     spec: ProcessSpec,
     helper: ExecCommand,
+    output: ServerOutput,
     base: Vec<(OsString, OsString)>,
     server: Name,
     instance: InstanceId,
@@ -368,8 +379,9 @@ impl Start {
         let stderr = StderrTail::default();
         let from = child.stderr.take().ok_or_else(missing)?;
         let secrets = Secrets::of_process(&self.spec);
-        let read =
-            stderr::keep_tail(from, stderr.clone(), secrets, self.server.clone(), self.instance);
+        let writer =
+            stderr::Writer { server: self.server.clone(), instance: self.instance, secrets };
+        let read = stderr::keep_tail(from, stderr.clone(), writer, self.output);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());
         let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);

@@ -21,8 +21,8 @@ const VERSION: &str = "1";
 
 const ABOUT: &str = "\
 Health, metrics and the status of the daemon, and actions that change it. Reading is open on loopback; from other \
-addresses it needs the `read` or the `admin` token. Actions and the audit log need the `admin` token, except over \
-the command socket. Unknown query parameters are ignored. Unknown members of a body are refused. The header \
+addresses it needs the `read` or the `admin` token. Actions, the audit log and the logs of servers need the `admin` token, \
+except over the command socket. Unknown query parameters are ignored. Unknown members of a body are refused. The header \
 `x-request-id` of a request is returned with the answer and appears in the log.";
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {

@@ -25,6 +25,10 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// Milliseconds since the daemon started.
     pub uptime_ms: u64,
+    /// The longest time that a call may take, in milliseconds: `gateway.call_timeout_max`.
+    #[serde(default)]
+    #[schema(required)]
+    pub call_timeout_max_ms: u64,
     /// Addresses where clients connect.
     pub listen: Vec<String>,
     /// The state folder.

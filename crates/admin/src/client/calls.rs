@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,11 +11,23 @@ use super::{Answer, Client, ClientError, request};
 use crate::action::Action;
 use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
 use crate::api::audit::AuditPage;
+use crate::api::logs::{LogLine, LogPage};
 use crate::api::pools::PoolNumbers;
 use crate::api::problem::Problem;
 use crate::api::servers::Servers;
 use crate::api::sessions::Sessions;
 use crate::api::status::DaemonStatus;
+
+/// Lines that are asked for at most: as many as the daemon gives.
+const LINES: usize = 10_000;
+
+/// Which lines of servers are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct LogsAsked {
+    /// Only those of this server.
+    pub server: Option<String>,
+    pub since: Option<Timestamp>,
+}
 
 impl Client {
     /// Everything about the daemon.
@@ -38,6 +51,26 @@ impl Client {
     /// The newest entries of the audit log, at most `limit` (1 to 1000).
     pub async fn audit(&self, limit: u64) -> Result<AuditPage, ClientError> {
         self.read(&format!("/api/audit?limit={limit}")).await
+    }
+
+    /// What servers wrote, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the names of all servers, where there is none of that name.
+    pub async fn logs(&self, asked: &LogsAsked) -> Result<LogPage, ClientError> {
+        self.read(&asked.path(false)).await
+    }
+
+    /// The same, and each new line, until `on_line` returns false or the daemon ends.
+    ///
+    /// # Errors
+    /// As for [`logs`](Self::logs), and when the stream breaks off.
+    pub async fn follow_logs(
+        &self,
+        asked: &LogsAsked,
+        on_line: &mut (dyn FnMut(LogLine) -> bool + Send),
+    ) -> Result<(), ClientError> {
+        self.follow(&asked.path(true), on_line).await
     }
 
     /// Has the daemon change something, or with `dry_run` say what that would do.
@@ -72,6 +105,32 @@ impl Client {
         request.headers_mut().insert(CONTENT_TYPE, json);
         self.whole(request).await?.read()
     }
+}
+
+// === impl LogsAsked ===
+
+impl LogsAsked {
+    fn path(&self, follow: bool) -> String {
+        let mut path = format!("/api/logs?limit={LINES}&follow={follow}");
+        if let Some(server) = &self.server {
+            path.push_str(&format!("&server={}", escaped(server)));
+        }
+        if let Some(since) = self.since {
+            path.push_str(&format!("&since={since}"));
+        }
+        path
+    }
+}
+
+/// A text as a value of a query (RFC 3986, section 2.1).
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 // === impl Answer ===

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use mainstay_model::Name;
 use mainstay_model::status::{Health, InstanceState};
 use mainstay_store::{Answer, AuditEntry, AuditLog, AuditOutcome, Stored, Unavailable};
-use mainstay_telemetry::{CorrelationId, Metrics};
+use mainstay_telemetry::{CorrelationId, Metrics, ServerOutput};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -38,6 +38,7 @@ impl Source for Fake {
             version: "1.2.3".to_owned(),
             pid: 7,
             uptime_ms: 1,
+            call_timeout_max_ms: 300_000,
             listen: vec!["127.0.0.1:8000".to_owned()],
             state_dir: "/state".to_owned(),
             sessions: Sessions {
@@ -201,6 +202,7 @@ impl Scene {
             audit: audit.clone(),
             tokens: tokens(),
             metrics: Arc::new(Metrics::new("1.2.3", [])),
+            output: ServerOutput::new(),
         });
         Self { admin, actions, audit }
     }

@@ -48,6 +48,16 @@ Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new on
 command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3
 when there is no daemon to stop.";
 
+pub(super) const LOGS: &str = "\
+Examples:
+  mainstay logs
+  mainstay logs weather --since 10m
+  mainstay logs -f                   go on with each new line
+  mainstay logs -f --json | jq -r .text
+
+The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to
+its standard error, with these lines if it runs with -v.";
+
 pub(super) const LOG_LEVEL: &str = "\
 Examples:
   mainstay log-level debug

@@ -1,6 +1,7 @@
 //! `mainstay call`: one tool call, the way any client makes it.
 
 use std::io::Read;
+use std::time::Duration;
 
 use mainstay_admin::Conversation;
 use serde::Serialize;
@@ -41,10 +42,11 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
     let client = daemon::client(shared)?;
     let result = daemon::block_on(async {
         let mut conversation = daemon::converse(&client, &args.server).await?;
+        let deadline = daemon::call_deadline(&client).await?;
         if out.verbose {
             conversation.hear_messages();
         }
-        let result = call(&mut conversation, args, given, out).await;
+        let result = call(&mut conversation, args, given, deadline, out).await;
         conversation.close().await;
         result
     })?;
@@ -56,6 +58,7 @@ async fn call(
     conversation: &mut Conversation,
     args: &CallArgs,
     given: Option<Box<RawValue>>,
+    deadline: Duration,
     out: &Output,
 ) -> Result<bytes::Bytes, Failure> {
     let tools = daemon::list(conversation).await?.tools;
@@ -73,7 +76,7 @@ async fn call(
     let params = serde_json::to_string(&params)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let mut progress = Progress::new(out);
-    conversation.set_deadline(daemon::CALL);
+    conversation.set_deadline(deadline);
     let result = conversation
         .request("tools/call", Some(&params), &mut |notice| progress.note(&notice))
         .await;

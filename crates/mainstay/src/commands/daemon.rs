@@ -23,8 +23,11 @@ const QUESTION: Duration = Duration::from_secs(10);
 /// Deadline for each request before a call: handshake and lists. The gateway waits for a server that is
 /// loading for 10 s, and for its answer for 30 s, before it says what is wrong.
 const OPENING: Duration = Duration::from_secs(45);
-/// Deadline for a call. The gateway ends calls after 300 s, so more means a lost connection.
-pub(super) const CALL: Duration = Duration::from_secs(310);
+/// What a call may take beyond the daemon's own limit: the wait for a server that starts, and a busy machine.
+/// More means a lost connection.
+const CALL_MARGIN: Duration = Duration::from_secs(30);
+/// The daemon's limit for a call, if it doesn't say what it is.
+const CALL_MAX_DEFAULT: Duration = Duration::from_secs(300);
 /// Most pages of one list.
 const PAGES_MAX: usize = 2_000;
 
@@ -131,6 +134,20 @@ pub(super) fn client(shared: &Shared) -> Result<Client, Failure> {
 
 pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {
     Ok(client.status().await?)
+}
+
+/// How long a call is waited for: as long as the daemon lets calls take.
+pub(super) async fn call_deadline(client: &Client) -> Result<Duration, Failure> {
+    Ok(deadline_of(status(client).await?.call_timeout_max_ms))
+}
+
+/// The deadline for a call of a daemon with this limit. 0: it doesn't say what that is.
+fn deadline_of(call_timeout_max_ms: u64) -> Duration {
+    let max = match call_timeout_max_ms {
+        0 => CALL_MAX_DEFAULT,
+        millis => Duration::from_millis(millis),
+    };
+    max.saturating_add(CALL_MARGIN)
 }
 
 /// The tools at `/mcp` under their published names, and the servers that are missing.

@@ -13,7 +13,7 @@ use mainstay_pool::{ListFindings, Pool};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, Folder, KeyName};
 use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
-use mainstay_telemetry::{LogControl, Metrics};
+use mainstay_telemetry::{LogControl, Metrics, ServerOutput};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -118,12 +118,14 @@ impl Daemon {
             audit: backend.audit.clone(),
             tokens,
             metrics: metrics.clone(),
+            output: host.output().clone(),
         });
         gateway.mount(web::mounted(admin));
         gateway.start();
         let mut listeners = vec![
             tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
+            tokio::spawn(end_followers(gateway.clone(), host.output().clone())),
             tokio::spawn(release::give_back_freed(budget)),
         ];
         for (tcp, serves) in listening.into_parts(serves) {
@@ -182,6 +184,12 @@ impl Daemon {
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
+}
+
+/// Ends the streams of those who follow what servers write, when the daemon stops.
+async fn end_followers(gateway: Arc<Gateway>, output: ServerOutput) {
+    gateway.stopping().await;
+    output.close();
 }
 
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {

@@ -156,6 +156,9 @@ impl Source for Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_ms: self.clock.uptime().as_millis() as u64,
+            call_timeout_max_ms: gateway
+                .as_ref()
+                .map_or(0, |gateway| gateway.call_max().as_millis() as u64),
             listen: self.listen.iter().map(|address| format!("http://{address}")).collect(),
             state_dir: self.state_dir.display().to_string(),
             sessions: gateway.as_ref().map_or_else(Sessions::default, |gateway| Sessions {

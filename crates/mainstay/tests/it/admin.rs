@@ -4,6 +4,7 @@ mod actions;
 mod agreement;
 mod commands;
 mod described;
+mod logs;
 mod secrets;
 mod tokens;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::{InstanceId, Name};
 use tracing::{debug, error, info, warn};
 
-use super::excerpt;
+use super::cut;
 use crate::labels::{Dropped, QuestionRefused};
 use crate::metrics::{Metrics, ServerMetrics};
 
@@ -185,7 +185,7 @@ impl InstanceLost<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output, retry_in, held_back } = self;
         let retry_in_ms = millis(retry_in.unwrap_or_default());
-        let last_output = last_output.map(ends);
+        let last_output = last_output.map(lines);
         warn!(
             target: "mainstay",
             %server, %instance, reason, last_output, retry_in_ms, held_back, "instance lost"
@@ -197,7 +197,7 @@ impl CrashLoop<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output, starts, retry_in } = self;
         let retry_in_ms = millis(retry_in);
-        let last_output = last_output.map(ends);
+        let last_output = last_output.map(lines);
         error!(
             target: "mainstay",
             %server, %instance, reason, last_output, starts, retry_in_ms, "instance is crash-looping"
@@ -208,7 +208,7 @@ impl CrashLoop<'_> {
 impl InstanceFailed<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, instance, reason, last_output } = self;
-        let last_output = last_output.map(ends);
+        let last_output = last_output.map(lines);
         error!(target: "mainstay", %server, %instance, reason, last_output, "instance failed");
     }
 }
@@ -223,7 +223,7 @@ impl NotSpoken<'_> {
 impl ToolLeftOut<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { server, tool, reason } = self;
-        let (tool, reason) = (excerpt(tool.as_bytes()), excerpt(reason.to_string().as_bytes()));
+        let (tool, reason) = (cut(tool.as_bytes()), cut(reason.to_string().as_bytes()));
         warn!(target: "mainstay", %server, tool, reason, "tool is omitted");
     }
 }
@@ -264,7 +264,7 @@ impl StrayLine<'_> {
     pub fn emit(self, server: &ServerMetrics) {
         server.stray_line();
         let Some(held_back) = server.stray_throttle.admit(Instant::now()) else { return };
-        let (line, why) = (excerpt(self.line), excerpt(self.why.as_bytes()));
+        let (line, why) = (cut(self.line), cut(self.why.as_bytes()));
         warn!(
             target: "mainstay",
             server = server.label(), instance = %self.instance, line, why, held_back,
@@ -276,7 +276,7 @@ impl StrayLine<'_> {
 impl AnswerUnusable<'_> {
     pub fn emit(self, server: &ServerMetrics) {
         let Some(held_back) = server.unusable_throttle.admit(Instant::now()) else { return };
-        let why = excerpt(self.why.as_bytes());
+        let why = cut(self.why.as_bytes());
         warn!(
             target: "mainstay",
             server = server.label(), instance = %self.instance, why, held_back,
@@ -299,7 +299,7 @@ impl NotificationDropped<'_> {
     pub fn emit(self, server: &ServerMetrics) {
         server.dropped(self.reason);
         let Some(held_back) = server.dropped_throttle.admit(Instant::now()) else { return };
-        let method = excerpt(self.method.as_bytes());
+        let method = cut(self.method.as_bytes());
         debug!(
             target: "mainstay",
             server = server.label(), method, reason = self.reason.as_str(), held_back,
@@ -312,7 +312,7 @@ impl QuestionNotAsked<'_> {
     pub fn emit(self, server: &ServerMetrics) {
         server.question_refused(self.reason);
         let Some(held_back) = server.question_throttle.admit(Instant::now()) else { return };
-        let method = excerpt(self.method.as_bytes());
+        let method = cut(self.method.as_bytes());
         warn!(
             target: "mainstay",
             server = server.label(), method, reason = self.reason.as_str(), held_back,
@@ -325,14 +325,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The beginning and the end of some output: programs report at either why they exit. Both formatters of
-/// the log escape it.
-fn ends(output: &str) -> String {
-    let bytes = output.as_bytes();
-    if bytes.len() <= 2 * super::EXCERPT_CHARS_MAX {
-        return super::cut(bytes);
-    }
-    let start = bytes.len() - super::EXCERPT_CHARS_MAX;
-    let start = (start..=bytes.len()).find(|at| output.is_char_boundary(*at));
-    format!("{} {}", super::cut(bytes), super::cut(&bytes[start.unwrap_or(0)..]))
+/// The lines of some output, each cut: programs report at its beginning or at its end why they exit. Both
+/// formatters of the log escape it.
+fn lines(output: &str) -> String {
+    output.lines().map(|line| cut(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
-use super::excerpt;
+use super::cut;
 use crate::correlation::CorrelationId;
 use crate::labels::Refused;
 use crate::metrics::Metrics;
@@ -110,7 +110,7 @@ impl RefusedRequest<'_> {
         let admitted = metrics.refused_lines(self.reason).admit(Instant::now());
         let Some(held_back) = admitted else { return };
         let Self { reason, peer, request_id, detail } = self;
-        let (reason, detail) = (reason.as_str(), excerpt(detail.as_bytes()));
+        let (reason, detail) = (reason.as_str(), cut(detail.as_bytes()));
         let peer = peer.map(tracing::field::display);
         let request_id = request_id.map(tracing::field::display);
         info!(target: "mainstay", request_id, reason, peer, detail, held_back, "request refused");
@@ -172,7 +172,7 @@ impl Stopped {
 impl AdminUsed<'_> {
     pub fn emit(self, _: &Metrics) {
         let Self { token, peer, request_id, action, target, outcome } = self;
-        let (on, outcome) = (target.map(|on| excerpt(on.as_bytes())), excerpt(outcome.as_bytes()));
+        let (on, outcome) = (target.map(|on| cut(on.as_bytes())), cut(outcome.as_bytes()));
         info!(target: "mainstay", request_id, token, peer, action, on, outcome, "admin API used");
     }
 }

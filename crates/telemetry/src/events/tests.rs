@@ -83,7 +83,10 @@ fn a_crash_loop_shows_the_last_output_and_is_an_error() {
     assert_eq!(lines[0]["level"], "ERROR");
     assert_eq!(lines[0]["retry_in_ms"], 300_000);
     let shown = lines[0]["last_output"].as_str().unwrap();
-    assert!(shown.ends_with("noise \nno such database"), "escaped once: {shown:?}");
+    assert!(
+        shown.starts_with("noise noise ") && shown.ends_with("…\nno such database"),
+        "{shown:?}"
+    );
 }
 
 #[test]
@@ -113,8 +116,22 @@ fn a_refusal_names_its_request() {
         .emit(&metrics);
     });
     assert_eq!(lines[0]["request_id"], "abc");
-    assert_eq!(lines[0]["detail"], "http://evil.example\\u{1b}[31m");
+    assert_eq!(lines[0]["detail"], "http://evil.example\u{1b}[31m");
     assert!(metrics.encode().contains(r#"mainstay_refused_total{reason="origin"} 1"#));
+}
+
+#[test]
+fn text_of_a_server_is_escaped_once_and_controls_no_terminal() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(captured.clone());
+    let metrics = Metrics::new("1", &[time()]);
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let (instance, line) = (InstanceId(1), &b"a\tb\\\x1b[31m"[..]);
+        StrayLine { instance, line, why: "not JSON" }.emit(&metrics.server(&time()));
+    });
+    let text = String::from_utf8(captured.0.lock().clone()).unwrap();
+    assert!(text.contains(r#"line="a\tb\\\u{1b}[31m""#), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
 #[test]

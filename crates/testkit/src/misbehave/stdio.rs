@@ -80,8 +80,10 @@ async fn prepare(flags: &Flags) -> anyhow::Result<()> {
             .stdout(std::process::Stdio::null())
             .spawn()?;
     }
+    // Through one handle: what two of them write may come in another order.
+    let mut stderr = tokio::io::stderr();
     for line in 0..flags.number("stderr").unwrap_or(0) {
-        tokio::io::stderr().write_all(format!("misbehave stderr {line}\n").as_bytes()).await?;
+        stderr.write_all(format!("misbehave stderr {line}\n").as_bytes()).await?;
     }
     flags.pause("slow-start").await;
     Ok(())

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mainstay_model::{InstanceId, Name};
+use mainstay_telemetry::ServerOutput;
+use mainstay_telemetry::output::Written;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -49,6 +51,14 @@ struct Tail {
     bytes_total: u64,
 }
 
+/// Who writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) server: Name,
+    pub(super) instance: InstanceId,
+    pub(super) secrets: Secrets,
+}
+
 /// Cuts bytes into lines without ever holding more than one bounded line.
 #[derive(Debug, Default)]
 struct Cutter {
@@ -59,17 +69,18 @@ struct Cutter {
 pub(super) async fn keep_tail(
     mut from: impl AsyncRead + Unpin,
     tail: StderrTail,
-    secrets: Secrets,
-    server: Name,
-    instance: InstanceId,
+    writer: Writer,
+    output: ServerOutput,
 ) {
+    let Writer { server, instance, secrets } = writer;
     let mut cutter = Cutter::default();
     // Little at a time: servers write lines, a flood is read in many short turns, and each idle server
     // holds the buffer.
     let mut buffer = vec![0; 1024];
     let mut take = |line: String| {
         let line = secrets.hide(&line).into_owned();
-        tracing::debug!(target: "server", %server, %instance, line);
+        tracing::debug!(target: "server", %server, %instance, "{line}");
+        output.push(&server, instance, Written::Stderr, &line);
         tail.push(line);
     };
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -201,12 +212,17 @@ fn plain(line: &[u8]) -> String {
 mod tests {
     use mainstay_model::{InstanceId, Name};
 
-    use super::{Secrets, StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, keep_tail, plain};
+    use mainstay_telemetry::ServerOutput;
+
+    use super::{
+        Secrets, StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, Writer, keep_tail, plain,
+    };
 
     async fn tail_of(written: &[u8]) -> StderrTail {
         let tail = StderrTail::default();
-        let secrets = Secrets::default();
-        keep_tail(written, tail.clone(), secrets, Name::try_new("a").unwrap(), InstanceId(1)).await;
+        let server = Name::try_new("a").unwrap();
+        let writer = Writer { server, instance: InstanceId(1), secrets: Secrets::default() };
+        keep_tail(written, tail.clone(), writer, ServerOutput::new()).await;
         tail
     }
 

@@ -101,7 +101,7 @@ const SERVER: &str = "calls instances kind memory_bytes missing missing[].items 
      name note prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stray_lines target tools transport waiting";
 const INSTANCE: &str = "asks calls id memory_bytes only_for pid restarts state uptime_ms";
-const STATUS: &str = "circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
+const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \
      endpoints[].lists[].list endpoints[].lists[].refused_names endpoints[].lists[].renamed endpoints[].path \
      endpoints[].renamed endpoints[].renamed[].list endpoints[].renamed[].own \

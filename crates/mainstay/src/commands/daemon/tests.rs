@@ -15,3 +15,10 @@ async fn a_daemon_that_answers_nothing_is_not_waited_for_as_long_as_a_call() {
     let failure = begun.await.expect("the deadline of the client holds").unwrap_err();
     assert_eq!(failure.message(), "the daemon did not answer within 1 s");
 }
+
+#[test]
+fn a_call_is_waited_for_as_long_as_the_daemon_lets_calls_take() {
+    for (max_ms, seconds) in [(2_000, 32), (300_000, 330), (3_600_000, 3_630), (0, 330)] {
+        assert_eq!(super::deadline_of(max_ms).as_secs(), seconds);
+    }
+}

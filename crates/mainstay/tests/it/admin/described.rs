@@ -49,6 +49,7 @@ async fn every_answer_is_as_described() {
         ("/stats/pool?server=one", "PoolNumbers"),
         ("/stats/pool?server=nobody", "Problem"),
         ("/api/audit", "Problem"),
+        ("/api/logs", "Problem"),
     ] {
         let (_, _, answer) = ask(&daemon, &format!("GET {path}"), &[], "").await;
         fits(name, &answer);
@@ -57,6 +58,8 @@ async fn every_answer_is_as_described() {
     let (_, _, page) = ask(&daemon, "GET /api/audit", &[("authorization", &bearer)], "").await;
     assert_eq!(page["entries"].as_array().unwrap().len(), 1);
     fits("AuditPage", &page);
+    let (_, _, page) = ask(&daemon, "GET /api/logs", &[("authorization", &bearer)], "").await;
+    fits("LogPage", &page);
     let (code, done) = super::post(&daemon, &bearer[7..], "stop", r#"{"dry_run":true}"#).await;
     assert_eq!(code, 200);
     fits("ActionDone", &done);

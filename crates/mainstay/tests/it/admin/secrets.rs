@@ -121,6 +121,7 @@ fn paths(daemon: &Value) -> Vec<String> {
         "/metrics",
         "/openapi.json",
         "/api/audit",
+        "/api/logs",
         "/mcp/nobody",
         "/nothing",
     ];

@@ -103,3 +103,13 @@ async fn progress_nobody_asked_for_is_dropped_and_counted() {
     .await;
     assert!(ask(&client, "echo", json!({})).await["result"].is_object());
 }
+
+#[tokio::test]
+async fn the_status_tells_commands_how_long_calls_may_take() {
+    let limits = "[gateway]\ncall_timeout_max = \"20m\"";
+    let server = daemon().config(limits).command_server("slow", &misbehave(&[]));
+    let daemon = server.start().await.unwrap();
+    let status: Value =
+        serde_json::from_slice(&daemon.run(&["status", "--json"]).unwrap().stdout).unwrap();
+    assert_eq!(status["call_timeout_max_ms"], 1_200_000);
+}

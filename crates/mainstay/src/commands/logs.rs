@@ -1,0 +1,68 @@
+//! `mainstay logs`: what servers wrote.
+
+use jiff::Timestamp;
+use mainstay_admin::api::logs::{LogLine, LogStream};
+use mainstay_admin::client::LogsAsked;
+
+use super::{daemon, since};
+use crate::cli::{LogsArgs, Shared};
+use crate::exit::{Exit, Failure};
+use crate::output::{Look, Output, format};
+
+pub(super) fn run(shared: &Shared, args: &LogsArgs, out: &Output) -> Result<Exit, Failure> {
+    let since =
+        args.since.as_deref().map(|text| since::read(text, Timestamp::now())).transpose()?;
+    let asked = LogsAsked { server: args.server.clone(), since };
+    let client = daemon::client(shared)?;
+    daemon::block_on(async {
+        if args.follow {
+            let mut print = |line: LogLine| {
+                match out.json {
+                    true => out.json_line(&line),
+                    false => out.line(shown(&line, out)),
+                }
+                out.is_written()
+            };
+            client.follow_logs(&asked, &mut print).await.map_err(|error| no_such(error, args))?;
+            if out.is_written() {
+                out.remark("the daemon has ended");
+            }
+            return Ok(Exit::Done);
+        }
+        let page = client.logs(&asked).await.map_err(|error| no_such(error, args))?;
+        if out.json {
+            out.value(&page);
+            return Ok(Exit::Done);
+        }
+        if page.lines.is_empty() {
+            out.remark("no server has written anything that is kept");
+        } else if page.cut {
+            out.remark("older lines are not kept any more");
+        }
+        for line in &page.lines {
+            out.line(shown(line, out));
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// A line for people: when it was written and by whom, and what.
+fn shown(line: &LogLine, out: &Output) -> String {
+    let stray = match line.stream {
+        LogStream::Stderr => "",
+        LogStream::Stdout => " (stdout)",
+    };
+    let begin = format!("{} {} i{}{stray}", line.at, line.server, line.instance);
+    format!("{}  {}", out.paint(Look::Faint, &begin), format::harmless(&line.text))
+}
+
+/// Says which servers there are, if there is none of that name.
+fn no_such(error: mainstay_admin::ClientError, args: &LogsArgs) -> Failure {
+    if let (mainstay_admin::ClientError::Problem(problem), Some(name)) = (&error, &args.server)
+        && let Some(names) = &problem.servers
+    {
+        let failure = Failure::new(Exit::Failed, format!("there is no server {name:?}"));
+        return daemon::with_nearest(failure, name, names);
+    }
+    error.into()
+}
