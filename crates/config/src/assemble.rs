@@ -113,6 +113,7 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
         },
         start_deadline: table.duration("start_timeout")?,
         fetch_deadline: table.duration("fetch_timeout")?,
+        lacks: server.lacks.clone(),
     })
 }
 

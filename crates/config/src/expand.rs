@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Why a text can't be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExpandError {
-    #[error("the environment has no variable `{0}`")]
+    #[error("the variable `{0}` is not set")]
     Missing(String),
     #[error("`${{` is never closed")]
     Unclosed,

@@ -55,7 +55,7 @@ impl Client {
         name: &str,
         target: &Target,
     ) -> Result<String, EditError> {
-        let is_there = self.names(path, text)?.iter().any(|there| there == name);
+        let is_there = self.servers(path, text)?.iter().any(|there| there == name);
         let entry = if is_there { self.runs(target) } else { self.entry(name, target) };
         match self.format {
             Format::Json => json::put(path, text, self.table, name, &entry),
@@ -83,11 +83,14 @@ impl Client {
     /// When the text can't be read.
     pub fn mentions(&self, path: &Path, text: &str) -> Result<Mentions, EditError> {
         let is_ours = |name: &String| name == "mainstay" || name.starts_with("mainstay-");
-        Ok(Mentions { names: self.names(path, text)?.into_iter().filter(is_ours).collect() })
+        Ok(Mentions { names: self.servers(path, text)?.into_iter().filter(is_ours).collect() })
     }
 
-    /// The names of all servers in the client's file.
-    fn names(&self, path: &Path, text: &str) -> Result<Vec<String>, EditError> {
+    /// The names of all servers in the client's file, in the table that Mainstay is written into.
+    ///
+    /// # Errors
+    /// When the text can't be read.
+    pub fn servers(&self, path: &Path, text: &str) -> Result<Vec<String>, EditError> {
         match self.format {
             Format::Json => json::names(path, text, self.table),
             Format::Toml => toml::names(path, text, self.table),

@@ -13,6 +13,7 @@ mod file;
 mod foreign;
 mod formats;
 mod found;
+mod given;
 mod identity;
 mod notation;
 mod plan;
@@ -29,11 +30,12 @@ use std::path::Path;
 
 pub use self::file::{IMPORT_BYTES_MAX, ImportFile};
 pub use self::found::{Parsed, Skipped};
+pub use self::given::{GivenRun, GivenServer};
 pub use self::plan::{Added, Already, ImportPlan, PlanRequest, Renamed, plan};
 pub use self::refer::{SecretHome, SecretToWrite, VariableToSet};
 pub use self::verify::{Configured, configured, verify};
 
-pub(crate) use self::notation::problem_at;
+pub(crate) use self::notation::{position, problem_at};
 pub(crate) use self::tree::{JSON_OPTIONS, find};
 
 use crate::document::Node;

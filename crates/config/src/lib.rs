@@ -17,6 +17,7 @@ mod check;
 pub mod diff;
 mod disk;
 mod document;
+pub mod edit;
 mod expand;
 pub mod export;
 pub mod import;

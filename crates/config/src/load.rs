@@ -12,7 +12,7 @@ use crate::document::{Node, SyntaxError, parse_file};
 use crate::layers::{Flag, lay_environment, lay_flags};
 use crate::notes::Notes;
 use crate::origin::{Origin, Origins};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Place, Problem, Problems, Severity};
 use crate::read::Reader;
 use crate::source::Source;
 use crate::syntax;
@@ -131,6 +131,35 @@ fn broken(
     Problems { problems: notes.finish(Some(source)) }
 }
 
+// === impl Loaded ===
+
+impl Loaded {
+    /// Why a daemon would have nothing to do. None if there is a server.
+    pub fn no_server(&self) -> Option<Problem> {
+        if !self.settings.servers.is_empty() {
+            return None;
+        }
+        let (place, from) = match &self.file {
+            Some(file) => {
+                let from = format!("{} has no [servers.NAME]", file.display());
+                (Place::File { file: file.clone() }, from)
+            }
+            None => (Place::Settings, "no configuration file was found".to_owned()),
+        };
+        Some(Problem {
+            severity: Severity::Error,
+            place,
+            key: "servers".to_owned(),
+            message: format!("there is no server to run: {from}"),
+            help: Some(
+                "`mainstay add NAME -- COMMAND` adds one; `mainstay init` writes a file with one to \
+                 begin with"
+                    .to_owned(),
+            ),
+        })
+    }
+}
+
 // === impl LoadRequest ===
 
 impl LoadRequest {
@@ -156,6 +185,7 @@ impl LoadRequest {
             disk: &*self.disk,
             notes,
             written: Vec::new(),
+            lacks: None,
         }
     }
 }

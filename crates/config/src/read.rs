@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mainstay_model::Name;
+use mainstay_model::settings::Lack;
 
 use crate::disk::Disk;
 use crate::document::{At, Entry, Node, Value, key_text, parse_value};
@@ -30,6 +31,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) notes: Notes,
     pub(crate) written: Vec<Written>,
+    /// The values that the table being read refers to and that are not available. None in tables
+    /// that the daemon can't do without.
+    pub(crate) lacks: Option<Vec<Lack>>,
 }
 
 // === impl Reader ===
@@ -97,8 +101,11 @@ impl Reader<'_> {
             }
             return None;
         }
+        // The daemon runs the other servers. A group that lost a member would be another group.
+        self.lacks = (top.name != "endpoints").then(Vec::new);
         let table = self.section(top.section, &entry.node, &path);
-        Some(Named { name: entry.key.clone(), valid, at: entry.key_at.clone(), path, table })
+        let lacks = self.lacks.take().unwrap_or_default();
+        Some(Named { name: entry.key.clone(), valid, at: entry.key_at.clone(), path, table, lacks })
     }
 
     fn expect_table(&mut self, node: &Node, path: &str) -> bool {
@@ -141,7 +148,11 @@ impl Reader<'_> {
             self.notes.error(at, path, *why).help((*instead).to_owned());
             return (node.at.clone(), None);
         }
-        let typed = self.value(&key.kind, node, path);
+        let lacks = self.lack_count();
+        let mut typed = self.value(&key.kind, node, path);
+        if typed.is_none() && self.lack_count() > lacks {
+            typed = self.stand_in(&key.kind, node, default.as_ref(), path);
+        }
         match (&typed, &node.value) {
             (Some(typed), _) => Written::add(&mut self.written, path, typed, node),
             (None, Value::Text(text)) if text.is_empty() => {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mainstay_model::settings::Lack;
 use mainstay_model::{Name, Redacted};
 
 use crate::document::At;
@@ -25,6 +26,8 @@ pub(crate) struct Named {
     pub(crate) at: At,
     pub(crate) path: String,
     pub(crate) table: Table,
+    /// Values that it refers to and that are not available. They have been noted.
+    pub(crate) lacks: Vec<Lack>,
 }
 
 /// The keys of a section; each declared one has a slot.

@@ -82,6 +82,12 @@ pub(crate) enum Command {
     /// Connect a client that can only start a command, over standard input and output
     #[command(after_help = examples::CONNECT)]
     Connect(ConnectArgs),
+    /// Add a server to the configuration, which keeps its comments and its format
+    #[command(after_help = examples::ADD)]
+    Add(AddArgs),
+    /// Remove a server or a group from the configuration
+    #[command(after_help = examples::REMOVE)]
+    Remove(RemoveArgs),
     /// Import servers from the file of an MCP client or from a compose file
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
@@ -234,8 +240,43 @@ pub(crate) struct ConnectArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The name of the server
+    pub(crate) name: String,
+    /// The address of a server that runs already
+    #[arg(conflicts_with = "command")]
+    pub(crate) url: Option<String>,
+    /// A variable for the command; without a value, it comes from the daemon's environment. May be
+    /// repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// A header for the address, as in 'Authorization: Bearer ${TOKEN}'; may be repeated
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// The working folder of the command
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Print the difference, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The program that speaks MCP over standard input and output, and its arguments
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The server or group
+    pub(crate) name: String,
+    /// Print the difference, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files of MCP clients (JSON, TOML) or compose files (YAML); the content decides which
+    /// Files of MCP clients (JSON, TOML) or compose files (YAML), or names of clients such as
+    /// `cursor`; the content decides which
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Add the servers to the configuration, after a backup, and write secrets into files beside it
@@ -251,9 +292,15 @@ pub(crate) struct ExportArgs {
     /// Write into the client's file, after a backup
     #[arg(long, requires = "client")]
     pub(crate) write: bool,
+    /// Also remove the client's own entries for servers that Mainstay serves
+    #[arg(long, requires = "write")]
+    pub(crate) replace: bool,
     /// Remove Mainstay from the client's file, after a backup
     #[arg(long, requires = "client", conflicts_with = "write")]
     pub(crate) remove: bool,
+    /// Print what would be done, and write nothing
+    #[arg(long, requires = "client")]
+    pub(crate) dry_run: bool,
     /// Use this file of the client [default: its usual place]
     #[arg(long, value_name = "FILE", requires = "client")]
     pub(crate) file: Option<PathBuf>,
@@ -312,6 +359,10 @@ pub(crate) struct TokenArgs {
 pub(crate) struct InitArgs {
     /// The file to write [default: that of --config, else ./mainstay.toml]
     pub(crate) file: Option<PathBuf>,
+    /// Take over the servers of this client, or of a file that `mainstay import` reads [default:
+    /// one demonstration server]
+    #[arg(long, value_name = "CLIENT|FILE")]
+    pub(crate) from: Option<PathBuf>,
     /// Overwrite a file that exists
     #[arg(long)]
     pub(crate) force: bool,

@@ -5,6 +5,7 @@ use crate::compose;
 use crate::exit::Exit;
 use crate::output::Output;
 
+mod add;
 mod call;
 mod check;
 mod completions;
@@ -17,6 +18,7 @@ mod import;
 mod init;
 mod log_level;
 mod logs;
+mod running;
 mod schema;
 mod service;
 mod since;
@@ -39,6 +41,8 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),
+        Command::Add(args) => add::add(shared, args, &out),
+        Command::Remove(args) => add::remove_server(shared, args, &out),
         Command::Import(args) => import::run(shared, args, &out),
         Command::Export(args) => export::run(shared, args, &out),
         Command::Fetch(args) => fetch::run(shared, args, &out),

@@ -36,23 +36,24 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
     }
-    if loaded.settings.servers.is_empty() {
-        let from =
-            loaded.file.as_ref().map_or("no configuration file was found".to_owned(), |file| {
-                format!("{} has no [servers.NAME]", file.display())
-            });
-        return Err(Failure::new(Exit::Usage, format!("there is no server to run: {from}"))
-            .hint("`mainstay init` writes a file to begin with")
+    if let Some(problem) = loaded.no_server() {
+        let failure = Failure::new(Exit::Usage, problem.message);
+        return Err(problem
+            .help
+            .into_iter()
+            .fold(failure, Failure::hint)
             .hint("`mainstay demo` needs no configuration"));
     }
     block_on(async {
         let state_dir = loaded.settings.state_dir.clone();
         let origins = std::mem::take(&mut loaded.origins);
+        // A relative path means nothing to whoever asks for it.
+        let file = loaded.file.take().map(|file| std::path::absolute(&file).unwrap_or(file));
         let settings = state::ask(&state_dir, move |_| {
             packages::take_fetched(&mut loaded.settings);
             loaded.settings
         });
-        let daemon = Daemon::start(settings.await?, &origins, log).await?;
+        let daemon = Daemon::start(settings.await?, &origins, file, log).await?;
         if !shared.quiet {
             daemon.announce();
         }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::Shared;
 use crate::exit::Exit;
 
+pub(crate) mod difference;
 pub(crate) mod format;
 
 /// How this run of the program prints.

@@ -114,6 +114,20 @@ pub struct ServerSpec {
     /// The time limit for fetching the package that a package runner starts.
     #[serde(serialize_with = "as_millis")]
     pub fetch_deadline: Duration,
+    /// What its configuration refers to and the daemon does not have. The server can't be started
+    /// while there is anything here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lack>,
+}
+
+/// A value that the configuration of a server refers to, and that the daemon does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lack {
+    /// A variable of the environment that is not set.
+    Variable(String),
+    /// A file with a secret that can't be read.
+    Secret { file: PathBuf, error: String },
 }
 
 /// How instances of a server are started.
@@ -345,6 +359,7 @@ impl ServerSpec {
             pool: PoolSpec::default(),
             start_deadline: Duration::from_secs(120),
             fetch_deadline: Duration::from_secs(180),
+            lacks: Vec::new(),
         }
     }
 }

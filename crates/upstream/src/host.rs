@@ -4,6 +4,7 @@
 //! stops it. [`HostAbilities`] holds the differences.
 
 mod contract;
+mod lacking;
 mod process;
 mod remote;
 
@@ -16,10 +17,15 @@ use crate::process::ProcessHost;
 
 /// The host of a server; processes are those of `processes`.
 pub fn of(spec: &ServerSpec, processes: &Arc<ProcessHost>) -> Arc<dyn Host> {
-    match &spec.runtime {
+    let host: Arc<dyn Host> = match &spec.runtime {
         Runtime::Process(command) => {
             Arc::new(process::CommandHost::new(command.clone(), &spec.name, processes))
         }
         Runtime::Remote(address) => Arc::new(remote::AddressHost::new(address.clone())),
+    };
+    if spec.lacks.is_empty() {
+        host
+    } else {
+        Arc::new(lacking::LackingHost::new(host, spec.lacks.clone()))
     }
 }

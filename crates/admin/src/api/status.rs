@@ -33,6 +33,15 @@ pub struct DaemonStatus {
     pub listen: Vec<String>,
     /// The state folder.
     pub state_dir: String,
+    /// The configuration file that the daemon was started with, as an absolute path.
+    #[serde(default)]
+    #[schema(required)]
+    pub config_file: Option<String>,
+    /// The address of all servers for clients of streamable HTTP: that of `gateway.public_url`, or an
+    /// address of this machine. `/NAME` behind it is one server or group. None where streamable HTTP is off.
+    #[serde(default)]
+    #[schema(required)]
+    pub mcp_url: Option<String>,
     pub sessions: Sessions,
     pub connection_pool: ConnectionPool,
     pub memory_usage: Memory,

@@ -49,6 +49,9 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
 /// Warns when the program of a server is missing; it may be installed later.
 fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     let Some(program) = server.table.list("command").first() else { return };
+    if !server.lacks.is_empty() && program.text.contains("${") {
+        return;
+    }
     let own_path = server
         .table
         .secrets("env")

@@ -67,8 +67,10 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         pool,
         start_deadline,
         fetch_deadline,
+        lacks,
     } = new;
     let mut differing = runtime(&old.runtime, started_as);
+    differing.restart("missing values", old.lacks != *lacks);
     // Instances depend on who shares them and on the capabilities they were started with.
     differing.restart("sharing", old.sharing != *sharing);
     differing.restart("revision", old.revision != *revision);

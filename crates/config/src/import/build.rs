@@ -8,6 +8,7 @@ use super::refer::{References, SecretOwner};
 use super::secrets::{self, Part};
 use super::shell;
 use super::text::{Piece, Text, escaped, variable_name};
+use crate::expand::{SecretRef, secret_ref};
 
 /// Builds a server without secrets. The error says why the server can't be imported.
 pub(super) fn ready(
@@ -27,7 +28,10 @@ pub(super) fn ready(
     }
     Ok(Ready {
         name: name.to_owned(),
-        comment: format!("from {}", file.display()),
+        comment: match file.as_os_str().is_empty() {
+            true => String::new(),
+            false => format!("from {}", file.display()),
+        },
         runs,
         env,
         headers,
@@ -46,6 +50,9 @@ fn values(
 ) -> Vec<(String, String)> {
     let pairs = pairs.iter().map(|(key, text)| {
         let place = format!("{table}.{key}");
+        if let Some(reference) = text.as_literal().filter(|text| is_reference(text)) {
+            return (key.clone(), reference);
+        }
         let parts = secrets::value(key, text);
         let owner =
             SecretOwner { server, place: &place, hint: key, is_known_by_hint: table == "env" };
@@ -56,6 +63,11 @@ fn values(
         (key.clone(), value)
     });
     pairs.collect()
+}
+
+/// Whether a text refers to a secret in the notation of the configuration already.
+fn is_reference(text: &str) -> bool {
+    matches!(secret_ref(text), Some(SecretRef::Variable(_) | SecretRef::File(_)))
 }
 
 /// A remark about a user and a password in an address, which no address of the configuration has.

@@ -36,7 +36,9 @@ pub(super) fn render(servers: &[Ready]) -> String {
             text.push('\n');
         }
         let comment: String = server.comment.chars().filter(|c| !c.is_control()).collect();
-        text.push_str(&format!("# {comment}\n"));
+        if !comment.is_empty() {
+            text.push_str(&format!("# {comment}\n"));
+        }
         let mut document = DocumentMut::new();
         let mut all = Table::new();
         all.set_implicit(true);

@@ -65,6 +65,8 @@ pub struct Renamed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Already {
     pub name: String,
+    /// The server's name in its file.
+    pub from: String,
     pub file: PathBuf,
     /// Whether another file of this import has the server; otherwise the configuration has it.
     pub is_repeated: bool,
@@ -179,7 +181,8 @@ impl Planner<'_> {
         let whole = made_of(&found);
         for name in candidates(&found.name) {
             if self.made_of.get(&name) == Some(&whole) {
-                self.already.push(Already { name, file: file.to_owned(), is_repeated: true });
+                let (from, file) = (found.name, file.to_owned());
+                self.already.push(Already { name, from, file, is_repeated: true });
                 return;
             }
             if self.made_of.contains_key(&name) {
@@ -197,7 +200,8 @@ impl Planner<'_> {
             };
             match self.existing.names.get(&name) {
                 Some(Some(runtime)) if *runtime == ready.runs.words() => {
-                    self.already.push(Already { name, file: file.to_owned(), is_repeated: false });
+                    let (from, file) = (found.name, file.to_owned());
+                    self.already.push(Already { name, from, file, is_repeated: false });
                     return;
                 }
                 Some(_) => {}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use mainstay_model::program_file::ProgramFault;
 
-use super::ImportPlan;
+use super::SecretToWrite;
 use crate::disk::{Disk, RealDisk, SecretFile};
 use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
@@ -44,26 +44,44 @@ pub fn configured(request: &Request) -> Result<Configured, Problems> {
     })
 }
 
-/// Loads the configuration that a plan would make, as if its secrets were written and all variables
-/// set: the importing user need not be the one who runs the daemon. `text` is the plan's whole
-/// configuration, or only its servers.
+/// Loads a new text of the configuration as the daemon would, as if the secrets of the plan were
+/// written. A variable that is not set is a warning, because it keeps only its own server from starting.
+///
+/// The user who changes the file need not be the one who runs the daemon: where the `old` text needs
+/// variables that only the daemon has, they count as set.
 ///
 /// # Errors
 /// As [`load`].
-pub fn verify(path: &Path, text: &str, plan: &ImportPlan) -> Result<Loaded, Problems> {
-    let (mut env, home) = system::surroundings();
-    stand_in(text, &mut env);
+pub fn verify(
+    path: &Path,
+    old: Option<&str>,
+    text: &str,
+    secrets: &[SecretToWrite],
+) -> Result<Loaded, Problems> {
+    let (env, home) = system::surroundings();
     let base = system::absolute(path.parent().unwrap_or(Path::new(".")));
-    let secrets = plan.secrets.iter();
-    let secrets = secrets.map(|secret| (base.join(&secret.path), secret.value.expose().clone()));
-    let mut request =
-        LoadRequest::new(StateDir { path: PathBuf::from("/"), origin: Origin::Default });
-    request.disk = Box::new(WithSecrets { secrets: secrets.collect() });
-    request.file = Some(ConfigFile { path: path.to_owned(), text: text.to_owned() });
-    request.env = env;
-    request.home = home;
-    request.base = base;
-    load(request)
+    let loads = |text: &str, env: BTreeMap<String, String>| {
+        let secrets = secrets.iter();
+        let secrets =
+            secrets.map(|secret| (base.join(&secret.path), secret.value.expose().clone()));
+        let mut request =
+            LoadRequest::new(StateDir { path: PathBuf::from("/"), origin: Origin::Default });
+        request.disk = Box::new(WithSecrets { secrets: secrets.collect() });
+        request.file = Some(ConfigFile { path: path.to_owned(), text: text.to_owned() });
+        request.env = env;
+        request.home.clone_from(&home);
+        request.base.clone_from(&base);
+        load(request)
+    };
+    let loaded = loads(text, env.clone());
+    match (loaded, old) {
+        (Err(problems), Some(old)) if loads(old, env.clone()).is_err() => {
+            let mut env = env;
+            stand_in(text, &mut env);
+            loads(text, env).map_err(|_| problems)
+        }
+        (loaded, _) => loaded,
+    }
 }
 
 // === impl WithSecrets ===

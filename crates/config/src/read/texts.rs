@@ -1,8 +1,13 @@
 //! Texts: expansion, and secrets with their references.
 
+use mainstay_model::Redacted;
+use mainstay_model::settings::Lack;
+
 use super::Reader;
 use crate::document::{At, Node, Value};
 use crate::expand::{ExpandError, SecretRef, expand, has_stray_secret_ref, secret_ref};
+use crate::keys::Kind;
+use crate::typed::{Placed, Typed};
 
 impl Reader<'_> {
     /// A text that may be shown, expanded.
@@ -43,10 +48,8 @@ impl Reader<'_> {
             Some(SecretRef::Variable(name)) => {
                 let value = self.env.get(name).cloned();
                 if value.is_none() {
-                    let message = format!("the environment has no variable `{name}`");
-                    self.notes
-                        .error(&node.at, path, message)
-                        .help("set it in the daemon's environment".to_owned());
+                    let help = "set it in the daemon's environment".to_owned();
+                    self.note_lack(Lack::Variable(name.to_owned()), &node.at, path, Some(help));
                 }
                 value
             }
@@ -80,11 +83,8 @@ impl Reader<'_> {
                 Some(text.strip_suffix('\r').unwrap_or(text).to_owned())
             }
             Err(error) => {
-                self.notes.error(
-                    &node.at,
-                    path,
-                    format!("can't read the secret in {}: {error}", file.display()),
-                );
+                let lack = Lack::Secret { file, error: error.to_string() };
+                self.note_lack(lack, &node.at, path, None);
                 None
             }
         }
@@ -93,18 +93,68 @@ impl Reader<'_> {
     pub(super) fn expanded(&mut self, text: &str, at: &At, path: &str) -> Option<String> {
         match expand(text, self.env) {
             Ok(text) => Some(text),
-            Err(error) => {
-                let help = match &error {
-                    ExpandError::Missing(name) => {
-                        format!("set it, or write a default: ${{{name}:-…}}")
-                    }
-                    ExpandError::Unclosed | ExpandError::NoName => {
-                        "write ${NAME}, or $$ for a dollar sign".to_owned()
-                    }
-                };
+            Err(ExpandError::Missing(name)) => {
+                let help = format!("set it, or write a default: ${{{name}:-…}}");
+                self.note_lack(Lack::Variable(name), at, path, Some(help));
+                None
+            }
+            Err(error @ (ExpandError::Unclosed | ExpandError::NoName)) => {
+                let help = "write ${NAME}, or $$ for a dollar sign".to_owned();
                 self.notes.error(at, path, error.to_string()).help(help);
                 None
             }
+        }
+    }
+
+    /// How many values were not available in the table that is being read, up to now.
+    pub(super) fn lack_count(&self) -> usize {
+        self.lacks.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Notes that a value is not available. That keeps only its own server from starting, so it is
+    /// an error only outside of one.
+    fn note_lack(&mut self, lack: Lack, at: &At, path: &str, help: Option<String>) {
+        let what = match &lack {
+            Lack::Variable(name) => format!("the variable `{name}` is not set"),
+            Lack::Secret { file, error } => {
+                format!("can't read the secret in {}: {error}", file.display())
+            }
+        };
+        let Some(lacks) = &mut self.lacks else {
+            self.notes.error(at, path, what).help(help);
+            return;
+        };
+        lacks.push(lack);
+        let server = path.strip_prefix("servers.").and_then(|rest| rest.split('.').next());
+        let what = match server {
+            Some(server) => format!("{what}, so server `{server}` can't start"),
+            None => what,
+        };
+        self.notes.warning(at, path, what).help(help);
+    }
+
+    /// What stands in for a value of a server that can't start: the text as it is written where it is
+    /// shown, else the default.
+    pub(super) fn stand_in(
+        &mut self,
+        kind: &'static Kind,
+        node: &Node,
+        default: Option<&Node>,
+        path: &str,
+    ) -> Option<Typed> {
+        match (kind, &node.value) {
+            (Kind::Command, Value::List(words)) => {
+                let words = words.iter().filter_map(|word| match &word.value {
+                    Value::Text(text) => Some(Placed { text: text.clone(), at: word.at.clone() }),
+                    _ => None,
+                });
+                Some(Typed::List(words.collect()))
+            }
+            (Kind::KeyedUrl(_), Value::Text(written)) => {
+                let (url, written) = (Redacted::new(written.clone()), written.clone());
+                Some(Typed::KeyedUrl { url, written })
+            }
+            _ => self.value(kind, default?, path),
         }
     }
 }

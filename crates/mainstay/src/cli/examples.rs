@@ -98,9 +98,26 @@ and listens continue: requests wait for the daemon for up to 30 s. All revisions
 2024-11-05 to 2026-07-28. The command ends with exit code 0 when the client leaves, and with 3 when
 no daemon can be reached within 5 s of the first request.";
 
+pub(super) const ADD: &str = "\
+Examples:
+  mainstay add files -- npx -y @modelcontextprotocol/server-filesystem@2026.7.4 ~/documents
+  mainstay add weather https://mcp.example.org/mcp --header 'Authorization: Bearer ${TOKEN}'
+  mainstay add github --env GITHUB_TOKEN -- github-mcp-server stdio
+  mainstay add notes --dry-run -- ./notes.py
+
+Values that look like secrets go into files in the folder `secrets` beside the configuration, which
+only their owner may read. ${NAME} is a variable of the daemon's environment.";
+
+pub(super) const REMOVE: &str = "\
+Examples:
+  mainstay remove weather
+  mainstay remove weather --dry-run
+
+A server is taken out of its groups, too. One that other servers need is not removed.";
+
 pub(super) const IMPORT: &str = "\
 Examples:
-  mainstay import ~/.cursor/mcp.json              print the servers and change nothing
+  mainstay import cursor                          print the servers and change nothing
   mainstay import ~/.claude.json compose.yaml --write
 
 Secrets become references and are never printed. With --write, each secret goes into a file in the
@@ -111,7 +128,7 @@ pub(super) const EXPORT: &str = "\
 Examples:
   mainstay export                                 list the known clients and their files
   mainstay export cursor                          print what its file needs
-  mainstay export cursor --write
+  mainstay export cursor --write --replace        also remove what Mainstay serves from its file
   mainstay export vscode --file .vscode/mcp.json --endpoint files --write
   mainstay export cursor --remove";
 
@@ -144,7 +161,8 @@ state folder: without that file the daemon makes new ones at its next start.";
 
 pub(super) const INIT: &str = "\
 Examples:
-  mainstay init
+  mainstay init                                   with a demonstration server
+  mainstay init --from cursor                     with the servers of a client
   mainstay init ~/.config/mainstay/mainstay.toml";
 
 pub(super) const SCHEMA: &str = "\

@@ -68,13 +68,13 @@ fn every_command_reads_as_declared() {
         ),
         (
             "mainstay export",
-            "Export(ExportArgs { client: None, write: false, remove: false, file: None, \
-             endpoint: None })",
+            "Export(ExportArgs { client: None, write: false, replace: false, remove: false, \
+             dry_run: false, file: None, endpoint: None })",
         ),
         (
             "mainstay export zed --remove --file f --endpoint e",
-            "Export(ExportArgs { client: Some(\"zed\"), write: false, remove: true, \
-             file: Some(\"f\"), endpoint: Some(\"e\") })",
+            "Export(ExportArgs { client: Some(\"zed\"), write: false, replace: false, remove: true, \
+             dry_run: false, file: Some(\"f\"), endpoint: Some(\"e\") })",
         ),
         ("mainstay fetch a b", "Fetch(FetchArgs { servers: [\"a\", \"b\"] })"),
         (
@@ -82,8 +82,11 @@ fn every_command_reads_as_declared() {
             "Service(ServiceArgs { command: Show(ShowArgs { service: Some(Nginx), with: [\"d.toml\"], \
              certificate: None, certificate_key: None }) })",
         ),
-        ("mainstay init", "Init(InitArgs { file: None, force: false })"),
-        ("mainstay init a.toml --force", "Init(InitArgs { file: Some(\"a.toml\"), force: true })"),
+        ("mainstay init", "Init(InitArgs { file: None, from: None, force: false })"),
+        (
+            "mainstay init a.toml --force",
+            "Init(InitArgs { file: Some(\"a.toml\"), from: None, force: true })",
+        ),
         ("mainstay schema", "Schema"),
         ("mainstay completions fish", "Completions(CompletionsArgs { shell: Fish })"),
         ("mainstay __guard /s", "Guard { state_dir: \"/s\" }"),

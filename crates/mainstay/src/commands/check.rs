@@ -19,6 +19,11 @@ pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exi
             let budget = limits::memory_budget(settings);
             loaded.warnings.extend(limits::beyond_budget(settings, &loaded.origins, budget));
             limits::show_effective(settings, &mut loaded.origins);
+            if let Some(problem) = loaded.no_server() {
+                loaded.warnings.push(problem);
+                nothing_to_run(&loaded, args, out);
+                return Ok(Exit::Usage);
+            }
             holds(&loaded, args, out);
             Ok(Exit::Done)
         }
@@ -77,11 +82,25 @@ fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
     let groups = format::count(settings.endpoints.len(), "group");
     let verdict = out.paint(Look::Good, "ok");
     out.line(format!("{file}: {verdict}: {servers}, {groups}{}", tally(&loaded.warnings)));
-    match (&loaded.file, settings.servers.is_empty()) {
-        (None, _) => out.next(&["mainstay init", "mainstay demo"]),
-        (Some(_), true) => out.next(&["add a [servers.NAME] table", "mainstay demo"]),
-        (Some(_), false) => out.next(&["mainstay up", "mainstay check --resolved"]),
+    out.next(&["mainstay up", "mainstay check --resolved"]);
+}
+
+/// Reports a configuration without servers, which `mainstay up` refuses, too.
+fn nothing_to_run(loaded: &Loaded, args: &CheckArgs, out: &Output) {
+    let problems = &loaded.warnings;
+    if out.json {
+        let mut answer = json!({ "ok": false, "file": loaded.file, "problems": problems });
+        if args.resolved {
+            answer["resolved"] = json!(loaded.origins.resolved());
+        }
+        return out.value(&answer);
     }
+    if args.resolved {
+        out.line(loaded.origins.resolved().to_string().trim_end());
+    }
+    list(problems, out);
+    out.line(tally(problems).trim_start_matches(", "));
+    out.next(&["mainstay init", "mainstay add NAME -- COMMAND", "mainstay demo"]);
 }
 
 fn does_not_hold(problems: &Problems, out: &Output) {

@@ -6,17 +6,28 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mainstay_config::export::{
-    CLIENTS, Client, EditError, Folders, Target, entry_name, find, settings, url,
-};
+use mainstay_config::export::{CLIENTS, Client, EditError, Folders, Target, entry_name, find};
 use mainstay_config::import::IMPORT_BYTES_MAX;
-use mainstay_config::{Loaded, nearest};
+use mainstay_config::nearest;
+use serde::Serialize;
 use serde_json::json;
 
+use self::address::Served;
+use self::replace::{Beside, Kept, beside};
 use super::files;
 use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, format, table};
+
+mod address;
+mod replace;
+
+/// What an export is made from.
+struct Context<'a> {
+    shared: &'a Shared,
+    args: &'a ExportArgs,
+    served: Served,
+}
 
 /// A known client: its file, and whether Mainstay is in it.
 struct Listed {
@@ -24,6 +35,27 @@ struct Listed {
     file: Option<PathBuf>,
     state: &'static str,
     names: Vec<String>,
+}
+
+/// What was done to a client's file, or with `--dry-run` would be.
+#[derive(Serialize)]
+struct Report<'a> {
+    client: &'static str,
+    file: &'a Path,
+    /// The entry of Mainstay.
+    name: &'a str,
+    changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<PathBuf>,
+    dry_run: bool,
+    /// Entries that were removed, because Mainstay serves them.
+    replaced: Vec<String>,
+    /// Entries that Mainstay serves, and that the client still starts itself.
+    started_twice: Vec<String>,
+    /// Entries that the configuration has, and that were not removed.
+    kept: Vec<Kept>,
+    /// What the user should know about the address.
+    notes: Vec<String>,
 }
 
 pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Exit, Failure> {
@@ -36,21 +68,30 @@ pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Ex
     let name = entry_name(args.endpoint.as_deref());
     let file = args.file.clone().or_else(|| client.place(&folders));
     if args.remove {
-        return take_out(client, file, &name, out);
+        return take_out(client, file, &name, args, out);
     }
-    let target = target(client, shared, args)?;
+    let mut served = Served::find(shared)?;
+    if let Some(endpoint) = &args.endpoint {
+        served.check_endpoint(shared, endpoint)?;
+    }
+    let target = served.target(client, shared, args.endpoint.as_deref())?;
     if args.write {
-        return put(client, file, &name, &target, out);
+        return put(client, file, &name, &target, &Context { shared, args, served }, out);
     }
     let snippet = client.snippet(&name, &target);
     if out.json {
-        out.value(&json!({ "client": client.id, "file": file, "name": name, "text": snippet }));
+        out.value(&json!({
+            "client": client.id, "file": file, "name": name, "text": snippet, "notes": served.notes,
+        }));
         return Ok(Exit::Done);
     }
     out.line(snippet.trim_end());
     let place = file.map_or("its configuration".to_owned(), |file| file.display().to_string());
     out.remark(format!("for {}: {}", client.title, format::harmless(&place)));
-    out.next(&[&format!("mainstay export {id} --write")]);
+    for note in &served.notes {
+        out.remark(format!("note: {}", format::harmless(note)));
+    }
+    out.next(&[&format!("mainstay export {id} --write --replace")]);
     Ok(Exit::Done)
 }
 
@@ -76,66 +117,48 @@ fn known(id: &str) -> Result<&'static Client, Failure> {
     })
 }
 
-/// What the client connects to: the daemon's address if the client takes one, else a command.
-fn target(client: &Client, shared: &Shared, args: &ExportArgs) -> Result<Target, Failure> {
-    let loaded = settings(&shared.request(None))?;
-    if let Some(endpoint) = &args.endpoint {
-        check_endpoint(&loaded, endpoint)?;
-    }
-    let endpoint = args.endpoint.as_deref();
-    if client.takes_url {
-        return url(&loaded.settings.gateway, endpoint).map(Target::Url).map_err(|error| {
-            Failure::of(Exit::Usage, &error).hint("clients connect to the configuration's address")
-        });
-    }
-    command(&loaded, shared, endpoint)
-}
-
-fn check_endpoint(loaded: &Loaded, endpoint: &str) -> Result<(), Failure> {
-    let servers = loaded.settings.servers.iter().map(|server| server.name.as_str());
-    let groups = loaded.settings.endpoints.iter().map(|group| group.name.as_str());
-    let names: Vec<_> = servers.chain(groups).collect();
-    if names.contains(&endpoint) {
-        return Ok(());
-    }
-    let failure = Failure::new(Exit::Usage, format!("no server or group is called `{endpoint}`"));
-    Err(match nearest::nearest(endpoint, names.iter().copied()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None if names.is_empty() => failure.hint("the configuration has none"),
-        None => failure.hint(format!("there are {}", names.join(", "))),
-    })
-}
-
-/// The command of a client. It has another working folder and environment, so paths are absolute.
-fn command(loaded: &Loaded, shared: &Shared, endpoint: Option<&str>) -> Result<Target, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::new(Exit::Failed, format!("can't find the path of this program: {error}"))
-    })?;
-    let mut args = vec!["connect".to_owned()];
-    args.extend(endpoint.map(str::to_owned));
-    let is_chosen = shared.state.is_some() || std::env::var_os("MAINSTAY_STATE").is_some();
-    if is_chosen {
-        args.push("--state".to_owned());
-        args.push(loaded.settings.state_dir.display().to_string());
-    }
-    Ok(Target::Command { program: program.display().to_string(), args })
-}
-
 fn put(
     client: &Client,
     file: Option<PathBuf>,
     name: &str,
     target: &Target,
+    context: &Context<'_>,
     out: &Output,
 ) -> Result<Exit, Failure> {
+    let Context { shared, args, served } = context;
     let file = file_of(client, file)?;
     let before = read(&file)?;
     let text = before.as_deref().unwrap_or_default();
-    let after = client.put(&file, text, name, target).map_err(failed)?;
-    let is_changed = before.as_deref() != Some(&*after);
-    let backup = write(&file, &after, is_changed)?;
-    let said = if is_changed { "has" } else { "had already" };
-    tell(client, &file, is_changed, backup, &format!("{} {said} `{name}`", client.title), out);
+    let mut after = client.put(&file, text, name, target).map_err(failed)?;
+    let Beside { served: twice, kept } =
+        beside(client, &file, text, shared, served, args.endpoint.as_deref());
+    let (replaced, started_twice) = if args.replace { (twice, vec![]) } else { (vec![], twice) };
+    for old in &replaced {
+        after = client.take_out(&file, &after, old).map_err(failed)?;
+    }
+    let changed = before.as_deref() != Some(&*after);
+    let backup = write(&file, &after, changed && !args.dry_run)?;
+    let notes = served.notes.clone();
+    let kept = if args.replace { kept } else { vec![] };
+    let (client_id, dry_run) = (client.id, args.dry_run);
+    let report = Report {
+        client: client_id,
+        file: &file,
+        name,
+        changed,
+        backup,
+        dry_run,
+        replaced,
+        started_twice,
+        kept,
+        notes,
+    };
+    let said = match (changed, dry_run) {
+        (true, true) => "would have",
+        (true, false) => "has",
+        (false, _) => "had already",
+    };
+    report.tell(client, said, out);
     Ok(Exit::Done)
 }
 
@@ -143,15 +166,32 @@ fn take_out(
     client: &Client,
     file: Option<PathBuf>,
     name: &str,
+    args: &ExportArgs,
     out: &Output,
 ) -> Result<Exit, Failure> {
     let file = file_of(client, file)?;
     let before = read(&file)?.unwrap_or_default();
     let after = client.take_out(&file, &before, name).map_err(failed)?;
-    let is_changed = before != after;
-    let backup = write(&file, &after, is_changed)?;
-    let said = if is_changed { "no longer has" } else { "did not have" };
-    tell(client, &file, is_changed, backup, &format!("{} {said} `{name}`", client.title), out);
+    let changed = before != after;
+    let backup = write(&file, &after, changed && !args.dry_run)?;
+    let said = match (changed, args.dry_run) {
+        (true, true) => "would no longer have",
+        (true, false) => "no longer has",
+        (false, _) => "did not have",
+    };
+    let report = Report {
+        client: client.id,
+        file: &file,
+        name,
+        changed,
+        backup,
+        dry_run: args.dry_run,
+        replaced: vec![],
+        started_twice: vec![],
+        kept: vec![],
+        notes: vec![],
+    };
+    report.tell(client, said, out);
     Ok(Exit::Done)
 }
 
@@ -200,26 +240,44 @@ fn failed(error: EditError) -> Failure {
         .details(details)
 }
 
-fn tell(
-    client: &Client,
-    file: &Path,
-    changed: bool,
-    backup: Option<PathBuf>,
-    say: &str,
-    out: &Output,
-) {
-    if out.json {
-        out.value(
-            &json!({ "client": client.id, "file": file, "changed": changed, "backup": backup }),
-        );
-        return;
-    }
-    out.line(format::harmless(&format!("{say} in {}", file.display())));
-    if let Some(backup) = backup {
-        out.line(format::harmless(&format!("backup: {}", backup.display())));
-    }
-    if changed {
-        out.next(&[&format!("restart {}", client.title)]);
+// === impl Report ===
+
+impl Report<'_> {
+    fn tell(&self, client: &Client, said: &str, out: &Output) {
+        if out.json {
+            return out.value(self);
+        }
+        let line = |text: &str| out.line(format::harmless(text));
+        let (title, id, name) = (client.title, client.id, self.name);
+        line(&format!("{title} {said} `{name}` in {}", self.file.display()));
+        if !self.replaced.is_empty() {
+            let would = if self.dry_run { "would be removed" } else { "removed" };
+            let names = self.replaced.join(", ");
+            line(&format!("{would} from it, because Mainstay serves them: {names}"));
+        }
+        if !self.started_twice.is_empty() {
+            let names = self.started_twice.join(", ");
+            line(&format!(
+                "{title} still starts these itself, although Mainstay serves them: {names}"
+            ));
+            line(&format!(
+                "`mainstay export {id} --write --replace` removes them, and keeps a backup"
+            ));
+        }
+        for Kept { name, reason } in &self.kept {
+            line(&format!("kept `{name}`: {reason}"));
+        }
+        if let Some(backup) = &self.backup {
+            line(&format!("backup: {}", backup.display()));
+        }
+        for note in &self.notes {
+            out.remark(format!("note: {}", format::harmless(note)));
+        }
+        if self.dry_run {
+            line("not written: this was a dry run");
+        } else if self.changed {
+            out.next(&[&format!("restart {title}")]);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX};
 use serde_json::json;
 
 use self::report::{Report, Written};
+pub(super) use self::report::{is_told, variables_to_set};
 use super::files;
 use crate::cli::{ImportArgs, Shared};
 use crate::exit::{Exit, Failure};
@@ -30,32 +31,59 @@ mod report;
 pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed = read_all(&args.files)?;
     let configured = configured(&shared.request(None))?;
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let (config, home) = if args.write {
-        let text = configured.text.as_deref().unwrap_or_default();
-        (Some((&*configured.path, text)), secrets_there(&configured.path))
+    let own = own_address(shared);
+    import(parsed, &configured, own.as_deref(), args.write, out)
+}
+
+/// Writes a new configuration: `text` with the servers of a client, or of a file.
+pub(super) fn into_new(
+    path: &Path,
+    text: String,
+    source: &Path,
+    out: &Output,
+) -> Result<Exit, Failure> {
+    let parsed = read_all(&[source.to_owned()])?;
+    let configured = Configured { path: path.to_owned(), text: Some(text) };
+    import(parsed, &configured, None, true, out)
+}
+
+fn import(
+    parsed: Vec<Parsed>,
+    configured: &Configured,
+    own: Option<&str>,
+    is_write: bool,
+    out: &Output,
+) -> Result<Exit, Failure> {
+    let env = environment();
+    let old = configured.text.as_deref();
+    let (config, home) = if is_write {
+        (Some((&*configured.path, old.unwrap_or_default())), secrets_there(&configured.path))
     } else {
         (None, SecretHome::Environment)
     };
-    let own = own_address(shared);
-    let plan = plan(parsed, &PlanRequest { config, home, own: own.as_deref(), env: &env })?;
-    let text = if args.write { &plan.config } else { &plan.toml };
-    let warnings = verify(&configured.path, text, &plan)
+    let plan = plan(parsed, &PlanRequest { config, home, own, env: &env })?;
+    let text = if is_write { &plan.config } else { &plan.toml };
+    let warnings = verify(&configured.path, old, text, &plan.secrets)
         .map_err(|problems| does_not_hold(&problems))?
         .warnings;
-    let written = if args.write { write(&configured, &plan)? } else { None };
+    let written = if is_write { write(configured, &plan)? } else { None };
     let folder = configured.path.parent().unwrap_or(Path::new(""));
     Report { plan: &plan, written: written.as_ref(), warnings: &warnings, folder }
-        .tell(args.write, out);
+        .tell(is_write, out);
     let is_empty = plan.added.is_empty() && plan.already.is_empty();
     Ok(if is_empty { Exit::Failed } else { Exit::Done })
 }
 
+/// The variables of this process that are text.
+pub(super) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// The address that clients get. None without one, or when the configuration is invalid, which is
 /// reported later.
-fn own_address(shared: &Shared) -> Option<String> {
+pub(super) fn own_address(shared: &Shared) -> Option<String> {
     let loaded = settings(&shared.request(None)).ok()?;
     url(&loaded.settings.gateway, None).ok()
 }
@@ -63,7 +91,10 @@ fn own_address(shared: &Shared) -> Option<String> {
 /// Reads all files. Reports every problem in any of them.
 fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let home = std::env::home_dir();
-    let read = files.iter().map(|path| parse(&ImportFile::read(path, home.as_deref())?));
+    let read = files.iter().map(|path| {
+        let path = place_of(path);
+        parse(&ImportFile::read(&path, home.as_deref())?)
+    });
     let (mut parsed, mut problems) = (Vec::new(), Vec::new());
     for result in read {
         match result {
@@ -77,6 +108,16 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let problems = Problems { problems };
     let message = format!("nothing was imported\n{problems}");
     Err(Failure::new(Exit::Usage, message).details(json!({ "problems": problems })))
+}
+
+/// The file to read: that of a client, if its name is given and there is no file of this name.
+fn place_of(source: &Path) -> PathBuf {
+    let client = source.to_str().filter(|_| !source.exists()).and_then(find);
+    let place = client.and_then(|client| {
+        let home = std::env::home_dir()?;
+        client.place(&Folders::new(home, |name| std::env::var(name).ok()))
+    });
+    place.filter(|place| place.exists()).unwrap_or_else(|| source.to_owned())
 }
 
 /// Adds to a problem where a client has its file, for users who named the client instead.
@@ -97,7 +138,7 @@ fn does_not_hold(problems: &Problems) -> Failure {
 }
 
 /// The existing secrets beside the configuration, so that none is written twice or overwritten.
-fn secrets_there(config: &Path) -> SecretHome {
+pub(super) fn secrets_there(config: &Path) -> SecretHome {
     let folder = config.parent().unwrap_or(Path::new("")).join(SECRETS);
     let mut there = BTreeMap::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -121,17 +162,24 @@ fn write(configured: &Configured, plan: &ImportPlan) -> Result<Option<Written>, 
         return Ok(None);
     }
     let config = &configured.path;
+    write_secrets(config, plan)?;
+    let backup =
+        files::back_up(config, Timestamp::now()).map_err(|error| failed(config, &error))?;
+    files::replace(config, &plan.config, CONFIG_MODE).map_err(|error| failed(config, &error))?;
+    Ok(Some(Written { config: config.clone(), backup }))
+}
+
+/// Writes the secrets of a plan into files beside the configuration.
+pub(super) fn write_secrets(config: &Path, plan: &ImportPlan) -> Result<(), Failure> {
     let folder = config.parent().unwrap_or(Path::new(""));
-    let failed = |path: &Path, error: &std::io::Error| {
-        Failure::new(Exit::Failed, format!("{} can't be written: {error}", path.display()))
-    };
     for secret in &plan.secrets {
         let path = folder.join(&secret.path);
         files::write_secret(&path, &format!("{}\n", secret.value.expose()))
             .map_err(|error| failed(&path, &error))?;
     }
-    let backup =
-        files::back_up(config, Timestamp::now()).map_err(|error| failed(config, &error))?;
-    files::replace(config, &plan.config, CONFIG_MODE).map_err(|error| failed(config, &error))?;
-    Ok(Some(Written { config: config.clone(), backup }))
+    Ok(())
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("{} can't be written: {error}", path.display()))
 }

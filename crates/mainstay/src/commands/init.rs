@@ -8,21 +8,54 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::import;
 use crate::cli::{InitArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, format};
 
+/// The name of the demonstration server in a new file.
+const DEMO: &str = "notes";
+
 pub(super) fn run(shared: &Shared, args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
     let path = args.file.as_ref().or(shared.config.as_ref());
     let path = path.cloned().unwrap_or_else(|| PathBuf::from("mainstay.toml"));
-    write(&path, &mainstay_config::template(), args.force)?;
-    if out.json {
-        out.value(&json!({ "written": path }));
-    } else {
-        out.line(format!("wrote {}", format::harmless(&path.display().to_string())));
-        out.next(&["name your servers in it", "mainstay check", "mainstay up"]);
+    if let Some(source) = &args.from {
+        if path.exists() && !args.force {
+            return Err(exists(&path));
+        }
+        return import::into_new(&path, mainstay_config::template(), source, out);
     }
+    write(&path, &first_text()?, args.force)?;
+    if out.json {
+        out.value(&json!({ "written": path, "servers": [DEMO] }));
+        return Ok(Exit::Done);
+    }
+    out.line(format!("wrote {}", format::harmless(&path.display().to_string())));
+    out.remark(format!("it has one server to begin with, `{DEMO}`, which is built in"));
+    out.next(&["mainstay add NAME -- COMMAND", "mainstay check", "mainstay up"]);
     Ok(Exit::Done)
+}
+
+/// All keys with their defaults, and a server that runs everywhere.
+fn first_text() -> Result<String, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::new(Exit::Failed, format!("can't find the path of this program: {error}"))
+    })?;
+    // A JSON array of strings is a TOML array of strings.
+    let command = json!([program.display().to_string(), "__demo", DEMO]);
+    let template = mainstay_config::template();
+    Ok(format!(
+        "{template}\n\
+         # A demonstration server that is built into Mainstay, so that there is something to run.\n\
+         # `mainstay remove {DEMO}` takes it out when there are others.\n\
+         [servers.{DEMO}]\n\
+         command = {command}\n"
+    ))
+}
+
+fn exists(path: &Path) -> Failure {
+    let message = format!("{} exists already", path.display());
+    Failure::new(Exit::Failed, message).hint("--force overwrites it")
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
@@ -39,10 +72,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let made = folder.map_or(Ok(()), fs::create_dir_all);
     let written = made.and_then(|()| options.open(path)?.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Failure::new(Exit::Failed, format!("{shown} exists already"))
-                .hint("--force overwrites it")
-        }
+        io::ErrorKind::AlreadyExists => exists(path),
         _ => Failure::new(Exit::Failed, format!("{shown} can't be written: {error}")),
     })
 }

@@ -1,14 +1,14 @@
 //! The daemon: its parts, its start and its end.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_admin::{Admin, Tokens};
 use mainstay_config::{Origin, Origins};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
-use mainstay_model::settings::{Limits, Settings};
+use mainstay_model::settings::{GatewaySettings, Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, Folder, KeyName};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::actions::Operator;
 use super::listening::{Addresses, Listening};
 use super::signals::Signals;
-use super::status::Status;
+use super::status::{Places, Status};
 use super::{announcement, command_socket, limits, release, secrets, startup_errors, state, web};
 use crate::exit::{Exit, Failure};
 
@@ -52,6 +52,7 @@ impl Daemon {
     pub(super) async fn start(
         mut settings: Settings,
         origins: &Origins,
+        config_file: Option<PathBuf>,
         log: LogControl,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
@@ -97,6 +98,9 @@ impl Daemon {
         };
         let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
+        let own = GatewaySettings { listen: addresses.main[0], ..settings.gateway.clone() };
+        let mcp_url = mainstay_config::export::url(&own, None).ok();
+        let places = Places { state_dir: state_dir.clone(), config_file, mcp_url };
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
@@ -109,7 +113,7 @@ impl Daemon {
             backend: backend.clone(),
         })
         .await;
-        let answers = Status::new(&gateway, metrics.clone(), &addresses, &state_dir);
+        let answers = Status::new(&gateway, metrics.clone(), &addresses, places);
         answers.observe();
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {

@@ -41,7 +41,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             endpoints: Vec::new(),
             state_dir: state.path,
         };
-        let daemon = Daemon::start(settings, &Origins::default(), log).await?;
+        let daemon = Daemon::start(settings, &Origins::default(), None, log).await?;
         if wanted.is_none() && daemon.listen() != usual {
             announce(format!(
                 "port {} is taken; using {} instead",

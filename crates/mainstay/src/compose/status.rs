@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,16 @@ pub(super) struct Status {
     metrics: Arc<Metrics>,
     clock: Clock,
     listen: Vec<SocketAddr>,
-    state_dir: PathBuf,
+    places: Places,
+}
+
+/// Where things of the daemon are.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) state_dir: PathBuf,
+    pub(super) config_file: Option<PathBuf>,
+    /// The address of all servers for clients of streamable HTTP.
+    pub(super) mcp_url: Option<String>,
 }
 
 impl Status {
@@ -45,16 +54,11 @@ impl Status {
         gateway: &Arc<Gateway>,
         metrics: Arc<Metrics>,
         addresses: &Addresses,
-        state_dir: &Path,
+        places: Places,
     ) -> Self {
         let clock = gateway.clock();
-        Self {
-            gateway: Arc::downgrade(gateway),
-            metrics,
-            clock,
-            listen: addresses.all(),
-            state_dir: state_dir.into(),
-        }
+        let listen = addresses.all();
+        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, places }
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
@@ -160,7 +164,9 @@ impl Source for Status {
                 .as_ref()
                 .map_or(0, |gateway| gateway.call_max().as_millis() as u64),
             listen: self.listen.iter().map(|address| format!("http://{address}")).collect(),
-            state_dir: self.state_dir.display().to_string(),
+            state_dir: self.places.state_dir.display().to_string(),
+            config_file: self.places.config_file.as_ref().map(|file| file.display().to_string()),
+            mcp_url: self.places.mcp_url.clone(),
             sessions: gateway.as_ref().map_or_else(Sessions::default, |gateway| Sessions {
                 active: gateway.sessions_active(),
                 max: gateway.sessions_max(),

@@ -10,6 +10,7 @@ mod edge;
 mod fetch;
 mod listening;
 mod memory;
+mod newcomer;
 mod proxy;
 mod reached;
 mod restart;

@@ -40,7 +40,11 @@ impl Report<'_> {
             if is_write { out.line(line) } else { out.note(line) }
         }
         if self.written.is_some() {
-            out.next(&["mainstay check", "mainstay up", "mainstay export CLIENT --write"]);
+            out.next(&[
+                "mainstay check",
+                "mainstay up",
+                "mainstay export CLIENT --write --replace",
+            ]);
         }
     }
 
@@ -69,8 +73,9 @@ impl Report<'_> {
         lines.extend(plan.secrets.iter().map(|secret| {
             format!("secret: {} is in {}", secret.what, self.folder.join(&secret.path).display())
         }));
-        lines.extend(plan.variables.iter().map(|variable| self.variable(variable)));
-        lines.extend(self.warnings.iter().map(|one| format!("! {}: {}", one.key, one.message)));
+        lines.extend(variables_to_set(plan, self.folder));
+        let warnings = self.warnings.iter().filter(|warning| !is_told(plan, warning));
+        lines.extend(warnings.map(|one| format!("! {}: {}", one.key, one.message)));
         lines.extend(self.written.map(|written| {
             let backup = written.backup.as_ref();
             let backup = backup.map(|backup| format!(", backup: {}", backup.display()));
@@ -81,17 +86,30 @@ impl Report<'_> {
         }
         lines
     }
+}
 
-    fn variable(&self, variable: &VariableToSet) -> String {
-        let (name, used) = (&variable.name, variable.used_by.join(", "));
-        match (&variable.saved_in, variable.is_secret) {
-            (Some(file), _) => {
-                let file = self.folder.join(file);
-                format!("set: export {name}=\"$(cat {})\" ({used})", file.display())
-            }
-            (None, true) => format!("set: {name}, to the value in the file ({used})"),
-            (None, false) => format!("set: {name} ({used})"),
+/// The lines about variables that are to be set before the daemon starts. `folder`: that of the
+/// configuration.
+pub(in super::super) fn variables_to_set(plan: &ImportPlan, folder: &Path) -> Vec<String> {
+    plan.variables.iter().map(|variable| to_set(variable, folder)).collect()
+}
+
+/// Whether a warning says only that a variable is to be set, which has its own line.
+pub(in super::super) fn is_told(plan: &ImportPlan, warning: &Problem) -> bool {
+    plan.variables.iter().any(|variable| {
+        warning.message.starts_with(&format!("the variable `{}` is not set", variable.name))
+    })
+}
+
+fn to_set(variable: &VariableToSet, folder: &Path) -> String {
+    let (name, used) = (&variable.name, variable.used_by.join(", "));
+    match (&variable.saved_in, variable.is_secret) {
+        (Some(file), _) => {
+            let file = folder.join(file);
+            format!("set: export {name}=\"$(cat {})\" ({used})", file.display())
         }
+        (None, true) => format!("set: {name}, to the value in the file ({used})"),
+        (None, false) => format!("set: {name} ({used})"),
     }
 }
 

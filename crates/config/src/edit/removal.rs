@@ -1,0 +1,211 @@
+//! Removes a server or a group.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+use toml_edit::{DocumentMut, Item};
+
+use super::{lines, tree};
+use crate::document::{At, Entry, Node, Value, parse_file};
+use crate::import::position;
+use crate::problem::Problems;
+
+/// The configuration without a server or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    pub text: String,
+    /// `server` or `group`.
+    pub kind: &'static str,
+    /// Groups that no longer have the server.
+    pub groups: Vec<String>,
+    /// Files with secrets that nothing refers to any more, as the configuration named them.
+    pub secrets: Vec<String>,
+}
+
+/// Why a name can't be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    #[error("the configuration is not valid TOML")]
+    Broken(Problems),
+    #[error("there is no server or group `{name}`")]
+    Unknown {
+        name: String,
+        /// The servers and groups that there are.
+        names: Vec<String>,
+    },
+    /// Servers need it, each with its line.
+    #[error("`{name}` is needed by {}", list(by))]
+    Needed { name: String, by: Vec<(String, usize)> },
+    /// The only server of a group.
+    #[error("group `{group}` (line {line}) has no other server")]
+    LastOfGroup { group: String, line: usize },
+    #[error("it can't be removed without changing something else (line {line})")]
+    Entangled { line: usize },
+}
+
+/// Removes a server from the text, and from all groups. Or removes a group.
+///
+/// # Errors
+/// When something else needs the server, and when the text is not TOML.
+pub fn remove(path: &Path, text: &str, name: &str) -> Result<Removed, RemoveError> {
+    let root = tree(path, text).map_err(RemoveError::Broken)?;
+    let find = |section| named(&root, section).into_iter().find(|entry| entry.key == name);
+    let (section, kind, entry) = match (find("servers"), find("endpoints")) {
+        (Some(entry), _) => ("servers", "server", entry),
+        (None, Some(entry)) => ("endpoints", "group", entry),
+        (None, None) => {
+            let all =
+                ["servers", "endpoints"].into_iter().flat_map(|section| named(&root, section));
+            let names = all.map(|entry| entry.key.clone()).collect();
+            return Err(RemoveError::Unknown { name: name.to_owned(), names });
+        }
+    };
+    let mut members = Vec::new();
+    if section == "servers" {
+        needed(&root, text, name)?;
+        members = memberships(&root, text, name)?;
+    }
+    let expected = without(&root, section, name);
+    let holds = |after: &String| {
+        let (root, errors) = parse_file(after);
+        errors.is_empty() && normal(root.to_json()) == expected
+    };
+    let cuts = lines::of_table(text, section, name).map(|mut cuts| {
+        cuts.extend(members.iter().map(|member| lines::of_item(text, member)));
+        lines::without(text, cuts)
+    });
+    let after = cuts.filter(holds).or_else(|| rewritten(text, section, name).filter(holds));
+    let line = line_of(text, &entry.key_at);
+    let text_after = after.ok_or(RemoveError::Entangled { line })?;
+    let mut secrets = Vec::new();
+    secret_files(&entry.node, &mut secrets);
+    secrets.retain(|file| !text_after.contains(&format!("secret:file:{file}")));
+    secrets.dedup();
+    Ok(Removed {
+        text: text_after,
+        kind,
+        groups: members.into_iter().map(|member| member.group).collect(),
+        secrets,
+    })
+}
+
+/// The tables of a section such as `servers`.
+fn named<'a>(root: &'a Node, section: &str) -> Vec<&'a Entry> {
+    let sections = root.entries().iter().filter(|entry| entry.key == section);
+    sections.flat_map(|entry| entry.node.entries()).collect()
+}
+
+/// The items of a list in a table.
+fn items<'a>(table: &'a Node, key: &str) -> &'a [Node] {
+    let list = table.entries().iter().find(|entry| entry.key == key);
+    match list.map(|entry| &entry.node.value) {
+        Some(Value::List(items)) => items,
+        _ => &[],
+    }
+}
+
+fn is_text(node: &Node, wanted: &str) -> bool {
+    matches!(&node.value, Value::Text(text) if text == wanted)
+}
+
+fn line_of(text: &str, at: &At) -> usize {
+    match at {
+        At::File(span) => position(text, span.start).0,
+        _ => 1,
+    }
+}
+
+fn needed(root: &Node, text: &str, name: &str) -> Result<(), RemoveError> {
+    let need = format!("server:{name}");
+    let others = named(root, "servers").into_iter().filter(|entry| entry.key != name);
+    let by = others.filter_map(|entry| {
+        let item = items(&entry.node, "needs").iter().find(|item| is_text(item, &need))?;
+        Some((entry.key.clone(), line_of(text, &item.at)))
+    });
+    let by: Vec<_> = by.collect();
+    if by.is_empty() { Ok(()) } else { Err(RemoveError::Needed { name: name.to_owned(), by }) }
+}
+
+/// Where the server is in groups.
+fn memberships(root: &Node, text: &str, name: &str) -> Result<Vec<lines::Member>, RemoveError> {
+    let mut members = Vec::new();
+    for group in named(root, "endpoints") {
+        let items = items(&group.node, "servers");
+        let Some(index) = items.iter().position(|item| is_text(item, name)) else { continue };
+        if items.len() == 1 {
+            let line = line_of(text, &group.key_at);
+            return Err(RemoveError::LastOfGroup { group: group.key.clone(), line });
+        }
+        let span = |item: Option<&Node>| match item.map(|item| &item.at) {
+            Some(At::File(span)) => Some(span.clone()),
+            _ => None,
+        };
+        let Some(own) = span(Some(&items[index])) else { continue };
+        members.push(lines::Member {
+            group: group.key.clone(),
+            own,
+            before: index.checked_sub(1).and_then(|index| span(items.get(index))),
+            after: span(items.get(index + 1)),
+        });
+    }
+    Ok(members)
+}
+
+/// The values that must be left.
+fn without(root: &Node, section: &str, name: &str) -> Json {
+    let mut all = root.to_json();
+    if let Some(tables) = all[section].as_object_mut() {
+        tables.remove(name);
+    }
+    if section == "servers"
+        && let Some(groups) = all.get_mut("endpoints").and_then(Json::as_object_mut)
+    {
+        for servers in groups.values_mut().filter_map(|group| group["servers"].as_array_mut()) {
+            servers.retain(|server| server != name);
+        }
+    }
+    normal(all)
+}
+
+/// Whether a section without tables is written does not matter.
+fn normal(mut all: Json) -> Json {
+    if let Some(sections) = all.as_object_mut() {
+        sections.retain(|_, section| section.as_object().is_none_or(|tables| !tables.is_empty()));
+    }
+    all
+}
+
+/// The text with the table and the items removed from its tree, for shapes that are not lines of their own.
+fn rewritten(text: &str, section: &str, name: &str) -> Option<String> {
+    let mut document = text.parse::<DocumentMut>().ok()?;
+    document.get_mut(section)?.as_table_like_mut()?.remove(name)?;
+    if section == "servers"
+        && let Some(groups) = document.get_mut("endpoints").and_then(Item::as_table_like_mut)
+    {
+        for (_, group) in groups.iter_mut() {
+            let servers = group.as_table_like_mut().and_then(|group| group.get_mut("servers"));
+            if let Some(servers) = servers.and_then(Item::as_array_mut) {
+                servers.retain(|server| server.as_str() != Some(name));
+            }
+        }
+    }
+    Some(document.to_string())
+}
+
+fn secret_files(node: &Node, files: &mut Vec<String>) {
+    match &node.value {
+        Value::Text(text) => {
+            files.extend(text.strip_prefix("secret:file:").map(str::to_owned));
+        }
+        Value::List(items) => items.iter().for_each(|item| secret_files(item, files)),
+        Value::Table(entries) => {
+            entries.iter().for_each(|entry| secret_files(&entry.node, files));
+        }
+        _ => {}
+    }
+}
+
+fn list(by: &[(String, usize)]) -> String {
+    let by = by.iter().map(|(name, line)| format!("server `{name}` (line {line})"));
+    by.collect::<Vec<_>>().join(", ")
+}
