@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mainstay_config::{Flag, Request};
 use mainstay_telemetry::LogOptions;
-use mainstay_telemetry::logs::Level;
+use mainstay_telemetry::logs::{Format, Level};
 
 mod examples;
+pub(crate) mod shell;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wrong;
 
 /// Run one daemon between many MCP clients and many MCP servers
 #[derive(Debug, Parser)]
@@ -73,7 +75,7 @@ pub(crate) enum Command {
     /// Change what the daemon logs, until it ends
     #[command(after_help = examples::LOG_LEVEL)]
     LogLevel(LogLevelArgs),
-    /// List the tools of all servers, of one server or of a group
+    /// List the tools of all servers, of one server or of a group, or show one tool
     #[command(after_help = examples::TOOLS)]
     Tools(ToolsArgs),
     /// Call a tool and print its result
@@ -139,6 +141,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
+    /// Check this file, as with --config
+    pub(crate) file: Option<PathBuf>,
     /// Print every value in force and where it comes from
     #[arg(long)]
     pub(crate) resolved: bool,
@@ -199,6 +203,8 @@ pub(crate) enum LogLevel {
 pub(crate) struct ToolsArgs {
     /// List only this server or group [default: every server]
     pub(crate) server: Option<String>,
+    /// Show this tool whole: its description, its arguments, and a call of it
+    pub(crate) tool: Option<String>,
     /// List all tools in one table, under the names that clients of /mcp see
     #[arg(long, conflicts_with = "server")]
     pub(crate) merged: bool,
@@ -397,6 +403,18 @@ impl Shared {
         }
     }
 
+    /// The flags that choose the daemon, as they are typed after another command, with a blank before each.
+    pub(crate) fn repeated(&self) -> String {
+        let flag = |(name, path): (&str, &Option<PathBuf>)| {
+            let path = path.as_ref()?.to_string_lossy();
+            Some(format!(" {name} {}", shell::quoted(&path)))
+        };
+        [("--config", &self.config), ("--state", &self.state)]
+            .into_iter()
+            .filter_map(flag)
+            .collect()
+    }
+
     /// The flags as log options. `usual`: the level without any; `filter`: the value of `MAINSTAY_LOG`.
     pub(crate) fn log_options(
         &self,
@@ -409,6 +427,7 @@ impl Shared {
             1 => Level::Debug,
             _ => Level::Trace,
         };
-        LogOptions { level, quiet: self.quiet, filter, colour, ..LogOptions::default() }
+        let format = if self.json { Format::Json } else { Format::Auto };
+        LogOptions { format, level, quiet: self.quiet, filter, colour }
     }
 }

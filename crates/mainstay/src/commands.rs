@@ -55,5 +55,5 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Exec => Ok(compose::exec()),
         Command::DemoServer { kind } => compose::demo_server(kind),
     };
-    out.finish(result.unwrap_or_else(|failure| failure.print(&out)))
+    out.finish(result.unwrap_or_else(|failure| out.failure(&failure)))
 }

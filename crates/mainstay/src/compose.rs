@@ -17,6 +17,7 @@ mod status;
 mod target;
 mod web;
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use mainstay_telemetry::logs::Level;
@@ -54,7 +55,7 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
             loaded.settings
         });
         let daemon = Daemon::start(settings.await?, &origins, file, log).await?;
-        if !shared.quiet {
+        if !shared.quiet && !shared.json {
             daemon.announce();
         }
         daemon.run_to_end().await;
@@ -76,8 +77,12 @@ pub(crate) fn exec() -> Exit {
 
 fn start_logs(shared: &Shared, usual: Level) -> Result<(LogGuard, LogControl), Failure> {
     let filter = std::env::var("MAINSTAY_LOG").ok();
-    logs::init(&shared.log_options(usual, filter, output::colours_wanted()))
-        .map_err(|error| Failure::of(Exit::Usage, &error))
+    logs::init(&shared.log_options(
+        usual,
+        filter,
+        output::colours_on(std::io::stderr().is_terminal()),
+    ))
+    .map_err(|error| Failure::of(Exit::Usage, &error))
 }
 
 fn block_on<T>(run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

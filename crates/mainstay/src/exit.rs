@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mainstay_admin::ClientError;
-use mainstay_admin::api::commands::{FailurePrinted, FailureText};
 use mainstay_admin::client::CallError;
 use mainstay_config::Problems;
 use serde_json::json;
 
-use crate::output::{Look, Output, format};
+use crate::output::format;
 
 /// The exit codes. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +28,11 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    message: String,
+    pub(crate) message: String,
     /// What the user can do about it.
-    hints: Vec<String>,
+    pub(crate) hints: Vec<String>,
     /// Further facts for programs.
-    details: Option<serde_json::Value>,
+    pub(crate) details: Option<serde_json::Value>,
 }
 
 // === impl Exit ===
@@ -69,22 +68,6 @@ impl Failure {
 
     pub(crate) fn message(&self) -> &str {
         &self.message
-    }
-
-    /// Prints the failure: for people on standard error, for programs on standard output.
-    pub(crate) fn print(&self, out: &Output) -> Exit {
-        if out.json {
-            let (message, hints) = (self.message.clone(), self.hints.clone());
-            let error = FailureText { message, hints, details: self.details.clone() };
-            out.value(&FailurePrinted { error });
-            return self.exit;
-        }
-        let label = out.paint(Look::Bad, "error");
-        out.note(format!("{label}: {}", format::harmless(&self.message)));
-        for hint in &self.hints {
-            out.note(format!("  hint: {}", format::harmless(hint)));
-        }
-        self.exit
     }
 }
 
@@ -133,6 +116,17 @@ impl From<Problems> for Failure {
         let details = json!({ "problems": problems });
         let message = format!("the configuration is invalid\n{problems}");
         Self::new(Exit::Usage, message).details(details)
+    }
+}
+
+impl From<&clap::Error> for Failure {
+    fn from(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let mut parts = text.split("\n\n").map(str::trim);
+        let message = parts.next().unwrap_or_default();
+        let failure = Self::new(Exit::Usage, message.trim_start_matches("error: "));
+        let lines = parts.flat_map(str::lines).map(|line| line.trim().trim_start_matches("tip: "));
+        lines.filter(|line| !line.is_empty()).fold(failure, Self::hint)
     }
 }
 

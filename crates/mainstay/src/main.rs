@@ -23,6 +23,11 @@ fn main() -> ExitCode {
     memory::give_back_what_is_freed();
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(&cli).into(),
-        Err(error) => output::parsed(&error, &output::Output::new(&cli::Shared::default())).into(),
+        Err(error) => {
+            let json = std::env::args_os().any(|word| word == "--json");
+            let shared = cli::Shared { json, ..cli::Shared::default() };
+            let out = output::Output::new(&shared);
+            output::parsed(&cli::wrong::with_hint(error), &out).into()
+        }
     }
 }

@@ -4,28 +4,38 @@
 //! (`| head`) is no error.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
-use comfy_table::{ContentArrangement, Table};
+use mainstay_admin::api::commands::{FailurePrinted, FailureText};
+use rustix::fs::fstat;
 use serde::Serialize;
 
+use self::terminal::Stream;
 use crate::cli::Shared;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 pub(crate) mod difference;
 pub(crate) mod format;
+pub(crate) mod table;
+mod terminal;
+mod waiting;
+
+pub(crate) use terminal::colours_on;
+pub(crate) use waiting::Waiting;
 
 /// How this run of the program prints.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) json: bool,
     quiet: bool,
     pub(crate) verbose: bool,
-    /// Whether standard output is a terminal. Control characters in foreign text are escaped then.
-    terminal: bool,
+    stdout: Stream,
+    stderr: Stream,
     /// Whether progress may be shown on standard error.
     pub(crate) progress: bool,
-    colour: bool,
+    /// The flags that choose the daemon, as another command needs them, with a blank before each.
+    flags: String,
 }
 
 /// The first error of standard output in this run of the program.
@@ -45,15 +55,36 @@ pub(crate) enum Look {
 
 impl Output {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let (stdout, stderr) = (Stream::of(&io::stdout()), Stream::of(&io::stderr()));
+        let can_redraw = stderr.is_terminal && terminal::can_redraw();
         Self {
             json: shared.json,
             quiet: shared.quiet,
             verbose: shared.verbose > 0,
-            terminal: stdout,
-            progress: stderr && !shared.json && !shared.quiet,
-            colour: stdout && colours_wanted(),
+            stdout,
+            stderr,
+            progress: can_redraw && !shared.json && !shared.quiet,
+            flags: shared.repeated(),
         }
+    }
+
+    /// Prints without colours, in lines of at most `columns`.
+    #[cfg(test)]
+    pub(crate) fn plain(columns: Option<usize>) -> Self {
+        let stdout = Stream { is_terminal: columns.is_some(), colour: false, columns };
+        let stderr = Stream::default();
+        let flags = String::new();
+        Self { json: false, quiet: false, verbose: false, stdout, stderr, progress: false, flags }
+    }
+
+    /// The columns of the terminal. `None`: standard output is no terminal, and lines have no limit.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.stdout.columns
+    }
+
+    /// The flags that another command needs to reach the same daemon, with a blank before each.
+    pub(crate) fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// Prints a line of the result. [`Output::finish`] reports what could not be written.
@@ -81,7 +112,7 @@ impl Output {
 
     /// Prints text of a server and one line break. On a terminal, control characters are escaped.
     pub(crate) fn foreign(&self, text: &str) {
-        if self.terminal {
+        if self.stdout.is_terminal {
             self.line(format::harmless(text).trim_end_matches('\n'));
         } else {
             self.line(text.trim_end_matches('\n'));
@@ -128,34 +159,79 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
     }
 
-    /// Suggests the next commands, unless `--quiet` was given.
-    pub(crate) fn next(&self, commands: &[&str]) {
-        if !self.json && !self.quiet && self.terminal {
-            self.line("");
-            self.line(self.paint(Look::Faint, &format!("next: {}", commands.join("  ·  "))));
+    /// Suggests what to do next, unless `--quiet` was given. Commands get the flags of this one.
+    pub(crate) fn next(&self, steps: &[&str]) {
+        if self.json || self.quiet || !self.stdout.is_terminal {
+            return;
         }
+        let steps = steps.iter().map(|step| {
+            let flags = if step.starts_with("mainstay ") { self.flags.as_str() } else { "" };
+            format!("{step}{flags}")
+        });
+        self.line("");
+        let text = format!("next: {}", steps.collect::<Vec<_>>().join("  ·  "));
+        self.line(self.paint(Look::Faint, &text));
     }
 
+    /// Prints why a command failed: for people on standard error, for programs on standard output.
+    pub(crate) fn failure(&self, failure: &Failure) -> Exit {
+        let Failure { exit, message, hints, details } = failure;
+        if self.json {
+            let (message, hints, details) = (message.clone(), hints.clone(), details.clone());
+            self.value(&FailurePrinted { error: FailureText { message, hints, details } });
+            return *exit;
+        }
+        let label = painted(self.stderr.colour, Look::Bad, "error");
+        self.note(format!("{label}: {}", format::harmless(message)));
+        for hint in hints {
+            self.note(format!("  hint: {}", format::harmless(hint)));
+        }
+        *exit
+    }
+
+    /// Text of standard output in a colour, if standard output shows colours.
     pub(crate) fn paint(&self, look: Look, text: &str) -> String {
-        let code = match look {
-            Look::Good => "32",
-            Look::Doubtful => "33",
-            Look::Bad => "31",
-            Look::Faint => "2",
-            Look::Strong => "1",
-        };
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        painted(self.stdout.colour, look, text)
     }
 }
 
-/// Prints a line of the daemon. The daemon continues even if standard output is closed.
+fn painted(colour: bool, look: Look, text: &str) -> String {
+    let code = match look {
+        Look::Good => "32",
+        Look::Doubtful => "33",
+        Look::Bad => "31",
+        Look::Faint => "2",
+        Look::Strong => "1",
+    };
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Prints a line of the daemon. The daemon continues even if standard output is closed. Where the log has
+/// the same file, the line becomes a line of the log.
 pub(crate) fn announce(text: impl AsRef<str>) {
+    let text = text.as_ref();
+    if is_logged_as_json() && tracing::enabled!(target: "mainstay", tracing::Level::INFO) {
+        if !text.trim().is_empty() {
+            tracing::info!(target: "mainstay", "{}", text.trim());
+        }
+        return;
+    }
     // Losing the terminal or the reader must not end a daemon.
-    let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Whether standard output is the file or pipe that the log is written to as JSON.
+fn is_logged_as_json() -> bool {
+    let file = |stream: &dyn AsFd| fstat(stream.as_fd()).ok().map(|of| (of.st_dev, of.st_ino));
+    let (stdout, stderr) = (file(&io::stdout()), file(&io::stderr()));
+    !io::stderr().is_terminal() && stdout.is_some() && stdout == stderr
 }
 
 /// Prints help, a version or a wrong usage, and returns the exit code.
 pub(crate) fn parsed(error: &clap::Error, out: &Output) -> Exit {
+    if out.json && error.use_stderr() {
+        return out.failure(&Failure::from(error));
+    }
     let printed = error.print().and_then(|()| io::stdout().flush());
     if error.use_stderr() {
         return Exit::Usage;
@@ -169,36 +245,5 @@ fn written(result: io::Result<()>) {
     if let Err(error) = result {
         // Only the first one matters.
         let _ = UNWRITTEN.set(error);
-    }
-}
-
-/// Whether colours are wanted: <https://no-color.org>.
-pub(crate) fn colours_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// A table without lines. Columns are two blanks apart, and no cell is cut.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row.to_vec());
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::table;
-
-    #[test]
-    fn a_table_is_plain_columns() {
-        let rows = vec![["a".to_owned(), "1".to_owned()], ["longer".to_owned(), String::new()]];
-        assert_eq!(table(["NAME", "N"], rows), "NAME    N\na       1\nlonger");
     }
 }

@@ -47,7 +47,7 @@ pub struct LogOptions {
     pub quiet: bool,
     /// Filter directives such as `info,mainstay_gateway=debug`, which replace `level` and `quiet`.
     pub filter: Option<String>,
-    /// Uses colours if the format is text and standard error is a terminal.
+    /// Uses colours if the format is text.
     pub colour: bool,
 }
 
@@ -97,7 +97,7 @@ pub fn init(options: &LogOptions) -> Result<(LogGuard, LogControl), LogError> {
         builder.finish().try_init().map_err(LogError::Twice)?;
         Arc::new(move |filter| handle.reload(filter))
     } else {
-        let builder = builder.with_target(false).with_ansi(options.colour && terminal);
+        let builder = builder.with_target(false).with_ansi(options.colour);
         let builder = builder.with_filter_reloading();
         let handle = builder.reload_handle();
         builder.finish().try_init().map_err(LogError::Twice)?;

@@ -2,6 +2,7 @@
 //!
 //! `mainstay status` prints a [`DaemonStatus`](super::status::DaemonStatus) or a
 //! [`Server`](super::servers::Server), `mainstay call` the result of the tool as the server sent it,
+//! `mainstay tools SERVER TOOL` the tool as the server lists it,
 //! `mainstay log-level` an [`ActionDone`](super::actions::ActionDone).
 
 use serde::{Deserialize, Serialize};

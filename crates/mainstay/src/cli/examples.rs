@@ -28,7 +28,7 @@ Examples:
 pub(super) const CHECK: &str = "\
 Examples:
   mainstay check
-  mainstay check --config ~/servers.toml
+  mainstay check ~/servers.toml
   mainstay check --resolved          every value in force and where it comes from
   mainstay check --json | jq '.problems[].message'";
 
@@ -70,6 +70,7 @@ pub(super) const TOOLS: &str = "\
 Examples:
   mainstay tools
   mainstay tools weather
+  mainstay tools weather forecast    one tool: its arguments, and a call that works
   mainstay tools --merged            under the names that clients of /mcp see
   mainstay tools --json | jq -r '.servers[].tools[].name'";
 

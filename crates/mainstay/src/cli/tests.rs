@@ -33,7 +33,8 @@ fn every_command_reads_as_declared() {
         ("mainstay up", "Up(UpArgs { listen: None })"),
         ("mainstay up --listen [::1]:9", "Up(UpArgs { listen: Some(\"[::1]:9\") })"),
         ("mainstay demo", "Demo(DemoArgs { listen: None })"),
-        ("mainstay check --resolved", "Check(CheckArgs { resolved: true })"),
+        ("mainstay check --resolved", "Check(CheckArgs { file: None, resolved: true })"),
+        ("mainstay check a", "Check(CheckArgs { file: Some(\"a\"), resolved: false })"),
         ("mainstay status", "Status(StatusArgs { server: None })"),
         ("mainstay stop", "Stop(StopArgs { dry_run: false })"),
         ("mainstay stop --dry-run", "Stop(StopArgs { dry_run: true })"),
@@ -41,8 +42,15 @@ fn every_command_reads_as_declared() {
             "mainstay log-level debug --dry-run",
             "LogLevel(LogLevelArgs { level: Debug, dry_run: true })",
         ),
-        ("mainstay tools time", "Tools(ToolsArgs { server: Some(\"time\"), merged: false })"),
-        ("mainstay tools --merged", "Tools(ToolsArgs { server: None, merged: true })"),
+        (
+            "mainstay tools time",
+            "Tools(ToolsArgs { server: Some(\"time\"), tool: None, merged: false })",
+        ),
+        (
+            "mainstay tools time now",
+            "Tools(ToolsArgs { server: Some(\"time\"), tool: Some(\"now\"), merged: false })",
+        ),
+        ("mainstay tools --merged", "Tools(ToolsArgs { server: None, tool: None, merged: true })"),
         (
             "mainstay call time now zone=UTC n=-1",
             "Call(CallArgs { server: \"time\", tool: \"now\", pairs: [\"zone=UTC\", \"n=-1\"], \

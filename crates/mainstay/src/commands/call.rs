@@ -1,9 +1,9 @@
 //! `mainstay call`: one tool call, the way any client makes it.
 
 use std::io::Read;
-use std::time::Duration;
 
-use mainstay_admin::Conversation;
+use mainstay_admin::client::Notice;
+use mainstay_admin::{Client, Conversation};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,9 +11,9 @@ use self::progress::Progress;
 use super::daemon::{self, Tool};
 use crate::cli::{CallArgs, Shared};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, format};
+use crate::output::{Output, Waiting, format};
 
-mod arguments;
+pub(super) mod arguments;
 mod contents;
 pub(super) mod parameters;
 mod progress;
@@ -41,12 +41,13 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
     let given = args.args.as_deref().map(json_object).transpose()?;
     let client = daemon::client(shared)?;
     let result = daemon::block_on(async {
-        let mut conversation = daemon::converse(&client, &args.server).await?;
-        let deadline = daemon::call_deadline(&client).await?;
+        let waiting = out.waiting(format!("waiting for {}", args.server));
+        let opened = daemon::converse(&client, &args.server);
+        let mut conversation = daemon::waiting(&client, &args.server, &waiting, opened).await?;
         if out.verbose {
             conversation.hear_messages();
         }
-        let result = call(&mut conversation, args, given, deadline, out).await;
+        let result = call(&client, &mut conversation, args, given, (&waiting, out)).await;
         conversation.close().await;
         result
     })?;
@@ -55,14 +56,15 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
 
 /// Calls the tool and returns the result as JSON text.
 async fn call(
+    client: &Client,
     conversation: &mut Conversation,
     args: &CallArgs,
     given: Option<Box<RawValue>>,
-    deadline: Duration,
-    out: &Output,
+    (waiting, out): (&Waiting, &Output),
 ) -> Result<bytes::Bytes, Failure> {
-    let tools = daemon::list(conversation).await?.tools;
-    let tool = find(&tools, args)?;
+    let listed = daemon::list(conversation);
+    let tools = daemon::waiting(client, &args.server, waiting, listed).await?.tools;
+    let tool = daemon::find(&tools, &args.server, &args.tool)?;
     let arguments = match given {
         Some(given) => given,
         None => arguments::build(&tool.schema, &args.pairs)
@@ -75,30 +77,22 @@ async fn call(
         Params { name: &tool.name, arguments: &arguments, meta: Meta { progress_token: 1 } };
     let params = serde_json::to_string(&params)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let mut progress = Progress::new(out);
-    conversation.set_deadline(deadline);
-    let result = conversation
-        .request("tools/call", Some(&params), &mut |notice| progress.note(&notice))
-        .await;
-    progress.clear();
-    Ok(result?)
-}
-
-fn find<'a>(tools: &'a [Tool], args: &CallArgs) -> Result<&'a Tool, Failure> {
-    tools.iter().find(|tool| tool.name == args.tool).ok_or_else(|| {
-        let message = format!("{} has no tool {:?}", args.server, args.tool);
-        let names: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
-        daemon::with_nearest(Failure::new(Exit::Failed, message), &args.tool, &names)
-    })
+    let progress = Progress::new(&tool.name, waiting, out);
+    conversation.set_deadline(daemon::call_deadline(client).await?);
+    let mut note = |notice: Notice<'_>| progress.note(&notice);
+    Ok(waiting.during(conversation.request("tools/call", Some(&params), &mut note)).await?)
 }
 
 fn misfit(wrong: &[String], args: &CallArgs, tool: &Tool) -> Failure {
     let failure = Failure::new(Exit::Usage, wrong.join("\n"));
-    let takes = parameters::summary(&tool.schema);
-    failure.hint(match takes.as_str() {
-        "" => format!("{} takes no arguments", tool.name),
-        takes => format!("mainstay call {} {} {takes}", args.server, tool.name),
-    })
+    let takes = parameters::summary(&tool.schema).join(" ");
+    let (server, tool) = (&args.server, &tool.name);
+    if takes.is_empty() {
+        return failure.hint(format!("{tool} takes no arguments"));
+    }
+    failure
+        .hint(format!("mainstay call {server} {tool} {takes}"))
+        .hint(format!("`mainstay tools {server} {tool}` explains the arguments"))
 }
 
 /// Reads the JSON object given with `--args`; `-` reads standard input.

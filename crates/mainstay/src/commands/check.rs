@@ -11,6 +11,16 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Look, Output, format};
 
 pub(super) fn run(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failure> {
+    let Some(file) = &args.file else { return check(shared, args, out) };
+    if shared.config.is_some() {
+        return Err(Failure::new(Exit::Usage, "both --config and FILE name a configuration")
+            .hint("leave one of them out"));
+    }
+    let shared = Shared { config: Some(file.clone()), ..shared.clone() };
+    check(&shared, args, &Output::new(&shared))
+}
+
+fn check(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failure> {
     match from_system(shared.request(None)) {
         Ok(mut loaded) => {
             let unknown = unknown_accounts(&loaded);

@@ -3,6 +3,7 @@
 //! Messages are lines of standard input and output; the daemon is reached over streamable HTTP.
 //! [`shim`] makes the decisions without I/O, and [`driver`] carries them out.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use mainstay_telemetry::logs::Level;
@@ -29,9 +30,9 @@ mod upload;
 /// Runs the shim. Failures go to standard error even with `--json`: standard output carries only
 /// messages.
 pub(super) fn run(shared: &Shared, args: &ConnectArgs, out: &Output) -> Exit {
-    let mut out = *out;
+    let mut out = out.clone();
     out.json = false;
-    connect(shared, args).unwrap_or_else(|failure| failure.print(&out))
+    connect(shared, args).unwrap_or_else(|failure| out.failure(&failure))
 }
 
 fn connect(shared: &Shared, args: &ConnectArgs) -> Result<Exit, Failure> {
@@ -65,7 +66,11 @@ fn start_logs(shared: &Shared) -> Result<Option<LogGuard>, Failure> {
         return Ok(None);
     }
     let filter = std::env::var("MAINSTAY_LOG").ok();
-    let options = shared.log_options(Level::Info, filter, output::colours_wanted());
+    let options = shared.log_options(
+        Level::Info,
+        filter,
+        output::colours_on(std::io::stderr().is_terminal()),
+    );
     let started = logs::init(&options).map(|(logs, _)| Some(logs));
     started.map_err(|error| Failure::of(Exit::Usage, &error))
 }

@@ -1,6 +1,7 @@
 //! Commands' access to the daemon of the state folder.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::Shared;
 use crate::exit::{Exit, Failure};
+use crate::output::Waiting;
 
 /// Deadline for questions about the daemon itself, which it answers from memory.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -28,6 +30,10 @@ const OPENING: Duration = Duration::from_secs(45);
 const CALL_MARGIN: Duration = Duration::from_secs(30);
 /// The daemon's limit for a call, if it doesn't say what it is.
 const CALL_MAX_DEFAULT: Duration = Duration::from_secs(300);
+/// How often a command that waits for a server asks what the server does, to show it.
+const LOOK: Duration = Duration::from_secs(1);
+/// Deadline for that question.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
 /// Most pages of one list.
 const PAGES_MAX: usize = 2_000;
 
@@ -37,8 +43,13 @@ pub(super) struct Tool {
     /// The tool as the server sent it, byte for byte.
     pub(super) raw: Box<RawValue>,
     pub(super) name: String,
+    pub(super) title: String,
     pub(super) description: String,
     pub(super) schema: serde_json::Value,
+    /// The structure of its results, as far as it promises one.
+    pub(super) result: serde_json::Value,
+    /// What it says of its effects.
+    pub(super) annotations: serde_json::Value,
 }
 
 /// The tools of an endpoint.
@@ -73,12 +84,15 @@ struct PageMeta {
 impl Tool {
     /// Reads a tool. What has another shape than it should counts as empty: one tool must not hide the
     /// others.
-    fn new(raw: Box<RawValue>) -> Self {
+    pub(super) fn new(raw: Box<RawValue>) -> Self {
         let mut value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
-        let (name, description) = (text("name"), text("description"));
-        let schema = value.get_mut("inputSchema").map(serde_json::Value::take);
-        Self { raw, name, description, schema: schema.unwrap_or_default() }
+        let (name, title, description) = (text("name"), text("title"), text("description"));
+        let mut part =
+            |member: &str| value.get_mut(member).map(serde_json::Value::take).unwrap_or_default();
+        let (schema, result) = (part("inputSchema"), part("outputSchema"));
+        let annotations = part("annotations");
+        Self { raw, name, title, description, schema, result, annotations }
     }
 
     /// What clients refuse about the tool, and the whole list for it.
@@ -198,6 +212,40 @@ pub(super) async fn converse(client: &Client, name: &str) -> Result<Conversation
     }
 }
 
+/// Waits for what a server or group has to answer, and shows what it does meanwhile.
+pub(super) async fn waiting<T>(
+    client: &Client,
+    name: &str,
+    waiting: &Waiting,
+    answer: impl Future<Output = T>,
+) -> T {
+    if !waiting.is_on() {
+        return answer.await;
+    }
+    waiting
+        .during(async {
+            tokio::select! {
+                answer = answer => answer,
+                never = watch(client, name, waiting) => match never {},
+            }
+        })
+        .await
+}
+
+/// Shows the state of a server while it is not ready.
+async fn watch(client: &Client, name: &str, waiting: &Waiting) -> Infallible {
+    let client = client.with_deadline(LOOK_WITHIN);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Ok(status) = client.status().await else { continue };
+        let server = status.servers.iter().find(|server| server.name.as_str() == name);
+        match server.filter(|server| !server.state.serves()) {
+            Some(server) => waiting.say(format!("{name} is {}", server.state.as_str())),
+            None => waiting.say(format!("waiting for {name}")),
+        }
+    }
+}
+
 async fn no_such_server(client: &Client, name: &str) -> Failure {
     let failure = Failure::new(Exit::Failed, format!("there is no server or group {name:?}"));
     let Ok(status) = status(client).await else { return failure };
@@ -210,6 +258,15 @@ async fn no_such_server(client: &Client, name: &str) -> Failure {
     names.sort();
     names.dedup();
     with_nearest(failure, name, &names)
+}
+
+/// The tool of this name. `owner` is the server or group that was asked.
+pub(super) fn find<'a>(tools: &'a [Tool], owner: &str, name: &str) -> Result<&'a Tool, Failure> {
+    tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
+        let failure = Failure::new(Exit::Failed, format!("{owner} has no tool {name:?}"));
+        let names: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
+        with_nearest(failure, name, &names)
+    })
 }
 
 /// Adds a hint to a failure: the nearest name, or all names.

@@ -17,7 +17,8 @@ use self::replace::{Beside, Kept, beside};
 use super::files;
 use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, format, table};
+use crate::output::table::Column;
+use crate::output::{Output, format};
 
 mod address;
 mod replace;
@@ -299,9 +300,10 @@ fn list(folders: &Folders, out: &Output) {
     let rows = listed.iter().map(|one| {
         let file = one.file.as_ref().map_or("–".to_owned(), |file| file.display().to_string());
         let state = if one.names.is_empty() { one.state.to_owned() } else { one.names.join(", ") };
-        [one.client.id.to_owned(), state, format::harmless(&file)]
+        [one.client.id.into(), state.into(), format::harmless(&file).into()]
     });
-    out.line(table(["CLIENT", "MAINSTAY", "FILE"], rows.collect()));
+    let columns = [Column::whole("CLIENT"), Column::whole("MAINSTAY"), Column::whole("FILE")];
+    out.line(out.table(columns, &rows.collect::<Vec<_>>()));
     out.next(&["mainstay export CLIENT", "mainstay export CLIENT --write"]);
 }
 

@@ -55,7 +55,12 @@ pub(super) fn run(shared: &Shared, args: &FetchArgs, out: &Output) -> Result<Exi
         Ok(outcomes)
     })?;
     report::close(&outcomes, out);
-    let is_failure = |state: &State| matches!(state, State::Failed(_) | State::Interrupted);
+    let is_failure = |state: &State| match state {
+        State::Failed(_) | State::Interrupted => true,
+        // Somebody wanted this package installed, and it is not.
+        State::Unpinned(_) => named,
+        State::Fetched(_) | State::There(_) | State::Uncompared(_) | State::Skipped(_) => false,
+    };
     let failed = outcomes.iter().any(|outcome| is_failure(&outcome.state));
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
@@ -128,16 +133,16 @@ async fn fetch(
     if left_to_runner && run.is_pinned() {
         return Some(outcome(packages, State::Skipped(unfetched(&run))));
     }
-    if out.progress {
-        let names: Vec<_> = packages.iter().map(|package| package.written.as_str()).collect();
-        out.remark(format!("{}: fetching {} …", server.name, names.join(", ")));
-    }
-    let state = tokio::select! {
-        state = tokio::time::timeout(server.fetch_deadline, settle(&run, process, state_dir)) => {
-            state.unwrap_or(Err(FetchError::TooLong(server.fetch_deadline)))
+    let names: Vec<_> = packages.iter().map(|package| package.written.as_str()).collect();
+    let waiting = out.waiting(format!("{}: fetching {}", server.name, names.join(", ")));
+    let settled = tokio::time::timeout(server.fetch_deadline, settle(&run, process, state_dir));
+    let state = waiting.during(async {
+        tokio::select! {
+            state = settled => state.unwrap_or(Err(FetchError::TooLong(server.fetch_deadline))),
+            () = interrupted() => Ok(State::Interrupted),
         }
-        () = interrupted() => Ok(State::Interrupted),
-    };
+    });
+    let state = state.await;
     let state = state.unwrap_or_else(|error| match report::words(&error) {
         // The package manager is not asked to install, only for a version.
         words if left_to_runner => {

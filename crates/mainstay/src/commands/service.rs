@@ -13,7 +13,8 @@ use serde_json::json;
 use self::nginx::{Environment, Page, WrongEnvironment};
 use crate::cli::{ServiceArgs, ServiceCommand, ServiceKind, Shared, ShowArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, table};
+use crate::output::Output;
+use crate::output::table::Column;
 
 pub(super) fn run(shared: &Shared, args: &ServiceArgs, out: &Output) -> Result<Exit, Failure> {
     let ServiceCommand::Show(args) = &args.command;
@@ -29,7 +30,8 @@ fn list(out: &Output) {
     if out.json {
         return out.value(&json!({ "services": [{ "name": "nginx", "about": about }] }));
     }
-    out.line(table(["SERVICE", "WHAT IS SHOWN"], vec![["nginx".to_owned(), about.to_owned()]]));
+    let columns = [Column::whole("SERVICE"), Column::text("WHAT IS SHOWN")];
+    out.line(out.table(columns, &[["nginx".into(), about.into()]]));
     out.next(&["mainstay service show nginx"]);
 }
 

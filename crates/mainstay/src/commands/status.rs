@@ -10,7 +10,8 @@ use mainstay_model::status::{Health, InstanceState};
 use super::daemon;
 use crate::cli::{Shared, StatusArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::{Look, Output, format, table};
+use crate::output::table::{Cell, Column};
+use crate::output::{Look, Output, format};
 
 #[cfg(test)]
 mod tests;
@@ -22,13 +23,14 @@ const LIST_BYTES_LARGE: usize = 1 << 20;
 
 pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Exit, Failure> {
     let client = daemon::client(shared)?;
-    let status = daemon::block_on(daemon::status(&client))?;
+    let waiting = out.waiting("asking the daemon");
+    let status = daemon::block_on(waiting.during(daemon::status(&client)))?;
     let Some(name) = &args.server else {
         if out.json {
             out.value(&status);
         } else {
             out.line(whole(&status, Timestamp::now(), out));
-            out.next(&["mainstay tools", "mainstay call SERVER TOOL"]);
+            suggest(&status.servers, out);
         }
         return Ok(Exit::Done);
     };
@@ -36,7 +38,7 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
         if out.json {
             out.value(server);
         } else {
-            out.line(one(server, Timestamp::now()));
+            out.line(one(server, Timestamp::now(), out));
         }
         return Ok(Exit::Done);
     }
@@ -52,9 +54,40 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
     if out.json {
         out.value(group);
     } else {
-        out.line(group_page(group, &status.servers, Timestamp::now()));
+        out.line(group_page(group, &status.servers, Timestamp::now(), out));
     }
     Ok(Exit::Done)
+}
+
+/// Suggests commands that work: the tools of what is ready, and what is wrong with what is not.
+fn suggest(servers: &[Server], out: &Output) {
+    let troubled = servers.iter().find(|server| server.reason.is_some() && !server.state.serves());
+    let ready = servers.iter().find(|server| server.state.serves() && server.tools > 0);
+    let steps = [
+        troubled.map(|server| format!("mainstay status {}", server.name)),
+        ready.map(|server| format!("mainstay tools {}", server.name)),
+    ];
+    let steps: Vec<_> = steps.iter().flatten().map(String::as_str).collect();
+    if !steps.is_empty() {
+        out.next(&steps);
+    }
+}
+
+/// The colour of a state.
+fn look(state: InstanceState) -> Look {
+    match state {
+        InstanceState::Ready => Look::Good,
+        InstanceState::Starting
+        | InstanceState::Handshaking
+        | InstanceState::BackingOff
+        | InstanceState::Draining => Look::Doubtful,
+        InstanceState::CrashLooping | InstanceState::Failed => Look::Bad,
+        InstanceState::Idle | InstanceState::Stopped => Look::Faint,
+    }
+}
+
+fn state_cell(state: InstanceState) -> Cell {
+    Cell::from(state.as_str()).look(look(state))
 }
 
 /// The name of a group, or of the server of an endpoint. `None`: the endpoint of all servers.
@@ -63,16 +96,15 @@ fn name_of(endpoint: &Endpoint) -> Option<&str> {
 }
 
 /// The text about a group: its servers, and why some of them are not ready.
-fn group_page(group: &Endpoint, servers: &[Server], now: Timestamp) -> String {
+fn group_page(group: &Endpoint, servers: &[Server], now: Timestamp, out: &Output) -> String {
     let has = |server: &&Server| group.servers.contains(&server.name);
     let members: Vec<_> = servers.iter().filter(has).cloned().collect();
     let count = format::count(members.len(), "server");
     let mut lines = vec![format!("{} is a group of {count}", group.path), String::new()];
-    lines.push(server_table(&members, now));
-    lines.extend(members.iter().filter_map(trouble));
-    lines.extend(members.iter().filter_map(note));
-    lines.extend(list_notes(group));
-    lines.extend(stream_table(std::slice::from_ref(group)));
+    lines.push(server_table(&members, now, out));
+    let remarks = members.iter().filter_map(trouble).chain(members.iter().filter_map(note));
+    lines.extend(remarks.chain(list_notes(group)).map(|text| wrapped(&text, out)));
+    lines.extend(stream_table(std::slice::from_ref(group), out));
     lines.join("\n")
 }
 
@@ -87,27 +119,29 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     let word = out.paint(look, status.status.as_str());
     let mut lines = vec![
         format!("mainstay {}: {word}, up {up}, process {}", status.version, status.pid),
-        format!("listens on {}", status.listen.join(", ")),
+        wrapped(&format!("listens on {}", status.listen.join(", ")), out),
         format!("state in {}", status.state_dir),
         String::new(),
     ];
     if status.servers.is_empty() {
         lines.push("no servers are configured".to_owned());
     } else {
-        lines.push(server_table(&status.servers, now));
-        lines.extend(status.servers.iter().filter_map(trouble));
-        lines.extend(status.servers.iter().filter_map(note));
+        lines.push(server_table(&status.servers, now, out));
+        let servers = || status.servers.iter();
+        let remarks = servers().filter_map(trouble).chain(servers().filter_map(note));
+        lines.extend(remarks.map(|text| wrapped(&text, out)));
     }
     let groups = status.endpoints.iter().filter(|endpoint| endpoint.path != "/mcp");
     for endpoint in groups.filter(|endpoint| endpoint.servers.len() > 1) {
         let servers: Vec<_> = endpoint.servers.iter().map(ToString::to_string).collect();
-        lines.push(format!("{} is {}", endpoint.path, servers.join(", ")));
+        lines.push(wrapped(&format!("{} is {}", endpoint.path, servers.join(", ")), out));
     }
-    lines.extend(status.endpoints.iter().flat_map(list_notes));
+    let notes = status.endpoints.iter().flat_map(list_notes);
+    lines.extend(notes.map(|text| wrapped(&text, out)));
     for (name, state) in &status.circuit_breakers {
         lines.push(format!("breaker {name} is {state}"));
     }
-    lines.extend(stream_table(&status.endpoints));
+    lines.extend(stream_table(&status.endpoints, out));
     let (sessions, memory) = (&status.sessions, &status.memory_usage);
     lines.push(String::new());
     lines.push(format!(
@@ -121,12 +155,13 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         format::bytes(memory.servers_bytes),
         format::bytes(memory.limit_bytes),
     ));
-    lines.extend(memory_budget(memory));
+    lines.extend(memory_budget(memory).map(|text| wrapped(&text, out)));
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
-        lines.push(format!(
+        let text = format!(
             "changes of sessions and names can't be stored, so a restart would lose them: {why}"
-        ));
+        );
+        lines.push(wrapped(&text, out));
     }
     lines.join("\n")
 }
@@ -150,21 +185,36 @@ fn memory_budget(memory: &Memory) -> Option<String> {
     Some(line)
 }
 
-fn server_table(servers: &[Server], now: Timestamp) -> String {
+/// Text that fits into the terminal. Lines that follow another are indented below it.
+fn wrapped(text: &str, out: &Output) -> String {
+    format::wrap(text, out.columns(), 4)
+}
+
+fn server_table(servers: &[Server], now: Timestamp, out: &Output) -> String {
     let rows = servers.iter().map(|server| {
         [
-            server.name.to_string(),
-            server.state.as_str().to_owned(),
-            format::ago(&server.since, now),
-            revisions(server).unwrap_or_else(|| "-".to_owned()),
-            server.tools.to_string(),
-            server.restarts.to_string(),
-            calls(server),
-            if server.required { "required".to_owned() } else { String::new() },
+            server.name.as_str().into(),
+            state_cell(server.state),
+            format::ago(&server.since, now).into(),
+            revisions(server).unwrap_or_else(|| "-".to_owned()).into(),
+            server.tools.to_string().into(),
+            server.restarts.to_string().into(),
+            calls(server).into(),
+            if server.required { "required" } else { "" }.into(),
         ]
     });
-    let header = ["SERVER", "STATE", "FOR", "REVISION", "TOOLS", "RESTARTS", "CALLS", ""];
-    table(header, rows.collect())
+    let columns = [
+        Column::whole("SERVER"),
+        Column::whole("STATE"),
+        Column::whole("FOR"),
+        // `status NAME` shows it, too.
+        Column::spare("REVISION"),
+        Column::whole("TOOLS"),
+        Column::whole("RESTARTS"),
+        Column::whole("CALLS"),
+        Column::whole(""),
+    ];
+    out.table(columns, &rows.collect::<Vec<_>>())
 }
 
 /// The calls in flight, and those that wait.
@@ -210,16 +260,17 @@ fn list_notes(endpoint: &Endpoint) -> Vec<String> {
 }
 
 /// The open streams of each endpoint.
-fn stream_table(endpoints: &[Endpoint]) -> Option<String> {
+fn stream_table(endpoints: &[Endpoint], out: &Output) -> Option<String> {
     let open = endpoints.iter().filter(|endpoint| endpoint.listens + endpoint.streams > 0);
     let rows: Vec<_> = open
         .map(|endpoint| {
             let Endpoint { path, listens, streams, .. } = endpoint;
-            [path.clone(), listens.to_string(), streams.to_string()]
+            [path.as_str().into(), listens.to_string().into(), streams.to_string().into()]
         })
         .collect();
-    let header = ["ADDRESS", "LISTENS", "OPEN STREAMS"];
-    (!rows.is_empty()).then(|| format!("\n{}", table(header, rows)))
+    let columns =
+        [Column::whole("ADDRESS"), Column::whole("LISTENS"), Column::whole("OPEN STREAMS")];
+    (!rows.is_empty()).then(|| format!("\n{}", out.table(columns, &rows)))
 }
 
 /// Which clients can't use a server although it is ready.
@@ -268,10 +319,17 @@ fn revisions(server: &Server) -> Option<String> {
 }
 
 /// The text about one server and its instances.
-fn one(server: &Server, now: Timestamp) -> String {
+fn one(server: &Server, now: Timestamp, out: &Output) -> String {
     let facts = [
         ("server", server.name.to_string()),
-        ("state", format!("{} for {}", server.state.as_str(), format::ago(&server.since, now))),
+        (
+            "state",
+            format!(
+                "{} for {}",
+                out.paint(look(server.state), server.state.as_str()),
+                format::ago(&server.since, now)
+            ),
+        ),
         ("runs", format!("{} {}", server.kind, format::harmless(&server.target))),
         ("required", if server.required { "yes" } else { "no" }.to_owned()),
         ("transport", server.transport.clone().unwrap_or_else(|| "not known yet".to_owned())),
@@ -291,31 +349,39 @@ fn one(server: &Server, now: Timestamp) -> String {
         ("stray lines", server.stray_lines.to_string()),
     ];
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let mut lines: Vec<_> =
-        facts.iter().map(|(name, fact)| format!("{name:width$}  {fact}")).collect();
-    lines.extend(note(server));
-    lines.extend(trouble(server));
+    let line = |(name, fact): &(&str, String)| format::beside(name, width + 2, fact, out.columns());
+    let mut lines: Vec<_> = facts.iter().map(line).collect();
+    lines.extend(note(server).map(|text| wrapped(&text, out)));
+    lines.extend(trouble(server).map(|text| wrapped(&text, out)));
     if !server.instances.is_empty() {
-        let rows = server.instances.iter().map(|instance| {
-            [
-                instance.id.to_string(),
-                instance.state.as_str().to_owned(),
-                instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-                match instance.state {
-                    InstanceState::Ready => {
-                        format::duration(Duration::from_millis(instance.uptime_ms))
-                    }
-                    _ => "-".to_owned(),
-                },
-                instance.restarts.to_string(),
-                instance.calls.to_string(),
-                instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes),
-                clients(instance),
-            ]
-        });
-        let header =
-            ["INSTANCE", "STATE", "PROCESS", "UP", "RESTARTS", "CALLS", "MEMORY", "CLIENTS"];
-        lines.push(format!("\n{}", table(header, rows.collect())));
+        lines.push(format!("\n{}", instance_table(&server.instances, out)));
     }
     lines.join("\n")
+}
+
+fn instance_table(instances: &[Instance], out: &Output) -> String {
+    let rows = instances.iter().map(|instance| {
+        let up = format::duration(Duration::from_millis(instance.uptime_ms));
+        [
+            instance.id.to_string().into(),
+            state_cell(instance.state),
+            instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()).into(),
+            if instance.state == InstanceState::Ready { up } else { "-".to_owned() }.into(),
+            instance.restarts.to_string().into(),
+            instance.calls.to_string().into(),
+            instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes).into(),
+            clients(instance).into(),
+        ]
+    });
+    let columns = [
+        Column::whole("INSTANCE"),
+        Column::whole("STATE"),
+        Column::whole("PROCESS"),
+        Column::whole("UP"),
+        Column::whole("RESTARTS"),
+        Column::whole("CALLS"),
+        Column::whole("MEMORY"),
+        Column::text("CLIENTS"),
+    ];
+    out.table(columns, &rows.collect::<Vec<_>>())
 }

@@ -5,14 +5,16 @@ use mainstay_admin::api::commands::{MergedToolsPrinted, MissingServer, ServerToo
 
 use super::call::parameters;
 use super::daemon::{self, Merged, Tool};
-use crate::cli::{Shared, ToolsArgs};
+use crate::cli::{Shared, ToolsArgs, shell};
 use crate::exit::{Exit, Failure};
-use crate::output::{Look, Output, format, table};
+use crate::output::table::{Cell, Column};
+use crate::output::{Look, Output, format};
 
-/// Most characters of a description in the list.
-const DESCRIPTION_CHARS: usize = 60;
 /// Most missing items of a server that are named.
 const MISSING_ITEMS_MAX: usize = 20;
+
+mod example;
+mod one;
 
 /// The tools of one server, or why there are none.
 struct Listed {
@@ -23,17 +25,24 @@ struct Listed {
 pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exit, Failure> {
     let client = daemon::client(shared)?;
     if args.merged {
-        let merged = daemon::block_on(daemon::merged_tools(&client))?;
+        let merged = daemon::block_on(
+            out.waiting("waiting for the servers").during(daemon::merged_tools(&client)),
+        )?;
         show_merged(&merged, out);
+        return Ok(Exit::Done);
+    }
+    if let (Some(server), Some(tool)) = (&args.server, &args.tool) {
+        let tools = daemon::block_on(tools_of(&client, server, out))?.tools;
+        one::show(server, daemon::find(&tools, server, tool)?, out);
         return Ok(Exit::Done);
     }
     let listed = daemon::block_on(async {
         match &args.server {
             Some(name) => {
-                let tools = tools_of(&client, name).await?;
+                let tools = tools_of(&client, name, out).await?;
                 Ok(vec![Listed { name: name.clone(), tools: Ok(tools) }])
             }
-            None => everything(&client).await,
+            None => everything(&client, out).await,
         }
     })?;
     if out.json {
@@ -46,22 +55,26 @@ pub(super) fn run(shared: &Shared, args: &ToolsArgs, out: &Output) -> Result<Exi
 }
 
 /// Asks every server. One that fails does not hide the others.
-async fn everything(client: &Client) -> Result<Vec<Listed>, Failure> {
-    let status = daemon::status(client).await?;
+async fn everything(client: &Client, out: &Output) -> Result<Vec<Listed>, Failure> {
+    let status = out.waiting("asking the daemon").during(daemon::status(client)).await?;
     let mut listed = Vec::new();
     for server in status.servers {
         let name = server.name.to_string();
-        let tools = tools_of(client, &name).await;
+        let tools = tools_of(client, &name, out).await;
         listed.push(Listed { name, tools });
     }
     Ok(listed)
 }
 
-async fn tools_of(client: &Client, name: &str) -> Result<Merged, Failure> {
-    let mut conversation = daemon::converse(client, name).await?;
-    let tools = daemon::list(&mut conversation).await;
-    conversation.close().await;
-    tools
+async fn tools_of(client: &Client, name: &str, out: &Output) -> Result<Merged, Failure> {
+    let waiting = out.waiting(format!("waiting for {name}"));
+    let listed = async {
+        let mut conversation = daemon::converse(client, name).await?;
+        let tools = daemon::list(&mut conversation).await;
+        conversation.close().await;
+        tools
+    };
+    daemon::waiting(client, name, &waiting, listed).await
 }
 
 fn show_merged(merged: &Merged, out: &Output) {
@@ -79,14 +92,16 @@ fn show_merged(merged: &Merged, out: &Output) {
     let name = out.paint(Look::Strong, "/mcp");
     out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
     if !tools.is_empty() {
-        out.line(tool_table(tools));
+        out.line(tool_table(tools, out));
     }
     for (how, servers) in [("missing", missing), ("not for all clients", partly)] {
         if !servers.is_empty() {
             out.line(format!("{how}:"));
         }
         for server in servers {
-            missing_lines(server).iter().for_each(|line| out.line(format::harmless(line)));
+            for line in missing_lines(server) {
+                out.line(format::wrap(&format::harmless(&line), out.columns(), 2));
+            }
         }
     }
     if let Some(line) = cut_line(cut.as_deref()) {
@@ -141,7 +156,7 @@ fn print(listed: &[Listed], out: &Output) {
             Ok(Merged { tools, .. }) if tools.is_empty() => out.line(format!("{name}: no tools")),
             Ok(Merged { tools, cut, .. }) => {
                 out.line(format!("{name}: {}", format::count(tools.len(), "tool")));
-                out.line(tool_table(tools));
+                out.line(tool_table(tools, out));
                 for (at, tool) in tools.iter().enumerate() {
                     if let Some(misfit) = tool.misfit() {
                         let misfit = format::harmless(&misfit.to_string());
@@ -149,19 +164,25 @@ fn print(listed: &[Listed], out: &Output) {
                             "" => format!("tool {} of the list", at + 1),
                             _ => shown_name(tool),
                         };
-                        out.line(format!("clients refuse {which}: {misfit}"));
+                        let text = format!("clients refuse {which}: {misfit}");
+                        out.line(format::wrap(&text, out.columns(), 2));
                     }
                 }
                 if let Some(line) = cut_line(cut.as_deref()) {
                     out.line(line);
                 }
             }
-            Err(failure) => out.line(format!("{name}: {}", format::harmless(failure.message()))),
+            Err(failure) => {
+                let text = format!("{}: {}", server.name, format::harmless(failure.message()));
+                let text = format::wrap(&text, out.columns(), 2);
+                out.line(text.replacen(&server.name, &name, 1));
+            }
         }
     }
     let first = listed.iter().find_map(|server| {
-        let tool = server.tools.as_ref().ok()?.tools.first()?;
-        Some(format!("mainstay call {} {}", server.name, format::harmless(&tool.name)))
+        let tools = &server.tools.as_ref().ok()?.tools;
+        let tool = tools.iter().find(|tool| example::is_typed(&tool.name))?;
+        Some(format!("mainstay tools {} {}", server.name, shell::quoted(&tool.name)))
     });
     if let Some(first) = first {
         out.next(&[&first]);
@@ -169,16 +190,25 @@ fn print(listed: &[Listed], out: &Output) {
 }
 
 fn shown_name(tool: &Tool) -> String {
-    if tool.name.is_empty() { "(no name)".to_owned() } else { format::harmless(&tool.name) }
+    if tool.name.is_empty() { "(no name)".to_owned() } else { one_line(&tool.name) }
 }
 
-fn tool_table(tools: &[Tool]) -> String {
+fn tool_table(tools: &[Tool], out: &Output) -> String {
     let rows = tools.iter().map(|tool| {
+        let arguments = parameters::summary(&tool.schema);
+        let arguments = arguments.iter().map(|one| one_line(one)).collect();
         [
-            format!("  {}", shown_name(tool)),
-            format::harmless(&parameters::summary(&tool.schema)),
-            format::headline(&tool.description, DESCRIPTION_CHARS),
+            format!("  {}", shown_name(tool)).into(),
+            Cell::parts(arguments),
+            format::first_line(&tool.description).into(),
         ]
     });
-    table(["  TOOL", "ARGUMENTS", "DESCRIPTION"], rows.collect())
+    let columns =
+        [Column::whole("  TOOL"), Column::spare("ARGUMENTS"), Column::spare("DESCRIPTION")];
+    out.table(columns, &rows.collect::<Vec<_>>())
+}
+
+/// Foreign text on one line.
+fn one_line(text: &str) -> String {
+    format::harmless(text).replace(['\n', '\t'], " ")
 }

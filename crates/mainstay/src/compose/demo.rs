@@ -42,18 +42,21 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             state_dir: state.path,
         };
         let daemon = Daemon::start(settings, &Origins::default(), None, log).await?;
-        if wanted.is_none() && daemon.listen() != usual {
+        let is_told = !shared.quiet && !shared.json;
+        if is_told && wanted.is_none() && daemon.listen() != usual {
             announce(format!(
                 "port {} is taken; using {} instead",
                 usual.port(),
                 daemon.listen().port()
             ));
         }
-        daemon.announce();
-        if daemon.addresses.is_exposed {
-            announce("Whoever can reach these addresses can call every tool of the demonstration.");
+        if is_told {
+            daemon.announce();
+            if daemon.addresses.is_exposed {
+                announce("Whoever can reach these addresses can call every tool of the demonstration.");
+            }
+            say_what_to_try(&daemon, shared);
         }
-        say_what_to_try(&daemon, shared);
         daemon.run_to_end().await;
         stop.cancel();
         let _ = weather.await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// `3 s`, `4 min 12 s`, `2 h 5 min`, `3 d 1 h`: two units at most.
 pub(crate) fn duration(duration: Duration) -> String {
@@ -72,23 +73,100 @@ pub(crate) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The first line, cut to at most `chars_max` characters.
-pub(crate) fn headline(text: &str, chars_max: usize) -> String {
+/// The columns that text takes on a terminal.
+pub(crate) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// The text, cut to at most this many columns of a terminal. `…` is in the place of the rest.
+pub(crate) fn cut(text: &str, columns_max: usize) -> String {
+    if width(text) <= columns_max {
+        return text.to_owned();
+    }
+    let mut room = columns_max.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= room;
+        room = room.saturating_sub(width);
+        fits
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// The first line, with `…` in the place of others.
+pub(crate) fn first_line(text: &str) -> String {
     let mut lines = text.trim().lines();
     let line = harmless(lines.next().unwrap_or_default().trim_end());
-    let more = lines.next().is_some();
-    if line.chars().count() <= chars_max && !more {
+    if lines.next().is_some() { format!("{line}…") } else { line }
+}
+
+/// The first line, cut to at most this many columns of a terminal.
+pub(crate) fn headline(text: &str, columns_max: usize) -> String {
+    let line = first_line(text);
+    if width(&line) <= columns_max {
         return line;
     }
-    let kept: String = line.chars().take(chars_max.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    cut(line.trim_end_matches('…'), columns_max)
+}
+
+/// Breaks lines between words so that they fit into `columns` of a terminal. Each line after the first of
+/// its kind is indented like it, and by `hang` more blanks. A word that is too long keeps its length.
+pub(crate) fn wrap(text: &str, columns: Option<usize>, hang: usize) -> String {
+    let Some(columns) = columns else { return text.to_owned() };
+    text.split('\n').map(|line| wrap_line(line, columns, hang)).collect::<Vec<_>>().join("\n")
+}
+
+/// A label and text beside it, in lines that fit into `columns` of a terminal. The text starts after `room`
+/// columns, below the label where that is longer.
+pub(crate) fn beside(label: &str, room: usize, text: &str, columns: Option<usize>) -> String {
+    /// Fewest columns for the text.
+    const TEXT_MIN: usize = 20;
+    let text = wrap(text, columns.map(|columns| columns.saturating_sub(room).max(TEXT_MIN)), 0);
+    let blanks = " ".repeat(room);
+    let text = text.replace('\n', &format!("\n{blanks}"));
+    let wide = width(label);
+    if text.is_empty() {
+        label.to_owned()
+    } else if wide + 2 > room {
+        format!("{label}\n{blanks}{text}")
+    } else {
+        format!("{label}{}{text}", " ".repeat(room - wide))
+    }
+}
+
+fn wrap_line(line: &str, columns: usize, hang: usize) -> String {
+    if width(line) <= columns {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let mut out = " ".repeat(indent);
+    let mut at = indent;
+    let mut is_first = true;
+    for word in line.split(' ').filter(|word| !word.is_empty()) {
+        let wide = width(word);
+        if !is_first && at + 1 + wide > columns {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent + hang));
+            at = indent + hang;
+        } else if !is_first {
+            out.push(' ');
+            at += 1;
+        }
+        out.push_str(word);
+        at += wide;
+        is_first = false;
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{ago, bytes, count, duration, harmless, headline, word};
+    use super::{
+        ago, beside, bytes, count, duration, first_line, harmless, headline, width, word, wrap,
+    };
 
     #[test]
     fn durations_have_two_units_at_most() {
@@ -145,5 +223,24 @@ mod tests {
         assert_eq!(headline("first\nsecond", 20), "first…");
         assert_eq!(headline("much too long", 8), "much to…");
         assert_eq!(headline("", 8), "");
+    }
+
+    #[test]
+    fn text_is_measured_in_columns() {
+        assert_eq!((width("日本"), width("a\u{301}")), (4, 1));
+        assert_eq!(headline("日本語の説明", 6), "日本…");
+        assert_eq!(first_line("a\nb"), "a…");
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        let text = "one two three\n    four five six seven\n\nadressenverzeichnis a b";
+        let broken = "one two\n  three\n    four\n      five\n      six\n      seven\n\nadressenverzeichnis\n  a b";
+        assert_eq!(wrap(text, Some(10), 2), broken);
+        assert_eq!(wrap(text, None, 2), text);
+        let text = "a text that is longer than its room";
+        let expected = "label  a text that is longer\n       than its room";
+        assert_eq!(beside("label", 7, text, Some(28)), expected);
+        assert_eq!(beside("a longer label", 3, "text", None), "a longer label\n   text");
     }
 }

@@ -11,6 +11,12 @@ fn help_and_version_are_there_and_wrong_usage_is_two() {
     mainstay(home, &["--help"]).exits(0).says("Examples:").says("Exit codes:");
     mainstay(home, &["--version"]).exits(0).says("mainstay ");
     mainstay(home, &["stauts"]).exits(2).complains("'status'");
+    let start = mainstay(home, &["start"]).exits(2).complains("`mainstay up` starts the daemon");
+    assert!(!start.err.contains("similar"), "{}", start.err);
+    let json = mainstay(home, &["ps", "--json"]).exits(2).json();
+    assert_eq!(json["error"]["message"], "unrecognized subcommand 'ps'");
+    let hint = json["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.starts_with("`mainstay status` lists servers"), "{hint}");
     mainstay(home, &[]).exits(2).complains("Usage:");
 }
 
@@ -88,6 +94,9 @@ fn check_tells_every_problem_with_its_place() {
     let json = mainstay(home.path(), &["check", "--json"]).exits(2).json();
     assert_eq!(json["ok"], false);
     assert_eq!(json["problems"][1]["line"], 5);
+    fs::rename(home.path().join("mainstay.toml"), home.path().join("other.toml")).unwrap();
+    mainstay(home.path(), &["check", "other.toml"]).exits(2).says("other.toml:2:1: error:");
+    mainstay(home.path(), &["check", "other.toml", "--config", "x"]).exits(2).complains("both");
     mainstay(home.path(), &["check", "--config", "none.toml"]).exits(2).says("none.toml");
 }
 

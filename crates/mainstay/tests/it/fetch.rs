@@ -162,6 +162,8 @@ fn what_is_not_pinned_is_not_fetched_and_what_to_write_is_said() {
     ] {
         assert!(ran.out.contains(text), "{text}\n{}", ran.out);
     }
+    // Somebody who names a server wants its package, and does not get it.
+    home.fetch(&["open"]).exits(1).says("open: not fetched");
     assert_eq!((home.record(), home.installed()), (Value::Null, Vec::new()));
     mainstay(home.path(), &["check"])
         .exits(0)

@@ -20,6 +20,7 @@ mod shared;
 mod signals;
 mod sse;
 mod stateless;
+mod terminal;
 mod unwritten;
 
 use std::path::Path;

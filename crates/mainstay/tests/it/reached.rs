@@ -129,6 +129,23 @@ fn tools_are_listed_from_all_pages_and_one_bad_server_hides_none() {
 }
 
 #[test]
+fn one_tool_is_shown_whole_and_its_example_can_be_typed() {
+    let daemon = Daemon::start(script);
+    let home = daemon.home();
+    let expected = "now of time\n\nThe time.\n\narguments\n  zone  string, required\n  n     integer\n\n\
+                    example\n  mainstay call time now zone=text\n";
+    assert_eq!(mainstay(home, &["tools", "time", "now"]).exits(0).out, expected);
+    let json = mainstay(home, &["tools", "time", "now", "--json"]).exits(0).json();
+    assert_eq!(json["inputSchema"]["required"], json!(["zone"]));
+    mainstay(home, &["tools", "time", "nwo"]).exits(1).complains("did you mean \"now\"?");
+    mainstay(home, &["tools", "time", "now", "--merged"]).exits(2);
+    // The example reaches the same daemon.
+    let state = home.join("state").display().to_string();
+    let line = format!("  mainstay call --state {state} time now zone=text\n");
+    mainstay(home, &["tools", "time", "now", "--state", &state]).exits(0).says(&line);
+}
+
+#[test]
 fn tools_are_shown_as_clients_of_all_servers_see_them() {
     let daemon = Daemon::start(script);
     let home = daemon.home();

@@ -15,7 +15,10 @@ struct Given<'a> {
 }
 
 /// Builds the JSON object of all arguments. Returns every problem otherwise.
-pub(super) fn build(schema: &Value, pairs: &[String]) -> Result<Box<RawValue>, Vec<String>> {
+pub(in crate::commands) fn build(
+    schema: &Value,
+    pairs: &[String],
+) -> Result<Box<RawValue>, Vec<String>> {
     let schema = Schema::root(schema);
     let mut wrong = Vec::new();
     let given = gather(pairs, &mut wrong);

@@ -2,16 +2,12 @@
 
 use serde_json::Value;
 
-use crate::output::format;
-
 /// Most `$ref`s followed in a row; more are taken for a cycle.
 const REFERENCES_MAX: usize = 8;
-/// Most characters of a summary.
-const SUMMARY_CHARS_MAX: usize = 72;
 
 /// The types of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::commands) enum Kind {
     String,
     Integer,
     Number,
@@ -23,13 +19,13 @@ pub(super) enum Kind {
 
 /// A schema, with the document that its references point into.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Schema<'a> {
+pub(in crate::commands) struct Schema<'a> {
     root: &'a Value,
     here: &'a Value,
 }
 
-/// Summarises parameters as `city=string [days=integer]`, required ones first.
-pub(in crate::commands) fn summary(schema: &Value) -> String {
+/// The parameters as `city=string` and `[days=integer]`, required ones first.
+pub(in crate::commands) fn summary(schema: &Value) -> Vec<String> {
     let schema = Schema::root(schema);
     let shown = |name: &str| match schema.property(name) {
         Some(property) => format!("{name}={}", property.wanted()),
@@ -38,14 +34,13 @@ pub(in crate::commands) fn summary(schema: &Value) -> String {
     let required = schema.required().map(shown);
     let optional = schema.names().filter(|name| !schema.required().any(|known| known == *name));
     let optional = optional.map(|name| format!("[{}]", shown(name)));
-    let all: Vec<_> = required.chain(optional).collect();
-    format::headline(&all.join(" "), SUMMARY_CHARS_MAX)
+    required.chain(optional).collect()
 }
 
 // === impl Schema ===
 
 impl<'a> Schema<'a> {
-    pub(super) fn root(root: &'a Value) -> Self {
+    pub(in crate::commands) fn root(root: &'a Value) -> Self {
         Self { root, here: root }
     }
 
@@ -62,35 +57,46 @@ impl<'a> Schema<'a> {
     }
 
     /// The names of the properties.
-    pub(super) fn names(self) -> impl Iterator<Item = &'a str> {
+    pub(in crate::commands) fn names(self) -> impl Iterator<Item = &'a str> {
         self.here["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
-    pub(super) fn required(self) -> impl Iterator<Item = &'a str> {
+    pub(in crate::commands) fn required(self) -> impl Iterator<Item = &'a str> {
         self.here["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
     }
 
-    pub(super) fn property(self, name: &str) -> Option<Self> {
+    pub(in crate::commands) fn property(self, name: &str) -> Option<Self> {
         self.here["properties"].get(name).map(|property| self.part(property))
     }
 
     /// Whether the schema forbids properties that it does not name.
-    pub(super) fn is_closed(self) -> bool {
+    pub(in crate::commands) fn is_closed(self) -> bool {
         self.here["additionalProperties"] == Value::Bool(false)
     }
 
+    /// A keyword of the schema, such as `format`. Null where the schema doesn't have it.
+    pub(in crate::commands) fn keyword(self, name: &str) -> &'a Value {
+        &self.here[name]
+    }
+
+    /// The schemas of which a value fits one (`anyOf`, `oneOf`) or all (`allOf`).
+    pub(in crate::commands) fn parts(self, keyword: &str) -> impl Iterator<Item = Self> {
+        let parts = self.here[keyword].as_array().into_iter().flatten();
+        parts.map(move |part| self.part(part))
+    }
+
     /// The schema of an array's items.
-    pub(super) fn items(self) -> Self {
+    pub(in crate::commands) fn items(self) -> Self {
         self.part(&self.here["items"])
     }
 
     /// The allowed values, when the schema lists them.
-    pub(super) fn choices(self) -> Option<&'a Vec<Value>> {
+    pub(in crate::commands) fn choices(self) -> Option<&'a Vec<Value>> {
         self.here["enum"].as_array()
     }
 
     /// The types a value may have. Empty: any type.
-    pub(super) fn kinds(self) -> Vec<Kind> {
+    pub(in crate::commands) fn kinds(self) -> Vec<Kind> {
         self.kinds_within(REFERENCES_MAX)
     }
 
@@ -119,7 +125,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The accepted types in words: `integer`, `string or null`.
-    pub(super) fn wanted(self) -> String {
+    pub(in crate::commands) fn wanted(self) -> String {
         let mut names: Vec<_> = self.kinds().into_iter().map(Kind::name).collect();
         names.dedup();
         if names.is_empty() { "any".to_owned() } else { names.join("|") }
@@ -143,7 +149,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    fn name(self) -> &'static str {
+    pub(in crate::commands) fn name(self) -> &'static str {
         match self {
             Self::String => "string",
             Self::Integer => "integer",
@@ -157,7 +163,7 @@ impl Kind {
 
     /// The type of a JSON value. A number without a fraction counts as an integer, however it is
     /// written.
-    pub(super) fn of(value: &Value) -> Self {
+    pub(in crate::commands) fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(_) => Self::Boolean,
@@ -172,7 +178,7 @@ impl Kind {
     }
 
     /// Whether a value of this type is accepted where one of `kinds` is demanded.
-    pub(super) fn fits(self, kinds: &[Self]) -> bool {
+    pub(in crate::commands) fn fits(self, kinds: &[Self]) -> bool {
         kinds.contains(&self) || (self == Self::Integer && kinds.contains(&Self::Number))
     }
 }

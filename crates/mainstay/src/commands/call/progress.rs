@@ -1,25 +1,18 @@
-//! Shows the progress of a call in one terminal line that is redrawn in place.
+//! Shows the progress of a call while the command waits for its result.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
 
 use mainstay_admin::client::Notice;
 use serde::Deserialize;
 
-use crate::output::{Output, format};
+use crate::output::{Output, Waiting, format};
 
-/// Shortest time between two redraws. A server may report progress thousands of times.
-const REDRAW: Duration = Duration::from_millis(50);
-/// Most characters of the line: fits the narrowest common terminal.
-const LINE_CHARS_MAX: usize = 78;
-
-/// The progress line of a call.
-pub(super) struct Progress {
-    shown: bool,
-    on: bool,
+/// The progress of one call.
+pub(super) struct Progress<'a> {
+    tool: String,
+    waiting: &'a Waiting,
     /// Whether log messages of the server are shown, too.
     messages: bool,
-    drawn: Option<Instant>,
 }
 
 #[derive(Deserialize)]
@@ -38,58 +31,45 @@ struct LogParams {
 
 // === impl Progress ===
 
-impl Progress {
-    pub(super) fn new(out: &Output) -> Self {
-        Self { shown: false, on: out.progress, messages: out.verbose, drawn: None }
+impl<'a> Progress<'a> {
+    pub(super) fn new(tool: &str, waiting: &'a Waiting, out: &Output) -> Self {
+        let tool = format::harmless(tool);
+        waiting.say(format!("calling {tool}"));
+        Self { tool, waiting, messages: out.verbose }
     }
 
-    pub(super) fn note(&mut self, notice: &Notice<'_>) {
+    pub(super) fn note(&self, notice: &Notice<'_>) {
         match notice.method {
-            "notifications/progress" if self.on => self.redraw(notice.params),
+            "notifications/progress" if self.waiting.is_on() => {
+                if let Ok(params) = serde_json::from_str(notice.params) {
+                    self.waiting.say(format!("{}: {}", self.tool, line(&params)));
+                }
+            }
             "notifications/message" if self.messages => self.message(notice.params),
             _ => {}
         }
     }
 
-    /// Erases the line from the terminal.
-    pub(super) fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
-        }
-    }
-
-    fn redraw(&mut self, params: &str) {
-        let now = Instant::now();
-        if self.drawn.is_some_and(|drawn| now.duration_since(drawn) < REDRAW) {
-            return;
-        }
-        let Ok(params) = serde_json::from_str(params) else { return };
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "\r\u{1b}[K{}", line(&params));
-        let _ = err.flush();
-        self.drawn = Some(now);
-        self.shown = true;
-    }
-
-    fn message(&mut self, params: &str) {
+    fn message(&self, params: &str) {
         let Ok(LogParams { level, data }) = serde_json::from_str(params) else { return };
         let text = data.as_str().map_or_else(|| data.to_string(), str::to_owned);
-        self.clear();
+        self.waiting.clear();
         let line = format!("{level}: {text}");
         let _ = writeln!(io::stderr().lock(), "{}", format::harmless(&line));
     }
 }
 
-/// `3 of 10: reading`, `42: reading`.
+/// `3 of 10 (30 %): reading`, `42: reading`.
 fn line(params: &Params) -> String {
     let mut text = params.progress.to_string();
     if let Some(total) = params.total.filter(|total| *total > 0.0) {
-        text = format!("{text} of {total}");
+        let percent = (params.progress / total * 100.0).clamp(0.0, 100.0);
+        text = format!("{text} of {total} ({percent:.0} %)");
     }
     if let Some(message) = params.message.as_deref().filter(|message| !message.is_empty()) {
         text = format!("{text}: {message}");
     }
-    format::headline(&text, LINE_CHARS_MAX)
+    format::first_line(&text)
 }
 
 #[cfg(test)]
@@ -99,8 +79,9 @@ mod tests {
     #[test]
     fn progress_is_one_line() {
         for (params, expected) in [
-            (r#"{"progress":3,"total":10,"message":"reading"}"#, "3 of 10: reading"),
+            (r#"{"progress":3,"total":10,"message":"reading"}"#, "3 of 10 (30 %): reading"),
             (r#"{"progress":0.5}"#, "0.5"),
+            (r#"{"progress":7,"total":3}"#, "7 of 3 (100 %)"),
             (r#"{"progress":1,"total":0,"message":"a\u001b[2J\nb"}"#, "1: a\\u{1b}[2J…"),
         ] {
             assert_eq!(line(&serde_json::from_str(params).unwrap()), expected);

@@ -39,7 +39,7 @@ impl Outcome {
     /// Prints the outcome in one or a few lines.
     pub(super) fn tell(&self, out: &Output) {
         let names: Vec<_> = self.packages.iter().map(|package| package.written.as_str()).collect();
-        let what = names.join(", ");
+        let what = format::harmless(&names.join(", "));
         let seconds = self.took.as_secs_f64();
         let text = match &self.state {
             State::Fetched(_) => {
@@ -47,8 +47,9 @@ impl Outcome {
             }
             State::There(_) => format!("{} {what}", out.paint(Look::Good, "already installed:")),
             State::Uncompared(why) => format!(
-                "{} {what}; the registry can't be asked for its digests: {why}",
-                out.paint(Look::Doubtful, "already installed:")
+                "{} {what}; the registry can't be asked for its digests: {}",
+                out.paint(Look::Doubtful, "already installed:"),
+                format::harmless(why)
             ),
             State::Unpinned(pins) => {
                 let write =
@@ -59,11 +60,13 @@ impl Outcome {
                     out.paint(Look::Doubtful, "not fetched, because the version is not pinned")
                 )
             }
-            State::Skipped(why) => format!("not fetched: {why}"),
-            State::Failed(why) => format!("{}: {why}", out.paint(Look::Bad, "failed")),
+            State::Skipped(why) => format!("not fetched: {}", format::harmless(why)),
+            State::Failed(why) => {
+                format!("{}: {}", out.paint(Look::Bad, "failed"), format::harmless(why))
+            }
             State::Interrupted => out.paint(Look::Bad, "interrupted"),
         };
-        out.line(format!("{}: {}", self.server, format::harmless(&text)));
+        out.line(format!("{}: {text}", self.server));
     }
 
     fn json(&self) -> Value {

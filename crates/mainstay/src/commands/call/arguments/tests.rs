@@ -112,9 +112,9 @@ fn a_summary_shows_what_to_type() {
         "properties": { "days": { "type": "integer" }, "city": { "type": "string" } },
         "required": ["city"],
     });
-    assert_eq!(summary(&schema), "city=string [days=integer]");
-    assert_eq!(summary(&json!({})), "");
-    assert_eq!(summary(&json!({ "required": ["x"] })), "x");
+    assert_eq!(summary(&schema).join(" "), "city=string [days=integer]");
+    assert_eq!(summary(&json!({})).join(" "), "");
+    assert_eq!(summary(&json!({ "required": ["x"] })).join(" "), "x");
 }
 
 #[test]
