@@ -27,6 +27,8 @@ mod stop;
 mod token;
 mod tools;
 
+pub(crate) use completions::answered as completed;
+
 /// Runs the command. Prints its failure, if it fails.
 pub(crate) fn run(cli: &Cli) -> Exit {
     let (shared, out) = (&cli.shared, Output::new(&cli.shared));

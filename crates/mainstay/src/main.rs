@@ -20,6 +20,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "__exec") {
         return mainstay_upstream::process::exec_main();
     }
+    if commands::completed() {
+        return ExitCode::SUCCESS;
+    }
     memory::give_back_what_is_freed();
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(&cli).into(),

@@ -174,4 +174,7 @@ pub(super) const COMPLETIONS: &str = "\
 Examples:
   mainstay completions bash > ~/.local/share/bash-completion/completions/mainstay
   mainstay completions zsh > ~/.zfunc/_mainstay
-  mainstay completions fish > ~/.config/fish/completions/mainstay.fish";
+  mainstay completions fish > ~/.config/fish/completions/mainstay.fish
+
+The script completes the names of servers, groups, tools, their arguments and clients, too: it asks the
+daemon, or reads the configuration. Print it again after an update.";

@@ -5,6 +5,7 @@
 mod admin;
 mod alone;
 mod clients;
+mod completion;
 mod connect;
 mod edge;
 mod fetch;

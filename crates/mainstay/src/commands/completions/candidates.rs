@@ -1,0 +1,132 @@
+//! Finds the names that complete a word: of servers, groups, tools, their arguments, and clients. The daemon
+//! is asked, and without one the configuration. What can't be found out in time is left out.
+
+use std::time::Duration;
+
+use clap::builder::StyledStr;
+use clap_complete::engine::CompletionCandidate;
+use mainstay_admin::Client;
+use mainstay_config::export::CLIENTS;
+use mainstay_config::from_system;
+
+use super::super::call::parameters::{Kind, Schema};
+use super::super::daemon::{self, Tool};
+use super::typed::Typed;
+use crate::exit::{Exit, Failure};
+use crate::output::format;
+
+/// The longest that a shell waits for names.
+const DEADLINE: Duration = Duration::from_millis(300);
+
+/// A kind of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Servers,
+    ServersAndGroups,
+    /// The tools of the server on the line.
+    Tools,
+    /// The arguments of the tool on the line, as `name=`.
+    Arguments,
+    Clients,
+}
+
+// === impl Names ===
+
+impl Names {
+    pub(super) fn find(self, typed: &Typed) -> Vec<CompletionCandidate> {
+        match self {
+            Self::Servers => servers(typed, false),
+            Self::ServersAndGroups => servers(typed, true),
+            Self::Tools => tools(typed).iter().map(tool).collect(),
+            Self::Arguments => arguments(typed),
+            Self::Clients => {
+                CLIENTS.iter().map(|client| candidate(client.id, client.title)).collect()
+            }
+        }
+    }
+}
+
+fn candidate(name: &str, help: &str) -> CompletionCandidate {
+    let help =
+        Some(help).filter(|help| !help.is_empty()).map(|help| StyledStr::from(help.to_owned()));
+    CompletionCandidate::new(name).help(help)
+}
+
+/// Servers with their states, and groups.
+fn servers(typed: &Typed, groups: bool) -> Vec<CompletionCandidate> {
+    let status = ask(typed, async |client| daemon::status(&client).await);
+    let Some(status) = status else { return configured(typed, groups) };
+    let servers = status.servers.iter();
+    let mut found: Vec<_> =
+        servers.map(|server| candidate(server.name.as_str(), server.state.as_str())).collect();
+    if groups {
+        let groups = status.endpoints.iter().filter_map(|endpoint| {
+            let name = endpoint.path.strip_prefix("/mcp/")?;
+            let is_server = status.servers.iter().any(|server| server.name.as_str() == name);
+            let help = || format!("group of {}", format::count(endpoint.servers.len(), "server"));
+            (!is_server).then(|| candidate(name, &help()))
+        });
+        found.extend(groups);
+    }
+    found
+}
+
+/// The servers and groups of the configuration.
+fn configured(typed: &Typed, groups: bool) -> Vec<CompletionCandidate> {
+    let Ok(loaded) = from_system(typed.shared().request(None)) else { return Vec::new() };
+    let servers = loaded.settings.servers.iter();
+    let servers = servers.map(|server| candidate(server.name.as_str(), ""));
+    let endpoints = loaded.settings.endpoints.iter().filter(|_| groups);
+    servers.chain(endpoints.map(|group| candidate(group.name.as_str(), "group"))).collect()
+}
+
+/// The tools of the server or group on the line.
+fn tools(typed: &Typed) -> Vec<Tool> {
+    let Some(server) = typed.server() else { return Vec::new() };
+    let listed = ask(typed, async |client| {
+        let mut conversation = daemon::converse(&client, server).await?;
+        let listed = daemon::list(&mut conversation).await;
+        conversation.close().await;
+        listed
+    });
+    listed.map(|listed| listed.tools).unwrap_or_default()
+}
+
+fn tool(tool: &Tool) -> CompletionCandidate {
+    candidate(&format::harmless(&tool.name), &format::first_line(&tool.description))
+}
+
+fn arguments(typed: &Typed) -> Vec<CompletionCandidate> {
+    let tools = tools(typed);
+    let Some(tool) = tools.iter().find(|tool| Some(tool.name.as_str()) == typed.tool()) else {
+        return Vec::new();
+    };
+    let schema = Schema::root(&tool.schema);
+    let is_given = |name: &str| {
+        let given = typed.words.iter().skip(3);
+        given.filter_map(|pair| pair.split_once('=')).any(|(given, _)| given == name)
+    };
+    let left = schema.names().filter(|name| {
+        let kinds = schema.property(name).map(Schema::kinds).unwrap_or_default();
+        // A list is given by repeating its name.
+        !is_given(name) || kinds.contains(&Kind::Array)
+    });
+    let required: Vec<_> = schema.required().collect();
+    left.map(|name| {
+        let kind = schema.property(name).map(Schema::wanted).unwrap_or_default();
+        let help = if required.contains(&name) { format!("{kind}, required") } else { kind };
+        let order = usize::from(!required.contains(&name));
+        candidate(&format!("{}=", format::harmless(name)), &help).display_order(Some(order))
+    })
+    .collect()
+}
+
+/// Asks the daemon of the line. `None`: there is none, or it needs too long.
+fn ask<T>(typed: &Typed, question: impl AsyncFnOnce(Client) -> Result<T, Failure>) -> Option<T> {
+    let client = daemon::client(&typed.shared()).ok()?.with_deadline(DEADLINE);
+    let asked = daemon::block_on(async {
+        let answer = tokio::time::timeout(DEADLINE, question(client)).await;
+        answer.unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "it needs too long")))
+    });
+    asked.ok()
+}
