@@ -50,6 +50,7 @@ pub use origin::{Origin, Origins, Resolved, ResolvedValue};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use reference::reference;
 pub use schema::schema;
+pub use stand_in::variables;
 pub use system::{Request, for_daemon, from_system, state_dir};
 pub use template::template;
 

@@ -3,7 +3,7 @@
 //! The user who adds a server to a configuration, or asks for its address, may not have the
 //! variables and secrets that only the daemon has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -19,24 +19,41 @@ const ADDRESS: &str = "http://1";
 /// A disk on which every secret can be read.
 pub(crate) struct EverySecret;
 
+/// A variable that a configuration refers to.
+struct Mention<'a> {
+    name: &'a str,
+    /// The place of the reference in the text.
+    at: usize,
+    /// Whether the configuration holds without the variable.
+    has_default: bool,
+}
+
 /// Sets every variable that a configuration needs and the environment lacks.
 pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
-    for begin in ["${", "secret:env:"] {
-        for (at, _) in text.match_indices(begin) {
-            let rest = &text[at + begin.len()..];
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            // A variable with a default is not needed.
-            if !is_variable(name) || behind.starts_with(":-") {
-                continue;
-            }
-            let before = text[..at].trim_end_matches(['"', '\'']).trim_end();
-            let is_address =
-                before.strip_suffix('=').is_some_and(|key| key.trim_end().ends_with("url"));
-            let value = if is_address { ADDRESS } else { WORD };
-            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
+    for Mention { name, at, .. } in mentions(text).filter(|mention| !mention.has_default) {
+        let before = text[..at].trim_end_matches(['"', '\'']).trim_end();
+        let is_address =
+            before.strip_suffix('=').is_some_and(|key| key.trim_end().ends_with("url"));
+        let value = if is_address { ADDRESS } else { WORD };
+        env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
+}
+
+/// The names of all variables that the text of a configuration refers to, comments included.
+pub fn variables(text: &str) -> BTreeSet<String> {
+    mentions(text).map(|mention| mention.name.to_owned()).collect()
+}
+
+fn mentions(text: &str) -> impl Iterator<Item = Mention<'_>> {
+    let begins = ["${", "secret:env:"].into_iter();
+    let places = begins.flat_map(move |begin| {
+        text.match_indices(begin).map(move |(at, _)| (at, &text[at + begin.len()..]))
+    });
+    places.filter_map(|(at, rest)| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        is_variable(name).then_some(Mention { name, at, has_default: behind.starts_with(":-") })
+    })
 }
 
 // === impl EverySecret ===
@@ -63,7 +80,13 @@ impl Disk for EverySecret {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::stand_in;
+    use super::{stand_in, variables};
+
+    #[test]
+    fn every_variable_is_named_once() {
+        let found = variables("a = \"${B}${A:-x}${B}\" # $C ${} \"secret:env:D\"");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["A", "B", "D"]);
+    }
 
     #[test]
     fn what_is_needed_is_set() {

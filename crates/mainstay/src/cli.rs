@@ -99,7 +99,7 @@ pub(crate) enum Command {
     /// Install in advance the packages that npx, uvx and similar runners download
     #[command(after_help = examples::FETCH)]
     Fetch(FetchArgs),
-    /// Print the configuration of programs that run beside the daemon
+    /// Print what runs the daemon for good: a systemd unit, a compose file, a proxy's configuration
     #[command(after_help = examples::SERVICE)]
     Service(ServiceArgs),
     /// Print the token for programs that use the admin API
@@ -152,6 +152,10 @@ pub(crate) struct CheckArgs {
 pub(crate) struct StatusArgs {
     /// Show only this server, with its instances
     pub(crate) server: Option<String>,
+    /// Print the state of the daemon in one word, and exit with 1 if it takes no clients: for health
+    /// checks
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) healthy: bool,
 }
 
 #[derive(Debug, Args)]
@@ -330,7 +334,7 @@ pub(crate) struct ServiceArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
-    /// Print the configuration of one program that runs beside the daemon
+    /// Print the configuration of one program that runs the daemon, or stands in front of it
     Show(ShowArgs),
 }
 
@@ -338,19 +342,27 @@ pub(crate) enum ServiceCommand {
 pub(crate) struct ShowArgs {
     /// The program to configure [default: list the known programs]
     pub(crate) service: Option<ServiceKind>,
-    /// Include the daemon of this configuration behind the same proxy; may be repeated
+    /// systemd: print a unit of the system, instead of one of your own user [default for root]
+    #[arg(long, requires = "service")]
+    pub(crate) system: bool,
+    /// nginx: include the daemon of this configuration behind the same proxy; may be repeated
     #[arg(long, value_name = "FILE", requires = "service")]
     pub(crate) with: Vec<PathBuf>,
-    /// Use this TLS certificate, with its chain [default: certbot's]
+    /// nginx: use this TLS certificate, with its chain [default: certbot's]
     #[arg(long, value_name = "FILE", requires = "certificate_key")]
     pub(crate) certificate: Option<PathBuf>,
-    /// The private key of the certificate
+    /// nginx: the private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(crate) certificate_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServiceKind {
+    /// A unit that runs the daemon for good
+    Systemd,
+    /// A compose file that runs the daemon in a container
+    Compose,
+    /// A configuration of nginx in front of one or several daemons
     Nginx,
 }
 

@@ -1,7 +1,8 @@
 //! The URL of the gateway as clients see it through a reverse proxy.
 //!
 //! The public URL maps to the daemon's own `/mcp`. All other paths are below it: `/mcp/NAME` is
-//! `URL/NAME`, `/sse` is `URL/sse`, and the address that HTTP+SSE clients post to is `URL/messages`.
+//! `URL/NAME`, `/sse` is `URL/sse`, the address that HTTP+SSE clients post to is `URL/messages`, and
+//! `/health` is `URL/health`.
 //! Two daemons can share a host if one has the path `/mcp` and the other `/mcp/dev`.
 
 use std::fmt;
@@ -32,7 +33,7 @@ pub enum InvalidPublicUrl {
 /// The daemon's own path that the public URL maps to.
 const ROOT: &str = "/mcp";
 /// Paths of the daemon that keep their name below the public URL.
-const BESIDE: [&str; 2] = ["/sse", "/messages"];
+const BESIDE: [&str; 3] = ["/sse", "/messages", "/health"];
 
 // === impl PublicUrl ===
 
@@ -194,6 +195,7 @@ mod tests {
             ("https://x/mcp/dev", "/mcp/files", "/mcp/dev/files"),
             ("https://x/mcp/dev", "/sse/files", "/mcp/dev/sse/files"),
             ("https://x/mcp/dev", "/messages", "/mcp/dev/messages"),
+            ("https://x/mcp/dev", "/health/live", "/mcp/dev/health/live"),
             ("https://x/tools", "/mcp", "/tools"),
         ] {
             let url = PublicUrl::try_new(url).unwrap();

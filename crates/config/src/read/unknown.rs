@@ -7,12 +7,15 @@ use crate::nearest::did_you_mean;
 use crate::problem::quoted;
 
 /// Keys of clients' files, which people bring along.
-const OF_CLIENTS: [(&str, &str); 6] = [
+const OF_CLIENTS: [(&str, &str); 9] = [
     ("args", "put arguments into `command`, after the program: command = [\"npx\", \"-y\", \"…\"]"),
     ("type", FOUND_OUT),
     ("transport", FOUND_OUT),
     ("serverUrl", "write `url`"),
     ("httpUrl", "write `url`"),
+    ("timeout", "write `start_timeout`; for the deadline of calls, `call_timeout` in [gateway]"),
+    ("tool_timeout_sec", "the deadline of calls is `call_timeout` in [gateway], for all servers"),
+    ("startup_timeout_sec", "write `start_timeout = \"30s\"`"),
     ("disabled", "to disable a server, remove it from the file"),
 ];
 
@@ -34,8 +37,8 @@ impl Reader<'_> {
             format!("{path}.{}", key_text(&entry.key))
         };
         let help = of_clients(&entry.key, path)
-            .or_else(|| did_you_mean(&entry.key, known.clone()))
             .or_else(|| belongs_elsewhere(&entry.key))
+            .or_else(|| did_you_mean(&entry.key, known.clone()))
             .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
         self.notes
             .error(at, &key, format!("unknown key {} {place}", quoted(&entry.key)))

@@ -36,6 +36,7 @@ pub(super) const STATUS: &str = "\
 Examples:
   mainstay status
   mainstay status weather
+  mainstay status --healthy          the state in one word; exit code 1 where /health is 503
   mainstay status --json | jq -r '.servers[] | select(.state != \"ready\") | .name'";
 
 pub(super) const STOP: &str = "\
@@ -145,11 +146,13 @@ daemon's next start on, servers run the installed packages: offline, and always 
 pub(super) const SERVICE: &str = "\
 Examples:
   mainstay service show                           list the known programs
+  mainstay service show systemd > ~/.config/systemd/user/mainstay.service
+  mainstay service show compose > compose.yaml
   mainstay service show nginx > /etc/nginx/conf.d/mainstay.conf
   mainstay service show nginx --config prod.toml --with dev.toml
 
-Each configuration needs a `gateway.public_url` of its own, such as https://tools.example.org/mcp
-and https://tools.example.org/mcp/dev.";
+Behind nginx, each configuration needs a `gateway.public_url` of its own, such as
+https://tools.example.org/mcp and https://tools.example.org/mcp/dev.";
 
 pub(super) const TOKEN: &str = "\
 Examples:

@@ -35,7 +35,7 @@ fn every_command_reads_as_declared() {
         ("mainstay demo", "Demo(DemoArgs { listen: None })"),
         ("mainstay check --resolved", "Check(CheckArgs { file: None, resolved: true })"),
         ("mainstay check a", "Check(CheckArgs { file: Some(\"a\"), resolved: false })"),
-        ("mainstay status", "Status(StatusArgs { server: None })"),
+        ("mainstay status", "Status(StatusArgs { server: None, healthy: false })"),
         ("mainstay stop", "Stop(StopArgs { dry_run: false })"),
         ("mainstay stop --dry-run", "Stop(StopArgs { dry_run: true })"),
         (
@@ -87,8 +87,8 @@ fn every_command_reads_as_declared() {
         ("mainstay fetch a b", "Fetch(FetchArgs { servers: [\"a\", \"b\"] })"),
         (
             "mainstay service show nginx --with d.toml",
-            "Service(ServiceArgs { command: Show(ShowArgs { service: Some(Nginx), with: [\"d.toml\"], \
-             certificate: None, certificate_key: None }) })",
+            "Service(ServiceArgs { command: Show(ShowArgs { service: Some(Nginx), system: false, \
+             with: [\"d.toml\"], certificate: None, certificate_key: None }) })",
         ),
         ("mainstay init", "Init(InitArgs { file: None, from: None, force: false })"),
         (

@@ -1,8 +1,12 @@
-//! `mainstay service`: prints the configuration of programs that run beside the daemon.
+//! `mainstay service`: prints the configuration of programs that run the daemon or stand in front of it.
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
+mod compose;
 mod nginx;
+mod place;
+mod runner;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 
@@ -16,23 +20,43 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::output::table::Column;
 
+/// The known programs, with what is printed for each.
+const KNOWN: [(&str, &str); 3] = [
+    ("systemd", "a unit that runs the daemon, restarts it and keeps its state"),
+    ("compose", "a compose file that runs the daemon in a container and checks its health"),
+    ("nginx", "a configuration for nginx in front of one or several daemons"),
+];
+
 pub(super) fn run(shared: &Shared, args: &ServiceArgs, out: &Output) -> Result<Exit, Failure> {
     let ServiceCommand::Show(args) = &args.command;
-    match args.service {
-        None => list(out),
-        Some(ServiceKind::Nginx) => nginx(shared, args, out)?,
+    let Some(service) = args.service else {
+        list(out);
+        return Ok(Exit::Done);
+    };
+    if args.system && service != ServiceKind::Systemd {
+        return Err(Failure::new(Exit::Usage, "`--system` is for `mainstay service show systemd`"));
+    }
+    let has_proxy_options = args.certificate.is_some() || !args.with.is_empty();
+    if has_proxy_options && service != ServiceKind::Nginx {
+        let message = "`--with` and `--certificate` are for `mainstay service show nginx`";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    match service {
+        ServiceKind::Systemd => runner::systemd(shared, args, out)?,
+        ServiceKind::Compose => runner::compose(shared, out)?,
+        ServiceKind::Nginx => nginx(shared, args, out)?,
     }
     Ok(Exit::Done)
 }
 
 fn list(out: &Output) {
-    let about = "a configuration for nginx in front of one or several daemons";
     if out.json {
-        return out.value(&json!({ "services": [{ "name": "nginx", "about": about }] }));
+        let services = KNOWN.map(|(name, about)| json!({ "name": name, "about": about }));
+        return out.value(&json!({ "services": services }));
     }
     let columns = [Column::whole("SERVICE"), Column::text("WHAT IS SHOWN")];
-    out.line(out.table(columns, &[["nginx".into(), about.into()]]));
-    out.next(&["mainstay service show nginx"]);
+    out.line(out.table(columns, &KNOWN.map(|(name, about)| [name.into(), about.into()])));
+    out.next(&["mainstay service show systemd", "mainstay service show compose"]);
 }
 
 fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mainstay_admin::api::servers::{Instance, Server};
 use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory};
+use mainstay_admin::health::takes_clients;
 use mainstay_model::status::{Health, InstanceState};
 
 use super::daemon;
@@ -25,6 +26,9 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
     let client = daemon::client(shared)?;
     let waiting = out.waiting("asking the daemon");
     let status = daemon::block_on(waiting.during(daemon::status(&client)))?;
+    if args.healthy {
+        return Ok(healthy(&status, out));
+    }
     let Some(name) = &args.server else {
         if out.json {
             out.value(&status);
@@ -88,6 +92,16 @@ fn look(state: InstanceState) -> Look {
 
 fn state_cell(state: InstanceState) -> Cell {
     Cell::from(state.as_str()).look(look(state))
+}
+
+/// Prints the state in one word. It is healthy where `/health` answers with 200.
+fn healthy(status: &DaemonStatus, out: &Output) -> Exit {
+    if out.json {
+        out.value(&serde_json::json!({ "status": status.status }));
+    } else {
+        out.line(status.status.as_str());
+    }
+    if takes_clients(status.status) { Exit::Done } else { Exit::Failed }
 }
 
 /// The name of a group, or of the server of an endpoint. `None`: the endpoint of all servers.

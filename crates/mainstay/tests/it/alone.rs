@@ -118,13 +118,76 @@ fn schema_and_completions_print_themselves() {
     mainstay(home.path(), &["completions", "tcsh"]).exits(2);
 }
 
+/// Whether systemd takes a unit; none: systemd is not on this machine.
+fn systemd_takes(unit: &std::path::Path, scope: &str) -> Option<std::process::Output> {
+    let mut command = std::process::Command::new("systemd-analyze");
+    command.env("XDG_RUNTIME_DIR", unit.parent()?);
+    command.args(["verify", "--man=no", "--recursive-errors=no", scope]).arg(unit).output().ok()
+}
+
+#[test]
+fn units_name_this_program_and_systemd_takes_them() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    mainstay(home, &["service", "show", "systemd"])
+        .exits(2)
+        .complains("`mainstay init` writes one");
+    let folder = home.join("a b%c $d");
+    fs::create_dir(&folder).unwrap();
+    let config = folder.join("mainstay.toml");
+    fs::write(&config, "[servers.a]\nurl = \"${BASE}/mcp\"\n").unwrap();
+    let own = ["--config", config.to_str().unwrap()];
+    let show =
+        |arguments: &[&str]| mainstay(home, &[&["service", "show"], arguments, &own].concat());
+    let unit = show(&["systemd"])
+        .exits(0)
+        .says(env!("CARGO_BIN_EXE_mainstay"))
+        .says("StartLimitBurst=5")
+        .complains("systemctl")
+        .complains("NAME=VALUE lines for BASE into");
+    let json = show(&["systemd", "--json"]).exits(0).json();
+    assert_eq!(json["text"].as_str().unwrap().trim_end(), unit.out.trim_end());
+    let system = show(&["systemd", "--system"]).exits(0).says("WantedBy=multi-user.target").out;
+    for (scope, text) in [("--user", &unit.out), ("--system", &system)] {
+        let file = home.join("mainstay.service");
+        fs::write(&file, text).unwrap();
+        if let Some(output) = systemd_takes(&file, scope) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("mainstay.service"), "{scope}: {said}\n{text}");
+        }
+    }
+    mainstay(home, &["service", "show", "nginx", "--system"]).exits(2).complains("`--system`");
+    show(&["compose", "--with", "x.toml"]).exits(2).complains("`--with`");
+}
+
+/// The reader of compose files is the judge of the one that is printed.
+#[test]
+fn a_compose_file_can_be_read_and_needs_no_more_than_its_image() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let text =
+        "[gateway]\nlisten = '127.0.0.1:8123'\n[servers.a]\ncommand = ['npx', '-y', 'a@1']\n";
+    fs::write(home.join("mainstay.toml"), text).unwrap();
+    let shown = mainstay(home, &["service", "show", "compose"])
+        .exits(0)
+        .says("127.0.0.1:8123:8123")
+        .complains("`a` starts `npx`");
+    let labelled =
+        shown.out.replace("    restart:", "    labels: { mcp.transport: http }\n    restart:");
+    fs::create_dir(home.join("other")).unwrap();
+    fs::write(home.join("compose.yaml"), labelled).unwrap();
+    mainstay(&home.join("other"), &["import", "../compose.yaml"])
+        .exits(0)
+        .says("url = \"http://127.0.0.1:8123/mcp\"");
+}
+
 #[test]
 fn what_can_be_shown_is_listed_and_nginx_needs_a_public_address() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     mainstay(home, &["service", "show"]).exits(0).says("nginx");
     let json = mainstay(home, &["service", "show", "--json"]).exits(0).json();
-    assert_eq!(json["services"][0]["name"], "nginx");
+    assert_eq!(json["services"][2]["name"], "nginx");
     mainstay(home, &["service", "show", "nginx"]).exits(2).complains("public_url = \"https://");
     let text = "[gateway]\npublic_url = 'https://tools.example/mcp'\n";
     fs::write(home.join("mainstay.toml"), text).unwrap();

@@ -7,6 +7,7 @@ use super::collected::{Collected, table};
 use crate::document::{Node, Value};
 
 mod ports;
+mod signs;
 
 /// The names compose looks for.
 const USUAL: [&str; 4] =
@@ -32,7 +33,8 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
 
 fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, Skip> {
     let mut fields = Fields::new(cx, node)?;
-    let labels = Labels::read(&pairs(&mut fields, "labels")?);
+    let pairs = pairs(&mut fields, "labels")?;
+    let labels = Labels::read(&pairs);
     if name.starts_with('-') {
         return Err(Skip("compose would take its name for a flag".to_owned()));
     }
@@ -42,23 +44,40 @@ fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found,
     if let Some(url) = labels.address(&mut fields)? {
         return remote(cx, name, &url);
     }
-    if is_open {
-        return Ok(container(cx, name));
-    }
     let mut words = words(&mut fields, "entrypoint")?;
     words.extend(self::words(&mut fields, "command")?);
-    words.extend(fields.text("image")?);
-    let speaks_of_mcp = words.iter().any(|word| word.to_ascii_lowercase().contains("mcp"));
-    if !labels.is_server && !speaks_of_mcp {
+    if let Some(program) = signs::placeholder(&words) {
+        return Err(Skip(format!("it only runs `{program}`, which is no MCP server")));
+    }
+    let image = fields.text("image")?;
+    let mut named = words.iter().chain(&image).map(String::as_str).collect::<Vec<_>>();
+    if is_open {
+        named.push(name);
+    }
+    let speaks_of_mcp = named.iter().any(|word| word.to_ascii_lowercase().contains("mcp"));
+    let ports = fields.get("ports").map(|node| &node.value);
+    let publishes = matches!(ports, Some(Value::List(ports)) if !ports.is_empty());
+    let is_named = labels.is_server || speaks_of_mcp;
+    // Development servers of web applications want an open input, too.
+    if is_open && (is_named || !publishes) {
+        return Ok(container(cx, name));
+    }
+    if !is_named {
         return Err(Skip(
             "nothing says that it is an MCP server; a label `mcp: \"true\"` does".to_owned(),
         ));
     }
-    let ports = fields.get("ports").map(|node| &node.value);
-    if matches!(ports, Some(Value::List(ports)) if !ports.is_empty()) {
+    if publishes {
         return Err(Skip(
             "it publishes a port: a label `mcp.transport: http` says that it is reached there, \
              `stdin_open: true` that it is not"
+                .to_owned(),
+        ));
+    }
+    if !labels.is_server && signs::serves_http(node, &pairs, &words) {
+        return Err(Skip(
+            "it seems to serve HTTP: publish its port and add a label `mcp.transport: http`, or \
+             `stdin_open: true` if it speaks on standard input and output"
                 .to_owned(),
         ));
     }

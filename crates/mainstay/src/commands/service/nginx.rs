@@ -91,7 +91,8 @@ impl<'a> Environment<'a> {
     }
 
     /// Writes a location for each address: the public path, passed to the daemon's own path.
-    fn locations(&self, text: &mut String) {
+    /// The first daemon of a host has its health at the root of the host, too, where monitors look first.
+    fn locations(&self, text: &mut String, is_first: bool) {
         let main = self.label();
         let sse = if self.has_own_sse() { format!("{main}_sse") } else { main.clone() };
         let mut own: Vec<(&str, &str)> = Vec::new();
@@ -101,9 +102,16 @@ impl<'a> Environment<'a> {
         if self.gateway.sse {
             own.extend([("/sse", &*sse), ("/sse/", &*sse), ("/messages", &*sse)]);
         }
-        for (path, upstream) in own {
+        let mut places: Vec<(String, &str, &str)> = own
+            .into_iter()
+            .chain(HEALTH.map(|path| (path, &*main)))
+            .map(|(path, upstream)| (self.url.public_path(path), path, upstream))
+            .collect();
+        if is_first {
+            places.extend(HEALTH.map(|path| (path.to_owned(), path, &*main)));
+        }
+        for (public, path, upstream) in places {
             let exactly = if path.ends_with('/') { "" } else { "= " };
-            let public = self.url.public_path(path);
             line(text, &format!("    location {exactly}{public} {{"));
             line(text, &format!("        proxy_pass http://{upstream}{path};"));
             self.directives(text);
@@ -125,12 +133,16 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// The paths of the daemon's health. Without a token, it is one word behind a proxy.
+const HEALTH: [&str; 2] = ["/health", "/health/"];
+
 /// Directives that are the same for every daemon.
-const DIRECTIVES: [&str; 12] = [
+const DIRECTIVES: [&str; 13] = [
     "proxy_set_header Host $http_host;",
     "proxy_set_header X-Forwarded-Host $http_host;",
     "proxy_set_header X-Forwarded-Proto $scheme;",
     "proxy_set_header X-Forwarded-For $remote_addr;",
+    "proxy_set_header X-Real-IP $remote_addr;",
     "proxy_set_header Forwarded \"\";",
     "proxy_set_header Connection \"\";",
     "proxy_http_version 1.1;",
@@ -207,11 +219,12 @@ fn server(text: &mut String, page: &Page<'_>, url: &PublicUrl) {
         line(text, &format!("    ssl_certificate \"{}\";", certificate.display()));
         line(text, &format!("    ssl_certificate_key \"{}\";", key.display()));
     }
-    let here = page.environments.iter().filter(|one| one.url.origin() == url.origin());
-    for environment in here {
+    let here = || page.environments.iter().filter(|one| one.url.origin() == url.origin());
+    let root_is_free = here().all(|one| !format!("{}/", one.url.path()).starts_with("/health/"));
+    for (at, environment) in here().enumerate() {
         text.push('\n');
         line(text, &format!("    # {} is the daemon at {}.", environment.url, environment.listen));
-        environment.locations(text);
+        environment.locations(text, at == 0 && root_is_free);
     }
     line(text, "}");
 }

@@ -21,10 +21,12 @@ async fn public_paths_are_understood_and_own_ones_stay() {
         assert!(client.first.data.starts_with("/mcp/dev/messages?"), "{}", client.first.data);
         client.call("echo", json!({})).await.unwrap();
     }
-    for path in ["/mcp/device", "/mcp/dev/nobody", "/dev", "/mcp/dev/health"] {
+    for path in ["/mcp/device", "/mcp/dev/nobody", "/dev", "/mcp/dev/metrics"] {
         let reply = Client::new(&at(path)).unwrap().post("{}", &[]).await.unwrap();
         assert_eq!(reply.status, 404, "{path}");
     }
-    let health = Client::new(&at("/mcp")).unwrap().plain("GET", "/health").await.unwrap();
-    assert_eq!(health.status, 200);
+    for path in ["/health", "/mcp/dev/health", "/mcp/dev/health/live?from=monitor"] {
+        let health = Client::new(&at("/mcp")).unwrap().plain("GET", path).await.unwrap();
+        assert_eq!(health.status, 200, "{path}");
+    }
 }

@@ -30,6 +30,27 @@ async fn two_environments_live_under_one_host() {
     assert_eq!(there["endpoints"], json!(["/mcp/dev", "/mcp/dev/tools"]));
 }
 
+#[tokio::test]
+async fn monitors_see_the_health_and_no_more() {
+    let scene = Scene::start().await;
+    let client = Client::new(&scene.url("/mcp")).unwrap();
+    for path in ["/health", "/mcp/health", "/mcp/dev/health"] {
+        let mut health = client.plain("GET", path).await.unwrap();
+        assert_eq!(health.status, 200, "{path}");
+        let health = health.json().await.unwrap();
+        assert_eq!(
+            health,
+            json!({"status": health["status"]}),
+            "{path}: without a token, one word"
+        );
+    }
+    for (path, status) in
+        [("/health/live", 200), ("/mcp/dev/health/live", 200), ("/health/detailed", 401)]
+    {
+        assert_eq!(client.plain("GET", path).await.unwrap().status, status, "{path}");
+    }
+}
+
 /// The server continues only after its question is answered, so nothing may hold the question back until
 /// the stream ends.
 #[tokio::test]

@@ -44,11 +44,17 @@ fn two_environments_share_a_host() {
         ("= /mcp/sse", "http://mainstay_x_example_mcp/sse"),
         ("/mcp/sse/", "http://mainstay_x_example_mcp/sse/"),
         ("= /mcp/messages", "http://mainstay_x_example_mcp/messages"),
+        ("= /mcp/health", "http://mainstay_x_example_mcp/health"),
+        ("/mcp/health/", "http://mainstay_x_example_mcp/health/"),
+        ("= /health", "http://mainstay_x_example_mcp/health"),
+        ("/health/", "http://mainstay_x_example_mcp/health/"),
         ("= /mcp/dev", "http://mainstay_x_example_mcp_dev/mcp"),
         ("/mcp/dev/", "http://mainstay_x_example_mcp_dev/mcp/"),
         ("= /mcp/dev/sse", "http://mainstay_x_example_mcp_dev_sse/sse"),
         ("/mcp/dev/sse/", "http://mainstay_x_example_mcp_dev_sse/sse/"),
         ("= /mcp/dev/messages", "http://mainstay_x_example_mcp_dev_sse/messages"),
+        ("= /mcp/dev/health", "http://mainstay_x_example_mcp_dev/health"),
+        ("/mcp/dev/health/", "http://mainstay_x_example_mcp_dev/health/"),
     ];
     let expected: Vec<_> =
         expected.iter().map(|(place, to)| ((*place).to_owned(), (*to).to_owned())).collect();
@@ -68,8 +74,13 @@ fn what_is_switched_off_has_no_place() {
     let sse_only = GatewaySettings { http: false, ..base };
     let of = |gateway: GatewaySettings| text(&[gateway]).unwrap();
     let (http_only, sse_only) = (of(http_only), of(sse_only));
-    assert_eq!(places(&http_only).len(), 2, "{http_only}");
-    assert_eq!(places(&sse_only).len(), 3, "{sse_only}");
+    assert_eq!(places(&http_only).len(), 2 + 4, "{http_only}");
+    assert_eq!(places(&sse_only).len(), 3 + 4, "{sse_only}");
+    let at_root = of(gateway("http://x.example/health/tools", "127.0.0.1:8000", None));
+    assert!(
+        !at_root.contains(" /health {") && at_root.contains("/health/tools/health/ {"),
+        "{at_root}"
+    );
     assert!(http_only.contains("listen 8080;") && !http_only.contains("ssl"), "{http_only}");
 }
 
