@@ -11,6 +11,7 @@ pub mod client;
 mod context;
 pub mod health;
 pub mod memory;
+mod page;
 pub mod source;
 pub mod web;
 

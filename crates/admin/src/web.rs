@@ -31,6 +31,7 @@ use crate::action::Actions;
 use crate::api::problem::Rejection;
 use crate::api::{actions, audit, health, logs, metrics, numbers, openapi};
 use crate::context::{Context, Shared};
+use crate::page;
 use crate::source::Source;
 
 pub(crate) mod audited;
@@ -73,7 +74,7 @@ struct Inner {
     router: Router,
     tokens: Tokens,
     metrics: Arc<Metrics>,
-    /// As in `openapi.json`.
+    /// As in `openapi.json`, and that of the page for people.
     paths: Vec<String>,
     /// Of each path.
     methods: Vec<Vec<Method>>,
@@ -95,8 +96,10 @@ impl Admin {
 
     pub fn new(parts: Parts) -> Self {
         let document = document();
-        let paths: Vec<_> = document.paths.paths.keys().cloned().collect();
-        let methods = document.paths.paths.values().map(methods).collect();
+        let mut paths: Vec<_> = document.paths.paths.keys().cloned().collect();
+        let mut methods: Vec<_> = document.paths.paths.values().map(methods).collect();
+        paths.push(page::PATH.to_owned());
+        methods.push(vec![Method::GET, Method::HEAD]);
         let context = Arc::new(Context {
             source: parts.source,
             actions: parts.actions,
@@ -121,7 +124,7 @@ impl Admin {
         }))
     }
 
-    /// The paths that it answers, as `openapi.json` has them.
+    /// The paths that it answers: those in `openapi.json`, and that of the page for people.
     pub fn paths(&self) -> &[String] {
         &self.0.paths
     }
@@ -189,7 +192,7 @@ fn open_routes() -> OpenApiRouter<Shared> {
 /// Routes for loopback, the command socket, and callers with a token.
 fn read_routes() -> OpenApiRouter<Shared> {
     let numbers = numbers::routes().merge(metrics::routes());
-    health::routes().merge(numbers).merge(openapi::routes())
+    health::routes().merge(numbers).merge(openapi::routes()).merge(page::routes())
 }
 
 /// Routes that need the `admin` token.

@@ -20,7 +20,8 @@ mod uninitialized;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use mainstay_protocol::headers::LAST_EVENT_ID;
 use mainstay_protocol::{Kind, Message};
@@ -59,6 +60,8 @@ enum RequestPath<'a> {
     Sse(Option<&'a str>),
     /// `/messages`, where clients of HTTP+SSE post to.
     Messages,
+    /// `/`: the same as `/mcp`, except for a page that browsers get.
+    Root,
     Other,
 }
 
@@ -94,7 +97,7 @@ pub async fn handle(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: Pe
 /// Handles an admitted request by its path and method.
 async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> HttpAnswer {
     let Admitted { gateway, parts, caller, .. } = admitted;
-    let (destination, path) = destination(gateway, parts.uri.path(), caller.serves);
+    let (destination, path) = destination(gateway, parts, caller.serves);
     let endpoint = match &destination {
         Destination::Mcp(endpoint) => endpoint,
         Destination::Sse(endpoint) => return sse::handle_stream(admitted, endpoint),
@@ -115,9 +118,10 @@ async fn route_request(admitted: &Admitted<'_>, body: &mut Option<Incoming>) -> 
 /// clients write them. What the daemon itself has at such a path comes first.
 fn destination<'a>(
     gateway: &Gateway,
-    path: &'a str,
+    parts: &'a Parts,
     serves: Serves,
 ) -> (Destination, Cow<'a, str>) {
+    let path = parts.uri.path();
     let topology = gateway.directory.topology_now();
     let at = |path: &str| match RequestPath::parse(path, serves) {
         RequestPath::Mcp(name) => {
@@ -127,7 +131,10 @@ fn destination<'a>(
             topology.endpoint(name).cloned().map_or(Destination::Unknown, Destination::Sse)
         }
         RequestPath::Messages => Destination::Messages,
-        RequestPath::Other => Destination::NonMcp,
+        RequestPath::Root if !wants_page(parts) => {
+            topology.endpoint(None).cloned().map_or(Destination::Unknown, Destination::Mcp)
+        }
+        RequestPath::Root | RequestPath::Other => Destination::NonMcp,
     };
     let destination = at(path);
     if let (Destination::NonMcp | Destination::Unknown, Some(url)) =
@@ -137,6 +144,20 @@ fn destination<'a>(
         return (at(&own), Cow::Owned(own));
     }
     (destination, Cow::Borrowed(path))
+}
+
+/// Returns whether a request for `/` is that of a browser. Clients of MCP post, or ask for an event
+/// stream and nothing that is read by people.
+fn wants_page(parts: &Parts) -> bool {
+    let accepts = |media: &str| {
+        let mut accepts = parts.headers.get_all(header::ACCEPT).iter();
+        accepts.any(|value| value.to_str().is_ok_and(|value| value.contains(media)))
+    };
+    match parts.method {
+        Method::GET => accepts("text/html") || !accepts("text/event-stream"),
+        Method::HEAD => true,
+        _ => false,
+    }
 }
 
 async fn post(
@@ -216,6 +237,9 @@ impl<'a> RequestPath<'a> {
         {
             return Self::Mcp(name);
         }
+        if serves.http && path == "/" {
+            return Self::Root;
+        }
         match name_below(path, "/sse") {
             Some(name) if serves.sse => Self::Sse(name),
             None if serves.sse && path == sse::MESSAGES_PATH => Self::Messages,
@@ -254,7 +278,7 @@ mod tests {
             ("/sse/files", RequestPath::Sse(Some("files"))),
             ("/messages", RequestPath::Messages),
             ("/mcpx", RequestPath::Other),
-            ("/", RequestPath::Other),
+            ("/", RequestPath::Root),
             ("/health", RequestPath::Other),
         ] {
             assert_eq!(RequestPath::parse(path, both), expected, "{path}");
@@ -263,5 +287,6 @@ mod tests {
         assert_eq!(RequestPath::parse("/sse", http), RequestPath::Other);
         assert_eq!(RequestPath::parse("/messages", http), RequestPath::Other);
         assert_eq!(RequestPath::parse("/mcp", sse), RequestPath::Other);
+        assert_eq!(RequestPath::parse("/", sse), RequestPath::Other);
     }
 }

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use mainstay_model::Name;
@@ -11,6 +13,7 @@ use mainstay_store::{Answer, AuditEntry, AuditLog, AuditOutcome, Stored, Unavail
 use mainstay_telemetry::{CorrelationId, Metrics, ServerOutput};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
 use super::{Admin, Asked, Parts, document};
@@ -373,8 +376,7 @@ async fn other_methods_are_told_what_is_allowed() {
 #[tokio::test]
 async fn it_answers_exactly_at_the_paths_that_it_names() {
     let scene = Scene::with(Health::Ok);
-    for path in
-        ["/", "/mcp", "/health/", "/healthz", "/api", "/api/", "/api/status/", "/stats", "/sse"]
+    for path in ["/mcp", "/health/", "/healthz", "/api", "/api/", "/api/status/", "/stats", "/sse"]
     {
         assert_eq!(scene.get(Peer::Socket(None), path).await.0, 404, "{path}");
     }
@@ -384,6 +386,26 @@ async fn it_answers_exactly_at_the_paths_that_it_names() {
         let code = scene.ask(Peer::Socket(None), request).await.status();
         assert!(!matches!(code.as_u16(), 404 | 405), "{path}: {code}");
     }
+}
+
+#[tokio::test]
+async fn the_page_is_for_people_on_this_machine_and_runs_nothing() {
+    let scene = Scene::with(Health::Ok);
+    let get = || Request::get("/").header("host", "localhost:8000").body(Body::empty()).unwrap();
+    let page = scene.ask(NEAR, get()).await;
+    assert_eq!(page.status(), 200);
+    let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "text/html; charset=utf-8");
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let text = text(page).await;
+    assert!(text.contains("<code>http://localhost:8000/mcp</code>"), "{text}");
+    // The style is the one that the policy allows.
+    let style =
+        text.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
+    let hash = BASE64_STANDARD.encode(Sha256::digest(style));
+    assert!(policy.contains(&hash), "{policy}");
+    assert_eq!(scene.ask(FAR, get()).await.status(), 401);
 }
 
 #[tokio::test]

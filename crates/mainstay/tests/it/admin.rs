@@ -5,6 +5,7 @@ mod agreement;
 mod commands;
 mod described;
 mod logs;
+mod page;
 mod secrets;
 mod tokens;
 

@@ -10,7 +10,7 @@ const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 async fn an_unknown_address_names_the_known_ones() {
     let scene = Scene::start().await;
     for path in
-        ["/mcp/nobody", "/mcp/near/x", "/", "/mcpx", "/mcp/%6eear", "/mcp/../health", "/api"]
+        ["/mcp/nobody", "/mcp/near/x", "/nothing", "/mcpx", "/mcp/%6eear", "/mcp/../health", "/api"]
     {
         for method in ["GET", "POST", "DELETE", "PUT"] {
             let sent = scene.stranger("near").plain(method, path).await.unwrap();
