@@ -8,7 +8,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 demo: ## start Mainstay with its demonstration servers
-	cargo run --release --package mainstay -- demo
+	cargo run --profile demo --package mainstay -- demo
 
 test: ## everything that has to hold, with the minutes it took; installs what that needs
 	cargo xtask test
