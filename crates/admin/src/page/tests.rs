@@ -17,8 +17,11 @@ fn status(servers: Vec<Server>) -> DaemonStatus {
         version: "1.2.3".to_owned(),
         pid: 7,
         uptime_ms: 93_784_000,
+        call_timeout_max_ms: 300_000,
         listen: vec!["http://127.0.0.1:8000".to_owned()],
         state_dir: "/home/secret/state".to_owned(),
+        config_file: Some("/home/secret/mainstay.toml".to_owned()),
+        mcp_url: Some("http://127.0.0.1:8000/mcp".to_owned()),
         sessions: Sessions { active: 0, max: 1, calls: 0, listens: 0, streams: 0, unstored: None },
         connection_pool: ConnectionPool {
             status: PoolHealth::Healthy,

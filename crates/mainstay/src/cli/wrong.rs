@@ -18,6 +18,11 @@ const HABITS: &[(&[&str], &str)] = &[
     (&["exec", "invoke"], "`mainstay call SERVER TOOL` calls a tool"),
     (&["install", "setup"], "`mainstay export CLIENT --write` connects a client"),
     (&["download", "pull", "update"], "`mainstay fetch` installs the packages of servers"),
+    (
+        &["uninstall", "delete", "rm"],
+        "`mainstay remove NAME` takes a server out of the configuration",
+    ),
+    (&["log", "tail"], "`mainstay logs` shows what servers write"),
     (&["version"], "`mainstay --version` prints it"),
 ];
 

@@ -42,7 +42,7 @@ pub(super) fn run(shared: &Shared, args: &CallArgs, out: &Output) -> Result<Exit
     let client = daemon::client(shared)?;
     let result = daemon::block_on(async {
         let waiting = out.waiting(format!("waiting for {}", args.server));
-        let opened = daemon::converse(&client, &args.server);
+        let opened = Box::pin(daemon::converse(&client, &args.server));
         let mut conversation = daemon::waiting(&client, &args.server, &waiting, opened).await?;
         if out.verbose {
             conversation.hear_messages();
@@ -62,7 +62,7 @@ async fn call(
     given: Option<Box<RawValue>>,
     (waiting, out): (&Waiting, &Output),
 ) -> Result<bytes::Bytes, Failure> {
-    let listed = daemon::list(conversation);
+    let listed = Box::pin(daemon::list(conversation));
     let tools = daemon::waiting(client, &args.server, waiting, listed).await?.tools;
     let tool = daemon::find(&tools, &args.server, &args.tool)?;
     let arguments = match given {

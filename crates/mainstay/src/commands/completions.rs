@@ -1,11 +1,13 @@
 //! `mainstay completions`: prints a shell's completion script. The script asks this program for the words,
 //! which takes names of servers, groups, tools and clients from the daemon or the configuration.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::CompleteEnv;
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 use clap_complete::env::Shells;
 use serde_json::json;
 
@@ -33,7 +35,12 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("export", "client", Names::Clients),
     ("export", "endpoint", Names::ServersAndGroups),
     ("fetch", "servers", Names::Servers),
+    ("logs", "server", Names::Servers),
+    ("remove", "name", Names::ServersAndGroups),
 ];
+
+/// The arguments that are names of clients or files, by command.
+const CLIENTS_OR_FILES: &[(&str, &str)] = &[("import", "files"), ("init", "from")];
 
 pub(super) fn run(args: &CompletionsArgs, out: &Output) -> Result<Exit, Failure> {
     let script = script(args.shell);
@@ -70,11 +77,25 @@ pub(crate) fn answered() -> bool {
 
 /// The command line, with a way to find the names that its arguments take.
 fn with_names(whole: Command, typed: &Typed) -> Command {
+    let whole = CLIENTS_OR_FILES.iter().fold(whole, |whole, (command, argument)| {
+        let either = ArgValueCompleter::new(clients_and_files);
+        whole.mut_subcommand(command, |own| own.mut_arg(argument, |argument| argument.add(either)))
+    });
     ARGUMENTS.iter().fold(whole, |whole, &(command, argument, names)| {
         let typed = typed.clone();
         let names = ArgValueCandidates::new(move || names.find(&typed));
         whole.mut_subcommand(command, |own| own.mut_arg(argument, |argument| argument.add(names)))
     })
+}
+
+/// The clients whose names begin with the word, then the files whose paths do.
+fn clients_and_files(word: &OsStr) -> Vec<CompletionCandidate> {
+    let mut found = Names::Clients.find(&Typed::default());
+    found.retain(|client| {
+        client.get_value().as_encoded_bytes().starts_with(word.as_encoded_bytes())
+    });
+    found.extend(PathCompleter::file().complete(word));
+    found
 }
 
 /// Hides flags, which would stand between the names. They are offered once a word begins with `-`, or if
@@ -130,7 +151,9 @@ mod tests {
     use clap::CommandFactory;
     use clap_complete::engine::complete;
 
-    use super::{ARGUMENTS, Cli, Shell, Typed, script, with_names};
+    use super::{
+        ARGUMENTS, CLIENTS_OR_FILES, Cli, CompletionCandidate, Shell, Typed, script, with_names,
+    };
 
     /// The words that complete the last word of a line.
     fn words(line: &str) -> Vec<String> {
@@ -138,7 +161,7 @@ mod tests {
         let index = line.len() - 1;
         let mut command = with_names(Cli::command(), &Typed::default());
         let candidates = complete(&mut command, line, index, None).unwrap();
-        let words = candidates.iter().map(|candidate| candidate.get_value());
+        let words = candidates.iter().map(CompletionCandidate::get_value);
         words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
@@ -150,12 +173,15 @@ mod tests {
             assert_eq!(is_offered, !command.is_hide_set(), "{}", command.get_name());
         }
         assert_eq!(words("mainstay export cur"), ["cursor"]);
+        assert_eq!(words("mainstay init --from cur"), ["cursor"]);
         assert_eq!(words("mainstay tools --mer"), ["--merged"]);
     }
 
     #[test]
     fn every_argument_that_is_a_name_exists() {
-        for (command, argument, _) in ARGUMENTS {
+        let names = ARGUMENTS.iter().map(|(command, argument, _)| (command, argument));
+        let either = CLIENTS_OR_FILES.iter().map(|(command, argument)| (command, argument));
+        for (command, argument) in names.chain(either) {
             let whole = Cli::command();
             let command = whole.find_subcommand(command).unwrap();
             assert!(command.get_arguments().any(|known| known.get_id() == argument), "{argument}");

@@ -68,12 +68,12 @@ async fn everything(client: &Client, out: &Output) -> Result<Vec<Listed>, Failur
 
 async fn tools_of(client: &Client, name: &str, out: &Output) -> Result<Merged, Failure> {
     let waiting = out.waiting(format!("waiting for {name}"));
-    let listed = async {
+    let listed = Box::pin(async {
         let mut conversation = daemon::converse(client, name).await?;
         let tools = daemon::list(&mut conversation).await;
         conversation.close().await;
         tools
-    };
+    });
     daemon::waiting(client, name, &waiting, listed).await
 }
 

@@ -53,7 +53,9 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
         if is_told {
             daemon.announce();
             if daemon.addresses.is_exposed {
-                announce("Whoever can reach these addresses can call every tool of the demonstration.");
+                announce(
+                    "Whoever can reach these addresses can call every tool of the demonstration.",
+                );
             }
             say_what_to_try(&daemon, shared);
         }

@@ -123,7 +123,7 @@ impl Served {
         endpoint: Option<&str>,
     ) -> Result<Target, Failure> {
         if !client.takes_url {
-            return self.command(shared, endpoint);
+            return Self::command(shared, endpoint);
         }
         let all = self.url.as_ref().map_err(|error| {
             Failure::of(Exit::Usage, error)
@@ -136,7 +136,7 @@ impl Served {
     }
 
     /// The command of a client. It has another working folder and environment, so paths are absolute.
-    fn command(&self, shared: &Shared, endpoint: Option<&str>) -> Result<Target, Failure> {
+    fn command(shared: &Shared, endpoint: Option<&str>) -> Result<Target, Failure> {
         let program = std::env::current_exe().map_err(|error| {
             Failure::new(Exit::Failed, format!("can't find the path of this program: {error}"))
         })?;
