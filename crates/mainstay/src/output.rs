@@ -11,7 +11,7 @@ use mainstay_admin::api::commands::{FailurePrinted, FailureText};
 use rustix::fs::fstat;
 use serde::Serialize;
 
-use self::terminal::Stream;
+use self::terminal::StandardStream;
 use crate::cli::Shared;
 use crate::exit::{Exit, Failure};
 
@@ -30,8 +30,8 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     quiet: bool,
     pub(crate) verbose: bool,
-    stdout: Stream,
-    stderr: Stream,
+    stdout: StandardStream,
+    stderr: StandardStream,
     /// Whether progress may be shown on standard error.
     pub(crate) progress: bool,
     /// The flags that choose the daemon, as another command needs them, with a blank before each.
@@ -55,7 +55,8 @@ pub(crate) enum Look {
 
 impl Output {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let (stdout, stderr) = (Stream::of(&io::stdout()), Stream::of(&io::stderr()));
+        let (stdout, stderr) =
+            (StandardStream::of(&io::stdout()), StandardStream::of(&io::stderr()));
         let can_redraw = stderr.is_terminal && terminal::can_redraw();
         Self {
             json: shared.json,
@@ -71,8 +72,8 @@ impl Output {
     /// Prints without colours, in lines of at most `columns`.
     #[cfg(test)]
     pub(crate) fn plain(columns: Option<usize>) -> Self {
-        let stdout = Stream { is_terminal: columns.is_some(), colour: false, columns };
-        let stderr = Stream::default();
+        let stdout = StandardStream { is_terminal: columns.is_some(), colour: false, columns };
+        let stderr = StandardStream::default();
         let flags = String::new();
         Self { json: false, quiet: false, verbose: false, stdout, stderr, progress: false, flags }
     }

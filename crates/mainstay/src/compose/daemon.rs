@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
-use super::listening::{Addresses, Listening};
+use super::listening::{Addresses, Listeners};
 use super::signals::Signals;
 use super::status::{Places, Status};
 use super::{announcement, command_socket, limits, release, secrets, startup_errors, state, web};
@@ -60,7 +60,7 @@ impl Daemon {
         let state_dir = settings.state_dir.clone();
         let folder = state::ask(&state_dir, Folder::open).await?;
         let folder = Arc::new(folder.map_err(|error| startup_errors::no_state(&error))?);
-        let listening = Listening::bind(&settings.gateway).await?;
+        let listening = Listeners::bind(&settings.gateway).await?;
         let addresses = listening.addresses(&settings.gateway)?;
         let gateway = &settings.gateway;
         let serves = Serves { http: gateway.http, sse: gateway.sse && addresses.sse.is_empty() };

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 const PORTS_TRIED: usize = 20;
 
 /// The bound listeners.
-pub(super) struct Listening {
+pub(super) struct Listeners {
     main: Vec<TcpListener>,
     /// That of HTTP+SSE, if it has an address of its own.
     sse: Vec<TcpListener>,
@@ -34,9 +34,9 @@ pub(super) struct Addresses {
     pub(super) is_exposed: bool,
 }
 
-// === impl Listening ===
+// === impl Listeners ===
 
-impl Listening {
+impl Listeners {
     /// Binds the addresses of the settings.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ async fn bind_one(address: SocketAddr) -> Result<TcpListener, Failure> {
 mod tests {
     use mainstay_model::settings::GatewaySettings;
 
-    use super::Listening;
+    use super::Listeners;
 
     fn settings(listen: &str, listen_localhost: bool) -> GatewaySettings {
         let listen = listen.parse().unwrap();
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn localhost_is_the_same_port_in_both_families() {
         let settings = settings("127.0.0.1:0", true);
-        let listening = Listening::bind(&settings).await.unwrap();
+        let listening = Listeners::bind(&settings).await.unwrap();
         let addresses = listening.addresses(&settings).unwrap();
         let v6 = std::net::TcpListener::bind("[::1]:0").is_ok();
         assert_eq!(addresses.main.len(), if v6 { 2 } else { 1 });
@@ -177,7 +177,7 @@ mod tests {
         let Ok(taken) = std::net::TcpListener::bind("[::1]:0") else { return };
         let port = taken.local_addr().unwrap().port();
         let settings = settings(&format!("127.0.0.1:{port}"), true);
-        let failure = Listening::bind(&settings).await.err().unwrap();
+        let failure = Listeners::bind(&settings).await.err().unwrap();
         assert!(
             failure.message().contains(&format!("can't listen on [::1]:{port}")),
             "{failure:?}"
@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn hosts_of_all_interfaces_are_refused_until_they_are_allowed() {
         let mut settings = settings("0.0.0.0:0", false);
-        let listening = Listening::bind(&settings).await.unwrap();
+        let listening = Listeners::bind(&settings).await.unwrap();
         let addresses = listening.addresses(&settings).unwrap();
         assert!(addresses.main[0].ip().is_loopback() && addresses.is_exposed);
         assert_eq!(addresses.refused_hosts.len(), addresses.main.len() - 1);

@@ -12,7 +12,7 @@ const COLUMNS_MIN: usize = 40;
 
 /// What one of the two streams can show.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Stream {
+pub(super) struct StandardStream {
     /// Whether people read it as it is written.
     pub(super) is_terminal: bool,
     pub(super) colour: bool,
@@ -29,9 +29,9 @@ enum Colours {
     Always,
 }
 
-// === impl Stream ===
+// === impl StandardStream ===
 
-impl Stream {
+impl StandardStream {
     pub(super) fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
         let is_terminal = stream.is_terminal();
         let columns = is_terminal.then(|| tcgetwinsize(stream).ok()).flatten();

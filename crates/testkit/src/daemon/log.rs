@@ -55,8 +55,9 @@ impl Log {
 
     fn keep(&self, line: &str, announces: bool) {
         let mut lines = self.0.lock();
-        if announces && lines.address.is_none() {
-            lines.address = address_in(line);
+        if lines.address.is_none() {
+            let announced = announces.then(|| address_in(line)).flatten();
+            lines.address = announced.or_else(|| address_in_json(line));
         }
         if lines.all.len() < LOG_BYTES_MAX {
             lines.all.push_str(line);
@@ -74,9 +75,24 @@ fn address_in(line: &str) -> Option<String> {
     port.parse::<u16>().ok().map(|_| format!("http://{host}"))
 }
 
+/// The first address that a daemon says it serves at, which logs JSON and announces nothing.
+fn address_in_json(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(r#""message":"serving","listen":""#)?;
+    let end = rest.find(['"', ','])?;
+    Some(format!("http://{}", &rest[..end]))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::address_in;
+    use super::{address_in, address_in_json};
+
+    #[test]
+    fn an_address_is_found_in_a_line_of_json() {
+        let line =
+            r#"{"level":"INFO","message":"serving","listen":"127.0.0.1:7, [::1]:7","servers":1}"#;
+        assert_eq!(address_in_json(line).as_deref(), Some("http://127.0.0.1:7"));
+        assert_eq!(address_in_json(r#"{"message":"ready","url":"http://a:1"}"#), None);
+    }
 
     #[test]
     fn an_address_is_found_in_a_sentence() {
