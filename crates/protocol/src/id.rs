@@ -45,19 +45,23 @@ impl Id {
 /// Mainstay writes such numbers as plain digits. Peers that decode and encode them may give them back in
 /// another spelling, as `"7"`, `7.0` or `7e0`, and official SDKs accept that.
 pub fn number(raw: &[u8]) -> Option<u64> {
-    let plain = match raw {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.len() < 20 && rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if !plain {
+    /// So many digits can't overflow a `u64`.
+    const SAFE_DIGITS: usize = 19;
+    if !matches!(raw, [b'1'..=b'9', ..]) || raw.len() > SAFE_DIGITS {
         return respelled(raw);
     }
-    raw.iter()
-        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+    let mut value = 0;
+    for byte in raw {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return respelled(raw);
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
 }
 
-/// Parses a number that is quoted, or has a fraction or an exponent.
+/// Parses a number that is zero, long or quoted, or has a fraction or an exponent.
 #[cold]
 fn respelled(raw: &[u8]) -> Option<u64> {
     // Longer texts are no number of ours.

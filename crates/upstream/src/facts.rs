@@ -249,7 +249,9 @@ impl List {
 
     /// The first item with a key. Looks at few items however many there are.
     pub fn find(&self, key: &str) -> Option<&Item> {
-        if self.by_key.len() != self.items.len() {
+        /// Among so few items, comparing lengths is faster than searching.
+        const FEW: usize = 16;
+        if self.items.len() <= FEW || self.by_key.len() != self.items.len() {
             return self.items.iter().find(|item| &*item.key == key);
         }
         let item = |at: &u32| &self.items[*at as usize];

@@ -14,6 +14,9 @@ pub(super) const SESSION_NOT_FOUND: i32 = -32001;
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        if value == "application/json" {
+            return true;
+        }
         let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
         kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
     })
