@@ -7,6 +7,7 @@ use crate::output::Output;
 
 mod add;
 mod call;
+mod change;
 mod check;
 mod completions;
 mod connect;
@@ -18,6 +19,7 @@ mod import;
 mod init;
 mod log_level;
 mod logs;
+mod remove;
 mod running;
 mod schema;
 mod service;
@@ -43,8 +45,8 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),
         Command::Connect(args) => Ok(connect::run(shared, args, &out)),
-        Command::Add(args) => add::add(shared, args, &out),
-        Command::Remove(args) => add::remove_server(shared, args, &out),
+        Command::Add(args) => add::run(shared, args, &out),
+        Command::Remove(args) => remove::run(shared, args, &out),
         Command::Import(args) => import::run(shared, args, &out),
         Command::Export(args) => export::run(shared, args, &out),
         Command::Fetch(args) => fetch::run(shared, args, &out),
