@@ -12,6 +12,7 @@ mod maps;
 mod needs;
 mod programs;
 mod proofs;
+mod record;
 mod requirements;
 mod sources;
 mod suites;
@@ -22,6 +23,7 @@ cargo xtask deps                    crates depend downwards only; pure crates st
 cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, fuzz, conformance; all unless named
 cargo xtask tools [SUITE…]          installs what the suites need, or says what is missing and how to get it
 cargo xtask proof [NAME…]           longer proofs on the release build, some as root; all unless named
+cargo xtask record                  makes docs/session.svg from a real session of a terminal; needs npx
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 
@@ -48,6 +50,7 @@ fn run(arguments: &[String]) -> anyhow::Result<String> {
         ("test", rest) => suites::run(&root, rest),
         ("tools", rest) => suites::prepare(&root, rest),
         ("proof", rest) => proofs::run(&root, rest),
+        ("record", []) => record::run(&root),
         ("fuzz", rest) => fuzz::run(&root, rest),
         ("help" | "--help" | "-h", _) => Ok(HELP.to_owned()),
         _ => bail!("no such task\n{HELP}"),
