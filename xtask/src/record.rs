@@ -108,6 +108,7 @@ impl Session {
         self.up()?;
         self.comment("# in another terminal: connect the client to the daemon");
         self.mainstay(&["export", "claude-code", "--write", "--replace"], 2.2)?;
+        self.ready("files")?;
         let pid = self.ready("everything")?;
         self.comment("# kill a server, and call it");
         self.mainstay(&["status"], 2.4)?;
