@@ -121,7 +121,9 @@ impl Visitor {
         }
         let needs = match needed {
             Access::Admin => "the `admin` token",
-            Access::Bare | Access::Read => "a token, because it is asked from another machine",
+            Access::Bare | Access::Read => {
+                "a token, because the request comes from another machine"
+            }
         };
         Err(match self.shown {
             Shown::Read | Shown::Admin => Rejection::insufficient(),

@@ -79,7 +79,7 @@ pub enum ClientError {
     Problem(Box<Problem>),
     #[error("the daemon answered {status}: {body}")]
     Status { status: StatusCode, body: String },
-    #[error("the answer is not what this version of the command expects")]
+    #[error("the answer is not what this version of the command understands")]
     Unexpected(#[source] serde_json::Error),
 }
 

@@ -49,11 +49,11 @@ use crate::problem::{Place, Problems};
 pub fn parse(file: &ImportFile) -> Result<Parsed, Problems> {
     let tree = tree::parse(&file.text).map_err(|error| error.problems(file))?;
     formats::read(file, &tree).ok_or_else(|| {
-        let help = "known are `mcpServers`, `servers` and `mcp.servers`, `mcp`, `context_servers`, \
+        let help = "known formats: `mcpServers`, `servers` and `mcp.servers`, `mcp`, `context_servers`, \
                     `extensions`, `[mcp_servers.NAME]`, and `services` of compose files";
         Problems::one(
             Place::File { file: file.path.clone() },
-            "it names no servers in any way that is known".to_owned(),
+            "it has no servers in a known format".to_owned(),
             Some(help.to_owned()),
         )
     })

@@ -150,10 +150,9 @@ impl Loaded {
             severity: Severity::Error,
             place,
             key: "servers".to_owned(),
-            message: format!("there is no server to run: {from}"),
+            message: format!("no server is configured: {from}"),
             help: Some(
-                "`mainstay add NAME -- COMMAND` adds one; `mainstay init` writes a file with one to \
-                 begin with"
+                "add one with `mainstay add NAME -- COMMAND`, or write a starter file with `mainstay init`"
                     .to_owned(),
             ),
         })

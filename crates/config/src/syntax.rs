@@ -50,7 +50,7 @@ fn help(error: &SyntaxError, line: &str, begins: bool) -> Option<String> {
     }
     if error.message == "duplicate key" {
         return Some(if is_table {
-            "this name is already used above; each needs a name of its own".to_owned()
+            "this name is already used above; names must be unique".to_owned()
         } else {
             "this key is already set above, in the same table".to_owned()
         });

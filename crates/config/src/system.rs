@@ -116,7 +116,7 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problems {
-    let help = is_missing(error).then(|| "`mainstay init` writes one to begin with".to_owned());
+    let help = is_missing(error).then(|| "write a starter file with `mainstay init`".to_owned());
     let place = Place::File { file: path.to_owned() };
     Problems::one(place, format!("can't read the configuration: {error}"), help)
 }
@@ -171,7 +171,7 @@ impl<'a> Caller<'a> {
             self.folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join("mainstay"))
         };
         path.map(|path| StateDir { path, origin: Origin::Default }).ok_or_else(|| {
-            let help = "name one with --state or MAINSTAY_STATE".to_owned();
+            let help = "select one with --state or MAINSTAY_STATE".to_owned();
             Problems::one(
                 Place::Settings,
                 "there is no home folder to keep the state in".to_owned(),

@@ -13,7 +13,7 @@ pub(crate) mod shell;
 mod tests;
 pub(crate) mod wrong;
 
-/// Run one daemon between many MCP clients and many MCP servers
+/// Run MCP servers for all your MCP clients: one daemon starts, watches and shares them
 #[derive(Debug, Parser)]
 #[command(
     name = "mainstay",
@@ -57,10 +57,10 @@ pub(crate) enum Command {
     /// Run the daemon in the foreground until it receives a signal
     #[command(after_help = examples::UP)]
     Up(UpArgs),
-    /// Run a daemon with the demonstration servers that are built in
+    /// Run a daemon with built-in demonstration servers, to try it out
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
-    /// Check the configuration and list every problem with its place
+    /// Check the configuration and list every problem with its line
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Show the state of the daemon and its servers
@@ -81,28 +81,28 @@ pub(crate) enum Command {
     /// Call a tool and print its result
     #[command(after_help = examples::CALL)]
     Call(CallArgs),
-    /// Connect a client that can only start a command, over standard input and output
+    /// Bridge standard input and output to the daemon, for clients that can only start a command
     #[command(after_help = examples::CONNECT)]
     Connect(ConnectArgs),
-    /// Add a server to the configuration, which keeps its comments and its format
+    /// Add a server to the configuration file; comments and format stay
     #[command(after_help = examples::ADD)]
     Add(AddArgs),
-    /// Remove a server or a group from the configuration
+    /// Remove a server or a group from the configuration file
     #[command(after_help = examples::REMOVE)]
     Remove(RemoveArgs),
     /// Import servers from the file of an MCP client or from a compose file
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
-    /// Connect a client to Mainstay: print what its file needs, or write it there
+    /// Print or install a client's configuration, so that the client uses Mainstay
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
-    /// Install in advance the packages that npx, uvx and similar runners download
+    /// Install the packages of npx and uvx servers in advance, so that they start offline
     #[command(after_help = examples::FETCH)]
     Fetch(FetchArgs),
-    /// Print what runs the daemon for good: a systemd unit, a compose file, a proxy's configuration
+    /// Print a systemd unit, a compose file or an nginx configuration for the daemon
     #[command(after_help = examples::SERVICE)]
     Service(ServiceArgs),
-    /// Print the token for programs that use the admin API
+    /// Print the token for the admin API
     #[command(after_help = examples::TOKEN)]
     Token(TokenArgs),
     /// Write a first configuration
@@ -169,7 +169,7 @@ pub(crate) struct StopArgs {
 pub(crate) struct LogsArgs {
     /// Show only what this server wrote [default: every server]
     pub(crate) server: Option<String>,
-    /// Go on with each new line, until the daemon ends
+    /// Follow: print new lines as they are written, until the daemon ends
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Show only what was written since: a duration such as 1h, or a time such as
@@ -207,7 +207,7 @@ pub(crate) enum LogLevel {
 pub(crate) struct ToolsArgs {
     /// List only this server or group [default: every server]
     pub(crate) server: Option<String>,
-    /// Show this tool whole: its description, its arguments, and a call of it
+    /// Show everything about this tool: its description, its arguments, and a call that works
     pub(crate) tool: Option<String>,
     /// List all tools in one table, under the names that clients of /mcp see
     #[arg(long, conflicts_with = "server")]
@@ -311,7 +311,7 @@ pub(crate) struct ExportArgs {
     /// Print what would be done, and write nothing
     #[arg(long, requires = "client")]
     pub(crate) dry_run: bool,
-    /// Use this file of the client [default: its usual place]
+    /// Use this file of the client [default: where the client has it]
     #[arg(long, value_name = "FILE", requires = "client")]
     pub(crate) file: Option<PathBuf>,
     /// Connect the client to this server or group [default: every server]
@@ -334,7 +334,7 @@ pub(crate) struct ServiceArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
-    /// Print the configuration of one program that runs the daemon, or stands in front of it
+    /// Print the configuration of a program that runs the daemon, or of a proxy in front of it
     Show(ShowArgs),
 }
 
@@ -358,7 +358,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServiceKind {
-    /// A unit that runs the daemon for good
+    /// A unit that runs the daemon as a service
     Systemd,
     /// A compose file that runs the daemon in a container
     Compose,

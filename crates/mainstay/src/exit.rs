@@ -78,7 +78,7 @@ impl From<ClientError> for Failure {
                 // "No daemon is running" says why the socket can't be opened.
                 Self::new(Exit::NoDaemon, error.to_string())
                     .hint("start one with `mainstay up`, or try `mainstay demo`")
-                    .hint("--state DIR reaches a daemon with another state folder")
+                    .hint("use --state DIR for a daemon with another state folder")
             }
             ClientError::NotAllowed { .. } => Self::of(Exit::NoDaemon, &error)
                 .hint("run the command as the user the daemon runs as"),

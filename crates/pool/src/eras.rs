@@ -173,16 +173,16 @@ impl Pool {
             return None;
         }
         let speaks = match self.configured() {
-            Some(_) => "is configured to speak",
-            None => "speaks",
+            Some(_) => "is configured to support",
+            None => "supports",
         };
         Some(match spoken {
             Era::Modern => format!(
-                "{speaks} {} only: clients of older revisions can't use it yet",
+                "{speaks} only {}: clients of older revisions can't use it yet",
                 Revision::LATEST
             ),
             Era::Legacy => format!(
-                "{speaks} revisions up to {} only: clients of {} can't use it yet",
+                "{speaks} only revisions up to {}: clients of {} can't use it yet",
                 Revision::LATEST_LEGACY,
                 Revision::LATEST
             ),

@@ -209,7 +209,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
-                true => Err(io::Error::new(io::ErrorKind::NotFound, "it is a link to nothing")),
+                true => Err(io::Error::new(io::ErrorKind::NotFound, "it is a dangling link")),
                 false => Ok(None),
             }
         }

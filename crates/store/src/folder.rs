@@ -47,7 +47,7 @@ pub enum OpenError {
     Held(LockError),
     #[error(transparent)]
     Newer(Newer),
-    #[error("can not {step} {}", path.display())]
+    #[error("can't {step} {}", path.display())]
     Io { step: &'static str, path: PathBuf, source: io::Error },
 }
 

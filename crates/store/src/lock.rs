@@ -42,7 +42,7 @@ const LOST: &str =
 pub enum LockError {
     #[error("the state folder {} is in use by another daemon{}", state_dir.display(), named(*pid))]
     Held { state_dir: PathBuf, pid: Option<u32> },
-    #[error("can not {step} {}", path.display())]
+    #[error("can't {step} {}", path.display())]
     Io { step: &'static str, path: PathBuf, source: io::Error },
 }
 

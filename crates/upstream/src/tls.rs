@@ -33,7 +33,7 @@ pub enum NoTrust {
         #[source]
         source: pem::Error,
     },
-    #[error("{} holds no certificate that can be used", .0.display())]
+    #[error("{} contains no usable certificate", .0.display())]
     Empty(PathBuf),
     #[error("TLS can't be used")]
     Tls(#[from] rustls::Error),

@@ -89,7 +89,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     tag = "health",
     responses(
         (status = 200, description = "Clients may be sent here.", body = HealthAnswer),
-        (status = 503, description = "A required server is not ready, or the daemon is stopping; or it has no room for the request.", body = HealthAnswer),
+        (status = 503, description = "A required server is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
         Standard,
     ),
     security((), ("token" = [])),
@@ -109,7 +109,7 @@ async fn overall(State(admin): State<Shared>, visitor: Visitor) -> Response {
     tag = "health",
     responses(
         (status = 200, description = "Clients may be sent here.", body = HealthReport),
-        (status = 503, description = "A required server is not ready, or the daemon is stopping; or it has no room for the request.", body = HealthAnswer),
+        (status = 503, description = "A required server is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
         Forbidden,
         Standard,
     ),

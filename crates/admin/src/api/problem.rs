@@ -28,7 +28,7 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub paths: Option<Vec<String>>,
-    /// Finds an error inside of Mainstay in its log.
+    /// Finds an internal error in its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error_id: Option<String>,
@@ -197,7 +197,7 @@ impl Rejection {
     }
 
     pub(crate) fn internal(error_id: String) -> Self {
-        let error = "an error inside of Mainstay";
+        let error = "an internal error";
         let mut rejection = Self::new(StatusCode::INTERNAL_SERVER_ERROR, error);
         rejection.problem.error_id = Some(error_id);
         rejection.hint("the log of the daemon has it under `error_id`")

@@ -75,11 +75,11 @@ pub enum CallError {
     /// The gateway or the server said no.
     #[error("{message}")]
     Refused { code: i64, message: String, data: serde_json::Value },
-    #[error("the answer is no message")]
+    #[error("the answer is not a valid message")]
     NotAMessage(#[source] mainstay_protocol::Malformed),
     #[error("the answer stream ended without an answer")]
     NoAnswer,
-    #[error("what is served there speaks no revision that this command speaks")]
+    #[error("the server supports no revision that this command supports")]
     NoRevision,
 }
 

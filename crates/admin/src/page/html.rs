@@ -17,10 +17,10 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
 
 /// What is there beside MCP, with what it is for.
 const BESIDE: [(&str, &str); 7] = [
-    ("/health", "the state in one word; 503 while clients should go elsewhere"),
+    ("/health", "the state in one word; 503 while clients can't be served"),
     ("/health/live", "whether the process works"),
     ("/health/detailed", "everything that <code>mainstay status</code> shows, as JSON"),
-    ("/metrics", "numbers for Prometheus"),
+    ("/metrics", "metrics for Prometheus"),
     ("/stats/pool", "how many instances of servers are busy and idle"),
     ("/api/sessions", "the sessions of clients"),
     ("/openapi.json", "the description of the admin API"),

@@ -109,7 +109,9 @@ async fn whole(body: Body) -> Result<bytes::Bytes, Rejection> {
             let say = format!("the body has more than {BODY_BYTES_MAX} bytes");
             Err(Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, say).at("the body"))
         }
-        Err(_) => Err(Rejection::new(StatusCode::BAD_REQUEST, "the body broke off").at("the body")),
+        Err(_) => {
+            Err(Rejection::new(StatusCode::BAD_REQUEST, "the body was cut off").at("the body"))
+        }
     }
 }
 

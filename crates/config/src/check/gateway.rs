@@ -45,7 +45,7 @@ fn exposed(gateway: &Table, key: &str, notes: &mut Notes) {
     };
     if gateway.word("login") == Some("none") {
         let message = format!(
-            "whoever can reach {address} can call every tool of every server: `login` is \"none\""
+            "anyone who can reach {address} can call every tool of every server: `login` is \"none\""
         );
         notes.warning(gateway.at(key), &format!("gateway.{key}"), message).help(
             "listen on 127.0.0.1 with a proxy that asks for a login in front, or let a \
@@ -96,7 +96,7 @@ fn public_url(gateway: &Table, notes: &mut Notes) {
 fn trusted_proxies(gateway: &Table, notes: &mut Notes) {
     for placed in gateway.list("trusted_proxies") {
         if placed.text.parse::<Network>().is_ok_and(|network| network.is_everything()) {
-            let message = "everybody is trusted to say where a request comes from";
+            let message = "every address is trusted to say where a request comes from";
             notes
                 .warning(&placed.at, "gateway.trusted_proxies", message)
                 .help("name the addresses that the proxy itself connects from".to_owned());
@@ -119,7 +119,7 @@ pub(super) fn shadowed(gateway: &Table, named: &[&Named], notes: &mut Notes) {
         } else if url.path() == own {
             let message = format!("`public_url` ends like the address of `{}` itself", one.name);
             notes.warning(&one.at, &one.path, message).help(
-                "a proxy must take the path away before it passes a request on; or give it another name"
+                "a proxy must remove the path before it forwards a request; or give it another name"
                     .to_owned(),
             );
         }

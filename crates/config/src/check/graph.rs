@@ -99,6 +99,6 @@ fn note_cycle(cycle: &[&str], graph: &Needs<'_>, notes: &mut Notes) {
         .collect::<Vec<_>>()
         .join(" needs ");
     notes
-        .error(at, &key, format!("servers need each other in a circle: {way}"))
-        .help("none of them could start first; take one of these needs away".to_owned());
+        .error(at, &key, format!("circular dependency between servers: {way}"))
+        .help("none of them could start first; remove one of these needs".to_owned());
 }

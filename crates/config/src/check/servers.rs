@@ -39,10 +39,10 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
     let (has, other) =
         if table.is_written("url") { ("url", "command") } else { ("command", "url") };
     for key in wrong.iter().filter(|key| table.is_written(key)) {
-        let message = format!("`{key}` means nothing for a server with `{has}`");
+        let message = format!("`{key}` does not apply to a server with `{has}`");
         notes
             .error(table.at(key), &format!("{}.{key}", server.path), message)
-            .help(format!("it goes with `{other}`"));
+            .help(format!("use it with `{other}`"));
     }
 }
 
@@ -121,7 +121,10 @@ fn pins(server: &Named, notes: &mut Notes) {
         // In a shell script, the package is part of a word.
         let place = placed.iter().find(|word| word.text.contains(&package.written));
         let at = place.map_or(server.table.at("command"), |word| &word.at);
-        let message = format!("{} is whatever version is the newest", quoted(&package.written));
+        let message = format!(
+            "{} is not pinned: each start may run another version",
+            quoted(&package.written)
+        );
         let write = package.at("VERSION");
         notes
             .warning(at, &format!("{}.command", server.path), message)

@@ -141,7 +141,7 @@ fn object(
 ) -> Result<CstObject, EditError> {
     object.ok_or_else(|| {
         let at = text.find(&format!("\"{what}\"")).unwrap_or_default();
-        let message = format!("expected {what} to hold an object in braces");
+        let message = format!("expected {what} to be an object");
         EditError::File(problem_at(path, text, &(at..at), message))
     })
 }

@@ -121,7 +121,7 @@ impl<'a> File<'a> {
         let root = yaml_tree(path, text).map_err(EditError::File)?;
         let file = Self { path, text, root };
         if !matches!(file.root.value, Value::Table(_)) {
-            return Err(file.refusal(0, "expected the file to hold a table"));
+            return Err(file.refusal(0, "expected the file to be a table"));
         }
         Ok(file)
     }

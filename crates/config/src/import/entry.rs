@@ -171,7 +171,7 @@ impl<'a> Fields<'a> {
         keys.filter(|key| !self.used.contains(key) && !self.is_nothing(key))
             .map(|key| {
                 let known = DROPPED.iter().find(|(keys, _)| keys.contains(&key));
-                let reason = known.map_or("it has no counterpart", |(_, reason)| reason);
+                let reason = known.map_or("it has no equivalent", |(_, reason)| reason);
                 format!("{} is left out: {reason}", quoted(key))
             })
             .collect()
@@ -318,9 +318,9 @@ fn is_command(kind: Option<&str>, has_no_words: bool, url: Option<&String>) -> R
         Some("stdio" | "local") => true,
         Some("http" | "streamablehttp" | "remote" | "sse") => false,
         Some("ws" | "websocket") => {
-            return Err(Skip("it speaks over a websocket, which nothing here does".to_owned()));
+            return Err(Skip("it uses a WebSocket, which Mainstay does not support".to_owned()));
         }
-        Some(_) => return Err(Skip("its `type` is none that is known".to_owned())),
+        Some(_) => return Err(Skip("its `type` is unknown".to_owned())),
     };
     match (kind, has_no_words, url) {
         (None, true, None) => Err(Skip("it has neither a command nor an address".to_owned())),

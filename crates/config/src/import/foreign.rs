@@ -19,13 +19,13 @@ pub(super) fn at_home(words: &mut Vec<String>, notes: &mut Vec<String>) -> Resul
     if let Some(name) = EVERYWHERE.iter().find(|name| **name == stem.unwrap_or(&base))
         && (is_elsewhere || stem.is_some())
     {
-        notes.push(format!("`{name}` of this system takes the place of that of another"));
+        notes.push(format!("replaced by `{name}` of this system"));
         *program = (*name).to_owned();
     } else if is_elsewhere {
-        return Err("its program is a file of another system".to_owned());
+        return Err("its program is a file of another operating system".to_owned());
     }
     if words[1..].iter().any(|word| is_on_a_drive(word)) {
-        notes.push("an argument names a place on a drive, which this system has not".to_owned());
+        notes.push("an argument is a path on a Windows drive".to_owned());
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ mod tests {
             (&["CMD.EXE", "/C", "C:\\Program Files\\nodejs\\npx.cmd", "x"], Ok("npx x")),
             (&["npx.cmd", "x"], Ok("npx x")),
             (&["c:/Python312/python.exe", "s.py"], Ok("python s.py")),
-            (&["C:\\tools\\server.exe"], Err("its program is a file of another system")),
+            (&["C:\\tools\\server.exe"], Err("its program is a file of another operating system")),
             (&["/usr/bin/npx", "x"], Ok("/usr/bin/npx x")),
             (&["npx", "x", "C:\\Users\\a"], Ok("npx x C:\\Users\\a")),
             (&["tool.exe"], Ok("tool.exe")),

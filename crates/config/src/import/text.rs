@@ -155,12 +155,16 @@ impl Text {
             "workspaceFolder" | "workspaceRoot" | "CLAUDE_PROJECT_DIR" => match scope.workspace {
                 Some(workspace) => self.push_literal(&as_path(workspace)),
                 None => {
-                    return Err("it names the folder of a project, and its file is in none".into());
+                    return Err(
+                        "it uses the folder of a project, and its file is not in a project".into(),
+                    );
                 }
             },
             "workspaceFolderBasename" => {
                 let Some(base) = scope.workspace.and_then(Path::file_name) else {
-                    return Err("it names the folder of a project, and its file is in none".into());
+                    return Err(
+                        "it uses the folder of a project, and its file is not in a project".into(),
+                    );
                 };
                 self.push_literal(&base.to_string_lossy());
             }
@@ -179,7 +183,9 @@ impl Text {
             _ if is_variable(name) => self.push_variable(name, default),
             _ => match editor_kind(inside) {
                 Some(kind) => {
-                    return Err(format!("it needs a `${{{kind}:…}}`, which only its editor knows"));
+                    return Err(format!(
+                        "it uses `${{{kind}:…}}`, which only its editor can resolve"
+                    ));
                 }
                 None => self.push_literal(&format!("${{{inside}}}")),
             },
@@ -194,7 +200,7 @@ impl Text {
             rest = &rest[begin..];
             let inside = rest[1..].split_once('}');
             if inside.is_some_and(|(inside, _)| inside.starts_with("file:")) {
-                return Err("it needs a `{file:…}`; only its own program reads that".to_owned());
+                return Err("it uses `{file:…}`, which only its own program can read".to_owned());
             }
             let variable = inside.and_then(|(inside, after)| {
                 let name = inside.strip_prefix("env:").filter(|name| is_variable(name))?;
@@ -357,7 +363,7 @@ mod tests {
             ("Bearer ${{ secrets.MY_KEY }}!", "Bearer ${MY_KEY}!"),
             ("${{inputs.api-key}}", "${API_KEY}"),
             ("${{ not closed", "$${{ not closed"),
-            ("${command:x}", "it needs a `${command:…}`, which only its editor knows"),
+            ("${command:x}", "it uses `${command:…}`, which only its editor can resolve"),
         ] {
             assert_eq!(read(raw, Dialect::Editor), expected, "{raw}");
         }
@@ -383,7 +389,7 @@ mod tests {
             ("{\"a\": {env:A}}", "{\"a\": ${A}}"),
             ("{env:a b} {", "{env:a b} {"),
             ("${A}", "$${A}"),
-            ("{file:./key}", "it needs a `{file:…}`; only its own program reads that"),
+            ("{file:./key}", "it uses `{file:…}`, which only its own program can read"),
         ] {
             assert_eq!(read(raw, Dialect::Braces), expected, "{raw}");
         }

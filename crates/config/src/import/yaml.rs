@@ -35,7 +35,10 @@ pub(super) fn parse(text: &str) -> Result<Node, Broken> {
     let mut builder = Builder { open: Vec::new(), anchors: BTreeMap::new(), root: None, values: 0 };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            broken(error.marker().byte_offset().unwrap_or_default(), "it can't be read from here")
+            broken(
+                error.marker().byte_offset().unwrap_or_default(),
+                "it is not valid YAML from here on",
+            )
         })?;
         if matches!(event, Event::DocumentEnd) {
             break;
@@ -71,7 +74,7 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.end(end),
             Event::Alias(id) => {
                 let Some((node, size)) = self.anchors.get(&id).cloned() else {
-                    return Err(broken(start, "an alias stands inside of what it stands for"));
+                    return Err(broken(start, "an alias refers to itself"));
                 };
                 self.close(node, 0, size)
             }
@@ -102,7 +105,7 @@ impl Builder {
         };
         self.values += size;
         if self.values > VALUES_MAX {
-            return Err(broken(at, "its anchors make too much of it"));
+            return Err(broken(at, "its anchors expand to too much data"));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -124,7 +127,7 @@ fn key_text(node: &Node, at: usize) -> Result<String, Broken> {
         Value::Text(text) => Ok(text.clone()),
         Value::Integer(Some(number)) => Ok(number.to_string()),
         Value::Bool(truth) => Ok(truth.to_string()),
-        _ => Err(broken(at, "a key is no text")),
+        _ => Err(broken(at, "a key is not a string")),
     }
 }
 

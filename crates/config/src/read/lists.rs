@@ -148,9 +148,7 @@ impl Reader<'_> {
             Map::Variables => return true,
             Map::Headers if !is_header(name) => "is not a name for a header",
             Map::Headers if is_taken(name) => "is a header that Mainstay sets itself",
-            Map::Headers if !is_new => {
-                "is there twice: the case of a header's name does not matter"
-            }
+            Map::Headers if !is_new => "is set twice: header names are case-insensitive",
             Map::Headers => return true,
         };
         self.notes.error(&entry.key_at, path, format!("{} {fault}", quoted(name)));

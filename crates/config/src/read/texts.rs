@@ -72,11 +72,7 @@ impl Reader<'_> {
             Ok(found) => {
                 if found.is_open_to_others {
                     self.notes
-                        .warning(
-                            &node.at,
-                            path,
-                            format!("users other than its owner may read {}", file.display()),
-                        )
+                        .warning(&node.at, path, format!("other users can read {}", file.display()))
                         .help(format!("chmod 600 {}", file.display()));
                 }
                 let text = found.text.strip_suffix('\n').unwrap_or(&found.text);

@@ -291,7 +291,7 @@ fn refused_body(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Box<Refused
         ReadBodyError::Broken => (
             StatusCode::BAD_REQUEST,
             Refused::Malformed,
-            "the request body broke off",
+            "the request body was cut off",
             String::new(),
         ),
     };

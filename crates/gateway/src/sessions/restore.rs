@@ -136,7 +136,7 @@ async fn restore(
 fn store_unavailable(error: &Unavailable) -> LookupError {
     let refusal = Refusal::new(
         RefusalCode::Degraded,
-        format!("what is stored of this session can't be read now: {error}"),
+        format!("the saved state of this session can't be read now: {error}"),
     );
     LookupError::StoreUnavailable(refusal.retry_after(STORE_RETRY))
 }

@@ -53,7 +53,7 @@ pub(super) const LOGS: &str = "\
 Examples:
   mainstay logs
   mainstay logs weather --since 10m
-  mainstay logs -f                   go on with each new line
+  mainstay logs -f                   print new lines as they are written
   mainstay logs -f --json | jq -r .text
 
 The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to
@@ -96,7 +96,7 @@ In the configuration of a client:
   {\"mcpServers\": {\"mainstay\": {\"command\": \"mainstay\", \"args\": [\"connect\"]}}}
 
 Standard output carries only messages; -v logs to standard error. When the daemon restarts, sessions
-and listens continue: requests wait for the daemon for up to 30 s. All revisions of MCP work, from
+and subscriptions continue: requests wait for the daemon for up to 30 s. All revisions of MCP work, from
 2024-11-05 to 2026-07-28. The command ends with exit code 0 when the client leaves, and with 3 when
 no daemon can be reached within 5 s of the first request.";
 
@@ -115,7 +115,7 @@ Examples:
   mainstay remove weather
   mainstay remove weather --dry-run
 
-A server is taken out of its groups, too. One that other servers need is not removed.";
+A server is also removed from its groups. A server that others need is not removed.";
 
 pub(super) const IMPORT: &str = "\
 Examples:

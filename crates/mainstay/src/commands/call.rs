@@ -115,7 +115,7 @@ fn json_object(text: &str) -> Result<Box<RawValue>, Failure> {
             .hint(r#"it is a JSON object, as in --args '{"city": "Oslo"}'"#)
     };
     let value: Box<RawValue> =
-        serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| wrong(format!("is not valid JSON: {error}")))?;
     if value.get().starts_with('{') { Ok(value) } else { Err(wrong("is no object".to_owned())) }
 }
 

@@ -110,7 +110,7 @@ fn known(id: &str) -> Result<&'static Client, Failure> {
         let hint = match nearest::nearest(id, ids()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!(
-                "known are {}; `generic` is for any other",
+                "known clients: {}; `generic` is for all others",
                 ids().collect::<Vec<_>>().join(", ")
             ),
         };
@@ -198,8 +198,8 @@ fn take_out(
 
 fn file_of(client: &Client, file: Option<PathBuf>) -> Result<PathBuf, Failure> {
     file.ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{} has no usual place for its file", client.title))
-            .hint("name it with --file FILE")
+        Failure::new(Exit::Usage, format!("{} has no default file", client.title))
+            .hint("select one with --file FILE")
     })
 }
 

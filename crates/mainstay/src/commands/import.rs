@@ -133,7 +133,8 @@ fn with_place(mut problem: Problem) -> Problem {
 }
 
 fn does_not_hold(problems: &Problems) -> Failure {
-    let message = format!("the configuration would not hold, so nothing was imported\n{problems}");
+    let message =
+        format!("the configuration would be invalid, so nothing was imported\n{problems}");
     Failure::new(Exit::Usage, message).details(json!({ "problems": problems }))
 }
 

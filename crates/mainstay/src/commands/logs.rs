@@ -35,9 +35,9 @@ pub(super) fn run(shared: &Shared, args: &LogsArgs, out: &Output) -> Result<Exit
             return Ok(Exit::Done);
         }
         if page.lines.is_empty() {
-            out.remark("no server has written anything that is kept");
+            out.remark("no server has written anything yet");
         } else if page.cut {
-            out.remark("older lines are not kept any more");
+            out.remark("older lines were dropped");
         }
         for line in &page.lines {
             out.line(shown(line, out));

@@ -22,7 +22,7 @@ use crate::output::table::Column;
 
 /// The known programs, with what is printed for each.
 const KNOWN: [(&str, &str); 3] = [
-    ("systemd", "a unit that runs the daemon, restarts it and keeps its state"),
+    ("systemd", "a unit that runs the daemon as a service"),
     ("compose", "a compose file that runs the daemon in a container and checks its health"),
     ("nginx", "a configuration for nginx in front of one or several daemons"),
 ];

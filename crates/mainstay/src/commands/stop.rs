@@ -108,17 +108,18 @@ impl Target {
             (ClientError::NoDaemon { .. }, Some(pid)) => no_answer(&self.state_dir, pid),
             (ClientError::NoDaemon { .. }, None) => Failure::new(Exit::NoDaemon, error.to_string())
                 .hint("there is nothing to stop")
-                .hint("--state DIR reaches a daemon with another state folder"),
+                .hint("use --state DIR for a daemon with another state folder"),
             _ => error.into(),
         }
     }
 
     fn too_slow(&self, most: Duration) -> Failure {
         let most = format::duration(most);
-        let failure = Failure::new(Exit::Failed, format!("the daemon has not ended within {most}"));
-        let failure = failure.hint("its log says what it waits for");
+        let failure =
+            Failure::new(Exit::Failed, format!("the daemon has not stopped within {most}"));
+        let failure = failure.hint("its log says what it is waiting for");
         match self.pid {
-            Some(pid) => failure.hint(format!("`kill {pid}` ends it without a further wait")),
+            Some(pid) => failure.hint(format!("`kill {pid}` stops it at once")),
             None => failure,
         }
     }

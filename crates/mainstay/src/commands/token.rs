@@ -18,7 +18,7 @@ pub(super) fn run(shared: &Shared, args: &TokenArgs, out: &Output) -> Result<Exi
         let message = format!("there are no tokens in {} yet", state.path.display());
         return Err(Failure::new(Exit::Failed, message)
             .hint("a daemon makes them when it starts for the first time: `mainstay up`")
-            .hint("a daemon with another state folder is meant with --state DIR"));
+            .hint("use --state DIR for a daemon with another state folder"));
     };
     let tokens = Tokens::new(&key);
     let (name, token) = if args.read { ("read", tokens.read()) } else { ("admin", tokens.admin()) };

@@ -53,7 +53,7 @@ fn serving(addresses: &Addresses) -> Vec<String> {
         ));
         lines.push(format!("  {}", addresses.to_allow()));
         lines.push(
-            "  besides, it needs each name by which clients call this machine or its container"
+            "  also add every host name that clients use for this machine or its container"
                 .to_owned(),
         );
     }

@@ -45,7 +45,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
         let is_told = !shared.quiet && !shared.json;
         if is_told && wanted.is_none() && daemon.listen() != usual {
             announce(format!(
-                "port {} is taken; using {} instead",
+                "port {} is in use; using {} instead",
                 usual.port(),
                 daemon.listen().port()
             ));
@@ -54,7 +54,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             daemon.announce();
             if daemon.addresses.is_exposed {
                 announce(
-                    "Whoever can reach these addresses can call every tool of the demonstration.",
+                    "Anyone who can reach these addresses can call every tool of the demonstration.",
                 );
             }
             say_what_to_try(&daemon, shared);
@@ -140,9 +140,9 @@ async fn free_port(usual: SocketAddr) -> Result<SocketAddr, Failure> {
     }
     Err(Failure::new(
         Exit::Failed,
-        format!("ports {} to {} are all taken", usual.port(), usual.port() + PORTS_TRIED - 1),
+        format!("ports {} to {} are all in use", usual.port(), usual.port() + PORTS_TRIED - 1),
     )
-    .hint("--listen 127.0.0.1:0 takes any free port"))
+    .hint("--listen 127.0.0.1:0 uses any free port"))
 }
 
 fn say_what_to_try(daemon: &Daemon, shared: &Shared) {

@@ -23,10 +23,9 @@ pub(crate) fn no_state(error: &OpenError) -> Failure {
     failure.hint(match source.kind() {
         ErrorKind::StorageFull => DISK_FULL,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "run it as the user that the folder belongs to, or name a folder with --state DIR that \
-             this user may write"
+            "run it as the owner of the folder, or select a folder that this user can write to with --state DIR"
         }
-        _ => "--state DIR or MAINSTAY_STATE names another folder",
+        _ => "select another folder with --state DIR or MAINSTAY_STATE",
     })
 }
 
@@ -40,7 +39,7 @@ fn another_daemon(failure: Failure, held: &LockError) -> Failure {
         .hint(format!(
             "`mainstay status{flag}` shows that daemon, and `mainstay stop{flag}` stops it"
         ))
-        .hint("one daemon runs for each state folder; --state DIR names another folder")
+        .hint("only one daemon can use a state folder; select another with --state DIR")
 }
 
 /// The flag with which commands reach the daemon of a state folder: empty if they do without.
@@ -57,25 +56,24 @@ pub(super) fn state_flag(state_dir: &Path) -> String {
 pub(super) fn newer_state(newer: &Newer) -> Failure {
     Failure::of(Exit::Failed, newer)
         .hint("nothing was changed: run the version that wrote it, or a newer one")
-        .hint("--state DIR names another folder, with sessions and names of its own")
+        .hint("select another folder, with its own sessions and names, with --state DIR")
 }
 
-const DISK_FULL: &str = "the disk is full, and a daemon needs a few kilobytes to start: make room, \
-                         or name a folder elsewhere with --state DIR";
+const DISK_FULL: &str = "the disk is full, and a daemon needs a few kilobytes to start: make room, or select a folder elsewhere with --state DIR";
 
 pub(super) fn no_address(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = Failure::new(Exit::Failed, format!("can't listen on {address}: {error}"));
     let port = address.port();
     match error.kind() {
         ErrorKind::AddrInUse => failure
-            .hint(format!("another program uses it: `ss -ltnp 'sport = :{port}'` shows which"))
-            .hint("--listen 127.0.0.1:0 takes any free port"),
+            .hint(format!("another program is using it: `ss -ltnp 'sport = :{port}'` shows which"))
+            .hint("--listen 127.0.0.1:0 uses any free port"),
         ErrorKind::AddrNotAvailable => {
-            failure.hint("no interface of this machine has that address: `ip address` lists them")
+            failure.hint("no interface of this machine has that address; `ip address` lists them")
         }
         ErrorKind::PermissionDenied if port < PORTS_OF_ROOT => failure
-            .hint(format!("ports below {PORTS_OF_ROOT} need a privilege: take a higher one"))
-            .hint("a proxy in front can have the low one: `mainstay service show nginx`"),
+            .hint(format!("ports below {PORTS_OF_ROOT} need root: use a higher one"))
+            .hint("or put a proxy in front: `mainstay service show nginx`"),
         _ => failure,
     }
 }
@@ -85,9 +83,8 @@ pub(super) fn no_socket(socket: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(Exit::Failed, message);
     match error.kind() {
         ErrorKind::StorageFull => failure.hint(DISK_FULL),
-        ErrorKind::InvalidInput => {
-            failure.hint("its path may be at most 107 bytes long; --state DIR names a shorter one")
-        }
-        _ => failure.hint("--state DIR names another folder"),
+        ErrorKind::InvalidInput => failure
+            .hint("its path may be at most 107 bytes long; select a shorter one with --state DIR"),
+        _ => failure.hint("select another folder with --state DIR"),
     }
 }

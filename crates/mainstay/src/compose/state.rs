@@ -34,7 +34,7 @@ async fn ask_within<T: Send + 'static>(
             let (folder, seconds) = (state_dir.display(), deadline.as_secs());
             let message = format!("the state folder {folder} has not answered for {seconds} s");
             Err(Failure::new(Exit::Failed, message)
-                .hint("its disk or mount hangs; --state DIR names a folder elsewhere"))
+                .hint("its disk or mount hangs; select a folder elsewhere with --state DIR"))
         }
     }
 }

@@ -131,7 +131,7 @@ fn units_name_this_program_and_systemd_takes_them() {
     let home = home.path();
     mainstay(home, &["service", "show", "systemd"])
         .exits(2)
-        .complains("`mainstay init` writes one");
+        .complains("write one with `mainstay init`");
     let folder = home.join("a b%c $d");
     fs::create_dir(&folder).unwrap();
     let config = folder.join("mainstay.toml");
@@ -209,8 +209,8 @@ fn a_daemon_that_can_not_start_says_what_helps() {
     fs::write(home.path().join("mainstay.toml"), text).unwrap();
     let deep = "x".repeat(108);
     for (arguments, says, helps) in [
-        (["--state", "mainstay.toml"], "can not make the state folder", "names another folder"),
-        (["--state", "/dev/null/x"], "can not make the state folder", "names another folder"),
+        (["--state", "mainstay.toml"], "can't make the state folder", "select another folder"),
+        (["--state", "/dev/null/x"], "can't make the state folder", "select another folder"),
         (["--state", &deep], "can't make the command socket", "at most 107 bytes"),
         // An address that is reserved for examples, so no machine has it.
         (["--listen", "192.0.2.1:8000"], "can't listen on 192.0.2.1:8000", "no interface"),

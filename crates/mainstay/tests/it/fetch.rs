@@ -167,7 +167,7 @@ fn what_is_not_pinned_is_not_fetched_and_what_to_write_is_said() {
     assert_eq!((home.record(), home.installed()), (Value::Null, Vec::new()));
     mainstay(home.path(), &["check"])
         .exits(0)
-        .says("`y` is whatever version is the newest")
+        .says("`y` is not pinned: each start may run another version")
         .says("write `a==VERSION`");
 }
 

@@ -167,7 +167,7 @@ fn prepare(path: &Path) -> Result<(), NotOpened> {
     // SQLite treats a file of a few bytes as an empty one and would overwrite it.
     let head = file::head(path, MAGIC.len()).map_err(NotOpened::Failed)?;
     if head.is_some_and(|head| !head.is_empty() && head != MAGIC) {
-        return Err(NotOpened::Unusable("it is no database".to_owned()));
+        return Err(NotOpened::Unusable("it is not a database".to_owned()));
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ impl StoreFailing<'_> {
             let (path, error) = (self.path.display(), chain(self.error));
             warn!(
                 target: "mainstay", %path, error,
-                "the state of sessions can't be stored; a restart of the daemon would lose it"
+                "session state can't be saved: a restart would lose it"
             );
         }
     }
@@ -69,7 +69,7 @@ impl StoreFailing<'_> {
 impl StoreRecovered<'_> {
     pub fn emit(self, _: &Metrics) {
         let (path, after_s) = (self.path.display(), self.after.as_secs());
-        info!(target: "mainstay", %path, after_s, "the state of sessions is stored again");
+        info!(target: "mainstay", %path, after_s, "session state is saved again");
     }
 }
 
@@ -79,7 +79,7 @@ impl StoreDamaged<'_> {
         let aside = self.aside.map(Path::display).map(tracing::field::display);
         warn!(
             target: "mainstay", %path, aside, problem,
-            "the stored state of sessions is damaged; the intact part is used"
+            "the saved session state is damaged; the intact part is used"
         );
     }
 }

@@ -86,7 +86,7 @@ impl Reply {
         let bytes = connection.some(most).await?;
         match &mut self.framing {
             Framing::UntilClose if bytes.is_empty() => self.framing = Framing::Done,
-            _ if bytes.is_empty() => bail!("the body broke off"),
+            _ if bytes.is_empty() => bail!("the body was cut off"),
             Framing::Length(left) | Framing::Chunked(left) => *left -= bytes.len(),
             Framing::UntilClose | Framing::Done => {}
         }

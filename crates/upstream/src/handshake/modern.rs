@@ -60,7 +60,7 @@ pub fn listen(link: &Arc<Link>, filter: &Filter) -> Result<Exchange, Lost> {
 
 fn too_new(versions: &str) -> HandshakeError {
     HandshakeError::Unserveable(format!(
-        "it speaks only {versions}; this version of Mainstay serves revisions up to {}",
+        "it supports only {versions}; this version of Mainstay serves revisions up to {}",
         Revision::LATEST
     ))
 }

@@ -45,7 +45,7 @@ fn explain(signal: i32) -> Option<&'static str> {
         2 => "ended by signal 2 (INT: interrupted)",
         3 => "ended by signal 3 (QUIT)",
         4 => "crashed with signal 4 (ILL: an instruction this processor does not have)",
-        6 => "crashed with signal 6 (ABRT: it gave itself up)",
+        6 => "crashed with signal 6 (ABRT: it aborted itself)",
         7 => "crashed with signal 7 (BUS: memory that is not there)",
         8 => "crashed with signal 8 (FPE: a division by zero)",
         9 => "was killed by signal 9 (KILL: by somebody, or because memory ran out)",

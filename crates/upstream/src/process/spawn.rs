@@ -193,7 +193,7 @@ impl SpawnError {
             Self::NotExecutable { path } => {
                 format!(
                     "`chmod +x {}`, let its user enter the folders above it, or name its interpreter \
-                     first; a folder is no program, and a file system mounted with `noexec` has none",
+                     first; a folder is not a program, and a file system mounted with `noexec` has none",
                     path.display()
                 )
             }
@@ -254,7 +254,7 @@ fn remedy_of(error: &io::Error) -> Option<&'static str> {
         }
         Some(Errno::NOMEM) => "the machine is out of memory; see `free`",
         Some(Errno::TXTBSY) => "the program is being written; it starts when that is done",
-        Some(Errno::LOOP) => "its symbolic links lead in a circle",
+        Some(Errno::LOOP) => "its symbolic links form a loop",
         Some(Errno::NAMETOOLONG) => "use a shorter path",
         Some(Errno::LIBBAD) => "its interpreter is not a program; install it again",
         Some(Errno::PERM) => "a security policy of the machine forbids it",

@@ -81,7 +81,7 @@ impl EventSource {
                     }
                 }
                 Some(Err(error)) => {
-                    return Err(format!("the server's stream broke off: {}", root_cause(&error)));
+                    return Err(format!("the server's stream was cut off: {}", root_cause(&error)));
                 }
                 None => return Err("the server ended its stream".to_owned()),
             }

@@ -358,7 +358,7 @@ impl RemoteExchange {
                 BodyKind::Events(_) if self.resume.last_event_id.is_some() => self.pause(),
                 _ => {
                     let cause = super::connection::root_cause(&error);
-                    self.broke_off(format!("the answer broke off: {cause}"), Fate::Unknown)
+                    self.broke_off(format!("the answer was cut off: {cause}"), Fate::Unknown)
                 }
             },
             Poll::Ready(None) => {

@@ -94,7 +94,7 @@ impl Proxy {
         while !head.ends_with(b"\r\n\r\n") {
             if head.len() >= HEAD_BYTES_MAX {
                 return Err(io::Error::other(format!(
-                    "{self} answered CONNECT with too long a head"
+                    "{self} answered CONNECT with headers that are too long"
                 )));
             }
             match stream.read_u8().await {
@@ -111,7 +111,7 @@ impl Proxy {
             status if status.parse::<u16>().is_ok() => {
                 Err(io::Error::other(format!("{self} refused a tunnel (HTTP {status})")))
             }
-            _ => Err(io::Error::other(format!("{self} speaks no HTTP"))),
+            _ => Err(io::Error::other(format!("{self} does not speak HTTP"))),
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         for (answer, said) in [
             ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants other credentials"),
             ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "refused a tunnel (HTTP 502)"),
-            ("SSH-2.0\r\n\r\n", "speaks no HTTP"),
+            ("SSH-2.0\r\n\r\n", "does not speak HTTP"),
             ("HTTP/1.1 200", "closed the connection"),
         ] {
             let (through, _) = tunnel(answer).await;

@@ -170,7 +170,7 @@ async fn each_use_is_in_the_audit_log_with_what_came_of_it() {
     let told: Vec<_> = entries.iter().map(told).collect();
     let expected = [
         "admin|127.0.0.1|POST /api/actions/log-level|-|failed|the body can't be used: missing field `level`",
-        "admin|127.0.0.1|POST /api/actions/log-level|-|failed|an error inside of Mainstay",
+        "admin|127.0.0.1|POST /api/actions/log-level|-|failed|an internal error",
         "read|127.0.0.1|POST /api/actions/stop|-|denied|-",
         "-|socket (user 7)|refresh|tme|failed|no such server",
         "admin|10.0.0.1|stop (dry run)|-|done|-",

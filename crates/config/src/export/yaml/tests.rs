@@ -86,7 +86,7 @@ fn what_can_not_be_edited_is_refused_with_its_place() {
     for (text, expected) in [
         ("extensions: {one: {type: x}}\n", "f:1:13: error: expected extensions to be on lines"),
         ("extensions: [a]\n", "f:1:1: error: expected extensions to be a table"),
-        ("- a\n", "expected the file to hold a table"),
+        ("- a\n", "expected the file to be a table"),
         ("{a: 1}\n", "can't be added to a file of this shape"),
         ("a: 1\n---\nb: 2\n", "can't be added to a file of this shape"),
         ("a: [\n", "this is not valid YAML"),

@@ -69,8 +69,7 @@ fn service<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found,
     }
     if publishes {
         return Err(Skip(
-            "it publishes a port: a label `mcp.transport: http` says that it is reached there, \
-             `stdin_open: true` that it is not"
+            "it publishes a port: add the label `mcp.transport: http` if it is reached there, or `stdin_open: true` if it is not"
                 .to_owned(),
         ));
     }
@@ -101,7 +100,7 @@ fn container(cx: &Context<'_>, name: &str) -> Found {
         cwd: Some(Text::literal(cx.file.folder.to_string_lossy())),
         required: false,
         start_timeout: None,
-        notes: vec!["compose goes on to run it, and takes what it needs from its file".to_owned()],
+        notes: vec!["compose still runs it, with the settings of its file".to_owned()],
     }
 }
 
@@ -114,7 +113,7 @@ fn remote<'a>(cx: &'a Context<'a>, name: &str, url: &str) -> Result<Found, Skip>
         cwd: None,
         required: false,
         start_timeout: None,
-        notes: vec!["compose goes on to run it; only its address is carried over".to_owned()],
+        notes: vec!["compose still runs it; only its address is imported".to_owned()],
     })
 }
 
@@ -175,8 +174,7 @@ impl Labels {
         let published = fields.get("ports").and_then(ports::first_published);
         let Some(authority) = published else {
             return Err(Skip(
-                "it is reached over HTTP, but no port of this machine is known to lead to it"
-                    .to_owned(),
+                "it is reached over HTTP, but publishes no known port of this machine".to_owned(),
             ));
         };
         let path = self.path.as_deref().unwrap_or("/mcp").trim_start_matches('/');

@@ -23,7 +23,7 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
 fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, Skip> {
     let mut fields = Fields::new(cx, node)?;
     if find(node, "uses").is_some() {
-        return Err(Skip("what it `uses` is written elsewhere".to_owned()));
+        return Err(Skip("`uses` refers to a definition elsewhere".to_owned()));
     }
     fields.get("name");
     let options = fields.get("requestOptions").filter(|options| is_table(options));
@@ -38,7 +38,7 @@ fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, 
     let other = |key: &&str| *key != "headers";
     let keys = options.map(Node::entries).unwrap_or_default().iter().map(|entry| &*entry.key);
     if keys.clone().any(|key| other(&key)) {
-        found.notes.push("of `requestOptions` only `headers` is carried over".to_owned());
+        found.notes.push("only `headers` of `requestOptions` is imported".to_owned());
     }
     Ok(found)
 }

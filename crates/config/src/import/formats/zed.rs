@@ -52,7 +52,7 @@ fn server<'a>(cx: &'a Context<'a>, name: &str, node: &'a Node) -> Result<Found, 
         fields.server(name)?
     };
     if find(node, "settings").is_some() {
-        found.notes.push("`settings` is left out: it has no counterpart".to_owned());
+        found.notes.push("`settings` is left out: it has no equivalent".to_owned());
     }
     Ok(found)
 }

@@ -28,9 +28,9 @@ fn what_is_broken_has_line_and_column() {
             "c.toml:2:11: error: this is not valid TOML: ",
         ),
         ("c.yaml", "services:\n  a: [1, 2\n  b: 3\n", "c.yaml:"),
-        ("a.json", "{ \"editor.fontSize\": 3 }", "it names no servers in any way that is known"),
-        ("empty", "", "it names no servers"),
-        ("poem.txt", "roses are red", "it names no servers"),
+        ("a.json", "{ \"editor.fontSize\": 3 }", "it has no servers in a known format"),
+        ("empty", "", "it has no servers"),
+        ("poem.txt", "roses are red", "it has no servers"),
     ] {
         let problems =
             parse(&text_file(name, "/x/y", text)).err().map(|problems| problems.to_string());

@@ -86,7 +86,7 @@ pub(super) fn doubts(schema: &Value, pairs: &[String]) -> Vec<String> {
     gather(pairs, &mut Vec::new())
         .iter()
         .filter(|given| schema.property(given.key).is_none())
-        .map(|given| format!("its schema names no argument {}{}", given.key, near(schema, given)))
+        .map(|given| format!("its schema has no argument {}{}", given.key, near(schema, given)))
         .collect()
 }
 
@@ -125,12 +125,12 @@ fn typed(schema: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
     } else if kinds.contains(&Kind::String) {
         string()
     } else {
-        return Err(format!("{key} wants {}, not {text:?}", schema.wanted()));
+        return Err(format!("{key} must be {}, not {text:?}", schema.wanted()));
     };
     match schema.choices() {
         Some(choices) if !is_among(&json, choices) => {
             let choices: Vec<_> = choices.iter().map(plain).collect();
-            Err(format!("{key} is one of {}, not {text:?}", choices.join(", ")))
+            Err(format!("{key} must be one of {}, not {text:?}", choices.join(", ")))
         }
         _ => Ok(json),
     }

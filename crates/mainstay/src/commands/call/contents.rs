@@ -123,7 +123,7 @@ fn unanswerable(result: &ToolResult) -> Failure {
     methods.dedup();
     let methods =
         if methods.is_empty() { String::new() } else { format!(" ({})", methods.join(", ")) };
-    let message = format!("the tool asks for something before it goes on{methods}");
+    let message = format!("the tool asks a question before it continues{methods}");
     Failure::new(Exit::Failed, message).hint("call the tool from a client that can answer")
 }
 
@@ -173,7 +173,7 @@ impl Piece {
                 file: safe(file),
                 bytes,
             },
-            Err(_) => Self::Named(format!("{name}, {} that are no base64", size(encoded.len()))),
+            Err(_) => Self::Named(format!("{name}, {} that is not base64", size(encoded.len()))),
         }
     }
 }

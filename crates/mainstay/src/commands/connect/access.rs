@@ -31,7 +31,9 @@ pub(super) enum NoToken {
         #[source]
         source: std::io::Error,
     },
-    #[error("{0} holds no token: one word of printable ASCII, of at most {TOKEN_BYTES_MAX} bytes")]
+    #[error(
+        "{0} contains no token: one word of printable ASCII, of at most {TOKEN_BYTES_MAX} bytes"
+    )]
     NotAToken(String),
 }
 

@@ -82,7 +82,7 @@ impl Report<'_> {
             format!("wrote {}{}", written.config.display(), backup.unwrap_or_default())
         }));
         if plan.added.is_empty() {
-            lines.push("there is nothing to import".to_owned());
+            lines.push("nothing to import".to_owned());
         }
         lines
     }

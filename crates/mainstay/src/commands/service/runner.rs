@@ -108,7 +108,9 @@ fn place(loaded: &Loaded) -> Result<Place, Failure> {
     let Some(config) = &loaded.file else {
         let failure =
             Failure::new(Exit::Usage, "there is no configuration for the daemon to run with");
-        return Err(failure.hint("`mainstay init` writes one; `--config FILE` names another"));
+        return Err(
+            failure.hint("write one with `mainstay init`, or select one with `--config FILE`")
+        );
     };
     let text = fs::read_to_string(config)
         .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", config.display())))?;

@@ -72,11 +72,11 @@ fn effects(annotations: &Value) -> Option<String> {
     };
     let again = (says("idempotentHint") == Some(true)).then_some("may be repeated");
     let world = match says("openWorldHint") {
-        Some(true) => Some("reaches outside"),
+        Some(true) => Some("reaches external systems"),
         _ => None,
     };
     let all: Vec<_> = [changes, again, world].into_iter().flatten().collect();
-    (!all.is_empty()).then(|| format!("it says that it {}", all.join(", ")))
+    (!all.is_empty()).then(|| format!("according to the server, it {}", all.join(" and ")))
 }
 
 /// The lines about the members of an object. `None`: it names none.
@@ -248,7 +248,7 @@ mod tests {
             "outputSchema": { "type": "object", "properties": { "found": { "type": "integer" } } },
         }));
         let expected = r"search of files: Search files
-it says that it changes nothing, may be repeated
+according to the server, it changes nothing and may be repeated
 
 Finds files by their names.\u{7}
 

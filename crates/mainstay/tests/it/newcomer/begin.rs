@@ -22,9 +22,9 @@ fn the_first_file_has_a_server_that_runs_everywhere() {
 #[test]
 fn check_and_up_agree_about_what_can_not_run() {
     for (text, says) in [
-        (None, "there is no server to run: no configuration file was found"),
-        (Some(""), "there is no server to run: mainstay.toml has no [servers.NAME]"),
-        (Some("[gateway]\nmax_depth = 64\n"), "there is no server to run: mainstay.toml"),
+        (None, "no server is configured: no configuration file was found"),
+        (Some(""), "no server is configured: mainstay.toml has no [servers.NAME]"),
+        (Some("[gateway]\nmax_depth = 64\n"), "no server is configured: mainstay.toml"),
         (Some("[gateway]\nlisten = \"${NO_SUCH_ADDRESS}\"\n"), "`NO_SUCH_ADDRESS` is not set"),
         (Some("[servers.a]\n"), "has neither `command` nor `url`"),
         (Some("[[["), "not valid TOML"),

@@ -67,7 +67,7 @@ async fn everything_says_who_is_not_in_its_lists_and_why() {
 /// A server that is ready but useless to most clients is reported everywhere.
 #[tokio::test]
 async fn a_server_of_the_newer_only_is_said_to_be_so_wherever_one_looks() {
-    const SAID: &str = "speaks 2026-07-28 only: clients of older revisions can't use it yet";
+    const SAID: &str = "supports only 2026-07-28: clients of older revisions can't use it yet";
     let scene = Scene::start().await;
     let client = scene.daemon.client("").await.unwrap();
     let list = client.request("tools/list", json!({})).await.unwrap();

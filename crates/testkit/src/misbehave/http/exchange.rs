@@ -26,7 +26,7 @@ pub(super) async fn post(site: &Arc<HttpServer>, request: Request<Body>) -> Http
     let (header_method, region) = (repeated("mcp-method"), repeated("mcp-param-region"));
     let headers = request.headers().clone();
     let Ok(body) = request.into_body().collect().await else {
-        return plain(StatusCode::BAD_REQUEST, "text/plain", "the body broke off".to_owned());
+        return plain(StatusCode::BAD_REQUEST, "text/plain", "the body was cut off".to_owned());
     };
     let Ok(incoming) = serde_json::from_slice::<Incoming>(&body.to_bytes()) else {
         site.server.count("bodies that are no messages");

@@ -126,9 +126,9 @@ fn a_key_that_may_go_unread_is_doubted() {
         (
             &open,
             ["time_zon=UTC"],
-            &["its schema names no argument time_zon; did you mean time_zone?"],
+            &["its schema has no argument time_zon; did you mean time_zone?"],
         ),
-        (&open, ["q=UTC"], &["its schema names no argument q"]),
+        (&open, ["q=UTC"], &["its schema has no argument q"]),
         (&json!({}), ["q=UTC"], &[]),
         // An error already, so no warning.
         (&closed, ["q=UTC"], &[]),

@@ -19,7 +19,7 @@ fn every_kind_of_content_has_a_form() {
         ),
         (
             json!({ "type": "audio", "mimeType": "audio/wav", "data": "!" }),
-            Piece::Named("audio audio/wav, 1 B that are no base64".to_owned()),
+            Piece::Named("audio audio/wav, 1 B that is not base64".to_owned()),
         ),
         (
             json!({ "type": "resource", "resource":
