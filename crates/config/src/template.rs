@@ -9,7 +9,7 @@ const WIDTH: usize = 96;
 
 const HEAD: &str = "\
 # Mainstay's configuration. `mainstay check` says what is wrong with it, and where.
-# Values below are the defaults, or examples where nothing is set by default; take the # away to set one.
+# Values below are the defaults, or examples where nothing is set by default; remove the # to set one.
 # Durations: \"500ms\", \"30s\", \"1h30m\". Sizes: \"4MiB\". Variables: \"${NAME}\", \"${NAME:-default}\".
 # Secrets, in env and headers: \"secret:env:NAME\", \"secret:file:PATH\".
 ";

@@ -205,7 +205,10 @@ impl Pool {
         let (took, most) = (begun.elapsed(), self.spec.start_deadline);
         let (wait, usually) = match (self.expected_in(begun), self.start_times.usual()) {
             (Some(left), Some(usual)) => (left, format!("a start usually takes {usual:.1?}")),
-            _ => (LOADING_WAIT_MAX, format!("no start was seen yet; one may take up to {most:?}")),
+            _ => (
+                LOADING_WAIT_MAX,
+                format!("no start was seen yet; one may take up to {}", seconds(most)),
+            ),
         };
         let say = format!("server {name} has been starting for {took:.1?}{because}");
         Refusal::new(RefusalCode::ServerLoading, say)
@@ -225,8 +228,9 @@ impl Pool {
         };
         let usual = self.start_times.usual();
         let usual = usual.map(|usual| format!(", usually {usual:.1?}")).unwrap_or_default();
-        (took >= SLOW_START)
-            .then(|| format!("{what} for {took:?}{usual}; it may take up to {most:?}"))
+        (took >= SLOW_START).then(|| {
+            format!("{what} for {}{usual}; it may take up to {}", seconds(took), seconds(most))
+        })
     }
 
     pub(crate) fn unavailable(&self, why: &str) -> Refusal {
@@ -234,5 +238,14 @@ impl Pool {
         Refusal::new(RefusalCode::ServerUnavailable, format!("server {name} can't be used: {why}"))
             .server(name)
             .hint(format!("`mainstay status {name}` shows why, with its last output"))
+    }
+}
+
+/// A duration in seconds, if it is a whole number of them.
+fn seconds(duration: Duration) -> String {
+    if duration.subsec_nanos() == 0 {
+        format!("{} s", duration.as_secs())
+    } else {
+        format!("{duration:?}")
     }
 }

@@ -120,7 +120,7 @@ async fn stop(State(admin): State<Shared>, JsonBody(asked): JsonBody<StopRequest
     tag = "actions",
     request_body = LogLevelRequest,
     responses(
-        (status = 200, description = "The log shows this level now.", body = ActionDone),
+        (status = 200, description = "The log level was changed.", body = ActionDone),
         (status = 409, description = "The log can't be changed.", body = Problem),
         BadBody,
         AdminOnly,
@@ -142,7 +142,7 @@ async fn log_level(
     tag = "actions",
     request_body = RefreshRequest,
     responses(
-        (status = 200, description = "The lists are those that the server has now.", body = ActionDone),
+        (status = 200, description = "The lists were fetched again.", body = ActionDone),
         (status = 404, description = "There is no such server.", body = Problem),
         (status = 409, description = "The server is not ready.", body = Problem),
         BadBody,

@@ -88,7 +88,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     path = "/health",
     tag = "health",
     responses(
-        (status = 200, description = "Clients may be sent here.", body = HealthAnswer),
+        (status = 200, description = "Clients are served.", body = HealthAnswer),
         (status = 503, description = "A required server is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
         Standard,
     ),
@@ -108,7 +108,7 @@ async fn overall(State(admin): State<Shared>, visitor: Visitor) -> Response {
     path = "/health/ready",
     tag = "health",
     responses(
-        (status = 200, description = "Clients may be sent here.", body = HealthReport),
+        (status = 200, description = "Clients are served.", body = HealthReport),
         (status = 503, description = "A required server is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
         Forbidden,
         Standard,

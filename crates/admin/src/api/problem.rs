@@ -138,24 +138,24 @@ impl Rejection {
     pub(crate) fn no_such_server(place: &str, known: impl Iterator<Item = String>) -> Self {
         let mut rejection = Self::new(StatusCode::NOT_FOUND, "no such server").at(place);
         rejection.problem.servers = Some(known.collect());
-        rejection.hint("`servers` lists those that there are")
+        rejection.hint("`servers` lists the existing ones")
     }
 
     pub(crate) fn no_such_path(error: String, known: Vec<String>) -> Self {
         let mut rejection = Self::new(StatusCode::NOT_FOUND, error);
         rejection.problem.paths = Some(known);
-        rejection.hint("`paths` lists those that there are")
+        rejection.hint("`paths` lists the existing ones")
     }
 
     pub(crate) fn method_not_allowed(allowed: &[Method]) -> Self {
         let error = if allowed.contains(&Method::GET) {
             "this address can only be read"
         } else {
-            "this address takes another method"
+            "this path does not support the method"
         };
         let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, error);
-        let rejection = rejection.at("the method").hint(format!("it takes {names}"));
+        let rejection = rejection.at("the method").hint(format!("it supports {names}"));
         match HeaderValue::from_str(&names) {
             Ok(names) => rejection.header(ALLOW, names),
             Err(_) => rejection,

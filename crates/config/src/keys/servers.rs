@@ -109,7 +109,7 @@ static KEYS: [Key; 20] = [
         "idle",
         Kind::Choice(&IDLE),
         "'stop'",
-        "What becomes of the server when nobody uses it. While it rests its state is `idle`, its \
+        "What happens to the server when nobody uses it. While it is stopped, its state is `idle`, its \
          known lists are served, and it counts as ready.",
     )
     .or("'keep'"),
@@ -159,7 +159,7 @@ static SHARING: [Word; 4] = [
 
 static REVISION: [Word; 8] = [
     Word { word: "auto", doc: "detect them" },
-    Word { word: "legacy", doc: "2025-11-25 and earlier, whichever the server takes" },
+    Word { word: "legacy", doc: "2025-11-25 and earlier, whichever the server supports" },
     Word { word: "modern", doc: "2026-07-28" },
     Word { word: "2026-07-28", doc: "only this revision, like the dates below" },
     Word {
@@ -190,13 +190,11 @@ static ASKS: [Word; 3] = [
 static IDLE: [Word; 2] = [
     Word {
         word: "keep",
-        doc: "it runs; a program that ends itself without an error while it is idle is restarted \
-              once, and after that when it is wanted",
+        doc: "it runs; a program that ends itself without an error while it is idle is restarted once, and after that when it is needed",
     },
     Word {
         word: "stop",
-        doc: "it is ended when it was not used for `pool.idle_timeout`, and started when it is \
-              wanted",
+        doc: "it is ended when it was not used for `pool.idle_timeout`, and started when it is needed",
     },
 ];
 

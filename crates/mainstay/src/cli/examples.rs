@@ -9,7 +9,7 @@ Examples:
   mainstay stop                      stop it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable,
-141 the reader of the output went away";
+141 the output was closed by its reader";
 
 pub(super) const UP: &str = "\
 Examples:

@@ -80,7 +80,7 @@ fn nginx(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<(), Failure> 
         return Ok(());
     }
     out.line(text.trim_end());
-    out.remark(format!("for {}; then: nginx -t && nginx -s reload", nginx::FILE));
+    out.remark(format!("save it as {}, then run: nginx -t && nginx -s reload", nginx::FILE));
     for one in &loaded {
         doubts(one, out);
     }

@@ -299,7 +299,7 @@ fn trouble(server: &Server) -> Option<String> {
     text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));
     if let Some(millis) = server.retry_in_ms {
         let wait = format::duration(Duration::from_millis(millis));
-        text.push_str(&format!("\n    tried again in {wait}"));
+        text.push_str(&format!("\n    next attempt in {wait}"));
     }
     Some(text)
 }

@@ -49,7 +49,7 @@ pub(super) fn systemd(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<
     out.line(text.trim_end());
     let enable = "daemon-reload && ";
     out.remark(format!(
-        "for {}; then: {systemctl} {enable}{systemctl} enable --now mainstay",
+        "save it as {}, then run: {systemctl} {enable}{systemctl} enable --now mainstay",
         file.display()
     ));
     match manager {
@@ -91,7 +91,7 @@ pub(super) fn compose(shared: &Shared, out: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     out.line(text.trim_end());
-    out.remark("for compose.yaml; then: docker compose up --detach");
+    out.remark("save it as compose.yaml, then run: docker compose up --detach");
     let programs = programs(&loaded.settings);
     if let [first, ..] = &*programs {
         out.remark(format!(

@@ -70,7 +70,7 @@ new     ready          2 min  2026-07-28              2      0         1
 
 files is crash-looping: exited with 1
     no such database\\u{1b}[2J
-    tried again in 4 min 12 s
+    next attempt in 4 min 12 s
 
 new is ready, and speaks it only
 /mcp/both is time, files
