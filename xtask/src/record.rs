@@ -59,15 +59,7 @@ struct Session {
 /// # Errors
 /// When a command does not print what the session needs.
 pub(crate) fn run(root: &Path) -> anyhow::Result<String> {
-    let status = Command::new(cargo())
-        .args(["build", "--package", "mainstay"])
-        .current_dir(root)
-        .status()
-        .context("can't start cargo")?;
-    ensure!(status.success(), "cargo build: {status}");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let mut session = Session::new(&root.join(target).join("debug"))?;
+    let mut session = Session::new(program(root)?)?;
     session.play()?;
     let picture = Picture {
         title: "From a client's servers to Mainstay, and a server that is killed",
@@ -82,10 +74,24 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<String> {
     Ok(format!("{PICTURE}: {} lines, {} bytes", session.lines.len(), picture.len()))
 }
 
+/// The program of the session: `MAINSTAY_BIN`, or else a build of this repository.
+fn program(root: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(given) = std::env::var_os("MAINSTAY_BIN") {
+        return Ok(given.into());
+    }
+    let mut build = Command::new(cargo());
+    let status = build.args(["build", "--package", "mainstay"]).current_dir(root).status();
+    let status = status.context("can't start cargo")?;
+    ensure!(status.success(), "cargo build: {status}");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    Ok(root.join(target).join("debug/mainstay"))
+}
+
 // === impl Session ===
 
 impl Session {
-    fn new(programs: &Path) -> anyhow::Result<Self> {
+    fn new(program: PathBuf) -> anyhow::Result<Self> {
         let home = tempfile::tempdir()?;
         let shown = home.path().display().to_string();
         fs::create_dir(home.path().join("notes"))?;
@@ -94,7 +100,7 @@ impl Session {
         let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         Ok(Self {
             home,
-            program: programs.join("mainstay"),
+            program,
             port: free.to_string(),
             daemon: None,
             lines: Vec::new(),

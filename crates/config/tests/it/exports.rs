@@ -158,7 +158,7 @@ fn an_entry_of_before_is_brought_up_to_date_and_keeps_what_else_it_says() {
 #[test]
 fn files_that_hold_something_else_are_left_alone() {
     for (id, text, expected) in [
-        ("cursor", "{ \"mcpServers\": [] }", "file:1:3: error: expected mcpServers to hold"),
+        ("cursor", "{ \"mcpServers\": [] }", "file:1:3: error: expected mcpServers to be"),
         ("cursor", "[]", "expected the file to be"),
         ("cursor", "{ \"a\": }", "file:1:"),
         ("codex", "mcp_servers = 3", "expected mcp_servers to be a table"),

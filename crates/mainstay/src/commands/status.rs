@@ -172,7 +172,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     lines.extend(memory_budget(memory).map(|text| wrapped(&text, out)));
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
-        let text = format!("session state can't be saved: a restart would lose it: {why}");
+        let text = format!("session state can't be saved, so a restart would lose it: {why}");
         lines.push(wrapped(&text, out));
     }
     lines.join("\n")

@@ -167,7 +167,7 @@ fn wrong_clients_names_and_files_are_told() {
     mainstay(home, &["export", "generic", "--write"]).exits(2).complains("--file FILE");
     fs::write(home.join("odd.json"), "[1, 2]").unwrap();
     let write = ["export", "generic", "--file", "odd.json", "--write"];
-    mainstay(home, &write).exits(1).complains("odd.json:1:1: error: expected the file to hold");
+    mainstay(home, &write).exits(1).complains("odd.json:1:1: error: expected the file to be");
     assert_eq!(fs::read_to_string(home.join("odd.json")).unwrap(), "[1, 2]");
     fs::write(home.join("mainstay.toml"), "[gateway]\nlisten = '127.0.0.1:0'\n").unwrap();
     mainstay(home, &["export", "cursor"]).exits(2).complains("port 0");

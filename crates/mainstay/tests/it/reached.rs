@@ -180,7 +180,7 @@ fn what_is_wrong_with_a_call_is_said_with_what_is_right() {
     let home = daemon.home();
     mainstay(home, &["call", "time", "now", "n=x"])
         .exits(2)
-        .complains("n wants integer, not \"x\"")
+        .complains("n: expected integer, not \"x\"")
         .complains("zone is missing")
         .complains("mainstay call time now zone=string [n=integer]");
     mainstay(home, &["call", "time", "nwo"]).exits(1).complains("did you mean \"now\"?");

@@ -290,7 +290,7 @@ mod tests {
             (Errno::AGAIN, "TasksMax", false),
             (Errno::NOMEM, "out of memory", false),
             (Errno::TXTBSY, "being written", false),
-            (Errno::LOOP, "circle", true),
+            (Errno::LOOP, "loop", true),
             (Errno::TOOBIG, "shorten", true),
             (Errno::PERM, "policy", true),
         ] {

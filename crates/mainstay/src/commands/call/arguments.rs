@@ -125,12 +125,12 @@ fn typed(schema: Schema<'_>, key: &str, text: &str) -> Result<String, String> {
     } else if kinds.contains(&Kind::String) {
         string()
     } else {
-        return Err(format!("{key} must be {}, not {text:?}", schema.wanted()));
+        return Err(format!("{key}: expected {}, not {text:?}", schema.wanted()));
     };
     match schema.choices() {
         Some(choices) if !is_among(&json, choices) => {
             let choices: Vec<_> = choices.iter().map(plain).collect();
-            Err(format!("{key} must be one of {}, not {text:?}", choices.join(", ")))
+            Err(format!("{key}: expected one of {}, not {text:?}", choices.join(", ")))
         }
         _ => Ok(json),
     }

@@ -35,7 +35,7 @@ async fn a_daemon_that_does_not_end_is_waited_for_only_so_long() {
     let failure = target.wait_until_gone(&done(), most, &out).await.unwrap_err();
     assert!(begun.elapsed() >= most);
     assert_eq!(failure.exit, Exit::Failed);
-    assert_eq!(failure.message(), "the daemon has not ended within 300 ms");
+    assert_eq!(failure.message(), "the daemon has not stopped within 300 ms");
 }
 
 #[tokio::test]

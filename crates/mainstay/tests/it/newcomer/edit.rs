@@ -65,7 +65,7 @@ fn what_can_not_be_added_is_told_and_nothing_is_written() {
     let text = format!("{MINE}\n[endpoints.group]\nservers = ['one']\n");
     fs::write(&config, &text).unwrap();
     for (line, says) in [
-        (&["add", "one", "--", "sh"][..], "has a server `one` already"),
+        (&["add", "one", "--", "sh"][..], "already has a server `one`"),
         (&["add", "group", "--", "sh"], "has a group `group` already"),
         (&["add", "no good", "--", "sh"], "`no good` is not a name for a server"),
         (&["add", "x"], "a server needs a command or an address"),

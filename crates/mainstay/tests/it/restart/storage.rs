@@ -20,7 +20,7 @@ async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
     echo(&scene.again("near", &before)).await;
     let client = scene.client("near").await;
     client.request("resources/subscribe", json!({"uri": "mis://one"})).await.unwrap();
-    scene.daemon().wait_for_log("can't be stored", PATIENCE).await.unwrap();
+    scene.daemon().wait_for_log("can't be saved", PATIENCE).await.unwrap();
     assert_eq!(scene.metric("mainstay_store_failing").await, 1);
     assert!(scene.metric("mainstay_store_failures_total").await >= 1);
     let detailed: Value = serde_json::from_str(&scene.get("/health/detailed").await).unwrap();
@@ -32,11 +32,11 @@ async fn a_folder_that_takes_nothing_is_told_of_and_stops_nobody() {
     .await;
     let said = scene.daemon().run(&["status"]).unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
-    assert!(said.contains("can't be stored"), "{said}");
+    assert!(said.contains("can't be saved"), "{said}");
 
     fs::remove_dir(&in_the_way).unwrap();
     until("it recovers", async || scene.metric("mainstay_store_failing").await == 0).await;
-    scene.daemon().wait_for_log("is stored again", PATIENCE).await.unwrap();
+    scene.daemon().wait_for_log("is saved again", PATIENCE).await.unwrap();
     until("all is well", async || scene.get("/health").await.contains(r#""status":"ok""#)).await;
     scene.restart(End::Kill).await;
     let mut stream = scene.again("near", &client).listen(None).await.unwrap();

@@ -75,19 +75,19 @@ fn everything_wrong_is_said_at_once() {
     for (pairs, expected) in [
         (&["city"][..], &["\"city\" is not of the form key=value"][..]),
         (&["=x"], &["\"=x\" is not of the form key=value"]),
-        (&["days=three"], &["days wants integer, not \"three\""]),
-        (&["days=1.5"], &["days wants integer, not \"1.5\""]),
-        (&["deep=yes"], &["deep wants boolean, not \"yes\""]),
-        (&["where=[]"], &["where wants object, not \"[]\""]),
-        (&["ids=a", "ids=1"], &["ids wants integer, not \"a\""]),
-        (&["either=x"], &["either wants integer|boolean, not \"x\""]),
-        (&["unit=si"], &["unit is one of metric, imperial, not \"si\""]),
-        (&["level=3"], &["level is one of 1, 2, not \"3\""]),
+        (&["days=three"], &["days: expected integer, not \"three\""]),
+        (&["days=1.5"], &["days: expected integer, not \"1.5\""]),
+        (&["deep=yes"], &["deep: expected boolean, not \"yes\""]),
+        (&["where=[]"], &["where: expected object, not \"[]\""]),
+        (&["ids=a", "ids=1"], &["ids: expected integer, not \"a\""]),
+        (&["either=x"], &["either: expected integer|boolean, not \"x\""]),
+        (&["unit=si"], &["unit: expected one of metric, imperial, not \"si\""]),
+        (&["level=3"], &["level: expected one of 1, 2, not \"3\""]),
         (&["city=a", "city=b"], &["city is given more than once, and is not a list"]),
         (&["ctiy=a"], &["there is no argument ctiy; did you mean city?"]),
         (
             &["nothing-like-it=a", "days=x"],
-            &["there is no argument nothing-like-it", "days wants integer, not \"x\""],
+            &["there is no argument nothing-like-it", "days: expected integer, not \"x\""],
         ),
     ] {
         assert_eq!(typed(&schema(), pairs).unwrap_err(), expected, "{pairs:?}");
