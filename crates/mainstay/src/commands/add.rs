@@ -24,7 +24,7 @@ pub(super) fn run(shared: &Shared, args: &AddArgs, out: &Output) -> Result<Exit,
     if let Some(kind) = taken(&path, old, &args.name)? {
         let name = &args.name;
         let failure =
-            Failure::new(Exit::Usage, format!("{} has a {kind} `{name}` already", path.display()));
+            Failure::new(Exit::Usage, format!("{} already has a {kind} `{name}`", path.display()));
         let failure = failure.hint("servers, groups, volumes and externals share one set of names");
         return Err(match kind {
             "server" | "group" => failure.hint(format!("`mainstay remove {name}` removes it")),
@@ -132,8 +132,8 @@ fn given(args: &AddArgs) -> Result<GivenServer, Failure> {
         ("--header", !is_url && !args.header.is_empty()),
     ];
     if let Some((flag, _)) = wrong.into_iter().find(|(_, is_wrong)| *is_wrong) {
-        return Err(usage(format!("{flag} means nothing for a server with {has}"))
-            .hint(format!("it goes with {other}")));
+        return Err(usage(format!("{flag} does not apply to a server with {has}"))
+            .hint(format!("use it with {other}")));
     }
     let env = args.env.iter().map(|pair| variable(pair)).collect::<Result<_, _>>()?;
     let headers = args.header.iter().map(|pair| header(pair)).collect::<Result<_, _>>()?;

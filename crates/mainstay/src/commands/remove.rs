@@ -16,7 +16,7 @@ use crate::output::Output;
 pub(super) fn run(shared: &Shared, args: &RemoveArgs, out: &Output) -> Result<Exit, Failure> {
     let Configured { path, text: Some(old) } = configured(&shared.request(None))? else {
         return Err(Failure::new(Exit::Usage, "there is no configuration file")
-            .hint("--config FILE names one"));
+            .hint("select one with --config FILE"));
     };
     let removed = remove(&path, &old, &args.name).map_err(|error| not_removed(&path, error))?;
     let loaded = verify(&path, Some(&old), &removed.text, &[])

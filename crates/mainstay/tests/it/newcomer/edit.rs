@@ -66,7 +66,7 @@ fn what_can_not_be_added_is_told_and_nothing_is_written() {
     fs::write(&config, &text).unwrap();
     for (line, says) in [
         (&["add", "one", "--", "sh"][..], "already has a server `one`"),
-        (&["add", "group", "--", "sh"], "has a group `group` already"),
+        (&["add", "group", "--", "sh"], "already has a group `group`"),
         (&["add", "no good", "--", "sh"], "`no good` is not a name for a server"),
         (&["add", "x"], "a server needs a command or an address"),
         (&["add", "x", "npx"], "a command comes after `--`: mainstay add x -- npx"),
