@@ -6,6 +6,7 @@
 
 mod asker;
 mod calls;
+mod dial;
 mod exchange;
 pub mod facts;
 pub mod handshake;
@@ -26,6 +27,7 @@ mod turn;
 pub mod write_coalescing;
 
 pub use asker::Asker;
+pub use dial::dial;
 pub use exchange::Exchange;
 pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};

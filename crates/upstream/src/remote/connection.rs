@@ -27,6 +27,7 @@ use super::redirect::{HOPS_MAX, Redirect};
 use super::refused::Head;
 use super::session::HttpSession;
 use super::target::Target;
+use crate::dial::dial;
 use crate::inline_waker::InlineWaker;
 use crate::request::Fate;
 use crate::write_coalescing::CoalescingStream;
@@ -217,7 +218,7 @@ impl Idle {
         let target = &self.target;
         let connecting = async {
             let tcp = match &target.proxy {
-                None => TcpStream::connect((target.host.as_str(), target.port)).await?,
+                None => dial(&target.host, target.port).await?,
                 Some(proxy) => {
                     proxy
                         .connect(target.tls.is_some().then(|| target.authority()).as_deref())

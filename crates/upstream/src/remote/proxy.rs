@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::descriptors;
+use crate::dial::dial;
 
 /// A checked proxy.
 #[derive(Debug)]
@@ -64,15 +65,12 @@ impl Proxy {
     /// # Errors
     /// Says that it is the proxy that could not be reached, or what it answered.
     pub(super) async fn connect(&self, tunnel_to: Option<&str>) -> io::Result<TcpStream> {
-        let mut stream =
-            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| {
-                match descriptors::are_used_up(&error) {
-                    true => error,
-                    false => {
-                        io::Error::new(error.kind(), format!("{self} can't be reached: {error}"))
-                    }
-                }
-            })?;
+        let mut stream = dial(&self.host, self.port).await.map_err(|error| {
+            match descriptors::are_used_up(&error) {
+                true => error,
+                false => io::Error::new(error.kind(), format!("{self} can't be reached: {error}")),
+            }
+        })?;
         if let Some(authority) = tunnel_to {
             self.open_tunnel(&mut stream, authority).await?;
         }

@@ -7,7 +7,7 @@ use http::{HeaderValue, Uri};
 use mainstay_model::Name;
 use mainstay_upstream::tls::{NoTrust, Trust};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::access::Access;
@@ -135,7 +135,7 @@ impl Target {
             },
             Way::Tcp { host, port, trust } => {
                 let failed = |error: std::io::Error| format!("{host}:{port}: {error}");
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+                let stream = mainstay_upstream::dial(host, *port).await.map_err(failed)?;
                 stream.set_nodelay(true).map_err(failed)?;
                 match trust {
                     Some(trust) => Ok(Box::new(trust.connect(host, stream).await.map_err(failed)?)),
