@@ -34,7 +34,7 @@ enum Source {
     Toolchain(&'static str),
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 17] = [
     Need {
         what: "rustfmt",
         suites: &["format"],
@@ -70,6 +70,36 @@ const NEEDS: [Need; 12] = [
         suites: &["tests"],
         check: &["openssl", "version"],
         from: Source::Debian(&["openssl"]),
+    },
+    Need {
+        what: "curl",
+        suites: &["tests"],
+        check: &["curl", "--version"],
+        from: Source::Debian(&["curl"]),
+    },
+    Need {
+        what: "zsh",
+        suites: &["tests"],
+        check: &["zsh", "--version"],
+        from: Source::Debian(&["zsh"]),
+    },
+    Need {
+        what: "fish",
+        suites: &["tests"],
+        check: &["fish", "--version"],
+        from: Source::Debian(&["fish"]),
+    },
+    Need {
+        what: "busybox",
+        suites: &["tests"],
+        check: &["busybox", "sh", "-c", ":"],
+        from: Source::Debian(&["busybox"]),
+    },
+    Need {
+        what: "systemd-analyze",
+        suites: &["tests"],
+        check: &["systemd-analyze", "--version"],
+        from: Source::Debian(&["systemd"]),
     },
     Need {
         what: "a C++ compiler",
