@@ -8,7 +8,7 @@ use super::place::Place;
 /// Where the image has the program, and where the file puts the configuration and the state.
 pub(super) const PROGRAM: &str = "/usr/local/bin/mainstay";
 const CONFIG: &str = "/etc/mainstay/mainstay.toml";
-const STATE: &str = "/var/lib/mainstay";
+pub(super) const STATE: &str = "/var/lib/mainstay";
 
 /// How long compose waits for the servers to end, after the calls in flight.
 const SERVERS_END: Duration = Duration::from_secs(30);
@@ -23,6 +23,8 @@ pub(super) struct ComposeFile<'a> {
     pub(super) sse_port: Option<u16>,
     /// The time that calls in flight have to finish.
     pub(super) drain: Duration,
+    /// The user and group that the daemon has to run as to read the configuration. None: any.
+    pub(super) user: Option<(u32, u32)>,
 }
 
 // === impl ComposeFile ===
@@ -39,6 +41,10 @@ impl ComposeFile<'_> {
         line(&mut text, &format!("    entrypoint: [{}]", quoted(PROGRAM)));
         let words = ["up", "--config", CONFIG, "--state", STATE, "--listen"].map(quoted);
         line(&mut text, &format!("    command: [{}, \"0.0.0.0:{port}\"]", words.join(", ")));
+        if let Some((user, group)) = self.user {
+            line(&mut text, "    # Nobody but its owner may read the configuration.");
+            line(&mut text, &format!("    user: \"{user}:{group}\""));
+        }
         line(&mut text, "    restart: unless-stopped");
         let stop = (self.drain + SERVERS_END).as_secs();
         line(&mut text, &format!("    stop_grace_period: {stop}s"));

@@ -1,6 +1,7 @@
 //! Collects what the units of service managers are made from, and prints them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use mainstay_config::{Loaded, export};
@@ -8,7 +9,7 @@ use mainstay_model::settings::{Runtime, Settings};
 use rustix::process::getuid;
 use serde_json::json;
 
-use super::compose::{ComposeFile, PROGRAM};
+use super::compose::{ComposeFile, PROGRAM, STATE};
 use super::in_full;
 use super::place::Place;
 use super::systemd::{Manager, Unit};
@@ -84,6 +85,7 @@ pub(super) fn compose(shared: &Shared, out: &Output) -> Result<(), Failure> {
         port,
         sse_port: sse_port.filter(|sse| *sse != port),
         drain: gateway.limits.drain,
+        user: sole_reader(&place.config)?,
     };
     let text = file.text();
     if out.json {
@@ -96,7 +98,7 @@ pub(super) fn compose(shared: &Shared, out: &Output) -> Result<(), Failure> {
     if let [first, ..] = &*programs {
         out.remark(format!(
             "note: the image has no program but Mainstay, and `{}` starts `{}`; make one that has it: \
-             FROM an image with it, COPY --from={} {PROGRAM} {PROGRAM}",
+             FROM an image with it, RUN mkdir -m 1777 {STATE}, COPY --from={} {PROGRAM} {PROGRAM}",
             first.0, first.1, file.image
         ));
     }
@@ -118,6 +120,14 @@ fn place(loaded: &Loaded) -> Result<Place, Failure> {
     let state = &loaded.settings.state_dir;
     Place::new(&program, &in_full(config), &in_full(state), &text)
         .map_err(|error| Failure::of(Exit::Failed, &error))
+}
+
+/// The user and group of a file that others may not read.
+fn sole_reader(file: &Path) -> Result<Option<(u32, u32)>, Failure> {
+    const OTHERS_READ: u32 = 0o004;
+    let data = fs::metadata(file)
+        .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", file.display())))?;
+    Ok((data.mode() & OTHERS_READ == 0).then(|| (data.uid(), data.gid())))
 }
 
 /// The servers that are commands, each with its program.

@@ -45,7 +45,7 @@ impl Unit<'_> {
             line(&mut text, "Wants=network-online.target");
             line(&mut text, "After=network-online.target");
         }
-        line(&mut text, "# Five starts that fail within five minutes are enough.");
+        line(&mut text, "# Five starts within five minutes are enough.");
         line(&mut text, "StartLimitIntervalSec=300");
         line(&mut text, "StartLimitBurst=5");
         line(&mut text, "\n[Service]");
@@ -61,8 +61,9 @@ impl Unit<'_> {
             line(&mut text, "StateDirectory=mainstay");
             line(&mut text, "StateDirectoryMode=0700");
         }
-        line(&mut text, "Restart=on-failure");
-        line(&mut text, "RestartSec=2s");
+        line(&mut text, "# After `mainstay stop`, too: systemctl stops a unit for good.");
+        line(&mut text, "Restart=always");
+        line(&mut text, "RestartSec=10s");
         line(&mut text, "# An invalid configuration does not get better by itself.");
         line(&mut text, "RestartPreventExitStatus=2");
         line(&mut text, "# The daemon ends its servers; what is left after that is killed.");

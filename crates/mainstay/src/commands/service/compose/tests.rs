@@ -7,7 +7,17 @@ use super::ComposeFile;
 fn text(config: &str, text: &str, sse_port: Option<u16>) -> String {
     let place = Place::new(Path::new("/m"), Path::new(config), Path::new("/s"), text).unwrap();
     let drain = Duration::from_secs(30);
-    ComposeFile { place: &place, image: "mainstay:1", port: 8000, sse_port, drain }.text()
+    let user = None;
+    ComposeFile { place: &place, image: "mainstay:1", port: 8000, sse_port, drain, user }.text()
+}
+
+#[test]
+fn who_alone_may_read_the_configuration_is_who_the_daemon_runs_as() {
+    let place = Place::new(Path::new("/m"), Path::new("/c"), Path::new("/s"), "").unwrap();
+    let (drain, user) = (Duration::from_secs(30), Some((1000, 100)));
+    let file = ComposeFile { place: &place, image: "m", port: 1, sse_port: None, drain, user };
+    assert!(file.text().contains("\n    user: \"1000:100\"\n"), "{}", file.text());
+    assert!(!text("/c", "", None).contains("user:"));
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn a_unit_names_full_paths_and_bounds_its_restarts() {
             "Environment=\"PATH=/opt/100%%/bin:/bin\"",
             "# Variables that the configuration refers to: BASE, KEY.",
             "EnvironmentFile=-/opt/m/mainstay.env",
-            "Restart=on-failure",
+            "Restart=always",
+            "RestartSec=10s",
             "StartLimitIntervalSec=300",
             "StartLimitBurst=5",
             "KillMode=mixed",
@@ -58,6 +59,22 @@ fn a_unit_names_full_paths_and_bounds_its_restarts() {
     ];
     has(&system, &own);
     assert!(!text(&place, Manager::System(None), None).contains("User="));
+}
+
+/// `make dist` packs a unit that `install.sh` only puts the path of the program into.
+#[test]
+fn the_packed_unit_differs_only_in_what_it_can_not_know() {
+    let packed = include_str!("../../../../../../packaging/mainstay.service");
+    let own = text(&place("/opt/m", ""), Manager::User, None);
+    let kept = |text: &str| -> Vec<String> {
+        let is_kept = |line: &&str| {
+            !["#", "ExecStart=", "Environment=", "EnvironmentFile="]
+                .iter()
+                .any(|begin| line.starts_with(begin))
+        };
+        text.lines().filter(is_kept).map(str::to_owned).collect()
+    };
+    assert_eq!(kept(packed), kept(&own));
 }
 
 #[test]
