@@ -2,13 +2,16 @@
 
 SECONDS ?= 30
 
-.PHONY: help demo test tools yardsticks lint bench proof conformance fuzz
+.PHONY: help demo dist test tools yardsticks lint bench proof conformance fuzz
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 demo: ## start Mainstay with its demonstration servers
 	cargo run --profile demo --package mainstay -- demo
+
+dist: ## what users install: a static program in an archive with its checksum, install.sh, a container image
+	cargo xtask dist
 
 test: ## everything that has to hold, with the minutes it took; installs what that needs
 	cargo xtask test
@@ -30,7 +33,7 @@ bench: yardsticks ## measure Mainstay and its peers side by side, in one table
 	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 
-proof: ## longer proofs on the release build, such as attacks on memory in a small control group (as root)
+proof: ## longer proofs on what is built for users: attacks on memory, archive and image (as root)
 	cargo xtask proof
 
 conformance: ## the protocol's own suite, and official clients and servers, through the gateway

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 mod code;
+mod dist;
 mod floors;
 mod fuzz;
 mod maps;
@@ -22,8 +23,9 @@ cargo xtask requirements            docs/requirements.md is complete and the tes
 cargo xtask deps                    crates depend downwards only; pure crates stay pure
 cargo xtask test [SUITE…]           format, lists, dependencies, lints, tests, fuzz, conformance; all unless named
 cargo xtask tools [SUITE…]          installs what the suites need, or says what is missing and how to get it
-cargo xtask proof [NAME…]           longer proofs on the release build, some as root; all unless named
+cargo xtask proof [NAME…]           longer proofs on what is built for users, some as root; all unless named
 cargo xtask record                  makes docs/session.svg from a real session of a terminal; needs npx
+cargo xtask dist                    a static program in an archive with its checksum, install.sh, and a container image
 cargo xtask fuzz [SECONDS] [NAME…]  run fuzz targets, each for so long (30 s unless said)
 ";
 
@@ -51,6 +53,7 @@ fn run(arguments: &[String]) -> anyhow::Result<String> {
         ("tools", rest) => suites::prepare(&root, rest),
         ("proof", rest) => proofs::run(&root, rest),
         ("record", []) => record::run(&root),
+        ("dist", []) => Ok(dist::run(&root)?.told),
         ("fuzz", rest) => fuzz::run(&root, rest),
         ("help" | "--help" | "-h", _) => Ok(HELP.to_owned()),
         _ => bail!("no such task\n{HELP}"),

@@ -7,6 +7,8 @@ mod exit;
 mod memory;
 mod output;
 mod packages;
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+mod static_libc;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "__exec") {
         return mainstay_upstream::process::exec_main();
     }
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    static_libc::look_names_up_without_libraries();
     if commands::completed() {
         return ExitCode::SUCCESS;
     }

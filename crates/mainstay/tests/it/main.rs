@@ -12,6 +12,7 @@ mod fetch;
 mod listening;
 mod memory;
 mod newcomer;
+mod packaged;
 mod proxy;
 mod reached;
 mod restart;
