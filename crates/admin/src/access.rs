@@ -122,7 +122,7 @@ impl Visitor {
         let needs = match needed {
             Access::Admin => "the `admin` token",
             Access::Bare | Access::Read => {
-                "a token, because the request comes from another machine"
+                "a token, because the request comes from another machine or through a proxy"
             }
         };
         Err(match self.shown {
