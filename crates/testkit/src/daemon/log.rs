@@ -78,7 +78,7 @@ fn address_in(line: &str) -> Option<String> {
 /// The first address that a daemon says it serves at, which logs JSON and announces nothing.
 fn address_in_json(line: &str) -> Option<String> {
     let (_, rest) = line.split_once(r#""message":"serving","listen":""#)?;
-    let end = rest.find(['"', ','])?;
+    let end = rest.find(['"', ' '])?;
     Some(format!("http://{}", &rest[..end]))
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_address_is_found_in_a_line_of_json() {
         let line =
-            r#"{"level":"INFO","message":"serving","listen":"127.0.0.1:7, [::1]:7","servers":1}"#;
+            r#"{"level":"INFO","message":"serving","listen":"127.0.0.1:7 [::1]:7","servers":1}"#;
         assert_eq!(address_in_json(line).as_deref(), Some("http://127.0.0.1:7"));
         assert_eq!(address_in_json(r#"{"message":"ready","url":"http://a:1"}"#), None);
     }
