@@ -111,7 +111,7 @@ impl Picture<'_> {
         let _ = writeln!(
             rules,
             ".t{index}{{animation-name:t{index}}}@keyframes t{index}{{0%,{start}%{{transform:none;opacity:1;\
-             animation-timing-function:steps({})}}{end}%,to{{transform:translate({width:.1}px)}}}}",
+             animation-timing-function:steps({})}}{end}%,to{{transform:translate({width:.1}px);opacity:1}}}}",
             line.typed
         );
     }
