@@ -39,9 +39,11 @@ pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The names of all variables that the text of a configuration refers to, comments included.
+/// The names of all variables that the text of a configuration refers to. Lines that are comments, such
+/// as the examples of a new file, are left out.
 pub fn variables(text: &str) -> BTreeSet<String> {
-    mentions(text).map(|mention| mention.name.to_owned()).collect()
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(mentions).map(|mention| mention.name.to_owned()).collect()
 }
 
 fn mentions(text: &str) -> impl Iterator<Item = Mention<'_>> {
@@ -86,6 +88,8 @@ mod tests {
     fn every_variable_is_named_once() {
         let found = variables("a = \"${B}${A:-x}${B}\" # $C ${} \"secret:env:D\"");
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["A", "B", "D"]);
+        let found = variables("  # a = \"${A}\"\nb = \"${B}\"\n");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["B"]);
     }
 
     #[test]
