@@ -16,7 +16,7 @@ const NAMES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"
 
 /// What is linked in beside crates.
 const C_LIBRARY: &str = "The GNU C Library is linked in under the GNU Lesser General Public License, version 2.1 or \
-later. The sources of Mainstay and `make dist` link the program again, with another version of that library, too.\n";
+later. The sources of Mainstay and `make dist` link the program again, with another version of that library, too.\n\n";
 
 /// A crate from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

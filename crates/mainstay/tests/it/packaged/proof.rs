@@ -1,14 +1,15 @@
 //! The archive and the image of `make dist`, as users take them: `cargo xtask proof dist`.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::{Client, Daemon, Site};
+use mainstay_testkit::Client;
 use serde_json::json;
 
 use super::{Bare, FAR};
-use crate::shared::eventually_within;
+use crate::shared::{daemon, eventually_within};
 
 /// How soon a container has to be healthy, whose health is checked every second.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ fn text(path: &Path) -> &str {
 
 #[tokio::test]
 #[ignore = "needs what `make dist` makes, and root"]
-async fn the_archive_is_installed_and_serves_where_there_is_nothing_else() {
+async fn the_archive_is_installed_and_finds_names_where_there_is_nothing_else() {
     let prefix = tempfile::tempdir().unwrap();
     let (install, archive) = (folder().join("install.sh"), file(".tar.gz"));
     for shell in [&["sh"][..], &["busybox", "sh"]] {
@@ -62,29 +63,46 @@ async fn the_archive_is_installed_and_serves_where_there_is_nothing_else() {
     }
     let Some(bare) = Bare::try_new() else { return };
     std::fs::copy(&program, bare.path().join("mainstay")).unwrap();
-    let site = Site::start(&[]);
-    let port = site.url().rsplit(':').next().unwrap().trim_end_matches("/mcp").to_owned();
-    // The program, `up`, and two flags with their values are written anew for the confined one.
-    let script = format!(
-        "shift 6; exec chroot {} /mainstay up --config /mainstay.toml --state /state \"$@\"",
-        bare.path().display()
-    );
-    let daemon = Daemon::builder(&program)
-        .script(&script)
-        .folder(bare.path())
-        .url_server("far", &format!("http://{FAR}:{port}/mcp"))
-        .url_server("local", &format!("http://localhost:{port}/mcp"))
+    // A daemon needs `/proc` to start itself as the guard of its servers. A client of one needs nothing.
+    let daemon = daemon()
+        .config(&format!("[gateway]\nallowed_hosts = [\"{FAR}\"]"))
+        .command_server("notes", &[text(&program), "__demo", "notes"])
         .start()
         .await
         .unwrap();
-    for server in ["far", "local"] {
-        let client = daemon.client(server).await.unwrap();
-        client.call("echo", json!({})).await.unwrap_or_else(|error| panic!("{server}: {error}"));
+    let port = daemon.base().rsplit(':').next().unwrap();
+    for (host, says) in [
+        (FAR, "\"serverInfo\":{\"name\":\"notes\""),
+        ("localhost", "\"serverInfo\":{\"name\":\"notes\""),
+        ("nobody.mainstay.test", "Name or service not known"),
+    ] {
+        let url = format!("http://{host}:{port}/mcp/notes");
+        let answer = first_answer(bare.command(&["/mainstay", "connect", "--url", &url]));
+        assert!(answer.contains(says), "{host}: {answer}");
+        println!("alone in a folder, {host}: {:.100}", answer);
     }
-    let status = bare.run(&["/mainstay", "status", "--state", "/state", "--json"]);
-    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
-    assert!(status["servers"].is_array(), "{status}");
-    println!("the program alone in a folder serves {FAR} and localhost");
+}
+
+/// What a command on standard input and output answers to `initialize`.
+fn first_answer(mut command: Command) -> String {
+    let hello = json!({
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": { "name": "proof", "version": "1" },
+        },
+    });
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{hello}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    drop(input);
+    child.wait().unwrap();
+    answer
 }
 
 /// A container, removed when dropped.
