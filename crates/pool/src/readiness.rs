@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::Lack;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::Era;
@@ -193,6 +194,9 @@ impl Pool {
             return self.loading(begun, &because);
         }
         let refusal = self.unavailable(&format!("it is {}{because}", state.as_str()));
+        if self.needs_restart() {
+            return refusal.hint(self.remedy());
+        }
         match retry_at {
             Some(at) => refusal.retry_after(at.saturating_duration_since(Instant::now())),
             None => refusal,
@@ -231,6 +235,34 @@ impl Pool {
         (took >= SLOW_START).then(|| {
             format!("{what} for {}{usual}; it may take up to {}", seconds(took), seconds(most))
         })
+    }
+
+    /// Whether the server can't start before the daemon itself is restarted: variables and secrets are read
+    /// only then.
+    pub(crate) fn needs_restart(&self) -> bool {
+        !self.spec.lacks.is_empty()
+    }
+
+    /// What to do about a server that lacks variables or secrets. Names variables, and no path.
+    fn remedy(&self) -> String {
+        let mut variables: Vec<&str> = Vec::new();
+        for lack in &self.spec.lacks {
+            match lack {
+                Lack::Variable(name) if !variables.contains(&&**name) => variables.push(name),
+                Lack::Variable(_) | Lack::Secret { .. } => {}
+            }
+        }
+        let restart = "`mainstay stop && mainstay up`";
+        match variables.as_slice() {
+            [] => format!(
+                "`mainstay status {}` names the secret; then restart the daemon: {restart}",
+                self.spec.name
+            ),
+            names => format!(
+                "set {} in the daemon's environment, and restart it: {restart}",
+                names.join(" and ")
+            ),
+        }
     }
 
     pub(crate) fn unavailable(&self, why: &str) -> Refusal {

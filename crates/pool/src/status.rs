@@ -110,8 +110,9 @@ impl Pool {
             let lifecycle = primary.lifecycle.lock();
             status.state = primary.visible_state(lifecycle.state());
             status.since = clock(lifecycle.since());
+            let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
             status.retry_in_ms =
-                lifecycle.retry_at().map(|at| at.saturating_duration_since(now).as_millis() as u64);
+                retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
             let reason = lifecycle.reason();
             status.reason = reason.map(|reason| match &primary.process.lock().last_output {
                 Some(output) => format!("{reason}\n{output}"),
