@@ -7,15 +7,17 @@ mod clients;
 mod edit_error;
 mod json;
 mod settings;
+mod tables;
 mod target;
 mod toml;
 mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use clients::{CLIENTS, Client, Folders, find};
 pub use edit_error::EditError;
 pub use settings::settings;
+pub use tables::ClientServer;
 pub use target::{Target, TargetError, url};
 
 use clients::Format;
@@ -35,10 +37,11 @@ pub fn entry_name(endpoint: Option<&str>) -> String {
 impl Client {
     /// A text for people to copy: a whole file with nothing but Mainstay in it.
     pub fn snippet(&self, name: &str, target: &Target) -> String {
+        let entry = self.entry(name, target);
         match self.format {
-            Format::Json => json::alone(self.table, name, &self.entry(name, target)),
-            Format::Toml => toml::alone(self.table, name, &self.entry(name, target)),
-            Format::Yaml => yaml::alone(self.table, name, &self.entry(name, target)),
+            Format::Json => json::alone(&[self.table.to_owned()], name, &entry),
+            Format::Toml => toml::alone(self.table, name, &entry),
+            Format::Yaml => yaml::alone(self.table, name, &entry),
         }
     }
 
@@ -55,10 +58,13 @@ impl Client {
         name: &str,
         target: &Target,
     ) -> Result<String, EditError> {
-        let is_there = self.servers(path, text)?.iter().any(|there| there == name);
-        let entry = if is_there { self.runs(target) } else { self.entry(name, target) };
+        let there = self.own_table_with(path, text, name)?;
+        let entry = if there.is_some() { self.runs(target) } else { self.entry(name, target) };
         match self.format {
-            Format::Json => json::put(path, text, self.table, name, &entry),
+            Format::Json => {
+                let table = there.or_else(|| self.own_tables(text).into_iter().next());
+                json::put(path, text, &table.unwrap_or_default(), name, &entry)
+            }
             Format::Toml => toml::put(path, text, self.table, name, &entry),
             Format::Yaml => yaml::put(path, text, self.table, name, &entry),
         }
@@ -70,8 +76,28 @@ impl Client {
     /// # Errors
     /// When the text can't be read.
     pub fn take_out(&self, path: &Path, text: &str, name: &str) -> Result<String, EditError> {
+        match self.own_table_with(path, text, name)? {
+            Some(table) => self.remove(path, text, &self.server_in(&table, name.to_owned())),
+            None => Ok(text.to_owned()),
+        }
+    }
+
+    /// Removes a server from the text of the client's file. Returns the same text when it is not there.
+    ///
+    /// # Errors
+    /// When the text can't be read.
+    pub fn remove(
+        &self,
+        path: &Path,
+        text: &str,
+        server: &ClientServer,
+    ) -> Result<String, EditError> {
+        let ClientServer { name, within } = server;
         match self.format {
-            Format::Json => json::take_out(path, text, self.table, name),
+            Format::Json if within.is_empty() => {
+                json::take_out(path, text, &[self.table.to_owned()], name)
+            }
+            Format::Json => json::take_out(path, text, within, name),
             Format::Toml => toml::take_out(path, text, self.table, name),
             Format::Yaml => yaml::take_out(path, text, self.table, name),
         }
@@ -83,23 +109,49 @@ impl Client {
     /// When the text can't be read.
     pub fn mentions(&self, path: &Path, text: &str) -> Result<Mentions, EditError> {
         let is_ours = |name: &String| name == "mainstay" || name.starts_with("mainstay-");
-        Ok(Mentions { names: self.servers(path, text)?.into_iter().filter(is_ours).collect() })
+        let mut names = Vec::new();
+        for table in self.own_tables(text) {
+            names.extend(self.names(path, text, &table)?.into_iter().filter(is_ours));
+        }
+        Ok(Mentions { names })
     }
 
-    /// The names of all servers in the client's file, in the table that Mainstay is written into.
+    /// All servers in the client's file.
     ///
     /// # Errors
     /// When the text can't be read.
-    pub fn servers(&self, path: &Path, text: &str) -> Result<Vec<String>, EditError> {
-        match self.format {
-            Format::Json => json::names(path, text, self.table),
-            Format::Toml => toml::names(path, text, self.table),
-            Format::Yaml => yaml::names(path, text, self.table),
+    pub fn servers(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, EditError> {
+        let mut servers = Vec::new();
+        for table in self.tables(text) {
+            let names = self.names(path, text, &table)?.into_iter();
+            servers.extend(names.map(|name| self.server_in(&table, name)));
         }
+        Ok(servers)
     }
 
-    /// The path of the client's file on this system. None when the client has no file of its own.
-    pub fn place(&self, folders: &Folders) -> Option<PathBuf> {
-        (self.file)(folders)
+    /// The table of Mainstay's entry. None if the file does not have it.
+    fn own_table_with(
+        &self,
+        path: &Path,
+        text: &str,
+        name: &str,
+    ) -> Result<Option<Vec<String>>, EditError> {
+        for table in self.own_tables(text) {
+            if self.names(path, text, &table)?.iter().any(|there| there == name) {
+                return Ok(Some(table));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names of the servers in one table.
+    fn names(&self, path: &Path, text: &str, table: &[String]) -> Result<Vec<String>, EditError> {
+        let mut names = match self.format {
+            Format::Json => json::names(path, text, table),
+            Format::Toml => toml::names(path, text, self.table),
+            Format::Yaml => yaml::names(path, text, self.table),
+        }?;
+        names.retain(|name| self.is_server_key(table, name));
+        Ok(names)
     }
 }

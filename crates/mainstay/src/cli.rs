@@ -285,14 +285,17 @@ pub(crate) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Files of MCP clients (JSON, TOML) or compose files (YAML), or names of clients such as
-    /// `cursor`; the content decides which
-    #[arg(required = true, value_name = "FILE")]
+    /// Names of clients such as `cursor`, files of MCP clients (JSON, TOML), or compose files (YAML);
+    /// the content of a file decides
+    #[arg(required = true, value_name = "CLIENT|FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Add the servers to the configuration, after a backup, and write secrets into files beside it
     /// [default: print them]
     #[arg(long)]
     pub(crate) write: bool,
+    /// Print what --write would do, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -314,6 +317,13 @@ pub(crate) struct ExportArgs {
     /// Use this file of the client [default: where the client has it]
     #[arg(long, value_name = "FILE", requires = "client")]
     pub(crate) file: Option<PathBuf>,
+    /// Use the client's file in the current folder, which is that of a project
+    #[arg(long, requires = "client", conflicts_with = "file")]
+    pub(crate) project: bool,
+    /// Let the client start `mainstay connect`, which outlasts restarts of the daemon [default: only for
+    /// clients that can't connect to an address]
+    #[arg(long, requires = "client", conflicts_with = "remove")]
+    pub(crate) stdio: bool,
     /// Connect the client to this server or group [default: every server]
     #[arg(long, value_name = "NAME", requires = "client")]
     pub(crate) endpoint: Option<String>,
@@ -384,6 +394,9 @@ pub(crate) struct InitArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod add;
 mod call;
 mod change;
 mod check;
+mod client_files;
 mod completions;
 mod connect;
 mod daemon;

@@ -142,6 +142,16 @@ impl Output {
         UNWRITTEN.get().is_none()
     }
 
+    /// Prints a sentence of the result, in lines that fit the terminal.
+    pub(crate) fn sentence(&self, text: &str) {
+        self.line(format::wrap(&format::harmless(text), self.stdout.columns, 2));
+    }
+
+    /// Prints a sentence beside the result on standard error, in lines that fit the terminal.
+    pub(crate) fn aside(&self, text: &str) {
+        self.note(format::wrap(&format::harmless(text), self.stderr.columns, 2));
+    }
+
     /// Prints a remark on standard error, unless `--quiet` was given.
     pub(crate) fn remark(&self, text: impl AsRef<str>) {
         if !self.quiet {
@@ -170,7 +180,10 @@ impl Output {
             format!("{step}{flags}")
         });
         self.line("");
-        let text = format!("next: {}", steps.collect::<Vec<_>>().join("  ·  "));
+        let steps: Vec<_> = steps.collect();
+        let text = format!("next: {}", steps.join("  ·  "));
+        let fits = self.stdout.columns.is_none_or(|columns| format::width(&text) <= columns);
+        let text = if fits { text } else { format!("next: {}", steps.join("\n      ")) };
         self.line(self.paint(Look::Faint, &text));
     }
 
@@ -183,9 +196,14 @@ impl Output {
             return *exit;
         }
         let label = painted(self.stderr.colour, Look::Bad, "error");
-        self.note(format!("{label}: {}", format::harmless(message)));
+        let mut text = format!("error: {}", format::harmless(message));
+        // Several lines may show a place in a file, where blanks count.
+        if !text.contains('\n') {
+            text = format::wrap(&text, self.stderr.columns, 2);
+        }
+        self.note(text.replacen("error", &label, 1));
         for hint in hints {
-            self.note(format!("  hint: {}", format::harmless(hint)));
+            self.aside(&format!("  hint: {hint}"));
         }
         *exit
     }

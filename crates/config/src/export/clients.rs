@@ -1,10 +1,13 @@
-//! The known clients: the places of their files, and how these name a server.
+//! What is known of a client: the places of its files, and how these name a server.
 
-use std::path::PathBuf;
+mod known;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::Target;
+pub use known::CLIENTS;
 
 /// Keys and values, in the order they are written.
 type Members = Vec<(&'static str, Value)>;
@@ -19,13 +22,30 @@ pub struct Client {
     pub(super) format: Format,
     /// The key in the client's file that holds the servers.
     pub(super) table: &'static str,
-    pub(super) file: fn(&Folders) -> Option<PathBuf>,
+    /// Where else in the file there may be servers.
+    pub(super) further: Further,
+    /// The user's files. A new one is made at the first place.
+    files: fn(&Folders) -> Vec<PathBuf>,
+    /// The files of a project, below its folder. A new one is made at the first place.
+    project: &'static [&'static str],
     /// The members of an entry that connects to an address.
     by_url: fn(&str) -> Members,
     /// The members of an entry that runs a command with arguments.
     by_command: fn(&str, &[String]) -> Members,
     /// Further members of a new entry with this name. Later changes of the user are kept.
     at_first: fn(&str) -> Members,
+    /// What the user has to know before the client connects, if anything.
+    pub note: Option<&'static str>,
+}
+
+/// Tables of servers beside the usual one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Further {
+    None,
+    /// `servers` in the usual table, which new entries then belong to.
+    Within,
+    /// The usual table of each folder in `projects`. Mainstay is never put there.
+    Projects,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,210 +70,37 @@ pub struct Folders {
     pub codex: Option<PathBuf>,
     /// `COPILOT_HOME`.
     pub copilot: Option<PathBuf>,
+    /// `OPENCODE_CONFIG`, a file.
+    pub opencode: Option<PathBuf>,
 }
-
-/// Every known client, in the order in which they are listed.
-pub static CLIENTS: [Client; 16] = [
-    Client {
-        id: "claude-desktop",
-        title: "Claude Desktop",
-        takes_url: false,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.applications.join("Claude/claude_desktop_config.json")),
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "claude-code",
-        title: "Claude Code",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.claude.as_ref().unwrap_or(&at.home).join(".claude.json")),
-        by_url: typed_http,
-        by_command: typed_stdio,
-        at_first: nothing,
-    },
-    Client {
-        id: "cursor",
-        title: "Cursor",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".cursor/mcp.json")),
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "vscode",
-        title: "VS Code",
-        takes_url: true,
-        format: Format::Json,
-        table: "servers",
-        file: |at| Some(at.applications.join("Code/User/mcp.json")),
-        by_url: typed_http,
-        by_command: typed_stdio,
-        at_first: nothing,
-    },
-    Client {
-        id: "windsurf",
-        title: "Windsurf",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".codeium/windsurf/mcp_config.json")),
-        by_url: |url| vec![("serverUrl", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "zed",
-        title: "Zed",
-        takes_url: true,
-        format: Format::Json,
-        table: "context_servers",
-        file: |at| Some(at.config.join("zed/settings.json")),
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "codex",
-        title: "Codex",
-        takes_url: true,
-        format: Format::Toml,
-        table: "mcp_servers",
-        file: |at| {
-            let codex = at.codex.clone().unwrap_or_else(|| at.home.join(".codex"));
-            Some(codex.join("config.toml"))
-        },
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "gemini",
-        title: "Gemini CLI",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".gemini/settings.json")),
-        by_url: |url| vec![("httpUrl", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "copilot-cli",
-        title: "GitHub Copilot CLI",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| {
-            let copilot = at.copilot.clone().unwrap_or_else(|| at.home.join(".copilot"));
-            Some(copilot.join("mcp-config.json"))
-        },
-        by_url: typed_http,
-        by_command: typed_stdio,
-        at_first: |_| vec![("tools", json!(["*"]))],
-    },
-    Client {
-        id: "cline",
-        title: "Cline",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| {
-            let storage = at.applications.join("Code/User/globalStorage");
-            Some(storage.join("saoudrizwan.claude-dev/settings/cline_mcp_settings.json"))
-        },
-        by_url: |url| vec![("type", json!("streamableHttp")), ("url", json!(url))],
-        by_command: typed_stdio,
-        at_first: nothing,
-    },
-    Client {
-        id: "continue",
-        title: "Continue",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        // A file of its own, which Continue reads beside its `config.yaml`.
-        file: |at| Some(at.home.join(".continue/mcpServers/mainstay.json")),
-        by_url: typed_http,
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "junie",
-        title: "JetBrains Junie",
-        // Its editor plugins can't connect to addresses.
-        takes_url: false,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".junie/mcp/mcp.json")),
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "lm-studio",
-        title: "LM Studio",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".lmstudio/mcp.json")),
-        by_url: |url| vec![("url", json!(url))],
-        by_command: command,
-        at_first: nothing,
-    },
-    Client {
-        id: "goose",
-        title: "Goose",
-        takes_url: true,
-        format: Format::Yaml,
-        table: "extensions",
-        file: |at| Some(at.home.join(".config/goose/config.yaml")),
-        by_url: |url| vec![("type", json!("streamable_http")), ("uri", json!(url))],
-        by_command: |program, args| {
-            vec![("type", json!("stdio")), ("cmd", json!(program)), ("args", json!(args))]
-        },
-        at_first: |name| {
-            vec![("name", json!(name)), ("description", json!("")), ("enabled", json!(true))]
-        },
-    },
-    Client {
-        id: "inspector",
-        title: "MCP Inspector",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |at| Some(at.home.join(".mcp-inspector/mcp.json")),
-        by_url: |url| vec![("type", json!("streamable-http")), ("url", json!(url))],
-        by_command: typed_stdio,
-        at_first: nothing,
-    },
-    Client {
-        id: "generic",
-        title: "any other client",
-        takes_url: true,
-        format: Format::Json,
-        table: "mcpServers",
-        file: |_| None,
-        by_url: typed_http,
-        by_command: command,
-        at_first: nothing,
-    },
-];
 
 /// The keys that decide what a server is. Those of them that an entry does not write are removed.
 pub(super) const RUN_KEYS: [&str; 9] =
     ["type", "url", "serverUrl", "httpUrl", "uri", "command", "cmd", "args", "source"];
 
+/// A client without anything unusual, which the list of all clients is made from.
+const USUAL: Client = Client {
+    id: "",
+    title: "",
+    takes_url: true,
+    format: Format::Json,
+    table: "mcpServers",
+    further: Further::None,
+    files: |_| vec![],
+    project: &[],
+    by_url: plain_url,
+    by_command: command,
+    at_first: nothing,
+    note: None,
+};
+
 /// The client of this name.
 pub fn find(id: &str) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.id == id)
+}
+
+fn plain_url(url: &str) -> Members {
+    vec![("url", json!(url))]
 }
 
 fn typed_http(url: &str) -> Members {
@@ -275,6 +122,17 @@ fn nothing(_: &str) -> Members {
 // === impl Client ===
 
 impl Client {
+    /// The user's files that the client reads. A new one is made at the first place. Empty: it has none of
+    /// its own.
+    pub fn places(&self, folders: &Folders) -> Vec<PathBuf> {
+        (self.files)(folders)
+    }
+
+    /// The files that the client reads in the folder of a project. Empty: it knows no projects.
+    pub fn places_in(&self, project: &Path) -> Vec<PathBuf> {
+        self.project.iter().map(|file| project.join(file)).collect()
+    }
+
     /// The members that decide what the entry runs.
     pub(super) fn runs(&self, target: &Target) -> Members {
         match target {
@@ -304,7 +162,7 @@ impl Folders {
             config.clone()
         };
         let (claude, codex) = (folder("CLAUDE_CONFIG_DIR"), folder("CODEX_HOME"));
-        let copilot = folder("COPILOT_HOME");
-        Self { home, applications, config, claude, codex, copilot }
+        let (copilot, opencode) = (folder("COPILOT_HOME"), folder("OPENCODE_CONFIG"));
+        Self { home, applications, config, claude, codex, copilot, opencode }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jsonc_parser::ast::Object;
-use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode};
 use jsonc_parser::{CollectOptions, parse_to_ast};
 use serde_json::Value;
 
@@ -12,19 +12,22 @@ use super::edit_error::EditError;
 use crate::import::{JSON_OPTIONS, json_tree, problem_at};
 
 type ClientEntry = [(&'static str, Value)];
+/// The keys that lead to a table of servers, from the top of the file.
+type Table = [String];
 
-pub(super) fn alone(table: &str, name: &str, entry: &ClientEntry) -> String {
+pub(super) fn alone(table: &Table, name: &str, entry: &ClientEntry) -> String {
     let root = CstRootNode::parse("{}\n", &JSON_OPTIONS).expect("an empty object is JSON");
-    root.object_value_or_set()
-        .object_value_or_set(table)
-        .append(name, CstInputValue::Object(inputs(entry)));
+    let servers = table
+        .iter()
+        .fold(root.object_value_or_set(), |object, key| object.object_value_or_set(key));
+    servers.append(name, CstInputValue::Object(inputs(entry)));
     root.to_string()
 }
 
 pub(super) fn put(
     path: &Path,
     text: &str,
-    table: &str,
+    table: &Table,
     name: &str,
     entry: &ClientEntry,
 ) -> Result<String, EditError> {
@@ -35,8 +38,10 @@ pub(super) fn put(
     if let Some(inserted) = inserted(text, table, name, entry) {
         return Ok(inserted);
     }
-    let whole = object(path, text, root.object_value_or_create(), "the file")?;
-    let servers = object(path, text, whole.object_value_or_create(table), table)?;
+    let mut servers = object(path, text, root.object_value_or_create(), "the file")?;
+    for key in table {
+        servers = object(path, text, servers.object_value_or_create(key), key)?;
+    }
     match servers.get(name) {
         None => {
             servers.append(name, CstInputValue::Object(inputs(entry)));
@@ -50,18 +55,22 @@ pub(super) fn put(
 }
 
 /// Inserts an entry into a text whose servers stand on one line, and keeps that shape.
-fn inserted(text: &str, table: &str, name: &str, entry: &ClientEntry) -> Option<String> {
+fn inserted(text: &str, table: &Table, name: &str, entry: &ClientEntry) -> Option<String> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS).ok()?;
-    let whole = parsed.value.as_ref()?.as_object()?;
-    let ours = format!("{}: {}", Value::from(name), one_line(entry));
-    match whole.get(table) {
-        Some(property) => {
-            let servers = property.value.as_object()?;
-            let is_new = servers.get(name).is_none();
-            is_new.then(|| insert_into(text, servers, &ours)).flatten()
-        }
-        None => insert_into(text, whole, &format!("{}: {{ {ours} }}", Value::from(table))),
+    let mut object = parsed.value.as_ref()?.as_object()?;
+    let mut missing = table;
+    while let [key, rest @ ..] = missing
+        && let Some(property) = object.get(key)
+    {
+        object = property.value.as_object()?;
+        missing = rest;
     }
+    if missing.is_empty() && object.get(name).is_some() {
+        return None;
+    }
+    let ours = format!("{}: {}", Value::from(name), one_line(entry));
+    let around = |inner: String, key: &String| format!("{}: {{ {inner} }}", Value::from(&**key));
+    insert_into(text, object, &missing.iter().rev().fold(ours, around))
 }
 
 /// Adds a member behind the last one, where all of them stand on one line.
@@ -86,38 +95,52 @@ fn one_line(entry: &ClientEntry) -> String {
 pub(super) fn take_out(
     path: &Path,
     text: &str,
-    table: &str,
+    table: &Table,
     name: &str,
 ) -> Result<String, EditError> {
     if text.trim().is_empty() {
         return Ok(text.to_owned());
     }
     let root = parse(path, text)?;
-    let Some(servers) = root.object_value().and_then(|whole| whole.get(table)) else {
-        return Ok(text.to_owned());
-    };
-    let Some(property) = servers.object_value().and_then(|servers| servers.get(name)) else {
+    // The properties that lead to the servers.
+    let mut way: Vec<CstObjectProp> = Vec::new();
+    for key in table {
+        let object = match way.last() {
+            None => root.object_value(),
+            Some(outer) => outer.object_value(),
+        };
+        let Some(inner) = object.and_then(|object| object.get(key)) else {
+            return Ok(text.to_owned());
+        };
+        way.push(inner);
+    }
+    let servers = way.last().and_then(CstObjectProp::object_value);
+    let Some(property) = servers.and_then(|servers| servers.get(name)) else {
         return Ok(text.to_owned());
     };
     property.remove();
-    let is_empty = servers.object_value().is_some_and(|servers| {
-        // A table with a comment is kept, since the comment is the user's.
-        servers.properties().is_empty() && !servers.children().iter().any(CstNode::is_comment)
-    });
-    if is_empty {
-        servers.remove();
+    while let Some(empty) = way.pop().filter(is_empty) {
+        empty.remove();
     }
     Ok(root.to_string())
 }
 
-pub(super) fn names(path: &Path, text: &str, table: &str) -> Result<Vec<String>, EditError> {
+/// Whether nothing is left in a table. One with a comment is kept, since the comment is the user's.
+fn is_empty(table: &CstObjectProp) -> bool {
+    table.object_value().is_some_and(|object| {
+        object.properties().is_empty() && !object.children().iter().any(CstNode::is_comment)
+    })
+}
+
+pub(super) fn names(path: &Path, text: &str, table: &Table) -> Result<Vec<String>, EditError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
     let root = parse(path, text)?;
-    let servers = root.object_value().and_then(|whole| whole.object_value(table));
+    let inner = |object: CstObject, key: &String| object.object_value(key);
+    let servers = root.object_value().and_then(|whole| table.iter().try_fold(whole, inner));
     let properties = servers.map(|servers| servers.properties()).unwrap_or_default();
-    Ok(properties.iter().filter_map(jsonc_parser::cst::CstObjectProp::decoded_name).collect())
+    Ok(properties.iter().filter_map(CstObjectProp::decoded_name).collect())
 }
 
 fn parse(path: &Path, text: &str) -> Result<CstRootNode, EditError> {

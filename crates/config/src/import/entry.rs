@@ -18,6 +18,8 @@ pub(super) struct Context<'a> {
     pub(super) file: &'a ImportFile,
     pub(super) dialect: Dialect,
     pub(super) inputs: Vec<Input>,
+    /// The keys of the table, from the top of the file. Empty: the usual table of the format.
+    pub(super) within: Vec<String>,
     /// The working folder of the file's programs, unless the file names one.
     pub(super) folder: Option<PathBuf>,
 }
@@ -66,7 +68,7 @@ const DROPPED: [(&[&str], &str); 6] = [
 impl<'a> Context<'a> {
     pub(super) fn new(file: &'a ImportFile, dialect: Dialect) -> Self {
         let folder = file.workspace.clone();
-        Self { file, dialect, inputs: Vec::new(), folder }
+        Self { file, dialect, inputs: Vec::new(), within: Vec::new(), folder }
     }
 
     pub(super) fn text(&self, raw: &str, own: &[String]) -> Result<Text, Skip> {
@@ -225,6 +227,7 @@ impl<'a> Fields<'a> {
         notes.extend(self.left_over());
         let mut found = Found {
             name: name.to_owned(),
+            within: self.cx.within.clone(),
             env: if is_command { self.cx.texts(env)? } else { Vec::new() },
             headers: if is_command { Vec::new() } else { self.cx.texts(headers)? },
             cwd: None,

@@ -52,11 +52,23 @@ impl ImportFile {
 /// The folder of the project that a file belongs to: files in a folder such as `.vscode`, and files
 /// that projects keep in their own folder. None for the user's own files in the home folder.
 fn workspace_of(full: &Path, folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
-    const FOLDERS: [&str; 8] =
-        [".vscode", ".cursor", ".gemini", ".codex", ".zed", ".windsurf", ".roo", ".devcontainer"];
-    const FILES: [&str; 6] = [
+    const FOLDERS: [&str; 10] = [
+        ".vscode",
+        ".cursor",
+        ".gemini",
+        ".codex",
+        ".zed",
+        ".windsurf",
+        ".roo",
+        ".devcontainer",
+        ".qwen",
+        ".opencode",
+    ];
+    const FILES: [&str; 8] = [
         ".mcp.json",
         "mcp.json",
+        "opencode.json",
+        "opencode.jsonc",
         "compose.yaml",
         "compose.yml",
         "docker-compose.yaml",
@@ -65,6 +77,9 @@ fn workspace_of(full: &Path, folder: &Path, home: Option<&Path>) -> Option<PathB
     let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let around = if name(folder).is_some_and(|name| FOLDERS.contains(&&*name)) {
         folder.parent()
+    } else if folder.ends_with(".config/opencode") {
+        // The user's own, with the name that it has in projects.
+        None
     } else if name(full).is_some_and(|name| FILES.contains(&&*name)) {
         Some(folder)
     } else {

@@ -17,6 +17,8 @@ pub struct Parsed {
 /// A server as its file describes it. It may hold secrets, so it has no `Debug`.
 pub(crate) struct Found {
     pub(crate) name: String,
+    /// The keys of its table, from the top of the file. Empty: the usual table of the format.
+    pub(crate) within: Vec<String>,
     pub(crate) run: Run,
     pub(crate) env: Vec<(String, Text)>,
     pub(crate) headers: Vec<(String, Text)>,

@@ -35,6 +35,7 @@ impl GivenServer {
         };
         let found = Found {
             name: self.name,
+            within: Vec::new(),
             run,
             env: pairs(self.env),
             headers: pairs(self.headers),

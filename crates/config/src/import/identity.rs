@@ -47,8 +47,9 @@ pub(super) fn candidates(name: &str) -> impl Iterator<Item = String> + use<> {
     })
 }
 
-/// Whether a server is Mainstay itself, as written by an export: it would call itself for ever.
-pub(super) fn is_ourselves(found: &Found, own: Option<&str>) -> bool {
+/// Whether a server is Mainstay itself, as written by an export: it would call itself for ever. An entry with
+/// the name and the address of one counts, too, since the port of a daemon may have changed meanwhile.
+pub(super) fn is_ourselves(found: &Found, own: &[String]) -> bool {
     let words: Vec<_> = match &found.run {
         Run::Command(words) => words.iter().filter_map(Text::as_literal).collect(),
         Run::Url(url) => url.as_literal().into_iter().collect(),
@@ -61,7 +62,19 @@ pub(super) fn is_ourselves(found: &Found, own: Option<&str>) -> bool {
         }
         _ => false,
     };
-    is_shim || own.is_some_and(|own| words.iter().any(|word| is_below(word, own)))
+    let is_named = found.name == "mainstay" || found.name.starts_with("mainstay-");
+    let is_exported = || is_named && words.iter().any(|word| is_local_endpoint(word));
+    let is_own = |own: &String| words.iter().any(|word| is_below(word, own));
+    is_shim || own.iter().any(is_own) || is_exported()
+}
+
+/// Whether an address is that of an endpoint of a daemon on this machine.
+fn is_local_endpoint(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("http://") else { return false };
+    let Some((host, path)) = rest.split_once('/') else { return false };
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let is_loopback = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+    is_loopback && (path == "mcp" || path.starts_with("mcp/"))
 }
 
 /// Whether an address is that of the daemon, or of one of its endpoints.

@@ -21,9 +21,9 @@ pub struct PlanRequest<'a> {
     /// The configuration that servers are added to; none: a text of its own is made.
     pub config: Option<(&'a Path, &'a str)>,
     pub home: SecretHome,
-    /// The daemon's address, if it has a fixed one: a client that has this address is no server to
-    /// import.
-    pub own: Option<&'a str>,
+    /// The addresses of the daemon that are known, running or configured. A client that has one of them
+    /// has Mainstay, and no server to import.
+    pub own: &'a [String],
     /// The environment of this process: which variables need not be set.
     pub env: &'a BTreeMap<String, String>,
 }
@@ -67,6 +67,9 @@ pub struct Already {
     pub name: String,
     /// The server's name in its file.
     pub from: String,
+    /// The keys of its table there, from the top. Empty: the usual table of the format.
+    #[serde(skip)]
+    pub within: Vec<String>,
     pub file: PathBuf,
     /// Whether another file of this import has the server; otherwise the configuration has it.
     pub is_repeated: bool,
@@ -75,7 +78,7 @@ pub struct Already {
 /// Collects the servers of all files.
 struct Planner<'a> {
     existing: Existing,
-    own: Option<&'a str>,
+    own: &'a [String],
     references: References<'a>,
     /// The full definition of each new server, secrets included.
     made_of: BTreeMap<String, String>,
@@ -181,8 +184,7 @@ impl Planner<'_> {
         let whole = made_of(&found);
         for name in candidates(&found.name) {
             if self.made_of.get(&name) == Some(&whole) {
-                let (from, file) = (found.name, file.to_owned());
-                self.already.push(Already { name, from, file, is_repeated: true });
+                self.found_again(name, found, file, true);
                 return;
             }
             if self.made_of.contains_key(&name) {
@@ -200,8 +202,7 @@ impl Planner<'_> {
             };
             match self.existing.names.get(&name) {
                 Some(Some(runtime)) if *runtime == ready.runs.words() => {
-                    let (from, file) = (found.name, file.to_owned());
-                    self.already.push(Already { name, from, file, is_repeated: false });
+                    self.found_again(name, found, file, false);
                     return;
                 }
                 Some(_) => {}
@@ -212,6 +213,11 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    fn found_again(&mut self, name: String, found: Found, file: &Path, is_repeated: bool) {
+        let Found { name: from, within, .. } = found;
+        self.already.push(Already { name, from, within, file: file.to_owned(), is_repeated });
     }
 
     fn add(&mut self, mut found: Found, ready: Ready, whole: String, file: &Path) {

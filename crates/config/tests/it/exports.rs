@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mainstay_config::export::{CLIENTS, Client, Target, entry_name, find};
+use mainstay_config::export::{CLIENTS, Client, Folders, Target, entry_name, find};
 use mainstay_config::import::{
     ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, parse, plan,
 };
@@ -29,7 +29,7 @@ fn take_out(client: &Client, text: &str) -> String {
     client.take_out(Path::new("file"), text, "mainstay").unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn planned(parsed: Parsed, own: Option<&str>) -> ImportPlan {
+fn planned(parsed: Parsed, own: &[String]) -> ImportPlan {
     let env = std::collections::BTreeMap::new();
     let request = PlanRequest { config: None, home: SecretHome::Environment, own, env: &env };
     plan(vec![parsed], &request).unwrap()
@@ -66,6 +66,8 @@ fn what_each_client_is_given() {
         ("windsurf", "mcpServers", "serverUrl"),
         ("zed", "context_servers", "url"),
         ("gemini", "mcpServers", "httpUrl"),
+        ("qwen", "mcpServers", "httpUrl"),
+        ("opencode", "mcp", "url"),
         ("copilot-cli", "mcpServers", "url"),
         ("cline", "mcpServers", "url"),
         ("continue", "mcpServers", "url"),
@@ -80,7 +82,7 @@ fn what_each_client_is_given() {
 }
 
 /// Files as people have them; each lacks what its client is given.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 18] = [
     (
         "cursor",
         "{\n  // mine\n  \"mcpServers\": {\n    \"a\": { \"command\": \"x\" }, // why\n  },\n  \"other\": [1, 2,],\n}\n",
@@ -98,6 +100,19 @@ const FILES: [(&str, &str); 14] = [
         "{\n    \"inputs\": [],\n    \"servers\": {\n        \"a\": { \"url\": \"http://a/\" }\n    }\n}\n",
     ),
     ("gemini", "{ \"general\": { \"x\": 1.50 } }\n"),
+    (
+        "qwen",
+        "{ // mine\n  \"ui\": {},\n  \"mcpServers\": { \"a\": { \"httpUrl\": \"http://a/\" } }\n}\n",
+    ),
+    ("opencode", "{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}"),
+    (
+        "opencode",
+        "{\n  // mine\n  \"mcp\": {\n    \"a\": { \"type\": \"local\", \"command\": [\"x\"] }, // why\n  },\n}\n",
+    ),
+    (
+        "opencode",
+        "{\n  \"mcp\": {\n    \"timeout\": 5,\n    \"servers\": {\n      \"a\": { \"type\": \"remote\", \"url\": \"http://a/\" },\n    },\n  },\n}\n",
+    ),
     ("codex", "# mine\nmodel = 'o5' # why\n\n[mcp_servers.a]\ncommand = \"x\"\n# the end\n"),
     ("codex", "model = 'o5'\n"),
     ("codex", "[mcp_servers]\na = { command = \"x\" }"),
@@ -156,6 +171,90 @@ fn an_entry_of_before_is_brought_up_to_date_and_keeps_what_else_it_says() {
 }
 
 #[test]
+fn servers_are_found_and_removed_in_every_table_of_the_file() {
+    let text = r#"{
+  "mcp": {
+    "old": { "type": "remote", "url": "http://old/" },
+    "timeout": { "startup": 5 },
+    // since the second version
+    "servers": { "new": { "type": "local", "command": ["x"] }, "mainstay": { "type": "remote", "url": "http://was/" } }
+  }
+}
+"#;
+    let (client, path) = (named("opencode"), Path::new("f"));
+    let servers = client.servers(path, text).unwrap();
+    let shown: Vec<_> = servers.iter().map(|server| (&*server.name, server.within.len())).collect();
+    assert_eq!(shown, [("new", 2), ("mainstay", 2), ("old", 0)]);
+    // Mainstay is brought up to date where it is.
+    let with = put(client, text, &url());
+    assert_eq!(with, text.replace("http://was/", URL));
+    let without = servers.iter().filter(|server| server.name != "mainstay");
+    let without = without.fold(with, |text, server| client.remove(path, &text, server).unwrap());
+    let left = client.servers(path, &without).unwrap();
+    assert_eq!(left.iter().map(|server| &*server.name).collect::<Vec<_>>(), ["mainstay"]);
+    assert!(without.contains("\"timeout\": { \"startup\": 5 }"), "{without}");
+
+    let text = r#"{
+  "mcpServers": { "a": { "command": "a" } },
+  "projects": {
+    "/home/user/p": { "mcpServers": { "a": { "command": "b" } }, "allowedTools": [] },
+    "/home/user/q": { "mcpServers": {} }
+  }
+}
+"#;
+    let client = named("claude-code");
+    let servers = client.servers(path, text).unwrap();
+    let shown: Vec<_> = servers.iter().map(mainstay_config::export::ClientServer::shown).collect();
+    assert_eq!(shown, ["a", "a (in /home/user/p)"]);
+    let text = client.remove(path, text, &servers[1]).unwrap();
+    let left: Vec<_> = client.servers(path, &text).unwrap();
+    assert_eq!(left, servers[..1]);
+    assert!(text.contains("\"/home/user/p\": { \"allowedTools\": [] }"), "{text}");
+}
+
+#[test]
+fn a_file_of_opencode_is_known_without_its_schema() {
+    for (text, expected) in [
+        (r#"{"mcp": {"servers": {"a": {"type": "remote", "url": "http://${X}/{env:Y}"}}}}"#, true),
+        (
+            r#"{"mcp": {"a": {"enabled": false}, "b": {"type": "remote", "url": "http://{env:Y}"}}}"#,
+            true,
+        ),
+        (r#"{"mcp": {"servers": {"a": {"type": "http", "url": "http://${env:Y}"}}}}"#, false),
+    ] {
+        let file = ImportFile::new(Path::new("f"), Path::new("/f"), None, text);
+        let parsed = parse(&file).unwrap();
+        assert_eq!(parsed.format == "OpenCode", expected, "{text}");
+        let plan = planned(parsed, &[]);
+        assert!(plan.toml.contains("${Y}"), "{}", plan.toml);
+    }
+}
+
+#[test]
+fn the_files_of_clients_are_looked_for_where_the_clients_do() {
+    let home = Path::new("/home/user");
+    let folders = |name: &'static str, value: &'static str| {
+        Folders::new(home.to_owned(), move |key| (key == name).then(|| value.to_owned()))
+    };
+    let first = |id, folders: &Folders| named(id).places(folders)[0].display().to_string();
+    let usual = folders("", "");
+    for (id, expected) in [
+        ("qwen", "/home/user/.qwen/settings.json"),
+        ("opencode", "/home/user/.config/opencode/opencode.json"),
+        ("gemini", "/home/user/.gemini/settings.json"),
+    ] {
+        assert_eq!(first(id, &usual), expected);
+    }
+    assert_eq!(first("opencode", &folders("OPENCODE_CONFIG", "/o.json")), "/o.json");
+    let elsewhere = folders("XDG_CONFIG_HOME", "/c");
+    assert_eq!(first("opencode", &elsewhere), "/c/opencode/opencode.json");
+    let in_project = |id| named(id).places_in(Path::new("/p"));
+    assert_eq!(in_project("qwen"), [Path::new("/p/.qwen/settings.json")]);
+    assert_eq!(in_project("opencode")[1], Path::new("/p/opencode.jsonc"));
+    assert!(in_project("windsurf").is_empty());
+}
+
+#[test]
 fn files_that_hold_something_else_are_left_alone() {
     for (id, text, expected) in [
         ("cursor", "{ \"mcpServers\": [] }", "file:1:3: error: expected mcpServers to be"),
@@ -171,26 +270,37 @@ fn files_that_hold_something_else_are_left_alone() {
 
 #[test]
 fn what_is_exported_is_known_when_it_is_imported() {
+    const ELSEWHERE: &str = "https://tools.example.org/mcp";
+    let is_ours = |plan: &ImportPlan| {
+        plan.added.is_empty() && plan.skipped[0].reason == "it is Mainstay itself"
+    };
     for client in &CLIENTS {
-        for target in [url(), command()] {
+        for target in [url(), command(), Target::Url(ELSEWHERE.to_owned())] {
             let name = entry_name(Some("files"));
             let text = client.snippet(&name, &target);
             let file = ImportFile::new(Path::new("f"), Path::new("/home/user/f"), None, &text);
             let parsed =
-                parse(&file).unwrap_or_else(|problems| panic!("{}: {problems}", client.id));
-            let plan = planned(parsed, None);
-            let parsed = parse(&file).unwrap();
-            let ours = planned(parsed, Some(URL));
-            let is_ours = |reason: &str| reason == "it is Mainstay itself";
-            let expected = format!("[servers.mainstay-files]\nurl = \"{URL}\"\n");
-            match &target {
-                Target::Url(_) => {
-                    assert_eq!(plan.toml, format!("# from f\n{expected}"), "{}", client.id);
-                    assert!(plan.added[0].notes.is_empty(), "{plan:?}");
-                }
-                Target::Command { .. } => assert!(is_ours(&plan.skipped[0].reason), "{plan:?}"),
+                || parse(&file).unwrap_or_else(|problems| panic!("{}: {problems}", client.id));
+            let ours = planned(parsed(), &[ELSEWHERE.to_owned()]);
+            assert!(is_ours(&ours), "{}: {ours:?}", client.id);
+            // Without any address, what is on this machine is known by its name and its path.
+            let plan = planned(parsed(), &[]);
+            if target == Target::Url(ELSEWHERE.to_owned()) {
+                let expected = format!("[servers.mainstay-files]\nurl = \"{ELSEWHERE}\"\n");
+                assert_eq!(plan.toml, format!("# from f\n{expected}"), "{}", client.id);
+                assert!(plan.added[0].notes.is_empty(), "{plan:?}");
+            } else {
+                assert!(is_ours(&plan), "{}: {plan:?}", client.id);
             }
-            assert!(ours.added.is_empty() && is_ours(&ours.skipped[0].reason), "{ours:?}");
         }
+    }
+    for (name, url) in [
+        ("files", "http://127.0.0.1:8000/mcp"),
+        ("mainstay", "http://127.0.0.1:8000/other"),
+        ("mainstay", "http://192.0.2.1:8000/mcp"),
+    ] {
+        let text = format!(r#"{{"mcpServers": {{"{name}": {{"url": "{url}"}}}}}}"#);
+        let file = ImportFile::new(Path::new("f"), Path::new("/home/user/f"), None, &text);
+        assert_eq!(planned(parse(&file).unwrap(), &[]).added.len(), 1, "{text}");
     }
 }

@@ -16,7 +16,7 @@ mod secrets;
 mod wrong;
 
 /// Every sample, and where it is on the disk of its user.
-const SAMPLES: [(&str, &str); 20] = [
+const SAMPLES: [(&str, &str); 22] = [
     ("claude_desktop_config.json", "/home/user/.config/Claude/claude_desktop_config.json"),
     ("claude.json", "/home/user/.claude.json"),
     ("cursor.json", "/srv/shop/.cursor/mcp.json"),
@@ -35,6 +35,8 @@ const SAMPLES: [(&str, &str); 20] = [
     ("amp.json", "/home/user/.config/amp/settings.json"),
     ("opencode.json", "/home/user/.config/opencode/opencode.json"),
     ("opencode_2.jsonc", "/home/user/.config/opencode/opencode.jsonc"),
+    ("opencode_both.jsonc", "/srv/shop/opencode.jsonc"),
+    ("qwen.json", "/srv/shop/.qwen/settings.json"),
     ("continue.yaml", "/home/user/.continue/config.yaml"),
     ("goose.yaml", "/home/user/.config/goose/config.yaml"),
 ];
@@ -88,7 +90,7 @@ fn in_files() -> SecretHome {
 fn planned(files: Vec<Parsed>, config: Option<&str>, home: SecretHome) -> ImportPlan {
     let config = config.map(|text| (Path::new("mainstay.toml"), text));
     let env = BTreeMap::new();
-    let request = PlanRequest { config, home, own: None, env: &env };
+    let request = PlanRequest { config, home, own: &[], env: &env };
     plan(files, &request).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

@@ -120,7 +120,8 @@ A server is also removed from its groups. A server that others need is not remov
 pub(super) const IMPORT: &str = "\
 Examples:
   mainstay import cursor                          print the servers and change nothing
-  mainstay import ~/.claude.json compose.yaml --write
+  mainstay import cursor opencode --write         add them to the configuration
+  mainstay import .mcp.json compose.yaml --dry-run
 
 Secrets become references and are never printed. With --write, each secret goes into a file in the
 folder `secrets` beside the configuration, which only its owner may read. Without --write, the
@@ -131,7 +132,8 @@ Examples:
   mainstay export                                 list the known clients and their files
   mainstay export cursor                          print what its file needs
   mainstay export cursor --write --replace        also remove what Mainstay serves from its file
-  mainstay export vscode --file .vscode/mcp.json --endpoint files --write
+  mainstay export vscode --project --endpoint files --write
+  mainstay export codex --stdio --write           through `mainstay connect`
   mainstay export cursor --remove";
 
 pub(super) const FETCH: &str = "\
@@ -167,6 +169,7 @@ pub(super) const INIT: &str = "\
 Examples:
   mainstay init                                   with a demonstration server
   mainstay init --from cursor                     with the servers of a client
+  mainstay init --from .mcp.json --dry-run
   mainstay init ~/.config/mainstay/mainstay.toml";
 
 pub(super) const SCHEMA: &str = "\

@@ -72,17 +72,17 @@ fn every_command_reads_as_declared() {
         ),
         (
             "mainstay import a b --write",
-            "Import(ImportArgs { files: [\"a\", \"b\"], write: true })",
+            "Import(ImportArgs { files: [\"a\", \"b\"], write: true, dry_run: false })",
         ),
         (
             "mainstay export",
             "Export(ExportArgs { client: None, write: false, replace: false, remove: false, \
-             dry_run: false, file: None, endpoint: None })",
+             dry_run: false, file: None, project: false, stdio: false, endpoint: None })",
         ),
         (
             "mainstay export zed --remove --file f --endpoint e",
             "Export(ExportArgs { client: Some(\"zed\"), write: false, replace: false, remove: true, \
-             dry_run: false, file: Some(\"f\"), endpoint: Some(\"e\") })",
+             dry_run: false, file: Some(\"f\"), project: false, stdio: false, endpoint: Some(\"e\") })",
         ),
         ("mainstay fetch a b", "Fetch(FetchArgs { servers: [\"a\", \"b\"] })"),
         (
@@ -90,10 +90,13 @@ fn every_command_reads_as_declared() {
             "Service(ServiceArgs { command: Show(ShowArgs { service: Some(Nginx), system: false, \
              with: [\"d.toml\"], certificate: None, certificate_key: None }) })",
         ),
-        ("mainstay init", "Init(InitArgs { file: None, from: None, force: false })"),
+        (
+            "mainstay init",
+            "Init(InitArgs { file: None, from: None, force: false, dry_run: false })",
+        ),
         (
             "mainstay init a.toml --force",
-            "Init(InitArgs { file: Some(\"a.toml\"), from: None, force: true })",
+            "Init(InitArgs { file: Some(\"a.toml\"), from: None, force: true, dry_run: false })",
         ),
         ("mainstay schema", "Schema"),
         ("mainstay completions fish", "Completions(CompletionsArgs { shell: Fish })"),

@@ -32,9 +32,9 @@ pub(super) fn run(shared: &Shared, args: &AddArgs, out: &Output) -> Result<Exit,
         });
     }
     let env = import::environment();
-    let own = import::own_address(shared);
+    let own = import::own_addresses(shared);
     let home = import::secrets_there(&path);
-    let request = PlanRequest { config: Some((&path, old)), home, own: own.as_deref(), env: &env };
+    let request = PlanRequest { config: Some((&path, old)), home, own: &own, env: &env };
     let plan = plan(vec![given.into_parsed()], &request)?;
     if let Some(skipped) = plan.skipped.first() {
         let message = format!("`{}` can't be added: {}", skipped.name, skipped.reason);

@@ -46,7 +46,7 @@ impl Change<'_> {
     /// Shows what is done to the file, or with `--dry-run` the difference.
     pub(super) fn show(&self, done: &str) {
         if self.dry_run {
-            self.line(&difference::shown(self.old, self.new));
+            self.out.line(format::harmless(&difference::shown(self.old, self.new)));
             self.line(&format!("not written: {} is as it was", self.path.display()));
         } else {
             self.line(&format!("{done} {}", self.path.display()));
@@ -84,6 +84,6 @@ impl Change<'_> {
     }
 
     pub(super) fn line(&self, text: &str) {
-        self.out.line(format::harmless(text));
+        self.out.sentence(text);
     }
 }

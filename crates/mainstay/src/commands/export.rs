@@ -1,27 +1,29 @@
 //! `mainstay export`: connects MCP clients to Mainstay through their own files.
 
-#![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
-
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use mainstay_config::export::{CLIENTS, Client, EditError, Folders, Target, entry_name, find};
-use mainstay_config::import::IMPORT_BYTES_MAX;
+use mainstay_config::export::{CLIENTS, Client, ClientServer, EditError, Target, entry_name, find};
 use mainstay_config::nearest;
-use serde::Serialize;
 use serde_json::json;
 
 use self::address::Served;
-use self::replace::{Beside, Kept, beside};
+use self::replace::{Beside, beside};
+use self::report::Report;
+use super::client_files::{self, chosen, read, with_servers};
 use super::files;
+use crate::cli::shell::quoted;
 use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
-use crate::output::table::Column;
-use crate::output::{Output, format};
+use crate::output::Output;
 
 mod address;
+mod list;
 mod replace;
+mod report;
+
+/// The mode of a new file in the folder of a project, which other users of the project may read.
+const PROJECT_MODE: u32 = 0o644;
 
 /// What an export is made from.
 struct Context<'a> {
@@ -30,55 +32,35 @@ struct Context<'a> {
     served: Served,
 }
 
-/// A known client: its file, and whether Mainstay is in it.
-struct Listed {
-    client: &'static Client,
-    file: Option<PathBuf>,
-    state: &'static str,
-    names: Vec<String>,
-}
-
-/// What was done to a client's file, or with `--dry-run` would be.
-#[derive(Serialize)]
-struct Report<'a> {
-    client: &'static str,
-    file: &'a Path,
-    /// The entry of Mainstay.
-    name: &'a str,
-    changed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backup: Option<PathBuf>,
-    dry_run: bool,
-    /// Entries that were removed, because Mainstay serves them.
-    replaced: Vec<String>,
-    /// Entries that Mainstay serves, and that the client still starts itself.
-    started_twice: Vec<String>,
-    /// Entries that the configuration has, and that were not removed.
-    kept: Vec<Kept>,
-    /// What the user should know about the address.
-    notes: Vec<String>,
+/// The file of a client that is edited.
+struct Edited {
+    path: PathBuf,
+    /// Other files that the client reads beside it, and that name servers.
+    others: Vec<PathBuf>,
+    /// The mode of a new file.
+    mode: u32,
 }
 
 pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Exit, Failure> {
-    let folders = folders()?;
     let Some(id) = &args.client else {
-        list(&folders, out);
+        list::run(out)?;
         return Ok(Exit::Done);
     };
     let client = known(id)?;
     let name = entry_name(args.endpoint.as_deref());
-    let file = args.file.clone().or_else(|| client.place(&folders));
     if args.remove {
-        return take_out(client, file, &name, args, out);
+        return take_out(client, &Edited::find(client, args)?, &name, args, out);
     }
     let mut served = Served::find(shared)?;
     if let Some(endpoint) = &args.endpoint {
         served.check_endpoint(shared, endpoint)?;
     }
-    let target = served.target(client, shared, args.endpoint.as_deref())?;
+    let target = served.target(client, shared, args)?;
     if args.write {
-        return put(client, file, &name, &target, &Context { shared, args, served }, out);
+        let edited = Edited::find(client, args)?;
+        return put(client, &edited, &name, &target, &Context { shared, args, served }, out);
     }
+    let file = Edited::find(client, args).ok().map(|edited| edited.path);
     let snippet = client.snippet(&name, &target);
     if out.json {
         out.value(&json!({
@@ -88,20 +70,30 @@ pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Ex
     }
     out.line(snippet.trim_end());
     let place = file.map_or("its configuration".to_owned(), |file| file.display().to_string());
-    out.remark(format!("for {}: {}", client.title, format::harmless(&place)));
-    for note in &served.notes {
-        out.remark(format!("note: {}", format::harmless(note)));
+    if !out.is_quiet() {
+        out.aside(&format!("for {}: {place}", client.title));
+        for note in served.notes.iter().map(String::as_str).chain(client.note) {
+            out.aside(&format!("note: {note}"));
+        }
     }
-    out.next(&[&format!("mainstay export {id} --write --replace")]);
+    out.next(&[&again(args, "--write --replace")]);
     Ok(Exit::Done)
 }
 
-fn folders() -> Result<Folders, Failure> {
-    let home = std::env::home_dir().filter(|home| home.is_absolute());
-    let home = home.ok_or_else(|| {
-        Failure::new(Exit::Failed, "HOME is not set, so the files of clients can't be found")
-    })?;
-    Ok(Folders::new(home, |name| std::env::var(name).ok()))
+/// The same export once more with other flags, as it is typed.
+fn again(args: &ExportArgs, flags: &str) -> String {
+    let mut words = vec!["mainstay export".to_owned()];
+    words.extend(args.client.clone());
+    if let Some(file) = &args.file {
+        words.push(format!("--file {}", quoted(&file.to_string_lossy())));
+    }
+    if let Some(endpoint) = &args.endpoint {
+        words.push(format!("--endpoint {}", quoted(endpoint)));
+    }
+    words.extend(args.project.then(|| "--project".to_owned()));
+    words.extend(args.stdio.then(|| "--stdio".to_owned()));
+    words.push(flags.to_owned());
+    words.join(" ")
 }
 
 fn known(id: &str) -> Result<&'static Client, Failure> {
@@ -120,41 +112,49 @@ fn known(id: &str) -> Result<&'static Client, Failure> {
 
 fn put(
     client: &Client,
-    file: Option<PathBuf>,
+    edited: &Edited,
     name: &str,
     target: &Target,
     context: &Context<'_>,
     out: &Output,
 ) -> Result<Exit, Failure> {
     let Context { shared, args, served } = context;
-    let file = file_of(client, file)?;
-    let before = read(&file)?;
+    let file = &edited.path;
+    let before = read(file)?;
     let text = before.as_deref().unwrap_or_default();
-    let mut after = client.put(&file, text, name, target).map_err(failed)?;
+    let mut after = client.put(file, text, name, target).map_err(failed)?;
     let Beside { served: twice, kept } =
-        beside(client, &file, text, shared, served, args.endpoint.as_deref());
+        beside(client, file, text, shared, served, args.endpoint.as_deref());
     let (replaced, started_twice) = if args.replace { (twice, vec![]) } else { (vec![], twice) };
     for old in &replaced {
-        after = client.take_out(&file, &after, old).map_err(failed)?;
+        after = client.remove(file, &after, old).map_err(failed)?;
     }
     let changed = before.as_deref() != Some(&*after);
-    let backup = write(&file, &after, changed && !args.dry_run)?;
-    let notes = served.notes.clone();
-    let kept = if args.replace { kept } else { vec![] };
-    let (client_id, dry_run) = (client.id, args.dry_run);
+    let backup = edited.write(&after, changed && !args.dry_run)?;
+    let mut notes = served.notes.clone();
+    notes.extend(edited.others.iter().map(|other| {
+        let other = quoted(&other.to_string_lossy());
+        let flags = if args.replace { "--write --replace" } else { "--write" };
+        format!(
+            "{} reads {other}, too, which names servers: mainstay export {} --file {other} {flags}",
+            client.title, client.id,
+        )
+    }));
+    notes.extend(client.note.filter(|_| changed).map(str::to_owned));
     let report = Report {
-        client: client_id,
-        file: &file,
+        client: client.id,
+        file,
         name,
         changed,
         backup,
-        dry_run,
-        replaced,
-        started_twice,
-        kept,
+        dry_run: args.dry_run,
+        replaced: replaced.iter().map(ClientServer::shown).collect(),
+        started_twice: started_twice.iter().map(ClientServer::shown).collect(),
+        kept: if args.replace { kept } else { vec![] },
         notes,
+        replace: again(args, "--write --replace"),
     };
-    let said = match (changed, dry_run) {
+    let said = match (changed, args.dry_run) {
         (true, true) => "would have",
         (true, false) => "has",
         (false, _) => "had already",
@@ -165,16 +165,16 @@ fn put(
 
 fn take_out(
     client: &Client,
-    file: Option<PathBuf>,
+    edited: &Edited,
     name: &str,
     args: &ExportArgs,
     out: &Output,
 ) -> Result<Exit, Failure> {
-    let file = file_of(client, file)?;
-    let before = read(&file)?.unwrap_or_default();
-    let after = client.take_out(&file, &before, name).map_err(failed)?;
+    let file = &edited.path;
+    let before = read(file)?.unwrap_or_default();
+    let after = client.take_out(file, &before, name).map_err(failed)?;
     let changed = before != after;
-    let backup = write(&file, &after, changed && !args.dry_run)?;
+    let backup = edited.write(&after, changed && !args.dry_run)?;
     let said = match (changed, args.dry_run) {
         (true, true) => "would no longer have",
         (true, false) => "no longer has",
@@ -182,7 +182,7 @@ fn take_out(
     };
     let report = Report {
         client: client.id,
-        file: &file,
+        file,
         name,
         changed,
         backup,
@@ -191,47 +191,10 @@ fn take_out(
         started_twice: vec![],
         kept: vec![],
         notes: vec![],
+        replace: String::new(),
     };
     report.tell(client, said, out);
     Ok(Exit::Done)
-}
-
-fn file_of(client: &Client, file: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    file.ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{} has no default file", client.title))
-            .hint("select one with --file FILE")
-    })
-}
-
-/// Reads the client's file. None when there is none.
-fn read(file: &Path) -> Result<Option<String>, Failure> {
-    let cant = |why: String| {
-        Failure::new(Exit::Failed, format!("{} can't be read: {why}", file.display()))
-    };
-    match std::fs::metadata(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cant(error.to_string())),
-        Ok(meta) if meta.len() > IMPORT_BYTES_MAX => {
-            return Err(cant("it is too large".to_owned()));
-        }
-        Ok(_) => {}
-    }
-    // The standard library's error does not quote the file's text.
-    std::fs::read_to_string(file).map(Some).map_err(|error| cant(error.to_string()))
-}
-
-fn write(file: &Path, text: &str, is_changed: bool) -> Result<Option<PathBuf>, Failure> {
-    if !is_changed {
-        return Ok(None);
-    }
-    let backup = files::back_up(file, Timestamp::now());
-    let written = backup.and_then(|backup| {
-        files::replace(file, text, files::PRIVATE)?;
-        Ok(backup)
-    });
-    written.map_err(|error| {
-        Failure::new(Exit::Failed, format!("{} can't be written: {error}", file.display()))
-    })
 }
 
 fn failed(error: EditError) -> Failure {
@@ -241,84 +204,43 @@ fn failed(error: EditError) -> Failure {
         .details(details)
 }
 
-// === impl Report ===
+// === impl Edited ===
 
-impl Report<'_> {
-    fn tell(&self, client: &Client, said: &str, out: &Output) {
-        if out.json {
-            return out.value(self);
+impl Edited {
+    /// The file that the flags name, or else the client's own.
+    fn find(client: &Client, args: &ExportArgs) -> Result<Self, Failure> {
+        if let Some(path) = &args.file {
+            return Ok(Self { path: path.clone(), others: vec![], mode: files::PRIVATE });
         }
-        let line = |text: &str| out.line(format::harmless(text));
-        let (title, id, name) = (client.title, client.id, self.name);
-        line(&format!("{title} {said} `{name}` in {}", self.file.display()));
-        if !self.replaced.is_empty() {
-            let would = if self.dry_run { "would be removed" } else { "removed" };
-            let names = self.replaced.join(", ");
-            line(&format!("{would} from it, because Mainstay serves them: {names}"));
-        }
-        if !self.started_twice.is_empty() {
-            let names = self.started_twice.join(", ");
-            line(&format!(
-                "{title} still starts these itself, although Mainstay serves them: {names}"
-            ));
-            line(&format!(
-                "`mainstay export {id} --write --replace` removes them, and keeps a backup"
-            ));
-        }
-        for Kept { name, reason } in &self.kept {
-            line(&format!("kept `{name}`: {reason}"));
-        }
-        if let Some(backup) = &self.backup {
-            line(&format!("backup: {}", backup.display()));
-        }
-        for note in &self.notes {
-            out.remark(format!("note: {}", format::harmless(note)));
-        }
-        if self.dry_run {
-            line("not written: this was a dry run");
-        } else if self.changed {
-            out.next(&[&format!("restart {title}")]);
-        }
+        let (places, mode) = if args.project {
+            (client_files::of_project(client), PROJECT_MODE)
+        } else {
+            (client.places(&list::folders()?), files::PRIVATE)
+        };
+        let nowhere = || {
+            let what = if args.project { "no file in projects" } else { "no default file" };
+            Failure::new(Exit::Usage, format!("`{}` has {what}", client.id))
+                .hint("select one with --file FILE")
+        };
+        let path = chosen(client, &places).ok_or_else(nowhere)?;
+        let mut others = with_servers(client, &places);
+        others.retain(|other| *other != path);
+        Ok(Self { path, others, mode })
     }
-}
 
-fn list(folders: &Folders, out: &Output) {
-    let listed: Vec<_> = CLIENTS.iter().map(|client| look(client, folders)).collect();
-    if out.json {
-        let clients = listed.iter().map(|one| {
-            json!({
-                "client": one.client.id,
-                "title": one.client.title,
-                "file": one.file,
-                "state": one.state,
-                "names": one.names,
-            })
+    /// Writes the file, after a backup.
+    fn write(&self, text: &str, is_changed: bool) -> Result<Option<PathBuf>, Failure> {
+        if !is_changed {
+            return Ok(None);
+        }
+        let backup = files::back_up(&self.path, Timestamp::now());
+        let written = backup.and_then(|backup| {
+            files::replace(&self.path, text, self.mode)?;
+            Ok(backup)
         });
-        out.value(&json!({ "clients": clients.collect::<Vec<_>>() }));
-        return;
+        written.map_err(|error| {
+            let file = self.path.display();
+            Failure::new(Exit::Failed, format!("{file} can't be written: {error}"))
+        })
     }
-    let rows = listed.iter().map(|one| {
-        let file = one.file.as_ref().map_or("–".to_owned(), |file| file.display().to_string());
-        let state = if one.names.is_empty() { one.state.to_owned() } else { one.names.join(", ") };
-        [one.client.id.into(), state.into(), format::harmless(&file).into()]
-    });
-    let columns = [Column::whole("CLIENT"), Column::whole("MAINSTAY"), Column::whole("FILE")];
-    out.line(out.table(columns, &rows.collect::<Vec<_>>()));
-    out.next(&["mainstay export CLIENT", "mainstay export CLIENT --write"]);
-}
-
-fn look(client: &'static Client, folders: &Folders) -> Listed {
-    let file = client.place(folders);
-    let text = file.as_deref().map(read);
-    let (state, names) = match (&file, text) {
-        (Some(file), Some(Ok(Some(text)))) => match client.mentions(file, &text) {
-            Ok(mentions) if mentions.names.is_empty() => ("no", Vec::new()),
-            Ok(mentions) => ("yes", mentions.names),
-            Err(_) => ("unreadable", Vec::new()),
-        },
-        (_, Some(Err(_))) => ("unreadable", Vec::new()),
-        (_, Some(Ok(None))) => ("no file", Vec::new()),
-        _ => ("–", Vec::new()),
-    };
-    Listed { client, file, state, names }
 }

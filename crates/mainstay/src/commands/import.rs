@@ -6,17 +6,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mainstay_config::export::{Folders, find, settings, url};
+use mainstay_config::export::{CLIENTS, Client, find, settings, url};
 use mainstay_config::import::{
     Configured, ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, configured, parse, plan,
     verify,
 };
-use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX};
+use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX, nearest};
 use serde_json::json;
 
 use self::report::{Report, Written};
 pub(super) use self::report::{is_told, variables_to_set};
-use super::files;
+use super::running::{restart, running, uses};
+use super::{client_files, files};
+use crate::cli::shell::quoted;
 use crate::cli::{ImportArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -28,48 +30,81 @@ const CONFIG_MODE: u32 = 0o644;
 
 mod report;
 
+/// What becomes of the servers that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Print,
+    Write,
+    /// Says what would be written.
+    Try,
+}
+
 pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed = read_all(&args.files)?;
     let configured = configured(&shared.request(None))?;
-    let own = own_address(shared);
-    import(parsed, &configured, own.as_deref(), args.write, out)
+    let mode = match (args.dry_run, args.write) {
+        (true, _) => Mode::Try,
+        (false, true) => Mode::Write,
+        (false, false) => Mode::Print,
+    };
+    let exit = import(parsed, &args.files, &configured, shared, mode, out)?;
+    tell_projects(&args.files, "mainstay import", out);
+    Ok(exit)
 }
 
 /// Writes a new configuration: `text` with the servers of a client, or of a file.
 pub(super) fn into_new(
+    shared: &Shared,
     path: &Path,
     text: String,
     source: &Path,
+    is_dry_run: bool,
     out: &Output,
 ) -> Result<Exit, Failure> {
-    let parsed = read_all(&[source.to_owned()])?;
+    let sources = [source.to_owned()];
+    let parsed = read_all(&sources)?;
     let configured = Configured { path: path.to_owned(), text: Some(text) };
-    import(parsed, &configured, None, true, out)
+    let mode = if is_dry_run { Mode::Try } else { Mode::Write };
+    let exit = import(parsed, &sources, &configured, shared, mode, out)?;
+    tell_projects(&sources, "mainstay import --write", out);
+    Ok(exit)
 }
 
 fn import(
     parsed: Vec<Parsed>,
+    sources: &[PathBuf],
     configured: &Configured,
-    own: Option<&str>,
-    is_write: bool,
+    shared: &Shared,
+    mode: Mode,
     out: &Output,
 ) -> Result<Exit, Failure> {
-    let env = environment();
+    let (env, own) = (environment(), own_addresses(shared));
     let old = configured.text.as_deref();
-    let (config, home) = if is_write {
-        (Some((&*configured.path, old.unwrap_or_default())), secrets_there(&configured.path))
-    } else {
+    let (config, home) = if mode == Mode::Print {
         (None, SecretHome::Environment)
+    } else {
+        (Some((&*configured.path, old.unwrap_or_default())), secrets_there(&configured.path))
     };
-    let plan = plan(parsed, &PlanRequest { config, home, own, env: &env })?;
-    let text = if is_write { &plan.config } else { &plan.toml };
+    let plan = plan(parsed, &PlanRequest { config, home, own: &own, env: &env })?;
+    let text = if mode == Mode::Print { &plan.toml } else { &plan.config };
     let warnings = verify(&configured.path, old, text, &plan.secrets)
         .map_err(|problems| does_not_hold(&problems))?
         .warnings;
-    let written = if is_write { write(configured, &plan)? } else { None };
-    let folder = configured.path.parent().unwrap_or(Path::new(""));
-    Report { plan: &plan, written: written.as_ref(), warnings: &warnings, folder }
-        .tell(is_write, out);
+    let written = if mode == Mode::Write { write(configured, &plan)? } else { None };
+    let config = &configured.path;
+    let is_read = written.is_some() && running(shared).is_some_and(|status| uses(&status, config));
+    Report {
+        plan: &plan,
+        written: written.as_ref(),
+        warnings: &warnings,
+        config,
+        client: match sources {
+            [source] => client_of(source).map(|client| client.id),
+            _ => None,
+        },
+        restart: is_read.then(|| restart(shared)),
+    }
+    .tell(mode, out);
     let is_empty = plan.added.is_empty() && plan.already.is_empty();
     Ok(if is_empty { Exit::Failed } else { Exit::Done })
 }
@@ -81,20 +116,20 @@ pub(super) fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The address that clients get. None without one, or when the configuration is invalid, which is
-/// reported later.
-pub(super) fn own_address(shared: &Shared) -> Option<String> {
-    let loaded = settings(&shared.request(None)).ok()?;
-    url(&loaded.settings.gateway, None).ok()
+/// The addresses that clients get: of the running daemon, and of the configuration. A configuration that is
+/// invalid has none, and is reported later.
+pub(super) fn own_addresses(shared: &Shared) -> Vec<String> {
+    let loaded = settings(&shared.request(None)).ok();
+    let written = loaded.and_then(|loaded| url(&loaded.settings.gateway, None).ok());
+    let running = running(shared).and_then(|status| status.mcp_url);
+    written.into_iter().chain(running).collect()
 }
 
 /// Reads all files. Reports every problem in any of them.
 fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     let home = std::env::home_dir();
-    let read = files.iter().map(|path| {
-        let path = place_of(path);
-        parse(&ImportFile::read(&path, home.as_deref())?)
-    });
+    let places = files.iter().flat_map(|source| places_of(source));
+    let read = places.map(|path| parse(&ImportFile::read(&path, home.as_deref())?));
     let (mut parsed, mut problems) = (Vec::new(), Vec::new());
     for result in read {
         match result {
@@ -110,26 +145,70 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<Parsed>, Failure> {
     Err(Failure::new(Exit::Usage, message).details(json!({ "problems": problems })))
 }
 
-/// The file to read: that of a client, if its name is given and there is no file of this name.
-fn place_of(source: &Path) -> PathBuf {
-    let client = source.to_str().filter(|_| !source.exists()).and_then(find);
-    let place = client.and_then(|client| {
-        let home = std::env::home_dir()?;
-        client.place(&Folders::new(home, |name| std::env::var(name).ok()))
+/// The files to read: those of a client, if its name is given and there is no file of this name.
+fn places_of(source: &Path) -> Vec<PathBuf> {
+    let own = client_of(source).map(|client| {
+        let places = client_files::folders().map(|folders| client.places(&folders));
+        let places = places.unwrap_or_default();
+        // Files without servers are read only if there is no other, to say that they have none.
+        let with_servers = client_files::with_servers(client, &places);
+        match with_servers.is_empty() {
+            true => client_files::chosen(client, &places)
+                .filter(|file| file.exists())
+                .into_iter()
+                .collect(),
+            false => with_servers,
+        }
     });
-    place.filter(|place| place.exists()).unwrap_or_else(|| source.to_owned())
+    own.filter(|places| !places.is_empty()).unwrap_or_else(|| vec![source.to_owned()])
+}
+
+fn client_of(source: &Path) -> Option<&'static Client> {
+    source.to_str().filter(|_| !source.exists()).and_then(find)
 }
 
 /// Adds to a problem where a client has its file, for users who named the client instead.
 fn with_place(mut problem: Problem) -> Problem {
-    if let Place::File { file } = &problem.place
-        && let Some(client) = file.to_str().and_then(find)
-        && let Some(place) = std::env::home_dir()
-            .and_then(|home| client.place(&Folders::new(home, |name| std::env::var(name).ok())))
+    let Place::File { file } = &problem.place else { return problem };
+    if let Some(near) = nearest_client(file) {
+        problem.help = Some(format!("no file and no client is called so; did you mean `{near}`?"));
+        return problem;
+    }
+    if let Some(client) = client_of(file)
+        && let Some(folders) = client_files::folders()
+        && let Some(place) = client.places(&folders).first()
     {
-        problem.help = Some(format!("{} has its servers in {}", client.title, place.display()));
+        let mut help = format!("{} has its servers in {}", client.title, place.display());
+        for file in client_files::with_servers(client, &client_files::of_project(client)) {
+            help.push_str(&format!(", and those of this project in {}", file.display()));
+        }
+        problem.help = Some(help);
     }
     problem
+}
+
+/// The client whose name is nearly what was given, if there is no file of this name.
+fn nearest_client(source: &Path) -> Option<&'static str> {
+    let word = source.to_str().filter(|word| !word.contains(['/', '.']) && !source.exists())?;
+    let ids = CLIENTS.iter().map(|client| client.id);
+    find(word).is_none().then(|| nearest::nearest(word, ids)).flatten()
+}
+
+/// Names the files of the current project from which a client has servers, too.
+fn tell_projects(sources: &[PathBuf], command: &str, out: &Output) {
+    if out.json {
+        return;
+    }
+    for client in sources.iter().filter_map(|source| client_of(source)) {
+        for file in client_files::with_servers(client, &client_files::of_project(client)) {
+            let (title, file) = (client.title, quoted(&file.to_string_lossy()));
+            if !out.is_quiet() {
+                out.aside(&format!(
+                    "note: {title} has servers of this project, too: {command} {file}"
+                ));
+            }
+        }
+    }
 }
 
 fn does_not_hold(problems: &Problems) -> Failure {

@@ -23,11 +23,22 @@ pub(super) fn run(shared: &Shared, args: &InitArgs, out: &Output) -> Result<Exit
         if path.exists() && !args.force {
             return Err(exists(&path));
         }
-        return import::into_new(&path, mainstay_config::template(), source, out);
+        return import::into_new(
+            shared,
+            &path,
+            mainstay_config::template(),
+            source,
+            args.dry_run,
+            out,
+        );
     }
-    write(&path, &first_text()?, args.force)?;
+    let text = first_text()?;
+    if args.dry_run {
+        return dry_run(&path, &text, args.force, out);
+    }
+    write(&path, &text, args.force)?;
     if out.json {
-        out.value(&json!({ "written": path, "servers": [DEMO] }));
+        out.value(&json!({ "written": path, "servers": [DEMO], "dry_run": false }));
         return Ok(Exit::Done);
     }
     out.line(format!("wrote {}", format::harmless(&path.display().to_string())));
@@ -36,20 +47,35 @@ pub(super) fn run(shared: &Shared, args: &InitArgs, out: &Output) -> Result<Exit
     Ok(Exit::Done)
 }
 
+/// Prints the file instead of writing it.
+fn dry_run(path: &Path, text: &str, is_forced: bool, out: &Output) -> Result<Exit, Failure> {
+    if path.exists() && !is_forced {
+        return Err(exists(path));
+    }
+    if out.json {
+        out.value(&json!({ "written": null, "servers": [DEMO], "dry_run": true, "text": text }));
+        return Ok(Exit::Done);
+    }
+    out.line(text.trim_end());
+    let path = format::harmless(&path.display().to_string());
+    out.remark(format!("not written: this was a dry run; it would go to {path}"));
+    Ok(Exit::Done)
+}
+
 /// All keys with their defaults, and a server that runs everywhere.
 fn first_text() -> Result<String, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Failed, format!("can't find the path of this program: {error}"))
     })?;
-    // A JSON array of strings is a TOML array of strings.
-    let command = json!([program.display().to_string(), "__demo", DEMO]);
+    // A JSON string is a TOML string.
+    let program = json!(program.display().to_string());
     let template = mainstay_config::template();
     Ok(format!(
         "{template}\n\
          # A demonstration server that is built into Mainstay, so that there is something to run.\n\
          # `mainstay remove {DEMO}` takes it out when there are others.\n\
          [servers.{DEMO}]\n\
-         command = {command}\n"
+         command = [{program}, \"__demo\", \"{DEMO}\"]\n"
     ))
 }
 

@@ -34,8 +34,6 @@ pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
 
 /// The command that makes a running daemon take its configuration file again.
 pub(super) fn restart(shared: &Shared) -> String {
-    let state = shared.state.as_ref().map(|state| format!(" --state {}", state.display()));
-    let config = shared.config.as_ref().map(|file| format!(" --config {}", file.display()));
-    let (state, config) = (state.unwrap_or_default(), config.unwrap_or_default());
-    format!("mainstay stop{state} && mainstay up{config}{state}")
+    let state = Shared { state: shared.state.clone(), ..Shared::default() };
+    format!("mainstay stop{} && mainstay up{}", state.repeated(), shared.repeated())
 }

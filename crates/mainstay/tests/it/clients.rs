@@ -90,6 +90,10 @@ fn what_was_exported_is_not_imported() {
     mainstay(home, &["import", "goose-cli", "cursor"])
         .exits(2)
         .complains("Cursor has its servers in ");
+    mainstay(home, &["import", "cursr"]).exits(2).complains("did you mean `cursor`?");
+    mainstay(home, &["init", "new.toml", "--from", "opencoed"])
+        .exits(2)
+        .complains("did you mean `opencode`?");
 }
 
 #[test]
@@ -171,4 +175,118 @@ fn wrong_clients_names_and_files_are_told() {
     assert_eq!(fs::read_to_string(home.join("odd.json")).unwrap(), "[1, 2]");
     fs::write(home.join("mainstay.toml"), "[gateway]\nlisten = '127.0.0.1:0'\n").unwrap();
     mainstay(home, &["export", "cursor"]).exits(2).complains("port 0");
+}
+
+#[test]
+fn a_client_with_several_files_is_read_and_edited_where_its_servers_are() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("mainstay.toml"), "[gateway]\nlisten = '127.0.0.1:9100'\n").unwrap();
+    let folder = home.join(".config/opencode");
+    fs::create_dir_all(&folder).unwrap();
+    // What OpenCode itself writes at its first start.
+    fs::write(
+        folder.join("opencode.jsonc"),
+        "{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}",
+    )
+    .unwrap();
+    mainstay(home, &["export"]).exits(0).says("opencode.jsonc");
+    mainstay(home, &["export", "opencode", "--write"]).exits(0).says("opencode.jsonc");
+    assert!(!folder.join("opencode.json").exists());
+    mainstay(home, &["export", "opencode", "--remove"]).exits(0).says("no longer has");
+    let server = |name: &str| {
+        format!(
+            "{{ // mine\n  \"mcp\": {{ \"{name}\": {{ \"type\": \"local\", \"command\": [\"sh\"] }} }}\n}}\n"
+        )
+    };
+    fs::write(folder.join("opencode.json"), server("one")).unwrap();
+    mainstay(home, &["export", "opencode", "--write"]).exits(0).says("opencode/opencode.json\n");
+    mainstay(home, &["export", "opencode", "--remove"]).exits(0);
+    assert_eq!(fs::read_to_string(folder.join("opencode.json")).unwrap(), server("one"));
+    fs::write(folder.join("opencode.jsonc"), server("two")).unwrap();
+    // Servers of a project are named, and imported by their file.
+    fs::write(home.join("opencode.json"), server("three")).unwrap();
+    let ran = mainstay(home, &["import", "opencode", "--dry-run"])
+        .exits(0)
+        .says("+ one ")
+        .says("+ two ")
+        .says("not written: this was a dry run; the servers would go to mainstay.toml")
+        .complains(
+            "note: OpenCode has servers of this project, too: mainstay import opencode.json",
+        );
+    assert!(
+        !ran.out.contains("three")
+            && !fs::read_to_string(home.join("mainstay.toml")).unwrap().contains("one")
+    );
+    mainstay(home, &["import", "opencode", "opencode.json", "--write"]).exits(0).says("+ three ");
+    mainstay(home, &["export", "opencode", "--write", "--replace"])
+        .exits(0)
+        .says("because Mainstay serves them: one\n")
+        .complains("opencode.jsonc, too, which names servers: mainstay export opencode --file ");
+}
+
+#[test]
+fn a_project_gets_mainstay_in_its_own_file() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("mainstay.toml"), "[gateway]\nlisten = '127.0.0.1:9100'\n").unwrap();
+    for (client, file) in [
+        ("claude-code", ".mcp.json"),
+        ("opencode", "opencode.json"),
+        ("qwen", ".qwen/settings.json"),
+    ] {
+        let ran = mainstay(home, &["export", client, "--project", "--write"]);
+        if client == "qwen" {
+            // Here, the folder of the project is the home folder, and the file is the user's.
+            ran.exits(2).complains("`qwen` has no file in projects");
+            continue;
+        }
+        ran.exits(0).says(&format!("in {file}\n"));
+        assert!(fs::read_to_string(home.join(file)).unwrap().contains("127.0.0.1:9100"));
+        assert_eq!(mode(&home.join(file)), 0o644);
+    }
+    mainstay(home, &["export", "windsurf", "--project", "--write"])
+        .exits(2)
+        .complains("--file FILE");
+}
+
+#[test]
+fn a_client_can_start_the_bridge_instead_of_connecting_to_an_address() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let stdio = |client| mainstay(home, &["export", client, "--stdio"]).exits(0);
+    assert!(stdio("codex").says("command = ").out.contains("args = [\"connect\", \"--state\""));
+    stdio("opencode").says("\"type\": \"local\"").says("\"connect\"");
+    stdio("qwen").says("\"command\": ");
+    // Without a daemon there need not be an address.
+    fs::write(home.join("mainstay.toml"), "[gateway]\nlisten = '127.0.0.1:0'\n").unwrap();
+    stdio("gemini");
+    let ran =
+        mainstay(home, &["export", "cursor", "--stdio", "--write", "--file", "a b.json"]).exits(0);
+    assert!(ran.out.contains("a b.json"), "{}", ran.out);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("client.json"), client_file()).unwrap();
+    for dry_run in [
+        &["import", "client.json", "--dry-run"][..],
+        &["import", "client.json", "--write", "--dry-run"],
+        &["init", "--from", "client.json", "--dry-run"],
+        &["init", "--dry-run"],
+    ] {
+        let ran = mainstay(home, dry_run).exits(0).says("[servers.");
+        assert!(format!("{}{}", ran.out, ran.err).contains("not written: this was a dry run"));
+        assert!(!ran.out.contains(TOKEN), "{}", ran.out);
+        let json = mainstay(home, &[dry_run, &["--json"]].concat()).exits(0).json();
+        assert_eq!((&json["dry_run"], &json["written"]), (&true.into(), &serde_json::Value::Null));
+        assert_eq!(fs::read_dir(home).unwrap().count(), 1, "{dry_run:?} wrote something");
+    }
+    mainstay(home, &["import", "client.json", "--dry-run"]).exits(0).says(
+        "secret: env.GITHUB_TOKEN of git-hub would be written to secrets/git-hub.GITHUB_TOKEN",
+    );
+    fs::write(home.join("mainstay.toml"), "").unwrap();
+    mainstay(home, &["init", "--dry-run"]).exits(1).complains("exists already");
 }

@@ -94,6 +94,7 @@ fn container(cx: &Context<'_>, name: &str) -> Found {
     words.extend(["run", "--rm", "-T", name]);
     Found {
         name: name.to_owned(),
+        within: Vec::new(),
         run: Run::Command(words.into_iter().map(Text::literal).collect()),
         env: Vec::new(),
         headers: Vec::new(),
@@ -107,6 +108,7 @@ fn container(cx: &Context<'_>, name: &str) -> Found {
 fn remote<'a>(cx: &'a Context<'a>, name: &str, url: &str) -> Result<Found, Skip> {
     Ok(Found {
         name: name.to_owned(),
+        within: Vec::new(),
         run: Run::Url(cx.text(url, &[])?),
         env: Vec::new(),
         headers: Vec::new(),

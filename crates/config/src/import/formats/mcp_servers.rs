@@ -1,4 +1,5 @@
-//! `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf, Cline, LM Studio, Gemini CLI and many more.
+//! `mcpServers`: Claude Desktop, Claude Code, Cursor, Windsurf, Cline, LM Studio, Gemini CLI, Qwen Code and many
+//! more.
 
 use std::path::PathBuf;
 
@@ -14,14 +15,15 @@ pub(super) fn read(root: &Node, all: &mut Collected<'_>) {
     for key in ["mcpServers", "amp.mcpServers"] {
         if let Some(servers) = table(root, key) {
             all.is("mcpServers");
-            each(servers, None, all);
+            each(servers, None, Vec::new(), all);
         }
     }
     // Claude Code keeps the servers of a project under the project's folder.
     for project in table(root, "projects").map(Node::entries).unwrap_or_default() {
         let Some(servers) = table(&project.node, "mcpServers") else { continue };
         all.is("mcpServers");
-        each(servers, Some(PathBuf::from(&project.key)), all);
+        let within = ["projects", &project.key, "mcpServers"].map(str::to_owned);
+        each(servers, Some(PathBuf::from(&project.key)), within.to_vec(), all);
     }
 }
 
@@ -36,12 +38,13 @@ pub(super) fn read_bare(root: &Node, all: &mut Collected<'_>) {
     let entries = root.entries();
     if !entries.is_empty() && entries.iter().all(|entry| is_server(&entry.node)) {
         all.is("a table of servers");
-        each(root, None, all);
+        each(root, None, Vec::new(), all);
     }
 }
 
-fn each(servers: &Node, project: Option<PathBuf>, all: &mut Collected<'_>) {
+fn each(servers: &Node, project: Option<PathBuf>, within: Vec<String>, all: &mut Collected<'_>) {
     let mut cx = Context::new(all.file, Dialect::Editor);
+    cx.within = within;
     cx.folder = project.or(cx.folder);
     all.each(&cx, servers, server);
 }

@@ -130,14 +130,14 @@ fn variables_that_are_set_already_need_no_word() {
     let env = BTreeMap::from(
         [("GIT_TOKEN", "one"), ("B", "x")].map(|(k, v)| (k.to_owned(), v.to_owned())),
     );
-    let request = PlanRequest { config: None, home: SecretHome::Environment, own: None, env: &env };
+    let request = PlanRequest { config: None, home: SecretHome::Environment, own: &[], env: &env };
     let same = plan(vec![parsed(text)], &request).unwrap();
     assert_eq!(same.variables.iter().map(|v| &*v.name).collect::<Vec<_>>(), ["C"]);
     let env = BTreeMap::from([("GIT_TOKEN".to_owned(), "another".to_owned())]);
     let request = PlanRequest {
         config: Some((Path::new("m"), "")),
         home: SecretHome::Environment,
-        own: None,
+        own: &[],
         env: &env,
     };
     let other = plan(vec![parsed(text)], &request).unwrap();

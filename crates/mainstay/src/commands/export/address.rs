@@ -5,7 +5,7 @@ use mainstay_config::export::{Client, Target, TargetError, settings, url};
 use mainstay_config::{Loaded, nearest};
 
 use super::super::running::{self, running};
-use crate::cli::Shared;
+use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
 
 /// What there is to connect to.
@@ -82,7 +82,7 @@ impl Served {
         }
         if written.iter().any(|written| written == name) {
             self.notes.push(format!(
-                "the running daemon does not serve `{name}` yet; restart it: {}",
+                "the running daemon does not serve `{name}` yet; restart it, and export again: {}",
                 running::restart(shared)
             ));
             return Ok(());
@@ -115,14 +115,15 @@ impl Served {
         self.url.as_deref().ok()
     }
 
-    /// What the client connects to: an address if it takes one, else a command.
+    /// What the client connects to: an address if it takes one and no command is wanted, else a command.
     pub(super) fn target(
         &self,
         client: &Client,
         shared: &Shared,
-        endpoint: Option<&str>,
+        args: &ExportArgs,
     ) -> Result<Target, Failure> {
-        if !client.takes_url {
+        let endpoint = args.endpoint.as_deref();
+        if args.stdio || !client.takes_url {
             return Self::command(shared, endpoint);
         }
         let all = self.url.as_ref().map_err(|error| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mainstay_config::export::Client;
+use mainstay_config::export::{Client, ClientServer};
 use mainstay_config::import::{ImportFile, PlanRequest, configured, parse, plan};
 use mainstay_model::status::InstanceState;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::cli::Shared;
 #[derive(Default)]
 pub(super) struct Beside {
     /// Those that Mainstay serves.
-    pub(super) served: Vec<String>,
+    pub(super) served: Vec<ClientServer>,
     /// Those that the configuration has, and that can't be used through Mainstay now.
     pub(super) kept: Vec<Kept>,
 }
@@ -48,7 +48,7 @@ fn find(
     served: &Served,
     endpoint: Option<&str>,
 ) -> Option<Beside> {
-    let names = client.servers(file, text).ok()?;
+    let there = client.servers(file, text).ok()?;
     let full = std::path::absolute(file).ok()?;
     let parsed =
         parse(&ImportFile::new(file, &full, std::env::home_dir().as_deref(), text)).ok()?;
@@ -59,18 +59,20 @@ fn find(
     let config = (&*configured.path, configured.text.as_deref().unwrap_or_default());
     let home = import::secrets_there(&configured.path);
     let env = import::environment();
-    let request = PlanRequest { config: Some(config), home, own: served.url(), env: &env };
+    let own: Vec<_> = served.url().map(str::to_owned).into_iter().collect();
+    let request = PlanRequest { config: Some(config), home, own: &own, env: &env };
     let plan = plan(vec![parsed], &request).ok()?;
     let members = served.members(endpoint);
     let mut beside = Beside::default();
     for already in plan.already.into_iter().filter(|already| !already.is_repeated) {
         let is_member = members.as_ref().is_none_or(|members| members.contains(&already.name));
-        if !is_member || !names.contains(&already.from) {
+        let server = ClientServer { name: already.from, within: already.within };
+        if !is_member || !there.contains(&server) {
             continue;
         }
         match unusable(served, &already.name) {
-            None => beside.served.push(already.from),
-            Some(reason) => beside.kept.push(Kept { name: already.from, reason }),
+            None => beside.served.push(server),
+            Some(reason) => beside.kept.push(Kept { name: server.shown(), reason }),
         }
     }
     Some(beside)

@@ -6,7 +6,8 @@ use mainstay_config::Problem;
 use mainstay_config::import::{Added, ImportPlan, VariableToSet};
 use serde_json::{Value, json};
 
-use crate::output::{Output, format};
+use super::Mode;
+use crate::output::Output;
 
 /// The files that were written.
 pub(super) struct Written {
@@ -18,8 +19,11 @@ pub(super) struct Report<'a> {
     pub(super) plan: &'a ImportPlan,
     pub(super) written: Option<&'a Written>,
     pub(super) warnings: &'a [Problem],
-    /// The folder of the configuration.
-    pub(super) folder: &'a Path,
+    pub(super) config: &'a Path,
+    /// The client that the servers are from, if its name was given and no other's.
+    pub(super) client: Option<&'static str>,
+    /// How the running daemon takes the new servers, if one runs with the configuration.
+    pub(super) restart: Option<String>,
 }
 
 // === impl Report ===
@@ -27,37 +31,42 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Prints the report. When the servers themselves are printed, the report goes to standard
     /// error.
-    pub(super) fn tell(&self, is_write: bool, out: &Output) {
+    pub(super) fn tell(&self, mode: Mode, out: &Output) {
         if out.json {
-            out.value(&self.json());
+            out.value(&self.json(mode));
             return;
         }
-        if !is_write && !self.plan.toml.is_empty() {
+        if mode != Mode::Write && !self.plan.toml.is_empty() {
             out.line(self.plan.toml.trim_end());
         }
-        for line in self.lines() {
-            let line = format::harmless(&line);
-            if is_write { out.line(line) } else { out.note(line) }
+        for line in self.lines(mode) {
+            if mode == Mode::Print { out.aside(&line) } else { out.sentence(&line) }
         }
-        if self.written.is_some() {
-            out.next(&[
-                "mainstay check",
-                "mainstay up",
-                "mainstay export CLIENT --write --replace",
-            ]);
+        let export =
+            format!("mainstay export {} --write --replace", self.client.unwrap_or("CLIENT"));
+        if let Some(restart) = &self.restart {
+            out.sentence(&format!(
+                "the running daemon reads the file only at its start; restart it: {restart}"
+            ));
+            out.next(&[&export]);
+        } else if self.written.is_some() {
+            out.next(&["mainstay check", "mainstay up", &export]);
         }
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, mode: Mode) -> Value {
         let mut answer = json!(self.plan);
         answer["written"] = json!(self.written.map(|written| &written.config));
         answer["backup"] = json!(self.written.and_then(|written| written.backup.as_ref()));
+        answer["restart_needed"] = json!(self.restart.is_some());
+        answer["dry_run"] = json!(mode == Mode::Try);
         answer["problems"] = json!(self.warnings);
         answer
     }
 
-    fn lines(&self) -> Vec<String> {
+    fn lines(&self, mode: Mode) -> Vec<String> {
         let plan = self.plan;
+        let folder = self.config.parent().unwrap_or(Path::new(""));
         let mut lines: Vec<String> = plan.added.iter().flat_map(added).collect();
         lines.extend(plan.already.iter().map(|already| {
             let why = if already.is_repeated {
@@ -70,10 +79,11 @@ impl Report<'_> {
         lines.extend(plan.skipped.iter().map(|skipped| {
             format!("- {}: {} ({})", skipped.name, skipped.reason, skipped.file.display())
         }));
+        let is_in = if mode == Mode::Try { "would be written to" } else { "is in" };
         lines.extend(plan.secrets.iter().map(|secret| {
-            format!("secret: {} is in {}", secret.what, self.folder.join(&secret.path).display())
+            format!("secret: {} {is_in} {}", secret.what, folder.join(&secret.path).display())
         }));
-        lines.extend(variables_to_set(plan, self.folder));
+        lines.extend(variables_to_set(plan, folder));
         let warnings = self.warnings.iter().filter(|warning| !is_told(plan, warning));
         lines.extend(warnings.map(|one| format!("! {}: {}", one.key, one.message)));
         lines.extend(self.written.map(|written| {
@@ -83,6 +93,9 @@ impl Report<'_> {
         }));
         if plan.added.is_empty() {
             lines.push("nothing to import".to_owned());
+        } else if mode == Mode::Try {
+            let file = self.config.display();
+            lines.push(format!("not written: this was a dry run; the servers would go to {file}"));
         }
         lines
     }

@@ -75,6 +75,12 @@ async fn three_servers_of_a_client_move_to_mainstay() {
     assert!(after.contains(&url) && !after.contains("__demo") && !after.contains(TOKEN), "{after}");
     let json = mainstay(home, &[&replace[..], &["--json"]].concat()).exits(0).json();
     assert_eq!((&json["changed"], &json["replaced"]), (&json!(false), &json!([])));
+    // Mainstay is not imported into itself, although the configuration has another address.
+    mainstay(home, &["import", "cursor"]).exits(1).complains("- mainstay: it is Mainstay itself");
+    fs::write(home.join("more.json"), client_file(&json!({ "command": "sh" }))).unwrap();
+    mainstay(home, &["import", "more.json", "--write"])
+        .exits(0)
+        .says("the running daemon reads the file only at its start; restart it: mainstay stop &&");
     // What the client now has leads to the servers.
     up.server("my-notes", "ready");
     let client = Client::connect(&url).await.unwrap();
@@ -82,6 +88,32 @@ async fn three_servers_of_a_client_move_to_mainstay() {
     assert!(added.is_ok(), "{added:?}");
     drop(client);
     up.stop();
+}
+
+#[test]
+fn servers_of_a_project_in_the_users_file_move_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let program = env!("CARGO_BIN_EXE_mainstay");
+    let demo = |kind: &str| json!({ "command": program, "args": ["__demo", kind] });
+    let project = home.join("project");
+    fs::create_dir(&project).unwrap();
+    let file = json!({
+        "mcpServers": { "notes": demo("notes") },
+        "projects": { project.to_str().unwrap(): { "mcpServers": { "clock": demo("clock") }, "seen": true } },
+    });
+    fs::write(home.join(".claude.json"), serde_json::to_string_pretty(&file).unwrap()).unwrap();
+    mainstay(home, &["import", "claude-code", "--write"]).exits(0).says("+ clock");
+    let shown = format!("notes, clock (in {})", project.display());
+    mainstay(home, &["export", "claude-code", "--write"]).exits(0).says(&shown);
+    mainstay(home, &["export", "claude-code", "--write", "--replace"])
+        .exits(0)
+        .says(&format!("because Mainstay serves them: {shown}\n"));
+    let after = fs::read_to_string(home.join(".claude.json")).unwrap();
+    let after: Value = serde_json::from_str(&after).unwrap();
+    let servers: Vec<_> = after["mcpServers"].as_object().unwrap().keys().collect();
+    assert_eq!(servers, ["mainstay"]);
+    assert_eq!(after["projects"][project.to_str().unwrap()], json!({ "seen": true }));
 }
 
 #[test]
@@ -142,7 +174,7 @@ fn the_running_daemon_says_where_clients_connect() {
     }
     mainstay(home, &["export", "generic", "--endpoint", "written"])
         .exits(0)
-        .complains("the running daemon does not serve `written` yet; restart it: mainstay stop");
+        .complains("the running daemon does not serve `written` yet; restart it, and export again: mainstay stop");
     mainstay(home, &["export", "generic", "--endpoint", "gruop"])
         .exits(2)
         .complains("did you mean `group`?");
