@@ -5,6 +5,8 @@
 #              stdio and over HTTP
 #   scenarios  the suite as a server behind the gateway
 #   peers      official clients walk through official servers, directly and through the gateway
+#   clients    clients in common use list their servers as connected from what `mainstay export` wrote
+#   minutes    the first minutes of a new user, in an empty home folder
 #   api        the admin API is what its description says, tried by schemathesis
 # The programs are found in the cargo target folder; MAINSTAY and FIXTURE name others. Every check
 # that failed is told once more at the end, below "what failed:". The last line is
@@ -14,7 +16,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../target}/debug"
 mainstay="${MAINSTAY:-$target/mainstay}"
 fixture="${FIXTURE:-$target/mainstay-fixture}"
-[ $# -gt 0 ] || set -- suite scenarios peers api
+[ $# -gt 0 ] || set -- suite scenarios peers clients minutes api
 for program in "$mainstay" "$fixture"; do
     if [ ! -x "$program" ]; then
         echo "conformance/gateway.sh: $program is missing; build it first" >&2
@@ -24,7 +26,7 @@ done
 "$here/setup.sh" >/dev/null
 # shellcheck source=peers.sh
 source "$here/peers.sh"
-export PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_PYTHON_AGENTS PEERS_SCHEMATHESIS
+export CLIENTS_MODULES PEERS_NODE PEERS_MODULES PEERS_PYTHON_1 PEERS_PYTHON_2 PEERS_PYTHON_AGENTS PEERS_SCHEMATHESIS
 export PEERS_FIXTURE="$fixture" PEERS_MAINSTAY="$mainstay"
 # The machine's proxy is for other machines.
 export NO_PROXY="localhost,127.0.0.1,::1" no_proxy="localhost,127.0.0.1,::1"
@@ -35,6 +37,8 @@ REVISIONS=(2025-11-25 2026-07-28)
 SUITE_MAX=120
 SCENARIOS_MAX=300
 WALKS_MAX=900
+CLIENTS_MAX=300
+MINUTES_MAX=120
 API_MAX=120
 STOP_MAX=20
 
@@ -210,6 +214,22 @@ peers_part() {
     stop
 }
 
+clients_part() {
+    printf '[servers.notes]\ncommand = ["%s", "__demo", "notes"]\n' "$mainstay" >"$work/clients.toml"
+    printf '[servers.fixture]\ncommand = ["%s", "stdio"]\nenv = { CONFORMANCE_RUN = "%s" }\n' \
+        "$fixture" "$work" >>"$work/clients.toml"
+    daemon clients
+    address_of clients "${started[-1]}" clients.out >"$work/clients.address"
+    tallied "clients in common use are connected by what was exported" \
+        timeout -k 5 "$CLIENTS_MAX" "$PEERS_NODE" "$here/clients/run.mjs" "$work/homes" "$work/clients.state"
+    stop
+}
+
+minutes_part() {
+    tallied "the first minutes of a new user" \
+        timeout -k 5 "$MINUTES_MAX" "$PEERS_NODE" "$here/clients/minutes.mjs" "$work/minutes"
+}
+
 # One server that is ready and one that never is, so that both kinds of status are seen.
 api_part() {
     local gateway
@@ -226,9 +246,9 @@ api_part() {
 for part in "$@"; do
     began=$SECONDS
     case "$part" in
-        suite | scenarios | peers | api) "${part}_part" ;;
+        suite | scenarios | peers | clients | minutes | api) "${part}_part" ;;
         *)
-            echo "conformance/gateway.sh: no part $part; there are: suite, scenarios, peers, api" >&2
+            echo "conformance/gateway.sh: no part $part; there are: suite, scenarios, peers, clients, minutes, api" >&2
             exit 2
             ;;
     esac
@@ -237,7 +257,7 @@ done
 tallied "nothing is left running" nothing_left
 
 if [ "$failed" -ne 0 ]; then
-    for log in "$work"/{suite,peers,api}.log; do
+    for log in "$work"/{suite,peers,clients,api}.log; do
         [ ! -f "$log" ] || { echo "the gateway's log ends ($(basename "$log")):" && tail -n 40 "$log"; }
     done
     echo "what failed:"

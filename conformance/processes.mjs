@@ -21,9 +21,16 @@ for (const signal of ["SIGTERM", "SIGINT"]) {
 
 // Gives back what the program prints. An error tells how it ended and the end of its complaints,
 // and carries what was printed so far.
-export function run([program, ...args], { input = "", env = {}, deadline }) {
+//   isWhole  `env` is its whole environment
+//   until    it is ended once its output matches this, and its input stays open until then
+//   merged   its complaints are part of the output
+export function run(
+  [program, ...args],
+  { input = "", env = {}, isWhole = false, cwd, until, merged = false, deadline },
+) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { detached: true, env: { ...process.env, ...env } });
+    const environment = isWhole ? env : { ...process.env, ...env };
+    const child = spawn(program, args, { detached: true, env: environment, cwd });
     running.add(child);
     let output = "";
     let complaints = "";
@@ -38,14 +45,23 @@ export function run([program, ...args], { input = "", env = {}, deadline }) {
       if (why === undefined) resolve(output);
       else reject(Object.assign(new Error(`${why}:\n${complaints.slice(-2000)}`), { output }));
     };
-    child.stdout.on("data", (data) => (output += data));
-    child.stderr.on("data", (data) => (complaints += data));
+    child.stdout.on("data", (data) => {
+      output += data;
+      if (!until?.test(output)) return;
+      over();
+      end(child);
+    });
+    child.stderr.on("data", (data) => {
+      complaints += data;
+      if (merged) output += data;
+    });
     child.on("error", (error) => over(`${program}: ${error.message}`));
     child.on("close", (code, signal) => {
       if (late) over(`${program} was ended after ${deadline / 1000} s`);
       else over(code === 0 ? undefined : `${program} ended with ${code ?? signal}`);
     });
     child.stdin.on("error", () => {});
-    child.stdin.end(input);
+    if (until) child.stdin.write(input);
+    else child.stdin.end(input);
   });
 }

@@ -54,6 +54,28 @@ install_modules() {
         --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 20000
 }
 
+# Clients in common use. They are large, so they have a stamp of their own. What they can do without, such as
+# drivers for sound, is left out; `npm ci` refuses a list without it, and `npm install` keeps to the list, too.
+install_clients() {
+    local at="$MAINSTAY_PEERS/clients" wanted
+    wanted="$(cat "$here"/clients/package*.json | sha256sum | cut -d' ' -f1)"
+    [ "$(cat "$at/stamp" 2>/dev/null || true)" != "$wanted" ] || return 0
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        echo "conformance/setup.sh: the clients are packaged for Linux on x86-64, so they are left out" >&2
+        return 0
+    fi
+    command -v npm >/dev/null || fail "npm is missing"
+    rm -rf "$at"
+    mkdir -p "$at"
+    cp "$here"/clients/package*.json "$at/"
+    step "installing the clients in common use" "$MAINSTAY_PEERS/clients.log" \
+        npm install --prefix "$at" --no-save --ignore-scripts --omit=optional --no-audit --no-fund \
+        --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 20000
+    cmp -s "$here/clients/package-lock.json" "$at/package-lock.json" \
+        || fail "npm changed the versions of conformance/clients/package-lock.json; make the list anew"
+    echo "$wanted" >"$at/stamp"
+}
+
 # Makes an environment of a name from a list.
 install_python() {
     local venv="$MAINSTAY_PEERS/python-$1" log="$MAINSTAY_PEERS/python-$1.log"
@@ -86,4 +108,5 @@ if [ "$(cat "$MAINSTAY_PEERS/stamp" 2>/dev/null || true)" != "$wanted" ]; then
     [ "$code" -eq 0 ] || exit "$code"
     echo "$wanted" >"$MAINSTAY_PEERS/stamp"
 fi
+install_clients
 echo "$MAINSTAY_PEERS"
