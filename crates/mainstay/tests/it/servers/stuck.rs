@@ -80,7 +80,7 @@ async fn a_call_to_a_server_that_is_loading_is_told_so_soon() {
     let answer = refused.send("initialize", initialize).await.unwrap().answer().await.unwrap();
     assert_refused(&answer, 1003, "SERVER_LOADING");
     assert_eq!(answer["error"]["data"]["server"], "stuck", "{answer}");
-    assert!(answer["error"]["data"]["hint"].as_str().unwrap().contains("120s"), "{answer}");
+    assert!(answer["error"]["data"]["hint"].as_str().unwrap().contains("120 s"), "{answer}");
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     assert_eq!(server(&daemon, "stuck").await["retry_in_ms"], Value::Null);
 }
