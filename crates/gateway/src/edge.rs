@@ -5,6 +5,7 @@
 //! learns nothing about paths.
 
 mod admit;
+mod admitted;
 mod batch;
 mod body;
 mod cors;
@@ -28,7 +29,7 @@ use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::{CorrelationId, Refused};
 use tracing::Instrument;
 
-use self::admit::Admitted;
+use self::admitted::Admitted;
 use self::body::read_json;
 use self::headers::{REQUEST_ID, accepts_event_stream, text};
 use self::session_lookup::find_session;

@@ -1,29 +1,17 @@
-//! Admits requests or refuses them: [`crate::admission`] decides, this module counts, logs and
-//! responds.
+//! Admits requests or refuses them: [`crate::admission`] decides, this module responds.
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::request::Parts;
 use mainstay_model::Principal;
-use mainstay_telemetry::events::RefusedRequest;
-use mainstay_telemetry::{CorrelationId, Refused};
+use mainstay_telemetry::CorrelationId;
 
+use super::admitted::Admitted;
 use super::refuse;
 use crate::admission::target;
 use crate::answer::HttpAnswer;
 use crate::caller::{Caller, Peer};
 use crate::gateway::Gateway;
-
-/// A request that was admitted, without its body.
-#[derive(Debug)]
-pub(crate) struct Admitted<'a> {
-    pub(crate) gateway: &'a Arc<Gateway>,
-    pub(crate) parts: &'a Parts,
-    pub(crate) caller: Caller,
-    /// Prefix that a trusted proxy removed from the path.
-    pub(crate) prefix: Option<String>,
-}
 
 /// Admits a request, or returns a response that reveals nothing about the daemon.
 pub(super) fn admit<'a>(
@@ -62,19 +50,4 @@ pub(super) fn admit<'a>(
         }
     };
     Err(Box::new(refused))
-}
-
-// === impl Admitted ===
-
-impl Admitted<'_> {
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
-    }
-
-    /// Counts and logs why the request is refused. `detail` is the offending value, if it is no
-    /// secret.
-    pub(crate) fn count_refusal(&self, reason: Refused, detail: &str) {
-        let (peer, request_id) = (self.caller.address, Some(&self.caller.request_id));
-        RefusedRequest { reason, peer, request_id, detail }.emit(&self.gateway.serving.metrics);
-    }
 }

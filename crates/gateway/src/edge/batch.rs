@@ -11,7 +11,7 @@ use mainstay_model::{MemoryKind, Refusal, RefusalCode};
 use mainstay_protocol::{Kind, Malformed, Message, build, codes, envelope};
 use mainstay_telemetry::Refused;
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::refuse;
 use super::session_lookup::find_session;
 use crate::answer::{self, HttpAnswer};

@@ -15,7 +15,7 @@ use mainstay_protocol::framing::Ends;
 use mainstay_protocol::{build, depth, oversized};
 use mainstay_telemetry::Refused;
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::headers::{is_json, text};
 use super::refuse;
 use crate::answer::{self, HttpAnswer};

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use mainstay_protocol::{Message, build, codes};
 use mainstay_telemetry::Outcome;
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::headers::SESSION;
 use super::modern;
 use crate::answer::{self, HttpAnswer};

@@ -17,7 +17,7 @@ use mainstay_protocol::{Id, Kind, Message, Method, Revision, build, codes};
 use mainstay_session::LogLevel;
 use mainstay_telemetry::{CorrelationId, Refused};
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::headers::{REVISION, SESSION, accepts_event_stream};
 use super::refuse::Problem;
 use crate::answer::{self, HttpAnswer};

@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::refuse;
 use crate::answer::HttpAnswer;
 use crate::answer::body::Body;

@@ -7,7 +7,7 @@ use mainstay_model::{Refusal, RefusalCode};
 use mainstay_protocol::{Id, Malformed, build, codes};
 use mainstay_telemetry::{CorrelationId, Refused};
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::headers::{SESSION_NOT_FOUND, text};
 use crate::admission::gate::ForeignHeader;
 use crate::admission::target::BadTarget;

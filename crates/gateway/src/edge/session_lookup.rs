@@ -7,7 +7,7 @@ use mainstay_model::Refusal;
 use mainstay_protocol::{Id, Revision, codes};
 use mainstay_telemetry::{CorrelationId, Refused};
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::headers::{REVISION, SESSION, SESSION_NOT_FOUND, text};
 use super::refuse::Problem;
 use crate::answer::{self, HttpAnswer};

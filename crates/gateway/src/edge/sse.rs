@@ -22,7 +22,7 @@ use mainstay_telemetry::{Refused, StreamKind};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::admit::Admitted;
+use super::admitted::Admitted;
 use super::body;
 use super::cors;
 use super::headers::{accepts_event_stream, text};
