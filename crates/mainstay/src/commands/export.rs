@@ -9,7 +9,7 @@ use serde_json::json;
 
 use self::address::Served;
 use self::replace::{Beside, beside};
-use self::report::Report;
+use self::report::ExportReport;
 use super::client_files::{self, chosen, read, with_servers};
 use super::files;
 use crate::cli::shell::quoted;
@@ -141,7 +141,7 @@ fn put(
         )
     }));
     notes.extend(client.note.filter(|_| changed).map(str::to_owned));
-    let report = Report {
+    let report = ExportReport {
         client: client.id,
         file,
         name,
@@ -180,7 +180,7 @@ fn take_out(
         (true, false) => "no longer has",
         (false, _) => "did not have",
     };
-    let report = Report {
+    let report = ExportReport {
         client: client.id,
         file,
         name,

@@ -10,7 +10,7 @@ use crate::output::Output;
 
 /// What was done to a client's file, or with `--dry-run` would be.
 #[derive(Serialize)]
-pub(super) struct Report<'a> {
+pub(super) struct ExportReport<'a> {
     pub(super) client: &'static str,
     pub(super) file: &'a Path,
     /// The entry of Mainstay.
@@ -32,9 +32,9 @@ pub(super) struct Report<'a> {
     pub(super) replace: String,
 }
 
-// === impl Report ===
+// === impl ExportReport ===
 
-impl Report<'_> {
+impl ExportReport<'_> {
     pub(super) fn tell(&self, client: &Client, said: &str, out: &Output) {
         if out.json {
             return out.value(self);
