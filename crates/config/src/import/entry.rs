@@ -58,7 +58,7 @@ const DROPPED: [(&[&str], &str); 6] = [
     (&["envFile", "env_file"], "the file is not read; copy its variables into `env`"),
     (
         &["oauth", "auth", "oauth_resource", "authProviderType", "headersHelper"],
-        "Mainstay does not log in at servers; give it a header `Authorization`",
+        "Mainstay can't log in with OAuth; set a header `Authorization`",
     ),
     (&["env_vars"], "a server has the environment of the daemon"),
 ];
