@@ -137,12 +137,27 @@ async fn the_image_is_healthy_serves_and_drains() {
     let user = said("docker", &["inspect", "--format", "{{.Config.User}}", &container.0]);
     assert_eq!(user.trim(), "65532:65532");
     let address = said("docker", &["port", &container.0, "8000"]);
-    let client = Client::connect(&format!("http://{}/mcp/time", address.trim())).await.unwrap();
-    let tools = client.request("tools/list", json!({})).await.unwrap();
-    assert!(tools.to_string().contains("\"inputSchema\""), "{tools}");
+    let client = Client::connect(&format!("http://{}/mcp/clock", address.trim())).await.unwrap();
+    let countdown = json!({
+        "name": "countdown",
+        "arguments": { "seconds": 4 },
+        "_meta": { "progressToken": "p" },
+    });
+    let mut call = client.send("tools/call", countdown).await.unwrap();
+    let progress = call.next().await.unwrap().expect("progress");
+    assert_eq!(progress["method"], "notifications/progress", "{progress}");
     let began = Instant::now();
-    said("docker", &["stop", "--time", "60", &container.0]);
+    let stopped = container.0.clone();
+    let stopping = tokio::task::spawn_blocking(move || {
+        said("docker", &["stop", "--time", "60", &stopped]);
+    });
+    let answer = call.answer().await.unwrap();
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    stopping.await.unwrap();
     let code = said("docker", &["inspect", "--format", "{{.State.ExitCode}}", &container.0]);
     assert_eq!(code.trim(), "0");
-    println!("stopped in {:.1} s with code 0", began.elapsed().as_secs_f64());
+    println!(
+        "stopped in {:.1} s with code 0, after the call in flight",
+        began.elapsed().as_secs_f64()
+    );
 }
