@@ -9,6 +9,7 @@
 pub mod actions;
 pub mod audit;
 pub mod commands;
+pub mod events;
 pub mod health;
 pub mod logs;
 pub mod metrics;

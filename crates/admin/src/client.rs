@@ -26,7 +26,7 @@ mod follow;
 #[cfg(test)]
 mod tests;
 
-pub use calls::LogsAsked;
+pub use calls::{EventsAsked, LogsAsked};
 pub use conversation::{CallError, Conversation, Notice, headers};
 
 /// The largest answer taken, in bytes: what the gateway itself takes from a server.

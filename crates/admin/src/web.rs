@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderValue, Method};
 use http_body::Body as _;
-use mainstay_store::AuditLog;
+use mainstay_store::{AuditLog, EventLog};
 use mainstay_telemetry::{CorrelationId, Metrics, ServerOutput};
 use tower::{Service, ServiceExt};
 use utoipa::openapi::PathItem;
@@ -29,7 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
-use crate::api::{actions, audit, health, logs, metrics, numbers, openapi};
+use crate::api::{actions, audit, events, health, logs, metrics, numbers, openapi};
 use crate::context::{Context, Shared};
 use crate::page;
 use crate::source::Source;
@@ -51,6 +51,7 @@ pub struct Parts {
     pub source: Arc<dyn Source>,
     pub actions: Arc<dyn Actions>,
     pub audit: Arc<dyn AuditLog>,
+    pub events: Arc<dyn EventLog>,
     pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
     /// What servers wrote.
@@ -82,6 +83,9 @@ struct Inner {
 
 /// For answers from memory.
 const READS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(10) };
+/// For events, which are read from the disk. Bounded apart from the others, so that health is answered while
+/// the disk hangs.
+const STORED: Bounds = Bounds { at_once: 16, deadline: Duration::from_secs(10) };
 /// For answers that wait for servers or the disk. Bounded apart from the others, so that health is answered
 /// meanwhile.
 const ACTIONS: Bounds = Bounds { at_once: 8, deadline: Duration::from_secs(60) };
@@ -104,9 +108,11 @@ impl Admin {
             source: parts.source,
             actions: parts.actions,
             audit: parts.audit,
+            events: parts.events,
             refusals: Refusals::default(),
             output: parts.output,
             followers: Followers::default(),
+            open_followers: Followers::default(),
             metrics: parts.metrics.clone(),
             document: openapi::text(&document).into(),
         });
@@ -180,7 +186,8 @@ impl fmt::Debug for Admin {
 
 /// The description of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let routes = open_routes().merge(read_routes()).merge(admin_routes()).merge(stop_routes());
+    let open = open_routes().merge(read_routes()).merge(events::routes());
+    let routes = open.merge(admin_routes()).merge(stop_routes());
     openapi::complete(routes.into_openapi())
 }
 
@@ -210,8 +217,10 @@ fn stop_routes() -> OpenApiRouter<Shared> {
 fn router(context: &Shared) -> Router<Shared> {
     let keep = |bounds| from_fn_with_state(Limiter::new(bounds), bounds::keep);
     let audited = from_fn_with_state(context.clone(), audited::admin_only);
-    let read = read_routes().route_layer(from_fn_with_state(context.clone(), audited::readers));
-    let reads = open_routes().merge(read).route_layer(keep(READS));
+    let readers = from_fn_with_state(context.clone(), audited::readers);
+    let read = read_routes().route_layer(readers.clone());
+    let stored = events::routes().route_layer(readers).route_layer(keep(STORED));
+    let reads = open_routes().merge(read).route_layer(keep(READS)).merge(stored);
     let arrived = || from_fn_with_state(Limiter::new(BODIES), read::arrived);
     let changing = |routes: OpenApiRouter<Shared>| {
         let bounded = routes.route_layer(keep(ACTIONS)).route_layer(arrived());

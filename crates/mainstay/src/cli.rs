@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Show what servers wrote to standard error
     #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),
+    /// Show what changed: servers that failed, crash-looped or came back, starts of the daemon
+    #[command(after_help = examples::EVENTS)]
+    Events(EventsArgs),
     /// Change what the daemon logs, until it ends
     #[command(after_help = examples::LOG_LEVEL)]
     LogLevel(LogLevelArgs),
@@ -174,6 +177,19 @@ pub(crate) struct LogsArgs {
     pub(crate) follow: bool,
     /// Show only what was written since: a duration such as 1h, or a time such as
     /// 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Show only events of this server [default: every server, and the daemon]
+    pub(crate) name: Option<String>,
+    /// Go on with each new event, until the daemon ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Show everything since: a duration such as 1h, or a time such as 2026-01-31T12:00:00Z
+    /// [default: the newest 100 events]
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
 }

@@ -13,6 +13,7 @@ mod client_files;
 mod completions;
 mod connect;
 mod daemon;
+mod events;
 mod export;
 mod fetch;
 mod files;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Status(args) => status::run(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),
         Command::Logs(args) => logs::run(shared, args, &out),
+        Command::Events(args) => events::run(shared, args, &out),
         Command::LogLevel(args) => log_level::run(shared, args, &out),
         Command::Tools(args) => tools::run(shared, args, &out),
         Command::Call(args) => call::run(shared, args, &out),

@@ -2,6 +2,7 @@
 
 mod actions;
 mod announcement;
+mod changes;
 mod command_socket;
 mod daemon;
 mod demo;

@@ -3,6 +3,7 @@
 //! This crate has no I/O, no wire formats and no clock. `docs/lexicon.md` defines the words.
 
 pub mod budget;
+pub mod condition;
 pub mod fate;
 pub mod ids;
 pub mod name;
@@ -15,6 +16,7 @@ pub mod settings;
 pub mod status;
 
 pub use budget::{Budget, BudgetExceeded, Charge, MemoryKind};
+pub use condition::{ChangeKind, Condition};
 pub use fate::Fate;
 pub use ids::{EndpointId, Ids, ServerId};
 pub use name::{InstanceId, InvalidName, Name, Principal};

@@ -152,6 +152,8 @@ impl Driver {
             *self.instance.lost_at.lock() = None;
         }
         self.log(before, &event);
+        let finished = matches!(event, LifecycleEvent::Heard(_, RunEvent::Finished { .. }));
+        self.pool.watch_condition(&self.instance, finished);
         self.instance.note_change();
         self.pool.note_state(&self.instance);
         if let (true, Some(member)) = (rests, self.instance.member) {

@@ -339,6 +339,15 @@ impl Instance {
         now.saturating_duration_since(used)
     }
 
+    /// Why the instance is not ready, with the last output of a process that died: for the operator.
+    pub(crate) fn whole_reason(&self) -> Option<String> {
+        let reason = self.lifecycle.lock().reason().map(str::to_owned)?;
+        Some(match &self.process.lock().last_output {
+            Some(output) => format!("{reason}\n{output}"),
+            None => reason,
+        })
+    }
+
     /// Why the instance is not ready, without paths, arguments, addresses or output: what anybody may
     /// know who reaches the daemon. The whole reason is for the operator.
     pub(crate) fn brief_reason(&self) -> Option<String> {

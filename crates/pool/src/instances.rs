@@ -113,6 +113,7 @@ impl Pool {
             driver::supervise(pool.clone(), instance.clone()).await;
             pool.bases.lock().retain(|other| other.id != instance.id);
             pool.note_end(&instance);
+            pool.forget_condition(&instance);
         });
     }
 

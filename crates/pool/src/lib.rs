@@ -5,6 +5,7 @@
 //! pure [`mainstay_supervisor::lifecycle`] and carries out its effects.
 
 mod client_lists;
+mod condition;
 mod dialect;
 mod driver;
 mod eras;

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use mainstay_model::Budget;
 use mainstay_model::settings::{Idle, ServerSpec};
+use mainstay_supervisor::condition::ServerWatch;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
@@ -68,6 +70,8 @@ pub struct Pool {
     pub(crate) findings: Arc<ListFindings>,
     /// The primary instance: the base instance that the daemon starts.
     pub(crate) primary: OnceLock<Arc<Instance>>,
+    /// What people are told about the server.
+    pub(crate) watch: Mutex<ServerWatch>,
     pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -126,6 +130,7 @@ impl Pool {
             list_discovery: parts.list_discovery.clone(),
             findings: parts.findings.clone(),
             primary: OnceLock::new(),
+            watch: Mutex::new(ServerWatch::new(Instant::now())),
             dialects: Dialects::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

@@ -113,13 +113,9 @@ impl Pool {
             let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
             status.retry_in_ms =
                 retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
-            let reason = lifecycle.reason();
-            status.reason = reason.map(|reason| match &primary.process.lock().last_output {
-                Some(output) => format!("{reason}\n{output}"),
-                None => reason.to_owned(),
-            });
             let begun = lifecycle.begun();
             drop(lifecycle);
+            status.reason = primary.whole_reason();
             status.brief_reason = primary.brief_reason();
             show_work(&mut status, now, clock);
             if status.reason.is_none() {

@@ -7,7 +7,7 @@ use crate::answer::{Answer, Stored};
 /// Stores uses of the admin API, in the order in which they were recorded.
 pub trait AuditLog: Debug + Send + Sync {
     /// Adds an entry in memory and never waits for the disk; [`Self::stored`] tells when the entry survives
-    /// a power cut. While the store fails, up to 1,000 entries wait. Newer ones are dropped, with a
+    /// a power cut. While the store fails, up to 5,000 changes wait, at least 1,000 of them such entries. Newer ones are dropped, with a
     /// warning.
     fn record(&self, entry: AuditEntry);
 

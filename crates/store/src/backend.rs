@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use crate::answer::Stored;
 use crate::audit::AuditLog;
+use crate::events::EventLog;
 use crate::keys::KeyStore;
 use crate::names::NameStore;
 use crate::sessions::SessionStore;
@@ -33,6 +34,7 @@ pub struct Backend {
     pub names: Arc<dyn NameStore>,
     pub keys: Arc<dyn KeyStore>,
     pub audit: Arc<dyn AuditLog>,
+    pub events: Arc<dyn EventLog>,
     pub users: Arc<dyn Table>,
     pub approvals: Arc<dyn Table>,
     pub usage: Arc<dyn Table>,

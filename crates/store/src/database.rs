@@ -20,6 +20,7 @@ use crate::newer::Newer;
 
 mod audit;
 mod connection;
+mod events;
 mod records;
 mod worker;
 
@@ -84,7 +85,9 @@ struct Question {
 
 pub(crate) const FILE: &str = "state.db";
 /// The largest number of changes that wait for the disk.
-const CHANGES_MAX: usize = 1000;
+const CHANGES_MAX: usize = 5000;
+/// The same for events. What servers do leaves room for at least a thousand entries of the audit log.
+const EVENTS_WAITING_MAX: usize = 4000;
 /// The largest number of questions that wait for the disk.
 const QUESTIONS_MAX: usize = 64;
 /// The longest time for which the daemon's start waits for the file.
@@ -125,8 +128,13 @@ impl Database {
     /// Queues a change, to be made as soon as the disk allows. Drops it, with a warning, when the queue is
     /// full.
     fn change(&self, change: Change) {
+        self.change_within(CHANGES_MAX, change);
+    }
+
+    /// The same for a change that waits only while fewer than `room` do.
+    fn change_within(&self, room: usize, change: Change) {
         let mut queue = self.shared.queue.lock();
-        if queue.changes.len() >= CHANGES_MAX {
+        if queue.changes.len() >= room {
             queue.dropped += 1;
             let (is_first, path) = (queue.dropped == 1, self.shared.path.display());
             drop(queue);
@@ -232,7 +240,7 @@ impl Database {
         let is_written = ended && self.shared.queue.lock().changes.is_empty();
         if !is_written {
             let path = self.shared.path.display();
-            tracing::warn!(target: "mainstay", %path, "the newest entries of the audit log are not stored");
+            tracing::warn!(target: "mainstay", %path, "the newest entries of the audit log and the newest events are not stored");
         }
         is_written
     }

@@ -51,6 +51,7 @@ impl Embedded {
             names: self.names.clone(),
             keys: self.keys.clone(),
             audit: self.database.clone(),
+            events: self.database.clone(),
             users: table(Kind::Users),
             approvals: table(Kind::Approvals),
             usage: table(Kind::Usage),

@@ -2,7 +2,7 @@
 //! serving.
 //!
 //! A [`Backend`] groups all state behind traits: [`SessionStore`], [`NameStore`], [`KeyStore`],
-//! [`AuditLog`], and [`Table`] for users, approvals and usage. The rest of the daemon knows only these. One
+//! [`AuditLog`], [`EventLog`], and [`Table`] for users, approvals and usage. The rest of the daemon knows only these. One
 //! test suite checks the contract of every backend.
 //!
 //! The built-in backend is the state folder ([`Folder`]), to which only this crate writes. Sessions are
@@ -17,6 +17,7 @@ mod database;
 mod directory;
 mod document;
 mod embedded;
+pub mod events;
 mod file;
 mod folder;
 pub mod formats;
@@ -39,6 +40,7 @@ pub use audit::{AuditEntry, AuditLog, AuditOutcome};
 pub use backend::{Backend, StoreState, Upkeep};
 pub use directory::Directory;
 pub use document::Document;
+pub use events::{Event, EventLog, EventPage, EventsAsked, EventsOf, StoredEvent};
 pub use folder::{Folder, OpenError};
 pub use keys::{KEY_BYTES, KeyName, KeyStore};
 pub use lock::LockError;

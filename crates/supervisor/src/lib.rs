@@ -1,10 +1,11 @@
 //! Pure state machines of supervision: when an instance is started, restarted and stopped, which call
-//! gets which instance, and when a server's lists are fetched again.
+//! gets which instance, when a server's lists are fetched again, and what people are told.
 //!
 //! A state machine takes an event and the current time and returns decisions. It reads no clock and
 //! starts no process; the drivers in `pool` do that.
 
 pub mod backoff;
+pub mod condition;
 pub mod lifecycle;
 pub mod list_refresh;
 pub mod roster;

@@ -5,6 +5,7 @@
 //! clients or servers can cause at will are throttled. No event contains a session id, an argument, a
 //! result or a secret.
 
+mod change;
 mod instance;
 mod service;
 mod storage;
@@ -12,6 +13,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use change::{DaemonChanged, ServerChanged};
 pub use instance::{
     AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,
     InstanceStarted, InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped,

@@ -4,6 +4,7 @@
 //! processes: other crates emit events, and register callbacks that supply gauges.
 
 pub mod catalogue;
+pub mod changes;
 pub mod correlation;
 pub mod events;
 pub mod labels;
@@ -14,6 +15,7 @@ pub mod output;
 mod recurrence;
 mod throttle;
 
+pub use changes::{Change, ChangeFollower, Changes};
 pub use correlation::CorrelationId;
 pub use labels::{
     Attempt, Breaker, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption,

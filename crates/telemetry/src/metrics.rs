@@ -13,6 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
+use crate::changes::Changes;
 use crate::labels::{Refused, Resumption, StreamEnd, StreamKind};
 use crate::throttle::Throttle;
 
@@ -57,6 +58,7 @@ pub(crate) struct Board {
     sessions_restored: AtomicU64,
     store_failures: AtomicU64,
     observers: RwLock<Vec<Observer>>,
+    changes: Changes,
 }
 
 /// The counts of streams of one kind.
@@ -88,6 +90,7 @@ impl Metrics {
             sessions_restored: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
             observers: RwLock::default(),
+            changes: Changes::default(),
         });
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Arc::clone(&board)));
@@ -119,6 +122,11 @@ impl Metrics {
     /// it should hold only weak references.
     pub fn observe(&self, observer: Observer) {
         self.board.observers.write().push(observer);
+    }
+
+    /// Where changes of the condition of servers are made known.
+    pub fn changes(&self) -> &Changes {
+        &self.board.changes
     }
 
     /// Counts a refused request or connection.

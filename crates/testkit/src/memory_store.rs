@@ -1,5 +1,6 @@
 //! A backend for state in memory that fails, hangs and loses data on demand.
 
+mod events;
 mod keys;
 mod sessions;
 mod tables;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use mainstay_session::Serial;
 use mainstay_store::{
     AuditEntry, Backend, KEY_BYTES, KeyName, NamesByEndpoint, Row, SessionStatus, StoreState,
-    Stored, Unavailable, Upkeep,
+    Stored, StoredEvent, Unavailable, Upkeep,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -47,6 +48,7 @@ struct Data {
     names: NamesByEndpoint,
     keys: BTreeMap<KeyName, [u8; KEY_BYTES]>,
     audit: Vec<AuditEntry>,
+    events: Vec<StoredEvent>,
     /// Keyed by kind and key.
     rows: BTreeMap<(&'static str, String), Row>,
 }
@@ -72,6 +74,7 @@ impl MemoryStore {
             names: Arc::new(self.clone()),
             keys: Arc::new(self.clone()),
             audit: Arc::new(self.clone()),
+            events: Arc::new(self.clone()),
             users: rows("users"),
             approvals: rows("approvals"),
             usage: rows("usage"),

@@ -2,6 +2,7 @@
 
 use mainstay_model::name::NAME_LENGTH_MAX;
 use mainstay_model::status::{Health, InstanceState};
+use mainstay_model::{ChangeKind, Condition};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 /// A [`Health`].
@@ -21,6 +22,28 @@ pub(super) fn state() -> Object {
         .description(Some(
             "`backing-off`: it failed and its next start has a time. `crash-looping`: it failed too often \
              and is tried rarely. `failed`: it can't be served until the configuration changes.",
+        ))
+        .build()
+}
+
+/// A [`Condition`].
+pub(super) fn condition() -> Object {
+    one_of(Condition::ALL.map(Condition::as_str))
+        .description(Some(
+            "`not-ready`: it was lost or could not start, and is tried again soon. `crash-loop`: it was lost \
+             too often and is tried rarely. `failed`: it can't be served. `degraded`: it is ready, and \
+             another instance of it is in a crash loop or has failed. `running` and `draining`: only the \
+             daemon.",
+        ))
+        .build()
+}
+
+/// A [`ChangeKind`].
+pub(super) fn change() -> Object {
+    one_of(ChangeKind::ALL.map(ChangeKind::as_str))
+        .description(Some(
+            "`back`: a server is ready again after it was `not-ready`, in a `crash-loop`, `failed` or \
+             `degraded`. `started`: the daemon.",
         ))
         .build()
 }

@@ -11,6 +11,7 @@ use super::{Answer, Client, ClientError, request};
 use crate::action::Action;
 use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
 use crate::api::audit::AuditPage;
+use crate::api::events::{EventPage, EventRecord};
 use crate::api::logs::{LogLine, LogPage};
 use crate::api::pools::PoolNumbers;
 use crate::api::problem::Problem;
@@ -27,6 +28,21 @@ pub struct LogsAsked {
     /// Only those of this server.
     pub server: Option<String>,
     pub since: Option<Timestamp>,
+}
+
+/// Events that are asked for at once: as many as the daemon gives.
+const EVENTS: usize = 1000;
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct EventsAsked {
+    /// Only those of this server.
+    pub name: Option<String>,
+    pub since: Option<Timestamp>,
+    /// Those that follow the event with this id, 0 for all. None: the newest.
+    pub after: Option<u64>,
+    /// At most 1000; none: as many.
+    pub limit: Option<usize>,
 }
 
 impl Client {
@@ -73,6 +89,26 @@ impl Client {
         self.follow(&asked.path(true), on_line).await
     }
 
+    /// Events, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the names of all servers, where there is and was none of that name.
+    pub async fn events(&self, asked: &EventsAsked) -> Result<EventPage, ClientError> {
+        self.read(&asked.path(false)).await
+    }
+
+    /// The same, and each new event, until `on_event` returns false or the daemon ends.
+    ///
+    /// # Errors
+    /// As for [`events`](Self::events), and when the stream breaks off.
+    pub async fn follow_events(
+        &self,
+        asked: &EventsAsked,
+        on_event: &mut (dyn FnMut(EventRecord) -> bool + Send),
+    ) -> Result<(), ClientError> {
+        self.follow(&asked.path(true), on_event).await
+    }
+
     /// Has the daemon change something, or with `dry_run` say what that would do.
     ///
     /// # Errors
@@ -117,6 +153,25 @@ impl LogsAsked {
         }
         if let Some(since) = self.since {
             path.push_str(&format!("&since={since}"));
+        }
+        path
+    }
+}
+
+// === impl EventsAsked ===
+
+impl EventsAsked {
+    fn path(&self, follow: bool) -> String {
+        let limit = self.limit.unwrap_or(EVENTS);
+        let mut path = format!("/api/events?limit={limit}&follow={follow}");
+        if let Some(name) = &self.name {
+            path.push_str(&format!("&name={}", escaped(name)));
+        }
+        if let Some(since) = self.since {
+            path.push_str(&format!("&since={since}"));
+        }
+        if let Some(after) = self.after {
+            path.push_str(&format!("&after={after}"));
         }
         path
     }

@@ -9,7 +9,11 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use mainstay_model::Name;
 use mainstay_model::status::{Health, InstanceState};
-use mainstay_store::{Answer, AuditEntry, AuditLog, AuditOutcome, Stored, Unavailable};
+use mainstay_store::events::EventPage as StoredPage;
+use mainstay_store::{
+    Answer, AuditEntry, AuditLog, AuditOutcome, Event, EventLog, EventsAsked, Stored, StoredEvent,
+    Unavailable,
+};
 use mainstay_telemetry::{CorrelationId, Metrics, ServerOutput};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -27,6 +31,7 @@ use crate::api::status::{DaemonStatus, Memory, MemoryBudget};
 use crate::source::{Source, View};
 
 mod changes;
+mod events;
 mod fields;
 
 struct Fake(Health);
@@ -172,6 +177,36 @@ impl AuditLog for Ledger {
     }
 }
 
+/// One event, whatever is asked for. Fails where the event 13 is named.
+#[derive(Debug, Default)]
+struct Happened;
+
+impl EventLog for Happened {
+    fn record(&self, _: Event) {}
+
+    fn page(&self, asked: EventsAsked) -> Answer<'_, StoredPage> {
+        let event = Event {
+            at_ms: 4_000_000_000_123,
+            server: Some("time".to_owned()),
+            instance: Some(3),
+            from: "crash-loop".to_owned(),
+            to: "ready".to_owned(),
+            reason: Some("/whole/reason".to_owned()),
+            brief_reason: Some("brief reason".to_owned()),
+        };
+        let is_wanted = asked.includes(&StoredEvent { id: 1, event: event.clone() });
+        let events = is_wanted.then_some(StoredEvent { id: 1, event }).into_iter().collect();
+        let failing = asked.after == Some(13);
+        Box::pin(async move {
+            if failing { Err(Unavailable::Busy) } else { Ok(StoredPage { events, is_cut: false }) }
+        })
+    }
+
+    fn stored(&self) -> Stored<'_> {
+        Box::pin(async { true })
+    }
+}
+
 /// An admin side, and what it did.
 struct Scene {
     admin: Admin,
@@ -205,6 +240,7 @@ impl Scene {
             source,
             actions: actions.clone(),
             audit: audit.clone(),
+            events: Arc::new(Happened),
             tokens: tokens(),
             metrics: Arc::new(Metrics::new("1.2.3", [])),
             output: ServerOutput::new(),
@@ -280,6 +316,7 @@ async fn from_afar_only_liveness_and_one_word_are_open() {
         "/api/status",
         "/api/servers",
         "/api/sessions",
+        "/api/events",
     ] {
         let scene = Scene::with(Health::Ok);
         let request = |token: &str| {

@@ -59,6 +59,16 @@ Examples:
 The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to
 its standard error, with these lines if it runs with -v.";
 
+pub(super) const EVENTS: &str = "\
+Examples:
+  mainstay events
+  mainstay events weather --since 7d
+  mainstay events -f                 go on with each new event
+  mainstay events -f --json | jq -r 'select(.event == \"crash-loop\") | .name'
+
+The state folder keeps the last 10,000 events for up to 30 days, and the last 2,000 of each server. A
+crash loop is one event, however often the server is started in it.";
+
 pub(super) const LOG_LEVEL: &str = "\
 Examples:
   mainstay log-level debug

@@ -35,6 +35,7 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("export", "client", Names::Clients),
     ("export", "endpoint", Names::ServersAndGroups),
     ("fetch", "servers", Names::Servers),
+    ("events", "name", Names::Servers),
     ("logs", "server", Names::Servers),
     ("remove", "name", Names::ServersAndGroups),
 ];

@@ -8,11 +8,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use mainstay_admin::{Admin, Tokens};
 use mainstay_config::{Origin, Origins};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
+use mainstay_model::Condition;
 use mainstay_model::settings::{GatewaySettings, Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, Folder, KeyName};
-use mainstay_telemetry::events::{DrainFinished, DrainStarted, Serving, Stopped, Swept};
+use mainstay_telemetry::events::{
+    DaemonChanged, DrainFinished, DrainStarted, Serving, Stopped, Swept,
+};
 use mainstay_telemetry::{LogControl, Metrics, ServerOutput};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
 use tokio::sync::Semaphore;
@@ -23,7 +26,9 @@ use super::actions::Operator;
 use super::listening::{Addresses, Listeners};
 use super::signals::Signals;
 use super::status::{Places, Status};
-use super::{announcement, command_socket, limits, release, secrets, startup_errors, state, web};
+use super::{
+    announcement, changes, command_socket, limits, release, secrets, startup_errors, state, web,
+};
 use crate::exit::{Exit, Failure};
 
 /// A daemon that serves.
@@ -113,6 +118,8 @@ impl Daemon {
             backend: backend.clone(),
         })
         .await;
+        changes::store(&metrics, &backend.events);
+        changes::started(&metrics, &backend.events).await;
         let answers = Status::new(&gateway, metrics.clone(), &addresses, places);
         answers.observe();
         let stop = CancellationToken::new();
@@ -120,6 +127,7 @@ impl Daemon {
             source: Arc::new(answers.clone()),
             actions: Arc::new(Operator::new(&gateway, log, stop.clone(), drain)),
             audit: backend.audit.clone(),
+            events: backend.events.clone(),
             tokens,
             metrics: metrics.clone(),
             output: host.output().clone(),
@@ -129,7 +137,7 @@ impl Daemon {
         let mut listeners = vec![
             tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
-            tokio::spawn(end_followers(gateway.clone(), host.output().clone())),
+            tokio::spawn(end_followers(gateway.clone(), host.output().clone(), metrics.clone())),
             tokio::spawn(release::give_back_freed(budget)),
         ];
         for (tcp, serves) in listening.into_parts(serves) {
@@ -172,6 +180,9 @@ impl Daemon {
         let begun = Instant::now();
         let calls = self.gateway.calls_in_flight();
         DrainStarted { calls, deadline: self.drain }.emit(&self.metrics);
+        let reason = Some(format!("calls in flight: {calls}"));
+        let (from, to) = (Condition::Running, Condition::Draining);
+        DaemonChanged { from, to, reason }.emit(&self.metrics);
         tokio::select! {
             calls_left = self.gateway.drain_and_stop() => {
                 DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
@@ -184,16 +195,19 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
+        let (from, to) = (Condition::Draining, Condition::Stopped);
+        DaemonChanged { from, to, reason: None }.emit(&self.metrics);
         tokio::join!(self.backend.upkeep.close(), self.findings.close());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
     }
 }
 
-/// Ends the streams of those who follow what servers write, when the daemon stops.
-async fn end_followers(gateway: Arc<Gateway>, output: ServerOutput) {
+/// Ends the streams of those who follow what servers write and what changes, when the daemon stops.
+async fn end_followers(gateway: Arc<Gateway>, output: ServerOutput, metrics: Arc<Metrics>) {
     gateway.stopping().await;
     output.close();
+    metrics.changes().close();
 }
 
 async fn open_host(state_dir: &Path, metrics: &Metrics) -> Result<Arc<ProcessHost>, Failure> {

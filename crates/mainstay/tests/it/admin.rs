@@ -4,6 +4,7 @@ mod actions;
 mod agreement;
 mod commands;
 mod described;
+pub(crate) mod events;
 mod logs;
 mod page;
 mod secrets;

@@ -39,7 +39,7 @@ const SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 /// The statements that make each format from the one before.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "CREATE TABLE audit (
         id INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
@@ -58,6 +58,17 @@ const STEPS: [&str; 2] = [
         value BLOB NOT NULL,
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL,
+        server TEXT,
+        instance INTEGER,
+        condition_before TEXT NOT NULL,
+        condition TEXT NOT NULL,
+        reason TEXT,
+        brief_reason TEXT
+    ) STRICT;
+    CREATE INDEX events_of_server ON events (server, id);",
 ];
 
 /// Opens the file. A file that can't be used is set aside, with a warning, and a new one is created.

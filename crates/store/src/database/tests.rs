@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::connection::open_to_read;
-use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, FILE};
+use super::{ANSWER_DEADLINE, CHANGES_MAX, Database, EVENTS_WAITING_MAX, FILE};
 use crate::answer::Unavailable;
-use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, TEXT_BYTES_MAX};
+use crate::audit::{AuditEntry, AuditLog, AuditOutcome, ENTRIES_MAX, PAGE_MAX, TEXT_BYTES_MAX};
+use crate::events::Event;
 use crate::lock::Claim;
 use crate::table::{Put, Table as _};
 
@@ -93,10 +94,10 @@ async fn entries_are_there_for_the_next_daemon_newest_first() {
 async fn closing_writes_what_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path());
-    (0..CHANGES_MAX as u64).for_each(|number| first.record(entry(number)));
+    (0..PAGE_MAX as u64).for_each(|number| first.record(entry(number)));
     first.close().await;
     let second = open(folder.path());
-    assert_eq!(numbers(&second).await.len(), CHANGES_MAX);
+    assert_eq!(numbers(&second).await.len(), PAGE_MAX);
     second.close().await;
 }
 
@@ -151,9 +152,37 @@ async fn a_disk_that_hangs_is_not_waited_for() {
     assert!(answers.contains(&Err(Unavailable::Busy)), "{answers:?}");
     drop(answer);
     assert!(stored_soon(&database).await);
-    assert_eq!(numbers(&database).await.len(), CHANGES_MAX);
+    let count = "SELECT count(*) FROM audit";
+    let count = database.read(|it| it.query_row(count, [], |row| row.get::<_, isize>(0))).await;
+    assert_eq!(count, Ok(CHANGES_MAX as isize));
     database.close().await;
     assert_eq!(database.recent(1).await, Err(Unavailable::Closed));
+}
+
+/// Servers cause events, and must not push out what was done to the daemon meanwhile.
+#[tokio::test]
+async fn events_leave_room_for_the_audit_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    let (answer, hangs) = channel::<()>();
+    let (hanging, mut begins) = tokio::sync::mpsc::channel(1);
+    let hung = database.ask(move |_| {
+        let _ = hanging.try_send(());
+        Ok(hangs.recv().is_err())
+    });
+    let others = async {
+        begins.recv().await;
+        (0..2 * EVENTS_WAITING_MAX)
+            .for_each(|_| crate::events::EventLog::record(&database, Event::default()));
+        assert_eq!(database.shared.queue.lock().changes.len(), EVENTS_WAITING_MAX);
+        (0..1000).for_each(|number| AuditLog::record(&database, entry(number)));
+        assert_eq!(database.shared.queue.lock().changes.len(), EVENTS_WAITING_MAX + 1000);
+        drop(answer);
+    };
+    tokio::join!(hung, others).0.unwrap();
+    assert!(stored_soon(&database).await);
+    assert_eq!(numbers(&database).await.len(), 1000);
+    database.close().await;
 }
 
 async fn futures<T>(all: Vec<crate::answer::Answer<'_, T>>) -> Vec<Result<T, Unavailable>> {
@@ -278,7 +307,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(newer);
     let before = fs::read(&path).unwrap();
     let refused = Database::open(folder.path(), Claim::Unchecked).unwrap_err();
-    assert_eq!((refused.found, refused.known, &refused.path), (9, 2, &path));
+    assert_eq!((refused.found, refused.known, &refused.path), (9, 3, &path));
     assert_eq!(fs::read(&path).unwrap(), before);
     let left = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "nothing else is there");
@@ -292,13 +321,15 @@ async fn a_file_of_an_older_format_gets_what_it_lacks() {
     database.record(entry(1));
     database.close().await;
     let older = Connection::open(&path).unwrap();
-    older.execute_batch("DROP TABLE records; PRAGMA user_version = 1").unwrap();
+    older.execute_batch("DROP TABLE records; DROP TABLE events; PRAGMA user_version = 1").unwrap();
     drop(older);
     assert_eq!(super::format_of(&fs::read(&path).unwrap()), Some(1));
     let database = std::sync::Arc::new(open(folder.path()));
     assert_eq!(numbers(&*database).await, [1]);
     let users = Database::table(&database, super::Kind::Users);
     assert_eq!(users.put("a", 0, b"x").await, Ok(Put::Done { version: 1 }));
+    crate::events::EventLog::record(&*database, Event::default());
+    assert!(stored_soon(&database).await);
     database.close().await;
     assert_eq!(super::format_of(&fs::read(&path).unwrap()), Some(super::FORMAT));
 }

@@ -216,7 +216,7 @@ fn succeeded(shared: &Shared, changes: u64) {
     });
     if was_failing {
         let path = shared.path.display();
-        tracing::info!(target: "mainstay", %path, dropped, "the audit log is stored again");
+        tracing::info!(target: "mainstay", %path, dropped, "the audit log and events are stored again");
     }
 }
 
@@ -233,7 +233,7 @@ fn failed(shared: &Shared, why: &dyn Display) {
     drop(queue);
     shared.progress.send_modify(|progress| progress.failing = true);
     if !was_failing {
-        tracing::warn!(target: "mainstay", %path, error = %why, "the audit log can't be stored");
+        tracing::warn!(target: "mainstay", %path, error = %why, "the audit log and events can't be stored");
     }
 }
 

@@ -1,11 +1,13 @@
 //! The suite. Each function is a promise; a macro makes a test of each for a backend. A new backend needs a
 //! [`Place`](crate::places::Place), and lines in `main.rs`.
 
+mod events;
 mod failing;
 mod hanging;
 mod records;
 mod sessions;
 
+pub(crate) use self::events::*;
 pub(crate) use self::failing::*;
 pub(crate) use self::hanging::*;
 pub(crate) use self::records::*;
@@ -24,6 +26,10 @@ macro_rules! store_suite {
             keys_are_the_same_for_everybody,
             the_audit_log_survives_in_its_order,
             the_audit_log_is_bounded,
+            events_survive_in_their_order_and_their_numbers_rise,
+            events_are_found_by_server_time_and_number,
+            events_are_bounded_in_number_and_for_each_server,
+            old_events_are_removed,
             records_survive_with_their_versions,
             a_record_that_has_changed_is_not_overwritten,
             records_are_listed_by_key_in_pages,

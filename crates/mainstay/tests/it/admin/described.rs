@@ -48,6 +48,8 @@ async fn every_answer_is_as_described() {
         ("/stats/pool", "PoolNumbers"),
         ("/stats/pool?server=one", "PoolNumbers"),
         ("/stats/pool?server=nobody", "Problem"),
+        ("/api/events", "EventPage"),
+        ("/api/events?name=nobody", "Problem"),
         ("/api/audit", "Problem"),
         ("/api/logs", "Problem"),
     ] {
@@ -87,6 +89,9 @@ async fn what_commands_print_is_as_described() {
         (&["tools", "one"], "ToolsPrinted"),
         (&["tools", "on"], "FailurePrinted"),
         (&["tools", "--merged"], "MergedToolsPrinted"),
+        (&["events"], "EventPage"),
+        (&["events", "one", "--since", "1h"], "EventPage"),
+        (&["events", "on"], "FailurePrinted"),
         (&["call", "on", "x"], "FailurePrinted"),
         (&["token"], "TokenPrinted"),
         (&["token", "--read"], "TokenPrinted"),

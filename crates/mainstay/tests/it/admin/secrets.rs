@@ -116,6 +116,7 @@ fn paths(daemon: &Value) -> Vec<String> {
         "/health/detailed",
         "/api/status",
         "/api/servers",
+        "/api/events",
         "/api/sessions",
         "/stats/pool",
         "/metrics",

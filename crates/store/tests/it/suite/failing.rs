@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 
 use mainstay_store::{
-    ANSWER_DEADLINE, Backend, CLOSE_DEADLINE, KeyName, Put, SessionStatus, Unavailable,
+    ANSWER_DEADLINE, Backend, CLOSE_DEADLINE, EventsAsked, KeyName, Put, SessionStatus, Unavailable,
 };
 
+use super::events::{event, found};
 use super::records::entry;
 use super::sessions::names;
 use crate::places::{Fails, NOW, soon, within};
 
 /// Whether all notes are where they survive.
 pub(super) async fn all_stored(backend: &Backend) -> bool {
-    let stored =
-        [backend.sessions.stored(), backend.names.stored(), backend.audit.stored()].into_iter();
+    let stored = [
+        backend.sessions.stored(),
+        backend.names.stored(),
+        backend.audit.stored(),
+        backend.events.stored(),
+    ];
     let mut all = backend.sessions.flushed().await;
     for stored in stored {
         all &= stored.await;
@@ -40,9 +45,11 @@ pub(crate) async fn what_is_noted_while_it_fails_is_stored_once_it_works(mut pla
     first.sessions.ended(meanwhile, NOW);
     first.names.save("work", &names("echo"));
     first.audit.record(entry(1));
+    first.events.record(event(1, "files"));
     let waits = async {
         assert!(!first.sessions.flushed().await && !first.sessions.stored().await);
         assert!(!first.names.stored().await && !first.audit.stored().await);
+        assert!(!first.events.stored().await);
     };
     within(ANSWER_DEADLINE * 4, waits).await;
     let why = first.upkeep.state().failing.expect("it is told");
@@ -60,6 +67,8 @@ pub(crate) async fn what_is_noted_while_it_fails_is_stored_once_it_works(mut pla
     }
     assert_eq!(second.names.load().await.unwrap().keys().collect::<Vec<_>>(), ["work"]);
     assert_eq!(second.audit.recent(10).await, Ok(vec![entry(1)]));
+    let newest = EventsAsked { limit: 10, ..EventsAsked::default() };
+    assert_eq!(found(&second, newest).await, [(1, event(1, "files"))]);
 }
 
 pub(crate) async fn what_is_asked_while_it_fails_is_answered_rightly_or_refused(
@@ -70,17 +79,21 @@ pub(crate) async fn what_is_asked_while_it_fails_is_answered_rightly_or_refused(
     backend.sessions.level(own, NOW, "debug");
     backend.names.save("work", &names("echo"));
     backend.audit.record(entry(1));
+    backend.events.record(event(1, "files"));
+    let newest = EventsAsked { limit: 10, ..EventsAsked::default() };
+    let events = backend.events.page(newest.clone()).await.unwrap();
     assert!(all_stored(&backend).await);
     assert_eq!(backend.users.put("ada", 0, b"one").await, Ok(Put::Done { version: 1 }));
     let key = backend.keys.get_or_create(KeyName::Session).await.unwrap();
     let known = backend.sessions.status(own).await.unwrap();
     let row = backend.users.get("ada").await.unwrap();
     place.fail(true);
-    within(ANSWER_DEADLINE * 7, async {
+    within(ANSWER_DEADLINE * 8, async {
         right_or_refused(&backend.sessions.status(own).await, &known);
         let found = backend.names.load().await.map(|names| names.into_keys().collect());
         right_or_refused(&found, &BTreeSet::from(["work".to_owned()]));
         right_or_refused(&backend.audit.recent(10).await, &vec![entry(1)]);
+        right_or_refused(&backend.events.page(newest).await, &events);
         right_or_refused(&backend.users.get("ada").await, &row);
         right_or_refused(&backend.users.list("", 9).await, &row.iter().cloned().collect());
         right_or_refused(&backend.keys.get_or_create(KeyName::Session).await, &key);

@@ -1,9 +1,10 @@
 //! What callers see of a backend that does not answer.
 
 use mainstay_store::{
-    ANSWER_DEADLINE, CLOSE_DEADLINE, KEY_DEADLINE, KeyName, SessionStatus, Unavailable,
+    ANSWER_DEADLINE, CLOSE_DEADLINE, EventsAsked, KEY_DEADLINE, KeyName, SessionStatus, Unavailable,
 };
 
+use super::events::{event, found};
 use super::failing::all_stored;
 use super::records::entry;
 use super::sessions::names;
@@ -33,11 +34,14 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
     backend.sessions.used(&[(backend.sessions.next(), NOW)]);
     backend.names.save("play", &names("echo"));
     backend.audit.record(entry(2));
+    backend.events.record(event(1, "files"));
+    let newest = EventsAsked { limit: 10, ..EventsAsked::default() };
     within(ANSWER_DEADLINE * 2, async {
-        let (known, loaded, recent, put, got, removed, listed) = tokio::join!(
+        let (known, loaded, recent, events, put, got, removed, listed) = tokio::join!(
             backend.sessions.status(own),
             backend.names.load(),
             backend.audit.recent(10),
+            backend.events.page(newest),
             backend.approvals.put("a", 0, b""),
             backend.users.get("a"),
             backend.usage.remove("a"),
@@ -46,6 +50,7 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
         right_or_slow(&known, &SessionStatus::Ended);
         right_or_slow(&loaded.map(|names| names.len()), &2);
         right_or_slow(&recent, &vec![entry(2), entry(1)]);
+        right_or_slow(&events.map(|page| page.events.len()), &1);
         right_or_slow(&got, &None);
         right_or_slow(&removed, &false);
         right_or_slow(&listed, &Vec::new());
@@ -57,10 +62,11 @@ pub(crate) async fn nobody_waits_longer_than_the_deadlines(mut place: impl Hangs
             backend.sessions.flushed(),
             backend.sessions.stored(),
             backend.names.stored(),
-            backend.audit.stored()
+            backend.audit.stored(),
+            backend.events.stored(),
         )
     });
-    assert_eq!(stored.await, (false, false, false, false));
+    assert_eq!(stored.await, (false, false, false, false, false));
     let got = within(KEY_DEADLINE * 2, backend.keys.get_or_create(KeyName::Session)).await;
     right_or_slow(&got, &key);
     place.hang(false);
@@ -98,6 +104,7 @@ pub(crate) async fn what_is_noted_while_it_hangs_is_stored_once_it_answers(mut p
         first.sessions.ended(own, NOW);
         first.names.save("work", &names("late"));
         first.audit.record(entry(2));
+        first.events.record(event(1, "files"));
     };
     within(ANSWER_DEADLINE, notes).await;
     assert!(!all_stored(&first).await);
@@ -109,6 +116,8 @@ pub(crate) async fn what_is_noted_while_it_hangs_is_stored_once_it_answers(mut p
     let loaded = second.names.load().await.unwrap();
     assert!(serde_json::to_string(&loaded["work"][0]).unwrap().contains("late"));
     assert_eq!(second.audit.recent(1).await, Ok(vec![entry(2)]));
+    let newest = EventsAsked { limit: 1, ..EventsAsked::default() };
+    assert_eq!(found(&second, newest).await, [(1, event(1, "files"))]);
 }
 
 pub(crate) async fn an_end_while_it_hangs_is_given_up(mut place: impl Hangs) {

@@ -1,0 +1,257 @@
+//! What changed: the condition of servers, and the starts and stops of the daemon.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use jiff::Timestamp;
+use mainstay_model::{ChangeKind, Condition};
+use mainstay_store::events::{AGE_MAX, PAGE_MAX};
+use mainstay_store::{EventLog, EventsAsked, EventsOf, StoredEvent, Unavailable};
+use mainstay_telemetry::ChangeFollower;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
+use super::words;
+use crate::access::Visitor;
+use crate::context::Shared;
+use crate::source::View;
+use crate::web::follow::{self, Feed};
+use crate::web::read;
+
+/// Events, oldest first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct EventPage {
+    pub events: Vec<EventRecord>,
+    /// Whether there are more: newer ones with `after`, else older ones.
+    pub cut: bool,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventRecord {
+    /// Rises with each event, also over restarts of the daemon.
+    pub id: u64,
+    /// When it happened, as RFC 3339.
+    pub at: String,
+    pub of: EventSubject,
+    /// The name of the server. Absent for the daemon itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub name: Option<String>,
+    /// The number of the instance because of which the server changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub instance: Option<u64>,
+    /// What the change is called.
+    #[schema(schema_with = words::change)]
+    pub event: String,
+    #[schema(schema_with = words::condition)]
+    pub from: String,
+    #[schema(schema_with = words::condition)]
+    pub to: String,
+    /// Why. For the operator: with paths, and with the last output of a process that died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<String>,
+}
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EventSubject {
+    Daemon,
+    Server,
+}
+
+/// Which events are asked for.
+#[derive(Debug, Default, Deserialize)]
+struct Which {
+    name: Option<String>,
+    /// RFC 3339.
+    since: Option<String>,
+    after: Option<u64>,
+    limit: Option<usize>,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// The events as a stream.
+struct Events {
+    log: Arc<dyn EventLog>,
+    follower: ChangeFollower,
+    asked: EventsAsked,
+    view: View,
+}
+
+/// Events of an answer, unless the request says how many.
+const USUAL: usize = 100;
+
+/// The time after which a store that could not be read is read again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+// === impl Which ===
+
+impl Which {
+    fn asked(&self) -> Result<EventsAsked, Rejection> {
+        let limit =
+            Some(self.limit.unwrap_or(USUAL)).filter(|limit| (1..=PAGE_MAX).contains(limit));
+        let limit = limit.ok_or_else(|| {
+            let error = format!("limit must be a number from 1 to {PAGE_MAX}");
+            let problem = Rejection::new(StatusCode::BAD_REQUEST, error);
+            problem.at("query parameter `limit`").hint(format!("ask with `?limit={USUAL}`"))
+        })?;
+        let since = self.since.as_deref().map(follow::time).transpose()?;
+        let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+        let since_ms =
+            since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let of = self.name.clone().map_or(EventsOf::All, EventsOf::Server);
+        // The oldest are removed when newer ones come.
+        let since_ms = since_ms.max(oldest_ms());
+        Ok(EventsAsked { after: self.after, since_ms, of, limit })
+    }
+}
+
+/// When the oldest event may have happened that is still shown, in milliseconds since 1970.
+fn oldest_ms() -> u64 {
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(now.saturating_sub(AGE_MAX).as_millis()).unwrap_or(u64::MAX)
+}
+
+// === impl Events ===
+
+impl Feed for Events {
+    type Item = EventRecord;
+
+    async fn next(&mut self, after: u64) -> Option<Vec<EventRecord>> {
+        let after = if after > 0 { Some(after) } else { self.asked.after };
+        loop {
+            let goes_on = self.follower.catch_up();
+            match self.log.page(EventsAsked { after, ..self.asked.clone() }).await {
+                Ok(page) if !page.events.is_empty() => {
+                    return Some(records(page.events, self.view));
+                }
+                _ if !goes_on => return None,
+                Ok(_) => self.follower.changed().await,
+                Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+            }
+        }
+    }
+
+    fn number(item: &EventRecord) -> u64 {
+        item.id
+    }
+}
+
+// === impl EventRecord ===
+
+impl EventRecord {
+    fn new(stored: StoredEvent, view: View) -> Self {
+        let StoredEvent { id, event } = stored;
+        let at = i64::try_from(event.at_ms).ok();
+        let at = at.and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok()).unwrap_or_default();
+        let conditions = Condition::from_word(&event.from).zip(Condition::from_word(&event.to));
+        let kind = conditions.map(|(from, to)| ChangeKind::of(from, to).as_str().to_owned());
+        Self {
+            id,
+            at: format!("{at:.3}"),
+            of: if event.server.is_none() { EventSubject::Daemon } else { EventSubject::Server },
+            name: event.server,
+            instance: event.instance,
+            event: kind.unwrap_or_else(|| event.to.clone()),
+            from: event.from,
+            to: event.to,
+            reason: match view {
+                View::Operator => event.reason,
+                View::Open => event.brief_reason,
+            },
+        }
+    }
+}
+
+fn records(events: Vec<StoredEvent>, view: View) -> Vec<EventRecord> {
+    events.into_iter().map(|stored| EventRecord::new(stored, view)).collect()
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(events))
+}
+
+/// Lists what changed, oldest first: by default the newest events, with `after` those that follow one.
+///
+/// With `follow=true` the answer is an event stream: it begins with the same events, goes on with each new
+/// one, and ends when the daemon does. The data of each event of the stream is one change.
+#[utoipa::path(
+    get,
+    path = "/api/events",
+    tag = "events",
+    params(
+        ("name" = Option<String>, Query, description = "Only events of this server."),
+        ("since" = Option<String>, Query, description = "Only events since this time, as RFC 3339."),
+        (
+            "after" = Option<u64>,
+            Query,
+            description = "Only events after the one with this id, and the oldest of them instead of the newest.",
+        ),
+        (
+            "limit" = Option<u64>,
+            Query,
+            description = "How many events at most.",
+            minimum = 1,
+            maximum = 1000,
+        ),
+        ("follow" = Option<bool>, Query, description = "Whether to stream events as they come."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Events, oldest first.",
+            content((EventPage = "application/json"), (EventRecord = "text/event-stream")),
+        ),
+        (status = 404, description = "There is and was no such server.", body = Problem),
+        BadRequest,
+        Forbidden,
+        Standard,
+    ),
+    security((), ("token" = [])),
+)]
+async fn events(
+    State(admin): State<Shared>,
+    visitor: Visitor,
+    read::Query(which): read::Query<Which>,
+) -> Result<Response, Rejection> {
+    let asked = which.asked()?;
+    if let EventsOf::Server(name) = &asked.of
+        && admin.source.pool(name).is_none()
+    {
+        let any = EventsAsked { of: asked.of.clone(), limit: 1, ..EventsAsked::default() };
+        if admin.events.page(any).await.map_err(unreadable)?.events.is_empty() {
+            let servers = admin.source.status(View::Open).servers;
+            let names = servers.iter().map(|server| server.name.to_string());
+            return Err(Rejection::no_such_server("query parameter `name`", names));
+        }
+    }
+    let view = visitor.view();
+    if which.follow {
+        let followers = match view {
+            View::Operator => &admin.followers,
+            View::Open => &admin.open_followers,
+        };
+        let (log, follower) = (admin.events.clone(), admin.metrics.changes().follow());
+        return follow::stream(followers, Events { log, follower, asked, view });
+    }
+    let page = admin.events.page(asked).await.map_err(unreadable)?;
+    let (events, cut) = (records(page.events, view), page.is_cut);
+    Ok(Json(EventPage { events, cut }).into_response())
+}
+
+fn unreadable(error: Unavailable) -> Rejection {
+    Rejection::new(StatusCode::SERVICE_UNAVAILABLE, format!("the events can't be read: {error}"))
+        .hint("look at the disk of the state folder, and try again")
+}

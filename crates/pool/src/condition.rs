@@ -1,0 +1,86 @@
+//! Makes known what changes for those who use the server. `supervisor::condition` decides what that is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::Condition;
+use mainstay_supervisor::condition::{Shift, Sight};
+use mainstay_telemetry::events::ServerChanged;
+
+use crate::instance::Instance;
+use crate::pool::Pool;
+
+impl Pool {
+    /// Looks at an instance after a step of its lifecycle. `finished`: it ended itself without an error.
+    pub(crate) fn watch_condition(&self, instance: &Arc<Instance>, finished: bool) {
+        let now = Instant::now();
+        let is_primary = self.is_primary(instance);
+        if !is_primary && instance.stop.is_cancelled() {
+            return;
+        }
+        let mut watch = self.watch.lock();
+        let shift = match is_primary {
+            true => watch.see_primary(now, Sight::of(&instance.lifecycle.lock(), finished)),
+            false => watch.see_other(now, instance.id, instance.lifecycle.lock().state()),
+        };
+        // Under the lock, so that changes are made known in their order.
+        if let Some(shift) = shift {
+            self.make_known(instance, shift);
+        }
+    }
+
+    /// Forgets an instance of which no part is left.
+    pub(crate) fn forget_condition(&self, instance: &Arc<Instance>) {
+        let mut watch = self.watch.lock();
+        if let Some(shift) = watch.forget(Instant::now(), instance.id) {
+            self.make_known(instance, shift);
+        }
+    }
+
+    fn make_known(&self, instance: &Arc<Instance>, shift: Shift) {
+        let Shift { from, to, lasted, because_of } = shift;
+        let (reason, brief_reason) = match (to.is_trouble(), from.is_trouble()) {
+            (true, _) => (instance.whole_reason(), instance.brief_reason()),
+            (false, true) => {
+                let after = Some(format!("after {}", rounded(lasted)));
+                (after.clone(), after)
+            }
+            (false, false) if to == Condition::Stopped => (None, None),
+            (false, false) => (instance.whole_reason(), instance.brief_reason()),
+        };
+        let of = |reason: Option<String>| match because_of {
+            Some(other) => {
+                let id = other.0;
+                Some(reason.map_or(format!("instance {id}"), |why| format!("instance {id}: {why}")))
+            }
+            None => reason,
+        };
+        let (server, instance) = (&self.spec.name, because_of.unwrap_or(instance.id));
+        let (reason, brief_reason) = (of(reason), of(brief_reason));
+        ServerChanged { server, instance, from, to, reason, brief_reason }.emit(&self.metrics);
+    }
+}
+
+/// A time as people say it: in milliseconds within a second, and in seconds beyond.
+fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::rounded;
+
+    #[test]
+    fn times_are_short() {
+        let said = [40, 999, 1000, 119_000, 120_000, 7_199_000, 7_200_000, 90_000_000];
+        let said = said.map(|ms| rounded(Duration::from_millis(ms)));
+        assert_eq!(said, ["40 ms", "999 ms", "1 s", "119 s", "2 min", "119 min", "2 h", "25 h"]);
+    }
+}
