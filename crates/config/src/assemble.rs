@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, PoolSpec, Prefix,
-    ProcessSpec, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing,
+    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, NotifySpec, NotifyTarget,
+    PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings,
+    Sharing,
 };
-use mainstay_model::{Name, PublicUrl, Redacted};
+use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
 use crate::import::shapes::is_named;
 use crate::keys;
@@ -26,6 +27,13 @@ pub(crate) fn assemble(
         gateway: gateway(&root.gateway)?,
         servers: root.servers.iter().map(|named| server(named, env)).collect::<Option<_>>()?,
         endpoints: root.endpoints.iter().map(endpoint).collect::<Option<_>>()?,
+        notify: root
+            .notify
+            .iter()
+            // What can't be used has been noted.
+            .filter(|named| named.lacks.is_empty())
+            .map(|named| notify(named, env))
+            .collect::<Option<_>>()?,
         state_dir,
     })
 }
@@ -187,6 +195,49 @@ fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
         },
         names: name_rule(endpoint.table.word("names")?)?,
     })
+}
+
+fn notify(notify: &Named, env: &BTreeMap<String, String>) -> Option<NotifySpec> {
+    let table = &notify.table;
+    let names = table.list("servers").iter().map(|placed| Name::try_new(&placed.text).ok());
+    let word = |text: &str| ChangeKind::TOLD.into_iter().find(|kind| kind.as_str() == text);
+    Some(NotifySpec {
+        number: notify.name.parse().ok()?,
+        target: target(table, env)?,
+        on: table.list("on").iter().map(|placed| word(&placed.text)).collect::<Option<_>>()?,
+        servers: match table.is_written("servers") {
+            true => Some(names.collect::<Option<_>>()?),
+            false => None,
+        },
+        timeout: table.duration("timeout")?,
+    })
+}
+
+fn target(table: &Table, env: &BTreeMap<String, String>) -> Option<NotifyTarget> {
+    if let Some((url, written)) = table.keyed_url("url") {
+        return Some(NotifyTarget::Webhook(RemoteSpec {
+            url: url.clone(),
+            written: written.to_owned(),
+            headers: table.secrets("headers")?.clone(),
+            proxy: proxy_for(url.expose(), env),
+        }));
+    }
+    let command = texts(table, "command");
+    let variables = table.secrets("env")?.clone();
+    // Whatever is written for it may be a secret.
+    let masked = variables.keys().cloned().collect();
+    if command.is_empty() {
+        return None;
+    }
+    Some(NotifyTarget::Command(ProcessSpec {
+        command,
+        env: variables,
+        masked,
+        cwd: None,
+        user: None,
+        group: None,
+        files_max: None,
+    }))
 }
 
 fn name_rule(word: &str) -> Option<NameRule> {

@@ -4,6 +4,7 @@ mod exactly_one;
 mod gateway;
 mod graph;
 mod groups;
+mod notify;
 mod servers;
 
 use self::exactly_one::exactly_one;
@@ -21,6 +22,7 @@ pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes:
     }
     groups::check(root, notes);
     graph::check(root, notes);
+    notify::check(root, notes);
     servers::without_effect(&root.servers, notes);
     not_acted_on(&root.volumes, notes);
     not_acted_on(&root.externals, notes);

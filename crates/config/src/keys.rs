@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 mod gateway;
+mod notify;
 mod others;
 mod servers;
 
 pub(crate) use gateway::GATEWAY;
+pub(crate) use notify::NOTIFY;
 pub(crate) use others::{ENDPOINT, EXTERNAL, VOLUME};
 pub(crate) use servers::{SERVER, published_revision};
 
@@ -26,6 +28,8 @@ pub(crate) struct Section {
 pub(crate) struct TopLevel {
     pub(crate) name: &'static str,
     pub(crate) named: bool,
+    /// Whether it is a list of tables, as in `[[notify]]`.
+    pub(crate) listed: bool,
     pub(crate) section: &'static Section,
 }
 
@@ -90,7 +94,7 @@ pub(crate) struct Word {
 }
 
 /// The items of a list.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Item {
     Host,
     Origin,
@@ -98,6 +102,8 @@ pub(crate) enum Item {
     Network,
     Server,
     Need,
+    /// One of several words.
+    Word(&'static [Word]),
 }
 
 /// The keys of a table of secrets.
@@ -108,12 +114,13 @@ pub(crate) enum Map {
 }
 
 /// All top-level tables, in the order in which they are documented.
-pub(crate) static TOP_LEVEL: [TopLevel; 5] = [
-    TopLevel { name: "gateway", named: false, section: &GATEWAY },
-    TopLevel { name: "servers", named: true, section: &SERVER },
-    TopLevel { name: "endpoints", named: true, section: &ENDPOINT },
-    TopLevel { name: "volumes", named: true, section: &VOLUME },
-    TopLevel { name: "externals", named: true, section: &EXTERNAL },
+pub(crate) static TOP_LEVEL: [TopLevel; 6] = [
+    TopLevel { name: "gateway", named: false, listed: false, section: &GATEWAY },
+    TopLevel { name: "servers", named: true, listed: false, section: &SERVER },
+    TopLevel { name: "endpoints", named: true, listed: false, section: &ENDPOINT },
+    TopLevel { name: "volumes", named: true, listed: false, section: &VOLUME },
+    TopLevel { name: "externals", named: true, listed: false, section: &EXTERNAL },
+    TopLevel { name: "notify", named: false, listed: true, section: &NOTIFY },
 ];
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

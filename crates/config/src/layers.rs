@@ -56,7 +56,7 @@ pub(crate) fn lay_flags(root: &mut Node, flags: &[Flag], notes: &mut Notes) {
     for flag in flags {
         let at = At::Flag(flag.flag.clone());
         let found = flag.key.split_once('.').and_then(|(top, key)| {
-            let top = TopLevel::find(top).filter(|top| !top.named)?;
+            let top = TopLevel::find(top).filter(|top| !top.named && !top.listed)?;
             Some((top, top.section.key(key)?))
         });
         match found {
@@ -78,7 +78,7 @@ pub(crate) fn lay_flags(root: &mut Node, flags: &[Flag], notes: &mut Notes) {
 /// Warns of names such as `MAINSTAY_GATEWAY_LISTEN`, which set nothing.
 fn warn_of_single_underscore(name: &str, notes: &mut Notes) {
     let Some(rest) = name.strip_prefix("MAINSTAY_") else { return };
-    let known = TOP_LEVEL.iter().filter(|top| !top.named).flat_map(|top| {
+    let known = TOP_LEVEL.iter().filter(|top| !top.named && !top.listed).flat_map(|top| {
         top.section.key_names().map(|key| format!("{}__{}", top.name, key).to_uppercase())
     });
     if let Some(meant) = known.into_iter().find(|known| known.replace("__", "_") == rest) {
@@ -98,6 +98,12 @@ fn find_variable(root: &Node, parts: &[&str]) -> Result<KeyPath, Lost> {
     let Some(top) = TOP_LEVEL.iter().find(|top| top.name.to_uppercase() == **top_part) else {
         return Err(unknown("", top_part, top_names, "variables begin with"));
     };
+    if top.listed {
+        return Err(Lost {
+            message: format!("[[{}]] can't be set by a variable", top.name),
+            help: Some("write it into the file; values in it may refer to variables".to_owned()),
+        });
+    }
     let mut path = vec![top.name.to_owned()];
     let mut begun = format!("{}__", top_part);
     if top.named {

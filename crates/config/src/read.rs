@@ -59,6 +59,7 @@ impl Reader<'_> {
             endpoints: self.named("endpoints", find("endpoints")),
             volumes: self.named("volumes", find("volumes")),
             externals: self.named("externals", find("externals")),
+            notify: self.listed("notify", find("notify")),
         }
     }
 
@@ -68,6 +69,34 @@ impl Reader<'_> {
             return Vec::new();
         }
         node.entries().iter().filter_map(|entry| self.one_named(top, entry)).collect()
+    }
+
+    /// Reads a list of tables. Each one is called by its place in the list, counted from 1.
+    fn listed(&mut self, name: &'static str, node: &Node) -> Vec<Named> {
+        let Some(top) = TopLevel::find(name) else { return Vec::new() };
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            // Nothing is written.
+            Value::Table(entries) if entries.is_empty() && node.at == At::Default => &[],
+            _ => {
+                let message = format!("expected a list of tables, found {}", node.type_name());
+                let help = format!("each begins with a line [[{name}]]");
+                self.notes.error(&node.at, name, message).help(help);
+                &[]
+            }
+        };
+        let mut all = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let (name, path) = ((at + 1).to_string(), format!("{name}.{}", at + 1));
+            if self.expect_table(item, &path) {
+                // The daemon runs without it.
+                self.lacks = Some(Vec::new());
+                let table = self.section(top.section, item, &path);
+                let (at, lacks) = (item.at.clone(), self.lacks.take().unwrap_or_default());
+                all.push(Named { name, valid: None, at, path, table, lacks });
+            }
+        }
+        all
     }
 
     fn one_named(&mut self, top: &'static TopLevel, entry: &Entry) -> Option<Named> {

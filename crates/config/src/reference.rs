@@ -93,7 +93,7 @@ fn row(text: &mut String, key: &Key) -> Option<&'static Section> {
         _ => key.doc.to_owned(),
     };
     match key.kind {
-        Kind::Choice(words) => {
+        Kind::Choice(words) | Kind::List(Item::Word(words)) => {
             for word in words {
                 doc.push_str(&format!("<br>`\"{}\"`: {}", word.word, word.doc));
             }
@@ -131,6 +131,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::List(Item::Network) => "list of IP addresses and ranges".to_owned(),
         Kind::List(Item::Server) => "list of servers".to_owned(),
         Kind::List(Item::Need) => "list of needs".to_owned(),
+        Kind::List(Item::Word(_)) => "list of words".to_owned(),
         Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),
         Kind::Secrets(Map::Headers) => "table of headers; `secret:` allowed".to_owned(),
         Kind::Table(_) => "table, below".to_owned(),

@@ -15,7 +15,11 @@ pub fn schema() -> Value {
         .iter()
         .map(|top| {
             let inner = table(top.section);
-            let schema = if top.named { named(top.section, &inner) } else { inner };
+            let schema = match (top.named, top.listed) {
+                (true, _) => named(top.section, &inner),
+                (_, true) => json!({ "type": "array", "items": inner }),
+                _ => inner,
+            };
             (top.name.to_owned(), schema)
         })
         .collect();
@@ -95,9 +99,10 @@ fn list(item: Item) -> Value {
         Item::Need => text_like("(server|volume|external):.+"),
         Item::Origin => text_like("[a-z][a-z0-9+.-]*://.+"),
         Item::Network => text_like("[0-9a-fA-F.:]+(/[0-9]{1,3})?"),
+        Item::Word(words) => choice(words),
         Item::Host | Item::Server => json!({ "type": "string", "minLength": 1 }),
     };
-    let least = usize::from(item == Item::Server);
+    let least = usize::from(matches!(item, Item::Server));
     json!({ "type": "array", "items": items, "minItems": least, "uniqueItems": true })
 }
 

@@ -19,7 +19,7 @@ pub fn template() -> String {
     let mut text = HEAD.to_owned();
     for top in &TOP_LEVEL {
         text.push('\n');
-        if top.named {
+        if top.named || top.listed {
             named(&mut text, top.section);
         } else {
             prose(&mut text, top.section.doc);

@@ -17,6 +17,8 @@ pub(crate) struct Root {
     pub(crate) endpoints: Vec<Named>,
     pub(crate) volumes: Vec<Named>,
     pub(crate) externals: Vec<Named>,
+    /// Named by their places in the list.
+    pub(crate) notify: Vec<Named>,
 }
 
 /// A table with a name of its own, as in `[servers.NAME]`.

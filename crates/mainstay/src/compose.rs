@@ -9,6 +9,7 @@ mod demo;
 mod interfaces;
 pub(crate) mod limits;
 mod listening;
+mod notify;
 mod release;
 mod secrets;
 mod signals;

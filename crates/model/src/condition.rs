@@ -4,6 +4,8 @@
 //! what that means for those who use the server: a server in a crash loop stays in it while one more try is
 //! under way.
 
+use serde::Serialize;
+
 /// What is told about a server, or about the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Condition {
@@ -28,7 +30,8 @@ pub enum Condition {
 }
 
 /// What a change is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     Starting,
     Ready,
@@ -121,6 +124,10 @@ impl ChangeKind {
             Condition::Draining => Self::Draining,
         }
     }
+
+    /// The changes that somebody can be told of.
+    pub const TOLD: [Self; 5] =
+        [Self::CrashLoop, Self::NotReady, Self::Failed, Self::Degraded, Self::Back];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Name, Network, PublicUrl, Redacted};
+use crate::{ChangeKind, Name, Network, PublicUrl, Redacted};
 
 /// All settings of a daemon. Servers and endpoints keep the order of the configuration file, which
 /// decides which server keeps its bare name when two names collide.
@@ -19,7 +19,32 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     pub servers: Vec<ServerSpec>,
     pub endpoints: Vec<EndpointSpec>,
+    /// Who is told of changes of servers.
+    pub notify: Vec<NotifySpec>,
     pub state_dir: PathBuf,
+}
+
+/// A `[[notify]]` section: who is told of which changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NotifySpec {
+    /// Its place in the file, counted from 1.
+    pub number: usize,
+    pub target: NotifyTarget,
+    pub on: BTreeSet<ChangeKind>,
+    /// None: all servers.
+    pub servers: Option<BTreeSet<Name>>,
+    /// The time limit for one attempt.
+    #[serde(serialize_with = "as_millis")]
+    pub timeout: Duration,
+}
+
+/// How somebody is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyTarget {
+    Command(ProcessSpec),
+    /// A URL that gets a POST.
+    Webhook(RemoteSpec),
 }
 
 /// The `[gateway]` section: addresses, access rules and limits.

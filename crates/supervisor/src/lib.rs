@@ -8,4 +8,5 @@ pub mod backoff;
 pub mod condition;
 pub mod lifecycle;
 pub mod list_refresh;
+pub mod notices;
 pub mod roster;

@@ -337,6 +337,14 @@ pub const STORE_FAILURES: Entry = Entry {
     help: "Failed attempts to write to the state folder",
 };
 
+pub const NOTIFICATIONS: Entry = Entry {
+    name: "mainstay_notifications_total",
+    kind: Kind::Counter,
+    labels: &["outcome"],
+    unit: Unit::None,
+    help: "Notifications of [[notify]] by outcome: delivered, failed, or dropped because too many waited",
+};
+
 pub const LOG_LINES_DROPPED: Entry = Entry {
     name: "mainstay_log_lines_dropped_total",
     kind: Kind::Counter,
@@ -354,7 +362,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 39] = [
+pub const ALL: [&Entry; 40] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -392,6 +400,7 @@ pub const ALL: [&Entry; 39] = [
     &SESSIONS_RESTORED,
     &STORE_FAILING,
     &STORE_FAILURES,
+    &NOTIFICATIONS,
     &LOG_LINES_DROPPED,
     &BUILD,
 ];

@@ -7,6 +7,7 @@
 
 mod change;
 mod instance;
+mod notify;
 mod service;
 mod storage;
 mod streams;
@@ -19,6 +20,7 @@ pub use instance::{
     InstanceStarted, InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped,
     QuestionNotAsked, StrayLine, ToolLeftOut, TurnGivenOn,
 };
+pub use notify::{NotificationLost, NotificationSent};
 pub use service::{
     AdminUsed, DrainFinished, DrainStarted, InternalFault, NotAccepted, RefusedRequest, Serving,
     SessionExpired, Stopped, Swept,

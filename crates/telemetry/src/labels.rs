@@ -219,6 +219,17 @@ label! {
 }
 
 label! {
+    /// What became of a notification about a server.
+    pub enum Notified {
+        Delivered = "delivered",
+        /// All attempts failed.
+        Failed = "failed",
+        /// Too many were waiting.
+        Dropped = "dropped",
+    }
+}
+
+label! {
     /// The state of a circuit breaker. The index is the value of the metric.
     pub enum Breaker {
         Closed = "CLOSED",

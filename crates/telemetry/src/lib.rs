@@ -18,8 +18,8 @@ mod throttle;
 pub use changes::{Change, ChangeFollower, Changes};
 pub use correlation::CorrelationId;
 pub use labels::{
-    Attempt, Breaker, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption,
-    StreamEnd, StreamKind,
+    Attempt, Breaker, Dropped, ErrorCode, Method, Notified, Outcome, QuestionRefused, Refused,
+    Resumption, StreamEnd, StreamKind,
 };
 pub use logs::{LogControl, LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};

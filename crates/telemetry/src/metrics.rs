@@ -14,7 +14,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 use crate::changes::Changes;
-use crate::labels::{Refused, Resumption, StreamEnd, StreamKind};
+use crate::labels::{Notified, Refused, Resumption, StreamEnd, StreamKind};
 use crate::throttle::Throttle;
 
 mod encode;
@@ -57,6 +57,8 @@ pub(crate) struct Board {
     sessions_expired: AtomicU64,
     sessions_restored: AtomicU64,
     store_failures: AtomicU64,
+    notified: [AtomicU64; Notified::COUNT],
+    unnotified_lines: Throttle,
     observers: RwLock<Vec<Observer>>,
     changes: Changes,
 }
@@ -89,6 +91,8 @@ impl Metrics {
             sessions_expired: AtomicU64::new(0),
             sessions_restored: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
+            notified: [const { AtomicU64::new(0) }; Notified::COUNT],
+            unnotified_lines: Throttle::default(),
             observers: RwLock::default(),
             changes: Changes::default(),
         });
@@ -169,6 +173,11 @@ impl Metrics {
         self.board.store_failures.fetch_add(1, Relaxed);
     }
 
+    /// Counts a notification about a server.
+    pub fn notified(&self, outcome: Notified) {
+        self.board.notified[outcome.index()].fetch_add(1, Relaxed);
+    }
+
     /// Encodes all metrics as OpenMetrics text, with the media type [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(64 << 10);
@@ -187,6 +196,10 @@ impl Metrics {
 
     pub(crate) fn unaccepted_lines(&self) -> &Throttle {
         &self.board.unaccepted_lines
+    }
+
+    pub(crate) fn unnotified_lines(&self) -> &Throttle {
+        &self.board.unnotified_lines
     }
 
     pub(crate) fn unwritten_lines(&self) -> &Throttle {

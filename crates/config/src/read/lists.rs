@@ -9,6 +9,7 @@ use super::addresses::is_host;
 use crate::document::{Entry, Node, Value, key_text, toml_text};
 use crate::expand::secret_ref;
 use crate::keys::{Item, Map};
+use crate::nearest::did_you_mean;
 use crate::problem::quoted;
 use crate::typed::{Placed, Typed};
 
@@ -181,6 +182,15 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
         },
         // Whether the server exists is checked when all servers are known.
         Item::Server => (true, "", ""),
+        Item::Word(words) => {
+            let known = words.iter().map(|word| word.word);
+            if known.clone().any(|word| word == text) {
+                return Ok(());
+            }
+            let help = did_you_mean(text, known.clone())
+                .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
+            return Err((format!("{} is not known here", quoted(text)), help));
+        }
         Item::Need => (
             text.split_once(':').is_some_and(|(kind, name)| {
                 matches!(kind, "server" | "volume" | "external") && !name.is_empty()

@@ -107,8 +107,8 @@ impl Reader<'_> {
         self.lacks.as_ref().map_or(0, Vec::len)
     }
 
-    /// Notes that a value is not available. That keeps only its own server from starting, so it is
-    /// an error only outside of one.
+    /// Notes that a value is not available. That keeps only its own server from starting, or its
+    /// own notification from being sent, so it is an error only outside of these.
     fn note_lack(&mut self, lack: Lack, at: &At, path: &str, help: Option<String>) {
         let what = match &lack {
             Lack::Variable(name) => format!("the variable `{name}` is not set"),
@@ -124,6 +124,7 @@ impl Reader<'_> {
         let server = path.strip_prefix("servers.").and_then(|rest| rest.split('.').next());
         let what = match server {
             Some(server) => format!("{what}, so server `{server}` can't start"),
+            None if path.starts_with("notify.") => format!("{what}, so nobody is told this way"),
             None => what,
         };
         self.notes.warning(at, path, what).help(help);

@@ -11,6 +11,11 @@ pub(super) fn masks(root: &Node) -> Vec<Range<usize>> {
     let mut masks = Vec::new();
     for entry in root.entries() {
         match TopLevel::find(&entry.key) {
+            Some(top) if top.listed && matches!(entry.node.value, Value::List(_)) => {
+                if let Value::List(items) = &entry.node.value {
+                    items.iter().for_each(|item| mask_section(item, top.section, &mut masks));
+                }
+            }
             Some(top) if !top.named => mask_section(&entry.node, top.section, &mut masks),
             Some(top) if matches!(entry.node.value, Value::Table(_)) => {
                 for named in entry.node.entries() {

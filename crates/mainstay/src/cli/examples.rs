@@ -67,7 +67,8 @@ Examples:
   mainstay events -f --json | jq -r 'select(.event == \"crash-loop\") | .name'
 
 The state folder keeps the last 10,000 events for up to 30 days, and the last 2,000 of each server. A
-crash loop is one event, however often the server is started in it.";
+crash loop is one event, however often the server is started in it. `[[notify]]` in the configuration
+tells you of events by a command or a webhook.";
 
 pub(super) const LOG_LEVEL: &str = "\
 Examples:

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
 use super::listening::{Addresses, Listeners};
+use super::notify::Notifier;
 use super::signals::Signals;
 use super::status::{Places, Status};
 use super::{
@@ -43,6 +44,7 @@ pub(super) struct Daemon {
     serves: Serves,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
+    notifier: Option<Notifier>,
     /// Cancelled when the admin API is told to stop the daemon.
     stop: CancellationToken,
     drain: std::time::Duration,
@@ -119,6 +121,7 @@ impl Daemon {
         })
         .await;
         changes::store(&metrics, &backend.events);
+        let notifier = Notifier::start(&settings.notify, &metrics, &host);
         changes::started(&metrics, &backend.events).await;
         let answers = Status::new(&gateway, metrics.clone(), &addresses, places);
         answers.observe();
@@ -154,6 +157,7 @@ impl Daemon {
             serves,
             listeners,
             signals,
+            notifier,
             stop,
             drain,
             started,
@@ -194,6 +198,9 @@ impl Daemon {
         }
         for listener in self.listeners {
             listener.abort();
+        }
+        if let Some(notifier) = self.notifier {
+            notifier.stop().await;
         }
         let (from, to) = (Condition::Draining, Condition::Stopped);
         DaemonChanged { from, to, reason: None }.emit(&self.metrics);

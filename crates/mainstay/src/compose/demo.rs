@@ -36,6 +36,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
         let (servers, weather) =
             servers(&stop).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let settings = Settings {
+            notify: Vec::new(),
             gateway: gateway(listen, listen_localhost),
             servers,
             endpoints: Vec::new(),

@@ -109,6 +109,7 @@ fn servers_start_from_what_was_fetched_or_get_the_time_to_fetch() {
     record.save(state.path()).unwrap();
     let settings = || {
         let mut settings = Settings {
+            notify: Vec::new(),
             gateway: GatewaySettings::default(),
             servers: vec![
                 server("there", &command),

@@ -6,6 +6,7 @@ mod commands;
 mod described;
 pub(crate) mod events;
 mod logs;
+mod notify;
 mod page;
 mod secrets;
 mod tokens;

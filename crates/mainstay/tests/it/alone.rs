@@ -23,7 +23,7 @@ fn help_and_version_are_there_and_wrong_usage_is_two() {
 #[test]
 fn no_daemon_is_three_in_words_and_in_json() {
     let home = tempfile::tempdir().unwrap();
-    for command in [&["status"][..], &["tools"], &["call", "time", "now"]] {
+    for command in [&["status"][..], &["tools"], &["events"], &["call", "time", "now"]] {
         let ran = mainstay(home.path(), command)
             .exits(3)
             .complains("no daemon is running for")

@@ -16,8 +16,8 @@ use super::sample::{STATES, ServerSample};
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
-    Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Refused, Resumption, StreamEnd,
-    StreamKind,
+    Attempt, Dropped, ErrorCode, Method, Notified, Outcome, QuestionRefused, Refused, Resumption,
+    StreamEnd, StreamKind,
 };
 use crate::logs;
 
@@ -209,6 +209,11 @@ pub(super) fn gateway(
     Family::begin(out, &catalogue::STORE_FAILING)?.gauge(&[], sample.store_failing)?;
     let failures = board.store_failures.load(Relaxed);
     Family::begin(out, &catalogue::STORE_FAILURES)?.counter(&[], failures)?;
+    let mut family = Family::begin(out, &catalogue::NOTIFICATIONS)?;
+    for outcome in Notified::ALL {
+        let count = board.notified[outcome.index()].load(Relaxed);
+        family.counter(&[outcome.as_str()], count)?;
+    }
     Family::begin(out, &catalogue::LOG_LINES_DROPPED)?.counter(&[], logs::lines_dropped())?;
     Family::begin(out, &catalogue::BUILD)?.info(&[&board.version])
 }

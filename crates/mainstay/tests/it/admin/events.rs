@@ -39,7 +39,7 @@ async fn wait_for(daemon: &Daemon, name: &str, last: &str) {
     until(last, async || words(daemon, name).last().is_some_and(|word| word == last)).await;
 }
 
-async fn pid(daemon: &Daemon, name: &str) -> i32 {
+pub(crate) async fn pid(daemon: &Daemon, name: &str) -> i32 {
     eventually("a process", async || {
         let servers = over_the_socket(&daemon.state()).servers().await.unwrap().servers;
         let server = servers.into_iter().find(|server| server.name.as_str() == name)?;
