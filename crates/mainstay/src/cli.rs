@@ -185,7 +185,7 @@ pub(crate) struct LogsArgs {
 pub(crate) struct EventsArgs {
     /// Show only events of this server [default: every server, and the daemon]
     pub(crate) name: Option<String>,
-    /// Go on with each new event, until the daemon ends
+    /// Follow: print new events as they happen, until the daemon ends
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Show everything since: a duration such as 1h, or a time such as 2026-01-31T12:00:00Z

@@ -63,7 +63,7 @@ pub(super) const EVENTS: &str = "\
 Examples:
   mainstay events
   mainstay events weather --since 7d
-  mainstay events -f                 go on with each new event
+  mainstay events -f                 print new events as they happen
   mainstay events -f --json | jq -r 'select(.event == \"crash-loop\") | .name'
 
 The state folder keeps the last 10,000 events for up to 30 days, and the last 2,000 of each server. A
