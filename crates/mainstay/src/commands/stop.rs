@@ -25,8 +25,11 @@ const ASK: Duration = Duration::from_millis(500);
 /// Deadline for that question: progress is not worth a longer wait.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
+mod manager;
 #[cfg(test)]
 mod tests;
+
+use self::manager::Unit;
 
 /// The daemon to stop.
 struct Target {
@@ -44,14 +47,17 @@ pub(super) fn run(shared: &Shared, args: &StopArgs, out: &Output) -> Result<Exit
     let target = Target { client, state_dir, pid };
     daemon::block_on(async {
         let asked = Instant::now();
+        let unit = target.pid.and_then(Unit::of);
         let act = target.client.act(Action::Stop, args.dry_run).await;
         let done = act.map_err(|error| target.not_reached(error))?;
         if args.dry_run {
             print_plan(&done, out);
+            warn_of_return(unit.as_ref(), out);
             return Ok(Exit::Done);
         }
         target.wait_until_gone(&done, drain_timeout(&done) + MARGIN, out).await?;
         print_end(&done, asked.elapsed(), out);
+        warn_of_return(unit.as_ref(), out);
         Ok(Exit::Done)
     })
 }
@@ -154,6 +160,14 @@ fn print_end(done: &ActionDone, took: Duration, out: &Output) {
         out.value(&printed(done, Some(took)));
     } else {
         out.line(stopped(took));
+    }
+}
+
+/// Says that the daemon does not stay stopped.
+fn warn_of_return(unit: Option<&Unit>, out: &Output) {
+    if let Some(unit) = unit {
+        let stop = unit.stop_command();
+        out.remark(format!("note: systemd starts the daemon again; `{stop}` keeps it stopped"));
     }
 }
 
