@@ -1,7 +1,7 @@
 //! What changed: the condition of servers, and the starts and stops of the daemon.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
@@ -120,7 +120,7 @@ impl Which {
 
 /// When the oldest event may have happened that is still shown, in milliseconds since 1970.
 fn oldest_ms() -> u64 {
-    let now = UNIX_EPOCH.elapsed().unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.saturating_sub(AGE_MAX).as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -231,7 +231,7 @@ async fn events(
         && admin.source.pool(name).is_none()
     {
         let any = EventsAsked { of: asked.of.clone(), limit: 1, ..EventsAsked::default() };
-        if admin.events.page(any).await.map_err(unreadable)?.events.is_empty() {
+        if admin.events.page(any).await.map_err(|error| unreadable(&error))?.events.is_empty() {
             let servers = admin.source.status(View::Open).servers;
             let names = servers.iter().map(|server| server.name.to_string());
             return Err(Rejection::no_such_server("query parameter `name`", names));
@@ -246,12 +246,12 @@ async fn events(
         let (log, follower) = (admin.events.clone(), admin.metrics.changes().follow());
         return follow::stream(followers, Events { log, follower, asked, view });
     }
-    let page = admin.events.page(asked).await.map_err(unreadable)?;
+    let page = admin.events.page(asked).await.map_err(|error| unreadable(&error))?;
     let (events, cut) = (records(page.events, view), page.is_cut);
     Ok(Json(EventPage { events, cut }).into_response())
 }
 
-fn unreadable(error: Unavailable) -> Rejection {
+fn unreadable(error: &Unavailable) -> Rejection {
     Rejection::new(StatusCode::SERVICE_UNAVAILABLE, format!("the events can't be read: {error}"))
         .hint("look at the disk of the state folder, and try again")
 }

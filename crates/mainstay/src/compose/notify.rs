@@ -135,9 +135,11 @@ async fn decide(
             },
             () = pause_over => notices.due(Instant::now()),
         };
+        // The same time for all who are told of the same.
+        let at = SystemTime::now();
         for telling in tellings {
             if let Some(outbox) = outboxes.get(telling.rule) {
-                outbox.put(telling, &metrics);
+                outbox.put(telling, at, &metrics);
             }
         }
     }
@@ -146,8 +148,8 @@ async fn decide(
 // === impl Outbox ===
 
 impl Outbox {
-    fn put(&self, telling: Telling, metrics: &Metrics) {
-        let notice = Notice::new(&telling, SystemTime::now());
+    fn put(&self, telling: Telling, at: SystemTime, metrics: &Metrics) {
+        let notice = Notice::new(&telling, at);
         let (to, channel) = (self.to.clone(), self.channel.clone());
         let sending = Sending { channel, to, telling, notice };
         if let Err(TrySendError::Full(lost)) = self.queue.try_send(sending) {
