@@ -29,7 +29,7 @@ mod manager;
 #[cfg(test)]
 mod tests;
 
-use self::manager::Unit;
+use self::manager::RunningUnit;
 
 /// The daemon to stop.
 struct Target {
@@ -47,7 +47,7 @@ pub(super) fn run(shared: &Shared, args: &StopArgs, out: &Output) -> Result<Exit
     let target = Target { client, state_dir, pid };
     daemon::block_on(async {
         let asked = Instant::now();
-        let unit = target.pid.and_then(Unit::of);
+        let unit = target.pid.and_then(RunningUnit::of);
         let act = target.client.act(Action::Stop, args.dry_run).await;
         let done = act.map_err(|error| target.not_reached(error))?;
         if args.dry_run {
@@ -164,7 +164,7 @@ fn print_end(done: &ActionDone, took: Duration, out: &Output) {
 }
 
 /// Says that the daemon does not stay stopped.
-fn warn_of_return(unit: Option<&Unit>, out: &Output) {
+fn warn_of_return(unit: Option<&RunningUnit>, out: &Output) {
     if let Some(unit) = unit {
         let stop = unit.stop_command();
         out.remark(format!("note: systemd starts the daemon again; `{stop}` keeps it stopped"));

@@ -1,18 +1,20 @@
 //! The unit of systemd that a daemon runs in. systemd starts the daemon again after `mainstay stop`.
 
+#![expect(clippy::disallowed_methods, reason = "procfs, in a command that nobody else waits for")]
+
 use std::fs;
 
 /// A unit of systemd.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(super) struct RunningUnit {
     name: String,
     /// It belongs to a user's own systemd, not to that of the system.
     is_users: bool,
 }
 
-// === impl Unit ===
+// === impl RunningUnit ===
 
-impl Unit {
+impl RunningUnit {
     /// The unit whose main process this is. None: no unit, or a process of another user.
     pub(super) fn of(pid: u32) -> Option<Self> {
         let read = |file: &str| {
@@ -44,10 +46,10 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
-    use super::Unit;
+    use super::RunningUnit;
 
     fn command(environ: &str, cgroup: &str) -> Option<String> {
-        Unit::from_process(7, environ, cgroup).map(|unit| unit.stop_command())
+        RunningUnit::from_process(7, environ, cgroup).map(|unit| unit.stop_command())
     }
 
     #[test]

@@ -124,7 +124,7 @@ async fn a_loop_that_went_unseen_109_000_times_is_told_once_by_command_and_by_we
     let json = lines[0].strip_prefix("crash-loop coordination crash-loop none ");
     let json: Value = serde_json::from_str(json.unwrap_or_else(|| panic!("{lines:?}"))).unwrap();
     let bodies = hook.bodies();
-    assert_eq!(bodies, [json.clone()], "both are told the same");
+    assert_eq!(bodies, std::slice::from_ref(&json), "both are told the same");
     assert_eq!((&json["event"], &json["left_out"]), (&"crash-loop".into(), &0.into()));
     assert!(json["reason"].as_str().unwrap().contains("no such table"), "{json}");
     assert!(json["text"].as_str().unwrap().starts_with("coordination is crash-loop: "), "{json}");
