@@ -66,11 +66,16 @@ pub(crate) fn harmless(text: &str) -> String {
 
 /// A text as one word of a shell's command line.
 pub(crate) fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-+./:,@%=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    if is_plain_word(text) {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Whether every shell takes the text for one word that means itself.
+pub(crate) fn is_plain_word(text: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-+./:,@%=".contains(c);
+    !text.is_empty() && text.chars().all(is_plain)
 }
 
 /// The columns that text takes on a terminal.

@@ -5,8 +5,9 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use mainstay_testkit::programs;
+use serde_json::json;
 
-use crate::shared::daemon;
+use crate::shared::{daemon, misbehave};
 
 /// A shell, and a script that prints what it offers for the line `$LINE`.
 const SHELLS: [(&str, &[&str], &str); 3] = [
@@ -91,6 +92,30 @@ async fn shells_know_servers_tools_arguments_and_clients() {
     offers(folder, "mainstay call notes add_note ti", &["title="]);
     offers(folder, "mainstay export cur", &["cursor"]);
     offers(folder, "mainstay fetch ", &["notes", "one"]);
+}
+
+/// bash inserts what it is offered as it is, so that a name could be run by the next Enter.
+#[tokio::test]
+async fn a_tool_whose_name_a_shell_would_run_or_take_for_a_flag_is_not_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [
+        "good-one",
+        "good$(touch run)",
+        "good;touch run",
+        "good\ntouch run",
+        "good `id`",
+        "--state=/x",
+    ];
+    let schema = |name: &str| json!({ "type": "object", "properties": { name: {} } });
+    let tools = names.map(|name| json!({ "name": name, "inputSchema": schema(name) }));
+    let list = folder.path().join("tools.json");
+    std::fs::write(&list, json!({ "tools": tools }).to_string()).unwrap();
+    let server = misbehave(&[&format!("--tools-from={}", list.display())]);
+    let daemon = daemon().command_server("hostile", &server).start().await.unwrap();
+    daemon.client("hostile").await.unwrap();
+    offers(daemon.folder(), "mainstay call hostile goo", &["good-one"]);
+    offers(daemon.folder(), "mainstay tools hostile ", &["good-one"]);
+    offers(daemon.folder(), "mainstay call hostile good-one goo", &["good-one="]);
 }
 
 #[test]

@@ -33,7 +33,20 @@ pub(super) enum Names {
 // === impl Names ===
 
 impl Names {
+    /// Names that a shell could take for more than one word, or for a command, are left out: bash inserts them
+    /// as they are, and servers choose the names of their tools.
     pub(super) fn find(self, typed: &Typed) -> Vec<CompletionCandidate> {
+        let mut found = self.all(typed);
+        found.retain(|candidate| {
+            candidate
+                .get_value()
+                .to_str()
+                .is_some_and(|name| !name.starts_with('-') && format::is_plain_word(name))
+        });
+        found
+    }
+
+    fn all(self, typed: &Typed) -> Vec<CompletionCandidate> {
         match self {
             Self::Servers => servers(typed, false),
             Self::ServersAndGroups => servers(typed, true),
