@@ -139,7 +139,7 @@ impl Signals {
                 _ = self.terminate.recv() => return Wish::Terminate,
                 _ = self.interrupt.recv() => return Wish::Interrupt,
                 _ = self.hangup.recv() => {
-                    if self.terminal.was_closed() {
+                    if self.terminal.closes().await {
                         return Wish::TerminalClosed;
                     }
                     tracing::info!(

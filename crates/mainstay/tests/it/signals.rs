@@ -87,6 +87,18 @@ async fn a_daemon_ends_with_its_terminal() {
     assert!(daemon.log().contains("drained") && daemon.log().contains("stopped"));
 }
 
+/// The shell passes the HUP on and ends then. Which of the two the daemon sees first is a matter of luck.
+#[tokio::test]
+async fn a_daemon_ends_with_the_shell_that_runs_it() {
+    for _ in 0..5 {
+        let terminal = Terminal::open();
+        let mut shell = terminal.daemon(r#"bash --norc -ic '"$@"; true' bash"#).await;
+        shell.signal(Signal::HUP).unwrap();
+        shell.wait_for_log("drained", PATIENCE).await.unwrap();
+        shell.wait_for_log("stopped", PATIENCE).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_daemon_without_a_terminal_or_with_nohup_goes_on() {
     let mut detached = daemon().command_server("slow", &misbehave(&[])).start().await.unwrap();

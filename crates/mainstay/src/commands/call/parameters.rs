@@ -1,9 +1,14 @@
 //! Reads the parts of a tool's `inputSchema` that are needed to type its arguments.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// Most `$ref`s followed in a row; more are taken for a cycle.
 const REFERENCES_MAX: usize = 8;
+
+/// Most parts of an `allOf`, and of those in them, that are read.
+const LAYERS_MAX: usize = 32;
 
 /// The types of JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +46,7 @@ pub(in crate::commands) fn summary(schema: &Value) -> Vec<String> {
 
 impl<'a> Schema<'a> {
     pub(in crate::commands) fn root(root: &'a Value) -> Self {
-        Self { root, here: root }
+        Self { root, here: root }.part(root)
     }
 
     /// Another part of the same document, with its references followed.
@@ -58,15 +63,30 @@ impl<'a> Schema<'a> {
 
     /// The names of the properties.
     pub(in crate::commands) fn names(self) -> impl Iterator<Item = &'a str> {
-        self.here["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
+        let members = |layer: Self| layer.here["properties"].as_object().into_iter().flatten();
+        once_each(self.layers().into_iter().flat_map(members).map(|(name, _)| name.as_str()))
     }
 
     pub(in crate::commands) fn required(self) -> impl Iterator<Item = &'a str> {
-        self.here["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+        let listed = |layer: Self| layer.here["required"].as_array().into_iter().flatten();
+        once_each(self.layers().into_iter().flat_map(listed).filter_map(Value::as_str))
     }
 
     pub(in crate::commands) fn property(self, name: &str) -> Option<Self> {
-        self.here["properties"].get(name).map(|property| self.part(property))
+        let mut layers = self.layers().into_iter();
+        layers.find_map(|layer| Some(layer.part(layer.here["properties"].get(name)?)))
+    }
+
+    /// The schema and those of its `allOf`, which describe the same object together.
+    fn layers(self) -> Vec<Self> {
+        let mut layers = vec![self];
+        let mut next = 0;
+        while let Some(layer) = layers.get(next).copied() {
+            let room = LAYERS_MAX.saturating_sub(layers.len());
+            layers.extend(layer.parts("allOf").take(room));
+            next += 1;
+        }
+        layers
     }
 
     /// Whether the schema forbids properties that it does not name.
@@ -88,6 +108,13 @@ impl<'a> Schema<'a> {
     /// The schema of an array's items.
     pub(in crate::commands) fn items(self) -> Self {
         self.part(&self.here["items"])
+    }
+
+    /// The schema of the item at a place of an array.
+    pub(in crate::commands) fn item(self, place: usize) -> Self {
+        let own =
+            ["prefixItems", "items"].iter().find_map(|keyword| self.here[*keyword].get(place));
+        own.map_or_else(|| self.items(), |own| self.part(own))
     }
 
     /// The allowed values, when the schema lists them.
@@ -130,6 +157,11 @@ impl<'a> Schema<'a> {
         names.dedup();
         if names.is_empty() { "any".to_owned() } else { names.join("|") }
     }
+}
+
+fn once_each<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(move |name| seen.insert(*name))
 }
 
 // === impl Kind ===

@@ -139,8 +139,9 @@ fn value(schema: Schema<'_>, depth: usize) -> Value {
         Some(Kind::Boolean) => json!(true),
         Some(Kind::Null) => Value::Null,
         Some(Kind::Array) => {
-            let count = schema.keyword("minItems").as_u64().unwrap_or(0).clamp(1, ITEMS_MAX);
-            (0..count).map(|_| value(schema.items(), depth - 1)).collect()
+            let own = schema.keyword("prefixItems").as_array().map_or(1, Vec::len) as u64;
+            let count = schema.keyword("minItems").as_u64().unwrap_or(own).clamp(1, ITEMS_MAX);
+            (0..count).map(|place| value(schema.item(place as usize), depth - 1)).collect()
         }
         Some(Kind::Object) => {
             let required = schema.required();
@@ -170,6 +171,17 @@ fn number(schema: Schema<'_>) -> Value {
     let wanted = least.unwrap_or(1.0).min(most.unwrap_or(f64::MAX));
     // The next multiple that is not below the least value.
     let fitting = (wanted / step).ceil() * step;
+    let least_own =
+        schema.keyword("minimum").as_f64().or(schema.keyword("exclusiveMinimum").as_f64());
+    let most_own =
+        schema.keyword("maximum").as_f64().or(schema.keyword("exclusiveMaximum").as_f64());
+    let fitting = match (least_own, most_own) {
+        // No whole number is between them.
+        (Some(least), Some(most)) if fitting > most || fitting < least => {
+            f64::midpoint(least, most)
+        }
+        _ => fitting,
+    };
     if fitting.fract() == 0.0 && fitting.abs() < 1e15 {
         json!(fitting as i64)
     } else {
@@ -224,6 +236,17 @@ mod tests {
                     "maybe": { "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/Point" }] },
                 }, "required": ["path", "maybe"] }),
                 r#" 'path=[{"x":-3},{"x":-3}]' 'maybe={"x":-3}'"#,
+            ),
+            (
+                json!({ "$ref": "#/$defs/Both", "$defs": {
+                    "Both": { "allOf": [{ "$ref": "#/$defs/A" }, { "required": ["b"] }] },
+                    "A": { "properties": {
+                        "a": { "type": "number", "minimum": 0.5, "maximum": 0.75 },
+                        "b": { "prefixItems": [{ "type": "string" }, { "type": "integer" }],
+                               "type": "array" },
+                    }, "required": ["a"] },
+                } }),
+                r#" a=0.625 'b=["text",1]'"#,
             ),
         ] {
             let expected = format!("mainstay call --state d s t{expected}");

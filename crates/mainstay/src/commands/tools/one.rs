@@ -129,7 +129,7 @@ impl Page {
         if schema.keyword("items").is_object() {
             self.within(schema.items(), indent, depth - 1);
         }
-        let alternatives = ["anyOf", "oneOf", "allOf"].into_iter();
+        let alternatives = ["anyOf", "oneOf"].into_iter();
         for part in alternatives.flat_map(|keyword| schema.parts(keyword)) {
             self.within(part, indent, depth - 1);
         }

@@ -1,13 +1,20 @@
 //! Whether the daemon runs in a terminal, and whether that was closed.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
+use tokio::time::sleep;
 
 /// The terminal that controls this process, whichever it is.
 const TERMINAL: &str = "/dev/tty";
+
+/// How often, and how many times, the daemon looks after a HUP whether its terminal is gone. The kernel sends
+/// another HUP when that takes longer.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 25;
 
 /// The bit of HUP, signal 1, in the masks of `/proc/self/status`.
 const HUP: u64 = 1;
@@ -27,9 +34,19 @@ impl Terminal {
         Self { ends_with_it: in_foreground && !is_hup_ignored() }
     }
 
-    /// Whether a HUP means that the terminal was closed. From then on the process has none.
-    pub(super) fn was_closed(self) -> bool {
-        self.ends_with_it && open().is_none()
+    /// Whether a HUP means that the terminal closes. From then on the process has none. A shell that ends
+    /// passes the HUP on just before, so this waits a moment for the end of the terminal.
+    pub(super) async fn closes(self) -> bool {
+        if !self.ends_with_it {
+            return false;
+        }
+        for _ in 0..LOOKS {
+            if open().is_none() {
+                return true;
+            }
+            sleep(LOOK).await;
+        }
+        false
     }
 }
 
