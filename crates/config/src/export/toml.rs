@@ -53,7 +53,13 @@ pub(super) fn put(
             servers.insert(name, Item::Value(Value::InlineTable(members.collect())));
         }
     }
-    Ok(document.to_string())
+    Ok(printed(&document, text))
+}
+
+/// The changed document, with the line ends that the text had before. The library writes LF.
+fn printed(document: &DocumentMut, before: &str) -> String {
+    let text = document.to_string();
+    if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
 }
 
 /// Appends the entry to the file, so that nothing else changes.
@@ -103,7 +109,7 @@ pub(super) fn take_out(
     }
     let servers = document.get_mut(table).and_then(Item::as_table_like_mut);
     match servers.and_then(|servers| servers.remove(name)) {
-        Some(_) => Ok(document.to_string()),
+        Some(_) => Ok(printed(&document, text)),
         None => Ok(text.to_owned()),
     }
 }

@@ -171,6 +171,17 @@ fn an_entry_of_before_is_brought_up_to_date_and_keeps_what_else_it_says() {
 }
 
 #[test]
+fn line_ends_of_windows_stay_when_an_entry_is_written_again() {
+    for text in ["model = 'o5'\r\n", "[mcp_servers]\r\na = { command = \"x\" }\r\n", ""] {
+        let once = put(named("codex"), text, &command());
+        let twice = put(named("codex"), &once, &url());
+        assert_eq!(twice.contains('\r'), !text.is_empty(), "{twice:?}");
+        assert!(text.is_empty() || !twice.replace("\r\n", "").contains('\n'), "{twice:?}");
+        assert_eq!(put(named("codex"), &twice, &url()), twice, "a third time changes nothing");
+    }
+}
+
+#[test]
 fn servers_are_found_and_removed_in_every_table_of_the_file() {
     let text = r#"{
   "mcp": {

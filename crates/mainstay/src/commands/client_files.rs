@@ -68,11 +68,14 @@ pub(super) fn read(file: &Path) -> Result<Option<String>, Failure> {
     match std::fs::metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cant(error.to_string())),
+        Ok(meta) if !meta.is_file() => return Err(cant("it is not a regular file".to_owned())),
         Ok(meta) if meta.len() > IMPORT_BYTES_MAX => {
             return Err(cant("it is too large".to_owned()));
         }
         Ok(_) => {}
     }
     // The standard library's error does not quote the file's text.
-    std::fs::read_to_string(file).map(Some).map_err(|error| cant(error.to_string()))
+    let text = std::fs::read_to_string(file).map_err(|error| cant(error.to_string()))?;
+    // Editors of Windows write a byte order mark, which JSON must not have (RFC 8259, section 8.1).
+    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
 }
