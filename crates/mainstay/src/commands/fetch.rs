@@ -166,15 +166,18 @@ fn unfetched(run: &PackageCommand) -> String {
     )
 }
 
-/// Waits for an interrupt signal. The fetch in progress ends with its future.
+/// Waits for a signal that ends the command: INT, TERM, or HUP where the terminal closes. The fetch in progress
+/// ends with its future.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 

@@ -6,12 +6,13 @@ mod scripts;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mainstay_testkit::{Daemon, programs};
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::shared::{PATIENCE, until};
 use crate::{Ran, mainstay};
 
 /// A folder with its own package managers and a registry of a few files.
@@ -68,6 +69,17 @@ impl Home {
         let entries = fs::read_dir(self.path().join("state/packages")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         paths.filter(|path| path.is_dir()).collect()
+    }
+
+    /// Waits until the process is gone that a package manager started and that hangs.
+    async fn sleeper_is_gone(&self) {
+        let child = fs::read_to_string(self.path().join("registry/sleeper")).unwrap();
+        let status = Path::new("/proc").join(child.trim()).join("status");
+        let is_gone = || match fs::read_to_string(&status) {
+            Ok(text) => text.contains("State:\tZ"),
+            Err(_) => true,
+        };
+        until("what npm started is gone", async || is_gone()).await;
     }
 
     /// Returns the arguments of the package managers, one call a line.
@@ -210,16 +222,27 @@ async fn a_package_manager_that_hangs_is_ended_with_all_it_started() {
     home.fetch(&[])
         .exits(1)
         .says("the fetch took longer than 1 s, the `fetch_timeout` of the server");
-    let child = fs::read_to_string(home.path().join("registry/sleeper")).unwrap();
-    let status = Path::new("/proc").join(child.trim()).join("status");
-    let is_gone = || {
-        fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tZ")) || !status.exists()
-    };
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while !is_gone() {
-        assert!(std::time::Instant::now() < deadline, "{} lives on", child.trim());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    home.sleeper_is_gone().await;
+}
+
+#[tokio::test]
+async fn a_fetch_ends_with_the_terminal_in_which_it_runs() {
+    let home = Home::new();
+    home.servers(&[("node", &["npx", "hangs@1.0.0"])]);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.arg("fetch").current_dir(home.path()).env_clear().env("HOME", home.path());
+    command.env("MAINSTAY_STATE", home.path().join("state")).kill_on_drop(true);
+    let mut fetch = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let sleeper = home.path().join("registry/sleeper");
+    until("npm is at work", async || {
+        fs::read_to_string(&sleeper).is_ok_and(|text| text.ends_with('\n'))
+    })
+    .await;
+    let pid = Pid::from_raw(fetch.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, fetch.wait()).await.expect("it ends").unwrap();
+    assert_eq!(ended.code(), Some(1));
+    home.sleeper_is_gone().await;
 }
 
 /// There is no `npx` on this PATH, so only the fetched program can run.

@@ -82,7 +82,9 @@ pub(super) async fn install(
     let mut arguments: Vec<_> = own.map(str::to_owned).to_vec();
     // Overrides the user's settings: the digests are read from the lock file.
     arguments.extend(["--package-lock=true", "--save=true", "--save-exact"].map(str::to_owned));
-    arguments.push(format!("--prefix={}", folder.display()));
+    // Installs into the working folder, which has a `package.json`. `--prefix` would do that, too, but also
+    // have npm read another global configuration than `npx` reads, without the machine's registry.
+    arguments.push("--global=false".to_owned());
     arguments.extend(options.iter().cloned());
     arguments.extend(packages.iter().map(|package| package.written.clone()));
     tool.run(&arguments, folder, &[], "").await?;

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// `view` prints the digest in `registry/NAME@VERSION`; `install` creates a package with one program.
+/// Installs into the folder in which it is started, as npm does.
 const NPM: &str = r#"#!/bin/sh
+folder=$PWD
 cd "$REGISTRY"
 echo "npm $*" >> asked
 case "$1 $2" in
@@ -17,7 +19,8 @@ case "$1 $2" in
     printf '{"dist.integrity": "%s", "dist.shasum": "0"}\n' "$(cat "$2")"
     ;;
 "install "*)
-    for word; do case "$word" in --prefix=*) folder="${word#--prefix=}" ;; esac; done
+    # npm reads another global configuration then, without the machine's registry and certificates.
+    for word; do case "$word" in --prefix*) exit 1 ;; esac; done
     [ -f installs ] || cp y@1.0.0 installs
     mkdir -p "$folder/node_modules/.bin" "$folder/node_modules/y"
     echo '{"bin": {"why": "y.js"}}' > "$folder/node_modules/y/package.json"
