@@ -102,6 +102,11 @@ impl From<CallError> for Failure {
             CallError::Refused { code, message, data } => {
                 let hint = data["hint"].as_str().map(str::to_owned);
                 let again = data["retry_after_ms"].as_u64().map(again);
+                // Pages about troubles are sorted by this name.
+                let message = match data["code"].as_str() {
+                    Some(name) => format!("{message} ({name})"),
+                    None => message,
+                };
                 let failure =
                     Self::new(Exit::Failed, message).details(json!({ "code": code, "data": data }));
                 hint.into_iter().chain(again).fold(failure, Self::hint)
@@ -172,6 +177,7 @@ mod tests {
             }),
         });
         let hints = vec!["see status".to_owned(), "try again in 2 s".to_owned()];
+        assert_eq!(failure.message(), "it is down (SERVER_UNAVAILABLE)");
         assert_eq!((failure.exit, failure.hints), (Exit::Failed, hints));
         assert_eq!(failure.details.unwrap()["data"]["code"], "SERVER_UNAVAILABLE");
     }

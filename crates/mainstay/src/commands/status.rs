@@ -159,7 +159,7 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     let (sessions, memory) = (&status.sessions, &status.memory_usage);
     lines.push(String::new());
     lines.push(format!(
-        "{} of {}, {}, {}, {} in flight\nmemory {} and {} in servers, of {}",
+        "{} of {}, {}, {}, {} in flight\nmemory: daemon {}, servers {}, limit {}",
         format::count(sessions.active, "session"),
         sessions.max,
         format::count(sessions.listens, "listen"),
@@ -294,7 +294,7 @@ fn note(server: &Server) -> Option<String> {
 /// Why a server is not ready, and when it is tried again.
 fn trouble(server: &Server) -> Option<String> {
     let reason = server.reason.as_deref().filter(|_| !server.state.serves())?;
-    let mut text = format!("\n{} is {}: ", server.name, server.state.as_str());
+    let mut text = format!("\n{}, {}: ", server.name, server.state.as_str());
     // Output of a process may have many lines; they are indented below the server's name.
     text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));
     if let Some(millis) = server.retry_in_ms {

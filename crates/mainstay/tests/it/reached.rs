@@ -122,7 +122,7 @@ fn tools_are_listed_from_all_pages_and_one_bad_server_hides_none() {
         .says("files: files is crash-looping");
     let json = mainstay(home, &["tools", "--json"]).exits(0).json();
     assert_eq!(json["servers"][0]["tools"][1]["name"], "shot");
-    assert_eq!(json["servers"][1]["error"], "files is crash-looping");
+    assert_eq!(json["servers"][1]["error"], "files is crash-looping (SERVER_UNAVAILABLE)");
     mainstay(home, &["tools", "files"])
         .exits(1)
         .complains("hint: see its last output")

@@ -68,7 +68,7 @@ time    ready          2 min  2025-11-25, 2026-07-28  2      0         1      re
 files   crash-looping  2 min  -                       2      6         1
 new     ready          2 min  2026-07-28              2      0         1
 
-files is crash-looping: exited with 1
+files, crash-looping: exited with 1
     no such database\\u{1b}[2J
     next attempt in 4 min 12 s
 
@@ -84,7 +84,7 @@ ADDRESS    LISTENS  OPEN STREAMS
 /mcp/time  0        1
 
 3 sessions of 10000, 2 listens, 1 open stream, 1 call in flight
-memory 20.0 MiB and 0 B in servers, of 8.0 GiB";
+memory: daemon 20.0 MiB, servers 0 B, limit 8.0 GiB";
     assert_eq!(page, expected);
 }
 
@@ -119,7 +119,7 @@ SERVER  STATE          FOR    REVISION                TOOLS  RESTARTS  CALLS
 time    ready          2 min  2025-11-25, 2026-07-28  2      0         1      required
 files   crash-looping  2 min  -                       2      6         1
 
-files is crash-looping: exited with 1";
+files, crash-looping: exited with 1";
     assert!(page.starts_with(expected), "{page}");
 }
 
