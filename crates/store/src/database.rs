@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ struct Shared {
     /// Signals new work, or that the database closes.
     wake: Condvar,
     progress: watch::Sender<Progress>,
+    /// Whether there was a connection before.
+    has_opened: AtomicBool,
 }
 
 #[derive(Default)]
@@ -109,6 +112,7 @@ impl Database {
             queue: Mutex::new(Queue { busy_since: Some(Instant::now()), ..Queue::default() }),
             wake: Condvar::new(),
             progress: watch::Sender::default(),
+            has_opened: AtomicBool::new(false),
         });
         let database = Self { shared };
         let (tell, told) = sync_channel(1);

@@ -40,7 +40,8 @@ pub struct Event {
 /// An event and its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Rises with each event, also over restarts of the daemon; the first one is 1.
+    /// Rises with each event, also over restarts of the daemon. The first one is 1; after a file that was lost or
+    /// set aside, it is one that is higher than any number before.
     pub id: u64,
     pub event: Event,
 }

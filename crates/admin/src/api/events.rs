@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use mainstay_model::{ChangeKind, Condition};
 use mainstay_store::events::{AGE_MAX, PAGE_MAX};
 use mainstay_store::{EventLog, EventsAsked, EventsOf, StoredEvent, Unavailable};
 use mainstay_telemetry::ChangeFollower;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -93,7 +94,7 @@ struct Events {
 /// Events of an answer, unless the request says how many.
 const USUAL: usize = 100;
 
-/// The time after which a store that could not be read is read again.
+/// The time after which a store is read again that could not be read, or that had not stored all.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 // === impl Which ===
@@ -133,12 +134,16 @@ impl Feed for Events {
         let after = if after > 0 { Some(after) } else { self.asked.after };
         loop {
             let goes_on = self.follower.catch_up();
+            // Asked before the page is: what is stored then is on it.
+            let all_stored = self.log.stored().await;
             match self.log.page(EventsAsked { after, ..self.asked.clone() }).await {
                 Ok(page) if !page.events.is_empty() => {
                     return Some(records(page.events, self.view));
                 }
                 _ if !goes_on => return None,
-                Ok(_) => self.follower.changed().await,
+                Ok(_) if all_stored => self.follower.changed().await,
+                // No change wakes anybody when what waits is stored at last.
+                Ok(_) => _ = timeout(AGAIN_AFTER, self.follower.changed()).await,
                 Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
             }
         }
@@ -186,7 +191,8 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 /// Lists what changed, oldest first: by default the newest events, with `after` those that follow one.
 ///
 /// With `follow=true` the answer is an event stream: it begins with the same events, goes on with each new
-/// one, and ends when the daemon does. The data of each event of the stream is one change.
+/// one, and ends when the daemon does. The data of each event of the stream is one change. Its id is that of the
+/// change: whoever asks again with the header `Last-Event-ID` goes on after it.
 #[utoipa::path(
     get,
     path = "/api/events",
@@ -224,9 +230,13 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
 async fn events(
     State(admin): State<Shared>,
     visitor: Visitor,
+    headers: HeaderMap,
     read::Query(which): read::Query<Which>,
 ) -> Result<Response, Rejection> {
-    let asked = which.asked()?;
+    let mut asked = which.asked()?;
+    if which.follow {
+        asked.after = last_event_id(&headers).or(asked.after);
+    }
     if let EventsOf::Server(name) = &asked.of
         && admin.source.pool(name).is_none()
     {
@@ -251,7 +261,58 @@ async fn events(
     Ok(Json(EventPage { events, cut }).into_response())
 }
 
+/// The event after which a reader goes on whose stream broke off.
+fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
 fn unreadable(error: &Unavailable) -> Rejection {
     Rejection::new(StatusCode::SERVICE_UNAVAILABLE, format!("the events can't be read: {error}"))
         .hint("look at the disk of the state folder, and try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use mainstay_store::events::EventPage as StoredPage;
+    use mainstay_store::{Answer, Event, EventLog, EventsAsked, Stored, StoredEvent};
+    use mainstay_telemetry::Metrics;
+
+    use super::{Events, Feed, View};
+
+    /// A log on a full disk, until there is room.
+    #[derive(Debug, Default)]
+    struct Full(AtomicBool);
+
+    impl EventLog for Full {
+        fn record(&self, _: Event) {}
+
+        fn page(&self, asked: EventsAsked) -> Answer<'_, StoredPage> {
+            let event = StoredEvent { id: 7, event: Event::default() };
+            let has_room = self.0.load(Ordering::Relaxed);
+            let events = Some(event).filter(|event| has_room && asked.includes(event));
+            let events = events.into_iter().collect();
+            Box::pin(async { Ok(StoredPage { events, is_cut: false }) })
+        }
+
+        fn stored(&self) -> Stored<'_> {
+            Box::pin(async { self.0.load(Ordering::Relaxed) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_stored_late_is_followed_without_another_change() {
+        let (log, metrics) = (Arc::new(Full::default()), Metrics::new("1", []));
+        let asked = EventsAsked { limit: 10, ..EventsAsked::default() };
+        let follower = metrics.changes().follow();
+        let mut feed = Events { log: log.clone(), follower, asked, view: View::Open };
+        let ten = Duration::from_secs(10);
+        assert!(tokio::time::timeout(ten, feed.next(0)).await.is_err());
+        log.0.store(true, Ordering::Relaxed);
+        let events = tokio::time::timeout(ten, feed.next(0)).await.unwrap().unwrap();
+        assert_eq!(events[0].id, 7);
+    }
 }

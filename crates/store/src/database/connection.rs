@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "called on the thread of the database")]
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use rusqlite::config::DbConfig;
@@ -71,12 +71,13 @@ const STEPS: [&str; 3] = [
     CREATE INDEX events_of_server ON events (server, id);",
 ];
 
-/// Opens the file. A file that can't be used is set aside, with a warning, and a new one is created.
-pub(super) fn open(path: &Path) -> Result<Connection, NotOpened> {
-    match open_once(path) {
+/// Opens the file. A file that can't be used is set aside, with a warning, and a new one is created. A new file
+/// that follows another one begins with higher numbers of events.
+pub(super) fn open(path: &Path, follows_another: bool) -> Result<Connection, NotOpened> {
+    match open_once(path, follows_another) {
         Err(NotOpened::Unusable(why)) => {
             set_aside(path, &why).map_err(NotOpened::Failed)?;
-            open_once(path)
+            open_once(path, true)
         }
         opened => opened,
     }
@@ -138,7 +139,7 @@ pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<()> {
 /// Suffixes of the files that SQLite creates beside the database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-fn open_once(path: &Path) -> Result<Connection, NotOpened> {
+fn open_once(path: &Path, follows_another: bool) -> Result<Connection, NotOpened> {
     prepare(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(not_opened)?;
@@ -155,7 +156,12 @@ fn open_once(path: &Path) -> Result<Connection, NotOpened> {
         }
         (APPLICATION, Ok(found)) if found == STEPS.len() => {}
         (APPLICATION, Ok(found)) => upgrade(&mut connection, found).map_err(not_opened)?,
-        _ if is_new => upgrade(&mut connection, 0).map_err(not_opened)?,
+        _ if is_new => {
+            upgrade(&mut connection, 0).map_err(not_opened)?;
+            if follows_another {
+                skip_event_numbers(&connection).map_err(not_opened)?;
+            }
+        }
         _ => return Err(NotOpened::Unusable("it is a database of something else".to_owned())),
     }
     connection.execute_batch(SETTINGS).map_err(not_opened)?;
@@ -194,6 +200,15 @@ fn upgrade(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT as i64)?;
     transaction.commit()
+}
+
+/// Makes the first event follow the number of seconds since 1970, so that numbers go on rising for those who know
+/// one of a file that is lost. No file has had so many events.
+fn skip_event_numbers(connection: &Connection) -> rusqlite::Result<()> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or_default();
+    let statement = "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?1)";
+    connection.execute(statement, [seconds]).map(|_| ())
 }
 
 /// Returns the format of a file from its first bytes.

@@ -357,3 +357,32 @@ async fn a_file_that_is_taken_away_is_missed() {
     let kept = old.query_row("SELECT version FROM records", [], |row| row.get::<_, i64>(0));
     assert_eq!(kept, Ok(1));
 }
+
+#[tokio::test]
+async fn the_numbers_of_events_go_on_rising_when_the_file_is_lost_or_set_aside() {
+    use crate::events::{EventLog, EventsAsked};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let after = async |database: &Database, after| {
+        let asked = EventsAsked { after: Some(after), limit: 10, ..EventsAsked::default() };
+        let page = database.page(asked).await.unwrap();
+        page.events.iter().map(|stored| stored.id).collect::<Vec<_>>()
+    };
+    let database = open(folder.path());
+    (0..3).for_each(|_| EventLog::record(&database, Event::default()));
+    assert!(EventLog::stored(&database).await);
+    assert_eq!(after(&database, 0).await, [1, 2, 3]);
+    fs::remove_file(&path).unwrap();
+    EventLog::record(&database, Event::default());
+    assert!(stored_soon(&database).await);
+    let later = after(&database, 3).await;
+    assert!(matches!(*later, [id] if id > 1_700_000_000), "{later:?}");
+    database.close().await;
+    fs::write(&path, "something else").unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let database = open(folder.path());
+    EventLog::record(&database, Event::default());
+    assert!(EventLog::stored(&database).await);
+    assert_eq!(after(&database, later[0]).await.len(), 1);
+    database.close().await;
+}

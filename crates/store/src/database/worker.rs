@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -133,7 +134,9 @@ fn carry_out(shared: &Shared, connection: &mut Option<Open>, work: &mut Work) ->
 
 fn open(shared: &Shared) -> Result<Open, NotOpened> {
     shared.claim.check().map_err(NotOpened::Failed)?;
-    let connection = connection::open(&shared.path)?;
+    let follows_another = shared.has_opened.load(Ordering::Relaxed);
+    let connection = connection::open(&shared.path, follows_another)?;
+    shared.has_opened.store(true, Ordering::Relaxed);
     let file = file::identity(&shared.path).map_err(NotOpened::Failed)?;
     let gone = || NotOpened::Failed(io::ErrorKind::NotFound.into());
     Ok(Open { connection, file: file.ok_or_else(gone)? })

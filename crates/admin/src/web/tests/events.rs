@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::Request;
+use http_body_util::BodyExt as _;
 use mainstay_model::status::Health;
 use serde_json::json;
 
@@ -80,4 +81,16 @@ async fn streams_of_others_leave_room_for_the_operator() {
     assert_eq!(follow(Peer::Socket(None)).await.status(), 200);
     open.pop();
     assert_eq!(follow(NEAR).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_after_the_last_event_that_was_read() {
+    let scene = Scene::with(Health::Ok);
+    for (last, begins) in [("0", "id: 1\ndata: {"), ("x", "id: 1\ndata: {"), ("1", ":")] {
+        let path = "/api/events?follow=true&after=0";
+        let request = Request::get(path).header("last-event-id", last).body(Body::empty()).unwrap();
+        let mut body = scene.ask(NEAR, request).await.into_body();
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(frame.starts_with(begins.as_bytes()), "{last}: {frame:?}");
+    }
 }
