@@ -22,7 +22,7 @@ pub(crate) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes:
     }
     groups::check(root, notes);
     graph::check(root, notes);
-    notify::check(root, notes);
+    notify::check(root, env_path, disk, notes);
     servers::without_effect(&root.servers, notes);
     not_acted_on(&root.volumes, notes);
     not_acted_on(&root.externals, notes);

@@ -71,6 +71,8 @@ pub(crate) enum Kind {
     /// An address with one of these schemes that may hold keys. References in it are not replaced
     /// where it is shown.
     KeyedUrl(&'static [&'static str]),
+    /// Such an address whose path is a key, too. No more than scheme, host and port is ever shown.
+    HookUrl(&'static [&'static str]),
     /// An address with one of these schemes that may hold a password.
     SecretUrl(&'static [&'static str]),
     /// `~` counts from the home folder, a relative path from the folder of the file.

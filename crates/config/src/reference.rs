@@ -120,7 +120,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::HostPort => "host and port".to_owned(),
         Kind::Account => "name or number".to_owned(),
         Kind::Url(schemes) => format!("URL, {}; no password in it", schemes.join(" or ")),
-        Kind::KeyedUrl(schemes) => {
+        Kind::KeyedUrl(schemes) | Kind::HookUrl(schemes) => {
             format!("URL, {}; no password in it, `secret:` allowed", schemes.join(" or "))
         }
         Kind::SecretUrl(schemes) => format!("URL, {}; `secret:` allowed", schemes.join(" or ")),

@@ -73,7 +73,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Account => text_like(ACCOUNT),
         Kind::Listen | Kind::HostPort => text_like(r"(.*:[0-9]{1,5})?"),
         Kind::Url(schemes) => text_like(&format!("(({})://.*)?", schemes.join("|"))),
-        Kind::KeyedUrl(schemes) => {
+        Kind::KeyedUrl(schemes) | Kind::HookUrl(schemes) => {
             text_like(&format!("(({})://.*|secret:.*|.*\\$.*)?", schemes.join("|")))
         }
         Kind::SecretUrl(schemes) => text_like(&format!("({})://.*|secret:.*", schemes.join("|"))),

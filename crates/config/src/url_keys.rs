@@ -46,9 +46,43 @@ pub(crate) fn masked(address: &str) -> String {
     shown
 }
 
+/// Scheme, host and port of an address, and `***` in place of the rest. References such as `secret:env:NAME`
+/// and `${NAME}` are shown whole.
+pub(crate) fn origin(address: &str) -> String {
+    let Some(host) = address.find("://").map(|at| at + "://".len()) else {
+        let is_reference = address.starts_with("secret:")
+            || (address.starts_with("${") && address.find('}') == Some(address.len() - 1))
+                && !address.contains(':');
+        return if is_reference { address } else { "***" }.to_owned();
+    };
+    let end = address[host..].find(['/', '?', '#', '\\']).map_or(address.len(), |at| host + at);
+    let rest = if matches!(&address[end..], "" | "/") { &address[end..] } else { "/***" };
+    // A user or a password is an error, and still not shown.
+    let named = address[host..end].rfind('@').map_or(host, |at| host + at + 1);
+    format!("{}{}{rest}", &address[..host], &address[named..end])
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{keys, masked};
+    use super::{keys, masked, origin};
+
+    #[test]
+    fn of_a_webhook_only_the_origin_is_shown() {
+        for (address, shown) in [
+            ("https://hooks.example/services/T0/B0/x", "https://hooks.example/***"),
+            ("https://hooks.example:8443?key=x", "https://hooks.example:8443/***"),
+            ("https://u:p@hooks.example#x", "https://hooks.example/***"),
+            ("https://hooks.example/", "https://hooks.example/"),
+            ("https://hooks.example", "https://hooks.example"),
+            ("https://hooks.example/${TOKEN}", "https://hooks.example/***"),
+            ("${HOOK_URL}", "${HOOK_URL}"),
+            ("${HOOK_URL:-x}", "***"),
+            ("secret:file:hook", "secret:file:hook"),
+            ("hooks.example/services/x", "***"),
+        ] {
+            assert_eq!(origin(address), shown, "{address}");
+        }
+    }
 
     #[test]
     fn keys_are_found_and_masked() {

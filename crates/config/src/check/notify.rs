@@ -1,14 +1,17 @@
 //! Checks who is told of changes.
 
 use super::exactly_one::exactly_one;
+use super::servers::missing_program;
+use crate::disk::Disk;
 use crate::nearest::did_you_mean;
 use crate::notes::Notes;
 use crate::problem::quoted;
 use crate::typed::Root;
 
-pub(super) fn check(root: &Root, notes: &mut Notes) {
+pub(super) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
     for one in &root.notify {
         exactly_one(one, "notification", &["command", "url"], notes);
+        missing_program(one, "nobody is told this way", env_path, disk, notes);
         for (key, needs) in [("env", "command"), ("headers", "url")] {
             if one.table.is_written(key) && !one.table.is_written(needs) {
                 let message = format!("`{key}` has no effect without `{needs}`");

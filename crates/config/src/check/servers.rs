@@ -48,6 +48,17 @@ fn keys_for_the_other(server: &Named, notes: &mut Notes) {
 
 /// Warns when the program of a server is missing; it may be installed later.
 fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
+    missing_program(server, "the server can't start", env_path, disk, notes);
+}
+
+/// Warns when a program is missing, with the consequence in words.
+pub(super) fn missing_program(
+    server: &Named,
+    consequence: &str,
+    env_path: Option<&str>,
+    disk: &dyn Disk,
+    notes: &mut Notes,
+) {
     let Some(program) = server.table.list("command").first() else { return };
     if !server.lacks.is_empty() && program.text.contains("${") {
         return;
@@ -70,7 +81,7 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
         let message = format!("there is no program {}", quoted(&program.text));
         notes
             .warning(&program.at, &key, message)
-            .help("the server can't start until the file exists and may be run".to_owned());
+            .help(format!("{consequence} until the file exists and may be run"));
         return;
     }
     let mut candidates = folders
@@ -88,11 +99,9 @@ fn program(server: &Named, env_path: Option<&str>, disk: &dyn Disk, notes: &mut 
                 &key,
                 format!("no program {} is on the PATH", quoted(&program.text)),
             )
-            .help(
-                "the server can't start until it is installed; a path with `/` works without \
-         the PATH"
-                    .to_owned(),
-            );
+            .help(format!(
+                "{consequence} until it is installed; a path with `/` works without the PATH"
+            ));
     }
 }
 

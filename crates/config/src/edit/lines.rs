@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, Table};
 
-/// A server in the list of a group.
+/// A server in a list: of a group, or of a notification.
 pub(super) struct Member {
-    pub(super) group: String,
+    /// The group, or the section such as `notify.1`.
+    pub(super) of: String,
+    pub(super) is_notify: bool,
     pub(super) own: Range<usize>,
     pub(super) before: Option<Range<usize>>,
     pub(super) after: Option<Range<usize>>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value as Json;
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, TableLike, Value as Inline};
 
 use super::{lines, tree};
 use crate::document::{At, Entry, Node, Value, parse_file};
@@ -18,6 +18,8 @@ pub struct Removed {
     pub kind: &'static str,
     /// Groups that no longer have the server.
     pub groups: Vec<String>,
+    /// Sections such as `notify.1` that no longer name the server.
+    pub notifications: Vec<String>,
     /// Files with secrets that nothing refers to any more, as the configuration named them.
     pub secrets: Vec<String>,
 }
@@ -39,11 +41,23 @@ pub enum RemoveError {
     /// The only server of a group.
     #[error("group `{group}` (line {line}) has no other server")]
     LastOfGroup { group: String, line: usize },
+    /// The only server that a notification names. Without `servers`, it would be about all of them.
+    #[error("`[[notify]]` (line {line}) names no other server")]
+    LastOfNotify { line: usize },
     #[error("it can't be removed without changing something else (line {line})")]
     Entangled { line: usize },
 }
 
-/// Removes a server from the text, and from all groups. Or removes a group.
+/// A table with a list of servers.
+struct Listing<'a> {
+    /// The group, or the section such as `notify.1`.
+    name: String,
+    is_notify: bool,
+    table: &'a Node,
+    at: &'a At,
+}
+
+/// Removes a server from the text, and from all groups and notifications. Or removes a group.
 ///
 /// # Errors
 /// When something else needs the server, and when the text is not TOML.
@@ -81,10 +95,14 @@ pub fn remove(path: &Path, text: &str, name: &str) -> Result<Removed, RemoveErro
     secret_files(&entry.node, &mut secrets);
     secrets.retain(|file| !text_after.contains(&format!("secret:file:{file}")));
     secrets.dedup();
+    let (notifications, groups): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|member| member.is_notify);
+    let names = |members: Vec<lines::Member>| members.into_iter().map(|member| member.of).collect();
     Ok(Removed {
         text: text_after,
         kind,
-        groups: members.into_iter().map(|member| member.group).collect(),
+        groups: names(groups),
+        notifications: names(notifications),
         secrets,
     })
 }
@@ -126,15 +144,31 @@ fn needed(root: &Node, text: &str, name: &str) -> Result<(), RemoveError> {
     if by.is_empty() { Ok(()) } else { Err(RemoveError::Needed { name: name.to_owned(), by }) }
 }
 
-/// Where the server is in groups.
+/// The groups and notifications.
+fn listings(root: &Node) -> Vec<Listing<'_>> {
+    let groups = named(root, "endpoints").into_iter().map(|group| {
+        let (name, table, at) = (group.key.clone(), &group.node, &group.key_at);
+        Listing { name, is_notify: false, table, at }
+    });
+    let sections = items(root, "notify").iter().enumerate().map(|(index, table)| {
+        let name = format!("notify.{}", index + 1);
+        Listing { name, is_notify: true, table, at: &table.at }
+    });
+    groups.chain(sections).collect()
+}
+
+/// Where the server is in groups and notifications.
 fn memberships(root: &Node, text: &str, name: &str) -> Result<Vec<lines::Member>, RemoveError> {
     let mut members = Vec::new();
-    for group in named(root, "endpoints") {
-        let items = items(&group.node, "servers");
+    for Listing { name: of, is_notify, table, at } in listings(root) {
+        let items = items(table, "servers");
         let Some(index) = items.iter().position(|item| is_text(item, name)) else { continue };
-        if items.len() == 1 {
-            let line = line_of(text, &group.key_at);
-            return Err(RemoveError::LastOfGroup { group: group.key.clone(), line });
+        if items.iter().all(|item| is_text(item, name)) {
+            let line = line_of(text, at);
+            return Err(match is_notify {
+                true => RemoveError::LastOfNotify { line },
+                false => RemoveError::LastOfGroup { group: of, line },
+            });
         }
         let span = |item: Option<&Node>| match item.map(|item| &item.at) {
             Some(At::File(span)) => Some(span.clone()),
@@ -142,7 +176,8 @@ fn memberships(root: &Node, text: &str, name: &str) -> Result<Vec<lines::Member>
         };
         let Some(own) = span(Some(&items[index])) else { continue };
         members.push(lines::Member {
-            group: group.key.clone(),
+            of,
+            is_notify,
             own,
             before: index.checked_sub(1).and_then(|index| span(items.get(index))),
             after: span(items.get(index + 1)),
@@ -157,11 +192,17 @@ fn without(root: &Node, section: &str, name: &str) -> Json {
     if let Some(tables) = all[section].as_object_mut() {
         tables.remove(name);
     }
-    if section == "servers"
-        && let Some(groups) = all.get_mut("endpoints").and_then(Json::as_object_mut)
-    {
-        for servers in groups.values_mut().filter_map(|group| group["servers"].as_array_mut()) {
-            servers.retain(|server| server != name);
+    if section == "servers" {
+        let drop_from = |table: &mut Json| {
+            if let Some(servers) = table.get_mut("servers").and_then(Json::as_array_mut) {
+                servers.retain(|server| server != name);
+            }
+        };
+        if let Some(groups) = all.get_mut("endpoints").and_then(Json::as_object_mut) {
+            groups.values_mut().for_each(drop_from);
+        }
+        if let Some(sections) = all.get_mut("notify").and_then(Json::as_array_mut) {
+            sections.iter_mut().for_each(drop_from);
         }
     }
     normal(all)
@@ -179,17 +220,32 @@ fn normal(mut all: Json) -> Json {
 fn rewritten(text: &str, section: &str, name: &str) -> Option<String> {
     let mut document = text.parse::<DocumentMut>().ok()?;
     document.get_mut(section)?.as_table_like_mut()?.remove(name)?;
-    if section == "servers"
-        && let Some(groups) = document.get_mut("endpoints").and_then(Item::as_table_like_mut)
-    {
-        for (_, group) in groups.iter_mut() {
-            let servers = group.as_table_like_mut().and_then(|group| group.get_mut("servers"));
-            if let Some(servers) = servers.and_then(Item::as_array_mut) {
-                servers.retain(|server| server.as_str() != Some(name));
+    if section == "servers" {
+        if let Some(groups) = document.get_mut("endpoints").and_then(Item::as_table_like_mut) {
+            for (_, group) in groups.iter_mut() {
+                drop_from(group.as_table_like_mut(), name);
             }
+        }
+        match document.get_mut("notify") {
+            Some(Item::ArrayOfTables(sections)) => {
+                sections.iter_mut().for_each(|section| drop_from(Some(section), name));
+            }
+            Some(Item::Value(Inline::Array(sections))) => {
+                let tables = sections.iter_mut().filter_map(Inline::as_inline_table_mut);
+                tables.for_each(|section| drop_from(Some(section), name));
+            }
+            _ => {}
         }
     }
     Some(document.to_string())
+}
+
+/// Takes a server out of the list of a table.
+fn drop_from(table: Option<&mut dyn TableLike>, name: &str) {
+    let servers = table.and_then(|table| table.get_mut("servers")).and_then(Item::as_array_mut);
+    if let Some(servers) = servers {
+        servers.retain(|server| server.as_str() != Some(name));
+    }
 }
 
 fn secret_files(node: &Node, files: &mut Vec<String>) {

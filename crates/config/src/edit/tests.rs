@@ -91,3 +91,22 @@ fn names_are_shared_by_all_tables() {
         assert_eq!(taken(Path::new("x"), text, name).unwrap(), kind);
     }
 }
+
+#[test]
+fn notifications_no_longer_name_what_is_removed() {
+    let all = "[servers.b]\nurl = 'http://b'\n\n[[notify]]\nurl = 'http://hook'\n\n\
+               [[notify]]\nurl = 'http://hook'\nservers = ['a', 'b'] # both\n";
+    let before = format!("[servers.a]\nurl = 'http://a'\n\n{all}");
+    let after = all.replace("['a', 'b']", "['b']");
+    let without = remove(Path::new("mainstay.toml"), &before, "a").unwrap();
+    assert_eq!((without.text, &*without.notifications), (after, &["notify.2".to_owned()][..]));
+    assert!(without.groups.is_empty());
+    let inline = "notify = [{ url = 'http://hook', servers = ['b', 'a', 'a'] }]\n\
+                  [servers]\na.url = 'http://a'\nb.url = 'http://b'\n";
+    let after =
+        "notify = [{ url = 'http://hook', servers = ['b'] }]\n[servers]\nb.url = 'http://b'\n";
+    assert_eq!(removed(inline, "a").unwrap(), after);
+    let only = before.replace("'a', 'b'", "'a'");
+    let refused = removed(&only, "a").unwrap_err();
+    assert_eq!(refused.to_string(), "`[[notify]]` (line 10) names no other server");
+}

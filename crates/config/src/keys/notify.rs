@@ -9,7 +9,9 @@ pub(crate) static NOTIFY: Section = Section {
           first change is told at once, and what follows within the minute is told together at its end, with the \
           state that holds then. The program finds `MAINSTAY_EVENT`, `MAINSTAY_NAME`, `MAINSTAY_STATE` and \
           `MAINSTAY_REASON` in its environment, and gets on standard input the JSON object that is the body of the \
-          POST. An attempt that fails is repeated twice.",
+          POST. When it ends, so does all that it has started. An attempt that fails is repeated twice, unless there is \
+          something newer to tell about the same server. `mainstay logs notify.1` shows what the program of the first \
+          section writes to standard error, and `mainstay status` says which section can't tell anybody.",
     keys: &KEYS,
     example: EXAMPLE,
 };
@@ -24,10 +26,10 @@ static KEYS: [Key; 7] = [
     ),
     Key::new(
         "url",
-        Kind::KeyedUrl(&["http", "https"]),
+        Kind::HookUrl(&["http", "https"]),
         "'https://hooks.example.org/mainstay'",
         "A URL that gets a POST with a JSON object. Redirects are not followed. Proxies of the environment are \
-         used.",
+         used. No more of it than scheme and host is shown anywhere.",
     ),
     Key::new(
         "headers",

@@ -8,6 +8,7 @@ use crate::document::{At, Node, Value};
 use crate::expand::{ExpandError, SecretRef, expand, has_stray_secret_ref, secret_ref};
 use crate::keys::Kind;
 use crate::typed::{Placed, Typed};
+use crate::url_keys;
 
 impl Reader<'_> {
     /// A text that may be shown, expanded.
@@ -147,11 +148,20 @@ impl Reader<'_> {
                 });
                 Some(Typed::List(words.collect()))
             }
-            (Kind::KeyedUrl(_), Value::Text(written)) => {
-                let (url, written) = (Redacted::new(written.clone()), written.clone());
+            (Kind::KeyedUrl(_) | Kind::HookUrl(_), Value::Text(written)) => {
+                let shown = shown_url(kind, written);
+                let (url, written) = (Redacted::new(written.clone()), shown);
                 Some(Typed::KeyedUrl { url, written })
             }
             _ => self.value(kind, default?, path),
         }
+    }
+}
+
+/// An address as it is shown: as it is written, or no more than scheme, host and port.
+pub(super) fn shown_url(kind: &Kind, written: &str) -> String {
+    match kind {
+        Kind::HookUrl(_) => url_keys::origin(written),
+        _ => written.to_owned(),
     }
 }

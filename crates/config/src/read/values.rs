@@ -5,6 +5,7 @@ use std::fmt::Display;
 use mainstay_model::Redacted;
 
 use super::Reader;
+use super::texts::shown_url;
 use crate::document::{Node, Value};
 use crate::keys::{Kind, Word};
 use crate::nearest::did_you_mean;
@@ -37,14 +38,14 @@ impl Reader<'_> {
                 let is_fit = text.is_empty() || self.url(&text, schemes, false, node, path);
                 (is_fit && !text.is_empty()).then_some(Typed::Text(text))
             }
-            Kind::KeyedUrl(schemes) => {
+            Kind::KeyedUrl(schemes) | Kind::HookUrl(schemes) => {
                 let Value::Text(written) = &node.value else {
                     self.mismatch(node, path, "an address such as \"https://host/path\"");
                     return None;
                 };
                 let url = self.secret_text(written, node, path)?;
                 let is_fit = url.is_empty() || self.url(&url, schemes, false, node, path);
-                let (url, written) = (Redacted::new(url), written.clone());
+                let (url, written) = (Redacted::new(url), shown_url(kind, written));
                 (is_fit && !url.expose().is_empty()).then_some(Typed::KeyedUrl { url, written })
             }
             Kind::SecretUrl(schemes) => {

@@ -48,6 +48,10 @@ fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
         // Tables are for secrets, even under a key that has none.
         (_, Value::Table(_)) => mask_all(node, masks),
         // A password in a URL is an error, and still must not be shown.
+        // A reference is no secret.
+        (Kind::HookUrl(_), Value::Text(text)) if !text.starts_with("secret:") => {
+            mask_all(node, masks);
+        }
         (Kind::Url(_) | Kind::KeyedUrl(_), Value::Text(text)) if text.contains('@') => {
             mask_all(node, masks);
         }
@@ -127,8 +131,8 @@ pub(super) fn shown_of_broken(line: &str, is_secret: bool) -> Option<usize> {
         return None;
     }
     let known = TOP_LEVEL.iter().filter_map(|top| top.section.key(key.trim())).next();
-    let may_show =
-        |key: &Key| !key.kind.is_secret() && !matches!(key.kind, Kind::Url(_) | Kind::KeyedUrl(_));
+    let is_url = |kind: &Kind| matches!(kind, Kind::Url(_) | Kind::KeyedUrl(_) | Kind::HookUrl(_));
+    let may_show = |key: &Key| !key.kind.is_secret() && !is_url(&key.kind);
     // A second `=` begins another key or a table, so the value's key is unknown.
     let shows = !is_secret && !value.contains('=') && known.is_some_and(may_show);
     Some(if shows { line.len() } else { key.len() + "=".len() })

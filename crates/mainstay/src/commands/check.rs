@@ -91,7 +91,11 @@ fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
     let servers = format::count(settings.servers.len(), "server");
     let groups = format::count(settings.endpoints.len(), "group");
     let verdict = out.paint(Look::Good, "ok");
-    out.line(format!("{file}: {verdict}: {servers}, {groups}{}", tally(&loaded.warnings)));
+    let told = match settings.notify.len() {
+        0 => String::new(),
+        told => format!(", {}", format::count(told, "notification")),
+    };
+    out.line(format!("{file}: {verdict}: {servers}, {groups}{told}{}", tally(&loaded.warnings)));
     out.next(&["mainstay up", "mainstay check --resolved"]);
 }
 

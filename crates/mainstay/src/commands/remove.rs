@@ -34,16 +34,21 @@ pub(super) fn run(shared: &Shared, args: &RemoveArgs, out: &Output) -> Result<Ex
 }
 
 fn tell(change: &Change<'_>, name: &str, removed: &Removed) {
-    let Removed { kind, groups, secrets, .. } = removed;
+    let Removed { kind, groups, notifications, secrets, .. } = removed;
     if change.out.json {
         change.json(json!({
-            "removed": name, "kind": kind, "groups": groups, "unused_secrets": secrets,
+            "removed": name, "kind": kind, "groups": groups, "notifications": notifications,
+            "unused_secrets": secrets,
         }));
         return;
     }
     change.show(&format!("removed {kind} `{name}` from"));
     if !groups.is_empty() {
         change.line(&format!("it is no longer in these groups: {}", groups.join(", ")));
+    }
+    if !notifications.is_empty() {
+        let sections = notifications.join(", ");
+        change.line(&format!("these notifications no longer name it: {sections}"));
     }
     for secret in secrets {
         change.line(&format!("nothing refers to {secret} any more; the file was not deleted"));
@@ -62,6 +67,9 @@ fn not_removed(path: &Path, error: RemoveError) -> Failure {
         RemoveError::LastOfGroup { group, .. } => failure
             .hint(format!("`mainstay remove {group}` removes the group first"))
             .hint("or name another server in it"),
+        RemoveError::LastOfNotify { .. } => failure
+            .hint("remove that section first, or name another server in it")
+            .hint("without `servers`, it would be about all servers"),
         RemoveError::Entangled { .. } => failure.hint("edit the file by hand"),
     }
 }

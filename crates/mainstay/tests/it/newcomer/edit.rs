@@ -147,3 +147,31 @@ fn a_first_server_makes_the_file_and_a_daemon_is_told() {
     mainstay(home, &other).exits(0).says("mainstay.toml, not this file");
     up.stop();
 }
+
+#[test]
+fn a_server_that_a_notification_names_can_be_removed_and_the_way_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let config = home.join("mainstay.toml");
+    let text = "[servers.a]\ncommand = ['sh']\n\n[servers.b]\ncommand = ['sh']\n\n[[notify]]\n\
+                url = 'https://hooks.example.org/services/hidden'\nservers = ['a', 'b']\n\n[[notify]]\n\
+                command = ['no-such-program']\n";
+    fs::write(&config, text).unwrap();
+    let checked = mainstay(home, &["check"])
+        .exits(0)
+        .says("2 servers, 0 groups, 2 notifications")
+        .says("warning: no program `no-such-program` is on the PATH");
+    assert!(!checked.out.contains("hidden"));
+    let resolved = mainstay(home, &["check", "--resolved"])
+        .exits(0)
+        .says("notify.1.url = \"https://hooks.example.org/***\"");
+    assert!(!resolved.out.contains("hidden"));
+    mainstay(home, &["remove", "a"])
+        .exits(0)
+        .says("these notifications no longer name it: notify.1");
+    mainstay(home, &["check"]).exits(0).says("1 server, 0 groups, 2 notifications");
+    mainstay(home, &["remove", "b"])
+        .exits(2)
+        .complains("`[[notify]]` (line 4) names no other server")
+        .complains("remove that section first");
+}
